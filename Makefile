@@ -1,0 +1,50 @@
+# make serve: run muster here, on SQLite.  make test: prove it.  Both set everything up first.
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*##/:/'
+
+# The stamp is newer than the lock and the project file, so a second run needs no network.
+$(STAMP): requirements/dev.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "muster needs Python 3.11 or later on the PATH" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $(STAMP)
+
+install: $(STAMP) ## make .venv with everything in it
+
+serve: install ## run the service on ./muster.db
+	$(BIN)/muster serve --first-key
+
+test: install ## every test
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+lint: install ## ruff, mypy --strict, the import arrows
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install ## the table of the README, measured here (needs wrk)
+	$(BIN)/python -m bench
+
+lock: install ## resolve the dependencies anew (needs uv on the PATH)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+		--group dev --group bench pyproject.toml -o requirements/dev.lock
+
+build: install ## the wheel, in dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean: ## remove what the targets above made
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.PHONY: help install serve test lint format bench lock build clean

@@ -1,0 +1,1 @@
+"""Who may: workspaces, API keys, permissions and the rate limit."""

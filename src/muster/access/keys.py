@@ -1,0 +1,161 @@
+"""API keys: tokens in JWT form, kept as SHA-256 alone, checked at every request."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import jwt
+
+from muster.access.permissions import ADMIN
+from muster.storage.port import Accounts, KeyRecord, Workspace
+
+_ALGORITHM = "HS256"
+_ISSUER = "muster"
+_CACHED = 10_000
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a valid key grants. expires: seconds since 1970, or None."""
+
+    workspace: Workspace
+    key: KeyRecord
+    expires: float | None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Keys:
+    """Makes, checks, rotates and revokes keys."""
+
+    def __init__(self, accounts: Accounts, clock: Clock = _utc_now) -> None:
+        self._accounts = accounts
+        self._clock = clock
+        self._grants: dict[bytes, Grant] = {}
+        self._epoch = -1
+        self._secret: bytes | None = None
+
+    async def create(
+        self,
+        workspace: Workspace,
+        name: str,
+        permissions: tuple[str, ...] = (ADMIN,),
+        rate_limit: int | None = None,
+        lifetime: timedelta | None = None,
+    ) -> tuple[str, KeyRecord]:
+        """A new key: the token, which is told this once, and the record that is kept."""
+        now = self._clock()
+        key_id = secrets.token_hex(8)
+        claims: dict[str, object] = {
+            "iss": _ISSUER,
+            "sub": key_id,
+            "wid": workspace.id,
+            "iat": int(now.timestamp()),
+            "jti": secrets.token_urlsafe(32),
+        }
+        expires = None if lifetime is None else now + lifetime
+        if expires is not None:
+            claims["exp"] = int(expires.timestamp())
+        token = jwt.encode(claims, self._signing_secret(), algorithm=_ALGORITHM)
+        record = KeyRecord(
+            workspace.id,
+            key_id,
+            name,
+            _digest(token),
+            permissions,
+            rate_limit,
+            _text(now),
+            None if expires is None else _text(expires),
+            None,
+            None,
+        )
+        await self._accounts.put_key(record)
+        return token, record
+
+    async def rotate(self, workspace: Workspace, key: KeyRecord, overlap: timedelta) -> tuple[str, KeyRecord]:
+        """A new key with the name, permissions and limit of another, which ends after the overlap."""
+        made = await self.create(workspace, key.name, key.permissions, key.rate_limit)
+        end = _text(self._clock() + overlap)
+        await self._accounts.put_key(replace(key, expires=min(end, key.expires or end)))
+        return made
+
+    async def revoke(self, key: KeyRecord) -> None:
+        """End a key; it stops at the next request, in every worker."""
+        await self._accounts.put_key(replace(key, revoked=_text(self._clock())))
+
+    async def limit(self, key: KeyRecord, rate_limit: int | None) -> None:
+        """Set the key's own rate limit, in requests a minute; None for the installation's."""
+        await self._accounts.put_key(replace(key, rate_limit=rate_limit))
+
+    def check(self, token: str) -> Grant | None:
+        """What a token grants, or None where it is not a key that holds now."""
+        epoch = self._accounts.epoch()
+        if epoch != self._epoch:
+            self._grants.clear()
+            self._epoch = epoch
+        digest = _digest(token)
+        grant = self._grants.get(digest)
+        if grant is None:
+            grant = self._read(token, digest)
+            if grant is None:
+                return None
+            if len(self._grants) >= _CACHED:
+                self._grants.clear()
+            self._grants[digest] = grant
+        if grant.expires is not None and self._clock().timestamp() >= grant.expires:
+            return None
+        return grant
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of accounts and settings that the last check saw."""
+        return self._epoch
+
+    def _read(self, token: str, digest: bytes) -> Grant | None:
+        claims = self._claims(token)
+        if claims is None:
+            return None
+        record = self._accounts.key(*claims)
+        if record is None or not hmac.compare_digest(record.digest, digest) or record.revoked is not None:
+            return None
+        workspace = self._accounts.workspace(record.workspace)
+        if workspace is None:
+            return None
+        expires = None if record.expires is None else datetime.fromisoformat(record.expires).timestamp()
+        return Grant(workspace, record, expires)
+
+    def _claims(self, token: str) -> tuple[int, str] | None:
+        """The workspace and key that a token signed by this installation names."""
+        try:
+            claims = jwt.decode(
+                token,
+                self._signing_secret(),
+                algorithms=[_ALGORITHM],
+                issuer=_ISSUER,
+                options={"verify_exp": False, "verify_iat": False, "require": ["sub", "wid", "jti"]},
+            )
+        except (jwt.InvalidTokenError, ValueError):
+            return None
+        workspace, key_id = claims["wid"], claims["sub"]
+        if not isinstance(workspace, int) or not isinstance(key_id, str):
+            return None
+        return workspace, key_id
+
+    def _signing_secret(self) -> bytes:
+        if self._secret is None:
+            self._secret = self._accounts.signing_secret()
+        return self._secret
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

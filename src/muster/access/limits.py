@@ -1,0 +1,76 @@
+"""The rate limit: requests a minute for each key, right across workers, by leases from the database.
+
+A worker leases a share of what is left of a key's minute and spends it without asking; what is left shrinks with every
+lease, so that the limit is met closely at a few statements a minute.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from muster.storage.port import Accounts
+
+WINDOW = 60
+_SHARE = 16
+_BUCKETS = 20_000
+
+
+class _Bucket:
+    __slots__ = ("epoch", "lock", "spent", "tokens", "window")
+
+    def __init__(self) -> None:
+        self.window = -1
+        self.epoch = -1
+        self.tokens = 0
+        self.spent = False
+        self.lock = asyncio.Lock()
+
+
+class RateLimiter:
+    """default: requests a minute for a key that has no limit of its own; 0 for none."""
+
+    def __init__(self, accounts: Accounts, default: int, clock: Callable[[], float] = time.time) -> None:
+        self._accounts = accounts
+        self._default = default
+        self._clock = clock
+        self._buckets: dict[tuple[int, str], _Bucket] = {}
+
+    def spend(self, workspace: int, key_id: str, limit: int | None) -> bool:
+        """Spend one request of what is leased already. False: ask take()."""
+        if (self._default if limit is None else limit) == 0:
+            return True
+        bucket = self._buckets.get((workspace, key_id))
+        if bucket is None or bucket.tokens <= 0 or bucket.window != int(self._clock()) // WINDOW:
+            return False
+        bucket.tokens -= 1
+        return True
+
+    async def take(self, workspace: int, key_id: str, limit: int | None, epoch: int) -> int | None:
+        """Lease where that is needed, and spend one request. Returns None, or the seconds until the limit resets.
+
+        epoch: of the settings; a key that had spent its limit is asked for anew when they change.
+        """
+        bucket = self._bucket(workspace, key_id)
+        async with bucket.lock:
+            if self.spend(workspace, key_id, limit):
+                return None
+            now = int(self._clock())
+            window = now // WINDOW
+            if bucket.window != window or bucket.epoch != epoch:
+                bucket.window, bucket.epoch, bucket.tokens, bucket.spent = window, epoch, 0, False
+            if not bucket.spent:
+                allowed = self._default if limit is None else limit
+                bucket.tokens = await self._accounts.lease(workspace, key_id, window, allowed, _SHARE)
+                bucket.spent = bucket.tokens == 0
+            if bucket.spent:
+                return (window + 1) * WINDOW - now
+            bucket.tokens -= 1
+            return None
+
+    def _bucket(self, workspace: int, key_id: str) -> _Bucket:
+        bucket = self._buckets.get((workspace, key_id))
+        if bucket is None:
+            if len(self._buckets) >= _BUCKETS:
+                self._buckets.clear()
+            bucket = self._buckets[workspace, key_id] = _Bucket()
+        return bucket

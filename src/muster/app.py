@@ -1,0 +1,174 @@
+"""The composition root: the one file that knows every room."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from muster.access.keys import Keys
+from muster.access.limits import RateLimiter
+from muster.config import Settings, sqlite_path
+from muster.directory.service import Directory
+from muster.http import asgi, docs, health, rsgi
+from muster.http.metrics import Metrics
+from muster.http.openapi import openapi_document
+from muster.http.origin import Origin
+from muster.http.request_log import RequestLog
+from muster.http.scim import Scim
+from muster.http.service import Page, Service
+from muster.scim.discovery import Limits
+from muster.storage.port import Conflict
+from muster.storage.sqlite import SqliteStorage
+
+DEFAULT_WORKSPACE = "default"
+_TOUCH_SECONDS = 30.0
+_ORPHAN_SECONDS = 1.0
+
+
+def open_storage(settings: Settings) -> SqliteStorage:
+    """The engine that the database URL names."""
+    return SqliteStorage(sqlite_path(settings.database), settings.scan_seconds)
+
+
+async def ensure_workspace(storage: SqliteStorage, settings: Settings) -> None:
+    """Make the workspace `default` where it is not there yet."""
+    if storage.find_workspace(DEFAULT_WORKSPACE) is None:
+        with contextlib.suppress(Conflict):  # another process was first
+            await storage.add_workspace(DEFAULT_WORKSPACE, settings.contract, False, datetime.now(UTC).isoformat())
+
+
+class Muster:
+    """The service in one process: an ASGI application, and the same over RSGI.
+
+    Started by the server's lifespan, by `async with app.lifespan()`, or at the first request.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.storage = open_storage(settings)
+        self.keys = Keys(self.storage)
+        self._limiter = RateLimiter(self.storage, settings.rate_limit)
+        self._origin = Origin(settings.base_url, settings.trusted_proxies)
+        self._log = RequestLog() if settings.request_log else None
+        self._service = self._make_service()
+        self._starting = asyncio.Lock()
+        self._started = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _make_service(self) -> Service:
+        settings = self.settings
+        limits = Limits(max_results=settings.max_results, max_body=settings.max_body)
+        metrics = Metrics() if settings.metrics else None
+        pages: dict[str, Page] = {
+            "/": docs.home,
+            "/healthz": health.healthz,
+            "/readyz": health.readyz(self.storage),
+            "/openapi.json": docs.openapi(openapi_document(limits), self._origin),
+            "/docs": docs.page,
+            "/docs/": docs.asset,
+        }
+        if metrics is not None:
+            pages["/metrics"] = lambda _: metrics.response()
+        scim = Scim(Directory(self.storage), self._origin, limits)
+        return Service(self.keys, self._limiter, scim, self._origin, pages, self._log, metrics)
+
+    async def start(self) -> None:
+        """Migrate and open the database. Raises StorageError."""
+        async with self._starting:
+            if self._started:
+                return
+            await asyncio.to_thread(self.storage.migrate)
+            await self.storage.start()
+            await ensure_workspace(self.storage, self.settings)
+            self._tasks.append(asyncio.create_task(self._keep_last_used()))
+            self._started = True
+
+    async def close(self) -> None:
+        """Finish what waits to be written, and close the database."""
+        if not self._started:
+            return
+        for task in self._tasks:
+            task.cancel()
+        await self._touch()
+        if self._log is not None:
+            self._log.flush()
+        await self.storage.close()
+        self._started = False
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Started within, closed after: for an application that this one is mounted in."""
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.close()
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        """ASGI 3.0: lifespan and http."""
+        if scope["type"] == "lifespan":
+            await self._serve_lifespan(receive, send)
+        elif scope["type"] == "http":
+            if not self._started:
+                await self.start()
+            await asgi.answer(self._service, scope, receive, send)
+        else:
+            raise ValueError(f"muster does not speak {scope['type']}")
+
+    async def _serve_lifespan(self, receive: asgi.Receive, send: asgi.Send) -> None:
+        await receive()
+        try:
+            await self.start()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _keep_last_used(self) -> None:
+        while True:
+            await asyncio.sleep(_TOUCH_SECONDS)
+            with contextlib.suppress(Exception):  # the next round tries again
+                await self._touch()
+
+    async def _touch(self) -> None:
+        used = dict(self._service.used)
+        if used:
+            self._service.used.clear()
+            text = {key: datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds") for key, moment in used.items()}
+            await self.storage.touch_keys(text)
+
+
+class RsgiMuster:
+    """The service as Granian runs it in each worker process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._app = Muster(settings)
+        self._parent = os.getppid()
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_until_complete(self._app.start())
+        loop.call_later(_ORPHAN_SECONDS, self._end_if_orphaned, loop)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_until_complete(self._app.close())
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        await rsgi.answer(self._app._service, scope, protocol)
+
+    def _end_if_orphaned(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A worker whose parent was killed lets go of the port."""
+        if os.getppid() != self._parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        loop.call_later(_ORPHAN_SECONDS, self._end_if_orphaned, loop)
+
+
+def create_app(settings: Settings | None = None) -> Muster:
+    """The ASGI application. settings: from the environment and muster.toml where none are given."""
+    return Muster(settings or Settings())

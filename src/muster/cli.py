@@ -1,0 +1,325 @@
+"""The command `muster`."""
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from muster.access.keys import Keys
+from muster.access.permissions import ADMIN, PERMISSIONS
+from muster.config import Settings
+from muster.storage.port import Conflict, KeyRecord, StorageError, Workspace
+from muster.storage.sqlite import SqliteStorage
+from muster.version import __version__
+
+T = TypeVar("T")
+DEFAULT = "default"
+_WORKSPACE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_OPTIONS = ("host", "port", "database", "workers", "contract", "rate_limit")
+
+
+class Refused(Exception):
+    """What was asked cannot be done; the message says why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Returns 0, 1 where it was refused, 2 where the words are wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = _settings(options)
+        run: Callable[[argparse.Namespace, Settings], int | None] = options.run
+        return run(options, settings) or 0
+    except Refused as error:
+        sys.stderr.write(f"muster: {error}\n")
+        return 2 if isinstance(error, WrongSetting) else 1
+    except StorageError as error:
+        sys.stderr.write(f"muster: {error}\n")
+        return 1
+
+
+class WrongSetting(Refused):
+    """A setting has a value that is not allowed."""
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    given = {name: getattr(options, name) for name in _OPTIONS if getattr(options, name, None) is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise WrongSetting("; ".join(_said(problem["loc"], problem["msg"]) for problem in error.errors())) from None
+
+
+def _said(location: tuple[int | str, ...], message: str) -> str:
+    name = str(location[0]) if location else "settings"
+    if name not in Settings.model_fields:
+        return f"there is no setting {name!r}; allowed are {', '.join(Settings.model_fields)}"
+    return f"--{name.replace('_', '-')} (MUSTER_{name.upper()}): {message}"
+
+
+def _serve(options: argparse.Namespace, settings: Settings) -> None:
+    if settings.workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="muster-metrics-")  # read as muster.server is imported
+    from muster.server import serve
+
+    base = settings.base_url or f"http://{settings.host}:{settings.port}"
+    lines = [f"muster serves SCIM at {base}/scim/v2"]
+    token = _run(settings, lambda storage: _first_key(storage, settings, options.first_key))
+    if token is not None:
+        lines += [
+            "",
+            "This is the first API key, told this once:",
+            f"  {token}",
+            "Another: muster keys create --name NAME",
+            "",
+            "Try it:",
+            f'  curl -s -H "Authorization: Bearer {token}" "{base}/scim/v2/Users?count=10"',
+            "",
+        ]
+    elif options.first_key:
+        lines += ["The first API key was told when it was made. Another: .venv/bin/muster keys create --name NAME"]
+    serve(settings, "\n".join(lines))
+
+
+async def _first_key(storage: SqliteStorage, settings: Settings, wanted: bool) -> str | None:
+    """The token of a first key, where one is wanted and the workspace `default` has none yet."""
+    workspace = await _workspace(storage, DEFAULT, settings)
+    if not wanted or storage.keys(workspace.id):
+        return None
+    token, _ = await Keys(storage).create(workspace, "first key")
+    return token
+
+
+def _migrate(_: argparse.Namespace, settings: Settings) -> None:
+    from muster.app import open_storage
+
+    before, after = open_storage(settings).migrate()
+    sys.stdout.write(f"at revision {after}" + (", as before\n" if before == after else f", before at {before or 'none'}\n"))
+
+
+def _keys_create(options: argparse.Namespace, settings: Settings) -> None:
+    permissions = tuple(dict.fromkeys(options.permission or (ADMIN,)))
+    for permission in permissions:
+        if permission not in (*PERMISSIONS, ADMIN):
+            raise WrongSetting(f"no permission {permission!r}; allowed are {', '.join(map(repr, PERMISSIONS))}")
+    lifetime = None if options.expires_in_days is None else timedelta(days=options.expires_in_days)
+
+    async def work(storage: SqliteStorage) -> str:
+        workspace = await _workspace(storage, options.workspace, settings)
+        token, _ = await Keys(storage).create(workspace, options.name, permissions, options.key_rate_limit, lifetime)
+        return token
+
+    sys.stdout.write(_run(settings, work) + "\n")
+
+
+def _keys_list(options: argparse.Namespace, settings: Settings) -> None:
+    async def work(storage: SqliteStorage) -> Sequence[KeyRecord]:
+        return storage.keys((await _workspace(storage, options.workspace, settings)).id)
+
+    now = datetime.now(UTC).isoformat()
+    for key in _run(settings, work):
+        ended = "revoked" if key.revoked else "expired" if key.expires and key.expires < now else "active"
+        limit = "default" if key.rate_limit is None else str(key.rate_limit)
+        columns = (key.id, key.name, ended, ", ".join(key.permissions), f"limit {limit}", f"last used {key.last_used or 'never'}")
+        sys.stdout.write("\t".join(columns) + "\n")
+
+
+def _keys_rotate(options: argparse.Namespace, settings: Settings) -> None:
+    async def work(storage: SqliteStorage) -> str:
+        workspace, key = await _key(storage, options, settings)
+        token, _ = await Keys(storage).rotate(workspace, key, timedelta(seconds=options.overlap))
+        return token
+
+    sys.stdout.write(_run(settings, work) + "\n")
+
+
+def _keys_revoke(options: argparse.Namespace, settings: Settings) -> None:
+    async def work(storage: SqliteStorage) -> None:
+        _, key = await _key(storage, options, settings)
+        await Keys(storage).revoke(key)
+
+    _run(settings, work)
+
+
+def _keys_set(options: argparse.Namespace, settings: Settings) -> None:
+    async def work(storage: SqliteStorage) -> None:
+        _, key = await _key(storage, options, settings)
+        await Keys(storage).limit(key, None if options.key_rate_limit < 0 else options.key_rate_limit)
+
+    _run(settings, work)
+
+
+def _workspaces_create(options: argparse.Namespace, settings: Settings) -> None:
+    if not _WORKSPACE_NAME.fullmatch(options.name):
+        raise WrongSetting("a workspace's name has lower-case letters, digits, - and _, 63 at most")
+
+    async def work(storage: SqliteStorage) -> None:
+        try:
+            now = datetime.now(UTC).isoformat()
+            await storage.add_workspace(options.name, settings.contract, bool(options.strict), now)
+        except Conflict:
+            raise Refused(f"there is a workspace {options.name!r} already") from None
+
+    _run(settings, work)
+
+
+def _workspaces_list(_: argparse.Namespace, settings: Settings) -> None:
+    async def work(storage: SqliteStorage) -> Sequence[Workspace]:
+        return storage.workspaces()
+
+    for workspace in _run(settings, work):
+        reading = "strict" if workspace.strict else "lenient"
+        sys.stdout.write(f"{workspace.name}\t{workspace.contract}\t{reading}\t{workspace.created}\n")
+
+
+def _workspaces_set(options: argparse.Namespace, settings: Settings) -> None:
+    async def work(storage: SqliteStorage) -> None:
+        workspace = await _workspace(storage, options.name, settings)
+        strict = workspace.strict if options.strict is None else options.strict
+        await storage.set_workspace(replace(workspace, contract=options.contract or workspace.contract, strict=strict))
+
+    _run(settings, work)
+
+
+def _demo(options: argparse.Namespace, settings: Settings) -> None:
+    from muster.demo import fill
+
+    async def work(storage: SqliteStorage) -> None:
+        workspace = storage.find_workspace(options.workspace)
+        if workspace is None:
+            workspace = await storage.add_workspace(options.workspace, settings.contract, False, datetime.now(UTC).isoformat())
+        await fill(storage, workspace, options.users, options.seed)
+
+    _run(settings, work)
+
+
+async def _workspace(storage: SqliteStorage, name: str, settings: Settings) -> Workspace:
+    from muster.app import ensure_workspace
+
+    await ensure_workspace(storage, settings)
+    workspace = storage.find_workspace(name)
+    if workspace is None:
+        names = ", ".join(found.name for found in storage.workspaces())
+        raise Refused(f"there is no workspace {name!r}; there are {names}")
+    return workspace
+
+
+async def _key(storage: SqliteStorage, options: argparse.Namespace, settings: Settings) -> tuple[Workspace, KeyRecord]:
+    """The key that an id, or a name that only one active key has, stands for."""
+    workspace = await _workspace(storage, options.workspace, settings)
+    keys = storage.keys(workspace.id)
+    found = [key for key in keys if key.id == options.key]
+    found = found or [key for key in keys if key.name == options.key and key.revoked is None]
+    if len(found) == 1:
+        return workspace, found[0]
+    raise Refused(f"{'no key' if not found else 'more than one key'} {options.key!r} in {workspace.name}: see muster keys list")
+
+
+def _run(settings: Settings, work: Callable[[SqliteStorage], Awaitable[T]]) -> T:
+    """Run work on the database, migrated and opened."""
+    from muster.app import open_storage
+
+    async def session() -> T:
+        storage = open_storage(settings)
+        await asyncio.to_thread(storage.migrate)
+        await storage.start()
+        try:
+            return await work(storage)
+        finally:
+            await storage.close()
+
+    return asyncio.run(session())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="muster", description="A SCIM 2.0 service provider.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"muster {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    database = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    database.add_argument("--database", metavar="URL", help="sqlite:///relative.db or sqlite:////absolute.db [MUSTER_DATABASE]")
+
+    serve = _command(commands, "serve", "serve SCIM over HTTP", _serve, database)
+    serve.add_argument("--host", help="the address to listen on [MUSTER_HOST]")
+    serve.add_argument("--port", type=int, help="the port to listen on [MUSTER_PORT]")
+    serve.add_argument("--workers", type=int, help="how many worker processes [MUSTER_WORKERS]")
+    serve.add_argument("--first-key", action="store_true", help="where there is no API key yet, make one and print it")
+
+    _command(commands, "migrate", "bring the database to this version's tables", _migrate, database)
+    _add_keys(commands.add_parser("keys", help="API keys", allow_abbrev=False), database)
+    _add_workspaces(commands.add_parser("workspaces", help="workspaces", allow_abbrev=False), database)
+
+    demo = _command(commands, "demo", "fill a workspace with made-up people", _demo, database)
+    demo.add_argument("--workspace", default=DEFAULT, help="made where it is not there yet")
+    demo.add_argument("--users", type=_positive, default=1000, metavar="N")
+    demo.add_argument("--seed", type=int, default=1, help="the same seed makes the same people")
+    return parser
+
+
+def _add_keys(keys: argparse.ArgumentParser, database: argparse.ArgumentParser) -> None:
+    commands = keys.add_subparsers(required=True, metavar="COMMAND")
+    scoped = argparse.ArgumentParser(add_help=False, parents=[database], allow_abbrev=False)
+    scoped.add_argument("--workspace", default=DEFAULT, help="the workspace [default]")
+
+    create = _command(commands, "create", "make a key and print it, this once", _keys_create, scoped)
+    create.add_argument("--name", required=True)
+    create.add_argument("--permission", nargs="+", action="extend", metavar="P", help="; ".join(PERMISSIONS) + " [all: Admin]")
+    create.add_argument("--rate-limit", dest="key_rate_limit", type=_natural, metavar="N", help="requests a minute; 0 for none")
+    create.add_argument("--expires-in-days", type=_positive, metavar="DAYS")
+
+    _command(commands, "list", "the keys of a workspace", _keys_list, scoped)
+    rotate = _command(commands, "rotate", "make a key in the place of another, and print it", _keys_rotate, scoped)
+    rotate.add_argument("key", help="the id, or the name")
+    rotate.add_argument("--overlap", type=_natural, default=0, metavar="SECONDS", help="how long the old key still works [0]")
+    revoke = _command(commands, "revoke", "end a key", _keys_revoke, scoped)
+    revoke.add_argument("key", help="the id, or the name")
+    change = _command(commands, "set", "change a key's rate limit", _keys_set, scoped)
+    change.add_argument("key", help="the id, or the name")
+    change.add_argument(
+        "--rate-limit", dest="key_rate_limit", type=int, required=True, metavar="N", help="0 for none, -1 for the default"
+    )
+
+
+def _add_workspaces(workspaces: argparse.ArgumentParser, database: argparse.ArgumentParser) -> None:
+    commands = workspaces.add_subparsers(required=True, metavar="COMMAND")
+    for name, text, run in (
+        ("create", "make a workspace", _workspaces_create),
+        ("set", "change a workspace's settings", _workspaces_set),
+    ):
+        command = _command(commands, name, text, run, database)
+        command.add_argument("name")
+        command.add_argument("--contract", choices=("rfc7644", "cortex"), help="which status codes it answers")
+        command.add_argument(
+            "--strict", action=argparse.BooleanOptionalAction, help="refuse what the RFCs do not allow, whoever sends it"
+        )
+    _command(commands, "list", "all workspaces", _workspaces_list, database)
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    text: str,
+    run: Callable[[argparse.Namespace, Settings], None],
+    parent: argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text, parents=[parent], allow_abbrev=False)
+    command.set_defaults(run=run)
+    return command
+
+
+def _natural(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError("must be a whole number, 0 or more")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if _natural(text) == 0:
+        raise argparse.ArgumentTypeError("must be a whole number, 1 or more")
+    return int(text)

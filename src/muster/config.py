@@ -1,0 +1,77 @@
+"""Settings: from flags, MUSTER_… in the environment, and muster.toml in the working directory, in that order."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+Contract = Literal["rfc7644", "cortex"]
+
+
+class Settings(BaseSettings):
+    """Every setting with its default. Times are in seconds, sizes in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="MUSTER_", toml_file="muster.toml", extra="forbid")
+
+    host: str = Field("127.0.0.1", description="the address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="the port to listen on; 0 for any that is free")
+    database: str = Field("sqlite:///muster.db", description="sqlite:///relative.db or sqlite:////absolute.db")
+    workers: int = Field(1, ge=1, le=256, description="how many worker processes serve")
+    contract: Contract = Field("rfc7644", description="what new workspaces answer: RFC 7644's status codes, or the Cortex page's")
+    rate_limit: int = Field(1000, ge=0, description="requests a minute for each key; 0 for none")
+    base_url: str | None = Field(None, description="the public URL, for meta.location; else the request's host")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="addresses or networks, by commas, whose X-Forwarded-* headers are believed"
+    )
+    max_body: int = Field(2_000_000, ge=1024, description="the largest request body")
+    max_results: int = Field(1000, ge=1, le=100_000, description="the most resources in one page")
+    scan_seconds: float = Field(10.0, gt=0, description="how long a search that no index serves may run")
+    drain_seconds: int = Field(30, ge=1, description="how long SIGTERM waits for requests in flight")
+    request_log: bool = Field(True, description="one JSON line for each request, on standard error")
+    metrics: bool = Field(True, description="count and time requests for /metrics")
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _by_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/") if value else None
+
+    @field_validator("database")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        sqlite_path(value)
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def sqlite_path(url: str) -> str:
+    """The file that a sqlite:/// URL names. Raises ValueError for any other URL."""
+    if not url.startswith("sqlite:///") or len(url) == len("sqlite:///"):
+        raise ValueError("must be sqlite:///relative.db or sqlite:////absolute.db")
+    return str(Path(url.removeprefix("sqlite:///")).absolute())

@@ -1,0 +1,101 @@
+"""`muster demo`: plausible made-up people from a seed, in bulk; for trying muster out, and for the benchmark."""
+
+import json
+import random
+import unicodedata
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from muster.directory.documents import make_put, timestamp
+from muster.scim.quirks import Dialect
+from muster.scim.resource import Document, read
+from muster.scim.schema import ENTERPRISE_USER, USER, ResourceType, registry
+from muster.storage.ids import IdSource
+from muster.storage.port import Put, Query, Resources, Workspace
+
+_BATCH = 1000
+_NAMES = json.loads(resources.files("muster").joinpath("demo_names.json").read_text("utf-8"))
+_DEPARTMENTS = ("Engineering", "Sales", "Finance", "Legal", "Marketing", "People", "Support", "Operations", "Research", "Design")
+_TITLES = ("Engineer", "Manager", "Analyst", "Director", "Specialist", "Lead", "Associate", "Consultant", "Architect", "Partner")
+_PLACES = (
+    ("Berlin", "DE", "Europe/Berlin", "de-DE"),
+    ("Lagos", "NG", "Africa/Lagos", "en-NG"),
+    ("São Paulo", "BR", "America/Sao_Paulo", "pt-BR"),
+    ("Tokyo", "JP", "Asia/Tokyo", "ja-JP"),
+    ("New York", "US", "America/New_York", "en-US"),
+    ("Paris", "FR", "Europe/Paris", "fr-FR"),
+    ("Bengaluru", "IN", "Asia/Kolkata", "en-IN"),
+    ("Stockholm", "SE", "Europe/Stockholm", "sv-SE"),
+)
+_DOMAINS = ("example.com", "example.org", "example.net", "corp.example", "subsidiary.example")
+
+
+async def fill(storage: Resources, workspace: Workspace, users: int, seed: int) -> None:
+    """Add that many made-up users to a workspace, numbered on from those that it has, with a progress bar."""
+    resource_type = registry().types["/Users"]
+    first = (await storage.find(Query(workspace.id, resource_type, limit=0))).total
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task(f"users for {workspace.name}", total=users)
+        for batch in _batches(resource_type, first, users, random.Random(seed)):  # noqa: S311
+            now = timestamp(datetime.now(UTC))
+            await storage.load(workspace.id, resource_type.name, batch, "demo", "demo", now)
+            progress.advance(task, len(batch))
+
+
+def _batches(resource_type: ResourceType, first: int, users: int, chance: random.Random) -> Iterator[list[Put]]:
+    new_id = IdSource()
+    batch: list[Put] = []
+    for number in range(first, first + users):
+        now = datetime.now(UTC)
+        document = read(person(number, chance), resource_type, Dialect(strict=True))
+        created = timestamp(now)
+        batch.append(make_put(document, resource_type, new_id(int(now.timestamp() * 1000)), 1, created, created))
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def person(number: int, chance: random.Random) -> Document:
+    """A made-up user of about 1.2 KB, whose userName the number makes unique."""
+    given, family = chance.choice(_NAMES["given"]), chance.choice(_NAMES["family"])
+    city, country, timezone, locale = chance.choice(_PLACES)
+    plain = unicodedata.normalize("NFKD", f"{given}.{family}").replace("'", "").encode("ascii", "ignore").decode().lower()
+    address = f"{plain}.{number}@{chance.choice(_DOMAINS)}"
+    department = chance.choice(_DEPARTMENTS)
+    hired = datetime(2015, 1, 1, tzinfo=UTC) + timedelta(days=chance.randrange(4000))
+    return {
+        "schemas": [USER, ENTERPRISE_USER],
+        "externalId": f"ext-{number:08d}",
+        "userName": address,
+        "name": {"formatted": f"{given} {family}", "familyName": family, "givenName": given},
+        "displayName": f"{given} {family}",
+        "nickName": given,
+        "title": f"{chance.choice(_TITLES)}, {department}",
+        "userType": chance.choice(("Employee", "Employee", "Employee", "Contractor")),
+        "preferredLanguage": locale,
+        "locale": locale,
+        "timezone": timezone,
+        "active": chance.random() > 0.05,
+        "emails": [
+            {"value": address, "type": "work", "primary": True},
+            {"value": f"{plain}.{number}@home.example", "type": "home"},
+        ],
+        "phoneNumbers": [{"value": f"+1-555-{chance.randrange(10**7):07d}", "type": "work"}],
+        "addresses": [
+            {"streetAddress": f"{chance.randrange(200)} Main Street", "locality": city, "country": country, "type": "work"}
+        ],
+        "roles": [{"value": chance.choice(("viewer", "editor", "owner"))}],
+        ENTERPRISE_USER: {
+            "employeeNumber": f"{100000 + number}",
+            "costCenter": f"{chance.randrange(9000) + 1000}",
+            "organization": f"since {hired:%Y}",
+            "division": country,
+            "department": department,
+        },
+    }

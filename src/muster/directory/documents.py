@@ -1,0 +1,64 @@
+"""Between a canonical document and what the storage keeps of it: the bytes, the search form, the look-ups."""
+
+from datetime import UTC, datetime
+
+import orjson
+
+from muster.scim.indexing import entries, search_form
+from muster.scim.resource import Document
+from muster.scim.schema import ResourceType
+from muster.storage.port import Index, Put, Stored
+
+
+def timestamp(moment: datetime) -> str:
+    """A moment as meta has it: UTC, to the millisecond."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def make_put(
+    document: Document,
+    resource_type: ResourceType,
+    resource_id: str,
+    version: int,
+    created: str,
+    modified: str,
+    before: Index | None = None,
+    secrets: dict[str, str | None] | None = None,
+) -> Put:
+    """What to keep for a canonical document. before: what the document that it replaces was found by."""
+    whole: Document = {"schemas": document["schemas"], "id": resource_id}
+    whole.update(document)
+    whole["id"] = resource_id
+    whole["meta"] = {
+        "resourceType": resource_type.name,
+        "created": created,
+        "lastModified": modified,
+        "version": etag(version),
+        "location": f"{resource_type.endpoint}/{resource_id}",
+    }
+    stored = Stored(resource_id, version, orjson.dumps(whole))
+    search = orjson.dumps(search_form(whole, resource_type))
+    return Put(stored, search, index_of_document(whole, resource_type), before, secrets or {})
+
+
+def index_of_document(whole: Document, resource_type: ResourceType) -> Index:
+    """What a whole document, with its meta, is found by."""
+    return Index(*entries(whole, resource_type))
+
+
+def etag(version: int) -> str:
+    """The weak ETag of a version (RFC 7644 section 3.14)."""
+    return f'W/"{version}"'
+
+
+def located(stored: Stored, resource_type: ResourceType, base: bytes) -> bytes:
+    """The document with its meta.location under base, the URL that ends in /scim/v2; nothing is parsed."""
+    tail = len(resource_type.endpoint) + len(stored.id) + 4  # the slash before the id, and "}} after it
+    document = stored.document
+    return document[:-tail] + base + document[-tail:]
+
+
+def located_all(documents: list[bytes], resource_type: ResourceType, base: bytes) -> list[bytes]:
+    """The documents of a page with their meta.location under base. Ids of ours are all of one length."""
+    tail = len(resource_type.endpoint) + 36 + 4
+    return [document[:-tail] + base + document[-tail:] for document in documents]

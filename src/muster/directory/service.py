@@ -1,0 +1,221 @@
+"""The directory: what provisioning clients do to resources, each change whole or not at all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from muster.directory.documents import index_of_document, make_put, timestamp
+from muster.directory.passwords import hash_password
+from muster.scim import filter as filters
+from muster.scim import patch, predicate, resource
+from muster.scim.errors import ScimError, invalid_path, not_found, too_many, uniqueness
+from muster.scim.predicate import Field
+from muster.scim.quirks import Dialect
+from muster.scim.resource import Document
+from muster.scim.schema import ResourceType
+from muster.scim.values import Json
+from muster.storage.ids import IdSource
+from muster.storage.port import (
+    Conflict,
+    Keep,
+    Outcome,
+    Page,
+    Query,
+    Remove,
+    Resources,
+    Stored,
+    TooExpensive,
+    Workspace,
+    Write,
+)
+
+Precondition = Callable[[Stored], None]
+Clock = Callable[[], datetime]
+Secrets = dict[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the workspace that the key belongs to, the actor for `changes`, and the request's id."""
+
+    workspace: Workspace
+    actor: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A find as the client asks it. start_index counts from 1; count is what a page holds at the most."""
+
+    filter: str | None = None
+    domain: str | None = None
+    sort_by: str | None = None
+    descending: bool = False
+    start_index: int = 1
+    count: int = 100
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Directory:
+    """The use cases over a storage."""
+
+    def __init__(self, storage: Resources, clock: Clock = utc_now) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._new_id = IdSource()
+
+    async def get(self, caller: Caller, resource_type: ResourceType, resource_id: str) -> Stored:
+        """The resource of that id in the caller's workspace. Raises ScimError 404."""
+        stored = await self._storage.get(caller.workspace.id, resource_type.name, resource_id)
+        if stored is None:
+            raise _absent(resource_type, resource_id)
+        return stored
+
+    async def find(self, caller: Caller, resource_type: ResourceType, search: Search) -> Page:
+        """A page of what matches (RFC 7644 section 3.4.2). Raises ScimError invalidFilter, invalidPath or tooMany."""
+        dialect = Dialect(caller.workspace.strict)
+        chosen = None
+        if search.filter is not None:
+            chosen = predicate.bind(filters.parse(search.filter, dialect), resource_type, dialect)
+        query = Query(
+            caller.workspace.id,
+            resource_type,
+            chosen,
+            search.domain,
+            _sort_field(resource_type, search.sort_by),
+            search.descending,
+            search.start_index - 1,
+            search.count,
+        )
+        try:
+            return await self._storage.find(query)
+        except TooExpensive:
+            raise too_many("the filter or the sort has too much to read: narrow it with eq on an indexed attribute") from None
+
+    async def create(self, caller: Caller, resource_type: ResourceType, body: Json) -> Stored:
+        """Make a resource (RFC 7644 section 3.3). Raises ScimError invalidSyntax, invalidValue or uniqueness."""
+        document = resource.read(body, resource_type, Dialect(caller.workspace.strict))
+        secrets = await _take_secrets(document, resource_type)
+
+        def decide(_: Stored | None) -> Outcome:
+            resource_id = self._new_id(int(now.timestamp() * 1000))
+            return make_put(document, resource_type, resource_id, 1, created, created, None, secrets)
+
+        now = self._clock()
+        created = timestamp(now)
+        return await self._write(caller, resource_type, None, decide, created)
+
+    async def replace(
+        self, caller: Caller, resource_type: ResourceType, resource_id: str, body: Json, precondition: Precondition
+    ) -> Stored:
+        """Replace a resource (RFC 7644 section 3.5.1); what is readOnly stays. Raises as create does, and 404 and 412."""
+        incoming = resource.read(body, resource_type, Dialect(caller.workspace.strict))
+        secrets = await _take_secrets(incoming, resource_type)
+
+        def change(current: Document) -> Document:
+            kept = {a.name: current[a.name] for _, a in resource_type.attributes() if a.read_only and a.name in current}
+            return resource.keep_immutable(current, {**incoming, **kept}, resource_type)
+
+        return await self._change(caller, resource_type, resource_id, change, precondition, secrets)
+
+    async def patch(
+        self, caller: Caller, resource_type: ResourceType, resource_id: str, body: Json, precondition: Precondition
+    ) -> Stored:
+        """Apply a PatchOp (RFC 7644 section 3.5.2), all of it or nothing. Raises the ScimErrors of scim.patch, 404 and 412."""
+        dialect = Dialect(caller.workspace.strict)
+        steps = patch.prepare(body, resource_type, dialect)
+        secrets: Secrets = {}
+        for step in steps:
+            if step.secret is not None:
+                secrets[step.secret.name] = await hash_password(step.value) if step.value is not None else None
+
+        def change(current: Document) -> Document:
+            return patch.apply(current, steps, resource_type, dialect)
+
+        return await self._change(caller, resource_type, resource_id, change, precondition, secrets)
+
+    async def delete(self, caller: Caller, resource_type: ResourceType, resource_id: str, precondition: Precondition) -> Stored:
+        """Remove a resource for good (RFC 7644 section 3.6); answers it as it stood. Raises ScimError 404 and 412."""
+
+        def decide(standing: Stored | None) -> Outcome:
+            if standing is None:
+                raise _absent(resource_type, resource_id)
+            precondition(standing)
+            return Remove(standing, index_of_document(orjson.loads(standing.document), resource_type))
+
+        return await self._write(caller, resource_type, resource_id, decide, timestamp(self._clock()))
+
+    async def _change(
+        self,
+        caller: Caller,
+        resource_type: ResourceType,
+        resource_id: str,
+        change: Callable[[Document], Document],
+        precondition: Precondition,
+        secrets: Secrets,
+    ) -> Stored:
+        """Change what stands, within the write's transaction; a change that changes nothing keeps version and lastModified."""
+        now = timestamp(self._clock())
+
+        def decide(standing: Stored | None) -> Outcome:
+            if standing is None:
+                raise _absent(resource_type, resource_id)
+            precondition(standing)
+            current = orjson.loads(standing.document)
+            before = index_of_document(current, resource_type)
+            meta = current.pop("meta")
+            changed = change(orjson.loads(standing.document) | {"meta": None})
+            changed.pop("meta", None)
+            if changed == current and not secrets:
+                return Keep(standing)
+            modified = max(now, meta["lastModified"])
+            return make_put(changed, resource_type, resource_id, standing.version + 1, meta["created"], modified, before, secrets)
+
+        return await self._write(caller, resource_type, resource_id, decide, now)
+
+    async def _write(
+        self,
+        caller: Caller,
+        resource_type: ResourceType,
+        resource_id: str | None,
+        decide: Callable[[Stored | None], Outcome],
+        now: str,
+    ) -> Stored:
+        write = Write(caller.workspace.id, resource_type.name, resource_id, decide, caller.actor, caller.request_id, now)
+        try:
+            outcome = await self._storage.write(write)
+        except Conflict as conflict:
+            raise uniqueness(f"{conflict.attribute}: another {resource_type.name} has this value") from None
+        return outcome.stored
+
+
+async def _take_secrets(document: Document, resource_type: ResourceType) -> Secrets:
+    """Take what is never returned out of a document, hashed."""
+    secrets: Secrets = {}
+    for attribute in resource_type.core.attributes.values():
+        if attribute.returned == "never" and attribute.name in document:
+            value: Any = document.pop(attribute.name)
+            secrets[attribute.name] = await hash_password(value)
+    return secrets
+
+
+def _sort_field(resource_type: ResourceType, path: str | None) -> Field | None:
+    """The field to sort by, or None for the order of ids. A complex attribute sorts by its `value`."""
+    if path is None:
+        return None
+    field = predicate.field_at(resource_type, path.strip())
+    if field is not None and field.attribute.is_complex:
+        field = predicate.field_at(resource_type, f"{path.strip()}.value")
+    if field is None or field.attribute.returned == "never" or field.attribute.is_complex:
+        raise invalid_path(f"sortBy: cannot sort by {path[:100]!r}")
+    return field
+
+
+def _absent(resource_type: ResourceType, resource_id: str) -> ScimError:
+    return not_found(f"no {resource_type.name} has the id {resource_id[:100]!r}")

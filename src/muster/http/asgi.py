@@ -1,0 +1,64 @@
+"""The service as an ASGI application (ASGI 3.0), to run under any server or to mount under a prefix."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from muster.http.message import Request, too_large
+from muster.http.service import Service
+from muster.scim.errors import invalid_syntax
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+async def answer(service: Service, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one HTTP request."""
+    response = await service.answer(_request(scope, receive))
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    if response.status not in (204, 304):
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body if scope["method"] != "HEAD" else b""})
+
+
+def _request(scope: Scope, receive: Receive) -> Request:
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key = name.decode("latin-1").lower()
+        headers[key] = f"{headers[key]}, {value.decode('latin-1')}" if key in headers else value.decode("latin-1")
+    prefix = scope.get("root_path", "").rstrip("/")
+    path: str = scope["path"]
+    client = scope.get("client")
+
+    async def read(limit: int) -> bytes:
+        return await _body(receive, limit, headers.get("content-length"))
+
+    return Request(
+        scope["method"],
+        path.removeprefix(prefix) if prefix else path,
+        scope.get("query_string", b"").decode("latin-1"),
+        headers.get,
+        read,
+        f"{client[0]}:{client[1]}" if client and ":" not in client[0] else f"[{client[0]}]:{client[1]}" if client else "",
+        scope.get("scheme", "http"),
+        headers.get("host", ""),
+        prefix,
+    )
+
+
+async def _body(receive: Receive, limit: int, announced: str | None) -> bytes:
+    if announced is not None and announced.isdigit() and int(announced) > limit:
+        raise too_large(limit)
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise invalid_syntax("the body ended early")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise too_large(limit)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)

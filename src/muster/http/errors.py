@@ -1,0 +1,52 @@
+"""Errors as answers: SCIM Error documents under /scim/v2, problem+json for the rate limit and elsewhere."""
+
+from muster.http.media import PROBLEM_JSON, answer_type
+from muster.http.message import Headers, Request, Response, json_response
+from muster.scim.errors import ScimError
+from muster.scim.messages import error_message
+
+
+class MethodNotAllowed(ScimError):
+    """405, with the methods that the path has."""
+
+    def __init__(self, method: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(405, f"{method[:20]} is not for this path: {', '.join(allowed)}")
+        self.allowed = allowed
+
+
+class Unauthorized(ScimError):
+    """401, with the challenge of RFC 6750 section 3. error: its code, None where there was no token at all."""
+
+    def __init__(self, detail: str, error: str | None = None) -> None:
+        super().__init__(401, detail)
+        self.error = error
+
+
+def scim_error(request: Request, error: ScimError) -> Response:
+    """The Error document of RFC 7644 section 3.12."""
+    headers: Headers = []
+    if isinstance(error, MethodNotAllowed):
+        headers.append(("allow", ", ".join(error.allowed)))
+    elif isinstance(error, Unauthorized):
+        challenge = 'Bearer realm="muster"' + (f', error="{error.error}"' if error.error else "")
+        headers.append(("www-authenticate", challenge))
+    return json_response(error.status, error_message(error), answer_type(request), headers)
+
+
+def problem(status: int, title: str, detail: str, headers: Headers | None = None) -> Response:
+    """A problem document (RFC 9457)."""
+    content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return json_response(status, content, PROBLEM_JSON, headers)
+
+
+def too_many_requests(request: Request, retry_after: int) -> Response:
+    """The 429 that the published API page describes. retry_after: seconds."""
+    content = {
+        "type": "about:blank",
+        "title": "Too Many Requests",
+        "status": 429,
+        "detail": f"the rate limit of this API key is spent: retry in {retry_after} seconds",
+        "instance": f"urn:muster:request:{request.id}",
+        "retryAfter": retry_after,
+    }
+    return json_response(429, content, PROBLEM_JSON, [("retry-after", str(retry_after))])

@@ -1,0 +1,24 @@
+"""/healthz: the process answers. /readyz: so does its storage."""
+
+from collections.abc import Callable
+
+from muster.http.message import Request, Response, json_response
+from muster.storage.port import Storage, StorageError
+
+
+def healthz(_: Request) -> Response:
+    """Alive, whatever the storage does."""
+    return json_response(200, {"status": "ok"})
+
+
+def readyz(storage: Storage) -> Callable[[Request], Response]:
+    """Ready where the storage answers; 503 with the reason where it does not."""
+
+    def page(_: Request) -> Response:
+        try:
+            storage.ready()
+        except StorageError as error:
+            return json_response(503, {"status": "unavailable", "detail": str(error)})
+        return json_response(200, {"status": "ok"})
+
+    return page

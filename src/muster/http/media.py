@@ -1,0 +1,73 @@
+"""Media types and JSON: what a client may send, and what it is answered in (RFC 7644 section 3.1)."""
+
+import orjson
+
+from muster.http.message import Request
+from muster.scim.errors import ScimError, invalid_syntax
+from muster.scim.values import Json
+
+SCIM_JSON = "application/scim+json"
+PLAIN_JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
+_MAX_DEPTH = 64
+
+
+def answer_type(request: Request) -> str:
+    """application/scim+json, unless the client accepts only application/json."""
+    accept = request.header("accept")
+    if accept is None or accept == "*/*" or accept == SCIM_JSON:
+        return SCIM_JSON
+    ranges = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    if PLAIN_JSON in ranges and not ranges & {SCIM_JSON, "*/*", "application/*"}:
+        return PLAIN_JSON
+    return SCIM_JSON
+
+
+async def read_json(request: Request, limit: int) -> Json:
+    """The JSON body. Raises ScimError 415, 413, or invalidSyntax that says where it is malformed."""
+    check_content_type(request)
+    body = await request.read(limit)
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if not body.strip():
+            raise invalid_syntax("the body is empty: a JSON object is needed") from None
+        raise invalid_syntax(f"the body is not JSON: {error}") from None
+    check_json(value, b"\\u0000" in body)
+    return value
+
+
+def check_content_type(request: Request) -> None:
+    """Both SCIM's media type and plain JSON are read, in UTF-8. Raises ScimError 415 for others."""
+    if (request.header("content-encoding") or "identity").strip().lower() != "identity":
+        raise ScimError(415, "Content-Encoding: send the body as it is")
+    content_type = request.header("content-type")
+    if content_type is None or content_type in (SCIM_JSON, PLAIN_JSON):
+        return
+    media, _, parameters = content_type.partition(";")
+    if media.strip().lower() not in (SCIM_JSON, PLAIN_JSON):
+        raise ScimError(415, f"Content-Type: send {SCIM_JSON} or {PLAIN_JSON}")
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
+            raise ScimError(415, "Content-Type: the charset must be utf-8")
+
+
+def check_json(value: Json, may_have_nul: bool) -> None:
+    """Bound the depth, and refuse NUL characters, which not every store can keep."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        following: list[Json] = []
+        for item in level:
+            if isinstance(item, dict):
+                following.extend(item.values())
+                if may_have_nul and any("\0" in key for key in item):
+                    raise invalid_syntax("a name in the body has a NUL character")
+            elif isinstance(item, list):
+                following.extend(item)
+            elif may_have_nul and isinstance(item, str) and "\0" in item:
+                raise invalid_syntax("a string in the body has a NUL character")
+        if not following:
+            return
+        level = following
+    raise invalid_syntax(f"the body is nested deeper than {_MAX_DEPTH}")

@@ -1,0 +1,73 @@
+"""A request and a response, the same under every server interface."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from muster.scim.errors import ScimError, invalid_value
+
+Headers = list[tuple[str, str]]
+_MAX_PARAMETERS = 50
+
+
+@dataclass(slots=True)
+class Request:
+    """header: the value of a header by its lower-case name, or None. read: the body, up to a size, else ScimError 413.
+
+    path is what follows prefix, under which the application is mounted. The last three fields are what the answering finds out,
+    for the log.
+    """
+
+    method: str
+    path: str
+    query: str
+    header: Callable[[str], str | None]
+    read: Callable[[int], Awaitable[bytes]]
+    client: str
+    scheme: str
+    host: str
+    prefix: str = ""
+    id: str = ""
+    operation: str = "unknown"
+    workspace: str | None = None
+    key: str | None = None
+
+    def parameters(self) -> dict[str, str]:
+        """The query parameters. Raises ScimError invalidValue where they cannot be read or one is given twice."""
+        if not self.query:
+            return {}
+        try:
+            pairs = parse_qsl(self.query, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
+        except ValueError:
+            raise invalid_value("the query string cannot be read: it must be UTF-8, percent-encoded") from None
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise invalid_value(f"the parameter {twice[:100]!r} is given twice")
+        for name, value in pairs:
+            if "\0" in value:
+                raise invalid_value(f"the parameter {name[:100]!r} has a NUL character")
+        return found
+
+
+@dataclass(slots=True)
+class Response:
+    """A whole answer: status, headers by lower-case name, body."""
+
+    status: int
+    headers: Headers = field(default_factory=list)
+    body: bytes = b""
+
+
+def json_response(status: int, content: Any, media_type: str = "application/json", headers: Headers | None = None) -> Response:
+    """An answer that is JSON."""
+    return Response(status, [("content-type", media_type), *(headers or ())], orjson.dumps(content))
+
+
+def too_large(limit: int) -> ScimError:
+    """The error for a body over the limit (RFC 7644 section 3.12)."""
+    return ScimError(413, f"the body is larger than {limit} bytes")

@@ -1,0 +1,206 @@
+"""SCIM over HTTP (RFC 7644 section 3): /Users and the discovery documents, under /scim/v2."""
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import unquote
+
+import orjson
+
+from muster.access.keys import Grant
+from muster.directory.documents import etag, located, located_all
+from muster.directory.service import Caller, Directory, Search
+from muster.http.conditions import Conditions
+from muster.http.errors import MethodNotAllowed
+from muster.http.media import answer_type, read_json
+from muster.http.message import Headers, Request, Response, json_response
+from muster.http.origin import SCIM_ROOT, Origin
+from muster.scim import discovery
+from muster.scim.discovery import Limits
+from muster.scim.errors import ScimError, forbidden, invalid_filter, invalid_value, not_found
+from muster.scim.messages import list_response
+from muster.scim.projection import Projection, projection
+from muster.scim.schema import Registry, ResourceType, registry
+from muster.storage.port import Stored
+
+_MAX_INTEGER_LENGTH = 19
+_ITEM_METHODS = ("GET", "PUT", "PATCH", "DELETE")
+_COLLECTION_METHODS = ("GET", "POST")
+Operation = Callable[[Request, Caller, ResourceType, str], Awaitable[Response]]
+
+
+class Scim:
+    """Answers what lies under /scim/v2, for a request whose key is checked."""
+
+    def __init__(self, directory: Directory, origin: Origin, limits: Limits) -> None:
+        self._directory = directory
+        self._origin = origin
+        self._limits = limits
+        self._registry: Registry = registry()
+        self._discovery = {
+            "ServiceProviderConfig": self._service_provider_config,
+            "ResourceTypes": self._resource_types,
+            "Schemas": self._schemas,
+        }
+        self._collection: dict[str, tuple[str, Operation]] = {"GET": ("find{}s", self.find), "POST": ("create{}", self.create)}
+        self._item: dict[str, tuple[str, Operation]] = {
+            "GET": ("get{}", self.get),
+            "PUT": ("update{}", self.replace),
+            "PATCH": ("patch{}", self.patch),
+            "DELETE": ("delete{}", self.delete),
+        }
+
+    async def answer(self, request: Request, grant: Grant) -> Response:
+        """The answer to a request. Raises ScimError."""
+        caller = Caller(grant.workspace, f"key:{grant.key.id}", request.id)
+        endpoint, _, name = request.path[len(SCIM_ROOT) + 1 :].rstrip("/").partition("/")
+        resource_type = self._registry.types.get("/" + endpoint)
+        method = "GET" if request.method == "HEAD" else request.method
+        if resource_type is not None and "/" not in name:
+            operations, allowed = (self._item, _ITEM_METHODS) if name else (self._collection, _COLLECTION_METHODS)
+            if method not in operations:
+                raise MethodNotAllowed(method, allowed)
+            operation, answer = operations[method]
+            request.operation = operation.format(resource_type.name)
+            return await answer(request, caller, resource_type, name)
+        if endpoint in self._discovery:
+            return self._discover(request, endpoint, unquote(name), method)
+        if endpoint in ("Me", "Bulk"):
+            raise ScimError(501, f"/{endpoint} is not supported: see /ServiceProviderConfig")
+        raise not_found(f"there is nothing at {request.path[:200]!r}")
+
+    async def get(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
+        stored = await self._directory.get(caller, resource_type, resource_id)
+        if request.header("if-none-match") is not None or request.header("if-match") is not None:  # noqa: SIM102
+            if Conditions(request).not_modified(stored):
+                return Response(304, [("etag", etag(stored.version))])
+        shown = self._projection(request, resource_type) if request.query else None
+        return self._resource(request, stored, resource_type, 200, shown)
+
+    async def find(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
+        parameters = request.parameters()
+        shown = projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
+        search = self._search(parameters)
+        page = await self._directory.find(caller, resource_type, search)
+        base = self._base(request).encode()
+        documents = located_all(list(page.documents), resource_type, base)
+        if shown is not None:
+            documents = [orjson.dumps(shown(orjson.loads(document))) for document in documents]
+        body = list_response(documents, page.total, search.start_index, len(documents))
+        return Response(200, [("content-type", answer_type(request))], body)
+
+    async def create(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
+        shown = self._projection(request, resource_type)
+        Conditions(request).check_create()
+        body = await read_json(request, self._limits.max_body)
+        stored = await self._directory.create(caller, resource_type, body)
+        location = f"{self._base(request)}{resource_type.endpoint}/{stored.id}"
+        status = 200 if caller.workspace.contract == "cortex" else 201
+        return self._resource(request, stored, resource_type, status, shown, [("location", location)])
+
+    async def replace(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
+        shown = self._projection(request, resource_type)
+        body = await read_json(request, self._limits.max_body)
+        check = Conditions(request).check_write
+        stored = await self._directory.replace(caller, resource_type, resource_id, body, check)
+        return self._resource(request, stored, resource_type, 200, shown)
+
+    async def patch(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
+        shown = self._projection(request, resource_type)
+        body = await read_json(request, self._limits.max_body)
+        check = Conditions(request).check_write
+        stored = await self._directory.patch(caller, resource_type, resource_id, body, check)
+        return self._resource(request, stored, resource_type, 200, shown)
+
+    async def delete(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
+        check = Conditions(request).check_write
+        stored = await self._directory.delete(caller, resource_type, resource_id, check)
+        if caller.workspace.contract == "cortex":
+            return self._resource(request, stored, resource_type, 200, None)
+        return Response(204)
+
+    def _resource(
+        self,
+        request: Request,
+        stored: Stored,
+        resource_type: ResourceType,
+        status: int,
+        shown: Projection | None,
+        headers: Headers | None = None,
+    ) -> Response:
+        """A resource as an answer: its stored bytes with the base URL put in, parsed only where a projection asks for it."""
+        body = located(stored, resource_type, self._base(request).encode())
+        if shown is not None:
+            body = orjson.dumps(shown(orjson.loads(body)))
+        found: Headers = [("content-type", answer_type(request)), ("etag", etag(stored.version))]
+        if headers:
+            found.extend(headers)
+        return Response(status, found, body)
+
+    def _projection(self, request: Request, resource_type: ResourceType) -> Projection | None:
+        parameters = request.parameters()
+        return projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
+
+    def _search(self, parameters: dict[str, str]) -> Search:
+        """The find that the query asks for, its page brought within the limits (RFC 7644 section 3.4.2.4)."""
+        start_index = max(1, _integer(parameters, "startIndex", 1))
+        count = max(0, _integer(parameters, "count", self._limits.default_page))
+        order = parameters.get("sortOrder", "ascending").lower()
+        if order not in ("ascending", "descending"):
+            raise invalid_value("sortOrder must be ascending or descending")
+        text = parameters.get("filter")
+        if text is not None and not text.strip():
+            raise invalid_filter("position 1: the filter is empty")
+        domain = parameters.get("domain")
+        if domain is not None and not domain.strip():
+            raise invalid_value("domain is empty")
+        descending = order == "descending"
+        count = min(count, self._limits.max_results)
+        return Search(text, domain, parameters.get("sortBy"), descending, start_index, count)
+
+    def _discover(self, request: Request, endpoint: str, name: str, method: str) -> Response:
+        request.operation = f"discover{endpoint}"
+        if method != "GET":
+            raise MethodNotAllowed(method, ("GET",))
+        if "filter" in request.parameters():
+            raise forbidden(f"/{endpoint} cannot be filtered (RFC 7644 section 4)")
+        return self._discovery[endpoint](request, name)
+
+    def _service_provider_config(self, request: Request, name: str) -> Response:
+        if name:
+            raise not_found("there is one ServiceProviderConfig, and it has no id")
+        content = discovery.service_provider_config(self._limits, self._base(request))
+        return json_response(200, content, answer_type(request))
+
+    def _resource_types(self, request: Request, name: str) -> Response:
+        documents = discovery.resource_type_documents(self._registry, self._base(request))
+        return self._listed(request, documents, name, "resource type")
+
+    def _schemas(self, request: Request, name: str) -> Response:
+        return self._listed(request, discovery.schema_documents(self._registry, self._base(request)), name, "schema")
+
+    def _listed(self, request: Request, documents: list[dict[str, object]], name: str, what: str) -> Response:
+        """All of the documents, or the one that is named, in any case."""
+        media_type = answer_type(request)
+        if not name:
+            body = list_response([orjson.dumps(document) for document in documents], len(documents), 1, len(documents))
+            return Response(200, [("content-type", media_type)], body)
+        for document in documents:
+            if str(document["id"]).lower() == name.lower():
+                return json_response(200, document, media_type)
+        raise not_found(f"no {what} is named {name[:200]!r}")
+
+    def _base(self, request: Request) -> str:
+        return self._origin.base(request) + SCIM_ROOT
+
+
+def _integer(parameters: dict[str, str], name: str, default: int) -> int:
+    """An integer parameter; what is beyond 64 bits is as far as that."""
+    text = parameters.get(name)
+    if text is None:
+        return default
+    text = text.strip()
+    digits = text.lstrip("+-")
+    if not digits.isascii() or not digits.isdigit() or len(text) - len(digits) > 1:
+        raise invalid_value(f"{name} must be an integer")
+    if len(digits) >= _MAX_INTEGER_LENGTH:
+        return -(2**62) if text.startswith("-") else 2**62
+    return int(text)

@@ -1,0 +1,127 @@
+"""The whole HTTP service: request id, key, rate limit, route, errors, log. What the server interfaces call."""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable
+
+from muster.access.keys import Grant, Keys
+from muster.access.limits import RateLimiter
+from muster.access.permissions import SCIM, allows
+from muster.http.errors import MethodNotAllowed, Unauthorized, problem, scim_error, too_many_requests
+from muster.http.message import Request, Response
+from muster.http.metrics import Metrics
+from muster.http.origin import SCIM_ROOT, Origin
+from muster.http.request_log import RequestLog
+from muster.http.scim import Scim
+from muster.scim.errors import ScimError, forbidden
+from muster.storage.port import StorageError
+
+_log = logging.getLogger(__name__)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_PRIVATE = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
+Page = Callable[[Request], Response]
+
+
+class Service:
+    """Answers every request. pages: what lies outside /scim/v2, by path; a path that ends in a slash stands for all under it."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        limiter: RateLimiter,
+        scim: Scim,
+        origin: Origin,
+        pages: dict[str, Page],
+        log: RequestLog | None,
+        metrics: Metrics | None,
+    ) -> None:
+        self._keys = keys
+        self._limiter = limiter
+        self._scim = scim
+        self._origin = origin
+        self._pages = pages
+        self._log = log
+        self._metrics = metrics
+        self.used: dict[tuple[int, str], float] = {}
+        """When each key was last used, for whoever keeps it."""
+
+    async def answer(self, request: Request) -> Response:
+        """The answer to a request; it never raises."""
+        started = time.perf_counter()
+        given = request.header("x-request-id")
+        request.id = given if given is not None and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        response = await self._guarded(request)
+        response.headers.append(("x-request-id", request.id))
+        seconds = time.perf_counter() - started
+        if self._metrics is not None:
+            self._metrics.observe(request.operation, response.status, seconds)
+        if self._log is not None:
+            self._log.add(request, response.status, seconds, len(response.body), self._origin.client(request))
+        return response
+
+    async def _guarded(self, request: Request) -> Response:
+        try:
+            if request.path.startswith(SCIM_ROOT) and request.path[len(SCIM_ROOT) :][:1] in ("", "/"):
+                response = await self._answer_scim(request)
+                response.headers.extend(_PRIVATE)
+                return response
+            return self._answer_page(request)
+        except ScimError as error:
+            return self._error(request, error)
+        except StorageError as error:
+            _log.error("request %s: %s", request.id, error)
+            response = self._error(request, ScimError(error.status, str(error)))
+            if error.retry_after is not None:
+                response.headers.append(("retry-after", str(error.retry_after)))
+            return response
+        except Exception:
+            _log.exception("request %s failed", request.id)
+            return self._error(request, ScimError(500, f"an error of ours: it is logged under the request id {request.id}"))
+
+    def _error(self, request: Request, error: ScimError) -> Response:
+        if request.path.startswith(SCIM_ROOT):
+            response = scim_error(request, error)
+            response.headers.extend(_PRIVATE)
+            return response
+        headers = [("allow", ", ".join(error.allowed))] if isinstance(error, MethodNotAllowed) else None
+        return problem(error.status, _TITLES.get(error.status, "Error"), error.detail, headers)
+
+    async def _answer_scim(self, request: Request) -> Response:
+        grant = self._grant(request)
+        key = grant.key
+        request.workspace, request.key = grant.workspace.name, key.id
+        if not self._limiter.spend(key.workspace, key.id, key.rate_limit):
+            wait = await self._limiter.take(key.workspace, key.id, key.rate_limit, self._keys.epoch)
+            if wait is not None:
+                return too_many_requests(request, wait)
+        self.used[key.workspace, key.id] = time.time()
+        if not allows(key.permissions, SCIM):
+            raise forbidden(f"the API key lacks the permission {SCIM!r}")
+        return await self._scim.answer(request, grant)
+
+    def _grant(self, request: Request) -> Grant:
+        """What the request's key grants. Raises Unauthorized."""
+        authorization = request.header("authorization")
+        if authorization is None:
+            raise Unauthorized("an API key is needed: Authorization: Bearer <key>")
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthorized("the Authorization must be of the form Bearer <key>", "invalid_request")
+        grant = self._keys.check(token.strip())
+        if grant is None:
+            raise Unauthorized("the API key is not valid", "invalid_token")
+        return grant
+
+    def _answer_page(self, request: Request) -> Response:
+        page = self._pages.get(request.path) or self._pages.get(request.path.rpartition("/")[0] + "/")
+        if page is None:
+            raise ScimError(404, f"there is nothing at {request.path[:200]!r}")
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(request.method, ("GET",))
+        request.operation = "page"
+        return page(request)
+
+
+_TITLES = {400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 500: "Internal Server Error", 503: "Unavailable"}

@@ -1,0 +1,88 @@
+"""The discovery documents (RFC 7644 section 4): ServiceProviderConfig, ResourceTypes, Schemas."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from muster.scim.schema import Registry, ResourceType
+
+SERVICE_PROVIDER_CONFIG = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
+RESOURCE_TYPE = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
+SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Schema"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the service provider takes and gives. default_page: resources in a page where the request names no count."""
+
+    max_results: int = 1000
+    default_page: int = 100
+    max_body: int = 2_000_000
+
+
+def service_provider_config(limits: Limits, base: str) -> dict[str, Any]:
+    """What is supported, truthfully (RFC 7643 section 5). base: the URL that ends in /scim/v2."""
+    return {
+        "schemas": [SERVICE_PROVIDER_CONFIG],
+        "patch": {"supported": True},
+        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "filter": {"supported": True, "maxResults": limits.max_results},
+        "changePassword": {"supported": True},
+        "sort": {"supported": True},
+        "etag": {"supported": True},
+        "authenticationSchemes": [
+            {
+                "type": "oauthbearertoken",
+                "name": "API key",
+                "description": "An API key of the workspace, as Authorization: Bearer <key>",
+                "specUri": "https://www.rfc-editor.org/info/rfc6750",
+                "primary": True,
+            }
+        ],
+        "pagination": {
+            "cursor": False,
+            "index": True,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": limits.default_page,
+            "maxPageSize": limits.max_results,
+        },
+        "meta": {"resourceType": "ServiceProviderConfig", "location": f"{base}/ServiceProviderConfig"},
+    }
+
+
+def resource_type_document(resource_type: ResourceType, base: str) -> dict[str, Any]:
+    """A resource type as /ResourceTypes answers it (RFC 7643 section 6)."""
+    return {
+        "schemas": [RESOURCE_TYPE],
+        "id": resource_type.name,
+        "name": resource_type.name,
+        "endpoint": resource_type.endpoint,
+        "description": resource_type.description,
+        "schema": resource_type.core.id,
+        "schemaExtensions": [
+            {"schema": extension.id, "required": extension.id in resource_type.required_extensions}
+            for extension in resource_type.extensions.values()
+        ],
+        "meta": {"resourceType": "ResourceType", "location": f"{base}/ResourceTypes/{resource_type.name}"},
+    }
+
+
+def resource_type_documents(registry: Registry, base: str) -> list[dict[str, Any]]:
+    """Every resource type that is served."""
+    return [resource_type_document(resource_type, base) for resource_type in registry.types.values()]
+
+
+def schema_documents(registry: Registry, base: str) -> list[dict[str, Any]]:
+    """Every schema of the resource types that are served, and those of the discovery documents (RFC 7643 section 7)."""
+    served = {
+        urn for resource_type in registry.types.values() for urn in (resource_type.core.id.lower(), *resource_type.extensions)
+    }
+    served |= {SERVICE_PROVIDER_CONFIG.lower(), RESOURCE_TYPE.lower(), SCHEMA.lower()}
+    return [
+        {
+            "schemas": [SCHEMA],
+            **schema.definition,
+            "meta": {"resourceType": "Schema", "location": f"{base}/Schemas/{schema.id}"},
+        }
+        for urn, schema in registry.schemas.items()
+        if urn in served
+    ]

@@ -1,0 +1,114 @@
+"""What the storage keeps of a document to find it by: its look-ups, its unique values and its search form."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from muster.scim.evaluate import comparable, values_at
+from muster.scim.predicate import Field, field_of
+from muster.scim.resource import Document
+from muster.scim.schema import Attribute, ResourceType
+from muster.scim.values import Json, mail_domain
+
+DOMAIN = "domain"
+"""The look-up of mail domains; no attribute has this name."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """One look-up: the attribute's path and a value as it compares. first: the value that the resource sorts by."""
+
+    attribute: str
+    value: str
+    first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The fields of a resource type that have look-ups, by canonical path."""
+
+    fields: dict[str, Field]
+    unique: frozenset[str]
+    domains: tuple[Field, ...]
+
+
+@cache
+def index_of(resource_type: ResourceType) -> Index:
+    """The index of a resource type."""
+    fields = {}
+    for path in resource_type.indexed:
+        place = resource_type.place(path)
+        if place is not None:
+            fields[place.name] = field_of(place)
+    unique = frozenset(name for name, field in fields.items() if field.attribute.uniqueness in ("server", "global"))
+    return Index(fields, unique, tuple(fields[path] for path in resource_type.mail_domains))
+
+
+def entries(document: Document, resource_type: ResourceType) -> tuple[frozenset[Entry], frozenset[Entry]]:
+    """The look-ups of a canonical document, and its unique values apart."""
+    index = index_of(resource_type)
+    lookups: set[Entry] = set()
+    unique: set[Entry] = set()
+    for name, field in index.fields.items():
+        holder = unique if name in index.unique else lookups
+        holder.update(_entries_of(name, field, document))
+    for field in index.domains:
+        for value in values_at(field, document):
+            domain = mail_domain(value)
+            if domain is not None:
+                lookups.add(Entry(DOMAIN, domain))
+    return frozenset(lookups), frozenset(unique)
+
+
+def _entries_of(name: str, field: Field, document: Document) -> Iterator[Entry]:
+    values = values_at(field, document)
+    if not values:
+        return
+    sorts_by = comparable(field.attribute, sort_value(field, document))
+    for value in {comparable(field.attribute, item) for item in values}:
+        yield Entry(name, value, value == sorts_by)
+
+
+def sort_value(field: Field, document: Document) -> Json:
+    """The value that a document sorts by: of a multi-valued attribute that of the primary element, or else of the first.
+
+    None where there is none (RFC 7644 section 3.4.2.3).
+    """
+    if not field.each:
+        found = values_at(field, document)
+        return found[0] if found else None
+    holder: Json = document
+    for key in field.keys:
+        holder = holder.get(key, {}) if isinstance(holder, dict) else {}
+    elements = primary_first(holder) if holder else []
+    if not elements:
+        return None
+    return elements[0] if field.sub is None else elements[0].get(field.sub)
+
+
+def primary_first(elements: list[Json]) -> list[Json]:
+    """The elements with the primary one, if any, in front."""
+    return sorted(elements, key=lambda item: not (isinstance(item, dict) and item.get("primary") is True))
+
+
+def search_form(document: Document, resource_type: ResourceType) -> Document:
+    """The document as filters see it: strings folded that are not caseExact, dateTimes sortable, primary elements first."""
+    found: Document = {}
+    for extension, attribute in resource_type.attributes():
+        holder = document if extension is None else document.get(extension, {})
+        if attribute.name in holder:
+            target = found if extension is None else found.setdefault(extension, {})
+            target[attribute.name] = _searchable(attribute, holder[attribute.name])
+    return found
+
+
+def _searchable(attribute: Attribute, value: Json) -> Json:
+    if isinstance(value, list):
+        return [_searchable(attribute, item) for item in primary_first(value)]
+    if isinstance(value, dict):
+        return {
+            name: _searchable(sub, item)
+            for name, item in value.items()
+            if (sub := attribute.sub(name)) is not None and name not in ("location", "version")
+        }
+    return comparable(attribute, value)

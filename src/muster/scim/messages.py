@@ -1,0 +1,26 @@
+"""The messages of RFC 7644: ListResponse and Error."""
+
+from typing import Any
+
+from muster.scim.errors import ScimError
+
+LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+
+def error_message(error: ScimError) -> dict[str, Any]:
+    """The Error document (RFC 7644 section 3.12): the status is a string."""
+    message: dict[str, Any] = {"schemas": [ERROR], "status": str(error.status)}
+    if error.scim_type is not None:
+        message["scimType"] = error.scim_type
+    message["detail"] = error.detail
+    return message
+
+
+def list_response(resources: list[bytes], total: int, start_index: int, items_per_page: int) -> bytes:
+    """The ListResponse (RFC 7644 section 3.4.2) around resources that are JSON already."""
+    head = (
+        f'{{"schemas":["{LIST_RESPONSE}"],"totalResults":{total},"startIndex":{start_index},'
+        f'"itemsPerPage":{items_per_page},"Resources":['
+    )
+    return b"".join((head.encode(), b",".join(resources), b"]}"))

@@ -1,0 +1,214 @@
+"""A filter bound to a resource type: every path resolved, every value checked against its type and folded.
+
+What evaluate.py runs on a dict and the storage compiles to SQL; both see the same, so that both answer the same.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from muster.scim import quirks
+from muster.scim.errors import ScimError, invalid_filter
+from muster.scim.filter import And, Compare, Filter, Not, Or, Present, ValuePath
+from muster.scim.quirks import Dialect
+from muster.scim.schema import Attribute, Place, ResourceType
+from muster.scim.values import Json, fold, sortable_date_time
+
+_ORDER = frozenset({"gt", "ge", "lt", "le"})
+_TEXT = frozenset({"co", "sw", "ew"})
+_UNFILTERED = frozenset({"meta.location", "meta.version"})  # they vary with the request, or say nothing of the resource
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Where the compared values lie: keys from the top of the document (or of the element, inside Each).
+
+    each: the values are the elements of an array at keys. sub: the key within each element, or None for the element.
+    """
+
+    keys: tuple[str, ...]
+    attribute: Attribute
+    each: bool = False
+    sub: str | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """operator: eq co sw ew gt ge lt le (ne is Not of eq). operand: folded, or the sortable form of a dateTime."""
+
+    __test__ = False
+
+    field: Field
+    operator: str
+    operand: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """The value is there: not null, not empty."""
+
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """Some element of the array at field matches."""
+
+    field: Field
+    term: "Predicate"
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    terms: "tuple[Predicate, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    terms: "tuple[Predicate, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Negation:
+    term: "Predicate"
+
+
+Predicate = Test | Has | Each | All | Some | Negation
+Resolve = Callable[[str], Field | None]
+
+
+def bind(node: Filter, resource_type: ResourceType, dialect: Dialect) -> Predicate:
+    """The predicate that a filter means on a resource type.
+
+    Raises ScimError invalidFilter for an unknown attribute and for a comparison that the attribute's type forbids.
+    """
+    return _Binder(lambda path: field_at(resource_type, path), dialect).bind(node)
+
+
+def bind_element(node: Filter, attribute: Attribute, name: str, dialect: Dialect) -> Predicate:
+    """The predicate that a value filter means on an element of a complex multi-valued attribute. name: its path."""
+
+    def resolve(path: str) -> Field | None:
+        sub = attribute.sub(path)
+        return None if sub is None else Field((sub.name,), sub, sub.multi_valued, None, f"{name}.{sub.name}")
+
+    return _Binder(resolve, dialect).bind(node)
+
+
+def field_at(resource_type: ResourceType, path: str) -> Field | None:
+    """The field that a path names; a complex attribute with no sub-attribute named is the attribute itself."""
+    place = resource_type.place(path)
+    if place is None or place.attribute is None:
+        return None
+    return field_of(place)
+
+
+def field_of(place: Place) -> Field:
+    """The field at a place that has an attribute."""
+    attribute, sub = place.attribute, place.sub
+    if attribute is None:
+        raise ValueError("a whole extension holds no value of its own")
+    keys = (attribute.name,) if place.schema is None else (place.schema, attribute.name)
+    if attribute.multi_valued:
+        return Field(keys, sub or attribute, True, sub.name if sub else None, place.name)
+    if sub is not None:
+        return Field((*keys, sub.name), sub, sub.multi_valued, None, place.name)
+    return Field(keys, attribute, False, None, place.name)
+
+
+class _Binder:
+    def __init__(self, resolve: Resolve, dialect: Dialect) -> None:
+        self.resolve = resolve
+        self.dialect = dialect
+
+    def bind(self, node: Filter) -> Predicate:
+        match node:
+            case And(terms):
+                return All(tuple(self.bind(term) for term in terms))
+            case Or(terms):
+                return Some(tuple(self.bind(term) for term in terms))
+            case Not(term):
+                return Negation(self.bind(term))
+            case Present(path, position):
+                return Has(self.field(path, position))
+            case ValuePath(path, term, position):
+                return self.each(path, term, position)
+            case Compare():
+                return self.test(node)
+
+    def field(self, path: str, position: int) -> Field:
+        field = self.resolve(path)
+        if field is None:
+            raise invalid_filter(f"position {position}: no attribute {path[:100]!r}")
+        if field.attribute.returned == "never" or field.name in _UNFILTERED:
+            raise invalid_filter(f"position {position}: {field.name} cannot be filtered on")
+        return field
+
+    def each(self, path: str, term: Filter, position: int) -> Predicate:
+        field = self.field(path, position)
+        if not field.attribute.is_complex:
+            raise invalid_filter(f"position {position}: {field.name} has no sub-attributes to filter by")
+        inner = bind_element(term, field.attribute, field.name, self.dialect)
+        return Each(field, inner)
+
+    def test(self, node: Compare) -> Predicate:
+        field = self.field(node.path, node.position)
+        if node.value is None:
+            return self.null_test(field, node)
+        if field.attribute.is_complex:
+            field = self.value_of(field, node)
+        where = f"position {node.position}: {field.name}"
+        if node.operator == "ne":
+            return Negation(Test(field, "eq", operand(field.attribute, "eq", node.value, where, self.dialect)))
+        return Test(field, node.operator, operand(field.attribute, node.operator, node.value, where, self.dialect))
+
+    def null_test(self, field: Field, node: Compare) -> Predicate:
+        if node.operator == "eq":
+            return Negation(Has(field))
+        if node.operator == "ne":
+            return Has(field)
+        raise invalid_filter(f"position {node.position}: null compares by eq and ne alone")
+
+    def value_of(self, field: Field, node: Compare) -> Field:
+        """The `value` of a complex attribute, which is what comparing the whole means (RFC 7644 section 3.4.2.2)."""
+        sub = field.attribute.sub("value")
+        if sub is None:
+            names = ", ".join(item.name for item in field.attribute.sub_attributes.values())
+            raise invalid_filter(f"position {node.position}: {field.name} is complex: compare one of {names}")
+        if field.each:
+            return Field(field.keys, sub, True, sub.name, f"{field.name}.{sub.name}")
+        return Field((*field.keys, sub.name), sub, False, None, f"{field.name}.{sub.name}")
+
+
+def operand(attribute: Attribute, operator: str, value: Json, where: str, dialect: Dialect) -> Json:
+    """The operand in the form in which stored values compare. Raises ScimError invalidFilter where the type forbids it."""
+    match attribute.type:
+        case "boolean":
+            value = quirks.boolean(value, where, dialect)
+            if not isinstance(value, bool):
+                raise _forbids(where, attribute, "true or false")
+            if operator != "eq":
+                raise invalid_filter(f"{where} is a boolean, which {operator} cannot compare")
+            return value
+        case "integer" | "decimal":
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise _forbids(where, attribute, "a number")
+            if operator in _TEXT:
+                raise invalid_filter(f"{where} is a number, which {operator} cannot compare")
+            return value
+        case "dateTime":
+            moment = sortable_date_time(value) if isinstance(value, str) else None
+            if moment is None:
+                raise _forbids(where, attribute, "a dateTime as 2011-05-13T04:42:34Z")
+            if operator in _TEXT:
+                raise invalid_filter(f"{where} is a dateTime, which {operator} cannot compare")
+            return moment
+    if not isinstance(value, str):
+        raise _forbids(where, attribute, "a string")
+    if attribute.type == "binary" and operator in _ORDER:
+        raise invalid_filter(f"{where} is binary, which {operator} cannot compare")
+    return value if attribute.case_exact else fold(value)
+
+
+def _forbids(where: str, attribute: Attribute, wanted: str) -> ScimError:
+    return invalid_filter(f"{where} is {attribute.type}: compare it with {wanted}")

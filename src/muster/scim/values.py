@@ -1,0 +1,61 @@
+"""How attribute values compare: one folding and one order, for stored look-ups and queries alike (RFC 7643 section 2.3)."""
+
+import binascii
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any
+
+Json = Any
+
+_DATE_TIME = re.compile(
+    r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(Z|[+-]\d{2}:\d{2})?", re.IGNORECASE | re.ASCII
+)
+
+
+def fold(text: str) -> str:
+    """The form in which strings that are not caseExact compare: NFKC, then case folded, until neither changes it."""
+    if text.isascii():
+        return text.lower()
+    folded = unicodedata.normalize("NFKC", text.casefold())
+    return unicodedata.normalize("NFKC", folded.casefold())
+
+
+def sortable_date_time(text: str) -> str | None:
+    """An xsd:dateTime (RFC 7643 section 2.3.5) as UTC text whose order is that of time, or None where it is not one.
+
+    Without an offset it is taken as UTC; fractions are kept to the microsecond.
+    """
+    match = _DATE_TIME.fullmatch(text)
+    if match is None:
+        return None
+    *parts, fraction, offset = match.groups()
+    plain = "{}-{}-{}T{}:{}:{}".format(*parts)
+    micro = (fraction or "")[:6].ljust(6, "0")
+    zone = "+00:00" if offset is None or offset in "Zz" else offset
+    try:
+        moment = datetime.fromisoformat(f"{plain}.{micro}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def is_base64(text: str) -> bool:
+    """Whether text is base64 or base64url (RFC 7643 section 2.3.6)."""
+    standard = text.translate({ord("-"): "+", ord("_"): "/"})
+    try:
+        binascii.a2b_base64(standard + "=" * (-len(standard) % 4), strict_mode=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
+
+
+def mail_domain(address: str) -> str | None:
+    """The folded domain of a mail address, or None where it has none."""
+    local, at, domain = address.rpartition("@")
+    return fold(domain.strip()) or None if at and local else None
+
+
+def is_assigned(value: Json) -> bool:
+    """Whether a value counts as assigned: null, [] and {} do not (RFC 7643 section 2.5)."""
+    return value is not None and value != [] and value != {}

@@ -1,0 +1,61 @@
+"""`muster serve`: Granian, its worker processes, and the line that says when it is ready."""
+
+import functools
+import http.client
+import sys
+import threading
+import time
+from typing import Any
+
+from granian.constants import Interfaces, Loops, RuntimeModes
+from granian.log import LogLevels
+from granian.server import Server
+
+from muster.app import RsgiMuster
+from muster.config import Settings
+
+_POLL_SECONDS = 0.05
+
+
+def serve(settings: Settings, ready: str) -> None:
+    """Serve until SIGTERM or SIGINT, and then finish what is in flight. ready: printed once the service answers."""
+    server = Server(
+        "muster",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.RSGI,
+        workers=settings.workers,
+        runtime_mode=RuntimeModes.mt,
+        loop=Loops.uvloop,
+        websockets=False,
+        backlog=2048,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        workers_kill_timeout=settings.drain_seconds,
+    )
+    announce = threading.Thread(target=_announce, args=(settings, ready), daemon=True)
+    server.on_startup(announce.start)
+    load: Any = functools.partial(_load, settings)  # Granian takes any object with the RSGI methods
+    server.serve(target_loader=load, wrap_loader=False)
+
+
+def _load(settings: Settings, *_: object) -> RsgiMuster:
+    return RsgiMuster(settings)
+
+
+def _announce(settings: Settings, ready: str) -> None:
+    """Print the line once a request is answered."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    while True:
+        connection = http.client.HTTPConnection(host, settings.port, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                break
+        except OSError:
+            pass
+        finally:
+            connection.close()
+        time.sleep(_POLL_SECONDS)
+    sys.stdout.write(ready + "\n")
+    sys.stdout.flush()

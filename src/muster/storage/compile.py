@@ -1,0 +1,374 @@
+"""A query compiled to SQL: a seek in the look-ups where there is one, the rest checked on the search form of its rows.
+
+Every value and every path is bound, by number (?1, ?2, …). What differs between engines is in Functions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from muster.scim.indexing import DOMAIN, index_of
+from muster.scim.predicate import All, Each, Field, Has, Negation, Predicate, Some, Test
+from muster.scim.values import Json, fold
+from muster.storage.ids import key_of
+from muster.storage.port import Query
+
+_SIGNS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+_LAST = "\U0010ffff"
+
+
+class Functions(Protocol):
+    """What an engine calls its JSON and text functions; every argument is SQL."""
+
+    def path(self, keys: tuple[str | int, ...]) -> str:
+        """A path into JSON, as the value to bind."""
+
+    def value(self, json: str, path: str) -> str:
+        """The scalar at a path, NULL where there is none."""
+
+    def elements(self, json: str, path: str, alias: str) -> tuple[str, str]:
+        """A FROM term for the elements at a path, and what an element is called."""
+
+    def contains(self, text: str, part: str) -> str: ...
+
+    def ends_with(self, text: str, part: str) -> str: ...
+
+    def starts_with(self, text: str, part: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL and its parameters, in order."""
+
+    sql: str
+    parameters: tuple[Json, ...]
+
+
+class Binder:
+    """Collects the parameters of one statement."""
+
+    def __init__(self) -> None:
+        self.values: list[Json] = []
+
+    def __call__(self, value: Json) -> str:
+        """The placeholder for a value."""
+        self.values.append(value)
+        return f"?{len(self.values)}"
+
+    def statement(self, sql: str) -> Statement:
+        return Statement(sql, tuple(self.values))
+
+    def paged(self, sql: str) -> Statement:
+        """The statement with LIMIT and OFFSET as two parameters that are still to come."""
+        following = len(self.values) + 1
+        return self.statement(sql.replace("<page>", f"LIMIT ?{following} OFFSET ?{following + 1}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Seek:
+    """A set of keys that holds every match. exact: it holds nothing else. rank: how many it may hold, 0 for one at most.
+
+    keys: the SELECT of them, its parameters bound as it is asked for.
+    """
+
+    keys: Callable[[Binder], str]
+    exact: bool
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A run of the answer: its rows in order (LIMIT and OFFSET follow as parameters), and how many it has."""
+
+    page: Statement
+    count: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The arms, one after the other, and their counts together, make the answer. seek: what drives it, where one does."""
+
+    arms: tuple[Arm, ...]
+    seek: Seek | None
+    counted: bool
+    """The count of all is the running count of the type."""
+    bounded: bool
+    """Nothing but the rows of the page, and those before it, is read."""
+
+
+ONE, FEW, RANGE, MANY = 0, 1, 2, 3
+Measure = Callable[[Seek], int]
+
+
+class Compiler:
+    """Compiles one query."""
+
+    def __init__(self, query: Query, functions: Functions) -> None:
+        self.query = query
+        self.functions = functions
+        self.index = index_of(query.resource_type)
+        self.aliases = 0
+
+    def plan(self, measure: Measure) -> Plan:
+        """The plan. measure: answers how many keys a seek holds, up to some bound; asked only to choose among several."""
+        terms = self._terms()
+        seek, rest = self._drive(terms, measure)
+        sort = self.query.sort
+        if sort is None or seek is not None or sort.name not in self.index.fields:
+            return Plan((self._arm(seek, rest),), seek, not terms, not terms and sort is None)
+        return Plan(self._walk(sort, rest), seek, not terms, not terms and _never_missing(sort))
+
+    def _terms(self) -> tuple["Predicate | _Domain", ...]:
+        predicate, domain = self.query.predicate, self.query.domain
+        terms: tuple[Predicate | _Domain, ...] = ()
+        if predicate is not None:
+            terms = predicate.terms if isinstance(predicate, All) else (predicate,)
+        return terms if domain is None else (*terms, _Domain(fold(domain.strip())))
+
+    def _drive(self, terms: "tuple[Term, ...]", measure: Measure) -> "tuple[Seek | None, list[Term]]":
+        """The most selective seek among the terms, and the terms that its rows are still to be checked for."""
+        candidates = [(seek, term) for term in terms if (seek := self.seek(term)) is not None]
+        if not candidates:
+            return None, list(terms)
+        if len(candidates) > 1 and min(seek.rank for seek, _ in candidates) > ONE:
+            best = min(candidates, key=lambda candidate: (measure(candidate[0]), candidate[0].rank))
+        else:
+            best = min(candidates, key=lambda candidate: candidate[0].rank)
+        chosen, driver = best
+        return chosen, [term for term in terms if term is not driver or not chosen.exact]
+
+    def seek(self, term: "Term") -> Seek | None:
+        """The keys that a term's look-ups hold, or None where it has none."""
+        match term:
+            case _Domain(value):
+                return self._lookup_seek(DOMAIN, lambda bind: f"value = {bind(value)}", FEW)
+            case Test(field, operator, operand) if isinstance(operand, str):
+                return self._test_seek(field.name, operator, operand)
+            case Has(field) if field.name in self.index.fields:
+                return self._lookup_seek(field.name, lambda _: "value > ''", MANY)
+            case Each(_, inner):
+                return self._each_seek(inner)
+            case All(terms):
+                return _inexact([self.seek(item) for item in terms])
+            case Some(terms):
+                return _union([self.seek(item) for item in terms])
+        return None
+
+    def _test_seek(self, name: str, operator: str, operand: str) -> Seek | None:
+        if name == "id" and operator == "eq":
+            return Seek(lambda bind: self._id_keys(bind, operand), True, ONE)
+        if name not in self.index.fields:
+            return None
+        if operator in _SIGNS:
+            rank = RANGE if operator != "eq" else ONE if name in self.index.unique else FEW
+            return self._lookup_seek(name, lambda bind: f"value {_SIGNS[operator]} {bind(operand)}", rank)
+        if operator == "sw":
+            return self._lookup_seek(name, lambda bind: f"value >= {bind(operand)} AND value < {bind(_after(operand))}", RANGE)
+        function = self.functions.contains if operator == "co" else self.functions.ends_with
+        return self._lookup_seek(name, lambda bind: function("value", bind(operand)), MANY)
+
+    def _id_keys(self, bind: Binder, resource_id: str) -> str:
+        return (
+            f'SELECT "key" FROM resources WHERE "key" = {bind(key_of(resource_id) or 0)} AND {self._scope(bind)}'
+            f" AND id = {bind(resource_id)}"
+        )
+
+    def _each_seek(self, inner: Predicate) -> Seek | None:
+        """The seek of a value path, from a comparison inside it with a sub-attribute that is indexed."""
+        seeks = [self.seek(term) for term in (inner.terms if isinstance(inner, All) else (inner,)) if isinstance(term, Test)]
+        return _inexact(seeks)
+
+    def _lookup_seek(self, name: str, condition: Callable[[Binder], str], rank: int) -> Seek:
+        table = self._table(name)
+        field = self.index.fields.get(name)
+        distinct = "DISTINCT " if rank > FEW and field is not None and field.each else ""
+
+        def keys(bind: Binder) -> str:
+            scope = f"{self._scope(bind)} AND attribute = {bind(name)}"
+            return f'SELECT {distinct}"key" FROM {table} WHERE {scope} AND {condition(bind)}'
+
+        return Seek(keys, True, rank)
+
+    def _table(self, name: str) -> str:
+        return "unique_values" if name in self.index.unique else "lookups"
+
+    def _scope(self, bind: Binder, alias: str = "") -> str:
+        """The condition that holds a table to the workspace and the type."""
+        workspace, type_name = self.query.workspace, self.query.resource_type.name
+        return f"{alias}workspace = {bind(workspace)} AND {alias}type = {bind(type_name)}"
+
+    def _arm(self, seek: Seek | None, rest: "list[Term]") -> Arm:
+        """Everything that matches, by the seek or by all rows of the type."""
+
+        def source(bind: Binder) -> str:
+            by_body = bool(rest) or self.query.sort is not None
+            table = "searchable" if by_body else "resources"
+            if seek is not None and not by_body:
+                return f"FROM ({seek.keys(bind)}) s"
+            if seek is not None:
+                found = f'FROM ({seek.keys(bind)}) k JOIN {table} s ON s."key" = k."key"'
+                conditions = [self.check(term, bind) for term in rest]
+            else:
+                found = f"FROM {table} s"
+                conditions = [self._scope(bind, "s."), *(self.check(term, bind) for term in rest)]
+            return f"{found} WHERE {' AND '.join(conditions)}" if conditions else found
+
+        return self._arm_of(source, 's."key"', self._body_order)
+
+    def _walk(self, sort: Field, rest: "list[Term]") -> tuple[Arm, ...]:
+        """All rows in the order of an indexed attribute: those that have it, by the look-ups, and those that have not."""
+        arms = [self._present_arm(sort, rest)]
+        if not _never_missing(sort):
+            arms.insert(0 if self.query.descending else 1, self._missing_arm(sort, rest))
+        return tuple(arms)
+
+    def _present_arm(self, sort: Field, rest: "list[Term]") -> Arm:
+        table = self._table(sort.name)
+
+        def source(bind: Binder) -> str:
+            joined = ' JOIN searchable s ON s."key" = l."key"' if rest else ""
+            conditions = [self._scope(bind, "l."), f"l.attribute = {bind(sort.name)}"]
+            if table == "lookups":
+                conditions.append('l."first"')
+            conditions.extend(self.check(term, bind) for term in rest)
+            return f"FROM {table} l{joined} WHERE {' AND '.join(conditions)}"
+
+        direction = " DESC" if self.query.descending else ""
+        return self._arm_of(source, 'l."key"', lambda _: f'l.value{direction}, l."key"')
+
+    def _missing_arm(self, sort: Field, rest: "list[Term]") -> Arm:
+        def source(bind: Binder) -> str:
+            missing = f"{self._value('s.body', _sort_path(sort), bind)} IS NULL"
+            conditions = [self._scope(bind, "s."), missing, *(self.check(term, bind) for term in rest)]
+            return f"FROM searchable s WHERE {' AND '.join(conditions)}"
+
+        return self._arm_of(source, 's."key"', lambda _: 's."key"')
+
+    @staticmethod
+    def _arm_of(source: Callable[[Binder], str], key: str, order: Callable[[Binder], str]) -> Arm:
+        """The arm of a source. The keys are chosen first, so that the rows that OFFSET passes over are not read."""
+        counting, paging = Binder(), Binder()
+        count = counting.statement(f"SELECT count(*) {source(counting)}")
+        page = f'(SELECT {key} AS "key" {source(paging)} ORDER BY {order(paging)} <page>)'
+        documents = f'SELECT r.document FROM {page} k CROSS JOIN resources r ON r."key" = k."key"'
+        return Arm(paging.paged(documents), count)
+
+    def _body_order(self, bind: Binder) -> str:
+        """Missing values last when ascending, first when descending; ties by id (RFC 7644 section 3.4.2.3)."""
+        sort = self.query.sort
+        if sort is None:
+            return 's."key"'
+        value = self._value("s.body", _sort_path(sort), bind)
+        if self.query.descending:
+            return f'{value} IS NOT NULL, {value} DESC, s."key"'
+        return f'{value} IS NULL, {value}, s."key"'
+
+    def check(self, term: "Term", bind: Binder, json: str = "s.body") -> str:
+        """The term as a condition on the search form, true or false and never NULL, as evaluate.py has it."""
+        match term:
+            case All(terms):
+                return f"({' AND '.join(self.check(item, bind, json) for item in terms)})"
+            case Some(terms):
+                return f"({' OR '.join(self.check(item, bind, json) for item in terms)})"
+            case Negation(inner):
+                return f"(NOT {self.check(inner, bind, json)})"
+            case Each(field, inner):
+                return self._exists(field.keys, json, bind, lambda element: self.check(inner, bind, element))
+            case Has(field):
+                return self._present(field, json, bind)
+            case Test():
+                return self._test(term, json, bind)
+            case _Domain(value):
+                conditions = f'{self._scope(bind)} AND attribute = {bind(DOMAIN)} AND value = {bind(value)} AND "key" = s."key"'
+                return f"EXISTS (SELECT 1 FROM lookups WHERE {conditions})"
+
+    def _test(self, test: Test, json: str, bind: Binder) -> str:
+        field = test.field
+        if field.each:
+            return self._exists(
+                field.keys, json, bind, lambda element: self._compare(self._inside(field, element, bind), test, bind)
+            )
+        return self._compare(self._value(json, field.keys, bind), test, bind)
+
+    def _compare(self, value: str, test: Test, bind: Binder) -> str:
+        operand = bind(test.operand)
+        functions = self.functions
+        match test.operator:
+            case "co":
+                condition = functions.contains(value, operand)
+            case "sw":
+                condition = functions.starts_with(value, operand)
+            case "ew":
+                condition = functions.ends_with(value, operand)
+            case operator:
+                condition = f"{value} {_SIGNS[operator]} {operand}"
+        return f"coalesce({condition}, FALSE)"
+
+    def _value(self, json: str, keys: tuple[str | int, ...], bind: Binder) -> str:
+        return self.functions.value(json, bind(self.functions.path(keys)))
+
+    def _inside(self, field: Field, element: str, bind: Binder) -> str:
+        return element if field.sub is None else self._value(element, (field.sub,), bind)
+
+    def _exists(self, keys: tuple[str, ...], json: str, bind: Binder, condition: Callable[[str], str]) -> str:
+        self.aliases += 1
+        source, element = self.functions.elements(json, bind(self.functions.path(keys)), f"e{self.aliases}")
+        return f"EXISTS (SELECT 1 FROM {source} WHERE {condition(element)})"
+
+    def _present(self, field: Field, json: str, bind: Binder) -> str:
+        if field.each and field.sub is None and field.attribute.is_complex:
+            return self._exists(field.keys, json, bind, lambda element: self._exists((), element, bind, _filled))
+        if field.each:
+            return self._exists(field.keys, json, bind, lambda element: _filled(self._inside(field, element, bind)))
+        if field.attribute.is_complex:
+            return self._exists(field.keys, json, bind, _filled)
+        return _filled(self._value(json, field.keys, bind))
+
+
+@dataclass(frozen=True, slots=True)
+class _Domain:
+    """Some mail address of the resource is at exactly this domain."""
+
+    value: str
+
+
+Term = Predicate | _Domain
+
+
+def _filled(value: str) -> str:
+    return f"coalesce({value} <> '', FALSE)"
+
+
+def _never_missing(field: Field) -> bool:
+    return (field.attribute.required and not field.each) or field.name == "meta.lastModified"
+
+
+def _sort_path(field: Field) -> tuple[str | int, ...]:
+    """Where the search form has the value to sort by; it has the primary element first."""
+    if not field.each:
+        return field.keys
+    return (*field.keys, 0) if field.sub is None else (*field.keys, 0, field.sub)
+
+
+def _inexact(seeks: list[Seek | None]) -> Seek | None:
+    """The most selective of some seeks, each of which holds all that match and more."""
+    best = min((seek for seek in seeks if seek is not None), key=lambda seek: seek.rank, default=None)
+    return None if best is None else Seek(best.keys, False, best.rank)
+
+
+def _union(seeks: list[Seek | None]) -> Seek | None:
+    """The keys of all seeks together, or None where one is lacking."""
+    found = [seek for seek in seeks if seek is not None]
+    if len(found) < len(seeks):
+        return None
+    rank = max(FEW, *(seek.rank for seek in found))
+    return Seek(lambda bind: " UNION ".join(seek.keys(bind) for seek in found), all(seek.exact for seek in found), rank)
+
+
+def _after(prefix: str) -> str:
+    """The least text that is greater than all that start with prefix."""
+    for position in range(len(prefix) - 1, -1, -1):
+        code = ord(prefix[position])
+        if code < 0x10FFFF:
+            return prefix[:position] + chr(0xE000 if code == 0xD7FF else code + 1)
+    return _LAST * 64

@@ -1,0 +1,249 @@
+"""The storage port: what the use cases ask of an engine. An engine is a file beside sqlite.py that passes tests/storage."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from muster.scim.indexing import Entry
+from muster.scim.predicate import Field, Predicate
+from muster.scim.schema import ResourceType
+
+
+class StorageError(Exception):
+    """The engine cannot answer. retry_after: seconds after which another try may succeed, or None. status: for the edge."""
+
+    status = 503
+    retry_after: int | None = 1
+
+
+class StorageFull(StorageError):
+    """There is no room for a write; reads go on."""
+
+    status = 507
+    retry_after = None
+
+
+class StorageCorrupt(StorageError):
+    """The database says that it is damaged."""
+
+    status = 500
+    retry_after = None
+
+
+class NewerDatabase(StorageError):
+    """The database was migrated by a later version of muster."""
+
+
+class Conflict(Exception):
+    """A unique value is another resource's. attribute: the path whose value it is."""
+
+    def __init__(self, attribute: str) -> None:
+        super().__init__(attribute)
+        self.attribute = attribute
+
+
+class KeyTaken(Exception):
+    """The id's key is another resource's: make another id."""
+
+
+class TooExpensive(Exception):
+    """A scan used up its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A resource as it is kept: its canonical JSON, with meta.location relative and last."""
+
+    id: str
+    version: int
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What a document is found by."""
+
+    lookups: frozenset[Entry] = frozenset()
+    unique: frozenset[Entry] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Keep this document. before: what the one it replaces was found by. secrets: name to hash, None to forget it."""
+
+    stored: Stored
+    search: bytes
+    index: Index
+    before: Index | None = None
+    secrets: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove the document that stands. before: what it was found by."""
+
+    stored: Stored
+    before: Index
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Nothing changes."""
+
+    stored: Stored
+
+
+Outcome = Put | Remove | Keep
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One accepted write to one resource.
+
+    id: the resource, or None for a new one. decide: called in the write's transaction with what stands (None where there
+    is none), it answers what is to stand; it may raise, and then nothing changes. It is called again after KeyTaken.
+    """
+
+    workspace: int
+    type: str
+    id: str | None
+    decide: Callable[[Stored | None], Outcome]
+    actor: str
+    request_id: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of `changes`."""
+
+    sequence: int
+    time: str
+    actor: str
+    request_id: str
+    type: str
+    id: str
+    action: str
+    version: int
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A find. sort: None for the order of ids. offset counts from 0."""
+
+    workspace: int
+    resource_type: ResourceType
+    predicate: Predicate | None = None
+    domain: str | None = None
+    sort: Field | None = None
+    descending: bool = False
+    offset: int = 0
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """total: all that match. documents: those of the page, in order."""
+
+    total: int
+    documents: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A tenant and its settings. contract: rfc7644 or cortex."""
+
+    id: int
+    name: str
+    contract: str
+    strict: bool
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """An API key as it is kept. digest: SHA-256 of the token. rate_limit: requests a minute, None for the default."""
+
+    workspace: int
+    id: str
+    name: str
+    digest: bytes
+    permissions: tuple[str, ...]
+    rate_limit: int | None
+    created: str
+    expires: str | None
+    revoked: str | None
+    last_used: str | None
+
+
+class Resources(Protocol):
+    """Resources: found, read, written."""
+
+    async def get(self, workspace: int, type_name: str, resource_id: str) -> Stored | None:
+        """The resource of that id, or None. Costs one descent of one tree."""
+
+    async def find(self, query: Query) -> Page:
+        """A page of what matches. Raises TooExpensive where a scan uses up its time."""
+
+    async def write(self, write: Write) -> Outcome:
+        """Carry out a write; it is durable once this returns. Raises Conflict, StorageError, and what decide raises."""
+
+    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], actor: str, request_id: str, time: str) -> None:
+        """Make many new resources in one transaction; all or none."""
+
+    async def changes(self, workspace: int, after: int, limit: int) -> Sequence[Change]:
+        """The changes of a workspace after a sequence number, in order."""
+
+    async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
+        """The hash that is kept for a resource under a name."""
+
+
+class Accounts(Protocol):
+    """Workspaces, API keys and the rate limit's leases."""
+
+    def epoch(self) -> int:
+        """A number that differs whenever a key, a workspace or a setting has changed since it was last asked for."""
+
+    def signing_secret(self) -> bytes:
+        """The secret that this installation signs its keys with."""
+
+    def workspaces(self) -> Sequence[Workspace]:
+        """All workspaces, by name."""
+
+    def find_workspace(self, name: str) -> Workspace | None: ...
+
+    def workspace(self, workspace: int) -> Workspace | None: ...
+
+    async def add_workspace(self, name: str, contract: str, strict: bool, time: str) -> Workspace:
+        """Make a workspace. Raises Conflict where the name is taken."""
+
+    async def set_workspace(self, workspace: Workspace) -> None:
+        """Keep the settings of a workspace."""
+
+    def key(self, workspace: int, key_id: str) -> KeyRecord | None: ...
+
+    def keys(self, workspace: int) -> Sequence[KeyRecord]:
+        """The keys of a workspace, oldest first."""
+
+    async def put_key(self, key: KeyRecord) -> None:
+        """Keep a key, a new one or one that changed."""
+
+    async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:
+        """Keep when keys were last used."""
+
+    async def lease(self, workspace: int, key_id: str, window: int, limit: int, share: int) -> int:
+        """Take requests out of a key's window: one part in `share` of what is left, at least one; 0 where nothing is."""
+
+
+class Storage(Resources, Accounts, Protocol):
+    """An engine."""
+
+    async def start(self) -> None:
+        """Open what serving needs. Called in the event loop that then uses it."""
+
+    async def close(self) -> None:
+        """Finish the writes that wait, and let go of everything."""
+
+    def ready(self) -> None:
+        """Raises StorageError where reads cannot be answered."""

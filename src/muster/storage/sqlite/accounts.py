@@ -1,0 +1,148 @@
+"""Workspaces, API keys and the rate limit's leases on SQLite."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from muster.storage.port import Conflict, KeyRecord, Workspace
+from muster.storage.sqlite.connection import translated
+from muster.storage.sqlite.writer import Writer
+
+_WORKSPACE = "SELECT id, name, contract, strict, created FROM workspaces"
+_KEY = (
+    "SELECT workspace, id, name, digest, permissions, rate_limit, created, expires, revoked, last_used"
+    " FROM api_keys WHERE workspace = ?"
+)
+_PUT_KEY = """
+INSERT INTO api_keys (workspace, id, name, digest, permissions, rate_limit, created, expires, revoked, last_used)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = excluded.permissions,
+    rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked
+"""
+_EPOCH = "UPDATE installation SET epoch = epoch + 1 WHERE id = 1"
+
+
+class SqliteAccounts:
+    """The Accounts half of the port. Reads run inline; each is one look-up by key."""
+
+    _accounts: sqlite3.Connection
+    _writer: Writer
+
+    def epoch(self) -> int:
+        with translated():
+            epoch: int = self._accounts.execute("SELECT epoch FROM installation WHERE id = 1").fetchone()[0]
+        return epoch
+
+    def signing_secret(self) -> bytes:
+        with translated():
+            secret: bytes = self._accounts.execute("SELECT signing_secret FROM installation WHERE id = 1").fetchone()[0]
+        return secret
+
+    def workspaces(self) -> Sequence[Workspace]:
+        with translated():
+            return [_workspace(row) for row in self._accounts.execute(f"{_WORKSPACE} ORDER BY name")]
+
+    def find_workspace(self, name: str) -> Workspace | None:
+        return self._one_workspace("name", name)
+
+    def workspace(self, workspace: int) -> Workspace | None:
+        return self._one_workspace("id", workspace)
+
+    def _one_workspace(self, column: str, value: object) -> Workspace | None:
+        with translated():
+            row = self._accounts.execute(f"{_WORKSPACE} WHERE {column} = ?", (value,)).fetchone()
+        return None if row is None else _workspace(row)
+
+    async def add_workspace(self, name: str, contract: str, strict: bool, time: str) -> Workspace:
+        def job(connection: sqlite3.Connection) -> Workspace:
+            cursor = connection.execute(
+                "INSERT OR IGNORE INTO workspaces (name, contract, strict, created) VALUES (?, ?, ?, ?)",
+                (name, contract, strict, time),
+            )
+            if cursor.rowcount == 0 or cursor.lastrowid is None:
+                raise Conflict("name")
+            connection.execute(_EPOCH)
+            return Workspace(cursor.lastrowid, name, contract, strict, time)
+
+        return await self._writer.write(job)
+
+    async def set_workspace(self, workspace: Workspace) -> None:
+        await self._change(
+            "UPDATE workspaces SET contract = ?, strict = ? WHERE id = ?",
+            (workspace.contract, workspace.strict, workspace.id),
+        )
+
+    def key(self, workspace: int, key_id: str) -> KeyRecord | None:
+        with translated():
+            row = self._accounts.execute(f"{_KEY} AND id = ?", (workspace, key_id)).fetchone()
+        return None if row is None else _key(row)
+
+    def keys(self, workspace: int) -> Sequence[KeyRecord]:
+        with translated():
+            return [_key(row) for row in self._accounts.execute(f"{_KEY} ORDER BY created, id", (workspace,))]
+
+    async def put_key(self, key: KeyRecord) -> None:
+        await self._change(
+            _PUT_KEY,
+            (
+                key.workspace,
+                key.id,
+                key.name,
+                key.digest,
+                json.dumps(key.permissions),
+                key.rate_limit,
+                key.created,
+                key.expires,
+                key.revoked,
+                key.last_used,
+            ),
+        )
+
+    async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:
+        rows = [(time, workspace, key_id, time) for (workspace, key_id), time in used.items()]
+        statement = "UPDATE api_keys SET last_used = ? WHERE workspace = ? AND id = ? AND (last_used IS NULL OR last_used < ?)"
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.executemany(statement, rows)
+
+        await self._writer.write(job)
+
+    async def lease(self, workspace: int, key_id: str, window: int, limit: int, share: int) -> int:
+        return await self._writer.write(_lease(workspace, key_id, window, limit, share))
+
+    async def _change(self, statement: str, values: tuple[Any, ...]) -> None:
+        def job(connection: sqlite3.Connection) -> None:
+            connection.execute(statement, values)
+            connection.execute(_EPOCH)
+
+        await self._writer.write(job)
+
+
+def _lease(workspace: int, key_id: str, window: int, limit: int, share: int) -> Callable[[sqlite3.Connection], int]:
+    def job(connection: sqlite3.Connection) -> int:
+        row = connection.execute(
+            'SELECT "window", used FROM rate_windows WHERE workspace = ? AND key_id = ?', (workspace, key_id)
+        ).fetchone()
+        used = row[1] if row is not None and row[0] >= window else 0
+        left = limit - used
+        if left <= 0:
+            return 0
+        taken = max(1, left // share)
+        connection.execute(
+            'INSERT INTO rate_windows (workspace, key_id, "window", used) VALUES (?, ?, ?, ?)'
+            ' ON CONFLICT (workspace, key_id) DO UPDATE SET "window" = excluded."window", used = excluded.used',
+            (workspace, key_id, window, used + taken),
+        )
+        return taken
+
+    return job
+
+
+def _workspace(row: tuple[Any, ...]) -> Workspace:
+    return Workspace(row[0], row[1], row[2], bool(row[3]), row[4])
+
+
+def _key(row: tuple[Any, ...]) -> KeyRecord:
+    workspace, key_id, name, digest, permissions, *rest = row
+    return KeyRecord(workspace, key_id, name, digest, tuple(json.loads(permissions)), *rest)

@@ -1,0 +1,71 @@
+"""Connections: how each is opened, and which of SQLite's errors means what."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import NullPool, create_engine, event
+
+from muster.storage import migrations
+from muster.storage.port import StorageCorrupt, StorageError, StorageFull
+
+BUSY_SECONDS = 10.0
+_FULL = frozenset({sqlite3.SQLITE_FULL})
+_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_NO_ROOM = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
+
+
+def connect(path: str, cache_kib: int, read_only: bool = False) -> sqlite3.Connection:
+    """A connection in autocommit, durable at each commit, with a page cache of at most cache_kib KiB."""
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def migrate(path: str) -> tuple[str | None, str]:
+    """Bring the database file to this version's tables; it is made where there is none. Returns revisions before and after."""
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS * 6})
+
+    @event.listens_for(engine, "connect")
+    def no_implicit_transactions(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None
+
+    with translated(), engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        connection.exec_driver_sql("PRAGMA synchronous = FULL")
+        connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        try:
+            revisions = migrations.upgrade(connection)
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            connection.exec_driver_sql("ROLLBACK")
+            raise
+    return revisions
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns SQLite's own errors into the port's."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise translate(error) from error
+
+
+def translate(error: sqlite3.DatabaseError) -> StorageError:
+    """The port's error for one of SQLite's."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in _FULL:
+        return StorageFull("the disk is full: nothing was written")
+    if code in _CORRUPT:
+        return StorageCorrupt("the database file is damaged")
+    if code in _NO_ROOM:
+        return StorageError("the database file cannot be read or written")
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StorageError("the database is busy")
+    return StorageError("the database cannot answer")

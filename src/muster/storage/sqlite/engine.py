@@ -1,0 +1,196 @@
+"""The SQLite engine behind the port: keyed reads inline, scans on threads with a budget, writes through the writer."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from muster.storage.compile import Binder, Compiler, Plan, Seek, Statement
+from muster.storage.ids import key_of
+from muster.storage.port import (
+    Change,
+    Outcome,
+    Page,
+    Put,
+    Query,
+    Stored,
+    TooExpensive,
+    Write,
+)
+from muster.storage.sqlite import rows
+from muster.storage.sqlite.accounts import SqliteAccounts
+from muster.storage.sqlite.connection import connect, migrate, translate, translated
+from muster.storage.sqlite.functions import SqliteFunctions
+from muster.storage.sqlite.writer import Writer
+
+T = TypeVar("T")
+_READER_CACHE_KIB = 48 * 1024
+_WRITER_CACHE_KIB = 24 * 1024
+_SMALL_CACHE_KIB = 4 * 1024
+_SCANNERS = 2
+_INLINE_ROWS = 1000
+"""How many rows a query may read and still run inline."""
+
+_GET = 'SELECT version, document FROM resources WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?'
+_CHANGES = (
+    "SELECT sequence, time, actor, request_id, type, id, action, version, document FROM changes"
+    " WHERE workspace = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+)
+_FUNCTIONS = SqliteFunctions()
+
+
+class SqliteStorage(SqliteAccounts):
+    """A database file. scan_seconds: how long one scan may take."""
+
+    def __init__(self, path: str, scan_seconds: float = 10.0) -> None:
+        self.path = path
+        self.scan_seconds = scan_seconds
+
+    def migrate(self) -> tuple[str | None, str]:
+        """Bring the file to this version's tables. Returns the revisions before and after. Raises NewerDatabase."""
+        return migrate(self.path)
+
+    async def start(self) -> None:
+        with translated():
+            self._reader = connect(self.path, _READER_CACHE_KIB, read_only=True)
+            self._reader.text_factory = bytes
+            self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
+            self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB), asyncio.get_running_loop())
+        self._scanners: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
+        self._scanning = ThreadPoolExecutor(_SCANNERS, thread_name_prefix="muster-scan")
+        for _ in range(_SCANNERS):
+            scanner = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
+            scanner.text_factory = bytes
+            self._scanners.put_nowait(scanner)
+
+    async def close(self) -> None:
+        await self._writer.close()
+        for _ in range(_SCANNERS):
+            (await self._scanners.get()).close()
+        self._scanning.shutdown()
+        self._reader.close()
+        self._accounts.close()
+
+    def ready(self) -> None:
+        self.epoch()
+
+    async def get(self, workspace: int, type_name: str, resource_id: str) -> Stored | None:
+        key = key_of(resource_id)
+        if key is None:
+            return None
+        try:
+            row = self._reader.execute(_GET, (key, workspace, type_name, resource_id)).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise translate(error) from error
+        return None if row is None else Stored(resource_id, row[0], row[1])
+
+    async def find(self, query: Query) -> Page:
+        plan = Compiler(query, _FUNCTIONS).plan(self._measure)
+        if self._is_quick(query, plan):
+            with translated():
+                return _run(self._reader, query, plan)
+        return await self._scan(lambda connection: _run(connection, query, plan))
+
+    def _measure(self, seek: Seek) -> int:
+        """How many keys a seek holds, counted no further than what runs inline."""
+        bind = Binder()
+        statement = bind.statement(f"SELECT count(*) FROM (SELECT 1 FROM ({seek.keys(bind)}) LIMIT {_INLINE_ROWS + 1})")
+        with translated():
+            counted: int = self._reader.execute(statement.sql, statement.parameters).fetchone()[0]
+        return counted
+
+    def _is_quick(self, query: Query, plan: Plan) -> bool:
+        if plan.bounded:
+            return query.offset + query.limit <= 2 * _INLINE_ROWS
+        if plan.seek is None or plan.seek.rank > 2:
+            return False
+        return plan.seek.rank == 0 or self._measure(plan.seek) <= _INLINE_ROWS
+
+    async def _scan(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a job on a worker thread with a connection of its own; past the budget it is interrupted."""
+        connection = await self._scanners.get()
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self.scan_seconds, connection.interrupt)
+        running = loop.run_in_executor(self._scanning, job, connection)
+        try:
+            return await asyncio.shield(running)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                raise TooExpensive from None
+            raise translate(error) from error
+        except sqlite3.DatabaseError as error:
+            raise translate(error) from error
+        except asyncio.CancelledError:
+            connection.interrupt()
+            await asyncio.wait([running])
+            raise
+        finally:
+            timer.cancel()
+            self._scanners.put_nowait(connection)
+
+    async def write(self, write: Write) -> Outcome:
+        return await self._writer.write(lambda connection: rows.carry_out(connection, write))
+
+    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], actor: str, request_id: str, time: str) -> None:
+        origin = (time, actor, request_id)
+        await self._writer.write(lambda connection: rows.load(connection, workspace, type_name, puts, origin))
+
+    async def changes(self, workspace: int, after: int, limit: int) -> Sequence[Change]:
+        with translated():
+            found = self._accounts.execute(_CHANGES, (workspace, after, limit)).fetchall()
+        return [_change(row) for row in found]
+
+    async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
+        statement = 'SELECT hash FROM secrets WHERE workspace = ? AND "key" = ? AND name = ?'
+        with translated():
+            row = self._accounts.execute(statement, (workspace, key_of(resource_id), name)).fetchone()
+        return None if row is None else row[0]
+
+
+def _change(row: tuple[Any, ...]) -> Change:
+    sequence, time, actor, request_id, type_name, resource_id, action, version, document = row
+    return Change(sequence, time, actor, request_id, type_name, resource_id, action, version, document.encode())
+
+
+def _run(connection: sqlite3.Connection, query: Query, plan: Plan) -> Page:
+    """The page, and the exact total, in one snapshot."""
+    connection.execute("BEGIN")
+    try:
+        documents, passed = _page(connection, query, plan)
+        if 0 < len(documents) < query.limit and passed is not None:
+            return Page(passed + len(documents), documents)
+        return Page(_total(connection, query, plan), documents)
+    finally:
+        connection.execute("COMMIT")
+
+
+def _page(connection: sqlite3.Connection, query: Query, plan: Plan) -> tuple[list[bytes], int | None]:
+    """The documents of the page, and how many rows lie before them, where that is known."""
+    documents: list[bytes] = []
+    offset, wanted = query.offset, query.limit
+    for arm in plan.arms:
+        if wanted <= 0:
+            break
+        page = arm.page
+        found = [row[0] for row in connection.execute(page.sql, (*page.parameters, wanted, offset))]
+        documents.extend(found)
+        wanted -= len(found)
+        if found:
+            offset = 0
+        elif arm is not plan.arms[-1]:
+            offset = max(0, offset - _count(connection, arm.count))
+    return documents, query.offset if documents else None
+
+
+def _total(connection: sqlite3.Connection, query: Query, plan: Plan) -> int:
+    if plan.counted:
+        statement = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
+        row = connection.execute(statement, (query.workspace, query.resource_type.name)).fetchone()
+        return row[0] if row else 0
+    return sum(_count(connection, arm.count) for arm in plan.arms)
+
+
+def _count(connection: sqlite3.Connection, statement: Statement) -> int:
+    counted: int = connection.execute(statement.sql, statement.parameters).fetchone()[0]
+    return counted

@@ -1,0 +1,163 @@
+"""The tables. SQLAlchemy Core describes them for the migrations; the drivers run the statements.
+
+Every key and unique constraint begins with the workspace, but for the integer keys of rows, which begin with time.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+_KEY = BigInteger().with_variant(Integer, "sqlite")
+"""An INTEGER PRIMARY KEY is the rowid itself on SQLite."""
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("signing_secret", LargeBinary, nullable=False),
+)
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("contract", Text, nullable=False),
+    Column("strict", Boolean, nullable=False),
+    Column("created", Text, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("permissions", Text, nullable=False),
+    Column("rate_limit", Integer),
+    Column("created", Text, nullable=False),
+    Column("expires", Text),
+    Column("revoked", Text),
+    Column("last_used", Text),
+    PrimaryKeyConstraint("workspace", "id"),
+)
+
+rate_windows = Table(
+    "rate_windows",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("window", BigInteger, nullable=False),
+    Column("used", Integer, nullable=False),
+    PrimaryKeyConstraint("workspace", "key_id"),
+)
+
+resources = Table(
+    "resources",
+    metadata,
+    Column("key", _KEY, primary_key=True),
+    Column("workspace", Integer, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("resources_in_order", "workspace", "type", "key"),
+)
+
+searchable = Table(
+    "searchable",
+    metadata,
+    Column("key", _KEY, primary_key=True),
+    Column("workspace", Integer, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("searchable_in_order", "workspace", "type", "key"),
+)
+
+lookups = Table(
+    "lookups",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("attribute", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("key", BigInteger, nullable=False),
+    Column("first", Boolean, nullable=False),
+    PrimaryKeyConstraint("workspace", "type", "attribute", "value", "key"),
+    sqlite_with_rowid=False,
+)
+
+unique_values = Table(
+    "unique_values",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("attribute", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("key", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace", "type", "attribute", "value"),
+    sqlite_with_rowid=False,
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("group_key", BigInteger, nullable=False),
+    Column("member_key", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace", "group_key", "member_key"),
+    UniqueConstraint("workspace", "member_key", "group_key"),
+    sqlite_with_rowid=False,
+)
+
+counts = Table(
+    "counts",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace", "type"),
+    sqlite_with_rowid=False,
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("key", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    PrimaryKeyConstraint("workspace", "key", "name"),
+    sqlite_with_rowid=False,
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("sequence", _KEY, primary_key=True, autoincrement=True),
+    Column("workspace", Integer, nullable=False),
+    Column("time", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("changes_in_order", "workspace", "sequence"),
+    sqlite_autoincrement=True,
+)
