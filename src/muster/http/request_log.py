@@ -33,7 +33,7 @@ class RequestLog:
                     "path": request.path[:_SHOWN],
                     "operation": request.operation,
                     "status": status,
-                    "ms": round(seconds * 1000, 3),
+                    "ms": int(seconds * 1_000_000) / 1000,
                     "bytes": size,
                     "workspace": request.workspace,
                     "key": request.key,

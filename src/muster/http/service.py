@@ -1,5 +1,6 @@
 """The whole HTTP service: request id, key, rate limit, route, errors, log. What the server interfaces call."""
 
+import itertools
 import logging
 import re
 import secrets
@@ -44,6 +45,8 @@ class Service:
         self._pages = pages
         self._log = log
         self._metrics = metrics
+        self._id_prefix = f"{secrets.token_hex(6)}-"
+        self._numbers = itertools.count(1)
         self.used: dict[tuple[int, str], float] = {}
         """When each key was last used, for whoever keeps it."""
 
@@ -51,7 +54,7 @@ class Service:
         """The answer to a request; it never raises."""
         started = time.perf_counter()
         given = request.header("x-request-id")
-        request.id = given if given is not None and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        request.id = given if given is not None and _REQUEST_ID.fullmatch(given) else f"{self._id_prefix}{next(self._numbers):x}"
         response = await self._guarded(request)
         response.headers.append(("x-request-id", request.id))
         seconds = time.perf_counter() - started

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from muster.storage.port import Conflict, KeyRecord, Workspace
-from muster.storage.sqlite.connection import translated
+from muster.storage.sqlite.connection import translate, translated
 from muster.storage.sqlite.writer import Writer
 
 _WORKSPACE = "SELECT id, name, contract, strict, created FROM workspaces"
@@ -30,8 +30,10 @@ class SqliteAccounts:
     _writer: Writer
 
     def epoch(self) -> int:
-        with translated():
+        try:
             epoch: int = self._accounts.execute("SELECT epoch FROM installation WHERE id = 1").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            raise translate(error) from error
         return epoch
 
     def signing_secret(self) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import NullPool, create_engine, event
+from sqlalchemy.exc import DBAPIError
 
 from muster.storage import migrations
 from muster.storage.port import StorageCorrupt, StorageError, StorageFull
@@ -55,6 +56,10 @@ def translated() -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         raise translate(error) from error
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.DatabaseError):
+            raise translate(error.orig) from error
+        raise
 
 
 def translate(error: sqlite3.DatabaseError) -> StorageError:

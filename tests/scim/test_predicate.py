@@ -1,0 +1,102 @@
+"""What a filter means on a User: types, folding, dates, and what is refused."""
+
+import pytest
+
+from muster.scim import filter as filters
+from muster.scim.errors import ScimError
+from muster.scim.evaluate import matches
+from muster.scim.predicate import bind
+from muster.scim.quirks import Dialect
+from muster.scim.schema import registry
+
+USER_TYPE = registry().types["/Users"]
+DOCUMENT = {
+    "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+    "id": "0193591c-1f00-7b5d-a1b2-3c4d5e6f7081",
+    "externalId": "Ext-1",
+    "userName": "Zoë@Exämple.com",
+    "name": {"familyName": "Jensen"},
+    "active": False,
+    "title": "",
+    "emails": [{"value": "zoë@exämple.com", "type": "work", "primary": True}, {"value": "z@home.org", "type": "home"}],
+    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "R&D", "manager": {"value": "26"}},
+    "meta": {"created": "2020-01-01T00:00:00Z", "lastModified": "2020-06-01T12:00:00.5Z"},
+}
+
+
+def _matches(text: str, strict: bool = True) -> bool:
+    dialect = Dialect(strict)
+    return matches(bind(filters.parse(text, dialect), USER_TYPE, dialect), DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'userName eq "ZOË@EXÄMPLE.COM"',
+        'USERNAME sw "zoË"',
+        'urn:ietf:params:scim:schemas:core:2.0:User:userName ew ".com"',
+        'URN:IETF:PARAMS:SCIM:SCHEMAS:EXTENSION:ENTERPRISE:2.0:USER:DEPARTMENT eq "r&d"',
+        'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager eq "26"',
+        'externalId eq "Ext-1"',
+        'not (externalId eq "ext-1")',
+        'emails eq "Z@HOME.org"',
+        'emails[type eq "home" and value sw "z@"]',
+        'not (emails[type eq "home" and primary eq true])',
+        "active eq false",
+        "active pr",
+        "not (title pr)",
+        "not (nickName pr)",
+        'nickName ne "x"',
+        "nickName eq null",
+        "emails pr",
+        "name.familyName pr and name pr",
+        'meta.created eq "2020-01-01T01:00:00+01:00"',
+        'meta.created lt "2020-01-01T00:00:00.000001Z"',
+        'meta.lastModified gt "2020-06-01T12:00:00.4999Z"',
+        'title eq ""',
+        'name.familyName gt "jensem"',
+        'schemas eq "urn:ietf:params:scim:schemas:core:2.0:User"',
+        'id eq "0193591c-1f00-7b5d-a1b2-3c4d5e6f7081"',
+    ],
+)
+def test_matches(text):
+    assert _matches(text)
+    assert not _matches(f"not ({text})")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("active gt true", "active"),
+        ('active eq "yes"', "active"),
+        ("active co true", "active"),
+        ("userName eq 1", "userName"),
+        ("userName eq true", "userName"),
+        ("userName gt null", "null"),
+        ('meta.created gt "yesterday"', "meta.created"),
+        ('meta.created co "2020"', "meta.created"),
+        ('meta.created eq "2020-13-01T00:00:00Z"', "meta.created"),
+        ('name eq "x"', "name"),
+        ('meta eq "x"', "meta"),
+        ('nosuch eq "x"', "nosuch"),
+        ('userName.value eq "x"', "userName.value"),
+        ('emails[nosuch eq "x"]', "nosuch"),
+        ('userName[value eq "x"]', "userName"),
+        ('x509Certificates.value gt "MTIz"', "x509Certificates.value"),
+        ('password eq "x"', "password"),
+        ("password pr", "password"),
+        ('PassWord sw "a"', "password"),
+        ('urn:ietf:params:scim:schemas:core:2.0:User:password eq "x"', "password"),
+        ('meta.location eq "x"', "meta.location"),
+        ('urn:unknown:schema:x eq "y"', "urn:unknown"),
+    ],
+)
+def test_refuses(text, names):
+    with pytest.raises(ScimError) as caught:
+        _matches(text)
+    assert caught.value.scim_type == "invalidFilter"
+    assert names in caught.value.detail
+
+
+def test_a_boolean_as_text_is_a_dialect():
+    assert _matches('active eq "False"', strict=False)

@@ -1,0 +1,82 @@
+"""Which attributes an answer shows."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muster.scim.projection import projection
+from muster.scim.quirks import Dialect
+from muster.scim.resource import read
+from muster.scim.schema import ENTERPRISE_USER, USER, registry
+from tests.strategies import ENTERPRISE, MULTI, TEXT, users
+
+USER_TYPE = registry().types["/Users"]
+names = st.lists(
+    st.sampled_from((*TEXT, *MULTI, *ENTERPRISE, "password", "ID", "schemas", "nosuch", "meta", ENTERPRISE_USER)), max_size=5
+)
+DOCUMENT = {
+    "schemas": [USER, ENTERPRISE_USER],
+    "id": "1",
+    "userName": "a",
+    "name": {"familyName": "J", "givenName": "B"},
+    "emails": [{"value": "x", "type": "work"}],
+    ENTERPRISE_USER: {"department": "d", "manager": {"value": "2"}},
+    "meta": {"location": "l", "version": "v"},
+}
+
+
+def _whole(document):
+    return {**read(document, USER_TYPE, Dialect()), "id": "1", "meta": {"resourceType": "User"}}
+
+
+@given(users(), names, names)
+def test_always_is_never_lost_and_never_is_never_shown(document, wanted, unwanted):
+    whole = {**_whole(document), "password": "secret"}
+    shown = projection(USER_TYPE, ",".join(wanted) or "userName", ",".join(unwanted))(whole)
+    assert shown["id"] == "1"
+    assert "schemas" in shown
+    assert "password" not in shown
+
+
+@given(users(), names)
+def test_what_is_excluded_is_gone_and_all_else_is_there(document, unwanted):
+    whole = _whole(document)
+    shown = projection(USER_TYPE, None, ",".join([*unwanted, "title"]))(whole)
+    assert "title" not in shown
+    gone = {
+        USER_TYPE.place(name).attribute.name for name in unwanted if USER_TYPE.place(name) and USER_TYPE.place(name).attribute
+    }
+    for key, value in whole.items():
+        if key not in gone and key not in ("title", ENTERPRISE_USER):
+            assert shown[key] == value
+
+
+@pytest.mark.parametrize(
+    ("attributes", "excluded", "keys"),
+    [
+        ("userName", None, {"schemas", "id", "userName"}),
+        ("USERNAME, name.familyname", None, {"schemas", "id", "userName", "name"}),
+        (USER + ":userName", None, {"schemas", "id", "userName"}),
+        (ENTERPRISE_USER, None, {"schemas", "id", ENTERPRISE_USER}),
+        (ENTERPRISE_USER + ":department", None, {"schemas", "id", ENTERPRISE_USER}),
+        (None, "id,schemas,emails,meta", {"schemas", "id", "userName", "name", ENTERPRISE_USER}),
+        (None, ENTERPRISE_USER, {"schemas", "id", "userName", "name", "emails", "meta"}),
+        ("nosuch", None, {"schemas", "id"}),
+        ("password", None, {"schemas", "id"}),
+    ],
+)
+def test_shows(attributes, excluded, keys):
+    assert set(projection(USER_TYPE, attributes, excluded)(DOCUMENT)) == keys
+
+
+def test_sub_attributes():
+    assert projection(USER_TYPE, "name.familyName,emails.value", None)(DOCUMENT)["name"] == {"familyName": "J"}
+    assert projection(USER_TYPE, None, "emails.type")(DOCUMENT)["emails"] == [{"value": "x"}]
+    assert projection(USER_TYPE, ENTERPRISE_USER + ":manager.value", None)(DOCUMENT)[ENTERPRISE_USER] == {
+        "manager": {"value": "2"}
+    }
+
+
+def test_nothing_asked_is_no_projection():
+    assert projection(USER_TYPE, None, None) is None
+    assert projection(USER_TYPE, "", "") is None

@@ -1,0 +1,129 @@
+"""Each row of the dialect table: what it is taken to mean, and what a strict workspace answers."""
+
+import pytest
+
+from muster.scim import filter as filters
+from muster.scim.errors import ScimError
+from muster.scim.patch import PATCH_OP, apply, prepare
+from muster.scim.quirks import QUIRKS, Dialect
+from muster.scim.resource import read
+from muster.scim.schema import ENTERPRISE_USER, USER, registry
+
+USER_TYPE = registry().types["/Users"]
+WORK = 'emails[type eq "work"].value'
+
+
+def user(**attributes):
+    return {"schemas": [USER], "userName": "a", **attributes}
+
+
+def patched(document, dialect, **message):
+    steps = prepare({"schemas": [PATCH_OP], **message}, USER_TYPE, dialect)
+    return apply(dict(document), steps, USER_TYPE, dialect)
+
+
+def one(op, value=..., path=None):
+    operation = {"op": op} | ({} if value is ... else {"value": value}) | ({} if path is None else {"path": path})
+    return {"Operations": [operation]}
+
+
+def posted(quirk, document, expected):
+    return pytest.param(quirk, lambda dialect: read(document, USER_TYPE, dialect), expected, id=f"{quirk}-post")
+
+
+def patching(quirk, message, expected, before=None):
+    return pytest.param(quirk, lambda dialect: patched(before or user(), dialect, **message), expected, id=f"{quirk}-patch")
+
+
+EXTENDED = [USER, ENTERPRISE_USER]
+CASES = [
+    patching("operation-case", one("Add", "T", "title"), user(title="T")),
+    patching("operation-case", one("REPLACE", "T", "title"), user(title="T")),
+    patching("operation-case", one("Remove", path="title"), user(), user(title="T")),
+    patching("operations-case", {"operations": [{"op": "add", "path": "title", "value": "T"}]}, user(title="T")),
+    patching("single-operation", {"Operations": {"op": "add", "path": "title", "value": "T"}}, user(title="T")),
+    posted("boolean-as-string", user(active="False"), user(active=False)),
+    posted("boolean-as-string", user(emails=[{"value": "x", "primary": "true"}]), user(emails=[{"value": "x", "primary": True}])),
+    patching("boolean-as-string", one("replace", "True", "active"), user(active=True)),
+    patching("dotted-key", one("replace", {"name.givenName": "B"}), user(name={"givenName": "B"})),
+    patching(
+        "urn-key",
+        one("add", {f"{ENTERPRISE_USER}:department": "D"}),
+        user(schemas=EXTENDED, **{ENTERPRISE_USER: {"department": "D"}}),
+    ),
+    patching(
+        "value-path-key",
+        one("replace", {WORK: "n@x"}),
+        user(emails=[{"value": "n@x", "type": "work"}]),
+        user(emails=[{"value": "o@x", "type": "work"}]),
+    ),
+    patching("value-path-made", one("add", "n@x", WORK), user(emails=[{"type": "work", "value": "n@x"}])),
+    patching(
+        "value-path-made",
+        one("replace", "n@x", 'emails[type eq "work" and primary eq true].value'),
+        user(emails=[{"type": "work", "primary": True, "value": "n@x"}]),
+    ),
+    posted(
+        "manager-as-string",
+        user(**{ENTERPRISE_USER: {"manager": "26"}}),
+        user(schemas=EXTENDED, **{ENTERPRISE_USER: {"manager": {"value": "26"}}}),
+    ),
+    patching(
+        "manager-as-string",
+        one("add", "26", f"{ENTERPRISE_USER}:manager"),
+        user(schemas=EXTENDED, **{ENTERPRISE_USER: {"manager": {"value": "26"}}}),
+    ),
+    posted("manager-blank", user(**{ENTERPRISE_USER: {"manager": {"value": ""}}}), user()),
+    posted("manager-blank", user(**{ENTERPRISE_USER: {"manager": ""}}), user()),
+    patching(
+        "manager-blank",
+        one("replace", {"value": ""}, f"{ENTERPRISE_USER}:manager"),
+        user(),
+        user(schemas=EXTENDED, **{ENTERPRISE_USER: {"manager": {"value": "26"}}}),
+    ),
+    posted("unknown-schema", user(schemas=[USER, "urn:okta:custom:1.0:user"]), user()),
+    posted("schemas-missing", {"userName": "a"}, user()),
+    posted("value-in-list", user(title=[{"value": "T"}]), user(title="T")),
+    patching("value-in-list", one("replace", [{"value": "T"}], "title"), user(title="T")),
+    patching("read-only-key", one("replace", {"id": "1", "active": False}), user(active=False)),
+    patching(
+        "remove-with-value",
+        one("remove", [{"value": "a@x"}], "emails"),
+        user(emails=[{"value": "b@x"}]),
+        user(emails=[{"value": "a@x", "type": "work"}, {"value": "b@x"}]),
+    ),
+    pytest.param(
+        "value-path-sub-attribute",
+        lambda dialect: filters.parse(f'{WORK} eq "x"', dialect),
+        filters.parse('emails[type eq "work" and value eq "x"]', Dialect()),
+        id="value-path-sub-attribute-filter",
+    ),
+]
+
+
+@pytest.mark.parametrize(("quirk", "act", "expected"), CASES)
+def test_is_taken_to_mean(quirk, act, expected):
+    dialect = Dialect()
+    assert act(dialect) == expected
+    assert quirk in dialect.seen
+
+
+@pytest.mark.parametrize(("quirk", "act", "_"), CASES)
+def test_a_strict_workspace_answers_the_error(quirk, act, _):
+    with pytest.raises(ScimError) as caught:
+        act(Dialect(strict=True))
+    assert caught.value.status == 400
+    assert caught.value.scim_type == QUIRKS[quirk].scim_type
+
+
+def test_every_row_has_a_test():
+    assert {case.values[0] for case in CASES} == set(QUIRKS)
+
+
+@pytest.mark.parametrize(
+    "path", ['emails[type ne "work"].value', 'emails[type eq "a" or type eq "b"].value', 'emails[type eq "work"]']
+)
+def test_no_element_is_made_from_what_does_not_say_it(path):
+    with pytest.raises(ScimError) as caught:
+        patched(user(), Dialect(), **one("replace", "x@x" if path.endswith("value") else {"value": "x"}, path))
+    assert caught.value.scim_type == "noTarget"

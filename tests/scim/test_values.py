@@ -1,0 +1,75 @@
+"""Folding and order."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muster.scim.values import fold, is_base64, mail_domain, sortable_date_time
+
+
+@given(st.text())
+def test_folding_twice_is_folding_once(text):
+    assert fold(fold(text)) == fold(text)
+
+
+@given(st.text())
+def test_case_does_not_matter(text):
+    assert fold(text.lower()) == fold(text) or "İ" in text or text.lower().casefold() != text.casefold()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("ZOË@EXÄMPLE.COM", "zoë@exämple.com"), ("straße", "STRASSE"), ("ﬁ", "FI"), ("é", "é")]
+)
+def test_folds_alike(one, other):
+    assert fold(one) == fold(other)
+
+
+_moments = st.datetimes(min_value=datetime(1, 1, 3), max_value=datetime(9999, 12, 29))
+_zones = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+@given(_moments, _zones, _moments, _zones)
+def test_date_times_sort_as_time_does(one, zone, other, other_zone):
+    one, other = one.replace(tzinfo=zone), other.replace(tzinfo=other_zone)
+    keys = [sortable_date_time(moment.isoformat()) for moment in (one, other)]
+    assert None not in keys
+    assert (keys[0] < keys[1]) == (one < other)
+    assert (keys[0] == keys[1]) == (one == other)
+
+
+def test_without_an_offset_it_is_utc():
+    assert sortable_date_time("2020-01-01T00:00:00") == sortable_date_time("2020-01-01T00:00:00Z")
+    assert datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2020",
+        "2020-01-01",
+        "2020-01-01 00:00:00",
+        "2020-02-30T00:00:00Z",
+        "2020-01-01T25:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+10:00",
+        "x" * 10000,
+    ],
+)
+def test_what_is_no_date_time(text):
+    assert sortable_date_time(text) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "domain"), [("a@B.com", "b.com"), ("a@x@C.org", "c.org"), ("nobody", None), ("@x.com", None), ("a@", None)]
+)
+def test_mail_domains(address, domain):
+    assert mail_domain(address) == domain
+
+
+def test_base64():
+    assert is_base64("MTIz")
+    assert is_base64("_-8=")
+    assert not is_base64("not base64!")

@@ -1,0 +1,39 @@
+"""A storage of each engine that is there, empty and started, in a loop of its own."""
+
+import asyncio
+
+import pytest
+
+from muster.storage.sqlite import SqliteStorage
+
+ENGINES = {"sqlite": lambda folder: SqliteStorage(str(folder / "muster.db"))}
+
+
+class Bench:
+    """A started storage with a workspace, and a loop to run its coroutines in."""
+
+    def __init__(self, storage) -> None:
+        self.runner = asyncio.Runner()
+        self.storage = storage
+        storage.migrate()
+        self.run(storage.start())
+        self.workspaces = 0
+        self.workspace = self.new_workspace()
+
+    def run(self, coroutine):
+        return self.runner.run(coroutine)
+
+    def new_workspace(self):
+        self.workspaces += 1
+        return self.run(self.storage.add_workspace(f"w{self.workspaces}", "rfc7644", False, "2020-01-01T00:00:00Z"))
+
+    def close(self) -> None:
+        self.run(self.storage.close())
+        self.runner.close()
+
+
+@pytest.fixture(scope="module", params=list(ENGINES))
+def bench(request, tmp_path_factory):
+    made = Bench(ENGINES[request.param](tmp_path_factory.mktemp("storage")))
+    yield made
+    made.close()

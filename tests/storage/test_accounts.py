@@ -1,0 +1,77 @@
+"""Workspaces, keys and leases."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from muster.storage.port import Conflict, KeyRecord
+
+NOW = "2020-01-01T00:00:00Z"
+
+
+def record(workspace, key_id="k1", **fields):
+    key = KeyRecord(workspace.id, key_id, "name", b"digest", ("Admin",), None, NOW, None, None, None)
+    return replace(key, **fields)
+
+
+def test_a_workspace_is_found_and_set(bench):
+    workspace = bench.run(bench.storage.add_workspace("acme", "cortex", True, NOW))
+    assert bench.storage.find_workspace("acme") == bench.storage.workspace(workspace.id) == workspace
+    assert workspace in bench.storage.workspaces()
+    changed = replace(workspace, contract="rfc7644", strict=False)
+    bench.run(bench.storage.set_workspace(changed))
+    assert bench.storage.workspace(workspace.id) == changed
+    with pytest.raises(Conflict):
+        bench.run(bench.storage.add_workspace("acme", "rfc7644", False, NOW))
+    assert bench.storage.find_workspace("nobody") is None
+
+
+def test_a_key_is_kept_and_changed_but_for_its_digest(bench):
+    workspace = bench.new_workspace()
+    key = record(workspace)
+    bench.run(bench.storage.put_key(key))
+    assert bench.storage.key(workspace.id, "k1") == key
+    bench.run(bench.storage.put_key(replace(key, revoked=NOW, rate_limit=5, digest=b"other")))
+    assert bench.storage.keys(workspace.id) == [replace(key, revoked=NOW, rate_limit=5)]
+    assert bench.storage.key(bench.new_workspace().id, "k1") is None
+
+
+def test_the_epoch_changes_with_every_setting(bench):
+    workspace = bench.new_workspace()
+    epochs = [bench.storage.epoch()]
+    bench.run(bench.storage.put_key(record(workspace)))
+    epochs.append(bench.storage.epoch())
+    bench.run(bench.storage.set_workspace(replace(workspace, strict=True)))
+    epochs.append(bench.storage.epoch())
+    bench.new_workspace()
+    epochs.append(bench.storage.epoch())
+    assert len(set(epochs)) == 4
+
+
+def test_last_use_only_moves_on(bench):
+    workspace = bench.new_workspace()
+    bench.run(bench.storage.put_key(record(workspace)))
+    for moment in ("2020-01-02", "2020-01-01"):
+        bench.run(bench.storage.touch_keys({(workspace.id, "k1"): moment}))
+    assert bench.storage.key(workspace.id, "k1").last_used == "2020-01-02"
+
+
+def test_leases_add_up_to_the_limit(bench):
+    workspace = bench.new_workspace()
+
+    async def drain():
+        taken = []
+        while (lease := await bench.storage.lease(workspace.id, "k", 7, 1000, 16)) > 0:
+            taken.append(lease)
+        return taken
+
+    async def several():
+        return await asyncio.gather(*(drain() for _ in range(4)))
+
+    drained = bench.run(several())
+    assert sum(map(sum, drained)) == 1000
+    assert sum(map(len, drained)) < 100
+    assert bench.run(bench.storage.lease(workspace.id, "k", 7, 1000, 16)) == 0
+    assert bench.run(bench.storage.lease(workspace.id, "k", 8, 1000, 16)) == 62
+    assert bench.run(bench.storage.lease(workspace.id, "other", 7, 1000, 16)) == 62

@@ -1,0 +1,144 @@
+"""What SQL finds is what evaluate.py finds, in the order that the RFC has, whatever the filter, sort and page."""
+
+import itertools
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from muster.directory.documents import make_put
+from muster.scim import filter as filters
+from muster.scim.evaluate import comparable, matches
+from muster.scim.indexing import sort_value
+from muster.scim.predicate import bind, field_at
+from muster.scim.quirks import Dialect
+from muster.scim.resource import read
+from muster.scim.schema import USER, registry
+from muster.scim.values import mail_domain
+from muster.storage.ids import IdSource
+from muster.storage.port import Query
+from tests.strategies import DATES, users
+from tests.strategies import filters as any_filter
+
+USER_TYPE = registry().types["/Users"]
+SORTS = (
+    "userName",
+    "displayName",
+    "emails.value",
+    "title",
+    "active",
+    "meta.lastModified",
+    "name.familyName",
+    "phoneNumbers.value",
+)
+_ids = IdSource()
+_millis = itertools.count(1_600_000_000_000)
+
+
+def put(document, modified="2020-01-01T00:00:00Z"):
+    created = datetime.fromtimestamp(next(_millis) / 1000, UTC).isoformat().replace("+00:00", "Z")
+    canonical = read(document, USER_TYPE, Dialect())
+    return make_put(canonical, USER_TYPE, _ids(next(_millis)), 1, created, modified)
+
+
+def find(bench, workspace, **query):
+    page = bench.run(bench.storage.find(Query(workspace.id, USER_TYPE, **query)))
+    return page.total, [orjson.loads(document)["id"] for document in page.documents]
+
+
+def _sorted(documents, field, descending):
+    """The order of RFC 7644 section 3.4.2.3: missing last ascending, first descending; ties by id."""
+    if field is None:
+        return documents
+
+    def value(document):
+        found = sort_value(field, document)
+        return None if found is None else comparable(field.attribute, found)
+
+    missing = [document for document in documents if value(document) is None]
+    present = sorted((d for d in documents if value(d) is not None), key=value, reverse=descending)
+    if descending:  # reverse keeps ties in their order
+        return missing + present
+    return present + missing
+
+
+def _at(document, domain):
+    values = [document["userName"], *(item["value"] for item in document.get("emails", ()) if "value" in item)]
+    return domain is None or any(mail_domain(value) == domain for value in values)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@given(data=st.data())
+def test_agrees_with_evaluate(bench, data):
+    puts = [put(document, data.draw(st.sampled_from(DATES))) for document in data.draw(st.lists(users(), max_size=8))]
+    workspace = bench.new_workspace()
+    bench.run(bench.storage.load(workspace.id, "User", puts, "t", "t", "t"))
+    documents = [orjson.loads(item.stored.document) for item in puts]
+    for _ in range(6):
+        node = data.draw(st.none() | any_filter())
+        domain = data.draw(st.none() | st.sampled_from(("example.com", "exämple.com", "example.org", "nowhere")))
+        sort = data.draw(st.none() | st.sampled_from(SORTS))
+        descending = data.draw(st.booleans())
+        predicate = None if node is None else bind(node, USER_TYPE, Dialect())
+        field = None if sort is None else field_at(USER_TYPE, sort)
+        wanted = [d for d in documents if (predicate is None or matches(predicate, d)) and _at(d, domain)]
+        wanted = [document["id"] for document in _sorted(wanted, field, descending)]
+        offset, limit = data.draw(st.integers(0, 5)), data.draw(st.integers(0, 6))
+        query = {"predicate": predicate, "domain": domain, "sort": field, "descending": descending}
+        assert find(bench, workspace, **query) == (len(wanted), wanted)
+        assert find(bench, workspace, **query, offset=offset, limit=limit) == (len(wanted), wanted[offset : offset + limit])
+
+
+@pytest.fixture(scope="module")
+def people(bench):
+    workspace = bench.new_workspace()
+    puts = [
+        put({"schemas": [USER], "userName": f"u{n:04}%_@example.com", "displayName": f"D{n % 7}", "title": f"T{n % 3}"})
+        for n in range(1500)
+    ]
+    bench.run(bench.storage.load(workspace.id, "User", puts, "t", "t", "t"))
+    return workspace
+
+
+def _bound(text):
+    return bind(filters.parse(text, Dialect()), USER_TYPE, Dialect())
+
+
+@pytest.mark.parametrize(
+    ("text", "total"),
+    [
+        ('userName eq "U0001%_@EXAMPLE.COM"', 1),
+        ('userName co "%"', 1500),
+        ('userName co "1%_"', 150),
+        ('userName co "%%"', 0),
+        ('userName sw "u000_"', 0),
+        ('displayName eq "d3" and userName eq "u0003%_@example.com"', 1),
+        ('displayName eq "d3" and userName eq "u0004%_@example.com"', 0),
+        ('displayName eq "d3" and title eq "t0"', 72),
+        ('displayName eq "d3" or userName eq "u0000%_@example.com"', 215),
+        ('userName gt "u1490"', 10),
+        ('title pr and not (displayName eq "d0")', 1285),
+    ],
+)
+def test_finds_among_many(bench, people, text, total):
+    found, ids = find(bench, people, predicate=_bound(text), limit=2000)
+    assert (found, len(ids)) == (total, total)
+
+
+@pytest.mark.parametrize("sort", [None, "userName", "title", "displayName"])
+@pytest.mark.parametrize("descending", [False, True])
+def test_pages_cover_everything_once(bench, people, sort, descending):
+    field = None if sort is None else field_at(USER_TYPE, sort)
+    pages = [find(bench, people, sort=field, descending=descending, offset=n, limit=333)[1] for n in range(0, 1600, 333)]
+    ids = [resource_id for page in pages for resource_id in page]
+    assert len(ids) == len(set(ids)) == 1500
+
+
+def test_a_workspace_sees_nothing_of_another(bench, people):
+    other = bench.new_workspace()
+    for text in ('userName eq "u0001%_@example.com"', 'userName co "u"', 'title eq "t0"'):
+        assert find(bench, other, predicate=_bound(text)) == (0, [])
+    assert find(bench, other) == (0, [])
+    assert find(bench, other, domain="example.com") == (0, [])

@@ -1,0 +1,37 @@
+"""Migrations: the tables that tables.py describes, once, and never backwards."""
+
+import sqlite3
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from muster.storage.port import NewerDatabase, StorageError
+from muster.storage.sqlite import SqliteStorage
+from muster.storage.tables import metadata
+
+
+def test_the_migrations_make_what_the_tables_describe(tmp_path):
+    storage = SqliteStorage(str(tmp_path / "m.db"))
+    assert storage.migrate()[0] is None
+    assert len(set(storage.migrate())) == 1
+    with create_engine(f"sqlite:///{tmp_path}/m.db").connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_a_newer_database_is_refused(tmp_path):
+    storage = SqliteStorage(str(tmp_path / "m.db"))
+    storage.migrate()
+    with sqlite3.connect(tmp_path / "m.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(NewerDatabase, match="9999"):
+        storage.migrate()
+
+
+def test_what_is_no_database_is_refused(tmp_path):
+    (tmp_path / "m.db").write_bytes(b"not a database, but long enough to be taken for one" * 100)
+    with pytest.raises(StorageError):
+        SqliteStorage(str(tmp_path / "m.db")).migrate()

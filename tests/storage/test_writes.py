@@ -1,0 +1,179 @@
+"""Writes: whole or nothing, found by what they are found by, each with its change."""
+
+import asyncio
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from muster.directory.documents import index_of_document, make_put
+from muster.scim import filter as filters
+from muster.scim.indexing import index_of
+from muster.scim.predicate import bind
+from muster.scim.quirks import Dialect
+from muster.scim.resource import read
+from muster.scim.schema import USER, registry
+from muster.storage.ids import IdSource
+from muster.storage.port import Conflict, Keep, KeyTaken, Query, Remove, Write
+from tests.strategies import users
+
+USER_TYPE = registry().types["/Users"]
+NOW = "2020-01-01T00:00:00.000Z"
+_ids = IdSource()
+
+
+def write(bench, workspace, resource_id, decide):
+    return bench.run(bench.storage.write(Write(workspace.id, "User", resource_id, decide, "actor", "request", NOW)))
+
+
+def made(document, version=1, resource_id=None, before=None, **secrets):
+    canonical = read(document, USER_TYPE, Dialect())
+    return make_put(canonical, USER_TYPE, resource_id or _ids(1_600_000_000_000), version, NOW, NOW, before, secrets)
+
+
+def user(name, **attributes):
+    return {"schemas": [USER], "userName": name, **attributes}
+
+
+def create(bench, workspace, document, **secrets):
+    return write(bench, workspace, None, lambda _: made(document, **secrets)).stored
+
+
+def index(stored):
+    return index_of_document(orjson.loads(stored.document), USER_TYPE)
+
+
+def total(bench, workspace, text=None):
+    predicate = None if text is None else bind(filters.parse(text, Dialect()), USER_TYPE, Dialect())
+    return bench.run(bench.storage.find(Query(workspace.id, USER_TYPE, predicate))).total
+
+
+@pytest.fixture
+def workspace(bench):
+    return bench.new_workspace()
+
+
+def test_what_is_written_is_read(bench, workspace):
+    stored = create(bench, workspace, user("a"))
+    assert bench.run(bench.storage.get(workspace.id, "User", stored.id)) == stored
+    assert bench.run(bench.storage.get(workspace.id, "Group", stored.id)) is None
+    assert bench.run(bench.storage.get(bench.new_workspace().id, "User", stored.id)) is None
+    assert bench.run(bench.storage.get(workspace.id, "User", stored.id.upper())) is None
+
+
+def test_a_replaced_document_is_found_by_what_it_is_now(bench, workspace):
+    stored = create(bench, workspace, user("a", displayName="old", emails=[{"value": "a@old.example"}]))
+
+    def decide(standing):
+        return made(user("b", displayName="new"), standing.version + 1, stored.id, index(standing))
+
+    write(bench, workspace, stored.id, decide)
+    assert total(bench, workspace, 'userName eq "a"') == total(bench, workspace, 'displayName eq "old"') == 0
+    assert total(bench, workspace, 'userName eq "b"') == total(bench, workspace, 'displayName eq "new"') == 1
+    assert bench.run(bench.storage.find(Query(workspace.id, USER_TYPE, domain="old.example"))).total == 0
+    assert total(bench, workspace) == 1
+
+
+def test_a_conflict_changes_nothing(bench, workspace):
+    create(bench, workspace, user("a"))
+    other = create(bench, workspace, user("b"))
+    with pytest.raises(Conflict) as caught:
+        create(bench, workspace, user("A"))
+    assert caught.value.attribute == "userName"
+    with pytest.raises(Conflict):
+        write(bench, workspace, other.id, lambda now: made(user("a"), 2, other.id, index(now)))
+    assert bench.run(bench.storage.get(workspace.id, "User", other.id)) == other
+    assert total(bench, workspace) == 2
+    assert len(bench.run(bench.storage.changes(workspace.id, 0, 100))) == 2
+
+
+def test_two_workspaces_may_hold_the_same_name(bench, workspace):
+    create(bench, workspace, user("a"))
+    create(bench, bench.new_workspace(), user("a"))
+
+
+def test_a_removed_resource_leaves_nothing(bench, workspace):
+    stored = create(bench, workspace, user("a", displayName="d"), password="hash")
+    write(bench, workspace, stored.id, lambda now: Remove(now, index(now)))
+    assert bench.run(bench.storage.get(workspace.id, "User", stored.id)) is None
+    assert bench.run(bench.storage.secret(workspace.id, stored.id, "password")) is None
+    assert total(bench, workspace) == total(bench, workspace, 'displayName eq "d"') == 0
+    create(bench, workspace, user("a"))
+
+
+def test_what_decide_raises_changes_nothing_and_harms_no_other(bench, workspace):
+    def refuse(_):
+        raise ValueError("no")
+
+    async def together():
+        writes = [Write(workspace.id, "User", None, lambda _, n=n: made(user(f"n{n}")), "a", "r", NOW) for n in range(20)]
+        writes.insert(7, Write(workspace.id, "User", None, refuse, "a", "r", NOW))
+        return await asyncio.gather(*(bench.storage.write(w) for w in writes), return_exceptions=True)
+
+    results = bench.run(together())
+    assert [type(result) for result in results if isinstance(result, Exception)] == [ValueError]
+    assert total(bench, workspace) == 20
+
+
+def test_every_accepted_write_has_its_change_and_a_keep_has_none(bench, workspace):
+    stored = create(bench, workspace, user("a"))
+    write(bench, workspace, stored.id, Keep)
+    write(bench, workspace, stored.id, lambda now: made(user("a", title="t"), 2, stored.id, index(now)))
+    write(bench, workspace, stored.id, lambda now: Remove(now, index(now)))
+    changes = bench.run(bench.storage.changes(workspace.id, 0, 10))
+    assert [(change.action, change.version) for change in changes] == [("create", 1), ("update", 2), ("delete", 2)]
+    assert {(change.actor, change.request_id, change.id) for change in changes} == {("actor", "request", stored.id)}
+    assert [change.sequence for change in changes] == sorted(change.sequence for change in changes)
+    assert bench.run(bench.storage.changes(workspace.id, changes[0].sequence, 1)) == [changes[1]]
+
+
+def test_secrets_are_kept_apart(bench, workspace):
+    stored = create(bench, workspace, user("a"), password="hash")
+    assert b"hash" not in stored.document
+    assert bench.run(bench.storage.secret(workspace.id, stored.id, "password")) == "hash"
+    write(bench, workspace, stored.id, lambda now: made(user("a"), 2, stored.id, index(now), password=None))
+    assert bench.run(bench.storage.secret(workspace.id, stored.id, "password")) is None
+
+
+def test_a_taken_key_is_asked_for_again(bench, workspace):
+    first = create(bench, workspace, user("a"))
+    ids = iter([first.id, first.id, _ids(1_600_000_000_001)])
+    stored = write(bench, workspace, None, lambda _: made(user("b"), 1, next(ids))).stored
+    assert stored.id != first.id
+    with pytest.raises(KeyTaken):
+        write(bench, workspace, None, lambda _: made(user("c"), 1, first.id))
+
+
+def test_concurrent_changes_of_one_resource_all_take_effect(bench, workspace):
+    stored = create(bench, workspace, user("a", title="0"))
+
+    def add_one(standing):
+        document = orjson.loads(standing.document)
+        return made(user("a", title=str(int(document["title"]) + 1)), standing.version + 1, stored.id, index(standing))
+
+    async def together():
+        write = Write(workspace.id, "User", stored.id, add_one, "a", "r", NOW)
+        await asyncio.gather(*(bench.storage.write(write) for _ in range(100)))
+
+    bench.run(together())
+    standing = bench.run(bench.storage.get(workspace.id, "User", stored.id))
+    assert (standing.version, orjson.loads(standing.document)["title"]) == (101, "100")
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(documents=st.lists(users(), min_size=1, max_size=4))
+def test_look_ups_follow_every_change(bench, documents):
+    workspace = bench.new_workspace()
+    stored = create(bench, workspace, documents[0])
+    for version, document in enumerate(documents[1:], 2):
+        write(bench, workspace, stored.id, lambda now, d=document, v=version: made(d, v, stored.id, index(now)))
+    kept = index(bench.run(bench.storage.get(workspace.id, "User", stored.id)))
+    paths = index_of(USER_TYPE).fields
+    for entry in kept.lookups | kept.unique:
+        if entry.attribute in paths and entry.attribute != "meta.lastModified":
+            literal = orjson.dumps(entry.value).decode()
+            assert total(bench, workspace, f"{entry.attribute} eq {literal}") == 1
+    for name in paths:
+        present = any(entry.attribute == name and entry.value for entry in kept.lookups | kept.unique)
+        assert total(bench, workspace, f"{name} pr") == int(present)
