@@ -147,7 +147,7 @@ class Keys:
         except (jwt.InvalidTokenError, ValueError):
             return None
         workspace, key_id = claims["wid"], claims["sub"]
-        if not isinstance(workspace, int) or not isinstance(key_id, str):
+        if not isinstance(workspace, int) or not 0 < workspace < 2**31 or not isinstance(key_id, str):
             return None
         return workspace, key_id
 

@@ -1,5 +1,6 @@
 """Between a canonical document and what the storage keeps of it: the bytes, the search form, the look-ups."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import orjson
@@ -58,7 +59,7 @@ def located(stored: Stored, resource_type: ResourceType, base: bytes) -> bytes:
     return document[:-tail] + base + document[-tail:]
 
 
-def located_all(documents: list[bytes], resource_type: ResourceType, base: bytes) -> list[bytes]:
+def located_all(documents: Sequence[bytes], resource_type: ResourceType, base: bytes) -> list[bytes]:
     """The documents of a page with their meta.location under base. Ids of ours are all of one length."""
     tail = len(resource_type.endpoint) + 36 + 4
     return [document[:-tail] + base + document[-tail:] for document in documents]

@@ -113,7 +113,7 @@ def _content(schema: Json, example: Any = None) -> Json:
 def _user_response(description: str, location: bool = False) -> Json:
     headers = {"ETag": _reference("headers", "ETag")} | ({"Location": _reference("headers", "Location")} if location else {})
     example = _EXAMPLE | {"id": _EXAMPLE_ID}
-    return {"description": description, "headers": headers, "content": _content(_reference("schemas", "User"), example)}
+    return {"description": description, "headers": headers, "content": _content(_reference("schemas", "ShownUser"), example)}
 
 
 def _operation(
@@ -238,7 +238,8 @@ def _error_responses() -> Json:
 
 def _schemas(user_type: ResourceType) -> Json:
     return {
-        "User": _resource_schema(user_type),
+        "User": _resource_schema(user_type, ["schemas", "userName"]),
+        "ShownUser": _resource_schema(user_type, ["schemas", "id"]),
         "UserList": {
             "type": "object",
             "required": ["schemas", "totalResults", "Resources"],
@@ -308,14 +309,13 @@ def _problem_schema() -> Json:
     }
 
 
-def _resource_schema(resource_type: ResourceType) -> Json:
+def _resource_schema(resource_type: ResourceType, required: list[str]) -> Json:
     properties: Json = {}
     for extension, attribute in resource_type.attributes():
         holder = properties
         if extension is not None:
             holder = properties.setdefault(extension, {"type": "object", "properties": {}})["properties"]
         holder[attribute.name] = _attribute_schema(attribute)
-    required = [a.name for _, a in resource_type.attributes() if a.required and not a.read_only]
     return {"type": "object", "required": required, "properties": properties}
 
 

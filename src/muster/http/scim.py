@@ -1,27 +1,28 @@
 """SCIM over HTTP (RFC 7644 section 3): /Users and the discovery documents, under /scim/v2."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from urllib.parse import unquote
 
 import orjson
 
 from muster.access.keys import Grant
 from muster.directory.documents import etag, located, located_all
-from muster.directory.service import Caller, Directory, Search
+from muster.directory.service import Caller, Directory
 from muster.http.conditions import Conditions
 from muster.http.errors import MethodNotAllowed
 from muster.http.media import answer_type, read_json
 from muster.http.message import Headers, Request, Response, json_response
 from muster.http.origin import SCIM_ROOT, Origin
+from muster.http.search import parameters_of, search_of
 from muster.scim import discovery
 from muster.scim.discovery import Limits
-from muster.scim.errors import ScimError, forbidden, invalid_filter, invalid_value, not_found
+from muster.scim.errors import ScimError, forbidden, not_found
 from muster.scim.messages import list_response
 from muster.scim.projection import Projection, projection
 from muster.scim.schema import Registry, ResourceType, registry
 from muster.storage.port import Stored
 
-_MAX_INTEGER_LENGTH = 19
 _ITEM_METHODS = ("GET", "PUT", "PATCH", "DELETE")
 _COLLECTION_METHODS = ("GET", "POST")
 Operation = Callable[[Request, Caller, ResourceType, str], Awaitable[Response]]
@@ -54,6 +55,10 @@ class Scim:
         endpoint, _, name = request.path[len(SCIM_ROOT) + 1 :].rstrip("/").partition("/")
         resource_type = self._registry.types.get("/" + endpoint)
         method = "GET" if request.method == "HEAD" else request.method
+        if name == ".search" and resource_type is not None:
+            return await self.search(request, caller, [resource_type])
+        if endpoint == ".search" and not name:
+            return await self.search(request, caller, list(self._registry.types.values()))
         if resource_type is not None and "/" not in name:
             operations, allowed = (self._item, _ITEM_METHODS) if name else (self._collection, _COLLECTION_METHODS)
             if method not in operations:
@@ -76,15 +81,32 @@ class Scim:
         return self._resource(request, stored, resource_type, 200, shown)
 
     async def find(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
-        parameters = request.parameters()
-        shown = projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
-        search = self._search(parameters)
-        page = await self._directory.find(caller, resource_type, search)
+        return await self._found(request, caller, [resource_type], request.parameters())
+
+    async def search(self, request: Request, caller: Caller, resource_types: list[ResourceType]) -> Response:
+        """A find whose parameters come as a SearchRequest (RFC 7644 section 3.4.3)."""
+        request.operation = "search"
+        if request.method != "POST":
+            raise MethodNotAllowed(request.method, ("POST",))
+        message = await read_json(request, self._limits.max_body)
+        return await self._found(request, caller, resource_types, parameters_of(message))
+
+    async def _found(
+        self, request: Request, caller: Caller, resource_types: list[ResourceType], parameters: dict[str, str]
+    ) -> Response:
+        """The page of a find over one or more resource types, one after the other."""
+        search = search_of(parameters, self._limits)
         base = self._base(request).encode()
-        documents = located_all(list(page.documents), resource_type, base)
-        if shown is not None:
-            documents = [orjson.dumps(shown(orjson.loads(document))) for document in documents]
-        body = list_response(documents, page.total, search.start_index, len(documents))
+        total = 0
+        documents: list[bytes] = []
+        for resource_type in resource_types:
+            start = max(1, search.start_index - total)
+            wanted = replace(search, start_index=start, count=search.count - len(documents))
+            page = await self._directory.find(caller, resource_type, wanted)
+            total += page.total
+            shown = projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
+            documents.extend(_shown(located_all(page.documents, resource_type, base), shown))
+        body = list_response(documents, total, search.start_index, len(documents))
         return Response(200, [("content-type", answer_type(request))], body)
 
     async def create(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
@@ -139,23 +161,6 @@ class Scim:
         parameters = request.parameters()
         return projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
 
-    def _search(self, parameters: dict[str, str]) -> Search:
-        """The find that the query asks for, its page brought within the limits (RFC 7644 section 3.4.2.4)."""
-        start_index = max(1, _integer(parameters, "startIndex", 1))
-        count = max(0, _integer(parameters, "count", self._limits.default_page))
-        order = parameters.get("sortOrder", "ascending").lower()
-        if order not in ("ascending", "descending"):
-            raise invalid_value("sortOrder must be ascending or descending")
-        text = parameters.get("filter")
-        if text is not None and not text.strip():
-            raise invalid_filter("position 1: the filter is empty")
-        domain = parameters.get("domain")
-        if domain is not None and not domain.strip():
-            raise invalid_value("domain is empty")
-        descending = order == "descending"
-        count = min(count, self._limits.max_results)
-        return Search(text, domain, parameters.get("sortBy"), descending, start_index, count)
-
     def _discover(self, request: Request, endpoint: str, name: str, method: str) -> Response:
         request.operation = f"discover{endpoint}"
         if method != "GET":
@@ -192,15 +197,8 @@ class Scim:
         return self._origin.base(request) + SCIM_ROOT
 
 
-def _integer(parameters: dict[str, str], name: str, default: int) -> int:
-    """An integer parameter; what is beyond 64 bits is as far as that."""
-    text = parameters.get(name)
-    if text is None:
-        return default
-    text = text.strip()
-    digits = text.lstrip("+-")
-    if not digits.isascii() or not digits.isdigit() or len(text) - len(digits) > 1:
-        raise invalid_value(f"{name} must be an integer")
-    if len(digits) >= _MAX_INTEGER_LENGTH:
-        return -(2**62) if text.startswith("-") else 2**62
-    return int(text)
+def _shown(documents: list[bytes], shown: Projection | None) -> list[bytes]:
+    """The documents, or of each the part that a projection shows."""
+    if shown is None:
+        return documents
+    return [orjson.dumps(shown(orjson.loads(document))) for document in documents]

@@ -118,7 +118,8 @@ class Service:
         return grant
 
     def _answer_page(self, request: Request) -> Response:
-        page = self._pages.get(request.path) or self._pages.get(request.path.rpartition("/")[0] + "/")
+        folder = request.path.rpartition("/")[0]
+        page = self._pages.get(request.path) or (self._pages.get(f"{folder}/") if folder else None)
         if page is None:
             raise ScimError(404, f"there is nothing at {request.path[:200]!r}")
         if request.method not in ("GET", "HEAD"):

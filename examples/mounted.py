@@ -1,0 +1,31 @@
+"""muster inside a Starlette application, under /provisioning. Run it: uvicorn examples.mounted:app"""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+
+import muster
+from muster.scim.schema import registry
+from muster.storage.port import Query
+
+scim = muster.create_app(muster.Settings())
+
+
+async def home(_: Request) -> JSONResponse:
+    """The application reads what the identity provider wrote."""
+    workspace = scim.storage.find_workspace("default")
+    page = await scim.storage.find(Query(workspace.id, registry().types["/Users"], limit=0))
+    return JSONResponse({"users": page.total})
+
+
+@contextlib.asynccontextmanager
+async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async with scim.lifespan():
+        yield
+
+
+app = Starlette(routes=[Route("/", home), Mount("/provisioning", app=scim)], lifespan=lifespan)

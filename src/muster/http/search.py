@@ -1,0 +1,69 @@
+"""A find as a client asks it: by the parameters of a GET, or by a SearchRequest (RFC 7644 sections 3.4.2 and 3.4.3)."""
+
+from muster.directory.service import Search
+from muster.scim.discovery import Limits
+from muster.scim.errors import invalid_filter, invalid_syntax, invalid_value
+from muster.scim.messages import SEARCH_REQUEST
+from muster.scim.resource import kind
+from muster.scim.values import Json
+
+_MAX_INTEGER_LENGTH = 19
+_TEXTS = ("filter", "sortBy", "sortOrder", "domain")
+_NUMBERS = ("startIndex", "count")
+_LISTS = ("attributes", "excludedAttributes")
+
+
+def search_of(parameters: dict[str, str], limits: Limits) -> Search:
+    """The find that query parameters ask for, its page brought within the limits (RFC 7644 section 3.4.2.4)."""
+    start_index = max(1, _integer(parameters, "startIndex", 1))
+    count = max(0, _integer(parameters, "count", limits.default_page))
+    order = parameters.get("sortOrder", "ascending").lower()
+    if order not in ("ascending", "descending"):
+        raise invalid_value("sortOrder must be ascending or descending")
+    text = parameters.get("filter")
+    if text is not None and not text.strip():
+        raise invalid_filter("position 1: the filter is empty")
+    domain = parameters.get("domain")
+    if domain is not None and not domain.strip():
+        raise invalid_value("domain is empty")
+    count = min(count, limits.max_results)
+    return Search(text, domain, parameters.get("sortBy"), order == "descending", start_index, count)
+
+
+def parameters_of(message: Json) -> dict[str, str]:
+    """The parameters that a SearchRequest stands for. Raises ScimError invalidSyntax or invalidValue."""
+    if not isinstance(message, dict):
+        raise invalid_syntax(f"the body must be a JSON object, and is {kind(message)}")
+    if message.get("schemas") != [SEARCH_REQUEST]:
+        raise invalid_syntax(f"schemas must be [{SEARCH_REQUEST!r}]")
+    parameters = {}
+    for name in (*_TEXTS, *_NUMBERS, *_LISTS):
+        value = message.get(name)
+        if value is not None:
+            parameters[name] = _text(name, value)
+    return parameters
+
+
+def _text(name: str, value: Json) -> str:
+    if name in _LISTS and isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ",".join(value)
+    if name in _NUMBERS and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if name in _TEXTS and isinstance(value, str):
+        return value
+    wanted = "an array of strings" if name in _LISTS else "an integer" if name in _NUMBERS else "a string"
+    raise invalid_value(f"{name} must be {wanted}, and is {kind(value)}")
+
+
+def _integer(parameters: dict[str, str], name: str, default: int) -> int:
+    """An integer parameter; what is beyond 64 bits is as far as that."""
+    text = parameters.get(name)
+    if text is None:
+        return default
+    text = text.strip()
+    digits = text.lstrip("+-")
+    if not digits.isascii() or not digits.isdigit() or len(text) - len(digits) > 1:
+        raise invalid_value(f"{name} must be an integer")
+    if len(digits) >= _MAX_INTEGER_LENGTH:
+        return -(2**62) if text.startswith("-") else 2**62
+    return int(text)

@@ -1,0 +1,149 @@
+"""API keys: what holds, what does not, and when it stops."""
+
+import asyncio
+import base64
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import jwt
+import pytest
+
+from muster.access.keys import Keys
+from muster.access.permissions import ADMIN, SCIM, allows
+from muster.storage.sqlite import SqliteStorage
+
+
+class Clock:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self):
+        return self.now
+
+
+class Installation:
+    """A storage, its keys and its workspace."""
+
+    def __init__(self, path):
+        self.runner = asyncio.Runner()
+        self.storage = SqliteStorage(str(path))
+        self.storage.migrate()
+        self.run(self.storage.start())
+        self.clock = Clock()
+        self.keys = Keys(self.storage, self.clock)
+        self.workspace = self.run(self.storage.add_workspace("w", "rfc7644", False, "x"))
+
+    def run(self, coroutine):
+        return self.runner.run(coroutine)
+
+    def key(self, **fields):
+        return self.run(self.keys.create(self.workspace, "k", **fields))
+
+    def close(self):
+        self.run(self.storage.close())
+        self.runner.close()
+
+
+@pytest.fixture
+def here(tmp_path):
+    made = Installation(tmp_path / "here.db")
+    yield made
+    made.close()
+
+
+def test_a_key_grants_its_workspace_and_permissions(here):
+    token, record = here.key(permissions=(SCIM,))
+    grant = here.keys.check(token)
+    assert (grant.workspace, grant.key) == (here.workspace, record)
+    assert allows(grant.key.permissions, SCIM)
+    assert not allows(grant.key.permissions, "Edit Roles")
+    assert allows((ADMIN,), "Edit Roles")
+
+
+def test_the_token_is_a_jwt_of_256_random_bits_and_is_kept_as_its_digest_alone(here, tmp_path):
+    token, _ = here.key()
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert len(base64.urlsafe_b64decode(claims["jti"] + "=")) == 32
+    here.run(here.storage.touch_keys({}))
+    stored = b"".join(path.read_bytes() for path in tmp_path.glob("here.db*"))
+    assert token.encode() not in stored
+    assert claims["jti"].encode() not in stored
+
+
+def test_a_revoked_key_stops_at_the_next_check_in_every_worker(here):
+    token, record = here.key()
+    other = Keys(here.storage, here.clock)
+    assert here.keys.check(token)
+    assert other.check(token)
+    here.run(here.keys.revoke(record))
+    assert here.keys.check(token) is None
+    assert other.check(token) is None
+
+
+def test_an_expired_key_stops(here):
+    token, _ = here.key(lifetime=timedelta(hours=1))
+    assert here.keys.check(token)
+    here.clock.now += timedelta(hours=1)
+    assert here.keys.check(token) is None
+
+
+def test_a_rotated_key_overlaps_as_long_as_told(here):
+    token, record = here.key(rate_limit=7)
+    new_token, new = here.run(here.keys.rotate(here.workspace, record, timedelta(minutes=5)))
+    assert (new.name, new.permissions, new.rate_limit) == (record.name, record.permissions, 7)
+    assert here.keys.check(token)
+    assert here.keys.check(new_token)
+    here.clock.now += timedelta(minutes=5)
+    assert here.keys.check(token) is None
+    assert here.keys.check(new_token)
+
+
+def _tampered(token):
+    header, payload, signature = token.split(".")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+
+    def part(value):
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    yield f"{part({'alg': 'none', 'typ': 'JWT'})}.{payload}."
+    yield f"{part({'alg': 'none', 'typ': 'JWT'})}.{payload}.{signature}"
+    yield f"{header}.{part(claims | {'wid': claims['wid'] + 1})}.{signature}"
+    yield f"{header}.{payload}.{signature[:-2]}"
+    yield f"{header}.{payload}."
+    yield f"{header}.{payload}"
+    yield jwt.encode(claims, b"another secret of thirty-two bytes", algorithm="HS256")
+    yield from ("", ".", "..", "x", token + "x", "é" * 10, "\udcff", "a" * 100_000)
+
+
+def test_what_is_forged_grants_nothing(here):
+    token, _ = here.key()
+    assert here.keys.check(token)
+    for forged in _tampered(token):
+        assert here.keys.check(forged) is None, forged
+
+
+def test_what_this_installation_signed_but_never_gave_out_grants_nothing(here):
+    token, record = here.key()
+    claims = jwt.decode(token, options={"verify_signature": False})
+    for changed in ({"jti": "other"}, {"wid": "1"}, {"wid": 10**30}, {"sub": 5}, {"sub": "nosuch"}):
+        forged = (
+            jwt.encode(claims | changed, here.storage.signing_secret(), algorithm="HS256") if changed.get("sub") != 5 else "x"
+        )
+        assert here.keys.check(forged) is None, changed
+    here.run(here.storage.put_key(replace(record, id="other")))
+    assert here.keys.check(token)
+
+
+def test_another_installations_key_grants_nothing(here, tmp_path):
+    there = Installation(tmp_path / "there.db")
+    token, _ = there.key()
+    there.close()
+    here.key()
+    assert here.keys.check(token) is None
+
+
+def test_settings_take_effect_at_the_next_check(here):
+    token, _ = here.key()
+    assert here.keys.check(token).workspace.strict is False
+    here.run(here.storage.set_workspace(replace(here.workspace, strict=True)))
+    assert here.keys.check(token).workspace.strict is True

@@ -1,0 +1,47 @@
+"""A started server for the tests from outside: one for each test process, and more where a test wants its own."""
+
+import httpx
+import pytest
+from hypothesis import settings
+
+from tests.server import Server
+
+settings.register_profile("muster", deadline=None, print_blob=True)
+settings.load_profile("muster")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A server with no rate limit and two workspaces: default, and one with the contract cortex."""
+    with Server(tmp_path_factory.mktemp("server"), MUSTER_RATE_LIMIT="0") as started:
+        started.muster("workspaces", "create", "cortex", "--contract", "cortex")
+        started.muster("workspaces", "create", "strict", "--strict")
+        yield started
+
+
+@pytest.fixture(scope="session")
+def tokens(server):
+    return {name: server.key("tests", "--workspace", name) for name in ("default", "cortex", "strict")}
+
+
+def client_of(server, token):
+    return httpx.Client(base_url=f"{server.url}/scim/v2", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+
+
+@pytest.fixture(scope="session")
+def client(server, tokens):
+    """A client of the workspace default."""
+    with client_of(server, tokens["default"]) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def cortex(server, tokens):
+    with client_of(server, tokens["cortex"]) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def strict(server, tokens):
+    with client_of(server, tokens["strict"]) as made:
+        yield made

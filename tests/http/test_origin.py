@@ -1,0 +1,44 @@
+"""Base URLs and clients' addresses: what is believed of whom."""
+
+import pytest
+
+from muster.http.message import Request
+from muster.http.origin import Origin
+from muster.scim.errors import ScimError
+
+
+def request(client="10.0.0.1:5000", host="scim.example", scheme="http", prefix="", **headers):
+    named = {key.replace("_", "-"): value for key, value in headers.items()}
+    return Request("GET", "/", "", named.get, None, client, scheme, host, prefix)
+
+
+FORWARDED = {"x_forwarded_proto": "https", "x_forwarded_host": "public.example"}
+
+
+def test_the_requests_host():
+    assert Origin(None, ()).base(request()) == "http://scim.example"
+    assert Origin(None, ()).base(request(host="[::1]:8080", prefix="/idp")) == "http://[::1]:8080/idp"
+
+
+def test_the_setting_wins():
+    assert Origin("https://fixed.example", ("10.0.0.0/8",)).base(request(**FORWARDED)) == "https://fixed.example"
+
+
+def test_forwarded_headers_only_from_trusted_proxies():
+    assert Origin(None, ()).base(request(**FORWARDED)) == "http://scim.example"
+    assert Origin(None, ("10.0.0.0/8",)).base(request(**FORWARDED)) == "https://public.example"
+    assert Origin(None, ("10.0.0.2",)).base(request(**FORWARDED)) == "http://scim.example"
+
+
+@pytest.mark.parametrize("host", ["", 'a"b', "a b", "a\nb", "a/b", "a@b", "é"])
+def test_a_host_that_is_none(host):
+    with pytest.raises(ScimError) as caught:
+        Origin(None, ()).base(request(host=host))
+    assert caught.value.status == 400
+
+
+def test_the_clients_address():
+    chain = "6.6.6.6, 1.2.3.4, 10.0.0.9"
+    assert Origin(None, ()).client(request(x_forwarded_for=chain)) == "10.0.0.1"
+    assert Origin(None, ("10.0.0.0/8",)).client(request(x_forwarded_for=chain)) == "1.2.3.4"
+    assert Origin(None, ("10.0.0.0/8",)).client(request("[2001:db8::1]:99", x_forwarded_for=chain)) == "2001:db8::1"

@@ -1,0 +1,201 @@
+"""Nothing lost: races, concurrent changes, kill -9, a full disk, and a stop under load."""
+
+import concurrent.futures
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+
+import httpx
+
+from tests.conftest import client_of
+from tests.people import patch, person, replace
+from tests.server import Server
+
+
+def test_two_processes_race_to_create_one_name(tmp_path):
+    with Server(tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0") as server:
+        token = server.key("race")
+        clients = [client_of(server, token) for _ in range(4)]
+        with concurrent.futures.ThreadPoolExecutor(len(clients)) as pool:
+            for _ in range(25):
+                user = person()
+                statuses = sorted(pool.map(lambda client, user=user: client.post("/Users", json=user).status_code, clients))
+                assert statuses == [201, 409, 409, 409]
+        assert clients[0].get("/Users?count=0").json()["totalResults"] == 25
+        for client in clients:
+            client.close()
+
+
+def test_two_installed_servers_race_on_one_database(tmp_path):
+    """Replicas on one file: each a process tree of its own."""
+    with Server(tmp_path, MUSTER_RATE_LIMIT="0") as one, Server(tmp_path, MUSTER_RATE_LIMIT="0") as other:
+        token = one.key("race")
+        with client_of(one, token) as first, client_of(other, token) as second, concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for _ in range(25):
+                user = person()
+                statuses = sorted(pool.map(lambda c, user=user: c.post("/Users", json=user).status_code, (first, second)))
+                assert statuses == [201, 409]
+            key_id = one.muster("keys", "list").stdout.split("\t")[0]
+            one.muster("keys", "revoke", key_id)
+            assert first.get("/Users").status_code == second.get("/Users").status_code == 401
+
+
+def test_32_clients_patch_one_user_and_nothing_is_lost(server, client, tokens):
+    user = client.post("/Users", json=person()).json()
+    at = f"/Users/{user['id']}"
+
+    def work(number):
+        with client_of(server, tokens["default"]) as mine:
+            for turn in range(4):
+                value = {"value": f"{number}-{turn}", "type": "other"}
+                assert mine.patch(at, json=patch({"op": "add", "path": "phoneNumbers", "value": [value]})).status_code == 200
+
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        list(pool.map(work, range(32)))
+    after = client.get(at).json()
+    assert {item["value"] for item in after["phoneNumbers"]} == {f"{n}-{t}" for n in range(32) for t in range(4)}
+    assert after["meta"]["version"] == f'W/"{1 + 128}"'
+
+
+def test_if_match_lets_one_of_many_through(server, client, tokens):
+    user = client.post("/Users", json=person()).json()
+
+    def work(number):
+        with client_of(server, tokens["default"]) as mine:
+            headers = {"If-Match": user["meta"]["version"]}
+            return mine.patch(f"/Users/{user['id']}", json=replace("title", f"T{number}"), headers=headers).status_code
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        statuses = sorted(pool.map(work, range(16)))
+    assert statuses == [200] + [412] * 15
+
+
+def _write_until(stop, server, token, kept):
+    """Mixed writes, each noted only when it was acknowledged: id to what it must be, None for deleted."""
+    with client_of(server, token) as client, contextlib.suppress(httpx.TransportError):
+        while not stop.is_set():
+            user = person(title="created")
+            created = client.post("/Users", json=user)
+            if created.status_code != 201:
+                continue
+            resource_id = created.json()["id"]
+            kept[resource_id] = {"created", "patched"}
+            if random.random() < 0.5:
+                if client.patch(f"/Users/{resource_id}", json=replace("title", "patched")).status_code == 200:
+                    kept[resource_id] = {"patched"}
+            elif random.random() < 0.5:
+                kept[resource_id] = {"created", None}
+                if client.delete(f"/Users/{resource_id}").status_code == 204:
+                    kept[resource_id] = {None}
+
+
+def test_kill_9_during_writes_loses_nothing_acknowledged(tmp_path):
+    kept = {}
+    server = Server(tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0").start()
+    token = server.key("torture")
+    for _ in range(4):
+        stop = threading.Event()
+        threads = [threading.Thread(target=_write_until, args=(stop, server, token, kept)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        time.sleep(random.uniform(0.4, 1.0))
+        server.kill()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        server.start()
+    with client_of(server, token) as client:
+        for resource_id, titles in kept.items():
+            response = client.get(f"/Users/{resource_id}")
+            title = response.json()["title"] if response.status_code == 200 else None
+            assert title in titles, resource_id
+            if title is not None:
+                user_name = response.json()["userName"]
+                found = client.get("/Users", params={"filter": f'userName eq "{user_name}"'}).json()
+                assert [item["id"] for item in found["Resources"]] == [resource_id]
+        counted = client.get("/Users?count=0").json()["totalResults"]
+        listed = sum(
+            len(client.get("/Users", params={"startIndex": start, "count": 1000, "attributes": "id"}).json()["Resources"])
+            for start in range(1, counted + 1001, 1000)
+        )
+        filtered = client.get("/Users", params={"filter": "userName pr", "count": 0}).json()["totalResults"]
+        assert counted == listed == filtered
+        assert counted >= sum(None not in titles for titles in kept.values())
+    server.stop()
+    print(f"{len(kept)} acknowledged users over 4 kills")
+
+
+def test_a_full_disk_refuses_writes_keeps_reads_and_recovers(tmp_path):
+    """The disk is as full as a limit on the size of files makes it, which root feels as well."""
+    server = Server(tmp_path, MUSTER_RATE_LIMIT="0", MUSTER_REQUEST_LOG="false")
+    server.start()
+    token = server.key("full")
+    with client_of(server, token) as client:
+        user = client.post("/Users", json=person()).json()
+        limit = 600_000
+        for pid in server.workers():
+            subprocess.run(["prlimit", f"--fsize={limit}:unlimited", "--pid", str(pid)], check=True)
+        statuses, refused = [], None
+        for _ in range(400):
+            response = client.post("/Users", json=person(title="x" * 3000))
+            statuses.append(response.status_code)
+            if response.status_code != 201:
+                refused = response
+                break
+        assert refused is not None, "the disk never filled"
+        assert refused.status_code in (503, 507)
+        assert refused.json()["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:Error"]
+        created = statuses.count(201)
+        assert client.get(f"/Users/{user['id']}").json() == user
+        assert client.get("/Users?count=0").json()["totalResults"] == 1 + created
+        assert httpx.get(f"{server.url}/healthz").status_code == 200
+        for pid in server.workers():
+            subprocess.run(["prlimit", "--fsize=unlimited:unlimited", "--pid", str(pid)], check=True)
+        assert client.post("/Users", json=person(title="x" * 3000)).status_code == 201
+        assert client.get("/Users?count=0").json()["totalResults"] == 2 + created
+    assert server.stop() == 0
+
+
+def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path):
+    server = Server(tmp_path, MUSTER_RATE_LIMIT="0").start()
+    token = server.key("stop")
+    with client_of(server, token) as client:
+        assert client.get("/Users").status_code == 200
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            slow = [
+                pool.submit(httpx.post, f"{server.url}/scim/v2/Users", json=person(password="p"), headers=client.headers)
+                for _ in range(8)
+            ]
+            time.sleep(0.15)
+            status = server.stop()
+            answers = [future.result().status_code for future in slow]
+    assert status == 0
+    assert answers == [201] * 8
+    server.start()
+    with client_of(server, token) as client:
+        assert client.get("/Users?count=0").json()["totalResults"] == 8
+    assert server.stop() == 0
+
+
+def test_a_worker_that_dies_is_replaced_and_an_orphan_ends(tmp_path):
+    server = Server(tmp_path, MUSTER_RATE_LIMIT="0").start()
+    [worker] = server.workers()
+    os.kill(worker, signal.SIGKILL)
+    for _ in range(100):
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{server.url}/readyz", timeout=2).status_code == 200:
+                break
+        time.sleep(0.1)
+    [second] = server.workers()
+    assert second != worker
+    server.process.kill()
+    server.wait()
+    for _ in range(100):
+        if not os.path.exists(f"/proc/{second}"):
+            break
+        time.sleep(0.1)
+    assert not os.path.exists(f"/proc/{second}")

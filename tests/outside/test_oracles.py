@@ -1,0 +1,58 @@
+"""Independent clients and testers against a started server."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+from scim2_client.engines.httpx2 import SyncSCIMClient
+from scim2_models import Error, PatchOp, PatchOperation, SearchRequest
+from scim2_tester import Status, check_server
+
+from tests.people import name
+
+
+@pytest.fixture
+def scim(client):
+    with httpx2.Client(base_url=str(client.base_url), headers=dict(client.headers)) as made:
+        discovering = SyncSCIMClient(made)
+        discovering.discover()
+        yield discovering
+
+
+def test_scim2_tester_finds_nothing(scim):
+    results = check_server(scim)
+    wrong = [f"{r.status} {r.title}: {r.reason}" for r in results if r.status in (Status.ERROR, Status.DEVIATION)]
+    assert wrong == []
+    assert len(results) > 50
+
+
+def test_scim_sanity_finds_no_failure(client):
+    token = client.headers["authorization"].removeprefix("Bearer ")
+    command = [Path(sys.executable).parent / "scim-sanity", "probe", str(client.base_url).rstrip("/"), "--token", token]
+    command += ["--i-accept-side-effects", "--json-output", "--resource", "User"]
+    probe = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    report = json.loads(probe.stdout)
+    failed = [result for result in report["results"] if result["status"] in ("fail", "error")]
+    assert failed == []
+    assert report["summary"]["passed"] > 10
+
+
+def test_scim2_client_through_a_users_life(scim):
+    model = scim.get_resource_model("User")
+    user = scim.create(model(user_name=name(), display_name="Barbara"))
+    assert user.id
+    found = scim.query(model, query_parameters=SearchRequest(filter=f'userName eq "{user.user_name}"'))
+    assert [item.id for item in found.resources] == [user.id]
+    operation = PatchOperation(op=PatchOperation.Op.replace_, path="active", value=False)
+    patched = scim.modify(model, user.id, PatchOp[model](operations=[operation]))
+    assert patched.active is False
+    patched.display_name = "Babs"
+    assert scim.replace(patched).display_name == "Babs"
+    assert scim.query(model, user.id).meta.version == 'W/"3"'
+    scim.delete(model, user.id)
+    gone = scim.query(model, user.id, raise_scim_errors=False)
+    assert isinstance(gone, Error)
+    assert gone.status == 404

@@ -1,0 +1,54 @@
+"""429 as the published page has it, right across workers."""
+
+import concurrent.futures
+import time
+
+import pytest
+
+from tests.conftest import client_of
+from tests.server import Server
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory):
+    with Server(tmp_path_factory.mktemp("limited"), "--workers", "2", MUSTER_RATE_LIMIT="200") as server:
+        yield server
+
+
+def _early_in_a_minute():
+    """The limit is by the minute: begin where there is time enough before the next."""
+    left = 60 - time.time() % 60
+    if left < 20:
+        time.sleep(left + 0.1)
+
+
+def test_the_limit_holds_over_workers_and_says_how_long(limited):
+    token = limited.key("limited")
+    _early_in_a_minute()
+
+    def work(_):
+        with client_of(limited, token) as client:  # a connection of its own, so that both workers have some
+            return [client.get("/Users?count=0").status_code for _ in range(30)]
+
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        statuses = [status for answered in pool.map(work, range(10)) for status in answered]
+    assert statuses.count(200) == 200
+    assert statuses.count(429) == 100
+    with client_of(limited, token) as client:
+        response = client.get("/Users?count=0")
+    problem = response.json()
+    assert response.status_code == problem["status"] == 429
+    assert response.headers["content-type"] == "application/problem+json"
+    assert set(problem) == {"type", "title", "status", "detail", "instance", "retryAfter"}
+    assert response.headers["retry-after"] == str(problem["retryAfter"])
+    assert 0 < problem["retryAfter"] <= 60
+    assert response.headers["x-request-id"] in problem["instance"]
+
+
+def test_the_limit_changes_for_one_key_at_once(limited):
+    token = limited.key("own", "--rate-limit", "2")
+    _early_in_a_minute()
+    with client_of(limited, token) as client:
+        assert [client.get("/Users?count=0").status_code for _ in range(3)] == [200, 200, 429]
+        limited.muster("keys", "set", "own", "--rate-limit", "0")
+        assert [client.get("/Users?count=0").status_code for _ in range(300)] == [200] * 300

@@ -1,0 +1,43 @@
+"""Requests made from /openapi.json, sound and not: no 5xx, and no status that the document does not name."""
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+
+USER_OPERATIONS = ["findUsers", "createUser", "getUser", "updateUser", "patchUser", "deleteUser"]
+DISCOVERY = ["getServiceProviderConfig", "findResourceTypes", "getResourceType", "findSchemas", "getSchema"]
+OPERATIONS = USER_OPERATIONS + DISCOVERY
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+def openapi(server):
+    return schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+
+
+def test_the_list_is_whole(server):
+    paths = httpx.get(f"{server.url}/openapi.json").json()["paths"].values()
+    assert {item["operationId"] for path in paths for item in path.values() if "operationId" in item} == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+def test_every_operation(openapi, tokens, operation_id, mode):
+    operation = openapi.find_operation_by_id(operation_id)
+    headers = {"Authorization": f"Bearer {tokens['default']}"}
+
+    @settings(max_examples=30, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def run(case):
+        response = case.call(headers=headers)
+        case.validate_response(response, checks=CHECKS)
+
+    run()

@@ -1,0 +1,96 @@
+"""`muster serve` as a test starts it: its own database and port, ended by its process id."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+_START_SECONDS = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A started server. Options are MUSTER_… settings; wrapper goes before the command."""
+
+    def __init__(self, folder: Path, *arguments: str, wrapper: tuple[str, ...] = (), **options: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("MUSTER_")}
+        self.environment |= {"MUSTER_DATABASE": f"sqlite:///{folder}/muster.db", "MUSTER_PORT": str(self.port), **options}
+        self.arguments = arguments
+        self.wrapper = wrapper
+        self.lines: list[str] = []
+
+    def start(self) -> "Server":
+        """Start it, and wait for the line that says it is ready."""
+        command = [*self.wrapper, sys.executable, "-m", "muster", "serve", *self.arguments]
+        self.log = (self.folder / "log").open("ab")
+        self.process = subprocess.Popen(
+            command, env=self.environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=self.log, text=True
+        )
+        killer = threading.Timer(_START_SECONDS, self.process.kill)
+        killer.start()
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if "http://" in line:
+                break
+        killer.cancel()
+        assert self.process.poll() is None, f"the server did not start: {self.logged()}"
+        return self
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        self.process.terminate()
+        return self.wait()
+
+    def kill(self) -> None:
+        """kill -9 of the whole service: its workers first, so that none is left to finish anything."""
+        for pid in self.workers():
+            os.kill(pid, 9)
+        self.process.kill()
+        self.wait()
+
+    def workers(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in children if "resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_text()]
+
+    def wait(self) -> int:
+        try:
+            return self.process.wait(60)
+        finally:
+            self.process.stdout.close()
+            self.log.close()
+
+    def logged(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def muster(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A command of muster on the same database."""
+        return subprocess.run(
+            [sys.executable, "-m", "muster", *arguments],
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=check,
+            timeout=120,
+        )
+
+    def key(self, name: str, *arguments: str) -> str:
+        """A new API key."""
+        return self.muster("keys", "create", "--name", name, *arguments).stdout.strip()
+
+    def __enter__(self) -> "Server":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.stop()

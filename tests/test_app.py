@@ -1,0 +1,151 @@
+"""muster as an ASGI application: alone, and mounted in another."""
+
+import asyncio
+import contextlib
+import runpy
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+import muster
+from tests.people import person
+
+
+@pytest.fixture
+def app(tmp_path):
+    return muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False))
+
+
+async def _token(app):
+    workspace = app.storage.find_workspace("default")
+    token, _ = await app.keys.create(workspace, "k")
+    return token
+
+
+def _client(app, token, base):
+    transport = httpx.ASGITransport(app)
+    return httpx.AsyncClient(transport=transport, base_url=base, headers={"Authorization": f"Bearer {token}"})
+
+
+def test_links_follow_the_prefix_it_is_mounted_under(app):
+    async def run():
+        async with app.lifespan():
+            outer = Starlette(routes=[Mount("/idp", app=app)])
+            async with _client(outer, await _token(app), "https://apps.example") as client:
+                created = await client.post("/idp/scim/v2/Users", json=person())
+                assert created.status_code == 201
+                location = created.headers["location"]
+                assert location.startswith("https://apps.example/idp/scim/v2/Users/")
+                assert (await client.get(location)).json()["meta"]["location"] == location
+                listed = await client.get("/idp/scim/v2/Schemas")
+                assert "https://apps.example/idp/scim/v2/Schemas/" in listed.text
+                assert (await client.get("/idp/")).headers["location"] == "/idp/docs"
+                assert (await client.get("/idp/openapi.json")).json()["servers"] == [{"url": "https://apps.example/idp"}]
+                assert (await client.get("/other")).status_code == 404
+
+    asyncio.run(run())
+
+
+def test_it_starts_at_the_first_request_where_no_lifespan_runs(app):
+    async def run():
+        async with _client(app, "x.y.z", "http://test") as client:
+            answers = await asyncio.gather(*(client.get("/scim/v2/Users") for _ in range(5)))
+            assert [answer.status_code for answer in answers] == [401] * 5
+        await app.close()
+
+    asyncio.run(run())
+
+
+def test_the_lifespan_protocol(app):
+    async def run():
+        inbox, sent = asyncio.Queue(), []
+        for kind in ("startup", "shutdown"):
+            inbox.put_nowait({"type": f"lifespan.{kind}"})
+
+        async def send(message):
+            sent.append(message["type"])
+
+        await app({"type": "lifespan"}, inbox.get, send)
+        assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+    asyncio.run(run())
+
+
+def test_a_body_over_the_limit_is_stopped_while_reading(app):
+    async def run():
+        async with app.lifespan():
+            token = await _token(app)
+            given = 0
+
+            async def receive():
+                nonlocal given
+                given += 1
+                return {"type": "http.request", "body": b" " * 100_000, "more_body": True}
+
+            sent = []
+
+            async def send(message):
+                sent.append(message)
+
+            headers = [(b"authorization", f"Bearer {token}".encode()), (b"host", b"x"), (b"content-type", b"application/json")]
+            scope = {"type": "http", "method": "POST", "path": "/scim/v2/Users", "headers": headers, "scheme": "http"}
+            await app(scope, receive, send)
+            assert sent[0]["status"] == 413
+            assert given == 21
+
+    asyncio.run(run())
+
+
+def test_a_bug_of_ours_is_a_500_that_shows_nothing(app, caplog, monkeypatch):
+    async def broken(*_):
+        raise RuntimeError("secret inside")
+
+    async def run():
+        async with app.lifespan():
+            monkeypatch.setattr(app.storage, "get", broken)
+            async with _client(app, await _token(app), "http://test") as client:
+                return await client.get("/scim/v2/Users/x")
+
+    response = asyncio.run(run())
+    assert response.status_code == 500
+    assert response.json()["status"] == "500"
+    assert response.headers["x-request-id"] in response.json()["detail"]
+    assert "secret inside" not in response.text
+    assert "secret inside" in caplog.text
+
+
+def test_a_scan_that_takes_too_long_is_stopped(tmp_path):
+    app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False, scan_seconds=0.001))
+
+    async def run():
+        async with app.lifespan():
+            from muster.demo import fill
+
+            await fill(app.storage, app.storage.find_workspace("default"), 3000, 1)
+            async with _client(app, await _token(app), "http://test") as client:
+                scan = await client.get("/scim/v2/Users", params={"filter": 'nickName co "zzz" or title ew "qqq"', "count": 0})
+                seek = await client.get("/scim/v2/Users", params={"filter": 'userName eq "x"'})
+                return scan, seek
+
+    scan, seek = asyncio.run(run())
+    assert (scan.status_code, scan.json()["scimType"]) == (400, "tooMany")
+    assert seek.status_code == 200
+
+
+def test_the_example_works(tmp_path, monkeypatch):
+    monkeypatch.setenv("MUSTER_DATABASE", f"sqlite:///{tmp_path}/m.db")
+    example = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "mounted.py"))
+
+    async def run():
+        outer = example["app"]
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(outer.router.lifespan_context(outer))
+            token = await _token(example["scim"])
+            async with _client(outer, token, "http://test") as client:
+                assert (await client.post("/provisioning/scim/v2/Users", json=person())).status_code == 201
+                return (await client.get("/")).json()
+
+    assert asyncio.run(run())["users"] == 1
