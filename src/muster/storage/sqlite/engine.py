@@ -29,6 +29,7 @@ _READER_CACHE_KIB = 48 * 1024
 _WRITER_CACHE_KIB = 24 * 1024
 _SMALL_CACHE_KIB = 4 * 1024
 _SCANNERS = 2
+_INTERRUPT_SECONDS = 0.02
 _INLINE_ROWS = 1000
 """How many rows a query may read and still run inline."""
 
@@ -111,22 +112,20 @@ class SqliteStorage(SqliteAccounts):
         """Run a job on a worker thread with a connection of its own; past the budget it is interrupted."""
         connection = await self._scanners.get()
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(self.scan_seconds, connection.interrupt)
+        budget = _Budget(connection, loop, self.scan_seconds)
         running = loop.run_in_executor(self._scanning, job, connection)
         try:
             return await asyncio.shield(running)
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 raise TooExpensive from None
             raise translate(error) from error
-        except sqlite3.DatabaseError as error:
-            raise translate(error) from error
         except asyncio.CancelledError:
-            connection.interrupt()
+            budget.end()
             await asyncio.wait([running])
             raise
         finally:
-            timer.cancel()
+            budget.close()
             self._scanners.put_nowait(connection)
 
     async def write(self, write: Write) -> Outcome:
@@ -146,6 +145,23 @@ class SqliteStorage(SqliteAccounts):
         with translated():
             row = self._accounts.execute(statement, (workspace, key_of(resource_id), name)).fetchone()
         return None if row is None else row[0]
+
+
+class _Budget:
+    """Interrupts a connection once its time is up, and again until the job has ended: between statements it would be lost."""
+
+    def __init__(self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._connection = connection
+        self._loop = loop
+        self._timer = loop.call_later(seconds, self.end)
+
+    def end(self) -> None:
+        self._timer.cancel()
+        self._connection.interrupt()
+        self._timer = self._loop.call_later(_INTERRUPT_SECONDS, self.end)
+
+    def close(self) -> None:
+        self._timer.cancel()
 
 
 def _change(row: tuple[Any, ...]) -> Change:
