@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
 
 from muster.access.keys import Keys
 from muster.access.limits import RateLimiter
@@ -53,7 +53,7 @@ class Muster:
         self._limiter = RateLimiter(self.storage, settings.rate_limit)
         self._origin = Origin(settings.base_url, settings.trusted_proxies)
         self._log = RequestLog() if settings.request_log else None
-        self._service = self._make_service()
+        self.service = self._make_service()
         self._starting = asyncio.Lock()
         self._started = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -114,7 +114,7 @@ class Muster:
         elif scope["type"] == "http":
             if not self._started:
                 await self.start()
-            await asgi.answer(self._service, scope, receive, send)
+            await asgi.answer(self.service, scope, receive, send)
         else:
             raise ValueError(f"muster does not speak {scope['type']}")
 
@@ -137,11 +137,11 @@ class Muster:
                 await self._touch()
 
     async def _touch(self) -> None:
-        used = dict(self._service.used)
+        used = set(self.service.used)
         if used:
-            self._service.used.clear()
-            text = {key: datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds") for key, moment in used.items()}
-            await self.storage.touch_keys(text)
+            self.service.used.clear()
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            await self.storage.touch_keys(dict.fromkeys(used, now))
 
 
 class RsgiMuster:
@@ -150,16 +150,15 @@ class RsgiMuster:
     def __init__(self, settings: Settings) -> None:
         self._app = Muster(settings)
         self._parent = os.getppid()
+        self.__rsgi__ = rsgi.application(self._app.service)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(self._app.start())
+        gc.freeze()  # what is loaded by now stays: no collection need look at it again
         loop.call_later(_ORPHAN_SECONDS, self._end_if_orphaned, loop)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(self._app.close())
-
-    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        await rsgi.answer(self._app._service, scope, protocol)
 
     def _end_if_orphaned(self, loop: asyncio.AbstractEventLoop) -> None:
         """A worker whose parent was killed lets go of the port."""

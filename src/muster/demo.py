@@ -1,9 +1,13 @@
 """`muster demo`: plausible made-up people from a seed, in bulk; for trying muster out, and for the benchmark."""
 
+import asyncio
 import json
+import multiprocessing
+import os
 import random
 import unicodedata
-from collections.abc import Iterator
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 
@@ -12,11 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from muster.directory.documents import make_put, timestamp
 from muster.scim.quirks import Dialect
 from muster.scim.resource import Document, read
-from muster.scim.schema import ENTERPRISE_USER, USER, ResourceType, registry
+from muster.scim.schema import ENTERPRISE_USER, USER, registry
 from muster.storage.ids import IdSource
 from muster.storage.port import Put, Query, Resources, Workspace
 
 _BATCH = 1000
+_AHEAD = 6
 _NAMES = json.loads(resources.files("muster").joinpath("demo_names.json").read_text("utf-8"))
 _DEPARTMENTS = ("Engineering", "Sales", "Finance", "Legal", "Marketing", "People", "Support", "Operations", "Research", "Design")
 _TITLES = ("Engineer", "Manager", "Analyst", "Director", "Specialist", "Lead", "Associate", "Consultant", "Architect", "Partner")
@@ -34,31 +39,36 @@ _DOMAINS = ("example.com", "example.org", "example.net", "corp.example", "subsid
 
 
 async def fill(storage: Resources, workspace: Workspace, users: int, seed: int) -> None:
-    """Add that many made-up users to a workspace, numbered on from those that it has, with a progress bar."""
-    resource_type = registry().types["/Users"]
-    first = (await storage.find(Query(workspace.id, resource_type, limit=0))).total
+    """Add that many made-up users to a workspace, numbered on from those that it has, with a progress bar.
+
+    Other processes make them while this one writes.
+    """
+    first = (await storage.find(Query(workspace.id, registry().types["/Users"], limit=0))).total
+    starts = range(first, first + users, _BATCH)
+    now = datetime.now(UTC)
+    millis = int(now.timestamp() * 1000) - len(starts)  # a millisecond for each batch, so that no two make one id
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
+    makers = ProcessPoolExecutor(max(1, (os.cpu_count() or 2) - 1), multiprocessing.get_context("spawn"))
+    with makers, Progress(*columns) as progress:
         task = progress.add_task(f"users for {workspace.name}", total=users)
-        for batch in _batches(resource_type, first, users, random.Random(seed)):  # noqa: S311
-            now = timestamp(datetime.now(UTC))
-            await storage.load(workspace.id, resource_type.name, batch, "demo", "demo", now)
+        ranges = [(start, min(start + _BATCH, first + users), seed, millis + n) for n, start in enumerate(starts)]
+        waiting = deque(makers.submit(make_batch, *arguments) for arguments in ranges[:_AHEAD])
+        for arguments in [*ranges[_AHEAD:], *[None] * len(waiting)]:
+            batch = await asyncio.wrap_future(waiting.popleft())
+            if arguments is not None:
+                waiting.append(makers.submit(make_batch, *arguments))
+            await storage.load(workspace.id, "User", batch, "demo", "demo", timestamp(now))
             progress.advance(task, len(batch))
 
 
-def _batches(resource_type: ResourceType, first: int, users: int, chance: random.Random) -> Iterator[list[Put]]:
-    new_id = IdSource()
-    batch: list[Put] = []
-    for number in range(first, first + users):
-        now = datetime.now(UTC)
-        document = read(person(number, chance), resource_type, Dialect(strict=True))
-        created = timestamp(now)
-        batch.append(make_put(document, resource_type, new_id(int(now.timestamp() * 1000)), 1, created, created))
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def make_batch(first: int, end: int, seed: int, millis: int) -> list[Put]:
+    """The users of these numbers as the storage keeps them, made at that time in milliseconds since 1970."""
+    resource_type = registry().types["/Users"]
+    new_id, dialect = IdSource(), Dialect(strict=True)
+    chance = random.Random(f"{seed} {first}")  # noqa: S311
+    created = timestamp(datetime.fromtimestamp(millis / 1000, UTC))
+    documents = (read(person(number, chance), resource_type, dialect) for number in range(first, end))
+    return [make_put(document, resource_type, new_id(millis), 1, created, created) for document in documents]
 
 
 def person(number: int, chance: random.Random) -> Document:

@@ -42,7 +42,7 @@ def test_health(server):
 def test_metrics_count_requests(server, client):
     client.get("/Users?count=0")
     text = httpx.get(f"{server.url}/metrics").text
-    assert 'muster_requests_total{operation="findUsers",status="200"}' in text
+    assert 'muster_request_seconds_count{operation="findUsers",status="200"}' in text
 
 
 def test_the_served_document_lacks_nothing_of_the_published_page(server, tmp_path, capsys):

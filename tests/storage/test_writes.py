@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from muster.directory.documents import index_of_document, make_put
+from muster.directory.documents import index_of_document, make_put, parse
 from muster.scim import filter as filters
 from muster.scim.indexing import index_of
 from muster.scim.predicate import bind
@@ -41,7 +41,7 @@ def create(bench, workspace, document, **secrets):
 
 
 def index(stored):
-    return index_of_document(orjson.loads(stored.document), USER_TYPE)
+    return index_of_document(parse(stored.document), USER_TYPE)
 
 
 def total(bench, workspace, text=None):
@@ -149,7 +149,7 @@ def test_concurrent_changes_of_one_resource_all_take_effect(bench, workspace):
     stored = create(bench, workspace, user("a", title="0"))
 
     def add_one(standing):
-        document = orjson.loads(standing.document)
+        document = parse(standing.document)
         return made(user("a", title=str(int(document["title"]) + 1)), standing.version + 1, stored.id, index(standing))
 
     async def together():
@@ -158,7 +158,7 @@ def test_concurrent_changes_of_one_resource_all_take_effect(bench, workspace):
 
     bench.run(together())
     standing = bench.run(bench.storage.get(workspace.id, "User", stored.id))
-    assert (standing.version, orjson.loads(standing.document)["title"]) == (101, "100")
+    assert (standing.version, parse(standing.document)["title"]) == (101, "100")
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -10,6 +10,9 @@ from muster.scim.resource import Document
 from muster.scim.schema import ResourceType
 from muster.storage.port import Index, Put, Stored
 
+_CLOSING = b'"}}'
+"""What closes a stored document: the quote after meta.location, meta and the whole."""
+
 
 def timestamp(moment: datetime) -> str:
     """A moment as meta has it: UTC, to the millisecond."""
@@ -35,9 +38,9 @@ def make_put(
         "created": created,
         "lastModified": modified,
         "version": etag(version),
-        "location": f"{resource_type.endpoint}/{resource_id}",
+        "location": "",
     }
-    stored = Stored(resource_id, version, orjson.dumps(whole))
+    stored = Stored(resource_id, version, orjson.dumps(whole).removesuffix(_CLOSING))
     search = orjson.dumps(search_form(whole, resource_type))
     return Put(stored, search, index_of_document(whole, resource_type), before, secrets or {})
 
@@ -52,14 +55,18 @@ def etag(version: int) -> str:
     return f'W/"{version}"'
 
 
-def located(stored: Stored, resource_type: ResourceType, base: bytes) -> bytes:
+def parse(document: bytes) -> Document:
+    """A stored document as a dict; its meta.location is empty."""
+    parsed: Document = orjson.loads(document + _CLOSING)
+    return parsed
+
+
+def located(stored: Stored, resource_type: ResourceType, base: str) -> bytes:
     """The document with its meta.location under base, the URL that ends in /scim/v2; nothing is parsed."""
-    tail = len(resource_type.endpoint) + len(stored.id) + 4  # the slash before the id, and "}} after it
-    document = stored.document
-    return document[:-tail] + base + document[-tail:]
+    return stored.document + f'{base}{resource_type.endpoint}/{stored.id}"}}}}'.encode()
 
 
-def located_all(documents: Sequence[bytes], resource_type: ResourceType, base: bytes) -> list[bytes]:
-    """The documents of a page with their meta.location under base. Ids of ours are all of one length."""
-    tail = len(resource_type.endpoint) + 36 + 4
-    return [document[:-tail] + base + document[-tail:] for document in documents]
+def located_all(rows: Sequence[tuple[bytes, bytes]], resource_type: ResourceType, base: str) -> list[bytes]:
+    """The documents of a page with their meta.location under base."""
+    start = f"{base}{resource_type.endpoint}/".encode()
+    return [b"%b%b%b%b" % (document, start, resource_id, _CLOSING) for resource_id, document in rows]

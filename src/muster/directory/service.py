@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
-from muster.directory.documents import index_of_document, make_put, timestamp
+from muster.directory.documents import index_of_document, make_put, parse, timestamp
 from muster.directory.passwords import hash_password
-from muster.scim import filter as filters
 from muster.scim import patch, predicate, resource
 from muster.scim.errors import ScimError, invalid_path, not_found, too_many, uniqueness
 from muster.scim.predicate import Field
@@ -37,7 +34,7 @@ Clock = Callable[[], datetime]
 Secrets = dict[str, str | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller:
     """Who asks: the workspace that the key belongs to, the actor for `changes`, and the request's id."""
 
@@ -46,7 +43,7 @@ class Caller:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Search:
     """A find as the client asks it. start_index counts from 1; count is what a page holds at the most."""
 
@@ -82,7 +79,7 @@ class Directory:
         dialect = Dialect(caller.workspace.strict)
         chosen = None
         if search.filter is not None:
-            chosen = predicate.bind(filters.parse(search.filter, dialect), resource_type, dialect)
+            chosen = predicate.read_filter(search.filter, resource_type, dialect)
         query = Query(
             caller.workspace.id,
             resource_type,
@@ -147,7 +144,7 @@ class Directory:
             if standing is None:
                 raise _absent(resource_type, resource_id)
             precondition(standing)
-            return Remove(standing, index_of_document(orjson.loads(standing.document), resource_type))
+            return Remove(standing, index_of_document(parse(standing.document), resource_type))
 
         return await self._write(caller, resource_type, resource_id, decide, timestamp(self._clock()))
 
@@ -167,10 +164,10 @@ class Directory:
             if standing is None:
                 raise _absent(resource_type, resource_id)
             precondition(standing)
-            current = orjson.loads(standing.document)
+            current = parse(standing.document)
             before = index_of_document(current, resource_type)
             meta = current.pop("meta")
-            changed = change(orjson.loads(standing.document) | {"meta": None})
+            changed = change(parse(standing.document) | {"meta": None})
             changed.pop("meta", None)
             if changed == current and not secrets:
                 return Keep(standing)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 import orjson
 
@@ -32,26 +32,37 @@ class Request:
     prefix: str = ""
     id: str = ""
     operation: str = "unknown"
-    workspace: str | None = None
-    key: str | None = None
+    workspace: str = ""
+    key: str = ""
 
     def parameters(self) -> dict[str, str]:
         """The query parameters. Raises ScimError invalidValue where they cannot be read or one is given twice."""
         if not self.query:
             return {}
-        try:
-            pairs = parse_qsl(self.query, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
-        except ValueError:
-            raise invalid_value("the query string cannot be read: it must be UTF-8, percent-encoded") from None
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise invalid_value(f"the parameter {twice[:100]!r} is given twice")
-        for name, value in pairs:
+        found: dict[str, str] = {}
+        parts = self.query.split("&")
+        if len(parts) > _MAX_PARAMETERS:
+            raise invalid_value(f"the query has more than {_MAX_PARAMETERS} parameters")
+        for part in parts:
+            name, _, value = part.partition("=")
+            name, value = _decoded(name), _decoded(value)
+            if name in found:
+                raise invalid_value(f"the parameter {name[:100]!r} is given twice")
             if "\0" in value:
                 raise invalid_value(f"the parameter {name[:100]!r} has a NUL character")
+            if name:
+                found[name] = value
         return found
+
+
+def _decoded(text: str) -> str:
+    """Percent-decoded UTF-8. Raises ScimError invalidValue."""
+    if "%" not in text and "+" not in text:
+        return text
+    try:
+        return unquote_plus(text, errors="strict")
+    except ValueError:
+        raise invalid_value("the query string cannot be read: it must be UTF-8, percent-encoded") from None
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from datetime import UTC, datetime
+import time
 from typing import BinaryIO
 
 import orjson
@@ -10,7 +10,7 @@ import orjson
 from muster.http.message import Request
 
 _FLUSH_SECONDS = 0.1
-_FLUSH_LINES = 500
+_FLUSH_LINES = 64
 _SHOWN = 300
 
 
@@ -19,33 +19,28 @@ class RequestLog:
 
     def __init__(self, stream: BinaryIO | None = None) -> None:
         self._stream = stream or sys.stderr.buffer
-        self._lines: list[bytes] = []
+        self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._second = -1
+        self._clock = ""
 
     def add(self, request: Request, status: int, seconds: float, size: int, client: str) -> None:
         """Note one answered request."""
+        now = time.time()
+        if int(now) != self._second:
+            self._second = int(now)
+            self._clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+        micro = int(now % 1 * 1_000_000)
         self._lines.append(
-            orjson.dumps(
-                {
-                    "time": datetime.now(UTC),
-                    "request_id": request.id,
-                    "method": request.method[:20],
-                    "path": request.path[:_SHOWN],
-                    "operation": request.operation,
-                    "status": status,
-                    "ms": int(seconds * 1_000_000) / 1000,
-                    "bytes": size,
-                    "workspace": request.workspace,
-                    "key": request.key,
-                    "client": client,
-                },
-                option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE,
-            )
+            f'{{"time":"{self._clock}.{micro:06}Z","request_id":"{request.id}","method":"{request.method}",'
+            f'"path":{_json(request.path)},"operation":"{request.operation}","status":{status},'
+            f'"ms":{seconds * 1000:.3f},"bytes":{size},"workspace":"{request.workspace}","key":"{request.key}",'
+            f'"client":{_json(client)}}}\n'
         )
-        if len(self._lines) >= _FLUSH_LINES:
-            self.flush()
-        elif self._timer is None:
+        if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
+        elif len(self._lines) >= _FLUSH_LINES:
+            self.flush()
 
     def flush(self) -> None:
         """Write what has gathered."""
@@ -54,5 +49,12 @@ class RequestLog:
             self._timer = None
         lines, self._lines = self._lines, []
         if lines:
-            self._stream.write(b"".join(lines))
+            self._stream.write("".join(lines).encode())
             self._stream.flush()
+
+
+def _json(text: str) -> str:
+    """A string as JSON, not longer than a line should be."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text and len(text) <= _SHOWN:
+        return f'"{text}"'
+    return orjson.dumps(text[:_SHOWN].encode("utf-8", "replace").decode()).decode()

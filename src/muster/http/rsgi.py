@@ -1,5 +1,6 @@
 """The service over RSGI, Granian's own interface: fewer steps a request than ASGI."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from muster.http.message import Request, too_large
@@ -7,34 +8,40 @@ from muster.http.service import Service
 from muster.scim.errors import invalid_syntax
 
 
-async def answer(service: Service, scope: Any, protocol: Any) -> None:
-    """Answer one HTTP request."""
-    headers = scope.headers.get
+_PASSED_OVER = 10
 
-    async def read(limit: int) -> bytes:
-        return await _body(protocol, limit, headers("content-length"))
 
-    request = Request(
-        scope.method,
-        scope.path,
-        scope.query_string,
-        headers,
-        read,
-        scope.client,
-        scope.scheme,
-        scope.authority or headers("host") or "",
-    )
-    response = await service.answer(request)
-    if response.body:
-        protocol.response_bytes(response.status, response.headers, response.body)
-    else:
-        protocol.response_empty(response.status, response.headers)
+def application(service: Service) -> Callable[[Any, Any], Awaitable[None]]:
+    """What Granian calls for each request."""
+
+    async def answer(scope: Any, protocol: Any) -> None:
+        headers = scope.headers.get
+
+        async def read(limit: int) -> bytes:
+            return await _body(protocol, limit, headers("content-length"))
+
+        request = Request(
+            scope.method,
+            scope.path,
+            scope.query_string,
+            headers,
+            read,
+            scope.client,
+            scope.scheme,
+            headers("host") or scope.authority or "",
+        )
+        response = await service.answer(request)
+        if response.body:
+            protocol.response_bytes(response.status, response.headers, response.body)
+        else:
+            protocol.response_empty(response.status, response.headers)
+
+    return answer
 
 
 async def _body(protocol: Any, limit: int, announced: str | None) -> bytes:
-    if announced is not None and announced.isdigit():
-        if int(announced) > limit:
-            raise too_large(limit)
+    """The body, kept no further than the limit; what is over it is passed over, so that the client is there for its answer."""
+    if announced is not None and announced.isdigit() and int(announced) <= limit:
         body: bytes = await protocol()
         if len(body) < int(announced):
             raise invalid_syntax("the body ended early")
@@ -42,7 +49,10 @@ async def _body(protocol: Any, limit: int, announced: str | None) -> bytes:
     chunks, size = [], 0
     async for chunk in protocol:
         size += len(chunk)
-        if size > limit:
-            raise too_large(limit)
-        chunks.append(chunk)
+        if size <= limit:
+            chunks.append(chunk)
+        elif size > _PASSED_OVER * limit:
+            break
+    if size > limit:
+        raise too_large(limit)
     return b"".join(chunks)

@@ -41,33 +41,36 @@ class Scim:
             "ResourceTypes": self._resource_types,
             "Schemas": self._schemas,
         }
-        self._collection: dict[str, tuple[str, Operation]] = {"GET": ("find{}s", self.find), "POST": ("create{}", self.create)}
-        self._item: dict[str, tuple[str, Operation]] = {
-            "GET": ("get{}", self.get),
-            "PUT": ("update{}", self.replace),
-            "PATCH": ("patch{}", self.patch),
-            "DELETE": ("delete{}", self.delete),
+        self._collection: dict[str, tuple[str, str, Operation]] = {
+            "GET": ("find", "s", self.find),
+            "POST": ("create", "", self.create),
+        }
+        self._item: dict[str, tuple[str, str, Operation]] = {
+            "GET": ("get", "", self.get),
+            "PUT": ("update", "", self.replace),
+            "PATCH": ("patch", "", self.patch),
+            "DELETE": ("delete", "", self.delete),
         }
 
-    async def answer(self, request: Request, grant: Grant) -> Response:
-        """The answer to a request. Raises ScimError."""
+    def answer(self, request: Request, grant: Grant) -> Awaitable[Response]:
+        """The answer to a request, to be awaited. Raises ScimError."""
         caller = Caller(grant.workspace, f"key:{grant.key.id}", request.id)
         endpoint, _, name = request.path[len(SCIM_ROOT) + 1 :].rstrip("/").partition("/")
         resource_type = self._registry.types.get("/" + endpoint)
         method = "GET" if request.method == "HEAD" else request.method
         if name == ".search" and resource_type is not None:
-            return await self.search(request, caller, [resource_type])
-        if endpoint == ".search" and not name:
-            return await self.search(request, caller, list(self._registry.types.values()))
+            return self.search(request, caller, [resource_type])
         if resource_type is not None and "/" not in name:
             operations, allowed = (self._item, _ITEM_METHODS) if name else (self._collection, _COLLECTION_METHODS)
             if method not in operations:
                 raise MethodNotAllowed(method, allowed)
-            operation, answer = operations[method]
-            request.operation = operation.format(resource_type.name)
-            return await answer(request, caller, resource_type, name)
+            verb, plural, answer = operations[method]
+            request.operation = f"{verb}{resource_type.name}{plural}"
+            return answer(request, caller, resource_type, name)
         if endpoint in self._discovery:
             return self._discover(request, endpoint, unquote(name), method)
+        if endpoint == ".search" and not name:
+            return self.search(request, caller, list(self._registry.types.values()))
         if endpoint in ("Me", "Bulk"):
             raise ScimError(501, f"/{endpoint} is not supported: see /ServiceProviderConfig")
         raise not_found(f"there is nothing at {request.path[:200]!r}")
@@ -96,7 +99,7 @@ class Scim:
     ) -> Response:
         """The page of a find over one or more resource types, one after the other."""
         search = search_of(parameters, self._limits)
-        base = self._base(request).encode()
+        base = self._base(request)
         total = 0
         documents: list[bytes] = []
         for resource_type in resource_types:
@@ -105,7 +108,7 @@ class Scim:
             page = await self._directory.find(caller, resource_type, wanted)
             total += page.total
             shown = projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
-            documents.extend(_shown(located_all(page.documents, resource_type, base), shown))
+            documents.extend(_shown(located_all(page.rows, resource_type, base), shown))
         body = list_response(documents, total, search.start_index, len(documents))
         return Response(200, [("content-type", answer_type(request))], body)
 
@@ -149,7 +152,7 @@ class Scim:
         headers: Headers | None = None,
     ) -> Response:
         """A resource as an answer: its stored bytes with the base URL put in, parsed only where a projection asks for it."""
-        body = located(stored, resource_type, self._base(request).encode())
+        body = located(stored, resource_type, self._base(request))
         if shown is not None:
             body = orjson.dumps(shown(orjson.loads(body)))
         found: Headers = [("content-type", answer_type(request)), ("etag", etag(stored.version))]
@@ -161,7 +164,7 @@ class Scim:
         parameters = request.parameters()
         return projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
 
-    def _discover(self, request: Request, endpoint: str, name: str, method: str) -> Response:
+    async def _discover(self, request: Request, endpoint: str, name: str, method: str) -> Response:
         request.operation = f"discover{endpoint}"
         if method != "GET":
             raise MethodNotAllowed(method, ("GET",))

@@ -21,7 +21,6 @@ from muster.storage.port import StorageError
 
 _log = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-_PRIVATE = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 Page = Callable[[Request], Response]
 
 
@@ -47,15 +46,21 @@ class Service:
         self._metrics = metrics
         self._id_prefix = f"{secrets.token_hex(6)}-"
         self._numbers = itertools.count(1)
-        self.used: dict[tuple[int, str], float] = {}
-        """When each key was last used, for whoever keeps it."""
+        self.used: set[tuple[int, str]] = set()
+        """The keys that were used since whoever keeps that last looked."""
 
     async def answer(self, request: Request) -> Response:
         """The answer to a request; it never raises."""
         started = time.perf_counter()
         given = request.header("x-request-id")
         request.id = given if given is not None and _REQUEST_ID.fullmatch(given) else f"{self._id_prefix}{next(self._numbers):x}"
-        response = await self._guarded(request)
+        try:
+            if request.path.startswith(SCIM_ROOT) and request.path[len(SCIM_ROOT) :][:1] in ("", "/"):
+                response = await self._answer_scim(request)
+            else:
+                response = self._answer_page(request)
+        except Exception as error:
+            response = self._failed(request, error)
         response.headers.append(("x-request-id", request.id))
         seconds = time.perf_counter() - started
         if self._metrics is not None:
@@ -64,30 +69,22 @@ class Service:
             self._log.add(request, response.status, seconds, len(response.body), self._origin.client(request))
         return response
 
-    async def _guarded(self, request: Request) -> Response:
-        try:
-            if request.path.startswith(SCIM_ROOT) and request.path[len(SCIM_ROOT) :][:1] in ("", "/"):
-                response = await self._answer_scim(request)
-                response.headers.extend(_PRIVATE)
-                return response
-            return self._answer_page(request)
-        except ScimError as error:
+    def _failed(self, request: Request, error: Exception) -> Response:
+        """The answer to a request that an exception ended; what is no one's mistake but ours shows nothing of its inside."""
+        if isinstance(error, ScimError):
             return self._error(request, error)
-        except StorageError as error:
+        if isinstance(error, StorageError):
             _log.error("request %s: %s", request.id, error)
             response = self._error(request, ScimError(error.status, str(error)))
             if error.retry_after is not None:
                 response.headers.append(("retry-after", str(error.retry_after)))
             return response
-        except Exception:
-            _log.exception("request %s failed", request.id)
-            return self._error(request, ScimError(500, f"an error of ours: it is logged under the request id {request.id}"))
+        _log.error("request %s failed", request.id, exc_info=error)
+        return self._error(request, ScimError(500, f"an error of ours: it is logged under the request id {request.id}"))
 
     def _error(self, request: Request, error: ScimError) -> Response:
         if request.path.startswith(SCIM_ROOT):
-            response = scim_error(request, error)
-            response.headers.extend(_PRIVATE)
-            return response
+            return scim_error(request, error)
         headers = [("allow", ", ".join(error.allowed))] if isinstance(error, MethodNotAllowed) else None
         return problem(error.status, _TITLES.get(error.status, "Error"), error.detail, headers)
 
@@ -99,7 +96,7 @@ class Service:
             wait = await self._limiter.take(key.workspace, key.id, key.rate_limit, self._keys.epoch)
             if wait is not None:
                 return too_many_requests(request, wait)
-        self.used[key.workspace, key.id] = time.time()
+        self.used.add((key.workspace, key.id))
         if not allows(key.permissions, SCIM):
             raise forbidden(f"the API key lacks the permission {SCIM!r}")
         return await self._scim.answer(request, grant)

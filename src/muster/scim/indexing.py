@@ -10,6 +10,7 @@ from muster.scim.resource import Document
 from muster.scim.schema import Attribute, ResourceType
 from muster.scim.values import Json, mail_domain
 
+_UNSEARCHED = frozenset({"location", "version"})
 DOMAIN = "domain"
 """The look-up of mail domains; no attribute has this name."""
 
@@ -103,12 +104,14 @@ def search_form(document: Document, resource_type: ResourceType) -> Document:
 
 
 def _searchable(attribute: Attribute, value: Json) -> Json:
+    if isinstance(value, str):
+        return comparable(attribute, value)
     if isinstance(value, list):
-        return [_searchable(attribute, item) for item in primary_first(value)]
+        return [_searchable(attribute, item) for item in (primary_first(value) if len(value) > 1 else value)]
     if isinstance(value, dict):
         return {
             name: _searchable(sub, item)
             for name, item in value.items()
-            if (sub := attribute.sub(name)) is not None and name not in ("location", "version")
+            if (sub := attribute.sub(name)) is not None and name not in _UNSEARCHED
         }
-    return comparable(attribute, value)
+    return value

@@ -3,17 +3,21 @@
 What evaluate.py runs on a dict and the storage compiles to SQL; both see the same, so that both answer the same.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from muster.scim import quirks
 from muster.scim.errors import ScimError, invalid_filter
-from muster.scim.filter import And, Compare, Filter, Not, Or, Present, ValuePath
+from muster.scim.filter import And, Compare, Filter, Not, Or, Present, ValuePath, parse
+from muster.scim.lexer import MAX_LENGTH
 from muster.scim.quirks import Dialect
 from muster.scim.schema import Attribute, Place, ResourceType
 from muster.scim.values import Json, fold, sortable_date_time
 
 _ORDER = frozenset({"gt", "ge", "lt", "le"})
+_EQUALITY = re.compile(r'([A-Za-z][\w.:$-]{0,200}) eq "([^"\\\x00-\x1f\ud800-\udfff]*)"', re.ASCII)
 _TEXT = frozenset({"co", "sw", "ew"})
 _UNFILTERED = frozenset({"meta.location", "meta.version"})  # they vary with the request, or say nothing of the resource
 
@@ -32,7 +36,7 @@ class Field:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Test:
     """operator: eq co sw ew gt ge lt le (ne is Not of eq). operand: folded, or the sortable form of a dateTime."""
 
@@ -75,6 +79,28 @@ class Negation:
 
 Predicate = Test | Has | Each | All | Some | Negation
 Resolve = Callable[[str], Field | None]
+
+
+def read_filter(text: str, resource_type: ResourceType, dialect: Dialect) -> Predicate:
+    """The predicate that a filter's text means. Raises ScimError invalidFilter that names the position.
+
+    The commonest filter by far, one equality of a string, is read without the parser.
+    """
+    match = _EQUALITY.fullmatch(text)
+    if match is not None and len(text) <= MAX_LENGTH:
+        field = _string_field(resource_type, match[1])
+        if field is not None:
+            return Test(field, "eq", match[2] if field.attribute.case_exact else fold(match[2]))
+    return bind(parse(text, dialect), resource_type, dialect)
+
+
+@lru_cache(maxsize=1024)
+def _string_field(resource_type: ResourceType, path: str) -> Field | None:
+    """The field of a plain string that may be filtered on."""
+    field = field_at(resource_type, path)
+    if field is None or field.attribute.type != "string" or field.attribute.returned == "never" or field.name in _UNFILTERED:
+        return None
+    return field
 
 
 def bind(node: Filter, resource_type: ResourceType, dialect: Dialect) -> Predicate:

@@ -4,6 +4,7 @@ import binascii
 import re
 import unicodedata
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 Json = Any
@@ -21,6 +22,7 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", folded.casefold())
 
 
+@lru_cache(maxsize=4096)
 def sortable_date_time(text: str) -> str | None:
     """An xsd:dateTime (RFC 7643 section 2.3.5) as UTC text whose order is that of time, or None where it is not one.
 

@@ -250,7 +250,7 @@ class Compiler:
         counting, paging = Binder(), Binder()
         count = counting.statement(f"SELECT count(*) {source(counting)}")
         page = f'(SELECT {key} AS "key" {source(paging)} ORDER BY {order(paging)} <page>)'
-        documents = f'SELECT r.document FROM {page} k CROSS JOIN resources r ON r."key" = k."key"'
+        documents = f'SELECT r.id, r.document FROM {page} k CROSS JOIN resources r ON r."key" = k."key"'
         return Arm(paging.paged(documents), count)
 
     def _body_order(self, bind: Binder) -> str:

@@ -1,5 +1,7 @@
 """The storage port: what the use cases ask of an engine. An engine is a file beside sqlite.py that passes tests/storage."""
 
+# What a read makes for every request is a plain dataclass: a frozen one takes three times as long to make.
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -50,9 +52,12 @@ class TooExpensive(Exception):
     """A scan used up its time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stored:
-    """A resource as it is kept: its canonical JSON, with meta.location relative and last."""
+    """A resource as it is kept. document: its canonical JSON up to the opening quote of meta.location, which comes last.
+
+    So an answer is the document, the location and what closes it, put together and never parsed or cut.
+    """
 
     id: str
     version: int
@@ -128,7 +133,7 @@ class Change:
     document: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Query:
     """A find. sort: None for the order of ids. offset counts from 0."""
 
@@ -142,12 +147,12 @@ class Query:
     limit: int = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Page:
-    """total: all that match. documents: those of the page, in order."""
+    """total: all that match. rows: the id and the document of each in the page, in order."""
 
     total: int
-    documents: Sequence[bytes]
+    rows: Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)

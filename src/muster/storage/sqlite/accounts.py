@@ -7,6 +7,7 @@ from typing import Any
 
 from muster.storage.port import Conflict, KeyRecord, Workspace
 from muster.storage.sqlite.connection import translate, translated
+from muster.storage.sqlite.epoch import Epoch
 from muster.storage.sqlite.writer import Writer
 
 _WORKSPACE = "SELECT id, name, contract, strict, created FROM workspaces"
@@ -28,13 +29,13 @@ class SqliteAccounts:
 
     _accounts: sqlite3.Connection
     _writer: Writer
+    _epoch: Epoch
 
     def epoch(self) -> int:
         try:
-            epoch: int = self._accounts.execute("SELECT epoch FROM installation WHERE id = 1").fetchone()[0]
+            return self._epoch.value()
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
-        return epoch
 
     def signing_secret(self) -> bytes:
         with translated():
@@ -67,7 +68,9 @@ class SqliteAccounts:
             connection.execute(_EPOCH)
             return Workspace(cursor.lastrowid, name, contract, strict, time)
 
-        return await self._writer.write(job)
+        made = await self._writer.write(job)
+        self._epoch.tell()
+        return made
 
     async def set_workspace(self, workspace: Workspace) -> None:
         await self._change(
@@ -119,6 +122,7 @@ class SqliteAccounts:
             connection.execute(_EPOCH)
 
         await self._writer.write(job)
+        self._epoch.tell()
 
 
 def _lease(workspace: int, key_id: str, window: int, limit: int, share: int) -> Callable[[sqlite3.Connection], int]:

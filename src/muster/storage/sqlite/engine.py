@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from muster.scim.indexing import index_of
+from muster.scim.predicate import Test
 from muster.storage.compile import Binder, Compiler, Plan, Seek, Statement
 from muster.storage.ids import key_of
 from muster.storage.port import (
@@ -21,6 +23,7 @@ from muster.storage.port import (
 from muster.storage.sqlite import rows
 from muster.storage.sqlite.accounts import SqliteAccounts
 from muster.storage.sqlite.connection import connect, migrate, translate, translated
+from muster.storage.sqlite.epoch import Epoch
 from muster.storage.sqlite.functions import SqliteFunctions
 from muster.storage.sqlite.writer import Writer
 
@@ -34,6 +37,15 @@ _INLINE_ROWS = 1000
 """How many rows a query may read and still run inline."""
 
 _GET = 'SELECT version, document FROM resources WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?'
+_IN_ORDER = (
+    "SELECT id, document, (SELECT total FROM counts WHERE workspace = ?1 AND type = ?2)"
+    ' FROM resources WHERE workspace = ?1 AND type = ?2 ORDER BY "key" LIMIT ?3 OFFSET ?4'
+)
+_TOTAL = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
+_BY_UNIQUE = (
+    'SELECT r.id, r.document FROM unique_values u JOIN resources r ON r."key" = u."key"'
+    " WHERE u.workspace = ? AND u.type = ? AND u.attribute = ? AND u.value = ?"
+)
 _CHANGES = (
     "SELECT sequence, time, actor, request_id, type, id, action, version, document FROM changes"
     " WHERE workspace = ? AND sequence > ? ORDER BY sequence LIMIT ?"
@@ -57,7 +69,8 @@ class SqliteStorage(SqliteAccounts):
             self._reader = connect(self.path, _READER_CACHE_KIB, read_only=True)
             self._reader.text_factory = bytes
             self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
-            self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB), asyncio.get_running_loop())
+            self._epoch = Epoch(self.path, self._accounts)
+            self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB))
         self._scanners: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
         self._scanning = ThreadPoolExecutor(_SCANNERS, thread_name_prefix="muster-scan")
         for _ in range(_SCANNERS):
@@ -72,9 +85,10 @@ class SqliteStorage(SqliteAccounts):
         self._scanning.shutdown()
         self._reader.close()
         self._accounts.close()
+        self._epoch.close()
 
     def ready(self) -> None:
-        self.epoch()
+        self.signing_secret()
 
     async def get(self, workspace: int, type_name: str, resource_id: str) -> Stored | None:
         key = key_of(resource_id)
@@ -87,11 +101,36 @@ class SqliteStorage(SqliteAccounts):
         return None if row is None else Stored(resource_id, row[0], row[1])
 
     async def find(self, query: Query) -> Page:
+        if query.sort is None and query.domain is None and 0 < query.limit <= _INLINE_ROWS:
+            if query.predicate is None and query.offset <= _INLINE_ROWS:
+                return self._first_pages(query)
+            if query.offset == 0 and isinstance(query.predicate, Test) and query.predicate.operator == "eq":
+                name = query.predicate.field.name
+                if name in index_of(query.resource_type).unique:
+                    return self._unique(query, name, query.predicate.operand)
         plan = Compiler(query, _FUNCTIONS).plan(self._measure)
         if self._is_quick(query, plan):
             with translated():
                 return _run(self._reader, query, plan)
         return await self._scan(lambda connection: _run(connection, query, plan))
+
+    def _first_pages(self, query: Query) -> Page:
+        """The resources in the order of their ids, and their running count, in one snapshot."""
+        scope = (query.workspace, query.resource_type.name)
+        with translated():
+            found = self._reader.execute(_IN_ORDER, (*scope, query.limit, query.offset)).fetchall()
+            if found:
+                return Page(found[0][2], [row[:2] for row in found])
+            row = self._reader.execute(_TOTAL, scope).fetchone()
+        return Page(row[0] if row else 0, [])
+
+    def _unique(self, query: Query, name: str, value: str) -> Page:
+        """The one resource that has a unique value."""
+        try:
+            row = self._reader.execute(_BY_UNIQUE, (query.workspace, query.resource_type.name, name, value)).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise translate(error) from error
+        return Page(0, []) if row is None else Page(1, [row])
 
     def _measure(self, seek: Seek) -> int:
         """How many keys a seek holds, counted no further than what runs inline."""
@@ -133,7 +172,7 @@ class SqliteStorage(SqliteAccounts):
 
     async def load(self, workspace: int, type_name: str, puts: Sequence[Put], actor: str, request_id: str, time: str) -> None:
         origin = (time, actor, request_id)
-        await self._writer.write(lambda connection: rows.load(connection, workspace, type_name, puts, origin))
+        await self._writer.write(lambda connection: rows.load(connection, workspace, type_name, puts, origin), large=True)
 
     async def changes(self, workspace: int, after: int, limit: int) -> Sequence[Change]:
         with translated():
@@ -173,36 +212,35 @@ def _run(connection: sqlite3.Connection, query: Query, plan: Plan) -> Page:
     """The page, and the exact total, in one snapshot."""
     connection.execute("BEGIN")
     try:
-        documents, passed = _page(connection, query, plan)
-        if 0 < len(documents) < query.limit and passed is not None:
-            return Page(passed + len(documents), documents)
-        return Page(_total(connection, query, plan), documents)
+        found = _page(connection, query, plan)
+        if 0 < len(found) < query.limit:
+            return Page(query.offset + len(found), found)
+        return Page(_total(connection, query, plan), found)
     finally:
         connection.execute("COMMIT")
 
 
-def _page(connection: sqlite3.Connection, query: Query, plan: Plan) -> tuple[list[bytes], int | None]:
-    """The documents of the page, and how many rows lie before them, where that is known."""
-    documents: list[bytes] = []
+def _page(connection: sqlite3.Connection, query: Query, plan: Plan) -> list[tuple[bytes, bytes]]:
+    """The rows of the page."""
+    rows: list[tuple[bytes, bytes]] = []
     offset, wanted = query.offset, query.limit
     for arm in plan.arms:
         if wanted <= 0:
             break
         page = arm.page
-        found = [row[0] for row in connection.execute(page.sql, (*page.parameters, wanted, offset))]
-        documents.extend(found)
+        found = connection.execute(page.sql, (*page.parameters, wanted, offset)).fetchall()
+        rows.extend(found)
         wanted -= len(found)
         if found:
             offset = 0
         elif arm is not plan.arms[-1]:
             offset = max(0, offset - _count(connection, arm.count))
-    return documents, query.offset if documents else None
+    return rows
 
 
 def _total(connection: sqlite3.Connection, query: Query, plan: Plan) -> int:
     if plan.counted:
-        statement = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
-        row = connection.execute(statement, (query.workspace, query.resource_type.name)).fetchone()
+        row = connection.execute(_TOTAL, (query.workspace, query.resource_type.name)).fetchone()
         return row[0] if row else 0
     return sum(_count(connection, arm.count) for arm in plan.arms)
 

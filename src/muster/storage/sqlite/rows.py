@@ -160,14 +160,27 @@ def load(
     puts: Sequence[Put],
     origin: tuple[str, str, str],
 ) -> None:
-    """Make many new resources. origin: time, actor and request id. Raises KeyTaken or Conflict, and then makes none."""
-    rows = []
-    for put in puts:
-        insert(connection, workspace, type_name, put)
-        stored = put.stored
-        rows.append((workspace, *origin, type_name, stored.id, "create", stored.version, stored.document.decode()))
-    connection.executemany(_ADD_CHANGE, rows)
-    connection.execute(_COUNT, (workspace, type_name, len(puts)))
+    """Make many new resources, a table at a time. origin: time, actor and request id. Raises KeyTaken or Conflict."""
+    scope = (workspace, type_name)
+    keyed = [(_key(put.stored), put) for put in puts]
+    documents = [put.stored.document.decode() for put in puts]
+    resources = [(key, *scope, p.stored.id, p.stored.version, d) for (key, p), d in zip(keyed, documents, strict=True)]
+    if connection.executemany(_INSERT, resources).rowcount < len(puts):
+        raise KeyTaken
+    connection.executemany(_INSERT_BODY, [(key, *scope, put.search.decode()) for key, put in keyed])
+    unique = sorted((*scope, e.attribute, e.value, key) for key, put in keyed for e in put.index.unique)
+    if connection.executemany(_ADD_UNIQUE, unique).rowcount < len(unique):
+        raise Conflict(unique[0][2])
+    lookups = sorted((*scope, e.attribute, e.value, key, e.first) for key, put in keyed for e in put.index.lookups)
+    connection.executemany(_ADD_LOOKUP, lookups)
+    for key, put in keyed:
+        _keep_secrets(connection, workspace, key, put)
+    changes = [
+        (workspace, *origin, type_name, put.stored.id, "create", put.stored.version, document)
+        for put, document in zip(puts, documents, strict=True)
+    ]
+    connection.executemany(_ADD_CHANGE, changes)
+    connection.execute(_COUNT, (*scope, len(puts)))
 
 
 def _key(stored: Stored) -> int:

@@ -1,12 +1,16 @@
-"""One thread that writes: those waiting together share a transaction, a savepoint each, answered after its commit."""
+"""Group commit: writes that wait together share a transaction, a savepoint each, and are answered after its commit.
+
+The statements run in the event loop, one write at a time with the loop free in between, for two threads that share an
+interpreter lock cost more than they give. What may wait for a disk or a lock, BEGIN and COMMIT, runs on a thread.
+"""
 
 import asyncio
 import logging
-import queue
 import sqlite3
-import threading
+from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from muster.storage.port import StorageError
 from muster.storage.sqlite.connection import translate
@@ -21,11 +25,12 @@ _log = logging.getLogger(__name__)
 class _Waiting:
     """A job, and the future that waits for what it answers."""
 
-    __slots__ = ("answer", "error", "future", "job")
+    __slots__ = ("answer", "error", "future", "job", "large")
 
-    def __init__(self, job: Job[object], future: "asyncio.Future[object]") -> None:
+    def __init__(self, job: Job[Any], future: "asyncio.Future[Any]", large: bool) -> None:
         self.job = job
         self.future = future
+        self.large = large
         self.answer: object = None
         self.error: BaseException | None = None
 
@@ -33,65 +38,70 @@ class _Waiting:
 class Writer:
     """Runs jobs on its own connection, in the order in which they come."""
 
-    def __init__(self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._loop = loop
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="muster-writer", daemon=True)
-        self._thread.start()
+        self._waiting: deque[_Waiting] = deque()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="muster-commit")
+        self._loop = asyncio.get_running_loop()
+        self._running: asyncio.Task[None] | None = None
 
-    async def write(self, job: Job[T]) -> T:
-        """What the job answers, once its transaction is committed. Raises what it raises, its own changes undone."""
-        if self._queue.qsize() >= MAX_WAITING:
+    async def write(self, job: Job[T], large: bool = False) -> T:
+        """What the job answers, once its transaction is committed. Raises what it raises, its own changes undone.
+
+        large: it takes long, and runs on the thread.
+        """
+        if len(self._waiting) >= MAX_WAITING:
             raise StorageError("too many writes are waiting")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Waiting(job, future))  # type: ignore[arg-type]
+        self._waiting.append(_Waiting(job, future, large))
+        if self._running is None:
+            self._running = self._loop.create_task(self._run())
         return await future
 
     async def close(self) -> None:
         """Finish what waits, and close the connection."""
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
-
-    def _run(self) -> None:
-        open_ = True
-        while open_:
-            batch, open_ = self._next_batch()
-            if batch:
-                self._commit(batch)
-                self._loop.call_soon_threadsafe(_answer, batch)
+        while self._running is not None:
+            await asyncio.wait([self._running])
+        self._thread.shutdown()
         self._connection.close()
 
-    def _next_batch(self) -> tuple[list[_Waiting], bool]:
-        batch: list[_Waiting] = []
-        waiting = self._queue.get()
-        while waiting is not None:
-            batch.append(waiting)
-            if len(batch) == MAX_BATCH:
-                return batch, True
-            try:
-                waiting = self._queue.get_nowait()
-            except queue.Empty:
-                return batch, True
-        return batch, False
-
-    def _commit(self, batch: list[_Waiting]) -> None:
+    async def _run(self) -> None:
+        """Transactions, as long as something waits."""
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            for waiting in batch:
-                self._attempt(waiting)
-            self._connection.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
-            self._fail(batch, translate(error), error)
-        except BaseException as error:
-            _log.exception("the writer failed")
-            self._fail(batch, StorageError("the database cannot answer"), error)
+            while self._waiting:
+                batch: list[_Waiting] = []
+                try:
+                    await self._transaction(batch)
+                except sqlite3.DatabaseError as error:
+                    self._fail(batch, translate(error), error)
+                except Exception as error:
+                    _log.exception("the writer failed")
+                    self._fail(batch, StorageError("the database cannot answer"), error)
+                _answer(batch)
+        finally:
+            self._running = None
 
-    def _attempt(self, waiting: _Waiting) -> None:
+    async def _transaction(self, batch: list[_Waiting]) -> None:
+        batch.append(self._waiting.popleft())
+        await self._execute("BEGIN IMMEDIATE")
+        await self._attempt(batch[0])
+        while self._waiting and len(batch) < MAX_BATCH:
+            await asyncio.sleep(0)  # whoever reads is served between two writes
+            batch.append(self._waiting.popleft())
+            await self._attempt(batch[-1])
+        await self._execute("COMMIT")
+
+    async def _execute(self, statement: str) -> None:
+        await self._loop.run_in_executor(self._thread, self._connection.execute, statement)
+
+    async def _attempt(self, waiting: _Waiting) -> None:
         """Run one job under a savepoint; an engine's error undoes the whole transaction, any other this job alone."""
         self._connection.execute("SAVEPOINT job")
         try:
-            waiting.answer = waiting.job(self._connection)
+            if waiting.large:
+                waiting.answer = await self._loop.run_in_executor(self._thread, waiting.job, self._connection)
+            else:
+                waiting.answer = waiting.job(self._connection)
         except sqlite3.DatabaseError:
             raise
         except Exception as error:

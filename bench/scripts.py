@@ -1,0 +1,45 @@
+"""What wrk sends."""
+
+import json
+from pathlib import Path
+
+_HEAD = """
+local items = {{}}
+for line in io.lines("{items}") do items[#items + 1] = line end
+local headers = {{{headers}}}
+local n = 0
+"""
+
+
+def lines(path: Path, items: list[str]) -> Path:
+    """A file of items, one a line, for a script to draw from."""
+    path.write_text("\n".join(items) + "\n")
+    return path
+
+
+def _script(items: Path, headers: dict[str, str], request: str) -> str:
+    quoted = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items())
+    return _HEAD.format(items=items, headers=quoted) + f"request = function() {request} end\n"
+
+
+def get(items: Path, prefix: str, token: str | None = None) -> str:
+    """GET of prefix and an item, drawn at random."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return _script(items, headers, f'return wrk.format("GET", {json.dumps(prefix)} .. items[math.random(#items)], headers)')
+
+
+def post(items: Path, path: str, token: str | None) -> str:
+    """POST of each item in turn."""
+    headers = {"Content-Type": "application/scim+json"} | ({} if token is None else {"Authorization": f"Bearer {token}"})
+    return _script(items, headers, f'n = n + 1; return wrk.format("POST", {json.dumps(path)}, headers, items[n])')
+
+
+def patch(items: Path, prefix: str, token: str | None) -> str:
+    """PATCH of an item, drawn at random, that gives it another title."""
+    headers = {"Content-Type": "application/scim+json"} | ({} if token is None else {"Authorization": f"Bearer {token}"})
+    operation = '{"op":"replace","path":"title","value":"T%d"}'
+    body = '{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[' + operation + "]}"
+    target = f"{json.dumps(prefix)} .. items[math.random(#items)]"
+    return _script(
+        items, headers, f'n = n + 1; return wrk.format("PATCH", {target}, headers, string.format({json.dumps(body)}, n))'
+    )

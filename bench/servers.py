@@ -1,0 +1,104 @@
+"""Starting what is measured, a core each for the server and the load, and ending it by its process id."""
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+SERVER_CORE, LOAD_CORE = ("0", "1") if (os.cpu_count() or 1) > 1 else ("0", "0")
+CONNECTIONS = 32
+
+
+@dataclass
+class Running:
+    """A started server."""
+
+    port: int
+    process: subprocess.Popen
+
+    def rss(self) -> float:
+        """MB of memory of its largest process."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        texts = [Path(f"/proc/{pid}/status").read_text() for pid in (*children, self.process.pid)]
+        return max(int(re.search(r"VmRSS:\s+(\d+)", text)[1]) for text in texts) / 1024
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def started(command: list[str], port: int, path: str, environment: dict[str, str]) -> Iterator[Running]:
+    """The command on the server's core, once it answers at path; ended when left."""
+    pinned = ["taskset", "-c", SERVER_CORE, *command] if shutil.which("taskset") else command
+    process = subprocess.Popen(
+        pinned,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=Path(__file__).parents[1],
+    )
+    try:
+        for _ in range(300):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2).read()
+                break
+            time.sleep(0.1)
+        yield Running(port, process)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def muster(database: Path, **options: str):
+    """muster with everything on: the key checked, a rate limit that is never met, the log line, metrics."""
+    port = free_port()
+    environment = {
+        "MUSTER_DATABASE": f"sqlite:///{database}",
+        "MUSTER_PORT": str(port),
+        "MUSTER_RATE_LIMIT": "1000000000",
+        **options,
+    }
+    return started([str(BIN / "muster"), "serve"], port, "/healthz", environment)
+
+
+def ceiling(database: Path):
+    port = free_port()
+    command = [str(BIN / "granian"), "--interface", "asgi", "--runtime-mode", "mt", "--loop", "uvloop", "--no-ws"]
+    command += ["--log-level", "error", "--port", str(port), "bench.ceiling:app"]
+    return started(command, port, "/list", {"CEILING_DATABASE": str(database)})
+
+
+def wrk(port: int, script: str, seconds: float) -> dict[str, float]:
+    """Requests a second, and the 50th and 99th percentile in milliseconds."""
+    path = Path("/tmp") / f"muster-bench-{os.getpid()}.lua"
+    path.write_text(script)
+    command = ["taskset", "-c", LOAD_CORE] if shutil.which("taskset") else []
+    command += ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--latency", "-s", str(path), f"http://127.0.0.1:{port}/"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    path.unlink()
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+    if refused and int(refused[1]) > 0:
+        raise RuntimeError(f"{refused[1]} requests were refused:\n{out}")
+    percentiles = {int(p): _milliseconds(t) for p, t in re.findall(r"(50|99)%\s+([\d.]+\w+)", out)}
+    return {
+        "rate": max(0.1, float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])),
+        "p50": percentiles[50],
+        "p99": percentiles[99],
+    }
+
+
+def _milliseconds(text: str) -> float:
+    number, unit = re.fullmatch(r"([\d.]+)(\w+)", text).groups()
+    return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
