@@ -1,6 +1,5 @@
 """Between a canonical document and what the storage keeps of it: the bytes, the search form, the look-ups."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import orjson
@@ -63,10 +62,9 @@ def parse(document: bytes) -> Document:
 
 def located(stored: Stored, resource_type: ResourceType, base: str) -> bytes:
     """The document with its meta.location under base, the URL that ends in /scim/v2; nothing is parsed."""
-    return stored.document + f'{base}{resource_type.endpoint}/{stored.id}"}}}}'.encode()
+    return b"%b%b%b%b" % (stored.document, location_of(resource_type, base).encode(), stored.id.encode(), _CLOSING)
 
 
-def located_all(rows: Sequence[tuple[bytes, bytes]], resource_type: ResourceType, base: str) -> list[bytes]:
-    """The documents of a page with their meta.location under base."""
-    start = f"{base}{resource_type.endpoint}/".encode()
-    return [b"%b%b%b%b" % (document, start, resource_id, _CLOSING) for resource_id, document in rows]
+def location_of(resource_type: ResourceType, base: str) -> str:
+    """What goes before an id to make its meta.location."""
+    return f"{base}{resource_type.endpoint}/"

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote
 
 import orjson
 
@@ -57,10 +57,15 @@ class Request:
 
 def _decoded(text: str) -> str:
     """Percent-decoded UTF-8. Raises ScimError invalidValue."""
-    if "%" not in text and "+" not in text:
+    if "+" in text:
+        text = text.replace("+", " ")
+    if "%" not in text:
+        return text
+    text = text.replace("%20", " ").replace("%22", '"').replace("%40", "@")  # nearly all that filters have, and cheap
+    if "%" not in text:
         return text
     try:
-        return unquote_plus(text, errors="strict")
+        return unquote(text, errors="strict")
     except ValueError:
         raise invalid_value("the query string cannot be read: it must be UTF-8, percent-encoded") from None
 

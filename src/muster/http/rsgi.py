@@ -7,7 +7,6 @@ from muster.http.message import Request, too_large
 from muster.http.service import Service
 from muster.scim.errors import invalid_syntax
 
-
 _PASSED_OVER = 10
 
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import orjson
 
 from muster.access.keys import Grant
-from muster.directory.documents import etag, located, located_all
+from muster.directory.documents import etag, located
 from muster.directory.service import Caller, Directory
 from muster.http.conditions import Conditions
 from muster.http.errors import MethodNotAllowed
@@ -104,13 +104,12 @@ class Scim:
         documents: list[bytes] = []
         for resource_type in resource_types:
             start = max(1, search.start_index - total)
-            wanted = replace(search, start_index=start, count=search.count - len(documents))
-            page = await self._directory.find(caller, resource_type, wanted)
+            wanted = replace(search, start_index=start, count=search.count - len(documents)) if total else search
+            page = await self._directory.find(caller, resource_type, wanted, base)
             total += page.total
             shown = projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
-            documents.extend(_shown(located_all(page.rows, resource_type, base), shown))
-        body = list_response(documents, total, search.start_index, len(documents))
-        return Response(200, [("content-type", answer_type(request))], body)
+            documents += page.documents if shown is None else _shown(page.documents, shown)
+        return Response(200, [("content-type", answer_type(request))], list_response(documents, total, search.start_index))
 
     async def create(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
         shown = self._projection(request, resource_type)
@@ -189,7 +188,7 @@ class Scim:
         """All of the documents, or the one that is named, in any case."""
         media_type = answer_type(request)
         if not name:
-            body = list_response([orjson.dumps(document) for document in documents], len(documents), 1, len(documents))
+            body = list_response([orjson.dumps(document) for document in documents], len(documents), 1)
             return Response(200, [("content-type", media_type)], body)
         for document in documents:
             if str(document["id"]).lower() == name.lower():
@@ -200,8 +199,6 @@ class Scim:
         return self._origin.base(request) + SCIM_ROOT
 
 
-def _shown(documents: list[bytes], shown: Projection | None) -> list[bytes]:
-    """The documents, or of each the part that a projection shows."""
-    if shown is None:
-        return documents
+def _shown(documents: list[bytes], shown: Projection) -> list[bytes]:
+    """Of each document the part that a projection shows."""
     return [orjson.dumps(shown(orjson.loads(document))) for document in documents]

@@ -18,10 +18,13 @@ def error_message(error: ScimError) -> dict[str, Any]:
     return message
 
 
-def list_response(resources: list[bytes], total: int, start_index: int, items_per_page: int) -> bytes:
+def list_response(resources: list[bytes], total: int, start_index: int) -> bytes:
     """The ListResponse (RFC 7644 section 3.4.2) around resources that are JSON already."""
     head = (
         f'{{"schemas":["{LIST_RESPONSE}"],"totalResults":{total},"startIndex":{start_index},'
-        f'"itemsPerPage":{items_per_page},"Resources":['
+        f'"itemsPerPage":{len(resources)},"Resources":['
     )
-    return b"".join((head.encode(), b",".join(resources), b"]}"))
+    if not resources:
+        return f"{head}]}}".encode()
+    first, *others = resources
+    return b",".join((head.encode() + first, *others)) + b"]}"

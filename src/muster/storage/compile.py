@@ -59,9 +59,10 @@ class Binder:
         return Statement(sql, tuple(self.values))
 
     def paged(self, sql: str) -> Statement:
-        """The statement with LIMIT and OFFSET as two parameters that are still to come."""
+        """The statement with what is still to come as its last parameters: LIMIT, OFFSET and the location."""
         following = len(self.values) + 1
-        return self.statement(sql.replace("<page>", f"LIMIT ?{following} OFFSET ?{following + 1}"))
+        paged = sql.replace("<page>", f"LIMIT ?{following} OFFSET ?{following + 1}")
+        return self.statement(paged.replace("<location>", f"?{following + 2}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +251,8 @@ class Compiler:
         counting, paging = Binder(), Binder()
         count = counting.statement(f"SELECT count(*) {source(counting)}")
         page = f'(SELECT {key} AS "key" {source(paging)} ORDER BY {order(paging)} <page>)'
-        documents = f'SELECT r.id, r.document FROM {page} k CROSS JOIN resources r ON r."key" = k."key"'
+        whole = """r.document || (<location> || r.id || '"}}')"""
+        documents = f'SELECT {whole} FROM {page} k CROSS JOIN resources r ON r."key" = k."key"'
         return Arm(paging.paged(documents), count)
 
     def _body_order(self, bind: Binder) -> str:

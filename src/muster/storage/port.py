@@ -135,7 +135,10 @@ class Change:
 
 @dataclass(slots=True)
 class Query:
-    """A find. sort: None for the order of ids. offset counts from 0."""
+    """A find. sort: None for the order of ids. offset counts from 0.
+
+    location: what goes before an id to make its meta.location; each document is closed with it.
+    """
 
     workspace: int
     resource_type: ResourceType
@@ -145,14 +148,15 @@ class Query:
     descending: bool = False
     offset: int = 0
     limit: int = 100
+    location: str = ""
 
 
 @dataclass(slots=True)
 class Page:
-    """total: all that match. rows: the id and the document of each in the page, in order."""
+    """total: all that match. documents: those of the page, in order, whole."""
 
     total: int
-    rows: Sequence[tuple[bytes, bytes]]
+    documents: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)

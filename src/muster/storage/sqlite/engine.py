@@ -38,12 +38,12 @@ _INLINE_ROWS = 1000
 
 _GET = 'SELECT version, document FROM resources WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?'
 _IN_ORDER = (
-    "SELECT id, document, (SELECT total FROM counts WHERE workspace = ?1 AND type = ?2)"
-    ' FROM resources WHERE workspace = ?1 AND type = ?2 ORDER BY "key" LIMIT ?3 OFFSET ?4'
+    """SELECT document || (? || id || '"}}') FROM resources"""
+    ' WHERE workspace = ? AND type = ? ORDER BY "key" LIMIT ? OFFSET ?'
 )
 _TOTAL = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
 _BY_UNIQUE = (
-    'SELECT r.id, r.document FROM unique_values u JOIN resources r ON r."key" = u."key"'
+    """SELECT r.document || (? || r.id || '"}}') FROM unique_values u JOIN resources r ON r."key" = u."key\""""
     " WHERE u.workspace = ? AND u.type = ? AND u.attribute = ? AND u.value = ?"
 )
 _CHANGES = (
@@ -115,22 +115,26 @@ class SqliteStorage(SqliteAccounts):
         return await self._scan(lambda connection: _run(connection, query, plan))
 
     def _first_pages(self, query: Query) -> Page:
-        """The resources in the order of their ids, and their running count, in one snapshot."""
+        """The resources in the order of their ids, and their running count."""
         scope = (query.workspace, query.resource_type.name)
-        with translated():
-            found = self._reader.execute(_IN_ORDER, (*scope, query.limit, query.offset)).fetchall()
-            if found:
-                return Page(found[0][2], [row[:2] for row in found])
+        try:
+            found = [row[0] for row in self._reader.execute(_IN_ORDER, (query.location, *scope, query.limit, query.offset))]
+            if 0 < len(found) < query.limit:
+                return Page(query.offset + len(found), found)
             row = self._reader.execute(_TOTAL, scope).fetchone()
-        return Page(row[0] if row else 0, [])
+        except sqlite3.DatabaseError as error:
+            raise translate(error) from error
+        return Page(row[0] if row else 0, found)
 
     def _unique(self, query: Query, name: str, value: str) -> Page:
         """The one resource that has a unique value."""
         try:
-            row = self._reader.execute(_BY_UNIQUE, (query.workspace, query.resource_type.name, name, value)).fetchone()
+            row = self._reader.execute(
+                _BY_UNIQUE, (query.location, query.workspace, query.resource_type.name, name, value)
+            ).fetchone()
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
-        return Page(0, []) if row is None else Page(1, [row])
+        return Page(0, []) if row is None else Page(1, [row[0]])
 
     def _measure(self, seek: Seek) -> int:
         """How many keys a seek holds, counted no further than what runs inline."""
@@ -220,22 +224,23 @@ def _run(connection: sqlite3.Connection, query: Query, plan: Plan) -> Page:
         connection.execute("COMMIT")
 
 
-def _page(connection: sqlite3.Connection, query: Query, plan: Plan) -> list[tuple[bytes, bytes]]:
-    """The rows of the page."""
-    rows: list[tuple[bytes, bytes]] = []
+def _page(connection: sqlite3.Connection, query: Query, plan: Plan) -> list[bytes]:
+    """The documents of the page."""
+    documents: list[bytes] = []
     offset, wanted = query.offset, query.limit
     for arm in plan.arms:
         if wanted <= 0:
             break
         page = arm.page
-        found = connection.execute(page.sql, (*page.parameters, wanted, offset)).fetchall()
-        rows.extend(found)
+        parameters = (*page.parameters, wanted, offset, query.location)
+        found = [row[0] for row in connection.execute(page.sql, parameters)]
+        documents.extend(found)
         wanted -= len(found)
         if found:
             offset = 0
         elif arm is not plan.arms[-1]:
             offset = max(0, offset - _count(connection, arm.count))
-    return rows
+    return documents
 
 
 def _total(connection: sqlite3.Connection, query: Query, plan: Plan) -> int:
