@@ -28,10 +28,10 @@ def test_every_block_of_the_tour_runs(server, tmp_path):
 
 
 def test_the_table_of_settings_is_the_settings():
-    rows = dict(re.findall(r"^\| `MUSTER_(\w+)` \| ?(.*?) \|", README, re.M))
+    rows = dict(re.findall(r"^\| `MUSTER_(\w+)` \|(.*?)\|", README, re.M))
     assert {name.lower() for name in rows} == set(Settings.model_fields)
     for name, field in Settings.model_fields.items():
-        shown = rows[name.upper()].strip("`")
+        shown = rows[name.upper()].strip(" `")
         default = field.default
         expected = "" if default in (None, ()) else str(default).lower() if isinstance(default, bool) else str(default)
         assert shown == expected, name

@@ -2,9 +2,11 @@
 
 import concurrent.futures
 import contextlib
+import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -160,24 +162,32 @@ def test_a_full_disk_refuses_writes_keeps_reads_and_recovers(tmp_path):
     assert server.stop() == 0
 
 
+def _request(port, token, method, path, body=b""):
+    head = f"{method} /scim/v2{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
+    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
 def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path):
+    """Sixteen users whose passwords take their time to hash: the server has them all when it is told to stop."""
     server = Server(tmp_path, MUSTER_RATE_LIMIT="0").start()
     token = server.key("stop")
-    with client_of(server, token) as client:
-        assert client.get("/Users").status_code == 200
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            slow = [
-                pool.submit(httpx.post, f"{server.url}/scim/v2/Users", json=person(password="p"), headers=client.headers)
-                for _ in range(8)
-            ]
-            time.sleep(0.15)
-            status = server.stop()
-            answers = [future.result().status_code for future in slow]
+    sockets = [socket.create_connection(("127.0.0.1", server.port), timeout=30) for _ in range(16)]
+    for connection in sockets:
+        connection.sendall(_request(server.port, token, "GET", "/Users?count=0"))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    for connection in sockets:
+        body = json.dumps(person(password="correct horse")).encode()
+        connection.sendall(_request(server.port, token, "POST", "/Users", body))
+    time.sleep(0.25)
+    status = server.stop()
+    answers = [connection.recv(65536)[:12] for connection in sockets]
+    for connection in sockets:
+        connection.close()
     assert status == 0
-    assert answers == [201] * 8
+    assert answers == [b"HTTP/1.1 201"] * 16
     server.start()
     with client_of(server, token) as client:
-        assert client.get("/Users?count=0").json()["totalResults"] == 8
+        assert client.get("/Users?count=0").json()["totalResults"] == 16
     assert server.stop() == 0
 
 

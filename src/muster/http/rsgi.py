@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
+
 from muster.http.message import Request, too_large
 from muster.http.service import Service
 from muster.scim.errors import invalid_syntax
@@ -17,7 +19,10 @@ def application(service: Service) -> Callable[[Any, Any], Awaitable[None]]:
         headers = scope.headers.get
 
         async def read(limit: int) -> bytes:
-            return await _body(protocol, limit, headers("content-length"))
+            try:
+                return await _body(protocol, limit, headers("content-length"))
+            except (ProtocolClosed, ProtocolError):
+                raise invalid_syntax("the body ended early") from None
 
         request = Request(
             scope.method,
@@ -30,10 +35,13 @@ def application(service: Service) -> Callable[[Any, Any], Awaitable[None]]:
             headers("host") or scope.authority or "",
         )
         response = await service.answer(request)
-        if response.body:
-            protocol.response_bytes(response.status, response.headers, response.body)
-        else:
-            protocol.response_empty(response.status, response.headers)
+        try:
+            if response.body:
+                protocol.response_bytes(response.status, response.headers, response.body)
+            else:
+                protocol.response_empty(response.status, response.headers)
+        except (ProtocolClosed, ProtocolError):
+            pass  # the client has gone, and the answer is logged
 
     return answer
 
