@@ -1,6 +1,7 @@
 """The command, as an operator types it."""
 
 import re
+import socket
 import subprocess
 import sys
 
@@ -55,6 +56,8 @@ def test_migrate_says_what_it_did(muster):
         (["workspaces", "create", "No Such Name"], "lower-case"),
         (["workspaces", "create", "x", "--contract", "soap"], "rfc7644"),
         (["serve", "--port", "99999"], "MUSTER_PORT"),
+        (["serve", "--host", "203.0.113.9"], "cannot listen on 203.0.113.9"),
+        (["migrate", "--database", "sqlite:////nosuch/folder/m.db"], "cannot be read or written"),
         (["serve", "--workers", "many"], "--workers"),
         (["demo", "--users", "0"], "1 or more"),
         (["nosuch"], "serve"),
@@ -74,9 +77,21 @@ def test_settings_from_environment_and_file(tmp_path):
     assert "there is no setting 'strict_mode'; allowed are host, port" in server.muster("workspaces", "list", check=False).stderr
     (tmp_path / "muster.toml").write_text('contract = "rfc7644"\nrate_limit = "lots"\n')
     assert "MUSTER_RATE_LIMIT" in server.muster("migrate", check=False).stderr
+    (tmp_path / "muster.toml").write_text('trusted_proxies = "10.0.0.0/8, proxy"\n')
+    assert "MUSTER_TRUSTED_PROXIES" in server.muster("migrate", check=False).stderr
     (tmp_path / "muster.toml").write_text("rate_limit = 5\n")
     server.muster("keys", "create", "--name", "x")
     assert server.muster("workspaces", "list").stdout.split("\t")[:2] == ["default", "cortex"]
+
+
+def test_a_port_that_is_taken_is_named(tmp_path):
+    server = Server(tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", server.port))
+        other.listen()
+        refused = server.muster("serve", check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(f"muster: cannot listen on 127.0.0.1 port {server.port}: Address already in use")
 
 
 def test_first_key_is_told_once_with_a_curl_line_that_works(tmp_path):

@@ -65,27 +65,37 @@ def _said(location: tuple[int | str, ...], message: str) -> str:
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> None:
-    if settings.workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="muster-metrics-")  # read as muster.server is imported
-    from muster.server import serve
+    with tempfile.TemporaryDirectory(prefix="muster-metrics-") as folder:
+        if settings.workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read as muster.server is imported
+        from muster.server import serve
 
-    base = settings.base_url or f"http://{settings.host}:{settings.port}"
+        token = _run(settings, lambda storage: _first_key(storage, settings, options.first_key))
+        try:
+            serve(settings, "\n".join(_greeting(settings, token, options.first_key)))
+        except OSError as error:
+            raise Refused(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from None
+
+
+def _greeting(settings: Settings, token: str | None, wanted: bool) -> list[str]:
+    """The lines that `muster serve` prints when it is ready. token: of the first key, where it was made just now."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    base = settings.base_url or f"http://{host}:{settings.port}"
     lines = [f"muster serves SCIM at {base}/scim/v2"]
-    token = _run(settings, lambda storage: _first_key(storage, settings, options.first_key))
     if token is not None:
         lines += [
             "",
             "This is the first API key, told this once:",
             f"  {token}",
-            "Another: muster keys create --name NAME",
+            "Another: .venv/bin/muster keys create --name NAME",
             "",
             "Try it:",
             f'  curl -s -H "Authorization: Bearer {token}" "{base}/scim/v2/Users?count=10"',
             "",
         ]
-    elif options.first_key:
+    elif wanted:
         lines += ["The first API key was told when it was made. Another: .venv/bin/muster keys create --name NAME"]
-    serve(settings, "\n".join(lines))
+    return lines
 
 
 async def _first_key(storage: SqliteStorage, settings: Settings, wanted: bool) -> str | None:

@@ -1,5 +1,6 @@
 """Settings: from flags, MUSTER_… in the environment, and muster.toml in the working directory, in that order."""
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,7 +22,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MUSTER_", toml_file="muster.toml", extra="forbid")
 
     host: str = Field("127.0.0.1", description="the address to listen on")
-    port: int = Field(8080, ge=0, le=65535, description="the port to listen on; 0 for any that is free")
+    port: int = Field(8080, ge=1, le=65535, description="the port to listen on")
     database: str = Field("sqlite:///muster.db", description="sqlite:///relative.db or sqlite:////absolute.db")
     workers: int = Field(1, ge=1, le=256, description="how many worker processes serve")
     contract: Contract = Field("rfc7644", description="what new workspaces answer: RFC 7644's status codes, or the Cortex page's")
@@ -42,6 +43,13 @@ class Settings(BaseSettings):
     def _by_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in value:
+            ipaddress.ip_network(proxy, strict=False)
         return value
 
     @field_validator("base_url")

@@ -2,6 +2,7 @@
 
 import functools
 import http.client
+import socket
 import sys
 import threading
 import time
@@ -18,7 +19,11 @@ _POLL_SECONDS = 0.05
 
 
 def serve(settings: Settings, ready: str) -> None:
-    """Serve until SIGTERM or SIGINT, and then finish what is in flight. ready: printed once the service answers."""
+    """Serve until SIGTERM or SIGINT, and then finish what is in flight. ready: printed once the service answers.
+
+    Raises OSError where the address cannot be listened on.
+    """
+    _check_address(settings)
     server = Server(
         "muster",
         address=settings.host,
@@ -39,14 +44,25 @@ def serve(settings: Settings, ready: str) -> None:
     server.serve(target_loader=load, wrap_loader=False)
 
 
+def _check_address(settings: Settings) -> None:
+    """Listen for a moment, for Granian says of an address that is taken only that it panicked."""
+    found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+        probe.listen()
+
+
 def _load(settings: Settings, *_: object) -> RsgiMuster:
     return RsgiMuster(settings)
 
 
 def _announce(settings: Settings, ready: str) -> None:
-    """Print the line once a request is answered."""
+    """Print the line once a request is answered. It sleeps first, while Granian forks its workers."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
     while True:
+        time.sleep(_POLL_SECONDS)
         connection = http.client.HTTPConnection(host, settings.port, timeout=5)
         try:
             connection.request("GET", "/readyz")
@@ -56,6 +72,5 @@ def _announce(settings: Settings, ready: str) -> None:
             pass
         finally:
             connection.close()
-        time.sleep(_POLL_SECONDS)
     sys.stdout.write(ready + "\n")
     sys.stdout.flush()

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
-from muster.storage.compile import Binder, Compiler, Plan, Seek, Statement
+from muster.storage.compile import ONE, RANGE, Binder, Compiler, Plan, Seek, Statement
 from muster.storage.ids import key_of
 from muster.storage.port import (
     Change,
@@ -147,9 +147,9 @@ class SqliteStorage(SqliteAccounts):
     def _is_quick(self, query: Query, plan: Plan) -> bool:
         if plan.bounded:
             return query.offset + query.limit <= 2 * _INLINE_ROWS
-        if plan.seek is None or plan.seek.rank > 2:
+        if plan.seek is None or plan.seek.rank > RANGE:
             return False
-        return plan.seek.rank == 0 or self._measure(plan.seek) <= _INLINE_ROWS
+        return plan.seek.rank == ONE or self._measure(plan.seek) <= _INLINE_ROWS
 
     async def _scan(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Run a job on a worker thread with a connection of its own; past the budget it is interrupted."""
