@@ -7,6 +7,8 @@ from pathlib import Path
 import httpx
 from scim2_models import ResourceType, Schema, ServiceProviderConfig
 
+from tests.conftest import client_of
+
 CHECK = Path(__file__).parents[1] / "contract" / "check.py"
 """The published page and its checker, as they came."""
 
@@ -53,7 +55,13 @@ def test_the_served_document_lacks_nothing_of_the_published_page(server, tmp_pat
     assert "6 published operations, 0 lacks" in capsys.readouterr().out
 
 
-def test_the_examples_of_the_document_work(server, client):
+def test_the_examples_of_the_document_work(server):
+    server.muster("workspaces", "create", "examples")
+    with client_of(server, server.key("examples", "--workspace", "examples")) as client:
+        _try_examples(server, client)
+
+
+def _try_examples(server, client):
     document = httpx.get(f"{server.url}/openapi.json").json()
     posting = document["paths"]["/scim/v2/Users"]["post"]["requestBody"]["content"]["application/json"]["example"]
     patching = document["paths"]["/scim/v2/Users/{id}"]["patch"]["requestBody"]["content"]["application/json"]["example"]

@@ -9,7 +9,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 
 USER_OPERATIONS = ["findUsers", "createUser", "getUser", "updateUser", "patchUser", "deleteUser"]
 DISCOVERY = ["getServiceProviderConfig", "findResourceTypes", "getResourceType", "findSchemas", "getSchema"]
-OPERATIONS = USER_OPERATIONS + DISCOVERY
+OPERATIONS = [*USER_OPERATIONS, "searchUsers", "search", *DISCOVERY]
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     status_code_conformance,

@@ -7,7 +7,7 @@ from typing import Any
 
 from muster.http.media import PLAIN_JSON, PROBLEM_JSON, SCIM_JSON
 from muster.scim.discovery import Limits
-from muster.scim.messages import ERROR, LIST_RESPONSE
+from muster.scim.messages import ERROR, LIST_RESPONSE, SEARCH_REQUEST
 from muster.scim.patch import PATCH_OP
 from muster.scim.schema import ENTERPRISE_USER, USER, Attribute, ResourceType, registry
 from muster.version import __version__
@@ -49,7 +49,7 @@ def openapi_document(limits: Limits) -> Json:
         },
         "tags": [{"name": "SCIM"}, {"name": "Discovery"}],
         "security": [{"bearerAuth": []}],
-        "paths": _user_paths() | _discovery_paths(),
+        "paths": _user_paths() | _search_paths() | _discovery_paths(),
         "components": _components(user_type, limits),
     }
 
@@ -188,6 +188,20 @@ def _user_paths() -> Json:
     }
 
 
+def _search_paths() -> Json:
+    listed = {"200": {"description": "A page of resources.", "content": _content(_reference("schemas", "UserList"))}}
+    example = {"schemas": [SEARCH_REQUEST], "filter": 'emails.value ew "@example.com"', "attributes": ["userName"], "count": 10}
+
+    def post(operation_id: str, summary: str) -> Json:
+        operation = _operation(operation_id, summary, "A find whose parameters are in the body.", [], listed, [413, 415])
+        return {"post": operation | _body("SearchRequest", example)}
+
+    return {
+        "/scim/v2/Users/.search": post("searchUsers", "Find users by POST"),
+        "/scim/v2/.search": post("search", "Find resources by POST"),
+    }
+
+
 def _discovery_paths() -> Json:
     def get(operation_id: str, summary: str, errors: list[int]) -> Json:
         responses = {"200": {"description": summary, "content": _content({"type": "object"})}}
@@ -255,6 +269,7 @@ def _schemas(user_type: ResourceType) -> Json:
             },
         },
         "PatchOp": _patch_schema(),
+        "SearchRequest": _search_schema(),
         "Error": {
             "type": "object",
             "required": ["schemas", "status", "detail"],
@@ -266,6 +281,18 @@ def _schemas(user_type: ResourceType) -> Json:
             },
         },
         "TooManyRequestsProblemDetail": _problem_schema(),
+    }
+
+
+def _search_schema() -> Json:
+    names = {"type": "array", "items": {"type": "string"}}
+    texts = {name: {"type": "string"} for name in ("filter", "sortBy", "sortOrder", "domain")}
+    numbers = {name: {"type": "integer"} for name in ("startIndex", "count")}
+    schemas = {"type": "array", "items": {"type": "string", "enum": [SEARCH_REQUEST]}, "minItems": 1, "maxItems": 1}
+    return {
+        "type": "object",
+        "required": ["schemas"],
+        "properties": {"schemas": schemas, "attributes": names, "excludedAttributes": names, **texts, **numbers},
     }
 
 
