@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import NullPool, create_engine
 
 from muster.storage.port import NewerDatabase, StorageError
 from muster.storage.sqlite import SqliteStorage
@@ -16,7 +16,8 @@ def test_the_migrations_make_what_the_tables_describe(tmp_path):
     storage = SqliteStorage(str(tmp_path / "m.db"))
     assert storage.migrate()[0] is None
     assert len(set(storage.migrate())) == 1
-    with create_engine(f"sqlite:///{tmp_path}/m.db").connect() as connection:
+    engine = create_engine(f"sqlite:///{tmp_path}/m.db", poolclass=NullPool)
+    with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
         assert compare_metadata(context, metadata) == []
 

@@ -24,7 +24,7 @@ from muster.storage.sqlite import rows
 from muster.storage.sqlite.accounts import SqliteAccounts
 from muster.storage.sqlite.connection import connect, migrate, translate, translated
 from muster.storage.sqlite.epoch import Epoch
-from muster.storage.sqlite.functions import SqliteFunctions
+from muster.storage.sqlite.functions import SqliteFunctions, positional
 from muster.storage.sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -141,8 +141,7 @@ class SqliteStorage(SqliteAccounts):
         bind = Binder()
         statement = bind.statement(f"SELECT count(*) FROM (SELECT 1 FROM ({seek.keys(bind)}) LIMIT {_INLINE_ROWS + 1})")
         with translated():
-            counted: int = self._reader.execute(statement.sql, statement.parameters).fetchone()[0]
-        return counted
+            return _count(self._reader, statement)
 
     def _is_quick(self, query: Query, plan: Plan) -> bool:
         if plan.bounded:
@@ -231,9 +230,7 @@ def _page(connection: sqlite3.Connection, query: Query, plan: Plan) -> list[byte
     for arm in plan.arms:
         if wanted <= 0:
             break
-        page = arm.page
-        parameters = (*page.parameters, wanted, offset, query.location)
-        found = [row[0] for row in connection.execute(page.sql, parameters)]
+        found = [row[0] for row in connection.execute(*positional(arm.page, wanted, offset, query.location))]
         documents.extend(found)
         wanted -= len(found)
         if found:
@@ -251,5 +248,5 @@ def _total(connection: sqlite3.Connection, query: Query, plan: Plan) -> int:
 
 
 def _count(connection: sqlite3.Connection, statement: Statement) -> int:
-    counted: int = connection.execute(statement.sql, statement.parameters).fetchone()[0]
+    counted: int = connection.execute(*positional(statement)).fetchone()[0]
     return counted

@@ -1,6 +1,11 @@
-"""What SQLite calls the functions that compiled queries use."""
+"""What SQLite calls the functions that compiled queries use, and how it takes their parameters."""
 
-from muster.storage.compile import Functions
+import re
+
+from muster.scim.values import Json
+from muster.storage.compile import Functions, Statement
+
+_NUMBERED = re.compile(r"\?(\d+)")
 
 
 class SqliteFunctions(Functions):
@@ -23,3 +28,13 @@ class SqliteFunctions(Functions):
 
     def ends_with(self, text: str, part: str) -> str:
         return f"(length({part}) = 0 OR substr({text}, -length({part})) = {part})"
+
+
+def positional(statement: Statement, *following: Json) -> tuple[str, list[Json]]:
+    """The SQL with bare question marks, and the parameters in their order: what sqlite3 takes in every version of Python.
+
+    following: the values of the parameters that were still to come.
+    """
+    values = (*statement.parameters, *following)
+    order = [values[int(number) - 1] for number in _NUMBERED.findall(statement.sql)]
+    return _NUMBERED.sub("?", statement.sql), order
