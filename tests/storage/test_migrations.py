@@ -1,5 +1,6 @@
 """Migrations: the tables that tables.py describes, once, and never backwards."""
 
+import asyncio
 import sqlite3
 
 import pytest
@@ -36,3 +37,19 @@ def test_what_is_no_database_is_refused(tmp_path):
     (tmp_path / "m.db").write_bytes(b"not a database, but long enough to be taken for one" * 100)
     with pytest.raises(StorageError):
         SqliteStorage(str(tmp_path / "m.db")).migrate()
+
+
+def test_a_new_database_is_its_owners_alone(tmp_path):
+    storage = SqliteStorage(str(tmp_path / "m.db"))
+    storage.migrate()
+
+    async def use():
+        await storage.start()
+        await storage.add_workspace("w", "rfc7644", False, "x")
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        await storage.close()
+        return modes
+
+    modes = asyncio.run(use())
+    assert set(modes) == {"m.db", "m.db-wal", "m.db-shm", "m.db-epoch"}
+    assert set(modes.values()) == {0o600}

@@ -1,5 +1,6 @@
 """Connections: how each is opened, and which of SQLite's errors means what."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ def connect(path: str, cache_kib: int, read_only: bool = False) -> sqlite3.Conne
 
 def migrate(path: str) -> tuple[str | None, str]:
     """Bring the database file to this version's tables; it is made where there is none. Returns revisions before and after."""
+    _make_private(path)
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS * 6})
 
     @event.listens_for(engine, "connect")
@@ -47,6 +49,14 @@ def migrate(path: str) -> tuple[str | None, str]:
             connection.exec_driver_sql("ROLLBACK")
             raise
     return revisions
+
+
+def _make_private(path: str) -> None:
+    """A new database file is its owner's alone, for it holds secrets; SQLite gives the files beside it the same mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StorageError(f"the database file cannot be read or written: {path}: {error.strerror}") from None
 
 
 @contextmanager

@@ -9,6 +9,8 @@ import os
 import sqlite3
 import time
 
+from muster.storage.port import StorageError
+
 _SIZE = 8
 _AT_LEAST_EVERY = 1.0
 
@@ -17,7 +19,10 @@ class Epoch:
     """The number of changes so far, read from the database when the mapped bytes are others, and once a second."""
 
     def __init__(self, path: str, connection: sqlite3.Connection) -> None:
-        descriptor = os.open(f"{path}-epoch", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            descriptor = os.open(f"{path}-epoch", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StorageError(f"cannot be read or written: {path}-epoch: {error.strerror}") from None
         try:
             if os.fstat(descriptor).st_size < _SIZE:
                 os.ftruncate(descriptor, _SIZE)
