@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import random
 import shutil
 import sqlite3
 import statistics
@@ -17,6 +18,7 @@ from urllib.parse import quote
 from bench import peer, scripts, servers, writes
 from muster.storage.ids import key_of
 
+_DRAWN = 50_000
 Measure = Callable[[], dict[str, float]]
 
 
@@ -46,6 +48,7 @@ class Bench:
         return self._muster(path, "keys", "create", "--name", "bench").strip()
 
     def ids(self, path: Path) -> list[str]:
+        """Ids to draw from, all over the database; more would have the load generator pause to collect its garbage."""
         return self._column(path, "SELECT id FROM resources")
 
     def names(self, path: Path) -> list[str]:
@@ -56,7 +59,7 @@ class Bench:
         connection = sqlite3.connect(path)
         found = [row[0] for row in connection.execute(statement)]
         connection.close()
-        return found
+        return random.Random(1).sample(found, min(len(found), _DRAWN))
 
     @staticmethod
     def _muster(path: Path, *arguments: str) -> str:
