@@ -7,10 +7,9 @@ import orjson
 from muster.scim.indexing import entries, search_form
 from muster.scim.resource import Document
 from muster.scim.schema import ResourceType
-from muster.storage.port import Index, Put, Stored
+from muster.storage.port import CLOSING, Index, Put, Stored
 
-_CLOSING = b'"}}'
-"""What closes a stored document: the quote after meta.location, meta and the whole."""
+_CLOSING = CLOSING.encode()
 
 
 def timestamp(moment: datetime) -> str:

@@ -171,7 +171,7 @@ class Directory:
             current = parse(standing.document)
             before = index_of_document(current, resource_type)
             meta = current.pop("meta")
-            changed = change(parse(standing.document) | {"meta": None})
+            changed = change(parse(standing.document))
             changed.pop("meta", None)
             if changed == current and not secrets:
                 return Keep(standing)

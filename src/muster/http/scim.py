@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import orjson
 
 from muster.access.keys import Grant
-from muster.directory.documents import etag, located
+from muster.directory.documents import etag, located, location_of
 from muster.directory.service import Caller, Directory
 from muster.http.conditions import Conditions
 from muster.http.errors import MethodNotAllowed
@@ -116,7 +116,7 @@ class Scim:
         Conditions(request).check_create()
         body = await read_json(request, self._limits.max_body)
         stored = await self._directory.create(caller, resource_type, body)
-        location = f"{self._base(request)}{resource_type.endpoint}/{stored.id}"
+        location = location_of(resource_type, self._base(request)) + stored.id
         status = 200 if caller.workspace.contract == "cortex" else 201
         return self._resource(request, stored, resource_type, status, shown, [("location", location)])
 

@@ -98,9 +98,14 @@ def read_filter(text: str, resource_type: ResourceType, dialect: Dialect) -> Pre
 def _string_field(resource_type: ResourceType, path: str) -> Field | None:
     """The field of a plain string that may be filtered on."""
     field = field_at(resource_type, path)
-    if field is None or field.attribute.type != "string" or field.attribute.returned == "never" or field.name in _UNFILTERED:
+    if field is None or field.attribute.type != "string" or not _may_filter(field):
         return None
     return field
+
+
+def _may_filter(field: Field) -> bool:
+    """What is never returned is no oracle either."""
+    return field.attribute.returned != "never" and field.name not in _UNFILTERED
 
 
 def bind(node: Filter, resource_type: ResourceType, dialect: Dialect) -> Predicate:
@@ -166,7 +171,7 @@ class _Binder:
         field = self.resolve(path)
         if field is None:
             raise invalid_filter(f"position {position}: no attribute {path[:100]!r}")
-        if field.attribute.returned == "never" or field.name in _UNFILTERED:
+        if not _may_filter(field):
             raise invalid_filter(f"position {position}: {field.name} cannot be filtered on")
         return field
 

@@ -11,7 +11,7 @@ from muster.scim.indexing import DOMAIN, index_of
 from muster.scim.predicate import All, Each, Field, Has, Negation, Predicate, Some, Test
 from muster.scim.values import Json, fold
 from muster.storage.ids import key_of
-from muster.storage.port import Query
+from muster.storage.port import CLOSING, Query
 
 _SIGNS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _LAST = "\U0010ffff"
@@ -251,7 +251,7 @@ class Compiler:
         counting, paging = Binder(), Binder()
         count = counting.statement(f"SELECT count(*) {source(counting)}")
         page = f'(SELECT {key} AS "key" {source(paging)} ORDER BY {order(paging)} <page>)'
-        whole = """r.document || (<location> || r.id || '"}}')"""
+        whole = f"r.document || (<location> || r.id || '{CLOSING}')"
         documents = f'SELECT {whole} FROM {page} k CROSS JOIN resources r ON r."key" = k."key"'
         return Arm(paging.paged(documents), count)
 

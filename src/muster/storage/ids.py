@@ -32,7 +32,7 @@ def key_of(resource_id: str) -> int | None:
     except ValueError:
         return None
     millis = value >> 80
-    if not 0 <= millis >> (63 - _COUNTER_BITS) < 1:
+    if millis >> (63 - _COUNTER_BITS):
         return None
     free = ((value >> 64 & 0xFFF) << 62) | (value & ((1 << 62) - 1))
     return (millis << _COUNTER_BITS) | (free >> _TAIL_BITS)

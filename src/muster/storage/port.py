@@ -10,6 +10,9 @@ from muster.scim.indexing import Entry
 from muster.scim.predicate import Field, Predicate
 from muster.scim.schema import ResourceType
 
+CLOSING = '"}}'
+"""What closes a stored document after its location: the quote, meta and the whole."""
+
 
 class StorageError(Exception):
     """The engine cannot answer. retry_after: seconds after which another try may succeed, or None. status: for the edge."""

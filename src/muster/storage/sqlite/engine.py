@@ -11,6 +11,7 @@ from muster.scim.predicate import Test
 from muster.storage.compile import ONE, RANGE, Binder, Compiler, Plan, Seek, Statement
 from muster.storage.ids import key_of
 from muster.storage.port import (
+    CLOSING,
     Change,
     Outcome,
     Page,
@@ -38,12 +39,13 @@ _INLINE_ROWS = 1000
 
 _GET = 'SELECT version, document FROM resources WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?'
 _IN_ORDER = (
-    """SELECT document || (? || id || '"}}') FROM resources"""
+    f"SELECT document || (? || id || '{CLOSING}') FROM resources"
     ' WHERE workspace = ? AND type = ? ORDER BY "key" LIMIT ? OFFSET ?'
 )
 _TOTAL = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
 _BY_UNIQUE = (
-    """SELECT r.document || (? || r.id || '"}}') FROM unique_values u JOIN resources r ON r."key" = u."key\""""
+    f"SELECT r.document || (? || r.id || '{CLOSING}')"
+    ' FROM unique_values u JOIN resources r ON r."key" = u."key"'
     " WHERE u.workspace = ? AND u.type = ? AND u.attribute = ? AND u.value = ?"
 )
 _CHANGES = (
@@ -121,10 +123,9 @@ class SqliteStorage(SqliteAccounts):
             found = [row[0] for row in self._reader.execute(_IN_ORDER, (query.location, *scope, query.limit, query.offset))]
             if 0 < len(found) < query.limit:
                 return Page(query.offset + len(found), found)
-            row = self._reader.execute(_TOTAL, scope).fetchone()
+            return Page(_running_count(self._reader, query), found)
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
-        return Page(row[0] if row else 0, found)
 
     def _unique(self, query: Query, name: str, value: str) -> Page:
         """The one resource that has a unique value."""
@@ -242,9 +243,13 @@ def _page(connection: sqlite3.Connection, query: Query, plan: Plan) -> list[byte
 
 def _total(connection: sqlite3.Connection, query: Query, plan: Plan) -> int:
     if plan.counted:
-        row = connection.execute(_TOTAL, (query.workspace, query.resource_type.name)).fetchone()
-        return row[0] if row else 0
+        return _running_count(connection, query)
     return sum(_count(connection, arm.count) for arm in plan.arms)
+
+
+def _running_count(connection: sqlite3.Connection, query: Query) -> int:
+    row = connection.execute(_TOTAL, (query.workspace, query.resource_type.name)).fetchone()
+    return row[0] if row else 0
 
 
 def _count(connection: sqlite3.Connection, statement: Statement) -> int:
