@@ -84,6 +84,13 @@ def test_settings_from_environment_and_file(tmp_path):
     assert server.muster("workspaces", "list").stdout.split("\t")[:2] == ["default", "cortex"]
 
 
+def test_a_slip_in_a_variables_name_is_said(tmp_path):
+    said = Server(tmp_path, MUSTER_RATE_LIMITS="5", MUSTER_XYZZY="1", MUSTER_TEST_POSTGRES="x").muster("migrate").stderr
+    assert said == (
+        "muster: MUSTER_RATE_LIMITS is not a setting; did you mean MUSTER_RATE_LIMIT?\nmuster: MUSTER_XYZZY is not a setting\n"
+    )
+
+
 def test_a_port_that_is_taken_is_named(tmp_path):
     server = Server(tmp_path)
     with socket.socket() as other:

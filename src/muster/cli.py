@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from muster.access.keys import Keys
 from muster.access.permissions import ADMIN, PERMISSIONS
-from muster.config import Settings
+from muster.config import Settings, mistaken_variables
 from muster.storage.port import Conflict, KeyRecord, StorageError, Workspace
 from muster.storage.sqlite import SqliteStorage
 from muster.version import __version__
@@ -33,6 +33,8 @@ class Refused(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0, 1 where it was refused, 2 where the words are wrong."""
     options = _parser().parse_args(arguments)
+    for mistake in mistaken_variables(os.environ):
+        sys.stderr.write(f"muster: {mistake}\n")
     try:
         settings = _settings(options)
         run: Callable[[argparse.Namespace, Settings], int | None] = options.run

@@ -1,6 +1,8 @@
 """Settings: from flags, MUSTER_… in the environment, and muster.toml in the working directory, in that order."""
 
+import difflib
 import ipaddress
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -76,6 +78,17 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def mistaken_variables(names: Iterable[str]) -> list[str]:
+    """What to say of each name that begins with MUSTER_ and is no setting's: most are slips of the pen."""
+    settings = {f"MUSTER_{name.upper()}" for name in Settings.model_fields}
+    said = []
+    for name in sorted(set(names) - settings):
+        if name.startswith("MUSTER_") and not name.startswith("MUSTER_TEST_"):
+            near = difflib.get_close_matches(name, settings, 1, 0.8)
+            said.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+    return said
 
 
 def sqlite_path(url: str) -> str:

@@ -140,5 +140,7 @@ def test_request_ids_are_taken_or_made(client):
 def test_outside_scim_errors_are_problems(server):
     response = httpx.get(f"{server.url}/nosuch")
     assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
+    response = httpx.get(f"{server.url}/scim/v2x")
+    assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
     response = httpx.post(f"{server.url}/healthz")
     assert (response.status_code, response.headers["allow"]) == (405, "GET")

@@ -6,9 +6,10 @@ import sqlite3
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import NullPool, create_engine, text
 
-from muster.storage.port import NewerDatabase, StorageError
+from muster.storage import migrations
+from muster.storage.port import BASE, NewerDatabase, StorageError
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.tables import metadata
 
@@ -53,3 +54,18 @@ def test_a_new_database_is_its_owners_alone(tmp_path):
     modes = asyncio.run(use())
     assert set(modes) == {"m.db", "m.db-wal", "m.db-shm", "m.db-epoch"}
     assert set(modes.values()) == {0o600}
+
+
+def test_documents_that_were_kept_open_are_closed(tmp_path):
+    """0002: before it a document ended where the base URL begins."""
+    engine = create_engine(f"sqlite:///{tmp_path}/m.db", poolclass=NullPool)
+    with engine.begin() as connection:
+        migrations.upgrade(connection, "0001")
+        connection.execute(
+            text("INSERT INTO resources VALUES (1, 1, 'User', 'abc', 1, :open)"),
+            {"open": '{"id":"abc","meta":{"version":"1","location":"'},
+        )
+    assert SqliteStorage(str(tmp_path / "m.db")).migrate()[0] == "0001"
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT document FROM resources")).scalar_one()
+    assert kept == '{"id":"abc","meta":{"version":"1","location":"' + BASE + '/Users/abc"}}'

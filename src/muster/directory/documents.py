@@ -7,9 +7,9 @@ import orjson
 from muster.scim.indexing import entries, search_form
 from muster.scim.resource import Document
 from muster.scim.schema import ResourceType
-from muster.storage.port import CLOSING, Index, Put, Stored
+from muster.storage.port import BASE, Index, Put, Stored
 
-_CLOSING = CLOSING.encode()
+_BASE = BASE.encode()
 
 
 def timestamp(moment: datetime) -> str:
@@ -36,9 +36,8 @@ def make_put(
         "created": created,
         "lastModified": modified,
         "version": etag(version),
-        "location": "",
     }
-    stored = Stored(resource_id, version, orjson.dumps(whole).removesuffix(_CLOSING))
+    stored = Stored(resource_id, version, _with_location(orjson.dumps(whole), location_of(resource_type, BASE) + resource_id))
     search = orjson.dumps(search_form(whole, resource_type))
     return Put(stored, search, index_of_document(whole, resource_type), before, secrets or {})
 
@@ -54,14 +53,19 @@ def etag(version: int) -> str:
 
 
 def parse(document: bytes) -> Document:
-    """A stored document as a dict; its meta.location is empty."""
-    parsed: Document = orjson.loads(document + _CLOSING)
+    """A stored document as a dict; its meta.location has no base URL."""
+    parsed: Document = orjson.loads(document.replace(_BASE, b""))
     return parsed
 
 
-def located(stored: Stored, resource_type: ResourceType, base: str) -> bytes:
-    """The document with its meta.location under base, the URL that ends in /scim/v2; nothing is parsed."""
-    return b"%b%b%b%b" % (stored.document, location_of(resource_type, base).encode(), stored.id.encode(), _CLOSING)
+def located(documents: bytes, base: str) -> bytes:
+    """Stored documents, one or many, with what they refer to under base, the URL that ends in /scim/v2; nothing is parsed."""
+    return documents.replace(_BASE, base.encode())
+
+
+def _with_location(document: bytes, location: str) -> bytes:
+    """The location put last in meta, which comes last: orjson would write the BASE in it escaped."""
+    return b'%b,"location":"%b"}}' % (document[:-2], location.encode())
 
 
 def location_of(resource_type: ResourceType, base: str) -> str:

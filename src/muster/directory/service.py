@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from muster.directory.documents import index_of_document, location_of, make_put, parse, timestamp
+from muster.directory.documents import index_of_document, make_put, parse, timestamp
 from muster.directory.passwords import hash_password
 from muster.scim import patch, predicate, resource
 from muster.scim.errors import ScimError, invalid_path, not_found, too_many, uniqueness
@@ -74,8 +74,8 @@ class Directory:
             raise _absent(resource_type, resource_id)
         return stored
 
-    async def find(self, caller: Caller, resource_type: ResourceType, search: Search, base: str) -> Page:
-        """A page of what matches (RFC 7644 section 3.4.2), each located under base.
+    async def find(self, caller: Caller, resource_type: ResourceType, search: Search) -> Page:
+        """A page of what matches (RFC 7644 section 3.4.2).
 
         Raises ScimError invalidFilter, invalidPath or tooMany.
         """
@@ -92,7 +92,6 @@ class Directory:
             search.descending,
             search.start_index - 1,
             search.count,
-            location_of(resource_type, base),
         )
         try:
             return await self._storage.find(query)

@@ -81,7 +81,7 @@ class Scim:
             if Conditions(request).not_modified(stored):
                 return Response(304, [("etag", etag(stored.version))])
         shown = self._projection(request, resource_type) if request.query else None
-        return self._resource(request, stored, resource_type, 200, shown)
+        return self._resource(request, stored, 200, shown)
 
     async def find(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
         return await self._found(request, caller, [resource_type], request.parameters())
@@ -105,11 +105,12 @@ class Scim:
         for resource_type in resource_types:
             start = max(1, search.start_index - total)
             wanted = replace(search, start_index=start, count=search.count - len(documents)) if total else search
-            page = await self._directory.find(caller, resource_type, wanted, base)
+            page = await self._directory.find(caller, resource_type, wanted)
             total += page.total
             shown = projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
-            documents += page.documents if shown is None else _shown(page.documents, shown)
-        return Response(200, [("content-type", answer_type(request))], list_response(documents, total, search.start_index))
+            documents += page.documents if shown is None else [_shown(located(item, base), shown) for item in page.documents]
+        body = located(list_response(documents, total, search.start_index), base)
+        return Response(200, [("content-type", answer_type(request))], body)
 
     async def create(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
         shown = self._projection(request, resource_type)
@@ -118,42 +119,41 @@ class Scim:
         stored = await self._directory.create(caller, resource_type, body)
         location = location_of(resource_type, self._base(request)) + stored.id
         status = 200 if caller.workspace.contract == "cortex" else 201
-        return self._resource(request, stored, resource_type, status, shown, [("location", location)])
+        return self._resource(request, stored, status, shown, [("location", location)])
 
     async def replace(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
         shown = self._projection(request, resource_type)
         body = await read_json(request, self._limits.max_body)
         check = Conditions(request).check_write
         stored = await self._directory.replace(caller, resource_type, resource_id, body, check)
-        return self._resource(request, stored, resource_type, 200, shown)
+        return self._resource(request, stored, 200, shown)
 
     async def patch(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
         shown = self._projection(request, resource_type)
         body = await read_json(request, self._limits.max_body)
         check = Conditions(request).check_write
         stored = await self._directory.patch(caller, resource_type, resource_id, body, check)
-        return self._resource(request, stored, resource_type, 200, shown)
+        return self._resource(request, stored, 200, shown)
 
     async def delete(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
         check = Conditions(request).check_write
         stored = await self._directory.delete(caller, resource_type, resource_id, check)
         if caller.workspace.contract == "cortex":
-            return self._resource(request, stored, resource_type, 200, None)
+            return self._resource(request, stored, 200, None)
         return Response(204)
 
     def _resource(
         self,
         request: Request,
         stored: Stored,
-        resource_type: ResourceType,
         status: int,
         shown: Projection | None,
         headers: Headers | None = None,
     ) -> Response:
         """A resource as an answer: its stored bytes with the base URL put in, parsed only where a projection asks for it."""
-        body = located(stored, resource_type, self._base(request))
+        body = located(stored.document, self._base(request))
         if shown is not None:
-            body = orjson.dumps(shown(orjson.loads(body)))
+            body = _shown(body, shown)
         found: Headers = [("content-type", answer_type(request)), ("etag", etag(stored.version))]
         if headers:
             found.extend(headers)
@@ -199,6 +199,6 @@ class Scim:
         return self._origin.base(request) + SCIM_ROOT
 
 
-def _shown(documents: list[bytes], shown: Projection) -> list[bytes]:
-    """Of each document the part that a projection shows."""
-    return [orjson.dumps(shown(orjson.loads(document))) for document in documents]
+def _shown(document: bytes, shown: Projection) -> bytes:
+    """The part of a document that a projection shows."""
+    return orjson.dumps(shown(orjson.loads(document)))

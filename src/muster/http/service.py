@@ -55,7 +55,7 @@ class Service:
         given = request.header("x-request-id")
         request.id = given if given is not None and _REQUEST_ID.fullmatch(given) else f"{self._id_prefix}{next(self._numbers):x}"
         try:
-            if request.path.startswith(SCIM_ROOT) and request.path[len(SCIM_ROOT) :][:1] in ("", "/"):
+            if _is_scim(request):
                 response = await self._answer_scim(request)
             else:
                 response = self._answer_page(request)
@@ -83,7 +83,7 @@ class Service:
         return self._error(request, ScimError(500, f"an error of ours: it is logged under the request id {request.id}"))
 
     def _error(self, request: Request, error: ScimError) -> Response:
-        if request.path.startswith(SCIM_ROOT):
+        if _is_scim(request):
             return scim_error(request, error)
         headers = [("allow", ", ".join(error.allowed))] if isinstance(error, MethodNotAllowed) else None
         return problem(error.status, _TITLES.get(error.status, "Error"), error.detail, headers)
@@ -125,4 +125,9 @@ class Service:
         return page(request)
 
 
+def _is_scim(request: Request) -> bool:
+    return request.path.startswith(_SCIM_FOLDER) or request.path == SCIM_ROOT
+
+
+_SCIM_FOLDER = f"{SCIM_ROOT}/"
 _TITLES = {400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 500: "Internal Server Error", 503: "Unavailable"}

@@ -11,7 +11,7 @@ from muster.scim.indexing import DOMAIN, index_of
 from muster.scim.predicate import All, Each, Field, Has, Negation, Predicate, Some, Test
 from muster.scim.values import Json, fold
 from muster.storage.ids import key_of
-from muster.storage.port import CLOSING, Query
+from muster.storage.port import Query
 
 _SIGNS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _LAST = "\U0010ffff"
@@ -59,10 +59,9 @@ class Binder:
         return Statement(sql, tuple(self.values))
 
     def paged(self, sql: str) -> Statement:
-        """The statement with what is still to come as its last parameters: LIMIT, OFFSET and the location."""
+        """The statement with what is still to come as its last parameters: LIMIT and OFFSET."""
         following = len(self.values) + 1
-        paged = sql.replace("<page>", f"LIMIT ?{following} OFFSET ?{following + 1}")
-        return self.statement(paged.replace("<location>", f"?{following + 2}"))
+        return self.statement(sql.replace("<page>", f"LIMIT ?{following} OFFSET ?{following + 1}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +250,7 @@ class Compiler:
         counting, paging = Binder(), Binder()
         count = counting.statement(f"SELECT count(*) {source(counting)}")
         page = f'(SELECT {key} AS "key" {source(paging)} ORDER BY {order(paging)} <page>)'
-        whole = f"r.document || (<location> || r.id || '{CLOSING}')"
-        documents = f'SELECT {whole} FROM {page} k CROSS JOIN resources r ON r."key" = k."key"'
+        documents = f'SELECT r.document FROM {page} k CROSS JOIN resources r ON r."key" = k."key"'
         return Arm(paging.paged(documents), count)
 
     def _body_order(self, bind: Binder) -> str:

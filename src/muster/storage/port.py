@@ -10,8 +10,10 @@ from muster.scim.indexing import Entry
 from muster.scim.predicate import Field, Predicate
 from muster.scim.schema import ResourceType
 
-CLOSING = '"}}'
-"""What closes a stored document after its location: the quote, meta and the whole."""
+BASE = "\x01"
+"""What stands in a stored document for the base URL of whoever asks. JSON has control characters only in escaped form,
+so it can be nothing else, and one character is what is replaced fastest.
+"""
 
 
 class StorageError(Exception):
@@ -57,10 +59,7 @@ class TooExpensive(Exception):
 
 @dataclass(slots=True)
 class Stored:
-    """A resource as it is kept. document: its canonical JSON up to the opening quote of meta.location, which comes last.
-
-    So an answer is the document, the location and what closes it, put together and never parsed or cut.
-    """
+    """A resource as it is kept. document: its canonical JSON, with BASE for the base URL: an answer is never parsed."""
 
     id: str
     version: int
@@ -138,10 +137,7 @@ class Change:
 
 @dataclass(slots=True)
 class Query:
-    """A find. sort: None for the order of ids. offset counts from 0.
-
-    location: what goes before an id to make its meta.location; each document is closed with it.
-    """
+    """A find. sort: None for the order of ids. offset counts from 0."""
 
     workspace: int
     resource_type: ResourceType
@@ -151,12 +147,11 @@ class Query:
     descending: bool = False
     offset: int = 0
     limit: int = 100
-    location: str = ""
 
 
 @dataclass(slots=True)
 class Page:
-    """total: all that match. documents: those of the page, in order, whole."""
+    """total: all that match. documents: those of the page, in order, as they are kept."""
 
     total: int
     documents: list[bytes]

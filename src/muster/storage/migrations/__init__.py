@@ -18,14 +18,15 @@ def _config(connection: Connection) -> Config:
     return config
 
 
-def upgrade(connection: Connection) -> tuple[str | None, str]:
+def upgrade(connection: Connection, revision: str = "head") -> tuple[str | None, str]:
     """Bring the database to this version's tables, in the transaction that the connection is in.
 
-    Returns the revision it was at and the one it is at. Raises NewerDatabase for a revision that this version does not have.
+    revision: an earlier one to stop at. Returns the revision it was at and the one it is at.
+    Raises NewerDatabase for a revision that this version does not have.
     """
     config = _config(connection)
     script = ScriptDirectory.from_config(config)
-    known = {revision.revision for revision in script.walk_revisions()}
+    known = {item.revision for item in script.walk_revisions()}
     before = MigrationContext.configure(connection).get_current_revision()
     head = script.get_current_head() or ""
     if before is not None and before not in known:
@@ -33,5 +34,5 @@ def upgrade(connection: Connection) -> tuple[str | None, str]:
             f"the database is at revision {before}, and this muster knows {head} as the latest: run a later muster"
         )
     if before != head:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     return before, head

@@ -11,7 +11,6 @@ from muster.scim.predicate import Test
 from muster.storage.compile import ONE, RANGE, Binder, Compiler, Plan, Seek, Statement
 from muster.storage.ids import key_of
 from muster.storage.port import (
-    CLOSING,
     Change,
     Outcome,
     Page,
@@ -38,14 +37,10 @@ _INLINE_ROWS = 1000
 """How many rows a query may read and still run inline."""
 
 _GET = 'SELECT version, document FROM resources WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?'
-_IN_ORDER = (
-    f"SELECT document || (? || id || '{CLOSING}') FROM resources"
-    ' WHERE workspace = ? AND type = ? ORDER BY "key" LIMIT ? OFFSET ?'
-)
+_IN_ORDER = 'SELECT document FROM resources WHERE workspace = ? AND type = ? ORDER BY "key" LIMIT ? OFFSET ?'
 _TOTAL = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
 _BY_UNIQUE = (
-    f"SELECT r.document || (? || r.id || '{CLOSING}')"
-    ' FROM unique_values u JOIN resources r ON r."key" = u."key"'
+    'SELECT r.document FROM unique_values u JOIN resources r ON r."key" = u."key"'
     " WHERE u.workspace = ? AND u.type = ? AND u.attribute = ? AND u.value = ?"
 )
 _CHANGES = (
@@ -120,7 +115,7 @@ class SqliteStorage(SqliteAccounts):
         """The resources in the order of their ids, and their running count."""
         scope = (query.workspace, query.resource_type.name)
         try:
-            found = [row[0] for row in self._reader.execute(_IN_ORDER, (query.location, *scope, query.limit, query.offset))]
+            found = [row[0] for row in self._reader.execute(_IN_ORDER, (*scope, query.limit, query.offset))]
             if 0 < len(found) < query.limit:
                 return Page(query.offset + len(found), found)
             return Page(_running_count(self._reader, query), found)
@@ -130,9 +125,7 @@ class SqliteStorage(SqliteAccounts):
     def _unique(self, query: Query, name: str, value: str) -> Page:
         """The one resource that has a unique value."""
         try:
-            row = self._reader.execute(
-                _BY_UNIQUE, (query.location, query.workspace, query.resource_type.name, name, value)
-            ).fetchone()
+            row = self._reader.execute(_BY_UNIQUE, (query.workspace, query.resource_type.name, name, value)).fetchone()
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
         return Page(0, []) if row is None else Page(1, [row[0]])
@@ -231,7 +224,7 @@ def _page(connection: sqlite3.Connection, query: Query, plan: Plan) -> list[byte
     for arm in plan.arms:
         if wanted <= 0:
             break
-        found = [row[0] for row in connection.execute(*positional(arm.page, wanted, offset, query.location))]
+        found = [row[0] for row in connection.execute(*positional(arm.page, wanted, offset))]
         documents.extend(found)
         wanted -= len(found)
         if found:
