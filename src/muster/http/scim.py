@@ -100,16 +100,19 @@ class Scim:
         """The page of a find over one or more resource types, one after the other."""
         search = search_of(parameters, self._limits)
         base = self._base(request)
-        total = 0
-        documents: list[bytes] = []
+        count = total = 0
+        found: list[bytes] = []
         for resource_type in resource_types:
             start = max(1, search.start_index - total)
-            wanted = replace(search, start_index=start, count=search.count - len(documents)) if total else search
+            wanted = replace(search, start_index=start, count=search.count - count) if total else search
             page = await self._directory.find(caller, resource_type, wanted)
             total += page.total
             shown = projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
-            documents += page.documents if shown is None else [_shown(located(item, base), shown) for item in page.documents]
-        body = located(list_response(documents, total, search.start_index), base)
+            count += page.count
+            if page.count:
+                documents = located(page.documents, base)
+                found.append(documents if shown is None else _shown_of_each(documents, shown))
+        body = list_response(b",".join(found), count, total, search.start_index)
         return Response(200, [("content-type", answer_type(request))], body)
 
     async def create(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
@@ -188,7 +191,7 @@ class Scim:
         """All of the documents, or the one that is named, in any case."""
         media_type = answer_type(request)
         if not name:
-            body = list_response([orjson.dumps(document) for document in documents], len(documents), 1)
+            body = list_response(orjson.dumps(documents)[1:-1], len(documents), len(documents), 1)
             return Response(200, [("content-type", media_type)], body)
         for document in documents:
             if str(document["id"]).lower() == name.lower():
@@ -202,3 +205,8 @@ class Scim:
 def _shown(document: bytes, shown: Projection) -> bytes:
     """The part of a document that a projection shows."""
     return orjson.dumps(shown(orjson.loads(document)))
+
+
+def _shown_of_each(documents: bytes, shown: Projection) -> bytes:
+    """The same of each of the documents, which have commas in between."""
+    return orjson.dumps([shown(document) for document in orjson.loads(b"[%b]" % documents)])[1:-1]

@@ -18,13 +18,9 @@ def error_message(error: ScimError) -> dict[str, Any]:
     return message
 
 
-def list_response(resources: list[bytes], total: int, start_index: int) -> bytes:
-    """The ListResponse (RFC 7644 section 3.4.2) around resources that are JSON already."""
+def list_response(resources: bytes, count: int, total: int, start_index: int) -> bytes:
+    """The ListResponse (RFC 7644 section 3.4.2) around resources that are JSON already, with commas in between."""
     head = (
-        f'{{"schemas":["{LIST_RESPONSE}"],"totalResults":{total},"startIndex":{start_index},'
-        f'"itemsPerPage":{len(resources)},"Resources":['
+        f'{{"schemas":["{LIST_RESPONSE}"],"totalResults":{total},"startIndex":{start_index},"itemsPerPage":{count},"Resources":['
     )
-    if not resources:
-        return f"{head}]}}".encode()
-    first, *others = resources
-    return b",".join((head.encode() + first, *others)) + b"]}"
+    return b"%b%b]}" % (head.encode(), resources)

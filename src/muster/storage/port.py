@@ -151,10 +151,11 @@ class Query:
 
 @dataclass(slots=True)
 class Page:
-    """total: all that match. documents: those of the page, in order, as they are kept."""
+    """total: all that match. count: how many are on the page. documents: those, as they are kept, in order, by commas."""
 
     total: int
-    documents: list[bytes]
+    count: int = 0
+    documents: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

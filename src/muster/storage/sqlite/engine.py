@@ -37,7 +37,11 @@ _INLINE_ROWS = 1000
 """How many rows a query may read and still run inline."""
 
 _GET = 'SELECT version, document FROM resources WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?'
-_IN_ORDER = 'SELECT document FROM resources WHERE workspace = ? AND type = ? ORDER BY "key" LIMIT ? OFFSET ?'
+_IN_ORDER = (
+    "SELECT (SELECT total FROM counts WHERE workspace = ? AND type = ?), count(*), group_concat(document, ',') FROM"
+    ' (SELECT document FROM resources WHERE workspace = ? AND type = ? ORDER BY "key" LIMIT ? OFFSET ?)'
+)
+"""Joined by SQLite: one step, and the lock of the interpreter let go of once, not once a row."""
 _TOTAL = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
 _BY_UNIQUE = (
     'SELECT r.document FROM unique_values u JOIN resources r ON r."key" = u."key"'
@@ -115,12 +119,10 @@ class SqliteStorage(SqliteAccounts):
         """The resources in the order of their ids, and their running count."""
         scope = (query.workspace, query.resource_type.name)
         try:
-            found = [row[0] for row in self._reader.execute(_IN_ORDER, (*scope, query.limit, query.offset))]
-            if 0 < len(found) < query.limit:
-                return Page(query.offset + len(found), found)
-            return Page(_running_count(self._reader, query), found)
+            row = self._reader.execute(_IN_ORDER, (*scope, *scope, query.limit, query.offset)).fetchone()
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
+        return Page(row[0] or 0, row[1], row[2] or b"")
 
     def _unique(self, query: Query, name: str, value: str) -> Page:
         """The one resource that has a unique value."""
@@ -128,7 +130,7 @@ class SqliteStorage(SqliteAccounts):
             row = self._reader.execute(_BY_UNIQUE, (query.workspace, query.resource_type.name, name, value)).fetchone()
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
-        return Page(0, []) if row is None else Page(1, [row[0]])
+        return Page(0) if row is None else Page(1, 1, row[0])
 
     def _measure(self, seek: Seek) -> int:
         """How many keys a seek holds, counted no further than what runs inline."""
@@ -211,8 +213,8 @@ def _run(connection: sqlite3.Connection, query: Query, plan: Plan) -> Page:
     try:
         found = _page(connection, query, plan)
         if 0 < len(found) < query.limit:
-            return Page(query.offset + len(found), found)
-        return Page(_total(connection, query, plan), found)
+            return Page(query.offset + len(found), len(found), b",".join(found))
+        return Page(_total(connection, query, plan), len(found), b",".join(found))
     finally:
         connection.execute("COMMIT")
 
