@@ -17,7 +17,7 @@ scim = muster.create_app(muster.Settings())
 
 async def home(_: Request) -> JSONResponse:
     """The application reads what the identity provider wrote."""
-    workspace = scim.storage.find_workspace("default")
+    workspace = await scim.storage.find_workspace("default")
     page = await scim.storage.find(Query(workspace.id, registry().types["/Users"], limit=0))
     return JSONResponse({"users": page.total})
 

@@ -4,16 +4,38 @@ import httpx
 import pytest
 from hypothesis import settings
 
+from tests import postgres
 from tests.server import Server
 
 settings.register_profile("muster", deadline=None, print_blob=True)
 settings.load_profile("muster")
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """A server with no rate limit and two workspaces: default, and one with the contract cortex."""
-    with Server(tmp_path_factory.mktemp("server"), MUSTER_RATE_LIMIT="0") as started:
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        postgres.prepare()
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        postgres.finish()
+
+
+DATABASES = {"sqlite": dict, "postgres": lambda: {"MUSTER_DATABASE": postgres.new_database()}}
+"""The options of a server on a new database of each engine."""
+
+
+@pytest.fixture(params=list(DATABASES))
+def database(request):
+    """The options of a server of the test's own, on each engine."""
+    return DATABASES[request.param]()
+
+
+@pytest.fixture(scope="session", params=list(DATABASES))
+def server(tmp_path_factory, request):
+    """A server with no rate limit and three workspaces: default, one with the contract cortex, and a strict one."""
+    options = DATABASES[request.param]()
+    with Server(tmp_path_factory.mktemp("server"), MUSTER_RATE_LIMIT="0", **options) as started:
         started.muster("workspaces", "create", "cortex", "--contract", "cortex")
         started.muster("workspaces", "create", "strict", "--strict")
         yield started

@@ -1,5 +1,6 @@
 """`muster serve` as a test starts it: its own database and port, ended by its process id."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -7,7 +8,17 @@ import sys
 import threading
 from pathlib import Path
 
+import asyncpg
+
 _START_SECONDS = 60
+
+
+async def _dump(url: str) -> bytes:
+    connection = await asyncpg.connect(url)
+    names = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    rows = [await connection.fetch(f'SELECT t::text FROM "{name[0]}" t') for name in names]
+    await connection.close()
+    return "".join(row[0] for table in rows for row in table).encode()
 
 
 def free_port() -> int:
@@ -83,6 +94,13 @@ class Server:
             check=check,
             timeout=120,
         )
+
+    def stored(self) -> bytes:
+        """All that its database has, as bytes."""
+        url = self.environment["MUSTER_DATABASE"]
+        if url.startswith("sqlite"):
+            return b"".join(path.read_bytes() for path in self.folder.glob("muster.db*"))
+        return asyncio.run(_dump(url))
 
     def key(self, name: str, *arguments: str) -> str:
         """A new API key."""

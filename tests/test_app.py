@@ -24,7 +24,7 @@ MANY_TERMS = " or ".join(f'nickName co "zz{n}"' for n in range(100))
 
 
 async def _token(app):
-    workspace = app.storage.find_workspace("default")
+    workspace = await app.storage.find_workspace("default")
     token, _ = await app.keys.create(workspace, "k")
     return token
 
@@ -128,7 +128,7 @@ def test_a_scan_that_takes_too_long_is_stopped(tmp_path):
         async with app.lifespan():
             from muster.demo import fill
 
-            await fill(app.storage, app.storage.find_workspace("default"), 6000, 1)
+            await fill(app.storage, await app.storage.find_workspace("default"), 6000, 1)
             async with _client(app, await _token(app), "http://test") as client:
                 scan = await client.get("/scim/v2/Users", params={"filter": MANY_TERMS, "count": 0})
                 seek = await client.get("/scim/v2/Users", params={"filter": 'userName eq "x"'})

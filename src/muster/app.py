@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from muster.access.keys import Keys
 from muster.access.limits import RateLimiter
-from muster.config import Settings, sqlite_path
+from muster.config import Settings, is_postgres, sqlite_path
 from muster.directory.service import Directory
 from muster.http import asgi, docs, health, rsgi
 from muster.http.metrics import Metrics
@@ -20,7 +20,7 @@ from muster.http.request_log import RequestLog
 from muster.http.scim import Scim
 from muster.http.service import Page, Service
 from muster.scim.discovery import Limits
-from muster.storage.port import Conflict
+from muster.storage.port import Conflict, Storage
 from muster.storage.sqlite import SqliteStorage
 
 DEFAULT_WORKSPACE = "default"
@@ -28,14 +28,18 @@ _TOUCH_SECONDS = 30.0
 _ORPHAN_SECONDS = 1.0
 
 
-def open_storage(settings: Settings) -> SqliteStorage:
+def open_storage(settings: Settings) -> Storage:
     """The engine that the database URL names."""
+    if is_postgres(settings.database):
+        from muster.storage.postgres import PostgresStorage
+
+        return PostgresStorage(settings.database, settings.pool_size, settings.scan_seconds)
     return SqliteStorage(sqlite_path(settings.database), settings.scan_seconds)
 
 
-async def ensure_workspace(storage: SqliteStorage, settings: Settings) -> None:
+async def ensure_workspace(storage: Storage, settings: Settings) -> None:
     """Make the workspace `default` where it is not there yet."""
-    if storage.find_workspace(DEFAULT_WORKSPACE) is None:
+    if await storage.find_workspace(DEFAULT_WORKSPACE) is None:
         with contextlib.suppress(Conflict):  # another process was first
             await storage.add_workspace(DEFAULT_WORKSPACE, settings.contract, False, datetime.now(UTC).isoformat())
 
@@ -71,7 +75,7 @@ class Muster:
             "/docs/": docs.asset,
         }
         if metrics is not None:
-            pages["/metrics"] = lambda _: metrics.response()
+            pages["/metrics"] = metrics.response
         scim = Scim(Directory(self.storage), self._origin, limits)
         return Service(self.keys, self._limiter, scim, self._origin, pages, self._log, metrics)
 
@@ -80,7 +84,7 @@ class Muster:
         async with self._starting:
             if self._started:
                 return
-            await asyncio.to_thread(self.storage.migrate)
+            await self.storage.migrate()
             await self.storage.start()
             await ensure_workspace(self.storage, self.settings)
             self._tasks.append(asyncio.create_task(self._keep_last_used()))

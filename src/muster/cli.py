@@ -16,8 +16,7 @@ from pydantic import ValidationError
 from muster.access.keys import Keys
 from muster.access.permissions import ADMIN, PERMISSIONS
 from muster.config import Settings, mistaken_variables
-from muster.storage.port import Conflict, KeyRecord, StorageError, Workspace
-from muster.storage.sqlite import SqliteStorage
+from muster.storage.port import Conflict, KeyRecord, Storage, StorageError, Workspace
 from muster.version import __version__
 
 T = TypeVar("T")
@@ -100,10 +99,10 @@ def _greeting(settings: Settings, token: str | None, wanted: bool) -> list[str]:
     return lines
 
 
-async def _first_key(storage: SqliteStorage, settings: Settings, wanted: bool) -> str | None:
+async def _first_key(storage: Storage, settings: Settings, wanted: bool) -> str | None:
     """The token of a first key, where one is wanted and the workspace `default` has none yet."""
     workspace = await _workspace(storage, DEFAULT, settings)
-    if not wanted or storage.keys(workspace.id):
+    if not wanted or await storage.keys(workspace.id):
         return None
     token, _ = await Keys(storage).create(workspace, "first key")
     return token
@@ -112,7 +111,7 @@ async def _first_key(storage: SqliteStorage, settings: Settings, wanted: bool) -
 def _migrate(_: argparse.Namespace, settings: Settings) -> None:
     from muster.app import open_storage
 
-    before, after = open_storage(settings).migrate()
+    before, after = asyncio.run(open_storage(settings).migrate())
     sys.stdout.write(f"at revision {after}" + (", as before\n" if before == after else f", before at {before or 'none'}\n"))
 
 
@@ -123,7 +122,7 @@ def _keys_create(options: argparse.Namespace, settings: Settings) -> None:
             raise WrongSetting(f"no permission {permission!r}; allowed are {', '.join(map(repr, PERMISSIONS))}")
     lifetime = None if options.expires_in_days is None else timedelta(days=options.expires_in_days)
 
-    async def work(storage: SqliteStorage) -> str:
+    async def work(storage: Storage) -> str:
         workspace = await _workspace(storage, options.workspace, settings)
         token, _ = await Keys(storage).create(workspace, options.name, permissions, options.key_rate_limit, lifetime)
         return token
@@ -132,8 +131,8 @@ def _keys_create(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _keys_list(options: argparse.Namespace, settings: Settings) -> None:
-    async def work(storage: SqliteStorage) -> Sequence[KeyRecord]:
-        return storage.keys((await _workspace(storage, options.workspace, settings)).id)
+    async def work(storage: Storage) -> Sequence[KeyRecord]:
+        return await storage.keys((await _workspace(storage, options.workspace, settings)).id)
 
     now = datetime.now(UTC).isoformat()
     for key in _run(settings, work):
@@ -144,7 +143,7 @@ def _keys_list(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _keys_rotate(options: argparse.Namespace, settings: Settings) -> None:
-    async def work(storage: SqliteStorage) -> str:
+    async def work(storage: Storage) -> str:
         workspace, key = await _key(storage, options, settings)
         token, _ = await Keys(storage).rotate(workspace, key, timedelta(seconds=options.overlap))
         return token
@@ -153,7 +152,7 @@ def _keys_rotate(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _keys_revoke(options: argparse.Namespace, settings: Settings) -> None:
-    async def work(storage: SqliteStorage) -> None:
+    async def work(storage: Storage) -> None:
         _, key = await _key(storage, options, settings)
         await Keys(storage).revoke(key)
 
@@ -161,7 +160,7 @@ def _keys_revoke(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _keys_set(options: argparse.Namespace, settings: Settings) -> None:
-    async def work(storage: SqliteStorage) -> None:
+    async def work(storage: Storage) -> None:
         _, key = await _key(storage, options, settings)
         await Keys(storage).limit(key, None if options.key_rate_limit < 0 else options.key_rate_limit)
 
@@ -172,7 +171,7 @@ def _workspaces_create(options: argparse.Namespace, settings: Settings) -> None:
     if not _WORKSPACE_NAME.fullmatch(options.name):
         raise WrongSetting("a workspace's name has lower-case letters, digits, - and _, 63 at most")
 
-    async def work(storage: SqliteStorage) -> None:
+    async def work(storage: Storage) -> None:
         try:
             now = datetime.now(UTC).isoformat()
             await storage.add_workspace(options.name, settings.contract, bool(options.strict), now)
@@ -183,8 +182,8 @@ def _workspaces_create(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _workspaces_list(_: argparse.Namespace, settings: Settings) -> None:
-    async def work(storage: SqliteStorage) -> Sequence[Workspace]:
-        return storage.workspaces()
+    async def work(storage: Storage) -> Sequence[Workspace]:
+        return await storage.workspaces()
 
     for workspace in _run(settings, work):
         reading = "strict" if workspace.strict else "lenient"
@@ -192,7 +191,7 @@ def _workspaces_list(_: argparse.Namespace, settings: Settings) -> None:
 
 
 def _workspaces_set(options: argparse.Namespace, settings: Settings) -> None:
-    async def work(storage: SqliteStorage) -> None:
+    async def work(storage: Storage) -> None:
         workspace = await _workspace(storage, options.name, settings)
         strict = workspace.strict if options.strict is None else options.strict
         await storage.set_workspace(replace(workspace, contract=options.contract or workspace.contract, strict=strict))
@@ -203,8 +202,8 @@ def _workspaces_set(options: argparse.Namespace, settings: Settings) -> None:
 def _demo(options: argparse.Namespace, settings: Settings) -> None:
     from muster.demo import fill
 
-    async def work(storage: SqliteStorage) -> None:
-        workspace = storage.find_workspace(options.workspace)
+    async def work(storage: Storage) -> None:
+        workspace = await storage.find_workspace(options.workspace)
         if workspace is None:
             workspace = await storage.add_workspace(options.workspace, settings.contract, False, datetime.now(UTC).isoformat())
         await fill(storage, workspace, options.users, options.seed)
@@ -212,21 +211,21 @@ def _demo(options: argparse.Namespace, settings: Settings) -> None:
     _run(settings, work)
 
 
-async def _workspace(storage: SqliteStorage, name: str, settings: Settings) -> Workspace:
+async def _workspace(storage: Storage, name: str, settings: Settings) -> Workspace:
     from muster.app import ensure_workspace
 
     await ensure_workspace(storage, settings)
-    workspace = storage.find_workspace(name)
+    workspace = await storage.find_workspace(name)
     if workspace is None:
-        names = ", ".join(found.name for found in storage.workspaces())
+        names = ", ".join(found.name for found in await storage.workspaces())
         raise Refused(f"there is no workspace {name!r}; there are {names}")
     return workspace
 
 
-async def _key(storage: SqliteStorage, options: argparse.Namespace, settings: Settings) -> tuple[Workspace, KeyRecord]:
+async def _key(storage: Storage, options: argparse.Namespace, settings: Settings) -> tuple[Workspace, KeyRecord]:
     """The key that an id, or a name that only one active key has, stands for."""
     workspace = await _workspace(storage, options.workspace, settings)
-    keys = storage.keys(workspace.id)
+    keys = await storage.keys(workspace.id)
     found = [key for key in keys if key.id == options.key]
     found = found or [key for key in keys if key.name == options.key and key.revoked is None]
     if len(found) == 1:
@@ -234,13 +233,13 @@ async def _key(storage: SqliteStorage, options: argparse.Namespace, settings: Se
     raise Refused(f"{'no key' if not found else 'more than one key'} {options.key!r} in {workspace.name}: see muster keys list")
 
 
-def _run(settings: Settings, work: Callable[[SqliteStorage], Awaitable[T]]) -> T:
+def _run(settings: Settings, work: Callable[[Storage], Awaitable[T]]) -> T:
     """Run work on the database, migrated and opened."""
     from muster.app import open_storage
 
     async def session() -> T:
         storage = open_storage(settings)
-        await asyncio.to_thread(storage.migrate)
+        await storage.migrate()
         await storage.start()
         try:
             return await work(storage)

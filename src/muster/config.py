@@ -25,7 +25,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="the address to listen on")
     port: int = Field(8080, ge=1, le=65535, description="the port to listen on")
-    database: str = Field("sqlite:///muster.db", description="sqlite:///relative.db or sqlite:////absolute.db")
+    database: str = Field("sqlite:///muster.db", description="sqlite:///relative.db, sqlite:////absolute.db or postgresql://…")
     workers: int = Field(1, ge=1, le=256, description="how many worker processes serve")
     contract: Contract = Field("rfc7644", description="what new workspaces answer: RFC 7644's status codes, or the Cortex page's")
     rate_limit: int = Field(1000, ge=0, description="requests a minute for each key; 0 for none")
@@ -35,7 +35,10 @@ class Settings(BaseSettings):
     )
     max_body: int = Field(2_000_000, ge=1024, description="the largest request body")
     max_results: int = Field(1000, ge=1, le=100_000, description="the most resources in one page")
-    scan_seconds: float = Field(10.0, gt=0, description="how long a search that no index serves may run")
+    scan_seconds: float = Field(
+        10.0, gt=0, description="how long a search that no index serves may run; on PostgreSQL, any statement"
+    )
+    pool_size: int = Field(10, ge=2, le=1000, description="how many connections to PostgreSQL each worker keeps")
     drain_seconds: int = Field(30, ge=1, description="how long SIGTERM waits for requests in flight")
     request_log: bool = Field(True, description="one JSON line for each request, on standard error")
     metrics: bool = Field(True, description="count and time requests for /metrics")
@@ -64,7 +67,8 @@ class Settings(BaseSettings):
     @field_validator("database")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        sqlite_path(value)
+        if not is_postgres(value):
+            sqlite_path(value)
         return value
 
     @classmethod
@@ -91,8 +95,13 @@ def mistaken_variables(names: Iterable[str]) -> list[str]:
     return said
 
 
+def is_postgres(url: str) -> bool:
+    """Whether a URL names a PostgreSQL database."""
+    return url.startswith(("postgresql://", "postgres://"))
+
+
 def sqlite_path(url: str) -> str:
     """The file that a sqlite:/// URL names. Raises ValueError for any other URL."""
     if not url.startswith("sqlite:///") or len(url) == len("sqlite:///"):
-        raise ValueError("must be sqlite:///relative.db or sqlite:////absolute.db")
+        raise ValueError("must be sqlite:///relative.db, sqlite:////absolute.db or postgresql://user:password@host:port/database")
     return str(Path(url.removeprefix("sqlite:///")).absolute())

@@ -4,9 +4,14 @@ import asyncio
 
 import pytest
 
+from muster.storage.postgres import PostgresStorage
 from muster.storage.sqlite import SqliteStorage
+from tests.postgres import new_database
 
-ENGINES = {"sqlite": lambda folder: SqliteStorage(str(folder / "muster.db"))}
+ENGINES = {
+    "sqlite": lambda folder: SqliteStorage(str(folder / "muster.db")),
+    "postgres": lambda _: PostgresStorage(new_database()),
+}
 
 
 class Bench:
@@ -15,7 +20,7 @@ class Bench:
     def __init__(self, storage) -> None:
         self.runner = asyncio.Runner()
         self.storage = storage
-        storage.migrate()
+        self.run(storage.migrate())
         self.run(storage.start())
         self.workspaces = 0
         self.workspace = self.new_workspace()

@@ -16,8 +16,8 @@ from muster.storage.tables import metadata
 
 def test_the_migrations_make_what_the_tables_describe(tmp_path):
     storage = SqliteStorage(str(tmp_path / "m.db"))
-    assert storage.migrate()[0] is None
-    assert len(set(storage.migrate())) == 1
+    assert asyncio.run(storage.migrate())[0] is None
+    assert len(set(asyncio.run(storage.migrate()))) == 1
     engine = create_engine(f"sqlite:///{tmp_path}/m.db", poolclass=NullPool)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
@@ -26,23 +26,23 @@ def test_the_migrations_make_what_the_tables_describe(tmp_path):
 
 def test_a_newer_database_is_refused(tmp_path):
     storage = SqliteStorage(str(tmp_path / "m.db"))
-    storage.migrate()
+    asyncio.run(storage.migrate())
     with sqlite3.connect(tmp_path / "m.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     with pytest.raises(NewerDatabase, match="9999"):
-        storage.migrate()
+        asyncio.run(storage.migrate())
 
 
 def test_what_is_no_database_is_refused(tmp_path):
     (tmp_path / "m.db").write_bytes(b"not a database, but long enough to be taken for one" * 100)
     with pytest.raises(StorageError):
-        SqliteStorage(str(tmp_path / "m.db")).migrate()
+        asyncio.run(SqliteStorage(str(tmp_path / "m.db")).migrate())
 
 
 def test_a_new_database_is_its_owners_alone(tmp_path):
     storage = SqliteStorage(str(tmp_path / "m.db"))
-    storage.migrate()
+    asyncio.run(storage.migrate())
 
     async def use():
         await storage.start()
@@ -65,7 +65,7 @@ def test_documents_that_were_kept_open_are_closed(tmp_path):
             text("INSERT INTO resources VALUES (1, 1, 'User', 'abc', 1, :open)"),
             {"open": '{"id":"abc","meta":{"version":"1","location":"'},
         )
-    assert SqliteStorage(str(tmp_path / "m.db")).migrate()[0] == "0001"
+    assert asyncio.run(SqliteStorage(str(tmp_path / "m.db")).migrate())[0] == "0001"
     with engine.connect() as connection:
         kept = connection.execute(text("SELECT document FROM resources")).scalar_one()
     assert kept == '{"id":"abc","meta":{"version":"1","location":"' + BASE + '/Users/abc"}}'

@@ -66,7 +66,7 @@ class Keys:
         expires = None if lifetime is None else now + lifetime
         if expires is not None:
             claims["exp"] = int(expires.timestamp())
-        token = jwt.encode(claims, self._signing_secret(), algorithm=_ALGORITHM)
+        token = jwt.encode(claims, await self._signing_secret(), algorithm=_ALGORITHM)
         record = KeyRecord(
             workspace.id,
             key_id,
@@ -97,23 +97,30 @@ class Keys:
         """Set the key's own rate limit, in requests a minute; None for the installation's."""
         await self._accounts.put_key(replace(key, rate_limit=rate_limit))
 
-    def check(self, token: str) -> Grant | None:
-        """What a token grants, or None where it is not a key that holds now."""
+    def known(self, token: str) -> Grant | None:
+        """What a token grants, as the last check of it found and nothing has changed since; else None, and check tells."""
         epoch = self._accounts.epoch()
         if epoch != self._epoch:
             self._grants.clear()
             self._epoch = epoch
-        digest = _digest(token)
-        grant = self._grants.get(digest)
-        if grant is None:
-            grant = self._read(token, digest)
-            if grant is None:
-                return None
+        grant = self._grants.get(_digest(token))
+        if grant is None or (grant.expires is not None and self._clock().timestamp() >= grant.expires):
+            return None
+        return grant
+
+    async def check(self, token: str) -> Grant | None:
+        """What a token grants, or None where it is not a key that holds now."""
+        known = self.known(token)
+        if known is not None:
+            return known
+        epoch, digest = self._epoch, _digest(token)
+        grant = await self._read(token, digest)
+        if grant is None or (grant.expires is not None and self._clock().timestamp() >= grant.expires):
+            return None
+        if epoch == self._accounts.epoch():  # what was read before a change must not outlive it
             if len(self._grants) >= _CACHED:
                 self._grants.clear()
             self._grants[digest] = grant
-        if grant.expires is not None and self._clock().timestamp() >= grant.expires:
-            return None
         return grant
 
     @property
@@ -121,40 +128,41 @@ class Keys:
         """The epoch of accounts and settings that the last check saw."""
         return self._epoch
 
-    def _read(self, token: str, digest: bytes) -> Grant | None:
-        claims = self._claims(token)
+    async def _read(self, token: str, digest: bytes) -> Grant | None:
+        claims = _claims(token, await self._signing_secret())
         if claims is None:
             return None
-        record = self._accounts.key(*claims)
+        record = await self._accounts.key(*claims)
         if record is None or not hmac.compare_digest(record.digest, digest) or record.revoked is not None:
             return None
-        workspace = self._accounts.workspace(record.workspace)
+        workspace = await self._accounts.workspace(record.workspace)
         if workspace is None:
             return None
         expires = None if record.expires is None else datetime.fromisoformat(record.expires).timestamp()
         return Grant(workspace, record, expires)
 
-    def _claims(self, token: str) -> tuple[int, str] | None:
-        """The workspace and key that a token signed by this installation names."""
-        try:
-            claims = jwt.decode(
-                token,
-                self._signing_secret(),
-                algorithms=[_ALGORITHM],
-                issuer=_ISSUER,
-                options={"verify_exp": False, "verify_iat": False, "require": ["sub", "wid", "jti"]},
-            )
-        except (jwt.InvalidTokenError, ValueError):
-            return None
-        workspace, key_id = claims["wid"], claims["sub"]
-        if not isinstance(workspace, int) or not 0 < workspace < 2**31 or not isinstance(key_id, str):
-            return None
-        return workspace, key_id
-
-    def _signing_secret(self) -> bytes:
+    async def _signing_secret(self) -> bytes:
         if self._secret is None:
-            self._secret = self._accounts.signing_secret()
+            self._secret = await self._accounts.signing_secret()
         return self._secret
+
+
+def _claims(token: str, secret: bytes) -> tuple[int, str] | None:
+    """The workspace and key that a token signed by this installation names."""
+    try:
+        claims = jwt.decode(
+            token,
+            secret,
+            algorithms=[_ALGORITHM],
+            issuer=_ISSUER,
+            options={"verify_exp": False, "verify_iat": False, "require": ["sub", "wid", "jti"]},
+        )
+    except (jwt.InvalidTokenError, ValueError):
+        return None
+    workspace, key_id = claims["wid"], claims["sub"]
+    if not isinstance(workspace, int) or not 0 < workspace < 2**31 or not isinstance(key_id, str):
+        return None
+    return workspace, key_id
 
 
 def _digest(token: str) -> bytes:

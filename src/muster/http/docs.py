@@ -1,7 +1,7 @@
 """/openapi.json, and /docs: the API page, drawn by the Swagger UI that a wheel carries; nothing comes from elsewhere."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,26 +38,26 @@ _START = b"""SwaggerUIBundle({url: "openapi.json", dom_id: "#api", deepLinking: 
 """
 
 
-def home(request: Request) -> Response:
+async def home(request: Request) -> Response:
     """/ leads to the API page."""
     return Response(307, [("location", f"{request.prefix}/docs")])
 
 
-def openapi(document: dict[str, Any], origin: Origin) -> Callable[[Request], Response]:
+def openapi(document: dict[str, Any], origin: Origin) -> Callable[[Request], Awaitable[Response]]:
     """/openapi.json, its servers as the request reached it."""
 
-    def page(request: Request) -> Response:
+    async def page(request: Request) -> Response:
         return json_response(200, document | {"servers": [{"url": origin.base(request)}]})
 
     return page
 
 
-def page(_: Request) -> Response:
+async def page(_: Request) -> Response:
     """/docs."""
     return Response(200, [("content-type", "text/html; charset=utf-8"), ("content-security-policy", _POLICY)], _PAGE)
 
 
-def asset(request: Request) -> Response:
+async def asset(request: Request) -> Response:
     """A file of the page."""
     name = request.path.rpartition("/")[2]
     if name == "start.js":

@@ -1,22 +1,22 @@
 """/healthz: the process answers. /readyz: so does its storage."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from muster.http.message import Request, Response, json_response
 from muster.storage.port import Storage, StorageError
 
 
-def healthz(_: Request) -> Response:
+async def healthz(_: Request) -> Response:
     """Alive, whatever the storage does."""
     return json_response(200, {"status": "ok"})
 
 
-def readyz(storage: Storage) -> Callable[[Request], Response]:
+def readyz(storage: Storage) -> Callable[[Request], Awaitable[Response]]:
     """Ready where the storage answers; 503 with the reason where it does not."""
 
-    def page(_: Request) -> Response:
+    async def page(_: Request) -> Response:
         try:
-            storage.ready()
+            await storage.ready()
         except StorageError as error:
             return json_response(503, {"status": "unavailable", "detail": str(error)})
         return json_response(200, {"status": "ok"})

@@ -5,7 +5,7 @@ import os
 from prometheus_client import CollectorRegistry, Histogram, generate_latest, multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from muster.http.message import Response
+from muster.http.message import Request, Response
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -31,7 +31,7 @@ class Metrics:
             timer = self._timers[operation, status] = self._seconds.labels(operation, str(status))
         timer.observe(seconds)
 
-    def response(self) -> Response:
+    async def response(self, _: Request) -> Response:
         """The exposition, over all workers where there are several."""
         registry = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:

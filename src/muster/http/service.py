@@ -5,9 +5,9 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from muster.access.keys import Grant, Keys
+from muster.access.keys import Keys
 from muster.access.limits import RateLimiter
 from muster.access.permissions import SCIM, allows
 from muster.http.errors import MethodNotAllowed, Unauthorized, problem, scim_error, too_many_requests
@@ -21,7 +21,7 @@ from muster.storage.port import StorageError
 
 _log = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-Page = Callable[[Request], Response]
+Page = Callable[[Request], Awaitable[Response]]
 
 
 class Service:
@@ -58,7 +58,7 @@ class Service:
             if _is_scim(request):
                 response = await self._answer_scim(request)
             else:
-                response = self._answer_page(request)
+                response = await self._answer_page(request)
         except Exception as error:
             response = self._failed(request, error)
         response.headers.append(("x-request-id", request.id))
@@ -89,7 +89,10 @@ class Service:
         return problem(error.status, _TITLES.get(error.status, "Error"), error.detail, headers)
 
     async def _answer_scim(self, request: Request) -> Response:
-        grant = self._grant(request)
+        token = _bearer(request)
+        grant = self._keys.known(token) or await self._keys.check(token)
+        if grant is None:
+            raise Unauthorized("the API key is not valid", "invalid_token")
         key = grant.key
         request.workspace, request.key = grant.workspace.name, key.id
         if not self._limiter.spend(key.workspace, key.id, key.rate_limit):
@@ -101,20 +104,7 @@ class Service:
             raise forbidden(f"the API key lacks the permission {SCIM!r}")
         return await self._scim.answer(request, grant)
 
-    def _grant(self, request: Request) -> Grant:
-        """What the request's key grants. Raises Unauthorized."""
-        authorization = request.header("authorization")
-        if authorization is None:
-            raise Unauthorized("an API key is needed: Authorization: Bearer <key>")
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            raise Unauthorized("the Authorization must be of the form Bearer <key>", "invalid_request")
-        grant = self._keys.check(token.strip())
-        if grant is None:
-            raise Unauthorized("the API key is not valid", "invalid_token")
-        return grant
-
-    def _answer_page(self, request: Request) -> Response:
+    async def _answer_page(self, request: Request) -> Response:
         folder = request.path.rpartition("/")[0]
         page = self._pages.get(request.path) or (self._pages.get(f"{folder}/") if folder else None)
         if page is None:
@@ -122,7 +112,18 @@ class Service:
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(request.method, ("GET",))
         request.operation = "page"
-        return page(request)
+        return await page(request)
+
+
+def _bearer(request: Request) -> str:
+    """The request's token. Raises Unauthorized."""
+    authorization = request.header("authorization")
+    if authorization is None:
+        raise Unauthorized("an API key is needed: Authorization: Bearer <key>")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthorized("the Authorization must be of the form Bearer <key>", "invalid_request")
+    return token.strip()
 
 
 def _is_scim(request: Request) -> bool:

@@ -1,9 +1,9 @@
 """A query compiled to SQL: a seek in the look-ups where there is one, the rest checked on the search form of its rows.
 
-Every value and every path is bound, by number (?1, ?2, …). What differs between engines is in Functions.
+Every value and every path is bound, by number ($1, $2, …). What differs between engines is in Functions.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,19 +15,33 @@ from muster.storage.port import Query
 
 _SIGNS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _LAST = "\U0010ffff"
+TEXT, NUMBER, BOOLEAN = "text", "number", "boolean"
+_KINDS = {"boolean": BOOLEAN, "integer": NUMBER, "decimal": NUMBER}
 
 
 class Functions(Protocol):
-    """What an engine calls its JSON and text functions; every argument is SQL."""
+    """What an engine calls its JSON and text functions; every argument that is a str is SQL. kind: text, number or boolean."""
 
-    def path(self, keys: tuple[str | int, ...]) -> str:
+    def path(self, keys: tuple[str | int, ...]) -> Json:
         """A path into JSON, as the value to bind."""
 
-    def value(self, json: str, path: str) -> str:
+    def operand(self, value: Json) -> Json:
+        """What a scalar is compared with, as the value to bind."""
+
+    def value(self, json: str, path: str, kind: str) -> str:
         """The scalar at a path, NULL where there is none."""
 
+    def scalar(self, element: str, kind: str) -> str:
+        """The scalar that an element is."""
+
     def elements(self, json: str, path: str, alias: str) -> tuple[str, str]:
-        """A FROM term for the elements at a path, and what an element is called."""
+        """A FROM term for the elements of the array at a path, and what an element is called."""
+
+    def members(self, json: str, path: str, alias: str) -> tuple[str, str]:
+        """The same of the values of the object at a path."""
+
+    def documents(self, keys: str, workspace: str) -> str:
+        """The SELECT of how many documents some keys have, and of these with commas in between, in the order of the keys."""
 
     def contains(self, text: str, part: str) -> str: ...
 
@@ -43,6 +57,10 @@ class Statement:
     sql: str
     parameters: tuple[Json, ...]
 
+    def followed_by(self, *values: Json) -> "Statement":
+        """The same with the parameters that were still to come."""
+        return Statement(self.sql, (*self.parameters, *values))
+
 
 class Binder:
     """Collects the parameters of one statement."""
@@ -53,7 +71,7 @@ class Binder:
     def __call__(self, value: Json) -> str:
         """The placeholder for a value."""
         self.values.append(value)
-        return f"?{len(self.values)}"
+        return f"${len(self.values)}"
 
     def statement(self, sql: str) -> Statement:
         return Statement(sql, tuple(self.values))
@@ -61,7 +79,7 @@ class Binder:
     def paged(self, sql: str) -> Statement:
         """The statement with what is still to come as its last parameters: LIMIT and OFFSET."""
         following = len(self.values) + 1
-        return self.statement(sql.replace("<page>", f"LIMIT ?{following} OFFSET ?{following + 1}"))
+        return self.statement(sql.replace("<page>", f"LIMIT ${following} OFFSET ${following + 1}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +108,14 @@ class Plan:
 
     arms: tuple[Arm, ...]
     seek: Seek | None
-    counted: bool
-    """The count of all is the running count of the type."""
+    total: Statement | None
+    """The running count of the type, where that is the count of all."""
     bounded: bool
     """Nothing but the rows of the page, and those before it, is read."""
 
 
 ONE, FEW, RANGE, MANY = 0, 1, 2, 3
-Measure = Callable[[Seek], int]
+Measure = Callable[[Seek], Awaitable[int]]
 
 
 class Compiler:
@@ -109,14 +127,20 @@ class Compiler:
         self.index = index_of(query.resource_type)
         self.aliases = 0
 
-    def plan(self, measure: Measure) -> Plan:
+    async def plan(self, measure: Measure) -> Plan:
         """The plan. measure: answers how many keys a seek holds, up to some bound; asked only to choose among several."""
         terms = self._terms()
-        seek, rest = self._drive(terms, measure)
+        seek, rest = await self._drive(terms, measure)
         sort = self.query.sort
         if sort is None or seek is not None or sort.name not in self.index.fields:
-            return Plan((self._arm(seek, rest),), seek, not terms, not terms and sort is None)
-        return Plan(self._walk(sort, rest), seek, not terms, not terms and _never_missing(sort))
+            return Plan((self._arm(seek, rest),), seek, self._total(terms), not terms and sort is None)
+        return Plan(self._walk(sort, rest), seek, self._total(terms), not terms and _never_missing(sort))
+
+    def _total(self, terms: "tuple[Term, ...]") -> Statement | None:
+        if terms:
+            return None
+        bind = Binder()
+        return bind.statement(f"SELECT (SELECT total FROM counts WHERE {self._scope(bind)})")
 
     def _terms(self) -> tuple["Predicate | _Domain", ...]:
         predicate, domain = self.query.predicate, self.query.domain
@@ -125,13 +149,14 @@ class Compiler:
             terms = predicate.terms if isinstance(predicate, All) else (predicate,)
         return terms if domain is None else (*terms, _Domain(fold(domain.strip())))
 
-    def _drive(self, terms: "tuple[Term, ...]", measure: Measure) -> "tuple[Seek | None, list[Term]]":
+    async def _drive(self, terms: "tuple[Term, ...]", measure: Measure) -> "tuple[Seek | None, list[Term]]":
         """The most selective seek among the terms, and the terms that its rows are still to be checked for."""
         candidates = [(seek, term) for term in terms if (seek := self.seek(term)) is not None]
         if not candidates:
             return None, list(terms)
         if len(candidates) > 1 and min(seek.rank for seek, _ in candidates) > ONE:
-            best = min(candidates, key=lambda candidate: (measure(candidate[0]), candidate[0].rank))
+            sizes = [await measure(seek) for seek, _ in candidates]
+            best = candidates[min(range(len(sizes)), key=lambda n: (sizes[n], candidates[n][0].rank))]
         else:
             best = min(candidates, key=lambda candidate: candidate[0].rank)
         chosen, driver = best
@@ -206,7 +231,7 @@ class Compiler:
             if seek is not None and not by_body:
                 return f"FROM ({seek.keys(bind)}) s"
             if seek is not None:
-                found = f'FROM ({seek.keys(bind)}) k JOIN {table} s ON s."key" = k."key"'
+                found = f"FROM ({seek.keys(bind)}) k JOIN {table} s ON {self._joined('s', 'k', bind)}"
                 conditions = [self.check(term, bind) for term in rest]
             else:
                 found = f"FROM {table} s"
@@ -226,7 +251,7 @@ class Compiler:
         table = self._table(sort.name)
 
         def source(bind: Binder) -> str:
-            joined = ' JOIN searchable s ON s."key" = l."key"' if rest else ""
+            joined = f" JOIN searchable s ON {self._joined('s', 'l', bind)}" if rest else ""
             conditions = [self._scope(bind, "l."), f"l.attribute = {bind(sort.name)}"]
             if table == "lookups":
                 conditions.append('l."first"')
@@ -238,27 +263,28 @@ class Compiler:
 
     def _missing_arm(self, sort: Field, rest: "list[Term]") -> Arm:
         def source(bind: Binder) -> str:
-            missing = f"{self._value('s.body', _sort_path(sort), bind)} IS NULL"
+            missing = f"{self._value('s.body', _sort_path(sort), bind, TEXT)} IS NULL"
             conditions = [self._scope(bind, "s."), missing, *(self.check(term, bind) for term in rest)]
             return f"FROM searchable s WHERE {' AND '.join(conditions)}"
 
         return self._arm_of(source, 's."key"', lambda _: 's."key"')
 
-    @staticmethod
-    def _arm_of(source: Callable[[Binder], str], key: str, order: Callable[[Binder], str]) -> Arm:
+    def _joined(self, alias: str, to: str, bind: Binder) -> str:
+        return f'{alias}."key" = {to}."key" AND {alias}.workspace = {bind(self.query.workspace)}'
+
+    def _arm_of(self, source: Callable[[Binder], str], key: str, order: Callable[[Binder], str]) -> Arm:
         """The arm of a source. The keys are chosen first, so that the rows that OFFSET passes over are not read."""
         counting, paging = Binder(), Binder()
         count = counting.statement(f"SELECT count(*) {source(counting)}")
-        page = f'(SELECT {key} AS "key" {source(paging)} ORDER BY {order(paging)} <page>)'
-        documents = f'SELECT r.document FROM {page} k CROSS JOIN resources r ON r."key" = k."key"'
-        return Arm(paging.paged(documents), count)
+        keys = f'(SELECT {key} AS "key" {source(paging)} ORDER BY {order(paging)} <page>)'
+        return Arm(paging.paged(self.functions.documents(keys, paging(self.query.workspace))), count)
 
     def _body_order(self, bind: Binder) -> str:
         """Missing values last when ascending, first when descending; ties by id (RFC 7644 section 3.4.2.3)."""
         sort = self.query.sort
         if sort is None:
             return 's."key"'
-        value = self._value("s.body", _sort_path(sort), bind)
+        value = self._value("s.body", _sort_path(sort), bind, _kind(sort))
         if self.query.descending:
             return f'{value} IS NOT NULL, {value} DESC, s."key"'
         return f'{value} IS NULL, {value}, s."key"'
@@ -286,12 +312,15 @@ class Compiler:
         field = test.field
         if field.each:
             return self._exists(
-                field.keys, json, bind, lambda element: self._compare(self._inside(field, element, bind), test, bind)
+                field.keys,
+                json,
+                bind,
+                lambda element: self._compare(self._inside(field, element, bind, _kind(field)), test, bind),
             )
-        return self._compare(self._value(json, field.keys, bind), test, bind)
+        return self._compare(self._value(json, field.keys, bind, _kind(field)), test, bind)
 
     def _compare(self, value: str, test: Test, bind: Binder) -> str:
-        operand = bind(test.operand)
+        operand = bind(self.functions.operand(test.operand))
         functions = self.functions
         match test.operator:
             case "co":
@@ -304,25 +333,33 @@ class Compiler:
                 condition = f"{value} {_SIGNS[operator]} {operand}"
         return f"coalesce({condition}, FALSE)"
 
-    def _value(self, json: str, keys: tuple[str | int, ...], bind: Binder) -> str:
-        return self.functions.value(json, bind(self.functions.path(keys)))
+    def _value(self, json: str, keys: tuple[str | int, ...], bind: Binder, kind: str) -> str:
+        return self.functions.value(json, bind(self.functions.path(keys)), kind)
 
-    def _inside(self, field: Field, element: str, bind: Binder) -> str:
-        return element if field.sub is None else self._value(element, (field.sub,), bind)
+    def _inside(self, field: Field, element: str, bind: Binder, kind: str) -> str:
+        if field.sub is None:
+            return self.functions.scalar(element, kind)
+        return self._value(element, (field.sub,), bind, kind)
 
     def _exists(self, keys: tuple[str, ...], json: str, bind: Binder, condition: Callable[[str], str]) -> str:
         self.aliases += 1
         source, element = self.functions.elements(json, bind(self.functions.path(keys)), f"e{self.aliases}")
         return f"EXISTS (SELECT 1 FROM {source} WHERE {condition(element)})"
 
+    def _some_member(self, keys: tuple[str, ...], json: str, bind: Binder) -> str:
+        """Something is there in the complex value at keys."""
+        self.aliases += 1
+        source, member = self.functions.members(json, bind(self.functions.path(keys)), f"e{self.aliases}")
+        return f"EXISTS (SELECT 1 FROM {source} WHERE {_filled(self.functions.scalar(member, TEXT))})"
+
     def _present(self, field: Field, json: str, bind: Binder) -> str:
         if field.each and field.sub is None and field.attribute.is_complex:
-            return self._exists(field.keys, json, bind, lambda element: self._exists((), element, bind, _filled))
+            return self._exists(field.keys, json, bind, lambda element: self._some_member((), element, bind))
         if field.each:
-            return self._exists(field.keys, json, bind, lambda element: _filled(self._inside(field, element, bind)))
+            return self._exists(field.keys, json, bind, lambda element: _filled(self._inside(field, element, bind, TEXT)))
         if field.attribute.is_complex:
-            return self._exists(field.keys, json, bind, _filled)
-        return _filled(self._value(json, field.keys, bind))
+            return self._some_member(field.keys, json, bind)
+        return _filled(self._value(json, field.keys, bind, TEXT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +370,10 @@ class _Domain:
 
 
 Term = Predicate | _Domain
+
+
+def _kind(field: Field) -> str:
+    return _KINDS.get(field.attribute.type, TEXT)
 
 
 def _filled(value: str) -> str:

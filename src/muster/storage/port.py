@@ -1,4 +1,4 @@
-"""The storage port: what the use cases ask of an engine. An engine is a file beside sqlite.py that passes tests/storage."""
+"""The storage port: what the use cases ask of an engine. An engine is a package beside sqlite that passes tests/storage."""
 
 # What a read makes for every request is a plain dataclass: a frozen one takes three times as long to make.
 
@@ -213,15 +213,15 @@ class Accounts(Protocol):
     def epoch(self) -> int:
         """A number that differs whenever a key, a workspace or a setting has changed since it was last asked for."""
 
-    def signing_secret(self) -> bytes:
+    async def signing_secret(self) -> bytes:
         """The secret that this installation signs its keys with."""
 
-    def workspaces(self) -> Sequence[Workspace]:
+    async def workspaces(self) -> Sequence[Workspace]:
         """All workspaces, by name."""
 
-    def find_workspace(self, name: str) -> Workspace | None: ...
+    async def find_workspace(self, name: str) -> Workspace | None: ...
 
-    def workspace(self, workspace: int) -> Workspace | None: ...
+    async def workspace(self, workspace: int) -> Workspace | None: ...
 
     async def add_workspace(self, name: str, contract: str, strict: bool, time: str) -> Workspace:
         """Make a workspace. Raises Conflict where the name is taken."""
@@ -229,9 +229,9 @@ class Accounts(Protocol):
     async def set_workspace(self, workspace: Workspace) -> None:
         """Keep the settings of a workspace."""
 
-    def key(self, workspace: int, key_id: str) -> KeyRecord | None: ...
+    async def key(self, workspace: int, key_id: str) -> KeyRecord | None: ...
 
-    def keys(self, workspace: int) -> Sequence[KeyRecord]:
+    async def keys(self, workspace: int) -> Sequence[KeyRecord]:
         """The keys of a workspace, oldest first."""
 
     async def put_key(self, key: KeyRecord) -> None:
@@ -247,11 +247,14 @@ class Accounts(Protocol):
 class Storage(Resources, Accounts, Protocol):
     """An engine."""
 
+    async def migrate(self) -> tuple[str | None, str]:
+        """Bring the database to this version's tables. Returns the revisions before and after. Raises NewerDatabase."""
+
     async def start(self) -> None:
         """Open what serving needs. Called in the event loop that then uses it."""
 
     async def close(self) -> None:
         """Finish the writes that wait, and let go of everything."""
 
-    def ready(self) -> None:
+    async def ready(self) -> None:
         """Raises StorageError where reads cannot be answered."""

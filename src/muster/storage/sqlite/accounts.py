@@ -37,19 +37,19 @@ class SqliteAccounts:
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
 
-    def signing_secret(self) -> bytes:
+    async def signing_secret(self) -> bytes:
         with translated():
             secret: bytes = self._accounts.execute("SELECT signing_secret FROM installation WHERE id = 1").fetchone()[0]
         return secret
 
-    def workspaces(self) -> Sequence[Workspace]:
+    async def workspaces(self) -> Sequence[Workspace]:
         with translated():
             return [_workspace(row) for row in self._accounts.execute(f"{_WORKSPACE} ORDER BY name")]
 
-    def find_workspace(self, name: str) -> Workspace | None:
+    async def find_workspace(self, name: str) -> Workspace | None:
         return self._one_workspace("name", name)
 
-    def workspace(self, workspace: int) -> Workspace | None:
+    async def workspace(self, workspace: int) -> Workspace | None:
         return self._one_workspace("id", workspace)
 
     def _one_workspace(self, column: str, value: object) -> Workspace | None:
@@ -78,12 +78,12 @@ class SqliteAccounts:
             (workspace.contract, workspace.strict, workspace.id),
         )
 
-    def key(self, workspace: int, key_id: str) -> KeyRecord | None:
+    async def key(self, workspace: int, key_id: str) -> KeyRecord | None:
         with translated():
             row = self._accounts.execute(f"{_KEY} AND id = ?", (workspace, key_id)).fetchone()
         return None if row is None else _key(row)
 
-    def keys(self, workspace: int) -> Sequence[KeyRecord]:
+    async def keys(self, workspace: int) -> Sequence[KeyRecord]:
         with translated():
             return [_key(row) for row in self._accounts.execute(f"{_KEY} ORDER BY created, id", (workspace,))]
 

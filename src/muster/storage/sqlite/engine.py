@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
-from muster.storage.compile import ONE, RANGE, Binder, Compiler, Plan, Seek, Statement
+from muster.storage.answer import answer
+from muster.storage.compile import ONE, RANGE, Binder, Compiler, Plan, Seek
 from muster.storage.ids import key_of
 from muster.storage.port import (
     Change,
@@ -42,7 +43,6 @@ _IN_ORDER = (
     ' (SELECT document FROM resources WHERE workspace = ? AND type = ? ORDER BY "key" LIMIT ? OFFSET ?)'
 )
 """Joined by SQLite: one step, and the lock of the interpreter let go of once, not once a row."""
-_TOTAL = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
 _BY_UNIQUE = (
     'SELECT r.document FROM unique_values u JOIN resources r ON r."key" = u."key"'
     " WHERE u.workspace = ? AND u.type = ? AND u.attribute = ? AND u.value = ?"
@@ -61,9 +61,8 @@ class SqliteStorage(SqliteAccounts):
         self.path = path
         self.scan_seconds = scan_seconds
 
-    def migrate(self) -> tuple[str | None, str]:
-        """Bring the file to this version's tables. Returns the revisions before and after. Raises NewerDatabase."""
-        return migrate(self.path)
+    async def migrate(self) -> tuple[str | None, str]:
+        return await asyncio.to_thread(migrate, self.path)
 
     async def start(self) -> None:
         with translated():
@@ -88,8 +87,8 @@ class SqliteStorage(SqliteAccounts):
         self._accounts.close()
         self._epoch.close()
 
-    def ready(self) -> None:
-        self.signing_secret()
+    async def ready(self) -> None:
+        await self.signing_secret()
 
     async def get(self, workspace: int, type_name: str, resource_id: str) -> Stored | None:
         key = key_of(resource_id)
@@ -109,8 +108,8 @@ class SqliteStorage(SqliteAccounts):
                 name = query.predicate.field.name
                 if name in index_of(query.resource_type).unique:
                     return self._unique(query, name, query.predicate.operand)
-        plan = Compiler(query, _FUNCTIONS).plan(self._measure)
-        if self._is_quick(query, plan):
+        plan = await Compiler(query, _FUNCTIONS).plan(self._measure)
+        if await self._is_quick(query, plan):
             with translated():
                 return _run(self._reader, query, plan)
         return await self._scan(lambda connection: _run(connection, query, plan))
@@ -132,19 +131,20 @@ class SqliteStorage(SqliteAccounts):
             raise translate(error) from error
         return Page(0) if row is None else Page(1, 1, row[0])
 
-    def _measure(self, seek: Seek) -> int:
+    async def _measure(self, seek: Seek) -> int:
         """How many keys a seek holds, counted no further than what runs inline."""
         bind = Binder()
-        statement = bind.statement(f"SELECT count(*) FROM (SELECT 1 FROM ({seek.keys(bind)}) LIMIT {_INLINE_ROWS + 1})")
+        statement = bind.statement(f"SELECT count(*) FROM (SELECT 1 FROM ({seek.keys(bind)}) k LIMIT {_INLINE_ROWS + 1}) n")
         with translated():
-            return _count(self._reader, statement)
+            counted: int = self._reader.execute(*positional(statement)).fetchone()[0]
+        return counted
 
-    def _is_quick(self, query: Query, plan: Plan) -> bool:
+    async def _is_quick(self, query: Query, plan: Plan) -> bool:
         if plan.bounded:
             return query.offset + query.limit <= 2 * _INLINE_ROWS
         if plan.seek is None or plan.seek.rank > RANGE:
             return False
-        return plan.seek.rank == ONE or self._measure(plan.seek) <= _INLINE_ROWS
+        return plan.seek.rank == ONE or await self._measure(plan.seek) <= _INLINE_ROWS
 
     async def _scan(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Run a job on a worker thread with a connection of its own; past the budget it is interrupted."""
@@ -211,42 +211,12 @@ def _run(connection: sqlite3.Connection, query: Query, plan: Plan) -> Page:
     """The page, and the exact total, in one snapshot."""
     connection.execute("BEGIN")
     try:
-        found = _page(connection, query, plan)
-        if 0 < len(found) < query.limit:
-            return Page(query.offset + len(found), len(found), b",".join(found))
-        return Page(_total(connection, query, plan), len(found), b",".join(found))
+        steps = answer(query, plan)
+        statement = next(steps)
+        while True:
+            statement = steps.send(connection.execute(*positional(statement)).fetchone())
+    except StopIteration as stopped:
+        page: Page = stopped.value
+        return page
     finally:
         connection.execute("COMMIT")
-
-
-def _page(connection: sqlite3.Connection, query: Query, plan: Plan) -> list[bytes]:
-    """The documents of the page."""
-    documents: list[bytes] = []
-    offset, wanted = query.offset, query.limit
-    for arm in plan.arms:
-        if wanted <= 0:
-            break
-        found = [row[0] for row in connection.execute(*positional(arm.page, wanted, offset))]
-        documents.extend(found)
-        wanted -= len(found)
-        if found:
-            offset = 0
-        elif arm is not plan.arms[-1]:
-            offset = max(0, offset - _count(connection, arm.count))
-    return documents
-
-
-def _total(connection: sqlite3.Connection, query: Query, plan: Plan) -> int:
-    if plan.counted:
-        return _running_count(connection, query)
-    return sum(_count(connection, arm.count) for arm in plan.arms)
-
-
-def _running_count(connection: sqlite3.Connection, query: Query) -> int:
-    row = connection.execute(_TOTAL, (query.workspace, query.resource_type.name)).fetchone()
-    return row[0] if row else 0
-
-
-def _count(connection: sqlite3.Connection, statement: Statement) -> int:
-    counted: int = connection.execute(*positional(statement)).fetchone()[0]
-    return counted

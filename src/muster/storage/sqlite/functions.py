@@ -5,7 +5,7 @@ import re
 from muster.scim.values import Json
 from muster.storage.compile import Functions, Statement
 
-_NUMBERED = re.compile(r"\?(\d+)")
+_NUMBERED = re.compile(r"\$(\d+)")
 
 
 class SqliteFunctions(Functions):
@@ -14,11 +14,26 @@ class SqliteFunctions(Functions):
     def path(self, keys: tuple[str | int, ...]) -> str:
         return "$" + "".join(f"[{key}]" if isinstance(key, int) else f'."{key}"' for key in keys)
 
-    def value(self, json: str, path: str) -> str:
+    def operand(self, value: Json) -> Json:
+        return value
+
+    def value(self, json: str, path: str, kind: str) -> str:
+        del kind  # json_extract answers each in its own type
         return f"json_extract({json}, {path})"
+
+    def scalar(self, element: str, kind: str) -> str:
+        del kind
+        return element
 
     def elements(self, json: str, path: str, alias: str) -> tuple[str, str]:
         return f"json_each({json}, {path}) {alias}", f"{alias}.value"
+
+    def members(self, json: str, path: str, alias: str) -> tuple[str, str]:
+        return self.elements(json, path, alias)
+
+    def documents(self, keys: str, workspace: str) -> str:
+        joined = f'{keys} k CROSS JOIN resources r ON r."key" = k."key" AND r.workspace = {workspace}'
+        return f"SELECT count(*), group_concat(document, ',') FROM (SELECT r.document FROM {joined})"
 
     def contains(self, text: str, part: str) -> str:
         return f"instr({text}, {part}) > 0"
@@ -30,11 +45,7 @@ class SqliteFunctions(Functions):
         return f"(length({part}) = 0 OR substr({text}, -length({part})) = {part})"
 
 
-def positional(statement: Statement, *following: Json) -> tuple[str, list[Json]]:
-    """The SQL with bare question marks, and the parameters in their order: what sqlite3 takes in every version of Python.
-
-    following: the values of the parameters that were still to come.
-    """
-    values = (*statement.parameters, *following)
-    order = [values[int(number) - 1] for number in _NUMBERED.findall(statement.sql)]
+def positional(statement: Statement) -> tuple[str, list[Json]]:
+    """The SQL with bare question marks, and the parameters in their order: what sqlite3 takes in every version of Python."""
+    order = [statement.parameters[int(number) - 1] for number in _NUMBERED.findall(statement.sql)]
     return _NUMBERED.sub("?", statement.sql), order

@@ -1,0 +1,129 @@
+"""Workspaces, API keys and the rate limit's leases on PostgreSQL."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from muster.storage.port import Conflict, KeyRecord, StorageError, Workspace
+from muster.storage.postgres.connection import Pool
+from muster.storage.postgres.epoch import CHANNEL, Epoch
+
+_WORKSPACE = "SELECT id, name, contract, strict, created FROM workspaces"
+_KEY = (
+    "SELECT workspace, id, name, digest, permissions, rate_limit, created, expires, revoked, last_used"
+    " FROM api_keys WHERE workspace = $1"
+)
+_PUT_KEY = """
+INSERT INTO api_keys (workspace, id, name, digest, permissions, rate_limit, created, expires, revoked, last_used)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = excluded.permissions,
+    rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked
+"""
+_EPOCH = "UPDATE installation SET epoch = epoch + 1 WHERE id = 1"
+_TELL = f"SELECT pg_notify('{CHANNEL}', '')"
+_TOUCH = """
+UPDATE api_keys SET last_used = u.time FROM unnest($2::text[], $3::text[]) AS u (id, time)
+WHERE api_keys.workspace = $1 AND api_keys.id = u.id AND (last_used IS NULL OR last_used < u.time)
+"""
+_WINDOW = """
+INSERT INTO rate_windows (workspace, key_id, "window", used) VALUES ($1, $2, $3, 0) ON CONFLICT (workspace, key_id) DO NOTHING
+"""
+_HELD = 'SELECT "window", used FROM rate_windows WHERE workspace = $1 AND key_id = $2 FOR UPDATE'
+_SPEND = 'UPDATE rate_windows SET "window" = $3, used = $4 WHERE workspace = $1 AND key_id = $2'
+
+
+class PostgresAccounts:
+    """The Accounts half of the port."""
+
+    _pool: Pool
+    _epoch: Epoch
+
+    def epoch(self) -> int:
+        return self._epoch.value()
+
+    async def signing_secret(self) -> bytes:
+        row = await self._pool.row("SELECT signing_secret FROM installation WHERE id = 1")
+        if row is None:
+            raise StorageError("the database has no installation in it")
+        secret: bytes = row[0]
+        return secret
+
+    async def workspaces(self) -> Sequence[Workspace]:
+        return [Workspace(*row) for row in await self._pool.rows(f"{_WORKSPACE} ORDER BY name")]
+
+    async def find_workspace(self, name: str) -> Workspace | None:
+        row = await self._pool.row(f"{_WORKSPACE} WHERE name = $1", name)
+        return None if row is None else Workspace(*row)
+
+    async def workspace(self, workspace: int) -> Workspace | None:
+        row = await self._pool.row(f"{_WORKSPACE} WHERE id = $1", workspace)
+        return None if row is None else Workspace(*row)
+
+    async def add_workspace(self, name: str, contract: str, strict: bool, time: str) -> Workspace:
+        statement = (
+            "INSERT INTO workspaces (name, contract, strict, created) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT (name) DO NOTHING RETURNING id"
+        )
+        made = await self._change(statement, name, contract, strict, time)
+        if made is None:
+            raise Conflict("name")
+        return Workspace(made, name, contract, strict, time)
+
+    async def set_workspace(self, workspace: Workspace) -> None:
+        statement = "UPDATE workspaces SET contract = $1, strict = $2 WHERE id = $3"
+        await self._change(statement, workspace.contract, workspace.strict, workspace.id)
+
+    async def key(self, workspace: int, key_id: str) -> KeyRecord | None:
+        row = await self._pool.row(f"{_KEY} AND id = $2", workspace, key_id)
+        return None if row is None else _key(*row)
+
+    async def keys(self, workspace: int) -> Sequence[KeyRecord]:
+        return [_key(*row) for row in await self._pool.rows(f"{_KEY} ORDER BY created, id", workspace)]
+
+    async def put_key(self, key: KeyRecord) -> None:
+        await self._change(
+            _PUT_KEY,
+            key.workspace,
+            key.id,
+            key.name,
+            key.digest,
+            json.dumps(key.permissions),
+            key.rate_limit,
+            key.created,
+            key.expires,
+            key.revoked,
+            key.last_used,
+        )
+
+    async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:
+        by_workspace: dict[int, list[tuple[str, str]]] = {}
+        for (workspace, key_id), time in sorted(used.items()):
+            by_workspace.setdefault(workspace, []).append((key_id, time))
+        async with self._pool.connection() as connection:
+            for workspace, rows in by_workspace.items():
+                await connection.execute(_TOUCH, workspace, [row[0] for row in rows], [row[1] for row in rows])
+
+    async def lease(self, workspace: int, key_id: str, window: int, limit: int, share: int) -> int:
+        async with self._pool.connection() as connection:
+            await connection.execute(_WINDOW, workspace, key_id, window)
+            async with connection.transaction():
+                held = await connection.fetchrow(_HELD, workspace, key_id)
+                used = held["used"] if held is not None and held["window"] >= window else 0
+                if used >= limit:
+                    return 0
+                taken = max(1, (limit - used) // share)
+                await connection.execute(_SPEND, workspace, key_id, window, used + taken)
+        return taken
+
+    async def _change(self, statement: str, *values: Any) -> Any:
+        """Carry out a change of keys or settings, and tell every replica of it as it commits."""
+        async with self._pool.connection() as connection, connection.transaction():
+            made = await connection.fetchval(statement, *values)
+            await connection.execute(_EPOCH)
+            await connection.execute(_TELL)
+        self._epoch.bump()
+        return made
+
+
+def _key(workspace: int, key_id: str, name: str, digest: bytes, permissions: str, *rest: Any) -> KeyRecord:
+    return KeyRecord(workspace, key_id, name, digest, tuple(json.loads(permissions)), *rest)

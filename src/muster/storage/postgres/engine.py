@@ -1,0 +1,144 @@
+"""The PostgreSQL engine behind the port: keyed reads in one round trip, scans with a budget, writes through the writer."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import asyncpg
+
+from muster.scim.indexing import index_of
+from muster.scim.predicate import Test
+from muster.storage.answer import answer
+from muster.storage.compile import Binder, Compiler, Plan, Seek
+from muster.storage.ids import key_of
+from muster.storage.port import Change, Outcome, Page, Put, Query, Stored, TooExpensive, Write
+from muster.storage.postgres.accounts import PostgresAccounts
+from muster.storage.postgres.connection import Connection, Pool, translate
+from muster.storage.postgres.epoch import Epoch
+from muster.storage.postgres.functions import PostgresFunctions
+from muster.storage.postgres.migrate import migrate
+from muster.storage.postgres.writer import Writer
+
+_MEASURED = 1000
+_INLINE_ROWS = 1000
+_READY_SECONDS = 2.0
+_GET = """
+SELECT version, convert_to(document, 'UTF8') FROM resources WHERE workspace = $1 AND "key" = $2 AND type = $3 AND id = $4
+"""
+_IN_ORDER = """
+SELECT (SELECT total FROM counts WHERE workspace = $1 AND type = $2), count(*), convert_to(string_agg(document, ','), 'UTF8')
+FROM (SELECT document FROM resources WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT $3 OFFSET $4) p
+"""
+_BY_UNIQUE = """
+SELECT convert_to(r.document, 'UTF8') FROM unique_values u JOIN resources r ON r.workspace = u.workspace AND r."key" = u."key"
+WHERE u.workspace = $1 AND u.type = $2 AND u.attribute = $3 AND u.value = $4
+"""
+_CHANGES = """
+SELECT sequence, time, actor, request_id, type, id, action, version, convert_to(document, 'UTF8') FROM changes
+WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3
+"""
+_SECRET = 'SELECT hash FROM secrets WHERE workspace = $1 AND "key" = $2 AND name = $3'
+_FUNCTIONS = PostgresFunctions()
+_TOO_LARGE = asyncpg.exceptions.ProgramLimitExceededError
+
+
+class PostgresStorage(PostgresAccounts):
+    """A PostgreSQL database.
+
+    pool_size: connections that a process keeps. scan_seconds: how long one statement may take.
+    """
+
+    def __init__(self, url: str, pool_size: int = 10, scan_seconds: float = 10.0) -> None:
+        self._url = url
+        self._pool_size = pool_size
+        self._scan_seconds = scan_seconds
+
+    async def migrate(self) -> tuple[str | None, str]:
+        return await migrate(self._url)
+
+    async def start(self) -> None:
+        self._pool = Pool(self._url, self._pool_size, self._scan_seconds)
+        self._epoch = Epoch(self._url)
+        self._writer = Writer(self._pool, self._url)
+        self._scans = asyncio.Semaphore(max(1, self._pool_size // 2))
+        await self.signing_secret()
+        self._epoch.start()
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._epoch.close()
+        await self._pool.close()
+
+    async def ready(self) -> None:
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                await self.signing_secret()
+        except TimeoutError as error:
+            raise translate(error) from error
+
+    async def get(self, workspace: int, type_name: str, resource_id: str) -> Stored | None:
+        key = key_of(resource_id)
+        if key is None:
+            return None
+        row = await self._pool.row(_GET, workspace, key, type_name, resource_id)
+        return None if row is None else Stored(resource_id, row[0], row[1])
+
+    async def find(self, query: Query) -> Page:
+        scope = (query.workspace, query.resource_type.name)
+        if query.sort is None and query.domain is None and 0 < query.limit <= _INLINE_ROWS:
+            if query.predicate is None and query.offset <= _INLINE_ROWS:
+                row = await self._pool.row(_IN_ORDER, *scope, query.limit, query.offset)
+                return Page(0) if row is None else Page(row[0] or 0, row[1], row[2] or b"")
+            if query.offset == 0 and isinstance(query.predicate, Test) and query.predicate.operator == "eq":
+                name = query.predicate.field.name
+                if name in index_of(query.resource_type).unique:
+                    row = await self._pool.row(_BY_UNIQUE, *scope, name, query.predicate.operand)
+                    return Page(0) if row is None else Page(1, 1, row[0])
+        return await self._scan(query)
+
+    async def _scan(self, query: Query) -> Page:
+        """Any find. Half of the connections are for scans, the others stay for keyed reads and writes."""
+        async with self._scans, self._pool.connection() as connection:
+            try:
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+
+                    async def measure(seek: Seek) -> int:
+                        bind = Binder()
+                        keys = f"SELECT 1 FROM ({seek.keys(bind)}) k LIMIT {_MEASURED}"
+                        counted: int = await connection.fetchval(f"SELECT count(*) FROM ({keys}) n", *bind.values)
+                        return counted
+
+                    plan = await Compiler(query, _FUNCTIONS).plan(measure)
+                    return await _run(connection, query, plan)
+            except (asyncpg.QueryCanceledError, _TOO_LARGE) as error:
+                raise TooExpensive from error
+
+    async def write(self, write: Write) -> Outcome:
+        return await self._writer.write(write)
+
+    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], actor: str, request_id: str, time: str) -> None:
+        writes = [Write(workspace, type_name, None, _make(put), actor, request_id, time) for put in puts]
+        await self._writer.transact(workspace, writes, whole=True)
+
+    async def changes(self, workspace: int, after: int, limit: int) -> Sequence[Change]:
+        return [Change(*row) for row in await self._pool.rows(_CHANGES, workspace, after, limit)]
+
+    async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
+        row = await self._pool.row(_SECRET, workspace, key_of(resource_id), name)
+        return None if row is None else row[0]
+
+
+def _make(put: Put) -> Callable[[Stored | None], Outcome]:
+    return lambda _: put
+
+
+async def _run(connection: Connection, query: Query, plan: Plan) -> Page:
+    steps = answer(query, plan)
+    try:
+        statement = next(steps)
+        while True:
+            row: Any = await connection.fetchrow(statement.sql, *statement.parameters)
+            statement = steps.send(row)
+    except StopIteration as stopped:
+        page: Page = stopped.value
+        return page

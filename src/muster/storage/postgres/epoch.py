@@ -1,0 +1,68 @@
+"""Whether keys or settings have changed, told between replicas by NOTIFY, and asked for once a second besides."""
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+from muster.storage.port import StorageError
+from muster.storage.postgres.connection import Connection, connect, translated
+
+CHANNEL = "muster_epoch"
+_ASK_SECONDS = 0.5
+_PATIENCE_SECONDS = 2.0
+_log = logging.getLogger(__name__)
+
+
+class Epoch:
+    """A number that differs whenever something may have changed: it is told, it is found, or the server is out of sight."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._value = 0
+        self._seen: int | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def value(self) -> int:
+        return self._value
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._listen())
+
+    def bump(self, *_: Any) -> None:
+        """What is known may be stale from now on."""
+        self._value += 1
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._follow()
+            except (StorageError, TimeoutError) as error:
+                _log.warning("keys and settings are not followed for now: %s", error)
+            self.bump()
+            await asyncio.sleep(_ASK_SECONDS)
+
+    async def _follow(self) -> None:
+        """Listen, and ask, until the connection is lost."""
+        connection = await connect(self._url)
+        try:
+            with translated():
+                await connection.add_listener(CHANNEL, self.bump)
+                self.bump()
+                while True:
+                    await self._ask(connection)
+                    await asyncio.sleep(_ASK_SECONDS)
+        finally:
+            connection.terminate()
+
+    async def _ask(self, connection: Connection) -> None:
+        epoch = await connection.fetchval("SELECT epoch FROM installation WHERE id = 1", timeout=_PATIENCE_SECONDS)
+        if epoch != self._seen:
+            self._seen = epoch
+            self.bump()

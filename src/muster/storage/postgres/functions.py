@@ -1,0 +1,50 @@
+"""What PostgreSQL calls the functions that compiled queries use. Text compares by code point, never by a locale."""
+
+from decimal import Decimal
+
+from muster.scim.values import Json
+from muster.storage.compile import BOOLEAN, NUMBER, Functions
+
+_CASTS = {NUMBER: "::numeric", BOOLEAN: "::boolean"}
+
+
+class PostgresFunctions(Functions):
+    """jsonb and the text functions; strpos and starts_with know no wildcards."""
+
+    def path(self, keys: tuple[str | int, ...]) -> Json:
+        return [str(key) for key in keys]
+
+    def operand(self, value: Json) -> Json:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return Decimal(repr(value))
+        return value
+
+    def value(self, json: str, path: str, kind: str) -> str:
+        return f"(({json} #>> {path}){_CASTS.get(kind, '')})" + self._collation(kind)
+
+    def scalar(self, element: str, kind: str) -> str:
+        return f"(({element} #>> '{{}}'){_CASTS.get(kind, '')})" + self._collation(kind)
+
+    def elements(self, json: str, path: str, alias: str) -> tuple[str, str]:
+        return f"jsonb_path_query({json} #> {path}, '$[*]') AS {alias}(element)", f"{alias}.element"
+
+    def members(self, json: str, path: str, alias: str) -> tuple[str, str]:
+        return f"jsonb_path_query({json} #> {path}, '$.*') AS {alias}(element)", f"{alias}.element"
+
+    def documents(self, keys: str, workspace: str) -> str:
+        ordered = f'unnest(ARRAY{keys}) WITH ORDINALITY AS k("key", place)'
+        joined = f'{ordered} JOIN resources r ON r.workspace = {workspace} AND r."key" = k."key"'
+        return f"SELECT count(*), convert_to(string_agg(r.document, ',' ORDER BY k.place), 'UTF8') FROM {joined}"
+
+    def contains(self, text: str, part: str) -> str:
+        return f"strpos({text}, {part}) > 0"
+
+    def starts_with(self, text: str, part: str) -> str:
+        return f"starts_with({text}, {part})"
+
+    def ends_with(self, text: str, part: str) -> str:
+        return f"right({text}, length({part})) = {part}"
+
+    @staticmethod
+    def _collation(kind: str) -> str:
+        return "" if kind in _CASTS else ' COLLATE "C"'

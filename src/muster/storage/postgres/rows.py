@@ -1,0 +1,265 @@
+"""What a batch of writes to one workspace comes to, and its statements: one of each kind, however many writes there are.
+
+Every statement names the workspace, so that the tables can be distributed by it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from muster.scim.indexing import Entry
+from muster.storage.ids import key_of
+from muster.storage.port import Conflict, Index, KeyTaken, Outcome, Put, Remove, Stored, Write
+from muster.storage.postgres.connection import Connection
+
+Value = tuple[str, str, str]
+"""A unique value: its type, attribute and text."""
+_ATTEMPTS = 20
+
+_STANDING = """
+SELECT r.type, r.id, r.version, convert_to(r.document, 'UTF8') FROM resources r
+WHERE r.workspace = $1 AND r."key" = ANY($2::bigint[])
+"""
+_OWNERS = """
+SELECT u.type, u.attribute, u.value, u."key" FROM unique_values u
+JOIN unnest($2::text[], $3::text[], $4::text[]) AS w (type, attribute, value)
+    ON u.type = w.type AND u.attribute = w.attribute AND u.value = w.value
+WHERE u.workspace = $1
+"""
+_INSERT = """
+INSERT INTO resources (workspace, type, "key", id, version, document)
+SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::text[], $5::integer[], $6::text[]) ON CONFLICT DO NOTHING
+"""
+_INSERT_BODY = """
+INSERT INTO searchable (workspace, type, "key", body)
+SELECT $1, n.type, n."key", n.body::jsonb FROM unnest($2::text[], $3::bigint[], $4::text[]) AS n (type, "key", body)
+"""
+_UPDATE = """
+UPDATE resources SET version = n.version, document = n.document
+FROM unnest($2::bigint[], $3::integer[], $4::text[]) AS n ("key", version, document)
+WHERE resources.workspace = $1 AND resources."key" = n."key"
+"""
+_UPDATE_BODY = """
+UPDATE searchable SET body = n.body::jsonb FROM unnest($2::bigint[], $3::text[]) AS n ("key", body)
+WHERE searchable.workspace = $1 AND searchable."key" = n."key"
+"""
+_DELETE = 'DELETE FROM resources WHERE workspace = $1 AND "key" = ANY($2::bigint[])'
+_DELETE_BODY = 'DELETE FROM searchable WHERE workspace = $1 AND "key" = ANY($2::bigint[])'
+_DELETE_SECRETS = 'DELETE FROM secrets WHERE workspace = $1 AND "key" = ANY($2::bigint[])'
+_DROP = """
+DELETE FROM {table} t USING unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS n (type, attribute, value, "key")
+WHERE t.workspace = $1 AND t.type = n.type AND t.attribute = n.attribute AND t.value = n.value AND t."key" = n."key"
+"""
+_DROP_LOOKUPS, _DROP_UNIQUE = _DROP.format(table="lookups"), _DROP.format(table="unique_values")
+_ADD_LOOKUPS = """
+INSERT INTO lookups (workspace, type, attribute, value, "key", "first")
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::boolean[])
+"""
+_ADD_UNIQUE = """
+INSERT INTO unique_values (workspace, type, attribute, value, "key")
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) ON CONFLICT DO NOTHING
+"""
+_COUNT = """
+INSERT INTO counts (workspace, type, total) SELECT $1, * FROM unnest($2::text[], $3::bigint[])
+ON CONFLICT (workspace, type) DO UPDATE SET total = counts.total + excluded.total
+"""
+_KEEP_SECRET = """
+INSERT INTO secrets (workspace, "key", name, hash) SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[])
+ON CONFLICT (workspace, "key", name) DO UPDATE SET hash = excluded.hash
+"""
+_FORGET_SECRET = """
+DELETE FROM secrets s USING unnest($2::bigint[], $3::text[]) AS n ("key", name)
+WHERE s.workspace = $1 AND s."key" = n."key" AND s.name = n.name
+"""
+_ADD_CHANGES = """
+INSERT INTO changes (workspace, time, actor, request_id, type, id, action, version, document)
+SELECT $1, n.time, n.actor, n.request_id, n.type, n.id, n.action, n.version, n.document
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[])
+    WITH ORDINALITY AS n (time, actor, request_id, type, id, action, version, document, place)
+ORDER BY n.place
+"""
+Change = tuple[str, str, str, str, str, str, int, str]
+"""time, actor, request id, type, id, action, version, document"""
+
+
+@dataclass(slots=True)
+class _Row:
+    """One resource in a batch. stored: what stands now. index: what it is found by now, known once something changed it."""
+
+    key: int
+    type: str
+    stored: Stored | None
+    was: bool
+    index: Index | None = None
+    before: Index | None = None
+    put: Put | None = None
+    secrets: dict[str, str | None] = field(default_factory=dict)
+
+
+class Batch:
+    """Writes to one workspace, decided in their order, each on what those before it left."""
+
+    def __init__(self, writes: Sequence[Write], standing: dict[int, tuple[str, Stored]], owners: dict[Value, int | None]) -> None:
+        self._standing = standing
+        self._known = owners
+        self._owners: dict[Value, int | None] = {}
+        self.unknown: set[Value] = set()
+        """Unique values that were taken for free, and that no one has asked the database about."""
+        self.rows: dict[int, _Row] = {}
+        self.changes: list[Change] = []
+        self.counts: dict[str, int] = {}
+        self.answers: list[Outcome | Exception] = []
+        for write in writes:
+            try:
+                self.answers.append(self._decided(write))
+            except Exception as error:
+                self.answers.append(error)
+
+    def _decided(self, write: Write) -> Outcome:
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._decide(write)
+            except KeyTaken:
+                continue
+        raise KeyTaken
+
+    def _decide(self, write: Write) -> Outcome:
+        row = None if write.id is None else self._row(write.type, write.id)
+        outcome = write.decide(None if row is None else row.stored)
+        if isinstance(outcome, Put):
+            self._put(write, row, outcome)
+        elif isinstance(outcome, Remove) and row is not None:
+            self._remove(write, row, outcome)
+        return outcome
+
+    def _row(self, type_name: str, resource_id: str) -> _Row | None:
+        key = key_of(resource_id)
+        if key is None:
+            return None
+        row = self.rows.get(key)
+        if row is None:
+            found = self._standing.get(key)
+            row = _Row(key, type_name, found[1] if found else None, found is not None)
+            if found is not None and (found[0] != type_name or found[1].id != resource_id):
+                return None
+            self.rows[key] = row
+        return row if row.stored is None or (row.type == type_name and row.stored.id == resource_id) else None
+
+    def _put(self, write: Write, row: _Row | None, put: Put) -> None:
+        key = key_of(put.stored.id)
+        if key is None:
+            raise ValueError(f"{put.stored.id} is not an id of ours")
+        if row is None:
+            if key in self.rows or key in self._standing:
+                raise KeyTaken
+            row = _Row(key, write.type, None, False)
+        before = row.index or (put.before if row.stored is not None else None) or Index()
+        self._take(write.type, key, put.index.unique - before.unique)
+        self._leave(write.type, before.unique - put.index.unique)
+        created = row.stored is None
+        self.rows[key] = row
+        row.before = row.before or before
+        row.stored, row.index, row.put = put.stored, put.index, put
+        row.secrets |= put.secrets
+        self._record(write, "create" if created else "update", put.stored, int(created))
+
+    def _remove(self, write: Write, row: _Row, remove: Remove) -> None:
+        before = row.index or remove.before
+        self._leave(write.type, before.unique)
+        row.before = row.before or before
+        row.stored, row.index, row.put = None, Index(), None
+        self._record(write, "delete", remove.stored, -1)
+
+    def _take(self, type_name: str, key: int, entries: Iterable[Entry]) -> None:
+        """Make unique values a resource's. Raises Conflict, and takes none."""
+        wanted = [(type_name, entry.attribute, entry.value) for entry in entries]
+        for value in wanted:
+            owner = self._owners[value] if value in self._owners else self._known.get(value)
+            if owner is not None and owner != key:
+                raise Conflict(value[1])
+        for value in wanted:
+            if value not in self._owners and value not in self._known:
+                self.unknown.add(value)
+            self._owners[value] = key
+
+    def _leave(self, type_name: str, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._owners[type_name, entry.attribute, entry.value] = None
+
+    def _record(self, write: Write, action: str, stored: Stored, delta: int) -> None:
+        origin = (write.time, write.actor, write.request_id)
+        self.changes.append((*origin, write.type, stored.id, action, stored.version, stored.document.decode()))
+        self.counts[write.type] = self.counts.get(write.type, 0) + delta
+
+
+async def decide(connection: Connection, workspace: int, writes: Sequence[Write]) -> Batch:
+    """The batch, once every unique value that it takes is known to be free. Writes may be decided more than once."""
+    keys = [key for write in writes if write.id is not None and (key := key_of(write.id)) is not None]
+    found = await connection.fetch(_STANDING, workspace, keys) if keys else []
+    standing = {key_of(row[1]) or 0: (row[0], Stored(row[1], row[2], row[3])) for row in found}
+    owners: dict[Value, int | None] = {}
+    while True:
+        batch = Batch(writes, standing, owners)
+        if not batch.unknown:
+            return batch
+        values = sorted(batch.unknown)
+        owners |= dict.fromkeys(values)
+        taken = False
+        for row in await connection.fetch(_OWNERS, workspace, *_columns(values)):
+            owners[row[0], row[1], row[2]] = row[3]
+            taken = True
+        if not taken:
+            return batch
+
+
+async def store(connection: Connection, workspace: int, batch: Batch) -> None:
+    """Run the statements of a batch, in the transaction that is open. Raises KeyTaken where an id is taken by now."""
+
+    async def run(statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+        if not rows:
+            return 0
+        status = await connection.execute(statement, workspace, *_columns(rows))
+        return int(status.rpartition(" ")[2])
+
+    touched = [row for row in batch.rows.values() if row.index is not None]
+    gone = [(row.key,) for row in touched if row.put is None and row.was]
+    for statement in (_DELETE, _DELETE_BODY, _DELETE_SECRETS):
+        await run(statement, gone)
+    drops, adds = _entries(touched)
+    await run(_DROP_UNIQUE, drops[0])
+    await run(_DROP_LOOKUPS, drops[1])
+    new = [(row, put) for row in touched if (put := row.put) is not None and not row.was]
+    kept = [(row, put) for row in touched if (put := row.put) is not None and row.was]
+    rows = [(r.type, r.key, p.stored.id, p.stored.version, p.stored.document.decode()) for r, p in new]
+    if await run(_INSERT, rows) < len(rows):
+        raise KeyTaken
+    await run(_INSERT_BODY, [(row.type, row.key, put.search.decode()) for row, put in new])
+    await run(_UPDATE, [(row.key, put.stored.version, put.stored.document.decode()) for row, put in kept])
+    await run(_UPDATE_BODY, [(row.key, put.search.decode()) for row, put in kept])
+    if await run(_ADD_UNIQUE, [row[:4] for row in adds[0]]) < len(adds[0]):
+        raise KeyTaken
+    await run(_ADD_LOOKUPS, adds[1])
+    await run(_KEEP_SECRET, [(r.key, name, hashed) for r, _ in (*new, *kept) for name, hashed in r.secrets.items() if hashed])
+    await run(_FORGET_SECRET, [(r.key, name) for r, _ in kept for name, hashed in r.secrets.items() if hashed is None])
+    await run(_ADD_CHANGES, batch.changes)
+    await run(_COUNT, [(type_name, delta) for type_name, delta in sorted(batch.counts.items()) if delta])
+
+
+Rows = list[tuple[Any, ...]]
+
+
+def _entries(touched: Sequence[_Row]) -> tuple[tuple[Rows, Rows], tuple[Rows, Rows]]:
+    """What resources are no longer found by, and what they are found by now: unique values and look-ups."""
+    drops: tuple[Rows, Rows] = ([], [])
+    adds: tuple[Rows, Rows] = ([], [])
+    for row in touched:
+        before, after = (row.before if row.was else None) or Index(), row.index or Index()
+        for n, (old, new) in enumerate(((before.unique, after.unique), (before.lookups, after.lookups))):
+            drops[n].extend((row.type, entry.attribute, entry.value, row.key) for entry in old - new)
+            adds[n].extend((row.type, entry.attribute, entry.value, row.key, entry.first) for entry in new - old)
+    return drops, adds
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    """Rows turned into columns, as unnest takes them."""
+    return [list(column) for column in zip(*rows, strict=True)]

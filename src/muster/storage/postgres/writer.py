@@ -1,0 +1,182 @@
+"""Group commit: writes to one workspace that wait together share a transaction, and are answered after its commit.
+
+A workspace's transactions come one after the other on every replica, by an advisory lock: so none conflicts with another, and
+the sequence of `changes` is the order in which they commit. Workspaces do not wait for each other.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+
+import asyncpg
+
+from muster.storage.port import KeyTaken, Outcome, StorageError, Write
+from muster.storage.postgres import rows
+from muster.storage.postgres.connection import LOST, Connection, Pool, connect, translate
+
+MAX_BATCH = 128
+MAX_WAITING = 10_000
+_ATTEMPTS = 5
+_RESOLVE_SECONDS = 20.0
+_AGAIN_SECONDS = 0.25
+LOCK = "SELECT pg_advisory_xact_lock($1, $2), pg_current_xact_id()::text"
+LOCK_SPACE = 0x6D757374
+"""The class of the advisory locks that are muster's; the workspace is the object."""
+_STATUS = "SELECT pg_xact_status($1::text::xid8)"
+_RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError, KeyTaken)
+_log = logging.getLogger(__name__)
+
+
+class AmbiguousCommit(StorageError):
+    """The connection was lost in the middle of a commit, and the server did not come back in time to say what came of it."""
+
+
+class _Waiting:
+    """A write, and the future that waits for its outcome."""
+
+    __slots__ = ("future", "write")
+
+    def __init__(self, write: Write, future: "asyncio.Future[Outcome]") -> None:
+        self.write = write
+        self.future = future
+
+
+class Writer:
+    """Carries out writes, in the order in which they come to a workspace."""
+
+    def __init__(self, pool: Pool, url: str) -> None:
+        self._pool = pool
+        self._url = url
+        self._queues: dict[int, deque[_Waiting]] = {}
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self.waiting = 0
+
+    async def write(self, write: Write) -> Outcome:
+        """The outcome of a write, once it is committed. Raises what decide raises, Conflict and StorageError."""
+        if self.waiting >= MAX_WAITING:
+            raise StorageError("too many writes are waiting")
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(write.workspace, deque()).append(_Waiting(write, future))
+        self.waiting += 1
+        if write.workspace not in self._running:
+            self._running[write.workspace] = asyncio.create_task(self._run(write.workspace))
+        return await future
+
+    async def close(self) -> None:
+        """Finish what waits."""
+        while self._running:
+            await asyncio.wait(list(self._running.values()))
+
+    async def _run(self, workspace: int) -> None:
+        """Transactions, as long as something waits for this workspace."""
+        queue = self._queues[workspace]
+        try:
+            while queue:
+                batch = [queue.popleft() for _ in range(min(len(queue), MAX_BATCH))]
+                answers: Sequence[Outcome | Exception]
+                try:
+                    answers = await self.transact(workspace, [waiting.write for waiting in batch])
+                except StorageError as error:
+                    _log.error("%d writes were undone: %s", len(batch), error)
+                    answers = [error] * len(batch)
+                except Exception as error:
+                    _log.exception("the writer failed")
+                    answers = [StorageError(f"the database cannot answer ({type(error).__name__})")] * len(batch)
+                self.waiting -= len(batch)
+                _answer(batch, answers)
+        finally:
+            del self._running[workspace]
+            del self._queues[workspace]
+
+    async def transact(self, workspace: int, writes: Sequence[Write], whole: bool = False) -> Sequence[Outcome | Exception]:
+        """What came of each write, all committed. A transaction that is known to have failed harmlessly is tried again.
+
+        whole: where one cannot be carried out, none is, and what it raised is raised.
+        """
+        taken: Exception | None = None
+        for _ in range(_ATTEMPTS):
+            connection = await self._pool.acquire()
+            try:
+                return await self._attempt(connection, workspace, writes, whole)
+            except _RETRIED as error:
+                taken = error
+            except _Lost:
+                self._pool.forget_idle()
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                raise translate(error) from error
+            finally:
+                if connection.is_in_transaction():
+                    connection.terminate()
+                self._pool.release(connection)
+        if isinstance(taken, KeyTaken) and not whole:
+            return await self._one_by_one(workspace, writes, taken)
+        raise StorageError("the database cannot be reached" if taken is None else "the database is busy")
+
+    async def _one_by_one(self, workspace: int, writes: Sequence[Write], taken: KeyTaken) -> Sequence[Outcome | Exception]:
+        """The writes apart, so that only the one that makes no new id fails."""
+        if len(writes) == 1:
+            return [taken]
+        return [(await self.transact(workspace, [write]))[0] for write in writes]
+
+    async def _attempt(
+        self, connection: Connection, workspace: int, writes: Sequence[Write], whole: bool
+    ) -> Sequence[Outcome | Exception]:
+        """One transaction. Raises _Lost where it is certain that nothing was committed."""
+        transaction = connection.transaction()
+        try:
+            await transaction.start()
+            locked = await connection.fetchrow(LOCK, LOCK_SPACE, workspace)
+            batch = await rows.decide(connection, workspace, writes)
+            failed = next((answered for answered in batch.answers if isinstance(answered, Exception)), None)
+            if whole and failed is not None:
+                raise failed
+            await rows.store(connection, workspace, batch)
+        except LOST as error:
+            if isinstance(error, asyncpg.QueryCanceledError):
+                raise
+            raise _Lost from error
+        except BaseException:
+            if not connection.is_closed():
+                await transaction.rollback()
+            raise
+        try:
+            await transaction.commit()
+        except (*LOST, TimeoutError) as error:
+            connection.terminate()
+            _log.warning("the connection was lost in the middle of a commit; asking what came of it")
+            if not await self._was_committed(str(locked[1]) if locked else ""):
+                raise _Lost from error
+        return batch.answers
+
+    async def _was_committed(self, transaction: str) -> bool:
+        """What came of a transaction, asked until the server is there to say. Raises AmbiguousCommit."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _RESOLVE_SECONDS
+        while loop.time() < end:
+            try:
+                connection = await connect(self._url, _RESOLVE_SECONDS)
+                try:
+                    status = await connection.fetchval(_STATUS, transaction)
+                finally:
+                    connection.terminate()
+                if status in ("committed", "aborted"):
+                    return bool(status == "committed")
+            except (StorageError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                _log.warning("not yet: %s", error)
+            await asyncio.sleep(_AGAIN_SECONDS)
+        raise AmbiguousCommit("the connection to the database was lost in the middle of a commit: it may have happened or not")
+
+
+class _Lost(Exception):
+    """The connection was lost before anything was committed."""
+
+
+def _answer(batch: Sequence[_Waiting], answers: Sequence[Outcome | Exception]) -> None:
+    for waiting, answer in zip(batch, answers, strict=True):
+        if waiting.future.done():
+            continue
+        if isinstance(answer, Exception):
+            waiting.future.set_exception(answer)
+        else:
+            waiting.future.set_result(answer)
