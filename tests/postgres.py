@@ -17,6 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -37,8 +38,28 @@ _started: list[subprocess.Popen[bytes]] = []
 def prepare() -> None:
     """Choose the folder in the first process, which hands it on to the others."""
     if _GIVEN not in os.environ:
-        os.environ[_FOLDER] = tempfile.mkdtemp(prefix="muster-postgres-")
-        os.chmod(os.environ[_FOLDER], 0o755)
+        os.environ[_FOLDER] = str(_new_folder())
+
+
+def _new_folder() -> Path:
+    """A folder that another user may enter: the server is one, where we are root."""
+    folder = Path(tempfile.mkdtemp(prefix="muster-postgres-"))
+    folder.chmod(0o755)
+    return folder
+
+
+@contextlib.contextmanager
+def own() -> "Iterator[Postgres]":
+    """A server of the test's own, to be stopped and killed."""
+    made = Postgres(_new_folder())
+    made.create()
+    made.start()
+    try:
+        yield made
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            made.stop()
+        shutil.rmtree(made.folder, ignore_errors=True)
 
 
 def finish() -> None:

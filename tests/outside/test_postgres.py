@@ -1,7 +1,6 @@
 """PostgreSQL goes away in the middle of things, and ten replicas start at once."""
 
 import asyncio
-import contextlib
 import random
 import threading
 import time
@@ -14,22 +13,15 @@ from muster.storage.postgres import PostgresStorage
 from tests.conftest import client_of
 from tests.outside.test_durability import check, write_until
 from tests.people import error_of, person
-from tests.postgres import Postgres, create_database, new_database
+from tests.postgres import create_database, new_database, own
 from tests.server import Server
 
 
 @pytest.fixture
-def postgres(tmp_path_factory):
+def postgres():
     """A server of the test's own, to be killed."""
-    folder = tmp_path_factory.mktemp("postgres", numbered=True)
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    made = Postgres(folder)
-    made.create()
-    made.start()
-    yield made
-    with contextlib.suppress(FileNotFoundError):
-        made.stop()
+    with own() as made:
+        yield made
 
 
 def test_kill_9_of_postgres_loses_nothing_acknowledged(tmp_path, postgres):

@@ -11,10 +11,16 @@ from muster.storage.port import StorageCorrupt, StorageError, StorageFull
 
 CONNECT_SECONDS = 5.0
 _GRACE_SECONDS = 2.0
-LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.exceptions.OperatorInterventionError)
+LOST = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # where the connection goes between two messages
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+)
 """What a query raises when its connection, or the server, has gone."""
 _WITHDRAWN = asyncpg.QueryCanceledError
-_FAILED = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+FAILED = (*LOST, asyncpg.PostgresError, TimeoutError)
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -109,7 +115,7 @@ class Pool:
                 if attempt or isinstance(error, _WITHDRAWN):
                     raise translate(error) from error
                 self.forget_idle()
-            except _FAILED as error:
+            except FAILED as error:
                 raise translate(error) from error
             except asyncio.CancelledError:
                 connection.terminate()
@@ -134,7 +140,7 @@ class Pool:
         self._closed = True
         idle, self._idle = self._idle, []
         for connection in idle:
-            with contextlib.suppress(*_FAILED):
+            with contextlib.suppress(*FAILED):
                 await connection.close(timeout=CONNECT_SECONDS)
 
 
@@ -143,7 +149,7 @@ def translated() -> Iterator[None]:
     """Turns asyncpg's errors into the port's."""
     try:
         yield
-    except _FAILED as error:
+    except FAILED as error:
         raise translate(error) from error
 
 

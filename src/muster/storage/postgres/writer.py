@@ -13,7 +13,7 @@ import asyncpg
 
 from muster.storage.port import KeyTaken, Outcome, StorageError, Write
 from muster.storage.postgres import rows
-from muster.storage.postgres.connection import LOST, Connection, Pool, connect, translate
+from muster.storage.postgres.connection import FAILED, LOST, Connection, Pool, connect, translate
 
 MAX_BATCH = 128
 MAX_WAITING = 10_000
@@ -103,11 +103,9 @@ class Writer:
                 taken = error
             except _Lost:
                 self._pool.forget_idle()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except FAILED as error:
                 raise translate(error) from error
             finally:
-                if connection.is_in_transaction():
-                    connection.terminate()
                 self._pool.release(connection)
         if isinstance(taken, KeyTaken) and not whole:
             return await self._one_by_one(workspace, writes, taken)
@@ -162,7 +160,7 @@ class Writer:
                     connection.terminate()
                 if status in ("committed", "aborted"):
                     return bool(status == "committed")
-            except (StorageError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except (StorageError, *FAILED) as error:
                 _log.warning("not yet: %s", error)
             await asyncio.sleep(_AGAIN_SECONDS)
         raise AmbiguousCommit("the connection to the database was lost in the middle of a commit: it may have happened or not")

@@ -1,0 +1,152 @@
+"""What is PostgreSQL's alone: a commit cut short is told apart, and every statement is held to one workspace."""
+
+import asyncio
+import contextlib
+import re
+from urllib.parse import urlsplit
+
+import pytest
+
+from muster.scim import filter as filters
+from muster.scim.predicate import bind, field_at
+from muster.scim.quirks import Dialect
+from muster.storage.port import KeyRecord, Query, Remove, Write
+from muster.storage.postgres import PostgresStorage, connection
+from tests.postgres import new_database
+from tests.storage.test_writes import NOW, USER_TYPE, index, made, user
+
+DISTRIBUTED = "api_keys|rate_windows|resources|searchable|lookups|unique_values|members|counts|secrets|changes"
+
+
+class Cutter:
+    """A proxy before PostgreSQL that cuts the connection at a COMMIT: once it was forwarded, or before."""
+
+    def __init__(self, url):
+        self.target = urlsplit(url)
+        self.cut = None
+        self.commits = 0
+
+    async def start(self):
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = self.server.sockets[0].getsockname()[1]
+        return f"postgresql://{self.target.username}@127.0.0.1:{port}{self.target.path}"
+
+    async def _serve(self, reader, writer):
+        upstream_reader, upstream_writer = await asyncio.open_connection(self.target.hostname, self.target.port)
+        back = asyncio.create_task(self._pump(upstream_reader, writer))
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                if b"COMMIT;" in data:
+                    self.commits += 1
+                    if self.cut is not None:
+                        forwarded, self.cut = self.cut, None
+                        if forwarded:
+                            back.cancel()
+                            upstream_writer.write(data)
+                            await upstream_writer.drain()
+                            await asyncio.sleep(0.1)
+                        break
+                upstream_writer.write(data)
+        back.cancel()
+        upstream_writer.close()
+        writer.transport.abort()
+
+    async def _pump(self, reader, writer):
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        writer.close()
+
+
+@pytest.mark.parametrize("forwarded", [True, False], ids=["committed", "not committed"])
+def test_a_commit_that_was_cut_short_happens_once(forwarded):
+    async def run():
+        cutter = Cutter(url)
+        storage = PostgresStorage(await cutter.start())
+        await storage.migrate()
+        await storage.start()
+        workspace = await storage.add_workspace("w", "rfc7644", False, NOW)
+
+        def write(name):
+            return storage.write(Write(workspace.id, "User", None, lambda _: made(user(name)), "a", "r", NOW))
+
+        await write("first")
+        cutter.cut = forwarded
+        commits = cutter.commits
+        outcomes = await asyncio.gather(write("a"), write("b"), write("a"), return_exceptions=True)
+        page = await storage.find(Query(workspace.id, USER_TYPE))
+        changes = await storage.changes(workspace.id, 0, 100)
+        await storage.close()
+        cutter.server.close()
+        return outcomes, page, changes, cutter.commits - commits
+
+    url = new_database()
+    outcomes, page, changes, commits = asyncio.run(run())
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Put", "Put", "Conflict"]
+    assert page.total == 3
+    assert len(changes) == 3
+    assert commits == (1 if forwarded else 2)
+
+
+def test_every_statement_is_held_to_one_workspace(monkeypatch):
+    """What lets the tables be distributed by workspace: each mention of a table has a condition, or a value, for it."""
+    seen = set()
+    connect = connection.connect
+
+    async def logged(*arguments, **options):
+        made_one = await connect(*arguments, **options)
+        made_one.add_query_logger(lambda record: seen.add(record.query))
+        return made_one
+
+    monkeypatch.setattr(connection, "connect", logged)
+    url = new_database()
+    asyncio.run(_use_everything(url))
+    mentions = re.compile(rf'\b(?:FROM|JOIN|INTO|UPDATE|USING)\s+"?({DISTRIBUTED})\b')
+    conditions = re.compile(r"\bworkspace = (?:\$\d+|u\.workspace)|\(workspace,")
+    checked = 0
+    for statement in seen:
+        found = mentions.findall(statement)
+        checked += len(found)
+        assert len(conditions.findall(statement)) >= len(found), statement
+    assert checked > 60
+
+
+async def _use_everything(url):
+    storage = PostgresStorage(url)
+    await storage.migrate()
+    await storage.start()
+    workspace = await storage.add_workspace("w", "rfc7644", False, NOW)
+    key = KeyRecord(workspace.id, "k1", "name", b"digest", ("Admin",), None, NOW, None, None, None)
+    await storage.put_key(key)
+    await storage.key(workspace.id, "k1")
+    await storage.keys(workspace.id)
+    await storage.touch_keys({(workspace.id, "k1"): NOW})
+    await storage.lease(workspace.id, "k1", 1, 100, 8)
+    await storage.load(workspace.id, "User", [made(user(f"u{n}", title="t", displayName="d")) for n in range(20)], "a", "r", NOW)
+    put = await _write(storage, workspace, None, lambda _: made(user("a", title="t"), password="hash"))
+    stored = put.stored
+    changed = user("b", emails=[{"value": "b@x.example"}])
+    await _write(storage, workspace, stored.id, lambda now: made(changed, 2, stored.id, index(now), password=None))
+    await storage.get(workspace.id, "User", stored.id)
+    await storage.secret(workspace.id, stored.id, "password")
+    await storage.changes(workspace.id, 0, 10)
+    for text in (
+        None,
+        'userName eq "a"',
+        'title co "t" and displayName eq "d"',
+        "active eq true",
+        'emails[value ew "e"]',
+        "name pr",
+    ):
+        predicate = None if text is None else bind(filters.parse(text, Dialect()), USER_TYPE, Dialect())
+        for sort in (None, "userName", "title", "active"):
+            field = None if sort is None else field_at(USER_TYPE, sort)
+            for descending, domain in ((False, None), (True, "x.example")):
+                await storage.find(Query(workspace.id, USER_TYPE, predicate, domain, field, descending, 3, 5))
+    await storage.find(Query(workspace.id, USER_TYPE))
+    await _write(storage, workspace, stored.id, lambda now: Remove(now, index(now)))
+    await storage.close()
+
+
+def _write(storage, workspace, resource_id, decide):
+    return storage.write(Write(workspace.id, "User", resource_id, decide, "a", "r", NOW))
