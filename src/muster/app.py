@@ -13,6 +13,7 @@ from muster.access.limits import RateLimiter
 from muster.config import Settings, is_postgres, sqlite_path
 from muster.directory.service import Directory
 from muster.http import asgi, docs, health, rsgi
+from muster.http.cursors import Cursors
 from muster.http.metrics import Metrics
 from muster.http.openapi import openapi_document
 from muster.http.origin import Origin
@@ -64,7 +65,7 @@ class Muster:
 
     def _make_service(self) -> Service:
         settings = self.settings
-        limits = Limits(max_results=settings.max_results, max_body=settings.max_body)
+        limits = Limits(settings.max_results, max_body=settings.max_body, cursor_seconds=settings.cursor_seconds)
         metrics = Metrics() if settings.metrics else None
         pages: dict[str, Page] = {
             "/": docs.home,
@@ -76,7 +77,7 @@ class Muster:
         }
         if metrics is not None:
             pages["/metrics"] = metrics.response
-        scim = Scim(Directory(self.storage), self._origin, limits)
+        scim = Scim(Directory(self.storage), self._origin, limits, Cursors(self.storage, settings.cursor_seconds))
         return Service(self.keys, self._limiter, scim, self._origin, pages, self._log, metrics)
 
     async def start(self) -> None:

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     )
     max_body: int = Field(2_000_000, ge=1024, description="the largest request body")
     max_results: int = Field(1000, ge=1, le=100_000, description="the most resources in one page")
+    cursor_seconds: int = Field(3600, ge=1, description="how long a cursor holds")
     scan_seconds: float = Field(
         10.0, gt=0, description="how long a search that no index serves may run; on PostgreSQL, any statement"
     )

@@ -43,7 +43,7 @@ async def fill(storage: Resources, workspace: Workspace, users: int, seed: int) 
 
     Other processes make them while this one writes.
     """
-    first = (await storage.find(Query(workspace.id, registry().types["/Users"], limit=0))).total
+    first = (await storage.find(Query(workspace.id, registry().types["/Users"], limit=0))).total or 0
     starts = range(first, first + users, _BATCH)
     now = datetime.now(UTC)
     millis = int(now.timestamp() * 1000) - len(starts)  # a millisecond for each batch, so that no two make one id

@@ -33,8 +33,8 @@ def test_the_limit_holds_over_workers_and_says_how_long(limited):
 
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
         statuses = [status for answered in pool.map(work, range(10)) for status in answered]
-    assert statuses.count(200) == 200
-    assert statuses.count(429) == 100
+    assert 195 <= statuses.count(200) <= 200  # a worker may be left with a lease that no one comes to spend
+    assert statuses.count(200) + statuses.count(429) == 300
     with client_of(limited, token) as client:
         response = client.get("/Users?count=0")
     problem = response.json()

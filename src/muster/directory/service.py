@@ -1,12 +1,13 @@
 """The directory: what provisioning clients do to resources, each change whole or not at all."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from muster.directory.documents import index_of_document, make_put, parse, timestamp
 from muster.directory.passwords import hash_password
+from muster.directory.walks import Step, Walks
 from muster.scim import patch, predicate, resource
 from muster.scim.errors import ScimError, invalid_path, not_found, too_many, uniqueness
 from muster.scim.predicate import Field
@@ -19,7 +20,7 @@ from muster.storage.port import (
     Conflict,
     Keep,
     Outcome,
-    Page,
+    Position,
     Query,
     Remove,
     Resources,
@@ -32,6 +33,8 @@ from muster.storage.port import (
 Precondition = Callable[[Stored], None]
 Clock = Callable[[], datetime]
 Secrets = dict[str, str | None]
+_NEAR = 1000
+"""How far the rows that an offset passes over are not worth remembering."""
 
 
 @dataclass(slots=True)
@@ -45,7 +48,10 @@ class Caller:
 
 @dataclass(slots=True)
 class Search:
-    """A find as the client asks it. start_index counts from 1; count is what a page holds at the most."""
+    """A find as the client asks it. start_index counts from 1; count is what a page holds at the most.
+
+    by_cursor: the page begins after a position, or at the beginning where that is None, and not at start_index.
+    """
 
     filter: str | None = None
     domain: str | None = None
@@ -53,6 +59,18 @@ class Search:
     descending: bool = False
     start_index: int = 1
     count: int = 100
+    by_cursor: bool = False
+    after: Position | None = None
+
+
+@dataclass(slots=True)
+class Listing:
+    """A page. total: of all, None where it was not counted, after a position. following: where the next page begins, if any."""
+
+    total: int | None
+    count: int
+    documents: bytes
+    following: Position | None = None
 
 
 def utc_now() -> datetime:
@@ -66,6 +84,7 @@ class Directory:
         self._storage = storage
         self._clock = clock
         self._new_id = IdSource()
+        self._walks = Walks()
 
     async def get(self, caller: Caller, resource_type: ResourceType, resource_id: str) -> Stored:
         """The resource of that id in the caller's workspace. Raises ScimError 404."""
@@ -74,7 +93,7 @@ class Directory:
             raise _absent(resource_type, resource_id)
         return stored
 
-    async def find(self, caller: Caller, resource_type: ResourceType, search: Search) -> Page:
+    async def find(self, caller: Caller, resource_type: ResourceType, search: Search) -> Listing:
         """A page of what matches (RFC 7644 section 3.4.2).
 
         Raises ScimError invalidFilter, invalidPath or tooMany.
@@ -94,9 +113,36 @@ class Directory:
             search.count,
         )
         try:
-            return await self._storage.find(query)
+            if search.by_cursor:
+                return await self._after(query, search)
+            return await self._at_offset(query, search)
         except TooExpensive:
             raise too_many("the filter or the sort has too much to read: narrow it with eq on an indexed attribute") from None
+
+    async def _after(self, query: Query, search: Search) -> Listing:
+        """A page by its position; the next one's is told only where something is there."""
+        page = await self._storage.find(replace(query, offset=0, after=search.after, walk=True))
+        following = page.last
+        if following is not None and not (await self._storage.find(replace(query, offset=0, limit=1, after=following))).count:
+            following = None
+        return Listing(page.total, page.count, page.documents, following)
+
+    async def _at_offset(self, query: Query, search: Search) -> Listing:
+        """A page by its offset; where the page before it was the last answer, from where that ended."""
+        if search.filter is search.sort_by is search.domain is None and query.offset <= _NEAR:
+            page = await self._storage.find(query)
+            return Listing(page.total, page.count, page.documents)
+        scope = (query.workspace, query.resource_type.name)
+        listing = (*scope, search.filter, search.domain, search.sort_by, search.descending)
+        step = self._walks.recall(listing, query.offset) if query.offset else None
+        query.walk = True
+        if step is not None:
+            query.after, query.mark = step.position, step.mark
+        page = await self._storage.find(query)
+        total = page.total if page.total is not None or step is None else step.total
+        if page.last is not None and page.mark is not None and total is not None:
+            self._walks.remember(listing, query.offset + page.count, Step(page.last, page.mark, total))
+        return Listing(total, page.count, page.documents)
 
     async def create(self, caller: Caller, resource_type: ResourceType, body: Json) -> Stored:
         """Make a resource (RFC 7644 section 3.3). Raises ScimError invalidSyntax, invalidValue or uniqueness."""

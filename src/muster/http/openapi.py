@@ -90,6 +90,7 @@ def _parameters(limits: Limits) -> Json:
         query("filter", "string", "A filter (RFC 7644 section 3.4.2.2).", 'userName eq "bjensen@example.com"'),
         query("startIndex", "integer", "The first resource of the page, from 1."),
         query("count", "integer", count),
+        query("cursor", "string", "Where the page begins: empty for the first, then each page's nextCursor (RFC 9865).", ""),
         query("sortBy", "string", "The attribute to sort by.", "name.familyName"),
         query("sortOrder", "string", "ascending or descending.", "ascending"),
         query("domain", "string", "Users whose userName or an e-mail address is at exactly this domain.", "example.com"),
@@ -136,7 +137,7 @@ def _body(schema: str, example: Any) -> Json:
 
 def _user_paths() -> Json:
     shown = ["attributes", "excludedAttributes"]
-    finding = [*shown, "filter", "startIndex", "count", "sortBy", "sortOrder", "domain"]
+    finding = [*shown, "filter", "startIndex", "count", "cursor", "sortBy", "sortOrder", "domain"]
     conditions = ["If-Match", "If-None-Match"]
     gone = {
         "204": {"description": "Deleted (contract `rfc7644`)."},
@@ -262,6 +263,7 @@ def _schemas(user_type: ResourceType) -> Json:
                 "totalResults": {"type": "integer", "minimum": 0},
                 "startIndex": {"type": "integer", "minimum": 1},
                 "itemsPerPage": {"type": "integer", "minimum": 0},
+                "nextCursor": {"type": "string"},
                 "Resources": {
                     "type": "array",
                     "items": {"type": "object", "description": "A User, or the part of it asked for."},
@@ -286,7 +288,7 @@ def _schemas(user_type: ResourceType) -> Json:
 
 def _search_schema() -> Json:
     names = {"type": "array", "items": {"type": "string"}}
-    texts = {name: {"type": "string"} for name in ("filter", "sortBy", "sortOrder", "domain")}
+    texts = {name: {"type": "string"} for name in ("filter", "sortBy", "sortOrder", "domain", "cursor")}
     numbers = {name: {"type": "integer"} for name in ("startIndex", "count")}
     schemas = {"type": "array", "items": {"type": "string", "enum": [SEARCH_REQUEST]}, "minItems": 1, "maxItems": 1}
     return {

@@ -10,6 +10,7 @@ from muster.access.keys import Grant
 from muster.directory.documents import etag, located, location_of
 from muster.directory.service import Caller, Directory
 from muster.http.conditions import Conditions
+from muster.http.cursors import Cursor, Cursors
 from muster.http.errors import MethodNotAllowed
 from muster.http.media import answer_type, read_json
 from muster.http.message import Headers, Request, Response, json_response
@@ -31,10 +32,11 @@ Operation = Callable[[Request, Caller, ResourceType, str], Awaitable[Response]]
 class Scim:
     """Answers what lies under /scim/v2, for a request whose key is checked."""
 
-    def __init__(self, directory: Directory, origin: Origin, limits: Limits) -> None:
+    def __init__(self, directory: Directory, origin: Origin, limits: Limits, cursors: Cursors) -> None:
         self._directory = directory
         self._origin = origin
         self._limits = limits
+        self._cursors = cursors
         self._registry: Registry = registry()
         self._discovery = {
             "ServiceProviderConfig": self._service_provider_config,
@@ -99,20 +101,38 @@ class Scim:
     ) -> Response:
         """The page of a find over one or more resource types, one after the other."""
         search = search_of(parameters, self._limits)
+        shown = [projection(t, parameters.get("attributes"), parameters.get("excludedAttributes")) for t in resource_types]
+        bound = (caller.workspace.id, [t.name for t in resource_types], search.filter, search.domain, search.sort_by)
+        listing = (*bound, search.descending)
+        cursor = Cursor(0, None, 0)
+        if search.by_cursor and parameters["cursor"]:
+            cursor = await self._cursors.read(parameters["cursor"], listing)
         base = self._base(request)
-        count = total = 0
-        found: list[bytes] = []
-        for resource_type in resource_types:
-            start = max(1, search.start_index - total)
-            wanted = replace(search, start_index=start, count=search.count - count) if total else search
+        found, count, total = [], 0, cursor.total
+        following: Cursor | None = None
+        for kind, resource_type in enumerate(resource_types[cursor.kind :], cursor.kind):
+            wanted = replace(search, count=search.count - count)
+            if search.by_cursor:
+                wanted.after = cursor.position if kind == cursor.kind else None
+            else:
+                wanted.start_index = max(1, search.start_index - total)
             page = await self._directory.find(caller, resource_type, wanted)
-            total += page.total
-            shown = projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
             count += page.count
+            total += page.total if page.total is not None and not cursor.total else 0
             if page.count:
-                documents = located(page.documents, base)
-                found.append(documents if shown is None else _shown_of_each(documents, shown))
-        body = list_response(b",".join(found), count, total, search.start_index)
+                documents, part = located(page.documents, base), shown[kind]
+                found.append(documents if part is None else _shown_of_each(documents, part))
+            if following is None and page.following is not None:
+                following = Cursor(kind, page.following, 0)
+            elif following is None and count == search.count and kind + 1 < len(resource_types):
+                following = Cursor(kind + 1, None, 0)
+        place = f'"startIndex":{search.start_index},'
+        if search.by_cursor:
+            place = ""
+            if following is not None:
+                text = await self._cursors.write(replace(following, total=total), listing)
+                place = f'"nextCursor":"{text}",'
+        body = list_response(b",".join(found), count, total, place)
         return Response(200, [("content-type", answer_type(request))], body)
 
     async def create(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
@@ -191,7 +211,7 @@ class Scim:
         """All of the documents, or the one that is named, in any case."""
         media_type = answer_type(request)
         if not name:
-            body = list_response(orjson.dumps(documents)[1:-1], len(documents), len(documents), 1)
+            body = list_response(orjson.dumps(documents)[1:-1], len(documents), len(documents), '"startIndex":1,')
             return Response(200, [("content-type", media_type)], body)
         for document in documents:
             if str(document["id"]).lower() == name.lower():

@@ -2,21 +2,24 @@
 
 from muster.directory.service import Search
 from muster.scim.discovery import Limits
-from muster.scim.errors import invalid_filter, invalid_syntax, invalid_value
+from muster.scim.errors import ScimError, invalid_filter, invalid_syntax, invalid_value
 from muster.scim.messages import SEARCH_REQUEST
 from muster.scim.resource import kind
 from muster.scim.values import Json
 
 _MAX_INTEGER_LENGTH = 19
-_TEXTS = ("filter", "sortBy", "sortOrder", "domain")
+_TEXTS = ("filter", "sortBy", "sortOrder", "domain", "cursor")
 _NUMBERS = ("startIndex", "count")
 _LISTS = ("attributes", "excludedAttributes")
 
 
 def search_of(parameters: dict[str, str], limits: Limits) -> Search:
     """The find that query parameters ask for, its page brought within the limits (RFC 7644 section 3.4.2.4)."""
+    by_cursor = "cursor" in parameters
+    if by_cursor and "startIndex" in parameters:
+        raise invalid_value("startIndex and cursor: give one of them (RFC 9865)")
     start_index = max(1, _integer(parameters, "startIndex", 1))
-    count = max(0, _integer(parameters, "count", limits.default_page))
+    count = max(0, _integer(parameters, "count", limits.default_page, "invalidCount" if by_cursor else "invalidValue"))
     order = parameters.get("sortOrder", "ascending").lower()
     if order not in ("ascending", "descending"):
         raise invalid_value("sortOrder must be ascending or descending")
@@ -27,7 +30,7 @@ def search_of(parameters: dict[str, str], limits: Limits) -> Search:
     if domain is not None and not domain.strip():
         raise invalid_value("domain is empty")
     count = min(count, limits.max_results)
-    return Search(text, domain, parameters.get("sortBy"), order == "descending", start_index, count)
+    return Search(text, domain, parameters.get("sortBy"), order == "descending", start_index, count, by_cursor)
 
 
 def parameters_of(message: Json) -> dict[str, str]:
@@ -55,7 +58,7 @@ def _text(name: str, value: Json) -> str:
     raise invalid_value(f"{name} must be {wanted}, and is {kind(value)}")
 
 
-def _integer(parameters: dict[str, str], name: str, default: int) -> int:
+def _integer(parameters: dict[str, str], name: str, default: int, scim_type: str = "invalidValue") -> int:
     """An integer parameter; what is beyond 64 bits is as far as that."""
     text = parameters.get(name)
     if text is None:
@@ -63,7 +66,7 @@ def _integer(parameters: dict[str, str], name: str, default: int) -> int:
     text = text.strip()
     digits = text.lstrip("+-")
     if not digits.isascii() or not digits.isdigit() or len(text) - len(digits) > 1:
-        raise invalid_value(f"{name} must be an integer")
+        raise ScimError(400, f"{name} must be an integer", scim_type)
     if len(digits) >= _MAX_INTEGER_LENGTH:
         return -(2**62) if text.startswith("-") else 2**62
     return int(text)

@@ -17,6 +17,7 @@ class Limits:
     max_results: int = 1000
     default_page: int = 100
     max_body: int = 2_000_000
+    cursor_seconds: int = 3600
 
 
 def service_provider_config(limits: Limits, base: str) -> dict[str, Any]:
@@ -39,11 +40,12 @@ def service_provider_config(limits: Limits, base: str) -> dict[str, Any]:
             }
         ],
         "pagination": {
-            "cursor": False,
+            "cursor": True,
             "index": True,
             "defaultPaginationMethod": "index",
             "defaultPageSize": limits.default_page,
             "maxPageSize": limits.max_results,
+            "cursorTimeout": limits.cursor_seconds,
         },
         "meta": {"resourceType": "ServiceProviderConfig", "location": f"{base}/ServiceProviderConfig"},
     }

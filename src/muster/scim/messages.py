@@ -18,9 +18,10 @@ def error_message(error: ScimError) -> dict[str, Any]:
     return message
 
 
-def list_response(resources: bytes, count: int, total: int, start_index: int) -> bytes:
-    """The ListResponse (RFC 7644 section 3.4.2) around resources that are JSON already, with commas in between."""
-    head = (
-        f'{{"schemas":["{LIST_RESPONSE}"],"totalResults":{total},"startIndex":{start_index},"itemsPerPage":{count},"Resources":['
-    )
+def list_response(resources: bytes, count: int, total: int, place: str) -> bytes:
+    """The ListResponse (RFC 7644 section 3.4.2) around resources that are JSON already, with commas in between.
+
+    place: the members that say where in the list the page is.
+    """
+    head = f'{{"schemas":["{LIST_RESPONSE}"],"totalResults":{total},{place}"itemsPerPage":{count},"Resources":['
     return b"%b%b]}" % (head.encode(), resources)

@@ -1,31 +1,93 @@
-"""A page from a plan: which statements to run, and what their rows make. The engines run them, each in its own way."""
+"""A page from its plans: which statements to run, and what their rows make. The engines run them, each in its own way."""
 
 from collections.abc import Generator
+from dataclasses import dataclass, replace
 from typing import Any
 
-from muster.storage.compile import Plan, Statement
-from muster.storage.port import Page, Query
+import orjson
+
+from muster.scim.evaluate import comparable
+from muster.scim.indexing import sort_value
+from muster.storage.compile import Binder, Compiler, Functions, Measure, Plan, Statement
+from muster.storage.ids import key_of
+from muster.storage.port import BASE, Page, Position, Query
 
 Answer = Generator[Statement, tuple[Any, ...], Page]
+_BASE = BASE.encode()
 
 
-def answer(query: Query, plan: Plan) -> Answer:
-    """Yields statements, each to be sent its one row, all in one snapshot; returns the page and the exact total."""
-    count, found = 0, []
-    offset = query.offset
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A query with its plans. otherwise: for when the workspace has changed since the query's mark."""
+
+    query: Query
+    functions: Functions
+    plan: Plan
+    otherwise: Plan | None
+
+
+async def prepare(query: Query, functions: Functions, measure: Measure) -> Prepared:
+    """Compile what a query may come to."""
+    plan = await Compiler(query, functions).plan(measure)
+    otherwise = None
+    if query.after is not None and query.mark is not None:
+        otherwise = await Compiler(replace(query, after=None), functions).plan(measure)
+    return Prepared(query, functions, plan, otherwise)
+
+
+def answer(prepared: Prepared) -> Answer:
+    """Yields statements, each to be sent its one row, all in one snapshot; returns the page, and the exact total."""
+    query, plan = prepared.query, prepared.plan
+    mark = None
+    if query.walk:
+        bind = Binder()
+        mark = (yield bind.statement(f"SELECT max(sequence) FROM changes WHERE workspace = {bind(query.workspace)}"))[0]
+    resumed = query.after is not None
+    if prepared.otherwise is not None and mark != query.mark:
+        plan, resumed = prepared.otherwise, False
+    page, ids = yield from _documents(query, plan, 0 if resumed else query.offset)
+    page.mark = mark
+    if not resumed:
+        page.total = yield from _total(query, plan, page)
+    if query.walk and 0 < page.count == query.limit:
+        page.last = yield from _position(query, ids.rpartition(b",")[2].decode())
+    return page
+
+
+def _documents(query: Query, plan: Plan, offset: int) -> Generator[Statement, tuple[Any, ...], tuple[Page, bytes]]:
+    """The page without its total, and the ids on it."""
+    count, found, ids = 0, [], b""
     for arm in plan.arms:
         if count >= query.limit:
             break
-        on_page, documents = yield arm.page.followed_by(query.limit - count, offset)
+        on_page, documents, on_page_ids = yield arm.page.followed_by(query.limit - count, offset)
         if on_page:
             count += on_page
             found.append(documents)
+            ids = on_page_ids
             offset = 0
         elif arm is not plan.arms[-1]:
             offset = max(0, offset - (yield arm.count)[0])
-    if 0 < count < query.limit:
-        return Page(query.offset + count, count, b",".join(found))
+    return Page(None, count, b",".join(found)), ids
+
+
+def _total(query: Query, plan: Plan, page: Page) -> Generator[Statement, tuple[Any, ...], int]:
+    if 0 < page.count < query.limit:
+        return query.offset + page.count
     total = 0
     for statement in (plan.total,) if plan.total is not None else [arm.count for arm in plan.arms]:
         total += (yield statement)[0] or 0
-    return Page(total, count, b",".join(found))
+    return total
+
+
+def _position(query: Query, last_id: str) -> Generator[Statement, tuple[Any, ...], Position]:
+    """Where a page ends: the key of its last resource, and what that sorts by."""
+    key = key_of(last_id) or 0
+    if query.sort is None:
+        return Position(None, key)
+    bind = Binder()
+    at = f'"key" = {bind(key)} AND workspace = {bind(query.workspace)}'
+    document = (yield bind.statement(f"SELECT document FROM resources WHERE {at}"))[0]
+    text = document if isinstance(document, bytes) else document.encode()
+    value = sort_value(query.sort, orjson.loads(text.replace(_BASE, b"")))
+    return Position(None if value is None else comparable(query.sort.attribute, value), key)

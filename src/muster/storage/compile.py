@@ -11,7 +11,7 @@ from muster.scim.indexing import DOMAIN, index_of
 from muster.scim.predicate import All, Each, Field, Has, Negation, Predicate, Some, Test
 from muster.scim.values import Json, fold
 from muster.storage.ids import key_of
-from muster.storage.port import Query
+from muster.storage.port import Position, Query
 
 _SIGNS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _LAST = "\U0010ffff"
@@ -41,7 +41,7 @@ class Functions(Protocol):
         """The same of the values of the object at a path."""
 
     def documents(self, keys: str, workspace: str) -> str:
-        """The SELECT of how many documents some keys have, and of these with commas in between, in the order of the keys."""
+        """The SELECT of what some keys have, in their order: how many, the documents with commas in between, the ids likewise."""
 
     def contains(self, text: str, part: str) -> str: ...
 
@@ -225,46 +225,56 @@ class Compiler:
     def _arm(self, seek: Seek | None, rest: "list[Term]") -> Arm:
         """Everything that matches, by the seek or by all rows of the type."""
 
-        def source(bind: Binder) -> str:
+        def source(bind: Binder, paging: bool) -> str:
             by_body = bool(rest) or self.query.sort is not None
             table = "searchable" if by_body else "resources"
+            conditions = []
             if seek is not None and not by_body:
-                return f"FROM ({seek.keys(bind)}) s"
-            if seek is not None:
+                found = f"FROM ({seek.keys(bind)}) s"
+            elif seek is not None:
                 found = f"FROM ({seek.keys(bind)}) k JOIN {table} s ON {self._joined('s', 'k', bind)}"
-                conditions = [self.check(term, bind) for term in rest]
             else:
                 found = f"FROM {table} s"
-                conditions = [self._scope(bind, "s."), *(self.check(term, bind) for term in rest)]
+                conditions.append(self._scope(bind, "s."))
+            conditions.extend(self.check(term, bind) for term in rest)
+            if paging and self.query.after is not None:
+                conditions.append(self._beyond(self.query.after, bind))
             return f"{found} WHERE {' AND '.join(conditions)}" if conditions else found
 
         return self._arm_of(source, 's."key"', self._body_order)
 
     def _walk(self, sort: Field, rest: "list[Term]") -> tuple[Arm, ...]:
         """All rows in the order of an indexed attribute: those that have it, by the look-ups, and those that have not."""
-        arms = [self._present_arm(sort, rest)]
-        if not _never_missing(sort):
-            arms.insert(0 if self.query.descending else 1, self._missing_arm(sort, rest))
+        after, descending = self.query.after, self.query.descending
+        arms = []
+        if after is None or after.value is not None or descending:
+            arms.append(self._present_arm(sort, rest))
+        if not _never_missing(sort) and (after is None or after.value is None or not descending):
+            arms.insert(0 if descending else len(arms), self._missing_arm(sort, rest))
         return tuple(arms)
 
     def _present_arm(self, sort: Field, rest: "list[Term]") -> Arm:
         table = self._table(sort.name)
 
-        def source(bind: Binder) -> str:
+        def source(bind: Binder, paging: bool) -> str:
             joined = f" JOIN searchable s ON {self._joined('s', 'l', bind)}" if rest else ""
             conditions = [self._scope(bind, "l."), f"l.attribute = {bind(sort.name)}"]
             if table == "lookups":
                 conditions.append('l."first"')
             conditions.extend(self.check(term, bind) for term in rest)
+            if paging and self.query.after is not None and self.query.after.value is not None:
+                conditions.append(self._beyond_entry(self.query.after, bind))
             return f"FROM {table} l{joined} WHERE {' AND '.join(conditions)}"
 
         direction = " DESC" if self.query.descending else ""
         return self._arm_of(source, 'l."key"', lambda _: f'l.value{direction}, l."key"')
 
     def _missing_arm(self, sort: Field, rest: "list[Term]") -> Arm:
-        def source(bind: Binder) -> str:
+        def source(bind: Binder, paging: bool) -> str:
             missing = f"{self._value('s.body', _sort_path(sort), bind, TEXT)} IS NULL"
             conditions = [self._scope(bind, "s."), missing, *(self.check(term, bind) for term in rest)]
+            if paging and self.query.after is not None and self.query.after.value is None:
+                conditions.append(f's."key" > {bind(self.query.after.key)}')
             return f"FROM searchable s WHERE {' AND '.join(conditions)}"
 
         return self._arm_of(source, 's."key"', lambda _: 's."key"')
@@ -272,11 +282,37 @@ class Compiler:
     def _joined(self, alias: str, to: str, bind: Binder) -> str:
         return f'{alias}."key" = {to}."key" AND {alias}.workspace = {bind(self.query.workspace)}'
 
-    def _arm_of(self, source: Callable[[Binder], str], key: str, order: Callable[[Binder], str]) -> Arm:
+    def _beyond_entry(self, after: Position, bind: Binder) -> str:
+        """The look-ups that come after a position, by the index."""
+        value, key = bind(after.value), bind(after.key)
+        if self.query.descending:
+            return f'l.value <= {value} AND (l.value < {value} OR l."key" > {key})'
+        return f'(l.value, l."key") > ({value}, {key})'
+
+    def _beyond(self, after: Position, bind: Binder) -> str:
+        """The rows that come after a position, in the order of _body_order."""
+        sort = self.query.sort
+        later = f's."key" > {bind(after.key)}'
+        if sort is None:
+            return later
+        value = self._value("s.body", _sort_path(sort), bind, _kind(sort))
+        if after.value is None:
+            return (
+                f"(({value} IS NULL AND {later}) OR {value} IS NOT NULL)"
+                if self.query.descending
+                else f"({value} IS NULL AND {later})"
+            )
+        operand = bind(self.functions.operand(after.value))
+        same = f"({value} = {operand} AND {later})"
+        return (
+            f"({value} < {operand} OR {same})" if self.query.descending else f"({value} IS NULL OR {value} > {operand} OR {same})"
+        )
+
+    def _arm_of(self, source: Callable[[Binder, bool], str], key: str, order: Callable[[Binder], str]) -> Arm:
         """The arm of a source. The keys are chosen first, so that the rows that OFFSET passes over are not read."""
         counting, paging = Binder(), Binder()
-        count = counting.statement(f"SELECT count(*) {source(counting)}")
-        keys = f'(SELECT {key} AS "key" {source(paging)} ORDER BY {order(paging)} <page>)'
+        count = counting.statement(f"SELECT count(*) {source(counting, False)}")
+        keys = f'(SELECT {key} AS "key" {source(paging, True)} ORDER BY {order(paging)} <page>)'
         return Arm(paging.paged(self.functions.documents(keys, paging(self.query.workspace))), count)
 
     def _body_order(self, bind: Binder) -> str:

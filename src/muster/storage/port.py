@@ -9,6 +9,7 @@ from typing import Protocol
 from muster.scim.indexing import Entry
 from muster.scim.predicate import Field, Predicate
 from muster.scim.schema import ResourceType
+from muster.scim.values import Json
 
 BASE = "\x01"
 """What stands in a stored document for the base URL of whoever asks. JSON has control characters only in escaped form,
@@ -135,9 +136,21 @@ class Change:
     document: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in an order: after the resource of that key, which sorts by that value. value: None where it has none."""
+
+    value: Json
+    key: int
+
+
 @dataclass(slots=True)
 class Query:
-    """A find. sort: None for the order of ids. offset counts from 0."""
+    """A find. sort: None for the order of ids. offset counts from 0.
+
+    after: begin there instead of at the offset, and count no total; with a mark only as long as nothing in the workspace has
+    changed since, else at the offset as ever. walk: the page is to say where it ends.
+    """
 
     workspace: int
     resource_type: ResourceType
@@ -147,15 +160,24 @@ class Query:
     descending: bool = False
     offset: int = 0
     limit: int = 100
+    after: Position | None = None
+    mark: int | None = None
+    walk: bool = False
 
 
 @dataclass(slots=True)
 class Page:
-    """total: all that match. count: how many are on the page. documents: those, as they are kept, in order, by commas."""
+    """total: all that match, None where it was not counted. count: how many are on the page.
 
-    total: int
+    documents: those, as they are kept, in order, with commas in between. last: where a full page ends. mark: of the workspace
+    as it was read, another after every change.
+    """
+
+    total: int | None
     count: int = 0
     documents: bytes = b""
+    last: Position | None = None
+    mark: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

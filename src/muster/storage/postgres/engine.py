@@ -8,8 +8,8 @@ import asyncpg
 
 from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
-from muster.storage.answer import answer
-from muster.storage.compile import Binder, Compiler, Plan, Seek
+from muster.storage.answer import Prepared, answer, prepare
+from muster.storage.compile import Binder, Seek
 from muster.storage.ids import key_of
 from muster.storage.port import Change, Outcome, Page, Put, Query, Stored, TooExpensive, Write
 from muster.storage.postgres.accounts import PostgresAccounts
@@ -85,8 +85,8 @@ class PostgresStorage(PostgresAccounts):
 
     async def find(self, query: Query) -> Page:
         scope = (query.workspace, query.resource_type.name)
-        if query.sort is None and query.domain is None and 0 < query.limit <= _INLINE_ROWS:
-            if query.predicate is None and query.offset <= _INLINE_ROWS:
+        if query.sort is None and query.domain is None and 0 < query.limit <= _INLINE_ROWS and query.after is None:
+            if query.predicate is None and query.offset <= _INLINE_ROWS and not query.walk:
                 row = await self._pool.row(_IN_ORDER, *scope, query.limit, query.offset)
                 return Page(0) if row is None else Page(row[0] or 0, row[1], row[2] or b"")
             if query.offset == 0 and isinstance(query.predicate, Test) and query.predicate.operator == "eq":
@@ -108,8 +108,7 @@ class PostgresStorage(PostgresAccounts):
                         counted: int = await connection.fetchval(f"SELECT count(*) FROM ({keys}) n", *bind.values)
                         return counted
 
-                    plan = await Compiler(query, _FUNCTIONS).plan(measure)
-                    return await _run(connection, query, plan)
+                    return await _run(connection, await prepare(query, _FUNCTIONS, measure))
             except (asyncpg.QueryCanceledError, _TOO_LARGE) as error:
                 raise TooExpensive from error
 
@@ -132,8 +131,8 @@ def _make(put: Put) -> Callable[[Stored | None], Outcome]:
     return lambda _: put
 
 
-async def _run(connection: Connection, query: Query, plan: Plan) -> Page:
-    steps = answer(query, plan)
+async def _run(connection: Connection, prepared: Prepared) -> Page:
+    steps = answer(prepared)
     try:
         statement = next(steps)
         while True:

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
-from muster.storage.answer import answer
-from muster.storage.compile import ONE, RANGE, Binder, Compiler, Plan, Seek
+from muster.storage.answer import Prepared, answer, prepare
+from muster.storage.compile import ONE, RANGE, Binder, Plan, Seek
 from muster.storage.ids import key_of
 from muster.storage.port import (
     Change,
@@ -101,18 +101,18 @@ class SqliteStorage(SqliteAccounts):
         return None if row is None else Stored(resource_id, row[0], row[1])
 
     async def find(self, query: Query) -> Page:
-        if query.sort is None and query.domain is None and 0 < query.limit <= _INLINE_ROWS:
-            if query.predicate is None and query.offset <= _INLINE_ROWS:
+        if query.sort is None and query.domain is None and 0 < query.limit <= _INLINE_ROWS and query.after is None:
+            if query.predicate is None and query.offset <= _INLINE_ROWS and not query.walk:
                 return self._first_pages(query)
             if query.offset == 0 and isinstance(query.predicate, Test) and query.predicate.operator == "eq":
                 name = query.predicate.field.name
                 if name in index_of(query.resource_type).unique:
                     return self._unique(query, name, query.predicate.operand)
-        plan = await Compiler(query, _FUNCTIONS).plan(self._measure)
-        if await self._is_quick(query, plan):
+        prepared = await prepare(query, _FUNCTIONS, self._measure)
+        if prepared.otherwise is None and await self._is_quick(query, prepared.plan):
             with translated():
-                return _run(self._reader, query, plan)
-        return await self._scan(lambda connection: _run(connection, query, plan))
+                return _run(self._reader, prepared)
+        return await self._scan(lambda connection: _run(connection, prepared))
 
     def _first_pages(self, query: Query) -> Page:
         """The resources in the order of their ids, and their running count."""
@@ -207,11 +207,11 @@ def _change(row: tuple[Any, ...]) -> Change:
     return Change(sequence, time, actor, request_id, type_name, resource_id, action, version, document.encode())
 
 
-def _run(connection: sqlite3.Connection, query: Query, plan: Plan) -> Page:
+def _run(connection: sqlite3.Connection, prepared: Prepared) -> Page:
     """The page, and the exact total, in one snapshot."""
     connection.execute("BEGIN")
     try:
-        steps = answer(query, plan)
+        steps = answer(prepared)
         statement = next(steps)
         while True:
             statement = steps.send(connection.execute(*positional(statement)).fetchone())

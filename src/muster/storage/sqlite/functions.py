@@ -33,7 +33,7 @@ class SqliteFunctions(Functions):
 
     def documents(self, keys: str, workspace: str) -> str:
         joined = f'{keys} k CROSS JOIN resources r ON r."key" = k."key" AND r.workspace = {workspace}'
-        return f"SELECT count(*), group_concat(document, ',') FROM (SELECT r.document FROM {joined})"
+        return f"SELECT count(*), group_concat(document, ','), group_concat(id, ',') FROM (SELECT r.document, r.id FROM {joined})"
 
     def contains(self, text: str, part: str) -> str:
         return f"instr({text}, {part}) > 0"
