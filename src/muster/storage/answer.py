@@ -1,14 +1,13 @@
-"""A page from its plans: which statements to run, and what their rows make. The engines run them, each in its own way."""
+"""A page from its plan: which statements to run, and what their rows make. The engines run them, each in its own way."""
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from muster.scim.evaluate import comparable
 from muster.scim.indexing import sort_value
-from muster.storage.compile import Binder, Compiler, Functions, Measure, Plan, Statement
+from muster.storage.compile import Binder, Plan, Statement
 from muster.storage.ids import key_of
 from muster.storage.port import BASE, Page, Position, Query
 
@@ -16,35 +15,19 @@ Answer = Generator[Statement, tuple[Any, ...], Page]
 _BASE = BASE.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A query with its plans. otherwise: for when the workspace has changed since the query's mark."""
-
-    query: Query
-    functions: Functions
-    plan: Plan
-    otherwise: Plan | None
+class Stale(Exception):
+    """The workspace has changed since the query's mark."""
 
 
-async def prepare(query: Query, functions: Functions, measure: Measure) -> Prepared:
-    """Compile what a query may come to."""
-    plan = await Compiler(query, functions).plan(measure)
-    otherwise = None
-    if query.after is not None and query.mark is not None:
-        otherwise = await Compiler(replace(query, after=None), functions).plan(measure)
-    return Prepared(query, functions, plan, otherwise)
-
-
-def answer(prepared: Prepared) -> Answer:
-    """Yields statements, each to be sent its one row, all in one snapshot; returns the page, and the exact total."""
-    query, plan = prepared.query, prepared.plan
+def answer(query: Query, plan: Plan) -> Answer:
+    """Yields statements, each to be sent its one row, all in one snapshot; returns the page. Raises Stale."""
     mark = None
     if query.walk:
         bind = Binder()
         mark = (yield bind.statement(f"SELECT max(sequence) FROM changes WHERE workspace = {bind(query.workspace)}"))[0]
+    if query.mark is not None and query.mark != mark:
+        raise Stale
     resumed = query.after is not None
-    if prepared.otherwise is not None and mark != query.mark:
-        plan, resumed = prepared.otherwise, False
     page, ids = yield from _documents(query, plan, 0 if resumed else query.offset)
     page.mark = mark
     if not resumed:

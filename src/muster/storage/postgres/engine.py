@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 
 from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
-from muster.storage.answer import Prepared, answer, prepare
-from muster.storage.compile import Binder, Seek
+from muster.storage.answer import Stale, answer
+from muster.storage.compile import Binder, Compiler, Plan, Seek
 from muster.storage.ids import key_of
 from muster.storage.port import Change, Outcome, Page, Put, Query, Stored, TooExpensive, Write
 from muster.storage.postgres.accounts import PostgresAccounts
@@ -94,7 +95,10 @@ class PostgresStorage(PostgresAccounts):
                 if name in index_of(query.resource_type).unique:
                     row = await self._pool.row(_BY_UNIQUE, *scope, name, query.predicate.operand)
                     return Page(0) if row is None else Page(1, 1, row[0])
-        return await self._scan(query)
+        try:
+            return await self._scan(query)
+        except Stale:
+            return await self._scan(replace(query, after=None, mark=None))
 
     async def _scan(self, query: Query) -> Page:
         """Any find. Half of the connections are for scans, the others stay for keyed reads and writes."""
@@ -108,7 +112,8 @@ class PostgresStorage(PostgresAccounts):
                         counted: int = await connection.fetchval(f"SELECT count(*) FROM ({keys}) n", *bind.values)
                         return counted
 
-                    return await _run(connection, await prepare(query, _FUNCTIONS, measure))
+                    plan = await Compiler(query, _FUNCTIONS).plan(measure)
+                    return await _run(connection, query, plan)
             except (asyncpg.QueryCanceledError, _TOO_LARGE) as error:
                 raise TooExpensive from error
 
@@ -131,8 +136,8 @@ def _make(put: Put) -> Callable[[Stored | None], Outcome]:
     return lambda _: put
 
 
-async def _run(connection: Connection, prepared: Prepared) -> Page:
-    steps = answer(prepared)
+async def _run(connection: Connection, query: Query, plan: Plan) -> Page:
+    steps = answer(query, plan)
     try:
         statement = next(steps)
         while True:

@@ -4,12 +4,13 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
-from muster.storage.answer import Prepared, answer, prepare
-from muster.storage.compile import ONE, RANGE, Binder, Plan, Seek
+from muster.storage.answer import Stale, answer
+from muster.storage.compile import ONE, RANGE, Binder, Compiler, Plan, Seek
 from muster.storage.ids import key_of
 from muster.storage.port import (
     Change,
@@ -108,11 +109,14 @@ class SqliteStorage(SqliteAccounts):
                 name = query.predicate.field.name
                 if name in index_of(query.resource_type).unique:
                     return self._unique(query, name, query.predicate.operand)
-        prepared = await prepare(query, _FUNCTIONS, self._measure)
-        if prepared.otherwise is None and await self._is_quick(query, prepared.plan):
-            with translated():
-                return _run(self._reader, prepared)
-        return await self._scan(lambda connection: _run(connection, prepared))
+        plan = await Compiler(query, _FUNCTIONS).plan(self._measure)
+        try:
+            if await self._is_quick(query, plan):
+                with translated():
+                    return _run(self._reader, query, plan)
+            return await self._scan(lambda connection: _run(connection, query, plan))
+        except Stale:
+            return await self.find(replace(query, after=None, mark=None))
 
     def _first_pages(self, query: Query) -> Page:
         """The resources in the order of their ids, and their running count."""
@@ -141,7 +145,7 @@ class SqliteStorage(SqliteAccounts):
 
     async def _is_quick(self, query: Query, plan: Plan) -> bool:
         if plan.bounded:
-            return query.offset + query.limit <= 2 * _INLINE_ROWS
+            return query.after is not None or query.offset + query.limit <= 2 * _INLINE_ROWS
         if plan.seek is None or plan.seek.rank > RANGE:
             return False
         return plan.seek.rank == ONE or await self._measure(plan.seek) <= _INLINE_ROWS
@@ -207,11 +211,11 @@ def _change(row: tuple[Any, ...]) -> Change:
     return Change(sequence, time, actor, request_id, type_name, resource_id, action, version, document.encode())
 
 
-def _run(connection: sqlite3.Connection, prepared: Prepared) -> Page:
+def _run(connection: sqlite3.Connection, query: Query, plan: Plan) -> Page:
     """The page, and the exact total, in one snapshot."""
     connection.execute("BEGIN")
     try:
-        steps = answer(prepared)
+        steps = answer(query, plan)
         statement = next(steps)
         while True:
             statement = steps.send(connection.execute(*positional(statement)).fetchone())
