@@ -6,16 +6,18 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from pydantic import ValidationError
 
+from muster import cli_upkeep
 from muster.access.keys import Keys
 from muster.access.permissions import ADMIN, PERMISSIONS
 from muster.config import Settings, mistaken_variables
+from muster.session import Refused, WrongSetting, run, workspace_of
 from muster.storage.port import Conflict, KeyRecord, Storage, StorageError, Workspace
 from muster.version import __version__
 
@@ -25,10 +27,6 @@ _WORKSPACE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _OPTIONS = ("host", "port", "database", "workers", "contract", "rate_limit")
 
 
-class Refused(Exception):
-    """What was asked cannot be done; the message says why."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0, 1 where it was refused, 2 where the words are wrong."""
     options = _parser().parse_args(arguments)
@@ -36,18 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"muster: {mistake}\n")
     try:
         settings = _settings(options)
-        run: Callable[[argparse.Namespace, Settings], int | None] = options.run
-        return run(options, settings) or 0
+        command: Callable[[argparse.Namespace, Settings], int | None] = options.run
+        return command(options, settings) or 0
     except Refused as error:
         sys.stderr.write(f"muster: {error}\n")
         return 2 if isinstance(error, WrongSetting) else 1
     except StorageError as error:
         sys.stderr.write(f"muster: {error}\n")
         return 1
-
-
-class WrongSetting(Refused):
-    """A setting has a value that is not allowed."""
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -71,7 +65,7 @@ def _serve(options: argparse.Namespace, settings: Settings) -> None:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read as muster.server is imported
         from muster.server import serve
 
-        token = _run(settings, lambda storage: _first_key(storage, settings, options.first_key))
+        token = run(settings, lambda storage: _first_key(storage, settings, options.first_key))
         try:
             serve(settings, "\n".join(_greeting(settings, token, options.first_key)))
         except OSError as error:
@@ -101,7 +95,7 @@ def _greeting(settings: Settings, token: str | None, wanted: bool) -> list[str]:
 
 async def _first_key(storage: Storage, settings: Settings, wanted: bool) -> str | None:
     """The token of a first key, where one is wanted and the workspace `default` has none yet."""
-    workspace = await _workspace(storage, DEFAULT, settings)
+    workspace = await workspace_of(storage, DEFAULT, settings)
     if not wanted or await storage.keys(workspace.id):
         return None
     token, _ = await Keys(storage).create(workspace, "first key")
@@ -123,19 +117,19 @@ def _keys_create(options: argparse.Namespace, settings: Settings) -> None:
     lifetime = None if options.expires_in_days is None else timedelta(days=options.expires_in_days)
 
     async def work(storage: Storage) -> str:
-        workspace = await _workspace(storage, options.workspace, settings)
+        workspace = await workspace_of(storage, options.workspace, settings)
         token, _ = await Keys(storage).create(workspace, options.name, permissions, options.key_rate_limit, lifetime)
         return token
 
-    sys.stdout.write(_run(settings, work) + "\n")
+    sys.stdout.write(run(settings, work) + "\n")
 
 
 def _keys_list(options: argparse.Namespace, settings: Settings) -> None:
     async def work(storage: Storage) -> Sequence[KeyRecord]:
-        return await storage.keys((await _workspace(storage, options.workspace, settings)).id)
+        return await storage.keys((await workspace_of(storage, options.workspace, settings)).id)
 
     now = datetime.now(UTC).isoformat()
-    for key in _run(settings, work):
+    for key in run(settings, work):
         ended = "revoked" if key.revoked else "expired" if key.expires and key.expires < now else "active"
         limit = "default" if key.rate_limit is None else str(key.rate_limit)
         columns = (key.id, key.name, ended, ", ".join(key.permissions), f"limit {limit}", f"last used {key.last_used or 'never'}")
@@ -148,7 +142,7 @@ def _keys_rotate(options: argparse.Namespace, settings: Settings) -> None:
         token, _ = await Keys(storage).rotate(workspace, key, timedelta(seconds=options.overlap))
         return token
 
-    sys.stdout.write(_run(settings, work) + "\n")
+    sys.stdout.write(run(settings, work) + "\n")
 
 
 def _keys_revoke(options: argparse.Namespace, settings: Settings) -> None:
@@ -156,7 +150,7 @@ def _keys_revoke(options: argparse.Namespace, settings: Settings) -> None:
         _, key = await _key(storage, options, settings)
         await Keys(storage).revoke(key)
 
-    _run(settings, work)
+    run(settings, work)
 
 
 def _keys_set(options: argparse.Namespace, settings: Settings) -> None:
@@ -164,7 +158,7 @@ def _keys_set(options: argparse.Namespace, settings: Settings) -> None:
         _, key = await _key(storage, options, settings)
         await Keys(storage).limit(key, None if options.key_rate_limit < 0 else options.key_rate_limit)
 
-    _run(settings, work)
+    run(settings, work)
 
 
 def _workspaces_create(options: argparse.Namespace, settings: Settings) -> None:
@@ -178,25 +172,25 @@ def _workspaces_create(options: argparse.Namespace, settings: Settings) -> None:
         except Conflict:
             raise Refused(f"there is a workspace {options.name!r} already") from None
 
-    _run(settings, work)
+    run(settings, work)
 
 
 def _workspaces_list(_: argparse.Namespace, settings: Settings) -> None:
     async def work(storage: Storage) -> Sequence[Workspace]:
         return await storage.workspaces()
 
-    for workspace in _run(settings, work):
+    for workspace in run(settings, work):
         reading = "strict" if workspace.strict else "lenient"
         sys.stdout.write(f"{workspace.name}\t{workspace.contract}\t{reading}\t{workspace.created}\n")
 
 
 def _workspaces_set(options: argparse.Namespace, settings: Settings) -> None:
     async def work(storage: Storage) -> None:
-        workspace = await _workspace(storage, options.name, settings)
+        workspace = await workspace_of(storage, options.name, settings)
         strict = workspace.strict if options.strict is None else options.strict
         await storage.set_workspace(replace(workspace, contract=options.contract or workspace.contract, strict=strict))
 
-    _run(settings, work)
+    run(settings, work)
 
 
 def _demo(options: argparse.Namespace, settings: Settings) -> None:
@@ -208,23 +202,12 @@ def _demo(options: argparse.Namespace, settings: Settings) -> None:
             workspace = await storage.add_workspace(options.workspace, settings.contract, False, datetime.now(UTC).isoformat())
         await fill(storage, workspace, options.users, options.seed)
 
-    _run(settings, work)
-
-
-async def _workspace(storage: Storage, name: str, settings: Settings) -> Workspace:
-    from muster.app import ensure_workspace
-
-    await ensure_workspace(storage, settings)
-    workspace = await storage.find_workspace(name)
-    if workspace is None:
-        names = ", ".join(found.name for found in await storage.workspaces())
-        raise Refused(f"there is no workspace {name!r}; there are {names}")
-    return workspace
+    run(settings, work)
 
 
 async def _key(storage: Storage, options: argparse.Namespace, settings: Settings) -> tuple[Workspace, KeyRecord]:
     """The key that an id, or a name that only one active key has, stands for."""
-    workspace = await _workspace(storage, options.workspace, settings)
+    workspace = await workspace_of(storage, options.workspace, settings)
     keys = await storage.keys(workspace.id)
     found = [key for key in keys if key.id == options.key]
     found = found or [key for key in keys if key.name == options.key and key.revoked is None]
@@ -233,28 +216,12 @@ async def _key(storage: Storage, options: argparse.Namespace, settings: Settings
     raise Refused(f"{'no key' if not found else 'more than one key'} {options.key!r} in {workspace.name}: see muster keys list")
 
 
-def _run(settings: Settings, work: Callable[[Storage], Awaitable[T]]) -> T:
-    """Run work on the database, migrated and opened."""
-    from muster.app import open_storage
-
-    async def session() -> T:
-        storage = open_storage(settings)
-        await storage.migrate()
-        await storage.start()
-        try:
-            return await work(storage)
-        finally:
-            await storage.close()
-
-    return asyncio.run(session())
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="muster", description="A SCIM 2.0 service provider.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"muster {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     database = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    database.add_argument("--database", metavar="URL", help="sqlite:///relative.db or sqlite:////absolute.db [MUSTER_DATABASE]")
+    database.add_argument("--database", metavar="URL", help="sqlite:///relative.db or postgresql://… [MUSTER_DATABASE]")
 
     serve = _command(commands, "serve", "serve SCIM over HTTP", _serve, database)
     serve.add_argument("--host", help="the address to listen on [MUSTER_HOST]")
@@ -266,6 +233,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_keys(commands.add_parser("keys", help="API keys", allow_abbrev=False), database)
     _add_workspaces(commands.add_parser("workspaces", help="workspaces", allow_abbrev=False), database)
 
+    cli_upkeep.add(commands, database)
     demo = _command(commands, "demo", "fill a workspace with made-up people", _demo, database)
     demo.add_argument("--workspace", default=DEFAULT, help="made where it is not there yet")
     demo.add_argument("--users", type=_positive, default=1000, metavar="N")
@@ -299,11 +267,11 @@ def _add_keys(keys: argparse.ArgumentParser, database: argparse.ArgumentParser) 
 
 def _add_workspaces(workspaces: argparse.ArgumentParser, database: argparse.ArgumentParser) -> None:
     commands = workspaces.add_subparsers(required=True, metavar="COMMAND")
-    for name, text, run in (
+    for name, text, work in (
         ("create", "make a workspace", _workspaces_create),
         ("set", "change a workspace's settings", _workspaces_set),
     ):
-        command = _command(commands, name, text, run, database)
+        command = _command(commands, name, text, work, database)
         command.add_argument("name")
         command.add_argument("--contract", choices=("rfc7644", "cortex"), help="which status codes it answers")
         command.add_argument(

@@ -7,9 +7,9 @@ import orjson
 
 from muster.scim.evaluate import comparable
 from muster.scim.indexing import sort_value
-from muster.storage.compile import Binder, Plan, Statement
+from muster.storage.compile import Binder, Plan
 from muster.storage.ids import key_of
-from muster.storage.port import BASE, Page, Position, Query
+from muster.storage.port import BASE, Page, Position, Query, Statement
 
 Answer = Generator[Statement, tuple[Any, ...], Page]
 _BASE = BASE.encode()

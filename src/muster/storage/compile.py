@@ -11,7 +11,7 @@ from muster.scim.indexing import DOMAIN, index_of
 from muster.scim.predicate import All, Each, Field, Has, Negation, Predicate, Some, Test
 from muster.scim.values import Json, fold
 from muster.storage.ids import key_of
-from muster.storage.port import Position, Query
+from muster.storage.port import Position, Query, Statement
 
 _SIGNS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _LAST = "\U0010ffff"
@@ -48,18 +48,6 @@ class Functions(Protocol):
     def ends_with(self, text: str, part: str) -> str: ...
 
     def starts_with(self, text: str, part: str) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """SQL and its parameters, in order."""
-
-    sql: str
-    parameters: tuple[Json, ...]
-
-    def followed_by(self, *values: Json) -> "Statement":
-        """The same with the parameters that were still to come."""
-        return Statement(self.sql, (*self.parameters, *values))
 
 
 class Binder:

@@ -4,7 +4,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from muster.scim.indexing import Entry
 from muster.scim.predicate import Field, Predicate
@@ -207,6 +207,18 @@ class KeyRecord:
     last_used: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL with numbered parameters ($1, $2, …), and these in order."""
+
+    sql: str
+    parameters: tuple[Json, ...]
+
+    def followed_by(self, *values: Json) -> "Statement":
+        """The same with the parameters that were still to come."""
+        return Statement(self.sql, (*self.parameters, *values))
+
+
 class Resources(Protocol):
     """Resources: found, read, written."""
 
@@ -266,7 +278,20 @@ class Accounts(Protocol):
         """Take requests out of a key's window: one part in `share` of what is left, at least one; 0 where nothing is."""
 
 
-class Storage(Resources, Accounts, Protocol):
+class Upkeep(Protocol):
+    """What an engine lends to those who check and move whole databases."""
+
+    async def query(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        """The rows of a read; text comes as str."""
+
+    async def transact(self, workspace: int, statements: Sequence[Statement]) -> None:
+        """Run statements on one workspace, all or none."""
+
+    async def integrity(self) -> Sequence[str]:
+        """What the engine itself finds wrong with its files."""
+
+
+class Storage(Resources, Accounts, Upkeep, Protocol):
     """An engine."""
 
     async def migrate(self) -> tuple[str | None, str]:

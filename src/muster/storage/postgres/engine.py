@@ -12,13 +12,13 @@ from muster.scim.predicate import Test
 from muster.storage.answer import Stale, answer
 from muster.storage.compile import Binder, Compiler, Plan, Seek
 from muster.storage.ids import key_of
-from muster.storage.port import Change, Outcome, Page, Put, Query, Stored, TooExpensive, Write
+from muster.storage.port import Change, Outcome, Page, Put, Query, Statement, Stored, TooExpensive, Write
 from muster.storage.postgres.accounts import PostgresAccounts
 from muster.storage.postgres.connection import Connection, Pool, translate
 from muster.storage.postgres.epoch import Epoch
 from muster.storage.postgres.functions import PostgresFunctions
 from muster.storage.postgres.migrate import migrate
-from muster.storage.postgres.writer import Writer
+from muster.storage.postgres.writer import LOCK, LOCK_SPACE, Writer
 
 _MEASURED = 1000
 _INLINE_ROWS = 1000
@@ -123,6 +123,21 @@ class PostgresStorage(PostgresAccounts):
     async def load(self, workspace: int, type_name: str, puts: Sequence[Put], actor: str, request_id: str, time: str) -> None:
         writes = [Write(workspace, type_name, None, _make(put), actor, request_id, time) for put in puts]
         await self._writer.transact(workspace, writes, whole=True)
+
+    async def query(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        return [tuple(row) for row in await self._pool.rows(statement.sql, *statement.parameters)]
+
+    async def transact(self, workspace: int, statements: Sequence[Statement]) -> None:
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(LOCK, LOCK_SPACE, workspace)
+            for statement in statements:
+                await connection.execute(statement.sql, *statement.parameters)
+
+    async def integrity(self) -> Sequence[str]:
+        """Page checksums, where the cluster has them; PostgreSQL's own pg_amcheck looks at the rest."""
+        rows = await self._pool.rows("SELECT sum(checksum_failures) FROM pg_stat_database WHERE datname = current_database()")
+        failures = rows[0][0] or 0
+        return [f"{failures} pages failed their checksum"] if failures else []
 
     async def changes(self, workspace: int, after: int, limit: int) -> Sequence[Change]:
         return [Change(*row) for row in await self._pool.rows(_CHANGES, workspace, after, limit)]

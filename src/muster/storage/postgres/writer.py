@@ -107,7 +107,9 @@ class Writer:
                 raise translate(error) from error
             finally:
                 self._pool.release(connection)
-        if isinstance(taken, KeyTaken) and not whole:
+        if isinstance(taken, KeyTaken):
+            if whole:
+                raise taken
             return await self._one_by_one(workspace, writes, taken)
         raise StorageError("the database cannot be reached" if taken is None else "the database is busy")
 

@@ -18,6 +18,7 @@ from muster.storage.port import (
     Page,
     Put,
     Query,
+    Statement,
     Stored,
     TooExpensive,
     Write,
@@ -176,6 +177,23 @@ class SqliteStorage(SqliteAccounts):
     async def load(self, workspace: int, type_name: str, puts: Sequence[Put], actor: str, request_id: str, time: str) -> None:
         origin = (time, actor, request_id)
         await self._writer.write(lambda connection: rows.load(connection, workspace, type_name, puts, origin), large=True)
+
+    async def query(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        with translated():
+            return await asyncio.to_thread(lambda: self._accounts.execute(*positional(statement)).fetchall())
+
+    async def transact(self, workspace: int, statements: Sequence[Statement]) -> None:
+        del workspace  # the one writer of the file holds all of them
+
+        def job(connection: sqlite3.Connection) -> None:
+            for statement in statements:
+                connection.execute(*positional(statement))
+
+        await self._writer.write(job, large=True)
+
+    async def integrity(self) -> Sequence[str]:
+        found = [row[0] for row in await self.query(Statement("PRAGMA integrity_check", ()))]
+        return [] if found == ["ok"] else found
 
     async def changes(self, workspace: int, after: int, limit: int) -> Sequence[Change]:
         with translated():

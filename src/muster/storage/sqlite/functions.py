@@ -3,7 +3,8 @@
 import re
 
 from muster.scim.values import Json
-from muster.storage.compile import Functions, Statement
+from muster.storage.compile import Functions
+from muster.storage.port import Statement
 
 _NUMBERED = re.compile(r"\$(\d+)")
 

@@ -1,0 +1,148 @@
+"""`muster check`: whether a database agrees with itself, resource by resource; and the repair of what can be made anew."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from muster.directory.documents import etag, index_of_document, parse
+from muster.scim.indexing import search_form
+from muster.scim.schema import ResourceType, registry
+from muster.storage import derived
+from muster.storage.derived import Kept
+from muster.storage.ids import key_of
+from muster.storage.port import Put, Statement, Storage, StorageCorrupt, StorageError, Stored, Upkeep, Workspace
+
+_BATCH = 500
+_LOOKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong. mend: the statements that mend it, empty where nothing can."""
+
+    workspace: Workspace
+    where: str
+    what: str
+    mend: Sequence[Statement] = ()
+
+
+@dataclass(slots=True)
+class Report:
+    """What a check looked at, what it found, and what of it was mended."""
+
+    workspaces: int = 0
+    resources: int = 0
+    found: int = 0
+    mended: int = 0
+
+
+async def check(storage: Storage, repair: bool, say: Callable[[str], object]) -> Report:
+    """Look at everything, say what is wrong, a line each, and mend what can be mended where that is asked for."""
+    report = Report()
+    try:
+        damage = await storage.integrity()
+    except StorageCorrupt as error:
+        damage = [str(error)]
+    for what in damage:
+        report.found += 1
+        say(f"database: {what}")
+    workspaces = await storage.workspaces()
+    report.workspaces = len(workspaces)
+    async for finding in findings(storage, workspaces, report):
+        report.found += 1
+        said = f"{finding.workspace.name}: {finding.where}: {finding.what}"
+        if repair and finding.mend:
+            try:
+                await storage.transact(finding.workspace.id, finding.mend)
+            except StorageError as error:
+                said += f" (not mended: {error})"
+            else:
+                report.mended += 1
+                said += " (mended)"
+        say(said)
+    return report
+
+
+async def findings(storage: Upkeep, workspaces: Sequence[Workspace], report: Report) -> AsyncIterator[Finding]:
+    """All that is wrong in these workspaces. Writes that go on meanwhile are no errors: what looks wrong is looked at again."""
+    types = {item.name: item for item in registry().types.values()}
+    for workspace in workspaces:
+        for kind in await derived.kinds(storage, workspace.id):
+            if kind not in types:
+                yield Finding(workspace, kind, "resources of a type that this muster does not know")
+                continue
+            async for finding in _resources(storage, workspace, types[kind], report):
+                yield finding
+            async for finding in _counts(storage, workspace, kind):
+                yield finding
+        async for finding in _orphans(storage, workspace):
+            yield finding
+
+
+async def _resources(storage: Upkeep, workspace: Workspace, kind: ResourceType, report: Report) -> AsyncIterator[Finding]:
+    after = -1
+    while rows := await derived.read(storage, workspace.id, kind.name, after, _BATCH):
+        after = rows[-1].key
+        report.resources += len(rows)
+        for row in rows:
+            if _wrong(row, kind):
+                looked: Kept | None = row
+                for _ in range(_LOOKS):
+                    again = await derived.read(storage, workspace.id, kind.name, row.key - 1, 1)
+                    looked = again[0] if again and again[0].key == row.key else None
+                    if looked is None or not _wrong(looked, kind):
+                        break
+                if looked is not None and (what := _wrong(looked, kind)):
+                    yield Finding(workspace, f"{kind.name} {row.id}", "; ".join(what), _mend(workspace, kind, looked))
+
+
+def _wrong(row: Kept, kind: ResourceType) -> list[str]:
+    """What is wrong with one resource."""
+    if key_of(row.id) != row.key:
+        return ["its id is not that of its key"]
+    try:
+        document = parse(row.document.encode())
+        meta = document["meta"]
+        index, body = index_of_document(document, kind), search_form(document, kind)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return [f"its document cannot be read ({error})"]
+    wrong = []
+    if document.get("id") != row.id or meta.get("resourceType") != kind.name:
+        wrong.append("its document is of another resource")
+    if meta.get("version") != etag(row.version):
+        wrong.append("its version is not that of its document")
+    if row.body is None:
+        wrong.append("its search form is missing")
+    elif row.body != orjson.loads(orjson.dumps(body)):
+        wrong.append("its search form is not that of its document")
+    if row.index.lookups != index.lookups:
+        wrong.append("its look-ups are not those of its document")
+    if {(entry.attribute, entry.value) for entry in row.index.unique} != {(e.attribute, e.value) for e in index.unique}:
+        wrong.append("its unique values are not those of its document")
+    return wrong
+
+
+def _mend(workspace: Workspace, kind: ResourceType, row: Kept) -> Sequence[Statement]:
+    """What makes the derived anew; a document is nothing that could be."""
+    try:
+        document = parse(row.document.encode())
+        if document["id"] != row.id or key_of(row.id) != row.key or document["meta"]["version"] != etag(row.version):
+            return ()
+        stored = Stored(row.id, row.version, row.document.encode())
+        put = Put(stored, orjson.dumps(search_form(document, kind)), index_of_document(document, kind))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ()
+    return derived.rebuild(workspace.id, kind.name, row.key, put)
+
+
+async def _counts(storage: Upkeep, workspace: Workspace, kind: str) -> AsyncIterator[Finding]:
+    kept, there = await derived.counts(storage, workspace.id, kind)
+    if kept != there:
+        yield Finding(workspace, kind, f"the running count is {kept}, and there are {there}", derived.recount(workspace.id, kind))
+
+
+async def _orphans(storage: Upkeep, workspace: Workspace) -> AsyncIterator[Finding]:
+    for table, rows in (await derived.orphans(storage, workspace.id)).items():
+        if table in await derived.orphans(storage, workspace.id):
+            yield Finding(workspace, table, f"{rows} rows belong to no resource", derived.remove_orphans(workspace.id))

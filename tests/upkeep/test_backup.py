@@ -1,0 +1,82 @@
+"""A backup that is taken under load is whole, and restores to the same service."""
+
+import sqlite3
+import threading
+
+from tests.conftest import client_of
+from tests.people import person
+from tests.server import Server
+
+
+def _everything(path):
+    with sqlite3.connect(path) as connection:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        rows = {name: sorted(map(repr, connection.execute(f'SELECT * FROM "{name}"'))) for name in names}
+    connection.close()
+    return rows
+
+
+def test_what_is_restored_is_what_was_there(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir(), there.mkdir()
+    file = tmp_path / "backup.db"
+    with Server(here, MUSTER_RATE_LIMIT="0") as server:
+        token = server.key("k")
+        with client_of(server, token) as client:
+            before = [client.post("/Users", json=person()).json() for _ in range(20)]
+            stop = threading.Event()
+
+            def write():
+                with client_of(server, token) as other:
+                    while not stop.is_set():
+                        assert other.post("/Users", json=person()).status_code == 201
+
+            writer = threading.Thread(target=write)
+            writer.start()
+            try:
+                said = server.muster("backup", str(file)).stdout
+            finally:
+                stop.set()
+                writer.join()
+        assert said == f"{file}: {file.stat().st_size} bytes, checked\n"
+        assert (file.stat().st_mode & 0o777) == 0o600
+        assert not file.with_name("backup.db.partial").exists()
+    restored = Server(there, MUSTER_RATE_LIMIT="0")
+    restored.muster("restore", str(file))
+    assert _everything(there / "muster.db") == _everything(file)
+    assert restored.muster("check").stdout.endswith("; 0 findings\n")
+    with restored, client_of(restored, token) as client:  # the same keys hold
+        for user in before:
+            after = client.get(f"/Users/{user['id']}").json()
+            assert after["meta"].pop("location").endswith(user["id"])
+            user["meta"].pop("location")
+            assert after == user
+        assert client.post("/Users", json=person()).status_code == 201
+
+
+def test_nothing_is_overwritten(tmp_path):
+    server = Server(tmp_path)
+    server.muster("migrate")
+    file = tmp_path / "b.db"
+    file.write_text("mine")
+    refused = server.muster("backup", str(file), check=False)
+    assert refused.returncode == 1
+    assert "is there already" in refused.stderr
+    assert file.read_text() == "mine"
+    refused = server.muster("restore", str(file), check=False)
+    assert "is there already" in refused.stderr
+    assert server.muster("check").returncode == 0
+
+
+def test_what_is_no_backup_is_not_restored(tmp_path):
+    server = Server(tmp_path)
+    (tmp_path / "x").write_bytes(b"no database at all" * 500)
+    for file, says in (("x", "damaged"), ("nosuch", "there is no backup")):
+        refused = server.muster("restore", str(tmp_path / file), check=False)
+        assert refused.returncode == 1
+        assert says in refused.stderr
+    with sqlite3.connect(tmp_path / "other.db") as connection:
+        connection.execute("CREATE TABLE t (x)")
+    connection.close()
+    assert "no database of muster" in server.muster("restore", str(tmp_path / "other.db"), check=False).stderr
+    assert not (tmp_path / "muster.db").exists()

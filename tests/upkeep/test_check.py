@@ -1,0 +1,161 @@
+"""`muster check` finds whatever disagrees, says where, and makes anew what can be made anew."""
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from muster.storage.derived import bound
+from muster.storage.postgres import PostgresStorage
+from muster.storage.sqlite import SqliteStorage
+from muster.upkeep.check import check
+from tests.postgres import new_database
+from tests.server import Server
+from tests.storage.test_writes import NOW, made, user
+
+ENGINES = {"sqlite": lambda path: SqliteStorage(str(path / "m.db")), "postgres": lambda _: PostgresStorage(new_database())}
+
+
+class Checked:
+    """A storage with twenty users, and what a check of it says."""
+
+    def __init__(self, storage):
+        self.runner = asyncio.Runner()
+        self.storage = storage
+        self.run(storage.migrate())
+        self.run(storage.start())
+        self.workspace = self.run(storage.add_workspace("w", "rfc7644", False, NOW))
+        emails = [{"value": "a@x.example", "primary": True}]
+        puts = [made(user(f"u{n}", displayName="d", active=True, emails=emails), password="hash") for n in range(20)]
+        self.run(storage.load(self.workspace.id, "User", puts, "a", "r", NOW))
+        self.first = puts[0].stored.id
+
+    def run(self, coroutine):
+        return self.runner.run(coroutine)
+
+    def harm(self, sql, *values):
+        self.run(self.storage.transact(self.workspace.id, [bound(sql, *values)]))
+
+    def check(self, repair=False):
+        said = []
+        report = self.run(check(self.storage, repair, said.append))
+        assert (report.found, report.workspaces) == (len(said), 1)
+        return said
+
+    def close(self):
+        self.run(self.storage.close())
+        self.runner.close()
+
+
+@pytest.fixture(params=list(ENGINES))
+def checked(request, tmp_path):
+    found = Checked(ENGINES[request.param](tmp_path))
+    yield found
+    found.close()
+
+
+HARM = {
+    "search form is missing": "DELETE FROM searchable WHERE workspace = $1",
+    "look-ups are not those": "DELETE FROM lookups WHERE workspace = $1 AND attribute = 'displayName'",
+    "look-ups are not": "UPDATE lookups SET value = 'other' WHERE workspace = $1 AND attribute = 'displayName'",
+    "unique values are not those": "DELETE FROM unique_values WHERE workspace = $1",
+    "unique values are": "UPDATE unique_values SET value = value || 'x' WHERE workspace = $1",
+    "the running count is 27, and there are 20": "UPDATE counts SET total = total + 7 WHERE workspace = $1",
+}
+
+
+@pytest.mark.parametrize("says", HARM)
+def test_what_is_derived_is_made_anew(checked, says):
+    assert checked.check() == []
+    checked.harm(HARM[says], checked.workspace.id)
+    said = checked.check()
+    assert len(said) == (1 if "count" in says else 20)
+    assert says in said[0]
+    assert all(line.endswith("(mended)") for line in checked.check(repair=True))
+    assert checked.check() == []
+
+
+def test_rows_of_no_resource_are_found_and_removed(checked):
+    checked.harm("DELETE FROM resources WHERE workspace = $1 AND id = $2", checked.workspace.id, checked.first)
+    said = "\n".join(checked.check())
+    for table in (
+        "searchable: 1 rows",
+        "lookups: ",
+        "unique_values: 1 rows",
+        "secrets: 1 rows",
+        "running count is 20, and there are 19",
+    ):
+        assert table in said
+    checked.check(repair=True)
+    assert checked.check() == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("UPDATE resources SET document = '{' WHERE workspace = $1 AND id = $2", "cannot be read"),
+        ("UPDATE resources SET version = 9 WHERE workspace = $1 AND id = $2", "version is not that of its document"),
+        ("UPDATE resources SET id = id || 'x' WHERE workspace = $1 AND id = $2", "id is not that of its key"),
+    ],
+)
+def test_a_document_that_is_wrong_is_said_and_never_made_up(checked, sql, says):
+    checked.harm(sql, checked.workspace.id, checked.first)
+    [said] = checked.check(repair=True)
+    assert says in said
+    assert "mended" not in said
+    assert len(checked.check()) == 1
+
+
+def test_two_that_claim_one_value_are_said_and_left(checked):
+    """Nobody but an operator knows whose the name is."""
+    second = checked.run(checked.storage.query(bound("SELECT id FROM resources WHERE workspace = $1", checked.workspace.id)))[5][
+        0
+    ]
+    checked.harm(
+        'UPDATE resources SET document = replace(document, \'"userName":"u5"\', \'"userName":"u6"\')'
+        " WHERE workspace = $1 AND id = $2",
+        checked.workspace.id,
+        second,
+    )
+    [said] = checked.check(repair=True)
+    assert "not mended" in said
+    assert len(checked.check()) == 1
+
+
+def test_the_command_says_and_counts(tmp_path):
+    server = Server(tmp_path)
+    server.muster("demo", "--users", "700", "--workspace", "acme")
+    sound = server.muster("check")
+    assert sound.stdout == "700 resources in 1 workspaces; 0 findings\n"
+    with sqlite3.connect(tmp_path / "muster.db") as connection:
+        connection.execute("UPDATE counts SET total = 1")
+    connection.close()
+    wrong = server.muster("check", check=False)
+    assert wrong.returncode == 1
+    assert "acme: User: the running count is 1, and there are 700" in wrong.stdout
+    assert server.muster("check", "--repair").stdout.endswith("1 findings, 1 mended\n")
+    assert server.muster("check").returncode == 0
+
+
+def test_a_corrupted_page_is_said_and_not_served(tmp_path):
+    server = Server(tmp_path, MUSTER_RATE_LIMIT="0")
+    server.muster("demo", "--users", "3000", "--workspace", "default")
+    token = server.key("k")
+    path = tmp_path / "muster.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        [(root,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'resources'")
+    connection.close()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    said = server.muster("check", check=False)
+    assert said.returncode == 1
+    assert "Traceback" not in said.stderr
+    from tests.conftest import client_of
+    from tests.people import error_of
+
+    with server as started, client_of(started, token) as client:
+        answer = client.get("/Users?count=10")
+        error_of(answer, 500)
+        assert answer.json()["detail"] == "the database file is damaged"

@@ -1,0 +1,82 @@
+"""Export and import: the same resources again, on either engine; and every line that cannot be is named."""
+
+import json
+
+import pytest
+
+from tests.conftest import DATABASES
+from tests.people import person
+from tests.server import Server
+
+
+@pytest.fixture(params=list(DATABASES))
+def server(tmp_path, request):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    return Server(folder, **DATABASES[request.param]())
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_what_is_exported_is_imported_and_again_changes_nothing(server, tmp_path):
+    server.muster("demo", "--workspace", "acme", "--users", "1200")
+    server.muster("workspaces", "create", "copy")
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    assert server.muster("export", "--workspace", "acme", "--output", str(first)).stdout == f"{first}: 1200 resources\n"
+    part = tmp_path / "part.jsonl"
+    part.write_text("".join(first.read_text().splitlines(keepends=True)[:701]))
+    refused = server.muster("import", "--workspace", "acme", str(first))
+    assert refused.stdout == "0 made, 1200 there already, 0 refused\n"
+    other = Server(tmp_path)
+    other.muster("workspaces", "create", "copy")
+    copies = (other, "--workspace", "copy")
+    assert other.muster("import", *copies[1:], str(part)).stdout == "701 made, 0 there already, 0 refused\n"
+    rehearsed = other.muster("import", *copies[1:], "--rehearse", str(first)).stdout
+    assert rehearsed == "499 would be made, 701 there already, 0 refused\n"
+    assert other.muster("import", *copies[1:], str(first)).stdout == "499 made, 701 there already, 0 refused\n"
+    assert other.muster("check").stdout.endswith("; 0 findings\n")
+    other.muster("export", *copies[1:], "--output", str(second))
+    assert first.read_bytes() == second.read_bytes()
+    assert "already" in server.muster("export", "--output", str(first), check=False).stderr
+
+
+def test_every_line_that_cannot_be_is_named(server, tmp_path):
+    good = [person() for _ in range(3)]
+    bad = [
+        "not json",
+        "[]",
+        json.dumps({"userName": "x"}),
+        json.dumps(person(active="perhaps")),
+        json.dumps(person(favouriteColour="red")),
+        json.dumps(person(password="secret")),
+        json.dumps({**person(), "userName": good[0]["userName"].upper()}),
+        json.dumps({**person(), "id": "0190a6e0-0000-7000-8000-000000000001", "meta": {"created": "yesterday"}}),
+    ]
+    file = tmp_path / "lines"
+    file.write_text("\n".join([json.dumps(good[0]), "", json.dumps(good[1]), *bad, json.dumps(good[2])]))
+    for mode, told in ((["--rehearse"], "3 would be made"), ([], "3 made")):
+        said = server.muster("import", *mode, str(file), check=False)
+        assert said.returncode == 1
+        lines = said.stdout.splitlines()
+        assert lines[-1] == f"{told}, 0 there already, 8 refused"
+        assert [line.partition(":")[0] for line in lines[:-1]] == [f"line {n}" for n in range(4, 12)]
+        says = ("JSON", "object", "schemas", "active", "favouriteColour", "password", "userName", "meta.created")
+        for line, word in zip(lines[:-1], says, strict=True):
+            assert word in line
+        assert "secret" not in said.stdout
+    export = server.muster("export").stdout.splitlines()
+    assert sorted(json.loads(line)["userName"] for line in export) == sorted(user["userName"] for user in good)
+
+
+def test_an_id_that_is_there_with_another_content_is_refused(server, tmp_path):
+    server.muster("demo", "--workspace", "default", "--users", "2")
+    file = tmp_path / "lines"
+    users = [json.loads(line) for line in server.muster("export").stdout.splitlines()]
+    users[1]["title"] = "another"
+    file.write_text("\n".join(json.dumps(user) for user in users))
+    said = server.muster("import", str(file), check=False)
+    assert (
+        said.stdout == f"line 2: id: {users[1]['id']} is there already, and is not the same\n0 made, 1 there already, 1 refused\n"
+    )
