@@ -35,7 +35,11 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("MUSTER_")}
-        self.environment |= {"MUSTER_DATABASE": f"sqlite:///{folder}/muster.db", "MUSTER_PORT": str(self.port), **options}
+        self.environment |= {
+            "MUSTER_DATABASE": f"sqlite:///{folder}/muster.db",
+            "MUSTER_PORT": str(self.port),
+            "MUSTER_DRAIN_DELAY": "0",
+        } | options
         self.arguments = arguments
         self.wrapper = wrapper
         self.lines: list[str] = []

@@ -5,7 +5,7 @@ import contextlib
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 from muster.access.keys import Keys
@@ -19,7 +19,7 @@ from muster.http.openapi import openapi_document
 from muster.http.origin import Origin
 from muster.http.request_log import RequestLog
 from muster.http.scim import Scim
-from muster.http.service import Page, Service
+from muster.http.service import Load, Page, Service
 from muster.scim.discovery import Limits
 from muster.storage.port import Conflict, Storage
 from muster.storage.sqlite import SqliteStorage
@@ -51,8 +51,9 @@ class Muster:
     Started by the server's lifespan, by `async with app.lifespan()`, or at the first request.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, stopping: Callable[[], bool] = lambda: False) -> None:
         self.settings = settings
+        self._stopping = stopping
         self.storage = open_storage(settings)
         self.keys = Keys(self.storage)
         self._limiter = RateLimiter(self.storage, settings.rate_limit)
@@ -65,12 +66,17 @@ class Muster:
 
     def _make_service(self) -> Service:
         settings = self.settings
-        limits = Limits(settings.max_results, max_body=settings.max_body, cursor_seconds=settings.cursor_seconds)
+        limits = Limits(
+            settings.max_results,
+            max_body=settings.max_body,
+            cursor_seconds=settings.cursor_seconds,
+            body_seconds=settings.body_seconds,
+        )
         metrics = Metrics() if settings.metrics else None
         pages: dict[str, Page] = {
             "/": docs.home,
             "/healthz": health.healthz,
-            "/readyz": health.readyz(self.storage),
+            "/readyz": health.readyz(self.storage, self._stopping),
             "/openapi.json": docs.openapi(openapi_document(limits), self._origin),
             "/docs": docs.page,
             "/docs/": docs.asset,
@@ -78,7 +84,8 @@ class Muster:
         if metrics is not None:
             pages["/metrics"] = metrics.response
         scim = Scim(Directory(self.storage), self._origin, limits, Cursors(self.storage, settings.cursor_seconds))
-        return Service(self.keys, self._limiter, scim, self._origin, pages, self._log, metrics)
+        load = Load(settings.max_in_flight, self._stopping)
+        return Service(self.keys, self._limiter, scim, self._origin, pages, self._log, metrics, load)
 
     async def start(self) -> None:
         """Migrate and open the database. Raises StorageError."""
@@ -152,8 +159,8 @@ class Muster:
 class RsgiMuster:
     """The service as Granian runs it in each worker process."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._app = Muster(settings)
+    def __init__(self, settings: Settings, stopping: Callable[[], bool]) -> None:
+        self._app = Muster(settings, stopping)
         self._parent = os.getppid()
         self.__rsgi__ = rsgi.application(self._app.service)
 

@@ -1,11 +1,15 @@
 """`muster serve`: Granian, its worker processes, and the line that says when it is ready."""
 
+import ctypes
 import functools
 import http.client
+import multiprocessing
+import signal
 import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from granian.constants import Interfaces, Loops, RuntimeModes
@@ -38,9 +42,11 @@ def serve(settings: Settings, ready: str) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=settings.drain_seconds,
     )
+    stopping = multiprocessing.Value(ctypes.c_bool, False, lock=False)
+    server.on_startup(lambda: signal.signal(signal.SIGTERM, _draining(server, stopping, settings.drain_delay)))
     announce = threading.Thread(target=_announce, args=(settings, ready), daemon=True)
     server.on_startup(announce.start)
-    load: Any = functools.partial(_load, settings)  # Granian takes any object with the RSGI methods
+    load: Any = functools.partial(_load, settings, stopping)  # Granian takes any object with the RSGI methods
     server.serve(target_loader=load, wrap_loader=False)
 
 
@@ -54,8 +60,23 @@ def _check_address(settings: Settings) -> None:
         probe.listen()
 
 
-def _load(settings: Settings, *_: object) -> RsgiMuster:
-    return RsgiMuster(settings)
+def _draining(server: Any, stopping: Any, delay: float) -> Callable[[int, object], None]:
+    """What SIGTERM does: /readyz goes red and connections are closed as they are answered, so that a balancer sends no more;
+    a while later the server stops. A second SIGTERM stops it at once.
+    """
+
+    def handle(*_: object) -> None:
+        wait = 0.0 if stopping.value else delay
+        stopping.value = True
+        timer = threading.Timer(wait, server.signal_handler_interrupt)
+        timer.daemon = True
+        timer.start()
+
+    return handle
+
+
+def _load(settings: Settings, stopping: Any, *_: object) -> RsgiMuster:
+    return RsgiMuster(settings, lambda: bool(stopping.value))
 
 
 def _announce(settings: Settings, ready: str) -> None:

@@ -117,6 +117,7 @@ def check(server, token, kept):
         filtered = client.get("/Users", params={"filter": "userName pr", "count": 0}).json()["totalResults"]
         assert counted == listed == filtered
         assert counted >= sum(None not in titles for titles in kept.values())
+    assert server.muster("check").stdout.endswith("; 0 findings\n")
 
 
 def test_kill_9_during_writes_loses_nothing_acknowledged(tmp_path, database):

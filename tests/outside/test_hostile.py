@@ -1,5 +1,6 @@
 """What an attacker and what a tired administrator would send: never a 500, never a hang."""
 
+import random
 import socket
 import string
 
@@ -92,6 +93,28 @@ def test_bodies(client, body):
     else:
         assert response.status_code in (400, 409)
         assert response.json()["detail"]
+
+
+@pytest.mark.parametrize("attribute", ["userName", "externalId", "displayName", "familyName", "value"])
+def test_the_longest_value_that_can_be_looked_up_by(client, attribute):
+    """PostgreSQL's trees take keys of 2,700 bytes; what is as long as we allow is found, what is longer is refused."""
+    longest = random.Random(1).randbytes(1000).hex()
+    client.post("/Users", json=person())
+
+    def body(value):
+        at = {"familyName": {"name": {"familyName": value}}, "value": {"emails": [{"value": value}]}}
+        return person(**at.get(attribute, {attribute: value}))
+
+    made = client.post("/Users", json=body(longest))
+    assert made.status_code == 201
+    path = {"familyName": "name.familyName", "value": "emails.value"}.get(attribute, attribute)
+    found = client.get("/Users", params={"filter": f'{path} eq "{longest}"'}).json()
+    assert [resource["id"] for resource in found["Resources"]] == [made.json()["id"]]
+    refused = client.post("/Users", json=body(longest + "x"))
+    assert (refused.status_code, refused.json()["scimType"]) == (400, "invalidValue")
+    assert path in refused.json()["detail"]
+    assert "2,000 bytes" in refused.json()["detail"]
+    client.delete(f"/Users/{made.json()['id']}")
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,15 @@ from datetime import UTC, datetime
 
 import orjson
 
+from muster.scim.errors import invalid_value
 from muster.scim.indexing import entries, search_form
 from muster.scim.resource import Document
 from muster.scim.schema import ResourceType
 from muster.storage.port import BASE, Index, Put, Stored
 
 _BASE = BASE.encode()
+_MAX_INDEXED = 2000
+"""How many bytes a value may have that is looked up by: a B-tree of PostgreSQL takes no key much longer."""
 
 
 def timestamp(moment: datetime) -> str:
@@ -27,7 +30,10 @@ def make_put(
     before: Index | None = None,
     secrets: dict[str, str | None] | None = None,
 ) -> Put:
-    """What to keep for a canonical document. before: what the document that it replaces was found by."""
+    """What to keep for a canonical document. before: what the document that it replaces was found by.
+
+    Raises ScimError invalidValue where a value is too long to be looked up by.
+    """
     whole: Document = {"schemas": document["schemas"], "id": resource_id}
     whole.update(document)
     whole["id"] = resource_id
@@ -39,7 +45,15 @@ def make_put(
     }
     stored = Stored(resource_id, version, _with_location(orjson.dumps(whole), location_of(resource_type, BASE) + resource_id))
     search = orjson.dumps(search_form(whole, resource_type))
-    return Put(stored, search, index_of_document(whole, resource_type), before, secrets or {})
+    index = index_of_document(whole, resource_type)
+    _check_length(index)
+    return Put(stored, search, index, before, secrets or {})
+
+
+def _check_length(index: Index) -> None:
+    for entry in (*index.unique, *index.lookups):
+        if len(entry.value) * 4 > _MAX_INDEXED and len(entry.value.encode()) > _MAX_INDEXED:
+            raise invalid_value(f"{entry.attribute}: {entry.value[:40]!r}… is longer than {_MAX_INDEXED:,} bytes")
 
 
 def index_of_document(whole: Document, resource_type: ResourceType) -> Index:

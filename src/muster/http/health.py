@@ -11,10 +11,12 @@ async def healthz(_: Request) -> Response:
     return json_response(200, {"status": "ok"})
 
 
-def readyz(storage: Storage) -> Callable[[Request], Awaitable[Response]]:
-    """Ready where the storage answers; 503 with the reason where it does not."""
+def readyz(storage: Storage, stopping: Callable[[], bool]) -> Callable[[Request], Awaitable[Response]]:
+    """Ready where the storage answers; 503 with the reason where it does not, or where the server is about to stop."""
 
     async def page(_: Request) -> Response:
+        if stopping():
+            return json_response(503, {"status": "unavailable", "detail": "this server is stopping"})
         try:
             await storage.ready()
         except StorageError as error:

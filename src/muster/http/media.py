@@ -1,8 +1,11 @@
 """Media types and JSON: what a client may send, and what it is answered in (RFC 7644 section 3.1)."""
 
+import asyncio
+
 import orjson
 
 from muster.http.message import Request
+from muster.scim.discovery import Limits
 from muster.scim.errors import ScimError, invalid_syntax
 from muster.scim.values import Json
 
@@ -23,10 +26,14 @@ def answer_type(request: Request) -> str:
     return SCIM_JSON
 
 
-async def read_json(request: Request, limit: int) -> Json:
-    """The JSON body. Raises ScimError 415, 413, or invalidSyntax that says where it is malformed."""
+async def read_json(request: Request, limits: Limits) -> Json:
+    """The JSON body. Raises ScimError 415, 413, 408, or invalidSyntax that says where it is malformed."""
     check_content_type(request)
-    body = await request.read(limit)
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            body = await request.read(limits.max_body)
+    except TimeoutError:
+        raise ScimError(408, f"the body did not come within {limits.body_seconds:g} seconds") from None
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -149,13 +149,19 @@ def _user_paths() -> Json:
     }
     listed = {"200": {"description": "A page of users.", "content": _content(_reference("schemas", "UserList"))}}
     found = {"200": _user_response("The user."), "304": {"description": "The version that the client has."}}
-    changed = [404, 409, 412, 413, 415, 507]
+    written = [408, 409, 412, 413, 415, 507]
+    changed = [404, *written]
     example = {"schemas": [PATCH_OP], "Operations": [{"op": "replace", "path": "active", "value": False}]}
     return {
         "/scim/v2/Users": {
             "get": _operation("findUsers", "Find users", "Fetches users based on provided criteria", finding, listed, []),
             "post": _operation(
-                "createUser", "Creates a user", "Creates a user based on provided data.", shown, made, [409, 412, 413, 415, 507]
+                "createUser",
+                "Creates a user",
+                "Creates a user based on provided data.",
+                shown,
+                made,
+                [408, 409, 412, 413, 415, 507],
             )
             | _body("User", _EXAMPLE),
         },
@@ -194,7 +200,7 @@ def _search_paths() -> Json:
     example = {"schemas": [SEARCH_REQUEST], "filter": 'emails.value ew "@example.com"', "attributes": ["userName"], "count": 10}
 
     def post(operation_id: str, summary: str) -> Json:
-        operation = _operation(operation_id, summary, "A find whose parameters are in the body.", [], listed, [413, 415])
+        operation = _operation(operation_id, summary, "A find whose parameters are in the body.", [], listed, [408, 413, 415])
         return {"post": operation | _body("SearchRequest", example)}
 
     return {
@@ -223,6 +229,7 @@ _ERRORS = {
     401: ("Unauthorized", "There is no API key, or it is not valid."),
     403: ("Forbidden", "The API key lacks the permission."),
     404: ("NotFound", "There is no such resource."),
+    408: ("Timeout", "The body did not come in time."),
     409: ("Conflict", "A value that must be unique is another resource's."),
     412: ("PreconditionFailed", "If-Match or If-None-Match does not hold."),
     413: ("TooLarge", "The body is too large."),

@@ -93,7 +93,7 @@ class Scim:
         request.operation = "search"
         if request.method != "POST":
             raise MethodNotAllowed(request.method, ("POST",))
-        message = await read_json(request, self._limits.max_body)
+        message = await read_json(request, self._limits)
         return await self._found(request, caller, resource_types, parameters_of(message))
 
     async def _found(
@@ -138,7 +138,7 @@ class Scim:
     async def create(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
         shown = self._projection(request, resource_type)
         Conditions(request).check_create()
-        body = await read_json(request, self._limits.max_body)
+        body = await read_json(request, self._limits)
         stored = await self._directory.create(caller, resource_type, body)
         location = location_of(resource_type, self._base(request)) + stored.id
         status = 200 if caller.workspace.contract == "cortex" else 201
@@ -146,14 +146,14 @@ class Scim:
 
     async def replace(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
         shown = self._projection(request, resource_type)
-        body = await read_json(request, self._limits.max_body)
+        body = await read_json(request, self._limits)
         check = Conditions(request).check_write
         stored = await self._directory.replace(caller, resource_type, resource_id, body, check)
         return self._resource(request, stored, 200, shown)
 
     async def patch(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
         shown = self._projection(request, resource_type)
-        body = await read_json(request, self._limits.max_body)
+        body = await read_json(request, self._limits)
         check = Conditions(request).check_write
         stored = await self._directory.patch(caller, resource_type, resource_id, body, check)
         return self._resource(request, stored, 200, shown)

@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from muster.access.keys import Keys
 from muster.access.limits import RateLimiter
@@ -24,6 +25,17 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 Page = Callable[[Request], Awaitable[Response]]
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a process takes on. max_in_flight: requests at a time.
+
+    stopping: whether the server is about to stop, and connections are to be closed once they are answered.
+    """
+
+    max_in_flight: int
+    stopping: Callable[[], bool]
+
+
 class Service:
     """Answers every request. pages: what lies outside /scim/v2, by path; a path that ends in a slash stands for all under it."""
 
@@ -36,6 +48,7 @@ class Service:
         pages: dict[str, Page],
         log: RequestLog | None,
         metrics: Metrics | None,
+        load: Load,
     ) -> None:
         self._keys = keys
         self._limiter = limiter
@@ -44,6 +57,8 @@ class Service:
         self._pages = pages
         self._log = log
         self._metrics = metrics
+        self.load = load
+        self._in_flight = 0
         self._id_prefix = f"{secrets.token_hex(6)}-"
         self._numbers = itertools.count(1)
         self.used: set[tuple[int, str]] = set()
@@ -54,13 +69,20 @@ class Service:
         started = time.perf_counter()
         given = request.header("x-request-id")
         request.id = given if given is not None and _REQUEST_ID.fullmatch(given) else f"{self._id_prefix}{next(self._numbers):x}"
+        self._in_flight += 1
         try:
-            if _is_scim(request):
-                response = await self._answer_scim(request)
-            else:
+            if not _is_scim(request):
                 response = await self._answer_page(request)
+            elif self._in_flight > self.load.max_in_flight:
+                raise StorageError("too many requests are in flight")
+            else:
+                response = await self._answer_scim(request)
         except Exception as error:
             response = self._failed(request, error)
+        finally:
+            self._in_flight -= 1
+        if self.load.stopping():
+            response.headers.append(("connection", "close"))
         response.headers.append(("x-request-id", request.id))
         seconds = time.perf_counter() - started
         if self._metrics is not None:

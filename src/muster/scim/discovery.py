@@ -18,6 +18,7 @@ class Limits:
     default_page: int = 100
     max_body: int = 2_000_000
     cursor_seconds: int = 3600
+    body_seconds: float = 30.0
 
 
 def service_provider_config(limits: Limits, base: str) -> dict[str, Any]:

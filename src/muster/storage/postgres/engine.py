@@ -12,7 +12,7 @@ from muster.scim.predicate import Test
 from muster.storage.answer import Stale, answer
 from muster.storage.compile import Binder, Compiler, Plan, Seek
 from muster.storage.ids import key_of
-from muster.storage.port import Change, Outcome, Page, Put, Query, Statement, Stored, TooExpensive, Write
+from muster.storage.port import Change, Outcome, Page, Put, Query, Statement, StorageError, Stored, TooExpensive, Write
 from muster.storage.postgres.accounts import PostgresAccounts
 from muster.storage.postgres.connection import Connection, Pool, translate
 from muster.storage.postgres.epoch import Epoch
@@ -22,6 +22,7 @@ from muster.storage.postgres.writer import LOCK, LOCK_SPACE, Writer
 
 _MEASURED = 1000
 _INLINE_ROWS = 1000
+_MAX_WAITING_SCANS = 64
 _READY_SECONDS = 2.0
 _GET = """
 SELECT version, convert_to(document, 'UTF8') FROM resources WHERE workspace = $1 AND "key" = $2 AND type = $3 AND id = $4
@@ -61,6 +62,7 @@ class PostgresStorage(PostgresAccounts):
         self._pool = Pool(self._url, self._pool_size, self._scan_seconds)
         self._epoch = Epoch(self._url)
         self._writer = Writer(self._pool, self._url)
+        self._waiting_scans = 0
         self._scans = asyncio.Semaphore(max(1, self._pool_size // 2))
         await self.signing_secret()
         self._epoch.start()
@@ -102,7 +104,20 @@ class PostgresStorage(PostgresAccounts):
 
     async def _scan(self, query: Query) -> Page:
         """Any find. Half of the connections are for scans, the others stay for keyed reads and writes."""
-        async with self._scans, self._pool.connection() as connection:
+        if self._waiting_scans >= _MAX_WAITING_SCANS:
+            raise StorageError("too many searches are waiting")
+        self._waiting_scans += 1
+        try:
+            await self._scans.acquire()
+        finally:
+            self._waiting_scans -= 1
+        try:
+            return await self._scanned(query)
+        finally:
+            self._scans.release()
+
+    async def _scanned(self, query: Query) -> Page:
+        async with self._pool.connection() as connection:
             try:
                 async with connection.transaction(isolation="repeatable_read", readonly=True):
 

@@ -19,6 +19,7 @@ from muster.storage.port import (
     Put,
     Query,
     Statement,
+    StorageError,
     Stored,
     TooExpensive,
     Write,
@@ -35,6 +36,7 @@ _READER_CACHE_KIB = 48 * 1024
 _WRITER_CACHE_KIB = 24 * 1024
 _SMALL_CACHE_KIB = 4 * 1024
 _SCANNERS = 2
+_MAX_WAITING_SCANS = 64
 _INTERRUPT_SECONDS = 0.02
 _INLINE_ROWS = 1000
 """How many rows a query may read and still run inline."""
@@ -74,6 +76,7 @@ class SqliteStorage(SqliteAccounts):
             self._epoch = Epoch(self.path, self._accounts)
             self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB))
         self._scanners: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
+        self._waiting_scans = 0
         self._scanning = ThreadPoolExecutor(_SCANNERS, thread_name_prefix="muster-scan")
         for _ in range(_SCANNERS):
             scanner = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
@@ -153,7 +156,13 @@ class SqliteStorage(SqliteAccounts):
 
     async def _scan(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Run a job on a worker thread with a connection of its own; past the budget it is interrupted."""
-        connection = await self._scanners.get()
+        if self._waiting_scans >= _MAX_WAITING_SCANS:
+            raise StorageError("too many searches are waiting")
+        self._waiting_scans += 1
+        try:
+            connection = await self._scanners.get()
+        finally:
+            self._waiting_scans -= 1
         loop = asyncio.get_running_loop()
         budget = _Budget(connection, loop, self.scan_seconds)
         running = loop.run_in_executor(self._scanning, job, connection)

@@ -1,0 +1,140 @@
+"""Too much at once, clients that take their time, and a replica that stops while others serve."""
+
+import socket
+import threading
+import time
+
+import httpx
+import pytest
+
+from tests.conftest import client_of
+from tests.people import person
+from tests.server import Server
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory):
+    """A server that takes on four requests, and waits a second for a body."""
+    options = {"MUSTER_RATE_LIMIT": "0", "MUSTER_MAX_IN_FLIGHT": "4", "MUSTER_BODY_SECONDS": "1"}
+    with Server(tmp_path_factory.mktemp("narrow"), **options) as server:
+        yield server
+
+
+def _begin_post(server, token, length=10_000):
+    """A connection with a POST whose body does not come."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    head = f"POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+    connection.sendall(f"{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{{".encode())
+    return connection
+
+
+def test_past_what_a_worker_takes_on_is_503_at_once(narrow):
+    token = narrow.key("many")
+    slow = [_begin_post(narrow, token) for _ in range(4)]
+    time.sleep(0.2)
+    with client_of(narrow, token) as client:
+        started = time.monotonic()
+        answer = client.get("/Users?count=0")
+        assert time.monotonic() - started < 0.7, "it waited for the others"
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert answer.json()["detail"] == "too many requests are in flight"
+        assert httpx.get(f"{narrow.url}/healthz").status_code == 200
+        answers = [connection.recv(65536) for connection in slow]
+        assert all(answer.startswith(b"HTTP/1.1 408") for answer in answers)
+        assert all(b"did not come within 1 seconds" in answer for answer in answers)
+        assert client.get("/Users?count=0").status_code == 200
+    for connection in slow:
+        connection.close()
+
+
+def test_a_byte_a_moment_and_half_open_connections_hold_no_one_up(narrow):
+    token = narrow.key("drip")
+    idle = [socket.create_connection(("127.0.0.1", narrow.port)) for _ in range(100)]
+    dripping = _begin_post(narrow, token)
+    with client_of(narrow, token) as client:
+        for _ in range(5):
+            dripping.sendall(b" ")
+            started = time.monotonic()
+            assert client.get("/Users?count=0").status_code == 200
+            assert time.monotonic() - started < 0.5
+            time.sleep(0.25)
+    assert dripping.recv(65536).startswith(b"HTTP/1.1 408")
+    for connection in (*idle, dripping):
+        connection.close()
+
+
+class Balancer:
+    """Sends each request to a replica whose /readyz was green a moment ago, over connections that are kept."""
+
+    def __init__(self, replicas, token):
+        self.replicas = replicas
+        self.token = token
+        self.ready = list(replicas)
+        self.statuses = []
+        self.stop = threading.Event()
+
+    def watch(self):
+        while not self.stop.is_set():
+            self.ready = [replica for replica in self.replicas if self._is_ready(replica)]
+            time.sleep(0.05)
+
+    @staticmethod
+    def _is_ready(replica):
+        try:
+            return httpx.get(f"{replica.url}/readyz", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def load(self, number):
+        clients = {replica.port: client_of(replica, self.token) for replica in self.replicas}
+        turn = number
+        while not self.stop.is_set():
+            turn += 1
+            ready = self.ready
+            client = clients[ready[turn % len(ready)].port]
+            try:
+                if turn % 3:
+                    status = client.get("/Users?count=3").status_code
+                else:
+                    status = client.post("/Users", json=person()).status_code
+            except httpx.TransportError as error:
+                status = repr(error)
+            self.statuses.append(status)
+        for client in clients.values():
+            client.close()
+
+
+def test_a_restart_under_load_fails_no_request(tmp_path, database):
+    """Two replicas behind a balancer; each is stopped and started again while both are asked all the time."""
+    options = {"MUSTER_RATE_LIMIT": "0", "MUSTER_DRAIN_DELAY": "0.7", **database}
+    with Server(tmp_path, **options) as one, Server(tmp_path, **options) as other:
+        balancer = Balancer([one, other], one.key("k"))
+        threads = [threading.Thread(target=balancer.watch)]
+        threads += [threading.Thread(target=balancer.load, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        try:
+            for replica in (one, other):
+                time.sleep(0.4)
+                _restart(replica)
+                time.sleep(0.4)
+        finally:
+            balancer.stop.set()
+            for thread in threads:
+                thread.join()
+        with client_of(one, balancer.token) as client:
+            assert client.get("/Users?count=0").json()["totalResults"] == balancer.statuses.count(201)
+    assert set(balancer.statuses) <= {200, 201}
+    print(f"{len(balancer.statuses)} requests over two restarts, none failed")
+
+
+def _restart(replica):
+    """SIGTERM, at which /readyz goes red first; then a start."""
+    replica.process.terminate()
+    time.sleep(0.25)
+    stopping = httpx.get(f"{replica.url}/readyz")
+    assert (stopping.status_code, stopping.json()["detail"]) == (503, "this server is stopping")
+    assert stopping.headers["connection"] == "close"
+    assert replica.wait() == 0
+    replica.start()
