@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import itertools
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -21,11 +22,12 @@ from muster.http.request_log import RequestLog
 from muster.http.scim import Scim
 from muster.http.service import Load, Page, Service
 from muster.scim.discovery import Limits
-from muster.storage.port import Conflict, Storage
+from muster.storage.port import Conflict, Storage, StorageError
 from muster.storage.sqlite import SqliteStorage
 
 DEFAULT_WORKSPACE = "default"
 _TOUCH_SECONDS = 30.0
+_SIZE_SECONDS = 60
 _ORPHAN_SECONDS = 1.0
 
 
@@ -59,6 +61,7 @@ class Muster:
         self._limiter = RateLimiter(self.storage, settings.rate_limit)
         self._origin = Origin(settings.base_url, settings.trusted_proxies)
         self._log = RequestLog() if settings.request_log else None
+        self._metrics = Metrics() if settings.metrics else None
         self.service = self._make_service()
         self._starting = asyncio.Lock()
         self._started = False
@@ -72,7 +75,6 @@ class Muster:
             cursor_seconds=settings.cursor_seconds,
             body_seconds=settings.body_seconds,
         )
-        metrics = Metrics() if settings.metrics else None
         pages: dict[str, Page] = {
             "/": docs.home,
             "/healthz": health.healthz,
@@ -81,11 +83,12 @@ class Muster:
             "/docs": docs.page,
             "/docs/": docs.asset,
         }
-        if metrics is not None:
-            pages["/metrics"] = metrics.response
+        if self._metrics is not None:
+            pages["/metrics"] = self._metrics.response
+            self.storage.on_commit = self._metrics.committed
         scim = Scim(Directory(self.storage), self._origin, limits, Cursors(self.storage, settings.cursor_seconds))
         load = Load(settings.max_in_flight, self._stopping)
-        return Service(self.keys, self._limiter, scim, self._origin, pages, self._log, metrics, load)
+        return Service(self.keys, self._limiter, scim, self._origin, pages, self._log, self._metrics, load)
 
     async def start(self) -> None:
         """Migrate and open the database. Raises StorageError."""
@@ -96,6 +99,8 @@ class Muster:
             await self.storage.start()
             await ensure_workspace(self.storage, self.settings)
             self._tasks.append(asyncio.create_task(self._keep_last_used()))
+            if self._metrics is not None:
+                self._tasks.append(asyncio.create_task(self._tell(self._metrics)))
             self._started = True
 
     async def close(self) -> None:
@@ -147,6 +152,15 @@ class Muster:
             await asyncio.sleep(_TOUCH_SECONDS)
             with contextlib.suppress(Exception):  # the next round tries again
                 await self._touch()
+
+    async def _tell(self, metrics: Metrics) -> None:
+        """Keep the gauges of /metrics up to date."""
+        for second in itertools.count():
+            metrics.tell(self.service.in_flight, self.storage.pressure())
+            if second % _SIZE_SECONDS == 0:
+                with contextlib.suppress(StorageError):  # asked again a minute later
+                    metrics.tell_size(await self.storage.size())
+            await asyncio.sleep(1)
 
     async def _touch(self) -> None:
         used = set(self.service.used)

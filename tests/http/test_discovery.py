@@ -1,6 +1,7 @@
 """/ServiceProviderConfig, /ResourceTypes, /Schemas, health, OpenAPI and the API page."""
 
 import json
+import re
 import runpy
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import httpx
 from scim2_models import ResourceType, Schema, ServiceProviderConfig
 
 from tests.conftest import client_of
+from tests.people import person
 
 CHECK = Path(__file__).parents[1] / "contract" / "check.py"
 """The published page and its checker, as they came."""
@@ -43,8 +45,15 @@ def test_health(server):
 
 def test_metrics_count_requests(server, client):
     client.get("/Users?count=0")
+    client.post("/Users", json=person())
     text = httpx.get(f"{server.url}/metrics").text
     assert 'muster_request_seconds_count{operation="findUsers",status="200"}' in text
+    assert 'muster_requests_total{operation="findUsers",status="200",workspace="default"}' in text
+    assert "muster_write_batch_size_count" in text
+    for gauge in ("requests_in_flight", "writes_waiting", "searches_waiting", "connections_in_use", "database_bytes"):
+        assert f"\nmuster_{gauge}" in text
+    size = re.search(r"^muster_database_bytes\S* (\S+)", text, re.MULTILINE)
+    assert float(size[1]) > 10_000
 
 
 def test_the_served_document_lacks_nothing_of_the_published_page(server, tmp_path, capsys):

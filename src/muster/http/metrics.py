@@ -1,40 +1,123 @@
-"""What /metrics tells: requests by operation and status, and how long they took (prometheus-client)."""
+"""What /metrics tells: requests and how long they took, what waits, and how large the database is (prometheus-client)."""
 
 import os
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from muster.http.message import Request, Response
+from muster.storage.port import Pressure
+from muster.version import __version__
 
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+MAX_WORKSPACES = 200
+OTHER = "(other)"
+"""The label of the workspaces that came after the first MAX_WORKSPACES; no workspace has this name."""
+
+
+class _Tally:
+    """Requests of one operation, status and workspace. They are counted in passing and told once a second."""
+
+    __slots__ = ("count", "timer", "total")
+
+    def __init__(self, timer: Histogram, total: Counter) -> None:
+        self.timer = timer
+        self.total = total
+        self.count = 0
 
 
 class Metrics:
-    """Counts and times requests, in one histogram. The labels are bounded: operations of the API page, and statuses."""
+    """Every label is bounded: operations of the API page, statuses, and the first MAX_WORKSPACES that a worker met."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        self._registry = registry = CollectorRegistry()
+        self._tallies: dict[tuple[str, int, str], _Tally] = {}
+        self._workspaces: set[str] = set()
         self._seconds = Histogram(
             "muster_request_seconds",
             "Requests answered, and the time that it took.",
             ("operation", "status"),
-            buckets=_BUCKETS,
-            registry=self._registry,
+            buckets=_SECONDS,
+            registry=registry,
         )
-        self._timers: dict[tuple[str, int], Histogram] = {}
+        self._requests = Counter(
+            "muster_requests",
+            "Requests answered; those that the rate limit refused have status 429.",
+            ("operation", "status", "workspace"),
+            registry=registry,
+        )
+        self._batches = Histogram(
+            "muster_write_batch_size", "Writes that shared a transaction.", buckets=_SIZES, registry=registry
+        )
+        self._in_flight = self._gauge("requests_in_flight", "Requests that are being answered.")
+        self._writes = self._gauge("writes_waiting", "Writes that wait for a transaction.")
+        self._searches = self._gauge("searches_waiting", "Searches that wait for a connection.")
+        self._connections = self._gauge("connections_in_use", "Connections to PostgreSQL that are in use.")
+        self._database = self._gauge("database_bytes", "The size of the database.", "livemax")
+        self._gauge("build_info", "1, with the version as its label.", "livemax", ("version",)).labels(__version__).set(1)
 
-    def observe(self, operation: str, status: int, seconds: float) -> None:
-        """Count one request."""
-        timer = self._timers.get((operation, status))
-        if timer is None:
-            timer = self._timers[operation, status] = self._seconds.labels(operation, str(status))
-        timer.observe(seconds)
+    def _gauge(self, name: str, text: str, mode: str = "livesum", labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(f"muster_{name}", text, labels, registry=self._registry, multiprocess_mode=mode)  # type: ignore[arg-type]
+
+    def observe(self, operation: str, status: int, workspace: str, seconds: float) -> None:
+        """Count one request. workspace: its name, or empty where it is not known."""
+        tally = self._tallies.get((operation, status, workspace))
+        if tally is None:
+            tally = self._tally(operation, status, workspace)
+        tally.count += 1
+        tally.timer.observe(seconds)
+
+    def _tally(self, operation: str, status: int, workspace: str) -> _Tally:
+        if workspace not in self._workspaces:
+            if len(self._workspaces) >= MAX_WORKSPACES:
+                workspace = OTHER
+            self._workspaces.add(workspace)
+        key = (operation, status, workspace)
+        if key not in self._tallies:
+            timer = self._seconds.labels(operation, str(status))
+            self._tallies[key] = _Tally(timer, self._requests.labels(operation, str(status), workspace))
+        return self._tallies[key]
+
+    def committed(self, writes: int) -> None:
+        """Note a transaction, and how many writes it held."""
+        self._batches.observe(writes)
+
+    def tell(self, in_flight: int, pressure: Pressure) -> None:
+        """Show what is going on now; done once a second."""
+        self._count()
+        self._in_flight.set(in_flight)
+        self._writes.set(pressure.writes_waiting)
+        self._searches.set(pressure.searches_waiting)
+        self._connections.set(pressure.connections_in_use)
+
+    def tell_size(self, size: int) -> None:
+        """Show how large the database is, in bytes."""
+        self._database.set(size)
+
+    def _count(self) -> None:
+        for tally in self._tallies.values():
+            if tally.count:
+                counted, tally.count = tally.count, 0
+                tally.total.inc(counted)
 
     async def response(self, _: Request) -> Response:
         """The exposition, over all workers where there are several."""
+        self._count()
         registry = self._registry
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        if _FOLDER in os.environ:
+            _bury(Path(os.environ[_FOLDER]))
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return Response(200, [("content-type", CONTENT_TYPE_LATEST)], generate_latest(registry))
+
+
+def _bury(folder: Path) -> None:
+    """Take away what workers that have died said of themselves as they lived."""
+    for pid in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]

@@ -58,7 +58,7 @@ class Service:
         self._log = log
         self._metrics = metrics
         self.load = load
-        self._in_flight = 0
+        self.in_flight = 0
         self._id_prefix = f"{secrets.token_hex(6)}-"
         self._numbers = itertools.count(1)
         self.used: set[tuple[int, str]] = set()
@@ -69,24 +69,24 @@ class Service:
         started = time.perf_counter()
         given = request.header("x-request-id")
         request.id = given if given is not None and _REQUEST_ID.fullmatch(given) else f"{self._id_prefix}{next(self._numbers):x}"
-        self._in_flight += 1
+        self.in_flight += 1
         try:
             if not _is_scim(request):
                 response = await self._answer_page(request)
-            elif self._in_flight > self.load.max_in_flight:
+            elif self.in_flight > self.load.max_in_flight:
                 raise StorageError("too many requests are in flight")
             else:
                 response = await self._answer_scim(request)
         except Exception as error:
             response = self._failed(request, error)
         finally:
-            self._in_flight -= 1
+            self.in_flight -= 1
         if self.load.stopping():
             response.headers.append(("connection", "close"))
         response.headers.append(("x-request-id", request.id))
         seconds = time.perf_counter() - started
         if self._metrics is not None:
-            self._metrics.observe(request.operation, response.status, seconds)
+            self._metrics.observe(request.operation, response.status, request.workspace, seconds)
         if self._log is not None:
             self._log.add(request, response.status, seconds, len(response.body), self._origin.client(request))
         return response

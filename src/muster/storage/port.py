@@ -219,6 +219,15 @@ class Statement:
         return Statement(self.sql, (*self.parameters, *values))
 
 
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """What waits in an engine, in this process."""
+
+    writes_waiting: int
+    searches_waiting: int
+    connections_in_use: int
+
+
 class Resources(Protocol):
     """Resources: found, read, written."""
 
@@ -293,6 +302,15 @@ class Upkeep(Protocol):
 
 class Storage(Resources, Accounts, Upkeep, Protocol):
     """An engine."""
+
+    on_commit: Callable[[int], None]
+    """Called after each transaction with how many writes it held."""
+
+    def pressure(self) -> Pressure:
+        """What waits just now."""
+
+    async def size(self) -> int:
+        """How many bytes the database takes."""
 
     async def migrate(self) -> tuple[str | None, str]:
         """Bring the database to this version's tables. Returns the revisions before and after. Raises NewerDatabase."""

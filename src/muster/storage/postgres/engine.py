@@ -12,7 +12,7 @@ from muster.scim.predicate import Test
 from muster.storage.answer import Stale, answer
 from muster.storage.compile import Binder, Compiler, Plan, Seek
 from muster.storage.ids import key_of
-from muster.storage.port import Change, Outcome, Page, Put, Query, Statement, StorageError, Stored, TooExpensive, Write
+from muster.storage.port import Change, Outcome, Page, Pressure, Put, Query, Statement, StorageError, Stored, TooExpensive, Write
 from muster.storage.postgres.accounts import PostgresAccounts
 from muster.storage.postgres.connection import Connection, Pool, translate
 from muster.storage.postgres.epoch import Epoch
@@ -51,6 +51,7 @@ class PostgresStorage(PostgresAccounts):
     """
 
     def __init__(self, url: str, pool_size: int = 10, scan_seconds: float = 10.0) -> None:
+        self.on_commit: Callable[[int], None] = lambda _: None
         self._url = url
         self._pool_size = pool_size
         self._scan_seconds = scan_seconds
@@ -61,7 +62,7 @@ class PostgresStorage(PostgresAccounts):
     async def start(self) -> None:
         self._pool = Pool(self._url, self._pool_size, self._scan_seconds)
         self._epoch = Epoch(self._url)
-        self._writer = Writer(self._pool, self._url)
+        self._writer = Writer(self._pool, self._url, self.on_commit)
         self._waiting_scans = 0
         self._scans = asyncio.Semaphore(max(1, self._pool_size // 2))
         await self.signing_secret()
@@ -78,6 +79,13 @@ class PostgresStorage(PostgresAccounts):
                 await self.signing_secret()
         except TimeoutError as error:
             raise translate(error) from error
+
+    def pressure(self) -> Pressure:
+        return Pressure(self._writer.waiting, self._waiting_scans, self._pool.in_use)
+
+    async def size(self) -> int:
+        size: int = (await self._pool.rows("SELECT pg_database_size(current_database())"))[0][0]
+        return size
 
     async def get(self, workspace: int, type_name: str, resource_id: str) -> Stored | None:
         key = key_of(resource_id)

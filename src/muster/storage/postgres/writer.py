@@ -7,7 +7,7 @@ the sequence of `changes` is the order in which they commit. Workspaces do not w
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import asyncpg
 
@@ -45,8 +45,9 @@ class _Waiting:
 class Writer:
     """Carries out writes, in the order in which they come to a workspace."""
 
-    def __init__(self, pool: Pool, url: str) -> None:
+    def __init__(self, pool: Pool, url: str, on_commit: Callable[[int], None]) -> None:
         self._pool = pool
+        self._on_commit = on_commit
         self._url = url
         self._queues: dict[int, deque[_Waiting]] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
@@ -147,6 +148,7 @@ class Writer:
             _log.warning("the connection was lost in the middle of a commit; asking what came of it")
             if not await self._was_committed(str(locked[1]) if locked else ""):
                 raise _Lost from error
+        self._on_commit(len(writes))
         return batch.answers
 
     async def _was_committed(self, transaction: str) -> bool:

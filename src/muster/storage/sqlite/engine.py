@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from muster.scim.indexing import index_of
@@ -16,6 +17,7 @@ from muster.storage.port import (
     Change,
     Outcome,
     Page,
+    Pressure,
     Put,
     Query,
     Statement,
@@ -63,6 +65,7 @@ class SqliteStorage(SqliteAccounts):
 
     def __init__(self, path: str, scan_seconds: float = 10.0) -> None:
         self.path = path
+        self.on_commit: Callable[[int], None] = lambda _: None
         self.scan_seconds = scan_seconds
 
     async def migrate(self) -> tuple[str | None, str]:
@@ -74,7 +77,7 @@ class SqliteStorage(SqliteAccounts):
             self._reader.text_factory = bytes
             self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             self._epoch = Epoch(self.path, self._accounts)
-            self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB))
+            self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB), self.on_commit)
         self._scanners: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
         self._waiting_scans = 0
         self._scanning = ThreadPoolExecutor(_SCANNERS, thread_name_prefix="muster-scan")
@@ -94,6 +97,13 @@ class SqliteStorage(SqliteAccounts):
 
     async def ready(self) -> None:
         await self.signing_secret()
+
+    def pressure(self) -> Pressure:
+        return Pressure(self._writer.waiting, self._waiting_scans, 0)
+
+    async def size(self) -> int:
+        files = (Path(self.path + tail) for tail in ("", "-wal", "-shm"))
+        return sum(file.stat().st_size for file in files if file.exists())
 
     async def get(self, workspace: int, type_name: str, resource_id: str) -> Stored | None:
         key = key_of(resource_id)

@@ -38,12 +38,17 @@ class _Waiting:
 class Writer:
     """Runs jobs on its own connection, in the order in which they come."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, on_commit: Callable[[int], None]) -> None:
         self._connection = connection
+        self._on_commit = on_commit
         self._waiting: deque[_Waiting] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="muster-commit")
         self._loop = asyncio.get_running_loop()
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
 
     async def write(self, job: Job[T], large: bool = False) -> T:
         """What the job answers, once its transaction is committed. Raises what it raises, its own changes undone.
@@ -90,6 +95,7 @@ class Writer:
             batch.append(self._waiting.popleft())
             await self._attempt(batch[-1])
         await self._execute("COMMIT")
+        self._on_commit(len(batch))
 
     async def _execute(self, statement: str) -> None:
         await self._loop.run_in_executor(self._thread, self._connection.execute, statement)

@@ -1,0 +1,67 @@
+"""/metrics: bounded labels, and one exposition over all workers."""
+
+import asyncio
+import os
+import re
+import time
+
+import httpx
+
+from muster.http.metrics import MAX_WORKSPACES, OTHER, Metrics
+from muster.storage.port import Pressure
+from tests.conftest import client_of
+from tests.server import Server
+
+
+def _exposed(metrics):
+    return asyncio.run(metrics.response(None)).body.decode()
+
+
+def _sum(text, name, **labels):
+    """The sum of a metric over the lines that have these labels."""
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    lines = [line for line in text.splitlines() if re.match(rf"{name}[ {{]", line) and all(part in line for part in wanted)]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+def test_workspaces_beyond_the_bound_share_a_label():
+    metrics = Metrics()
+    for number in range(MAX_WORKSPACES + 50):
+        for _ in range(2):
+            metrics.observe("getUser", 200, f"w{number}", 0.001)
+    text = _exposed(metrics)
+    assert _sum(text, "muster_requests_total") == 2 * (MAX_WORKSPACES + 50)
+    assert _sum(text, "muster_requests_total", workspace=OTHER) == 100
+    assert len(set(re.findall(r'workspace="([^"]*)"', text))) == MAX_WORKSPACES + 1
+
+
+def test_what_waits_is_told():
+    metrics = Metrics()
+    metrics.tell(3, Pressure(writes_waiting=5, searches_waiting=7, connections_in_use=9))
+    metrics.tell_size(11)
+    metrics.committed(4)
+    text = _exposed(metrics)
+    told = {name: _sum(text, f"muster_{name}") for name in re.findall(r"^muster_(\w+) ", text, re.MULTILINE)}
+    assert told["requests_in_flight"] == 3
+    assert told["writes_waiting"] == 5
+    assert told["searches_waiting"] == 7
+    assert told["connections_in_use"] == 9
+    assert told["database_bytes"] == 11
+    assert (told["write_batch_size_sum"], told["write_batch_size_count"]) == (4, 1)
+
+
+def test_workers_are_counted_together_and_the_dead_are_buried(tmp_path):
+    with Server(tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0") as server:
+        token = server.key("k")
+        for _ in range(40):
+            with client_of(server, token) as client:  # a connection each, so that both workers have some
+                assert client.get("/Users?count=0").status_code == 200
+        time.sleep(1.5)
+        dead = server.workers()[0]
+        os.kill(dead, 9)
+        time.sleep(2)
+        assert len(server.workers()) == 2
+        text = httpx.get(f"{server.url}/metrics").text
+        assert _sum(text, "muster_requests_total", operation="findUsers", workspace="default") == 40
+        assert _sum(text, "muster_request_seconds_count", operation="findUsers") == 40
+        assert _sum(text, "muster_build_info") == 1
