@@ -37,6 +37,12 @@ format: install ## let ruff rewrite what it can
 bench: install ## the table of the README, measured here (needs wrk)
 	$(BIN)/python -m bench
 
+torture: install ## a hundred kill -9 of the server, and as many of PostgreSQL, under load
+	MUSTER_TEST_ROUNDS=100 $(BIN)/python -m pytest -s -k kill_9
+
+soak: install ## half an hour of mixed load, and what it left behind
+	$(BIN)/python -m bench.soak
+
 lock: install ## resolve the dependencies anew (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 		--group dev --group bench pyproject.toml -o requirements/dev.lock
@@ -47,4 +53,4 @@ build: install ## the wheel, in dist/
 clean: ## remove what the targets above made
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help install serve test lint format bench lock build clean
+.PHONY: help install serve test lint format bench torture soak lock build clean

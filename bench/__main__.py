@@ -38,8 +38,8 @@ class Bench:
             self._muster(path, "demo", "--users", str(users), "--workspace", "default")
         return path
 
-    def copy(self, path: Path) -> Path:
-        copied = self.folder / "writes.db"
+    def copy(self, path: Path, name: str = "writes.db") -> Path:
+        copied = self.folder / name
         copied.unlink(missing_ok=True)
         shutil.copyfile(path, copied)
         return copied

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import ValidationError
 
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     for mistake in mistaken_variables(os.environ):
         sys.stderr.write(f"muster: {mistake}\n")
+    settings = None
     try:
         settings = _settings(options)
         command: Callable[[argparse.Namespace, Settings], int | None] = options.run
@@ -40,8 +42,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"muster: {error}\n")
         return 2 if isinstance(error, WrongSetting) else 1
     except StorageError as error:
-        sys.stderr.write(f"muster: {error}\n")
+        sys.stderr.write(f"muster: {error}{_why(error, settings)}\n")
         return 1
+
+
+def _why(error: StorageError, settings: Settings | None) -> str:
+    """Which server cannot be reached and why; never its user or password."""
+    if settings is None or not isinstance(error.__cause__, OSError):
+        return ""
+    url = urlsplit(settings.database)
+    place = url.hostname or dict(parse_qsl(url.query)).get("host", "")
+    return f": {place}:{url.port or 5432}: {error.__cause__}"
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -7,7 +7,9 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
+import sys
 import threading
 import time
 
@@ -16,6 +18,9 @@ import httpx
 from tests.conftest import client_of
 from tests.people import patch, person, replace
 from tests.server import Server
+
+ROUNDS = int(os.environ.get("MUSTER_TEST_ROUNDS", "4"))
+"""How often each kill -9 test kills; `make torture` has a hundred."""
 
 
 def test_two_processes_race_to_create_one_name(tmp_path, database):
@@ -124,7 +129,7 @@ def test_kill_9_during_writes_loses_nothing_acknowledged(tmp_path, database):
     kept = {}
     server = Server(tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0", **database).start()
     token = server.key("torture")
-    for _ in range(4):
+    for number in range(ROUNDS):
         stop = threading.Event()
         threads = [threading.Thread(target=write_until, args=(stop, server, token, kept)) for _ in range(6)]
         for thread in threads:
@@ -135,9 +140,11 @@ def test_kill_9_during_writes_loses_nothing_acknowledged(tmp_path, database):
         for thread in threads:
             thread.join()
         server.start()
+        if number % 20 == 19:
+            assert server.muster("check").stdout.endswith("; 0 findings\n")
     check(server, token, kept)
     server.stop()
-    print(f"{len(kept)} acknowledged users over 4 kills")
+    print(f"{len(kept)} users acknowledged over {ROUNDS} kills of the server, all as they were answered")
 
 
 def test_a_full_disk_refuses_writes_keeps_reads_and_recovers(tmp_path):
@@ -169,6 +176,38 @@ def test_a_full_disk_refuses_writes_keeps_reads_and_recovers(tmp_path):
         assert client.post("/Users", json=person(title="x" * 3000)).status_code == 201
         assert client.get("/Users?count=0").json()["totalResults"] == 2 + created
     assert server.stop() == 0
+
+
+def test_a_locked_database_refuses_writes_keeps_reads_and_recovers(tmp_path):
+    """Another program holds the write lock for longer than a write waits."""
+    with Server(tmp_path, MUSTER_RATE_LIMIT="0") as server, client_of(server, server.key("locked")) as client:
+        user = client.post("/Users", json=person()).json()
+        other = sqlite3.connect(tmp_path / "muster.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            refused = pool.submit(client.post, "/Users", json=person())
+            while not refused.done():
+                assert client.get(f"/Users/{user['id']}").json() == user
+                time.sleep(0.2)
+        assert (refused.result().status_code, refused.result().headers["retry-after"]) == (503, "1")
+        assert refused.result().json()["detail"] == "the database is busy"
+        other.execute("ROLLBACK")
+        other.close()
+        assert client.post("/Users", json=person()).status_code == 201
+        assert client.get("/Users?count=0").json()["totalResults"] == 2
+
+
+def test_a_file_that_may_not_be_written_is_named(tmp_path):
+    """As root too, which may write everything until it gives that up."""
+    path = tmp_path / "muster.db"
+    command = [sys.executable, "-m", "muster", "serve", "--database", f"sqlite:///{path}"]
+    subprocess.run([*command[:3], "migrate", *command[4:]], check=True, capture_output=True)
+    path.chmod(0o400)
+    if os.geteuid() == 0:
+        command = ["setpriv", "--inh-caps=-dac_override", "--bounding-set=-dac_override", *command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"muster: the database file cannot be read or written: {path}: Permission denied\n"
 
 
 def _request(port, token, method, path, body=b""):

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import subprocess
+import sys
 import threading
 import time
 
@@ -11,7 +13,7 @@ import pytest
 
 from muster.storage.postgres import PostgresStorage
 from tests.conftest import client_of
-from tests.outside.test_durability import check, write_until
+from tests.outside.test_durability import ROUNDS, check, write_until
 from tests.people import error_of, person
 from tests.postgres import create_database, new_database, own
 from tests.server import Server
@@ -26,14 +28,13 @@ def postgres():
 
 def test_kill_9_of_postgres_loses_nothing_acknowledged(tmp_path, postgres):
     kept = {}
-    rounds = 4
     with Server(tmp_path, MUSTER_RATE_LIMIT="0", MUSTER_DATABASE=create_database(postgres.url)) as server:
         token = server.key("torture")
         stop = threading.Event()
         threads = [threading.Thread(target=write_until, args=(stop, server, token, kept)) for _ in range(6)]
         for thread in threads:
             thread.start()
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             time.sleep(random.uniform(0.3, 0.8))
             postgres.kill()
             time.sleep(random.uniform(0, 0.3))
@@ -45,7 +46,7 @@ def test_kill_9_of_postgres_loses_nothing_acknowledged(tmp_path, postgres):
         check(server, token, kept)
         assert "the writer failed" not in server.logged()
         assert '"status":500' not in server.logged()
-    print(f"{len(kept)} acknowledged users over {rounds} kills of PostgreSQL")
+    print(f"{len(kept)} users acknowledged over {ROUNDS} kills of PostgreSQL, all as they were answered")
 
 
 def test_a_lost_server_is_503_and_comes_back(tmp_path, postgres):
@@ -67,6 +68,14 @@ def test_a_lost_server_is_503_and_comes_back(tmp_path, postgres):
             assert client.get(f"/Users/{user['id']}").json() == user
             assert client.post("/Users", json=person()).status_code == 201
             assert httpx.get(f"{server.url}/readyz").status_code == 200
+
+
+def test_a_host_that_is_not_known_is_named(tmp_path):
+    command = [sys.executable, "-m", "muster", "serve", "--database", "postgresql://u@nosuch.invalid/x"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("muster: the database cannot be reached: ")
+    assert "nosuch.invalid" in done.stderr
 
 
 def test_ten_replicas_that_start_at_once_migrate_once():

@@ -1,0 +1,155 @@
+"""A soak: mixed load for a long time, at the end of which memory, file descriptors and p99 are as they were at its beginning.
+
+The population stays the same: whoever is made is deleted again.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from bench import servers
+from bench.__main__ import Bench
+
+_CLIENTS = 8
+_PAUSE = 0.01
+"""Between the requests of a client: a soak looks for what grows, not for the most that can be had."""
+_SAMPLE_SECONDS = 10
+_PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+
+@dataclass
+class Sample:
+    """What was seen at one moment. milliseconds: of each request since the one before."""
+
+    memory: float
+    descriptors: int
+    milliseconds: list[float] = field(default_factory=list)
+
+    def p99(self) -> float:
+        return statistics.quantiles(self.milliseconds, n=100)[98]
+
+
+class Load:
+    """Clients that find, read, list, make, change and delete."""
+
+    def __init__(self, url: str, token: str, ids: list[str], names: list[str]) -> None:
+        self._client = httpx.AsyncClient(base_url=f"{url}/scim/v2", headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        self._ids = ids
+        self._names = names
+        self._number = 0
+        self.milliseconds: list[float] = []
+        self.failed: list[str] = []
+
+    async def run(self, end: float) -> None:
+        await asyncio.gather(*(self._one(end) for _ in range(_CLIENTS)))
+        await self._client.aclose()
+
+    async def _one(self, end: float) -> None:
+        while time.monotonic() < end:
+            await random.choice((self._read, self._read, self._find, self._list, self._change, self._live, self._wrong))()
+            await asyncio.sleep(_PAUSE)
+
+    async def _ask(self, method: str, path: str, status: int, **rest: object) -> httpx.Response:
+        started = time.perf_counter()
+        answer = await self._client.request(method, path, **rest)
+        self.milliseconds.append((time.perf_counter() - started) * 1000)
+        if answer.status_code != status:
+            self.failed.append(f"{method} {path}: {answer.status_code} {answer.text[:200]}")
+        return answer
+
+    async def _read(self) -> None:
+        await self._ask("GET", f"/Users/{random.choice(self._ids)}", 200)
+
+    async def _find(self) -> None:
+        await self._ask("GET", "/Users", 200, params={"filter": f'userName eq "{random.choice(self._names)}"'})
+
+    async def _list(self) -> None:
+        page = {"count": 20, "sortBy": "name.familyName", "startIndex": random.randint(1, 500)}
+        await self._ask("GET", "/Users", 200, params=page)
+
+    async def _change(self) -> None:
+        body = {"schemas": [_PATCH], "Operations": [{"op": "replace", "path": "title", "value": str(random.random())}]}
+        await self._ask("PATCH", f"/Users/{random.choice(self._ids)}", 200, json=body)
+
+    async def _live(self) -> None:
+        self._number += 1
+        made = await self._ask("POST", "/Users", 201, json={"userName": f"soak-{os.getpid()}-{self._number}"})
+        await self._ask("DELETE", f"/Users/{made.json()['id']}", 204)
+
+    async def _wrong(self) -> None:
+        await self._ask("GET", "/Users", 400, params={"filter": "nosuch eq 1"})
+
+
+def _sample(process: int, milliseconds: list[float]) -> Sample:
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    memory, descriptors = 0.0, 0
+    for pid in children:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        memory += pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+        descriptors += len(os.listdir(f"/proc/{pid}/fd"))
+    return Sample(memory, descriptors, milliseconds)
+
+
+async def _soak(load: Load, process: int, seconds: float) -> list[Sample]:
+    samples = []
+    running = asyncio.create_task(load.run(time.monotonic() + seconds))
+    while not running.done():
+        await asyncio.wait([running], timeout=_SAMPLE_SECONDS)
+        taken, load.milliseconds = load.milliseconds, []
+        if len(taken) < 100:
+            break
+        samples.append(_sample(process, taken))
+        if len(samples) % 6 == 0:
+            last = samples[-1]
+            told = f"{last.memory:6.1f} MB, {last.descriptors} descriptors, p99 {last.p99():.1f} ms"
+            print(f"{len(samples) // 6:3} min: {told}", flush=True)
+    await running
+    return samples
+
+
+def _verdict(samples: list[Sample], failed: list[str]) -> int:
+    """Say what has grown. The first third is for warming up; the second is compared with the last."""
+    third = len(samples) // 3
+    middle, last = samples[third : 2 * third], samples[2 * third :]
+    figures = []
+    for name, read, allowed in (
+        ("memory", lambda sample: sample.memory, 1.05),
+        ("descriptors", lambda sample: sample.descriptors, 1.05),
+        ("p99", Sample.p99, 1.5),  # of a machine that is not ours alone
+    ):
+        before, after = statistics.median(map(read, middle)), statistics.median(map(read, last))
+        figures.append(after <= before * allowed)
+        print(f"{name}: {before:.1f} and then {after:.1f}, {after / before:.2f} times as much; allowed {allowed:g}")
+    requests = sum(len(sample.milliseconds) for sample in samples)
+    print(f"{requests:,} requests, {len(failed)} of them answered wrongly", *failed[:5], sep="\n")
+    return 0 if all(figures) and not failed else 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--users", type=int, default=20_000)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "muster-bench")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    bench = Bench(options.folder, 1, 1)
+    path = bench.copy(bench.database(options.users), "soak.db")
+    token, ids, names = bench.token(path), bench.ids(path), bench.names(path)
+    with servers.muster(path) as ours:
+        load = Load(f"http://127.0.0.1:{ours.port}", token, ids, names)
+        samples = asyncio.run(_soak(load, ours.process.pid, options.minutes * 60))
+    path.unlink()
+    return _verdict(samples, load.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
