@@ -38,7 +38,7 @@ bench: install ## the table of the README, measured here (needs wrk)
 	$(BIN)/python -m bench
 
 torture: install ## a hundred kill -9 of the server, and as many of PostgreSQL, under load
-	MUSTER_TEST_ROUNDS=100 $(BIN)/python -m pytest -s -k kill_9
+	MUSTER_TEST_ROUNDS=100 $(BIN)/python -m pytest -s --timeout 3600 -k kill_9
 
 soak: install ## half an hour of mixed load, and what it left behind
 	$(BIN)/python -m bench.soak
@@ -46,6 +46,8 @@ soak: install ## half an hour of mixed load, and what it left behind
 lock: install ## resolve the dependencies anew (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 		--group dev --group bench pyproject.toml -o requirements/dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+		--constraint requirements/dev.lock pyproject.toml -o requirements/run.lock
 
 build: install ## the wheel, in dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
