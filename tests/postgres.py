@@ -13,7 +13,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
+
+from tests.ports import free_port
 
 _FOLDER = "MUSTER_TEST_POSTGRES_FOLDER"
 _GIVEN = "MUSTER_TEST_POSTGRES"
@@ -124,9 +125,7 @@ class Postgres:
                 shutil.copytree(_PACKAGE.parent / name, self.folder / name, symlinks=True)
             self.data.mkdir()
             os.chown(self.data, self.user, -1)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            (self.folder / "port").write_text(str(probe.getsockname()[1]))
+        (self.folder / "port").write_text(str(free_port()))
         self._run("initdb", "-D", str(self.data), "-U", "muster", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
 
     def start(self, **settings: str) -> None:
@@ -184,9 +183,10 @@ class Postgres:
 
     def _wait(self, pid: int) -> None:
         process = getattr(self, "process", None)
+        if process is not None and process.pid == pid:
+            process.wait(30)  # a zombie that no one has waited for still owns its lock files
+            return
         for _ in range(600):
-            if process is not None and process.pid == pid and process.poll() is not None:
-                return
             if not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 return
             time.sleep(0.05)

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import asyncpg
+
+from tests.ports import free_port
 
 _START_SECONDS = 60
 
@@ -19,12 +20,6 @@ async def _dump(url: str) -> bytes:
     rows = [await connection.fetch(f'SELECT t::text FROM "{name[0]}" t') for name in names]
     await connection.close()
     return "".join(row[0] for table in rows for row in table).encode()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Server:
