@@ -146,7 +146,7 @@ def test_a_cursor_expires():
 
     now = [1000.0]
     cursors = Cursors(Accounts(), 60, lambda: now[0])
-    cursor = Cursor(0, Position("é", 2**62), 7)
+    cursor = Cursor(0, (Position("é", 2**62), None), 7)
     text = asyncio.run(cursors.write(cursor, (1, "q")))
     now[0] = 1059.9
     assert asyncio.run(cursors.read(text, (1, "q"))) == cursor

@@ -25,7 +25,7 @@ def test_service_provider_config(client):
 
 def test_resource_types(client):
     listed = client.get("/ResourceTypes").json()
-    assert [ResourceType.model_validate(item).name for item in listed["Resources"]] == ["User"]
+    assert [ResourceType.model_validate(item).name for item in listed["Resources"]] == ["User", "Group"]
     assert client.get("/ResourceTypes/User").json() == listed["Resources"][0]
 
 

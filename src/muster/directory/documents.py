@@ -37,6 +37,9 @@ def make_put(
     whole: Document = {"schemas": document["schemas"], "id": resource_id}
     whole.update(document)
     whole["id"] = resource_id
+    whole.pop("meta", None)  # it comes last
+    if resource_type.computed is not None:
+        whole.pop(resource_type.computed, None)
     whole["meta"] = {
         "resourceType": resource_type.name,
         "created": created,
@@ -47,7 +50,29 @@ def make_put(
     search = orjson.dumps(search_form(whole, resource_type))
     index = index_of_document(whole, resource_type)
     _check_length(index)
-    return Put(stored, search, index, before, secrets or {})
+    return Put(stored, search, index, display_of(whole), before, secrets or {})
+
+
+def next_version(
+    standing: Stored,
+    changed: Document,
+    resource_type: ResourceType,
+    now: str,
+    secrets: dict[str, str | None] | None = None,
+) -> Put:
+    """What to keep where a document takes the place of the one that stands. lastModified never goes back."""
+    current = parse(standing.document)
+    before, meta = index_of_document(current, resource_type), current["meta"]
+    modified = max(now, meta["lastModified"])
+    put = make_put(changed, resource_type, standing.id, standing.version + 1, meta["created"], modified, before, secrets)
+    put.stored.groups = standing.groups
+    return put
+
+
+def display_of(document: Document) -> str | None:
+    """What a resource is called in lists of members and of groups."""
+    found = document.get("displayName") or (document.get("name") or {}).get("formatted") or document.get("userName")
+    return found if isinstance(found, str) else None
 
 
 def _check_length(index: Index) -> None:
@@ -61,8 +86,8 @@ def index_of_document(whole: Document, resource_type: ResourceType) -> Index:
     return Index(*entries(whole, resource_type))
 
 
-def etag(version: int) -> str:
-    """The weak ETag of a version (RFC 7644 section 3.14)."""
+def etag(version: int | str) -> str:
+    """The weak ETag of a version, or of a version's tag (RFC 7644 section 3.14)."""
     return f'W/"{version}"'
 
 

@@ -1,26 +1,34 @@
 """The directory: what provisioning clients do to resources, each change whole or not at all."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from muster.directory.documents import index_of_document, make_put, parse, timestamp
+from muster.directory import member_edits
+from muster.directory.across import Merged, Places, merge
+from muster.directory.documents import index_of_document, make_put, next_version, parse, timestamp
+from muster.directory.member_edits import MEMBERS
+from muster.directory.memberships import GROUPS, each_with_groups, split, with_groups
 from muster.directory.passwords import hash_password
 from muster.directory.walks import Step, Walks
 from muster.scim import patch, predicate, resource
-from muster.scim.errors import ScimError, invalid_path, not_found, too_many, uniqueness
+from muster.scim.errors import ScimError, invalid_path, invalid_value, no_target, not_found, too_many, uniqueness
 from muster.scim.predicate import Field
 from muster.scim.quirks import Dialect
 from muster.scim.resource import Document
-from muster.scim.schema import ResourceType
+from muster.scim.schema import ResourceType, registry
 from muster.scim.values import Json
 from muster.storage.ids import IdSource
 from muster.storage.port import (
     Conflict,
     Keep,
+    Member,
+    MemberEdit,
+    NoSuchMember,
     Outcome,
     Position,
+    Put,
     Query,
     Remove,
     Resources,
@@ -33,6 +41,10 @@ from muster.storage.port import (
 Precondition = Callable[[Stored], None]
 Clock = Callable[[], datetime]
 Secrets = dict[str, str | None]
+_GROUP_TYPE = registry().types["/Groups"]
+_CHUNK = 1000
+"""How many members are read at a time."""
+_TOO_MUCH = too_many("the filter or the sort has too much to read: narrow it with eq on an indexed attribute")
 _NEAR = 1000
 """How far the rows that an offset passes over are not worth remembering."""
 
@@ -71,6 +83,7 @@ class Listing:
     count: int
     documents: bytes
     following: Position | None = None
+    grouped: bool = False
 
 
 def utc_now() -> datetime:
@@ -91,33 +104,54 @@ class Directory:
         stored = await self._storage.get(caller.workspace.id, resource_type.name, resource_id)
         if stored is None:
             raise _absent(resource_type, resource_id)
-        return stored
+        return with_groups(stored)
 
-    async def find(self, caller: Caller, resource_type: ResourceType, search: Search) -> Listing:
-        """A page of what matches (RFC 7644 section 3.4.2).
+    async def members(self, caller: Caller, group_id: str) -> AsyncIterator[Sequence[Member]]:
+        """All members of a group, some at a time, in the order of their ids. One that stays throughout comes exactly once."""
+        after = -1
+        while True:
+            page = await self._storage.members(caller.workspace.id, group_id, after, _CHUNK)
+            if page:
+                yield page
+            if len(page) < _CHUNK:
+                return
+            after = page[-1].key
+
+    async def find(
+        self, caller: Caller, resource_type: ResourceType, search: Search, among: Sequence[ResourceType] = ()
+    ) -> Listing:
+        """A page of what matches (RFC 7644 section 3.4.2). among: the types that are searched together, one after the other.
 
         Raises ScimError invalidFilter, invalidPath or tooMany.
         """
-        dialect = Dialect(caller.workspace.strict)
-        chosen = None
-        if search.filter is not None:
-            chosen = predicate.read_filter(search.filter, resource_type, dialect)
-        query = Query(
-            caller.workspace.id,
-            resource_type,
-            chosen,
-            search.domain,
-            _sort_field(resource_type, search.sort_by),
-            search.descending,
-            search.start_index - 1,
-            search.count,
-        )
+        query = _query(caller, resource_type, search, among)
         try:
-            if search.by_cursor:
-                return await self._after(query, search)
-            return await self._at_offset(query, search)
+            listing = await (self._after(query, search) if search.by_cursor else self._at_offset(query, search))
         except TooExpensive:
-            raise too_many("the filter or the sort has too much to read: narrow it with eq on an indexed attribute") from None
+            raise _TOO_MUCH from None
+        if listing.grouped and resource_type.computed == GROUPS:
+            listing.documents = await self._with_groups(caller, listing.documents)
+        return listing
+
+    async def merge(self, caller: Caller, types: Sequence[ResourceType], search: Search, places: Places) -> Merged:
+        """A page of what matches in several types, sorted as if they were one. Raises as find does."""
+        queries = [_query(caller, resource_type, search, types) for resource_type in types]
+        try:
+            offset = 0 if search.by_cursor else search.start_index - 1
+            merged = await merge(self._storage, queries, offset, search.count, places)
+        except TooExpensive:
+            raise _TOO_MUCH from None
+        found = [
+            replace(item, document=await self._with_groups(caller, item.document))
+            if item.resource_type.computed == GROUPS
+            else item
+            for item in merged.found
+        ]
+        return replace(merged, found=found)
+
+    async def _with_groups(self, caller: Caller, documents: bytes) -> bytes:
+        ids = [resource_id for resource_id, _ in split(documents)]
+        return each_with_groups(documents, await self._storage.memberships(caller.workspace.id, ids))
 
     async def _after(self, query: Query, search: Search) -> Listing:
         """A page by its position; the next one's is told only where something is there."""
@@ -125,13 +159,13 @@ class Directory:
         following = page.last
         if following is not None and not (await self._storage.find(replace(query, offset=0, limit=1, after=following))).count:
             following = None
-        return Listing(page.total, page.count, page.documents, following)
+        return Listing(page.total, page.count, page.documents, following, page.grouped)
 
     async def _at_offset(self, query: Query, search: Search) -> Listing:
         """A page by its offset; where the page before it was the last answer, from where that ended."""
         if search.filter is search.sort_by is search.domain is None and query.offset <= _NEAR:
             page = await self._storage.find(query)
-            return Listing(page.total, page.count, page.documents)
+            return Listing(page.total, page.count, page.documents, None, page.grouped)
         scope = (query.workspace, query.resource_type.name)
         listing = (*scope, search.filter, search.domain, search.sort_by, search.descending)
         step = self._walks.recall(listing, query.offset) if query.offset else None
@@ -142,12 +176,13 @@ class Directory:
         total = page.total if page.total is not None or step is None else step.total
         if page.last is not None and page.mark is not None and total is not None:
             self._walks.remember(listing, query.offset + page.count, Step(page.last, page.mark, total))
-        return Listing(total, page.count, page.documents)
+        return Listing(total, page.count, page.documents, None, page.grouped)
 
     async def create(self, caller: Caller, resource_type: ResourceType, body: Json) -> Stored:
         """Make a resource (RFC 7644 section 3.3). Raises ScimError invalidSyntax, invalidValue or uniqueness."""
         document = resource.read(body, resource_type, Dialect(caller.workspace.strict))
         secrets = await _take_secrets(document, resource_type)
+        edit = member_edits.take(document) if resource_type.computed == MEMBERS else None
 
         def decide(_: Stored | None) -> Outcome:
             resource_id = self._new_id(int(now.timestamp() * 1000))
@@ -155,7 +190,7 @@ class Directory:
 
         now = self._clock()
         created = timestamp(now)
-        return await self._write(caller, resource_type, None, decide, created)
+        return await self._write(caller, resource_type, None, decide, created, edit if edit and edit.add else None)
 
     async def replace(
         self, caller: Caller, resource_type: ResourceType, resource_id: str, body: Json, precondition: Precondition
@@ -163,12 +198,13 @@ class Directory:
         """Replace a resource (RFC 7644 section 3.5.1); what is readOnly stays. Raises as create does, and 404 and 412."""
         incoming = resource.read(body, resource_type, Dialect(caller.workspace.strict))
         secrets = await _take_secrets(incoming, resource_type)
+        edit = member_edits.take(incoming) if resource_type.computed == MEMBERS else None
 
         def change(current: Document) -> Document:
             kept = {a.name: current[a.name] for _, a in resource_type.attributes() if a.read_only and a.name in current}
             return resource.keep_immutable(current, {**incoming, **kept}, resource_type)
 
-        return await self._change(caller, resource_type, resource_id, change, precondition, secrets)
+        return await self._change(caller, resource_type, resource_id, change, precondition, secrets, edit)
 
     async def patch(
         self, caller: Caller, resource_type: ResourceType, resource_id: str, body: Json, precondition: Precondition
@@ -176,15 +212,26 @@ class Directory:
         """Apply a PatchOp (RFC 7644 section 3.5.2), all of it or nothing. Raises the ScimErrors of scim.patch, 404 and 412."""
         dialect = Dialect(caller.workspace.strict)
         steps = patch.prepare(body, resource_type, dialect)
+        edit, passing = None, frozenset[str]()
+        if resource_type.computed == MEMBERS:
+            steps, moving = member_edits.split(steps)
+            if moving:
+                edit, passing = await member_edits.fold(moving, lambda: self.members(caller, resource_id))
         secrets: Secrets = {}
         for step in steps:
             if step.secret is not None:
                 secrets[step.secret.name] = await hash_password(step.value) if step.value is not None else None
 
+        def checked(standing: Stored) -> None:
+            precondition(standing)
+            absent = set(standing.delta.absent) - passing if standing.delta is not None and dialect.strict else ()
+            if absent:
+                raise no_target(f"members: {min(absent)[:100]!r} is not a member")
+
         def change(current: Document) -> Document:
             return patch.apply(current, steps, resource_type, dialect)
 
-        return await self._change(caller, resource_type, resource_id, change, precondition, secrets)
+        return await self._change(caller, resource_type, resource_id, change, checked, secrets, edit)
 
     async def delete(self, caller: Caller, resource_type: ResourceType, resource_id: str, precondition: Precondition) -> Stored:
         """Remove a resource for good (RFC 7644 section 3.6); answers it as it stood. Raises ScimError 404 and 412."""
@@ -195,7 +242,8 @@ class Directory:
             precondition(standing)
             return Remove(standing, index_of_document(parse(standing.document), resource_type))
 
-        return await self._write(caller, resource_type, resource_id, decide, timestamp(self._clock()))
+        edit = MemberEdit(clear=True) if resource_type.computed == MEMBERS else None
+        return await self._write(caller, resource_type, resource_id, decide, timestamp(self._clock()), edit)
 
     async def _change(
         self,
@@ -205,6 +253,7 @@ class Directory:
         change: Callable[[Document], Document],
         precondition: Precondition,
         secrets: Secrets,
+        edit: MemberEdit | None,
     ) -> Stored:
         """Change what stands, within the write's transaction; a change that changes nothing keeps version and lastModified."""
         now = timestamp(self._clock())
@@ -214,16 +263,14 @@ class Directory:
                 raise _absent(resource_type, resource_id)
             precondition(standing)
             current = parse(standing.document)
-            before = index_of_document(current, resource_type)
-            meta = current.pop("meta")
+            current.pop("meta")
             changed = change(parse(standing.document))
             changed.pop("meta", None)
-            if changed == current and not secrets:
+            if changed == current and not secrets and not standing.delta:
                 return Keep(standing)
-            modified = max(now, meta["lastModified"])
-            return make_put(changed, resource_type, resource_id, standing.version + 1, meta["created"], modified, before, secrets)
+            return next_version(standing, changed, resource_type, now, secrets)
 
-        return await self._write(caller, resource_type, resource_id, decide, now)
+        return await self._write(caller, resource_type, resource_id, decide, now, edit)
 
     async def _write(
         self,
@@ -232,13 +279,20 @@ class Directory:
         resource_id: str | None,
         decide: Callable[[Stored | None], Outcome],
         now: str,
+        edit: MemberEdit | None,
     ) -> Stored:
-        write = Write(caller.workspace.id, resource_type.name, resource_id, decide, caller.actor, caller.request_id, now)
+        def touch(standing: Stored) -> Put:
+            return next_version(standing, parse(standing.document), _GROUP_TYPE, now)
+
+        origin = (caller.actor, caller.request_id, now)
+        write = Write(caller.workspace.id, resource_type.name, resource_id, decide, *origin, edit, touch)
         try:
             outcome = await self._storage.write(write)
         except Conflict as conflict:
             raise uniqueness(f"{conflict.attribute}: another {resource_type.name} has this value") from None
-        return outcome.stored
+        except NoSuchMember as error:
+            raise invalid_value(f"members: no User or Group has the id {error.id[:100]!r}") from None
+        return with_groups(outcome.stored)
 
 
 async def _take_secrets(document: Document, resource_type: ResourceType) -> Secrets:
@@ -251,14 +305,31 @@ async def _take_secrets(document: Document, resource_type: ResourceType) -> Secr
     return secrets
 
 
-def _sort_field(resource_type: ResourceType, path: str | None) -> Field | None:
+def _query(caller: Caller, resource_type: ResourceType, search: Search, among: Sequence[ResourceType]) -> Query:
+    """The query that a search is. Raises ScimError invalidFilter or invalidPath."""
+    chosen = None
+    if search.filter is not None:
+        chosen = predicate.read_filter(search.filter, resource_type, Dialect(caller.workspace.strict), among)
+    sort = _sort_field(resource_type, search.sort_by, among)
+    scope = (caller.workspace.id, resource_type, chosen, search.domain)
+    return Query(*scope, sort, search.descending, search.start_index - 1, search.count)
+
+
+def _sort_field(resource_type: ResourceType, path: str | None, among: Sequence[ResourceType]) -> Field | None:
     """The field to sort by, or None for the order of ids. A complex attribute sorts by its `value`."""
     if path is None:
         return None
+    if resource_type.place(path.strip()) is None and any(other.place(path.strip()) is not None for other in among):
+        return None  # of the types that are searched together another has it: here nothing has a value
     field = predicate.field_at(resource_type, path.strip())
     if field is not None and field.attribute.is_complex:
         field = predicate.field_at(resource_type, f"{path.strip()}.value")
-    if field is None or field.attribute.returned == "never" or field.attribute.is_complex:
+    if (
+        field is None
+        or field.attribute.returned == "never"
+        or field.attribute.is_complex
+        or field.keys[0] == resource_type.computed
+    ):
         raise invalid_path(f"sortBy: cannot sort by {path[:100]!r}")
     return field
 

@@ -16,9 +16,12 @@ async def answer(service: Service, scope: Scope, receive: Receive, send: Send) -
     """Answer one HTTP request."""
     response = await service.answer(_request(scope, receive))
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
-    if response.status not in (204, 304):
+    if response.status not in (204, 304) and response.stream is None:
         headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if response.stream is not None and scope["method"] != "HEAD":
+        async for piece in response.stream:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": response.body if scope["method"] != "HEAD" else b""})
 
 

@@ -1,5 +1,6 @@
 """Conditional requests (RFC 7644 section 3.14, RFC 9110 section 13): If-Match and If-None-Match on every method."""
 
+from muster.directory.memberships import tag_of
 from muster.http.message import Request
 from muster.scim.errors import ScimError
 from muster.storage.port import Stored
@@ -16,9 +17,9 @@ class Conditions:
 
     def check_write(self, standing: Stored) -> None:
         """Raises ScimError 412 where the resource that stands is not what the client has in mind."""
-        if not _holds(self._match, standing.version):
+        if not _holds(self._match, tag_of(standing)):
             raise _failed(standing)
-        if self._none_match is not None and _holds(self._none_match, standing.version):
+        if self._none_match is not None and _holds(self._none_match, tag_of(standing)):
             raise _failed(standing)
 
     def check_create(self) -> None:
@@ -28,9 +29,9 @@ class Conditions:
 
     def not_modified(self, standing: Stored) -> bool:
         """Whether a read is to be answered 304. Raises ScimError 412 where If-Match does not hold."""
-        if not _holds(self._match, standing.version):
+        if not _holds(self._match, tag_of(standing)):
             raise _failed(standing)
-        return self._none_match is not None and _holds(self._none_match, standing.version)
+        return self._none_match is not None and _holds(self._none_match, tag_of(standing))
 
 
 def _versions(header: str | None) -> frozenset[str] | None:
@@ -40,9 +41,9 @@ def _versions(header: str | None) -> frozenset[str] | None:
     return frozenset(part.strip().removeprefix("W/").strip('"') for part in header.split(","))
 
 
-def _holds(versions: frozenset[str] | None, version: int) -> bool:
-    return versions is None or "*" in versions or str(version) in versions
+def _holds(versions: frozenset[str] | None, tag: str) -> bool:
+    return versions is None or "*" in versions or tag in versions
 
 
 def _failed(standing: Stored) -> ScimError:
-    return ScimError(412, f'the resource is at version W/"{standing.version}", which the condition does not allow')
+    return ScimError(412, f'the resource is at version W/"{tag_of(standing)}", which the condition does not allow')

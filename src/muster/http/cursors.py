@@ -18,12 +18,12 @@ _MAX_LENGTH = 8192
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """kind: which of the resource types is listed next. position: None for its beginning. total: of all, as the first page
-    counted it.
+    """kind: which of the resource types is listed next. places: where in it, or where in each of those that are merged; None for
+    the beginning. total: of all, as the first page counted it.
     """
 
     kind: int
-    position: Position | None
+    places: tuple[Position | None, ...]
     total: int
 
 
@@ -38,9 +38,8 @@ class Cursors:
 
     async def write(self, cursor: Cursor, query: tuple[object, ...]) -> str:
         """The cursor as text that says nothing and cannot be changed. query: all that the listing depends on."""
-        position = cursor.position
-        place = None if position is None else [position.value, position.key]
-        payload = orjson.dumps([int(self._clock()) + self._seconds, cursor.kind, place, cursor.total])
+        places = [None if place is None else [place.value, place.key] for place in cursor.places]
+        payload = orjson.dumps([int(self._clock()) + self._seconds, cursor.kind, places, cursor.total])
         return base64.urlsafe_b64encode(await self._mac(payload, query) + payload).rstrip(b"=").decode()
 
     async def read(self, text: str, query: tuple[object, ...]) -> Cursor:
@@ -52,10 +51,10 @@ class Cursors:
         mac, payload = whole[:_MAC_BYTES], whole[_MAC_BYTES:]
         if not hmac.compare_digest(mac, await self._mac(payload, query)):
             raise ScimError(400, "cursor: it was not given for this listing", "invalidCursor")
-        expires, kind, place, total = orjson.loads(payload)
+        expires, kind, places, total = orjson.loads(payload)
         if self._clock() >= expires:
             raise ScimError(400, f"cursor: it held for {self._seconds} seconds; begin again", "expiredCursor")
-        return Cursor(kind, None if place is None else Position(*place), total)
+        return Cursor(kind, tuple(None if place is None else Position(*place) for place in places), total)
 
     async def _mac(self, payload: bytes, query: tuple[object, ...]) -> bytes:
         if self._secret is None:

@@ -1,6 +1,6 @@
 """A request and a response, the same under every server interface."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -72,11 +72,12 @@ def _decoded(text: str) -> str:
 
 @dataclass(slots=True)
 class Response:
-    """A whole answer: status, headers by lower-case name, body."""
+    """An answer: status, headers by lower-case name, body. stream: the body where it comes in pieces."""
 
     status: int
     headers: Headers = field(default_factory=list)
     body: bytes = b""
+    stream: AsyncIterator[bytes] | None = None
 
 
 def json_response(status: int, content: Any, media_type: str = "application/json", headers: Headers | None = None) -> Response:

@@ -36,7 +36,11 @@ def application(service: Service) -> Callable[[Any, Any], Awaitable[None]]:
         )
         response = await service.answer(request)
         try:
-            if response.body:
+            if response.stream is not None and scope.method != "HEAD":
+                transport = protocol.response_stream(response.status, response.headers)
+                async for piece in response.stream:
+                    await transport.send_bytes(piece)
+            elif response.body:
                 protocol.response_bytes(response.status, response.headers, response.body)
             else:
                 protocol.response_empty(response.status, response.headers)

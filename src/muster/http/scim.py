@@ -1,25 +1,28 @@
-"""SCIM over HTTP (RFC 7644 section 3): /Users and the discovery documents, under /scim/v2."""
+"""SCIM over HTTP (RFC 7644 section 3): the resources and the discovery documents, under /scim/v2."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import unquote
 
 import orjson
 
 from muster.access.keys import Grant
 from muster.directory.documents import etag, located, location_of
+from muster.directory.member_edits import MEMBERS
+from muster.directory.memberships import tag_of
 from muster.directory.service import Caller, Directory
 from muster.http.conditions import Conditions
-from muster.http.cursors import Cursor, Cursors
+from muster.http.cursors import Cursors
 from muster.http.errors import MethodNotAllowed
+from muster.http.groups import Read, pieces, streamed
+from muster.http.listing import Listing
 from muster.http.media import answer_type, read_json
 from muster.http.message import Headers, Request, Response, json_response
 from muster.http.origin import SCIM_ROOT, Origin
-from muster.http.search import parameters_of, search_of
+from muster.http.search import parameters_of
 from muster.scim import discovery
 from muster.scim.discovery import Limits
 from muster.scim.errors import ScimError, forbidden, not_found
-from muster.scim.messages import list_response
+from muster.scim.messages import LIST_END, list_head
 from muster.scim.projection import Projection, projection
 from muster.scim.schema import Registry, ResourceType, registry
 from muster.storage.port import Stored
@@ -36,7 +39,7 @@ class Scim:
         self._directory = directory
         self._origin = origin
         self._limits = limits
-        self._cursors = cursors
+        self._listing = Listing(directory, limits, cursors)
         self._registry: Registry = registry()
         self._discovery = {
             "ServiceProviderConfig": self._service_provider_config,
@@ -71,6 +74,9 @@ class Scim:
             return answer(request, caller, resource_type, name)
         if endpoint in self._discovery:
             return self._discover(request, endpoint, unquote(name), method)
+        if not endpoint and method == "GET":
+            request.operation = "search"
+            return self._list(request, caller, list(self._registry.types.values()), request.parameters())
         if endpoint == ".search" and not name:
             return self.search(request, caller, list(self._registry.types.values()))
         if endpoint in ("Me", "Bulk"):
@@ -81,59 +87,30 @@ class Scim:
         stored = await self._directory.get(caller, resource_type, resource_id)
         if request.header("if-none-match") is not None or request.header("if-match") is not None:  # noqa: SIM102
             if Conditions(request).not_modified(stored):
-                return Response(304, [("etag", etag(stored.version))])
+                return Response(304, [("etag", etag(tag_of(stored)))])
         shown = self._projection(request, resource_type) if request.query else None
+        if resource_type.computed == MEMBERS:
+            return await self._group(request, caller, stored, 200, shown)
         return self._resource(request, stored, 200, shown)
 
     async def find(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
-        return await self._found(request, caller, [resource_type], request.parameters())
+        return await self._list(request, caller, [resource_type], request.parameters())
 
-    async def search(self, request: Request, caller: Caller, resource_types: list[ResourceType]) -> Response:
+    async def search(self, request: Request, caller: Caller, types: Sequence[ResourceType]) -> Response:
         """A find whose parameters come as a SearchRequest (RFC 7644 section 3.4.3)."""
         request.operation = "search"
         if request.method != "POST":
             raise MethodNotAllowed(request.method, ("POST",))
         message = await read_json(request, self._limits)
-        return await self._found(request, caller, resource_types, parameters_of(message))
+        return await self._list(request, caller, types, parameters_of(message))
 
-    async def _found(
-        self, request: Request, caller: Caller, resource_types: list[ResourceType], parameters: dict[str, str]
-    ) -> Response:
-        """The page of a find over one or more resource types, one after the other."""
-        search = search_of(parameters, self._limits)
-        shown = [projection(t, parameters.get("attributes"), parameters.get("excludedAttributes")) for t in resource_types]
-        bound = (caller.workspace.id, [t.name for t in resource_types], search.filter, search.domain, search.sort_by)
-        listing = (*bound, search.descending)
-        cursor = Cursor(0, None, 0)
-        if search.by_cursor and parameters["cursor"]:
-            cursor = await self._cursors.read(parameters["cursor"], listing)
-        base = self._base(request)
-        found, count, total = [], 0, cursor.total
-        following: Cursor | None = None
-        for kind, resource_type in enumerate(resource_types[cursor.kind :], cursor.kind):
-            wanted = replace(search, count=search.count - count)
-            if search.by_cursor:
-                wanted.after = cursor.position if kind == cursor.kind else None
-            else:
-                wanted.start_index = max(1, search.start_index - total)
-            page = await self._directory.find(caller, resource_type, wanted)
-            count += page.count
-            total += page.total if page.total is not None and not cursor.total else 0
-            if page.count:
-                documents, part = located(page.documents, base), shown[kind]
-                found.append(documents if part is None else _shown_of_each(documents, part))
-            if following is None and page.following is not None:
-                following = Cursor(kind, page.following, 0)
-            elif following is None and count == search.count and kind + 1 < len(resource_types):
-                following = Cursor(kind + 1, None, 0)
-        place = f'"startIndex":{search.start_index},'
-        if search.by_cursor:
-            place = ""
-            if following is not None:
-                text = await self._cursors.write(replace(following, total=total), listing)
-                place = f'"nextCursor":"{text}",'
-        body = list_response(b",".join(found), count, total, place)
-        return Response(200, [("content-type", answer_type(request))], body)
+    def _list(
+        self, request: Request, caller: Caller, types: Sequence[ResourceType], parameters: dict[str, str]
+    ) -> Awaitable[Response]:
+        return self._listing.answer(request, caller, types, parameters, self._base(request))
+
+    def _members(self, caller: Caller) -> Read:
+        return lambda group_id: self._directory.members(caller, group_id)
 
     async def create(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
         shown = self._projection(request, resource_type)
@@ -142,13 +119,18 @@ class Scim:
         stored = await self._directory.create(caller, resource_type, body)
         location = location_of(resource_type, self._base(request)) + stored.id
         status = 200 if caller.workspace.contract == "cortex" else 201
-        return self._resource(request, stored, status, shown, [("location", location)])
+        headers = [("location", location)]
+        if resource_type.computed == MEMBERS:
+            return await self._group(request, caller, stored, status, shown, headers)
+        return self._resource(request, stored, status, shown, headers)
 
     async def replace(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
         shown = self._projection(request, resource_type)
         body = await read_json(request, self._limits)
         check = Conditions(request).check_write
         stored = await self._directory.replace(caller, resource_type, resource_id, body, check)
+        if resource_type.computed == MEMBERS:
+            return await self._group(request, caller, stored, 200, shown)
         return self._resource(request, stored, 200, shown)
 
     async def patch(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
@@ -156,6 +138,10 @@ class Scim:
         body = await read_json(request, self._limits)
         check = Conditions(request).check_write
         stored = await self._directory.patch(caller, resource_type, resource_id, body, check)
+        if resource_type.computed == MEMBERS:  # the whole only where it is asked for (RFC 7644 section 3.5.2): it may be large
+            if shown is None:
+                return Response(204, [("etag", etag(tag_of(stored)))])
+            return await self._group(request, caller, stored, 200, shown)
         return self._resource(request, stored, 200, shown)
 
     async def delete(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
@@ -176,11 +162,21 @@ class Scim:
         """A resource as an answer: its stored bytes with the base URL put in, parsed only where a projection asks for it."""
         body = located(stored.document, self._base(request))
         if shown is not None:
-            body = _shown(body, shown)
-        found: Headers = [("content-type", answer_type(request)), ("etag", etag(stored.version))]
-        if headers:
-            found.extend(headers)
-        return Response(status, found, body)
+            body = orjson.dumps(shown(orjson.loads(body)))
+        return Response(status, _headers(request, stored, headers), body)
+
+    async def _group(
+        self,
+        request: Request,
+        caller: Caller,
+        stored: Stored,
+        status: int,
+        shown: Projection | None,
+        headers: Headers | None = None,
+    ) -> Response:
+        """A group as an answer, with its members where they are to be shown."""
+        body = pieces(stored.id, stored.document, shown, self._base(request), self._members(caller))
+        return await streamed(status, _headers(request, stored, headers), body)
 
     def _projection(self, request: Request, resource_type: ResourceType) -> Projection | None:
         parameters = request.parameters()
@@ -211,8 +207,8 @@ class Scim:
         """All of the documents, or the one that is named, in any case."""
         media_type = answer_type(request)
         if not name:
-            body = list_response(orjson.dumps(documents)[1:-1], len(documents), len(documents), '"startIndex":1,')
-            return Response(200, [("content-type", media_type)], body)
+            head = list_head(len(documents), len(documents), '"startIndex":1,')
+            return Response(200, [("content-type", media_type)], head + orjson.dumps(documents)[1:-1] + LIST_END)
         for document in documents:
             if str(document["id"]).lower() == name.lower():
                 return json_response(200, document, media_type)
@@ -222,11 +218,5 @@ class Scim:
         return self._origin.base(request) + SCIM_ROOT
 
 
-def _shown(document: bytes, shown: Projection) -> bytes:
-    """The part of a document that a projection shows."""
-    return orjson.dumps(shown(orjson.loads(document)))
-
-
-def _shown_of_each(documents: bytes, shown: Projection) -> bytes:
-    """The same of each of the documents, which have commas in between."""
-    return orjson.dumps([shown(document) for document in orjson.loads(b"[%b]" % documents)])[1:-1]
+def _headers(request: Request, stored: Stored, headers: Headers | None) -> Headers:
+    return [("content-type", answer_type(request)), ("etag", etag(tag_of(stored))), *(headers or ())]

@@ -5,7 +5,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from muster.access.keys import Keys
@@ -81,6 +81,8 @@ class Service:
             response = self._failed(request, error)
         finally:
             self.in_flight -= 1
+        if response.stream is not None:
+            response.stream = self._streaming(request, response.stream)
         if self.load.stopping():
             response.headers.append(("connection", "close"))
         response.headers.append(("x-request-id", request.id))
@@ -90,6 +92,18 @@ class Service:
         if self._log is not None:
             self._log.add(request, response.status, seconds, len(response.body), self._origin.client(request))
         return response
+
+    async def _streaming(self, request: Request, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """A body in pieces, in flight until it is sent."""
+        self.in_flight += 1
+        try:
+            async for piece in stream:
+                yield piece
+        except StorageError as error:
+            _log.error("request %s was cut short: %s", request.id, error)
+            raise
+        finally:
+            self.in_flight -= 1
 
     def _failed(self, request: Request, error: Exception) -> Response:
         """The answer to a request that an exception ended; what is no one's mistake but ours shows nothing of its inside."""

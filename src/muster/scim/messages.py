@@ -18,10 +18,13 @@ def error_message(error: ScimError) -> dict[str, Any]:
     return message
 
 
-def list_response(resources: bytes, count: int, total: int, place: str) -> bytes:
-    """The ListResponse (RFC 7644 section 3.4.2) around resources that are JSON already, with commas in between.
+LIST_END = b"]}"
+
+
+def list_head(count: int, total: int, place: str) -> bytes:
+    """A ListResponse (RFC 7644 section 3.4.2) up to its first resource; the resources follow as JSON, then LIST_END.
 
     place: the members that say where in the list the page is.
     """
     head = f'{{"schemas":["{LIST_RESPONSE}"],"totalResults":{total},{place}"itemsPerPage":{count},"Resources":['
-    return b"%b%b]}" % (head.encode(), resources)
+    return head.encode()

@@ -4,7 +4,7 @@ What evaluate.py runs on a dict and the storage compiles to SQL; both see the sa
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,7 +19,8 @@ from muster.scim.values import Json, fold, sortable_date_time
 _ORDER = frozenset({"gt", "ge", "lt", "le"})
 _EQUALITY = re.compile(r'([A-Za-z][\w.:$-]{0,200}) eq "([^"\\\x00-\x1f\ud800-\udfff]*)"', re.ASCII)
 _TEXT = frozenset({"co", "sw", "ew"})
-_UNFILTERED = frozenset({"meta.location", "meta.version"})  # they vary with the request, or say nothing of the resource
+_UNFILTERED = frozenset({"meta.location", "meta.version", "members.$ref", "groups.$ref"})
+"""They vary with the request, or say nothing of the resource."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +79,23 @@ class Negation:
 
 
 Predicate = Test | Has | Each | All | Some | Negation
+NEVER = Some(())
+"""Matches nothing."""
 Resolve = Callable[[str], Field | None]
 
 
-def read_filter(text: str, resource_type: ResourceType, dialect: Dialect) -> Predicate:
+def read_filter(text: str, resource_type: ResourceType, dialect: Dialect, among: Sequence[ResourceType] = ()) -> Predicate:
     """The predicate that a filter's text means. Raises ScimError invalidFilter that names the position.
 
-    The commonest filter by far, one equality of a string, is read without the parser.
+    The commonest filter by far, one equality of a string, is read without the parser. among: the types that are searched
+    together: an attribute that another of them has is one without a value here (RFC 7644 section 3.4.2.1).
     """
     match = _EQUALITY.fullmatch(text)
     if match is not None and len(text) <= MAX_LENGTH:
         field = _string_field(resource_type, match[1])
         if field is not None:
             return Test(field, "eq", match[2] if field.attribute.case_exact else fold(match[2]))
-    return bind(parse(text, dialect), resource_type, dialect)
+    return bind(parse(text, dialect), resource_type, dialect, among)
 
 
 @lru_cache(maxsize=1024)
@@ -108,12 +112,16 @@ def _may_filter(field: Field) -> bool:
     return field.attribute.returned != "never" and field.name not in _UNFILTERED
 
 
-def bind(node: Filter, resource_type: ResourceType, dialect: Dialect) -> Predicate:
-    """The predicate that a filter means on a resource type.
+def bind(node: Filter, resource_type: ResourceType, dialect: Dialect, among: Sequence[ResourceType] = ()) -> Predicate:
+    """The predicate that a filter means on a resource type. among: as read_filter has it.
 
     Raises ScimError invalidFilter for an unknown attribute and for a comparison that the attribute's type forbids.
     """
-    return _Binder(lambda path: field_at(resource_type, path), dialect).bind(node)
+
+    def elsewhere(path: str) -> bool:
+        return any(field_at(other, path) is not None for other in among)
+
+    return _Binder(lambda path: field_at(resource_type, path), dialect, elsewhere).bind(node)
 
 
 def bind_element(node: Filter, attribute: Attribute, name: str, dialect: Dialect) -> Predicate:
@@ -148,9 +156,12 @@ def field_of(place: Place) -> Field:
 
 
 class _Binder:
-    def __init__(self, resolve: Resolve, dialect: Dialect) -> None:
+    """elsewhere: whether another of the types that are searched together has a path."""
+
+    def __init__(self, resolve: Resolve, dialect: Dialect, elsewhere: Callable[[str], bool] = lambda _: False) -> None:
         self.resolve = resolve
         self.dialect = dialect
+        self.elsewhere = elsewhere
 
     def bind(self, node: Filter) -> Predicate:
         match node:
@@ -161,14 +172,18 @@ class _Binder:
             case Not(term):
                 return Negation(self.bind(term))
             case Present(path, position):
-                return Has(self.field(path, position))
+                field = self.field(path, position)
+                return NEVER if field is None else Has(field)
             case ValuePath(path, term, position):
                 return self.each(path, term, position)
             case Compare():
                 return self.test(node)
 
-    def field(self, path: str, position: int) -> Field:
+    def field(self, path: str, position: int) -> Field | None:
+        """The field of a path, or None where another type alone has it."""
         field = self.resolve(path)
+        if field is None and self.elsewhere(path):
+            return None
         if field is None:
             raise invalid_filter(f"position {position}: no attribute {path[:100]!r}")
         if not _may_filter(field):
@@ -177,6 +192,8 @@ class _Binder:
 
     def each(self, path: str, term: Filter, position: int) -> Predicate:
         field = self.field(path, position)
+        if field is None:
+            return NEVER
         if not field.attribute.is_complex:
             raise invalid_filter(f"position {position}: {field.name} has no sub-attributes to filter by")
         inner = bind_element(term, field.attribute, field.name, self.dialect)
@@ -184,6 +201,9 @@ class _Binder:
 
     def test(self, node: Compare) -> Predicate:
         field = self.field(node.path, node.position)
+        if field is None:
+            is_true = node.operator == "ne" if node.value is not None else node.operator == "eq"
+            return Negation(NEVER) if is_true else NEVER
         if node.value is None:
             return self.null_test(field, node)
         if field.attribute.is_complex:

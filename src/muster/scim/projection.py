@@ -31,6 +31,11 @@ class Projection:
             (shown if extension is None else shown.setdefault(extension, {}))[attribute.name] = value
         return shown
 
+    def part(self, name: str, value: Json) -> Json:
+        """What is to be shown of the value of a core attribute, or None."""
+        attribute = self.resource_type.core.attribute(name)
+        return None if attribute is None else self._value(None, attribute, value)
+
     def _value(self, extension: str | None, attribute: Attribute, value: Json) -> Json:
         if attribute.returned == "always":
             return value

@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 
@@ -110,6 +111,7 @@ class ResourceType:
     """A resource type (RFC 7643 section 6) with its schemas at hand; one is the same as itself alone.
 
     indexed: the paths kept as look-ups. mail_domains: the paths whose mail domains are kept as the look-up `domain`.
+    computed: the attribute that no document holds, but the memberships say: `members` of a group, `groups` of a user.
     """
 
     name: str
@@ -121,6 +123,7 @@ class ResourceType:
     required_extensions: frozenset[str]
     indexed: tuple[str, ...]
     mail_domains: tuple[str, ...]
+    computed: str | None = None
 
     def extension(self, urn: str) -> Schema | None:
         """The extension of that URN, in any case."""
@@ -200,5 +203,6 @@ def registry() -> Registry:
             required_extensions=frozenset(item["schema"] for item in extensions if item["required"]),
             indexed=tuple(raw["indexed"]),
             mail_domains=tuple(raw["mailDomains"]),
+            computed=raw["computed"],
         )
     return Registry(types, schemas)

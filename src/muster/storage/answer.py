@@ -7,7 +7,8 @@ import orjson
 
 from muster.scim.evaluate import comparable
 from muster.scim.indexing import sort_value
-from muster.storage.compile import Binder, Plan
+from muster.storage.binder import Binder
+from muster.storage.compile import Plan
 from muster.storage.ids import key_of
 from muster.storage.port import BASE, Page, Position, Query, Statement
 
@@ -39,19 +40,20 @@ def answer(query: Query, plan: Plan) -> Answer:
 
 def _documents(query: Query, plan: Plan, offset: int) -> Generator[Statement, tuple[Any, ...], tuple[Page, bytes]]:
     """The page without its total, and the ids on it."""
-    count, found, ids = 0, [], b""
+    count, found, ids, grouped = 0, [], b"", False
     for arm in plan.arms:
         if count >= query.limit:
             break
-        on_page, documents, on_page_ids = yield arm.page.followed_by(query.limit - count, offset)
+        on_page, documents, on_page_ids, some_grouped = yield arm.page.followed_by(query.limit - count, offset)
         if on_page:
             count += on_page
             found.append(documents)
             ids = on_page_ids
+            grouped = grouped or bool(some_grouped)
             offset = 0
         elif arm is not plan.arms[-1]:
             offset = max(0, offset - (yield arm.count)[0])
-    return Page(None, count, b",".join(found)), ids
+    return Page(None, count, b",".join(found), grouped), ids
 
 
 def _total(query: Query, plan: Plan, page: Page) -> Generator[Statement, tuple[Any, ...], int]:

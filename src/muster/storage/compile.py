@@ -10,8 +10,10 @@ from typing import Protocol
 from muster.scim.indexing import DOMAIN, index_of
 from muster.scim.predicate import All, Each, Field, Has, Negation, Predicate, Some, Test
 from muster.scim.values import Json, fold
+from muster.storage.binder import Binder
 from muster.storage.ids import key_of
 from muster.storage.port import Position, Query, Statement
+from muster.storage.related import Related
 
 _SIGNS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _LAST = "\U0010ffff"
@@ -41,33 +43,15 @@ class Functions(Protocol):
         """The same of the values of the object at a path."""
 
     def documents(self, keys: str, workspace: str) -> str:
-        """The SELECT of what some keys have, in their order: how many, the documents with commas in between, the ids likewise."""
+        """The SELECT of what some keys have, in their order: how many, the documents with commas in between, the ids likewise,
+        and whether any of them may be in a group.
+        """
 
     def contains(self, text: str, part: str) -> str: ...
 
     def ends_with(self, text: str, part: str) -> str: ...
 
     def starts_with(self, text: str, part: str) -> str: ...
-
-
-class Binder:
-    """Collects the parameters of one statement."""
-
-    def __init__(self) -> None:
-        self.values: list[Json] = []
-
-    def __call__(self, value: Json) -> str:
-        """The placeholder for a value."""
-        self.values.append(value)
-        return f"${len(self.values)}"
-
-    def statement(self, sql: str) -> Statement:
-        return Statement(sql, tuple(self.values))
-
-    def paged(self, sql: str) -> Statement:
-        """The statement with what is still to come as its last parameters: LIMIT and OFFSET."""
-        following = len(self.values) + 1
-        return self.statement(sql.replace("<page>", f"LIMIT ${following} OFFSET ${following + 1}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +98,8 @@ class Compiler:
         self.functions = functions
         self.index = index_of(query.resource_type)
         self.aliases = 0
+        computed = query.resource_type.computed
+        self.related = None if computed is None else Related(query.workspace, computed, self._text, self._compare)
 
     async def plan(self, measure: Measure) -> Plan:
         """The plan. measure: answers how many keys a seek holds, up to some bound; asked only to choose among several."""
@@ -142,6 +128,8 @@ class Compiler:
         candidates = [(seek, term) for term in terms if (seek := self.seek(term)) is not None]
         if not candidates:
             return None, list(terms)
+        narrow = [candidate for candidate in candidates if candidate[0].rank < MANY]
+        candidates = narrow or candidates
         if len(candidates) > 1 and min(seek.rank for seek, _ in candidates) > ONE:
             sizes = [await measure(seek) for seek, _ in candidates]
             best = candidates[min(range(len(sizes)), key=lambda n: (sizes[n], candidates[n][0].rank))]
@@ -153,6 +141,10 @@ class Compiler:
     def seek(self, term: "Term") -> Seek | None:
         """The keys that a term's look-ups hold, or None where it has none."""
         match term:
+            case Test(field) | Has(field) | Each(field) if (related := self._related_to(field)) is not None:
+                keys = related.keys(term)
+                rank = FEW if field.keys == ("members",) else MANY
+                return None if keys is None else Seek(keys, True, rank)
             case _Domain(value):
                 return self._lookup_seek(DOMAIN, lambda bind: f"value = {bind(value)}", FEW)
             case Test(field, operator, operand) if isinstance(operand, str):
@@ -163,9 +155,13 @@ class Compiler:
                 return self._each_seek(inner)
             case All(terms):
                 return _inexact([self.seek(item) for item in terms])
-            case Some(terms):
+            case Some(terms) if terms:
                 return _union([self.seek(item) for item in terms])
         return None
+
+    def _related_to(self, field: Field) -> Related | None:
+        """Who compiles conditions on a field, where no document holds it."""
+        return self.related if field.keys == (self.query.resource_type.computed,) else None
 
     def _test_seek(self, name: str, operator: str, operand: str) -> Seek | None:
         if name == "id" and operator == "eq":
@@ -316,10 +312,12 @@ class Compiler:
     def check(self, term: "Term", bind: Binder, json: str = "s.body") -> str:
         """The term as a condition on the search form, true or false and never NULL, as evaluate.py has it."""
         match term:
+            case Test(field) | Has(field) | Each(field) if (related := self._related_to(field)) is not None:
+                return related.condition(term, bind)
             case All(terms):
                 return f"({' AND '.join(self.check(item, bind, json) for item in terms)})"
             case Some(terms):
-                return f"({' OR '.join(self.check(item, bind, json) for item in terms)})"
+                return f"({' OR '.join(self.check(item, bind, json) for item in terms)})" if terms else "FALSE"
             case Negation(inner):
                 return f"(NOT {self.check(inner, bind, json)})"
             case Each(field, inner):
@@ -359,6 +357,9 @@ class Compiler:
 
     def _value(self, json: str, keys: tuple[str | int, ...], bind: Binder, kind: str) -> str:
         return self.functions.value(json, bind(self.functions.path(keys)), kind)
+
+    def _text(self, json: str, keys: tuple[str, ...], bind: Binder) -> str:
+        return self._value(json, keys, bind, TEXT)
 
     def _inside(self, field: Field, element: str, bind: Binder, kind: str) -> str:
         if field.sub is None:

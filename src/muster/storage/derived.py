@@ -6,7 +6,7 @@ import orjson
 
 from muster.scim.indexing import Entry
 from muster.scim.values import Json
-from muster.storage.compile import Binder
+from muster.storage.binder import Binder
 from muster.storage.port import Index, Put, Statement, Upkeep
 
 _DERIVED = ("searchable", "lookups", "unique_values", "secrets")

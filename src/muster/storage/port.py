@@ -16,6 +16,10 @@ BASE = "\x01"
 so it can be nothing else, and one character is what is replaced fastest.
 """
 
+GROUP = "Group"
+MEMBER_TYPES = ("User", GROUP)
+"""The resource type that has members, and those that members are of (RFC 7643 section 4.2)."""
+
 
 class StorageError(Exception):
     """The engine cannot answer. retry_after: seconds after which another try may succeed, or None. status: for the edge."""
@@ -50,6 +54,14 @@ class Conflict(Exception):
         self.attribute = attribute
 
 
+class NoSuchMember(Exception):
+    """What is to be a member is no user or group of the workspace. id: as it was given."""
+
+    def __init__(self, resource_id: str) -> None:
+        super().__init__(resource_id)
+        self.id = resource_id
+
+
 class KeyTaken(Exception):
     """The id's key is another resource's: make another id."""
 
@@ -58,13 +70,50 @@ class TooExpensive(Exception):
     """A scan used up its time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a group. key: what members are in the order of. display: what it is called, if anything."""
+
+    key: int
+    id: str
+    type: str
+    display: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEdit:
+    """What a write does to a group's members. add, remove: ids; where clear is set, all that are not in add are removed."""
+
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    clear: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MemberDelta:
+    """What an edit comes to. added, removed: ids that were not members, and that were. absent: what cannot be removed."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed)
+
+
 @dataclass(slots=True)
 class Stored:
-    """A resource as it is kept. document: its canonical JSON, with BASE for the base URL: an answer is never parsed."""
+    """A resource as it is kept. document: its canonical JSON, with BASE for the base URL: an answer is never parsed.
+
+    groups: those that it is in, as JSON: [[id, display, 1 for a direct and 0 for an indirect one], ...], in that order; None for
+    none, and of a group. delta: in a write, what its edit of the members comes to.
+    """
 
     id: str
     version: int
     document: bytes
+    groups: bytes | None = None
+    delta: MemberDelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +126,15 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Keep this document. before: what the one it replaces was found by. secrets: name to hash, None to forget it."""
+    """Keep this document. before: what the one it replaces was found by. secrets: name to hash, None to forget it.
+
+    display: what the resource is called where it is a member, or is a group that has members.
+    """
 
     stored: Stored
     search: bytes
     index: Index
+    display: str | None
     before: Index | None = None
     secrets: dict[str, str | None] = field(default_factory=dict)
 
@@ -110,6 +163,8 @@ class Write:
 
     id: the resource, or None for a new one. decide: called in the write's transaction with what stands (None where there
     is none), it answers what is to stand; it may raise, and then nothing changes. It is called again after KeyTaken.
+    members: of a group, what becomes of its members. touch: a group as it stands to the same at its next version; called for the
+    groups that the resource is a direct member of where it is removed, or is called something else.
     """
 
     workspace: int
@@ -119,11 +174,13 @@ class Write:
     actor: str
     request_id: str
     time: str
+    members: MemberEdit | None = None
+    touch: Callable[[Stored], Put] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row of `changes`."""
+    """One row of `changes`. members: the ids that were added to a group and removed from it, where any were."""
 
     sequence: int
     time: str
@@ -134,6 +191,7 @@ class Change:
     action: str
     version: int
     document: bytes
+    members: MemberDelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +228,13 @@ class Page:
     """total: all that match, None where it was not counted. count: how many are on the page.
 
     documents: those, as they are kept, in order, with commas in between. last: where a full page ends. mark: of the workspace
-    as it was read, another after every change.
+    as it was read, another after every change. grouped: some of them may be in a group.
     """
 
     total: int | None
     count: int = 0
     documents: bytes = b""
+    grouped: bool = False
     last: Position | None = None
     mark: int | None = None
 
@@ -237,8 +296,17 @@ class Resources(Protocol):
     async def find(self, query: Query) -> Page:
         """A page of what matches. Raises TooExpensive where a scan uses up its time."""
 
+    async def members(self, workspace: int, group_id: str, after: int, limit: int) -> Sequence[Member]:
+        """Members of a group, in the order of their keys, after one."""
+
+    async def memberships(self, workspace: int, ids: Sequence[str]) -> dict[str, bytes]:
+        """The groups that resources are in, as Stored has them, by id; without those that are in none."""
+
     async def write(self, write: Write) -> Outcome:
-        """Carry out a write; it is durable once this returns. Raises Conflict, StorageError, and what decide raises."""
+        """Carry out a write; it is durable once this returns. A resource that is removed is taken out of every group.
+
+        Raises Conflict, NoSuchMember, StorageError, and what decide raises.
+        """
 
     async def load(self, workspace: int, type_name: str, puts: Sequence[Put], actor: str, request_id: str, time: str) -> None:
         """Make many new resources in one transaction; all or none."""

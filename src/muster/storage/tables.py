@@ -75,6 +75,8 @@ resources = Table(
     Column("id", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("document", Text, nullable=False),
+    Column("display", Text),
+    Column("grouped", Boolean),
     Index("resources_in_order", "workspace", "type", "key"),
 )
 
@@ -158,6 +160,7 @@ changes = Table(
     Column("action", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("document", Text, nullable=False),
+    Column("members", Text),
     Index("changes_in_order", "workspace", "sequence"),
     sqlite_autoincrement=True,
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from muster.directory.documents import etag, index_of_document, parse
+from muster.directory.documents import display_of, etag, index_of_document, parse
 from muster.scim.indexing import search_form
 from muster.scim.schema import ResourceType, registry
 from muster.storage import derived
@@ -130,7 +130,7 @@ def _mend(workspace: Workspace, kind: ResourceType, row: Kept) -> Sequence[State
         if document["id"] != row.id or key_of(row.id) != row.key or document["meta"]["version"] != etag(row.version):
             return ()
         stored = Stored(row.id, row.version, row.document.encode())
-        put = Put(stored, orjson.dumps(search_form(document, kind)), index_of_document(document, kind))
+        put = Put(stored, orjson.dumps(search_form(document, kind)), index_of_document(document, kind), display_of(document))
     except (ValueError, KeyError, TypeError, AttributeError):
         return ()
     return derived.rebuild(workspace.id, kind.name, row.key, put)

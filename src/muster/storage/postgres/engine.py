@@ -10,9 +10,26 @@ import asyncpg
 from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
 from muster.storage.answer import Stale, answer
-from muster.storage.compile import Binder, Compiler, Plan, Seek
+from muster.storage.binder import Binder
+from muster.storage.compile import Compiler, Plan, Seek
 from muster.storage.ids import key_of
-from muster.storage.port import Change, Outcome, Page, Pressure, Put, Query, Statement, StorageError, Stored, TooExpensive, Write
+from muster.storage.moves import moved
+from muster.storage.port import (
+    GROUP,
+    Change,
+    Member,
+    Outcome,
+    Page,
+    Pressure,
+    Put,
+    Query,
+    Statement,
+    StorageError,
+    Stored,
+    TooExpensive,
+    Write,
+)
+from muster.storage.postgres import members
 from muster.storage.postgres.accounts import PostgresAccounts
 from muster.storage.postgres.connection import Connection, Pool, translate
 from muster.storage.postgres.epoch import Epoch
@@ -24,19 +41,22 @@ _MEASURED = 1000
 _INLINE_ROWS = 1000
 _MAX_WAITING_SCANS = 64
 _READY_SECONDS = 2.0
-_GET = """
-SELECT version, convert_to(document, 'UTF8') FROM resources WHERE workspace = $1 AND "key" = $2 AND type = $3 AND id = $4
+_GET = f"""
+SELECT version, convert_to(document, 'UTF8'), CASE WHEN grouped THEN ({members.groups("$2")}) END FROM resources
+WHERE workspace = $1 AND "key" = $2 AND type = $3 AND id = $4
 """
 _IN_ORDER = """
-SELECT (SELECT total FROM counts WHERE workspace = $1 AND type = $2), count(*), convert_to(string_agg(document, ','), 'UTF8')
-FROM (SELECT document FROM resources WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT $3 OFFSET $4) p
+SELECT (SELECT total FROM counts WHERE workspace = $1 AND type = $2), count(*), convert_to(string_agg(document, ','), 'UTF8'),
+    bool_or(grouped)
+FROM (SELECT document, grouped FROM resources WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT $3 OFFSET $4) p
 """
 _BY_UNIQUE = """
-SELECT convert_to(r.document, 'UTF8') FROM unique_values u JOIN resources r ON r.workspace = u.workspace AND r."key" = u."key"
+SELECT convert_to(r.document, 'UTF8'), r.grouped
+FROM unique_values u JOIN resources r ON r.workspace = u.workspace AND r."key" = u."key"
 WHERE u.workspace = $1 AND u.type = $2 AND u.attribute = $3 AND u.value = $4
 """
 _CHANGES = """
-SELECT sequence, time, actor, request_id, type, id, action, version, convert_to(document, 'UTF8') FROM changes
+SELECT sequence, time, actor, request_id, type, id, action, version, convert_to(document, 'UTF8'), members FROM changes
 WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3
 """
 _SECRET = 'SELECT hash FROM secrets WHERE workspace = $1 AND "key" = $2 AND name = $3'
@@ -92,19 +112,22 @@ class PostgresStorage(PostgresAccounts):
         if key is None:
             return None
         row = await self._pool.row(_GET, workspace, key, type_name, resource_id)
-        return None if row is None else Stored(resource_id, row[0], row[1])
+        if row is None:
+            return None
+        version, document, groups = row
+        return Stored(resource_id, version, document, None if groups == members.NONE or type_name == GROUP else groups)
 
     async def find(self, query: Query) -> Page:
         scope = (query.workspace, query.resource_type.name)
         if query.sort is None and query.domain is None and 0 < query.limit <= _INLINE_ROWS and query.after is None:
             if query.predicate is None and query.offset <= _INLINE_ROWS and not query.walk:
                 row = await self._pool.row(_IN_ORDER, *scope, query.limit, query.offset)
-                return Page(0) if row is None else Page(row[0] or 0, row[1], row[2] or b"")
+                return Page(0) if row is None else Page(row[0] or 0, row[1], row[2] or b"", bool(row[3]))
             if query.offset == 0 and isinstance(query.predicate, Test) and query.predicate.operator == "eq":
                 name = query.predicate.field.name
                 if name in index_of(query.resource_type).unique:
                     row = await self._pool.row(_BY_UNIQUE, *scope, name, query.predicate.operand)
-                    return Page(0) if row is None else Page(1, 1, row[0])
+                    return Page(0) if row is None else Page(1, 1, row[0], bool(row[1]))
         try:
             return await self._scan(query)
         except Stale:
@@ -140,6 +163,14 @@ class PostgresStorage(PostgresAccounts):
             except (asyncpg.QueryCanceledError, _TOO_LARGE) as error:
                 raise TooExpensive from error
 
+    async def members(self, workspace: int, group_id: str, after: int, limit: int) -> Sequence[Member]:
+        rows = await self._pool.rows(members.MEMBERS, workspace, key_of(group_id) or 0, after, limit)
+        return [Member(*row) for row in rows]
+
+    async def memberships(self, workspace: int, ids: Sequence[str]) -> dict[str, bytes]:
+        keys = {key: resource_id for resource_id in ids if (key := key_of(resource_id)) is not None}
+        return {keys[key]: groups for key, groups in await self._pool.rows(members.GROUPS_OF_EACH, workspace, list(keys))}
+
     async def write(self, write: Write) -> Outcome:
         return await self._writer.write(write)
 
@@ -163,11 +194,17 @@ class PostgresStorage(PostgresAccounts):
         return [f"{failures} pages failed their checksum"] if failures else []
 
     async def changes(self, workspace: int, after: int, limit: int) -> Sequence[Change]:
-        return [Change(*row) for row in await self._pool.rows(_CHANGES, workspace, after, limit)]
+        rows = await self._pool.rows(_CHANGES, workspace, after, limit)
+        return [_change(*row) for row in rows]
 
     async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
         row = await self._pool.row(_SECRET, workspace, key_of(resource_id), name)
         return None if row is None else row[0]
+
+
+def _change(*row: Any) -> Change:
+    change = Change(*row[:-1])
+    return replace(change, members=moved(row[-1]))
 
 
 def _make(put: Put) -> Callable[[Stored | None], Outcome]:

@@ -35,7 +35,8 @@ class PostgresFunctions(Functions):
         ordered = f'unnest(ARRAY{keys}) WITH ORDINALITY AS k("key", place)'
         joined = f'{ordered} JOIN resources r ON r.workspace = {workspace} AND r."key" = k."key"'
         documents = "convert_to(string_agg(r.document, ',' ORDER BY k.place), 'UTF8')"
-        return f"SELECT count(*), {documents}, convert_to(string_agg(r.id, ',' ORDER BY k.place), 'UTF8') FROM {joined}"
+        ids = "convert_to(string_agg(r.id, ',' ORDER BY k.place), 'UTF8')"
+        return f"SELECT count(*), {documents}, {ids}, bool_or(r.grouped) FROM {joined}"
 
     def contains(self, text: str, part: str) -> str:
         return f"strpos({text}, {part}) > 0"

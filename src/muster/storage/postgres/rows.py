@@ -3,22 +3,40 @@
 Every statement names the workspace, so that the tables can be distributed by it.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
+
+import orjson
 
 from muster.scim.indexing import Entry
 from muster.storage.ids import key_of
-from muster.storage.port import Conflict, Index, KeyTaken, Outcome, Put, Remove, Stored, Write
+from muster.storage.moves import moves
+from muster.storage.port import (
+    GROUP,
+    Conflict,
+    Index,
+    KeyTaken,
+    MemberDelta,
+    NoSuchMember,
+    Outcome,
+    Put,
+    Remove,
+    Stored,
+    Write,
+)
+from muster.storage.postgres import members
 from muster.storage.postgres.connection import Connection
 
 Value = tuple[str, str, str]
 """A unique value: its type, attribute and text."""
 _ATTEMPTS = 20
 
-_STANDING = """
-SELECT r.type, r.id, r.version, convert_to(r.document, 'UTF8') FROM resources r
-WHERE r.workspace = $1 AND r."key" = ANY($2::bigint[])
+_STANDING = f"""
+SELECT r.type, r.id, r.version, convert_to(r.document, 'UTF8'), r.display,
+    CASE WHEN r.grouped THEN ({members.groups('r."key"')}) END
+FROM resources r WHERE r.workspace = $1 AND r."key" = ANY($2::bigint[])
 """
 _OWNERS = """
 SELECT u.type, u.attribute, u.value, u."key" FROM unique_values u
@@ -27,16 +45,16 @@ JOIN unnest($2::text[], $3::text[], $4::text[]) AS w (type, attribute, value)
 WHERE u.workspace = $1
 """
 _INSERT = """
-INSERT INTO resources (workspace, type, "key", id, version, document)
-SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::text[], $5::integer[], $6::text[]) ON CONFLICT DO NOTHING
+INSERT INTO resources (workspace, type, "key", id, version, document, display)
+SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::text[], $5::integer[], $6::text[], $7::text[]) ON CONFLICT DO NOTHING
 """
 _INSERT_BODY = """
 INSERT INTO searchable (workspace, type, "key", body)
 SELECT $1, n.type, n."key", n.body::jsonb FROM unnest($2::text[], $3::bigint[], $4::text[]) AS n (type, "key", body)
 """
 _UPDATE = """
-UPDATE resources SET version = n.version, document = n.document
-FROM unnest($2::bigint[], $3::integer[], $4::text[]) AS n ("key", version, document)
+UPDATE resources SET version = n.version, document = n.document, display = n.display
+FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::text[]) AS n ("key", version, document, display)
 WHERE resources.workspace = $1 AND resources."key" = n."key"
 """
 _UPDATE_BODY = """
@@ -72,14 +90,33 @@ DELETE FROM secrets s USING unnest($2::bigint[], $3::text[]) AS n ("key", name)
 WHERE s.workspace = $1 AND s."key" = n."key" AND s.name = n.name
 """
 _ADD_CHANGES = """
-INSERT INTO changes (workspace, time, actor, request_id, type, id, action, version, document)
-SELECT $1, n.time, n.actor, n.request_id, n.type, n.id, n.action, n.version, n.document
-FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[])
-    WITH ORDINALITY AS n (time, actor, request_id, type, id, action, version, document, place)
+INSERT INTO changes (workspace, time, actor, request_id, type, id, action, version, document, members)
+SELECT $1, n.time, n.actor, n.request_id, n.type, n.id, n.action, n.version, n.document, n.members
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[], $10::text[])
+    WITH ORDINALITY AS n (time, actor, request_id, type, id, action, version, document, members, place)
 ORDER BY n.place
 """
-Change = tuple[str, str, str, str, str, str, int, str]
-"""time, actor, request id, type, id, action, version, document"""
+Change = tuple[str, str, str, str, str, str, int, str, str | None]
+"""time, actor, request id, type, id, action, version, document, members"""
+
+
+@dataclass(slots=True)
+class Standing:
+    """A resource that stands. display: what it is called; groups: the ids of those that it is a direct member of."""
+
+    type: str
+    stored: Stored
+    display: str | None
+    groups: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """Groups that a write brings to their next version. moved: what the write takes out of them."""
+
+    write: Write
+    groups: Sequence[str]
+    moved: MemberDelta | None
 
 
 @dataclass(slots=True)
@@ -90,6 +127,8 @@ class _Row:
     type: str
     stored: Stored | None
     was: bool
+    display: str | None = None
+    groups: Sequence[str] = ()
     index: Index | None = None
     before: Index | None = None
     put: Put | None = None
@@ -97,9 +136,15 @@ class _Row:
 
 
 class Batch:
-    """Writes to one workspace, decided in their order, each on what those before it left."""
+    """Writes to one workspace, decided in their order, each on what those before it left. moved: what each does to members."""
 
-    def __init__(self, writes: Sequence[Write], standing: dict[int, tuple[str, Stored]], owners: dict[Value, int | None]) -> None:
+    def __init__(
+        self,
+        writes: Sequence[Write],
+        moved: Sequence[MemberDelta | None],
+        standing: dict[int, Standing],
+        owners: dict[Value, int | None],
+    ) -> None:
         self._standing = standing
         self._known = owners
         self._owners: dict[Value, int | None] = {}
@@ -108,28 +153,29 @@ class Batch:
         self.rows: dict[int, _Row] = {}
         self.changes: list[Change] = []
         self.counts: dict[str, int] = {}
+        self.touches: list[Touch] = []
         self.answers: list[Outcome | Exception] = []
-        for write in writes:
+        for write, delta in zip(writes, moved, strict=True):
             try:
-                self.answers.append(self._decided(write))
+                self.answers.append(self._decided(write, delta))
             except Exception as error:
                 self.answers.append(error)
 
-    def _decided(self, write: Write) -> Outcome:
+    def _decided(self, write: Write, moved: MemberDelta | None) -> Outcome:
         for _ in range(_ATTEMPTS):
             try:
-                return self._decide(write)
+                return self._decide(write, moved)
             except KeyTaken:
                 continue
         raise KeyTaken
 
-    def _decide(self, write: Write) -> Outcome:
+    def _decide(self, write: Write, moved: MemberDelta | None) -> Outcome:
         row = None if write.id is None else self._row(write.type, write.id)
         outcome = write.decide(None if row is None else row.stored)
         if isinstance(outcome, Put):
-            self._put(write, row, outcome)
+            self._put(write, row, outcome, moved)
         elif isinstance(outcome, Remove) and row is not None:
-            self._remove(write, row, outcome)
+            self._remove(write, row, outcome, moved)
         return outcome
 
     def _row(self, type_name: str, resource_id: str) -> _Row | None:
@@ -139,13 +185,16 @@ class Batch:
         row = self.rows.get(key)
         if row is None:
             found = self._standing.get(key)
-            row = _Row(key, type_name, found[1] if found else None, found is not None)
-            if found is not None and (found[0] != type_name or found[1].id != resource_id):
+            if found is None:
+                row = _Row(key, type_name, None, False)
+            elif found.type != type_name or found.stored.id != resource_id:
                 return None
+            else:
+                row = _Row(key, type_name, found.stored, True, found.display, found.groups)
             self.rows[key] = row
         return row if row.stored is None or (row.type == type_name and row.stored.id == resource_id) else None
 
-    def _put(self, write: Write, row: _Row | None, put: Put) -> None:
+    def _put(self, write: Write, row: _Row | None, put: Put, moved: MemberDelta | None) -> None:
         key = key_of(put.stored.id)
         if key is None:
             raise ValueError(f"{put.stored.id} is not an id of ours")
@@ -157,18 +206,22 @@ class Batch:
         self._take(write.type, key, put.index.unique - before.unique)
         self._leave(write.type, before.unique - put.index.unique)
         created = row.stored is None
+        if row.groups and put.display != row.display:
+            self.touches.append(Touch(write, row.groups, None))
         self.rows[key] = row
         row.before = row.before or before
-        row.stored, row.index, row.put = put.stored, put.index, put
+        row.stored, row.index, row.put, row.display = put.stored, put.index, put, put.display
         row.secrets |= put.secrets
-        self._record(write, "create" if created else "update", put.stored, int(created))
+        self._record(write, "create" if created else "update", put.stored, int(created), moved)
 
-    def _remove(self, write: Write, row: _Row, remove: Remove) -> None:
+    def _remove(self, write: Write, row: _Row, remove: Remove, moved: MemberDelta | None) -> None:
         before = row.index or remove.before
         self._leave(write.type, before.unique)
+        if row.groups:
+            self.touches.append(Touch(write, row.groups, MemberDelta(removed=(remove.stored.id,))))
         row.before = row.before or before
-        row.stored, row.index, row.put = None, Index(), None
-        self._record(write, "delete", remove.stored, -1)
+        row.stored, row.index, row.put, row.groups = None, Index(), None, ()
+        self._record(write, "delete", remove.stored, -1, moved)
 
     def _take(self, type_name: str, key: int, entries: Iterable[Entry]) -> None:
         """Make unique values a resource's. Raises Conflict, and takes none."""
@@ -186,20 +239,78 @@ class Batch:
         for entry in entries:
             self._owners[type_name, entry.attribute, entry.value] = None
 
-    def _record(self, write: Write, action: str, stored: Stored, delta: int) -> None:
+    def _record(self, write: Write, action: str, stored: Stored, total: int, moved: MemberDelta | None) -> None:
         origin = (write.time, write.actor, write.request_id)
-        self.changes.append((*origin, write.type, stored.id, action, stored.version, stored.document.decode()))
-        self.counts[write.type] = self.counts.get(write.type, 0) + delta
+        self.changes.append((*origin, write.type, stored.id, action, stored.version, stored.document.decode(), moves(moved)))
+        self.counts[write.type] = self.counts.get(write.type, 0) + total
 
 
-async def decide(connection: Connection, workspace: int, writes: Sequence[Write]) -> Batch:
-    """The batch, once every unique value that it takes is known to be free. Writes may be decided more than once."""
+async def carry_out(connection: Connection, workspace: int, writes: Sequence[Write]) -> list[Outcome | Exception]:
+    """What comes of each write, in the transaction that is open. Raises KeyTaken where an id is taken by now.
+
+    A write to the members of a group goes alone, for what it comes to depends on those before it.
+    """
+    answers: list[Outcome | Exception] = []
+    for run in _runs(writes):
+        standing = await _standing(connection, workspace, run)
+        try:
+            moved = [await _moved(connection, write, standing) for write in run]
+        except NoSuchMember as error:
+            answers.append(error)
+            continue
+        batch = await _decide(connection, workspace, run, moved, standing)
+        await _store(connection, workspace, batch)
+        for answer, delta in zip(batch.answers, moved, strict=True):
+            if delta is not None and isinstance(answer, Put | Remove):
+                await members.store(connection, workspace, key_of(answer.stored.id) or 0, delta)
+        await _touch(connection, workspace, batch)
+        answers.extend(batch.answers)
+    return answers
+
+
+def _runs(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
+    for alone, run in groupby(writes, key=lambda write: write.members is not None):
+        if alone:
+            yield from ([write] for write in run)
+        else:
+            yield list(run)
+
+
+async def _standing(connection: Connection, workspace: int, writes: Sequence[Write]) -> dict[int, Standing]:
     keys = [key for write in writes if write.id is not None and (key := key_of(write.id)) is not None]
     found = await connection.fetch(_STANDING, workspace, keys) if keys else []
-    standing = {key_of(row[1]) or 0: (row[0], Stored(row[1], row[2], row[3])) for row in found}
+    standing = {}
+    for type_name, resource_id, version, document, display, groups in found:
+        stored = Stored(resource_id, version, document, None if groups == members.NONE or type_name == GROUP else groups)
+        direct = [group_id for group_id, _, is_direct in orjson.loads(groups) if is_direct] if groups is not None else ()
+        standing[key_of(resource_id) or 0] = Standing(type_name, stored, display, direct)
+    return standing
+
+
+async def _moved(connection: Connection, write: Write, standing: dict[int, Standing]) -> MemberDelta | None:
+    """What a write does to the members of its group. Raises NoSuchMember."""
+    if write.members is None:
+        return None
+    key = key_of(write.id) if write.id is not None else None
+    if write.id is not None and (key is None or key not in standing):
+        return None
+    delta = await members.delta(connection, write.workspace, key, write.members)
+    if key is not None:
+        standing[key].stored.delta = delta
+    return delta
+
+
+async def _decide(
+    connection: Connection,
+    workspace: int,
+    writes: Sequence[Write],
+    moved: Sequence[MemberDelta | None],
+    standing: dict[int, Standing],
+) -> Batch:
+    """The batch, once every unique value that it takes is known to be free. Writes may be decided more than once."""
     owners: dict[Value, int | None] = {}
     while True:
-        batch = Batch(writes, standing, owners)
+        batch = Batch(writes, moved, standing, owners)
         if not batch.unknown:
             return batch
         values = sorted(batch.unknown)
@@ -212,7 +323,39 @@ async def decide(connection: Connection, workspace: int, writes: Sequence[Write]
             return batch
 
 
-async def store(connection: Connection, workspace: int, batch: Batch) -> None:
+async def _touch(connection: Connection, workspace: int, batch: Batch) -> None:
+    """Bring the groups of those who have gone, or are called something else, to their next version."""
+    gone = [row for row in batch.rows.values() if row.was and row.stored is None and row.index is not None]
+    left = [key_of(resource_id) or 0 for touch in batch.touches if touch.moved for resource_id in touch.moved.removed]
+    await members.forget(connection, workspace, left, [row.key for row in gone if row.type == GROUP])
+    writes, moved = [], []
+    for touch in batch.touches:
+        for group_id in touch.groups:
+            writes.append(replace(touch.write, type=GROUP, id=group_id, decide=_next(touch.write), members=None))
+            moved.append(touch.moved)
+    if not writes:
+        return
+    touched = await _decide(connection, workspace, writes, moved, await _standing(connection, workspace, writes))
+    for answer in touched.answers:
+        if isinstance(answer, Exception) and not isinstance(answer, _Gone):
+            raise answer
+    await _store(connection, workspace, touched)
+
+
+class _Gone(Exception):
+    """A group that was to be touched is removed by the same batch."""
+
+
+def _next(write: Write) -> Callable[[Stored | None], Outcome]:
+    def decide(standing: Stored | None) -> Outcome:
+        if standing is None or write.touch is None:
+            raise _Gone
+        return write.touch(standing)
+
+    return decide
+
+
+async def _store(connection: Connection, workspace: int, batch: Batch) -> None:
     """Run the statements of a batch, in the transaction that is open. Raises KeyTaken where an id is taken by now."""
 
     async def run(statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
@@ -230,11 +373,11 @@ async def store(connection: Connection, workspace: int, batch: Batch) -> None:
     await run(_DROP_LOOKUPS, drops[1])
     new = [(row, put) for row in touched if (put := row.put) is not None and not row.was]
     kept = [(row, put) for row in touched if (put := row.put) is not None and row.was]
-    rows = [(r.type, r.key, p.stored.id, p.stored.version, p.stored.document.decode()) for r, p in new]
+    rows = [(r.type, r.key, p.stored.id, p.stored.version, p.stored.document.decode(), p.display) for r, p in new]
     if await run(_INSERT, rows) < len(rows):
         raise KeyTaken
     await run(_INSERT_BODY, [(row.type, row.key, put.search.decode()) for row, put in new])
-    await run(_UPDATE, [(row.key, put.stored.version, put.stored.document.decode()) for row, put in kept])
+    await run(_UPDATE, [(row.key, put.stored.version, put.stored.document.decode(), put.display) for row, put in kept])
     await run(_UPDATE_BODY, [(row.key, put.search.decode()) for row, put in kept])
     if await run(_ADD_UNIQUE, [row[:4] for row in adds[0]]) < len(adds[0]):
         raise KeyTaken

@@ -128,11 +128,10 @@ class Writer:
         try:
             await transaction.start()
             locked = await connection.fetchrow(LOCK, LOCK_SPACE, workspace)
-            batch = await rows.decide(connection, workspace, writes)
-            failed = next((answered for answered in batch.answers if isinstance(answered, Exception)), None)
+            answers = await rows.carry_out(connection, workspace, writes)
+            failed = next((answered for answered in answers if isinstance(answered, Exception)), None)
             if whole and failed is not None:
                 raise failed
-            await rows.store(connection, workspace, batch)
         except LOST as error:
             if isinstance(error, asyncpg.QueryCanceledError):
                 raise
@@ -149,7 +148,7 @@ class Writer:
             if not await self._was_committed(str(locked[1]) if locked else ""):
                 raise _Lost from error
         self._on_commit(len(writes))
-        return batch.answers
+        return answers
 
     async def _was_committed(self, transaction: str) -> bool:
         """What came of a transaction, asked until the server is there to say. Raises AmbiguousCommit."""

@@ -11,10 +11,14 @@ from typing import Any, TypeVar
 from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
 from muster.storage.answer import Stale, answer
-from muster.storage.compile import ONE, RANGE, Binder, Compiler, Plan, Seek
+from muster.storage.binder import Binder
+from muster.storage.compile import ONE, RANGE, Compiler, Plan, Seek
 from muster.storage.ids import key_of
+from muster.storage.moves import moved
 from muster.storage.port import (
+    GROUP,
     Change,
+    Member,
     Outcome,
     Page,
     Pressure,
@@ -26,7 +30,7 @@ from muster.storage.port import (
     TooExpensive,
     Write,
 )
-from muster.storage.sqlite import rows
+from muster.storage.sqlite import members, rows
 from muster.storage.sqlite.accounts import SqliteAccounts
 from muster.storage.sqlite.connection import connect, migrate, translate, translated
 from muster.storage.sqlite.epoch import Epoch
@@ -42,19 +46,24 @@ _MAX_WAITING_SCANS = 64
 _INTERRUPT_SECONDS = 0.02
 _INLINE_ROWS = 1000
 """How many rows a query may read and still run inline."""
+_INLINE_MEMBERS = 100
+"""How many members a write may name and still run inline."""
 
-_GET = 'SELECT version, document FROM resources WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?'
+_GET = f"""
+SELECT version, document, CASE WHEN grouped THEN ({members.GROUPS}) END FROM resources
+WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?
+"""
 _IN_ORDER = (
-    "SELECT (SELECT total FROM counts WHERE workspace = ? AND type = ?), count(*), group_concat(document, ',') FROM"
-    ' (SELECT document FROM resources WHERE workspace = ? AND type = ? ORDER BY "key" LIMIT ? OFFSET ?)'
+    "SELECT (SELECT total FROM counts WHERE workspace = ? AND type = ?), count(*), group_concat(document, ','), max(grouped) FROM"
+    ' (SELECT document, grouped FROM resources WHERE workspace = ? AND type = ? ORDER BY "key" LIMIT ? OFFSET ?)'
 )
 """Joined by SQLite: one step, and the lock of the interpreter let go of once, not once a row."""
 _BY_UNIQUE = (
-    'SELECT r.document FROM unique_values u JOIN resources r ON r."key" = u."key"'
+    'SELECT r.document, r.grouped FROM unique_values u JOIN resources r ON r."key" = u."key"'
     " WHERE u.workspace = ? AND u.type = ? AND u.attribute = ? AND u.value = ?"
 )
 _CHANGES = (
-    "SELECT sequence, time, actor, request_id, type, id, action, version, document FROM changes"
+    "SELECT sequence, time, actor, request_id, type, id, action, version, document, members FROM changes"
     " WHERE workspace = ? AND sequence > ? ORDER BY sequence LIMIT ?"
 )
 _FUNCTIONS = SqliteFunctions()
@@ -110,10 +119,13 @@ class SqliteStorage(SqliteAccounts):
         if key is None:
             return None
         try:
-            row = self._reader.execute(_GET, (key, workspace, type_name, resource_id)).fetchone()
+            row = self._reader.execute(_GET, (workspace, key, workspace, key, workspace, type_name, resource_id)).fetchone()
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
-        return None if row is None else Stored(resource_id, row[0], row[1])
+        if row is None:
+            return None
+        version, document, groups = row
+        return Stored(resource_id, version, document, None if groups == members.NONE or type_name == GROUP else groups)
 
     async def find(self, query: Query) -> Page:
         if query.sort is None and query.domain is None and 0 < query.limit <= _INLINE_ROWS and query.after is None:
@@ -139,7 +151,7 @@ class SqliteStorage(SqliteAccounts):
             row = self._reader.execute(_IN_ORDER, (*scope, *scope, query.limit, query.offset)).fetchone()
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
-        return Page(row[0] or 0, row[1], row[2] or b"")
+        return Page(row[0] or 0, row[1], row[2] or b"", bool(row[3]))
 
     def _unique(self, query: Query, name: str, value: str) -> Page:
         """The one resource that has a unique value."""
@@ -147,7 +159,7 @@ class SqliteStorage(SqliteAccounts):
             row = self._reader.execute(_BY_UNIQUE, (query.workspace, query.resource_type.name, name, value)).fetchone()
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
-        return Page(0) if row is None else Page(1, 1, row[0])
+        return Page(0) if row is None else Page(1, 1, row[0], bool(row[1]))
 
     async def _measure(self, seek: Seek) -> int:
         """How many keys a seek holds, counted no further than what runs inline."""
@@ -190,8 +202,20 @@ class SqliteStorage(SqliteAccounts):
             budget.close()
             self._scanners.put_nowait(connection)
 
+    async def members(self, workspace: int, group_id: str, after: int, limit: int) -> Sequence[Member]:
+        with translated():
+            return members.members(self._reader, workspace, key_of(group_id) or 0, after, limit)
+
+    async def memberships(self, workspace: int, ids: Sequence[str]) -> dict[str, bytes]:
+        keys = {key: resource_id for resource_id in ids if (key := key_of(resource_id)) is not None}
+        with translated():
+            found = members.memberships(self._reader, workspace, list(keys))
+        return {keys[key]: groups for key, groups in found.items()}
+
     async def write(self, write: Write) -> Outcome:
-        return await self._writer.write(lambda connection: rows.carry_out(connection, write))
+        edit = write.members
+        large = edit is not None and (edit.clear or len(edit.add) + len(edit.remove) > _INLINE_MEMBERS)
+        return await self._writer.write(lambda connection: rows.carry_out(connection, write), large)
 
     async def load(self, workspace: int, type_name: str, puts: Sequence[Put], actor: str, request_id: str, time: str) -> None:
         origin = (time, actor, request_id)
@@ -244,8 +268,8 @@ class _Budget:
 
 
 def _change(row: tuple[Any, ...]) -> Change:
-    sequence, time, actor, request_id, type_name, resource_id, action, version, document = row
-    return Change(sequence, time, actor, request_id, type_name, resource_id, action, version, document.encode())
+    sequence, time, actor, request_id, type_name, resource_id, action, version, document, moves = row
+    return Change(sequence, time, actor, request_id, type_name, resource_id, action, version, document.encode(), moved(moves))
 
 
 def _run(connection: sqlite3.Connection, query: Query, plan: Plan) -> Page:

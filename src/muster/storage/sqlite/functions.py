@@ -34,7 +34,8 @@ class SqliteFunctions(Functions):
 
     def documents(self, keys: str, workspace: str) -> str:
         joined = f'{keys} k CROSS JOIN resources r ON r."key" = k."key" AND r.workspace = {workspace}'
-        return f"SELECT count(*), group_concat(document, ','), group_concat(id, ',') FROM (SELECT r.document, r.id FROM {joined})"
+        columns = "count(*), group_concat(document, ','), group_concat(id, ','), max(grouped)"
+        return f"SELECT {columns} FROM (SELECT r.document, r.id, r.grouped FROM {joined})"
 
     def contains(self, text: str, part: str) -> str:
         return f"instr({text}, {part}) > 0"

@@ -2,16 +2,24 @@
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
 
 from muster.scim.indexing import Entry
 from muster.storage.ids import key_of
-from muster.storage.port import Conflict, Keep, KeyTaken, Outcome, Put, Remove, Stored, Write
+from muster.storage.moves import moves
+from muster.storage.port import GROUP, Conflict, Keep, KeyTaken, MemberDelta, Outcome, Put, Remove, Stored, Write
+from muster.storage.sqlite import members
 
 _ATTEMPTS = 20
 
-_READ = 'SELECT version, document FROM resources WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?'
-_INSERT = 'INSERT OR IGNORE INTO resources ("key", workspace, type, id, version, document) VALUES (?, ?, ?, ?, ?, ?)'
-_UPDATE = 'UPDATE resources SET version = ?, document = ? WHERE "key" = ? AND workspace = ?'
+_READ = f"""
+SELECT version, document, display, CASE WHEN grouped THEN ({members.GROUPS}) END FROM resources
+WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?
+"""
+_INSERT = 'INSERT OR IGNORE INTO resources ("key", workspace, type, id, version, document, display) VALUES (?, ?, ?, ?, ?, ?, ?)'
+_UPDATE = 'UPDATE resources SET version = ?, document = ?, display = ? WHERE "key" = ? AND workspace = ?'
 _INSERT_BODY = 'INSERT INTO searchable ("key", workspace, type, body) VALUES (?, ?, ?, ?)'
 _UPDATE_BODY = 'UPDATE searchable SET body = ? WHERE "key" = ? AND workspace = ?'
 _ADD_LOOKUP = 'INSERT INTO lookups (workspace, type, attribute, value, "key", "first") VALUES (?, ?, ?, ?, ?, ?)'
@@ -19,8 +27,8 @@ _DROP_LOOKUP = 'DELETE FROM lookups WHERE workspace = ? AND type = ? AND attribu
 _ADD_UNIQUE = 'INSERT OR IGNORE INTO unique_values (workspace, type, attribute, value, "key") VALUES (?, ?, ?, ?, ?)'
 _DROP_UNIQUE = 'DELETE FROM unique_values WHERE workspace = ? AND type = ? AND attribute = ? AND value = ? AND "key" = ?'
 _ADD_CHANGE = (
-    "INSERT INTO changes (workspace, time, actor, request_id, type, id, action, version, document)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO changes (workspace, time, actor, request_id, type, id, action, version, document, members)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _COUNT = (
     "INSERT INTO counts (workspace, type, total) VALUES (?, ?, ?)"
@@ -33,10 +41,19 @@ _KEEP_SECRET = (
 _FORGET_SECRET = 'DELETE FROM secrets WHERE workspace = ? AND "key" = ? AND name = ?'
 
 
+@dataclass(slots=True)
+class _Standing:
+    """What a write finds. display: what it is called; groups: the ids of those that it is a direct member of."""
+
+    stored: Stored
+    display: str | None
+    groups: Sequence[str]
+
+
 def carry_out(connection: sqlite3.Connection, write: Write) -> Outcome:
     """Decide and carry out one write, within the transaction that is open."""
     if write.id is not None:
-        return _apply(connection, write, _standing(connection, write, write.id))
+        return _apply(connection, write, _standing(connection, write.workspace, write.type, write.id))
     for _ in range(_ATTEMPTS):
         try:
             return _apply(connection, write, None)
@@ -45,36 +62,72 @@ def carry_out(connection: sqlite3.Connection, write: Write) -> Outcome:
     raise KeyTaken
 
 
-def _standing(connection: sqlite3.Connection, write: Write, resource_id: str) -> Stored | None:
+def _standing(connection: sqlite3.Connection, workspace: int, type_name: str, resource_id: str) -> _Standing | None:
     key = key_of(resource_id)
-    row = None
-    if key is not None:
-        row = connection.execute(_READ, (key, write.workspace, write.type, resource_id)).fetchone()
-    return None if row is None else Stored(resource_id, row[0], row[1].encode())
+    if key is None:
+        return None
+    row = connection.execute(_READ, (workspace, key, workspace, key, workspace, type_name, resource_id)).fetchone()
+    if row is None:
+        return None
+    version, document, display, groups = row
+    stored = Stored(resource_id, version, document.encode())
+    if groups is None:
+        return _Standing(stored, display, ())
+    if groups != "[]" and type_name != GROUP:
+        stored.groups = groups.encode()
+    return _Standing(stored, display, [group_id for group_id, _, direct in orjson.loads(groups) if direct])
 
 
-def _apply(connection: sqlite3.Connection, write: Write, standing: Stored | None) -> Outcome:
-    outcome = write.decide(standing)
+def _apply(connection: sqlite3.Connection, write: Write, standing: _Standing | None) -> Outcome:
+    moved = None
+    stored = None if standing is None else standing.stored
+    if write.members is not None and (write.id is None or stored is not None):
+        moved = members.delta(connection, write.workspace, None if stored is None else _key(stored), write.members)
+        if stored is not None:
+            stored.delta = moved
+    outcome = write.decide(stored)
     match outcome:
         case Put() if standing is None:
             insert(connection, write.workspace, write.type, outcome)
             connection.execute(_COUNT, (write.workspace, write.type, 1))
-            _record(connection, write, "create", outcome.stored)
+            _move(connection, write, "create", outcome.stored, moved)
         case Put():
-            _replace(connection, write, outcome)
-            _record(connection, write, "update", outcome.stored)
+            _replace(connection, write.workspace, write.type, outcome)
+            _move(connection, write, "update", outcome.stored, moved)
+            if standing is not None and standing.groups and outcome.display != standing.display:
+                _touch(connection, write, standing.groups, None)
         case Remove():
             _remove(connection, write, outcome)
-            _record(connection, write, "delete", outcome.stored)
+            _move(connection, write, "delete", outcome.stored, moved)
+            if standing is not None and standing.groups:
+                connection.execute(members.LEAVE_ALL, (write.workspace, _key(outcome.stored)))
+                _touch(connection, write, standing.groups, MemberDelta(removed=(outcome.stored.id,)))
         case Keep():
             pass
     return outcome
 
 
+def _move(connection: sqlite3.Connection, write: Write, action: str, stored: Stored, moved: MemberDelta | None) -> None:
+    """Carry out what becomes of the members, and record the change with it."""
+    if moved is not None:
+        members.store(connection, write.workspace, _key(stored), moved)
+    _record(connection, write, write.type, action, stored, moved)
+
+
+def _touch(connection: sqlite3.Connection, write: Write, groups: Sequence[str], moved: MemberDelta | None) -> None:
+    """Bring groups to their next version, as a member of theirs has gone or is called something else."""
+    for group_id in groups:
+        standing = _standing(connection, write.workspace, GROUP, group_id)
+        if standing is not None and write.touch is not None:
+            put = write.touch(standing.stored)
+            _replace(connection, write.workspace, GROUP, put)
+            _record(connection, write, GROUP, "update", put.stored, moved)
+
+
 def insert(connection: sqlite3.Connection, workspace: int, type_name: str, put: Put) -> None:
     """Make a new resource. Raises KeyTaken or Conflict."""
     stored, key = put.stored, _key(put.stored)
-    row = (key, workspace, type_name, stored.id, stored.version, stored.document.decode())
+    row = (key, workspace, type_name, stored.id, stored.version, stored.document.decode(), put.display)
     if connection.execute(_INSERT, row).rowcount == 0:
         raise KeyTaken
     connection.execute(_INSERT_BODY, (key, workspace, type_name, put.search.decode()))
@@ -82,12 +135,12 @@ def insert(connection: sqlite3.Connection, workspace: int, type_name: str, put: 
     _keep_secrets(connection, workspace, key, put)
 
 
-def _replace(connection: sqlite3.Connection, write: Write, put: Put) -> None:
-    stored, key, workspace = put.stored, _key(put.stored), write.workspace
-    connection.execute(_UPDATE, (stored.version, stored.document.decode(), key, workspace))
+def _replace(connection: sqlite3.Connection, workspace: int, type_name: str, put: Put) -> None:
+    stored, key = put.stored, _key(put.stored)
+    connection.execute(_UPDATE, (stored.version, stored.document.decode(), put.display, key, workspace))
     connection.execute(_UPDATE_BODY, (put.search.decode(), key, workspace))
     before, after = put.before or put.index, put.index
-    scope = (workspace, write.type)
+    scope = (workspace, type_name)
     _drop(connection, *scope, key, before.lookups - after.lookups, before.unique - after.unique)
     _add(connection, *scope, key, after.lookups - before.lookups, after.unique - before.unique)
     _keep_secrets(connection, workspace, key, put)
@@ -98,6 +151,8 @@ def _remove(connection: sqlite3.Connection, write: Write, remove: Remove) -> Non
     _drop(connection, workspace, write.type, key, remove.before.lookups, remove.before.unique)
     for table in ("resources", "searchable", "secrets"):
         connection.execute(f'DELETE FROM {table} WHERE "key" = ? AND workspace = ?', (key, workspace))
+    if write.type == GROUP:
+        connection.execute(members.EMPTY, (workspace, key))
     connection.execute(_COUNT, (workspace, write.type, -1))
 
 
@@ -136,21 +191,12 @@ def _keep_secrets(connection: sqlite3.Connection, workspace: int, key: int, put:
             connection.execute(_KEEP_SECRET, (workspace, key, name, hashed))
 
 
-def _record(connection: sqlite3.Connection, write: Write, action: str, stored: Stored) -> None:
-    connection.execute(
-        _ADD_CHANGE,
-        (
-            write.workspace,
-            write.time,
-            write.actor,
-            write.request_id,
-            write.type,
-            stored.id,
-            action,
-            stored.version,
-            stored.document.decode(),
-        ),
-    )
+def _record(
+    connection: sqlite3.Connection, write: Write, type_name: str, action: str, stored: Stored, moved: MemberDelta | None
+) -> None:
+    origin = (write.workspace, write.time, write.actor, write.request_id)
+    change = (type_name, stored.id, action, stored.version, stored.document.decode())
+    connection.execute(_ADD_CHANGE, (*origin, *change, moves(moved)))
 
 
 def load(
@@ -164,7 +210,7 @@ def load(
     scope = (workspace, type_name)
     keyed = [(_key(put.stored), put) for put in puts]
     documents = [put.stored.document.decode() for put in puts]
-    resources = [(key, *scope, p.stored.id, p.stored.version, d) for (key, p), d in zip(keyed, documents, strict=True)]
+    resources = [(key, *scope, p.stored.id, p.stored.version, d, p.display) for (key, p), d in zip(keyed, documents, strict=True)]
     if connection.executemany(_INSERT, resources).rowcount < len(puts):
         raise KeyTaken
     connection.executemany(_INSERT_BODY, [(key, *scope, put.search.decode()) for key, put in keyed])
@@ -176,7 +222,7 @@ def load(
     for key, put in keyed:
         _keep_secrets(connection, workspace, key, put)
     changes = [
-        (workspace, *origin, type_name, put.stored.id, "create", put.stored.version, document)
+        (workspace, *origin, type_name, put.stored.id, "create", put.stored.version, document, None)
         for put, document in zip(puts, documents, strict=True)
     ]
     connection.executemany(_ADD_CHANGE, changes)

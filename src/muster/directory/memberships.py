@@ -1,0 +1,88 @@
+"""What documents do not hold, for the memberships say it: `groups` of a user, `members` of a group. Put in as bytes, unparsed."""
+
+from collections.abc import Iterator
+from hashlib import blake2b
+
+import orjson
+
+from muster.scim.resource import Document
+from muster.scim.schema import registry
+from muster.storage.port import BASE, Member, Stored
+
+GROUPS = "groups"
+_LOCATION = b'"location":"%b' % BASE.encode()
+_END = b'"}}'
+_DIGEST_BYTES = 6
+_ENDPOINTS = {resource_type.name: resource_type.endpoint for resource_type in registry().types.values()}
+
+
+def tag_of(stored: Stored) -> str:
+    """What the ETag says: the version, and for a user in groups a digest of them, for they change without the user."""
+    if stored.groups is None:
+        return str(stored.version)
+    return f"{stored.version}-{_digest(stored.groups)}"
+
+
+def _digest(groups: bytes) -> str:
+    return blake2b(groups, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def with_groups(stored: Stored) -> Stored:
+    """A resource as it is shown: with the groups that it is in, and with the version that its ETag says."""
+    if stored.groups is None:
+        return stored
+    return Stored(stored.id, stored.version, _shown(stored.document, stored.groups), stored.groups)
+
+
+def each_with_groups(documents: bytes, memberships: dict[str, bytes]) -> bytes:
+    """The same of each of the documents of a page, which have commas in between. memberships: as the storage has them, by id."""
+    shown = []
+    for resource_id, document in split(documents):
+        groups = memberships.get(resource_id)
+        shown.append(document if groups is None else _shown(document, groups))
+    return b",".join(shown)
+
+
+def split(documents: bytes) -> Iterator[tuple[str, bytes]]:
+    """The documents of a page, each with its id: each ends with its location, and nothing else is like that."""
+    start = 0
+    while start < len(documents):
+        end = documents.index(_END, documents.index(_LOCATION, start))
+        yield documents[end - 36 : end].decode(), documents[start : end + len(_END)]
+        start = end + len(_END) + 1
+
+
+def _shown(document: bytes, groups: bytes) -> bytes:
+    version = document.rindex(b'",' + _LOCATION) - 2  # where the ETag within meta ends, its quotation mark escaped
+    listed = b",".join(_groups(groups))
+    return b'%b-%b%b,"groups":[%b]}' % (document[:version], _digest(groups).encode(), document[version:-1], listed)
+
+
+def _groups(groups: bytes) -> Iterator[bytes]:
+    """Each group once: direct where it is so at all, for a group may be reached in both ways."""
+    direct: dict[str, int] = {}
+    called: dict[str, str | None] = {}
+    for group_id, display, is_direct in orjson.loads(groups):
+        direct[group_id] = direct.get(group_id) or is_direct
+        called[group_id] = display
+    for group_id, display in called.items():
+        kind = b"direct" if direct[group_id] else b"indirect"
+        yield element(group_id, "Group", display, kind)
+
+
+def member(found: Member) -> bytes:
+    """A member as an element of `members`."""
+    return element(found.id, found.type, found.display, found.type.encode())
+
+
+def element_of(found: Member) -> Document:
+    """A member as filters see it."""
+    shown = {"value": found.id, "type": found.type}
+    return shown if found.display is None else {**shown, "display": found.display}
+
+
+def element(resource_id: str, type_name: str, display: str | None, kind: bytes) -> bytes:
+    """A reference to a resource, with BASE for the base URL."""
+    called = b"" if display is None else b'"display":%b,' % orjson.dumps(display)
+    reference = f"{BASE}{_ENDPOINTS[type_name]}/{resource_id}"
+    return b'{"value":"%b","$ref":"%b",%b"type":"%b"}' % (resource_id.encode(), reference.encode(), called, kind)

@@ -1,0 +1,55 @@
+"""Groups with their members, read and sent some at a time, however many there are."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import orjson
+
+from muster.directory.documents import located
+from muster.directory.member_edits import MEMBERS
+from muster.directory.memberships import member
+from muster.http.message import Headers, Response
+from muster.scim.projection import Projection
+from muster.storage.port import Member
+
+_WHOLE = 256 * 1024
+"""How many bytes are gathered, so that an answer no longer than that is sent whole, with its length."""
+_ANY = {"value": "-", "$ref": "-", "type": "-", "display": "-"}
+Read = Callable[[str], AsyncIterator[Sequence[Member]]]
+
+
+def shows_members(shown: Projection | None) -> bool:
+    """Whether a projection shows anything of the members: where it does not, they are not read."""
+    return shown is None or shown.part(MEMBERS, [_ANY]) is not None
+
+
+async def pieces(group_id: str, document: bytes, shown: Projection | None, base: str, read: Read) -> AsyncIterator[bytes]:
+    """A group's document with its members, in pieces. document: as it is kept. read: the members of a group, by its id."""
+    body = located(document, base)
+    if shown is not None:
+        body = orjson.dumps(shown(orjson.loads(body)))
+    begun = False
+    if shows_members(shown):
+        async for page in read(group_id):
+            elements = located(b",".join([member(found) for found in page]), base)
+            if shown is not None:
+                elements = orjson.dumps(shown.part(MEMBERS, orjson.loads(b"[%b]" % elements)))[1:-1]
+            yield b"," + elements if begun else b'%b,"members":[%b' % (body[:-1], elements)
+            begun = True
+    yield b"]}" if begun else body
+
+
+async def streamed(status: int, headers: Headers, body: AsyncIterator[bytes]) -> Response:
+    """An answer whose body comes in pieces: whole where it is short, else sent as it is read."""
+    gathered, size = [], 0
+    async for piece in body:
+        gathered.append(piece)
+        size += len(piece)
+        if size > _WHOLE:
+            return Response(status, headers, stream=_rest(b"".join(gathered), body))
+    return Response(status, headers, b"".join(gathered))
+
+
+async def _rest(gathered: bytes, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield gathered
+    async for piece in body:
+        yield piece

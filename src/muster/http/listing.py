@@ -1,0 +1,112 @@
+"""Lists: a page of one resource type, or of several (RFC 7644 section 3.4.2), by startIndex or by cursor."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+import orjson
+
+from muster.directory.documents import located
+from muster.directory.member_edits import MEMBERS
+from muster.directory.memberships import split
+from muster.directory.service import Caller, Directory, Search
+from muster.http.cursors import Cursor, Cursors
+from muster.http.groups import pieces, shows_members, streamed
+from muster.http.media import answer_type
+from muster.http.message import Request, Response
+from muster.http.search import search_of
+from muster.scim.discovery import Limits
+from muster.scim.messages import LIST_END, list_head
+from muster.scim.projection import Projection, projection
+from muster.scim.schema import ResourceType
+
+Part = tuple[ResourceType, bytes]
+"""A type, and documents of it with commas in between."""
+Page = tuple[list[Part], int, int, Cursor | None]
+"""The parts, how many resources are in them, how many there are in all, and where the next page begins."""
+
+
+class Listing:
+    """Answers lists."""
+
+    def __init__(self, directory: Directory, limits: Limits, cursors: Cursors) -> None:
+        self._directory = directory
+        self._limits = limits
+        self._cursors = cursors
+
+    async def answer(
+        self, request: Request, caller: Caller, types: Sequence[ResourceType], parameters: dict[str, str], base: str
+    ) -> Response:
+        """The page that the parameters ask for. Raises ScimError."""
+        search = search_of(parameters, self._limits)
+        named = (caller.workspace.id, [t.name for t in types], search.filter, search.domain, search.sort_by, search.descending)
+        cursor = Cursor(0, (), 0)
+        if search.by_cursor and parameters["cursor"]:
+            cursor = await self._cursors.read(parameters["cursor"], named)
+        merged = search.sort_by is not None and len(types) > 1
+        parts, count, total, following = await (self._merged if merged else self._in_turn)(caller, types, search, cursor)
+        place = f'"startIndex":{search.start_index},'
+        if search.by_cursor:
+            text = "" if following is None else await self._cursors.write(replace(following, total=total), named)
+            place = f'"nextCursor":"{text}",' if text else ""
+        wanted = parameters.get("attributes"), parameters.get("excludedAttributes")
+        shown = {resource_type.name: projection(resource_type, *wanted) for resource_type, _ in parts}
+        headers = [("content-type", answer_type(request))]
+        head = list_head(count, total, place)
+        if any(t.computed == MEMBERS and shows_members(shown[t.name]) for t, _ in parts):
+            return await streamed(200, headers, self._pieces(head, parts, shown, caller, base))
+        bodies = [_projected(located(documents, base), shown[resource_type.name]) for resource_type, documents in parts]
+        return Response(200, headers, b"%b%b%b" % (head, b",".join(bodies), LIST_END))
+
+    async def _in_turn(self, caller: Caller, types: Sequence[ResourceType], search: Search, cursor: Cursor) -> Page:
+        """One type after the other, each in the order that is asked for."""
+        parts: list[Part] = []
+        count, total = 0, cursor.total
+        following: Cursor | None = None
+        for kind, resource_type in enumerate(types[cursor.kind :], cursor.kind):
+            wanted = replace(search, count=search.count - count)
+            if search.by_cursor:
+                wanted.after = cursor.places[0] if kind == cursor.kind and cursor.places else None
+            else:
+                wanted.start_index = max(1, search.start_index - total)
+            page = await self._directory.find(caller, resource_type, wanted, types if len(types) > 1 else ())
+            count += page.count
+            total += page.total if page.total is not None and not cursor.total else 0
+            if page.count:
+                parts.append((resource_type, page.documents))
+            if following is None and page.following is not None:
+                following = Cursor(kind, (page.following,), 0)
+            elif following is None and count == search.count and kind + 1 < len(types):
+                following = Cursor(kind + 1, (), 0)
+        return parts, count, total, following
+
+    async def _merged(self, caller: Caller, types: Sequence[ResourceType], search: Search, cursor: Cursor) -> Page:
+        """All types in one order."""
+        page = await self._directory.merge(caller, types, search, cursor.places or (None,) * len(types))
+        total = cursor.total if page.total is None else page.total
+        following = None if page.following is None else Cursor(0, page.following, 0)
+        return [(item.resource_type, item.document) for item in page.found], len(page.found), total, following
+
+    async def _pieces(
+        self, head: bytes, parts: Sequence[Part], shown: dict[str, Projection | None], caller: Caller, base: str
+    ) -> AsyncIterator[bytes]:
+        """A list that has groups with their members, in pieces."""
+        before = head
+        for resource_type, documents in parts:
+            part = shown[resource_type.name]
+            if resource_type.computed != MEMBERS:
+                yield before + _projected(located(documents, base), part)
+                before = b","
+                continue
+            for group_id, document in split(documents):
+                yield before
+                before = b","
+                async for piece in pieces(group_id, document, part, base, lambda at: self._directory.members(caller, at)):
+                    yield piece
+        yield LIST_END
+
+
+def _projected(documents: bytes, shown: Projection | None) -> bytes:
+    """Documents with commas in between, parsed only where a projection asks for it."""
+    if shown is None:
+        return documents
+    return orjson.dumps([shown(document) for document in orjson.loads(b"[%b]" % documents)])[1:-1]
