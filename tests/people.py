@@ -4,7 +4,7 @@ import itertools
 import os
 
 from muster.scim.patch import PATCH_OP
-from muster.scim.schema import ENTERPRISE_USER, USER
+from muster.scim.schema import ENTERPRISE_USER, GROUP, USER
 
 _numbers = itertools.count()
 
@@ -24,6 +24,12 @@ def person(user_name: str | None = None, **attributes) -> dict:
         ENTERPRISE_USER: {"department": "Tours"},
         **attributes,
     }
+
+
+def group(display_name: str | None = None, *members: dict, **attributes) -> dict:
+    """A group of what was answered when its members were made."""
+    listed = [{"value": member["id"]} for member in members]
+    return {"schemas": [GROUP], "displayName": display_name or name("group"), "members": listed, **attributes}
 
 
 def patch(*operations: dict) -> dict:

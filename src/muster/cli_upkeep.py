@@ -69,7 +69,7 @@ def _restore(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _export(options: argparse.Namespace, settings: Settings) -> None:
-    from muster.upkeep.transfer import export
+    from muster.upkeep.export import export
 
     async def work(storage: Storage, output: BinaryIO) -> int:
         workspace = await workspace_of(storage, options.workspace, settings)
@@ -97,7 +97,7 @@ def _export(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _import(options: argparse.Namespace, settings: Settings) -> int:
-    from muster.upkeep.transfer import Importer, Report
+    from muster.upkeep.importer import Importer, Report
 
     async def work(storage: Storage, lines: Iterator[tuple[int, bytes]]) -> Report:
         workspace = await workspace_of(storage, options.workspace, settings)

@@ -31,7 +31,7 @@ def test_resource_types(client):
 
 def test_schemas(client):
     listed = client.get("/Schemas").json()
-    assert listed["totalResults"] == len(listed["Resources"]) == 5
+    assert listed["totalResults"] == len(listed["Resources"]) == 6
     for item in listed["Resources"]:
         Schema.model_validate(item)
         assert client.get(f"/Schemas/{item['id']}").json() == item

@@ -9,7 +9,8 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 
 USER_OPERATIONS = ["findUsers", "createUser", "getUser", "updateUser", "patchUser", "deleteUser"]
 DISCOVERY = ["getServiceProviderConfig", "findResourceTypes", "getResourceType", "findSchemas", "getSchema"]
-OPERATIONS = [*USER_OPERATIONS, "searchUsers", "search", *DISCOVERY]
+GROUP_OPERATIONS = ["findGroups", "createGroup", "getGroup", "updateGroup", "patchGroup", "deleteGroup"]
+OPERATIONS = [*USER_OPERATIONS, *GROUP_OPERATIONS, "searchUsers", "searchGroups", "search", *DISCOVERY]
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     status_code_conformance,

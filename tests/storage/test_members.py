@@ -162,7 +162,11 @@ def test_it_agrees_with_a_plain_model(bench, data):
         model.make("User", data.draw(st.sampled_from(NAMES)))
     for _ in range(data.draw(st.integers(1, 5))):
         there = sorted(model.kinds)
-        model.make("Group", data.draw(st.sampled_from([name for name in NAMES if name])), data.draw(st.sets(st.sampled_from(there), max_size=4)))
+        model.make(
+            "Group",
+            data.draw(st.sampled_from([name for name in NAMES if name])),
+            data.draw(st.sets(st.sampled_from(there), max_size=4)),
+        )
     for _ in range(data.draw(st.integers(0, 4))):
         there = sorted(model.kinds)
         groups = model.ids("Group")

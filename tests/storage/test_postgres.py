@@ -7,10 +7,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from muster.directory.documents import index_of_document, make_put, next_version, parse
 from muster.scim import filter as filters
 from muster.scim.predicate import bind, field_at
 from muster.scim.quirks import Dialect
-from muster.storage.port import KeyRecord, Query, Remove, Write
+from muster.scim.schema import GROUP, registry
+from muster.storage.ids import IdSource
+from muster.storage.port import KeyRecord, MemberEdit, Query, Remove, Write
 from muster.storage.postgres import PostgresStorage, connection
 from tests.postgres import new_database
 from tests.storage.test_writes import NOW, USER_TYPE, index, made, user
@@ -144,8 +147,43 @@ async def _use_everything(url):
             for descending, domain in ((False, None), (True, "x.example")):
                 await storage.find(Query(workspace.id, USER_TYPE, predicate, domain, field, descending, 3, 5))
     await storage.find(Query(workspace.id, USER_TYPE))
+    await _use_groups(storage, workspace, stored.id)
     await _write(storage, workspace, stored.id, lambda now: Remove(now, index(now)))
     await storage.close()
+
+
+async def _use_groups(storage, workspace, user_id):
+    kind = registry().types["/Groups"]
+    new_id = IdSource()
+
+    def touch(now):
+        return next_version(now, parse(now.document), kind, NOW)
+
+    def write(group_id, decide, edit):
+        return storage.write(Write(workspace.id, "Group", group_id, decide, "a", "r", NOW, edit, touch))
+
+    def make(_):
+        return make_put({"schemas": [GROUP], "displayName": "g"}, kind, new_id(1_600_000_000_000), 1, NOW, NOW)
+
+    inner = (await write(None, make, MemberEdit((user_id,)))).stored.id
+    outer = (await write(None, make, MemberEdit((inner,)))).stored.id
+    await write(outer, touch, MemberEdit((user_id,), (inner,)))
+    await write(outer, touch, MemberEdit((inner,), (), True))
+    await storage.members(workspace.id, outer, -1, 10)
+    await storage.memberships(workspace.id, [user_id])
+    await storage.get(workspace.id, "User", user_id)
+    for resource_type, texts in (
+        (
+            USER_TYPE,
+            (f'groups.value eq "{inner}"', 'groups[display eq "g" and type eq "direct"]', "groups pr", 'groups.display co "g"'),
+        ),
+        (kind, (f'members[value eq "{user_id}"]', 'members[display co "a" or type eq "User"]', "members pr")),
+    ):
+        for text in texts:
+            predicate = bind(filters.parse(text, Dialect()), resource_type, Dialect())
+            await storage.find(Query(workspace.id, resource_type, predicate))
+    remove = await storage.get(workspace.id, "Group", inner)
+    await write(inner, lambda now: Remove(now, index_of_document(parse(remove.document), kind)), MemberEdit(clear=True))
 
 
 def _write(storage, workspace, resource_id, decide):

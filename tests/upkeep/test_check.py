@@ -5,7 +5,11 @@ import sqlite3
 
 import pytest
 
+from muster.directory.documents import make_put
+from muster.scim.schema import GROUP, registry
 from muster.storage.derived import bound
+from muster.storage.ids import IdSource
+from muster.storage.port import MemberEdit, Write
 from muster.storage.postgres import PostgresStorage
 from muster.storage.sqlite import SqliteStorage
 from muster.upkeep.check import check
@@ -86,6 +90,29 @@ def test_rows_of_no_resource_are_found_and_removed(checked):
         "running count is 20, and there are 19",
     ):
         assert table in said
+    checked.check(repair=True)
+    assert checked.check() == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("UPDATE resources SET grouped = NULL WHERE workspace = $1", "members: 20 members do not show their groups"),
+        ("UPDATE resources SET display = 'x' WHERE workspace = $1 AND type = 'Group'", "what it is called is not that"),
+        ("UPDATE members SET group_key = group_key + 1 WHERE workspace = $1", "members: 20 rows belong to no resource"),
+        ("UPDATE members SET member_key = member_key + 1099511627776 WHERE workspace = $1", "rows belong to no resource"),
+    ],
+)
+def test_memberships_are_checked(checked, sql, says):
+    resource_type = registry().types["/Groups"]
+    ids = [row[0] for row in checked.run(checked.storage.query(bound("SELECT id FROM resources WHERE workspace = $1", 1)))]
+    document = {"schemas": [GROUP], "displayName": "g"}
+    put = make_put(document, resource_type, IdSource()(1_600_000_000_000), 1, NOW, NOW)
+    write = Write(checked.workspace.id, "Group", None, lambda _: put, "a", "r", NOW, MemberEdit(tuple(ids)))
+    checked.run(checked.storage.write(write))
+    assert checked.check() == []
+    checked.harm(sql, checked.workspace.id)
+    assert says in "\n".join(checked.check())
     checked.check(repair=True)
     assert checked.check() == []
 

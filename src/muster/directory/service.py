@@ -44,6 +44,7 @@ Secrets = dict[str, str | None]
 _GROUP_TYPE = registry().types["/Groups"]
 _CHUNK = 1000
 """How many members are read at a time."""
+_MANY = 100
 _TOO_MUCH = too_many("the filter or the sort has too much to read: narrow it with eq on an indexed attribute")
 _NEAR = 1000
 """How far the rows that an offset passes over are not worth remembering."""
@@ -116,6 +117,10 @@ class Directory:
             if len(page) < _CHUNK:
                 return
             after = page[-1].key
+
+    async def has_many_members(self, caller: Caller, group_id: str) -> bool:
+        """Whether a group is so large that it is not answered where the client need not have it."""
+        return len(await self._storage.members(caller.workspace.id, group_id, -1, _MANY + 1)) > _MANY
 
     async def find(
         self, caller: Caller, resource_type: ResourceType, search: Search, among: Sequence[ResourceType] = ()

@@ -138,9 +138,9 @@ class Scim:
         body = await read_json(request, self._limits)
         check = Conditions(request).check_write
         stored = await self._directory.patch(caller, resource_type, resource_id, body, check)
-        if resource_type.computed == MEMBERS:  # the whole only where it is asked for (RFC 7644 section 3.5.2): it may be large
-            if shown is None:
-                return Response(204, [("etag", etag(tag_of(stored)))])
+        if resource_type.computed == MEMBERS:
+            if shown is None and await self._directory.has_many_members(caller, stored.id):
+                return Response(204, [("etag", etag(tag_of(stored)))])  # RFC 7644 section 3.5.2 has either
             return await self._group(request, caller, stored, 200, shown)
         return self._resource(request, stored, 200, shown)
 

@@ -7,7 +7,7 @@ import orjson
 from muster.scim.indexing import Entry
 from muster.scim.values import Json
 from muster.storage.binder import Binder
-from muster.storage.port import Index, Put, Statement, Upkeep
+from muster.storage.port import MEMBER_TYPES, Index, Put, Statement, Upkeep
 
 _DERIVED = ("searchable", "lookups", "unique_values", "secrets")
 
@@ -22,6 +22,7 @@ class Kept:
     document: str
     body: Json
     index: Index
+    display: str | None
 
 
 def bound(sql: str, *values: Json) -> Statement:
@@ -39,7 +40,7 @@ async def read(storage: Upkeep, workspace: int, kind: str, after: int, limit: in
     """Resources in the order of their keys, after one."""
     found = await storage.query(
         bound(
-            'SELECT "key", id, version, document FROM resources'
+            'SELECT "key", id, version, document, display FROM resources'
             ' WHERE workspace = $1 AND type = $2 AND "key" > $3 ORDER BY "key" LIMIT $4',
             workspace,
             kind,
@@ -68,8 +69,9 @@ async def read(storage: Upkeep, workspace: int, kind: str, after: int, limit: in
             document,
             orjson.loads(bodies[key]) if key in bodies else None,
             Index(frozenset(lookups.get(key, ())), frozenset(unique.get(key, ()))),
+            display,
         )
-        for key, resource_id, version, document in found
+        for key, resource_id, version, document, display in found
     ]
 
 
@@ -80,8 +82,31 @@ async def orphans(storage: Upkeep, workspace: int) -> dict[str, int]:
         rows = await storage.query(bound(f"SELECT count(*) FROM {table} t WHERE {_ORPHANED}", workspace))
         if rows[0][0]:
             found[table] = rows[0][0]
+    lost = await storage.query(bound(f"SELECT count(*) FROM members t WHERE {_LOST}", workspace))
+    if lost[0][0]:
+        found["members"] = lost[0][0]
     return found
 
+
+async def unmarked(storage: Upkeep, workspace: int) -> int:
+    """How many resources are in groups and are not known to be, so that their groups are not shown."""
+    rows = await storage.query(bound(f"SELECT count(*) FROM resources r WHERE {_UNMARKED}", workspace))
+    count: int = rows[0][0]
+    return count
+
+
+def mark(workspace: int) -> list[Statement]:
+    """Statements that make it known of those that are in groups."""
+    return [bound(f"UPDATE resources AS r SET grouped = TRUE WHERE {_UNMARKED}", workspace)]
+
+
+_IN_MEMBERS = 'EXISTS (SELECT 1 FROM members m WHERE m.workspace = $1 AND m.member_key = r."key")'
+_UNMARKED = f"r.workspace = $1 AND r.grouped IS NULL AND {_IN_MEMBERS}"
+_LOST = (
+    "t.workspace = $1 AND"
+    " (NOT EXISTS (SELECT 1 FROM resources r WHERE r.workspace = $1 AND r.\"key\" = t.group_key AND r.type = 'Group')"
+    f' OR NOT EXISTS (SELECT 1 FROM resources r WHERE r.workspace = $1 AND r."key" = t.member_key AND r.type IN {MEMBER_TYPES}))'
+)
 
 _ORPHANED = 't.workspace = $1 AND NOT EXISTS (SELECT 1 FROM resources r WHERE r.workspace = t.workspace AND r."key" = t."key")'
 
@@ -97,7 +122,8 @@ async def counts(storage: Upkeep, workspace: int, kind: str) -> tuple[int, int]:
 
 
 def remove_orphans(workspace: int) -> list[Statement]:
-    return [bound(f"DELETE FROM {table} AS t WHERE {_ORPHANED}", workspace) for table in _DERIVED]
+    made = [bound(f"DELETE FROM {table} AS t WHERE {_ORPHANED}", workspace) for table in _DERIVED]
+    return [*made, bound(f"DELETE FROM members AS t WHERE {_LOST}", workspace)]
 
 
 def recount(workspace: int, kind: str) -> list[Statement]:
@@ -122,6 +148,7 @@ def rebuild(workspace: int, kind: str, key: int, put: Put) -> list[Statement]:
     bind = Binder()
     columns = f"{bind(key)}, {bind(workspace)}, {bind(kind)}, {bind(put.search.decode())}"
     made.append(bind.statement(f'INSERT INTO searchable ("key", workspace, type, body) VALUES ({columns})'))
+    made.append(bound('UPDATE resources SET display = $1 WHERE workspace = $2 AND "key" = $3', put.display, workspace, key))
     for entry in sorted(put.index.lookups):
         made.append(
             bound(

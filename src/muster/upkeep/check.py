@@ -116,6 +116,8 @@ def _wrong(row: Kept, kind: ResourceType) -> list[str]:
         wrong.append("its search form is missing")
     elif row.body != orjson.loads(orjson.dumps(body)):
         wrong.append("its search form is not that of its document")
+    if row.display != display_of(document):
+        wrong.append("what it is called is not that of its document")
     if row.index.lookups != index.lookups:
         wrong.append("its look-ups are not those of its document")
     if {(entry.attribute, entry.value) for entry in row.index.unique} != {(e.attribute, e.value) for e in index.unique}:
@@ -146,3 +148,6 @@ async def _orphans(storage: Upkeep, workspace: Workspace) -> AsyncIterator[Findi
     for table, rows in (await derived.orphans(storage, workspace.id)).items():
         if table in await derived.orphans(storage, workspace.id):
             yield Finding(workspace, table, f"{rows} rows belong to no resource", derived.remove_orphans(workspace.id))
+    unmarked = await derived.unmarked(storage, workspace.id)
+    if unmarked:
+        yield Finding(workspace, "members", f"{unmarked} members do not show their groups", derived.mark(workspace.id))

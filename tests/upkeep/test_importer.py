@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from tests.conftest import DATABASES
-from tests.people import person
+from muster.scim.schema import GROUP, USER
+from tests.conftest import DATABASES, client_of
+from tests.people import group, person, replace
 from tests.server import Server
 
 
@@ -80,3 +81,40 @@ def test_an_id_that_is_there_with_another_content_is_refused(server, tmp_path):
     assert (
         said.stdout == f"line 2: id: {users[1]['id']} is there already, and is not the same\n0 made, 1 there already, 1 refused\n"
     )
+
+
+def test_groups_come_with_their_members_whatever_the_order(server, tmp_path):
+    with server as started, client_of(started, started.key("k")) as client:
+        users = [client.post("/Users", json=person()).json() for _ in range(3)]
+        inner = client.post("/Groups", json=group("inner", users[0], users[1])).json()
+        outer = client.post("/Groups", json=group("outer", inner, users[2])).json()
+        client.patch(f"/Groups/{outer['id']}", json=replace("displayName", "outermost"))
+    first, second, turned = tmp_path / "a.jsonl", tmp_path / "b.jsonl", tmp_path / "turned.jsonl"
+    server.muster("export", "--output", str(first))
+    turned.write_text("".join(reversed(first.read_text().splitlines(keepends=True))))
+    other = Server(tmp_path)
+    other.muster("workspaces", "create", "copy")
+    for _ in range(2):  # taken up again, it changes nothing
+        for mode in (["--rehearse"], []):
+            assert other.muster("import", "--workspace", "copy", *mode, str(turned)).stdout.endswith(" 0 refused\n")
+    other.muster("export", "--workspace", "copy", "--output", str(second))
+    assert first.read_bytes() == second.read_bytes()
+    assert lines_of(second)[4]["meta"]["version"] == 'W/"2"'
+    assert other.muster("check").stdout.endswith("; 0 findings\n")
+    lines = lines_of(first)
+    del lines[4]["members"][0]
+    first.write_text("\n".join(json.dumps(line) for line in lines))
+    assert "has other members" in other.muster("import", "--workspace", "copy", str(first), check=False).stdout
+
+
+def test_members_that_are_not_there_are_named_and_foreign_ids_are_followed(server, tmp_path):
+    user = {**person(), "id": "u-1"}
+    crew = {**group("crew"), "id": "g-1", "members": [{"value": "u-1"}, {"value": "u-2"}]}
+    file = tmp_path / "lines"
+    file.write_text(f"{json.dumps(crew)}\n{json.dumps(user)}\n")
+    for mode in (["--rehearse"], []):
+        said = server.muster("import", *mode, str(file), check=False)
+        assert said.returncode == 1
+        assert said.stdout.startswith("line 1: members: 1 are no users or groups, and are left out: u-2\n2 ")
+    made = {line["schemas"][0]: line for line in map(json.loads, server.muster("export").stdout.splitlines())}
+    assert [item["value"] for item in made[GROUP]["members"]] == [made[USER]["id"]]

@@ -1,25 +1,37 @@
-"""`muster export` and `muster import`: a workspace as JSON Lines of SCIM resources, streaming, and taken up where it was left."""
+"""`muster import`: a workspace from JSON Lines of SCIM resources, streaming, and taken up where it was left."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import orjson
 
+from muster.directory import member_edits
 from muster.directory.documents import make_put, parse, timestamp
+from muster.directory.member_edits import MEMBERS
 from muster.scim.errors import ScimError
 from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
 from muster.scim.quirks import Dialect
-from muster.scim.resource import read
+from muster.scim.resource import Document, read
 from muster.scim.schema import ResourceType, registry
 from muster.scim.values import Json, sortable_date_time
 from muster.storage.ids import IdSource, key_of
-from muster.storage.port import Conflict, KeyTaken, Put, Query, Resources, Stored, Workspace, Write
+from muster.storage.port import (
+    Conflict,
+    KeyTaken,
+    Put,
+    Query,
+    Resources,
+    Stored,
+    Workspace,
+    Write,
+)
+from muster.upkeep.joining import Joining
 
 _PAGE = 500
-_MAX_LINE = 4_000_000
+_MAX_LINE = 64_000_000
 Line = tuple[int, bytes]
 """Its number, from 1, and what is on it."""
 
@@ -38,24 +50,11 @@ class Report:
     refused: list[tuple[int, str]] = field(default_factory=list)
 
 
-async def export(storage: Resources, workspace: Workspace) -> AsyncIterator[bytes]:
-    """Each resource as a line, its location without a base URL. Never a password, nor its hash."""
-    for kind in registry().types.values():
-        after = None
-        while True:
-            page = await storage.find(Query(workspace.id, kind, limit=_PAGE, after=after, walk=True))
-            if page.count:
-                for document in orjson.loads(b"[%b]" % page.documents.replace(b"\x01", b"")):
-                    yield orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
-            if page.last is None:
-                break
-            after = page.last
-
-
 class Importer:
     """Takes lines in. A line with an id of muster's keeps it, and its meta; any other is a new resource.
 
-    So the import of an export makes the same resources again, and one that is begun anew passes over what is there.
+    So the import of an export makes the same resources again, and one that is begun anew passes over what is there. Members
+    come last, once all resources are there that they may be.
     """
 
     def __init__(self, storage: Resources, workspace: Workspace, rehearse: bool, clock: Callable[[], datetime]) -> None:
@@ -68,14 +67,22 @@ class Importer:
         self._clock = clock
         self._seen: set[tuple[str, str, str]] = set()
         self.report = Report()
+        self._joining = Joining(storage, workspace, rehearse, self.report.refused, clock)
 
     async def take(self, lines: Iterable[Line], progress: Progress) -> Report:
         """Import all lines; each that cannot be is in the report, and none is passed over in silence."""
+        with self._joining as joining:
+            await self._take(lines, progress)
+            await joining.join()
+        self.report.refused.sort()
+        return self.report
+
+    async def _take(self, lines: Iterable[Line], progress: Progress) -> None:
         for batch in _batches(lines):
             ready: dict[ResourceType, list[tuple[int, Put]]] = {}
             for number, text in batch:
                 try:
-                    made = await self._read(text)
+                    made = await self._read(number, text)
                 except ScimError as error:
                     self.report.refused.append((number, error.detail))
                 else:
@@ -84,10 +91,8 @@ class Importer:
             for kind, puts in ready.items():
                 await self._keep(kind, puts)
             progress(len(batch))
-        self.report.refused.sort()
-        return self.report
 
-    async def _read(self, text: bytes) -> tuple[ResourceType, Put] | None:
+    async def _read(self, number: int, text: bytes) -> tuple[ResourceType, Put] | None:
         """What a line is to make, or None where it is there already. Raises ScimError."""
         if len(text) > _MAX_LINE:
             raise ScimError(400, f"the line is longer than {_MAX_LINE} bytes")
@@ -103,17 +108,22 @@ class Importer:
                 raise ScimError(400, f"{name[:100]}: no schema of a {kind.name} defines it")
         if body.pop("password", None) is not None:
             raise ScimError(400, "password: an import takes none; set it by PATCH")
+        members = member_edits.take(body).add if kind.computed == MEMBERS else ()
+        put, standing = await self._put(kind, body, given_id, meta)
+        self._joining.note(number, given_id, put.stored.id, members)
+        if standing is None:
+            return kind, put
+        self._compare(standing, put)
+        return None
+
+    async def _put(self, kind: ResourceType, body: Document, given_id: Json, meta: Json) -> tuple[Put, Stored | None]:
+        """What a document is to make, and what stands in its place. Raises ScimError."""
         now = timestamp(self._clock())
-        created, modified, version = now, now, 1
         if isinstance(given_id, str) and key_of(given_id) is not None and isinstance(meta, dict):
             created, modified, version = _moment(meta, "created", now), _moment(meta, "lastModified", now), _version(meta)
             put = make_put(body, kind, given_id, version, created, modified)
-            standing = await self._storage.get(self._workspace.id, kind.name, given_id)
-            if standing is not None:
-                self._compare(standing, put)
-                return None
-            return kind, put
-        return kind, make_put(body, kind, self._new_id(int(self._clock().timestamp() * 1000)), 1, now, now)
+            return put, await self._storage.get(self._workspace.id, kind.name, given_id)
+        return make_put(body, kind, self._new_id(int(self._clock().timestamp() * 1000)), 1, now, now), None
 
     def _kind(self, document: Json) -> ResourceType:
         if not isinstance(document, dict):

@@ -3,41 +3,45 @@
 3.0.3, because the page at /docs is drawn by a Swagger UI that reads 3.0.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
+from muster.directory.member_edits import MEMBERS
 from muster.http.media import PLAIN_JSON, PROBLEM_JSON, SCIM_JSON
+from muster.http.openapi.schemas import schemas
 from muster.scim.discovery import Limits
-from muster.scim.messages import ERROR, LIST_RESPONSE, SEARCH_REQUEST
+from muster.scim.messages import SEARCH_REQUEST
 from muster.scim.patch import PATCH_OP
-from muster.scim.schema import ENTERPRISE_USER, USER, Attribute, ResourceType, registry
+from muster.scim.schema import ENTERPRISE_USER, GROUP, USER, ResourceType, registry
 from muster.version import __version__
 
 Json = dict[str, Any]
-_SCALARS: dict[str, Json] = {
-    "string": {"type": "string"},
-    "boolean": {"type": "boolean"},
-    "integer": {"type": "integer", "format": "int64"},
-    "decimal": {"type": "number"},
-    "dateTime": {"type": "string", "format": "date-time"},
-    "reference": {"type": "string"},
-    "binary": {"type": "string", "format": "byte"},
-}
 _EXAMPLE_ID = "0193591c-1f00-7b5d-a1b2-3c4d5e6f7081"
-_EXAMPLE: Json = {
-    "schemas": [USER, ENTERPRISE_USER],
-    "externalId": "00u1abcd",
-    "userName": "bjensen@example.com",
-    "name": {"givenName": "Barbara", "familyName": "Jensen"},
-    "displayName": "Barbara Jensen",
-    "active": True,
-    "emails": [{"value": "bjensen@example.com", "type": "work", "primary": True}],
-    ENTERPRISE_USER: {"employeeNumber": "701984", "department": "Tour Operations"},
+_EXAMPLES: dict[str, Json] = {
+    "User": {
+        "schemas": [USER, ENTERPRISE_USER],
+        "externalId": "00u1abcd",
+        "userName": "bjensen@example.com",
+        "name": {"givenName": "Barbara", "familyName": "Jensen"},
+        "displayName": "Barbara Jensen",
+        "active": True,
+        "emails": [{"value": "bjensen@example.com", "type": "work", "primary": True}],
+        ENTERPRISE_USER: {"employeeNumber": "701984", "department": "Tour Operations"},
+    },
+    "Group": {"schemas": [GROUP], "externalId": "00g1abcd", "displayName": "Tour Guides"},
+}
+_PATCHES: dict[str, Json] = {
+    "User": {"op": "replace", "path": "active", "value": False},
+    "Group": {"op": "replace", "path": "displayName", "value": "Tour Guides of Europe"},
 }
 
 
 def openapi_document(limits: Limits) -> Json:
     """The document, but for its servers, which vary with the request."""
-    user_type = registry().types["/Users"]
+    types = list(registry().types.values())
+    paths: Json = {}
+    for resource_type in types:
+        paths |= _resource_paths(resource_type)
     return {
         "openapi": "3.0.3",
         "info": {
@@ -45,16 +49,16 @@ def openapi_document(limits: Limits) -> Json:
             "version": __version__,
             "description": "The Cortex SCIM API, and RFC 7643 and 7644. Every operation needs an API key with the permission "
             "`Configure Open ID Connector & SCIM`.\n\nA workspace's setting `contract` decides two status codes: with "
-            "`rfc7644` (unless told otherwise) POST answers 201 and DELETE 204; with `cortex` both answer 200 with the user.",
+            "`rfc7644` (unless told otherwise) POST answers 201 and DELETE 204; with `cortex` both answer 200 with the resource.",
         },
         "tags": [{"name": "SCIM"}, {"name": "Discovery"}],
         "security": [{"bearerAuth": []}],
-        "paths": _user_paths() | _search_paths() | _discovery_paths(),
-        "components": _components(user_type, limits),
+        "paths": paths | _search_paths(types) | _discovery_paths(),
+        "components": _components(types, limits),
     }
 
 
-def _components(user_type: ResourceType, limits: Limits) -> Json:
+def _components(types: Iterable[ResourceType], limits: Limits) -> Json:
     return {
         "securitySchemes": {
             "bearerAuth": {
@@ -69,7 +73,7 @@ def _components(user_type: ResourceType, limits: Limits) -> Json:
             "ETag": {"description": "The weak ETag of the version.", "schema": {"type": "string"}},
             "Location": {"description": "The URI of the resource.", "schema": {"type": "string", "format": "uri"}},
         },
-        "schemas": _schemas(user_type),
+        "schemas": schemas(types),
         "responses": _error_responses(),
     }
 
@@ -111,10 +115,15 @@ def _content(schema: Json, example: Any = None) -> Json:
     return {SCIM_JSON: media, PLAIN_JSON: media}
 
 
-def _user_response(description: str, location: bool = False) -> Json:
+def _shown(resource_type: ResourceType, description: str, location: bool = False) -> Json:
     headers = {"ETag": _reference("headers", "ETag")} | ({"Location": _reference("headers", "Location")} if location else {})
-    example = _EXAMPLE | {"id": _EXAMPLE_ID}
-    return {"description": description, "headers": headers, "content": _content(_reference("schemas", "ShownUser"), example)}
+    schema = _reference("schemas", f"Shown{resource_type.name}")
+    return {"description": description, "headers": headers, "content": _content(schema, _shown_example(resource_type))}
+
+
+def _shown_example(resource_type: ResourceType) -> Json | None:
+    example = _EXAMPLES.get(resource_type.name)
+    return None if example is None else example | {"id": _EXAMPLE_ID}
 
 
 def _operation(
@@ -135,78 +144,73 @@ def _body(schema: str, example: Any) -> Json:
     return {"requestBody": {"required": True, "content": _content(_reference("schemas", schema), example)}}
 
 
-def _user_paths() -> Json:
+def _resource_paths(resource_type: ResourceType) -> Json:
+    """The six operations on a resource type, with the texts that the published page has for users."""
+    name, plural, noun = resource_type.name, resource_type.endpoint.strip("/"), resource_type.name.lower()
     shown = ["attributes", "excludedAttributes"]
     finding = [*shown, "filter", "startIndex", "count", "cursor", "sortBy", "sortOrder", "domain"]
     conditions = ["If-Match", "If-None-Match"]
     gone = {
         "204": {"description": "Deleted (contract `rfc7644`)."},
-        "200": _user_response("The deleted user (contract `cortex`)."),
+        "200": _shown(resource_type, f"The deleted {noun} (contract `cortex`)."),
     }
     made = {
-        "201": _user_response("The created user (contract `rfc7644`).", location=True),
-        "200": _user_response("The created user (contract `cortex`).", location=True),
+        "201": _shown(resource_type, f"The created {noun} (contract `rfc7644`).", location=True),
+        "200": _shown(resource_type, f"The created {noun} (contract `cortex`).", location=True),
     }
-    listed = {"200": {"description": "A page of users.", "content": _content(_reference("schemas", "UserList"))}}
-    found = {"200": _user_response("The user."), "304": {"description": "The version that the client has."}}
+    patched = {"200": _shown(resource_type, f"The patched {noun}.")}
+    if resource_type.computed == MEMBERS:
+        patched["204"] = {"description": f"The {noun} is patched, and large: `attributes` asks for it."}
+    plural_noun = plural.lower()
+    listed = {"200": {"description": f"A page of {plural_noun}.", "content": _content(_reference("schemas", f"{name}List"))}}
+    found = {"200": _shown(resource_type, f"The {noun}."), "304": {"description": "The version that the client has."}}
     written = [408, 409, 412, 413, 415, 507]
     changed = [404, *written]
-    example = {"schemas": [PATCH_OP], "Operations": [{"op": "replace", "path": "active", "value": False}]}
+    body, text = _body(name, _EXAMPLES.get(name)), "based on provided"
+    find_text, replace_text = f"Fetches {plural_noun} {text} criteria", f"Replaces {noun} details {text} id and data"
+    patch_example = {"schemas": [PATCH_OP], "Operations": [_PATCHES[name]]} if name in _PATCHES else None
     return {
-        "/scim/v2/Users": {
-            "get": _operation("findUsers", "Find users", "Fetches users based on provided criteria", finding, listed, []),
-            "post": _operation(
-                "createUser",
-                "Creates a user",
-                "Creates a user based on provided data.",
-                shown,
-                made,
-                [408, 409, 412, 413, 415, 507],
-            )
-            | _body("User", _EXAMPLE),
+        f"/scim/v2/{plural}": {
+            "get": _operation(f"find{plural}", f"Find {plural_noun}", find_text, finding, listed, []),
+            "post": _operation(f"create{name}", f"Creates a {noun}", f"Creates a {noun} {text} data.", shown, made, written)
+            | body,
         },
-        "/scim/v2/Users/{id}": {
+        f"/scim/v2/{plural}/{{id}}": {
             "parameters": [_reference("parameters", "id")],
             "get": _operation(
-                "getUser", "Gets a user by id", "Gets a user based on provided id", [*shown, *conditions], found, [404, 412]
+                f"get{name}", f"Gets a {noun} by id", f"Gets a {noun} {text} id", [*shown, *conditions], found, [404, 412]
             ),
             "put": _operation(
-                "updateUser",
-                "Updates a user",
-                "Updates a user based on provided id and data",
+                f"update{name}",
+                f"Updates a {noun}",
+                f"Updates a {noun} {text} id and data",
                 [*shown, *conditions],
-                {"200": _user_response("The updated user.")},
+                {"200": _shown(resource_type, f"The updated {noun}.")},
                 changed,
             )
-            | _body("User", _EXAMPLE),
-            "patch": _operation(
-                "patchUser",
-                "Patches a user",
-                "Replaces user details based on provided id and data",
-                [*shown, *conditions],
-                {"200": _user_response("The patched user.")},
-                changed,
-            )
-            | _body("PatchOp", example),
+            | body,
+            "patch": _operation(f"patch{name}", f"Patches a {noun}", replace_text, [*shown, *conditions], patched, changed)
+            | _body("PatchOp", patch_example),
             "delete": _operation(
-                "deleteUser", "Deletes a user", "Deletes a user based on provided id", conditions, gone, [404, 412, 507]
+                f"delete{name}", f"Deletes a {noun}", f"Deletes a {noun} {text} id", conditions, gone, [404, 412, 507]
             ),
         },
     }
 
 
-def _search_paths() -> Json:
-    listed = {"200": {"description": "A page of resources.", "content": _content(_reference("schemas", "UserList"))}}
+def _search_paths(types: Iterable[ResourceType]) -> Json:
+    listed = {"200": {"description": "A page of resources.", "content": _content(_reference("schemas", "ResourceList"))}}
     example = {"schemas": [SEARCH_REQUEST], "filter": 'emails.value ew "@example.com"', "attributes": ["userName"], "count": 10}
 
     def post(operation_id: str, summary: str) -> Json:
         operation = _operation(operation_id, summary, "A find whose parameters are in the body.", [], listed, [408, 413, 415])
         return {"post": operation | _body("SearchRequest", example)}
 
-    return {
-        "/scim/v2/Users/.search": post("searchUsers", "Find users by POST"),
-        "/scim/v2/.search": post("search", "Find resources by POST"),
-    }
+    paths = {"/scim/v2/.search": post("search", "Find resources of every type by POST")}
+    for resource_type in types:
+        plural = resource_type.endpoint.strip("/")
+        paths[f"/scim/v2/{plural}/.search"] = post(f"search{plural}", f"Find {plural.lower()} by POST")
+    return paths
 
 
 def _discovery_paths() -> Json:
@@ -256,114 +260,3 @@ def _error_responses() -> Json:
         "content": {PROBLEM_JSON: {"schema": _reference("schemas", "TooManyRequestsProblemDetail")}},
     }
     return responses
-
-
-def _schemas(user_type: ResourceType) -> Json:
-    return {
-        "User": _resource_schema(user_type, ["schemas", "userName"]),
-        "ShownUser": _resource_schema(user_type, ["schemas", "id"]),
-        "UserList": {
-            "type": "object",
-            "required": ["schemas", "totalResults", "Resources"],
-            "properties": {
-                "schemas": {"type": "array", "items": {"type": "string", "enum": [LIST_RESPONSE]}},
-                "totalResults": {"type": "integer", "minimum": 0},
-                "startIndex": {"type": "integer", "minimum": 1},
-                "itemsPerPage": {"type": "integer", "minimum": 0},
-                "nextCursor": {"type": "string"},
-                "Resources": {
-                    "type": "array",
-                    "items": {"type": "object", "description": "A User, or the part of it asked for."},
-                },
-            },
-        },
-        "PatchOp": _patch_schema(),
-        "SearchRequest": _search_schema(),
-        "Error": {
-            "type": "object",
-            "required": ["schemas", "status", "detail"],
-            "properties": {
-                "schemas": {"type": "array", "items": {"type": "string", "enum": [ERROR]}},
-                "status": {"type": "string", "example": "400"},
-                "scimType": {"type": "string", "example": "invalidFilter"},
-                "detail": {"type": "string"},
-            },
-        },
-        "TooManyRequestsProblemDetail": _problem_schema(),
-    }
-
-
-def _search_schema() -> Json:
-    names = {"type": "array", "items": {"type": "string"}}
-    texts = {name: {"type": "string"} for name in ("filter", "sortBy", "sortOrder", "domain", "cursor")}
-    numbers = {name: {"type": "integer"} for name in ("startIndex", "count")}
-    schemas = {"type": "array", "items": {"type": "string", "enum": [SEARCH_REQUEST]}, "minItems": 1, "maxItems": 1}
-    return {
-        "type": "object",
-        "required": ["schemas"],
-        "properties": {"schemas": schemas, "attributes": names, "excludedAttributes": names, **texts, **numbers},
-    }
-
-
-def _patch_schema() -> Json:
-    operation = {
-        "type": "object",
-        "required": ["op"],
-        "properties": {
-            "op": {"type": "string", "enum": ["add", "replace", "remove"]},
-            "path": {"type": "string", "example": 'emails[type eq "work"].value'},
-            "value": {"description": "Of the type of the attribute at path; without a path, an object of attributes."},
-        },
-    }
-    return {
-        "type": "object",
-        "required": ["schemas", "Operations"],
-        "properties": {
-            "schemas": {"type": "array", "items": {"type": "string", "enum": [PATCH_OP]}, "minItems": 1},
-            "Operations": {"type": "array", "minItems": 1, "items": operation},
-        },
-    }
-
-
-def _problem_schema() -> Json:
-    return {
-        "type": "object",
-        "required": ["type", "title", "status"],
-        "properties": {
-            "type": {"type": "string", "format": "uri-reference"},
-            "title": {"type": "string"},
-            "status": {"type": "integer", "format": "int32", "minimum": 100, "maximum": 599, "enum": [429]},
-            "detail": {"type": "string"},
-            "instance": {"type": "string", "format": "uri-reference"},
-            "retryAfter": {
-                "type": "integer",
-                "format": "int32",
-                "minimum": 0,
-                "description": "The number of seconds until the rate limiting resets.",
-            },
-        },
-    }
-
-
-def _resource_schema(resource_type: ResourceType, required: list[str]) -> Json:
-    properties: Json = {}
-    for extension, attribute in resource_type.attributes():
-        holder = properties
-        if extension is not None:
-            holder = properties.setdefault(extension, {"type": "object", "properties": {}})["properties"]
-        holder[attribute.name] = _attribute_schema(attribute)
-    return {"type": "object", "required": required, "properties": properties}
-
-
-def _attribute_schema(attribute: Attribute) -> Json:
-    schema: Json = dict(_SCALARS.get(attribute.type, {"type": "object"}))
-    if attribute.is_complex:
-        schema["properties"] = {sub.name: _attribute_schema(sub) for sub in attribute.sub_attributes.values()}
-    if attribute.multi_valued:
-        schema = {"type": "array", "items": schema}
-    schema["description"] = attribute.description
-    if attribute.read_only:
-        schema["readOnly"] = True
-    if attribute.mutability == "writeOnly":
-        schema["writeOnly"] = True
-    return schema

@@ -1,0 +1,137 @@
+"""The schemas of the OpenAPI document, made from those that the service runs on."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from muster.scim.messages import ERROR, LIST_RESPONSE, SEARCH_REQUEST
+from muster.scim.patch import PATCH_OP
+from muster.scim.schema import Attribute, ResourceType
+
+Json = dict[str, Any]
+_SCALARS: dict[str, Json] = {
+    "string": {"type": "string"},
+    "boolean": {"type": "boolean"},
+    "integer": {"type": "integer", "format": "int64"},
+    "decimal": {"type": "number"},
+    "dateTime": {"type": "string", "format": "date-time"},
+    "reference": {"type": "string"},
+    "binary": {"type": "string", "format": "byte"},
+}
+
+
+def schemas(types: Iterable[ResourceType]) -> Json:
+    """The components/schemas of the document: of each type what is sent, what is shown and a page of it; and the messages."""
+    made: Json = {}
+    for resource_type in types:
+        name = resource_type.name
+        required = [a.name for a in resource_type.core.attributes.values() if a.required]
+        made[name] = _resource_schema(resource_type, ["schemas", *required])
+        made[f"Shown{name}"] = _resource_schema(resource_type, ["schemas", "id"])
+        made[f"{name}List"] = _list_schema(f"A {name}, or the part of it asked for.")
+    return made | {
+        "ResourceList": _list_schema("A resource, or the part of it asked for."),
+        "PatchOp": _patch_schema(),
+        "SearchRequest": _search_schema(),
+        "Error": {
+            "type": "object",
+            "required": ["schemas", "status", "detail"],
+            "properties": {
+                "schemas": {"type": "array", "items": {"type": "string", "enum": [ERROR]}},
+                "status": {"type": "string", "example": "400"},
+                "scimType": {"type": "string", "example": "invalidFilter"},
+                "detail": {"type": "string"},
+            },
+        },
+        "TooManyRequestsProblemDetail": _problem_schema(),
+    }
+
+
+def _list_schema(description: str) -> Json:
+    return {
+        "type": "object",
+        "required": ["schemas", "totalResults", "Resources"],
+        "properties": {
+            "schemas": {"type": "array", "items": {"type": "string", "enum": [LIST_RESPONSE]}},
+            "totalResults": {"type": "integer", "minimum": 0},
+            "startIndex": {"type": "integer", "minimum": 1},
+            "itemsPerPage": {"type": "integer", "minimum": 0},
+            "nextCursor": {"type": "string"},
+            "Resources": {"type": "array", "items": {"type": "object", "description": description}},
+        },
+    }
+
+
+def _search_schema() -> Json:
+    names = {"type": "array", "items": {"type": "string"}}
+    texts = {name: {"type": "string"} for name in ("filter", "sortBy", "sortOrder", "domain", "cursor")}
+    numbers = {name: {"type": "integer"} for name in ("startIndex", "count")}
+    schemas = {"type": "array", "items": {"type": "string", "enum": [SEARCH_REQUEST]}, "minItems": 1, "maxItems": 1}
+    return {
+        "type": "object",
+        "required": ["schemas"],
+        "properties": {"schemas": schemas, "attributes": names, "excludedAttributes": names, **texts, **numbers},
+    }
+
+
+def _patch_schema() -> Json:
+    operation = {
+        "type": "object",
+        "required": ["op"],
+        "properties": {
+            "op": {"type": "string", "enum": ["add", "replace", "remove"]},
+            "path": {"type": "string", "example": 'emails[type eq "work"].value'},
+            "value": {"description": "Of the type of the attribute at path; without a path, an object of attributes."},
+        },
+    }
+    return {
+        "type": "object",
+        "required": ["schemas", "Operations"],
+        "properties": {
+            "schemas": {"type": "array", "items": {"type": "string", "enum": [PATCH_OP]}, "minItems": 1},
+            "Operations": {"type": "array", "minItems": 1, "items": operation},
+        },
+    }
+
+
+def _problem_schema() -> Json:
+    return {
+        "type": "object",
+        "required": ["type", "title", "status"],
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": {"type": "string"},
+            "status": {"type": "integer", "format": "int32", "minimum": 100, "maximum": 599, "enum": [429]},
+            "detail": {"type": "string"},
+            "instance": {"type": "string", "format": "uri-reference"},
+            "retryAfter": {
+                "type": "integer",
+                "format": "int32",
+                "minimum": 0,
+                "description": "The number of seconds until the rate limiting resets.",
+            },
+        },
+    }
+
+
+def _resource_schema(resource_type: ResourceType, required: list[str]) -> Json:
+    properties: Json = {}
+    for extension, attribute in resource_type.attributes():
+        holder = properties
+        if extension is not None:
+            holder = properties.setdefault(extension, {"type": "object", "properties": {}})["properties"]
+        holder[attribute.name] = _attribute_schema(attribute)
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def _attribute_schema(attribute: Attribute) -> Json:
+    schema: Json = dict(_SCALARS.get(attribute.type, {"type": "object"}))
+    if attribute.is_complex:
+        schema["properties"] = {sub.name: _attribute_schema(sub) for sub in attribute.sub_attributes.values()}
+    if attribute.multi_valued:
+        schema = {"type": "array", "items": schema}
+    schema["description"] = attribute.description
+    if attribute.read_only:
+        schema["readOnly"] = True
+    if attribute.mutability == "writeOnly":
+        schema["writeOnly"] = True
+    return schema

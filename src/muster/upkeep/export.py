@@ -1,0 +1,40 @@
+"""`muster export`: a workspace as JSON Lines of SCIM resources, streaming."""
+
+from collections.abc import AsyncIterator
+
+from muster.directory.member_edits import MEMBERS
+from muster.directory.memberships import member, split
+from muster.scim.schema import ResourceType, registry
+from muster.storage.port import Member, Query, Resources, Workspace
+
+_PAGE = 500
+
+
+async def export(storage: Resources, workspace: Workspace) -> AsyncIterator[bytes]:
+    """Each resource as a line, its location without a base URL. Never a password, nor its hash."""
+    for kind in registry().types.values():
+        after = None
+        while True:
+            page = await storage.find(Query(workspace.id, kind, limit=_PAGE, after=after, walk=True))
+            for resource_id, document in split(page.documents):
+                yield await _line(storage, workspace, kind, resource_id, document)
+            if page.last is None:
+                break
+            after = page.last
+
+
+async def _line(storage: Resources, workspace: Workspace, kind: ResourceType, resource_id: str, document: bytes) -> bytes:
+    if kind.computed == MEMBERS:
+        found = [element async for element in members(storage, workspace, resource_id)]
+        if found:
+            document = b'%b,"members":[%b]}' % (document[:-1], b",".join(member(item) for item in found))
+    return document.replace(b"\x01", b"") + b"\n"
+
+
+async def members(storage: Resources, workspace: Workspace, group_id: str) -> AsyncIterator[Member]:
+    """All members of a group."""
+    after = -1
+    while page := await storage.members(workspace.id, group_id, after, _PAGE):
+        for found in page:
+            yield found
+        after = page[-1].key

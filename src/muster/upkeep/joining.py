@@ -1,0 +1,119 @@
+"""The members of the groups of an import: put in once all lines are read, for a group may come before who is in it."""
+
+import tempfile
+from collections.abc import Callable
+from datetime import datetime
+from types import TracebackType
+
+import orjson
+
+from muster.directory.documents import index_of_document, make_put, parse, timestamp
+from muster.scim.schema import registry
+from muster.scim.values import Json
+from muster.storage.port import (
+    GROUP,
+    MEMBER_TYPES,
+    Keep,
+    MemberEdit,
+    NoSuchMember,
+    Outcome,
+    Resources,
+    Stored,
+    Workspace,
+    Write,
+)
+from muster.upkeep.export import members as members_of
+
+_GROUP_TYPE = registry().types["/Groups"]
+
+
+class Joining:
+    """Notes memberships in a temporary file, and then makes them. refused: where to report what cannot be, by line."""
+
+    def __init__(
+        self,
+        storage: Resources,
+        workspace: Workspace,
+        rehearse: bool,
+        refused: list[tuple[int, str]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._storage = storage
+        self._workspace = workspace
+        self._rehearse = rehearse
+        self._refused = refused
+        self._clock = clock
+        self._given: dict[str, str] = {}
+        """The ids of lines that are not muster's, and what they are made into."""
+        self._made: set[str] = set()
+        """In a rehearsal the ids that there would be."""
+
+    def __enter__(self) -> "Joining":
+        self._noted = tempfile.TemporaryFile()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._noted.close()
+
+    def note(self, number: int, given_id: Json, resource_id: str, members: tuple[str, ...]) -> None:
+        """Note what a line is made into, and who is in it."""
+        if isinstance(given_id, str) and given_id != resource_id:
+            self._given[given_id] = resource_id
+        if self._rehearse:
+            self._made.add(resource_id)
+        if members:
+            self._noted.write(orjson.dumps([number, resource_id, members]) + b"\n")
+
+    async def join(self) -> None:
+        """Put everyone that was noted into their groups; who is not there is reported, and left out."""
+        self._noted.seek(0)
+        for line in self._noted:
+            number, group_id, ids = orjson.loads(line)
+            members = tuple(self._given.get(resource_id, resource_id) for resource_id in ids)
+            if self._rehearse:
+                await self._present(number, members)
+                continue
+            try:
+                await self._fill(number, group_id, members)
+            except NoSuchMember:
+                await self._fill(number, group_id, await self._present(number, members))
+
+    async def _present(self, number: int, members: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the members that are there."""
+        present = {resource_id for resource_id in members if await self._is_there(resource_id)}
+        missing = [resource_id for resource_id in members if resource_id not in present]
+        if missing:
+            named = ", ".join(resource_id[:40] for resource_id in missing[:3])
+            self._refused.append((number, f"members: {len(missing)} are no users or groups, and are left out: {named}"))
+        return tuple(resource_id for resource_id in members if resource_id in present)
+
+    async def _is_there(self, resource_id: str) -> bool:
+        if resource_id in self._made:
+            return True
+        for kind in MEMBER_TYPES:
+            if await self._storage.get(self._workspace.id, kind, resource_id) is not None:
+                return True
+        return False
+
+    async def _fill(self, number: int, group_id: str, members: tuple[str, ...]) -> None:
+        """Add members to a group, whose version stays as it was exported."""
+        if await self._storage.get(self._workspace.id, GROUP, group_id) is None:
+            return  # its line is refused
+        wanted = set(members)
+        async for found in members_of(self._storage, self._workspace, group_id):
+            if found.id not in wanted:
+                self._refused.append((number, f"id: {group_id} is there already, and has other members"))
+                return
+        origin = ("import", "import", timestamp(self._clock()))
+        await self._storage.write(Write(self._workspace.id, GROUP, group_id, _same, *origin, MemberEdit(members)))
+
+
+def _same(standing: Stored | None) -> Outcome:
+    """The group as it stands, written again only where someone was added."""
+    if standing is None:
+        raise LookupError("the group was removed during the import")
+    if not standing.delta:
+        return Keep(standing)
+    document = parse(standing.document)
+    meta, before = document["meta"], index_of_document(document, _GROUP_TYPE)
+    return make_put(document, _GROUP_TYPE, standing.id, standing.version, meta["created"], meta["lastModified"], before)
