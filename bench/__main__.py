@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from bench import peer, scripts, servers, writes
+from bench import groups, peer, scripts, servers, writes
 from muster.storage.ids import key_of
 
 _DRAWN = 50_000
@@ -49,10 +49,10 @@ class Bench:
 
     def ids(self, path: Path) -> list[str]:
         """Ids to draw from, all over the database; more would have the load generator pause to collect its garbage."""
-        return self._column(path, "SELECT id FROM resources")
+        return self._column(path, "SELECT id FROM resources WHERE type = 'User'")
 
     def names(self, path: Path) -> list[str]:
-        return self._column(path, "SELECT value FROM unique_values")
+        return self._column(path, "SELECT value FROM unique_values WHERE type = 'User'")
 
     @staticmethod
     def _column(path: Path, statement: str) -> list[str]:
@@ -203,6 +203,7 @@ def main() -> int:
     everything_on(bench, bench.database(sizes[0]))
     growth(bench, bench.database(sizes[-1]), bench.database(10_000))
     durable_writes(bench, bench.database(sizes[0]), f"{sizes[0]:,}")
+    groups.compare(bench, bench.database(sizes[0]), f"{sizes[0]:,}")
     peer.compare(bench)
     report(bench, options.out)
     return 0

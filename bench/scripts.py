@@ -43,3 +43,15 @@ def patch(items: Path, prefix: str, token: str | None) -> str:
     return _script(
         items, headers, f'n = n + 1; return wrk.format("PATCH", {target}, headers, string.format({json.dumps(body)}, n))'
     )
+
+
+def members(items: Path, group: str, token: str) -> str:
+    """PATCH of one group that adds an item, drawn at random, and at the next turn takes one out."""
+    headers = {"Content-Type": "application/scim+json", "Authorization": f"Bearer {token}"}
+    add = '{"op":"add","path":"members","value":[{"value":"%s"}]}'
+    remove = '{"op":"remove","path":"members[value eq \\"%s\\"]"}'
+    bodies = [f'{{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{part}]}}' for part in (add, remove)]
+    texts = ", ".join(json.dumps(body) for body in bodies)
+    body = "string.format(bodies[n % 2 + 1], items[math.random(#items)])"
+    request = f'local bodies = {{{texts}}}; n = n + 1; return wrk.format("PATCH", {json.dumps(group)}, headers, {body})'
+    return _script(items, headers, request)

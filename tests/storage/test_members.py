@@ -83,6 +83,14 @@ class Model:
         for members in self.members.values():
             members.discard(resource_id)
 
+    def rename(self, resource_id, name):
+        kind = TYPES[self.kinds[resource_id]]
+
+        def decide(now):
+            return next_version(now, {**parse(now.document), "displayName": name}, kind, NOW)
+
+        self.documents[resource_id] = parse(self.write(kind.name, resource_id, decide).stored.document)
+
     def called(self, resource_id):
         document = self.documents[resource_id]
         return document.get("displayName") or document.get("userName")
@@ -168,9 +176,12 @@ def test_it_agrees_with_a_plain_model(bench, data):
             data.draw(st.sets(st.sampled_from(there), max_size=4)),
         )
     for _ in range(data.draw(st.integers(0, 4))):
+        _compare(bench, model)  # what readers keep of groups is good for one state of them
         there = sorted(model.kinds)
         groups = model.ids("Group")
-        if groups and data.draw(st.booleans()):
+        if data.draw(st.integers(0, 3)) == 0:
+            model.rename(data.draw(st.sampled_from(there)), data.draw(st.sampled_from([name for name in NAMES if name])))
+        elif groups and data.draw(st.booleans()):
             some = st.sets(st.sampled_from(there), max_size=3)
             add = data.draw(some)
             edit = MemberEdit(tuple(add), tuple(data.draw(some) - add), data.draw(st.booleans()))

@@ -18,7 +18,7 @@ from muster.storage.postgres import PostgresStorage, connection
 from tests.postgres import new_database
 from tests.storage.test_writes import NOW, USER_TYPE, index, made, user
 
-DISTRIBUTED = "api_keys|rate_windows|resources|searchable|lookups|unique_values|members|counts|secrets|changes"
+DISTRIBUTED = "api_keys|rate_windows|resources|searchable|lookups|unique_values|members|hierarchies|counts|secrets|changes"
 
 
 class Cutter:

@@ -1,18 +1,15 @@
 """What documents do not hold, for the memberships say it: `groups` of a user, `members` of a group. Put in as bytes, unparsed."""
 
 from collections.abc import Iterator
-from hashlib import blake2b
 
-import orjson
-
+from muster.scim.references import element
 from muster.scim.resource import Document
 from muster.scim.schema import registry
-from muster.storage.port import BASE, Member, Stored
+from muster.storage.port import BASE, Groups, Member, Stored
 
 GROUPS = "groups"
 _LOCATION = b'"location":"%b' % BASE.encode()
 _END = b'"}}'
-_DIGEST_BYTES = 6
 _ENDPOINTS = {resource_type.name: resource_type.endpoint for resource_type in registry().types.values()}
 
 
@@ -20,11 +17,7 @@ def tag_of(stored: Stored) -> str:
     """What the ETag says: the version, and for a user in groups a digest of them, for they change without the user."""
     if stored.groups is None:
         return str(stored.version)
-    return f"{stored.version}-{_digest(stored.groups)}"
-
-
-def _digest(groups: bytes) -> str:
-    return blake2b(groups, digest_size=_DIGEST_BYTES).hexdigest()
+    return f"{stored.version}-{stored.groups.digest}"
 
 
 def with_groups(stored: Stored) -> Stored:
@@ -34,7 +27,7 @@ def with_groups(stored: Stored) -> Stored:
     return Stored(stored.id, stored.version, _shown(stored.document, stored.groups), stored.groups)
 
 
-def each_with_groups(documents: bytes, memberships: dict[str, bytes]) -> bytes:
+def each_with_groups(documents: bytes, memberships: dict[str, Groups]) -> bytes:
     """The same of each of the documents of a page, which have commas in between. memberships: as the storage has them, by id."""
     shown = []
     for resource_id, document in split(documents):
@@ -52,37 +45,17 @@ def split(documents: bytes) -> Iterator[tuple[str, bytes]]:
         start = end + len(_END) + 1
 
 
-def _shown(document: bytes, groups: bytes) -> bytes:
+def _shown(document: bytes, groups: Groups) -> bytes:
     version = document.rindex(b'",' + _LOCATION) - 2  # where the ETag within meta ends, its quotation mark escaped
-    listed = b",".join(_groups(groups))
-    return b'%b-%b%b,"groups":[%b]}' % (document[:version], _digest(groups).encode(), document[version:-1], listed)
-
-
-def _groups(groups: bytes) -> Iterator[bytes]:
-    """Each group once: direct where it is so at all, for a group may be reached in both ways."""
-    direct: dict[str, int] = {}
-    called: dict[str, str | None] = {}
-    for group_id, display, is_direct in orjson.loads(groups):
-        direct[group_id] = direct.get(group_id) or is_direct
-        called[group_id] = display
-    for group_id, display in called.items():
-        kind = b"direct" if direct[group_id] else b"indirect"
-        yield element(group_id, "Group", display, kind)
+    return b'%b-%b%b,"groups":[%b]}' % (document[:version], groups.digest.encode(), document[version:-1], groups.elements)
 
 
 def member(found: Member) -> bytes:
     """A member as an element of `members`."""
-    return element(found.id, found.type, found.display, found.type.encode())
+    return element(f"{BASE}{_ENDPOINTS[found.type]}/{found.id}", found.id, found.display, found.type)
 
 
 def element_of(found: Member) -> Document:
     """A member as filters see it."""
     shown = {"value": found.id, "type": found.type}
     return shown if found.display is None else {**shown, "display": found.display}
-
-
-def element(resource_id: str, type_name: str, display: str | None, kind: bytes) -> bytes:
-    """A reference to a resource, with BASE for the base URL."""
-    called = b"" if display is None else b'"display":%b,' % orjson.dumps(display)
-    reference = f"{BASE}{_ENDPOINTS[type_name]}/{resource_id}"
-    return b'{"value":"%b","$ref":"%b",%b"type":"%b"}' % (resource_id.encode(), reference.encode(), called, kind)

@@ -101,18 +101,28 @@ class MemberDelta:
         return bool(self.added or self.removed)
 
 
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The groups that a resource is in: elements of `groups` with commas in between, in the order of their ids.
+
+    digest: of the elements, short: another where any of them is.
+    """
+
+    elements: bytes
+    digest: str
+
+
 @dataclass(slots=True)
 class Stored:
     """A resource as it is kept. document: its canonical JSON, with BASE for the base URL: an answer is never parsed.
 
-    groups: those that it is in, as JSON: [[id, display, 1 for a direct and 0 for an indirect one], ...], in that order; None for
-    none, and of a group. delta: in a write, what its edit of the members comes to.
+    groups: those that it is in; None for none, and for a group. delta: in a write, what its edit of the members comes to.
     """
 
     id: str
     version: int
     document: bytes
-    groups: bytes | None = None
+    groups: Groups | None = None
     delta: MemberDelta | None = None
 
 
@@ -299,7 +309,7 @@ class Resources(Protocol):
     async def members(self, workspace: int, group_id: str, after: int, limit: int) -> Sequence[Member]:
         """Members of a group, in the order of their keys, after one."""
 
-    async def memberships(self, workspace: int, ids: Sequence[str]) -> dict[str, bytes]:
+    async def memberships(self, workspace: int, ids: Sequence[str]) -> dict[str, Groups]:
         """The groups that resources are in, as Stored has them, by id; without those that are in none."""
 
     async def write(self, write: Write) -> Outcome:

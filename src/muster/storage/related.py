@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeGuard
 
 from muster.scim.predicate import All, Each, Field, Has, Negation, Predicate, Some, Test
 from muster.storage.binder import Binder
 from muster.storage.ids import key_of
-from muster.storage.port import GROUP
+from muster.storage.port import GROUP, Query
 
 Text = Callable[[str, tuple[str, ...], Binder], str]
 Compare = Callable[[str, Test, Binder], str]
@@ -133,16 +134,18 @@ def _of_element(term: Test | Has | Each) -> Predicate:
 
 def _pinned(inner: Predicate) -> str | None:
     """The one id that an element must have to match, where there is one."""
-    for term in inner.terms if isinstance(inner, All) else (inner,):
-        if isinstance(term, Test) and term.field.keys == ("value",) and term.operator == "eq":
-            return str(term.operand)
-    return None
+    terms = inner.terms if isinstance(inner, All) else (inner,)
+    return next((str(term.operand) for term in terms if _is_id(term)), None)
+
+
+def _is_id(term: Predicate) -> TypeGuard[Test]:
+    return isinstance(term, Test) and term.field.keys == ("value",) and term.operator == "eq"
 
 
 def _pin(inner: Predicate) -> Predicate:
     """What of a condition chooses by the id alone: true of more than the condition is."""
     terms = inner.terms if isinstance(inner, All) else (inner,)
-    return All(tuple(t for t in terms if isinstance(t, Test) and t.field.keys == ("value",) and t.operator == "eq"))
+    return All(tuple(term for term in terms if _is_id(term)))
 
 
 def _names(inner: Predicate) -> frozenset[str]:
@@ -155,3 +158,12 @@ def _names(inner: Predicate) -> frozenset[str]:
         case Test(field) | Has(field):
             return frozenset(field.keys)
     return frozenset()
+
+
+def pinned_member(query: Query) -> str | None:
+    """The id, where a query asks for the first page of the groups that have one member, and for nothing else."""
+    term = query.predicate
+    if query.resource_type.computed != "members" or query.offset or not isinstance(term, Test | Each):
+        return None
+    inner = _of_element(term) if term.field.keys == ("members",) else _ANY
+    return str(inner.operand) if _is_id(inner) else None

@@ -126,6 +126,14 @@ members = Table(
     sqlite_with_rowid=False,
 )
 
+hierarchies = Table(
+    "hierarchies",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace"),
+)
+
 counts = Table(
     "counts",
     metadata,

@@ -12,11 +12,13 @@ from muster.scim.predicate import Test
 from muster.storage.answer import Stale, answer
 from muster.storage.binder import Binder
 from muster.storage.compile import Compiler, Plan, Seek
+from muster.storage.hierarchy import Hierarchies, keys_of
 from muster.storage.ids import key_of
 from muster.storage.moves import moved
 from muster.storage.port import (
     GROUP,
     Change,
+    Groups,
     Member,
     Outcome,
     Page,
@@ -36,14 +38,16 @@ from muster.storage.postgres.epoch import Epoch
 from muster.storage.postgres.functions import PostgresFunctions
 from muster.storage.postgres.migrate import migrate
 from muster.storage.postgres.writer import LOCK, LOCK_SPACE, Writer
+from muster.storage.related import pinned_member
 
 _MEASURED = 1000
 _INLINE_ROWS = 1000
 _MAX_WAITING_SCANS = 64
 _READY_SECONDS = 2.0
 _GET = f"""
-SELECT version, convert_to(document, 'UTF8'), CASE WHEN grouped THEN ({members.groups("$2")}) END FROM resources
-WHERE workspace = $1 AND "key" = $2 AND type = $3 AND id = $4
+SELECT version, convert_to(document, 'UTF8'), CASE WHEN grouped THEN ({members.direct("$2")}) END,
+    CASE WHEN grouped THEN ({members.VERSION}) END
+FROM resources WHERE workspace = $1 AND "key" = $2 AND type = $3 AND id = $4
 """
 _IN_ORDER = """
 SELECT (SELECT total FROM counts WHERE workspace = $1 AND type = $2), count(*), convert_to(string_agg(document, ','), 'UTF8'),
@@ -72,6 +76,7 @@ class PostgresStorage(PostgresAccounts):
 
     def __init__(self, url: str, pool_size: int = 10, scan_seconds: float = 10.0) -> None:
         self.on_commit: Callable[[int], None] = lambda _: None
+        self._hierarchies = Hierarchies()
         self._url = url
         self._pool_size = pool_size
         self._scan_seconds = scan_seconds
@@ -114,8 +119,20 @@ class PostgresStorage(PostgresAccounts):
         row = await self._pool.row(_GET, workspace, key, type_name, resource_id)
         if row is None:
             return None
-        version, document, groups = row
-        return Stored(resource_id, version, document, None if groups == members.NONE or type_name == GROUP else groups)
+        version, document, groups, hierarchy = row
+        shown = None
+        if groups and type_name != GROUP:
+            shown = await self._shown(workspace, hierarchy or 0, groups)
+        return Stored(resource_id, version, document, shown)
+
+    async def _shown(self, workspace: int, version: int, direct: str) -> Groups | None:
+        """The groups of a resource that is a direct member of these. version: of the hierarchy."""
+        known = self._hierarchies.known(workspace, version, direct)
+        if known is not None:
+            return known
+        hierarchy, keys = self._hierarchies.at(workspace, version), keys_of(direct)
+        await members.load(self._pool.rows, workspace, hierarchy, keys)
+        return self._hierarchies.keep(workspace, version, direct, hierarchy.shown(keys))
 
     async def find(self, query: Query) -> Page:
         scope = (query.workspace, query.resource_type.name)
@@ -128,6 +145,11 @@ class PostgresStorage(PostgresAccounts):
                 if name in index_of(query.resource_type).unique:
                     row = await self._pool.row(_BY_UNIQUE, *scope, name, query.predicate.operand)
                     return Page(0) if row is None else Page(1, 1, row[0], bool(row[1]))
+            member = pinned_member(query)
+            if member is not None:
+                row = await self._pool.row(members.BY_MEMBER, query.workspace, key_of(member), member, query.limit + 1)
+                if row is not None and row[0] <= query.limit:
+                    return Page(row[0], row[0], row[1] or b"")
         try:
             return await self._scan(query)
         except Stale:
@@ -167,9 +189,15 @@ class PostgresStorage(PostgresAccounts):
         rows = await self._pool.rows(members.MEMBERS, workspace, key_of(group_id) or 0, after, limit)
         return [Member(*row) for row in rows]
 
-    async def memberships(self, workspace: int, ids: Sequence[str]) -> dict[str, bytes]:
+    async def memberships(self, workspace: int, ids: Sequence[str]) -> dict[str, Groups]:
         keys = {key: resource_id for resource_id in ids if (key := key_of(resource_id)) is not None}
-        return {keys[key]: groups for key, groups in await self._pool.rows(members.GROUPS_OF_EACH, workspace, list(keys))}
+        row = await self._pool.row(members.VERSION, workspace)
+        found = {}
+        for key, groups in await self._pool.rows(members.DIRECT_OF_EACH, workspace, list(keys)):
+            shown = await self._shown(workspace, row[0] if row is not None else 0, groups)
+            if shown is not None:
+                found[keys[key]] = shown
+        return found
 
     async def write(self, write: Write) -> Outcome:
         return await self._writer.write(write)

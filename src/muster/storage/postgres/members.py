@@ -1,43 +1,38 @@
 """Memberships on PostgreSQL: who is in a group, which groups a resource is in, and what a write does to them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import asyncpg
 
+from muster.storage.hierarchy import Hierarchy
 from muster.storage.ids import key_of
 from muster.storage.moves import comes_to, keys_of
-from muster.storage.port import MEMBER_TYPES, MemberDelta, MemberEdit
+from muster.storage.port import GROUP, MEMBER_TYPES, MemberDelta, MemberEdit
 from muster.storage.postgres.connection import Connection
 
-_JOINED = 'members m JOIN resources g ON g.workspace = $1 AND g."key" = m.group_key'
-_PACKED = """
-convert_to(coalesce(jsonb_agg(jsonb_build_array(id, display, direct) ORDER BY id, direct), '[]'::jsonb)::text, 'UTF8') FROM up
+VERSION = "SELECT version FROM hierarchies WHERE workspace = $1"
+"""Of the hierarchy. It is read no later than what it is the version of, which so is at least as new."""
+_GROUPS = """
+SELECT r."key", r.id, r.display, coalesce(array_agg(m.group_key) FILTER (WHERE m.group_key IS NOT NULL), '{}')
+FROM resources r LEFT JOIN members m ON m.workspace = $1 AND m.member_key = r."key"
+WHERE r.workspace = $1 AND r."key" = ANY($2::bigint[]) GROUP BY r."key", r.id, r.display
 """
-
-
-def groups(key: str) -> str:
-    """The SELECT of the groups of one resource, as Stored has them. $1: the workspace; key: SQL."""
-    return f"""
-WITH RECURSIVE up("key", direct, id, display, grouped) AS (
-    SELECT g."key", 1, g.id, g.display, g.grouped FROM {_JOINED} WHERE m.workspace = $1 AND m.member_key = {key}
-    UNION
-    SELECT g."key", 0, g.id, g.display, g.grouped
-    FROM up CROSS JOIN {_JOINED} WHERE up.grouped AND m.workspace = $1 AND m.member_key = up."key"
-)
-SELECT {_PACKED}
+DIRECT_OF_EACH = """
+SELECT member_key, string_agg(group_key::text, ',' ORDER BY group_key) FROM members
+WHERE workspace = $1 AND member_key = ANY($2::bigint[]) GROUP BY member_key
 """
-
-
-NONE = b"[]"
-GROUPS_OF_EACH = f"""
-WITH RECURSIVE up(root, "key", direct, id, display, grouped) AS (
-    SELECT m.member_key, g."key", 1, g.id, g.display, g.grouped
-    FROM {_JOINED} WHERE m.workspace = $1 AND m.member_key = ANY($2::bigint[])
-    UNION
-    SELECT up.root, g."key", 0, g.id, g.display, g.grouped
-    FROM up CROSS JOIN {_JOINED} WHERE up.grouped AND m.workspace = $1 AND m.member_key = up."key"
-)
-SELECT root, {_PACKED} GROUP BY root
+BY_MEMBER = """
+SELECT count(*), convert_to(string_agg(document, ','), 'UTF8') FROM (
+    SELECT g.document FROM resources e JOIN members m ON m.workspace = $1 AND m.member_key = e."key"
+    JOIN resources g ON g.workspace = $1 AND g."key" = m.group_key
+    WHERE e.workspace = $1 AND e."key" = $2 AND e.id = $3 ORDER BY m.group_key LIMIT $4
+) p
+"""
+"""The groups that have one member."""
+_CHANGED = f"""
+INSERT INTO hierarchies (workspace, version)
+SELECT $1, 1 WHERE EXISTS (SELECT 1 FROM resources WHERE workspace = $1 AND "key" = ANY($2::bigint[]) AND type = '{GROUP}')
+ON CONFLICT (workspace) DO UPDATE SET version = hierarchies.version + 1
 """
 MEMBERS = """
 SELECT m.member_key, r.id, r.type, r.display FROM members m JOIN resources r ON r.workspace = $1 AND r."key" = m.member_key
@@ -56,6 +51,30 @@ _DROP = "DELETE FROM members WHERE workspace = $1 AND group_key = $2 AND member_
 _GROUPED = 'UPDATE resources SET grouped = TRUE WHERE workspace = $1 AND "key" = ANY($2::bigint[]) AND grouped IS NULL'
 _LEAVE_ALL = "DELETE FROM members WHERE workspace = $1 AND member_key = ANY($2::bigint[])"
 _EMPTY = "DELETE FROM members WHERE workspace = $1 AND group_key = ANY($2::bigint[])"
+
+
+def direct(key: str) -> str:
+    """The SELECT of the keys of the groups that a resource is a direct member of, in order, with commas in between.
+
+    $1: the workspace; key: SQL.
+    """
+    ordered = "string_agg(m.group_key::text, ',' ORDER BY m.group_key)"
+    return f"SELECT {ordered} FROM members m WHERE m.workspace = $1 AND m.member_key = {key}"
+
+
+Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
+
+
+async def load(fetch: Fetch, workspace: int, hierarchy: Hierarchy, groups: Sequence[int]) -> None:
+    """Bring into a hierarchy what it lacks of these groups and of those that they are in. fetch: runs a statement."""
+    while missing := hierarchy.missing(groups):
+        rows = await fetch(_GROUPS, workspace, missing)
+        hierarchy.add(missing, [(row[0], row[1], row[2], row[3]) for row in rows])
+
+
+async def changed(connection: Connection, workspace: int, ids: Iterable[str]) -> None:
+    """Make the hierarchy another version, where any of these is a group."""
+    await connection.execute(_CHANGED, workspace, [key_of(resource_id) or 0 for resource_id in ids])
 
 
 async def delta(connection: Connection, workspace: int, group_key: int | None, edit: MemberEdit) -> MemberDelta:
@@ -85,6 +104,8 @@ async def store(connection: Connection, workspace: int, group_key: int, moved: M
         await connection.execute(_GROUPED, workspace, added)
     if moved.removed:
         await connection.execute(_DROP, workspace, group_key, [key_of(resource_id) for resource_id in moved.removed])
+    if moved:
+        await changed(connection, workspace, (*moved.added, *moved.removed))
 
 
 async def forget(connection: Connection, workspace: int, left: Sequence[int], emptied: Sequence[int]) -> None:

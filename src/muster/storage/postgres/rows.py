@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
-import orjson
-
 from muster.scim.indexing import Entry
+from muster.storage.hierarchy import Hierarchy, keys_of
 from muster.storage.ids import key_of
 from muster.storage.moves import moves
 from muster.storage.port import (
@@ -35,7 +34,7 @@ _ATTEMPTS = 20
 
 _STANDING = f"""
 SELECT r.type, r.id, r.version, convert_to(r.document, 'UTF8'), r.display,
-    CASE WHEN r.grouped THEN ({members.groups('r."key"')}) END
+    CASE WHEN r.grouped THEN ({members.direct('r."key"')}) END
 FROM resources r WHERE r.workspace = $1 AND r."key" = ANY($2::bigint[])
 """
 _OWNERS = """
@@ -112,7 +111,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """Groups that a write brings to their next version. moved: what the write takes out of them."""
+    """Groups that a write brings to their next version, for it renames or removes who is in them. moved: what it takes out."""
 
     write: Write
     groups: Sequence[str]
@@ -206,7 +205,7 @@ class Batch:
         self._take(write.type, key, put.index.unique - before.unique)
         self._leave(write.type, before.unique - put.index.unique)
         created = row.stored is None
-        if row.groups and put.display != row.display:
+        if row.stored is not None and put.display != row.display:
             self.touches.append(Touch(write, row.groups, None))
         self.rows[key] = row
         row.before = row.before or before
@@ -217,8 +216,7 @@ class Batch:
     def _remove(self, write: Write, row: _Row, remove: Remove, moved: MemberDelta | None) -> None:
         before = row.index or remove.before
         self._leave(write.type, before.unique)
-        if row.groups:
-            self.touches.append(Touch(write, row.groups, MemberDelta(removed=(remove.stored.id,))))
+        self.touches.append(Touch(write, row.groups, MemberDelta(removed=(remove.stored.id,))))
         row.before = row.before or before
         row.stored, row.index, row.put, row.groups = None, Index(), None, ()
         self._record(write, "delete", remove.stored, -1, moved)
@@ -259,6 +257,9 @@ async def carry_out(connection: Connection, workspace: int, writes: Sequence[Wri
             answers.append(error)
             continue
         batch = await _decide(connection, workspace, run, moved, standing)
+        renamed = [touch.write.id for touch in batch.touches if touch.write.type == GROUP and touch.write.id is not None]
+        if renamed:
+            await members.changed(connection, workspace, renamed)
         await _store(connection, workspace, batch)
         for answer, delta in zip(batch.answers, moved, strict=True):
             if delta is not None and isinstance(answer, Put | Remove):
@@ -279,11 +280,13 @@ def _runs(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
 async def _standing(connection: Connection, workspace: int, writes: Sequence[Write]) -> dict[int, Standing]:
     keys = [key for write in writes if write.id is not None and (key := key_of(write.id)) is not None]
     found = await connection.fetch(_STANDING, workspace, keys) if keys else []
-    standing = {}
-    for type_name, resource_id, version, document, display, groups in found:
-        stored = Stored(resource_id, version, document, None if groups == members.NONE or type_name == GROUP else groups)
-        direct = [group_id for group_id, _, is_direct in orjson.loads(groups) if is_direct] if groups is not None else ()
-        standing[key_of(resource_id) or 0] = Standing(type_name, stored, display, direct)
+    standing, hierarchy = {}, Hierarchy(0)
+    await members.load(connection.fetch, workspace, hierarchy, sorted({key for row in found for key in keys_of(row[5] or "")}))
+    for type_name, resource_id, version, document, display, direct in found:
+        groups = keys_of(direct or "")
+        shown = None if type_name == GROUP else hierarchy.shown(groups)
+        stored = Stored(resource_id, version, document, shown)
+        standing[key_of(resource_id) or 0] = Standing(type_name, stored, display, hierarchy.ids(groups))
     return standing
 
 
@@ -326,7 +329,7 @@ async def _decide(
 async def _touch(connection: Connection, workspace: int, batch: Batch) -> None:
     """Bring the groups of those who have gone, or are called something else, to their next version."""
     gone = [row for row in batch.rows.values() if row.was and row.stored is None and row.index is not None]
-    left = [key_of(resource_id) or 0 for touch in batch.touches if touch.moved for resource_id in touch.moved.removed]
+    left = [key_of(id_) or 0 for touch in batch.touches if touch.groups and touch.moved for id_ in touch.moved.removed]
     await members.forget(connection, workspace, left, [row.key for row in gone if row.type == GROUP])
     writes, moved = [], []
     for touch in batch.touches:

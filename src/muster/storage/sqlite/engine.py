@@ -1,6 +1,7 @@
 """The SQLite engine behind the port: keyed reads inline, scans on threads with a budget, writes through the writer."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +14,13 @@ from muster.scim.predicate import Test
 from muster.storage.answer import Stale, answer
 from muster.storage.binder import Binder
 from muster.storage.compile import ONE, RANGE, Compiler, Plan, Seek
+from muster.storage.hierarchy import Hierarchies, keys_of
 from muster.storage.ids import key_of
 from muster.storage.moves import moved
 from muster.storage.port import (
     GROUP,
     Change,
+    Groups,
     Member,
     Outcome,
     Page,
@@ -30,6 +33,7 @@ from muster.storage.port import (
     TooExpensive,
     Write,
 )
+from muster.storage.related import pinned_member
 from muster.storage.sqlite import members, rows
 from muster.storage.sqlite.accounts import SqliteAccounts
 from muster.storage.sqlite.connection import connect, migrate, translate, translated
@@ -50,8 +54,8 @@ _INLINE_MEMBERS = 100
 """How many members a write may name and still run inline."""
 
 _GET = f"""
-SELECT version, document, CASE WHEN grouped THEN ({members.GROUPS}) END FROM resources
-WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?
+SELECT version, document, CASE WHEN grouped THEN ({members.DIRECT}) END, CASE WHEN grouped THEN ({members.VERSION}) END
+FROM resources WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?
 """
 _IN_ORDER = (
     "SELECT (SELECT total FROM counts WHERE workspace = ? AND type = ?), count(*), group_concat(document, ','), max(grouped) FROM"
@@ -75,6 +79,7 @@ class SqliteStorage(SqliteAccounts):
     def __init__(self, path: str, scan_seconds: float = 10.0) -> None:
         self.path = path
         self.on_commit: Callable[[int], None] = lambda _: None
+        self._hierarchies = Hierarchies()
         self.scan_seconds = scan_seconds
 
     async def migrate(self) -> tuple[str | None, str]:
@@ -120,12 +125,22 @@ class SqliteStorage(SqliteAccounts):
             return None
         try:
             row = self._reader.execute(_GET, (workspace, key, workspace, key, workspace, type_name, resource_id)).fetchone()
+            if row is None:
+                return None
+            version, document, direct, hierarchy = row
+            groups = None if direct is None or type_name == GROUP else self._groups(workspace, hierarchy or 0, direct)
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
-        if row is None:
-            return None
-        version, document, groups = row
-        return Stored(resource_id, version, document, None if groups == members.NONE or type_name == GROUP else groups)
+        return Stored(resource_id, version, document, groups)
+
+    def _groups(self, workspace: int, version: int, direct: bytes) -> Groups | None:
+        """The groups of a resource that is a direct member of these. version: of the hierarchy."""
+        known = self._hierarchies.known(workspace, version, direct)
+        if known is not None:
+            return known
+        hierarchy, keys = self._hierarchies.at(workspace, version), keys_of(direct)
+        members.load(self._reader, workspace, hierarchy, keys)
+        return self._hierarchies.keep(workspace, version, direct, hierarchy.shown(keys))
 
     async def find(self, query: Query) -> Page:
         if query.sort is None and query.domain is None and 0 < query.limit <= _INLINE_ROWS and query.after is None:
@@ -135,6 +150,9 @@ class SqliteStorage(SqliteAccounts):
                 name = query.predicate.field.name
                 if name in index_of(query.resource_type).unique:
                     return self._unique(query, name, query.predicate.operand)
+            member = pinned_member(query)
+            if member is not None and (page := self._by_member(query, member)) is not None:
+                return page
         plan = await Compiler(query, _FUNCTIONS).plan(self._measure)
         try:
             if await self._is_quick(query, plan):
@@ -160,6 +178,15 @@ class SqliteStorage(SqliteAccounts):
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
         return Page(0) if row is None else Page(1, 1, row[0], bool(row[1]))
+
+    def _by_member(self, query: Query, member: str) -> Page | None:
+        """The groups that have a member, where all of them are on the page."""
+        values = (key_of(member), query.workspace, member, query.limit + 1)
+        try:
+            count, documents = self._reader.execute(members.BY_MEMBER, values).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise translate(error) from error
+        return Page(count, count, documents or b"") if count <= query.limit else None
 
     async def _measure(self, seek: Seek) -> int:
         """How many keys a seek holds, counted no further than what runs inline."""
@@ -206,11 +233,14 @@ class SqliteStorage(SqliteAccounts):
         with translated():
             return members.members(self._reader, workspace, key_of(group_id) or 0, after, limit)
 
-    async def memberships(self, workspace: int, ids: Sequence[str]) -> dict[str, bytes]:
-        keys = {key: resource_id for resource_id in ids if (key := key_of(resource_id)) is not None}
+    async def memberships(self, workspace: int, ids: Sequence[str]) -> dict[str, Groups]:
         with translated():
-            found = members.memberships(self._reader, workspace, list(keys))
-        return {keys[key]: groups for key, groups in found.items()}
+            row = self._reader.execute(members.VERSION, (workspace,)).fetchone()
+            keys = json.dumps([key_of(resource_id) for resource_id in ids])
+            direct = self._reader.execute(members.DIRECT_OF_EACH, (workspace, keys)).fetchall()
+            version = 0 if row is None else row[0]
+            found = {id_: self._groups(workspace, version, keys) for id_, (keys,) in zip(ids, direct, strict=True) if keys}
+        return {resource_id: groups for resource_id, groups in found.items() if groups is not None}
 
     async def write(self, write: Write) -> Outcome:
         edit = write.members

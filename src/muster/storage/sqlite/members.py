@@ -2,35 +2,38 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+from muster.storage.hierarchy import Hierarchy, Row
+from muster.storage.hierarchy import keys_of as hierarchy_keys
 from muster.storage.ids import key_of
 from muster.storage.moves import comes_to, keys_of
-from muster.storage.port import MEMBER_TYPES, Member, MemberDelta, MemberEdit
+from muster.storage.port import GROUP, MEMBER_TYPES, Member, MemberDelta, MemberEdit
 
-_JOINED = 'members m JOIN resources g ON g."key" = m.group_key AND g.workspace = m.workspace'
-GROUPS = f"""
-SELECT json_group_array(json_array(id, display, direct)) FROM (
-    WITH RECURSIVE up("key", direct, id, display, grouped) AS (
-        SELECT g."key", 1, g.id, g.display, g.grouped FROM {_JOINED} WHERE m.workspace = ? AND m.member_key = ?
-        UNION
-        SELECT g."key", 0, g.id, g.display, g.grouped
-        FROM up CROSS JOIN {_JOINED} WHERE up.grouped AND m.workspace = ? AND m.member_key = up."key"
-    )
-    SELECT id, display, direct FROM up ORDER BY id, direct
+VERSION = "SELECT version FROM hierarchies WHERE workspace = ?"
+"""Of the hierarchy. It is read before what it is the version of, which so is at least as new."""
+DIRECT = "SELECT group_concat(group_key) FROM members WHERE workspace = ? AND member_key = ?"
+"""The keys of the groups that a resource is a direct member of, with commas in between."""
+DIRECT_OF_EACH = """
+SELECT (SELECT group_concat(group_key) FROM members WHERE workspace = ? AND member_key = j.value) FROM json_each(?) j
+"""
+"""The same of each of some resources, in their order."""
+BY_MEMBER = """
+SELECT count(*), group_concat(document, ',') FROM (
+    SELECT g.document FROM resources e CROSS JOIN members m ON m.workspace = e.workspace AND m.member_key = e."key"
+    CROSS JOIN resources g ON g."key" = m.group_key AND g.workspace = m.workspace
+    WHERE e."key" = ? AND e.workspace = ? AND e.id = ? ORDER BY m.group_key LIMIT ?
 )
 """
-"""The groups of one resource, as Stored has them. Parameters: workspace, key, workspace."""
-NONE = b"[]"
-_GROUPS_OF_EACH = f"""
-WITH RECURSIVE up(root, "key", direct, id, display, grouped) AS (
-    SELECT m.member_key, g."key", 1, g.id, g.display, g.grouped
-    FROM json_each(?) j CROSS JOIN {_JOINED} WHERE m.workspace = ? AND m.member_key = j.value
-    UNION
-    SELECT up.root, g."key", 0, g.id, g.display, g.grouped
-    FROM up CROSS JOIN {_JOINED} WHERE up.grouped AND m.workspace = ? AND m.member_key = up."key"
+"""The groups that have one member."""
+_GROUP = 'SELECT id, display, grouped FROM resources WHERE "key" = ? AND workspace = ?'
+_CHANGED = f"""
+INSERT INTO hierarchies (workspace, version)
+SELECT ?, 1 WHERE EXISTS (
+    SELECT 1 FROM json_each(?) j CROSS JOIN resources r ON r."key" = j.value AND r.workspace = ? WHERE r.type = '{GROUP}'
 )
-SELECT root, json_group_array(json_array(id, display, direct)) FROM (SELECT * FROM up ORDER BY root, id, direct) GROUP BY root
+ON CONFLICT (workspace) DO UPDATE SET version = version + 1
 """
 _MEMBERS = """
 SELECT m.member_key, r.id, r.type, r.display
@@ -60,12 +63,34 @@ EMPTY = "DELETE FROM members WHERE workspace = ? AND group_key = ?"
 def members(connection: sqlite3.Connection, workspace: int, group_key: int, after: int, limit: int) -> list[Member]:
     """Members of a group in the order of their keys, after one."""
     found = connection.execute(_MEMBERS, (workspace, group_key, after, limit))
-    return [Member(key, id_.decode(), type_.decode(), display and display.decode()) for key, id_, type_, display in found]
+    return [Member(key, text(resource_id), text(kind), text(display)) for key, resource_id, kind, display in found]
 
 
-def memberships(connection: sqlite3.Connection, workspace: int, keys: Sequence[int]) -> dict[int, bytes]:
-    """The groups that resources are in, by their keys."""
-    return dict(connection.execute(_GROUPS_OF_EACH, (json.dumps(keys), workspace, workspace)).fetchall())
+def direct(connection: sqlite3.Connection, workspace: int, key: int) -> list[int]:
+    """The keys of the groups that a resource is a direct member of."""
+    return hierarchy_keys(connection.execute(DIRECT, (workspace, key)).fetchone()[0] or "")
+
+
+def load(connection: sqlite3.Connection, workspace: int, hierarchy: Hierarchy, groups: Sequence[int]) -> None:
+    """Bring into a hierarchy what it lacks of these groups and of those that they are in."""
+    while missing := hierarchy.missing(groups):
+        rows: list[Row] = []
+        for key in missing:
+            row = connection.execute(_GROUP, (key, workspace)).fetchone()
+            if row is not None:
+                group_id, display, grouped = row
+                rows.append((key, text(group_id), text(display), direct(connection, workspace, key) if grouped else ()))
+        hierarchy.add(missing, rows)
+
+
+def text(value: Any) -> Any:
+    """Text as str: a reader's connection has it as bytes."""
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def changed(connection: sqlite3.Connection, workspace: int, ids: Iterable[str]) -> None:
+    """Make the hierarchy another version, where any of these is a group."""
+    connection.execute(_CHANGED, (workspace, json.dumps([key_of(resource_id) for resource_id in ids]), workspace))
 
 
 def delta(connection: sqlite3.Connection, workspace: int, group_key: int | None, edit: MemberEdit) -> MemberDelta:
@@ -89,3 +114,4 @@ def store(connection: sqlite3.Connection, workspace: int, group_key: int, moved:
     connection.executemany(_ADD, [(workspace, group_key, key) for key in added])
     connection.executemany(_GROUPED, [(key, workspace) for key in added])
     connection.executemany(_DROP, [(workspace, group_key, key_of(resource_id)) for resource_id in moved.removed])
+    changed(connection, workspace, (*moved.added, *moved.removed))

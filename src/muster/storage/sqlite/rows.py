@@ -4,9 +4,8 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import orjson
-
 from muster.scim.indexing import Entry
+from muster.storage.hierarchy import Hierarchy
 from muster.storage.ids import key_of
 from muster.storage.moves import moves
 from muster.storage.port import GROUP, Conflict, Keep, KeyTaken, MemberDelta, Outcome, Put, Remove, Stored, Write
@@ -14,10 +13,7 @@ from muster.storage.sqlite import members
 
 _ATTEMPTS = 20
 
-_READ = f"""
-SELECT version, document, display, CASE WHEN grouped THEN ({members.GROUPS}) END FROM resources
-WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?
-"""
+_READ = 'SELECT version, document, display, grouped FROM resources WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?'
 _INSERT = 'INSERT OR IGNORE INTO resources ("key", workspace, type, id, version, document, display) VALUES (?, ?, ?, ?, ?, ?, ?)'
 _UPDATE = 'UPDATE resources SET version = ?, document = ?, display = ? WHERE "key" = ? AND workspace = ?'
 _INSERT_BODY = 'INSERT INTO searchable ("key", workspace, type, body) VALUES (?, ?, ?, ?)'
@@ -66,16 +62,18 @@ def _standing(connection: sqlite3.Connection, workspace: int, type_name: str, re
     key = key_of(resource_id)
     if key is None:
         return None
-    row = connection.execute(_READ, (workspace, key, workspace, key, workspace, type_name, resource_id)).fetchone()
+    row = connection.execute(_READ, (key, workspace, type_name, resource_id)).fetchone()
     if row is None:
         return None
-    version, document, display, groups = row
+    version, document, display, grouped = row
     stored = Stored(resource_id, version, document.encode())
-    if groups is None:
+    if not grouped:
         return _Standing(stored, display, ())
-    if groups != "[]" and type_name != GROUP:
-        stored.groups = groups.encode()
-    return _Standing(stored, display, [group_id for group_id, _, direct in orjson.loads(groups) if direct])
+    hierarchy, groups = Hierarchy(0), members.direct(connection, workspace, key)
+    members.load(connection, workspace, hierarchy, groups)
+    if type_name != GROUP:
+        stored.groups = hierarchy.shown(groups)
+    return _Standing(stored, display, hierarchy.ids(groups))
 
 
 def _apply(connection: sqlite3.Connection, write: Write, standing: _Standing | None) -> Outcome:
@@ -94,9 +92,11 @@ def _apply(connection: sqlite3.Connection, write: Write, standing: _Standing | N
         case Put():
             _replace(connection, write.workspace, write.type, outcome)
             _move(connection, write, "update", outcome.stored, moved)
-            if standing is not None and standing.groups and outcome.display != standing.display:
+            if standing is not None and outcome.display != standing.display:
                 _touch(connection, write, standing.groups, None)
+                _rename(connection, write)
         case Remove():
+            _rename(connection, write)
             _remove(connection, write, outcome)
             _move(connection, write, "delete", outcome.stored, moved)
             if standing is not None and standing.groups:
@@ -112,6 +112,11 @@ def _move(connection: sqlite3.Connection, write: Write, action: str, stored: Sto
     if moved is not None:
         members.store(connection, write.workspace, _key(stored), moved)
     _record(connection, write, write.type, action, stored, moved)
+
+
+def _rename(connection: sqlite3.Connection, write: Write) -> None:
+    if write.type == GROUP and write.id is not None:
+        members.changed(connection, write.workspace, (write.id,))
 
 
 def _touch(connection: sqlite3.Connection, write: Write, groups: Sequence[str], moved: MemberDelta | None) -> None:

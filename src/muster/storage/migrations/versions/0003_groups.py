@@ -25,4 +25,9 @@ def upgrade() -> None:
     op.add_column("resources", sa.Column("display", sa.Text))
     op.add_column("resources", sa.Column("grouped", sa.Boolean))
     op.add_column("changes", sa.Column("members", sa.Text))
+    op.create_table(
+        "hierarchies",
+        sa.Column("workspace", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("version", sa.BigInteger, nullable=False),
+    )
     op.execute(f"UPDATE resources SET display = coalesce({_NAMES[op.get_bind().dialect.name]})")

@@ -1,0 +1,69 @@
+"""Groups: one of a hundred thousand members, and people in twenty groups, each against what it should cost no more than."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from bench import scripts, servers
+from muster.directory.documents import make_put, timestamp
+from muster.directory.service import utc_now
+from muster.scim.schema import GROUP, registry
+from muster.storage.ids import IdSource
+from muster.storage.port import MemberEdit, Write
+from muster.storage.sqlite import SqliteStorage
+
+_GROUP_TYPE = registry().types["/Groups"]
+_GROUPS = 20
+_JOINED = 5_000
+"""How many people are in twenty groups."""
+
+
+def compare(bench, path: Path, size: str) -> None:
+    """The rows of groups, on a copy of a database."""
+    users = [row[0] for row in sqlite3.connect(path).execute("SELECT id FROM resources WHERE type = 'User' ORDER BY \"key\"")]
+    joined, alone = users[:_JOINED], users[-_JOINED:]
+    mine = bench.copy(path, "groups.db")
+    large = asyncio.run(_fill(mine, users[:-_JOINED], joined))
+    token = bench.token(mine)
+
+    def items(name: str, found: list[str]) -> Path:
+        return scripts.lines(bench.folder / f"groups-{name}", found)
+
+    in_none = items("none", alone)
+    named = items("names", [quote(f'userName eq "{name}"') for name in bench.names(mine)])
+    asked = items("asked", [quote(f'members[value eq "{user_id}"]') for user_id in users[_JOINED:-_JOINED][:20_000]])
+    rows = (
+        ("GET of a user in 20 groups", 0.7, scripts.get(items("in", joined), "/scim/v2/Users/", token)),
+        ("members[value eq]", 0.9, scripts.get(asked, "/scim/v2/Groups?excludedAttributes=members&filter=", token)),
+        ("one member added or removed", 0.5, scripts.members(in_none, f"/scim/v2/Groups/{large}", token)),
+    )
+    others = (
+        ("GET of one in none", scripts.get(in_none, "/scim/v2/Users/", token)),
+        ("userName eq", scripts.get(named, "/scim/v2/Users?filter=", token)),
+        ("PATCH of a user", scripts.patch(items("patched", alone), "/scim/v2/Users/", token)),
+    )
+    with servers.muster(mine) as ours:
+        for (work, floor, script), (against, other) in zip(rows, others, strict=True):
+            measured = bench.wrk(ours.port, script), bench.wrk(ours.port, other)
+            bench.compare(f"{work}, {size}", floor, *measured, against)
+    mine.unlink()
+
+
+async def _fill(path: Path, members: list[str], joined: list[str]) -> str:
+    """One group of all members and nineteen of those that are in twenty; the id of the first."""
+    storage = SqliteStorage(str(path))
+    await storage.migrate()
+    await storage.start()
+    new_id = IdSource()
+    made = []
+    for number in range(_GROUPS):
+        now = timestamp(utc_now())
+        resource_id = new_id(int(utc_now().timestamp() * 1000))
+        document = {"schemas": [GROUP], "displayName": f"Group {number}"}
+        put = make_put(document, _GROUP_TYPE, resource_id, 1, now, now)
+        edit = MemberEdit(tuple(joined if number else members))
+        await storage.write(Write(1, "Group", None, lambda _, put=put: put, "bench", "bench", now, edit))
+        made.append(resource_id)
+    await storage.close()
+    return made[0]
