@@ -8,11 +8,12 @@ STAMP := .venv/.installed
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*##/:/'
 
-# The stamp is newer than the lock and the project file, so a second run needs no network.
+# The stamp is newer than the lock and the project file, so a second run needs no network. The lock is whole, so nothing is
+# resolved (--no-deps): an older pip takes `pydantic[email]` for another requirement than the pinned pydantic, and looks for a newer one.
 $(STAMP): requirements/dev.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "muster needs Python 3.11 or later on the PATH" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $(STAMP)
 

@@ -130,6 +130,7 @@ def test_a_cursor_cannot_be_changed(walked):
 
 
 def test_what_goes_with_a_cursor(client):
+    client.post("/Users", json=person())
     error_of(client.get("/Users", params={"cursor": "", "startIndex": 1}), 400, "invalidValue")
     error_of(client.get("/Users", params={"cursor": "", "count": "ten"}), 400, "invalidCount")
     assert "nextCursor" not in client.get("/Users?cursor&count=0").json()

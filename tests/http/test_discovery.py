@@ -20,7 +20,7 @@ def test_service_provider_config(client):
     ServiceProviderConfig.model_validate(config)
     assert config["patch"] == config["sort"] == config["etag"] == config["changePassword"] == {"supported": True}
     assert config["filter"] == {"supported": True, "maxResults": 1000}
-    assert config["bulk"]["supported"] is False
+    assert config["bulk"]["supported"] is True
 
 
 def test_resource_types(client):

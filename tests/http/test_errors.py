@@ -50,9 +50,8 @@ def test_405_names_what_is_allowed(client, method, path, allow):
     assert response.headers["allow"] == allow
 
 
-@pytest.mark.parametrize("path", ["/Me", "/Bulk"])
-def test_501_for_what_is_advertised_as_missing(client, path):
-    error_of(client.post(path, json={}), 501)
+def test_501_for_me_where_the_key_is_no_users(client):
+    error_of(client.get("/Me"), 501)
 
 
 @pytest.mark.parametrize(

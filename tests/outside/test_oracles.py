@@ -1,5 +1,6 @@
 """Independent clients and testers against a started server."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -13,10 +14,16 @@ from scim2_tester import Status, check_server
 
 from tests.people import name
 
+_numbers = itertools.count()
+
 
 @pytest.fixture
-def scim(client):
-    with httpx2.Client(base_url=str(client.base_url), headers=dict(client.headers)) as made:
+def scim(server):
+    """A client of a workspace of its own: the tester looks for what it made on the first page of everything."""
+    workspace = f"oracle-{next(_numbers)}"
+    server.muster("workspaces", "create", workspace)
+    headers = {"Authorization": f"Bearer {server.key('oracle', '--workspace', workspace)}"}
+    with httpx2.Client(base_url=f"{server.url}/scim/v2", headers=headers) as made:
         discovering = SyncSCIMClient(made)
         discovering.discover()
         yield discovering

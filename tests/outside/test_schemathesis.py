@@ -10,7 +10,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 USER_OPERATIONS = ["findUsers", "createUser", "getUser", "updateUser", "patchUser", "deleteUser"]
 DISCOVERY = ["getServiceProviderConfig", "findResourceTypes", "getResourceType", "findSchemas", "getSchema"]
 GROUP_OPERATIONS = ["findGroups", "createGroup", "getGroup", "updateGroup", "patchGroup", "deleteGroup"]
-OPERATIONS = [*USER_OPERATIONS, *GROUP_OPERATIONS, "searchUsers", "searchGroups", "search", *DISCOVERY]
+OPERATIONS = [*USER_OPERATIONS, *GROUP_OPERATIONS, "searchUsers", "searchGroups", "search", "bulk", *DISCOVERY]
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     status_code_conformance,

@@ -3,6 +3,7 @@
 import pytest
 
 from muster.scim import filter as filters
+from muster.scim.bulk import BULK_REQUEST, Refused, read_bulk
 from muster.scim.errors import ScimError
 from muster.scim.patch import PATCH_OP, apply, prepare
 from muster.scim.quirks import QUIRKS, Dialect
@@ -35,6 +36,14 @@ def patching(quirk, message, expected, before=None):
     return pytest.param(quirk, lambda dialect: patched(before or user(), dialect, **message), expected, id=f"{quirk}-patch")
 
 
+def _taken(operation):
+    """What a bulk operation was read as. Raises what was wrong with it."""
+    if isinstance(operation, Refused):
+        raise operation.error
+    return operation.method, operation.bulk_id
+
+
+LONE_POST = {"schemas": [BULK_REQUEST], "Operations": [{"method": "POST", "path": "/Users", "data": {}}]}
 EXTENDED = [USER, ENTERPRISE_USER]
 CASES = [
     patching("operation-case", one("Add", "T", "title"), user(title="T")),
@@ -91,6 +100,12 @@ CASES = [
         one("remove", [{"value": "a@x"}], "emails"),
         user(emails=[{"value": "b@x"}]),
         user(emails=[{"value": "a@x", "type": "work"}, {"value": "b@x"}]),
+    ),
+    pytest.param(
+        "bulk-id-missing",
+        lambda dialect: _taken(read_bulk(LONE_POST, 10, dialect).operations[0]),
+        ("POST", None),
+        id="bulk-id-missing-bulk",
     ),
     pytest.param(
         "value-path-sub-attribute",

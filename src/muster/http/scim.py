@@ -10,6 +10,7 @@ from muster.directory.documents import etag, located, location_of
 from muster.directory.member_edits import MEMBERS
 from muster.directory.memberships import tag_of
 from muster.directory.service import Caller, Directory
+from muster.http import bulk
 from muster.http.conditions import Conditions
 from muster.http.cursors import Cursors
 from muster.http.errors import MethodNotAllowed
@@ -79,8 +80,10 @@ class Scim:
             return self._list(request, caller, list(self._registry.types.values()), request.parameters())
         if endpoint == ".search" and not name:
             return self.search(request, caller, list(self._registry.types.values()))
-        if endpoint in ("Me", "Bulk"):
-            raise ScimError(501, f"/{endpoint} is not supported: see /ServiceProviderConfig")
+        if endpoint == "Bulk" and not name:
+            return self.bulk(request, caller)
+        if endpoint == "Me":
+            raise ScimError(501, "/Me is not supported: the key is bound to no user")
         raise not_found(f"there is nothing at {request.path[:200]!r}")
 
     async def get(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
@@ -103,6 +106,12 @@ class Scim:
             raise MethodNotAllowed(request.method, ("POST",))
         message = await read_json(request, self._limits)
         return await self._list(request, caller, types, parameters_of(message))
+
+    async def bulk(self, request: Request, caller: Caller) -> Response:
+        request.operation = "bulk"
+        if request.method != "POST":
+            raise MethodNotAllowed(request.method, ("POST",))
+        return await bulk.answer(request, caller, self._directory, self._registry, self._limits, self._base(request))
 
     def _list(
         self, request: Request, caller: Caller, types: Sequence[ResourceType], parameters: dict[str, str]

@@ -17,6 +17,7 @@ class Limits:
     max_results: int = 1000
     default_page: int = 100
     max_body: int = 2_000_000
+    max_operations: int = 1000
     cursor_seconds: int = 3600
     body_seconds: float = 30.0
 
@@ -26,7 +27,7 @@ def service_provider_config(limits: Limits, base: str) -> dict[str, Any]:
     return {
         "schemas": [SERVICE_PROVIDER_CONFIG],
         "patch": {"supported": True},
-        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "bulk": {"supported": True, "maxOperations": limits.max_operations, "maxPayloadSize": limits.max_body},
         "filter": {"supported": True, "maxResults": limits.max_results},
         "changePassword": {"supported": True},
         "sort": {"supported": True},

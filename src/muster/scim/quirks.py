@@ -72,6 +72,9 @@ QUIRKS = {
     "remove-with-value": Quirk(
         "Microsoft Entra ID", "remove with a path and a list of values", "remove those values alone", "invalidSyntax"
     ),
+    "bulk-id-missing": Quirk(
+        "home-made scripts", "a POST in a bulk request without a bulkId", "one that nothing refers to", "invalidSyntax"
+    ),
     "value-path-sub-attribute": Quirk(
         "Microsoft Entra ID",
         'the filter \'emails[type eq "work"].value eq "x"\'',

@@ -9,6 +9,7 @@ from typing import Any
 from muster.directory.member_edits import MEMBERS
 from muster.http.media import PLAIN_JSON, PROBLEM_JSON, SCIM_JSON
 from muster.http.openapi.schemas import schemas
+from muster.scim.bulk import BULK_REQUEST
 from muster.scim.discovery import Limits
 from muster.scim.messages import SEARCH_REQUEST
 from muster.scim.patch import PATCH_OP
@@ -53,7 +54,7 @@ def openapi_document(limits: Limits) -> Json:
         },
         "tags": [{"name": "SCIM"}, {"name": "Discovery"}],
         "security": [{"bearerAuth": []}],
-        "paths": paths | _search_paths(types) | _discovery_paths(),
+        "paths": paths | _search_paths(types) | _bulk_paths() | _discovery_paths(),
         "components": _components(types, limits),
     }
 
@@ -211,6 +212,21 @@ def _search_paths(types: Iterable[ResourceType]) -> Json:
         plural = resource_type.endpoint.strip("/")
         paths[f"/scim/v2/{plural}/.search"] = post(f"search{plural}", f"Find {plural.lower()} by POST")
     return paths
+
+
+def _bulk_paths() -> Json:
+    example = {
+        "schemas": [BULK_REQUEST],
+        "failOnErrors": 1,
+        "Operations": [
+            {"method": "POST", "path": "/Users", "bulkId": "babs", "data": _EXAMPLES["User"]},
+            {"method": "DELETE", "path": f"/Users/{_EXAMPLE_ID}"},
+        ],
+    }
+    text = "Carries out each operation alone, and answers what came of it (RFC 7644 section 3.7)."
+    carried = {"200": {"description": "What came of each operation.", "content": _content(_reference("schemas", "BulkResponse"))}}
+    operation = _operation("bulk", "Many operations in one request", text, [], carried, [408, 413, 415])
+    return {"/scim/v2/Bulk": {"post": operation | _body("BulkRequest", example)}}
 
 
 def _discovery_paths() -> Json:

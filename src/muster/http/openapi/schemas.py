@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from muster.scim.bulk import BULK_REQUEST, BULK_RESPONSE, METHODS
 from muster.scim.messages import ERROR, LIST_RESPONSE, SEARCH_REQUEST
 from muster.scim.patch import PATCH_OP
 from muster.scim.schema import Attribute, ResourceType
@@ -32,6 +33,8 @@ def schemas(types: Iterable[ResourceType]) -> Json:
         "ResourceList": _list_schema("A resource, or the part of it asked for."),
         "PatchOp": _patch_schema(),
         "SearchRequest": _search_schema(),
+        "BulkRequest": _bulk_schema(),
+        "BulkResponse": _bulk_response_schema(),
         "Error": {
             "type": "object",
             "required": ["schemas", "status", "detail"],
@@ -89,6 +92,39 @@ def _patch_schema() -> Json:
         "properties": {
             "schemas": {"type": "array", "items": {"type": "string", "enum": [PATCH_OP]}, "minItems": 1},
             "Operations": {"type": "array", "minItems": 1, "items": operation},
+        },
+    }
+
+
+def _bulk_schema() -> Json:
+    operation = {
+        "type": "object",
+        "required": ["method", "path"],
+        "properties": {
+            "method": {"type": "string", "enum": list(METHODS)},
+            "path": {"type": "string", "example": "/Users"},
+            "bulkId": {"type": "string", "minLength": 1, "maxLength": 200},
+            "version": {"type": "string"},
+            "data": {"type": "object"},
+        },
+    }
+    return _bulk_message(BULK_REQUEST, operation, {"failOnErrors": {"type": "integer", "minimum": 1}})
+
+
+def _bulk_response_schema() -> Json:
+    texts = {name: {"type": "string"} for name in ("method", "bulkId", "version", "location", "status")}
+    response = {"$ref": "#/components/schemas/Error"}
+    return _bulk_message(BULK_RESPONSE, {"type": "object", "required": ["status"], "properties": texts | {"response": response}})
+
+
+def _bulk_message(urn: str, operation: Json, more: Json | None = None) -> Json:
+    return {
+        "type": "object",
+        "required": ["schemas", "Operations"],
+        "properties": {
+            "schemas": {"type": "array", "items": {"type": "string", "enum": [urn]}, "minItems": 1, "maxItems": 1},
+            "Operations": {"type": "array", "minItems": 1, "items": operation},
+            **(more or {}),
         },
     }
 

@@ -1,0 +1,49 @@
+"""POST /Bulk (RFC 7644 section 3.7)."""
+
+from typing import Any
+
+import orjson
+
+from muster.directory.bulk import Result, carry_out
+from muster.directory.documents import etag, location_of
+from muster.directory.memberships import tag_of
+from muster.directory.service import Caller, Directory
+from muster.http.media import answer_type, read_json
+from muster.http.message import Request, Response
+from muster.scim.bulk import BULK_RESPONSE, Operation, Refused, read_bulk
+from muster.scim.discovery import Limits
+from muster.scim.errors import ScimError
+from muster.scim.messages import error_message
+from muster.scim.quirks import Dialect
+from muster.scim.schema import Registry
+
+_STATUSES = {"POST": 201, "PUT": 200, "PATCH": 200, "DELETE": 204}
+
+
+async def answer(
+    request: Request, caller: Caller, directory: Directory, registry: Registry, limits: Limits, base: str
+) -> Response:
+    """Carry out a bulk request: 200 with the result of each operation, whatever came of them. Raises ScimError."""
+    message = await read_json(request, limits)
+    bulk = read_bulk(message, limits.max_operations, Dialect(caller.workspace.strict))
+    results = await carry_out(directory, caller, registry.types, bulk.operations, bulk.fail_on_errors)
+    content = {"schemas": [BULK_RESPONSE], "Operations": [_shown(result, caller, base) for result in results]}
+    return Response(200, [("content-type", answer_type(request))], orjson.dumps(content))
+
+
+def _shown(result: Result, caller: Caller, base: str) -> dict[str, Any]:
+    """One result. A location is there for all but a POST that failed."""
+    operation, resource_type, stored = result.operation, result.resource_type, result.stored
+    shown: dict[str, Any] = {"method": operation.method, "bulkId": operation.bulk_id}
+    if isinstance(operation, Operation) and resource_type is not None and (stored is not None or operation.target):
+        shown["location"] = location_of(resource_type, base) + (operation.target if stored is None else stored.id)
+    shown = {name: value for name, value in shown.items() if value is not None}
+    if isinstance(operation, Refused) or stored is None:
+        error = result.error
+        if not isinstance(error, ScimError):
+            error = ScimError(getattr(error, "status", 500), str(error))
+        return {**shown, "status": str(error.status), "response": error_message(error)}
+    if operation.method != "DELETE":
+        shown["version"] = etag(tag_of(stored))
+    cortex = caller.workspace.contract == "cortex"
+    return {**shown, "status": "200" if cortex else str(_STATUSES[operation.method])}
