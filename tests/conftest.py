@@ -35,7 +35,7 @@ def database(request):
 def server(tmp_path_factory, request):
     """A server with no rate limit and three workspaces: default, one with the contract cortex, and a strict one."""
     options = DATABASES[request.param]()
-    with Server(tmp_path_factory.mktemp("server"), MUSTER_RATE_LIMIT="0", **options) as started:
+    with Server(tmp_path_factory.mktemp("server"), MUSTER_RATE_LIMIT="0", MUSTER_WEBHOOKS_PRIVATE="1", **options) as started:
         started.muster("workspaces", "create", "cortex", "--contract", "cortex")
         started.muster("workspaces", "create", "strict", "--strict")
         yield started

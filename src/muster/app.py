@@ -12,8 +12,15 @@ from datetime import UTC, datetime
 from muster.access.keys import Keys
 from muster.access.limits import RateLimiter
 from muster.config import Settings, is_postgres, sqlite_path
+from muster.directory.credentials import Credentials
 from muster.directory.service import Directory
 from muster.http import asgi, docs, health, rsgi
+from muster.http.api.feed import FeedRoutes
+from muster.http.api.passwords import PasswordRoutes
+from muster.http.api.roles import RoleRoutes
+from muster.http.api.router import Api
+from muster.http.api.settings import SettingsRoutes
+from muster.http.api.webhooks import WebhookRoutes
 from muster.http.cursors import Cursors
 from muster.http.metrics import Metrics
 from muster.http.openapi import openapi_document
@@ -21,9 +28,14 @@ from muster.http.origin import Origin
 from muster.http.request_log import RequestLog
 from muster.http.scim import Scim
 from muster.http.service import Load, Page, Service
+from muster.http.tokens import Tokens
 from muster.scim.discovery import Limits
 from muster.storage.port import Conflict, Storage, StorageError
 from muster.storage.sqlite import SqliteStorage
+from muster.storage.webhooks import WebhookStates
+from muster.webhooks.deliverer import Deliverer
+from muster.webhooks.endpoints import Webhooks
+from muster.webhooks.sender import Sender
 
 DEFAULT_WORKSPACE = "default"
 _TOUCH_SECONDS = 30.0
@@ -86,9 +98,23 @@ class Muster:
         if self._metrics is not None:
             pages["/metrics"] = self._metrics.response
             self.storage.on_commit = self._metrics.committed
-        scim = Scim(Directory(self.storage), self._origin, limits, Cursors(self.storage, settings.cursor_seconds))
+        directory = Directory(self.storage)
+        scim = Scim(directory, self._origin, limits, Cursors(self.storage, settings.cursor_seconds))
+        states, tokens = WebhookStates(self.storage), Tokens(self.storage)
+        webhooks = Webhooks(self.storage, states, settings.webhooks_private)
+        self._deliverer = Deliverer(self.storage, webhooks, states, Sender(settings.webhooks_private))
+        api = Api(
+            [
+                *SettingsRoutes(self.storage, self.keys, directory),
+                *RoleRoutes(self.storage, directory),
+                *PasswordRoutes(Credentials(self.storage, directory)),
+                *FeedRoutes(self.storage, tokens),
+                *WebhookRoutes(self.storage, webhooks, states, self._deliverer, tokens),
+            ],
+            limits,
+        )
         load = Load(settings.max_in_flight, self._stopping)
-        return Service(self.keys, self._limiter, scim, self._origin, pages, self._log, self._metrics, load)
+        return Service(self.keys, self._limiter, scim, api, self._origin, pages, self._log, self._metrics, load)
 
     async def start(self) -> None:
         """Migrate and open the database. Raises StorageError."""
@@ -99,6 +125,7 @@ class Muster:
             await self.storage.start()
             await ensure_workspace(self.storage, self.settings)
             self._tasks.append(asyncio.create_task(self._keep_last_used()))
+            self._tasks.append(asyncio.create_task(self._deliverer.run()))
             if self._metrics is not None:
                 self._tasks.append(asyncio.create_task(self._tell(self._metrics)))
             self._started = True
@@ -109,6 +136,7 @@ class Muster:
             return
         for task in self._tasks:
             task.cancel()
+        await self._deliverer.close()
         await self._touch()
         if self._log is not None:
             self._log.flush()

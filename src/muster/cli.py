@@ -158,16 +158,16 @@ def _keys_rotate(options: argparse.Namespace, settings: Settings) -> None:
 
 def _keys_revoke(options: argparse.Namespace, settings: Settings) -> None:
     async def work(storage: Storage) -> None:
-        _, key = await _key(storage, options, settings)
-        await Keys(storage).revoke(key)
+        workspace, key = await _key(storage, options, settings)
+        await Keys(storage).revoke(workspace, key)
 
     run(settings, work)
 
 
 def _keys_set(options: argparse.Namespace, settings: Settings) -> None:
     async def work(storage: Storage) -> None:
-        _, key = await _key(storage, options, settings)
-        await Keys(storage).limit(key, None if options.key_rate_limit < 0 else options.key_rate_limit)
+        workspace, key = await _key(storage, options, settings)
+        await Keys(storage).limit(workspace, key, None if options.key_rate_limit < 0 else options.key_rate_limit)
 
     run(settings, work)
 
@@ -199,7 +199,7 @@ def _workspaces_set(options: argparse.Namespace, settings: Settings) -> None:
     async def work(storage: Storage) -> None:
         workspace = await workspace_of(storage, options.name, settings)
         strict = workspace.strict if options.strict is None else options.strict
-        await storage.set_workspace(replace(workspace, contract=options.contract or workspace.contract, strict=strict))
+        await storage.administer([replace(workspace, contract=options.contract or workspace.contract, strict=strict)])
 
     run(settings, work)
 

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     drain_delay: float = Field(1.0, ge=0, description="how long before SIGTERM stops the server /readyz is red, in seconds")
     drain_seconds: int = Field(30, ge=1, description="how long SIGTERM waits for requests in flight")
     request_log: bool = Field(True, description="one JSON line for each request, on standard error")
+    webhooks_private: bool = Field(False, description="webhooks may be at private addresses, and without TLS")
     metrics: bool = Field(True, description="count and time requests for /metrics")
 
     @field_validator("trusted_proxies", mode="before")

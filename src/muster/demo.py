@@ -18,7 +18,7 @@ from muster.scim.quirks import Dialect
 from muster.scim.resource import Document, read
 from muster.scim.schema import ENTERPRISE_USER, USER, registry
 from muster.storage.ids import IdSource
-from muster.storage.port import Put, Query, Resources, Workspace
+from muster.storage.port import Origin, Put, Query, Resources, Workspace
 
 _BATCH = 1000
 _AHEAD = 6
@@ -57,7 +57,7 @@ async def fill(storage: Resources, workspace: Workspace, users: int, seed: int) 
             batch = await asyncio.wrap_future(waiting.popleft())
             if arguments is not None:
                 waiting.append(makers.submit(make_batch, *arguments))
-            await storage.load(workspace.id, "User", batch, "demo", "demo", timestamp(now))
+            await storage.load(workspace.id, "User", batch, Origin("demo", "demo", timestamp(now)))
             progress.advance(task, len(batch))
 
 

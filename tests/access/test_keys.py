@@ -75,7 +75,7 @@ def test_a_revoked_key_stops_at_the_next_check_in_every_worker(here):
     other = Keys(here.storage, here.clock)
     assert here.run(here.keys.check(token))
     assert here.run(other.check(token))
-    here.run(here.keys.revoke(record))
+    here.run(here.keys.revoke(here.workspace, record))
     assert here.run(here.keys.check(token)) is None
     assert here.run(other.check(token)) is None
 
@@ -129,7 +129,7 @@ def test_what_this_installation_signed_but_never_gave_out_grants_nothing(here):
     for changed in ({"jti": "other"}, {"wid": "1"}, {"wid": 10**30}, {"sub": 5}, {"sub": "nosuch"}):
         forged = jwt.encode(claims | changed, secret, algorithm="HS256") if changed.get("sub") != 5 else "x"
         assert here.run(here.keys.check(forged)) is None, changed
-    here.run(here.storage.put_key(replace(record, id="other")))
+    here.run(here.storage.administer([replace(record, id="other")]))
     assert here.run(here.keys.check(token))
 
 
@@ -144,5 +144,5 @@ def test_another_installations_key_grants_nothing(here, tmp_path):
 def test_settings_take_effect_at_the_next_check(here):
     token, _ = here.key()
     assert here.run(here.keys.check(token)).workspace.strict is False
-    here.run(here.storage.set_workspace(replace(here.workspace, strict=True)))
+    here.run(here.storage.administer([replace(here.workspace, strict=True)]))
     assert here.run(here.keys.check(token)).workspace.strict is True

@@ -44,6 +44,7 @@ def _taken(operation):
 
 
 LONE_POST = {"schemas": [BULK_REQUEST], "Operations": [{"method": "POST", "path": "/Users", "data": {}}]}
+ENTRA_ROLE = '{"id":"06b07648-ecfe-589f-9d2f-6325724a46ee","value":"Admin","displayName":"Administrator"}'
 EXTENDED = [USER, ENTERPRISE_USER]
 CASES = [
     patching("operation-case", one("Add", "T", "title"), user(title="T")),
@@ -94,6 +95,16 @@ CASES = [
     posted("schemas-missing", {"userName": "a"}, user()),
     posted("value-in-list", user(title=[{"value": "T"}]), user(title="T")),
     patching("value-in-list", one("replace", [{"value": "T"}], "title"), user(title="T")),
+    posted("element-alone", user(emails={"value": "x@y"}), user(emails=[{"value": "x@y"}])),
+    posted("element-alone", user(roles="admin"), user(roles=[{"value": "admin"}])),
+    posted("element-as-string", user(roles=["admin", "owner"]), user(roles=[{"value": "admin"}, {"value": "owner"}])),
+    patching("element-as-string", one("add", "admin", "roles"), user(roles=[{"value": "admin"}])),
+    posted("role-as-json", user(roles=[{"value": ENTRA_ROLE}]), user(roles=[{"value": "Admin", "display": "Administrator"}])),
+    patching(
+        "role-as-json",
+        one("replace", [{"value": ENTRA_ROLE, "primary": True}], "roles"),
+        user(roles=[{"value": "Admin", "display": "Administrator", "primary": True}]),
+    ),
     patching("read-only-key", one("replace", {"id": "1", "active": False}), user(active=False)),
     patching(
         "remove-with-value",

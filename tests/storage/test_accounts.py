@@ -20,7 +20,7 @@ def test_a_workspace_is_found_and_set(bench):
     assert bench.run(bench.storage.find_workspace("acme")) == bench.run(bench.storage.workspace(workspace.id)) == workspace
     assert workspace in bench.run(bench.storage.workspaces())
     changed = replace(workspace, contract="rfc7644", strict=False)
-    bench.run(bench.storage.set_workspace(changed))
+    bench.run(bench.storage.administer([changed]))
     assert bench.run(bench.storage.workspace(workspace.id)) == changed
     with pytest.raises(Conflict):
         bench.run(bench.storage.add_workspace("acme", "rfc7644", False, NOW))
@@ -30,9 +30,9 @@ def test_a_workspace_is_found_and_set(bench):
 def test_a_key_is_kept_and_changed_but_for_its_digest(bench):
     workspace = bench.new_workspace()
     key = record(workspace)
-    bench.run(bench.storage.put_key(key))
+    bench.run(bench.storage.administer([key]))
     assert bench.run(bench.storage.key(workspace.id, "k1")) == key
-    bench.run(bench.storage.put_key(replace(key, revoked=NOW, rate_limit=5, digest=b"other")))
+    bench.run(bench.storage.administer([replace(key, revoked=NOW, rate_limit=5, digest=b"other")]))
     assert bench.run(bench.storage.keys(workspace.id)) == [replace(key, revoked=NOW, rate_limit=5)]
     assert bench.run(bench.storage.key(bench.new_workspace().id, "k1")) is None
 
@@ -40,9 +40,9 @@ def test_a_key_is_kept_and_changed_but_for_its_digest(bench):
 def test_the_epoch_changes_with_every_setting(bench):
     workspace = bench.new_workspace()
     epochs = [bench.storage.epoch()]
-    bench.run(bench.storage.put_key(record(workspace)))
+    bench.run(bench.storage.administer([record(workspace)]))
     epochs.append(bench.storage.epoch())
-    bench.run(bench.storage.set_workspace(replace(workspace, strict=True)))
+    bench.run(bench.storage.administer([replace(workspace, strict=True)]))
     epochs.append(bench.storage.epoch())
     bench.new_workspace()
     epochs.append(bench.storage.epoch())
@@ -51,7 +51,7 @@ def test_the_epoch_changes_with_every_setting(bench):
 
 def test_last_use_only_moves_on(bench):
     workspace = bench.new_workspace()
-    bench.run(bench.storage.put_key(record(workspace)))
+    bench.run(bench.storage.administer([record(workspace)]))
     for moment in ("2020-01-02", "2020-01-01"):
         bench.run(bench.storage.touch_keys({(workspace.id, "k1"): moment}))
     assert bench.run(bench.storage.key(workspace.id, "k1")).last_used == "2020-01-02"

@@ -18,7 +18,7 @@ from muster.scim.resource import read
 from muster.scim.schema import USER, registry
 from muster.scim.values import mail_domain
 from muster.storage.ids import IdSource
-from muster.storage.port import Query
+from muster.storage.port import Origin, Query
 from tests.strategies import DATES, users
 from tests.strategies import filters as any_filter
 
@@ -74,7 +74,7 @@ def _at(document, domain):
 def test_agrees_with_evaluate(bench, data):
     puts = [put(document, data.draw(st.sampled_from(DATES))) for document in data.draw(st.lists(users(), max_size=8))]
     workspace = bench.new_workspace()
-    bench.run(bench.storage.load(workspace.id, "User", puts, "t", "t", "t"))
+    bench.run(bench.storage.load(workspace.id, "User", puts, Origin("t", "t", "t")))
     documents = [parse(item.stored.document) for item in puts]
     for _ in range(6):
         node = data.draw(st.none() | any_filter())
@@ -98,7 +98,7 @@ def people(bench):
         put({"schemas": [USER], "userName": f"u{n:04}%_@example.com", "displayName": f"D{n % 7}", "title": f"T{n % 3}"})
         for n in range(1500)
     ]
-    bench.run(bench.storage.load(workspace.id, "User", puts, "t", "t", "t"))
+    bench.run(bench.storage.load(workspace.id, "User", puts, Origin("t", "t", "t")))
     return workspace
 
 

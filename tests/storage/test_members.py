@@ -15,7 +15,7 @@ from muster.scim.predicate import bind
 from muster.scim.quirks import Dialect
 from muster.scim.schema import GROUP, USER, registry
 from muster.storage.ids import IdSource
-from muster.storage.port import Keep, MemberDelta, MemberEdit, NoSuchMember, Query, Remove, Write
+from muster.storage.port import Keep, MemberDelta, MemberEdit, NoSuchMember, Origin, Query, Remove, Write
 
 USER_TYPE, GROUP_TYPE = registry().types["/Users"], registry().types["/Groups"]
 TYPES = {"User": USER_TYPE, "Group": GROUP_TYPE}
@@ -42,7 +42,7 @@ class Model:
         def touch(standing):
             return next_version(standing, parse(standing.document), GROUP_TYPE, NOW)
 
-        write = Write(self.workspace.id, kind, resource_id, decide, "a", "r", NOW, members, touch)
+        write = Write(self.workspace.id, kind, resource_id, decide, Origin("a", "r", NOW), members, touch)
         return self.bench.run(self.bench.storage.write(write))
 
     def make(self, kind, name, members=()):

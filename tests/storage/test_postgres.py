@@ -13,7 +13,7 @@ from muster.scim.predicate import bind, field_at
 from muster.scim.quirks import Dialect
 from muster.scim.schema import GROUP, registry
 from muster.storage.ids import IdSource
-from muster.storage.port import KeyRecord, MemberEdit, Query, Remove, Write
+from muster.storage.port import KeyRecord, MemberEdit, Origin, Query, Remove, Write
 from muster.storage.postgres import PostgresStorage, connection
 from tests.postgres import new_database
 from tests.storage.test_writes import NOW, USER_TYPE, index, made, user
@@ -71,7 +71,7 @@ def test_a_commit_that_was_cut_short_happens_once(forwarded):
         workspace = await storage.add_workspace("w", "rfc7644", False, NOW)
 
         def write(name):
-            return storage.write(Write(workspace.id, "User", None, lambda _: made(user(name)), "a", "r", NOW))
+            return storage.write(Write(workspace.id, "User", None, lambda _: made(user(name)), Origin("a", "r", NOW)))
 
         await write("first")
         cutter.cut = forwarded
@@ -120,12 +120,14 @@ async def _use_everything(url):
     await storage.start()
     workspace = await storage.add_workspace("w", "rfc7644", False, NOW)
     key = KeyRecord(workspace.id, "k1", "name", b"digest", ("Admin",), None, NOW, None, None, None)
-    await storage.put_key(key)
+    await storage.administer([key])
     await storage.key(workspace.id, "k1")
     await storage.keys(workspace.id)
     await storage.touch_keys({(workspace.id, "k1"): NOW})
     await storage.lease(workspace.id, "k1", 1, 100, 8)
-    await storage.load(workspace.id, "User", [made(user(f"u{n}", title="t", displayName="d")) for n in range(20)], "a", "r", NOW)
+    await storage.load(
+        workspace.id, "User", [made(user(f"u{n}", title="t", displayName="d")) for n in range(20)], Origin("a", "r", NOW)
+    )
     put = await _write(storage, workspace, None, lambda _: made(user("a", title="t"), password="hash"))
     stored = put.stored
     changed = user("b", emails=[{"value": "b@x.example"}])
@@ -160,7 +162,7 @@ async def _use_groups(storage, workspace, user_id):
         return next_version(now, parse(now.document), kind, NOW)
 
     def write(group_id, decide, edit):
-        return storage.write(Write(workspace.id, "Group", group_id, decide, "a", "r", NOW, edit, touch))
+        return storage.write(Write(workspace.id, "Group", group_id, decide, Origin("a", "r", NOW), edit, touch))
 
     def make(_):
         return make_put({"schemas": [GROUP], "displayName": "g"}, kind, new_id(1_600_000_000_000), 1, NOW, NOW)
@@ -187,4 +189,4 @@ async def _use_groups(storage, workspace, user_id):
 
 
 def _write(storage, workspace, resource_id, decide):
-    return storage.write(Write(workspace.id, "User", resource_id, decide, "a", "r", NOW))
+    return storage.write(Write(workspace.id, "User", resource_id, decide, Origin("a", "r", NOW)))

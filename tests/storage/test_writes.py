@@ -15,7 +15,7 @@ from muster.scim.quirks import Dialect
 from muster.scim.resource import read
 from muster.scim.schema import USER, registry
 from muster.storage.ids import IdSource
-from muster.storage.port import Conflict, Keep, KeyTaken, Query, Remove, Write
+from muster.storage.port import Conflict, Keep, KeyTaken, Origin, Query, Remove, Write
 from tests.strategies import users
 
 USER_TYPE = registry().types["/Users"]
@@ -24,7 +24,7 @@ _ids = IdSource()
 
 
 def write(bench, workspace, resource_id, decide):
-    return bench.run(bench.storage.write(Write(workspace.id, "User", resource_id, decide, "actor", "request", NOW)))
+    return bench.run(bench.storage.write(Write(workspace.id, "User", resource_id, decide, Origin("actor", "request", NOW))))
 
 
 def made(document, version=1, resource_id=None, before=None, **secrets):
@@ -107,8 +107,8 @@ def test_what_decide_raises_changes_nothing_and_harms_no_other(bench, workspace)
         raise ValueError("no")
 
     async def together():
-        writes = [Write(workspace.id, "User", None, lambda _, n=n: made(user(f"n{n}")), "a", "r", NOW) for n in range(20)]
-        writes.insert(7, Write(workspace.id, "User", None, refuse, "a", "r", NOW))
+        writes = [Write(workspace.id, "User", None, lambda _, n=n: made(user(f"n{n}")), Origin("a", "r", NOW)) for n in range(20)]
+        writes.insert(7, Write(workspace.id, "User", None, refuse, Origin("a", "r", NOW)))
         return await asyncio.gather(*(bench.storage.write(w) for w in writes), return_exceptions=True)
 
     results = bench.run(together())
@@ -123,7 +123,7 @@ def test_every_accepted_write_has_its_change_and_a_keep_has_none(bench, workspac
     write(bench, workspace, stored.id, lambda now: Remove(now, index(now)))
     changes = bench.run(bench.storage.changes(workspace.id, 0, 10))
     assert [(change.action, change.version) for change in changes] == [("create", 1), ("update", 2), ("delete", 2)]
-    assert {(change.actor, change.request_id, change.id) for change in changes} == {("actor", "request", stored.id)}
+    assert {(change.origin.actor, change.origin.request_id, change.id) for change in changes} == {("actor", "request", stored.id)}
     assert [change.sequence for change in changes] == sorted(change.sequence for change in changes)
     assert bench.run(bench.storage.changes(workspace.id, changes[0].sequence, 1)) == [changes[1]]
 
@@ -153,7 +153,7 @@ def test_concurrent_changes_of_one_resource_all_take_effect(bench, workspace):
         return made(user("a", title=str(int(document["title"]) + 1)), standing.version + 1, stored.id, index(standing))
 
     async def together():
-        write = Write(workspace.id, "User", stored.id, add_one, "a", "r", NOW)
+        write = Write(workspace.id, "User", stored.id, add_one, Origin("a", "r", NOW))
         await asyncio.gather(*(bench.storage.write(write) for _ in range(100)))
 
     bench.run(together())

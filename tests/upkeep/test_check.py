@@ -9,7 +9,7 @@ from muster.directory.documents import make_put
 from muster.scim.schema import GROUP, registry
 from muster.storage.derived import bound
 from muster.storage.ids import IdSource
-from muster.storage.port import MemberEdit, Write
+from muster.storage.port import MemberEdit, Origin, Write
 from muster.storage.postgres import PostgresStorage
 from muster.storage.sqlite import SqliteStorage
 from muster.upkeep.check import check
@@ -31,7 +31,7 @@ class Checked:
         self.workspace = self.run(storage.add_workspace("w", "rfc7644", False, NOW))
         emails = [{"value": "a@x.example", "primary": True}]
         puts = [made(user(f"u{n}", displayName="d", active=True, emails=emails), password="hash") for n in range(20)]
-        self.run(storage.load(self.workspace.id, "User", puts, "a", "r", NOW))
+        self.run(storage.load(self.workspace.id, "User", puts, Origin("a", "r", NOW)))
         self.first = puts[0].stored.id
 
     def run(self, coroutine):
@@ -108,7 +108,7 @@ def test_memberships_are_checked(checked, sql, says):
     ids = [row[0] for row in checked.run(checked.storage.query(bound("SELECT id FROM resources WHERE workspace = $1", 1)))]
     document = {"schemas": [GROUP], "displayName": "g"}
     put = make_put(document, resource_type, IdSource()(1_600_000_000_000), 1, NOW, NOW)
-    write = Write(checked.workspace.id, "Group", None, lambda _: put, "a", "r", NOW, MemberEdit(tuple(ids)))
+    write = Write(checked.workspace.id, "Group", None, lambda _: put, Origin("a", "r", NOW), MemberEdit(tuple(ids)))
     checked.run(checked.storage.write(write))
     assert checked.check() == []
     checked.harm(sql, checked.workspace.id)

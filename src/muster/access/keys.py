@@ -8,9 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import jwt
+import orjson
 
+from muster.access import allowlist
+from muster.access.allowlist import Network
+from muster.access.notes import Administrator
 from muster.access.permissions import ADMIN
-from muster.storage.port import Accounts, KeyRecord, Workspace
+from muster.access.registries import Registries
+from muster.access.roles import ROLE_KIND
+from muster.scim.schema import Registry
+from muster.storage.port import Accounts, KeyRecord, Note, Origin, Workspace
 
 _ALGORITHM = "HS256"
 _ISSUER = "muster"
@@ -20,11 +27,18 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a valid key grants. expires: seconds since 1970, or None."""
+    """What a valid key grants. expires: seconds since 1970, or None. permissions: the key's own and its role's."""
 
     workspace: Workspace
     key: KeyRecord
     expires: float | None
+    permissions: tuple[str, ...]
+    registry: Registry
+    networks: tuple[Network, ...]
+
+    def admits(self, address: str) -> bool:
+        """Whether the workspace takes requests from an address."""
+        return not self.networks or allowlist.admits(self.networks, address)
 
 
 def _utc_now() -> datetime:
@@ -44,6 +58,7 @@ class Keys:
         self._grants: dict[bytes, Grant] = {}
         self._epoch = -1
         self._secret: bytes | None = None
+        self._registries = Registries(accounts)
 
     async def create(
         self,
@@ -52,8 +67,11 @@ class Keys:
         permissions: tuple[str, ...] = (ADMIN,),
         rate_limit: int | None = None,
         lifetime: timedelta | None = None,
+        role: str | None = None,
+        user: str | None = None,
+        by: Administrator | None = None,
     ) -> tuple[str, KeyRecord]:
-        """A new key: the token, which is told this once, and the record that is kept."""
+        """A new key: the token, which is told this once, and the record that is kept. by: who makes it; the command without."""
         now = self._clock()
         key_id = secrets.token_hex(8)
         claims: dict[str, object] = {
@@ -78,24 +96,43 @@ class Keys:
             None if expires is None else _text(expires),
             None,
             None,
+            role,
+            user,
         )
-        await self._accounts.put_key(record)
+        told = {"name": name, "permissions": permissions, "role": role, "user": user, "expires": record.expires}
+        await self._accounts.administer([record], [self._by(workspace, by).note("ApiKey", key_id, "create", **told)])
         return token, record
 
-    async def rotate(self, workspace: Workspace, key: KeyRecord, overlap: timedelta) -> tuple[str, KeyRecord]:
+    def _by(self, workspace: Workspace, by: Administrator | None) -> Administrator:
+        """Who does something: whoever runs the command, where no one is named."""
+        return by or Administrator(workspace, Origin("command", "", _text(self._clock())), (ADMIN,))
+
+    async def rotate(
+        self, workspace: Workspace, key: KeyRecord, overlap: timedelta, by: Administrator | None = None
+    ) -> tuple[str, KeyRecord]:
         """A new key with the name, permissions and limit of another, which ends after the overlap."""
-        made = await self.create(workspace, key.name, key.permissions, key.rate_limit)
+        made = await self.create(workspace, key.name, key.permissions, key.rate_limit, role=key.role, user=key.user, by=by)
         end = _text(self._clock() + overlap)
-        await self._accounts.put_key(replace(key, expires=min(end, key.expires or end)))
+        ended = replace(key, expires=min(end, key.expires or end))
+        note = self._by(workspace, by).note("ApiKey", key.id, "rotate", name=key.name, expires=ended.expires, next=made[1].id)
+        await self._accounts.administer([ended], [note])
         return made
 
-    async def revoke(self, key: KeyRecord) -> None:
+    async def revoke(self, workspace: Workspace, key: KeyRecord, by: Administrator | None = None) -> None:
         """End a key; it stops at the next request, in every worker."""
-        await self._accounts.put_key(replace(key, revoked=_text(self._clock())))
+        note = self._by(workspace, by).note("ApiKey", key.id, "revoke", name=key.name)
+        await self._accounts.administer([replace(key, revoked=_text(self._clock()))], [note])
 
-    async def limit(self, key: KeyRecord, rate_limit: int | None) -> None:
+    async def limit(self, workspace: Workspace, key: KeyRecord, rate_limit: int | None, by: Administrator | None = None) -> None:
         """Set the key's own rate limit, in requests a minute; None for the installation's."""
-        await self._accounts.put_key(replace(key, rate_limit=rate_limit))
+        note = self._by(workspace, by).note("ApiKey", key.id, "update", name=key.name, rateLimit=rate_limit)
+        await self._accounts.administer([replace(key, rate_limit=rate_limit)], [note])
+
+    async def turned_away(self, grant: Grant, request_id: str, address: str) -> None:
+        """Record that a request was refused for where it came from."""
+        origin = Origin(f"key:{grant.key.id}", request_id, _text(self._clock()), address)
+        detail = {"attempted": "request", "detail": f"the IP allowlist does not admit {address}"}
+        await self._accounts.note([Note(grant.workspace.id, origin, "ApiKey", grant.key.id, "refuse", orjson.dumps(detail))])
 
     def known(self, token: str) -> Grant | None:
         """What a token grants, as the last check of it found and nothing has changed since; else None, and check tells."""
@@ -139,7 +176,12 @@ class Keys:
         if workspace is None:
             return None
         expires = None if record.expires is None else datetime.fromisoformat(record.expires).timestamp()
-        return Grant(workspace, record, expires)
+        permissions = record.permissions
+        if record.role is not None:
+            roles = {item.id: item.body for item in await self._accounts.items(workspace.id, ROLE_KIND)}
+            permissions += tuple(roles.get(record.role, {}).get("permissions", ()))
+        networks = allowlist.networks(workspace.ip_allowlist)
+        return Grant(workspace, record, expires, permissions, await self._registries.of(workspace), networks)
 
     async def _signing_secret(self) -> bytes:
         if self._secret is None:

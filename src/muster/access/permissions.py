@@ -1,10 +1,21 @@
 """The permissions that a key can have, and the role that has them all."""
 
+from collections.abc import Iterable
+
 ADMIN = "Admin"
 SCIM = "Configure Open ID Connector & SCIM"
-PERMISSIONS = (SCIM, "Edit Roles", "Manage Identity Mappings", "Configure Settings", "View audit logs")
+EDIT_ROLES = "Edit Roles"
+IDENTITY_MAPPINGS = "Manage Identity Mappings"
+SETTINGS = "Configure Settings"
+AUDIT = "View audit logs"
+PERMISSIONS = (SCIM, EDIT_ROLES, IDENTITY_MAPPINGS, SETTINGS, AUDIT)
 
 
 def allows(held: tuple[str, ...], needed: str) -> bool:
     """Whether a key that holds these may do what needs that permission."""
     return needed in held or ADMIN in held
+
+
+def beyond(held: tuple[str, ...], wanted: Iterable[str]) -> list[str]:
+    """The permissions among those wanted that whoever holds these cannot hand on."""
+    return [] if ADMIN in held else [permission for permission in wanted if permission not in held]

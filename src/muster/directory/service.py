@@ -1,23 +1,26 @@
 """The directory: what provisioning clients do to resources, each change whole or not at all."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from muster.directory import member_edits
+import orjson
+
+from muster.directory import member_edits, provisioning
 from muster.directory.across import Merged, Places, merge
 from muster.directory.documents import index_of_document, make_put, next_version, parse, timestamp
 from muster.directory.member_edits import MEMBERS
 from muster.directory.memberships import GROUPS, each_with_groups, split, with_groups
 from muster.directory.passwords import hash_password
+from muster.directory.provisioning import Withheld
 from muster.directory.walks import Step, Walks
 from muster.scim import patch, predicate, resource
 from muster.scim.errors import ScimError, invalid_path, invalid_value, no_target, not_found, too_many, uniqueness
 from muster.scim.predicate import Field
 from muster.scim.quirks import Dialect
 from muster.scim.resource import Document
-from muster.scim.schema import ResourceType, registry
+from muster.scim.schema import Registry, ResourceType, registry
 from muster.scim.values import Json
 from muster.storage.ids import IdSource
 from muster.storage.port import (
@@ -26,6 +29,8 @@ from muster.storage.port import (
     Member,
     MemberEdit,
     NoSuchMember,
+    Note,
+    Origin,
     Outcome,
     Position,
     Put,
@@ -41,7 +46,6 @@ from muster.storage.port import (
 Precondition = Callable[[Stored], None]
 Clock = Callable[[], datetime]
 Secrets = dict[str, str | None]
-_GROUP_TYPE = registry().types["/Groups"]
 _CHUNK = 1000
 """How many members are read at a time."""
 _MANY = 100
@@ -52,11 +56,23 @@ _NEAR = 1000
 
 @dataclass(slots=True)
 class Caller:
-    """Who asks: the workspace that the key belongs to, the actor for `changes`, and the request's id."""
+    """Who asks: the workspace that the key belongs to, the actor for `changes`, the request's id and the client's address.
+
+    registry: the workspace's. user: the id of whom the key speaks for, if anyone. seen: the rows of the dialect table that the
+    request showed.
+    """
 
     workspace: Workspace
     actor: str
     request_id: str
+    address: str = ""
+    registry: Registry = field(default_factory=registry)
+    user: str | None = None
+    seen: list[str] = field(default_factory=list)
+
+    def dialect(self) -> Dialect:
+        """How to read this client."""
+        return Dialect(self.workspace.strict, self.seen)
 
 
 @dataclass(slots=True)
@@ -185,7 +201,12 @@ class Directory:
 
     async def create(self, caller: Caller, resource_type: ResourceType, body: Json) -> Stored:
         """Make a resource (RFC 7644 section 3.3). Raises ScimError invalidSyntax, invalidValue or uniqueness."""
-        document = resource.read(body, resource_type, Dialect(caller.workspace.strict))
+        try:
+            provisioning.check_create(caller.workspace, resource_type)
+        except Withheld as withheld:
+            await self._refuse(caller, resource_type, "", withheld)
+            raise
+        document = resource.read(body, resource_type, caller.dialect())
         secrets = await _take_secrets(document, resource_type)
         edit = member_edits.take(document) if resource_type.computed == MEMBERS else None
 
@@ -201,7 +222,7 @@ class Directory:
         self, caller: Caller, resource_type: ResourceType, resource_id: str, body: Json, precondition: Precondition
     ) -> Stored:
         """Replace a resource (RFC 7644 section 3.5.1); what is readOnly stays. Raises as create does, and 404 and 412."""
-        incoming = resource.read(body, resource_type, Dialect(caller.workspace.strict))
+        incoming = resource.read(body, resource_type, caller.dialect())
         secrets = await _take_secrets(incoming, resource_type)
         edit = member_edits.take(incoming) if resource_type.computed == MEMBERS else None
 
@@ -215,7 +236,7 @@ class Directory:
         self, caller: Caller, resource_type: ResourceType, resource_id: str, body: Json, precondition: Precondition
     ) -> Stored:
         """Apply a PatchOp (RFC 7644 section 3.5.2), all of it or nothing. Raises the ScimErrors of scim.patch, 404 and 412."""
-        dialect = Dialect(caller.workspace.strict)
+        dialect = caller.dialect()
         steps = patch.prepare(body, resource_type, dialect)
         edit, passing = None, frozenset[str]()
         if resource_type.computed == MEMBERS:
@@ -245,6 +266,7 @@ class Directory:
             if standing is None:
                 raise _absent(resource_type, resource_id)
             precondition(standing)
+            provisioning.check_delete(caller.workspace, resource_type)
             return Remove(standing, index_of_document(parse(standing.document), resource_type))
 
         edit = MemberEdit(clear=True) if resource_type.computed == MEMBERS else None
@@ -273,6 +295,7 @@ class Directory:
             changed.pop("meta", None)
             if changed == current and not secrets and not standing.delta:
                 return Keep(standing)
+            provisioning.check_change(caller.workspace, resource_type, current, changed)
             return next_version(standing, changed, resource_type, now, secrets)
 
         return await self._write(caller, resource_type, resource_id, decide, now, edit)
@@ -287,17 +310,26 @@ class Directory:
         edit: MemberEdit | None,
     ) -> Stored:
         def touch(standing: Stored) -> Put:
-            return next_version(standing, parse(standing.document), _GROUP_TYPE, now)
+            return next_version(standing, parse(standing.document), caller.registry.types["/Groups"], now)
 
-        origin = (caller.actor, caller.request_id, now)
-        write = Write(caller.workspace.id, resource_type.name, resource_id, decide, *origin, edit, touch)
+        origin = Origin(caller.actor, caller.request_id, now, caller.address)
+        write = Write(caller.workspace.id, resource_type.name, resource_id, decide, origin, edit, touch)
         try:
             outcome = await self._storage.write(write)
+        except Withheld as withheld:
+            await self._refuse(caller, resource_type, resource_id or "", withheld)
+            raise
         except Conflict as conflict:
             raise uniqueness(f"{conflict.attribute}: another {resource_type.name} has this value") from None
         except NoSuchMember as error:
             raise invalid_value(f"members: no User or Group has the id {error.id[:100]!r}") from None
         return with_groups(outcome.stored)
+
+    async def _refuse(self, caller: Caller, resource_type: ResourceType, resource_id: str, withheld: Withheld) -> None:
+        """Record what provisioning was not allowed to do."""
+        origin = Origin(caller.actor, caller.request_id, timestamp(self._clock()), caller.address)
+        told = orjson.dumps({"attempted": withheld.attempted, "detail": withheld.detail})
+        await self._storage.note([Note(caller.workspace.id, origin, resource_type.name, resource_id, "refuse", told)])
 
 
 async def _take_secrets(document: Document, resource_type: ResourceType) -> Secrets:
@@ -314,7 +346,7 @@ def _query(caller: Caller, resource_type: ResourceType, search: Search, among: S
     """The query that a search is. Raises ScimError invalidFilter or invalidPath."""
     chosen = None
     if search.filter is not None:
-        chosen = predicate.read_filter(search.filter, resource_type, Dialect(caller.workspace.strict), among)
+        chosen = predicate.read_filter(search.filter, resource_type, caller.dialect(), among)
     sort = _sort_field(resource_type, search.sort_by, among)
     scope = (caller.workspace.id, resource_type, chosen, search.domain)
     return Query(*scope, sort, search.descending, search.start_index - 1, search.count)

@@ -24,13 +24,16 @@ class Unauthorized(ScimError):
 
 def scim_error(request: Request, error: ScimError) -> Response:
     """The Error document of RFC 7644 section 3.12."""
-    headers: Headers = []
+    return json_response(error.status, error_message(error), answer_type(request), error_headers(error))
+
+
+def error_headers(error: ScimError) -> Headers:
+    """The headers that go with an error."""
     if isinstance(error, MethodNotAllowed):
-        headers.append(("allow", ", ".join(error.allowed)))
-    elif isinstance(error, Unauthorized):
-        challenge = 'Bearer realm="muster"' + (f', error="{error.error}"' if error.error else "")
-        headers.append(("www-authenticate", challenge))
-    return json_response(error.status, error_message(error), answer_type(request), headers)
+        return [("allow", ", ".join(error.allowed))]
+    if isinstance(error, Unauthorized):
+        return [("www-authenticate", 'Bearer realm="muster"' + (f', error="{error.error}"' if error.error else ""))]
+    return []
 
 
 def problem(status: int, title: str, detail: str, headers: Headers | None = None) -> Response:

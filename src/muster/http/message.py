@@ -17,8 +17,8 @@ _MAX_PARAMETERS = 50
 class Request:
     """header: the value of a header by its lower-case name, or None. read: the body, up to a size, else ScimError 413.
 
-    path is what follows prefix, under which the application is mounted. The last three fields are what the answering finds out,
-    for the log.
+    path is what follows prefix, under which the application is mounted. The last four fields are what the answering finds out,
+    for the log. seen: the rows of the dialect table that it showed.
     """
 
     method: str
@@ -34,6 +34,7 @@ class Request:
     operation: str = "unknown"
     workspace: str = ""
     key: str = ""
+    seen: list[str] = field(default_factory=list)
 
     def parameters(self) -> dict[str, str]:
         """The query parameters. Raises ScimError invalidValue where they cannot be read or one is given twice."""

@@ -24,8 +24,8 @@ from muster.scim import discovery
 from muster.scim.discovery import Limits
 from muster.scim.errors import ScimError, forbidden, not_found
 from muster.scim.messages import LIST_END, list_head
-from muster.scim.projection import Projection, projection
-from muster.scim.schema import Registry, ResourceType, registry
+from muster.scim.projection import Projection, projection, shows_on_request
+from muster.scim.schema import Registry, ResourceType
 from muster.storage.port import Stored
 
 _ITEM_METHODS = ("GET", "PUT", "PATCH", "DELETE")
@@ -41,7 +41,6 @@ class Scim:
         self._origin = origin
         self._limits = limits
         self._listing = Listing(directory, limits, cursors)
-        self._registry: Registry = registry()
         self._discovery = {
             "ServiceProviderConfig": self._service_provider_config,
             "ResourceTypes": self._resource_types,
@@ -58,11 +57,13 @@ class Scim:
             "DELETE": ("delete", "", self.delete),
         }
 
-    def answer(self, request: Request, grant: Grant) -> Awaitable[Response]:
+    def answer(self, request: Request, grant: Grant, address: str) -> Awaitable[Response]:
         """The answer to a request, to be awaited. Raises ScimError."""
-        caller = Caller(grant.workspace, f"key:{grant.key.id}", request.id)
+        key = grant.key
+        caller = Caller(grant.workspace, f"key:{key.id}", request.id, address, grant.registry, key.user, request.seen)
         endpoint, _, name = request.path[len(SCIM_ROOT) + 1 :].rstrip("/").partition("/")
-        resource_type = self._registry.types.get("/" + endpoint)
+        types = grant.registry.types
+        resource_type = types.get("/" + endpoint)
         method = "GET" if request.method == "HEAD" else request.method
         if name == ".search" and resource_type is not None:
             return self.search(request, caller, [resource_type])
@@ -74,16 +75,16 @@ class Scim:
             request.operation = f"{verb}{resource_type.name}{plural}"
             return answer(request, caller, resource_type, name)
         if endpoint in self._discovery:
-            return self._discover(request, endpoint, unquote(name), method)
+            return self._discover(request, caller.registry, endpoint, unquote(name), method)
         if not endpoint and method == "GET":
             request.operation = "search"
-            return self._list(request, caller, list(self._registry.types.values()), request.parameters())
+            return self._list(request, caller, list(types.values()), request.parameters())
         if endpoint == ".search" and not name:
-            return self.search(request, caller, list(self._registry.types.values()))
+            return self.search(request, caller, list(types.values()))
         if endpoint == "Bulk" and not name:
             return self.bulk(request, caller)
-        if endpoint == "Me":
-            raise ScimError(501, "/Me is not supported: the key is bound to no user")
+        if endpoint == "Me" and not name:
+            return self.me(request, caller, method)
         raise not_found(f"there is nothing at {request.path[:200]!r}")
 
     async def get(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
@@ -91,7 +92,7 @@ class Scim:
         if request.header("if-none-match") is not None or request.header("if-match") is not None:  # noqa: SIM102
             if Conditions(request).not_modified(stored):
                 return Response(304, [("etag", etag(tag_of(stored)))])
-        shown = self._projection(request, resource_type) if request.query else None
+        shown = self._projection(request, resource_type) if request.query or shows_on_request(resource_type) else None
         if resource_type.computed == MEMBERS:
             return await self._group(request, caller, stored, 200, shown)
         return self._resource(request, stored, 200, shown)
@@ -107,11 +108,23 @@ class Scim:
         message = await read_json(request, self._limits)
         return await self._list(request, caller, types, parameters_of(message))
 
+    async def me(self, request: Request, caller: Caller, method: str) -> Response:
+        """The user that the key is bound to (RFC 7644 section 3.11)."""
+        if caller.user is None:
+            raise ScimError(501, "/Me is not supported for this API key: it is bound to no user")
+        if method not in self._item:
+            raise MethodNotAllowed(method, _ITEM_METHODS)
+        verb, _, answer = self._item[method]
+        request.operation = f"{verb}Me"
+        response = await answer(request, caller, caller.registry.types["/Users"], caller.user)
+        response.headers.append(("content-location", f"{self._base(request)}/Users/{caller.user}"))
+        return response
+
     async def bulk(self, request: Request, caller: Caller) -> Response:
         request.operation = "bulk"
         if request.method != "POST":
             raise MethodNotAllowed(request.method, ("POST",))
-        return await bulk.answer(request, caller, self._directory, self._registry, self._limits, self._base(request))
+        return await bulk.answer(request, caller, self._directory, self._limits, self._base(request))
 
     def _list(
         self, request: Request, caller: Caller, types: Sequence[ResourceType], parameters: dict[str, str]
@@ -191,26 +204,26 @@ class Scim:
         parameters = request.parameters()
         return projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
 
-    async def _discover(self, request: Request, endpoint: str, name: str, method: str) -> Response:
+    async def _discover(self, request: Request, registry: Registry, endpoint: str, name: str, method: str) -> Response:
         request.operation = f"discover{endpoint}"
         if method != "GET":
             raise MethodNotAllowed(method, ("GET",))
         if "filter" in request.parameters():
             raise forbidden(f"/{endpoint} cannot be filtered (RFC 7644 section 4)")
-        return self._discovery[endpoint](request, name)
+        return self._discovery[endpoint](request, registry, name)
 
-    def _service_provider_config(self, request: Request, name: str) -> Response:
+    def _service_provider_config(self, request: Request, _: Registry, name: str) -> Response:
         if name:
             raise not_found("there is one ServiceProviderConfig, and it has no id")
         content = discovery.service_provider_config(self._limits, self._base(request))
         return json_response(200, content, answer_type(request))
 
-    def _resource_types(self, request: Request, name: str) -> Response:
-        documents = discovery.resource_type_documents(self._registry, self._base(request))
+    def _resource_types(self, request: Request, registry: Registry, name: str) -> Response:
+        documents = discovery.resource_type_documents(registry, self._base(request))
         return self._listed(request, documents, name, "resource type")
 
-    def _schemas(self, request: Request, name: str) -> Response:
-        return self._listed(request, discovery.schema_documents(self._registry, self._base(request)), name, "schema")
+    def _schemas(self, request: Request, registry: Registry, name: str) -> Response:
+        return self._listed(request, discovery.schema_documents(registry, self._base(request)), name, "schema")
 
     def _listed(self, request: Request, documents: list[dict[str, object]], name: str, what: str) -> Response:
         """All of the documents, or the one that is named, in any case."""

@@ -18,8 +18,8 @@ def search_of(parameters: dict[str, str], limits: Limits) -> Search:
     by_cursor = "cursor" in parameters
     if by_cursor and "startIndex" in parameters:
         raise invalid_value("startIndex and cursor: give one of them (RFC 9865)")
-    start_index = max(1, _integer(parameters, "startIndex", 1))
-    count = max(0, _integer(parameters, "count", limits.default_page, "invalidCount" if by_cursor else "invalidValue"))
+    start_index = max(1, integer(parameters, "startIndex", 1))
+    count = max(0, integer(parameters, "count", limits.default_page, "invalidCount" if by_cursor else "invalidValue"))
     order = parameters.get("sortOrder", "ascending").lower()
     if order not in ("ascending", "descending"):
         raise invalid_value("sortOrder must be ascending or descending")
@@ -58,7 +58,7 @@ def _text(name: str, value: Json) -> str:
     raise invalid_value(f"{name} must be {wanted}, and is {kind(value)}")
 
 
-def _integer(parameters: dict[str, str], name: str, default: int, scim_type: str = "invalidValue") -> int:
+def integer(parameters: dict[str, str], name: str, default: int, scim_type: str = "invalidValue") -> int:
     """An integer parameter; what is beyond 64 bits is as far as that."""
     text = parameters.get(name)
     if text is None:

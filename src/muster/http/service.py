@@ -7,11 +7,13 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from muster.access.keys import Keys
 from muster.access.limits import RateLimiter
 from muster.access.permissions import SCIM, allows
-from muster.http.errors import MethodNotAllowed, Unauthorized, problem, scim_error, too_many_requests
+from muster.http.api.router import API_FOLDER, Api
+from muster.http.errors import MethodNotAllowed, Unauthorized, error_headers, problem, scim_error, too_many_requests
 from muster.http.message import Request, Response
 from muster.http.metrics import Metrics
 from muster.http.origin import SCIM_ROOT, Origin
@@ -44,6 +46,7 @@ class Service:
         keys: Keys,
         limiter: RateLimiter,
         scim: Scim,
+        api: Api,
         origin: Origin,
         pages: dict[str, Page],
         log: RequestLog | None,
@@ -53,6 +56,7 @@ class Service:
         self._keys = keys
         self._limiter = limiter
         self._scim = scim
+        self._api = api
         self._origin = origin
         self._pages = pages
         self._log = log
@@ -71,12 +75,13 @@ class Service:
         request.id = given if given is not None and _REQUEST_ID.fullmatch(given) else f"{self._id_prefix}{next(self._numbers):x}"
         self.in_flight += 1
         try:
-            if not _is_scim(request):
+            scim = _is_scim(request)
+            if not scim and not request.path.startswith(API_FOLDER):
                 response = await self._answer_page(request)
             elif self.in_flight > self.load.max_in_flight:
                 raise StorageError("too many requests are in flight")
             else:
-                response = await self._answer_scim(request)
+                response = await self._answer_key(request, scim)
         except Exception as error:
             response = self._failed(request, error)
         finally:
@@ -121,24 +126,31 @@ class Service:
     def _error(self, request: Request, error: ScimError) -> Response:
         if _is_scim(request):
             return scim_error(request, error)
-        headers = [("allow", ", ".join(error.allowed))] if isinstance(error, MethodNotAllowed) else None
-        return problem(error.status, _TITLES.get(error.status, "Error"), error.detail, headers)
+        return problem(error.status, HTTPStatus(error.status).phrase, error.detail, error_headers(error))
 
-    async def _answer_scim(self, request: Request) -> Response:
+    async def _answer_key(self, request: Request, scim: bool) -> Response:
+        """The answer to a request that needs a key: SCIM, or the management REST."""
         token = _bearer(request)
         grant = self._keys.known(token) or await self._keys.check(token)
         if grant is None:
             raise Unauthorized("the API key is not valid", "invalid_token")
         key = grant.key
         request.workspace, request.key = grant.workspace.name, key.id
-        if not self._limiter.spend(key.workspace, key.id, key.rate_limit):
-            wait = await self._limiter.take(key.workspace, key.id, key.rate_limit, self._keys.epoch)
+        limit = grant.workspace.rate_limit if key.rate_limit is None else key.rate_limit
+        if not self._limiter.spend(key.workspace, key.id, limit):
+            wait = await self._limiter.take(key.workspace, key.id, limit, self._keys.epoch)
             if wait is not None:
                 return too_many_requests(request, wait)
         self.used.add((key.workspace, key.id))
-        if not allows(key.permissions, SCIM):
+        address = self._origin.client(request)
+        if not grant.admits(address):
+            await self._keys.turned_away(grant, request.id, address)
+            raise forbidden(f"the workspace takes no requests from {address}")
+        if not scim:
+            return await self._api.answer(request, grant, address)
+        if not allows(grant.permissions, SCIM):
             raise forbidden(f"the API key lacks the permission {SCIM!r}")
-        return await self._scim.answer(request, grant)
+        return await self._scim.answer(request, grant, address)
 
     async def _answer_page(self, request: Request) -> Response:
         folder = request.path.rpartition("/")[0]
@@ -167,4 +179,3 @@ def _is_scim(request: Request) -> bool:
 
 
 _SCIM_FOLDER = f"{SCIM_ROOT}/"
-_TITLES = {400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 500: "Internal Server Error", 503: "Unavailable"}

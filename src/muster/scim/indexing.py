@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from muster.scim.evaluate import comparable, values_at
 from muster.scim.predicate import Field, field_of
@@ -26,23 +26,32 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The fields of a resource type that have look-ups, by canonical path."""
+    """The fields of a resource type that have look-ups, by canonical path. unique: those whose look-ups are unique values.
+
+    building: fields whose look-ups are kept and not yet asked. constrained: fields whose values are unique beside that.
+    """
 
     fields: dict[str, Field]
     unique: frozenset[str]
     domains: tuple[Field, ...]
+    building: dict[str, Field]
+    constrained: dict[str, Field]
 
 
-@cache
+@lru_cache(maxsize=1024)
 def index_of(resource_type: ResourceType) -> Index:
     """The index of a resource type."""
-    fields = {}
-    for path in resource_type.indexed:
-        place = resource_type.place(path)
-        if place is not None:
-            fields[place.name] = field_of(place)
-    unique = frozenset(name for name, field in fields.items() if field.attribute.uniqueness in ("server", "global"))
-    return Index(fields, unique, tuple(fields[path] for path in resource_type.mail_domains))
+    fields = _fields(resource_type, resource_type.indexed)
+    constrained = _fields(resource_type, resource_type.constrained)
+    served = ((name, field) for name, field in fields.items() if name not in constrained)
+    unique = frozenset(name for name, field in served if field.attribute.uniqueness in ("server", "global"))
+    domains = tuple(fields[path] for path in resource_type.mail_domains)
+    return Index(fields, unique, domains, _fields(resource_type, resource_type.building), constrained)
+
+
+def _fields(resource_type: ResourceType, paths: tuple[str, ...]) -> dict[str, Field]:
+    places = (resource_type.place(path) for path in paths)
+    return {place.name: field_of(place) for place in places if place is not None}
 
 
 def entries(document: Document, resource_type: ResourceType) -> tuple[frozenset[Entry], frozenset[Entry]]:
@@ -53,6 +62,10 @@ def entries(document: Document, resource_type: ResourceType) -> tuple[frozenset[
     for name, field in index.fields.items():
         holder = unique if name in index.unique else lookups
         holder.update(_entries_of(name, field, document))
+    for name, field in index.building.items():
+        lookups.update(_entries_of(name, field, document))
+    for name, field in index.constrained.items():
+        unique.update(_entries_of(name, field, document))
     for field in index.domains:
         for value in values_at(field, document):
             domain = mail_domain(value)

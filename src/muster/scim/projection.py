@@ -1,6 +1,7 @@
 """Which attributes an answer shows: `attributes`, `excludedAttributes` and `returned` (RFC 7644 section 3.9)."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from muster.scim.resource import Document
 from muster.scim.schema import Attribute, Place, ResourceType
@@ -76,12 +77,18 @@ def _shown(attribute: Attribute, asked: bool, choosing: bool) -> bool:
     return asked or not choosing
 
 
+@lru_cache(maxsize=1024)
+def shows_on_request(resource_type: ResourceType) -> bool:
+    """Whether some attribute of a resource type is shown only to those who ask for it."""
+    return resource_type.shows_on_request
+
+
 def projection(resource_type: ResourceType, attributes: str | None, excluded: str | None) -> Projection | None:
     """The projection that the two parameters ask for, or None where the answer is the whole resource.
 
     Names may be in any case, with or without the schema URN, sub-attributes after a dot; unknown ones name nothing.
     """
-    if not attributes and not excluded:
+    if not attributes and not excluded and not shows_on_request(resource_type):
         return None
     wanted = _chosen(resource_type, attributes) if attributes else None
     return Projection(resource_type, wanted, _chosen(resource_type, excluded or ""))

@@ -3,6 +3,7 @@
 A workspace that is not strict accepts every row. A strict one answers each with the error that the RFC has for it.
 """
 
+import json
 from dataclasses import dataclass
 
 from muster.scim.errors import ScimError
@@ -66,6 +67,24 @@ QUIRKS = {
         "invalidSyntax",
     ),
     "value-in-list": Quirk("Microsoft Entra ID", '[{"value": x}] for a single-valued attribute', "x", "invalidValue"),
+    "element-alone": Quirk(
+        "OneLogin, home-made scripts",
+        "one value for a multi-valued attribute, in no array",
+        "an array of that one value",
+        "invalidValue",
+    ),
+    "element-as-string": Quirk(
+        "OneLogin, Okta, home-made scripts",
+        '"roles": ["admin"], a string for an element that has a value',
+        '[{"value": "admin"}]',
+        "invalidValue",
+    ),
+    "role-as-json": Quirk(
+        "Microsoft Entra ID (AppRoleAssignmentsComplex)",
+        '"roles": [{"value": "{\\"id\\":…,\\"value\\":\\"Admin\\",\\"displayName\\":\\"Admin\\"}"}], JSON in a string',
+        'the value and the display that it has: {"value": "Admin", "display": "Admin"}',
+        "invalidValue",
+    ),
     "read-only-key": Quirk(
         "Okta", "id, meta or groups among the keys of a path-less value", "nothing: they are left out", "mutability"
     ),
@@ -85,13 +104,13 @@ QUIRKS = {
 
 
 class Dialect:
-    """How a workspace reads its clients: strict or not, and which quirks a request showed, for whoever wants to know."""
+    """How a workspace reads its clients: strict or not. seen: which quirks a request showed, for whoever wants to know."""
 
     __slots__ = ("seen", "strict")
 
-    def __init__(self, strict: bool = False) -> None:
+    def __init__(self, strict: bool = False, seen: list[str] | None = None) -> None:
         self.strict = strict
-        self.seen: list[str] = []
+        self.seen: list[str] = [] if seen is None else seen
 
     def take(self, name: str, where: str) -> None:
         """Accept what the row `name` describes, or raise its ScimError where the workspace is strict."""
@@ -115,6 +134,38 @@ def single(value: Json, where: str, dialect: Dialect) -> Json:
         dialect.take("value-in-list", where)
         return value[0]["value"]
     return value
+
+
+def elements(value: Json, where: str, dialect: Dialect) -> Json:
+    """What stands alone for a multi-valued attribute as an array of it; anything else as it is."""
+    if isinstance(value, str | dict) and value:
+        dialect.take("element-alone", where)
+        return [value]
+    return value
+
+
+def element(value: Json, where: str, dialect: Dialect) -> Json:
+    """A string for an element that has a `value` as {"value": …}, a blank one as none; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    dialect.take("element-as-string", where)
+    return {"value": value} if value.strip() else None
+
+
+def role(value: Json, where: str, dialect: Dialect) -> Json:
+    """An element of `roles` whose value is JSON in a string as what that says; anything else as it is."""
+    text = value.get("value") if isinstance(value, dict) else None
+    if not isinstance(text, str) or not text.lstrip().startswith("{"):
+        return value
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return value
+    if not isinstance(said, dict) or not isinstance(said.get("value"), str):
+        return value
+    dialect.take("role-as-json", where)
+    display = said.get("displayName")
+    return {**value, "value": said["value"]} | ({"display": display} if isinstance(display, str) else {})
 
 
 def reference_object(value: Json, where: str, dialect: Dialect) -> Json:

@@ -66,6 +66,8 @@ def read_value(attribute: Attribute, value: Json, where: str, dialect: Dialect) 
         return read_one(attribute, quirks.single(value, where, dialect), where, dialect)
     if not is_assigned(value):
         return None
+    if attribute.is_complex or isinstance(value, str):
+        value = quirks.elements(value, where, dialect)
     if not isinstance(value, list):
         raise invalid_value(f"{where} is multi-valued: it must be an array, and is {kind(value)}")
     return read_elements(attribute, value, where, dialect)
@@ -113,6 +115,10 @@ def _check_string(attribute: Attribute, value: Json, where: str) -> None:
 def _read_complex(attribute: Attribute, value: Json, where: str, dialect: Dialect) -> Json:
     if not attribute.multi_valued and attribute.sub("value") is not None:
         value = quirks.reference_object(value, where, dialect)
+    elif attribute.multi_valued and attribute.sub("value") is not None:
+        value = quirks.element(value, where, dialect)
+        if attribute.name == "roles":
+            value = quirks.role(value, where, dialect)
     if value is None or value == [] or value == {}:
         return None
     if not isinstance(value, dict):

@@ -112,6 +112,8 @@ class ResourceType:
 
     indexed: the paths kept as look-ups. mail_domains: the paths whose mail domains are kept as the look-up `domain`.
     computed: the attribute that no document holds, but the memberships say: `members` of a group, `groups` of a user.
+    building: paths whose look-ups are kept, and are not yet there for all that was written before. constrained: paths that are
+    unique beside those whose look-ups are.
     """
 
     name: str
@@ -124,6 +126,14 @@ class ResourceType:
     indexed: tuple[str, ...]
     mail_domains: tuple[str, ...]
     computed: str | None = None
+    building: tuple[str, ...] = ()
+    constrained: tuple[str, ...] = ()
+
+    @property
+    def shows_on_request(self) -> bool:
+        """Whether some attribute is shown only to those who ask for it (RFC 7643 section 7, `returned`)."""
+        tops = [attribute for _, attribute in self.attributes()]
+        return any(item.returned == "request" for top in tops for item in (top, *top.sub_attributes.values()))
 
     def extension(self, urn: str) -> Schema | None:
         """The extension of that URN, in any case."""

@@ -100,6 +100,10 @@ class MemberDelta:
     def __bool__(self) -> bool:
         return bool(self.added or self.removed)
 
+    def shown(self) -> dict[str, Json]:
+        """The delta as JSON."""
+        return {"added": list(self.added), "removed": list(self.removed)}
+
 
 @dataclass(frozen=True, slots=True)
 class Groups:
@@ -168,6 +172,16 @@ Outcome = Put | Remove | Keep
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change comes from. actor: key:ID, admin:ID or command; address: of the client, empty where there is none."""
+
+    actor: str
+    request_id: str
+    time: str
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Write:
     """One accepted write to one resource.
 
@@ -181,27 +195,45 @@ class Write:
     type: str
     id: str | None
     decide: Callable[[Stored | None], Outcome]
-    actor: str
-    request_id: str
-    time: str
+    origin: "Origin"
     members: MemberEdit | None = None
     touch: Callable[[Stored], Put] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row of `changes`. members: the ids that were added to a group and removed from it, where any were."""
+    """One row of `changes`: a write that was accepted, or what an administrator did, or what was refused.
+
+    members: the ids that were added to a group and removed from it, where any were. before: the document of the row of the same
+    resource before this one, where it was asked for. chain: the hash that links the row to the one before it.
+    """
 
     sequence: int
-    time: str
-    actor: str
-    request_id: str
+    origin: Origin
     type: str
     id: str
     action: str
     version: int
     document: bytes
     members: MemberDelta | None = None
+    before: bytes | None = None
+    chain: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is recorded in `changes` beside the writes: what an administrator did to what, or what was refused and why.
+
+    type: of what it was done to, as ApiKey, Settings, Role or User. document: JSON, without secrets. It has no version: among the
+    changes its is 0.
+    """
+
+    workspace: int
+    origin: Origin
+    type: str
+    id: str
+    action: str
+    document: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,18 +283,31 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A tenant and its settings. contract: rfc7644 or cortex."""
+    """A tenant and its settings. contract: rfc7644 or cortex.
+
+    automatic_provisioning, automatic_deprovisioning: whether provisioning may make users, and deactivate or delete them.
+    unique_group_names: no two groups are called the same. ip_allowlist: networks that requests may come from, empty for all.
+    rate_limit: requests a minute of keys that have no limit of their own, None for the installation's.
+    """
 
     id: int
     name: str
     contract: str
     strict: bool
     created: str
+    automatic_provisioning: bool = True
+    automatic_deprovisioning: bool = True
+    unique_group_names: bool = False
+    ip_allowlist: tuple[str, ...] = ()
+    rate_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """An API key as it is kept. digest: SHA-256 of the token. rate_limit: requests a minute, None for the default."""
+    """An API key as it is kept. digest: SHA-256 of the token. rate_limit: requests a minute, None for the default.
+
+    role: whose permissions it has beside its own, as the role has them at the time. user: the id of whom it speaks for, at /Me.
+    """
 
     workspace: int
     id: str
@@ -274,6 +319,18 @@ class KeyRecord:
     expires: str | None
     revoked: str | None
     last_used: str | None
+    role: str | None = None
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something small that a workspace is configured with. kind: role, role-mapping, … body: JSON, None to remove it."""
+
+    workspace: int
+    kind: str
+    id: str
+    body: Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +354,14 @@ class Pressure:
     connections_in_use: int
 
 
-class Resources(Protocol):
+class Notes(Protocol):
+    """What is recorded beside the writes."""
+
+    async def note(self, notes: Sequence[Note]) -> None:
+        """Record what is no write to a resource, of one workspace."""
+
+
+class Resources(Notes, Protocol):
     """Resources: found, read, written."""
 
     async def get(self, workspace: int, type_name: str, resource_id: str) -> Stored | None:
@@ -318,17 +382,20 @@ class Resources(Protocol):
         Raises Conflict, NoSuchMember, StorageError, and what decide raises.
         """
 
-    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], actor: str, request_id: str, time: str) -> None:
+    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin) -> None:
         """Make many new resources in one transaction; all or none."""
 
-    async def changes(self, workspace: int, after: int, limit: int) -> Sequence[Change]:
-        """The changes of a workspace after a sequence number, in order."""
+    async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
+        """The changes of a workspace after a sequence number, in order; none that commits later comes before one of these."""
+
+    async def latest_change(self, workspace: int) -> int:
+        """The sequence number of the latest change of a workspace; 0 where there is none."""
 
     async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
         """The hash that is kept for a resource under a name."""
 
 
-class Accounts(Protocol):
+class Accounts(Notes, Protocol):
     """Workspaces, API keys and the rate limit's leases."""
 
     def epoch(self) -> int:
@@ -347,16 +414,16 @@ class Accounts(Protocol):
     async def add_workspace(self, name: str, contract: str, strict: bool, time: str) -> Workspace:
         """Make a workspace. Raises Conflict where the name is taken."""
 
-    async def set_workspace(self, workspace: Workspace) -> None:
-        """Keep the settings of a workspace."""
-
     async def key(self, workspace: int, key_id: str) -> KeyRecord | None: ...
 
     async def keys(self, workspace: int) -> Sequence[KeyRecord]:
         """The keys of a workspace, oldest first."""
 
-    async def put_key(self, key: KeyRecord) -> None:
-        """Keep a key, a new one or one that changed."""
+    async def items(self, workspace: int, kind: str) -> Sequence[Item]:
+        """What a workspace is configured with, of one kind, by id."""
+
+    async def administer(self, puts: "Sequence[Workspace | KeyRecord | Item]", notes: Sequence[Note] = ()) -> None:
+        """Keep settings, keys and items of one workspace, and what is recorded of it: all or none. Every process is told."""
 
     async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:
         """Keep when keys were last used."""

@@ -38,6 +38,7 @@ workspaces = Table(
     Column("contract", Text, nullable=False),
     Column("strict", Boolean, nullable=False),
     Column("created", Text, nullable=False),
+    Column("settings", Text),
 )
 
 api_keys = Table(
@@ -53,7 +54,19 @@ api_keys = Table(
     Column("expires", Text),
     Column("revoked", Text),
     Column("last_used", Text),
+    Column("role", Text),
+    Column("user_id", Text),
     PrimaryKeyConstraint("workspace", "id"),
+)
+
+configuration = Table(
+    "configuration",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    PrimaryKeyConstraint("workspace", "kind", "id"),
 )
 
 rate_windows = Table(
@@ -134,6 +147,38 @@ hierarchies = Table(
     PrimaryKeyConstraint("workspace"),
 )
 
+webhook_states = Table(
+    "webhook_states",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("webhook", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("failing_since", BigInteger),
+    Column("owner", Text),
+    Column("owned_until", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace", "webhook"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("webhook", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("time", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("milliseconds", Integer, nullable=False),
+    PrimaryKeyConstraint("workspace", "webhook", "number"),
+)
+
 counts = Table(
     "counts",
     metadata,
@@ -169,6 +214,9 @@ changes = Table(
     Column("version", Integer, nullable=False),
     Column("document", Text, nullable=False),
     Column("members", Text),
+    Column("address", Text),
+    Column("chain", LargeBinary),
     Index("changes_in_order", "workspace", "sequence"),
+    Index("changes_of_resource", "workspace", "id", "sequence"),
     sqlite_autoincrement=True,
 )

@@ -21,6 +21,7 @@ from muster.storage.ids import IdSource, key_of
 from muster.storage.port import (
     Conflict,
     KeyTaken,
+    Origin,
     Put,
     Query,
     Resources,
@@ -156,7 +157,7 @@ class Importer:
             return
         now = timestamp(self._clock())
         try:
-            await self._storage.load(self._workspace.id, kind, [put for _, put in fresh], "import", "import", now)
+            await self._storage.load(self._workspace.id, kind, [put for _, put in fresh], Origin("import", "import", now))
             self.report.made += len(fresh)
         except (Conflict, KeyTaken):
             for number, put in fresh:
@@ -164,7 +165,7 @@ class Importer:
 
     async def _keep_one(self, kind: str, number: int, put: Put, now: str) -> None:
         try:
-            await self._storage.write(Write(self._workspace.id, kind, None, lambda _: put, "import", "import", now))
+            await self._storage.write(Write(self._workspace.id, kind, None, lambda _: put, Origin("import", "import", now)))
             self.report.made += 1
         except Conflict as conflict:
             self.report.refused.append((number, f"{conflict.attribute}: another {kind} has this value"))

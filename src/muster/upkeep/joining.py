@@ -16,6 +16,7 @@ from muster.storage.port import (
     Keep,
     MemberEdit,
     NoSuchMember,
+    Origin,
     Outcome,
     Resources,
     Stored,
@@ -104,8 +105,8 @@ class Joining:
             if found.id not in wanted:
                 self._refused.append((number, f"id: {group_id} is there already, and has other members"))
                 return
-        origin = ("import", "import", timestamp(self._clock()))
-        await self._storage.write(Write(self._workspace.id, GROUP, group_id, _same, *origin, MemberEdit(members)))
+        origin = Origin("import", "import", timestamp(self._clock()))
+        await self._storage.write(Write(self._workspace.id, GROUP, group_id, _same, origin, MemberEdit(members)))
 
 
 def _same(standing: Stored | None) -> Outcome:

@@ -4,21 +4,28 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from muster.storage.port import Conflict, KeyRecord, StorageError, Workspace
-from muster.storage.postgres.connection import Pool
+from muster.storage.port import Conflict, Item, KeyRecord, Note, StorageError, Workspace
+from muster.storage.postgres.connection import Connection, Pool
 from muster.storage.postgres.epoch import CHANNEL, Epoch
+from muster.storage.postgres.rows import append
+from muster.storage.postgres.writer import LOCK, LOCK_SPACE
+from muster.storage.workspaces import read_workspace, settings_column
 
-_WORKSPACE = "SELECT id, name, contract, strict, created FROM workspaces"
-_KEY = (
-    "SELECT workspace, id, name, digest, permissions, rate_limit, created, expires, revoked, last_used"
-    " FROM api_keys WHERE workspace = $1"
-)
-_PUT_KEY = """
-INSERT INTO api_keys (workspace, id, name, digest, permissions, rate_limit, created, expires, revoked, last_used)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+_WORKSPACE = "SELECT id, name, contract, strict, created, settings FROM workspaces"
+_COLUMNS = "workspace, id, name, digest, permissions, rate_limit, created, expires, revoked, last_used, role, user_id"
+_KEY = f"SELECT {_COLUMNS} FROM api_keys WHERE workspace = $1"
+_PUT_KEY = f"""
+INSERT INTO api_keys ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = excluded.permissions,
-    rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked
+    rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked, role = excluded.role
 """
+_SET_WORKSPACE = "UPDATE workspaces SET contract = $1, strict = $2, settings = $3 WHERE id = $4"
+_ITEMS = "SELECT id, body FROM configuration WHERE workspace = $1 AND kind = $2 ORDER BY id"
+_PUT_ITEM = """
+INSERT INTO configuration (workspace, kind, id, body) VALUES ($1, $2, $3, $4)
+ON CONFLICT (workspace, kind, id) DO UPDATE SET body = excluded.body
+"""
+_DROP_ITEM = "DELETE FROM configuration WHERE workspace = $1 AND kind = $2 AND id = $3"
 _EPOCH = "UPDATE installation SET epoch = epoch + 1 WHERE id = 1"
 _TELL = f"SELECT pg_notify('{CHANNEL}', '')"
 _TOUCH = """
@@ -49,15 +56,15 @@ class PostgresAccounts:
         return secret
 
     async def workspaces(self) -> Sequence[Workspace]:
-        return [Workspace(*row) for row in await self._pool.rows(f"{_WORKSPACE} ORDER BY name")]
+        return [read_workspace(row) for row in await self._pool.rows(f"{_WORKSPACE} ORDER BY name")]
 
     async def find_workspace(self, name: str) -> Workspace | None:
         row = await self._pool.row(f"{_WORKSPACE} WHERE name = $1", name)
-        return None if row is None else Workspace(*row)
+        return None if row is None else read_workspace(row)
 
     async def workspace(self, workspace: int) -> Workspace | None:
         row = await self._pool.row(f"{_WORKSPACE} WHERE id = $1", workspace)
-        return None if row is None else Workspace(*row)
+        return None if row is None else read_workspace(row)
 
     async def add_workspace(self, name: str, contract: str, strict: bool, time: str) -> Workspace:
         statement = (
@@ -69,10 +76,6 @@ class PostgresAccounts:
             raise Conflict("name")
         return Workspace(made, name, contract, strict, time)
 
-    async def set_workspace(self, workspace: Workspace) -> None:
-        statement = "UPDATE workspaces SET contract = $1, strict = $2 WHERE id = $3"
-        await self._change(statement, workspace.contract, workspace.strict, workspace.id)
-
     async def key(self, workspace: int, key_id: str) -> KeyRecord | None:
         row = await self._pool.row(f"{_KEY} AND id = $2", workspace, key_id)
         return None if row is None else _key(*row)
@@ -80,20 +83,23 @@ class PostgresAccounts:
     async def keys(self, workspace: int) -> Sequence[KeyRecord]:
         return [_key(*row) for row in await self._pool.rows(f"{_KEY} ORDER BY created, id", workspace)]
 
-    async def put_key(self, key: KeyRecord) -> None:
-        await self._change(
-            _PUT_KEY,
-            key.workspace,
-            key.id,
-            key.name,
-            key.digest,
-            json.dumps(key.permissions),
-            key.rate_limit,
-            key.created,
-            key.expires,
-            key.revoked,
-            key.last_used,
-        )
+    async def items(self, workspace: int, kind: str) -> Sequence[Item]:
+        rows = await self._pool.rows(_ITEMS, workspace, kind)
+        return [Item(workspace, kind, item_id, json.loads(body)) for item_id, body in rows]
+
+    async def administer(self, puts: Sequence[Workspace | KeyRecord | Item], notes: Sequence[Note] = ()) -> None:
+        async with self._pool.connection() as connection, connection.transaction():
+            for put in puts:
+                statement, values = _kept(put)
+                await connection.execute(statement, *values)
+            await connection.execute(_EPOCH)
+            await connection.execute(_TELL)
+            await _note(connection, notes)
+        self._epoch.bump()
+
+    async def note(self, notes: Sequence[Note]) -> None:
+        async with self._pool.connection() as connection, connection.transaction():
+            await _note(connection, notes)
 
     async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:
         by_workspace: dict[int, list[tuple[str, str]]] = {}
@@ -123,6 +129,44 @@ class PostgresAccounts:
             await connection.execute(_TELL)
         self._epoch.bump()
         return made
+
+
+async def _note(connection: Connection, notes: Sequence[Note]) -> None:
+    """Record what is no write to a resource, in its place among the workspace's changes."""
+    if notes:
+        await connection.execute(LOCK, LOCK_SPACE, notes[0].workspace)
+        await append(connection, notes[0].workspace, [_row(note) for note in notes])
+
+
+def _row(note: Note) -> tuple[Any, ...]:
+    origin = (note.origin.time, note.origin.actor, note.origin.request_id)
+    return (*origin, note.type, note.id, note.action, 0, note.document.decode(), None, note.origin.address)
+
+
+def _kept(put: Workspace | KeyRecord | Item) -> tuple[str, tuple[Any, ...]]:
+    """The statement that keeps a setting, a key or an item, or removes the item, and its parameters."""
+    match put:
+        case Workspace():
+            return _SET_WORKSPACE, (put.contract, put.strict, settings_column(put), put.id)
+        case KeyRecord():
+            return _PUT_KEY, (
+                put.workspace,
+                put.id,
+                put.name,
+                put.digest,
+                json.dumps(put.permissions),
+                put.rate_limit,
+                put.created,
+                put.expires,
+                put.revoked,
+                put.last_used,
+                put.role,
+                put.user,
+            )
+        case Item(workspace, kind, item_id, None):
+            return _DROP_ITEM, (workspace, kind, item_id)
+        case Item(workspace, kind, item_id, body):
+            return _PUT_ITEM, (workspace, kind, item_id, json.dumps(body))
 
 
 def _key(workspace: int, key_id: str, name: str, digest: bytes, permissions: str, *rest: Any) -> KeyRecord:

@@ -11,6 +11,7 @@ from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
 from muster.storage.answer import Stale, answer
 from muster.storage.binder import Binder
+from muster.storage.chain import LINKED
 from muster.storage.compile import Compiler, Plan, Seek
 from muster.storage.hierarchy import Hierarchies, keys_of
 from muster.storage.ids import key_of
@@ -20,6 +21,7 @@ from muster.storage.port import (
     Change,
     Groups,
     Member,
+    Origin,
     Outcome,
     Page,
     Pressure,
@@ -59,10 +61,16 @@ SELECT convert_to(r.document, 'UTF8'), r.grouped
 FROM unique_values u JOIN resources r ON r.workspace = u.workspace AND r."key" = u."key"
 WHERE u.workspace = $1 AND u.type = $2 AND u.attribute = $3 AND u.value = $4
 """
-_CHANGES = """
-SELECT sequence, time, actor, request_id, type, id, action, version, convert_to(document, 'UTF8'), members FROM changes
-WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3
-"""
+_COLUMNS = LINKED.replace("document", "convert_to(document, 'UTF8')")
+_BEFORE = (
+    "(SELECT convert_to(b.document, 'UTF8') FROM changes b WHERE b.workspace = $1 AND b.id = c.id AND b.sequence < c.sequence"
+    " AND b.action <> 'refuse' ORDER BY b.sequence DESC LIMIT 1)"
+)
+_CHANGES = (
+    "SELECT sequence, {columns}, chain, {before} FROM changes c WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
+)
+_CHANGES_ALONE = _CHANGES.format(columns=_COLUMNS, before="NULL")
+_CHANGES_AFTER = _CHANGES.format(columns=_COLUMNS, before=_BEFORE)
 _SECRET = 'SELECT hash FROM secrets WHERE workspace = $1 AND "key" = $2 AND name = $3'
 _FUNCTIONS = PostgresFunctions()
 _TOO_LARGE = asyncpg.exceptions.ProgramLimitExceededError
@@ -202,8 +210,8 @@ class PostgresStorage(PostgresAccounts):
     async def write(self, write: Write) -> Outcome:
         return await self._writer.write(write)
 
-    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], actor: str, request_id: str, time: str) -> None:
-        writes = [Write(workspace, type_name, None, _make(put), actor, request_id, time) for put in puts]
+    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin) -> None:
+        writes = [Write(workspace, type_name, None, _make(put), origin) for put in puts]
         await self._writer.transact(workspace, writes, whole=True)
 
     async def query(self, statement: Statement) -> Sequence[Sequence[Any]]:
@@ -221,18 +229,23 @@ class PostgresStorage(PostgresAccounts):
         failures = rows[0][0] or 0
         return [f"{failures} pages failed their checksum"] if failures else []
 
-    async def changes(self, workspace: int, after: int, limit: int) -> Sequence[Change]:
-        rows = await self._pool.rows(_CHANGES, workspace, after, limit)
+    async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
+        rows = await self._pool.rows(_CHANGES_AFTER if with_before else _CHANGES_ALONE, workspace, after, limit)
         return [_change(*row) for row in rows]
+
+    async def latest_change(self, workspace: int) -> int:
+        row = await self._pool.row("SELECT max(sequence) FROM changes WHERE workspace = $1", workspace)
+        return row[0] or 0 if row is not None else 0
 
     async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
         row = await self._pool.row(_SECRET, workspace, key_of(resource_id), name)
         return None if row is None else row[0]
 
 
-def _change(*row: Any) -> Change:
-    change = Change(*row[:-1])
-    return replace(change, members=moved(row[-1]))
+def _change(sequence: int, time: str, actor: str, request_id: str, *row: Any) -> Change:
+    kind, resource_id, action, version, document, members, address, chain, before = row
+    origin = Origin(actor, request_id, time, address or "")
+    return Change(sequence, origin, kind, resource_id, action, version, document, moved(members), before, chain)
 
 
 def _make(put: Put) -> Callable[[Stored | None], Outcome]:

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from muster.scim.indexing import Entry
+from muster.storage.chain import LINKED, link
 from muster.storage.hierarchy import Hierarchy, keys_of
 from muster.storage.ids import key_of
 from muster.storage.moves import moves
@@ -88,15 +89,16 @@ _FORGET_SECRET = """
 DELETE FROM secrets s USING unnest($2::bigint[], $3::text[]) AS n ("key", name)
 WHERE s.workspace = $1 AND s."key" = n."key" AND s.name = n.name
 """
-_ADD_CHANGES = """
-INSERT INTO changes (workspace, time, actor, request_id, type, id, action, version, document, members)
-SELECT $1, n.time, n.actor, n.request_id, n.type, n.id, n.action, n.version, n.document, n.members
-FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[], $10::text[])
-    WITH ORDINALITY AS n (time, actor, request_id, type, id, action, version, document, members, place)
+_ADD_CHANGES = f"""
+INSERT INTO changes (workspace, {LINKED}, chain)
+SELECT $1, {", ".join(f"n.{name}" for name in LINKED.split(", "))}, n.chain
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[], $10::text[],
+    $11::text[], $12::bytea[]) WITH ORDINALITY AS n ({LINKED}, chain, place)
 ORDER BY n.place
 """
-Change = tuple[str, str, str, str, str, str, int, str, str | None]
-"""time, actor, request id, type, id, action, version, document, members"""
+_LAST_LINK = "SELECT chain FROM changes WHERE workspace = $1 ORDER BY sequence DESC LIMIT 1"
+Change = tuple[str, str, str, str, str, str, int, str, str | None, str]
+"""A row of `changes`: the columns LINKED."""
 
 
 @dataclass(slots=True)
@@ -238,8 +240,9 @@ class Batch:
             self._owners[type_name, entry.attribute, entry.value] = None
 
     def _record(self, write: Write, action: str, stored: Stored, total: int, moved: MemberDelta | None) -> None:
-        origin = (write.time, write.actor, write.request_id)
-        self.changes.append((*origin, write.type, stored.id, action, stored.version, stored.document.decode(), moves(moved)))
+        origin = (write.origin.time, write.origin.actor, write.origin.request_id)
+        change = (write.type, stored.id, action, stored.version, stored.document.decode(), moves(moved))
+        self.changes.append((*origin, *change, write.origin.address))
         self.counts[write.type] = self.counts.get(write.type, 0) + total
 
 
@@ -387,8 +390,20 @@ async def _store(connection: Connection, workspace: int, batch: Batch) -> None:
     await run(_ADD_LOOKUPS, adds[1])
     await run(_KEEP_SECRET, [(r.key, name, hashed) for r, _ in (*new, *kept) for name, hashed in r.secrets.items() if hashed])
     await run(_FORGET_SECRET, [(r.key, name) for r, _ in kept for name, hashed in r.secrets.items() if hashed is None])
-    await run(_ADD_CHANGES, batch.changes)
+    await append(connection, workspace, batch.changes)
     await run(_COUNT, [(type_name, delta) for type_name, delta in sorted(batch.counts.items()) if delta])
+
+
+async def append(connection: Connection, workspace: int, changes: Sequence[Change]) -> None:
+    """Add rows to `changes`, each linked to the one before it, in a transaction that holds the workspace's lock."""
+    if not changes:
+        return
+    previous = await connection.fetchval(_LAST_LINK, workspace)
+    linked = []
+    for row in changes:
+        previous = link(previous, row)
+        linked.append((*row, previous))
+    await connection.execute(_ADD_CHANGES, workspace, *_columns(linked))
 
 
 Rows = list[tuple[Any, ...]]

@@ -5,22 +5,28 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from muster.storage.port import Conflict, KeyRecord, Workspace
+from muster.storage.port import Conflict, Item, KeyRecord, Note, Workspace
+from muster.storage.sqlite import rows
 from muster.storage.sqlite.connection import translate, translated
 from muster.storage.sqlite.epoch import Epoch
 from muster.storage.sqlite.writer import Writer
+from muster.storage.workspaces import read_workspace, settings_column
 
-_WORKSPACE = "SELECT id, name, contract, strict, created FROM workspaces"
-_KEY = (
-    "SELECT workspace, id, name, digest, permissions, rate_limit, created, expires, revoked, last_used"
-    " FROM api_keys WHERE workspace = ?"
-)
-_PUT_KEY = """
-INSERT INTO api_keys (workspace, id, name, digest, permissions, rate_limit, created, expires, revoked, last_used)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_WORKSPACE = "SELECT id, name, contract, strict, created, settings FROM workspaces"
+_COLUMNS = "workspace, id, name, digest, permissions, rate_limit, created, expires, revoked, last_used, role, user_id"
+_KEY = f"SELECT {_COLUMNS} FROM api_keys WHERE workspace = ?"
+_PUT_KEY = f"""
+INSERT INTO api_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = excluded.permissions,
-    rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked
+    rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked, role = excluded.role
 """
+_SET_WORKSPACE = "UPDATE workspaces SET contract = ?, strict = ?, settings = ? WHERE id = ?"
+_ITEMS = "SELECT id, body FROM configuration WHERE workspace = ? AND kind = ? ORDER BY id"
+_PUT_ITEM = """
+INSERT INTO configuration (workspace, kind, id, body) VALUES (?, ?, ?, ?)
+ON CONFLICT (workspace, kind, id) DO UPDATE SET body = excluded.body
+"""
+_DROP_ITEM = "DELETE FROM configuration WHERE workspace = ? AND kind = ? AND id = ?"
 _EPOCH = "UPDATE installation SET epoch = epoch + 1 WHERE id = 1"
 
 
@@ -44,7 +50,7 @@ class SqliteAccounts:
 
     async def workspaces(self) -> Sequence[Workspace]:
         with translated():
-            return [_workspace(row) for row in self._accounts.execute(f"{_WORKSPACE} ORDER BY name")]
+            return [read_workspace(row) for row in self._accounts.execute(f"{_WORKSPACE} ORDER BY name")]
 
     async def find_workspace(self, name: str) -> Workspace | None:
         return self._one_workspace("name", name)
@@ -55,7 +61,7 @@ class SqliteAccounts:
     def _one_workspace(self, column: str, value: object) -> Workspace | None:
         with translated():
             row = self._accounts.execute(f"{_WORKSPACE} WHERE {column} = ?", (value,)).fetchone()
-        return None if row is None else _workspace(row)
+        return None if row is None else read_workspace(row)
 
     async def add_workspace(self, name: str, contract: str, strict: bool, time: str) -> Workspace:
         def job(connection: sqlite3.Connection) -> Workspace:
@@ -72,12 +78,6 @@ class SqliteAccounts:
         self._epoch.tell()
         return made
 
-    async def set_workspace(self, workspace: Workspace) -> None:
-        await self._change(
-            "UPDATE workspaces SET contract = ?, strict = ? WHERE id = ?",
-            (workspace.contract, workspace.strict, workspace.id),
-        )
-
     async def key(self, workspace: int, key_id: str) -> KeyRecord | None:
         with translated():
             row = self._accounts.execute(f"{_KEY} AND id = ?", (workspace, key_id)).fetchone()
@@ -87,42 +87,61 @@ class SqliteAccounts:
         with translated():
             return [_key(row) for row in self._accounts.execute(f"{_KEY} ORDER BY created, id", (workspace,))]
 
-    async def put_key(self, key: KeyRecord) -> None:
-        await self._change(
-            _PUT_KEY,
-            (
-                key.workspace,
-                key.id,
-                key.name,
-                key.digest,
-                json.dumps(key.permissions),
-                key.rate_limit,
-                key.created,
-                key.expires,
-                key.revoked,
-                key.last_used,
-            ),
-        )
+    async def items(self, workspace: int, kind: str) -> Sequence[Item]:
+        with translated():
+            found = self._accounts.execute(_ITEMS, (workspace, kind)).fetchall()
+        return [Item(workspace, kind, item_id, json.loads(body)) for item_id, body in found]
+
+    async def administer(self, puts: Sequence[Workspace | KeyRecord | Item], notes: Sequence[Note] = ()) -> None:
+        def job(connection: sqlite3.Connection) -> None:
+            for put in puts:
+                connection.execute(*_kept(put))
+            connection.execute(_EPOCH)
+            rows.note(connection, notes)
+
+        await self._writer.write(job)
+        self._epoch.tell()
+
+    async def note(self, notes: Sequence[Note]) -> None:
+        await self._writer.write(lambda connection: rows.note(connection, notes))
 
     async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:
-        rows = [(time, workspace, key_id, time) for (workspace, key_id), time in used.items()]
+        used_keys = [(time, workspace, key_id, time) for (workspace, key_id), time in used.items()]
         statement = "UPDATE api_keys SET last_used = ? WHERE workspace = ? AND id = ? AND (last_used IS NULL OR last_used < ?)"
 
         def job(connection: sqlite3.Connection) -> None:
-            connection.executemany(statement, rows)
+            connection.executemany(statement, used_keys)
 
         await self._writer.write(job)
 
     async def lease(self, workspace: int, key_id: str, window: int, limit: int, share: int) -> int:
         return await self._writer.write(_lease(workspace, key_id, window, limit, share))
 
-    async def _change(self, statement: str, values: tuple[Any, ...]) -> None:
-        def job(connection: sqlite3.Connection) -> None:
-            connection.execute(statement, values)
-            connection.execute(_EPOCH)
 
-        await self._writer.write(job)
-        self._epoch.tell()
+def _kept(put: Workspace | KeyRecord | Item) -> tuple[str, tuple[Any, ...]]:
+    """The statement that keeps a setting, a key or an item, or removes the item, and its parameters."""
+    match put:
+        case Workspace():
+            return _SET_WORKSPACE, (put.contract, put.strict, settings_column(put), put.id)
+        case KeyRecord():
+            return _PUT_KEY, (
+                put.workspace,
+                put.id,
+                put.name,
+                put.digest,
+                json.dumps(put.permissions),
+                put.rate_limit,
+                put.created,
+                put.expires,
+                put.revoked,
+                put.last_used,
+                put.role,
+                put.user,
+            )
+        case Item(workspace, kind, item_id, None):
+            return _DROP_ITEM, (workspace, kind, item_id)
+        case Item(workspace, kind, item_id, body):
+            return _PUT_ITEM, (workspace, kind, item_id, json.dumps(body))
 
 
 def _lease(workspace: int, key_id: str, window: int, limit: int, share: int) -> Callable[[sqlite3.Connection], int]:
@@ -143,10 +162,6 @@ def _lease(workspace: int, key_id: str, window: int, limit: int, share: int) -> 
         return taken
 
     return job
-
-
-def _workspace(row: tuple[Any, ...]) -> Workspace:
-    return Workspace(row[0], row[1], row[2], bool(row[3]), row[4])
 
 
 def _key(row: tuple[Any, ...]) -> KeyRecord:

@@ -13,6 +13,7 @@ from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
 from muster.storage.answer import Stale, answer
 from muster.storage.binder import Binder
+from muster.storage.chain import LINKED
 from muster.storage.compile import ONE, RANGE, Compiler, Plan, Seek
 from muster.storage.hierarchy import Hierarchies, keys_of
 from muster.storage.ids import key_of
@@ -22,6 +23,7 @@ from muster.storage.port import (
     Change,
     Groups,
     Member,
+    Origin,
     Outcome,
     Page,
     Pressure,
@@ -66,10 +68,15 @@ _BY_UNIQUE = (
     'SELECT r.document, r.grouped FROM unique_values u JOIN resources r ON r."key" = u."key"'
     " WHERE u.workspace = ? AND u.type = ? AND u.attribute = ? AND u.value = ?"
 )
-_CHANGES = (
-    "SELECT sequence, time, actor, request_id, type, id, action, version, document, members FROM changes"
-    " WHERE workspace = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+_BEFORE = (
+    "(SELECT b.document FROM changes b WHERE b.workspace = c.workspace AND b.id = c.id AND b.sequence < c.sequence"
+    " AND b.action <> 'refuse' ORDER BY b.sequence DESC LIMIT 1)"
 )
+_CHANGES = (
+    "SELECT sequence, {columns}, chain, {before} FROM changes c WHERE workspace = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+)
+_CHANGES_ALONE = _CHANGES.format(columns=LINKED, before="NULL")
+_CHANGES_AFTER = _CHANGES.format(columns=LINKED, before=_BEFORE)
 _FUNCTIONS = SqliteFunctions()
 
 
@@ -247,8 +254,7 @@ class SqliteStorage(SqliteAccounts):
         large = edit is not None and (edit.clear or len(edit.add) + len(edit.remove) > _INLINE_MEMBERS)
         return await self._writer.write(lambda connection: rows.carry_out(connection, write), large)
 
-    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], actor: str, request_id: str, time: str) -> None:
-        origin = (time, actor, request_id)
+    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin) -> None:
         await self._writer.write(lambda connection: rows.load(connection, workspace, type_name, puts, origin), large=True)
 
     async def query(self, statement: Statement) -> Sequence[Sequence[Any]]:
@@ -268,10 +274,18 @@ class SqliteStorage(SqliteAccounts):
         found = [row[0] for row in await self.query(Statement("PRAGMA integrity_check", ()))]
         return [] if found == ["ok"] else found
 
-    async def changes(self, workspace: int, after: int, limit: int) -> Sequence[Change]:
+    async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
         with translated():
-            found = self._accounts.execute(_CHANGES, (workspace, after, limit)).fetchall()
+            statement = _CHANGES_AFTER if with_before else _CHANGES_ALONE
+            found = self._accounts.execute(statement, (workspace, after, limit)).fetchall()
         return [_change(row) for row in found]
+
+    async def latest_change(self, workspace: int) -> int:
+        with translated():
+            latest: int = self._accounts.execute(
+                "SELECT coalesce(max(sequence), 0) FROM changes WHERE workspace = ?", (workspace,)
+            ).fetchone()[0]
+        return latest
 
     async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
         statement = 'SELECT hash FROM secrets WHERE workspace = ? AND "key" = ? AND name = ?'
@@ -298,8 +312,10 @@ class _Budget:
 
 
 def _change(row: tuple[Any, ...]) -> Change:
-    sequence, time, actor, request_id, type_name, resource_id, action, version, document, moves = row
-    return Change(sequence, time, actor, request_id, type_name, resource_id, action, version, document.encode(), moved(moves))
+    sequence, time, actor, request_id, type_name, resource_id, action, version, document, members, address, chain, before = row
+    origin = Origin(actor, request_id, time, address or "")
+    told = (type_name, resource_id, action, version, document.encode())
+    return Change(sequence, origin, *told, moved(members), None if before is None else before.encode(), chain)
 
 
 def _run(connection: sqlite3.Connection, query: Query, plan: Plan) -> Page:

@@ -3,12 +3,14 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from muster.scim.indexing import Entry
+from muster.storage.chain import LINKED, link
 from muster.storage.hierarchy import Hierarchy
 from muster.storage.ids import key_of
 from muster.storage.moves import moves
-from muster.storage.port import GROUP, Conflict, Keep, KeyTaken, MemberDelta, Outcome, Put, Remove, Stored, Write
+from muster.storage.port import GROUP, Conflict, Keep, KeyTaken, MemberDelta, Note, Origin, Outcome, Put, Remove, Stored, Write
 from muster.storage.sqlite import members
 
 _ATTEMPTS = 20
@@ -22,10 +24,8 @@ _ADD_LOOKUP = 'INSERT INTO lookups (workspace, type, attribute, value, "key", "f
 _DROP_LOOKUP = 'DELETE FROM lookups WHERE workspace = ? AND type = ? AND attribute = ? AND value = ? AND "key" = ?'
 _ADD_UNIQUE = 'INSERT OR IGNORE INTO unique_values (workspace, type, attribute, value, "key") VALUES (?, ?, ?, ?, ?)'
 _DROP_UNIQUE = 'DELETE FROM unique_values WHERE workspace = ? AND type = ? AND attribute = ? AND value = ? AND "key" = ?'
-_ADD_CHANGE = (
-    "INSERT INTO changes (workspace, time, actor, request_id, type, id, action, version, document, members)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_ADD_CHANGE = f"INSERT INTO changes (workspace, {LINKED}, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_LAST_LINK = "SELECT chain FROM changes WHERE workspace = ? ORDER BY sequence DESC LIMIT 1"
 _COUNT = (
     "INSERT INTO counts (workspace, type, total) VALUES (?, ?, ?)"
     " ON CONFLICT (workspace, type) DO UPDATE SET total = total + excluded.total"
@@ -199,9 +199,28 @@ def _keep_secrets(connection: sqlite3.Connection, workspace: int, key: int, put:
 def _record(
     connection: sqlite3.Connection, write: Write, type_name: str, action: str, stored: Stored, moved: MemberDelta | None
 ) -> None:
-    origin = (write.workspace, write.time, write.actor, write.request_id)
+    origin = (write.origin.time, write.origin.actor, write.origin.request_id)
     change = (type_name, stored.id, action, stored.version, stored.document.decode())
-    connection.execute(_ADD_CHANGE, (*origin, *change, moves(moved)))
+    _append(connection, write.workspace, [(*origin, *change, moves(moved), write.origin.address)])
+
+
+def note(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
+    """Record what is no write to a resource."""
+    for made in notes:
+        origin = (made.origin.time, made.origin.actor, made.origin.request_id)
+        row = (*origin, made.type, made.id, made.action, 0, made.document.decode(), None, made.origin.address)
+        _append(connection, made.workspace, [row])
+
+
+def _append(connection: sqlite3.Connection, workspace: int, changes: Sequence[tuple[Any, ...]]) -> None:
+    """Add rows to `changes`, each linked to the one before it. A row has the columns LINKED."""
+    last = connection.execute(_LAST_LINK, (workspace,)).fetchone()
+    previous = None if last is None else last[0]
+    linked = []
+    for row in changes:
+        previous = link(previous, row)
+        linked.append((workspace, *row, previous))
+    connection.executemany(_ADD_CHANGE, linked)
 
 
 def load(
@@ -209,9 +228,9 @@ def load(
     workspace: int,
     type_name: str,
     puts: Sequence[Put],
-    origin: tuple[str, str, str],
+    origin: Origin,
 ) -> None:
-    """Make many new resources, a table at a time. origin: time, actor and request id. Raises KeyTaken or Conflict."""
+    """Make many new resources, a table at a time. Raises KeyTaken or Conflict."""
     scope = (workspace, type_name)
     keyed = [(_key(put.stored), put) for put in puts]
     documents = [put.stored.document.decode() for put in puts]
@@ -226,11 +245,12 @@ def load(
     connection.executemany(_ADD_LOOKUP, lookups)
     for key, put in keyed:
         _keep_secrets(connection, workspace, key, put)
+    made = (origin.time, origin.actor, origin.request_id, type_name)
     changes = [
-        (workspace, *origin, type_name, put.stored.id, "create", put.stored.version, document, None)
+        (*made, put.stored.id, "create", put.stored.version, document, None, origin.address)
         for put, document in zip(puts, documents, strict=True)
     ]
-    connection.executemany(_ADD_CHANGE, changes)
+    _append(connection, workspace, changes)
     connection.execute(_COUNT, (*scope, len(puts)))
 
 

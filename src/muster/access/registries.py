@@ -1,0 +1,37 @@
+"""The registry of each workspace: the RFCs' resource types and schemas, and those of its own."""
+
+from collections import OrderedDict
+
+from muster.scim.custom import CustomSchema, extended
+from muster.scim.schema import Registry, registry
+from muster.scim.values import Json
+from muster.storage.port import Accounts, Workspace
+
+SCHEMA_KIND = "schema"
+TYPE_KIND = "resource-type"
+_KEPT = 2000
+_Configured = tuple[list[Json], list[Json], bool]
+
+
+class Registries:
+    """Makes registries; one is made again only where what it is made from has changed."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._made: OrderedDict[int, tuple[_Configured, Registry]] = OrderedDict()
+
+    async def of(self, workspace: Workspace) -> Registry:
+        """The registry of a workspace, as it is configured now."""
+        schemas = [item.body for item in await self._accounts.items(workspace.id, SCHEMA_KIND)]
+        types = [item.body for item in await self._accounts.items(workspace.id, TYPE_KIND)]
+        configured = (schemas, types, workspace.unique_group_names)
+        if not schemas and not types and not workspace.unique_group_names:
+            return registry()
+        made = self._made.get(workspace.id)
+        if made is None or made[0] != configured:
+            custom = [CustomSchema.from_json(body) for body in schemas]
+            made = configured, extended(registry(), custom, types, workspace.unique_group_names)
+            self._made[workspace.id] = made
+            if len(self._made) > _KEPT:
+                self._made.popitem(last=False)
+        return made[1]

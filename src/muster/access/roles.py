@@ -1,0 +1,102 @@
+"""Custom roles: permissions under a name, for keys to have."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from muster.access.notes import Administrator
+from muster.access.permissions import ADMIN, PERMISSIONS, beyond
+from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
+from muster.scim.values import Json
+from muster.storage.port import Accounts, Item
+
+ROLE_KIND = "role"
+_NAME = re.compile(r"\S(?:[^\x00-\x1f\x7f/]{0,98}\S)?")
+_MAX_ROLES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role and what it permits."""
+
+    name: str
+    permissions: tuple[str, ...]
+
+    def shown(self) -> dict[str, Json]:
+        """The role as JSON."""
+        return {"name": self.name, "permissions": list(self.permissions)}
+
+
+class Roles:
+    """Makes, changes and removes the roles of a workspace."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def all(self, workspace: int) -> Sequence[Role]:
+        """The roles, by name; the built-in one first."""
+        items = await self._accounts.items(workspace, ROLE_KIND)
+        return [Role(ADMIN, PERMISSIONS), *(Role(item.id, tuple(item.body["permissions"])) for item in items)]
+
+    async def get(self, workspace: int, name: str) -> Role:
+        """The role of that name. Raises ScimError 404."""
+        for role in await self.all(workspace):
+            if role.name == name:
+                return role
+        raise not_found(f"there is no role {name[:100]!r}")
+
+    async def create(self, by: Administrator, name: Json, permissions: Json) -> Role:
+        """A new role. Raises ScimError 400, 403 for what whoever makes it may not do, and 409 where the name is taken."""
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise invalid_value("name must be a string of 1 to 100 characters, without slashes and control characters")
+        there = await self.all(by.workspace.id)
+        if any(role.name.lower() == name.lower() for role in there):
+            raise ScimError(409, f"there is a role {name!r} already", "uniqueness")
+        if len(there) > _MAX_ROLES:
+            raise ScimError(409, f"a workspace has at most {_MAX_ROLES} roles")
+        return await self._keep(by, Role(name, check_permissions(by, permissions)), "create")
+
+    async def replace(self, by: Administrator, name: str, permissions: Json) -> Role:
+        """Give a role other permissions; keys that have it have them at the next request."""
+        await self._own(by, name)
+        return await self._keep(by, Role(name, check_permissions(by, permissions)), "update")
+
+    async def delete(self, by: Administrator, name: str) -> None:
+        """Remove a role. Raises ScimError 409 where a key has it that still works."""
+        await self._own(by, name)
+        keys = await self._accounts.keys(by.workspace.id)
+        held = [key.name for key in keys if key.role == name and key.revoked is None]
+        if held:
+            raise ScimError(409, f"keys have this role: {', '.join(held[:5])}")
+        note = by.note("Role", name, "delete")
+        await self._accounts.administer([Item(by.workspace.id, ROLE_KIND, name, None)], [note])
+
+    async def _own(self, by: Administrator, name: str) -> None:
+        """Raises ScimError where there is no such role, or it is the built-in one."""
+        role = await self.get(by.workspace.id, name)
+        if name == ADMIN:
+            raise forbidden(f"{ADMIN} has every permission, and cannot be changed")
+        refused = beyond(by.permissions, role.permissions)
+        if refused:
+            raise forbidden(f"the role permits what you may not do: {', '.join(refused)}")
+
+    async def _keep(self, by: Administrator, role: Role, action: str) -> Role:
+        body = {"permissions": list(role.permissions)}
+        note = by.note("Role", role.name, action, **body)
+        await self._accounts.administer([Item(by.workspace.id, ROLE_KIND, role.name, body)], [note])
+        return role
+
+
+def check_permissions(by: Administrator, permissions: Json, also: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Permissions as given. also: what is a permission here beside PERMISSIONS.
+
+    Raises ScimError 400 where one is none, and 403 where whoever gives it does not hold it.
+    """
+    allowed = (*PERMISSIONS, *also)
+    if not isinstance(permissions, list) or not permissions or not all(item in allowed for item in permissions):
+        raise invalid_value(f"permissions must be an array of some of {', '.join(map(repr, allowed))}")
+    given = tuple(dict.fromkeys(permissions))
+    refused = beyond(by.permissions, given)
+    if refused:
+        raise forbidden(f"you cannot hand on what you may not do: {', '.join(refused)}")
+    return given

@@ -1,0 +1,126 @@
+"""The settings of a workspace, as an administrator reads and changes them."""
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+from muster.access import allowlist
+from muster.access.notes import Administrator
+from muster.scim.errors import ScimError, invalid_syntax, invalid_value
+from muster.scim.resource import kind
+from muster.scim.values import Json
+from muster.storage import constraints
+from muster.storage.port import GROUP, Accounts, StorageError, Upkeep, Workspace
+
+CONTRACTS = ("rfc7644", "cortex")
+_NAMES = {
+    "contract": "contract",
+    "strict": "strict",
+    "automaticProvisioning": "automatic_provisioning",
+    "automaticDeprovisioning": "automatic_deprovisioning",
+    "uniqueGroupNames": "unique_group_names",
+    "ipAllowlist": "ip_allowlist",
+    "rateLimit": "rate_limit",
+}
+"""What a setting is called in JSON, and in Workspace."""
+_CONFIRM = "confirmLockout"
+_MAX_BLOCKS = 500
+_MAX_RATE = 10_000_000
+
+
+class Store(Accounts, Upkeep, Protocol):
+    """What the settings need of an engine."""
+
+
+def shown(workspace: Workspace) -> dict[str, Json]:
+    """The settings as JSON."""
+    return {name: getattr(workspace, field) for name, field in _NAMES.items()}
+
+
+class Settings:
+    """Changes the settings of workspaces."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def change(self, by: Administrator, raw: Json) -> Workspace:
+        """The workspace with the settings that are given changed, the others as they are.
+
+        Raises ScimError 400 that names the setting; 409 where the address that the change comes from would be locked out and that
+        is not said, and where groups share a name that is to be unique.
+        """
+        if not isinstance(raw, dict):
+            raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
+        confirmed = raw.get(_CONFIRM) is True
+        before = await self._store.workspace(by.workspace.id) or by.workspace
+        given = {_field(name): _read(name, value) for name, value in raw.items() if name != _CONFIRM}
+        after = replace(before, **given)
+        if not confirmed and "ip_allowlist" in given:
+            _check_lockout(after, by.origin.address)
+        if after == before:
+            return before
+        if after.unique_group_names and not before.unique_group_names:
+            await self._check_group_names(after)
+        changed = {name: value for name, value in shown(after).items() if value != shown(before)[name]}
+        was = {name: shown(before)[name] for name in changed}
+        await self._store.administer([after], [by.note("Settings", before.name, "update", before=was, after=changed)])
+        if after.unique_group_names != before.unique_group_names:
+            await self._hold_group_names(before, after)
+        return after
+
+    async def _check_group_names(self, workspace: Workspace) -> None:
+        shared = await constraints.shared_values(self._store, workspace.id, GROUP, "displayName")
+        if shared:
+            raise ScimError(409, f"uniqueGroupNames: groups share these names: {', '.join(map(repr, shared))}", "uniqueness")
+
+    async def _hold_group_names(self, before: Workspace, after: Workspace) -> None:
+        """Begin or end the constraint; the setting is taken back where groups came to share a name in between."""
+        statements = constraints.begin if after.unique_group_names else constraints.end
+        try:
+            await self._store.transact(after.id, statements(after.id, GROUP, "displayName"))
+        except StorageError:
+            await self._store.administer([before])
+            await self._check_group_names(after)
+            raise
+
+
+def _field(name: str) -> str:
+    field = _NAMES.get(name)
+    if field is None:
+        raise invalid_value(f"there is no setting {name[:100]!r}; there are {', '.join(_NAMES)}")
+    return field
+
+
+def _read(name: str, value: Json) -> Any:
+    """The value of a setting. Raises ScimError invalidValue."""
+    match name:
+        case "contract":
+            if value not in CONTRACTS:
+                raise invalid_value(f"contract must be one of {', '.join(CONTRACTS)}")
+            return value
+        case "ipAllowlist":
+            return _blocks(value)
+        case "rateLimit":
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_RATE):
+                raise invalid_value(f"rateLimit must be an integer from 0 to {_MAX_RATE}, or null for the installation's")
+            return value
+    if not isinstance(value, bool):
+        raise invalid_value(f"{name} must be a boolean, and is {kind(value)}")
+    return value
+
+
+def _blocks(value: Json) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > _MAX_BLOCKS or not all(isinstance(block, str) for block in value):
+        raise invalid_value(f"ipAllowlist must be an array of at most {_MAX_BLOCKS} CIDR blocks")
+    blocks = []
+    for index, block in enumerate(value):
+        try:
+            blocks.append(str(allowlist.networks([block.strip()])[0]))
+        except ValueError as error:
+            raise invalid_value(f"ipAllowlist[{index}]: {error}") from None
+    return tuple(dict.fromkeys(blocks))
+
+
+def _check_lockout(workspace: Workspace, address: str) -> None:
+    networks = allowlist.networks(workspace.ip_allowlist)
+    if networks and address and not allowlist.admits(networks, address):
+        raise ScimError(409, f"ipAllowlist: this locks out {address}, which the change comes from; say so with {_CONFIRM}: true")

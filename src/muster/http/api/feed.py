@@ -1,0 +1,98 @@
+"""/api/v1/changes: the feed of what changed, from any point, none skipped and none doubled."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from muster.access.permissions import AUDIT, SCIM
+from muster.directory.documents import parse
+from muster.directory.events import events
+from muster.http.api.router import Call, Route
+from muster.http.message import Response, json_response
+from muster.http.search import integer
+from muster.http.tokens import Tokens
+from muster.scim.errors import invalid_value
+from muster.storage.port import Resources
+
+_ASK_SECONDS = 0.25
+_MAX_WAIT = 60
+_ROWS, _MAX_ROWS = 100, 1000
+_END = "end"
+
+
+class FeedRoutes:
+    """The operations on the feed, and the audit log that it is read from."""
+
+    def __init__(self, storage: Resources, tokens: Tokens) -> None:
+        self._storage = storage
+        self._tokens = tokens
+
+    def __iter__(self) -> Iterator[Route]:
+        yield Route("GET", "/changes", SCIM, self.find_changes, "What changed, in order, after a cursor")
+        yield Route("GET", "/audit", AUDIT, self.find_audit, "Who did what, when and from where, after a cursor")
+
+    async def find_changes(self, call: Call) -> Response:
+        """Events after a cursor, oldest first. Without a cursor from the beginning; with `end` from now on."""
+        after, limit, wait = await self._asked(call)
+        changes = await self._storage.changes(call.workspace, after, limit, with_before=True)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + wait
+        told: list[dict[str, Any]] = []
+        while True:
+            for change in changes:
+                token = await self._tokens.write(call.workspace, change.sequence)
+                told.extend({"id": f"{token}.{n}", **event.shown()} for n, event in enumerate(events(change)))
+            after = changes[-1].sequence if changes else after
+            if told or loop.time() >= end:
+                break
+            if len(changes) < limit:
+                await self._change(call.workspace, after, end)
+            changes = await self._storage.changes(call.workspace, after, limit, with_before=True)
+        more = len(changes) == limit
+        return json_response(200, {"events": told, "cursor": await self._tokens.write(call.workspace, after), "more": more})
+
+    async def find_audit(self, call: Call) -> Response:
+        """Rows of the audit log after a cursor, oldest first."""
+        after, limit, _ = await self._asked(call)
+        changes = await self._storage.changes(call.workspace, after, limit)
+        rows = [
+            {
+                "id": await self._tokens.write(call.workspace, change.sequence),
+                "time": change.origin.time,
+                "actor": change.origin.actor,
+                "address": change.origin.address,
+                "requestId": change.origin.request_id,
+                "action": change.action,
+                "type": change.type,
+                "resource": change.id,
+                "version": change.version,
+                "document": parse(change.document),
+                "members": None if change.members is None else change.members.shown(),
+                "hash": None if change.chain is None else change.chain.hex(),
+            }
+            for change in changes
+        ]
+        after = changes[-1].sequence if changes else after
+        cursor = await self._tokens.write(call.workspace, after)
+        return json_response(200, {"rows": rows, "cursor": cursor, "more": len(changes) == limit})
+
+    async def _asked(self, call: Call) -> tuple[int, int, int]:
+        """The place, how many rows of `changes` at the most, and how many seconds to wait for one."""
+        parameters = call.request.parameters()
+        unknown = set(parameters) - {"cursor", "limit", "wait"}
+        if unknown:
+            raise invalid_value(f"there is no parameter {min(unknown)[:100]!r}; there are cursor, limit and wait")
+        limit, wait = integer(parameters, "limit", _ROWS), integer(parameters, "wait", 0)
+        cursor = parameters.get("cursor", "")
+        if cursor == _END:
+            after = await self._storage.latest_change(call.workspace)
+        else:
+            after = await self._tokens.read(call.workspace, cursor) if cursor else 0
+        return after, max(1, min(limit, _MAX_ROWS)), max(0, min(wait, _MAX_WAIT))
+
+    async def _change(self, workspace: int, after: int, end: float) -> None:
+        """Wait until something has changed after a place, or until the time is up."""
+        loop = asyncio.get_running_loop()
+        # whoever makes the change may be another process, so that there is no event to wait for
+        while loop.time() < end and await self._storage.latest_change(workspace) <= after:  # noqa: ASYNC110
+            await asyncio.sleep(min(_ASK_SECONDS, max(0.0, end - loop.time())))

@@ -1,0 +1,128 @@
+"""The routes of /api/v1: each a method, a path and the permission that it needs."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote, unquote
+
+from muster.access.keys import Grant
+from muster.access.notes import Administrator
+from muster.access.permissions import allows
+from muster.directory.documents import timestamp
+from muster.directory.service import Caller
+from muster.http.errors import MethodNotAllowed
+from muster.http.media import read_json
+from muster.http.message import Request, Response, json_response
+from muster.scim.discovery import Limits
+from muster.scim.errors import ScimError, forbidden, invalid_syntax, not_found
+from muster.scim.resource import kind
+from muster.scim.values import Json
+from muster.storage.port import Origin
+
+API_ROOT = "/api/v1"
+API_FOLDER = f"{API_ROOT}/"
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of a route. names: what stands in the path for its {names}. permissions: what the key may do."""
+
+    request: Request
+    grant: Grant
+    address: str
+    names: dict[str, str]
+    limits: Limits
+
+    @property
+    def workspace(self) -> int:
+        return self.grant.workspace.id
+
+    @property
+    def administrator(self) -> Administrator:
+        """Who calls, as what they change is recorded."""
+        origin = Origin(f"key:{self.grant.key.id}", self.request.id, timestamp(datetime.now(UTC)), self.address)
+        return Administrator(self.grant.workspace, origin, self.grant.permissions)
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls, as the directory has it."""
+        key = self.grant.key
+        return Caller(
+            self.grant.workspace, f"key:{key.id}", self.request.id, self.address, self.grant.registry, key.user, self.request.seen
+        )
+
+    async def body(self) -> Json:
+        """The JSON body. Raises ScimError."""
+        return await read_json(self.request, self.limits)
+
+    async def object(self, empty: bool = False) -> dict[str, Json]:
+        """The body, which must be a JSON object; nothing stands for an empty one where that is allowed."""
+        if empty and self.request.header("content-length") in (None, "0") and self.request.header("transfer-encoding") is None:
+            return {}
+        body = await self.body()
+        if not isinstance(body, dict):
+            raise invalid_syntax(f"the body must be a JSON object, and is {kind(body)}")
+        return body
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation. path: what follows /api/v1, with {names}. permission: what a key needs. summary: for OpenAPI."""
+
+    method: str
+    path: str
+    permission: str
+    handler: Handler
+    summary: str
+
+    @property
+    def operation_id(self) -> str:
+        """The name of the operation, as findRoles."""
+        first, *rest = self.handler.__name__.split("_")
+        return first + "".join(word.title() for word in rest)
+
+
+class Api:
+    """Answers what lies under /api/v1, for a request whose key is checked."""
+
+    def __init__(self, routes: Iterable[Route], limits: Limits) -> None:
+        self.routes = list(routes)
+        self._limits = limits
+        self._paths: dict[str, tuple[re.Pattern[str], dict[str, Route]]] = {}
+        for route in self.routes:
+            pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route.path)))
+            self._paths.setdefault(route.path, (pattern, {}))[1][route.method] = route
+
+    async def answer(self, request: Request, grant: Grant, address: str) -> Response:
+        """The answer to a request. Raises ScimError 403, 404 and 405."""
+        path = request.path[len(API_ROOT) :].rstrip("/")
+        method = "GET" if request.method == "HEAD" else request.method
+        for pattern, methods in self._paths.values():
+            match = pattern.fullmatch(path)
+            if match is None:
+                continue
+            if method not in methods:
+                raise MethodNotAllowed(method, tuple(methods))
+            route = methods[method]
+            request.operation = route.operation_id
+            if not allows(grant.permissions, route.permission):
+                raise forbidden(f"the API key lacks the permission {route.permission!r}")
+            names = {name: _decoded(value) for name, value in match.groupdict().items()}
+            return await route.handler(Call(request, grant, address, names, self._limits))
+        raise not_found(f"there is nothing at {request.path[:200]!r}")
+
+
+def _decoded(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except ValueError:
+        raise ScimError(400, "the path cannot be read: it must be UTF-8, percent-encoded") from None
+
+
+def created(content: Json, place: str, name: str) -> Response:
+    """201 with what was made, and where it is: under that name at a place."""
+    return json_response(201, content, headers=[("location", f"{API_ROOT}{place}/{quote(name, safe='')}")])

@@ -1,0 +1,138 @@
+"""/api/v1/settings and /api/v1/keys."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from muster.access.keys import Keys
+from muster.access.permissions import ADMIN, SETTINGS, beyond
+from muster.access.roles import Roles, check_permissions
+from muster.access.settings import Settings, Store, shown
+from muster.directory.service import Directory
+from muster.http.api.router import Call, Route, created
+from muster.http.message import Response, json_response
+from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
+from muster.scim.values import Json
+from muster.storage.port import KeyRecord
+
+_MAX_NAME = 200
+_MAX_SECONDS = 10 * 366 * 86400
+
+
+class SettingsRoutes:
+    """The operations on a workspace's settings and its keys."""
+
+    def __init__(self, store: Store, keys: Keys, directory: Directory) -> None:
+        self._settings = Settings(store)
+        self._roles = Roles(store)
+        self._store = store
+        self._keys = keys
+        self._directory = directory
+
+    def __iter__(self) -> Iterator[Route]:
+        yield Route("GET", "/settings", SETTINGS, self.get_settings, "The settings of the workspace")
+        yield Route("PATCH", "/settings", SETTINGS, self.update_settings, "Changes the settings that are given")
+        yield Route("GET", "/keys", SETTINGS, self.find_keys, "The API keys of the workspace")
+        yield Route("POST", "/keys", SETTINGS, self.create_key, "Makes an API key, whose token is told this once")
+        yield Route("GET", "/keys/{id}", SETTINGS, self.get_key, "An API key")
+        yield Route("POST", "/keys/{id}/rotate", SETTINGS, self.rotate_key, "Makes a key in the place of another")
+        yield Route("DELETE", "/keys/{id}", SETTINGS, self.revoke_key, "Ends an API key")
+
+    async def get_settings(self, call: Call) -> Response:
+        return json_response(200, shown(call.grant.workspace))
+
+    async def update_settings(self, call: Call) -> Response:
+        return json_response(200, shown(await self._settings.change(call.administrator, await call.body())))
+
+    async def find_keys(self, call: Call) -> Response:
+        return json_response(200, [_shown(key) for key in await self._store.keys(call.workspace)])
+
+    async def get_key(self, call: Call) -> Response:
+        return json_response(200, _shown(await self._key(call)))
+
+    async def create_key(self, call: Call) -> Response:
+        by, body = call.administrator, await call.object()
+        name, role, user = body.get("name"), body.get("role"), body.get("user")
+        if not isinstance(name, str) or not name.strip() or len(name) > _MAX_NAME:
+            raise invalid_value(f"name must be a string of 1 to {_MAX_NAME} characters")
+        permissions: tuple[str, ...] = ()
+        if role == ADMIN or (role is None and body.get("permissions") is None):
+            role, body["permissions"] = None, [ADMIN]
+        if role is not None:
+            await self._check_role(call, role)
+        if body.get("permissions") is not None:
+            permissions = check_permissions(by, body["permissions"], (ADMIN,))
+        if user is not None:
+            await self._directory.get(call.caller, call.grant.registry.types["/Users"], str(user))
+        limit, lifetime = _limit(body.get("rateLimit")), _seconds(body.get("expiresInSeconds"), "expiresInSeconds", 1)
+        token, record = await self._keys.create(
+            by.workspace, name, permissions, limit, None if lifetime is None else timedelta(seconds=lifetime), role, user, by
+        )
+        return created({**_shown(record), "token": token}, "/keys", record.id)
+
+    async def rotate_key(self, call: Call) -> Response:
+        key, by, body = await self._key(call), call.administrator, await call.object(empty=True)
+        await self._check_reach(call, key)
+        if key.revoked is not None:
+            raise ScimError(409, "the key is revoked")
+        overlap = _seconds(body.get("overlapSeconds"), "overlapSeconds", 0) or 0
+        token, record = await self._keys.rotate(by.workspace, key, timedelta(seconds=overlap), by)
+        return created({**_shown(record), "token": token}, "/keys", record.id)
+
+    async def revoke_key(self, call: Call) -> Response:
+        key = await self._key(call)
+        await self._check_reach(call, key)
+        if key.revoked is None:
+            await self._keys.revoke(call.grant.workspace, key, call.administrator)
+        return Response(204)
+
+    async def _key(self, call: Call) -> KeyRecord:
+        key = await self._store.key(call.workspace, call.names["id"])
+        if key is None:
+            raise not_found(f"there is no key {call.names['id'][:100]!r}")
+        return key
+
+    async def _check_role(self, call: Call, name: Json) -> None:
+        role = await self._roles.get(call.workspace, str(name))
+        refused = beyond(call.grant.permissions, role.permissions)
+        if refused:
+            raise forbidden(f"you cannot hand on what you may not do: {', '.join(refused)}")
+
+    async def _check_reach(self, call: Call, key: KeyRecord) -> None:
+        """Raises ScimError 403 where a key may do more than whoever would end it or take its place."""
+        held = key.permissions
+        if key.role is not None:
+            held += (await self._roles.get(call.workspace, key.role)).permissions
+        refused = beyond(call.grant.permissions, held)
+        if refused:
+            raise forbidden(f"the key may do what you may not: {', '.join(refused)}")
+
+
+def _shown(key: KeyRecord) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat()
+    status = "revoked" if key.revoked else "expired" if key.expires is not None and key.expires < now else "active"
+    return {
+        "id": key.id,
+        "name": key.name,
+        "status": status,
+        "permissions": list(key.permissions),
+        "role": key.role,
+        "user": key.user,
+        "rateLimit": key.rate_limit,
+        "created": key.created,
+        "expires": key.expires,
+        "revoked": key.revoked,
+        "lastUsed": key.last_used,
+    }
+
+
+def _limit(value: Json) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31):
+        raise invalid_value("rateLimit must be an integer of 0 or more: requests a minute, 0 for no limit")
+    return value
+
+
+def _seconds(value: Json, name: str, least: int) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MAX_SECONDS):
+        raise invalid_value(f"{name} must be an integer from {least} to {_MAX_SECONDS}")
+    return value

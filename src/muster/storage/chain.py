@@ -1,0 +1,16 @@
+"""The chain of `changes`: each row of a workspace carries a hash of itself and of the row before it. For every engine."""
+
+import hashlib
+from collections.abc import Sequence
+
+import orjson
+
+from muster.scim.values import Json
+
+LINKED = "time, actor, request_id, type, id, action, version, document, members, address"
+"""The columns that a link is made from."""
+
+
+def link(previous: bytes | None, row: Sequence[Json]) -> bytes:
+    """The hash of a row, which has the columns LINKED, and of what it follows."""
+    return hashlib.sha256((previous or b"") + orjson.dumps(row)).digest()

@@ -1,0 +1,111 @@
+"""What is kept of webhooks beside their settings: how far each has come, and what came of what was sent. For every engine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from muster.storage.derived import bound
+from muster.storage.port import Upkeep
+
+_STATE = "position, part, attempts, due, failing_since"
+_DELIVERY = "number, sequence, part, event, time, attempt, status, error, milliseconds"
+KEPT = 1000
+"""How many deliveries of a webhook are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far a webhook has come. position, part: the change and the event of it that is sent next, as rows of `changes` go on
+    from position. attempts: how often that was tried. due: when it is to be tried, in milliseconds since 1970.
+    failing_since: since when nothing has arrived, likewise.
+    """
+
+    position: int
+    part: int = 0
+    attempts: int = 0
+    due: int = 0
+    failing_since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One attempt. status: what the endpoint answered; error: why there was no answer. milliseconds: how long it took."""
+
+    number: int
+    sequence: int
+    part: int
+    event: str
+    time: str
+    attempt: int
+    status: int | None
+    error: str | None
+    milliseconds: int
+
+
+class WebhookStates:
+    """Keeps states and deliveries."""
+
+    def __init__(self, storage: Upkeep) -> None:
+        self._storage = storage
+
+    async def begin(self, workspace: int, webhook: str, position: int) -> None:
+        """Let a webhook begin after a place among the changes."""
+        statement = (
+            f"INSERT INTO webhook_states (workspace, webhook, {_STATE}, owned_until) VALUES ($1, $2, $3, 0, 0, 0, NULL, 0)"
+            " ON CONFLICT (workspace, webhook) DO UPDATE SET position = excluded.position, part = 0, attempts = 0, due = 0,"
+            " failing_since = NULL"
+        )
+        await self._storage.transact(workspace, [bound(statement, workspace, webhook, position)])
+
+    async def forget(self, workspace: int, webhook: str) -> None:
+        """Keep nothing of a webhook."""
+        where = "WHERE workspace = $1 AND webhook = $2"
+        tables = ("webhook_states", "deliveries")
+        await self._storage.transact(workspace, [bound(f"DELETE FROM {table} {where}", workspace, webhook) for table in tables])
+
+    async def workspaces(self, kind: str) -> Sequence[int]:
+        """The workspaces that are configured with something of a kind: the one question that is asked of all of them together."""
+        rows = await self._storage.query(bound("SELECT DISTINCT workspace FROM configuration WHERE kind = $1", kind))
+        return [row[0] for row in rows]
+
+    async def claim(self, workspace: int, webhook: str, owner: str, now: int, until: int) -> State | None:
+        """Take a webhook over for a while, where no one else has it: its state, or None. Times in milliseconds since 1970."""
+        claim = (
+            "UPDATE webhook_states SET owner = $1, owned_until = $2"
+            " WHERE workspace = $3 AND webhook = $4 AND (owner = $1 OR owned_until < $5)"
+        )
+        await self._storage.transact(workspace, [bound(claim, owner, until, workspace, webhook, now)])
+        read = f"SELECT {_STATE} FROM webhook_states WHERE workspace = $1 AND webhook = $2 AND owner = $3"
+        rows = await self._storage.query(bound(read, workspace, webhook, owner))
+        return State(*rows[0]) if rows else None
+
+    async def state(self, workspace: int, webhook: str) -> State | None:
+        """How far a webhook has come."""
+        read = f"SELECT {_STATE} FROM webhook_states WHERE workspace = $1 AND webhook = $2"
+        rows = await self._storage.query(bound(read, workspace, webhook))
+        return State(*rows[0]) if rows else None
+
+    async def advance(self, workspace: int, webhook: str, owner: str, before: State, after: State) -> None:
+        """Keep how far a webhook has come, where it is still its owner's and no one has moved it in between."""
+        statement = (
+            "UPDATE webhook_states SET position = $1, part = $2, attempts = $3, due = $4, failing_since = $5"
+            " WHERE workspace = $6 AND webhook = $7 AND owner = $8 AND position = $9 AND part = $10"
+        )
+        values = (after.position, after.part, after.attempts, after.due, after.failing_since, workspace, webhook, owner)
+        await self._storage.transact(workspace, [bound(statement, *values, before.position, before.part)])
+
+    async def log(self, workspace: int, webhook: str, delivery: Delivery) -> None:
+        """Keep what came of an attempt, and no more of them than KEPT."""
+        values = (delivery.number, delivery.sequence, delivery.part, delivery.event, delivery.time, delivery.attempt)
+        ended = (delivery.status, delivery.error, delivery.milliseconds)
+        insert = f"INSERT INTO deliveries (workspace, webhook, {_DELIVERY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+        trim = (
+            "DELETE FROM deliveries WHERE workspace = $1 AND webhook = $2 AND number <= (SELECT number FROM deliveries"
+            f" WHERE workspace = $1 AND webhook = $2 ORDER BY number DESC LIMIT 1 OFFSET {KEPT})"
+        )
+        statements = [bound(insert, workspace, webhook, *values, *ended), bound(trim, workspace, webhook)]
+        await self._storage.transact(workspace, statements)
+
+    async def deliveries(self, workspace: int, webhook: str, limit: int) -> Sequence[Delivery]:
+        """The latest attempts, the newest first."""
+        read = f"SELECT {_DELIVERY} FROM deliveries WHERE workspace = $1 AND webhook = $2 ORDER BY number DESC LIMIT $3"
+        return [Delivery(*row) for row in await self._storage.query(bound(read, workspace, webhook, limit))]

@@ -1,0 +1,161 @@
+"""Sends what changed to the webhooks: in order, each until it arrives, by one process at a time."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import orjson
+from standardwebhooks.webhooks import Webhook as Signer
+
+from muster.access.notes import Administrator
+from muster.directory.documents import timestamp
+from muster.directory.events import Event, events
+from muster.scim.errors import ScimError
+from muster.storage.port import Change, Origin, Storage, StorageError, Workspace
+from muster.storage.webhooks import Delivery, State, WebhookStates
+from muster.webhooks.endpoints import WEBHOOK_KIND, Webhook, Webhooks
+from muster.webhooks.sender import Answer, Sender
+
+PAUSES = (5, 30, 120, 600, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600)
+"""How many seconds are between one attempt and the next; the last one again and again."""
+GIVEN_UP_AFTER = 3 * 24 * 3600
+"""How many seconds nothing may arrive before a webhook is disabled."""
+_LOOK_SECONDS = 5.0
+_ASK_SECONDS = 0.5
+_HELD_SECONDS = 60
+_ROWS = 50
+_log = logging.getLogger(__name__)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+class Deliverer:
+    """One task for each webhook that this process has taken over."""
+
+    def __init__(self, storage: Storage, webhooks: Webhooks, states: WebhookStates, sender: Sender) -> None:
+        self._storage = storage
+        self._webhooks = webhooks
+        self._states = states
+        self._sender = sender
+        self._owner = secrets.token_hex(8)
+        self._tasks: dict[tuple[int, str], asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Look for webhooks that no process sends, as long as this is not cancelled."""
+        epoch = -1
+        looked = 0.0
+        while True:
+            now = time.monotonic()
+            with contextlib.suppress(StorageError):  # the next round tries again
+                if self._storage.epoch() != epoch or now - looked > _HELD_SECONDS / 2:
+                    epoch, looked = self._storage.epoch(), now
+                    await self._look()
+            await asyncio.sleep(_ASK_SECONDS)
+
+    async def close(self) -> None:
+        """Let go of all webhooks."""
+        for task in self._tasks.values():
+            task.cancel()
+        for task in self._tasks.values():
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._sender.close()
+
+    async def _look(self) -> None:
+        wanted = set()
+        for workspace_id in await self._states.workspaces(WEBHOOK_KIND):
+            workspace = await self._storage.workspace(workspace_id)
+            for webhook in await self._webhooks.all(workspace_id):
+                if webhook.disabled is None and workspace is not None:
+                    key = (workspace.id, webhook.id)
+                    wanted.add(key)
+                    if key not in self._tasks or self._tasks[key].done():
+                        self._tasks[key] = asyncio.create_task(self._serve(workspace, webhook.id))
+        for key in set(self._tasks) - wanted:
+            self._tasks.pop(key).cancel()
+
+    async def _serve(self, workspace: Workspace, webhook_id: str) -> None:
+        """Send a webhook what it is to be sent, as long as it is ours."""
+        while True:
+            try:
+                state = await self._states.claim(workspace.id, webhook_id, self._owner, _now(), _now() + _HELD_SECONDS * 1000)
+                if state is None or state.due > _now():
+                    wait = _LOOK_SECONDS if state is None else min(_LOOK_SECONDS, (state.due - _now()) / 1000)
+                    await asyncio.sleep(max(_ASK_SECONDS, wait))
+                    continue
+                webhook = await self._webhooks.get(workspace.id, webhook_id)
+                if webhook.disabled is not None:
+                    return
+                if not await self._step(workspace, webhook, state):
+                    await asyncio.sleep(_ASK_SECONDS)
+            except ScimError:
+                return  # it was removed
+            except StorageError as error:
+                _log.warning("webhook %s: %s", webhook_id, error)
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _step(self, workspace: Workspace, webhook: Webhook, state: State) -> bool:
+        """Send what there is, up to the first that does not arrive. Returns whether there was anything."""
+        if await self._storage.latest_change(workspace.id) <= state.position:
+            return False
+        begun = time.monotonic()
+        for change in await self._storage.changes(workspace.id, state.position, _ROWS, with_before=True):
+            for part, event in enumerate(events(change)):
+                if part < state.part or not webhook.wants(event.type):
+                    continue
+                answer = await self.deliver(webhook, event, part, state.attempts + 1)
+                if not answer.arrived:
+                    await self._failed(workspace, webhook, replace(state, part=part), state, answer)
+                    return True
+                after = State(state.position, part + 1)
+                await self._states.advance(webhook.workspace, webhook.id, self._owner, state, after)
+                state = after
+            after = State(change.sequence)
+            await self._states.advance(webhook.workspace, webhook.id, self._owner, state, after)
+            state = after
+            if time.monotonic() - begun > _HELD_SECONDS / 4:
+                break
+        return True
+
+    async def _failed(self, workspace: Workspace, webhook: Webhook, at: State, before: State, answer: Answer) -> None:
+        now = _now()
+        since = before.failing_since or now
+        if now - since > GIVEN_UP_AFTER * 1000:
+            why = f"nothing arrived for {GIVEN_UP_AFTER // 3600} hours: {answer.error or f'status {answer.status}'}"
+            origin = Origin("webhooks", "", timestamp(datetime.now(UTC)))
+            await self._webhooks.disable(Administrator(workspace, origin, ()), webhook, why)
+            return
+        pause = PAUSES[min(before.attempts, len(PAUSES) - 1)]
+        after = State(at.position, at.part, before.attempts + 1, now + pause * 1000, since)
+        await self._states.advance(webhook.workspace, webhook.id, self._owner, before, after)
+
+    async def deliver(self, webhook: Webhook, event: Event, part: int, attempt: int) -> Answer:
+        """Send one event, and log what came of it."""
+        change, now = event.change, datetime.now(UTC)
+        message_id = message_id_of(webhook, change, part)
+        body = orjson.dumps({"type": event.type, "timestamp": change.origin.time, "data": event.shown()})
+        signature = Signer(await self._webhooks.secret(webhook)).sign(message_id, now, body.decode())
+        headers: dict[bytes | str, bytes | str] = {
+            "content-type": "application/json",
+            "user-agent": "muster-webhooks",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": signature,
+        }
+        answer = await self._sender.post(webhook.url, headers, body)
+        ended = (attempt, answer.status, answer.error, answer.milliseconds)
+        number = time.time_ns() // 1000
+        delivery = Delivery(number, change.sequence, part, event.type, timestamp(now), *ended)
+        await self._states.log(webhook.workspace, webhook.id, delivery)
+        return answer
+
+
+def message_id_of(webhook: Webhook, change: Change, part: int) -> str:
+    """The same for every attempt at one event, and another for any other."""
+    return f"msg_{webhook.id}_{change.id}_{change.version}_{change.action}_{part}"

@@ -1,0 +1,157 @@
+"""Webhooks over HTTP: made, changed, sent to a server that is there, and sent again."""
+
+import http.server
+import json
+import threading
+import time
+
+import pytest
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from tests.people import group, person, replace
+from tests.tenant import Tenant, problem
+
+
+class Endpoint(http.server.ThreadingHTTPServer):
+    """What a webhook is sent to. refuse: how many requests are still to be answered 500."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.got = []
+        self.refuse = 0
+        self.url = f"http://127.0.0.1:{self.server_port}/hook"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def wait(self, number):
+        end = time.monotonic() + 30
+        while len(self.got) < number and time.monotonic() < end:
+            time.sleep(0.05)
+        return self.got
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        refused = self.server.refuse > 0
+        self.server.refuse -= refused
+        if not refused:
+            self.server.got.append((dict(self.headers), body))
+        self.send_response(500 if refused else 204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def endpoint():
+    made = Endpoint()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.fixture
+def fresh(server):
+    with Tenant(server) as made:
+        yield made
+
+
+def test_what_changes_arrives_in_order_and_signed(fresh, endpoint):
+    before = fresh.user()
+    made = fresh.api.post("/webhooks", json={"url": endpoint.url, "description": "ours"})
+    assert made.status_code == 201, made.text
+    hook = made.json()
+    assert hook["secret"].startswith("whsec_")
+    assert (hook["enabled"], hook["events"]) == (True, ["*"])
+    user = fresh.user()
+    fresh.scim.patch(f"/Users/{user['id']}", json=replace("active", False))
+    fresh.scim.post("/Groups", json=group(None, user))
+    fresh.scim.delete(f"/Users/{user['id']}")
+    got = endpoint.wait(7)
+    messages = [Webhook(hook["secret"]).verify(body, headers) for headers, body in got]
+    assert [message["type"] for message in messages] == [
+        "user.created", "user.updated", "user.deactivated", "group.created", "group.member_added", "user.deleted",
+        "group.member_removed",
+    ]  # fmt: skip
+    assert messages[0]["data"]["resource"]["userName"] == user["userName"]
+    assert before["id"] not in str(messages)
+    assert len({headers["webhook-id"] for headers, _ in got}) == 7
+    with pytest.raises(WebhookVerificationError):
+        Webhook("whsec_" + "A" * 43 + "=").verify(got[0][1], got[0][0])
+    shown = fresh.api.get(f"/webhooks/{hook['id']}").json()
+    assert "secret" not in shown
+    deliveries = fresh.api.get(f"/webhooks/{hook['id']}/deliveries").json()
+    assert [(item["status"], item["attempt"]) for item in deliveries] == [(204, 1)] * 7
+    assert hook["secret"] not in fresh.api.get("/audit").text
+    assert hook["secret"].removeprefix("whsec_").encode() not in fresh.server.stored()
+
+
+def test_what_does_not_arrive_is_sent_again_before_what_follows(fresh, endpoint):
+    endpoint.refuse = 1
+    hook = fresh.api.post("/webhooks", json={"url": endpoint.url}).json()
+    users = [fresh.user()["id"] for _ in range(3)]
+    got = endpoint.wait(3)
+    assert [json.loads(body)["data"]["resourceId"] for _, body in got] == users
+    deliveries = fresh.api.get(f"/webhooks/{hook['id']}/deliveries").json()
+    assert [(item["status"], item["attempt"]) for item in reversed(deliveries)] == [(500, 1), (204, 2), (204, 1), (204, 1)]
+
+
+def test_only_the_events_that_are_wanted(fresh, endpoint):
+    hook = fresh.api.post("/webhooks", json={"url": endpoint.url, "events": ["group.*", "*.deleted"]}).json()
+    user = fresh.user()
+    fresh.scim.post("/Groups", json=group())
+    fresh.scim.delete(f"/Users/{user['id']}")
+    assert [json.loads(body)["type"] for _, body in endpoint.wait(2)] == ["group.created", "user.deleted"]
+    changed = fresh.api.patch(f"/webhooks/{hook['id']}", json={"enabled": False}).json()
+    assert (changed["enabled"], changed["disabled"]) == (False, "by an administrator")
+    time.sleep(1.5)
+    fresh.scim.post("/Groups", json=group())
+    time.sleep(1.5)
+    assert len(endpoint.got) == 2
+    fresh.api.patch(f"/webhooks/{hook['id']}", json={"enabled": True})
+    assert len(endpoint.wait(3)) == 3
+
+
+def test_one_event_or_all_from_a_place_are_sent_again(fresh, endpoint):
+    hook = fresh.api.post("/webhooks", json={"url": endpoint.url}).json()
+    start = fresh.api.get("/changes", params={"cursor": "end"}).json()["cursor"]
+    users = [fresh.user()["id"] for _ in range(2)]
+    first = endpoint.wait(2)[0]
+    path = f"/webhooks/{hook['id']}/redeliver"
+    event = fresh.api.get("/changes", params={"cursor": start}).json()["events"][0]
+    again = fresh.api.post(path, json={"event": event["id"]}).json()
+    assert (again["status"], again["type"]) == (204, "user.created")
+    assert endpoint.got[2][0]["webhook-id"] == first[0]["webhook-id"]
+    assert fresh.api.post(path, json={"from": start}).status_code == 202
+    assert [json.loads(body)["data"]["resourceId"] for _, body in endpoint.wait(5)[3:]] == users
+    for wrong in ({}, {"event": "x"}, {"from": "x"}, {"event": event["id"].split(".")[0] + ".9"}, {"event": 7}):
+        problem(fresh.api.post(path, json=wrong), 404 if ".9" in str(wrong) else 400)
+    turned = fresh.api.post(f"/webhooks/{hook['id']}/rotate").json()
+    assert turned["secret"] != hook["secret"]
+    fresh.scim.post("/Users", json=person())
+    headers, body = endpoint.wait(6)[5]
+    Webhook(turned["secret"]).verify(body, headers)
+    assert fresh.api.delete(f"/webhooks/{hook['id']}").status_code == 204
+    problem(fresh.api.get(f"/webhooks/{hook['id']}"), 404)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{}, {"url": "ftp://x"}, {"url": "/x"}, {"url": "http://u:p@x/"}, {"url": "http://x y/"}, {"url": 7}, {"url": "http://[/"},
+     {"url": "http://x", "events": []}, {"url": "http://x", "events": ["User"]}, {"url": "http://x", "secret": "mine"},
+     {"url": "http://x", "enabled": "yes"}],
+)  # fmt: skip
+def test_a_webhook_that_cannot_be(fresh, wrong):
+    problem(fresh.api.post("/webhooks", json=wrong), 400)
+    assert fresh.api.get("/webhooks").json() == []
+
+
+def test_a_webhook_is_one_workspaces(server, fresh, endpoint):
+    hook = fresh.api.post("/webhooks", json={"url": endpoint.url}).json()
+    with Tenant(server) as other:
+        for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rotate"), ("GET", "/deliveries")):
+            problem(other.api.request(method, f"/webhooks/{hook['id']}{path}", json={}), 404)
+        other.user()
+    fresh.user()
+    assert len(endpoint.wait(1)) == 1

@@ -1,0 +1,171 @@
+"""The deliverer: one process at a time, and an end to trying."""
+
+import asyncio
+
+import pytest
+
+from muster.access.notes import Administrator
+from muster.directory.service import Caller, Directory
+from muster.scim.schema import USER, registry
+from muster.storage.port import Origin
+from muster.storage.sqlite import SqliteStorage
+from muster.storage.webhooks import State, WebhookStates
+from muster.webhooks import deliverer
+from muster.webhooks.deliverer import GIVEN_UP_AFTER, PAUSES, Deliverer
+from muster.webhooks.endpoints import Webhooks
+from muster.webhooks.sender import Answer
+
+NOW = "2026-01-01T00:00:00.000Z"
+
+
+class Recorder:
+    """Takes what is sent, and answers a status."""
+
+    def __init__(self, status):
+        self.status = status
+        self.got = []
+
+    async def post(self, url, headers, body):
+        self.got.append(headers["webhook-id"])
+        return Answer(self.status, None, 1)
+
+    async def close(self):
+        pass
+
+
+class Here:
+    """A storage with a webhook, and users made after it."""
+
+    async def start(self, path):
+        self.storage = SqliteStorage(str(path))
+        await self.storage.migrate()
+        await self.storage.start()
+        self.workspace = await self.storage.add_workspace("w", "rfc7644", False, NOW)
+        self.states = WebhookStates(self.storage)
+        self.webhooks = Webhooks(self.storage, self.states, True)
+        self.by = Administrator(self.workspace, Origin("admin", "", NOW), ())
+        self.hook = await self.webhooks.create(self.by, {"url": "http://x/"}, 0)
+        self.directory = Directory(self.storage)
+        return self
+
+    async def user(self, name):
+        caller = Caller(self.workspace, "key:k", "r")
+        return await self.directory.create(caller, registry().types["/Users"], {"schemas": [USER], "userName": name})
+
+    def deliverer(self, sender):
+        return Deliverer(self.storage, self.webhooks, self.states, sender)
+
+    async def until(self, test, *running):
+        tasks = [asyncio.create_task(item.run()) for item in running]
+        try:
+            async with asyncio.timeout(30):
+                while not await test():  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+        finally:
+            for task in tasks:
+                task.cancel()
+            for item in running:
+                await item.close()
+
+
+@pytest.fixture
+def run(tmp_path):
+    def runner(work):
+        async def session():
+            here = await Here().start(tmp_path / "m.db")
+            try:
+                return await work(here)
+            finally:
+                await here.storage.close()
+
+        return asyncio.run(session())
+
+    return runner
+
+
+def test_of_several_processes_one_sends(run):
+    async def work(here):
+        sender = Recorder(200)
+        for n in range(20):
+            await here.user(f"u{n}")
+        several = [here.deliverer(sender) for _ in range(4)]
+
+        async def done():
+            return len(sender.got) >= 20
+
+        await here.until(done, *several)
+        return sender.got
+
+    got = run(work)
+    assert len(got) == len(set(got)) == 20
+
+
+def test_another_goes_on_where_one_was_ended(run):
+    async def work(here):
+        sender = Recorder(200)
+        first = here.deliverer(sender)
+        await here.user("a")
+
+        async def one():
+            return len(sender.got) >= 1 and (await here.states.state(1, here.hook.id)).part == 0
+
+        await here.until(one, first)
+        await here.user("b")
+        state = await here.states.claim(1, here.hook.id, "someone else", 2**50, 2**51)
+        assert state is not None
+        assert await here.states.claim(1, here.hook.id, "a third", 2**50, 2**51) is None
+        return sender.got, state
+
+    got, state = run(work)
+    assert len(got) == 1
+    assert state.attempts == 0
+
+
+def test_pauses_grow_and_a_webhook_is_given_up_in_the_end(run, monkeypatch):
+    now = [1_000_000]
+    monkeypatch.setattr(deliverer, "_now", lambda: now[0])
+
+    async def work(here):
+        await here.user("a")
+        made, pauses = here.deliverer(Recorder(503)), []
+        begun = now[0]
+        while (await here.webhooks.get(1, here.hook.id)).disabled is None:
+            state = await here.states.claim(1, here.hook.id, made._owner, now[0], now[0] + 1)
+            await made._step(here.workspace, here.hook, state)
+            after = await here.states.state(1, here.hook.id)
+            pauses.append((after.due - now[0]) // 1000)
+            now[0] = max(after.due, now[0] + 1)
+        rows = await here.storage.changes(1, 0, 100)
+        return pauses[:-1], (now[0] - begun) / 1000, rows[-1], (await here.webhooks.get(1, here.hook.id)).disabled
+
+    pauses, seconds, last, why = run(work)
+    assert pauses[: len(PAUSES)] == list(PAUSES)
+    assert pauses[len(PAUSES) :] == [PAUSES[-1]] * (len(pauses) - len(PAUSES))
+    assert GIVEN_UP_AFTER <= seconds <= GIVEN_UP_AFTER + 2 * PAUSES[-1]
+    assert (last.type, last.action, last.origin.actor) == ("Webhook", "disable", "webhooks")
+    assert "status 503" in why
+
+
+def test_deliveries_are_kept_no_further_than_is_said(run, monkeypatch):
+    async def work(here):
+        monkeypatch.setattr("muster.storage.webhooks.KEPT", 3)
+        made = here.deliverer(Recorder(200))
+        await here.user("a")
+        change = (await here.storage.changes(1, 0, 9))[-1]
+        from muster.directory.events import events
+
+        for _ in range(6):
+            await made.deliver(here.hook, next(events(change)), 0, 1)
+        return await here.states.deliveries(1, here.hook.id, 100)
+
+    assert len(run(work)) == 3
+
+
+def test_a_state_that_was_moved_is_not_moved_back(run):
+    async def work(here):
+        state = await here.states.claim(1, here.hook.id, "me", 1, 2**50)
+        await here.states.begin(1, here.hook.id, 7)
+        await here.states.advance(1, here.hook.id, "me", state, State(99))
+        return await here.states.state(1, here.hook.id)
+
+    assert run(work).position == 7
