@@ -6,19 +6,24 @@ import gc
 import itertools
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
 
 from muster.access.keys import Keys
 from muster.access.limits import RateLimiter
 from muster.config import Settings, is_postgres, sqlite_path
+from muster.custom.indexer import Indexer
+from muster.custom.schemas import CustomSchemas
 from muster.directory.credentials import Credentials
 from muster.directory.service import Directory
 from muster.http import asgi, docs, health, rsgi
 from muster.http.api.feed import FeedRoutes
 from muster.http.api.passwords import PasswordRoutes
 from muster.http.api.roles import RoleRoutes
-from muster.http.api.router import Api
+from muster.http.api.router import Api, Route
+from muster.http.api.schemas import SchemaRoutes
 from muster.http.api.settings import SettingsRoutes
 from muster.http.api.webhooks import WebhookRoutes
 from muster.http.cursors import Cursors
@@ -30,6 +35,8 @@ from muster.http.scim import Scim
 from muster.http.service import Load, Page, Service
 from muster.http.tokens import Tokens
 from muster.scim.discovery import Limits
+from muster.scim.schema import Registry
+from muster.storage.leases import Leases
 from muster.storage.port import Conflict, Storage, StorageError
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.webhooks import WebhookStates
@@ -41,6 +48,8 @@ DEFAULT_WORKSPACE = "default"
 _TOUCH_SECONDS = 30.0
 _SIZE_SECONDS = 60
 _ORPHAN_SECONDS = 1.0
+_DOCUMENTS = 50
+"""How many OpenAPI documents are kept, of workspaces with resource types of their own."""
 
 
 def open_storage(settings: Settings) -> Storage:
@@ -80,41 +89,48 @@ class Muster:
         self._tasks: list[asyncio.Task[None]] = []
 
     def _make_service(self) -> Service:
-        settings = self.settings
+        settings, storage = self.settings, self.storage
         limits = Limits(
             settings.max_results,
             max_body=settings.max_body,
             cursor_seconds=settings.cursor_seconds,
             body_seconds=settings.body_seconds,
         )
+        directory = Directory(storage)
+        scim = Scim(directory, self._origin, limits, Cursors(storage, settings.cursor_seconds))
+        api = Api(self._routes(directory), limits)
+
+        @lru_cache(maxsize=_DOCUMENTS)
+        def document(registry: Registry) -> dict[str, Any]:
+            return openapi_document(limits, registry, api.routes)
+
         pages: dict[str, Page] = {
             "/": docs.home,
             "/healthz": health.healthz,
-            "/readyz": health.readyz(self.storage, self._stopping),
-            "/openapi.json": docs.openapi(openapi_document(limits), self._origin),
+            "/readyz": health.readyz(storage, self._stopping),
+            "/openapi.json": docs.openapi(document, self._origin, self.keys),
             "/docs": docs.page,
             "/docs/": docs.asset,
         }
         if self._metrics is not None:
             pages["/metrics"] = self._metrics.response
-            self.storage.on_commit = self._metrics.committed
-        directory = Directory(self.storage)
-        scim = Scim(directory, self._origin, limits, Cursors(self.storage, settings.cursor_seconds))
-        states, tokens = WebhookStates(self.storage), Tokens(self.storage)
-        webhooks = Webhooks(self.storage, states, settings.webhooks_private)
-        self._deliverer = Deliverer(self.storage, webhooks, states, Sender(settings.webhooks_private))
-        api = Api(
-            [
-                *SettingsRoutes(self.storage, self.keys, directory),
-                *RoleRoutes(self.storage, directory),
-                *PasswordRoutes(Credentials(self.storage, directory)),
-                *FeedRoutes(self.storage, tokens),
-                *WebhookRoutes(self.storage, webhooks, states, self._deliverer, tokens),
-            ],
-            limits,
-        )
+            storage.on_commit = self._metrics.committed
         load = Load(settings.max_in_flight, self._stopping)
         return Service(self.keys, self._limiter, scim, api, self._origin, pages, self._log, self._metrics, load)
+
+    def _routes(self, directory: Directory) -> Iterator[Route]:
+        """What there is under /api/v1, and what goes on in the background for it."""
+        storage, private = self.storage, self.settings.webhooks_private
+        states, tokens, leases = WebhookStates(storage), Tokens(storage), Leases(storage)
+        webhooks = Webhooks(storage, states, private)
+        self._deliverer = Deliverer(storage, webhooks, states, Sender(private), leases)
+        self._indexer = Indexer(storage, leases)
+        yield from SettingsRoutes(storage, self.keys, directory)
+        yield from RoleRoutes(storage, directory)
+        yield from PasswordRoutes(Credentials(storage, directory))
+        yield from SchemaRoutes(CustomSchemas(storage))
+        yield from FeedRoutes(storage, tokens)
+        yield from WebhookRoutes(storage, webhooks, states, self._deliverer, tokens)
 
     async def start(self) -> None:
         """Migrate and open the database. Raises StorageError."""
@@ -126,6 +142,7 @@ class Muster:
             await ensure_workspace(self.storage, self.settings)
             self._tasks.append(asyncio.create_task(self._keep_last_used()))
             self._tasks.append(asyncio.create_task(self._deliverer.run()))
+            self._tasks.append(asyncio.create_task(self._indexer.run()))
             if self._metrics is not None:
                 self._tasks.append(asyncio.create_task(self._tell(self._metrics)))
             self._started = True

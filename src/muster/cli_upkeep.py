@@ -10,6 +10,7 @@ from typing import BinaryIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from muster.access.registries import Registries
 from muster.config import Settings, is_postgres, sqlite_path
 from muster.session import Refused, run, workspace_of
 from muster.storage.port import Storage
@@ -101,7 +102,8 @@ def _import(options: argparse.Namespace, settings: Settings) -> int:
 
     async def work(storage: Storage, lines: Iterator[tuple[int, bytes]]) -> Report:
         workspace = await workspace_of(storage, options.workspace, settings)
-        importer = Importer(storage, workspace, options.rehearse, lambda: datetime.now(UTC))
+        registry = await Registries(storage).of(workspace)
+        importer = Importer(storage, workspace, registry, options.rehearse, lambda: datetime.now(UTC))
         with _progress() as progress:
             task = progress.add_task(f"into {workspace.name}", total=None)
             return await importer.take(lines, lambda done: progress.advance(task, done))

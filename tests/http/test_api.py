@@ -1,5 +1,7 @@
 """The management REST: who may, settings, keys, roles, role mappings, passwords, the feed and the audit log."""
 
+import re
+
 import httpx
 import pytest
 
@@ -42,6 +44,15 @@ ROUTES = [
     ("POST", "/passwords/verify", SCIM),
     ("GET", "/changes", SCIM),
     ("GET", "/audit", AUDIT),
+    ("GET", "/schemas", SETTINGS),
+    ("POST", "/schemas", SETTINGS),
+    ("GET", "/schemas/x", SETTINGS),
+    ("PUT", "/schemas/x", SETTINGS),
+    ("DELETE", "/schemas/x", SETTINGS),
+    ("GET", "/resource-types", SETTINGS),
+    ("POST", "/resource-types", SETTINGS),
+    ("GET", "/resource-types/x", SETTINGS),
+    ("DELETE", "/resource-types/x", SETTINGS),
     ("GET", "/webhooks", SETTINGS),
     ("POST", "/webhooks", SETTINGS),
     ("GET", "/webhooks/x", SETTINGS),
@@ -61,6 +72,17 @@ def test_a_route_needs_its_permission_and_no_other(tenant, method, path, permiss
     problem(httpx.request(method, f"{tenant.server.url}/api/v1{path}"), 401)
     with tenant.client(tenant.key("--permission", permission), "/api/v1") as client:
         assert client.request(method, path, json={} if method != "GET" else None).status_code not in (401, 403)
+
+
+def test_every_route_is_listed_here(tenant):
+    paths = tenant.api.get(f"{tenant.server.url}/openapi.json").json()["paths"]
+    served = {
+        (method.upper(), re.sub(r"{\w+}", "x", path.removeprefix("/api/v1")))
+        for path, item in paths.items()
+        for method in item
+        if path.startswith("/api/v1") and method != "parameters"
+    }
+    assert served == {(method, path) for method, path, _ in ROUTES}
 
 
 def test_what_is_not_there(tenant):

@@ -11,6 +11,15 @@ USER_OPERATIONS = ["findUsers", "createUser", "getUser", "updateUser", "patchUse
 DISCOVERY = ["getServiceProviderConfig", "findResourceTypes", "getResourceType", "findSchemas", "getSchema"]
 GROUP_OPERATIONS = ["findGroups", "createGroup", "getGroup", "updateGroup", "patchGroup", "deleteGroup"]
 OPERATIONS = [*USER_OPERATIONS, *GROUP_OPERATIONS, "searchUsers", "searchGroups", "search", "bulk", *DISCOVERY]
+MANAGEMENT = [
+    *("getSettings", "updateSettings", "findKeys", "createKey", "getKey", "rotateKey", "revokeKey"),
+    *("findRoleMappings", "createRoleMapping", "deleteRoleMapping", "getUserRoles"),
+    *("findRoles", "createRole", "getRole", "updateRole", "deleteRole", "verifyPassword", "findChanges", "findAudit"),
+    *("findSchemas", "createSchema", "getSchema", "updateSchema", "deleteSchema"),
+    *("findResourceTypes", "createResourceType", "getResourceType", "deleteResourceType"),
+    *("findWebhooks", "createWebhook", "getWebhook", "updateWebhook", "deleteWebhook", "rotateWebhook"),
+    *("findDeliveries", "redeliver"),
+]
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     status_code_conformance,
@@ -26,7 +35,10 @@ def openapi(server):
 
 def test_the_list_is_whole(server):
     paths = httpx.get(f"{server.url}/openapi.json").json()["paths"].values()
-    assert {item["operationId"] for path in paths for item in path.values() if "operationId" in item} == set(OPERATIONS)
+    assert {item["operationId"] for path in paths for item in path.values() if "operationId" in item} == {
+        *OPERATIONS,
+        *MANAGEMENT,
+    }
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
@@ -39,6 +51,28 @@ def test_every_operation(openapi, tokens, operation_id, mode):
     @given(case=operation.as_strategy(generation_mode=mode))
     def run(case):
         response = case.call(headers=headers)
+        case.validate_response(response, checks=CHECKS)
+
+    run()
+
+
+@pytest.fixture(scope="module")
+def administrator(server):
+    """The key of a workspace whose settings no other test depends on."""
+    server.muster("workspaces", "create", "fuzzed")
+    return server.key("fuzzed", "--workspace", "fuzzed")
+
+
+@pytest.mark.parametrize("operation_id", MANAGEMENT)
+def test_every_operation_of_the_management_rest(openapi, administrator, operation_id):
+    operation = openapi.find_operation_by_id(operation_id)
+
+    @settings(max_examples=15, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE) | operation.as_strategy())
+    def run(case):
+        if operation_id == "findChanges" and case.query:
+            case.query.pop("wait", None)
+        response = case.call(headers={"Authorization": f"Bearer {administrator}"})
         case.validate_response(response, checks=CHECKS)
 
     run()

@@ -7,6 +7,7 @@ import pytest
 from muster.access.notes import Administrator
 from muster.directory.service import Caller, Directory
 from muster.scim.schema import USER, registry
+from muster.storage.leases import Leases
 from muster.storage.port import Origin
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.webhooks import State, WebhookStates
@@ -53,7 +54,7 @@ class Here:
         return await self.directory.create(caller, registry().types["/Users"], {"schemas": [USER], "userName": name})
 
     def deliverer(self, sender):
-        return Deliverer(self.storage, self.webhooks, self.states, sender)
+        return Deliverer(self.storage, self.webhooks, self.states, sender, Leases(self.storage))
 
     async def until(self, test, *running):
         tasks = [asyncio.create_task(item.run()) for item in running]
@@ -111,26 +112,45 @@ def test_another_goes_on_where_one_was_ended(run):
 
         await here.until(one, first)
         await here.user("b")
-        state = await here.states.claim(1, here.hook.id, "someone else", 2**50, 2**51)
-        assert state is not None
-        assert await here.states.claim(1, here.hook.id, "a third", 2**50, 2**51) is None
-        return sender.got, state
+        await here.until(lambda: _seen(sender, 2), here.deliverer(sender))
+        return sender.got, await here.states.state(1, here.hook.id)
 
     got, state = run(work)
-    assert len(got) == 1
+    assert len(got) == len(set(got)) == 2
     assert state.attempts == 0
+
+
+async def _seen(sender, number):
+    return len(sender.got) >= number
+
+
+def test_a_lease_is_one_processs_until_it_ends(run, monkeypatch):
+    moment = [1000]
+    monkeypatch.setattr("muster.storage.leases.now", lambda: moment[0])
+
+    async def work(here):
+        one, other = Leases(here.storage), Leases(here.storage)
+        taken = [await one.take(1, "x", 1), await other.take(1, "x", 1), await other.take(1, "y", 1), await one.take(1, "x", 2)]
+        moment[0] += 1500
+        taken.append(await other.take(1, "x", 1))
+        moment[0] += 600
+        taken += [await other.take(1, "x", 1), await one.take(1, "x", 1)]
+        await other.release(1, "x")
+        return [*taken, await one.take(1, "x", 1)]
+
+    assert run(work) == [True, False, True, True, False, True, False, True]
 
 
 def test_pauses_grow_and_a_webhook_is_given_up_in_the_end(run, monkeypatch):
     now = [1_000_000]
-    monkeypatch.setattr(deliverer, "_now", lambda: now[0])
+    monkeypatch.setattr(deliverer, "now", lambda: now[0])
 
     async def work(here):
         await here.user("a")
         made, pauses = here.deliverer(Recorder(503)), []
         begun = now[0]
         while (await here.webhooks.get(1, here.hook.id)).disabled is None:
-            state = await here.states.claim(1, here.hook.id, made._owner, now[0], now[0] + 1)
+            state = await here.states.state(1, here.hook.id)
             await made._step(here.workspace, here.hook, state)
             after = await here.states.state(1, here.hook.id)
             pauses.append((after.due - now[0]) // 1000)
@@ -163,9 +183,9 @@ def test_deliveries_are_kept_no_further_than_is_said(run, monkeypatch):
 
 def test_a_state_that_was_moved_is_not_moved_back(run):
     async def work(here):
-        state = await here.states.claim(1, here.hook.id, "me", 1, 2**50)
+        state = await here.states.state(1, here.hook.id)
         await here.states.begin(1, here.hook.id, 7)
-        await here.states.advance(1, here.hook.id, "me", state, State(99))
+        await here.states.advance(1, here.hook.id, state, State(99))
         return await here.states.state(1, here.hook.id)
 
     assert run(work).position == 7

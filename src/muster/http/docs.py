@@ -7,9 +7,11 @@ from typing import Any
 
 import swagger_ui_bundle
 
+from muster.access.keys import Keys
 from muster.http.message import Request, Response, json_response
 from muster.http.origin import Origin
 from muster.scim.errors import ScimError
+from muster.scim.schema import Registry, registry
 
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".png": "image/png"}
 _ASSETS = {"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"}
@@ -43,11 +45,16 @@ async def home(request: Request) -> Response:
     return Response(307, [("location", f"{request.prefix}/docs")])
 
 
-def openapi(document: dict[str, Any], origin: Origin) -> Callable[[Request], Awaitable[Response]]:
-    """/openapi.json, its servers as the request reached it."""
+def openapi(
+    document: Callable[[Registry], dict[str, Any]], origin: Origin, keys: Keys
+) -> Callable[[Request], Awaitable[Response]]:
+    """/openapi.json, its servers as the request reached it; with a key that holds, of that key's workspace."""
 
     async def page(request: Request) -> Response:
-        return json_response(200, document | {"servers": [{"url": origin.base(request)}]})
+        scheme, _, token = (request.header("authorization") or "").partition(" ")
+        grant = await keys.check(token.strip()) if scheme.lower() == "bearer" else None
+        made = document(registry() if grant is None else grant.registry)
+        return json_response(200, made | {"servers": [{"url": origin.base(request)}]})
 
     return page
 

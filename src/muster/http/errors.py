@@ -4,6 +4,7 @@ from muster.http.media import PROBLEM_JSON, answer_type
 from muster.http.message import Headers, Request, Response, json_response
 from muster.scim.errors import ScimError
 from muster.scim.messages import error_message
+from muster.scim.values import Json
 
 
 class MethodNotAllowed(ScimError):
@@ -36,9 +37,11 @@ def error_headers(error: ScimError) -> Headers:
     return []
 
 
-def problem(status: int, title: str, detail: str, headers: Headers | None = None) -> Response:
-    """A problem document (RFC 9457)."""
-    content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+def problem(
+    status: int, title: str, detail: str, headers: Headers | None = None, more: dict[str, Json] | None = None
+) -> Response:
+    """A problem document (RFC 9457). more: members of its own."""
+    content = {"type": "about:blank", "title": title, "status": status, "detail": detail, **(more or {})}
     return json_response(status, content, PROBLEM_JSON, headers)
 
 

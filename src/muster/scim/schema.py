@@ -179,9 +179,9 @@ class ResourceType:
                 yield schema.id, attribute
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Registry:
-    """The resource types that are served, by endpoint, and every schema, by lower-cased URN."""
+    """The resource types that are served, by endpoint, and every schema, by lower-cased URN; one is the same as itself alone."""
 
     types: dict[str, ResourceType]
     schemas: dict[str, Schema]

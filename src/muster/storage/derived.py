@@ -32,7 +32,10 @@ def bound(sql: str, *values: Json) -> Statement:
 
 async def kinds(storage: Upkeep, workspace: int) -> list[str]:
     """The types that a workspace has resources or counts of."""
-    sql = "SELECT DISTINCT type FROM resources WHERE workspace = $1 UNION SELECT type FROM counts WHERE workspace = $1"
+    sql = (
+        "SELECT DISTINCT type FROM resources WHERE workspace = $1"
+        " UNION SELECT type FROM counts WHERE workspace = $1 AND total <> 0"
+    )
     return sorted(row[0] for row in await storage.query(bound(sql, workspace)))
 
 

@@ -157,9 +157,17 @@ webhook_states = Table(
     Column("attempts", Integer, nullable=False),
     Column("due", BigInteger, nullable=False),
     Column("failing_since", BigInteger),
-    Column("owner", Text),
-    Column("owned_until", BigInteger, nullable=False),
     PrimaryKeyConstraint("workspace", "webhook"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace", "name"),
 )
 
 deliveries = Table(

@@ -50,7 +50,7 @@ class WebhookStates:
     async def begin(self, workspace: int, webhook: str, position: int) -> None:
         """Let a webhook begin after a place among the changes."""
         statement = (
-            f"INSERT INTO webhook_states (workspace, webhook, {_STATE}, owned_until) VALUES ($1, $2, $3, 0, 0, 0, NULL, 0)"
+            f"INSERT INTO webhook_states (workspace, webhook, {_STATE}) VALUES ($1, $2, $3, 0, 0, 0, NULL)"
             " ON CONFLICT (workspace, webhook) DO UPDATE SET position = excluded.position, part = 0, attempts = 0, due = 0,"
             " failing_since = NULL"
         )
@@ -62,35 +62,19 @@ class WebhookStates:
         tables = ("webhook_states", "deliveries")
         await self._storage.transact(workspace, [bound(f"DELETE FROM {table} {where}", workspace, webhook) for table in tables])
 
-    async def workspaces(self, kind: str) -> Sequence[int]:
-        """The workspaces that are configured with something of a kind: the one question that is asked of all of them together."""
-        rows = await self._storage.query(bound("SELECT DISTINCT workspace FROM configuration WHERE kind = $1", kind))
-        return [row[0] for row in rows]
-
-    async def claim(self, workspace: int, webhook: str, owner: str, now: int, until: int) -> State | None:
-        """Take a webhook over for a while, where no one else has it: its state, or None. Times in milliseconds since 1970."""
-        claim = (
-            "UPDATE webhook_states SET owner = $1, owned_until = $2"
-            " WHERE workspace = $3 AND webhook = $4 AND (owner = $1 OR owned_until < $5)"
-        )
-        await self._storage.transact(workspace, [bound(claim, owner, until, workspace, webhook, now)])
-        read = f"SELECT {_STATE} FROM webhook_states WHERE workspace = $1 AND webhook = $2 AND owner = $3"
-        rows = await self._storage.query(bound(read, workspace, webhook, owner))
-        return State(*rows[0]) if rows else None
-
     async def state(self, workspace: int, webhook: str) -> State | None:
         """How far a webhook has come."""
         read = f"SELECT {_STATE} FROM webhook_states WHERE workspace = $1 AND webhook = $2"
         rows = await self._storage.query(bound(read, workspace, webhook))
         return State(*rows[0]) if rows else None
 
-    async def advance(self, workspace: int, webhook: str, owner: str, before: State, after: State) -> None:
-        """Keep how far a webhook has come, where it is still its owner's and no one has moved it in between."""
+    async def advance(self, workspace: int, webhook: str, before: State, after: State) -> None:
+        """Keep how far a webhook has come, where no one has moved it in between."""
         statement = (
             "UPDATE webhook_states SET position = $1, part = $2, attempts = $3, due = $4, failing_since = $5"
-            " WHERE workspace = $6 AND webhook = $7 AND owner = $8 AND position = $9 AND part = $10"
+            " WHERE workspace = $6 AND webhook = $7 AND position = $8 AND part = $9"
         )
-        values = (after.position, after.part, after.attempts, after.due, after.failing_since, workspace, webhook, owner)
+        values = (after.position, after.part, after.attempts, after.due, after.failing_since, workspace, webhook)
         await self._storage.transact(workspace, [bound(statement, *values, before.position, before.part)])
 
     async def log(self, workspace: int, webhook: str, delivery: Delivery) -> None:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import orjson
 
+from muster.access.registries import Registries
 from muster.directory.documents import display_of, etag, index_of_document, parse
 from muster.scim.indexing import search_form
-from muster.scim.schema import ResourceType, registry
+from muster.scim.schema import ResourceType
 from muster.storage import derived
 from muster.storage.derived import Kept
 from muster.storage.ids import key_of
@@ -64,10 +65,11 @@ async def check(storage: Storage, repair: bool, say: Callable[[str], object]) ->
     return report
 
 
-async def findings(storage: Upkeep, workspaces: Sequence[Workspace], report: Report) -> AsyncIterator[Finding]:
+async def findings(storage: Storage, workspaces: Sequence[Workspace], report: Report) -> AsyncIterator[Finding]:
     """All that is wrong in these workspaces. Writes that go on meanwhile are no errors: what looks wrong is looked at again."""
-    types = {item.name: item for item in registry().types.values()}
+    registries = Registries(storage)
     for workspace in workspaces:
+        types = {item.name: item for item in (await registries.of(workspace)).types.values()}
         for kind in await derived.kinds(storage, workspace.id):
             if kind not in types:
                 yield Finding(workspace, kind, "resources of a type that this muster does not know")

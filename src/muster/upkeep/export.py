@@ -2,17 +2,18 @@
 
 from collections.abc import AsyncIterator
 
+from muster.access.registries import Registries
 from muster.directory.member_edits import MEMBERS
 from muster.directory.memberships import member, split
-from muster.scim.schema import ResourceType, registry
-from muster.storage.port import Member, Query, Resources, Workspace
+from muster.scim.schema import ResourceType
+from muster.storage.port import Member, Query, Resources, Storage, Workspace
 
 _PAGE = 500
 
 
-async def export(storage: Resources, workspace: Workspace) -> AsyncIterator[bytes]:
+async def export(storage: Storage, workspace: Workspace) -> AsyncIterator[bytes]:
     """Each resource as a line, its location without a base URL. Never a password, nor its hash."""
-    for kind in registry().types.values():
+    for kind in (await Registries(storage).of(workspace)).types.values():
         after = None
         while True:
             page = await storage.find(Query(workspace.id, kind, limit=_PAGE, after=after, walk=True))

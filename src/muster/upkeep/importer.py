@@ -15,7 +15,7 @@ from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
 from muster.scim.quirks import Dialect
 from muster.scim.resource import Document, read
-from muster.scim.schema import ResourceType, registry
+from muster.scim.schema import Registry, ResourceType
 from muster.scim.values import Json, sortable_date_time
 from muster.storage.ids import IdSource, key_of
 from muster.storage.port import (
@@ -58,17 +58,19 @@ class Importer:
     come last, once all resources are there that they may be.
     """
 
-    def __init__(self, storage: Resources, workspace: Workspace, rehearse: bool, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, storage: Resources, workspace: Workspace, registry: Registry, rehearse: bool, clock: Callable[[], datetime]
+    ) -> None:
         self._storage = storage
         self._workspace = workspace
         self._rehearse = rehearse
         self._dialect = Dialect(workspace.strict)
-        self._types = {kind.core.id: kind for kind in registry().types.values()}
+        self._types = {kind.core.id: kind for kind in registry.types.values()}
         self._new_id = IdSource()
         self._clock = clock
         self._seen: set[tuple[str, str, str]] = set()
         self.report = Report()
-        self._joining = Joining(storage, workspace, rehearse, self.report.refused, clock)
+        self._joining = Joining(storage, workspace, registry.types["/Groups"], rehearse, self.report.refused, clock)
 
     async def take(self, lines: Iterable[Line], progress: Progress) -> Report:
         """Import all lines; each that cannot be is in the report, and none is passed over in silence."""

@@ -8,7 +8,7 @@ from types import TracebackType
 import orjson
 
 from muster.directory.documents import index_of_document, make_put, parse, timestamp
-from muster.scim.schema import registry
+from muster.scim.schema import ResourceType
 from muster.scim.values import Json
 from muster.storage.port import (
     GROUP,
@@ -25,8 +25,6 @@ from muster.storage.port import (
 )
 from muster.upkeep.export import members as members_of
 
-_GROUP_TYPE = registry().types["/Groups"]
-
 
 class Joining:
     """Notes memberships in a temporary file, and then makes them. refused: where to report what cannot be, by line."""
@@ -35,12 +33,14 @@ class Joining:
         self,
         storage: Resources,
         workspace: Workspace,
+        group_type: ResourceType,
         rehearse: bool,
         refused: list[tuple[int, str]],
         clock: Callable[[], datetime],
     ) -> None:
         self._storage = storage
         self._workspace = workspace
+        self._group_type = group_type
         self._rehearse = rehearse
         self._refused = refused
         self._clock = clock
@@ -106,15 +106,14 @@ class Joining:
                 self._refused.append((number, f"id: {group_id} is there already, and has other members"))
                 return
         origin = Origin("import", "import", timestamp(self._clock()))
-        await self._storage.write(Write(self._workspace.id, GROUP, group_id, _same, origin, MemberEdit(members)))
+        await self._storage.write(Write(self._workspace.id, GROUP, group_id, self._same, origin, MemberEdit(members)))
 
-
-def _same(standing: Stored | None) -> Outcome:
-    """The group as it stands, written again only where someone was added."""
-    if standing is None:
-        raise LookupError("the group was removed during the import")
-    if not standing.delta:
-        return Keep(standing)
-    document = parse(standing.document)
-    meta, before = document["meta"], index_of_document(document, _GROUP_TYPE)
-    return make_put(document, _GROUP_TYPE, standing.id, standing.version, meta["created"], meta["lastModified"], before)
+    def _same(self, standing: Stored | None) -> Outcome:
+        """The group as it stands, written again only where someone was added."""
+        if standing is None:
+            raise LookupError("the group was removed during the import")
+        if not standing.delta:
+            return Keep(standing)
+        document, kind = parse(standing.document), self._group_type
+        meta, before = document["meta"], index_of_document(document, kind)
+        return make_put(document, kind, standing.id, standing.version, meta["created"], meta["lastModified"], before)

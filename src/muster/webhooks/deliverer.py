@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from muster.access.notes import Administrator
 from muster.directory.documents import timestamp
 from muster.directory.events import Event, events
 from muster.scim.errors import ScimError
+from muster.storage.leases import Leases, now
 from muster.storage.port import Change, Origin, Storage, StorageError, Workspace
 from muster.storage.webhooks import Delivery, State, WebhookStates
 from muster.webhooks.endpoints import WEBHOOK_KIND, Webhook, Webhooks
@@ -31,19 +31,15 @@ _ROWS = 50
 _log = logging.getLogger(__name__)
 
 
-def _now() -> int:
-    return int(time.time() * 1000)
-
-
 class Deliverer:
     """One task for each webhook that this process has taken over."""
 
-    def __init__(self, storage: Storage, webhooks: Webhooks, states: WebhookStates, sender: Sender) -> None:
+    def __init__(self, storage: Storage, webhooks: Webhooks, states: WebhookStates, sender: Sender, leases: Leases) -> None:
         self._storage = storage
         self._webhooks = webhooks
         self._states = states
         self._sender = sender
-        self._owner = secrets.token_hex(8)
+        self._leases = leases
         self._tasks: dict[tuple[int, str], asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -51,25 +47,27 @@ class Deliverer:
         epoch = -1
         looked = 0.0
         while True:
-            now = time.monotonic()
+            moment = time.monotonic()
             with contextlib.suppress(StorageError):  # the next round tries again
-                if self._storage.epoch() != epoch or now - looked > _HELD_SECONDS / 2:
-                    epoch, looked = self._storage.epoch(), now
+                if self._storage.epoch() != epoch or moment - looked > _HELD_SECONDS / 2:
+                    epoch, looked = self._storage.epoch(), moment
                     await self._look()
             await asyncio.sleep(_ASK_SECONDS)
 
     async def close(self) -> None:
-        """Let go of all webhooks."""
+        """Let go of all webhooks, for another process to go on with."""
         for task in self._tasks.values():
             task.cancel()
-        for task in self._tasks.values():
+        for (workspace, webhook_id), task in self._tasks.items():
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+            with contextlib.suppress(StorageError):
+                await self._leases.release(workspace, _lease(webhook_id))
         await self._sender.close()
 
     async def _look(self) -> None:
         wanted = set()
-        for workspace_id in await self._states.workspaces(WEBHOOK_KIND):
+        for workspace_id in await self._leases.workspaces(WEBHOOK_KIND):
             workspace = await self._storage.workspace(workspace_id)
             for webhook in await self._webhooks.all(workspace_id):
                 if webhook.disabled is None and workspace is not None:
@@ -84,9 +82,10 @@ class Deliverer:
         """Send a webhook what it is to be sent, as long as it is ours."""
         while True:
             try:
-                state = await self._states.claim(workspace.id, webhook_id, self._owner, _now(), _now() + _HELD_SECONDS * 1000)
-                if state is None or state.due > _now():
-                    wait = _LOOK_SECONDS if state is None else min(_LOOK_SECONDS, (state.due - _now()) / 1000)
+                held = await self._leases.take(workspace.id, _lease(webhook_id), _HELD_SECONDS)
+                state = await self._states.state(workspace.id, webhook_id) if held else None
+                if state is None or state.due > now():
+                    wait = _LOOK_SECONDS if state is None else min(_LOOK_SECONDS, (state.due - now()) / 1000)
                     await asyncio.sleep(max(_ASK_SECONDS, wait))
                     continue
                 webhook = await self._webhooks.get(workspace.id, webhook_id)
@@ -114,46 +113,50 @@ class Deliverer:
                     await self._failed(workspace, webhook, replace(state, part=part), state, answer)
                     return True
                 after = State(state.position, part + 1)
-                await self._states.advance(webhook.workspace, webhook.id, self._owner, state, after)
+                await self._states.advance(webhook.workspace, webhook.id, state, after)
                 state = after
             after = State(change.sequence)
-            await self._states.advance(webhook.workspace, webhook.id, self._owner, state, after)
+            await self._states.advance(webhook.workspace, webhook.id, state, after)
             state = after
             if time.monotonic() - begun > _HELD_SECONDS / 4:
                 break
         return True
 
     async def _failed(self, workspace: Workspace, webhook: Webhook, at: State, before: State, answer: Answer) -> None:
-        now = _now()
-        since = before.failing_since or now
-        if now - since > GIVEN_UP_AFTER * 1000:
+        moment = now()
+        since = before.failing_since or moment
+        if moment - since > GIVEN_UP_AFTER * 1000:
             why = f"nothing arrived for {GIVEN_UP_AFTER // 3600} hours: {answer.error or f'status {answer.status}'}"
             origin = Origin("webhooks", "", timestamp(datetime.now(UTC)))
             await self._webhooks.disable(Administrator(workspace, origin, ()), webhook, why)
             return
         pause = PAUSES[min(before.attempts, len(PAUSES) - 1)]
-        after = State(at.position, at.part, before.attempts + 1, now + pause * 1000, since)
-        await self._states.advance(webhook.workspace, webhook.id, self._owner, before, after)
+        after = State(at.position, at.part, before.attempts + 1, moment + pause * 1000, since)
+        await self._states.advance(webhook.workspace, webhook.id, before, after)
 
     async def deliver(self, webhook: Webhook, event: Event, part: int, attempt: int) -> Answer:
         """Send one event, and log what came of it."""
-        change, now = event.change, datetime.now(UTC)
+        change, moment = event.change, datetime.now(UTC)
         message_id = message_id_of(webhook, change, part)
         body = orjson.dumps({"type": event.type, "timestamp": change.origin.time, "data": event.shown()})
-        signature = Signer(await self._webhooks.secret(webhook)).sign(message_id, now, body.decode())
+        signature = Signer(await self._webhooks.secret(webhook)).sign(message_id, moment, body.decode())
         headers: dict[bytes | str, bytes | str] = {
             "content-type": "application/json",
             "user-agent": "muster-webhooks",
             "webhook-id": message_id,
-            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-timestamp": str(int(moment.timestamp())),
             "webhook-signature": signature,
         }
         answer = await self._sender.post(webhook.url, headers, body)
         ended = (attempt, answer.status, answer.error, answer.milliseconds)
         number = time.time_ns() // 1000
-        delivery = Delivery(number, change.sequence, part, event.type, timestamp(now), *ended)
+        delivery = Delivery(number, change.sequence, part, event.type, timestamp(moment), *ended)
         await self._states.log(webhook.workspace, webhook.id, delivery)
         return answer
+
+
+def _lease(webhook_id: str) -> str:
+    return f"webhook {webhook_id}"
 
 
 def message_id_of(webhook: Webhook, change: Change, part: int) -> str:

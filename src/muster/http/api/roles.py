@@ -22,14 +22,14 @@ class RoleRoutes:
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/scim/role-mappings", SCIM, self.find_role_mappings, "The role mappings of the workspace")
-        yield Route("POST", "/scim/role-mappings", EDIT_ROLES, self.create_role_mapping, "Maps a value of `roles` to a role")
-        yield Route("DELETE", "/scim/role-mappings/{id}", EDIT_ROLES, self.delete_role_mapping, "Removes a role mapping")
+        yield Route("POST", "/scim/role-mappings", EDIT_ROLES, self.create_role_mapping, "Maps a value of `roles` to a role", 201)
+        yield Route("DELETE", "/scim/role-mappings/{id}", EDIT_ROLES, self.delete_role_mapping, "Removes a role mapping", 204)
         yield Route("GET", "/users/{id}/roles", SCIM, self.get_user_roles, "Which roles a user has, and why")
         yield Route("GET", "/roles", EDIT_ROLES, self.find_roles, "The roles that keys can have")
-        yield Route("POST", "/roles", EDIT_ROLES, self.create_role, "Makes a role")
+        yield Route("POST", "/roles", EDIT_ROLES, self.create_role, "Makes a role", 201)
         yield Route("GET", "/roles/{name}", EDIT_ROLES, self.get_role, "A role")
         yield Route("PUT", "/roles/{name}", EDIT_ROLES, self.update_role, "Gives a role other permissions")
-        yield Route("DELETE", "/roles/{name}", EDIT_ROLES, self.delete_role, "Removes a role that no key has")
+        yield Route("DELETE", "/roles/{name}", EDIT_ROLES, self.delete_role, "Removes a role that no key has", 204)
 
     async def find_role_mappings(self, call: Call) -> Response:
         return json_response(200, [mapping.shown() for mapping in await self._mappings.all(call.workspace)])

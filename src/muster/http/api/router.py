@@ -71,13 +71,14 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation. path: what follows /api/v1, with {names}. permission: what a key needs. summary: for OpenAPI."""
+    """One operation. path: what follows /api/v1, with {names}. permission: what a key needs. summary, status: for OpenAPI."""
 
     method: str
     path: str
     permission: str
     handler: Handler
     summary: str
+    status: int = 200
 
     @property
     def operation_id(self) -> str:

@@ -33,10 +33,10 @@ class SettingsRoutes:
         yield Route("GET", "/settings", SETTINGS, self.get_settings, "The settings of the workspace")
         yield Route("PATCH", "/settings", SETTINGS, self.update_settings, "Changes the settings that are given")
         yield Route("GET", "/keys", SETTINGS, self.find_keys, "The API keys of the workspace")
-        yield Route("POST", "/keys", SETTINGS, self.create_key, "Makes an API key, whose token is told this once")
+        yield Route("POST", "/keys", SETTINGS, self.create_key, "Makes an API key, whose token is told this once", 201)
         yield Route("GET", "/keys/{id}", SETTINGS, self.get_key, "An API key")
-        yield Route("POST", "/keys/{id}/rotate", SETTINGS, self.rotate_key, "Makes a key in the place of another")
-        yield Route("DELETE", "/keys/{id}", SETTINGS, self.revoke_key, "Ends an API key")
+        yield Route("POST", "/keys/{id}/rotate", SETTINGS, self.rotate_key, "Makes a key in the place of another", 201)
+        yield Route("DELETE", "/keys/{id}", SETTINGS, self.revoke_key, "Ends an API key", 204)
 
     async def get_settings(self, call: Call) -> Response:
         return json_response(200, shown(call.grant.workspace))

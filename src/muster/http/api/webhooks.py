@@ -30,10 +30,10 @@ class WebhookRoutes:
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/webhooks", SETTINGS, self.find_webhooks, "The webhooks of the workspace")
-        yield Route("POST", "/webhooks", SETTINGS, self.create_webhook, "Makes a webhook; its secret is told here")
+        yield Route("POST", "/webhooks", SETTINGS, self.create_webhook, "Makes a webhook; its secret is told here", 201)
         yield Route("GET", "/webhooks/{id}", SETTINGS, self.get_webhook, "A webhook, and how far it has come")
         yield Route("PATCH", "/webhooks/{id}", SETTINGS, self.update_webhook, "Changes what is given of a webhook")
-        yield Route("DELETE", "/webhooks/{id}", SETTINGS, self.delete_webhook, "Removes a webhook")
+        yield Route("DELETE", "/webhooks/{id}", SETTINGS, self.delete_webhook, "Removes a webhook", 204)
         yield Route("POST", "/webhooks/{id}/rotate", SETTINGS, self.rotate_webhook, "Gives a webhook another secret")
         yield Route("GET", "/webhooks/{id}/deliveries", SETTINGS, self.find_deliveries, "What came of the latest attempts")
         yield Route("POST", "/webhooks/{id}/redeliver", SETTINGS, self.redeliver, "Sends one event again, or all from a place")

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from muster.directory.member_edits import MEMBERS
+from muster.http.api.router import Route
 from muster.http.media import PLAIN_JSON, PROBLEM_JSON, SCIM_JSON
+from muster.http.openapi.management import management_paths
 from muster.http.openapi.schemas import schemas
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.discovery import Limits
 from muster.scim.messages import SEARCH_REQUEST
 from muster.scim.patch import PATCH_OP
-from muster.scim.schema import ENTERPRISE_USER, GROUP, USER, ResourceType, registry
+from muster.scim.schema import ENTERPRISE_USER, GROUP, USER, Registry, ResourceType
 from muster.version import __version__
 
 Json = dict[str, Any]
@@ -37,9 +39,9 @@ _PATCHES: dict[str, Json] = {
 }
 
 
-def openapi_document(limits: Limits) -> Json:
-    """The document, but for its servers, which vary with the request."""
-    types = list(registry().types.values())
+def openapi_document(limits: Limits, registry: Registry, routes: Iterable[Route]) -> Json:
+    """The document for a workspace with that registry, but for its servers, which vary with the request. routes: of /api/v1."""
+    types = list(registry.types.values())
     paths: Json = {}
     for resource_type in types:
         paths |= _resource_paths(resource_type)
@@ -52,9 +54,9 @@ def openapi_document(limits: Limits) -> Json:
             "`Configure Open ID Connector & SCIM`.\n\nA workspace's setting `contract` decides two status codes: with "
             "`rfc7644` (unless told otherwise) POST answers 201 and DELETE 204; with `cortex` both answer 200 with the resource.",
         },
-        "tags": [{"name": "SCIM"}, {"name": "Discovery"}],
+        "tags": [{"name": "SCIM"}, {"name": "Discovery"}, {"name": "Management"}],
         "security": [{"bearerAuth": []}],
-        "paths": paths | _search_paths(types) | _bulk_paths() | _discovery_paths(),
+        "paths": paths | _search_paths(types) | _bulk_paths() | _discovery_paths() | management_paths(routes),
         "components": _components(types, limits),
     }
 

@@ -1,4 +1,4 @@
-"""Webhooks: how far each has come, who sends it just now, and what came of what was sent."""
+"""Webhooks: how far each has come, and what came of what was sent; and leases on what one process at a time does."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the two tables."""
+    """Make the tables."""
     text = sa.Text() if op.get_bind().dialect.name == "sqlite" else sa.Text(collation="C")
     op.create_table(
         "webhook_states",
@@ -21,9 +21,15 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("due", sa.BigInteger, nullable=False),
         sa.Column("failing_since", sa.BigInteger),
-        sa.Column("owner", sa.Text),
-        sa.Column("owned_until", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("workspace", "webhook"),
+    )
+    op.create_table(
+        "leases",
+        sa.Column("workspace", sa.Integer, nullable=False),
+        sa.Column("name", text, nullable=False),
+        sa.Column("owner", sa.Text, nullable=False),
+        sa.Column("until", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "name"),
     )
     op.create_table(
         "deliveries",

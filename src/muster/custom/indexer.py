@@ -1,0 +1,93 @@
+"""Builds the index of attributes that came to be looked up by, over what is there, while the workspace is in use."""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import replace
+
+from muster.access.notes import Administrator
+from muster.access.registries import SCHEMA_KIND, Registries
+from muster.custom.schemas import having, path_of
+from muster.directory.documents import index_of_document, parse, timestamp
+from muster.directory.service import utc_now
+from muster.scim.custom import CustomSchema
+from muster.scim.schema import ResourceType
+from muster.storage import backfill
+from muster.storage.leases import Leases
+from muster.storage.port import Item, Origin, Storage, StorageError, Workspace
+
+_CHUNK = 500
+_HELD_SECONDS = 60.0
+_TOLD_SECONDS = 2.0
+"""How long after a schema has changed every process is sure to know of it."""
+_ASK_SECONDS = 0.5
+_AGAIN_SECONDS = 30.0
+_log = logging.getLogger(__name__)
+
+
+class Indexer:
+    """Builds what is not ready, in one process at a time. progress: of what this one builds, in percent, by workspace and URN."""
+
+    def __init__(self, storage: Storage, leases: Leases) -> None:
+        self._storage = storage
+        self._leases = leases
+        self._registries = Registries(storage)
+
+    async def run(self) -> None:
+        """Look for indexes to build, as long as this is not cancelled."""
+        epoch, looked = -1, 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            with contextlib.suppress(StorageError):  # the next round tries again
+                if self._storage.epoch() != epoch or loop.time() - looked > _AGAIN_SECONDS:
+                    epoch, looked = self._storage.epoch(), loop.time()
+                    await self._look()
+            await asyncio.sleep(_ASK_SECONDS)
+
+    async def _look(self) -> None:
+        for workspace_id in await self._leases.workspaces(SCHEMA_KIND):
+            for item in await self._storage.items(workspace_id, SCHEMA_KIND):
+                workspace = await self._storage.workspace(workspace_id)
+                if not item.body["ready"] and workspace is not None:
+                    await self._build(workspace, CustomSchema.from_json(item.body))
+
+    async def _build(self, workspace: Workspace, schema: CustomSchema) -> None:
+        name = f"index {schema.id}"
+        if not await self._leases.take(workspace.id, name, _HELD_SECONDS):
+            return
+        try:
+            await asyncio.sleep(_TOLD_SECONDS)
+            kinds = having(await self._registries.of(workspace), schema)
+            for kind in kinds:
+                paths = frozenset(path_of(kind, schema, attribute) for attribute in schema.indexed)
+                await self._fill(workspace, kind, paths, name)
+            await self._done(workspace, schema)
+        finally:
+            await self._leases.release(workspace.id, name)
+
+    async def _fill(self, workspace: Workspace, kind: ResourceType, paths: frozenset[str], name: str) -> None:
+        """Make the look-ups of these paths for every resource of a type. What is written meanwhile brings its own."""
+        after = -1
+        while found := await backfill.there(self._storage, workspace.id, kind.name, after, _CHUNK):
+            after = found[-1].key
+            statements = []
+            for row in found:
+                index = index_of_document(parse(row.document.encode()), kind)
+                entries = [entry for entry in sorted(index.lookups) if entry.attribute in paths]
+                statements += backfill.fill(workspace.id, kind.name, row, entries)
+            if statements:
+                await self._storage.transact(workspace.id, statements)
+            if not await self._leases.take(workspace.id, name, _HELD_SECONDS):
+                raise StorageError("another process builds the index by now")
+            await asyncio.sleep(0)
+
+    async def _done(self, workspace: Workspace, built: CustomSchema) -> None:
+        """Let searches use the index, where the schema is still the one that it was built for."""
+        for item in await self._storage.items(workspace.id, SCHEMA_KIND):
+            schema = CustomSchema.from_json(item.body)
+            if schema == built:
+                ready = replace(schema, ready=True)
+                by = Administrator(workspace, Origin("indexer", "", timestamp(utc_now())), ())
+                note = by.note("Schema", schema.id, "index", indexed=list(schema.indexed))
+                await self._storage.administer([Item(workspace.id, SCHEMA_KIND, item.id, ready.to_json())], [note])
+                _log.info("the index of %s in %s is built", schema.id, workspace.name)

@@ -1,0 +1,79 @@
+"""The part of the OpenAPI document that is about /api/v1, made from its routes."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from muster.http.api.router import API_ROOT, Route
+from muster.http.media import PLAIN_JSON, PROBLEM_JSON
+
+Json = dict[str, Any]
+_ERRORS = {
+    400: "The request is wrong: `detail` names what and where.",
+    401: "There is no API key, or it is not valid.",
+    403: "The API key lacks the permission, or may not do this.",
+    404: "It is not there.",
+    408: "The body did not come in time.",
+    409: "It does not go with what is there.",
+    413: "The body is too large.",
+    415: "The body is of another media type.",
+    429: "The rate limit of the key is spent, or too many passwords were tried.",
+    500: "An error of the server's.",
+    503: "The storage cannot answer just now.",
+}
+_QUERIES: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "findChanges": (
+        ("cursor", "string", "The `cursor` of an answer; empty for the beginning, `end` for what is still to come."),
+        ("limit", "integer", "How many rows of the log are read at the most."),
+        ("wait", "integer", "How many seconds to wait for something to happen, 60 at the most."),
+    ),
+    "findAudit": (
+        ("cursor", "string", "The `cursor` of an answer; empty for the beginning."),
+        ("limit", "integer", "How many rows at the most."),
+    ),
+    "findDeliveries": (("limit", "integer", "How many at the most."),),
+}
+_EMPTY_BODY = frozenset({"rotateKey", "rotateWebhook"})
+
+
+def management_paths(routes: Iterable[Route]) -> Json:
+    """The paths of the management REST."""
+    paths: Json = {}
+    for route in routes:
+        names = [
+            {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
+            for name in re.findall(r"{(\w+)}", route.path)
+        ]
+        item = paths.setdefault(API_ROOT + route.path, {"parameters": names} if names else {})
+        item[route.method.lower()] = _operation(route)
+    return paths
+
+
+def _operation(route: Route) -> Json:
+    answer: Json = {"description": route.summary}
+    if route.status != 204:
+        answer["content"] = {PLAIN_JSON: {"schema": {}}}
+    errors = {
+        str(status): {"description": text, "content": {PROBLEM_JSON: {"schema": {"type": "object"}}}}
+        for status, text in _ERRORS.items()
+    }
+    made: Json = {
+        "operationId": route.operation_id,
+        "summary": route.summary,
+        "description": f"Needs the permission `{route.permission}`.",
+        "tags": ["Management"],
+        "responses": {str(route.status): answer, **errors},
+    }
+    if route.status == 201:
+        made["responses"]["200"] = {"description": "It was there already.", "content": answer["content"]}
+    if route.operation_id == "redeliver":
+        made["responses"]["202"] = {"description": "All from the place are sent again.", "content": answer["content"]}
+    queries = _QUERIES.get(route.operation_id, ())
+    if queries:
+        made["parameters"] = [
+            {"in": "query", "name": name, "required": False, "schema": {"type": kind}, "description": text}
+            for name, kind, text in queries
+        ]
+    if route.method in ("POST", "PUT", "PATCH") and route.operation_id not in _EMPTY_BODY:
+        made["requestBody"] = {"required": True, "content": {PLAIN_JSON: {"schema": {"type": "object"}}}}
+    return made

@@ -1,0 +1,45 @@
+"""Leases: what one process at a time does for a workspace, right across workers and replicas. For every engine."""
+
+import secrets
+import time
+from collections.abc import Sequence
+
+from muster.storage.derived import bound
+from muster.storage.port import Upkeep
+
+
+def now() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+class Leases:
+    """The leases of one process."""
+
+    def __init__(self, storage: Upkeep) -> None:
+        self._storage = storage
+        self._owner = secrets.token_hex(8)
+
+    async def take(self, workspace: int, name: str, seconds: float) -> bool:
+        """Take a lease, or take it for longer: whether it is ours."""
+        moment = now()
+        take = (
+            "INSERT INTO leases (workspace, name, owner, until) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT (workspace, name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
+            " WHERE leases.owner = excluded.owner OR leases.until < $5"
+        )
+        values = (workspace, name, self._owner, moment + int(seconds * 1000), moment)
+        await self._storage.transact(workspace, [bound(take, *values)])
+        read = "SELECT owner FROM leases WHERE workspace = $1 AND name = $2"
+        rows = await self._storage.query(bound(read, workspace, name))
+        return bool(rows) and rows[0][0] == self._owner
+
+    async def release(self, workspace: int, name: str) -> None:
+        """Let go of a lease."""
+        drop = "DELETE FROM leases WHERE workspace = $1 AND name = $2 AND owner = $3"
+        await self._storage.transact(workspace, [bound(drop, workspace, name, self._owner)])
+
+    async def workspaces(self, kind: str) -> Sequence[int]:
+        """The workspaces that are configured with something of a kind: the one question that is asked of all of them together."""
+        rows = await self._storage.query(bound("SELECT DISTINCT workspace FROM configuration WHERE kind = $1", kind))
+        return [row[0] for row in rows]
