@@ -46,7 +46,7 @@ def test_links_follow_the_prefix_it_is_mounted_under(app):
                 assert (await client.get(location)).json()["meta"]["location"] == location
                 listed = await client.get("/idp/scim/v2/Schemas")
                 assert "https://apps.example/idp/scim/v2/Schemas/" in listed.text
-                assert (await client.get("/idp/")).headers["location"] == "/idp/docs"
+                assert (await client.get("/idp/")).headers["location"] == "/idp/sign-in"
                 assert (await client.get("/idp/openapi.json")).json()["servers"] == [{"url": "https://apps.example/idp"}]
                 assert (await client.get("/other")).status_code == 404
 

@@ -11,13 +11,23 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from muster.access.administrators import Administrators
 from muster.access.keys import Keys
 from muster.access.limits import RateLimiter
 from muster.config import Settings, is_postgres, sqlite_path
+from muster.console.pages.directory import DirectoryPages
+from muster.console.pages.entry import Entry
+from muster.console.pages.keys import KeyPages
+from muster.console.pages.overview import Overview
+from muster.console.pages.requests import RequestPages
+from muster.console.pages.settings import SettingsPages
+from muster.console.site import Site
+from muster.console.web import Route as PageRoute
 from muster.custom.indexer import Indexer
 from muster.custom.schemas import CustomSchemas
 from muster.directory.credentials import Credentials
 from muster.directory.service import Directory
+from muster.directory.undo import Undo
 from muster.http import asgi, docs, health, rsgi
 from muster.http.api.feed import FeedRoutes
 from muster.http.api.passwords import PasswordRoutes
@@ -30,6 +40,7 @@ from muster.http.cursors import Cursors
 from muster.http.metrics import Metrics
 from muster.http.openapi import openapi_document
 from muster.http.origin import Origin
+from muster.http.recorder import Recorder, Retention
 from muster.http.request_log import RequestLog
 from muster.http.scim import Scim
 from muster.http.service import Load, Page, Service
@@ -38,6 +49,7 @@ from muster.scim.discovery import Limits
 from muster.scim.schema import Registry
 from muster.storage.leases import Leases
 from muster.storage.port import Conflict, Storage, StorageError
+from muster.storage.requests import Requests
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.webhooks import WebhookStates
 from muster.webhooks.deliverer import Deliverer
@@ -79,6 +91,8 @@ class Muster:
         self._stopping = stopping
         self.storage = open_storage(settings)
         self.keys = Keys(self.storage)
+        self.administrators = Administrators(self.storage)
+        self._recorder: Recorder | None = None
         self._limiter = RateLimiter(self.storage, settings.rate_limit)
         self._origin = Origin(settings.base_url, settings.trusted_proxies)
         self._log = RequestLog() if settings.request_log else None
@@ -97,7 +111,8 @@ class Muster:
             body_seconds=settings.body_seconds,
         )
         directory = Directory(storage)
-        scim = Scim(directory, self._origin, limits, Cursors(storage, settings.cursor_seconds))
+        cursors = Cursors(storage, settings.cursor_seconds)
+        scim = Scim(directory, self._origin, limits, cursors)
         api = Api(self._routes(directory), limits)
 
         @lru_cache(maxsize=_DOCUMENTS)
@@ -105,7 +120,6 @@ class Muster:
             return openapi_document(limits, registry, api.routes)
 
         pages: dict[str, Page] = {
-            "/": docs.home,
             "/healthz": health.healthz,
             "/readyz": health.readyz(storage, self._stopping),
             "/openapi.json": docs.openapi(document, self._origin, self.keys),
@@ -116,7 +130,22 @@ class Muster:
             pages["/metrics"] = self._metrics.response
             storage.on_commit = self._metrics.committed
         load = Load(settings.max_in_flight, self._stopping)
-        return Service(self.keys, self._limiter, scim, api, self._origin, pages, self._log, self._metrics, load)
+        requests = Requests(storage)
+        if settings.requests_kept:
+            self._recorder = Recorder(requests, Retention(settings.requests_days, settings.requests_kept), self._origin)
+        site = Site(storage, self.administrators, self._origin, self._console(directory, requests, cursors))
+        log, metrics = self._log, self._metrics
+        return Service(self.keys, self._limiter, scim, api, self._origin, pages, log, metrics, load, self._recorder, site)
+
+    def _console(self, directory: Directory, requests: Requests, cursors: Cursors) -> Iterator[PageRoute]:
+        """The pages of the console."""
+        storage = self.storage
+        yield from Entry(self.administrators)
+        yield from Overview(storage, directory, requests)
+        yield from KeyPages(storage, self.keys)
+        yield from DirectoryPages(storage, directory, Undo(storage, directory), cursors)
+        yield from RequestPages(storage, requests)
+        yield from SettingsPages(storage, storage, self.administrators, requests)
 
     def _routes(self, directory: Directory) -> Iterator[Route]:
         """What there is under /api/v1, and what goes on in the background for it."""
@@ -143,6 +172,8 @@ class Muster:
             self._tasks.append(asyncio.create_task(self._keep_last_used()))
             self._tasks.append(asyncio.create_task(self._deliverer.run()))
             self._tasks.append(asyncio.create_task(self._indexer.run()))
+            if self._recorder is not None:
+                self._tasks.append(asyncio.create_task(self._recorder.run()))
             if self._metrics is not None:
                 self._tasks.append(asyncio.create_task(self._tell(self._metrics)))
             self._started = True
@@ -154,6 +185,9 @@ class Muster:
         for task in self._tasks:
             task.cancel()
         await self._deliverer.close()
+        if self._recorder is not None:
+            with contextlib.suppress(StorageError):
+                await self._recorder.flush()
         await self._touch()
         if self._log is not None:
             self._log.flush()

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import getpass
 import os
 import re
 import sys
@@ -15,11 +16,13 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import ValidationError
 
 from muster import cli_upkeep
+from muster.access.administrators import Admin, Administrators, all_permissions
 from muster.access.keys import Keys
 from muster.access.permissions import ADMIN, PERMISSIONS
 from muster.config import Settings, mistaken_variables
+from muster.scim.errors import ScimError
 from muster.session import Refused, WrongSetting, run, workspace_of
-from muster.storage.port import Conflict, KeyRecord, Storage, StorageError, Workspace
+from muster.storage.port import Conflict, KeyRecord, Origin, Storage, StorageError, Workspace
 from muster.version import __version__
 
 T = TypeVar("T")
@@ -76,15 +79,17 @@ def _serve(options: argparse.Namespace, settings: Settings) -> None:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read as muster.server is imported
         from muster.server import serve
 
-        token = run(settings, lambda storage: _first_key(storage, settings, options.first_key))
+        first = run(settings, lambda storage: _first(storage, settings, options.first_key))
         try:
-            serve(settings, "\n".join(_greeting(settings, token, options.first_key)))
+            serve(settings, "\n".join(_greeting(settings, *first, options.first_key)))
         except OSError as error:
             raise Refused(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from None
 
 
-def _greeting(settings: Settings, token: str | None, wanted: bool) -> list[str]:
-    """The lines that `muster serve` prints when it is ready. token: of the first key, where it was made just now."""
+def _greeting(settings: Settings, token: str | None, invitation: str | None, wanted: bool) -> list[str]:
+    """The lines that `muster serve` prints when it is ready. token: of the first key, invitation: for the first administrator,
+    where they were made just now.
+    """
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     base = settings.base_url or f"http://{host}:{settings.port}"
     lines = [f"muster serves SCIM at {base}/scim/v2"]
@@ -101,16 +106,52 @@ def _greeting(settings: Settings, token: str | None, wanted: bool) -> list[str]:
         ]
     elif wanted:
         lines += ["The first API key was told when it was made. Another: .venv/bin/muster keys create --name NAME"]
+    if invitation is not None:
+        lines += [
+            "The console, for its first administrator (this link holds once, and for an hour):",
+            f"  {base}/first?token={invitation}",
+            "",
+        ]
     return lines
 
 
-async def _first_key(storage: Storage, settings: Settings, wanted: bool) -> str | None:
-    """The token of a first key, where one is wanted and the workspace `default` has none yet."""
+async def _first(storage: Storage, settings: Settings, wanted: bool) -> tuple[str | None, str | None]:
+    """The token of a first key, and of a link for the first administrator, where they are wanted and there is none yet."""
     workspace = await workspace_of(storage, DEFAULT, settings)
-    if not wanted or await storage.keys(workspace.id):
-        return None
-    token, _ = await Keys(storage).create(workspace, "first key")
-    return token
+    if not wanted:
+        return None, None
+    token, administrators = None, Administrators(storage)
+    if not await storage.keys(workspace.id):
+        token, _ = await Keys(storage).create(workspace, "first key")
+    invitation = None if await administrators.all() else await administrators.invite(all_permissions())
+    return token, invitation
+
+
+def _admins_create(options: argparse.Namespace, settings: Settings) -> None:
+    password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    origin = Origin("command", "", datetime.now(UTC).isoformat(timespec="milliseconds"))
+
+    async def work(storage: Storage) -> Admin:
+        try:
+            return await Administrators(storage).create(options.email, password, all_permissions(), origin)
+        except ScimError as error:
+            raise Refused(error.detail) from None
+
+    sys.stdout.write(f"{run(settings, work).email} may sign in\n")
+
+
+def _admins_invite(_: argparse.Namespace, settings: Settings) -> None:
+    token = run(settings, lambda storage: Administrators(storage).invite(all_permissions()))
+    base = settings.base_url or f"http://{settings.host}:{settings.port}"
+    sys.stdout.write(f"{base}/first?token={token}\n")
+
+
+def _admins_list(_: argparse.Namespace, settings: Settings) -> None:
+    async def work(storage: Storage) -> Sequence[Admin]:
+        return await Administrators(storage).all()
+
+    for admin in run(settings, work):
+        sys.stdout.write(f"{admin.email}\t{'everything' if admin.everywhere else 'some workspaces'}\t{admin.created}\n")
 
 
 def _migrate(_: argparse.Namespace, settings: Settings) -> None:
@@ -244,6 +285,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_keys(commands.add_parser("keys", help="API keys", allow_abbrev=False), database)
     _add_workspaces(commands.add_parser("workspaces", help="workspaces", allow_abbrev=False), database)
 
+    _add_admins(commands.add_parser("admins", help="administrators of the console", allow_abbrev=False), database)
     cli_upkeep.add(commands, database)
     demo = _command(commands, "demo", "fill a workspace with made-up people", _demo, database)
     demo.add_argument("--workspace", default=DEFAULT, help="made where it is not there yet")
@@ -274,6 +316,16 @@ def _add_keys(keys: argparse.ArgumentParser, database: argparse.ArgumentParser) 
     change.add_argument(
         "--rate-limit", dest="key_rate_limit", type=int, required=True, metavar="N", help="0 for none, -1 for the default"
     )
+
+
+def _add_admins(admins: argparse.ArgumentParser, database: argparse.ArgumentParser) -> None:
+    commands = admins.add_subparsers(required=True, metavar="COMMAND")
+    create = _command(
+        commands, "create", "make an administrator; the password is read from standard input", _admins_create, database
+    )
+    create.add_argument("--email", required=True)
+    _command(commands, "invite", "print a link that makes one administrator, once and within an hour", _admins_invite, database)
+    _command(commands, "list", "who there is", _admins_list, database)
 
 
 def _add_workspaces(workspaces: argparse.ArgumentParser, database: argparse.ArgumentParser) -> None:

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     drain_delay: float = Field(1.0, ge=0, description="how long before SIGTERM stops the server /readyz is red, in seconds")
     drain_seconds: int = Field(30, ge=1, description="how long SIGTERM waits for requests in flight")
     request_log: bool = Field(True, description="one JSON line for each request, on standard error")
+    requests_kept: int = Field(
+        10_000, ge=0, le=1_000_000, description="how many requests of a workspace are kept to be looked at; 0 for none"
+    )
+    requests_days: int = Field(7, ge=1, le=90, description="how many days a request is kept")
     webhooks_private: bool = Field(False, description="webhooks may be at private addresses, and without TLS")
     metrics: bool = Field(True, description="count and time requests for /metrics")
 

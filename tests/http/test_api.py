@@ -339,6 +339,7 @@ def test_passwords_are_replaced_and_verified(tenant):
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    tenant.scim.post("/Groups", json=group(None, user))
     assert valid("first secret") == {"valid": True, "user": user["id"]}
     assert valid("first secret", user["userName"].upper())["valid"]
     assert valid("other") == valid("first secret", 'no "one"\\') == {"valid": False, "user": None}

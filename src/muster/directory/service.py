@@ -12,9 +12,9 @@ from muster.directory.across import Merged, Places, merge
 from muster.directory.documents import index_of_document, make_put, next_version, parse, timestamp
 from muster.directory.member_edits import MEMBERS
 from muster.directory.memberships import GROUPS, each_with_groups, split, with_groups
-from muster.directory.passwords import hash_password
 from muster.directory.provisioning import Withheld
 from muster.directory.walks import Step, Walks
+from muster.passwords import hash_password
 from muster.scim import patch, predicate, resource
 from muster.scim.errors import ScimError, invalid_path, invalid_value, no_target, not_found, too_many, uniqueness
 from muster.scim.predicate import Field

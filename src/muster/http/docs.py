@@ -40,11 +40,6 @@ _START = b"""SwaggerUIBundle({url: "openapi.json", dom_id: "#api", deepLinking: 
 """
 
 
-async def home(request: Request) -> Response:
-    """/ leads to the API page."""
-    return Response(307, [("location", f"{request.prefix}/docs")])
-
-
 def openapi(
     document: Callable[[Registry], dict[str, Any]], origin: Origin, keys: Keys
 ) -> Callable[[Request], Awaitable[Response]]:

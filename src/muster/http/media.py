@@ -31,7 +31,7 @@ async def read_json(request: Request, limits: Limits) -> Json:
     check_content_type(request)
     try:
         async with asyncio.timeout(limits.body_seconds):
-            body = await request.read(limits.max_body)
+            body = request.body = await request.read(limits.max_body)
     except TimeoutError:
         raise ScimError(408, f"the body did not come within {limits.body_seconds:g} seconds") from None
     try:

@@ -17,8 +17,8 @@ _MAX_PARAMETERS = 50
 class Request:
     """header: the value of a header by its lower-case name, or None. read: the body, up to a size, else ScimError 413.
 
-    path is what follows prefix, under which the application is mounted. The last four fields are what the answering finds out,
-    for the log. seen: the rows of the dialect table that it showed.
+    path is what follows prefix, under which the application is mounted. The last fields are what the answering finds out,
+    for the log. seen: the rows of the dialect table that it showed. body: as it was read, where it was.
     """
 
     method: str
@@ -35,6 +35,8 @@ class Request:
     workspace: str = ""
     key: str = ""
     seen: list[str] = field(default_factory=list)
+    body: bytes = b""
+    grant: Any = None
 
     def parameters(self) -> dict[str, str]:
         """The query parameters. Raises ScimError invalidValue where they cannot be read or one is given twice."""

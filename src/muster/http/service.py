@@ -17,6 +17,7 @@ from muster.http.errors import MethodNotAllowed, Unauthorized, error_headers, pr
 from muster.http.message import Request, Response
 from muster.http.metrics import Metrics
 from muster.http.origin import SCIM_ROOT, Origin
+from muster.http.recorder import Recorder
 from muster.http.request_log import RequestLog
 from muster.http.scim import Scim
 from muster.scim.errors import ScimError, forbidden
@@ -25,6 +26,8 @@ from muster.storage.port import StorageError
 _log = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 Page = Callable[[Request], Awaitable[Response]]
+Site = Page
+"""What answers every path that is nothing else's: the console."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Service:
         log: RequestLog | None,
         metrics: Metrics | None,
         load: Load,
+        recorder: Recorder | None,
+        site: Site,
     ) -> None:
         self._keys = keys
         self._limiter = limiter
@@ -62,6 +67,8 @@ class Service:
         self._log = log
         self._metrics = metrics
         self.load = load
+        self._recorder = recorder
+        self._site = site
         self.in_flight = 0
         self._id_prefix = f"{secrets.token_hex(6)}-"
         self._numbers = itertools.count(1)
@@ -94,6 +101,8 @@ class Service:
         seconds = time.perf_counter() - started
         if self._metrics is not None:
             self._metrics.observe(request.operation, response.status, request.workspace, seconds)
+        if request.grant is not None and self._recorder is not None:
+            self._recorder.note(request, response, seconds)
         if self._log is not None:
             self._log.add(request, response.status, seconds, len(response.body), self._origin.client(request))
         return response
@@ -135,7 +144,7 @@ class Service:
         if grant is None:
             raise Unauthorized("the API key is not valid", "invalid_token")
         key = grant.key
-        request.workspace, request.key = grant.workspace.name, key.id
+        request.workspace, request.key, request.grant = grant.workspace.name, key.id, grant
         limit = grant.workspace.rate_limit if key.rate_limit is None else key.rate_limit
         if not self._limiter.spend(key.workspace, key.id, limit):
             wait = await self._limiter.take(key.workspace, key.id, limit, self._keys.epoch)
@@ -156,7 +165,8 @@ class Service:
         folder = request.path.rpartition("/")[0]
         page = self._pages.get(request.path) or (self._pages.get(f"{folder}/") if folder else None)
         if page is None:
-            raise ScimError(404, f"there is nothing at {request.path[:200]!r}")
+            request.operation = "console"
+            return await self._site(request)
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(request.method, ("GET",))
         request.operation = "page"

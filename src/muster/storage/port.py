@@ -18,7 +18,8 @@ so it can be nothing else, and one character is what is replaced fastest.
 
 GROUP = "Group"
 MEMBER_TYPES = ("User", GROUP)
-"""The resource type that has members, and those that members are of (RFC 7643 section 4.2)."""
+INSTALLATION = 0
+"""The resource type that has members, those that members are of (RFC 7643 section 4.2), and what stands for no workspace."""
 
 
 class StorageError(Exception):
@@ -287,7 +288,8 @@ class Workspace:
 
     automatic_provisioning, automatic_deprovisioning: whether provisioning may make users, and deactivate or delete them.
     unique_group_names: no two groups are called the same. ip_allowlist: networks that requests may come from, empty for all.
-    rate_limit: requests a minute of keys that have no limit of their own, None for the installation's.
+    rate_limit: requests a minute of keys that have no limit of their own, None for the installation's. record_reads: until when
+    reads that succeed are kept among the requests as well, None for not.
     """
 
     id: int
@@ -300,6 +302,7 @@ class Workspace:
     unique_group_names: bool = False
     ip_allowlist: tuple[str, ...] = ()
     rate_limit: int | None = None
+    record_reads: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +328,10 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something small that a workspace is configured with. kind: role, role-mapping, … body: JSON, None to remove it."""
+    """Something small that a workspace is configured with. kind: role, role-mapping, … body: JSON, None to remove it.
+
+    workspace: INSTALLATION for what is no workspace's, as its administrators.
+    """
 
     workspace: int
     kind: str
@@ -388,6 +394,12 @@ class Resources(Notes, Protocol):
     async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
         """The changes of a workspace after a sequence number, in order; none that commits later comes before one of these."""
 
+    async def history(self, workspace: int, resource_id: str, before: int | None, limit: int) -> Sequence[Change]:
+        """The changes of one resource, and what was noted of it, before a sequence number: the newest first, with `before`."""
+
+    async def recent(self, workspace: int, before: int | None, limit: int) -> Sequence[Change]:
+        """The changes of a workspace before a sequence number, the newest first."""
+
     async def latest_change(self, workspace: int) -> int:
         """The sequence number of the latest change of a workspace; 0 where there is none."""
 
@@ -418,6 +430,9 @@ class Accounts(Notes, Protocol):
 
     async def keys(self, workspace: int) -> Sequence[KeyRecord]:
         """The keys of a workspace, oldest first."""
+
+    async def item(self, workspace: int, kind: str, item_id: str) -> Item | None:
+        """What a workspace is configured with under an id of a kind."""
 
     async def items(self, workspace: int, kind: str) -> Sequence[Item]:
         """What a workspace is configured with, of one kind, by id."""

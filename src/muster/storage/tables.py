@@ -187,6 +187,29 @@ deliveries = Table(
     PrimaryKeyConstraint("workspace", "webhook", "number"),
 )
 
+requests = Table(
+    "requests",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("time", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("quirks", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    PrimaryKeyConstraint("workspace", "number"),
+)
+
 counts = Table(
     "counts",
     metadata,

@@ -20,6 +20,7 @@ ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = ex
     rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked, role = excluded.role
 """
 _SET_WORKSPACE = "UPDATE workspaces SET contract = $1, strict = $2, settings = $3 WHERE id = $4"
+_ITEM = "SELECT body FROM configuration WHERE workspace = $1 AND kind = $2 AND id = $3"
 _ITEMS = "SELECT id, body FROM configuration WHERE workspace = $1 AND kind = $2 ORDER BY id"
 _PUT_ITEM = """
 INSERT INTO configuration (workspace, kind, id, body) VALUES ($1, $2, $3, $4)
@@ -82,6 +83,10 @@ class PostgresAccounts:
 
     async def keys(self, workspace: int) -> Sequence[KeyRecord]:
         return [_key(*row) for row in await self._pool.rows(f"{_KEY} ORDER BY created, id", workspace)]
+
+    async def item(self, workspace: int, kind: str, item_id: str) -> Item | None:
+        row = await self._pool.row(_ITEM, workspace, kind, item_id)
+        return None if row is None else Item(workspace, kind, item_id, json.loads(row[0]))
 
     async def items(self, workspace: int, kind: str) -> Sequence[Item]:
         rows = await self._pool.rows(_ITEMS, workspace, kind)

@@ -69,6 +69,15 @@ _BEFORE = (
 _CHANGES = (
     "SELECT sequence, {columns}, chain, {before} FROM changes c WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
 )
+_HISTORY = (
+    f"SELECT sequence, {_COLUMNS}, chain, {_BEFORE} FROM changes c"
+    " WHERE workspace = $1 AND id = $2 AND sequence < $3 ORDER BY sequence DESC LIMIT $4"
+)
+_RECENT = (
+    f"SELECT sequence, {_COLUMNS}, chain, NULL FROM changes c"
+    " WHERE workspace = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3"
+)
+_END = 2**62
 _CHANGES_ALONE = _CHANGES.format(columns=_COLUMNS, before="NULL")
 _CHANGES_AFTER = _CHANGES.format(columns=_COLUMNS, before=_BEFORE)
 _SECRET = 'SELECT hash FROM secrets WHERE workspace = $1 AND "key" = $2 AND name = $3'
@@ -231,6 +240,14 @@ class PostgresStorage(PostgresAccounts):
 
     async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
         rows = await self._pool.rows(_CHANGES_AFTER if with_before else _CHANGES_ALONE, workspace, after, limit)
+        return [_change(*row) for row in rows]
+
+    async def history(self, workspace: int, resource_id: str, before: int | None, limit: int) -> Sequence[Change]:
+        rows = await self._pool.rows(_HISTORY, workspace, resource_id, _END if before is None else before, limit)
+        return [_change(*row) for row in rows]
+
+    async def recent(self, workspace: int, before: int | None, limit: int) -> Sequence[Change]:
+        rows = await self._pool.rows(_RECENT, workspace, _END if before is None else before, limit)
         return [_change(*row) for row in rows]
 
     async def latest_change(self, workspace: int) -> int:

@@ -21,6 +21,7 @@ ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = ex
     rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked, role = excluded.role
 """
 _SET_WORKSPACE = "UPDATE workspaces SET contract = ?, strict = ?, settings = ? WHERE id = ?"
+_ITEM = "SELECT body FROM configuration WHERE workspace = ? AND kind = ? AND id = ?"
 _ITEMS = "SELECT id, body FROM configuration WHERE workspace = ? AND kind = ? ORDER BY id"
 _PUT_ITEM = """
 INSERT INTO configuration (workspace, kind, id, body) VALUES (?, ?, ?, ?)
@@ -86,6 +87,11 @@ class SqliteAccounts:
     async def keys(self, workspace: int) -> Sequence[KeyRecord]:
         with translated():
             return [_key(row) for row in self._accounts.execute(f"{_KEY} ORDER BY created, id", (workspace,))]
+
+    async def item(self, workspace: int, kind: str, item_id: str) -> Item | None:
+        with translated():
+            row = self._accounts.execute(_ITEM, (workspace, kind, item_id)).fetchone()
+        return None if row is None else Item(workspace, kind, item_id, json.loads(row[0]))
 
     async def items(self, workspace: int, kind: str) -> Sequence[Item]:
         with translated():

@@ -75,6 +75,14 @@ _BEFORE = (
 _CHANGES = (
     "SELECT sequence, {columns}, chain, {before} FROM changes c WHERE workspace = ? AND sequence > ? ORDER BY sequence LIMIT ?"
 )
+_HISTORY = (
+    f"SELECT sequence, {LINKED}, chain, {_BEFORE} FROM changes c"
+    " WHERE workspace = ? AND id = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?"
+)
+_RECENT = (
+    f"SELECT sequence, {LINKED}, chain, NULL FROM changes c WHERE workspace = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?"
+)
+_END = 2**62
 _CHANGES_ALONE = _CHANGES.format(columns=LINKED, before="NULL")
 _CHANGES_AFTER = _CHANGES.format(columns=LINKED, before=_BEFORE)
 _FUNCTIONS = SqliteFunctions()
@@ -278,6 +286,17 @@ class SqliteStorage(SqliteAccounts):
         with translated():
             statement = _CHANGES_AFTER if with_before else _CHANGES_ALONE
             found = self._accounts.execute(statement, (workspace, after, limit)).fetchall()
+        return [_change(row) for row in found]
+
+    async def history(self, workspace: int, resource_id: str, before: int | None, limit: int) -> Sequence[Change]:
+        with translated():
+            values = (workspace, resource_id, _END if before is None else before, limit)
+            found = self._accounts.execute(_HISTORY, values).fetchall()
+        return [_change(row) for row in found]
+
+    async def recent(self, workspace: int, before: int | None, limit: int) -> Sequence[Change]:
+        with translated():
+            found = self._accounts.execute(_RECENT, (workspace, _END if before is None else before, limit)).fetchall()
         return [_change(row) for row in found]
 
     async def latest_change(self, workspace: int) -> int:

@@ -1,0 +1,317 @@
+"""Administrators: who may sign in to the console, with what, and to do what in which workspace."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pyotp
+
+from muster.access.permissions import ADMIN, PERMISSIONS
+from muster.attempts import Attempts
+from muster.passwords import hash_password, verify_password
+from muster.scim.errors import ScimError, invalid_value
+from muster.scim.values import Json, fold
+from muster.storage.port import INSTALLATION, Accounts, Item, Note, Origin
+
+ADMINISTRATOR_KIND, SESSION_KIND, INVITATION_KIND = "administrator", "session", "invitation"
+EVERYWHERE = "*"
+"""The workspace of permissions that hold in all of them."""
+_EMAIL = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,190}")
+_MIN_PASSWORD, _MAX_PASSWORD = 12, 1000
+_TRIES, _FROM_ONE_PLACE, _WINDOW = 10, 50, 600.0
+"""How many times one may try to sign in by one name, and from one address, within so many seconds."""
+_SESSION = timedelta(hours=12)
+_SEEN_AGAIN = timedelta(minutes=5)
+INVITATION = timedelta(hours=1)
+_RECOVERY_CODES = 8
+Clock = Callable[[], datetime]
+
+
+class NotSignedIn(ScimError):
+    """401: the e-mail address, the password or the code is wrong; which of them is not said."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "the e-mail address, the password or the code is wrong")
+
+
+class CodeNeeded(ScimError):
+    """401: the password is right, and a code is needed as well."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "a code of the authenticator, or a recovery code, is needed")
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """An administrator. roles: workspace id, or EVERYWHERE, to permissions. totp: the secret of the authenticator, if any.
+
+    recovery: the hashes of codes that stand in for it, each once. last_code: of the authenticator, which is not taken twice.
+    """
+
+    id: str
+    email: str
+    password: str | None
+    roles: dict[str, list[str]]
+    created: str
+    totp: str | None = None
+    recovery: tuple[str, ...] = ()
+    last_code: str | None = None
+
+    def permissions(self, workspace: int) -> tuple[str, ...]:
+        """What they may do in a workspace."""
+        return tuple({*self.roles.get(EVERYWHERE, ()), *self.roles.get(str(workspace), ())})
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether they administer the installation."""
+        return ADMIN in self.roles.get(EVERYWHERE, ())
+
+    def item(self) -> Item:
+        """As they are kept."""
+        body = {
+            "email": self.email,
+            "password": self.password,
+            "roles": self.roles,
+            "created": self.created,
+            "totp": self.totp,
+            "recovery": list(self.recovery),
+            "last_code": self.last_code,
+        }
+        return Item(INSTALLATION, ADMINISTRATOR_KIND, self.id, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session in a browser. csrf: what its forms carry. id: the hash of the token in its cookie."""
+
+    id: str
+    admin: Admin
+    csrf: str
+    created: str
+    seen: str
+    expires: str
+    address: str
+    agent: str
+
+
+class Administrators:
+    """Makes administrators and sessions."""
+
+    def __init__(self, accounts: Accounts, clock: Clock = lambda: datetime.now(UTC)) -> None:
+        self._accounts = accounts
+        self._clock = clock
+        self._attempts = Attempts(_TRIES, _WINDOW)
+        self._places = Attempts(_FROM_ONE_PLACE, _WINDOW)
+
+    async def all(self) -> Sequence[Admin]:
+        """Everyone, by e-mail address."""
+        found = [_admin(item) for item in await self._accounts.items(INSTALLATION, ADMINISTRATOR_KIND)]
+        return sorted(found, key=lambda admin: admin.email)
+
+    async def get(self, admin_id: str) -> Admin | None:
+        """The administrator of that id."""
+        item = await self._accounts.item(INSTALLATION, ADMINISTRATOR_KIND, admin_id)
+        return None if item is None else _admin(item)
+
+    async def invite(self, roles: dict[str, list[str]]) -> str:
+        """A token with which one administrator can be made, once and soon."""
+        token = secrets.token_urlsafe(32)
+        ends = _text(self._clock() + INVITATION)
+        body = {"roles": roles, "expires": ends}
+        await self._accounts.administer([Item(INSTALLATION, INVITATION_KIND, _digest(token), body)])
+        return token
+
+    async def invited(self, token: str) -> bool:
+        """Whether a token still holds."""
+        item = await self._accounts.item(INSTALLATION, INVITATION_KIND, _digest(token))
+        return item is not None and item.body["expires"] > _text(self._clock())
+
+    async def accept(self, token: str, email: str, password: str, origin: Origin) -> Admin:
+        """Make the administrator whom a token is for. Raises ScimError 400, and 403 where the token does not hold."""
+        item = await self._accounts.item(INSTALLATION, INVITATION_KIND, _digest(token))
+        if item is None or item.body["expires"] <= _text(self._clock()):
+            raise ScimError(403, "this link was used already, or its time is up: ask for another")
+        made = await self._make(email, password, item.body["roles"])
+        await self._accounts.administer([replace(item, body=None), made.item()], [self._note(made, "create", origin)])
+        return made
+
+    async def create(self, email: str, password: str, roles: dict[str, list[str]], origin: Origin) -> Admin:
+        """Make an administrator. Raises ScimError 400 and 409."""
+        made = await self._make(email, password, roles)
+        await self._accounts.administer([made.item()], [self._note(made, "create", origin)])
+        return made
+
+    async def _make(self, email: str, password: str, roles: dict[str, list[str]]) -> Admin:
+        email = email.strip()
+        if not _EMAIL.fullmatch(email):
+            raise invalid_value("email: this is no e-mail address")
+        check_password(password)
+        admin_id = _digest(fold(email))[:16]
+        if await self.get(admin_id) is not None:
+            raise ScimError(409, "email: there is an administrator with this address already")
+        return Admin(admin_id, email, await hash_password(password), roles, _text(self._clock()))
+
+    async def remove(self, admin: Admin, origin: Origin) -> None:
+        """Remove an administrator, and end their sessions. Raises ScimError 409 for the last one of the installation."""
+        others = [other for other in await self.all() if other.everywhere and other.id != admin.id]
+        if admin.everywhere and not others:
+            raise ScimError(409, "the last administrator of the installation cannot be removed")
+        ended = [item for item in await self._accounts.items(INSTALLATION, SESSION_KIND) if item.body["admin"] == admin.id]
+        gone = [replace(item, body=None) for item in (admin.item(), *ended)]
+        await self._accounts.administer(gone, [self._note(admin, "delete", origin)])
+
+    async def change_password(self, session: Session, old: str, new: str, origin: Origin) -> None:
+        """Give an administrator another password, and end their other sessions. Raises ScimError 400 and 401."""
+        check_password(new)
+        if not await verify_password(session.admin.password, old):
+            raise ScimError(401, "old: this is not the password")
+        changed = replace(session.admin, password=await hash_password(new))
+        others = [item for item in await self._sessions_of(session.admin) if item.id != session.id]
+        ended = [replace(item, body=None) for item in others]
+        await self._accounts.administer([changed.item(), *ended], [self._note(changed, "update", origin, changed="password")])
+
+    async def begin_totp(self, admin: Admin) -> tuple[str, str]:
+        """A secret for an authenticator, and its URI; it is kept once a code of it is given."""
+        secret = pyotp.random_base32()
+        return secret, pyotp.TOTP(secret).provisioning_uri(name=admin.email, issuer_name="muster")
+
+    async def keep_totp(self, admin: Admin, secret: str, code: str, origin: Origin) -> list[str]:
+        """Have a code asked for from now on; the recovery codes, told this once. Raises ScimError 400."""
+        if not re.fullmatch(r"[A-Z2-7]{16,64}", secret) or not pyotp.TOTP(secret).verify(
+            code.strip(), for_time=self._clock(), valid_window=1
+        ):
+            raise invalid_value("code: this is not the code that the authenticator shows")
+        codes = [f"{secrets.token_hex(3)}-{secrets.token_hex(3)}" for _ in range(_RECOVERY_CODES)]
+        changed = replace(admin, totp=secret, recovery=tuple(map(_digest, codes)), last_code=code.strip())
+        await self._accounts.administer([changed.item()], [self._note(changed, "update", origin, changed="totp")])
+        return codes
+
+    async def drop_totp(self, admin: Admin, origin: Origin) -> None:
+        """Ask for no code any more."""
+        changed = replace(admin, totp=None, recovery=(), last_code=None)
+        await self._accounts.administer([changed.item()], [self._note(changed, "update", origin, changed="totp")])
+
+    async def sign_in(self, email: str, password: str, code: str, origin: Origin, agent: str) -> str:
+        """The token of a new session. It takes as long for an unknown address as for a wrong password.
+
+        Raises NotSignedIn, CodeNeeded, and ScimError 429.
+        """
+        admin_id = _digest(fold(email.strip()))[:16]
+        wait = self._attempts.take(admin_id) or self._places.take(origin.address)
+        if wait:
+            raise ScimError(429, f"too many attempts: try again in {wait} seconds")
+        admin = await self.get(admin_id)
+        verified = await verify_password(None if admin is None else admin.password, password[:_MAX_PASSWORD])
+        if admin is None or not verified:
+            raise NotSignedIn
+        if admin.totp is not None:
+            admin = await self._check_code(admin, code.strip())
+        self._attempts.forget(admin_id)
+        self._places.forget(origin.address)
+        return await self.begin(admin, origin, agent)
+
+    async def _check_code(self, admin: Admin, code: str) -> Admin:
+        if not code:
+            raise CodeNeeded
+        if (
+            admin.totp is not None
+            and code != admin.last_code
+            and pyotp.TOTP(admin.totp).verify(code, for_time=self._clock(), valid_window=1)
+        ):
+            return replace(admin, last_code=code)
+        digest = _digest(code.lower())
+        left = tuple(kept for kept in admin.recovery if not hmac.compare_digest(kept, digest))
+        if len(left) == len(admin.recovery):
+            raise NotSignedIn
+        return replace(admin, recovery=left)
+
+    async def begin(self, admin: Admin, origin: Origin, agent: str) -> str:
+        """The token of a new session of someone who has shown who they are. What has ended is swept away."""
+        token, now = secrets.token_urlsafe(32), self._clock()
+        body = {
+            "admin": admin.id,
+            "csrf": secrets.token_urlsafe(24),
+            "created": _text(now),
+            "seen": _text(now),
+            "expires": _text(now + _SESSION),
+            "address": origin.address,
+            "agent": agent[:200],
+        }
+        ended = [
+            replace(item, body=None)
+            for kind in (SESSION_KIND, INVITATION_KIND)
+            for item in await self._accounts.items(INSTALLATION, kind)
+            if item.body["expires"] <= _text(now)
+        ]
+        session = Item(INSTALLATION, SESSION_KIND, _digest(token), body)
+        note = self._note(admin, "sign-in", origin)
+        await self._accounts.administer([admin.item(), session, *ended], [note])
+        return token
+
+    async def session(self, token: str) -> Session | None:
+        """The session of a token, where it holds."""
+        item = await self._accounts.item(INSTALLATION, SESSION_KIND, _digest(token))
+        now = self._clock()
+        if item is None or item.body["expires"] <= _text(now):
+            return None
+        admin = await self.get(item.body["admin"])
+        if admin is None:
+            return None
+        if item.body["seen"] < _text(now - _SEEN_AGAIN):
+            await self._accounts.administer([replace(item, body={**item.body, "seen": _text(now)})])
+        return _session(item, admin)
+
+    async def sessions(self, admin: Admin) -> Sequence[Session]:
+        """The sessions of an administrator, the latest first."""
+        found = [_session(item, admin) for item in await self._sessions_of(admin)]
+        return sorted(found, key=lambda session: session.seen, reverse=True)
+
+    async def end(self, admin: Admin, session_id: str, origin: Origin) -> None:
+        """End a session of an administrator."""
+        for item in await self._sessions_of(admin):
+            if item.id == session_id:
+                await self._accounts.administer([replace(item, body=None)], [self._note(admin, "sign-out", origin)])
+
+    async def _sessions_of(self, admin: Admin) -> list[Item]:
+        now = _text(self._clock())
+        items = await self._accounts.items(INSTALLATION, SESSION_KIND)
+        return [item for item in items if item.body["admin"] == admin.id and item.body["expires"] > now]
+
+    def _note(self, admin: Admin, action: str, origin: Origin, **told: Json) -> Note:
+        document = orjson.dumps({"email": admin.email, "roles": admin.roles, **told})
+        return Note(INSTALLATION, origin, "Administrator", admin.id, action, document)
+
+
+def check_password(password: str) -> None:
+    """Raises ScimError invalidValue where a password is too short, or too long to be one."""
+    if not _MIN_PASSWORD <= len(password) <= _MAX_PASSWORD:
+        raise invalid_value(f"password: {_MIN_PASSWORD} characters at least")
+
+
+def all_permissions() -> dict[str, list[str]]:
+    """The roles of an administrator of the installation."""
+    return {EVERYWHERE: [ADMIN, *PERMISSIONS]}
+
+
+def _admin(item: Item) -> Admin:
+    body: dict[str, Any] = {**item.body, "recovery": tuple(item.body["recovery"])}
+    return Admin(item.id, **body)
+
+
+def _session(item: Item, admin: Admin) -> Session:
+    body = {name: value for name, value in item.body.items() if name != "admin"}
+    return Session(item.id, admin, **body)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,95 @@
+"""API keys in the console: made, rotated, revoked; a token is shown once."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from muster.access.keys import Keys
+from muster.access.permissions import ADMIN, PERMISSIONS, SETTINGS, beyond
+from muster.access.roles import Roles, check_permissions
+from muster.console.web import Route, Visit
+from muster.http.message import Response
+from muster.http.origin import SCIM_ROOT
+from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
+from muster.storage.port import Accounts, KeyRecord
+
+_MAX_NAME = 200
+_LIFETIMES = {"": None, "30": 30, "90": 90, "365": 365}
+_OVERLAPS = {"0": 0, "3600": 3600, "86400": 86400}
+
+
+class KeyPages:
+    """The pages of API keys."""
+
+    def __init__(self, accounts: Accounts, keys: Keys) -> None:
+        self._accounts = accounts
+        self._keys = keys
+        self._roles = Roles(accounts)
+
+    def __iter__(self) -> Iterator[Route]:
+        yield Route("GET", "/w/{workspace}/keys", SETTINGS, self.show)
+        yield Route("POST", "/w/{workspace}/keys", SETTINGS, self.create)
+        yield Route("POST", "/w/{workspace}/keys/{id}/rotate", SETTINGS, self.rotate)
+        yield Route("POST", "/w/{workspace}/keys/{id}/revoke", SETTINGS, self.revoke)
+
+    async def show(self, visit: Visit, status: int = 200, **values: object) -> Response:
+        workspace = visit.there()
+        found = sorted(await self._accounts.keys(workspace.id), key=lambda key: key.created, reverse=True)
+        now = datetime.now(UTC).isoformat()
+        rows = [(key, _status(key, now), self._reaches(visit, key)) for key in found]
+        roles = [role for role in await self._roles.all(workspace.id) if not beyond(visit.permissions, role.permissions)]
+        given = {"error": "", "said": "", "token": "", "name": "", **values}
+        base = visit.base.base(visit.request) + SCIM_ROOT
+        return visit.render("keys.html", status, rows=rows, roles=roles, permissions=PERMISSIONS, base=base, **given)
+
+    def _reaches(self, visit: Visit, key: KeyRecord) -> bool:
+        return not beyond(visit.permissions, key.permissions)
+
+    async def create(self, visit: Visit) -> Response:
+        by, name = visit.administrator, visit.text("name")
+        try:
+            if not 0 < len(name) <= _MAX_NAME:
+                raise invalid_value("name: give the key a name, so that you know it again")
+            role, permissions = await self._may(visit)
+            days = _LIFETIMES.get(visit.text("days"))
+            lifetime = None if days is None else timedelta(days=days)
+            token, _ = await self._keys.create(by.workspace, name, permissions, None, lifetime, role, None, by)
+        except ScimError as error:
+            return await self.show(visit, error.status, error=error.detail, name=name)
+        return await self.show(visit, 201, token=token, said=f"The key {name} is made.")
+
+    async def _may(self, visit: Visit) -> tuple[str | None, tuple[str, ...]]:
+        """The role that is chosen, or the permissions. Raises ScimError."""
+        chosen = visit.text("role")
+        if chosen and chosen != ADMIN:
+            role = await self._roles.get(visit.there().id, chosen)
+            refused = beyond(visit.permissions, role.permissions)
+            if refused:
+                raise forbidden(f"you cannot hand on what you may not do: {', '.join(refused)}")
+            return chosen, ()
+        wanted = [ADMIN] if chosen == ADMIN else visit.fields.get("permission", [])
+        if not wanted:
+            raise invalid_value("permission: choose what the key may do")
+        return None, check_permissions(visit.administrator, wanted, (ADMIN,))
+
+    async def rotate(self, visit: Visit) -> Response:
+        key = await self._key(visit)
+        overlap = timedelta(seconds=_OVERLAPS.get(visit.text("overlap"), 0))
+        token, _ = await self._keys.rotate(visit.there(), key, overlap, visit.administrator)
+        return await self.show(visit, 201, token=token, said=f"There is a new key in the place of {key.name}.")
+
+    async def revoke(self, visit: Visit) -> Response:
+        key = await self._key(visit)
+        await self._keys.revoke(visit.there(), key, visit.administrator)
+        return visit.redirect("./keys")
+
+    async def _key(self, visit: Visit) -> KeyRecord:
+        key = await self._accounts.key(visit.there().id, visit.names["id"])
+        if key is None or key.revoked is not None:
+            raise not_found("there is no such key that still holds")
+        if not self._reaches(visit, key):
+            raise forbidden("the key may do what you may not")
+        return key
+
+
+def _status(key: KeyRecord, now: str) -> str:
+    return "revoked" if key.revoked else "expired" if key.expires is not None and key.expires < now else "active"

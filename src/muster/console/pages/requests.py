@@ -1,0 +1,144 @@
+"""Requests in the console: what provisioning asked and was answered, one by one and live; and the doctor, who sums them up."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from muster.access.notes import Administrator
+from muster.access.permissions import SCIM, SETTINGS
+from muster.console.web import HEADERS, Route, Visit
+from muster.directory.documents import parse, timestamp
+from muster.directory.events import changed_paths
+from muster.http.message import Response
+from muster.scim.errors import not_found
+from muster.scim.quirks import QUIRKS
+from muster.storage.port import Storage
+from muster.storage.requests import Kept, Requests, Wanted
+
+_PAGE = 50
+_LIVE_SECONDS = 0.5
+_LIVE_FOR = 600
+_RECORD = timedelta(minutes=15)
+
+
+class RequestPages:
+    """The pages of requests."""
+
+    def __init__(self, storage: Storage, requests: Requests) -> None:
+        self._storage = storage
+        self._requests = requests
+
+    def __iter__(self) -> Iterator[Route]:
+        yield Route("GET", "/w/{workspace}/requests", SCIM, self.show)
+        yield Route("GET", "/w/{workspace}/requests/live", SCIM, self.live)
+        yield Route("GET", "/w/{workspace}/requests/{number}", SCIM, self.one)
+        yield Route("POST", "/w/{workspace}/requests/record", SETTINGS, self.record)
+        yield Route("GET", "/w/{workspace}/doctor", SCIM, self.doctor)
+
+    async def show(self, visit: Visit) -> Response:
+        wanted = self._wanted(visit)
+        found = list(await self._requests.find(visit.there().id, wanted))
+        keys = {key.id: key.name for key in await self._storage.keys(visit.there().id)}
+        following = found[-1].number if len(found) == wanted.limit else None
+        recording = visit.there().record_reads
+        if recording is not None and recording <= timestamp(datetime.now(UTC)):
+            recording = None
+        asked = {name: visit.text(name) for name in ("key", "status", "path", "resource")}
+        return visit.render("requests.html", found=found, keys=keys, following=following, asked=asked, recording=recording)
+
+    def _wanted(self, visit: Visit) -> Wanted:
+        status, before = visit.text("status"), visit.text("before")
+        return Wanted(
+            before=int(before) if before.isdigit() and len(before) < 19 else None,
+            key=visit.text("key") or None,
+            status=int(status) if status.isdigit() and len(status) in (1, 3) else None,
+            path=visit.text("path")[:200] or None,
+            resource=visit.text("resource")[:100] or None,
+            failed=status == "failed",
+            limit=_PAGE,
+        )
+
+    async def one(self, visit: Visit) -> Response:
+        kept = await self._get(visit)
+        changes = []
+        if kept.resource:
+            for change in await self._storage.history(visit.there().id, kept.resource, None, 200):
+                if change.origin.request_id == kept.request_id and change.version:
+                    before = parse(change.before) if change.before is not None else {}
+                    after = {} if change.action == "delete" else parse(change.document)
+                    paths = changed_paths(before, after)
+                    changes.append((change, [(path, before.get(path), after.get(path)) for path in paths]))
+        quirks = [(name, QUIRKS[name]) for name in kept.quirks.split() if name in QUIRKS]
+        keys = {key.id: key.name for key in await self._storage.keys(visit.there().id)}
+        return visit.render("request.html", kept=kept, changes=changes, quirks=quirks, keys=keys)
+
+    async def _get(self, visit: Visit) -> Kept:
+        number = visit.names["number"]
+        kept = None
+        if number.isdigit() and len(number) < 19:
+            kept = await self._requests.get(visit.there().id, int(number))
+        if kept is None:
+            raise not_found("there is no such request, or it is kept no more")
+        return kept
+
+    async def live(self, visit: Visit) -> Response:
+        """The requests that come from now on, as server-sent events, each a row of the table."""
+        workspace = visit.there().id
+        keys = {key.id: key.name for key in await self._storage.keys(workspace)}
+        latest = await self._requests.find(workspace, Wanted(limit=1))
+        after = latest[0].number if latest else 0
+
+        async def tail(after: int) -> AsyncIterator[bytes]:
+            yield b"retry: 3000\n\n"
+            for _ in range(int(_LIVE_FOR / _LIVE_SECONDS)):
+                for kept in reversed(await self._requests.find(workspace, Wanted(after=after, limit=_PAGE))):
+                    after = kept.number
+                    row = visit.render("request_row.html", kept=kept, keys=keys).body.decode()
+                    lines = "".join(f"data: {line}\n" for line in row.splitlines())
+                    yield f"event: request\n{lines}\n".encode()
+                yield b": still here\n\n"
+                await asyncio.sleep(_LIVE_SECONDS)
+
+        return Response(200, [("content-type", "text/event-stream"), *HEADERS], stream=tail(after))
+
+    async def record(self, visit: Visit) -> Response:
+        """Keep reads that succeed as well, for a while."""
+        workspace = visit.there()
+        until = None if visit.text("off") else timestamp(datetime.now(UTC) + _RECORD)
+        by: Administrator = visit.administrator
+        note = by.note("Settings", workspace.name, "update", after={"recordReads": until})
+        await self._storage.administer([replace(workspace, record_reads=until)], [note])
+        return visit.redirect("./requests")
+
+    async def doctor(self, visit: Visit) -> Response:
+        workspace = visit.there().id
+        keys = {key.id: key.name for key in await self._storage.keys(workspace)}
+        shown: dict[tuple[str, str], tuple[int, int]] = {}
+        for key_id, quirks, count, latest in await self._requests.quirks(workspace):
+            for quirk in quirks.split():
+                number, last = shown.get((key_id, quirk), (0, 0))
+                shown[key_id, quirk] = number + count, max(last, latest)
+        dialects = [
+            (keys.get(key_id, key_id), QUIRKS[quirk], count, latest)
+            for (key_id, quirk), (count, latest) in sorted(shown.items())
+            if quirk in QUIRKS
+        ]
+        failures = [
+            (keys.get(key_id, key_id), operation, status, count, latest, FIXES.get(status, ""))
+            for key_id, operation, status, count, latest in await self._requests.failures(workspace)
+        ]
+        return visit.render("doctor.html", dialects=dialects, failures=failures)
+
+
+FIXES = {
+    400: "What it sends is not what the schema says: the answer names the attribute, and the mapping is where to put it right.",
+    401: "The key is not valid: make another, and give it to the client.",
+    403: "It may not do this: look at the key's permissions, and at the settings of the workspace.",
+    404: "It asks for what is not there (any more): the client is out of step, and a full sync mends that.",
+    409: "Another has this value already: look for them by it.",
+    412: "Somebody changed it in between: the client reads it anew.",
+    413: "It sends too much at once: MUSTER_MAX_BODY says how much is taken.",
+    429: "It is faster than its rate limit: raise the limit of the key, or of the workspace.",
+    503: "The storage could not answer: look at the log of the server.",
+}

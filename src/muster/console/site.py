@@ -1,0 +1,126 @@
+"""The routes of the console: who may open what, and what is shown where something goes wrong."""
+
+import mimetypes
+import re
+from collections.abc import Iterable
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import unquote
+
+from muster.access.administrators import Administrators
+from muster.access.permissions import allows
+from muster.access.registries import Registries
+from muster.console.web import ANYONE, FORM_COOKIE, HEADERS, INSTALLATION_ADMIN, SESSION_COOKIE, SIGNED_IN, Route, Visit
+from muster.http.errors import MethodNotAllowed
+from muster.http.message import Request, Response
+from muster.http.origin import Origin
+from muster.scim.errors import ScimError, forbidden, not_found
+from muster.storage.port import Accounts, StorageError
+
+_STATIC = Path(__file__).parent / "static"
+_STATIC_PATH = "/static/"
+
+
+class Site:
+    """Answers the pages of the console."""
+
+    def __init__(self, accounts: Accounts, administrators: Administrators, origin: Origin, routes: Iterable[Route]) -> None:
+        self._accounts = accounts
+        self._administrators = administrators
+        self._registries = Registries(accounts)
+        self._origin = origin
+        self.routes = list(routes)
+        self._paths: dict[str, tuple[re.Pattern[str], dict[str, Route]]] = {}
+        for route in self.routes:
+            pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route.path)))
+            self._paths.setdefault(route.path, (pattern, {}))[1][route.method] = route
+
+    async def __call__(self, request: Request) -> Response:
+        """The answer to a request of a browser; what is wrong is told on a page."""
+        if request.path.startswith(_STATIC_PATH):
+            return _static(request)
+        visit = Visit(request, self._origin)
+        try:
+            return await self._answer(visit)
+        except ScimError as error:
+            headers = [("allow", ", ".join(error.allowed))] if isinstance(error, MethodNotAllowed) else None
+            title = HTTPStatus(error.status).phrase
+            return visit.render("error.html", error.status, headers, status=error.status, title=title, detail=error.detail)
+        except StorageError as error:
+            headers = [("retry-after", str(error.retry_after))] if error.retry_after is not None else None
+            title = HTTPStatus(error.status).phrase
+            return visit.render("error.html", error.status, headers, status=error.status, title=title, detail=str(error))
+
+    async def _answer(self, visit: Visit) -> Response:
+        request = visit.request
+        route = self._route(visit)
+        token = visit.cookie(SESSION_COOKIE)
+        visit.session = await self._administrators.session(token) if token else None
+        visit.csrf = visit.session.csrf if visit.session is not None else visit.cookie(FORM_COOKIE) or ""
+        if route.permission != ANYONE and visit.session is None:
+            return visit.redirect("/sign-in", to=request.path if request.method in ("GET", "HEAD") else None)
+        if visit.session is not None:
+            await self._allow(visit, route)
+        visit.fields = {name: [value] for name, value in request.parameters().items()}
+        if route.method == "POST":
+            visit.fields = {}
+            await visit.read_form()
+        return await route.handler(visit)
+
+    def _route(self, visit: Visit) -> Route:
+        request = visit.request
+        method = "GET" if request.method == "HEAD" else request.method
+        allowed: list[str] = []
+        for pattern, methods in self._paths.values():
+            match = pattern.fullmatch(request.path.rstrip("/") or "/")
+            if match is not None and method in methods:
+                visit.names = {name: unquote(value) for name, value in match.groupdict().items()}
+                visit.page = methods[method].path
+                return methods[method]
+            if match is not None:
+                allowed.extend(methods)
+        if allowed:
+            raise MethodNotAllowed(method, tuple(allowed))
+        raise not_found("there is no such page")
+
+    async def _allow(self, visit: Visit, route: Route) -> None:
+        """Hold a page to those who may open it. Raises ScimError 403, and 404 for a workspace that one has nothing to do in."""
+        if visit.session is None:
+            return
+        admin = visit.session.admin
+        visit.workspaces = [found for found in await self._accounts.workspaces() if admin.permissions(found.id)]
+        name = visit.names.get("workspace")
+        if name is not None:
+            visit.workspace = next((found for found in visit.workspaces if found.name == name), None)
+            if visit.workspace is None:
+                raise not_found("there is no such workspace")
+            visit.registry = await self._registries.of(visit.workspace)
+        if route.permission in (ANYONE, SIGNED_IN):
+            return
+        if name is None:
+            if route.permission == INSTALLATION_ADMIN and not admin.everywhere:
+                raise forbidden("this is for the administrators of the installation")
+        elif not allows(visit.permissions, route.permission):
+            raise forbidden(f"this needs the permission {route.permission!r} in this workspace")
+
+
+def _static(request: Request) -> Response:
+    name = request.path.removeprefix(_STATIC_PATH)
+    found = _files().get(name)
+    if found is None or request.method not in ("GET", "HEAD"):
+        raise not_found("there is no such file")
+    media, body = found
+    headers = [header for header in HEADERS if header[0] != "cache-control"]
+    return Response(200, [("content-type", media), ("cache-control", "public, max-age=3600"), *headers], body)
+
+
+@cache
+def _files() -> dict[str, tuple[str, bytes]]:
+    """The files that pages load, by name."""
+    found = {}
+    for path in _STATIC.iterdir():
+        if path.suffix in (".css", ".js", ".svg"):
+            media = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+            found[path.name] = f"{media}; charset=utf-8", path.read_bytes()
+    return found

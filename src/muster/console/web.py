@@ -1,0 +1,213 @@
+"""What every page needs: the visit, its form, its cookies, and the answer as HTML with its headers."""
+
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from muster.access.administrators import Session
+from muster.access.notes import Administrator
+from muster.access.permissions import ADMIN, allows
+from muster.directory.documents import timestamp
+from muster.directory.service import Caller
+from muster.http.message import Headers, Request, Response
+from muster.http.origin import Origin as BaseUrl
+from muster.scim.errors import ScimError, forbidden
+from muster.scim.schema import Registry
+from muster.storage.port import Origin, Workspace
+
+SESSION_COOKIE, FORM_COOKIE = "muster_session", "muster_form"
+_FORM = "application/x-www-form-urlencoded"
+_MAX_FORM = 200_000
+_MAX_FIELDS = 500
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self';"
+    " base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Headers = [
+    ("content-security-policy", _POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cache-control", "no-store"),
+]
+_HSTS = ("strict-transport-security", "max-age=31536000; includeSubDomains")
+
+
+def _ago(text: str | None) -> str:
+    """A moment as people say it."""
+    if not text:
+        return "never"
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds()
+    ahead = seconds < 0
+    seconds = abs(seconds)
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            number = int(seconds // size)
+            said = f"{number} {unit}{'s' if number > 1 else ''}"
+            return f"in {said}" if ahead else f"{said} ago"
+    return "just now"
+
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.filters["ago"] = _ago
+_templates.filters["path"] = lambda text: quote(str(text), safe="")
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request of a browser. session: None where no one is signed in. workspace: where the page is about one."""
+
+    request: Request
+    base: BaseUrl
+    session: Session | None = None
+    workspace: Workspace | None = None
+    workspaces: list[Workspace] = field(default_factory=list)
+    registry: Registry | None = None
+    names: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, list[str]] = field(default_factory=dict)
+    page: str = ""
+    csrf: str = ""
+
+    @property
+    def secure(self) -> bool:
+        """Whether the browser speaks TLS to us, or to the proxy before us."""
+        return self.base.base(self.request).startswith("https://")
+
+    @property
+    def origin(self) -> Origin:
+        """Where what is done here comes from, for the audit log."""
+        actor = "visitor" if self.session is None else f"admin:{self.session.admin.email}"
+        return Origin(actor, self.request.id, timestamp(datetime.now(UTC)), self.base.client(self.request))
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """What whoever is signed in may do in the workspace."""
+        if self.session is None or self.workspace is None:
+            return ()
+        return self.session.admin.permissions(self.workspace.id)
+
+    def may(self, permission: str) -> bool:
+        return allows(self.permissions, permission)
+
+    def there(self) -> Workspace:
+        """The workspace that the page is about."""
+        if self.workspace is None:
+            raise forbidden("this page is about a workspace")
+        return self.workspace
+
+    @property
+    def administrator(self) -> Administrator:
+        """Who is signed in, as what they change is recorded."""
+        return Administrator(self.there(), self.origin, self.permissions)
+
+    @property
+    def caller(self) -> Caller:
+        """Who is signed in, as the directory has it."""
+        origin = self.origin
+        made = Caller(self.there(), origin.actor, origin.request_id, origin.address)
+        if self.registry is not None:
+            made.registry = self.registry
+        return made
+
+    def text(self, name: str, default: str = "") -> str:
+        """A field of the form, or of the query."""
+        values = self.fields.get(name)
+        return values[-1].strip() if values else default
+
+    def url(self, path: str, **query: Any) -> str:
+        """A link within the console. path: as /keys, of the workspace where it begins with a dot as ./keys."""
+        if path.startswith("."):
+            path = f"/w/{quote(self.there().name)}{path[1:]}"
+        given = {name: value for name, value in query.items() if value not in (None, "")}
+        return f"{self.request.prefix}{path}" + (f"?{urlencode(given)}" if given else "")
+
+    def cookie(self, name: str) -> str | None:
+        """The value of a cookie."""
+        try:
+            jar = SimpleCookie(self.request.header("cookie") or "")
+        except CookieError:
+            return None
+        return jar[name].value if name in jar else None
+
+    def set_cookie(self, name: str, value: str, seconds: int | None = None) -> tuple[str, str]:
+        """The header that sets a cookie; seconds: 0 to remove it."""
+        parts = [f"{name}={value}", f"Path={self.request.prefix or '/'}", "HttpOnly", "SameSite=Lax"]
+        if seconds is not None:
+            parts.append(f"Max-Age={seconds}")
+        if self.secure:
+            parts.append("Secure")
+        return "set-cookie", "; ".join(parts)
+
+    def render(self, template: str, status: int = 200, headers: Headers | None = None, /, **values: Any) -> Response:
+        """A page."""
+        body = _templates.get_template(template).render(visit=self, **values).encode("utf-8", "replace")
+        return self._answer(status, "text/html; charset=utf-8", body, headers)
+
+    def file(self, media: str, body: bytes, name: str) -> Response:
+        """A file to keep."""
+        return self._answer(200, media, body, [("content-disposition", f'attachment; filename="{name}"')])
+
+    def _answer(self, status: int, media: str, body: bytes, headers: Headers | None) -> Response:
+        strict = [_HSTS] if self.secure else []
+        return Response(status, [("content-type", media), *HEADERS, *strict, *(headers or ())], body)
+
+    def redirect(self, path: str, headers: Headers | None = None, **query: Any) -> Response:
+        """303 to another page of the console: never to anywhere else."""
+        return Response(303, [("location", self.url(path, **query)), *HEADERS, *(headers or ())])
+
+    async def read_form(self) -> None:
+        """The fields of a POST, with its token checked. Raises ScimError 400, 403, 413 and 415."""
+        request = self.request
+        if (request.header("content-type") or "").partition(";")[0].strip().lower() != _FORM:
+            raise ScimError(415, f"Content-Type: send {_FORM}")
+        origin = request.header("origin")
+        base = self.base.base(request)
+        own = base.removesuffix(request.prefix) if request.prefix else base
+        if origin is not None and origin != own:
+            raise forbidden("this form was sent from another site")
+        try:
+            text = (await request.read(_MAX_FORM)).decode()
+            pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), max_num_fields=_MAX_FIELDS)
+        except ValueError:
+            raise ScimError(400, "the form cannot be read") from None
+        for name, value in pairs:
+            self.fields.setdefault(name, []).append(value.replace("\0", ""))
+        expected = self.csrf
+        if not expected or not hmac.compare_digest(self.text("csrf").encode(), expected.encode()):
+            raise forbidden("the form is too old: open the page again")
+
+    def form_token(self) -> tuple[str, Headers]:
+        """The token for a form of someone who is not signed in, and the cookie that goes with it."""
+        token = self.cookie(FORM_COOKIE) or secrets.token_urlsafe(24)
+        self.csrf = token
+        return token, [self.set_cookie(FORM_COOKIE, token)]
+
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A page. path: with {names}. permission: what is needed in the workspace; SIGNED_IN, INSTALLATION_ADMIN, or ANYONE."""
+
+    method: str
+    path: str
+    permission: str
+    handler: Handler
+
+
+ANYONE, SIGNED_IN, INSTALLATION_ADMIN = "anyone", "signed in", ADMIN

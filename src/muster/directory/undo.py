@@ -1,0 +1,107 @@
+"""Going back: a resource as it was after one of its changes, with the groups that it was in, under the id that it had."""
+
+from collections.abc import Callable, Sequence
+
+from muster.directory.documents import make_put, next_version, parse, timestamp
+from muster.directory.service import Caller, Directory, utc_now
+from muster.scim.errors import ScimError, not_found, uniqueness
+from muster.scim.schema import ResourceType
+from muster.storage.port import (
+    GROUP,
+    Change,
+    Conflict,
+    Keep,
+    KeyTaken,
+    MemberEdit,
+    NoSuchMember,
+    Origin,
+    Outcome,
+    Put,
+    Resources,
+    Stored,
+    Write,
+)
+
+_ROWS = 1000
+
+
+class Undo:
+    """Restores resources from their history."""
+
+    def __init__(self, storage: Resources, directory: Directory) -> None:
+        self._storage = storage
+        self._directory = directory
+
+    async def restore(self, caller: Caller, resource_type: ResourceType, resource_id: str, sequence: int) -> Stored:
+        """Bring a resource to what it was after a change. Where it is deleted it is made again, and put into its groups again.
+
+        Raises ScimError 404 where it has no such change, and 409 where another resource has a value of its by now.
+        """
+        changes = await self._storage.history(caller.workspace.id, resource_id, None, _ROWS)
+        chosen = next((c for c in changes if c.sequence == sequence and c.version and c.type == resource_type.name), None)
+        if chosen is None:
+            raise not_found(f"{resource_type.name} {resource_id[:100]!r} has no such change")
+        deleted = changes[0] if changes and changes[0].action == "delete" else None
+        latest = max(change.version for change in changes)
+        now = timestamp(utc_now())
+
+        def decide(standing: Stored | None) -> Outcome:
+            document = parse(chosen.document)
+            meta = document.pop("meta")
+            if standing is None:
+                return make_put(document, resource_type, resource_id, latest + 1, meta["created"], now)
+            current = parse(standing.document)
+            current.pop("meta")
+            if current == document:
+                return Keep(standing)
+            return next_version(standing, document, resource_type, now)
+
+        origin = Origin(caller.actor, caller.request_id, now, caller.address)
+        members = self._members(changes, chosen) if resource_type.name == GROUP else None
+        target = None if deleted is not None else resource_id
+        write = Write(caller.workspace.id, resource_type.name, target, decide, origin, members, self._touch(caller, now))
+        try:
+            outcome = await self._storage.write(write)
+            if deleted is not None:
+                await self._rejoin(caller, resource_id, deleted, origin)
+        except Conflict as conflict:
+            raise uniqueness(f"{conflict.attribute}: another {resource_type.name} has this value by now") from None
+        except NoSuchMember as error:
+            raise ScimError(409, f"the member {error.id[:100]!r} is not there any more") from None
+        except KeyTaken:
+            raise ScimError(409, "it is there again already") from None
+        return outcome.stored
+
+    def _touch(self, caller: Caller, now: str) -> Callable[[Stored], Put]:
+        group_type = caller.registry.types["/Groups"]
+        return lambda standing: next_version(standing, parse(standing.document), group_type, now)
+
+    def _members(self, changes: Sequence[Change], chosen: Change) -> MemberEdit:
+        """The members that a group had after a change: those of its changes up to then, one after the other."""
+        members: dict[str, None] = {}
+        for change in reversed(changes):
+            if change.sequence > chosen.sequence or change.members is None:
+                continue
+            for member in change.members.removed:
+                members.pop(member, None)
+            members.update(dict.fromkeys(change.members.added))
+        if chosen.action == "delete" and chosen.members is not None:
+            members.update(dict.fromkeys(chosen.members.removed))
+        return MemberEdit(tuple(members), (), True)
+
+    async def _rejoin(self, caller: Caller, resource_id: str, deleted: Change, origin: Origin) -> None:
+        """Put a resource into the groups that its deletion took it out of, where they are still there."""
+        after = await self._storage.changes(caller.workspace.id, deleted.sequence, _ROWS)
+        group_type = caller.registry.types["/Groups"]
+        for change in after:
+            if change.origin.request_id != deleted.origin.request_id or change.type != GROUP:
+                continue
+            if change.members is not None and resource_id in change.members.removed:
+
+                def decide(standing: Stored | None) -> Outcome:
+                    if standing is None or not standing.delta:
+                        return Keep(standing or Stored("", 0, b""))
+                    return next_version(standing, parse(standing.document), group_type, origin.time)
+
+                edit = MemberEdit((resource_id,))
+                await self._storage.write(Write(caller.workspace.id, GROUP, change.id, decide, origin, edit))

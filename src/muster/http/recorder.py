@@ -1,0 +1,151 @@
+"""Keeps requests for the administrators to look at: written behind, in batches, bounded, with secrets masked."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from muster.directory.documents import timestamp
+from muster.http.message import Request, Response
+from muster.http.origin import SCIM_ROOT, Origin
+from muster.scim.values import Json
+from muster.storage.port import StorageError
+from muster.storage.requests import Kept, Requests
+
+_FLUSH_SECONDS = 0.5
+_WAITING = 2000
+"""How many requests wait to be written at the most; those that come then are not kept, and counted as such."""
+_BATCH = 200
+_SHOWN = 16_000
+_SECRETS = frozenset({"password", "token", "secret", "authorization"})
+MASK = "•••"
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long requests are kept, and how many of a workspace. A day is 24 hours."""
+
+    days: int
+    rows: int
+
+
+@dataclass(slots=True)
+class _Noted:
+    request: Request
+    status: int
+    body: bytes
+    location: str
+    seconds: float
+    moment: float
+    number: int
+
+
+class Recorder:
+    """Gathers requests and keeps them, at the latest after half a second."""
+
+    def __init__(self, requests: Requests, retention: Retention, origin: Origin) -> None:
+        self._requests = requests
+        self._retention = retention
+        self._origin = origin
+        self._waiting: deque[_Noted] = deque()
+        self._numbers = itertools.count()
+        self.lost = 0
+
+    def note(self, request: Request, response: Response, seconds: float) -> None:
+        """Keep a request: a write or a refusal under /scim/v2, and a read while the workspace wants that."""
+        status = response.status
+        if request.method in ("GET", "HEAD") and status < 400 and not _records_reads(request):
+            return
+        if not request.path.startswith(SCIM_ROOT):
+            return
+        if len(self._waiting) >= _WAITING:
+            self.lost += 1
+            return
+        location = next((value for name, value in response.headers if name == "location"), "")
+        number = time.time_ns() // 1000 * 64 + next(self._numbers) % 64
+        answer = b"" if response.stream is not None else response.body
+        self._waiting.append(_Noted(request, status, answer, location, seconds, time.time(), number))
+
+    async def run(self) -> None:
+        """Write what has gathered, again and again, as long as this is not cancelled."""
+        while True:
+            await asyncio.sleep(_FLUSH_SECONDS)
+            with contextlib.suppress(StorageError):  # what could not be written is let go of: requests are no audit trail
+                await self.flush()
+
+    async def flush(self) -> None:
+        """Write what has gathered."""
+        while self._waiting:
+            taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
+            oldest = timestamp(datetime.now(UTC) - timedelta(days=self._retention.days))
+            by_workspace: dict[int, list[Kept]] = {}
+            for noted in taken:
+                by_workspace.setdefault(noted.request.grant.workspace.id, []).append(self._kept(noted))
+            for workspace, kept in by_workspace.items():
+                await self._requests.keep(workspace, kept, self._retention.rows, oldest)
+
+    def _kept(self, noted: _Noted) -> Kept:
+        request = noted.request
+        path = request.path[len(SCIM_ROOT) :]
+        place = noted.location or path
+        return Kept(
+            noted.number,
+            timestamp(datetime.fromtimestamp(noted.moment, UTC)),
+            request.id,
+            request.key,
+            request.operation,
+            request.method,
+            path[:500],
+            request.query[:2000],
+            noted.status,
+            int(noted.seconds * 1000),
+            self._origin.client(request),
+            (request.header("user-agent") or "")[:200],
+            " ".join(dict.fromkeys(request.seen)),
+            place.rstrip("/").rpartition("/")[2][:100] if place.count("/") > 1 else "",
+            masked(request.body),
+            masked(noted.body),
+        )
+
+
+def _records_reads(request: Request) -> bool:
+    until = request.grant.workspace.record_reads
+    return until is not None and until > timestamp(datetime.now(UTC))
+
+
+def masked(body: bytes) -> str:
+    """A body to be shown: JSON with its secrets masked, what is none as text, and no more of it than is of use."""
+    if not body:
+        return ""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _short(body.decode("utf-8", "replace").replace("\0", "�"))
+    return _short(orjson.dumps(_masked(value), option=orjson.OPT_INDENT_2).decode().replace("\\u0000", "�"))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}\n… {len(text) - _SHOWN} characters more"
+
+
+def _masked(value: Json) -> Any:
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    shown = {key: MASK if _is_secret(key) and item is not None else _masked(item) for key, item in value.items()}
+    path = value.get("path")
+    if "value" in shown and isinstance(path, str) and _is_secret(path):
+        shown["value"] = MASK
+    return shown
+
+
+def _is_secret(name: str) -> bool:
+    """Whether a key, or the end of a path, is that of a secret."""
+    return name.lower().rpartition(":")[2].rpartition(".")[2].strip() in _SECRETS

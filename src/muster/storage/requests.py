@@ -1,0 +1,132 @@
+"""The requests that are kept: every write and refusal, and reads while that is wanted. For every engine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from muster.scim.values import Json
+from muster.storage.binder import Binder
+from muster.storage.derived import bound
+from muster.storage.port import Upkeep
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A request. number: its place, by time. quirks: rows of the dialect table, with spaces in between. resource: the id that it
+    was about, empty for none. body, answer: without secrets.
+    """
+
+    number: int
+    time: str
+    request_id: str
+    key_id: str
+    operation: str
+    method: str
+    path: str
+    query: str
+    status: int
+    milliseconds: int
+    address: str
+    agent: str
+    quirks: str
+    resource: str
+    body: str
+    answer: str
+
+
+_COLUMNS = tuple(field.name for field in fields(Kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which requests are wanted. before, after: their numbers. status: its first digit, or all of it. failed: 400 and above."""
+
+    before: int | None = None
+    after: int | None = None
+    key: str | None = None
+    status: int | None = None
+    path: str | None = None
+    resource: str | None = None
+    failed: bool = False
+    limit: int = 50
+
+
+class Requests:
+    """Keeps requests and finds them."""
+
+    def __init__(self, storage: Upkeep) -> None:
+        self._storage = storage
+
+    async def keep(self, workspace: int, kept: Sequence[Kept], rows: int, oldest: str) -> None:
+        """Keep some more of a workspace; no more than so many in all, and none from before a time."""
+        statements = []
+        for request in kept:
+            bind = Binder()
+            values = ", ".join(bind(value) for value in (workspace, *(getattr(request, name) for name in _COLUMNS)))
+            statements.append(
+                bind.statement(
+                    f"INSERT INTO requests (workspace, {', '.join(_COLUMNS)}) VALUES ({values}) ON CONFLICT DO NOTHING"
+                )
+            )
+        trim = (
+            "DELETE FROM requests WHERE workspace = $1 AND number <= (SELECT number FROM requests"
+            " WHERE workspace = $1 ORDER BY number DESC LIMIT 1 OFFSET $2)"
+        )
+        statements.append(bound(trim, workspace, rows))
+        statements.append(bound("DELETE FROM requests WHERE workspace = $1 AND time < $2", workspace, oldest))
+        await self._storage.transact(workspace, statements)
+
+    async def find(self, workspace: int, wanted: Wanted) -> Sequence[Kept]:
+        """The latest requests that are wanted, the newest first."""
+        bind = Binder()
+        conditions = [f"workspace = {bind(workspace)}", *_conditions(wanted, bind)]
+        sql = f"SELECT {', '.join(_COLUMNS)} FROM requests WHERE {' AND '.join(conditions)} ORDER BY number DESC"
+        found = await self._storage.query(bind.statement(f"{sql} LIMIT {bind(wanted.limit)}"))
+        return [Kept(*row) for row in found]
+
+    async def get(self, workspace: int, number: int) -> Kept | None:
+        """One request."""
+        found = await self.find(workspace, Wanted(before=number + 1, after=number - 1, limit=1))
+        return found[0] if found else None
+
+    async def by_hour(self, workspace: int, since: str) -> dict[str, tuple[int, int]]:
+        """For each hour, as 2026-01-31T23, how many requests were kept, and how many of them failed."""
+        sql = (
+            "SELECT substr(time, 1, 13), count(*), sum(CASE WHEN status >= 400 THEN 1 ELSE 0 END) FROM requests"
+            " WHERE workspace = $1 AND time >= $2 GROUP BY substr(time, 1, 13)"
+        )
+        return {row[0]: (row[1], int(row[2])) for row in await self._storage.query(bound(sql, workspace, since))}
+
+    async def quirks(self, workspace: int) -> Sequence[tuple[Any, ...]]:
+        """For each key and set of quirks: how many requests showed it, and the latest of them."""
+        sql = (
+            "SELECT key_id, quirks, count(*), max(number) FROM requests"
+            " WHERE workspace = $1 AND quirks <> '' GROUP BY key_id, quirks ORDER BY key_id, quirks"
+        )
+        return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
+
+    async def failures(self, workspace: int) -> Sequence[tuple[Any, ...]]:
+        """For each key, operation and status of 400 and above: how many requests there were, and the latest of them."""
+        sql = (
+            "SELECT key_id, operation, status, count(*), max(number) FROM requests"
+            " WHERE workspace = $1 AND status >= 400 GROUP BY key_id, operation, status ORDER BY count(*) DESC LIMIT 100"
+        )
+        return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
+
+
+def _conditions(wanted: Wanted, bind: Binder) -> list[str]:
+    found: list[str] = []
+    comparisons: tuple[tuple[str, Json], ...] = (
+        ("number < {}", wanted.before),
+        ("number > {}", wanted.after),
+        ("key_id = {}", wanted.key),
+        ("resource = {}", wanted.resource),
+        ("status >= {}", 400 if wanted.failed else None),
+    )
+    found.extend(text.format(bind(value)) for text, value in comparisons if value is not None)
+    if wanted.status is not None:
+        low, high = (wanted.status * 100, wanted.status * 100 + 99) if wanted.status < 10 else (wanted.status, wanted.status)
+        found.append(f"status BETWEEN {bind(low)} AND {bind(high)}")
+    if wanted.path:
+        found.append(f"substr(path, 1, {len(wanted.path)}) = {bind(wanted.path)}")
+    return found

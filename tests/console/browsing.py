@@ -1,0 +1,92 @@
+"""An administrator's browser for the tests: plain HTTP with a cookie jar, and a real Chromium."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html import unescape
+
+import httpx
+
+PASSWORD = "correct horse battery staple"
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Visitor:
+    """Someone with cookies."""
+
+    def __init__(self, server, **headers):
+        self.server = server
+        self.http = httpx.Client(base_url=server.url, timeout=30, headers=headers)
+        self.csrf = ""
+
+    def get(self, path, **parameters):
+        answer = self.http.get(path, params=parameters or None)
+        found = re.search(r'name="csrf" value="([^"]*)"', answer.text)
+        if found:
+            self.csrf = unescape(found[1])
+        return answer
+
+    def post(self, path, csrf=None, headers=None, **fields):
+        data = {"csrf": self.csrf if csrf is None else csrf, **fields}
+        return self.http.post(path, data=data, headers=headers)
+
+    def accept(self, link, email):
+        """Become an administrator by a link."""
+        path = link.removeprefix(self.server.url)
+        assert self.get(path).status_code == 200
+        answer = self.post("/first", token=path.partition("token=")[2], email=email, password=PASSWORD)
+        assert answer.status_code == 303, answer.text
+        return self
+
+    def close(self):
+        self.http.close()
+
+
+def invitation(server):
+    """A link for an administrator of the installation."""
+    return server.muster("admins", "invite").stdout.strip()
+
+
+def chromium():
+    """The program of a Chromium: Playwright's own, Debian's, or what can be installed now. A test that has none fails."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    for _ in range(2):
+        for program in (own, shutil.which("chromium"), shutil.which("chromium-browser"), shutil.which("google-chrome")):
+            if program and os.path.exists(program):
+                return program
+        _install()
+    raise AssertionError("there is no Chromium: 'playwright install chromium' or 'apt-get install chromium' brings one")
+
+
+def _install():
+    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False, capture_output=True, timeout=280)
+    if shutil.which("apt-get") and os.geteuid() == 0 and not shutil.which("chromium"):
+        subprocess.run(["apt-get", "update", "-qq"], check=False, capture_output=True, timeout=200)
+        subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], check=False, capture_output=True, timeout=280)
+
+
+def launch(playwright):
+    """A started Chromium."""
+    return playwright.chromium.launch(executable_path=chromium_path(), args=_FLAGS)
+
+
+_found = []
+
+
+def chromium_path():
+    if not _found:
+        _found.append(os.environ.get("MUSTER_TEST_CHROMIUM") or chromium())
+    return _found[0]

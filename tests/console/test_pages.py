@@ -1,0 +1,482 @@
+"""The console over plain HTTP: who may open what, and what a stranger's values and forms can do."""
+
+import json
+import re
+import time
+
+import httpx
+import pyotp
+import pytest
+
+from muster.access.permissions import ADMIN, AUDIT, PERMISSIONS, SCIM, SETTINGS
+from tests.console.browsing import PASSWORD, Visitor, invitation
+from tests.people import group, name, person, replace
+from tests.tenant import Tenant
+
+
+@pytest.fixture(scope="module")
+def root(server):
+    """An administrator of the installation."""
+    made = Visitor(server).accept(invitation(server), name("root"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fresh(server):
+    with Tenant(server) as made:
+        yield made
+
+
+def invited(root, server, workspace, *permissions):
+    """An administrator of one workspace, with some permissions."""
+    root.get("/administrators")
+    ids = dict(re.findall(r'<option value="(\d+)">([^<]+)</option>', root.get("/administrators").text))
+    number = next(value for value, title in ids.items() if title == workspace)
+    page = root.post("/administrators", workspace=number, permission=list(permissions))
+    link = re.search(r'data-copy="(http[^"]+)"', page.text)[1]
+    email = name("admin")
+    made = Visitor(server).accept(link, email)
+    made.email = email
+    return made
+
+
+PAGES = {
+    "": SCIM, "/users": SCIM, "/groups": SCIM, "/requests": SCIM, "/doctor": SCIM, "/connect": SCIM, "/connect/entra": SCIM,
+    "/keys": SETTINGS, "/settings": SETTINGS, "/audit": AUDIT, "/audit/export.csv": AUDIT, "/audit/export.jsonl": AUDIT,
+    "/users/x": SCIM, "/groups/x": SCIM, "/requests/1": SCIM, "/requests/live": SCIM,
+}  # fmt: skip
+FORMS = {
+    "/keys": SETTINGS, "/keys/x/rotate": SETTINGS, "/keys/x/revoke": SETTINGS, "/settings": SETTINGS,
+    "/requests/record": SETTINGS, "/users/x/restore": SCIM,
+}  # fmt: skip
+ELSEWHERE = {
+    "GET": {"/", "/sign-in", "/first", "/account", "/administrators"},
+    "POST": {"/sign-in", "/sign-out", "/first", "/account/password", "/account/totp", "/account/totp/off",
+             "/account/sessions/{id}/end", "/administrators", "/administrators/{id}/remove"},
+}  # fmt: skip
+
+
+def test_every_route_has_a_rule_here(tmp_path):
+    import muster
+
+    app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db"))
+
+    def shape(path):
+        return re.sub(r"/(x|1|entra)(?=/|$)", "/{}", path)
+
+    served = {"GET": set(), "POST": set()}
+    for route in app.service._site.routes:
+        if route.path.startswith("/w/{workspace}"):
+            served[route.method].add(re.sub(r"\{\w+\}", "{}", route.path.removeprefix("/w/{workspace}")))
+        else:
+            assert route.path in ELSEWHERE[route.method], route.path
+    assert {path.replace("/{}/{}/restore", "/users/{}/restore") for path in served["POST"]} == set(map(shape, FORMS))
+    assert served["GET"] == set(map(shape, PAGES))
+
+
+def test_no_page_is_anyones(server):
+    visitor = Visitor(server)
+    for path in [*(f"/w/default{path}" for path in PAGES), "/account", "/administrators"]:
+        answer = visitor.get(path)
+        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/sign-in"), path
+    for path in FORMS:
+        assert visitor.post(f"/w/default{path}").headers["location"] == "/sign-in"
+    visitor.close()
+
+
+@pytest.mark.parametrize("permission", PERMISSIONS)
+def test_a_page_needs_its_permission(root, server, fresh, permission):
+    admin = invited(root, server, fresh.name, permission)
+    shown = admin.get("/account").text
+    assert "/administrators" not in shown
+    for path, needed in PAGES.items():
+        if path.endswith("/live"):
+            continue
+        answer = admin.get(f"/w/{fresh.name}{path}")
+        allowed = needed == permission
+        assert (answer.status_code in (200, 404)) == allowed, (path, answer.status_code)
+        assert allowed or answer.status_code == 403
+        if answer.status_code == 200 and "export" not in path:
+            links = {other for other in PAGES if f'href="/w/{fresh.name}{other}"' in answer.text}
+            assert all(PAGES[other] == permission for other in links - {""}), path
+    admin.get("/account")
+    for path, needed in FORMS.items():
+        assert (admin.post(f"/w/{fresh.name}{path}").status_code == 403) == (needed != permission), path
+    assert admin.get("/w/default").status_code == 404
+    assert admin.get("/administrators").status_code == 403
+    assert admin.post("/administrators", workspace="*", permission=[ADMIN]).status_code == 403
+    admin.close()
+
+
+def test_signing_in_and_out(root, server, fresh):
+    admin = invited(root, server, fresh.name, SCIM)
+    cookie = admin.http.cookies["muster_session"]
+    admin.get("/account")
+    assert admin.post("/sign-out").headers["location"] == "/sign-in"
+    ended = Visitor(server)
+    ended.http.cookies.set("muster_session", cookie)
+    assert ended.get("/account").status_code == 303
+    ended.close()
+    admin.get("/sign-in", to="/account")
+    wrong = admin.post("/sign-in", email=admin.email, password="x" * 12)
+    unknown = admin.post("/sign-in", email=name("nobody"), password="x" * 12)
+    assert wrong.status_code == unknown.status_code == 401
+    for answer in (wrong, unknown):
+        assert "the e-mail address, the password or the code is wrong" in answer.text
+    admin.get("/sign-in")
+    answer = admin.post("/sign-in", email=admin.email.upper(), password=PASSWORD, to="/account")
+    assert answer.headers["location"] == "/account"
+    header = answer.headers["set-cookie"]
+    assert "HttpOnly" in header
+    assert "SameSite=Lax" in header
+    assert admin.http.cookies["muster_session"] != cookie
+    admin.close()
+
+
+def test_cookies_are_secure_and_hsts_is_on_where_there_is_tls(server, tmp_path):
+    from tests.server import Server
+
+    with Server(tmp_path, MUSTER_TRUSTED_PROXIES="127.0.0.1") as proxied:
+        visitor = Visitor(proxied, **{"X-Forwarded-Proto": "https"})
+        answer = visitor.get("/sign-in")
+        assert "; Secure" in answer.headers["set-cookie"]
+        assert "max-age=31536000" in answer.headers["strict-transport-security"]
+        visitor.close()
+    assert "strict-transport-security" not in httpx.get(f"{server.url}/sign-in").headers
+
+
+def test_a_session_that_was_there_before_is_not_ones_own_after(root, server, fresh):
+    admin = invited(root, server, fresh.name, SCIM)
+    victim = Visitor(server)
+    victim.http.cookies.set("muster_session", "chosen-by-somebody-else")
+    victim.get("/sign-in")
+    victim.given = victim.post("/sign-in", email=admin.email, password=PASSWORD).headers["set-cookie"]
+    assert "chosen-by-somebody-else" not in victim.given
+    stolen = Visitor(server)
+    stolen.http.cookies.set("muster_session", "chosen-by-somebody-else")
+    assert stolen.get("/account").status_code == 303
+    for visitor in (admin, victim, stolen):
+        visitor.close()
+
+
+@pytest.mark.parametrize(
+    "to", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\r\nx: y"]
+)
+def test_no_one_is_sent_elsewhere(root, server, fresh, to):
+    admin = invited(root, server, fresh.name, SCIM)
+    other = Visitor(server)
+    other.get("/sign-in", to=to)
+    answer = other.post("/sign-in", email=admin.email, password=PASSWORD, to=to)
+    assert answer.headers["location"] in ("/", "/ax:%20y", "/a x: y"), answer.headers
+    assert "x" not in answer.headers
+    admin.close()
+    other.close()
+
+
+def test_a_form_needs_its_token_and_its_site(root, server, fresh):
+    admin = invited(root, server, fresh.name, SETTINGS)
+    path = f"/w/{fresh.name}/keys"
+    admin.get(path)
+    for csrf in ("", "x", root.csrf):
+        assert admin.post(path, csrf=csrf, name="k", permission=SETTINGS).status_code == 403
+    assert admin.post(path, headers={"origin": "https://evil.example"}, name="k").status_code == 403
+    assert admin.http.post(path, json={"csrf": admin.csrf}).status_code == 415
+    assert admin.post(path, headers={"origin": server.url}, name="k", permission=SETTINGS).status_code == 201
+    assert len(fresh.api.get("/keys").json()) == 2
+    admin.close()
+
+
+def test_sign_in_attempts_are_limited(root, server, fresh, tmp_path):
+    from tests.server import Server
+
+    with Server(tmp_path) as alone:
+        visitor = Visitor(alone)
+        visitor.get("/sign-in")
+        answers = [visitor.post("/sign-in", email="a@example.com", password="x").status_code for _ in range(11)]
+        assert answers == [401] * 10 + [429]
+        visitor.close()
+
+
+def test_the_authenticator_and_its_recovery_codes(root, server, fresh):
+    admin = invited(root, server, fresh.name, SCIM)
+    secret = re.search(r'name="secret" value="([A-Z2-7]+)"', admin.get("/account").text)[1]
+    assert admin.post("/account/totp", secret=secret, code="000000").status_code == 400
+    admin.get("/account")
+    code = pyotp.TOTP(secret).now()
+    codes = re.findall(r"<li><code>([0-9a-f-]+)</code>", admin.post("/account/totp", secret=secret, code=code).text)
+    assert len(codes) == 8
+    other = Visitor(server)
+    other.get("/sign-in")
+    assert "a code of the authenticator" in other.post("/sign-in", email=admin.email, password=PASSWORD).text
+    assert other.post("/sign-in", email=admin.email, password=PASSWORD, code="000000").status_code == 401
+    assert other.post("/sign-in", email=admin.email, password=PASSWORD, code=code).status_code == 401  # it was used already
+    assert other.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[0]).status_code == 303
+    again = Visitor(server)
+    again.get("/sign-in")
+    assert again.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[0]).status_code == 401
+    assert again.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[1]).status_code == 303
+    again.get("/account")
+    again.post("/account/totp/off")
+    third = Visitor(server)
+    third.get("/sign-in")
+    assert third.post("/sign-in", email=admin.email, password=PASSWORD).status_code == 303
+    for visitor in (admin, other, again, third):
+        visitor.close()
+
+
+def test_a_link_makes_one_administrator(server):
+    link = invitation(server)
+    Visitor(server).accept(link, name("one")).close()
+    assert httpx.get(link).status_code == 403
+    assert httpx.get(f"{server.url}/first?token=x").status_code == 403
+    made = server.muster("admins", "list").stdout
+    assert "everything" in made
+
+
+def test_the_command_makes_administrators(server):
+    email = name("cli")
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "muster", "admins", "create", "--email", email]
+    short = subprocess.run(command, env=server.environment, input="short\n", capture_output=True, text=True, check=False)
+    assert (short.returncode, "12 characters" in short.stderr) == (1, True)
+    made = subprocess.run(command, env=server.environment, input=f"{PASSWORD}\n", capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    assert PASSWORD.encode() not in server.stored()
+    visitor = Visitor(server)
+    visitor.get("/sign-in")
+    assert visitor.post("/sign-in", email=email, password=PASSWORD).status_code == 303
+    visitor.close()
+
+
+def test_every_value_is_shown_as_it_is(root, fresh):
+    bad = '<script>alert("1")</script><img src=x onerror=alert(1)>'
+    user = fresh.user(user_name=f"{bad}{name()}", displayName=bad, title=bad, externalId=bad)
+    fresh.scim.post("/Groups", json=group(bad, user))
+    fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", f"{bad}2"))
+    fresh.scim.post("/Users", json=person(userName=""), headers={"user-agent": bad, "x-request-id": "r1"})
+    fresh.api.post("/keys", json={"name": bad, "permissions": [SCIM]})
+    time.sleep(1)
+    base = f"/w/{fresh.name}"
+    pages = [base, f"{base}/users", f"{base}/groups", f"{base}/users/{user['id']}", f"{base}/requests", f"{base}/keys"]
+    pages += [f"{base}/audit", f"{base}/doctor", f"{base}/users?q=%3Cscript%3E", f"{base}/requests?path=%3Cscript%3E"]
+    pages += re.findall(rf'href="({base}/requests/\d+)"', root.get(f"{base}/requests").text)
+    assert len(pages) > 11
+    for path in pages:
+        answer = root.get(path)
+        assert answer.status_code == 200, path
+        assert "<script>alert" not in answer.text, path
+        assert "<img" not in answer.text, path
+        policy = answer.headers["content-security-policy"]
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "style=" not in answer.text
+        assert not re.search(r"<script(?! src=)", answer.text)
+
+
+def test_a_key_is_made_shown_once_rotated_and_revoked(root, fresh):
+    path = f"/w/{fresh.name}/keys"
+    root.get(path)
+    assert "give the key a name" in root.post(path, name="", permission=SCIM).text
+    root.get(path)
+    assert "choose what the key may do" in root.post(path, name="okta").text
+    root.get(path)
+    made = root.post(path, name="okta", permission=SCIM, days="90")
+    token = re.search(r'data-copy="(eyJ[^"]+)"', made.text)[1]
+    with fresh.client(token, "/scim/v2") as scim:
+        assert scim.get("/Users").status_code == 200
+        assert token not in root.get(path).text
+        key = next(key for key in fresh.api.get("/keys").json() if key["name"] == "okta")
+        assert key["expires"] is not None
+        turned = root.post(f"{path}/{key['id']}/rotate", overlap="0")
+        assert scim.get("/Users").status_code == 401
+        token = re.search(r'data-copy="(eyJ[^"]+)"', turned.text)[1]
+    with fresh.client(token, "/scim/v2") as scim:
+        assert scim.get("/Users").status_code == 200
+        key = next(key for key in fresh.api.get("/keys").json() if key["name"] == "okta" and key["status"] == "active")
+        root.get(path)
+        assert root.post(f"{path}/{key['id']}/revoke").status_code == 303
+        assert scim.get("/Users").status_code == 401
+    row = next(row for row in fresh.api.get("/audit").json()["rows"] if row["action"] == "revoke")
+    assert row["actor"].startswith("admin:root")
+
+
+def test_no_one_makes_a_key_that_may_do_more_than_they(root, server, fresh):
+    admin = invited(root, server, fresh.name, SETTINGS)
+    path = f"/w/{fresh.name}/keys"
+    assert "Edit Roles" not in admin.get(path).text
+    for wanted in ({"permission": SCIM}, {"role": "Admin"}, {"permission": ADMIN}):
+        assert admin.post(path, name="k", **wanted).status_code == 403, wanted
+    own = next(key for key in fresh.api.get("/keys").json())
+    assert admin.post(f"{path}/{own['id']}/revoke").status_code == 403
+    assert len(fresh.api.get("/keys").json()) == 1
+    admin.close()
+
+
+def test_settings_are_changed_with_what_is_wrong_named(root, fresh):
+    path = f"/w/{fresh.name}/settings"
+    root.get(path)
+    answer = root.post(
+        path, contract="cortex", strict="on", automaticProvisioning="on", rateLimit="500", ipAllowlist="127.0.0.0/8"
+    )
+    assert "The settings are kept" in answer.text
+    kept = fresh.api.get("/settings").json()
+    assert (kept["contract"], kept["strict"], kept["automaticDeprovisioning"]) == ("cortex", True, False)
+    assert (kept["rateLimit"], kept["ipAllowlist"]) == (500, ["127.0.0.0/8"])
+    assert "ipAllowlist[0]" in root.post(path, contract="cortex", ipAllowlist="nonsense").text
+    assert "rateLimit" in root.post(path, contract="cortex", rateLimit="many").text
+    locked = root.post(path, contract="cortex", ipAllowlist="10.0.0.0/8")
+    assert locked.status_code == 409
+    assert "confirmLockout" in locked.text
+    assert fresh.api.get("/settings").json() == kept
+
+
+def test_users_are_found_as_one_types(root, fresh):
+    users = [fresh.user(displayName=f"Person {n}", emails=[{"value": f"p{n}@find.example"}]) for n in range(3)]
+    path = f"/w/{fresh.name}/users"
+    assert users[1]["id"] in root.get(path, q="Person 1").text
+    assert users[0]["id"] not in root.get(path, q="Person 1").text
+    assert all(user["id"] in root.get(path, q="@find.example").text for user in users)
+    assert users[2]["id"] in root.get(path, filter='displayName eq "person 2"').text
+    assert "position" in root.get(path, filter="displayName eq").text
+    assert "Nobody matches" in root.get(path, q="zz").text
+    partial = root.http.get(path, headers={"hx-request": "true"}).text
+    assert "<html" not in partial
+    assert users[0]["id"] in partial
+    for sort in ("userName", "name", "changed"):
+        assert root.get(path, sort=sort).status_code == 200
+    assert len(root.get(path).content) < 100_000
+
+
+def test_pages_go_on_from_a_cursor(root, fresh):
+    operations = [{"method": "POST", "path": "/Users", "bulkId": str(n), "data": person()} for n in range(120)]
+    fresh.scim.post("/Bulk", json={"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations})
+    seen, path = set(), f"/w/{fresh.name}/users"
+    while path:
+        page = root.get(path).text
+        seen |= set(re.findall(rf"/w/{fresh.name}/users/([0-9a-f-]{{36}})", page))
+        following = re.search(r'class="button" href="([^"]+)"', page)
+        path = following and following[1].replace("&amp;", "&")
+    assert len(seen) == 120
+
+
+def test_a_user_is_brought_back_with_its_groups(root, fresh):
+    user = fresh.user(title="first", password="a secret of theirs")
+    made = fresh.scim.post("/Groups", json=group(None, user)).json()
+    fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", "second"))
+    path = f"/w/{fresh.name}/users/{user['id']}"
+    page = root.get(path).text
+    assert "first" in page
+    sequences = re.findall(r'name="sequence" value="(\d+)"', page)
+    assert root.post(f"{path}/restore", sequence=sequences[-1]).status_code == 303
+    back = fresh.scim.get(f"/Users/{user['id']}").json()
+    assert (back["title"], back["meta"]["version"][:5]) == ("first", 'W/"3-')
+    fresh.scim.delete(f"/Users/{user['id']}")
+    page = root.get(path).text
+    assert "deleted" in page
+    newest = re.findall(r'name="sequence" value="(\d+)"', page)[0]
+    assert root.post(f"{path}/restore", sequence=newest).status_code == 303
+    again = fresh.scim.get(f"/Users/{user['id']}").json()
+    assert again["title"] == "first"
+    assert [item["value"] for item in again["groups"]] == [made["id"]]
+    assert [item["value"] for item in fresh.scim.get(f"/Groups/{made['id']}").json()["members"]] == [user["id"]]
+    assert fresh.server.muster("check").stdout.strip().endswith("0 findings")
+    root.get(path)
+    assert root.post(f"{path}/restore", sequence="999999999").status_code == 404
+    assert root.post(f"{path}/restore", sequence="x").status_code == 400
+
+
+def test_a_group_is_brought_back_with_its_members(root, fresh):
+    users = [fresh.user() for _ in range(3)]
+    made = fresh.scim.post("/Groups", json=group(None, *users)).json()
+    path = f"/w/{fresh.name}/groups/{made['id']}"
+    fresh.scim.put(f"/Groups/{made['id']}", json=group("other"))
+    fresh.scim.delete(f"/Groups/{made['id']}")
+    first = re.findall(r'name="sequence" value="(\d+)"', root.get(path).text)[-1]
+    assert root.post(f"{path}/restore", sequence=first).status_code == 303
+    back = fresh.scim.get(f"/Groups/{made['id']}").json()
+    assert back["displayName"] == made["displayName"]
+    assert {item["value"] for item in back["members"]} == {user["id"] for user in users}
+    assert fresh.server.muster("check").stdout.strip().endswith("0 findings")
+
+
+def test_who_is_brought_back_takes_no_ones_name(root, fresh):
+    user = fresh.user()
+    fresh.scim.delete(f"/Users/{user['id']}")
+    fresh.user(user_name=user["userName"])
+    path = f"/w/{fresh.name}/users/{user['id']}"
+    newest = re.findall(r'name="sequence" value="(\d+)"', root.get(path).text)[0]
+    answer = root.post(f"{path}/restore", sequence=newest)
+    assert (answer.status_code, "userName" in answer.text) == (409, True)
+
+
+def test_requests_are_kept_without_their_secrets(root, fresh):
+    body = person(password="very secret words", title="kept")
+    user = fresh.scim.post("/Users", json=body, headers={"user-agent": "okta/1", "x-request-id": "abc-1"}).json()
+    fresh.scim.patch(f"/Users/{user['id']}", json={"Operations": [{"op": "Replace", "path": "password", "value": "other words"}]})
+    fresh.scim.post("/Users", json=person(user["userName"]))
+    fresh.scim.get(f"/Users/{user['id']}")
+    fresh.scim.get("/Users/nobody")
+    time.sleep(1.2)
+    base = f"/w/{fresh.name}/requests"
+    page = root.get(base).text
+    numbers = re.findall(rf'href="{base}/(\d+)"', page)
+    assert len(numbers) == 4
+    shown = [root.get(f"{base}/{number}").text for number in reversed(numbers)]
+    assert "okta/1" in shown[0]
+    assert "abc-1" in shown[0]
+    assert "kept" in shown[0]
+    assert "operation-case" not in shown[0]
+    assert "the operation, in lower case: accepted" in shown[1]
+    assert "another User has this value" in shown[2]
+    assert not any("secret words" in text or "other words" in text for text in shown)
+    assert b"very secret words" not in fresh.server.stored()
+    assert len(re.findall(rf"{base}/\d+", root.get(base, status="failed").text)) == 2
+    assert len(re.findall(rf"{base}/\d+", root.get(base, status="409").text)) == 1
+    assert len(re.findall(rf"{base}/\d+", root.get(base, resource=user["id"]).text)) == 2
+    assert len(re.findall(rf"{base}/\d+", root.get(f"{base}?path=/Users/nobody").text)) == 1
+    assert root.get(f"{base}/1").status_code == 404
+    doctor = root.get(f"/w/{fresh.name}/doctor").text
+    assert "the operation, in lower case" in doctor
+    assert "Another has this value already" in doctor
+
+
+def test_reads_are_kept_while_that_is_wanted(root, fresh):
+    base = f"/w/{fresh.name}/requests"
+    root.get(base)
+    assert root.post(f"{base}/record").status_code == 303
+    time.sleep(1)
+    fresh.scim.get("/Users?count=1")
+    time.sleep(1.2)
+    page = root.get(base).text
+    assert "GET /Users" in page
+    assert "Reads are recorded until" in page
+    root.post(f"{base}/record", off="1")
+    assert "Writes and refusals are recorded" in root.get(base).text
+
+
+def test_the_audit_log_is_exported(root, fresh):
+    fresh.user(userName=name("=cmd"))
+    fresh.api.post("/keys", json={"name": "=1+1", "permissions": [SCIM]})
+    base = f"/w/{fresh.name}/audit"
+    lines = root.get(f"{base}/export.jsonl").text.splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [row["type"] for row in rows] == ["ApiKey", "User", "ApiKey"]
+    assert all(re.fullmatch("[0-9a-f]{64}", row["hash"]) for row in rows)
+    table = root.get(f"{base}/export.csv").text.splitlines()
+    assert len(table) == 4
+    assert table[0].startswith("time,actor,address")
+    assert "create" in root.get(base, action="create").text
+    assert "Nothing is recorded" in root.get(base, type="Nothing").text
+
+
+def test_what_is_not_there_and_what_is_not_for_it(root, server):
+    assert root.get("/nothing").status_code == 404
+    assert root.get("/w/nothing").status_code == 404
+    answer = root.http.delete("/sign-in")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert root.get("/static/console.css").headers["content-type"].startswith("text/css")
+    assert root.get("/static/..%2f..%2fweb.py").status_code == 404
+    assert httpx.post(f"{server.url}/healthz").status_code == 405
