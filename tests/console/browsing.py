@@ -1,11 +1,14 @@
 """An administrator's browser for the tests: plain HTTP with a cookie jar, and a real Chromium."""
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from html import unescape
+from pathlib import Path
 
 import httpx
 
@@ -57,36 +60,30 @@ def invitation(server):
     return server.muster("admins", "invite").stdout.strip()
 
 
-def chromium():
-    """The program of a Chromium: Playwright's own, Debian's, or what can be installed now. A test that has none fails."""
-    from playwright.sync_api import sync_playwright
+def launch(playwright):
+    """A started Chromium."""
+    program = os.environ.get("MUSTER_TEST_CHROMIUM") or _program(playwright.chromium.executable_path)
+    return playwright.chromium.launch(executable_path=program, args=_FLAGS)
 
-    with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-    for _ in range(2):
+
+def _program(own):
+    """The program of a Chromium: Playwright's own, Debian's, or what can be installed now. A test that has none fails."""
+    for attempt in range(2):
         for program in (own, shutil.which("chromium"), shutil.which("chromium-browser"), shutil.which("google-chrome")):
             if program and os.path.exists(program):
                 return program
-        _install()
+        if attempt == 0:
+            _install()
     raise AssertionError("there is no Chromium: 'playwright install chromium' or 'apt-get install chromium' brings one")
 
 
 def _install():
-    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False, capture_output=True, timeout=280)
-    if shutil.which("apt-get") and os.geteuid() == 0 and not shutil.which("chromium"):
-        subprocess.run(["apt-get", "update", "-qq"], check=False, capture_output=True, timeout=200)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], check=False, capture_output=True, timeout=280)
-
-
-def launch(playwright):
-    """A started Chromium."""
-    return playwright.chromium.launch(executable_path=chromium_path(), args=_FLAGS)
-
-
-_found = []
-
-
-def chromium_path():
-    if not _found:
-        _found.append(os.environ.get("MUSTER_TEST_CHROMIUM") or chromium())
-    return _found[0]
+    """Playwright's own browser where it can be had, else Debian's; one test process at a time."""
+    with (Path(tempfile.gettempdir()) / "muster-chromium.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if shutil.which("chromium"):
+            return
+        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False, capture_output=True, timeout=120)
+        if shutil.which("apt-get") and os.geteuid() == 0:
+            for arguments in (["update", "-qq"], ["install", "-y", "-qq", "chromium"]):
+                subprocess.run(["apt-get", *arguments], check=False, capture_output=True, timeout=250)

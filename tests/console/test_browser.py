@@ -1,0 +1,159 @@
+"""The console in a real Chromium, as an administrator uses it: once through, by keyboard, and looked at by axe-core."""
+
+import re
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from tests.console.browsing import PASSWORD, Visitor, invitation, launch
+from tests.people import group, name, person, replace
+from tests.tenant import Tenant
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def filled(server):
+    """A workspace with something on every page."""
+    with Tenant(server) as made:
+        users = [made.user(displayName=f"Person {n}") for n in range(3)]
+        made.crew = made.scim.post("/Groups", json=group("Crew", *users)).json()
+        made.scim.patch(f"/Users/{users[0]['id']}", json={"Operations": [{"op": "Replace", "path": "title", "value": "x"}]})
+        made.scim.post("/Users", json=person(users[0]["userName"]))
+        made.users = users
+        yield made
+
+
+WIDEST = """[...document.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+    .map(e => e.tagName + "." + e.className).slice(0, 8).join(" ")"""
+"""What lies beyond the right edge."""
+
+
+class Watched:
+    """A page that notes what its console complains of."""
+
+    def __init__(self, page):
+        self.page = page
+        self.complaints = []
+        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+
+@pytest.fixture
+def watched(chromium):
+    context = chromium.new_context()
+    yield Watched(context.new_page())
+    context.close()
+
+
+def test_from_the_first_sign_in_to_an_undo(server, watched, filled):
+    page, base, email = watched.page, f"{server.url}/w/{filled.name}", name("browser")
+    page.goto(invitation(server))
+    page.fill("input[name=email]", email)
+    page.fill("input[name=password]", PASSWORD)
+    page.click("text=Make me an administrator")
+    page.wait_for_url("**/w/**")
+    page.goto(f"{base}/keys")
+    page.fill("input[name=name]", "okta")
+    page.click("text=Make the key")
+    token = page.locator(".highlight code.copyable").inner_text()
+    with httpx.Client(base_url=f"{server.url}/scim/v2", headers={"Authorization": f"Bearer {token}"}) as okta:
+        page.goto(f"{base}/requests")
+        page.wait_for_timeout(1000)
+        made = okta.post("/Users", json=person(displayName="Live Tail")).json()
+        page.wait_for_selector("tbody tr:has-text('okta'):has-text('POST /Users')", timeout=10_000)
+        okta.patch(f"/Users/{made['id']}", json=replace("title", "Chief"))
+        okta.delete(f"/Users/{made['id']}")
+    page.goto(f"{base}/users")
+    page.fill("#q", "Person 1")
+    page.wait_for_selector("text=1 found", timeout=10_000)
+    assert page.locator("tbody tr").count() == 1
+    page.goto(f"{base}/users/{made['id']}")
+    assert page.locator("text=deleted").count()
+    page.locator("text=Go back to this").first.click()
+    page.wait_for_selector("text=Chief")
+    assert filled.scim.get(f"/Users/{made['id']}").json()["title"] == "Chief"
+    page.click("text=Sign out")
+    page.wait_for_url("**/sign-in")
+    assert watched.complaints == []
+
+
+def test_by_keyboard_alone(server, watched, filled):
+    email, visitor = name("keys"), Visitor(server)
+    visitor.accept(invitation(server), email)
+    visitor.close()
+    page = watched.page
+    page.goto(f"{server.url}/sign-in")
+    page.keyboard.type(email)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/w/**")
+    page.goto(f"{server.url}/w/{filled.name}")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent") == "API keys":
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/keys")
+    page.focus("input[name=name]")
+    page.keyboard.type("by keyboard")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=The key by keyboard is made.")
+    assert watched.complaints == []
+
+
+def test_without_scripts(server, chromium, filled):
+    context = chromium.new_context(java_script_enabled=False)
+    page, email, visitor = context.new_page(), name("plain"), Visitor(server)
+    visitor.accept(invitation(server), email)
+    visitor.close()
+    page.goto(f"{server.url}/sign-in")
+    page.fill("input[name=email]", email)
+    page.fill("input[name=password]", PASSWORD)
+    page.click("button.primary")
+    page.goto(f"{server.url}/w/{filled.name}/users")
+    page.fill("#q", "Person 2")
+    page.click("text=Find")
+    assert page.locator("tbody tr").count() == 1
+    page.click("tbody a")
+    assert page.locator("h1").inner_text() == "Person 2"
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing(server, chromium, filled, scheme, width):
+    visitor = Visitor(server).accept(invitation(server), name("axe"))
+    cookie = {"name": "muster_session", "value": visitor.http.cookies["muster_session"], "url": server.url}
+    base = f"/w/{filled.name}"
+    request = re.search(rf'href="({base}/requests/\d+)"', visitor.get(f"{base}/requests").text)[1]
+    visitor.close()
+    context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 860}, bypass_csp=True)
+    page, found = context.new_page(), []
+    paths = ["/sign-in", "/nothing", invitation(server).removeprefix(server.url), base, f"{base}/users", f"{base}/groups"]
+    paths += [f"{base}/users/{filled.users[0]['id']}", f"{base}/groups/{filled.crew['id']}", f"{base}/requests", request]
+    paths += [f"{base}/{path}" for path in ("doctor", "connect/entra", "keys", "audit", "settings")] + [
+        "/account",
+        "/administrators",
+    ]
+    for path in paths:
+        if path == base:
+            context.add_cookies([cookie])
+        page.goto(server.url + path)
+        violations = Axe().run(page).response["violations"]
+        found += [(path, item["id"], [node["html"][:100] for node in item["nodes"]][:2]) for item in violations]
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{path} is wider than the window by {wide}: {page.evaluate(WIDEST)}"
+    context.close()
+    assert found == []
