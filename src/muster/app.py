@@ -17,6 +17,7 @@ from muster.access.limits import RateLimiter
 from muster.config import Settings, is_postgres, sqlite_path
 from muster.console.pages.directory import DirectoryPages
 from muster.console.pages.entry import Entry
+from muster.console.pages.guard import GuardPages
 from muster.console.pages.keys import KeyPages
 from muster.console.pages.overview import Overview
 from muster.console.pages.requests import RequestPages
@@ -26,10 +27,12 @@ from muster.console.web import Route as PageRoute
 from muster.custom.indexer import Indexer
 from muster.custom.schemas import CustomSchemas
 from muster.directory.credentials import Credentials
+from muster.directory.guard import GuardDesk
 from muster.directory.service import Directory
 from muster.directory.undo import Undo
 from muster.http import asgi, docs, health, rsgi
 from muster.http.api.feed import FeedRoutes
+from muster.http.api.guard import GuardRoutes
 from muster.http.api.passwords import PasswordRoutes
 from muster.http.api.roles import RoleRoutes
 from muster.http.api.router import Api, Route
@@ -145,6 +148,7 @@ class Muster:
         yield from KeyPages(storage, self.keys)
         yield from DirectoryPages(storage, directory, Undo(storage, directory), cursors)
         yield from RequestPages(storage, requests)
+        yield from GuardPages(GuardDesk(storage, directory))
         yield from SettingsPages(storage, storage, self.administrators, requests)
 
     def _routes(self, directory: Directory) -> Iterator[Route]:
@@ -156,6 +160,7 @@ class Muster:
         self._indexer = Indexer(storage, leases)
         yield from SettingsRoutes(storage, self.keys, directory)
         yield from RoleRoutes(storage, directory)
+        yield from GuardRoutes(GuardDesk(storage, directory))
         yield from PasswordRoutes(Credentials(storage, directory))
         yield from SchemaRoutes(CustomSchemas(storage))
         yield from FeedRoutes(storage, tokens)

@@ -29,6 +29,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", databas
     command("backup", "copy a SQLite database to a file, while it is in use", _backup).add_argument("file", type=Path)
     restore = command("restore", "put a backup in the place of a SQLite database that is not there", _restore)
     restore.add_argument("file", type=Path)
+    command("doctor", "what clients send that the RFCs do not allow, and what was refused", _doctor).add_argument(
+        "--workspace", default="default"
+    )
+    _add_audit(commands.add_parser("audit", help="the audit log", allow_abbrev=False), database)
     export = command("export", "write a workspace as JSON Lines of SCIM resources", _export)
     export.add_argument("--workspace", default="default")
     export.add_argument("--output", type=Path, metavar="FILE", help="a file that is not there yet [standard output]")
@@ -36,6 +40,34 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", databas
     take.add_argument("--workspace", default="default")
     take.add_argument("--rehearse", action="store_true", help="read and compare every line, and change nothing")
     take.add_argument("file", help="the file, or - for standard input")
+
+
+def _add_audit(audit: argparse.ArgumentParser, database: argparse.ArgumentParser) -> None:
+    commands = audit.add_subparsers(required=True, metavar="COMMAND")
+    text = "follow the chain of hashes through the audit log of every workspace"
+    commands.add_parser("verify", help=text, description=text, parents=[database], allow_abbrev=False).set_defaults(run=_verify)
+
+
+def _verify(_: argparse.Namespace, settings: Settings) -> int:
+    from muster.upkeep.audit import Verified, verify
+
+    async def work(storage: Storage) -> Verified:
+        return await verify(storage, lambda line: sys.stdout.write(line + "\n"))
+
+    found = run(settings, work)
+    before = f", {found.unlinked} from before there was a chain" if found.unlinked else ""
+    sys.stdout.write(f"{found.rows} rows are linked{before}; {found.broken} breaks\n")
+    return 1 if found.broken else 0
+
+
+def _doctor(options: argparse.Namespace, settings: Settings) -> None:
+    from muster.doctor import examine
+
+    async def work(storage: Storage) -> list[str]:
+        workspace = await workspace_of(storage, options.workspace, settings)
+        return (await examine(storage, workspace.id)).lines()
+
+    sys.stdout.write("".join(line + "\n" for line in run(settings, work)))
 
 
 def _check(options: argparse.Namespace, settings: Settings) -> int:

@@ -43,12 +43,14 @@ def invited(root, server, workspace, *permissions):
 
 PAGES = {
     "": SCIM, "/users": SCIM, "/groups": SCIM, "/requests": SCIM, "/doctor": SCIM, "/connect": SCIM, "/connect/entra": SCIM,
-    "/keys": SETTINGS, "/settings": SETTINGS, "/audit": AUDIT, "/audit/export.csv": AUDIT, "/audit/export.jsonl": AUDIT,
+    "/keys": SETTINGS, "/settings": SETTINGS, "/guard": SETTINGS, "/audit": AUDIT,
+    "/audit/export.csv": AUDIT, "/audit/export.jsonl": AUDIT,
     "/users/x": SCIM, "/groups/x": SCIM, "/requests/1": SCIM, "/requests/live": SCIM,
 }  # fmt: skip
 FORMS = {
     "/keys": SETTINGS, "/keys/x/rotate": SETTINGS, "/keys/x/revoke": SETTINGS, "/settings": SETTINGS,
-    "/requests/record": SETTINGS, "/users/x/restore": SCIM,
+    "/requests/record": SETTINGS, "/users/x/restore": SCIM, "/guard/let-all": SETTINGS, "/guard/x/let": SETTINGS,
+    "/guard/x/keep": SETTINGS,
 }  # fmt: skip
 ELSEWHERE = {
     "GET": {"/", "/sign-in", "/first", "/account", "/administrators"},
@@ -318,16 +320,16 @@ def test_no_one_makes_a_key_that_may_do_more_than_they(root, server, fresh):
 def test_settings_are_changed_with_what_is_wrong_named(root, fresh):
     path = f"/w/{fresh.name}/settings"
     root.get(path)
-    answer = root.post(
-        path, contract="cortex", strict="on", automaticProvisioning="on", rateLimit="500", ipAllowlist="127.0.0.0/8"
-    )
+    given = {"contract": "cortex", "guardMode": "hold", "guardShare": "5", "guardLeast": "3", "strict": "on"}
+    given |= {"automaticProvisioning": "on", "rateLimit": "500", "ipAllowlist": "127.0.0.0/8"}
+    answer = root.post(path, **given)
     assert "The settings are kept" in answer.text
     kept = fresh.api.get("/settings").json()
     assert (kept["contract"], kept["strict"], kept["automaticDeprovisioning"]) == ("cortex", True, False)
     assert (kept["rateLimit"], kept["ipAllowlist"]) == (500, ["127.0.0.0/8"])
-    assert "ipAllowlist[0]" in root.post(path, contract="cortex", ipAllowlist="nonsense").text
-    assert "rateLimit" in root.post(path, contract="cortex", rateLimit="many").text
-    locked = root.post(path, contract="cortex", ipAllowlist="10.0.0.0/8")
+    assert "ipAllowlist[0]" in root.post(path, **{**given, "ipAllowlist": "nonsense"}).text
+    assert "rateLimit" in root.post(path, **{**given, "rateLimit": "many"}).text
+    locked = root.post(path, **{**given, "ipAllowlist": "10.0.0.0/8"})
     assert locked.status_code == 409
     assert "confirmLockout" in locked.text
     assert fresh.api.get("/settings").json() == kept

@@ -44,6 +44,9 @@ ROUTES = [
     ("POST", "/passwords/verify", SCIM),
     ("GET", "/changes", SCIM),
     ("GET", "/audit", AUDIT),
+    ("GET", "/guard", SETTINGS),
+    ("POST", "/guard/x/let", SETTINGS),
+    ("POST", "/guard/x/keep", SETTINGS),
     ("GET", "/schemas", SETTINGS),
     ("POST", "/schemas", SETTINGS),
     ("GET", "/schemas/x", SETTINGS),
@@ -105,6 +108,9 @@ def test_settings_are_changed_and_recorded(fresh):
         "uniqueGroupNames": False,
         "ipAllowlist": [],
         "rateLimit": None,
+        "guardMode": "watch",
+        "guardShare": 10,
+        "guardLeast": 20,
     }
     changed = fresh.api.patch("/settings", json={"contract": "cortex", "strict": True, "rateLimit": 0}).json()
     assert changed == before | {"contract": "cortex", "strict": True, "rateLimit": 0}
@@ -122,6 +128,7 @@ def test_settings_are_changed_and_recorded(fresh):
     [
         {"contract": "other"}, {"strict": "yes"}, {"nothing": 1}, {"ipAllowlist": "10.0.0.0/8"}, {"ipAllowlist": ["10.0.0.0/33"]},
         {"ipAllowlist": [7]}, {"rateLimit": -1}, {"rateLimit": True}, {"automaticProvisioning": None}, [],
+        {"guardMode": "maybe"}, {"guardShare": 101}, {"guardLeast": "few"},
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_named_and_changes_nothing(tenant, wrong):

@@ -18,7 +18,7 @@ MANAGEMENT = [
     *("findSchemas", "createSchema", "getSchema", "updateSchema", "deleteSchema"),
     *("findResourceTypes", "createResourceType", "getResourceType", "deleteResourceType"),
     *("findWebhooks", "createWebhook", "getWebhook", "updateWebhook", "deleteWebhook", "rotateWebhook"),
-    *("findDeliveries", "redeliver"),
+    *("findDeliveries", "redeliver", "getGuard", "letThrough", "keepHeld"),
 ]
 CHECKS = [
     schemathesis.checks.not_a_server_error,

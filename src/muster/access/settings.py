@@ -11,6 +11,7 @@ from muster.scim.values import Json
 from muster.storage import constraints
 from muster.storage.port import GROUP, Accounts, StorageError, Upkeep, Workspace
 
+GUARD_MODES = ("hold", "watch", "off")
 CONTRACTS = ("rfc7644", "cortex")
 _NAMES = {
     "contract": "contract",
@@ -20,6 +21,9 @@ _NAMES = {
     "uniqueGroupNames": "unique_group_names",
     "ipAllowlist": "ip_allowlist",
     "rateLimit": "rate_limit",
+    "guardMode": "guard_mode",
+    "guardShare": "guard_share",
+    "guardLeast": "guard_least",
 }
 """What a setting is called in JSON, and in Workspace."""
 _CONFIRM = "confirmLockout"
@@ -96,6 +100,15 @@ def _read(name: str, value: Json) -> Any:
         case "contract":
             if value not in CONTRACTS:
                 raise invalid_value(f"contract must be one of {', '.join(CONTRACTS)}")
+            return value
+        case "guardMode":
+            if value not in GUARD_MODES:
+                raise invalid_value(f"guardMode must be one of {', '.join(GUARD_MODES)}")
+            return value
+        case "guardShare" | "guardLeast":
+            most = 100 if name == "guardShare" else 10_000_000
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+                raise invalid_value(f"{name} must be an integer from 0 to {most}")
             return value
         case "ipAllowlist":
             return _blocks(value)

@@ -45,6 +45,8 @@ class Event:
 def events(change: Change) -> Iterator[Event]:
     """The events that a row of `changes` comes to, in order; none where it is no write to a resource."""
     if not change.version:
+        if change.action == "hold":
+            yield Event("guard.held", change, resource=parse(change.document))
         return
     noun, document = change.type[:1].lower() + change.type[1:], parse(change.document)
     if change.action == "create":

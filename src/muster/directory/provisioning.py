@@ -1,19 +1,27 @@
 """What a workspace does not let provisioning do: to make users, or to deactivate and delete them."""
 
+from datetime import UTC, datetime, timedelta
+
 from muster.scim.errors import ScimError
 from muster.scim.resource import Document
 from muster.scim.schema import ResourceType
-from muster.storage.port import Workspace
+from muster.storage.port import Guard, Held, Workspace
 
 _USER = "User"
+WINDOW = timedelta(hours=1)
+"""Over which the guard counts."""
 
 
 class Withheld(ScimError):
-    """403: the workspace's settings do not allow it. attempted: create, deactivate or delete. It is recorded."""
+    """403: the workspace's settings do not allow it. attempted: create, deactivate or delete. It is recorded.
 
-    def __init__(self, attempted: str, detail: str) -> None:
+    guarded: the guard holds it, for an administrator to decide.
+    """
+
+    def __init__(self, attempted: str, detail: str, guarded: bool = False) -> None:
         super().__init__(403, detail)
         self.attempted = attempted
+        self.guarded = guarded
 
 
 def check_create(workspace: Workspace, resource_type: ResourceType) -> None:
@@ -32,6 +40,23 @@ def check_change(workspace: Workspace, resource_type: ResourceType, before: Docu
     """Raises Withheld where users are not deactivated by provisioning, and this change would do that."""
     if resource_type.name == _USER and not workspace.automatic_deprovisioning and deactivates(before, after):
         raise Withheld("deactivate", "automatic deprovisioning is off for this workspace: active is not set to false")
+
+
+def guard_of(workspace: Workspace, now: datetime) -> Guard | None:
+    """The guard that a workspace has, with the window that ends now; None where it is off."""
+    if workspace.guard_mode == "off":
+        return None
+    since = (now.astimezone(UTC) - WINDOW).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return Guard(since, workspace.guard_share, workspace.guard_least, workspace.guard_mode == "hold")
+
+
+def held(error: Held, attempted: str) -> Withheld:
+    """What a client is told of a write that the guard holds: the rest of its sync goes on."""
+    text = (
+        f"the deprovisioning guard holds this: {error.done} users lost access within the last hour, and {error.allowed} may;"
+        " an administrator lets it through, or not"
+    )
+    return Withheld(attempted, text, guarded=True)
 
 
 def deactivates(before: Document, after: Document) -> bool:

@@ -24,7 +24,10 @@ from muster.scim.schema import Registry, ResourceType, registry
 from muster.scim.values import Json
 from muster.storage.ids import IdSource
 from muster.storage.port import (
+    HELD_KIND,
     Conflict,
+    Held,
+    Item,
     Keep,
     Member,
     MemberEdit,
@@ -59,7 +62,7 @@ class Caller:
     """Who asks: the workspace that the key belongs to, the actor for `changes`, the request's id and the client's address.
 
     registry: the workspace's. user: the id of whom the key speaks for, if anyone. seen: the rows of the dialect table that the
-    request showed.
+    request showed. guarded: the deprovisioning guard holds what is too much, as it does not where an administrator decides.
     """
 
     workspace: Workspace
@@ -69,6 +72,7 @@ class Caller:
     registry: Registry = field(default_factory=registry)
     user: str | None = None
     seen: list[str] = field(default_factory=list)
+    guarded: bool = True
 
     def dialect(self) -> Dialect:
         """How to read this client."""
@@ -122,6 +126,10 @@ class Directory:
         if stored is None:
             raise _absent(resource_type, resource_id)
         return with_groups(stored)
+
+    async def count(self, caller: Caller, resource_type: ResourceType) -> int:
+        """How many resources of a type there are."""
+        return (await self._storage.find(Query(caller.workspace.id, resource_type, limit=0))).total or 0
 
     async def members(self, caller: Caller, group_id: str) -> AsyncIterator[Sequence[Member]]:
         """All members of a group, some at a time, in the order of their ids. One that stays throughout comes exactly once."""
@@ -267,10 +275,12 @@ class Directory:
                 raise _absent(resource_type, resource_id)
             precondition(standing)
             provisioning.check_delete(caller.workspace, resource_type)
-            return Remove(standing, index_of_document(parse(standing.document), resource_type))
+            document = parse(standing.document)
+            loses = resource_type.name == "User" and document.get("active") is not False
+            return Remove(standing, index_of_document(document, resource_type), loses)
 
         edit = MemberEdit(clear=True) if resource_type.computed == MEMBERS else None
-        return await self._write(caller, resource_type, resource_id, decide, timestamp(self._clock()), edit)
+        return await self._write(caller, resource_type, resource_id, decide, timestamp(self._clock()), edit, "delete")
 
     async def _change(
         self,
@@ -296,7 +306,9 @@ class Directory:
             if changed == current and not secrets and not standing.delta:
                 return Keep(standing)
             provisioning.check_change(caller.workspace, resource_type, current, changed)
-            return next_version(standing, changed, resource_type, now, secrets)
+            put = next_version(standing, changed, resource_type, now, secrets)
+            loses = resource_type.name == "User" and provisioning.deactivates(current, changed)
+            return replace(put, deprovisions=True) if loses else put
 
         return await self._write(caller, resource_type, resource_id, decide, now, edit)
 
@@ -308,14 +320,22 @@ class Directory:
         decide: Callable[[Stored | None], Outcome],
         now: str,
         edit: MemberEdit | None,
+        attempted: str = "deactivate",
     ) -> Stored:
         def touch(standing: Stored) -> Put:
             return next_version(standing, parse(standing.document), caller.registry.types["/Groups"], now)
 
         origin = Origin(caller.actor, caller.request_id, now, caller.address)
-        write = Write(caller.workspace.id, resource_type.name, resource_id, decide, origin, edit, touch)
+        guard = (
+            provisioning.guard_of(caller.workspace, self._clock()) if caller.guarded and resource_type.name == "User" else None
+        )
+        write = Write(caller.workspace.id, resource_type.name, resource_id, decide, origin, edit, touch, guard)
         try:
             outcome = await self._storage.write(write)
+        except Held as error:
+            withheld = provisioning.held(error, attempted)
+            await self._refuse(caller, resource_type, resource_id or "", withheld)
+            raise withheld from None
         except Withheld as withheld:
             await self._refuse(caller, resource_type, resource_id or "", withheld)
             raise
@@ -329,7 +349,13 @@ class Directory:
         """Record what provisioning was not allowed to do."""
         origin = Origin(caller.actor, caller.request_id, timestamp(self._clock()), caller.address)
         told = orjson.dumps({"attempted": withheld.attempted, "detail": withheld.detail})
-        await self._storage.note([Note(caller.workspace.id, origin, resource_type.name, resource_id, "refuse", told)])
+        note = Note(caller.workspace.id, origin, resource_type.name, resource_id, "refuse", told)
+        if not withheld.guarded:
+            await self._storage.note([note])
+            return
+        body = {"attempted": withheld.attempted, "time": origin.time, "actor": origin.actor}
+        held = Item(caller.workspace.id, HELD_KIND, resource_id, body)
+        await self._storage.note([replace(note, action="hold")], [held])
 
 
 async def _take_secrets(document: Document, resource_type: ResourceType) -> Secrets:

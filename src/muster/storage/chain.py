@@ -9,6 +9,8 @@ from muster.scim.values import Json
 
 LINKED = "time, actor, request_id, type, id, action, version, document, members, address"
 """The columns that a link is made from."""
+ROWS = f"SELECT sequence, chain, {LINKED} FROM changes WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
+"""The rows of a workspace after one, with their links."""
 
 
 def link(previous: bytes | None, row: Sequence[Json]) -> bytes:

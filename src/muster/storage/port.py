@@ -19,7 +19,10 @@ so it can be nothing else, and one character is what is replaced fastest.
 GROUP = "Group"
 MEMBER_TYPES = ("User", GROUP)
 INSTALLATION = 0
-"""The resource type that has members, those that members are of (RFC 7643 section 4.2), and what stands for no workspace."""
+HELD_KIND = "held"
+"""The resource type that has members, those that members are of (RFC 7643 section 4.2), what stands for no workspace, and the
+kind of items that say what the guard holds.
+"""
 
 
 class StorageError(Exception):
@@ -61,6 +64,15 @@ class NoSuchMember(Exception):
     def __init__(self, resource_id: str) -> None:
         super().__init__(resource_id)
         self.id = resource_id
+
+
+class Held(Exception):
+    """The guard holds a write. done: how many were deprovisioned in its window; allowed: how many may be."""
+
+    def __init__(self, done: int, allowed: int) -> None:
+        super().__init__(done, allowed)
+        self.done = done
+        self.allowed = allowed
 
 
 class KeyTaken(Exception):
@@ -143,7 +155,7 @@ class Index:
 class Put:
     """Keep this document. before: what the one it replaces was found by. secrets: name to hash, None to forget it.
 
-    display: what the resource is called where it is a member, or is a group that has members.
+    display: what the resource is called where it is a member, or is a group that has members. deprovisions: a user loses access.
     """
 
     stored: Stored
@@ -152,14 +164,16 @@ class Put:
     display: str | None
     before: Index | None = None
     secrets: dict[str, str | None] = field(default_factory=dict)
+    deprovisions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Remove the document that stands. before: what it was found by."""
+    """Remove the document that stands. before: what it was found by. deprovisions: a user loses access."""
 
     stored: Stored
     before: Index
+    deprovisions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +197,31 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """How many users of a workspace may lose access since a time: share, in percent of them, and never under least.
+
+    holds: what is over it is held; else it is only counted.
+    """
+
+    since: str
+    share: int
+    least: int
+    holds: bool
+
+    def allowed(self, users: int, done: int) -> int:
+        """How many may be deprovisioned. users: how many there are now; done: how many of those there were have gone."""
+        return max(self.least, (users + done) * self.share // 100)
+
+
+@dataclass(frozen=True, slots=True)
 class Write:
     """One accepted write to one resource.
 
     id: the resource, or None for a new one. decide: called in the write's transaction with what stands (None where there
     is none), it answers what is to stand; it may raise, and then nothing changes. It is called again after KeyTaken.
     members: of a group, what becomes of its members. touch: a group as it stands to the same at its next version; called for the
-    groups that the resource is a direct member of where it is removed, or is called something else.
+    groups that the resource is a direct member of where it is removed, or is called something else. guard: what holds it where it
+    deprovisions one too many.
     """
 
     workspace: int
@@ -199,6 +231,7 @@ class Write:
     origin: "Origin"
     members: MemberEdit | None = None
     touch: Callable[[Stored], Put] | None = None
+    guard: Guard | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +322,8 @@ class Workspace:
     automatic_provisioning, automatic_deprovisioning: whether provisioning may make users, and deactivate or delete them.
     unique_group_names: no two groups are called the same. ip_allowlist: networks that requests may come from, empty for all.
     rate_limit: requests a minute of keys that have no limit of their own, None for the installation's. record_reads: until when
-    reads that succeed are kept among the requests as well, None for not.
+    reads that succeed are kept among the requests as well, None for not. guard_mode: hold, watch or off. guard_share and
+    guard_least: how many users may lose access within an hour, in percent of all, and never under so many.
     """
 
     id: int
@@ -303,6 +337,9 @@ class Workspace:
     ip_allowlist: tuple[str, ...] = ()
     rate_limit: int | None = None
     record_reads: str | None = None
+    guard_mode: str = "watch"
+    guard_share: int = 10
+    guard_least: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,8 +400,8 @@ class Pressure:
 class Notes(Protocol):
     """What is recorded beside the writes."""
 
-    async def note(self, notes: Sequence[Note]) -> None:
-        """Record what is no write to a resource, of one workspace."""
+    async def note(self, notes: Sequence[Note], items: "Sequence[Item]" = ()) -> None:
+        """Record what is no write to a resource, of one workspace, and keep items with it that no one need be told of."""
 
 
 class Resources(Notes, Protocol):
@@ -385,7 +422,7 @@ class Resources(Notes, Protocol):
     async def write(self, write: Write) -> Outcome:
         """Carry out a write; it is durable once this returns. A resource that is removed is taken out of every group.
 
-        Raises Conflict, NoSuchMember, StorageError, and what decide raises.
+        Raises Conflict, NoSuchMember, Held, StorageError, and what decide raises.
         """
 
     async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin) -> None:
@@ -399,6 +436,9 @@ class Resources(Notes, Protocol):
 
     async def recent(self, workspace: int, before: int | None, limit: int) -> Sequence[Change]:
         """The changes of a workspace before a sequence number, the newest first."""
+
+    async def deprovisioned(self, workspace: int, since: str) -> int:
+        """How many users lost access since a time."""
 
     async def latest_change(self, workspace: int) -> int:
         """The sequence number of the latest change of a workspace; 0 where there is none."""

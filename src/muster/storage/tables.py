@@ -210,6 +210,15 @@ requests = Table(
     PrimaryKeyConstraint("workspace", "number"),
 )
 
+deprovisionings = Table(
+    "deprovisionings",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("time", Text, nullable=False),
+    Column("key", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace", "time", "key"),
+)
+
 counts = Table(
     "counts",
     metadata,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from muster.access.permissions import SCIM
 from muster.console.web import Route, Visit
 from muster.directory.documents import timestamp
+from muster.directory.guard import GuardDesk
 from muster.directory.service import Directory, Search
 from muster.http.message import Response
 from muster.storage.port import Storage
@@ -33,6 +34,7 @@ class Overview:
         self._storage = storage
         self._directory = directory
         self._requests = requests
+        self._desk = GuardDesk(storage, directory)
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/w/{workspace}", SCIM, self.show)
@@ -51,6 +53,11 @@ class Overview:
         failed = sum(count[1] for count in hours.values())
         if failed:
             attention.append(f"Refused in the last day: {failed}. The doctor says why.")
+        guard = await self._desk.state(caller)
+        if guard.held:
+            attention.append(f"The deprovisioning guard holds {len(guard.held)} users: see Guard.")
+        elif guard.mode != "off" and guard.done > guard.allowed:
+            attention.append(f"{guard.done} users lost access within the last hour; the guard would allow {guard.allowed}.")
         if not workspace.automatic_provisioning:
             attention.append("Automatic provisioning is off: no user is made.")
         if not workspace.automatic_deprovisioning:

@@ -10,6 +10,7 @@ from muster.access.permissions import SCIM, SETTINGS
 from muster.console.web import HEADERS, Route, Visit
 from muster.directory.documents import parse, timestamp
 from muster.directory.events import changed_paths
+from muster.doctor import examine
 from muster.http.message import Response
 from muster.scim.errors import not_found
 from muster.scim.quirks import QUIRKS
@@ -112,33 +113,4 @@ class RequestPages:
         return visit.redirect("./requests")
 
     async def doctor(self, visit: Visit) -> Response:
-        workspace = visit.there().id
-        keys = {key.id: key.name for key in await self._storage.keys(workspace)}
-        shown: dict[tuple[str, str], tuple[int, int]] = {}
-        for key_id, quirks, count, latest in await self._requests.quirks(workspace):
-            for quirk in quirks.split():
-                number, last = shown.get((key_id, quirk), (0, 0))
-                shown[key_id, quirk] = number + count, max(last, latest)
-        dialects = [
-            (keys.get(key_id, key_id), QUIRKS[quirk], count, latest)
-            for (key_id, quirk), (count, latest) in sorted(shown.items())
-            if quirk in QUIRKS
-        ]
-        failures = [
-            (keys.get(key_id, key_id), operation, status, count, latest, FIXES.get(status, ""))
-            for key_id, operation, status, count, latest in await self._requests.failures(workspace)
-        ]
-        return visit.render("doctor.html", dialects=dialects, failures=failures)
-
-
-FIXES = {
-    400: "What it sends is not what the schema says: the answer names the attribute, and the mapping is where to put it right.",
-    401: "The key is not valid: make another, and give it to the client.",
-    403: "It may not do this: look at the key's permissions, and at the settings of the workspace.",
-    404: "It asks for what is not there (any more): the client is out of step, and a full sync mends that.",
-    409: "Another has this value already: look for them by it.",
-    412: "Somebody changed it in between: the client reads it anew.",
-    413: "It sends too much at once: MUSTER_MAX_BODY says how much is taken.",
-    429: "It is faster than its rate limit: raise the limit of the key, or of the workspace.",
-    503: "The storage could not answer: look at the log of the server.",
-}
+        return visit.render("doctor.html", found=await examine(self._storage, visit.there().id))

@@ -33,7 +33,7 @@ _QUERIES: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "findDeliveries": (("limit", "integer", "How many at the most."),),
 }
-_EMPTY_BODY = frozenset({"rotateKey", "rotateWebhook"})
+_EMPTY_BODY = frozenset({"rotateKey", "rotateWebhook", "letThrough", "keepHeld"})
 
 
 def management_paths(routes: Iterable[Route]) -> Json:

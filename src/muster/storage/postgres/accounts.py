@@ -102,8 +102,11 @@ class PostgresAccounts:
             await _note(connection, notes)
         self._epoch.bump()
 
-    async def note(self, notes: Sequence[Note]) -> None:
+    async def note(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
         async with self._pool.connection() as connection, connection.transaction():
+            for item in items:
+                statement, values = _kept(item)
+                await connection.execute(statement, *values)
             await _note(connection, notes)
 
     async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:

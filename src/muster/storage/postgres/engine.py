@@ -39,6 +39,7 @@ from muster.storage.postgres.connection import Connection, Pool, translate
 from muster.storage.postgres.epoch import Epoch
 from muster.storage.postgres.functions import PostgresFunctions
 from muster.storage.postgres.migrate import migrate
+from muster.storage.postgres.rows import DEPROVISIONED
 from muster.storage.postgres.writer import LOCK, LOCK_SPACE, Writer
 from muster.storage.related import pinned_member
 
@@ -64,7 +65,7 @@ WHERE u.workspace = $1 AND u.type = $2 AND u.attribute = $3 AND u.value = $4
 _COLUMNS = LINKED.replace("document", "convert_to(document, 'UTF8')")
 _BEFORE = (
     "(SELECT convert_to(b.document, 'UTF8') FROM changes b WHERE b.workspace = $1 AND b.id = c.id AND b.sequence < c.sequence"
-    " AND b.action <> 'refuse' ORDER BY b.sequence DESC LIMIT 1)"
+    " AND b.version > 0 ORDER BY b.sequence DESC LIMIT 1)"
 )
 _CHANGES = (
     "SELECT sequence, {columns}, chain, {before} FROM changes c WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
@@ -249,6 +250,10 @@ class PostgresStorage(PostgresAccounts):
     async def recent(self, workspace: int, before: int | None, limit: int) -> Sequence[Change]:
         rows = await self._pool.rows(_RECENT, workspace, _END if before is None else before, limit)
         return [_change(*row) for row in rows]
+
+    async def deprovisioned(self, workspace: int, since: str) -> int:
+        row = await self._pool.row(DEPROVISIONED, workspace, since)
+        return row[0] if row is not None else 0
 
     async def latest_change(self, workspace: int) -> int:
         row = await self._pool.row("SELECT max(sequence) FROM changes WHERE workspace = $1", workspace)

@@ -16,6 +16,7 @@ from muster.storage.moves import moves
 from muster.storage.port import (
     GROUP,
     Conflict,
+    Held,
     Index,
     KeyTaken,
     MemberDelta,
@@ -96,6 +97,14 @@ FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text
     $11::text[], $12::bytea[]) WITH ORDINALITY AS n ({LINKED}, chain, place)
 ORDER BY n.place
 """
+DEPROVISIONED = "SELECT count(*) FROM deprovisionings WHERE workspace = $1 AND time >= $2"
+_GUARDED = f"""
+SELECT coalesce((SELECT total FROM counts WHERE workspace = $1 AND type = $2), 0),
+    ({DEPROVISIONED.replace("$2", "$3")})
+"""
+_DEPROVISION = """
+INSERT INTO deprovisionings (workspace, time, "key") SELECT $1, * FROM unnest($2::text[], $3::bigint[]) ON CONFLICT DO NOTHING
+"""
 _LAST_LINK = "SELECT chain FROM changes WHERE workspace = $1 ORDER BY sequence DESC LIMIT 1"
 Change = tuple[str, str, str, str, str, str, int, str, str | None, str]
 """A row of `changes`: the columns LINKED."""
@@ -109,6 +118,14 @@ class Standing:
     stored: Stored
     display: str | None
     groups: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What a guard reckons with: how many users there are, and how many lost access in its window."""
+
+    users: int = 0
+    done: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +162,11 @@ class Batch:
         moved: Sequence[MemberDelta | None],
         standing: dict[int, Standing],
         owners: dict[Value, int | None],
+        guarded: Guarded,
     ) -> None:
         self._standing = standing
+        self._guarded = guarded
+        self.deprovisioned: list[tuple[str, int]] = []
         self._known = owners
         self._owners: dict[Value, int | None] = {}
         self.unknown: set[Value] = set()
@@ -173,11 +193,23 @@ class Batch:
     def _decide(self, write: Write, moved: MemberDelta | None) -> Outcome:
         row = None if write.id is None else self._row(write.type, write.id)
         outcome = write.decide(None if row is None else row.stored)
+        guarded = write.guard is not None and isinstance(outcome, Put | Remove) and outcome.deprovisions
+        if guarded:
+            self._guard(write)
         if isinstance(outcome, Put):
             self._put(write, row, outcome, moved)
         elif isinstance(outcome, Remove) and row is not None:
             self._remove(write, row, outcome, moved)
+        if guarded:
+            self.deprovisioned.append((write.origin.time, key_of(outcome.stored.id) or 0))
         return outcome
+
+    def _guard(self, write: Write) -> None:
+        """Raises Held where one more user who loses access is one too many."""
+        done = self._guarded.done + len(self.deprovisioned)
+        users = self._guarded.users + self.counts.get(write.type, 0)
+        if write.guard is not None and write.guard.holds and done >= (allowed := write.guard.allowed(users, done)):
+            raise Held(done, allowed)
 
     def _row(self, type_name: str, resource_id: str) -> _Row | None:
         key = key_of(resource_id)
@@ -315,8 +347,9 @@ async def _decide(
 ) -> Batch:
     """The batch, once every unique value that it takes is known to be free. Writes may be decided more than once."""
     owners: dict[Value, int | None] = {}
+    guarded = await _guarded(connection, workspace, writes)
     while True:
-        batch = Batch(writes, moved, standing, owners)
+        batch = Batch(writes, moved, standing, owners, guarded)
         if not batch.unknown:
             return batch
         values = sorted(batch.unknown)
@@ -327,6 +360,15 @@ async def _decide(
             taken = True
         if not taken:
             return batch
+
+
+async def _guarded(connection: Connection, workspace: int, writes: Sequence[Write]) -> Guarded:
+    """What the guard of some writes reckons with, where there is one: the same for all of them."""
+    write = next((write for write in writes if write.guard is not None), None)
+    if write is None or write.guard is None:
+        return Guarded()
+    users, done = (await connection.fetch(_GUARDED, workspace, write.type, write.guard.since))[0]
+    return Guarded(users, done)
 
 
 async def _touch(connection: Connection, workspace: int, batch: Batch) -> None:
@@ -391,6 +433,7 @@ async def _store(connection: Connection, workspace: int, batch: Batch) -> None:
     await run(_KEEP_SECRET, [(r.key, name, hashed) for r, _ in (*new, *kept) for name, hashed in r.secrets.items() if hashed])
     await run(_FORGET_SECRET, [(r.key, name) for r, _ in kept for name, hashed in r.secrets.items() if hashed is None])
     await append(connection, workspace, batch.changes)
+    await run(_DEPROVISION, batch.deprovisioned)
     await run(_COUNT, [(type_name, delta) for type_name, delta in sorted(batch.counts.items()) if delta])
 
 

@@ -108,8 +108,13 @@ class SqliteAccounts:
         await self._writer.write(job)
         self._epoch.tell()
 
-    async def note(self, notes: Sequence[Note]) -> None:
-        await self._writer.write(lambda connection: rows.note(connection, notes))
+    async def note(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
+        def job(connection: sqlite3.Connection) -> None:
+            for item in items:
+                connection.execute(*_kept(item))
+            rows.note(connection, notes)
+
+        await self._writer.write(job)
 
     async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:
         used_keys = [(time, workspace, key_id, time) for (workspace, key_id), time in used.items()]

@@ -70,7 +70,7 @@ _BY_UNIQUE = (
 )
 _BEFORE = (
     "(SELECT b.document FROM changes b WHERE b.workspace = c.workspace AND b.id = c.id AND b.sequence < c.sequence"
-    " AND b.action <> 'refuse' ORDER BY b.sequence DESC LIMIT 1)"
+    " AND b.version > 0 ORDER BY b.sequence DESC LIMIT 1)"
 )
 _CHANGES = (
     "SELECT sequence, {columns}, chain, {before} FROM changes c WHERE workspace = ? AND sequence > ? ORDER BY sequence LIMIT ?"
@@ -298,6 +298,11 @@ class SqliteStorage(SqliteAccounts):
         with translated():
             found = self._accounts.execute(_RECENT, (workspace, _END if before is None else before, limit)).fetchall()
         return [_change(row) for row in found]
+
+    async def deprovisioned(self, workspace: int, since: str) -> int:
+        with translated():
+            count: int = self._accounts.execute(rows.DEPROVISIONED, (workspace, since)).fetchone()[0]
+        return count
 
     async def latest_change(self, workspace: int) -> int:
         with translated():

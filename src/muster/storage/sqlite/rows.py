@@ -10,7 +10,22 @@ from muster.storage.chain import LINKED, link
 from muster.storage.hierarchy import Hierarchy
 from muster.storage.ids import key_of
 from muster.storage.moves import moves
-from muster.storage.port import GROUP, Conflict, Keep, KeyTaken, MemberDelta, Note, Origin, Outcome, Put, Remove, Stored, Write
+from muster.storage.port import (
+    GROUP,
+    Conflict,
+    Guard,
+    Held,
+    Keep,
+    KeyTaken,
+    MemberDelta,
+    Note,
+    Origin,
+    Outcome,
+    Put,
+    Remove,
+    Stored,
+    Write,
+)
 from muster.storage.sqlite import members
 
 _ATTEMPTS = 20
@@ -34,6 +49,9 @@ _KEEP_SECRET = (
     'INSERT INTO secrets (workspace, "key", name, hash) VALUES (?, ?, ?, ?)'
     ' ON CONFLICT (workspace, "key", name) DO UPDATE SET hash = excluded.hash'
 )
+DEPROVISIONED = "SELECT count(*) FROM deprovisionings WHERE workspace = ? AND time >= ?"
+_DEPROVISION = 'INSERT OR IGNORE INTO deprovisionings (workspace, time, "key") VALUES (?, ?, ?)'
+_USERS = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
 _FORGET_SECRET = 'DELETE FROM secrets WHERE workspace = ? AND "key" = ? AND name = ?'
 
 
@@ -84,6 +102,8 @@ def _apply(connection: sqlite3.Connection, write: Write, standing: _Standing | N
         if stored is not None:
             stored.delta = moved
     outcome = write.decide(stored)
+    if write.guard is not None and isinstance(outcome, Put | Remove) and outcome.deprovisions:
+        _guard(connection, write, write.guard, outcome.stored)
     match outcome:
         case Put() if standing is None:
             insert(connection, write.workspace, write.type, outcome)
@@ -105,6 +125,16 @@ def _apply(connection: sqlite3.Connection, write: Write, standing: _Standing | N
         case Keep():
             pass
     return outcome
+
+
+def _guard(connection: sqlite3.Connection, write: Write, guard: Guard, stored: Stored) -> None:
+    """Count a user who loses access. Raises Held where that is one too many."""
+    done = connection.execute(DEPROVISIONED, (write.workspace, guard.since)).fetchone()[0]
+    users = connection.execute(_USERS, (write.workspace, write.type)).fetchone()
+    allowed = guard.allowed(users[0] if users is not None else 0, done)
+    if guard.holds and done >= allowed:
+        raise Held(done, allowed)
+    connection.execute(_DEPROVISION, (write.workspace, write.origin.time, _key(stored)))
 
 
 def _move(connection: sqlite3.Connection, write: Write, action: str, stored: Stored, moved: MemberDelta | None) -> None:

@@ -1,0 +1,36 @@
+"""The deprovisioning guard in the console: how far it is, what it holds, and what becomes of that."""
+
+from collections.abc import Iterator
+
+from muster.access.permissions import SETTINGS
+from muster.console.web import Route, Visit
+from muster.directory.guard import GuardDesk
+from muster.http.message import Response
+
+
+class GuardPages:
+    """The page of the guard."""
+
+    def __init__(self, desk: GuardDesk) -> None:
+        self._desk = desk
+
+    def __iter__(self) -> Iterator[Route]:
+        yield Route("GET", "/w/{workspace}/guard", SETTINGS, self.show)
+        yield Route("POST", "/w/{workspace}/guard/let-all", SETTINGS, self.let_all)
+        yield Route("POST", "/w/{workspace}/guard/{id}/let", SETTINGS, self.let)
+        yield Route("POST", "/w/{workspace}/guard/{id}/keep", SETTINGS, self.keep)
+
+    async def show(self, visit: Visit) -> Response:
+        return visit.render("guard.html", state=await self._desk.state(visit.caller))
+
+    async def let_all(self, visit: Visit) -> Response:
+        await self._desk.let_all_through(visit.caller)
+        return visit.redirect("./guard")
+
+    async def let(self, visit: Visit) -> Response:
+        await self._desk.let_through(visit.caller, visit.names["id"])
+        return visit.redirect("./guard")
+
+    async def keep(self, visit: Visit) -> Response:
+        await self._desk.keep(visit.caller, visit.names["id"])
+        return visit.redirect("./guard")

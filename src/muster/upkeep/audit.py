@@ -1,0 +1,58 @@
+"""`muster audit verify`: whether the chain of each workspace's changes holds."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from muster.storage.chain import ROWS, link
+from muster.storage.derived import bound
+from muster.storage.port import INSTALLATION, Storage
+
+_CHUNK = 2000
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was looked at: rows that are linked, rows from before there was a chain, and breaks."""
+
+    rows: int = 0
+    unlinked: int = 0
+    broken: int = 0
+
+
+async def verify(storage: Storage, say: Callable[[str], object]) -> Verified:
+    """Follow the chain of every workspace, and say where it breaks.
+
+    Each row's hash is of itself and of the hash before it. The first row that is kept may follow one that is not kept any more,
+    so that its own hash is taken as it is, and only what follows it proves it.
+    """
+    found = Verified()
+    names = {INSTALLATION: "the installation"} | {workspace.id: workspace.name for workspace in await storage.workspaces()}
+    for workspace, name in names.items():
+        async for sequence in _breaks(storage, workspace, found):
+            found.broken += 1
+            say(f"{name}: the chain breaks at change {sequence}: it, or one before it, is not as it was written")
+    return found
+
+
+async def _breaks(storage: Storage, workspace: int, found: Verified) -> AsyncIterator[int]:
+    previous: bytes | None = None
+    follows = False
+    """Whether the row before is one of the chain."""
+    async for sequence, chain, row in _rows(storage, workspace):
+        if chain is None and not follows:
+            found.unlinked += 1
+            continue
+        found.rows += 1
+        whole = chain == link(previous, row)
+        if chain is None or (not whole and (follows or found.unlinked)):
+            yield sequence
+        previous, follows = chain, True
+
+
+async def _rows(storage: Storage, workspace: int) -> AsyncIterator[tuple[int, bytes | None, list[object]]]:
+    """The rows of a workspace in order: the sequence number, the hash, and what it is made from."""
+    after = 0
+    while rows := await storage.query(bound(ROWS, workspace, after, _CHUNK)):
+        for sequence, chain, *row in rows:
+            after = sequence
+            yield sequence, None if chain is None else bytes(chain), row

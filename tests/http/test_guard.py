@@ -1,0 +1,84 @@
+"""The deprovisioning guard: never one too many, over connections and workers, and an administrator decides."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests import postgres
+from tests.people import error_of, person, replace
+from tests.server import Server
+from tests.tenant import Tenant, problem
+
+
+@pytest.fixture
+def guarded(server):
+    with Tenant(server) as made:
+        made.api.patch("/settings", json={"guardMode": "hold", "guardShare": 10, "guardLeast": 2})
+        yield made
+
+
+def test_what_is_over_the_limit_is_held_and_the_rest_goes_on(guarded):
+    users = [guarded.user() for _ in range(6)]
+    paths = [f"/Users/{user['id']}" for user in users]
+    assert guarded.scim.patch(paths[0], json=replace("active", False)).status_code == 200
+    assert guarded.scim.delete(paths[1]).status_code == 204
+    assert "2 users lost access within the last hour, and 2 may" in error_of(guarded.scim.delete(paths[2]), 403)
+    error_of(guarded.scim.patch(paths[3], json=replace("active", "False")), 403)
+    error_of(guarded.scim.put(paths[4], json=person(users[4]["userName"], active=False)), 403)
+    assert guarded.scim.patch(paths[5], json=replace("title", "goes on")).status_code == 200
+    assert guarded.scim.delete(paths[0]).status_code == 204  # they had lost access before
+    assert guarded.scim.get(paths[2]).json() == users[2]
+    state = guarded.api.get("/guard").json()
+    assert (state["mode"], state["done"], state["allowed"]) == ("hold", 2, 2)
+    assert [(write["user"], write["attempted"]) for write in state["held"]] == [
+        (users[2]["id"], "delete"), (users[3]["id"], "deactivate"), (users[4]["id"], "deactivate"),
+    ]  # fmt: skip
+    events = [event for event in guarded.api.get("/changes").json()["events"] if event["type"] == "guard.held"]
+    assert [event["resourceId"] for event in events] == [write["user"] for write in state["held"]]
+    assert guarded.api.post(f"/guard/{users[2]['id']}/let").status_code == 204
+    assert guarded.api.post(f"/guard/{users[3]['id']}/let").status_code == 204
+    assert guarded.api.post(f"/guard/{users[4]['id']}/keep").status_code == 204
+    error_of(guarded.scim.get(paths[2]), 404)
+    assert guarded.scim.get(paths[3]).json()["active"] is False
+    assert guarded.scim.get(paths[4]).json() == users[4]
+    assert guarded.api.get("/guard").json()["held"] == []
+    problem(guarded.api.post(f"/guard/{users[4]['id']}/let"), 404)
+    actions = [row["action"] for row in guarded.api.get("/audit?limit=1000").json()["rows"]]
+    assert (actions.count("hold"), actions.count("let"), actions.count("keep")) == (3, 2, 1)
+
+
+def test_a_share_of_many(guarded):
+    guarded.api.patch("/settings", json={"guardLeast": 0, "guardShare": 50})
+    users = [guarded.user() for _ in range(10)]
+    statuses = [guarded.scim.delete(f"/Users/{user['id']}").status_code for user in users]
+    assert statuses == [204] * 5 + [403] * 5
+
+
+def test_watched_only_and_off(guarded):
+    for mode in ("watch", "off"):
+        guarded.api.patch("/settings", json={"guardMode": mode})
+        for user in [guarded.user() for _ in range(4)]:
+            assert guarded.scim.delete(f"/Users/{user['id']}").status_code == 204
+    state = guarded.api.get("/guard").json()
+    assert (state["done"], state["held"]) == (4, [])
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_never_one_too_many_over_connections_and_workers(tmp_path, engine):
+    options = {"MUSTER_DATABASE": postgres.new_database()} if engine == "postgres" else {}
+    with Server(tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0", **options) as server, Tenant(server) as tenant:
+        tenant.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 7})
+        users = [tenant.user()["id"] for _ in range(64)]
+
+        def leave(user):
+            with tenant.client(tenant.token, "/scim/v2") as client:
+                if users.index(user) % 2:
+                    return client.delete(f"/Users/{user}").status_code
+                return client.patch(f"/Users/{user}", json=replace("active", False)).status_code
+
+        with ThreadPoolExecutor(32) as threads:
+            statuses = list(threads.map(leave, users))
+        assert sum(status in (200, 204) for status in statuses) == 7
+        assert statuses.count(403) == 57
+        assert tenant.api.get("/guard").json()["done"] == 7
+        assert len(tenant.api.get("/guard").json()["held"]) == 57
