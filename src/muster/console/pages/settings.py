@@ -13,6 +13,7 @@ from muster.access.settings import Settings, Store
 from muster.console.web import INSTALLATION_ADMIN, Route, Visit
 from muster.http.message import Response
 from muster.http.origin import SCIM_ROOT
+from muster.http.tokens import Tokens
 from muster.scim.errors import ScimError, invalid_value, not_found
 from muster.storage.port import INSTALLATION, Change, Storage
 from muster.storage.requests import Requests, Wanted
@@ -77,6 +78,7 @@ class SettingsPages:
         self._settings = Settings(store)
         self._administrators = administrators
         self._requests = requests
+        self._tokens = Tokens(storage)
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/w/{workspace}/settings", SETTINGS, self.show)
@@ -134,7 +136,7 @@ class SettingsPages:
 
     async def audit(self, visit: Visit) -> Response:
         before = visit.text("before")
-        place = int(before) if before.isdigit() and len(before) < 19 else None
+        place = await self._tokens.read(visit.there().id, before, "before") if before else None
         found = list(await self._storage.recent(visit.there().id, place, _PAGE))
         actor, kind, action = visit.text("actor"), visit.text("type"), visit.text("action")
         rows = [
@@ -142,7 +144,7 @@ class SettingsPages:
             for change in found
             if actor in change.origin.actor and kind in ("", change.type) and action in ("", change.action)
         ]
-        following = found[-1].sequence if len(found) == _PAGE else None
+        following = await self._tokens.write(visit.there().id, found[-1].sequence) if len(found) == _PAGE else None
         names = {f"key:{key.id}": f"key {key.name}" for key in await self._storage.keys(visit.there().id)}
         asked = {"actor": actor, "type": kind, "action": action}
         return visit.render("audit.html", rows=rows, following=following, asked=asked, names=names)
