@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from bench import groups, peer, scripts, servers, writes
+from bench import bulk, groups, peer, scripts, servers, writes
 from muster.storage.ids import key_of
 
 _DRAWN = 50_000
@@ -203,6 +203,7 @@ def main() -> int:
     everything_on(bench, bench.database(sizes[0]))
     growth(bench, bench.database(sizes[-1]), bench.database(10_000))
     durable_writes(bench, bench.database(sizes[0]), f"{sizes[0]:,}")
+    bulk.compare(bench, bench.database(sizes[0]), f"{sizes[0]:,}")
     groups.compare(bench, bench.database(sizes[0]), f"{sizes[0]:,}")
     peer.compare(bench)
     report(bench, options.out)

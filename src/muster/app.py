@@ -33,6 +33,7 @@ from muster.directory.undo import Undo
 from muster.http import asgi, docs, health, rsgi
 from muster.http.api.feed import FeedRoutes
 from muster.http.api.guard import GuardRoutes
+from muster.http.api.insight import InsightRoutes
 from muster.http.api.passwords import PasswordRoutes
 from muster.http.api.roles import RoleRoutes
 from muster.http.api.router import Api, Route
@@ -163,6 +164,7 @@ class Muster:
         yield from GuardRoutes(GuardDesk(storage, directory))
         yield from PasswordRoutes(Credentials(storage, directory))
         yield from SchemaRoutes(CustomSchemas(storage))
+        yield from InsightRoutes(storage, Requests(storage), Undo(storage, directory), tokens)
         yield from FeedRoutes(storage, tokens)
         yield from WebhookRoutes(storage, webhooks, states, self._deliverer, tokens)
 

@@ -1,6 +1,7 @@
 """The management REST: who may, settings, keys, roles, role mappings, passwords, the feed and the audit log."""
 
 import re
+import time
 
 import httpx
 import pytest
@@ -44,6 +45,11 @@ ROUTES = [
     ("POST", "/passwords/verify", SCIM),
     ("GET", "/changes", SCIM),
     ("GET", "/audit", AUDIT),
+    ("GET", "/requests", SCIM),
+    ("GET", "/requests/x", SCIM),
+    ("GET", "/doctor", SCIM),
+    ("GET", "/history/x", SCIM),
+    ("POST", "/history/x/restore", SCIM),
     ("GET", "/guard", SETTINGS),
     ("POST", "/guard/x/let", SETTINGS),
     ("POST", "/guard/x/keep", SETTINGS),
@@ -425,6 +431,37 @@ def test_the_feed_waits_for_what_is_to_come(fresh):
         waiting = threads.submit(told, fresh, cursor=cursor, wait=30)
         user = fresh.user()
         assert [event["resourceId"] for event in waiting.result(40)["events"]] == [user["id"]]
+
+
+def test_history_and_undo(fresh):
+    user = fresh.user(title="a")
+    fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", "b"))
+    fresh.scim.delete(f"/Users/{user['id']}")
+    path = f"/history/{user['id']}"
+    rows = fresh.api.get(path).json()
+    assert [(row["action"], row["resource"]["title"]) for row in rows] == [("delete", "b"), ("update", "b"), ("create", "a")]
+    assert rows[1]["attributes"] == ["title"]
+    back = fresh.api.post(f"{path}/restore", json={"change": rows[2]["change"]}).json()
+    assert (back["id"], back["title"]) == (user["id"], "a")
+    assert fresh.scim.get(f"/Users/{user['id']}").json()["title"] == "a"
+    problem(fresh.api.post(f"{path}/restore", json={"change": "x"}), 400)
+    problem(fresh.api.post(f"{path}/restore", json={}), 400)
+    problem(fresh.api.post("/history/nobody/restore", json={"change": rows[2]["change"]}), 404)
+
+
+def test_requests_and_the_doctor(fresh):
+    user = fresh.user(password="quite a secret")
+    fresh.scim.patch(f"/Users/{user['id']}", json=patch({"op": "Replace", "path": "active", "value": "True"}))
+    time.sleep(1.2)
+    found = fresh.api.get("/requests").json()
+    assert [(item["method"], item["status"]) for item in found] == [("PATCH", 200), ("POST", 201)]
+    assert found[0]["quirks"] == ["operation-case", "boolean-as-string"]
+    whole = fresh.api.get(f"/requests/{found[1]['number']}").json()
+    assert user["userName"] in whole["body"]
+    assert "quite a secret" not in whole["body"]
+    assert [item["number"] for item in fresh.api.get("/requests?status=201").json()] == [found[1]["number"]]
+    assert {item["dialect"] for item in fresh.api.get("/doctor").json()["dialects"]} == set(found[0]["quirks"])
+    problem(fresh.api.get("/requests/x"), 404)
 
 
 @pytest.mark.parametrize("query", ["cursor=x", "cursor=" + "a" * 200, "limit=x", "wait=x", "page=1", "cursor=%C3%A9"])

@@ -19,6 +19,7 @@ MANAGEMENT = [
     *("findResourceTypes", "createResourceType", "getResourceType", "deleteResourceType"),
     *("findWebhooks", "createWebhook", "getWebhook", "updateWebhook", "deleteWebhook", "rotateWebhook"),
     *("findDeliveries", "redeliver", "getGuard", "letThrough", "keepHeld"),
+    *("findRequests", "getRequest", "getDoctor", "findHistory", "restore"),
 ]
 CHECKS = [
     schemathesis.checks.not_a_server_error,

@@ -6,7 +6,7 @@ import itertools
 import time
 from collections import deque
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -16,14 +16,16 @@ from muster.http.message import Request, Response
 from muster.http.origin import SCIM_ROOT, Origin
 from muster.scim.values import Json
 from muster.storage.port import StorageError
-from muster.storage.requests import Kept, Requests
+from muster.storage.requests import Kept, Requests, number_of
 
 _FLUSH_SECONDS = 0.5
 _WAITING = 2000
 """How many requests wait to be written at the most; those that come then are not kept, and counted as such."""
 _BATCH = 200
+_TRIM_SECONDS = 60
 _SHOWN = 16_000
 _SECRETS = frozenset({"password", "token", "secret", "authorization"})
+_NAMES = (*(name.encode() for name in sorted(_SECRETS)), b"\\u")
 MASK = "•••"
 
 
@@ -55,6 +57,7 @@ class Recorder:
         self._origin = origin
         self._waiting: deque[_Noted] = deque()
         self._numbers = itertools.count()
+        self._trimmed: dict[int, float] = {}
         self.lost = 0
 
     def note(self, request: Request, response: Response, seconds: float) -> None:
@@ -68,9 +71,10 @@ class Recorder:
             self.lost += 1
             return
         location = next((value for name, value in response.headers if name == "location"), "")
-        number = time.time_ns() // 1000 * 64 + next(self._numbers) % 64
         answer = b"" if response.stream is not None else response.body
-        self._waiting.append(_Noted(request, status, answer, location, seconds, time.time(), number))
+        now = time.time()
+        number = number_of(now, next(self._numbers))
+        self._waiting.append(_Noted(request, status, answer, location, seconds, now, number))
 
     async def run(self) -> None:
         """Write what has gathered, again and again, as long as this is not cancelled."""
@@ -83,12 +87,19 @@ class Recorder:
         """Write what has gathered."""
         while self._waiting:
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
-            oldest = timestamp(datetime.now(UTC) - timedelta(days=self._retention.days))
             by_workspace: dict[int, list[Kept]] = {}
             for noted in taken:
                 by_workspace.setdefault(noted.request.grant.workspace.id, []).append(self._kept(noted))
             for workspace, kept in by_workspace.items():
-                await self._requests.keep(workspace, kept, self._retention.rows, oldest)
+                await self._requests.keep(workspace, kept)
+                await self._trim(workspace)
+
+    async def _trim(self, workspace: int) -> None:
+        """Let go of what is too old or too much, once in a while."""
+        now = time.time()
+        if now - self._trimmed.get(workspace, 0.0) > _TRIM_SECONDS:
+            self._trimmed[workspace] = now
+            await self._requests.trim(workspace, self._retention.rows, number_of(now - self._retention.days * 86_400))
 
     def _kept(self, noted: _Noted) -> Kept:
         request = noted.request
@@ -120,14 +131,17 @@ def _records_reads(request: Request) -> bool:
 
 
 def masked(body: bytes) -> str:
-    """A body to be shown: JSON with its secrets masked, what is none as text, and no more of it than is of use."""
-    if not body:
-        return ""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
+    """A body to be kept: JSON with its secrets masked, what is none as text, and no more of it than is of use.
+
+    It is parsed only where something in it may be the name of a secret, which may be written with escapes.
+    """
+    lowered = body.lower()
+    if not any(name in lowered for name in _NAMES):
         return _short(body.decode("utf-8", "replace").replace("\0", "�"))
-    return _short(orjson.dumps(_masked(value), option=orjson.OPT_INDENT_2).decode().replace("\\u0000", "�"))
+    try:
+        return _short(orjson.dumps(_masked(orjson.loads(body))).decode())
+    except orjson.JSONDecodeError:
+        return f"{MASK} what is no JSON, and may have a secret in it"
 
 
 def _short(text: str) -> str:

@@ -35,6 +35,17 @@ class Kept:
 
 
 _COLUMNS = tuple(field.name for field in fields(Kept))
+_INSERT = (
+    f"INSERT INTO requests (workspace, {', '.join(_COLUMNS)})"
+    f" VALUES ({', '.join(f'${n}' for n in range(1, len(_COLUMNS) + 2))}) ON CONFLICT DO NOTHING"
+)
+_TICKS = 64
+"""How many numbers a microsecond has."""
+
+
+def number_of(seconds: float, nth: int = 0) -> int:
+    """The number of a request of that time, in seconds since 1970; nth: tells those of one microsecond apart."""
+    return int(seconds * 1_000_000) * _TICKS + nth % _TICKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +68,22 @@ class Requests:
     def __init__(self, storage: Upkeep) -> None:
         self._storage = storage
 
-    async def keep(self, workspace: int, kept: Sequence[Kept], rows: int, oldest: str) -> None:
-        """Keep some more of a workspace; no more than so many in all, and none from before a time."""
+    async def keep(self, workspace: int, kept: Sequence[Kept]) -> None:
+        """Keep some more of a workspace."""
         statements = []
         for request in kept:
-            bind = Binder()
-            values = ", ".join(bind(value) for value in (workspace, *(getattr(request, name) for name in _COLUMNS)))
-            statements.append(
-                bind.statement(
-                    f"INSERT INTO requests (workspace, {', '.join(_COLUMNS)}) VALUES ({values}) ON CONFLICT DO NOTHING"
-                )
-            )
-        trim = (
+            values = (workspace, *(getattr(request, name) for name in _COLUMNS))
+            statements.append(bound(_INSERT, *values))
+        await self._storage.transact(workspace, statements)
+
+    async def trim(self, workspace: int, rows: int, oldest: int) -> None:
+        """Keep no more than so many of a workspace, and none that is older than a number."""
+        beyond = (
             "DELETE FROM requests WHERE workspace = $1 AND number <= (SELECT number FROM requests"
             " WHERE workspace = $1 ORDER BY number DESC LIMIT 1 OFFSET $2)"
         )
-        statements.append(bound(trim, workspace, rows))
-        statements.append(bound("DELETE FROM requests WHERE workspace = $1 AND time < $2", workspace, oldest))
-        await self._storage.transact(workspace, statements)
+        old = "DELETE FROM requests WHERE workspace = $1 AND number < $2"
+        await self._storage.transact(workspace, [bound(beyond, workspace, rows), bound(old, workspace, oldest)])
 
     async def find(self, workspace: int, wanted: Wanted) -> Sequence[Kept]:
         """The latest requests that are wanted, the newest first."""

@@ -1,6 +1,7 @@
 """Requests in the console: what provisioning asked and was answered, one by one and live; and the doctor, who sums them up."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -72,7 +73,8 @@ class RequestPages:
                     changes.append((change, [(path, before.get(path), after.get(path)) for path in paths]))
         quirks = [(name, QUIRKS[name]) for name in kept.quirks.split() if name in QUIRKS]
         keys = {key.id: key.name for key in await self._storage.keys(visit.there().id)}
-        return visit.render("request.html", kept=kept, changes=changes, quirks=quirks, keys=keys)
+        shown = {"body": _indented(kept.body), "answer": _indented(kept.answer)}
+        return visit.render("request.html", kept=kept, changes=changes, quirks=quirks, keys=keys, **shown)
 
     async def _get(self, visit: Visit) -> Kept:
         number = visit.names["number"]
@@ -114,3 +116,11 @@ class RequestPages:
 
     async def doctor(self, visit: Visit) -> Response:
         return visit.render("doctor.html", found=await examine(self._storage, visit.there().id))
+
+
+def _indented(text: str) -> str:
+    """JSON as people read it; what is none, or was cut short, as it is."""
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text

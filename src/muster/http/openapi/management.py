@@ -31,6 +31,14 @@ _QUERIES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("cursor", "string", "The `cursor` of an answer; empty for the beginning."),
         ("limit", "integer", "How many rows at the most."),
     ),
+    "findRequests": (
+        ("before", "integer", "The number of a request: those before it."),
+        ("key", "string", "The id of the key."),
+        ("status", "integer", "The status, or its first digit."),
+        ("path", "string", "How the path begins."),
+        ("resource", "string", "The id of a user or group."),
+        ("limit", "integer", "How many at the most."),
+    ),
     "findDeliveries": (("limit", "integer", "How many at the most."),),
 }
 _EMPTY_BODY = frozenset({"rotateKey", "rotateWebhook", "letThrough", "keepHeld"})

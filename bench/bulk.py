@@ -1,0 +1,61 @@
+"""Bulk requests of a thousand creates each, against the same rows written by a plain loop."""
+
+import http.client
+import itertools
+import shutil
+import statistics
+import time
+from pathlib import Path
+
+import orjson
+
+from bench import servers, writes
+from muster.scim.bulk import BULK_REQUEST
+
+_OPERATIONS = 1000
+_firsts = itertools.count(200_000_000, 1_000_000)
+
+
+def compare(bench, path: Path, size: str) -> None:
+    """The row of bulk requests, on a copy of a database."""
+    mine, loop = bench.copy(path, "bulk.db"), bench.folder / "bulk-loop.db"
+    shutil.copyfile(path, loop)
+    token = bench.token(mine)
+    with servers.muster(mine) as ours:
+        bench.compare(
+            f"bulk of {_OPERATIONS:,} creates, {size}",
+            0.5,
+            lambda: _bulk(ours.port, token, bench.seconds),
+            lambda: {"rate": writes.posts(loop, bench.seconds, next(_firsts))},
+            "plain loop, 32 a commit",
+        )
+    for used in (mine, loop):
+        used.unlink()
+
+
+def _bulk(port: int, token: str, seconds: float) -> dict[str, float]:
+    """Users made a second by one client that sends one request after the other, and how long one takes, in milliseconds."""
+    first = next(_firsts)
+    bodies = [_body(first + n * _OPERATIONS) for n in range(int(seconds * 6) + 2)]
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/scim+json"}
+    took: list[float] = []
+    for body in bodies:
+        started = time.perf_counter()
+        connection.request("POST", "/scim/v2/Bulk", body, headers)
+        answer = orjson.loads(connection.getresponse().read())
+        took.append(time.perf_counter() - started)
+        assert {item["status"] for item in answer["Operations"]} == {"201"}
+        if sum(took) > seconds:
+            break
+    connection.close()
+    milliseconds = [1000 * each for each in took]
+    return {"rate": _OPERATIONS * len(took) / sum(took), "p50": statistics.median(milliseconds), "p99": max(milliseconds)}
+
+
+def _body(first: int) -> bytes:
+    operations = [
+        {"method": "POST", "path": "/Users", "bulkId": str(n), "data": orjson.loads(body)}
+        for n, body in enumerate(writes.bodies(first, _OPERATIONS))
+    ]
+    return orjson.dumps({"schemas": [BULK_REQUEST], "Operations": operations})

@@ -1,0 +1,120 @@
+"""/api/v1: the requests that are kept, the doctor, the history of a resource, and undo."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from muster.access.permissions import SCIM
+from muster.directory.documents import parse
+from muster.directory.events import changed_paths
+from muster.directory.undo import Undo
+from muster.doctor import examine
+from muster.http.api.router import Call, Route
+from muster.http.message import Response, json_response
+from muster.http.search import integer
+from muster.http.tokens import Tokens
+from muster.scim.errors import invalid_value, not_found
+from muster.scim.schema import ResourceType
+from muster.storage.port import Storage
+from muster.storage.requests import Kept, Requests, Wanted
+
+_SHOWN, _MAX_SHOWN = 50, 500
+_HISTORY = 200
+
+
+class InsightRoutes:
+    """The operations that look back."""
+
+    def __init__(self, storage: Storage, requests: Requests, undo: Undo, tokens: Tokens) -> None:
+        self._storage = storage
+        self._requests = requests
+        self._undo = undo
+        self._tokens = tokens
+
+    def __iter__(self) -> Iterator[Route]:
+        yield Route("GET", "/requests", SCIM, self.find_requests, "The requests that are kept, the newest first")
+        yield Route("GET", "/requests/{number}", SCIM, self.get_request, "One request, with its body and its answer")
+        yield Route("GET", "/doctor", SCIM, self.get_doctor, "What clients send that the RFCs do not allow, and what was refused")
+        yield Route("GET", "/history/{id}", SCIM, self.find_history, "What became of a resource, the newest first")
+        yield Route("POST", "/history/{id}/restore", SCIM, self.restore, "Brings a resource back to what it was after a change")
+
+    async def find_requests(self, call: Call) -> Response:
+        parameters = call.request.parameters()
+        status = integer(parameters, "status", 0)
+        wanted = Wanted(
+            before=integer(parameters, "before", 0) or None,
+            key=parameters.get("key"),
+            status=status or None,
+            path=parameters.get("path"),
+            resource=parameters.get("resource"),
+            limit=max(1, min(integer(parameters, "limit", _SHOWN), _MAX_SHOWN)),
+        )
+        found = await self._requests.find(call.workspace, wanted)
+        return json_response(200, [_shown(kept, whole=False) for kept in found])
+
+    async def get_request(self, call: Call) -> Response:
+        number = call.names["number"]
+        kept = await self._requests.get(call.workspace, int(number)) if number.isdigit() and len(number) < 19 else None
+        if kept is None:
+            raise not_found("there is no such request, or it is kept no more")
+        return json_response(200, _shown(kept, whole=True))
+
+    async def get_doctor(self, call: Call) -> Response:
+        found = await examine(self._storage, call.workspace)
+        shown = [
+            {"key": item.key, "dialect": item.name, "sends": item.quirk.sends, "means": item.quirk.means, "count": item.count}
+            for item in found.shown
+        ]
+        refusals = [
+            {"key": item.key, "operation": item.operation, "status": item.status, "count": item.count, "fix": item.fix}
+            for item in found.refusals
+        ]
+        return json_response(200, {"dialects": shown, "refusals": refusals})
+
+    async def find_history(self, call: Call) -> Response:
+        changes = await self._storage.history(call.workspace, call.names["id"], None, _HISTORY)
+        rows = []
+        for change in changes:
+            before = parse(change.before) if change.before is not None else {}
+            document = parse(change.document)
+            rows.append(
+                {
+                    "change": await self._tokens.write(call.workspace, change.sequence),
+                    "time": change.origin.time,
+                    "actor": change.origin.actor,
+                    "address": change.origin.address,
+                    "requestId": change.origin.request_id,
+                    "action": change.action,
+                    "resourceType": change.type,
+                    "version": change.version,
+                    "attributes": changed_paths(before, document) if change.action == "update" else [],
+                    "members": None if change.members is None else change.members.shown(),
+                    "resource": document,
+                }
+            )
+        return json_response(200, rows)
+
+    async def restore(self, call: Call) -> Response:
+        """{"change": from the history} brings the resource back; one that was deleted under its id, with its groups."""
+        body = await call.object()
+        if not isinstance(body.get("change"), str):
+            raise invalid_value("change must be one of the history, as a string")
+        sequence = await self._tokens.read(call.workspace, body["change"], "change")
+        stored = await self._undo.restore(call.caller, await self._kind(call), call.names["id"], sequence)
+        return json_response(200, parse(stored.document))
+
+    async def _kind(self, call: Call) -> ResourceType:
+        """The type of the resource, by what is known of it. Raises ScimError 404."""
+        changes = await self._storage.history(call.workspace, call.names["id"], None, 1)
+        types = {kind.name: kind for kind in call.grant.registry.types.values()}
+        if not changes or changes[0].type not in types:
+            raise not_found(f"nothing is known of {call.names['id'][:100]!r}")
+        return types[changes[0].type]
+
+
+def _shown(kept: Kept, whole: bool) -> dict[str, Any]:
+    """A request as JSON; whole: with its body and its answer."""
+    told = asdict(kept)
+    if not whole:
+        del told["body"], told["answer"]
+    return {**told, "number": str(kept.number), "quirks": kept.quirks.split()}
