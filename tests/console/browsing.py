@@ -29,7 +29,7 @@ class Visitor:
 
     def __init__(self, server, **headers):
         self.server = server
-        self.http = httpx.Client(base_url=server.url, timeout=30, headers=headers)
+        self.http = httpx.Client(base_url=server.url, timeout=30, headers={"Accept": "text/html,*/*;q=0.8", **headers})
         self.csrf = ""
 
     def get(self, path, **parameters):

@@ -37,17 +37,21 @@ class Site:
             self._paths.setdefault(route.path, (pattern, {}))[1][route.method] = route
 
     async def __call__(self, request: Request) -> Response:
-        """The answer to a request of a browser; what is wrong is told on a page."""
+        """The answer to a request of a browser; what is wrong is told on a page. Raises what is wrong for any other client."""
         if request.path.startswith(_STATIC_PATH):
             return _static(request)
         visit = Visit(request, self._origin)
         try:
             return await self._answer(visit)
         except ScimError as error:
+            if not _reads_pages(request):
+                raise
             headers = [("allow", ", ".join(error.allowed))] if isinstance(error, MethodNotAllowed) else None
             title = HTTPStatus(error.status).phrase
             return visit.render("error.html", error.status, headers, status=error.status, title=title, detail=error.detail)
         except StorageError as error:
+            if not _reads_pages(request):
+                raise
             headers = [("retry-after", str(error.retry_after))] if error.retry_after is not None else None
             title = HTTPStatus(error.status).phrase
             return visit.render("error.html", error.status, headers, status=error.status, title=title, detail=str(error))
@@ -103,6 +107,11 @@ class Site:
                 raise forbidden("this is for the administrators of the installation")
         elif not allows(visit.permissions, route.permission):
             raise forbidden(f"this needs the permission {route.permission!r} in this workspace")
+
+
+def _reads_pages(request: Request) -> bool:
+    """Whether whoever asks is a browser, and not a program that a problem document serves better."""
+    return "text/html" in (request.header("accept") or "")
 
 
 def _static(request: Request) -> Response:

@@ -69,7 +69,7 @@ class Related:
             ' AND x.group_key = d.root AND x.member_key = d."key")'
         )
         kind = f"CASE WHEN {direct} THEN 'direct' ELSE 'indirect' END"
-        roots = self._roots(_pin(inner), bind)
+        roots = self._roots(_untyped(inner), bind)
         search, condition = self._matching(inner, kind, workspace, bind)
         return f"""WITH RECURSIVE down(root, "key") AS (
             SELECT m.group_key, m.member_key FROM members m WHERE m.workspace = {workspace} AND m.group_key IN ({roots})
@@ -142,10 +142,11 @@ def _is_id(term: Predicate) -> TypeGuard[Test]:
     return isinstance(term, Test) and term.field.keys == ("value",) and term.operator == "eq"
 
 
-def _pin(inner: Predicate) -> Predicate:
-    """What of a condition chooses by the id alone: true of more than the condition is."""
+def _untyped(inner: Predicate) -> Predicate:
+    """What of a condition asks nothing of the type, which a group has not by itself: true of more than the condition is."""
     terms = inner.terms if isinstance(inner, All) else (inner,)
-    return All(tuple(term for term in terms if _is_id(term)))
+    kept = tuple(term for term in terms if "type" not in _names(term))
+    return kept[0] if len(kept) == 1 else All(kept)
 
 
 def _names(inner: Predicate) -> frozenset[str]:
