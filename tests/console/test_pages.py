@@ -50,7 +50,7 @@ PAGES = {
 FORMS = {
     "/keys": SETTINGS, "/keys/x/rotate": SETTINGS, "/keys/x/revoke": SETTINGS, "/settings": SETTINGS,
     "/requests/record": SETTINGS, "/users/x/restore": SCIM, "/guard/let-all": SETTINGS, "/guard/x/let": SETTINGS,
-    "/guard/x/keep": SETTINGS,
+    "/guard/x/keep": SETTINGS, "/requests/1/rehearse": SCIM,
 }  # fmt: skip
 ELSEWHERE = {
     "GET": {"/", "/sign-in", "/first", "/account", "/administrators"},
@@ -444,6 +444,34 @@ def test_requests_are_kept_without_their_secrets(root, fresh):
     doctor = root.get(f"/w/{fresh.name}/doctor").text
     assert "the operation, in lower case" in doctor
     assert "Another has this value already" in doctor
+
+
+def test_a_request_is_tried_again_and_nothing_is_changed(root, fresh):
+    user = fresh.user(title="first")
+    path = f"/Users/{user['id']}"
+    fresh.scim.patch(path, json=replace("title", "second"))
+    third = fresh.scim.patch(path, json=replace("title", "third")).json()
+    fresh.scim.post("/Users", json=person(user["userName"]))
+    time.sleep(1.2)
+    base = f"/w/{fresh.name}/requests"
+    twice, last, second, first = re.findall(rf'href="{base}/(\d+)"', root.get(base).text)
+
+    def tried(number):
+        root.get(f"{base}/{number}")
+        return re.sub(r"<[^>]+>|\s+", " ", root.post(f"{base}/{number}/rehearse").text)
+
+    assert re.search(r"It would be answered\s+200", tried(second))
+    assert re.search(r"title\s+third\s+second", tried(second))
+    assert "it would change nothing" in tried(last)
+    assert re.search(r"It would be answered\s+409", tried(twice))
+    assert re.search(r"It would be answered\s+409", tried(first))
+    fresh.scim.delete(path)
+    assert re.search(r"It would be answered\s+404", tried(second))
+    assert re.search(r"It would be answered\s+201", tried(first))
+    assert fresh.scim.get("/Users?count=0").json()["totalResults"] == 0
+    assert third["title"] == "third"
+    rows = [row for row in fresh.api.get("/audit").json()["rows"] if row["type"] == "User"]
+    assert [row["action"] for row in rows] == ["create", "update", "update", "delete"]
 
 
 def test_reads_are_kept_while_that_is_wanted(root, fresh):

@@ -9,6 +9,7 @@ from muster.storage.port import Accounts, Workspace
 
 SCHEMA_KIND = "schema"
 TYPE_KIND = "resource-type"
+PROGRESS_KIND = "index-progress"
 _KEPT = 2000
 _Configured = tuple[list[Json], list[Json], bool]
 

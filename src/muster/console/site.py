@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import unquote
 
 from muster.access.administrators import Administrators
 from muster.access.permissions import allows
 from muster.access.registries import Registries
 from muster.console.web import ANYONE, FORM_COOKIE, HEADERS, INSTALLATION_ADMIN, SESSION_COOKIE, SIGNED_IN, Route, Visit
+from muster.http import paths
 from muster.http.errors import MethodNotAllowed
 from muster.http.message import Request, Response
 from muster.http.origin import Origin
@@ -33,8 +33,7 @@ class Site:
         self.routes = list(routes)
         self._paths: dict[str, tuple[re.Pattern[str], dict[str, Route]]] = {}
         for route in self.routes:
-            pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route.path)))
-            self._paths.setdefault(route.path, (pattern, {}))[1][route.method] = route
+            self._paths.setdefault(route.path, (paths.pattern(route.path), {}))[1][route.method] = route
 
     async def __call__(self, request: Request) -> Response:
         """The answer to a request of a browser; what is wrong is told on a page. Raises what is wrong for any other client."""
@@ -79,7 +78,7 @@ class Site:
         for pattern, methods in self._paths.values():
             match = pattern.fullmatch(request.path.rstrip("/") or "/")
             if match is not None and method in methods:
-                visit.names = {name: unquote(value) for name, value in match.groupdict().items()}
+                visit.names = paths.names(match)
                 visit.page = methods[method].path
                 return methods[method]
             if match is not None:

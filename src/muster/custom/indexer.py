@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from muster.access.notes import Administrator
-from muster.access.registries import SCHEMA_KIND, Registries
+from muster.access.registries import PROGRESS_KIND, SCHEMA_KIND, Registries
 from muster.custom.schemas import having, path_of
 from muster.directory.documents import index_of_document, parse, timestamp
 from muster.directory.service import utc_now
@@ -25,8 +25,16 @@ _AGAIN_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class _Progress:
+    """How many resources there are to look at, and how many were."""
+
+    total: int
+    done: int = 0
+
+
 class Indexer:
-    """Builds what is not ready, in one process at a time. progress: of what this one builds, in percent, by workspace and URN."""
+    """Builds what is not ready, in one process at a time, and tells how far it is."""
 
     def __init__(self, storage: Storage, leases: Leases) -> None:
         self._storage = storage
@@ -58,16 +66,16 @@ class Indexer:
         try:
             await asyncio.sleep(_TOLD_SECONDS)
             kinds = having(await self._registries.of(workspace), schema)
+            progress = _Progress(sum([await backfill.count(self._storage, workspace.id, kind.name) for kind in kinds]))
             for kind in kinds:
-                paths = frozenset(path_of(kind, schema, attribute) for attribute in schema.indexed)
-                await self._fill(workspace, kind, paths, name)
+                await self._fill(workspace, kind, schema, progress)
             await self._done(workspace, schema)
         finally:
             await self._leases.release(workspace.id, name)
 
-    async def _fill(self, workspace: Workspace, kind: ResourceType, paths: frozenset[str], name: str) -> None:
-        """Make the look-ups of these paths for every resource of a type. What is written meanwhile brings its own."""
-        after = -1
+    async def _fill(self, workspace: Workspace, kind: ResourceType, schema: CustomSchema, progress: "_Progress") -> None:
+        """Make the look-ups of a schema for every resource of a type. What is written meanwhile brings its own."""
+        after, paths = -1, frozenset(path_of(kind, schema, attribute) for attribute in schema.indexed)
         while found := await backfill.there(self._storage, workspace.id, kind.name, after, _CHUNK):
             after = found[-1].key
             statements = []
@@ -77,8 +85,11 @@ class Indexer:
                 statements += backfill.fill(workspace.id, kind.name, row, entries)
             if statements:
                 await self._storage.transact(workspace.id, statements)
-            if not await self._leases.take(workspace.id, name, _HELD_SECONDS):
+            if not await self._leases.take(workspace.id, f"index {schema.id}", _HELD_SECONDS):
                 raise StorageError("another process builds the index by now")
+            progress.done += len(found)
+            told = Item(workspace.id, PROGRESS_KIND, schema.id.lower(), {"done": progress.done, "total": progress.total})
+            await self._storage.note([], [told])
             await asyncio.sleep(0)
 
     async def _done(self, workspace: Workspace, built: CustomSchema) -> None:
@@ -89,5 +100,6 @@ class Indexer:
                 ready = replace(schema, ready=True)
                 by = Administrator(workspace, Origin("indexer", "", timestamp(utc_now())), ())
                 note = by.note("Schema", schema.id, "index", indexed=list(schema.indexed))
-                await self._storage.administer([Item(workspace.id, SCHEMA_KIND, item.id, ready.to_json())], [note])
+                told = Item(workspace.id, PROGRESS_KIND, item.id, None)
+                await self._storage.administer([Item(workspace.id, SCHEMA_KIND, item.id, ready.to_json()), told], [note])
                 _log.info("the index of %s in %s is built", schema.id, workspace.name)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from muster.access.notes import Administrator
-from muster.access.registries import SCHEMA_KIND, TYPE_KIND
+from muster.access.registries import PROGRESS_KIND, SCHEMA_KIND, TYPE_KIND
 from muster.directory.documents import parse
 from muster.scim.custom import MAX_SCHEMAS, MAX_TYPES, CustomSchema, extended, read_schema, read_type
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
@@ -51,6 +51,13 @@ class CustomSchemas:
             if schema.id.lower() == urn.lower():
                 return schema
         raise not_found(f"there is no schema {urn[:200]!r} of this workspace's own")
+
+    async def progress(self, workspace: int, schema: CustomSchema) -> int:
+        """How much of the index of a schema is built, in percent."""
+        if schema.ready:
+            return 100
+        item = await self._store.item(workspace, PROGRESS_KIND, schema.id.lower())
+        return 0 if item is None else min(99, 100 * item.body["done"] // max(1, item.body["total"]))
 
     async def types(self, workspace: int) -> list[dict[str, Any]]:
         """The resource types of a workspace, by endpoint."""

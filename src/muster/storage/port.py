@@ -443,6 +443,9 @@ class Resources(Notes, Protocol):
     async def latest_change(self, workspace: int) -> int:
         """The sequence number of the latest change of a workspace; 0 where there is none."""
 
+    async def owner(self, workspace: int, type_name: str, attribute: str, value: str) -> str | None:
+        """The id of the resource that has a unique value, as it compares."""
+
     async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
         """The hash that is kept for a resource under a name."""
 

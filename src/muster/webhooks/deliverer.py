@@ -80,9 +80,12 @@ class Deliverer:
 
     async def _serve(self, workspace: Workspace, webhook_id: str) -> None:
         """Send a webhook what it is to be sent, as long as it is ours."""
+        held, renewed = False, 0.0
         while True:
             try:
-                held = await self._leases.take(workspace.id, _lease(webhook_id), _HELD_SECONDS)
+                if not held or time.monotonic() - renewed > _HELD_SECONDS / 3:
+                    renewed = time.monotonic()
+                    held = await self._leases.take(workspace.id, _lease(webhook_id), _HELD_SECONDS)
                 state = await self._states.state(workspace.id, webhook_id) if held else None
                 if state is None or state.due > now():
                     wait = _LOOK_SECONDS if state is None else min(_LOOK_SECONDS, (state.due - now()) / 1000)

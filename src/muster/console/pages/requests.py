@@ -11,6 +11,7 @@ from muster.access.permissions import SCIM, SETTINGS
 from muster.console.web import HEADERS, Route, Visit
 from muster.directory.documents import parse, timestamp
 from muster.directory.events import changed_paths
+from muster.directory.rehearsal import Rehearsed, rehearse
 from muster.doctor import examine
 from muster.http.message import Response
 from muster.scim.errors import not_found
@@ -35,6 +36,7 @@ class RequestPages:
         yield Route("GET", "/w/{workspace}/requests", SCIM, self.show)
         yield Route("GET", "/w/{workspace}/requests/live", SCIM, self.live)
         yield Route("GET", "/w/{workspace}/requests/{number}", SCIM, self.one)
+        yield Route("POST", "/w/{workspace}/requests/{number}/rehearse", SCIM, self.rehearse)
         yield Route("POST", "/w/{workspace}/requests/record", SETTINGS, self.record)
         yield Route("GET", "/w/{workspace}/doctor", SCIM, self.doctor)
 
@@ -61,7 +63,7 @@ class RequestPages:
             limit=_PAGE,
         )
 
-    async def one(self, visit: Visit) -> Response:
+    async def one(self, visit: Visit, rehearsed: Rehearsed | None = None) -> Response:
         kept = await self._get(visit)
         changes = []
         if kept.resource:
@@ -74,7 +76,20 @@ class RequestPages:
         quirks = [(name, QUIRKS[name]) for name in kept.quirks.split() if name in QUIRKS]
         keys = {key.id: key.name for key in await self._storage.keys(visit.there().id)}
         shown = {"body": _indented(kept.body), "answer": _indented(kept.answer)}
-        return visit.render("request.html", kept=kept, changes=changes, quirks=quirks, keys=keys, **shown)
+        return visit.render("request.html", kept=kept, changes=changes, quirks=quirks, keys=keys, rehearsed=rehearsed, **shown)
+
+    async def rehearse(self, visit: Visit) -> Response:
+        """The same request against what stands today, with nothing written."""
+        kept = await self._get(visit)
+        endpoint, _, target = kept.path.strip("/").partition("/")
+        kind = visit.caller.registry.types.get(f"/{endpoint}")
+        if kind is None or kept.method not in ("POST", "PUT", "PATCH", "DELETE") or (kept.method == "POST") == bool(target):
+            return await self.one(visit, Rehearsed(400, "only a write to one user or group can be tried"))
+        try:
+            body = json.loads(kept.body) if kept.method != "DELETE" else None
+        except ValueError:
+            return await self.one(visit, Rehearsed(400, "its body was no JSON, or is too long to be kept whole"))
+        return await self.one(visit, await rehearse(self._storage, visit.caller, kept.method, kind, target, body))
 
     async def _get(self, visit: Visit) -> Kept:
         number = visit.names["number"]

@@ -4,18 +4,19 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from muster.access.keys import Grant
 from muster.access.notes import Administrator
 from muster.access.permissions import allows
 from muster.directory.documents import timestamp
 from muster.directory.service import Caller
+from muster.http import paths
 from muster.http.errors import MethodNotAllowed
 from muster.http.media import read_json
 from muster.http.message import Request, Response, json_response
 from muster.scim.discovery import Limits
-from muster.scim.errors import ScimError, forbidden, invalid_syntax, not_found
+from muster.scim.errors import forbidden, invalid_syntax, not_found
 from muster.scim.resource import kind
 from muster.scim.values import Json
 from muster.storage.port import Origin
@@ -95,8 +96,7 @@ class Api:
         self._limits = limits
         self._paths: dict[str, tuple[re.Pattern[str], dict[str, Route]]] = {}
         for route in self.routes:
-            pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route.path)))
-            self._paths.setdefault(route.path, (pattern, {}))[1][route.method] = route
+            self._paths.setdefault(route.path, (paths.pattern(route.path), {}))[1][route.method] = route
 
     async def answer(self, request: Request, grant: Grant, address: str) -> Response:
         """The answer to a request. Raises ScimError 403, 404 and 405."""
@@ -112,16 +112,8 @@ class Api:
             request.operation = route.operation_id
             if not allows(grant.permissions, route.permission):
                 raise forbidden(f"the API key lacks the permission {route.permission!r}")
-            names = {name: _decoded(value) for name, value in match.groupdict().items()}
-            return await route.handler(Call(request, grant, address, names, self._limits))
+            return await route.handler(Call(request, grant, address, paths.names(match), self._limits))
         raise not_found(f"there is nothing at {request.path[:200]!r}")
-
-
-def _decoded(text: str) -> str:
-    try:
-        return unquote(text, errors="strict")
-    except ValueError:
-        raise ScimError(400, "the path cannot be read: it must be UTF-8, percent-encoded") from None
 
 
 def created(content: Json, place: str, name: str) -> Response:

@@ -39,7 +39,8 @@ class SchemaRoutes:
         return created(_shown(schema), "/schemas", schema.id)
 
     async def get_schema(self, call: Call) -> Response:
-        return json_response(200, _shown(await self._custom.schema(call.workspace, call.names["urn"])))
+        schema = await self._custom.schema(call.workspace, call.names["urn"])
+        return json_response(200, _shown(schema) | {"indexProgress": await self._custom.progress(call.workspace, schema)})
 
     async def update_schema(self, call: Call) -> Response:
         try:

@@ -4,18 +4,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from muster.storage.columns import KEY, key_row, read_key, read_workspace, settings_column
 from muster.storage.port import Conflict, Item, KeyRecord, Note, StorageError, Workspace
 from muster.storage.postgres.connection import Connection, Pool
 from muster.storage.postgres.epoch import CHANNEL, Epoch
 from muster.storage.postgres.rows import append
 from muster.storage.postgres.writer import LOCK, LOCK_SPACE
-from muster.storage.workspaces import read_workspace, settings_column
 
 _WORKSPACE = "SELECT id, name, contract, strict, created, settings FROM workspaces"
-_COLUMNS = "workspace, id, name, digest, permissions, rate_limit, created, expires, revoked, last_used, role, user_id"
-_KEY = f"SELECT {_COLUMNS} FROM api_keys WHERE workspace = $1"
+_KEY = f"SELECT {KEY} FROM api_keys WHERE workspace = $1"
 _PUT_KEY = f"""
-INSERT INTO api_keys ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+INSERT INTO api_keys ({KEY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = excluded.permissions,
     rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked, role = excluded.role
 """
@@ -79,10 +78,10 @@ class PostgresAccounts:
 
     async def key(self, workspace: int, key_id: str) -> KeyRecord | None:
         row = await self._pool.row(f"{_KEY} AND id = $2", workspace, key_id)
-        return None if row is None else _key(*row)
+        return None if row is None else read_key(row)
 
     async def keys(self, workspace: int) -> Sequence[KeyRecord]:
-        return [_key(*row) for row in await self._pool.rows(f"{_KEY} ORDER BY created, id", workspace)]
+        return [read_key(row) for row in await self._pool.rows(f"{_KEY} ORDER BY created, id", workspace)]
 
     async def item(self, workspace: int, kind: str, item_id: str) -> Item | None:
         row = await self._pool.row(_ITEM, workspace, kind, item_id)
@@ -157,25 +156,8 @@ def _kept(put: Workspace | KeyRecord | Item) -> tuple[str, tuple[Any, ...]]:
         case Workspace():
             return _SET_WORKSPACE, (put.contract, put.strict, settings_column(put), put.id)
         case KeyRecord():
-            return _PUT_KEY, (
-                put.workspace,
-                put.id,
-                put.name,
-                put.digest,
-                json.dumps(put.permissions),
-                put.rate_limit,
-                put.created,
-                put.expires,
-                put.revoked,
-                put.last_used,
-                put.role,
-                put.user,
-            )
+            return _PUT_KEY, key_row(put)
         case Item(workspace, kind, item_id, None):
             return _DROP_ITEM, (workspace, kind, item_id)
         case Item(workspace, kind, item_id, body):
             return _PUT_ITEM, (workspace, kind, item_id, json.dumps(body))
-
-
-def _key(workspace: int, key_id: str, name: str, digest: bytes, permissions: str, *rest: Any) -> KeyRecord:
-    return KeyRecord(workspace, key_id, name, digest, tuple(json.loads(permissions)), *rest)

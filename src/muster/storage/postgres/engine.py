@@ -70,6 +70,10 @@ _BEFORE = (
 _CHANGES = (
     "SELECT sequence, {columns}, chain, {before} FROM changes c WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
 )
+_OWNER = (
+    'SELECT r.id FROM unique_values u JOIN resources r ON r.workspace = u.workspace AND r."key" = u."key"'
+    " WHERE u.workspace = $1 AND u.type = $2 AND u.attribute = $3 AND u.value = $4"
+)
 _HISTORY = (
     f"SELECT sequence, {_COLUMNS}, chain, {_BEFORE} FROM changes c"
     " WHERE workspace = $1 AND id = $2 AND sequence < $3 ORDER BY sequence DESC LIMIT $4"
@@ -258,6 +262,10 @@ class PostgresStorage(PostgresAccounts):
     async def latest_change(self, workspace: int) -> int:
         row = await self._pool.row("SELECT max(sequence) FROM changes WHERE workspace = $1", workspace)
         return row[0] or 0 if row is not None else 0
+
+    async def owner(self, workspace: int, type_name: str, attribute: str, value: str) -> str | None:
+        row = await self._pool.row(_OWNER, workspace, type_name, attribute, value)
+        return None if row is None else row[0]
 
     async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
         row = await self._pool.row(_SECRET, workspace, key_of(resource_id), name)

@@ -102,6 +102,7 @@ _GUARDED = f"""
 SELECT coalesce((SELECT total FROM counts WHERE workspace = $1 AND type = $2), 0),
     ({DEPROVISIONED.replace("$2", "$3")})
 """
+_FORGET_DEPROVISIONED = "DELETE FROM deprovisionings WHERE workspace = $1 AND time < $2"
 _DEPROVISION = """
 INSERT INTO deprovisionings (workspace, time, "key") SELECT $1, * FROM unnest($2::text[], $3::bigint[]) ON CONFLICT DO NOTHING
 """
@@ -122,10 +123,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What a guard reckons with: how many users there are, and how many lost access in its window."""
+    """What a guard reckons with: how many users there are, and how many lost access in its window, which begins at since."""
 
     users: int = 0
     done: int = 0
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ class Batch:
         guarded: Guarded,
     ) -> None:
         self._standing = standing
-        self._guarded = guarded
+        self.guarded = guarded
         self.deprovisioned: list[tuple[str, int]] = []
         self._known = owners
         self._owners: dict[Value, int | None] = {}
@@ -206,8 +208,8 @@ class Batch:
 
     def _guard(self, write: Write) -> None:
         """Raises Held where one more user who loses access is one too many."""
-        done = self._guarded.done + len(self.deprovisioned)
-        users = self._guarded.users + self.counts.get(write.type, 0)
+        done = self.guarded.done + len(self.deprovisioned)
+        users = self.guarded.users + self.counts.get(write.type, 0)
         if write.guard is not None and write.guard.holds and done >= (allowed := write.guard.allowed(users, done)):
             raise Held(done, allowed)
 
@@ -368,7 +370,7 @@ async def _guarded(connection: Connection, workspace: int, writes: Sequence[Writ
     if write is None or write.guard is None:
         return Guarded()
     users, done = (await connection.fetch(_GUARDED, workspace, write.type, write.guard.since))[0]
-    return Guarded(users, done)
+    return Guarded(users, done, write.guard.since)
 
 
 async def _touch(connection: Connection, workspace: int, batch: Batch) -> None:
@@ -433,7 +435,9 @@ async def _store(connection: Connection, workspace: int, batch: Batch) -> None:
     await run(_KEEP_SECRET, [(r.key, name, hashed) for r, _ in (*new, *kept) for name, hashed in r.secrets.items() if hashed])
     await run(_FORGET_SECRET, [(r.key, name) for r, _ in kept for name, hashed in r.secrets.items() if hashed is None])
     await append(connection, workspace, batch.changes)
-    await run(_DEPROVISION, batch.deprovisioned)
+    if batch.deprovisioned:
+        await run(_DEPROVISION, batch.deprovisioned)
+        await connection.execute(_FORGET_DEPROVISIONED, workspace, batch.guarded.since)
     await run(_COUNT, [(type_name, delta) for type_name, delta in sorted(batch.counts.items()) if delta])
 
 

@@ -5,18 +5,17 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from muster.storage.columns import KEY, key_row, read_key, read_workspace, settings_column
 from muster.storage.port import Conflict, Item, KeyRecord, Note, Workspace
 from muster.storage.sqlite import rows
 from muster.storage.sqlite.connection import translate, translated
 from muster.storage.sqlite.epoch import Epoch
 from muster.storage.sqlite.writer import Writer
-from muster.storage.workspaces import read_workspace, settings_column
 
 _WORKSPACE = "SELECT id, name, contract, strict, created, settings FROM workspaces"
-_COLUMNS = "workspace, id, name, digest, permissions, rate_limit, created, expires, revoked, last_used, role, user_id"
-_KEY = f"SELECT {_COLUMNS} FROM api_keys WHERE workspace = ?"
+_KEY = f"SELECT {KEY} FROM api_keys WHERE workspace = ?"
 _PUT_KEY = f"""
-INSERT INTO api_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO api_keys ({KEY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = excluded.permissions,
     rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked, role = excluded.role
 """
@@ -82,11 +81,11 @@ class SqliteAccounts:
     async def key(self, workspace: int, key_id: str) -> KeyRecord | None:
         with translated():
             row = self._accounts.execute(f"{_KEY} AND id = ?", (workspace, key_id)).fetchone()
-        return None if row is None else _key(row)
+        return None if row is None else read_key(row)
 
     async def keys(self, workspace: int) -> Sequence[KeyRecord]:
         with translated():
-            return [_key(row) for row in self._accounts.execute(f"{_KEY} ORDER BY created, id", (workspace,))]
+            return [read_key(row) for row in self._accounts.execute(f"{_KEY} ORDER BY created, id", (workspace,))]
 
     async def item(self, workspace: int, kind: str, item_id: str) -> Item | None:
         with translated():
@@ -135,20 +134,7 @@ def _kept(put: Workspace | KeyRecord | Item) -> tuple[str, tuple[Any, ...]]:
         case Workspace():
             return _SET_WORKSPACE, (put.contract, put.strict, settings_column(put), put.id)
         case KeyRecord():
-            return _PUT_KEY, (
-                put.workspace,
-                put.id,
-                put.name,
-                put.digest,
-                json.dumps(put.permissions),
-                put.rate_limit,
-                put.created,
-                put.expires,
-                put.revoked,
-                put.last_used,
-                put.role,
-                put.user,
-            )
+            return _PUT_KEY, key_row(put)
         case Item(workspace, kind, item_id, None):
             return _DROP_ITEM, (workspace, kind, item_id)
         case Item(workspace, kind, item_id, body):
@@ -173,8 +159,3 @@ def _lease(workspace: int, key_id: str, window: int, limit: int, share: int) -> 
         return taken
 
     return job
-
-
-def _key(row: tuple[Any, ...]) -> KeyRecord:
-    workspace, key_id, name, digest, permissions, *rest = row
-    return KeyRecord(workspace, key_id, name, digest, tuple(json.loads(permissions)), *rest)

@@ -75,6 +75,10 @@ _BEFORE = (
 _CHANGES = (
     "SELECT sequence, {columns}, chain, {before} FROM changes c WHERE workspace = ? AND sequence > ? ORDER BY sequence LIMIT ?"
 )
+_OWNER = (
+    'SELECT r.id FROM unique_values u JOIN resources r ON r."key" = u."key"'
+    " WHERE u.workspace = ? AND u.type = ? AND u.attribute = ? AND u.value = ?"
+)
 _HISTORY = (
     f"SELECT sequence, {LINKED}, chain, {_BEFORE} FROM changes c"
     " WHERE workspace = ? AND id = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?"
@@ -105,6 +109,7 @@ class SqliteStorage(SqliteAccounts):
             self._reader = connect(self.path, _READER_CACHE_KIB, read_only=True)
             self._reader.text_factory = bytes
             self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
+            self._upkeep = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             self._epoch = Epoch(self.path, self._accounts)
             self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB), self.on_commit)
         self._scanners: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
@@ -122,6 +127,7 @@ class SqliteStorage(SqliteAccounts):
         self._scanning.shutdown()
         self._reader.close()
         self._accounts.close()
+        self._upkeep.close()
         self._epoch.close()
 
     async def ready(self) -> None:
@@ -267,7 +273,7 @@ class SqliteStorage(SqliteAccounts):
 
     async def query(self, statement: Statement) -> Sequence[Sequence[Any]]:
         with translated():
-            return await asyncio.to_thread(lambda: self._accounts.execute(*positional(statement)).fetchall())
+            return await asyncio.to_thread(lambda: self._upkeep.execute(*positional(statement)).fetchall())
 
     async def transact(self, workspace: int, statements: Sequence[Statement]) -> None:
         del workspace  # the one writer of the file holds all of them
@@ -310,6 +316,11 @@ class SqliteStorage(SqliteAccounts):
                 "SELECT coalesce(max(sequence), 0) FROM changes WHERE workspace = ?", (workspace,)
             ).fetchone()[0]
         return latest
+
+    async def owner(self, workspace: int, type_name: str, attribute: str, value: str) -> str | None:
+        with translated():
+            row = self._accounts.execute(_OWNER, (workspace, type_name, attribute, value)).fetchone()
+        return None if row is None else row[0]
 
     async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
         statement = 'SELECT hash FROM secrets WHERE workspace = ? AND "key" = ? AND name = ?'

@@ -51,6 +51,7 @@ _KEEP_SECRET = (
 )
 DEPROVISIONED = "SELECT count(*) FROM deprovisionings WHERE workspace = ? AND time >= ?"
 _DEPROVISION = 'INSERT OR IGNORE INTO deprovisionings (workspace, time, "key") VALUES (?, ?, ?)'
+_FORGET_DEPROVISIONED = "DELETE FROM deprovisionings WHERE workspace = ? AND time < ?"
 _USERS = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
 _FORGET_SECRET = 'DELETE FROM secrets WHERE workspace = ? AND "key" = ? AND name = ?'
 
@@ -135,6 +136,7 @@ def _guard(connection: sqlite3.Connection, write: Write, guard: Guard, stored: S
     if guard.holds and done >= allowed:
         raise Held(done, allowed)
     connection.execute(_DEPROVISION, (write.workspace, write.origin.time, _key(stored)))
+    connection.execute(_FORGET_DEPROVISIONED, (write.workspace, guard.since))
 
 
 def _move(connection: sqlite3.Connection, write: Write, action: str, stored: Stored, moved: MemberDelta | None) -> None:
