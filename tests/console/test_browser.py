@@ -12,8 +12,9 @@ from tests.people import group, name, person, replace
 from tests.tenant import Tenant
 
 
-@pytest.fixture(scope="module")
-def chromium():
+@pytest.fixture
+def chromium(server):
+    """A browser of the test's own: what drives it has an event loop that no other must meet, so that it comes after the server."""
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser
