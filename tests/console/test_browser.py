@@ -14,7 +14,7 @@ from tests.tenant import Tenant
 
 @pytest.fixture
 def chromium(server):
-    """A browser of the test's own: what drives it has an event loop that no other must meet, so that it comes after the server."""
+    """A browser of the test's own, after the server: what drives it has an event loop that no other must meet."""
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser
