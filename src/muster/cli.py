@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from muster import cli_upkeep
 from muster.access.administrators import Admin, Administrators, all_permissions
-from muster.access.keys import Keys
+from muster.access.keys import Keys, state_of
 from muster.access.permissions import ADMIN, PERMISSIONS
 from muster.config import Settings, mistaken_variables
 from muster.scim.errors import ScimError
@@ -180,9 +180,9 @@ def _keys_list(options: argparse.Namespace, settings: Settings) -> None:
     async def work(storage: Storage) -> Sequence[KeyRecord]:
         return await storage.keys((await workspace_of(storage, options.workspace, settings)).id)
 
-    now = datetime.now(UTC).isoformat()
+    now = datetime.now(UTC)
     for key in run(settings, work):
-        ended = "revoked" if key.revoked else "expired" if key.expires and key.expires < now else "active"
+        ended = state_of(key, now)
         limit = "default" if key.rate_limit is None else str(key.rate_limit)
         columns = (key.id, key.name, ended, ", ".join(key.permissions), f"limit {limit}", f"last used {key.last_used or 'never'}")
         sys.stdout.write("\t".join(columns) + "\n")

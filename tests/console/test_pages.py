@@ -314,6 +314,15 @@ def test_no_one_makes_a_key_that_may_do_more_than_they(root, server, fresh):
     own = next(key for key in fresh.api.get("/keys").json())
     assert admin.post(f"{path}/{own['id']}/revoke").status_code == 403
     assert len(fresh.api.get("/keys").json()) == 1
+    fresh.api.post("/roles", json={"name": "auditor", "permissions": [AUDIT]})
+    by_role = fresh.api.post("/keys", json={"name": "by role", "role": "auditor"}).json()
+    assert f"/keys/{by_role['id']}/rotate" not in admin.get(path).text
+    for action in ("rotate", "revoke"):
+        assert admin.post(f"{path}/{by_role['id']}/{action}").status_code == 403
+    assert len(fresh.api.get("/keys").json()) == 2
+    fresh.api.delete(f"/keys/{by_role['id']}")
+    fresh.api.delete("/roles/auditor")
+    assert admin.get(path).status_code == 200
     admin.close()
 
 

@@ -49,6 +49,11 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def state_of(key: KeyRecord, now: datetime) -> str:
+    """Whether a key is active, expired or revoked."""
+    return "revoked" if key.revoked else "expired" if key.expires is not None and key.expires < _text(now) else "active"
+
+
 class Keys:
     """Makes, checks, rotates and revokes keys."""
 

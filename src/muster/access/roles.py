@@ -8,7 +8,7 @@ from muster.access.notes import Administrator
 from muster.access.permissions import ADMIN, PERMISSIONS, beyond
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
 from muster.scim.values import Json
-from muster.storage.port import Accounts, Item
+from muster.storage.port import Accounts, Item, KeyRecord
 
 ROLE_KIND = "role"
 _NAME = re.compile(r"\S(?:[^\x00-\x1f\x7f/]{0,98}\S)?")
@@ -44,6 +44,22 @@ class Roles:
             if role.name == name:
                 return role
         raise not_found(f"there is no role {name[:100]!r}")
+
+    async def beyond_reach(self, permissions: tuple[str, ...], key: KeyRecord) -> list[str]:
+        """What a key may do, by itself or by its role, that whoever has these permissions may not: it is not theirs to end.
+
+        A role that is there no more permits nothing.
+        """
+        held = key.permissions
+        if key.role is not None:
+            held += next((role.permissions for role in await self.all(key.workspace) if role.name == key.role), ())
+        return beyond(permissions, held)
+
+    async def check_grantable(self, workspace: int, permissions: tuple[str, ...], name: str) -> None:
+        """Raises ScimError 404 where there is no such role, and 403 where it permits what whoever has these may not hand on."""
+        refused = beyond(permissions, (await self.get(workspace, name)).permissions)
+        if refused:
+            raise forbidden(f"you cannot hand on what you may not do: {', '.join(refused)}")
 
     async def create(self, by: Administrator, name: Json, permissions: Json) -> Role:
         """A new role. Raises ScimError 400, 403 for what whoever makes it may not do, and 409 where the name is taken."""

@@ -123,7 +123,7 @@ class Webhooks:
     async def delete(self, by: Administrator, webhook: Webhook) -> None:
         """Remove a webhook and all that is kept of it."""
         note = by.note("Webhook", webhook.id, "delete", url=webhook.url)
-        await self._accounts.administer([replace_body(webhook.item())], [note])
+        await self._accounts.administer([replace(webhook.item(), body=None)], [note])
         await self._states.forget(webhook.workspace, webhook.id)
 
     async def disable(self, by: Administrator, webhook: Webhook, why: str) -> None:
@@ -167,11 +167,6 @@ class Webhooks:
         if not sound or not value.isprintable() or " " in value:
             raise invalid_value(f"url must be an absolute {' or '.join(schemes)} URL without a user")
         return str(value)
-
-
-def replace_body(item: Item) -> Item:
-    """The same item, to be removed."""
-    return replace(item, body=None)
 
 
 def _is_pattern(value: Json) -> bool:

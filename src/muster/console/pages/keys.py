@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from muster.access.keys import Keys
+from muster.access.keys import Keys, state_of
 from muster.access.permissions import ADMIN, PERMISSIONS, SETTINGS, beyond
 from muster.access.roles import Roles, check_permissions
 from muster.console.web import Route, Visit
@@ -34,15 +34,15 @@ class KeyPages:
     async def show(self, visit: Visit, status: int = 200, **values: object) -> Response:
         workspace = visit.there()
         found = sorted(await self._accounts.keys(workspace.id), key=lambda key: key.created, reverse=True)
-        now = datetime.now(UTC).isoformat()
-        rows = [(key, _status(key, now), self._reaches(visit, key)) for key in found]
+        now = datetime.now(UTC)
+        rows = [(key, state_of(key, now), await self._reaches(visit, key)) for key in found]
         roles = [role for role in await self._roles.all(workspace.id) if not beyond(visit.permissions, role.permissions)]
         given = {"error": "", "said": "", "token": "", "name": "", **values}
         base = visit.base.base(visit.request) + SCIM_ROOT
         return visit.render("keys.html", status, rows=rows, roles=roles, permissions=PERMISSIONS, base=base, **given)
 
-    def _reaches(self, visit: Visit, key: KeyRecord) -> bool:
-        return not beyond(visit.permissions, key.permissions)
+    async def _reaches(self, visit: Visit, key: KeyRecord) -> bool:
+        return not await self._roles.beyond_reach(visit.permissions, key)
 
     async def create(self, visit: Visit) -> Response:
         by, name = visit.administrator, visit.text("name")
@@ -61,10 +61,7 @@ class KeyPages:
         """The role that is chosen, or the permissions. Raises ScimError."""
         chosen = visit.text("role")
         if chosen and chosen != ADMIN:
-            role = await self._roles.get(visit.there().id, chosen)
-            refused = beyond(visit.permissions, role.permissions)
-            if refused:
-                raise forbidden(f"you cannot hand on what you may not do: {', '.join(refused)}")
+            await self._roles.check_grantable(visit.there().id, visit.permissions, chosen)
             return chosen, ()
         wanted = [ADMIN] if chosen == ADMIN else visit.fields.get("permission", [])
         if not wanted:
@@ -86,10 +83,6 @@ class KeyPages:
         key = await self._accounts.key(visit.there().id, visit.names["id"])
         if key is None or key.revoked is not None:
             raise not_found("there is no such key that still holds")
-        if not self._reaches(visit, key):
+        if not await self._reaches(visit, key):
             raise forbidden("the key may do what you may not")
         return key
-
-
-def _status(key: KeyRecord, now: str) -> str:
-    return "revoked" if key.revoked else "expired" if key.expires is not None and key.expires < now else "active"

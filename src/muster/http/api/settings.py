@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from muster.access.keys import Keys
-from muster.access.permissions import ADMIN, SETTINGS, beyond
+from muster.access.keys import Keys, state_of
+from muster.access.permissions import ADMIN, SETTINGS
 from muster.access.roles import Roles, check_permissions
 from muster.access.settings import Settings, Store, shown
 from muster.directory.service import Directory
@@ -59,7 +59,7 @@ class SettingsRoutes:
         if role == ADMIN or (role is None and body.get("permissions") is None):
             role, body["permissions"] = None, [ADMIN]
         if role is not None:
-            await self._check_role(call, role)
+            await self._roles.check_grantable(call.workspace, call.grant.permissions, str(role))
         if body.get("permissions") is not None:
             permissions = check_permissions(by, body["permissions"], (ADMIN,))
         if user is not None:
@@ -92,29 +92,18 @@ class SettingsRoutes:
             raise not_found(f"there is no key {call.names['id'][:100]!r}")
         return key
 
-    async def _check_role(self, call: Call, name: Json) -> None:
-        role = await self._roles.get(call.workspace, str(name))
-        refused = beyond(call.grant.permissions, role.permissions)
-        if refused:
-            raise forbidden(f"you cannot hand on what you may not do: {', '.join(refused)}")
-
     async def _check_reach(self, call: Call, key: KeyRecord) -> None:
         """Raises ScimError 403 where a key may do more than whoever would end it or take its place."""
-        held = key.permissions
-        if key.role is not None:
-            held += (await self._roles.get(call.workspace, key.role)).permissions
-        refused = beyond(call.grant.permissions, held)
+        refused = await self._roles.beyond_reach(call.grant.permissions, key)
         if refused:
             raise forbidden(f"the key may do what you may not: {', '.join(refused)}")
 
 
 def _shown(key: KeyRecord) -> dict[str, Any]:
-    now = datetime.now(UTC).isoformat()
-    status = "revoked" if key.revoked else "expired" if key.expires is not None and key.expires < now else "active"
     return {
         "id": key.id,
         "name": key.name,
-        "status": status,
+        "status": state_of(key, datetime.now(UTC)),
         "permissions": list(key.permissions),
         "role": key.role,
         "user": key.user,
