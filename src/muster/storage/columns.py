@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from muster.storage.port import KeyRecord, Workspace
+from muster.storage.port import Item, KeyRecord, Note, Statement, Workspace
 
 _SETTINGS = {field.name: field.default for field in fields(Workspace) if field.default is not MISSING}
 
@@ -40,3 +40,35 @@ def read_key(row: Any) -> KeyRecord:
     """A key from its columns."""
     workspace, key_id, name, digest, permissions, *rest = row
     return KeyRecord(workspace, key_id, name, digest, tuple(orjson.loads(permissions)), *rest)
+
+
+_PUT_KEY = f"""
+INSERT INTO api_keys ({KEY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = excluded.permissions,
+    rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked, role = excluded.role
+"""
+_SET_WORKSPACE = "UPDATE workspaces SET contract = $1, strict = $2, settings = $3 WHERE id = $4"
+_PUT_ITEM = """
+INSERT INTO configuration (workspace, kind, id, body) VALUES ($1, $2, $3, $4)
+ON CONFLICT (workspace, kind, id) DO UPDATE SET body = excluded.body
+"""
+_DROP_ITEM = "DELETE FROM configuration WHERE workspace = $1 AND kind = $2 AND id = $3"
+
+
+def kept(put: Workspace | KeyRecord | Item) -> Statement:
+    """The statement that keeps a setting, a key or an item, or removes the item."""
+    match put:
+        case Workspace():
+            return Statement(_SET_WORKSPACE, (put.contract, put.strict, settings_column(put), put.id))
+        case KeyRecord():
+            return Statement(_PUT_KEY, key_row(put))
+        case Item(workspace, kind, item_id, None):
+            return Statement(_DROP_ITEM, (workspace, kind, item_id))
+        case Item(workspace, kind, item_id, body):
+            return Statement(_PUT_ITEM, (workspace, kind, item_id, orjson.dumps(body).decode()))
+
+
+def note_row(note: Note) -> tuple[Any, ...]:
+    """What is recorded beside the writes, as `changes` has it: the columns that a link is made from."""
+    origin = (note.origin.time, note.origin.actor, note.origin.request_id)
+    return (*origin, note.type, note.id, note.action, 0, note.document.decode(), None, note.origin.address)

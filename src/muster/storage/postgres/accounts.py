@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from muster.storage.columns import KEY, key_row, read_key, read_workspace, settings_column
+from muster.storage.columns import KEY, kept, note_row, read_key, read_workspace
 from muster.storage.port import Conflict, Item, KeyRecord, Note, StorageError, Workspace
 from muster.storage.postgres.connection import Connection, Pool
 from muster.storage.postgres.epoch import CHANNEL, Epoch
@@ -13,19 +13,8 @@ from muster.storage.postgres.writer import LOCK, LOCK_SPACE
 
 _WORKSPACE = "SELECT id, name, contract, strict, created, settings FROM workspaces"
 _KEY = f"SELECT {KEY} FROM api_keys WHERE workspace = $1"
-_PUT_KEY = f"""
-INSERT INTO api_keys ({KEY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = excluded.permissions,
-    rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked, role = excluded.role
-"""
-_SET_WORKSPACE = "UPDATE workspaces SET contract = $1, strict = $2, settings = $3 WHERE id = $4"
 _ITEM = "SELECT body FROM configuration WHERE workspace = $1 AND kind = $2 AND id = $3"
 _ITEMS = "SELECT id, body FROM configuration WHERE workspace = $1 AND kind = $2 ORDER BY id"
-_PUT_ITEM = """
-INSERT INTO configuration (workspace, kind, id, body) VALUES ($1, $2, $3, $4)
-ON CONFLICT (workspace, kind, id) DO UPDATE SET body = excluded.body
-"""
-_DROP_ITEM = "DELETE FROM configuration WHERE workspace = $1 AND kind = $2 AND id = $3"
 _EPOCH = "UPDATE installation SET epoch = epoch + 1 WHERE id = 1"
 _TELL = f"SELECT pg_notify('{CHANNEL}', '')"
 _TOUCH = """
@@ -94,8 +83,8 @@ class PostgresAccounts:
     async def administer(self, puts: Sequence[Workspace | KeyRecord | Item], notes: Sequence[Note] = ()) -> None:
         async with self._pool.connection() as connection, connection.transaction():
             for put in puts:
-                statement, values = _kept(put)
-                await connection.execute(statement, *values)
+                statement = kept(put)
+                await connection.execute(statement.sql, *statement.parameters)
             await connection.execute(_EPOCH)
             await connection.execute(_TELL)
             await _note(connection, notes)
@@ -104,8 +93,8 @@ class PostgresAccounts:
     async def note(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
         async with self._pool.connection() as connection, connection.transaction():
             for item in items:
-                statement, values = _kept(item)
-                await connection.execute(statement, *values)
+                statement = kept(item)
+                await connection.execute(statement.sql, *statement.parameters)
             await _note(connection, notes)
 
     async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:
@@ -142,22 +131,4 @@ async def _note(connection: Connection, notes: Sequence[Note]) -> None:
     """Record what is no write to a resource, in its place among the workspace's changes."""
     if notes:
         await connection.execute(LOCK, LOCK_SPACE, notes[0].workspace)
-        await append(connection, notes[0].workspace, [_row(note) for note in notes])
-
-
-def _row(note: Note) -> tuple[Any, ...]:
-    origin = (note.origin.time, note.origin.actor, note.origin.request_id)
-    return (*origin, note.type, note.id, note.action, 0, note.document.decode(), None, note.origin.address)
-
-
-def _kept(put: Workspace | KeyRecord | Item) -> tuple[str, tuple[Any, ...]]:
-    """The statement that keeps a setting, a key or an item, or removes the item, and its parameters."""
-    match put:
-        case Workspace():
-            return _SET_WORKSPACE, (put.contract, put.strict, settings_column(put), put.id)
-        case KeyRecord():
-            return _PUT_KEY, key_row(put)
-        case Item(workspace, kind, item_id, None):
-            return _DROP_ITEM, (workspace, kind, item_id)
-        case Item(workspace, kind, item_id, body):
-            return _PUT_ITEM, (workspace, kind, item_id, json.dumps(body))
+        await append(connection, notes[0].workspace, [note_row(note) for note in notes])

@@ -3,30 +3,19 @@
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from muster.storage.columns import KEY, key_row, read_key, read_workspace, settings_column
+from muster.storage.columns import KEY, kept, read_key, read_workspace
 from muster.storage.port import Conflict, Item, KeyRecord, Note, Workspace
 from muster.storage.sqlite import rows
 from muster.storage.sqlite.connection import translate, translated
 from muster.storage.sqlite.epoch import Epoch
+from muster.storage.sqlite.functions import positional
 from muster.storage.sqlite.writer import Writer
 
 _WORKSPACE = "SELECT id, name, contract, strict, created, settings FROM workspaces"
 _KEY = f"SELECT {KEY} FROM api_keys WHERE workspace = ?"
-_PUT_KEY = f"""
-INSERT INTO api_keys ({KEY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = excluded.permissions,
-    rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked, role = excluded.role
-"""
-_SET_WORKSPACE = "UPDATE workspaces SET contract = ?, strict = ?, settings = ? WHERE id = ?"
 _ITEM = "SELECT body FROM configuration WHERE workspace = ? AND kind = ? AND id = ?"
 _ITEMS = "SELECT id, body FROM configuration WHERE workspace = ? AND kind = ? ORDER BY id"
-_PUT_ITEM = """
-INSERT INTO configuration (workspace, kind, id, body) VALUES (?, ?, ?, ?)
-ON CONFLICT (workspace, kind, id) DO UPDATE SET body = excluded.body
-"""
-_DROP_ITEM = "DELETE FROM configuration WHERE workspace = ? AND kind = ? AND id = ?"
 _EPOCH = "UPDATE installation SET epoch = epoch + 1 WHERE id = 1"
 
 
@@ -100,7 +89,7 @@ class SqliteAccounts:
     async def administer(self, puts: Sequence[Workspace | KeyRecord | Item], notes: Sequence[Note] = ()) -> None:
         def job(connection: sqlite3.Connection) -> None:
             for put in puts:
-                connection.execute(*_kept(put))
+                connection.execute(*positional(kept(put)))
             connection.execute(_EPOCH)
             rows.note(connection, notes)
 
@@ -110,7 +99,7 @@ class SqliteAccounts:
     async def note(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
         def job(connection: sqlite3.Connection) -> None:
             for item in items:
-                connection.execute(*_kept(item))
+                connection.execute(*positional(kept(item)))
             rows.note(connection, notes)
 
         await self._writer.write(job)
@@ -126,19 +115,6 @@ class SqliteAccounts:
 
     async def lease(self, workspace: int, key_id: str, window: int, limit: int, share: int) -> int:
         return await self._writer.write(_lease(workspace, key_id, window, limit, share))
-
-
-def _kept(put: Workspace | KeyRecord | Item) -> tuple[str, tuple[Any, ...]]:
-    """The statement that keeps a setting, a key or an item, or removes the item, and its parameters."""
-    match put:
-        case Workspace():
-            return _SET_WORKSPACE, (put.contract, put.strict, settings_column(put), put.id)
-        case KeyRecord():
-            return _PUT_KEY, key_row(put)
-        case Item(workspace, kind, item_id, None):
-            return _DROP_ITEM, (workspace, kind, item_id)
-        case Item(workspace, kind, item_id, body):
-            return _PUT_ITEM, (workspace, kind, item_id, json.dumps(body))
 
 
 def _lease(workspace: int, key_id: str, window: int, limit: int, share: int) -> Callable[[sqlite3.Connection], int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from muster.scim.indexing import Entry
 from muster.storage.chain import LINKED, link
+from muster.storage.columns import note_row
 from muster.storage.hierarchy import Hierarchy
 from muster.storage.ids import key_of
 from muster.storage.moves import moves
@@ -239,9 +240,7 @@ def _record(
 def note(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
     """Record what is no write to a resource."""
     for made in notes:
-        origin = (made.origin.time, made.origin.actor, made.origin.request_id)
-        row = (*origin, made.type, made.id, made.action, 0, made.document.decode(), None, made.origin.address)
-        _append(connection, made.workspace, [row])
+        _append(connection, made.workspace, [note_row(made)])
 
 
 def _append(connection: sqlite3.Connection, workspace: int, changes: Sequence[tuple[Any, ...]]) -> None:
