@@ -12,9 +12,12 @@ from functools import lru_cache
 from typing import Any
 
 from muster.access.administrators import Administrators
+from muster.access.connectors import Connectors
 from muster.access.keys import Keys
 from muster.access.limits import RateLimiter
+from muster.access.openid import OpenId
 from muster.config import Settings, is_postgres, sqlite_path
+from muster.console.pages.connector import ConnectorPages
 from muster.console.pages.directory import DirectoryPages
 from muster.console.pages.entry import Entry
 from muster.console.pages.guard import GuardPages
@@ -22,15 +25,18 @@ from muster.console.pages.keys import KeyPages
 from muster.console.pages.overview import Overview
 from muster.console.pages.requests import RequestPages
 from muster.console.pages.settings import SettingsPages
+from muster.console.pages.undo import UndoPages
 from muster.console.site import Site
 from muster.console.web import Route as PageRoute
 from muster.custom.indexer import Indexer
 from muster.custom.schemas import CustomSchemas
 from muster.directory.credentials import Credentials
 from muster.directory.guard import GuardDesk
+from muster.directory.rollback import Rollback
 from muster.directory.service import Directory
 from muster.directory.undo import Undo
 from muster.http import asgi, docs, health, rsgi
+from muster.http.api.connector import ConnectorRoutes
 from muster.http.api.feed import FeedRoutes
 from muster.http.api.guard import GuardRoutes
 from muster.http.api.insight import InsightRoutes
@@ -39,6 +45,7 @@ from muster.http.api.roles import RoleRoutes
 from muster.http.api.router import Api, Route
 from muster.http.api.schemas import SchemaRoutes
 from muster.http.api.settings import SettingsRoutes
+from muster.http.api.undo import UndoRoutes
 from muster.http.api.webhooks import WebhookRoutes
 from muster.http.cursors import Cursors
 from muster.http.metrics import Metrics
@@ -96,6 +103,8 @@ class Muster:
         self.storage = open_storage(settings)
         self.keys = Keys(self.storage)
         self.administrators = Administrators(self.storage)
+        self._openid = OpenId(settings.webhooks_private)
+        self._connectors = Connectors(self.storage, self.administrators, self._openid)
         self._recorder: Recorder | None = None
         self._limiter = RateLimiter(self.storage, settings.rate_limit)
         self._origin = Origin(settings.base_url, settings.trusted_proxies)
@@ -144,10 +153,12 @@ class Muster:
     def _console(self, directory: Directory, requests: Requests, cursors: Cursors) -> Iterator[PageRoute]:
         """The pages of the console."""
         storage = self.storage
-        yield from Entry(self.administrators)
+        yield from Entry(self.administrators, self._connectors)
+        yield from ConnectorPages(storage, self._connectors, self._openid)
         yield from Overview(storage, directory, requests)
         yield from KeyPages(storage, self.keys)
         yield from DirectoryPages(storage, directory, Undo(storage, directory), cursors)
+        yield from UndoPages(storage, Rollback(storage))
         yield from RequestPages(storage, requests)
         yield from GuardPages(GuardDesk(storage, directory))
         yield from SettingsPages(storage, storage, self.administrators, requests)
@@ -161,10 +172,12 @@ class Muster:
         self._indexer = Indexer(storage, leases)
         yield from SettingsRoutes(storage, self.keys, directory)
         yield from RoleRoutes(storage, directory)
+        yield from ConnectorRoutes(self._connectors)
         yield from GuardRoutes(GuardDesk(storage, directory))
         yield from PasswordRoutes(Credentials(storage, directory))
         yield from SchemaRoutes(CustomSchemas(storage))
         yield from InsightRoutes(storage, Requests(storage), Undo(storage, directory), tokens)
+        yield from UndoRoutes(storage, Rollback(storage), tokens)
         yield from FeedRoutes(storage, tokens)
         yield from WebhookRoutes(storage, webhooks, states, self._deliverer, tokens)
 

@@ -49,7 +49,9 @@ class Settings(BaseSettings):
         10_000, ge=0, le=1_000_000, description="how many requests of a workspace are kept to be looked at; 0 for none"
     )
     requests_days: int = Field(7, ge=1, le=90, description="how many days a request is kept")
-    webhooks_private: bool = Field(False, description="webhooks may be at private addresses, and without TLS")
+    webhooks_private: bool = Field(
+        False, description="webhooks and OpenID providers may be at private addresses, and without TLS"
+    )
     metrics: bool = Field(True, description="count and time requests for /metrics")
 
     @field_validator("trusted_proxies", mode="before")

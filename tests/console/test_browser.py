@@ -144,7 +144,9 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
     page, found = context.new_page(), []
     paths = ["/sign-in", "/nothing", invitation(server).removeprefix(server.url), base, f"{base}/users", f"{base}/groups"]
     paths += [f"{base}/users/{filled.users[0]['id']}", f"{base}/groups/{filled.crew['id']}", f"{base}/requests", request]
-    paths += [f"{base}/{path}" for path in ("doctor", "connect/entra", "keys", "audit", "settings")] + [
+    paths += [
+        f"{base}/{path}" for path in ("doctor", "undo", "connect/entra", "open-id-connector", "keys", "audit", "settings")
+    ] + [
         "/account",
         "/administrators",
     ]

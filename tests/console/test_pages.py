@@ -43,6 +43,7 @@ def invited(root, server, workspace, *permissions):
 
 PAGES = {
     "": SCIM, "/users": SCIM, "/groups": SCIM, "/requests": SCIM, "/doctor": SCIM, "/connect": SCIM, "/connect/entra": SCIM,
+    "/open-id-connector": SCIM, "/undo": SCIM,
     "/keys": SETTINGS, "/settings": SETTINGS, "/guard": SETTINGS, "/audit": AUDIT,
     "/audit/export.csv": AUDIT, "/audit/export.jsonl": AUDIT,
     "/users/x": SCIM, "/groups/x": SCIM, "/requests/1": SCIM, "/requests/live": SCIM,
@@ -51,11 +52,14 @@ FORMS = {
     "/keys": SETTINGS, "/keys/x/rotate": SETTINGS, "/keys/x/revoke": SETTINGS, "/settings": SETTINGS,
     "/requests/record": SETTINGS, "/users/x/restore": SCIM, "/guard/let-all": SETTINGS, "/guard/x/let": SETTINGS,
     "/guard/x/keep": SETTINGS, "/requests/1/rehearse": SCIM,
+    "/open-id-connector": SCIM, "/open-id-connector/remove": SCIM, "/undo": SCIM,
 }  # fmt: skip
 ELSEWHERE = {
-    "GET": {"/", "/sign-in", "/first", "/account", "/administrators"},
+    "GET": {"/", "/sign-in", "/first", "/account", "/administrators",
+            "/sign-in/openid", "/sign-in/openid/callback", "/open-id-connector"},
     "POST": {"/sign-in", "/sign-out", "/first", "/account/password", "/account/totp", "/account/totp/off",
-             "/account/sessions/{id}/end", "/administrators", "/administrators/{id}/remove"},
+             "/account/sessions/{id}/end", "/administrators", "/administrators/{id}/remove",
+             "/open-id-connector", "/open-id-connector/remove"},
 }  # fmt: skip
 
 

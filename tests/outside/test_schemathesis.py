@@ -18,6 +18,8 @@ MANAGEMENT = [
     *("findSchemas", "createSchema", "getSchema", "updateSchema", "deleteSchema"),
     *("findResourceTypes", "createResourceType", "getResourceType", "deleteResourceType"),
     *("findWebhooks", "createWebhook", "getWebhook", "updateWebhook", "deleteWebhook", "rotateWebhook"),
+    *("planUndo", "undo"),
+    *("getOpenIdConnector", "setOpenIdConnector", "deleteOpenIdConnector"),
     *("findDeliveries", "redeliver", "getGuard", "letThrough", "keepHeld"),
     *("findRequests", "getRequest", "getDoctor", "findHistory", "restore"),
 ]

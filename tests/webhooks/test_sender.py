@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from muster.outbound import is_public
 from muster.webhooks import sender
-from muster.webhooks.sender import Sender, is_public
+from muster.webhooks.sender import Sender
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ class Admin:
     """An administrator. roles: workspace id, or EVERYWHERE, to permissions. totp: the secret of the authenticator, if any.
 
     recovery: the hashes of codes that stand in for it, each once. last_code: of the authenticator, which is not taken twice.
+    connector: the place of the Open ID Connector that they come by, None for those who have a password.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Admin:
     totp: str | None = None
     recovery: tuple[str, ...] = ()
     last_code: str | None = None
+    connector: int | None = None
 
     def permissions(self, workspace: int) -> tuple[str, ...]:
         """What they may do in a workspace."""
@@ -82,6 +84,7 @@ class Admin:
             "totp": self.totp,
             "recovery": list(self.recovery),
             "last_code": self.last_code,
+            "connector": self.connector,
         }
         return Item(INSTALLATION, ADMINISTRATOR_KIND, self.id, body)
 
@@ -124,17 +127,17 @@ class Administrators:
         token = secrets.token_urlsafe(32)
         ends = _text(self._clock() + INVITATION)
         body = {"roles": roles, "expires": ends}
-        await self._accounts.administer([Item(INSTALLATION, INVITATION_KIND, _digest(token), body)])
+        await self._accounts.administer([Item(INSTALLATION, INVITATION_KIND, digest(token), body)])
         return token
 
     async def invited(self, token: str) -> bool:
         """Whether a token still holds."""
-        item = await self._accounts.item(INSTALLATION, INVITATION_KIND, _digest(token))
+        item = await self._accounts.item(INSTALLATION, INVITATION_KIND, digest(token))
         return item is not None and item.body["expires"] > _text(self._clock())
 
     async def accept(self, token: str, email: str, password: str, origin: Origin) -> Admin:
         """Make the administrator whom a token is for. Raises ScimError 400, and 403 where the token does not hold."""
-        item = await self._accounts.item(INSTALLATION, INVITATION_KIND, _digest(token))
+        item = await self._accounts.item(INSTALLATION, INVITATION_KIND, digest(token))
         if item is None or item.body["expires"] <= _text(self._clock()):
             raise ScimError(403, "this link was used already, or its time is up: ask for another")
         made = await self._make(email, password, item.body["roles"])
@@ -152,7 +155,7 @@ class Administrators:
         if not _EMAIL.fullmatch(email):
             raise invalid_value("email: this is no e-mail address")
         check_password(password)
-        admin_id = _digest(fold(email))[:16]
+        admin_id = digest(fold(email))[:16]
         if await self.get(admin_id) is not None:
             raise ScimError(409, "email: there is an administrator with this address already")
         return Admin(admin_id, email, await hash_password(password), roles, _text(self._clock()))
@@ -188,7 +191,7 @@ class Administrators:
         ):
             raise invalid_value("code: this is not the code that the authenticator shows")
         codes = [f"{secrets.token_hex(3)}-{secrets.token_hex(3)}" for _ in range(_RECOVERY_CODES)]
-        changed = replace(admin, totp=secret, recovery=tuple(map(_digest, codes)), last_code=code.strip())
+        changed = replace(admin, totp=secret, recovery=tuple(map(digest, codes)), last_code=code.strip())
         await self._accounts.administer([changed.item()], [self._note(changed, "update", origin, changed="totp")])
         return codes
 
@@ -202,7 +205,7 @@ class Administrators:
 
         Raises NotSignedIn, CodeNeeded, and ScimError 429.
         """
-        admin_id = _digest(fold(email.strip()))[:16]
+        admin_id = digest(fold(email.strip()))[:16]
         wait = self._attempts.take(admin_id) or self._places.take(origin.address)
         if wait:
             raise ScimError(429, f"too many attempts: try again in {wait} seconds")
@@ -225,8 +228,8 @@ class Administrators:
             and pyotp.TOTP(admin.totp).verify(code, for_time=self._clock(), valid_window=1)
         ):
             return replace(admin, last_code=code)
-        digest = _digest(code.lower())
-        left = tuple(kept for kept in admin.recovery if not hmac.compare_digest(kept, digest))
+        given = digest(code.lower())
+        left = tuple(kept for kept in admin.recovery if not hmac.compare_digest(kept, given))
         if len(left) == len(admin.recovery):
             raise NotSignedIn
         return replace(admin, recovery=left)
@@ -249,14 +252,14 @@ class Administrators:
             for item in await self._accounts.items(INSTALLATION, kind)
             if item.body["expires"] <= _text(now)
         ]
-        session = Item(INSTALLATION, SESSION_KIND, _digest(token), body)
+        session = Item(INSTALLATION, SESSION_KIND, digest(token), body)
         note = self._note(admin, "sign-in", origin)
         await self._accounts.administer([admin.item(), session, *ended], [note])
         return token
 
     async def session(self, token: str) -> Session | None:
         """The session of a token, where it holds."""
-        item = await self._accounts.item(INSTALLATION, SESSION_KIND, _digest(token))
+        item = await self._accounts.item(INSTALLATION, SESSION_KIND, digest(token))
         now = self._clock()
         if item is None or item.body["expires"] <= _text(now):
             return None
@@ -309,7 +312,8 @@ def _session(item: Item, admin: Admin) -> Session:
     return Session(item.id, admin, **body)
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """The hash that stands for a secret, or for a name, in an id."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 

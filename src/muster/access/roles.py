@@ -70,12 +70,12 @@ class Roles:
             raise ScimError(409, f"there is a role {name!r} already", "uniqueness")
         if len(there) > _MAX_ROLES:
             raise ScimError(409, f"a workspace has at most {_MAX_ROLES} roles")
-        return await self._keep(by, Role(name, check_permissions(by, permissions)), "create")
+        return await self._keep(by, Role(name, check_permissions(by.permissions, permissions)), "create")
 
     async def replace(self, by: Administrator, name: str, permissions: Json) -> Role:
         """Give a role other permissions; keys that have it have them at the next request."""
         await self._own(by, name)
-        return await self._keep(by, Role(name, check_permissions(by, permissions)), "update")
+        return await self._keep(by, Role(name, check_permissions(by.permissions, permissions)), "update")
 
     async def delete(self, by: Administrator, name: str) -> None:
         """Remove a role. Raises ScimError 409 where a key has it that still works."""
@@ -103,8 +103,8 @@ class Roles:
         return role
 
 
-def check_permissions(by: Administrator, permissions: Json, also: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Permissions as given. also: what is a permission here beside PERMISSIONS.
+def check_permissions(held: tuple[str, ...], permissions: Json, also: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Permissions as given. held: those of whoever gives them. also: what is a permission here beside PERMISSIONS.
 
     Raises ScimError 400 where one is none, and 403 where whoever gives it does not hold it.
     """
@@ -112,7 +112,7 @@ def check_permissions(by: Administrator, permissions: Json, also: tuple[str, ...
     if not isinstance(permissions, list) or not permissions or not all(item in allowed for item in permissions):
         raise invalid_value(f"permissions must be an array of some of {', '.join(map(repr, allowed))}")
     given = tuple(dict.fromkeys(permissions))
-    refused = beyond(by.permissions, given)
+    refused = beyond(held, given)
     if refused:
         raise forbidden(f"you cannot hand on what you may not do: {', '.join(refused)}")
     return given

@@ -169,6 +169,10 @@ class Visit:
         """303 to another page of the console: never to anywhere else."""
         return Response(303, [("location", self.url(path, **query)), *HEADERS, *(headers or ())])
 
+    def leave(self, url: str, headers: Headers) -> Response:
+        """303 to an identity provider that an administrator has set up."""
+        return Response(303, [("location", url), *HEADERS, *headers])
+
     async def read_form(self) -> None:
         """The fields of a POST, with its token checked. Raises ScimError 400, 403, 413 and 415."""
         request = self.request

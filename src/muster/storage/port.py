@@ -425,6 +425,9 @@ class Resources(Notes, Protocol):
         Raises Conflict, NoSuchMember, Held, StorageError, and what decide raises.
         """
 
+    async def write_all(self, workspace: int, writes: Sequence[Write]) -> Sequence[Outcome]:
+        """Carry out many writes to one workspace, one after the other, in one transaction: all, or none and what was raised."""
+
     async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin) -> None:
         """Make many new resources in one transaction; all or none."""
 

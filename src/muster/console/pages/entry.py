@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 
 from muster.access.administrators import Administrators, CodeNeeded, NotSignedIn
+from muster.access.connectors import Connectors
 from muster.console.web import ANYONE, SESSION_COOKIE, SIGNED_IN, Route, Visit
 from muster.http.message import Headers, Response
 from muster.scim.errors import ScimError, forbidden
+from muster.storage.port import INSTALLATION
 
 
 class Entry:
     """The pages of getting in."""
 
-    def __init__(self, administrators: Administrators) -> None:
+    def __init__(self, administrators: Administrators, connectors: Connectors) -> None:
         self._administrators = administrators
+        self._connectors = connectors
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/", ANYONE, self.home)
@@ -37,11 +40,12 @@ class Entry:
     async def sign_in_form(self, visit: Visit) -> Response:
         if visit.session is not None:
             return visit.redirect("/")
-        return self._sign_in_page(visit, to=visit.text("to"), empty=not await self._administrators.all())
+        return await self._sign_in_page(visit, to=visit.text("to"), empty=not await self._administrators.all())
 
-    def _sign_in_page(self, visit: Visit, status: int = 200, **values: object) -> Response:
+    async def _sign_in_page(self, visit: Visit, status: int = 200, **values: object) -> Response:
         _, headers = visit.form_token()
-        values = {"to": "", "email": "", "error": "", "code": False, "empty": False, **values}
+        connector = await self._connectors.get(INSTALLATION)
+        values = {"connector": connector, "to": "", "email": "", "error": "", "code": False, "empty": False, **values}
         return visit.render("sign_in.html", status, headers, **values)
 
     async def sign_in(self, visit: Visit) -> Response:
@@ -52,15 +56,10 @@ class Entry:
             token = await self._administrators.sign_in(email, password, visit.text("code"), visit.origin, agent)
         except (CodeNeeded, NotSignedIn) as error:
             code = isinstance(error, CodeNeeded) or bool(visit.text("code"))
-            return self._sign_in_page(visit, 401, to=to, email=email, error=error.detail, code=code)
+            return await self._sign_in_page(visit, 401, to=to, email=email, error=error.detail, code=code)
         except ScimError as error:
-            return self._sign_in_page(visit, error.status, to=to, email=email, error=error.detail)
-        return self._signed_in(visit, token, to)
-
-    def _signed_in(self, visit: Visit, token: str, to: str) -> Response:
-        own = to if to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable() else "/"
-        headers: Headers = [visit.set_cookie(SESSION_COOKIE, token)]
-        return visit.redirect(own, headers)
+            return await self._sign_in_page(visit, error.status, to=to, email=email, error=error.detail)
+        return signed_in(visit, token, to)
 
     async def sign_out(self, visit: Visit) -> Response:
         session = visit.session
@@ -84,7 +83,7 @@ class Entry:
             _, headers = visit.form_token()
             return visit.render("first.html", error.status, headers, token=token, email=email, error=error.detail)
         agent = visit.request.header("user-agent") or ""
-        return self._signed_in(visit, await self._administrators.begin(admin, visit.origin, agent), "/")
+        return signed_in(visit, await self._administrators.begin(admin, visit.origin, agent), "/")
 
     async def account(self, visit: Visit, status: int = 200, **values: object) -> Response:
         if visit.session is None:
@@ -130,3 +129,9 @@ class Entry:
         if visit.session is not None:
             await self._administrators.end(visit.session.admin, visit.names["id"], visit.origin)
         return visit.redirect("/account")
+
+
+def signed_in(visit: Visit, token: str, to: str, headers: Headers | None = None) -> Response:
+    """The answer to whoever has signed in: their cookie, and the page of ours that they wanted."""
+    own = to if to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable() else "/"
+    return visit.redirect(own, [visit.set_cookie(SESSION_COOKIE, token), *(headers or ())])

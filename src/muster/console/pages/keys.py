@@ -66,7 +66,7 @@ class KeyPages:
         wanted = [ADMIN] if chosen == ADMIN else visit.fields.get("permission", [])
         if not wanted:
             raise invalid_value("permission: choose what the key may do")
-        return None, check_permissions(visit.administrator, wanted, (ADMIN,))
+        return None, check_permissions(visit.administrator.permissions, wanted, (ADMIN,))
 
     async def rotate(self, visit: Visit) -> Response:
         key = await self._key(visit)

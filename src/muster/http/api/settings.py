@@ -61,7 +61,7 @@ class SettingsRoutes:
         if role is not None:
             await self._roles.check_grantable(call.workspace, call.grant.permissions, str(role))
         if body.get("permissions") is not None:
-            permissions = check_permissions(by, body["permissions"], (ADMIN,))
+            permissions = check_permissions(by.permissions, body["permissions"], (ADMIN,))
         if user is not None:
             await self._directory.get(call.caller, call.grant.registry.types["/Users"], str(user))
         limit, lifetime = _limit(body.get("rateLimit")), _seconds(body.get("expiresInSeconds"), "expiresInSeconds", 1)

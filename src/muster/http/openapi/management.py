@@ -39,6 +39,11 @@ _QUERIES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("resource", "string", "The id of a user or group."),
         ("limit", "integer", "How many at the most."),
     ),
+    "planUndo": (
+        ("key", "string", "The id of the key."),
+        ("since", "string", "From when, as ISO 8601."),
+        ("until", "string", "Until when."),
+    ),
     "findDeliveries": (("limit", "integer", "How many at the most."),),
 }
 _EMPTY_BODY = frozenset({"rotateKey", "rotateWebhook", "letThrough", "keepHeld"})

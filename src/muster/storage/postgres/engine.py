@@ -224,6 +224,10 @@ class PostgresStorage(PostgresAccounts):
     async def write(self, write: Write) -> Outcome:
         return await self._writer.write(write)
 
+    async def write_all(self, workspace: int, writes: Sequence[Write]) -> Sequence[Outcome]:
+        answers = await self._writer.transact(workspace, writes, whole=True)
+        return [answer for answer in answers if not isinstance(answer, Exception)]
+
     async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin) -> None:
         writes = [Write(workspace, type_name, None, _make(put), origin) for put in puts]
         await self._writer.transact(workspace, writes, whole=True)

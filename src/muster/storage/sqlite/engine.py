@@ -268,6 +268,14 @@ class SqliteStorage(SqliteAccounts):
         large = edit is not None and (edit.clear or len(edit.add) + len(edit.remove) > _INLINE_MEMBERS)
         return await self._writer.write(lambda connection: rows.carry_out(connection, write), large)
 
+    async def write_all(self, workspace: int, writes: Sequence[Write]) -> Sequence[Outcome]:
+        del workspace  # each write says so itself
+
+        def job(connection: sqlite3.Connection) -> list[Outcome]:
+            return [rows.carry_out(connection, write) for write in writes]
+
+        return await self._writer.write(job, large=True)
+
     async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin) -> None:
         await self._writer.write(lambda connection: rows.load(connection, workspace, type_name, puts, origin), large=True)
 

@@ -1,0 +1,170 @@
+"""Open ID Connectors: the identity provider through which a workspace's administrators, or an installation's, sign in.
+
+Whoever comes by one is an administrator of that place alone, under what the provider calls them: never one who is there already,
+so that no provider can speak for people of another place.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+import orjson
+
+from muster.access.administrators import ADMINISTRATOR_KIND, EVERYWHERE, SESSION_KIND, Admin, Administrators, digest
+from muster.access.openid import Client, Identity, OpenId, ProviderFailed
+from muster.access.permissions import ADMIN, beyond
+from muster.access.roles import check_permissions
+from muster.scim.errors import forbidden, invalid_syntax, invalid_value, not_found
+from muster.scim.resource import kind
+from muster.scim.values import Json, fold
+from muster.storage.port import INSTALLATION, Accounts, Item, Note, Origin
+
+CONNECTOR_KIND = "open-id-connector"
+_ID = "connector"
+_NAMES = ("title", "issuer", "clientId", "clientSecret", "allowedDomains", "permissions")
+_MAX_TEXT, _MAX_DOMAINS = 500, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """title: what its button says. domains: of the e-mail addresses that it lets in. permissions: what those may do there."""
+
+    title: str
+    client: Client
+    domains: tuple[str, ...]
+    permissions: tuple[str, ...]
+
+    def shown(self) -> dict[str, Json]:
+        """The connector as JSON, without its secret."""
+        return {
+            "title": self.title,
+            "issuer": self.client.issuer,
+            "clientId": self.client.client_id,
+            "allowedDomains": list(self.domains),
+            "permissions": list(self.permissions),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Setter:
+    """Who sets up a connector. place: a workspace, or INSTALLATION. permissions: what they may do there."""
+
+    place: int
+    origin: Origin
+    permissions: tuple[str, ...]
+
+
+class Connectors:
+    """Keeps the connectors, and makes administrators of those who come by them."""
+
+    def __init__(self, accounts: Accounts, administrators: Administrators, openid: OpenId) -> None:
+        self._accounts = accounts
+        self._administrators = administrators
+        self._openid = openid
+
+    async def get(self, place: int) -> Connector | None:
+        """The connector of a workspace, or of the INSTALLATION."""
+        item = await self._accounts.item(place, CONNECTOR_KIND, _ID)
+        return None if item is None else _connector(item.body)
+
+    async def put(self, by: Setter, raw: Json) -> Connector:
+        """Set a connector up, or anew; whoever came by the one before is signed out. Its secret stays where none is given.
+
+        Raises ScimError 400 that names the setting, and 403 for what one may not hand on.
+        """
+        before = await self.get(by.place)
+        self._check_owner(by, before)
+        connector = self._read(by, raw, before)
+        try:
+            await self._openid.check(connector.client.issuer)
+        except ProviderFailed as failed:
+            raise invalid_value(f"issuer: {failed.detail}") from None
+        await self._keep(by, {**connector.shown(), "clientSecret": connector.client.client_secret}, "update", connector)
+        return connector
+
+    async def delete(self, by: Setter) -> None:
+        """Remove a connector, and whoever came by it. Raises ScimError 403 and 404."""
+        before = await self.get(by.place)
+        if before is None:
+            raise not_found("there is no Open ID Connector")
+        self._check_owner(by, before)
+        await self._keep(by, None, "delete", before)
+
+    async def welcome(self, place: int, connector: Connector, identity: Identity, origin: Origin, agent: str) -> str:
+        """The token of a new session of whoever came. Raises ScimError 403 where the connector does not let them in."""
+        domain = fold(identity.email.rpartition("@")[2])
+        if not identity.verified:
+            raise forbidden("the identity provider does not vouch for this e-mail address")
+        if "@" not in identity.email or domain not in connector.domains:
+            raise forbidden(f"addresses at {domain[:100]!r} are not let in here")
+        where = EVERYWHERE if place == INSTALLATION else str(place)
+        admin_id = digest(f"{place} {connector.client.issuer} {identity.subject}")
+        known = await self._administrators.get(admin_id)
+        made = Admin(admin_id, identity.email, None, {where: list(connector.permissions)}, origin.time, connector=place)
+        token = await self._administrators.begin(replace(made, created=known.created) if known else made, origin, agent)
+        if await self.get(place) != connector:  # it was changed meanwhile, and whoever came by it removed: so are they
+            await self._drop_admins(place, origin)
+            raise forbidden("the Open ID Connector was changed just now: sign in again")
+        return token
+
+    def _check_owner(self, by: Setter, before: Connector | None) -> None:
+        refused = beyond(by.permissions, before.permissions if before else ())
+        if refused:
+            raise forbidden(f"the connector permits what you may not do: {', '.join(refused)}")
+
+    async def _keep(self, by: Setter, body: Json, action: str, told: Connector) -> None:
+        note = Note(by.place, by.origin, "OpenIdConnector", _ID, action, orjson.dumps(told.shown()))
+        await self._accounts.administer([Item(by.place, CONNECTOR_KIND, _ID, body)], [note])
+        await self._drop_admins(by.place, by.origin)
+
+    async def _drop_admins(self, place: int, origin: Origin) -> None:
+        """Remove whoever came by a connector, with their sessions."""
+        items = await self._accounts.items(INSTALLATION, ADMINISTRATOR_KIND)
+        gone = {item.id: item for item in items if item.body.get("connector") == place}
+        sessions = [item for item in await self._accounts.items(INSTALLATION, SESSION_KIND) if item.body["admin"] in gone]
+        notes = [
+            Note(INSTALLATION, origin, "Administrator", item.id, "delete", orjson.dumps({"email": item.body["email"]}))
+            for item in gone.values()
+        ]
+        if gone:
+            await self._accounts.administer([replace(item, body=None) for item in (*gone.values(), *sessions)], notes)
+
+    def _read(self, by: Setter, raw: Json, before: Connector | None) -> Connector:
+        if not isinstance(raw, dict):
+            raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
+        unknown = [name for name in raw if name not in _NAMES]
+        if unknown:
+            raise invalid_value(f"{unknown[0][:100]!r} is no setting of a connector; there are {', '.join(_NAMES)}")
+        issuer = _text(raw, "issuer")
+        parts = urlsplit(issuer)
+        schemes = ("https", "http") if self._openid.private else ("https",)
+        if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+            raise invalid_value("issuer: an https:// URL without a query, as the provider calls itself")
+        secret = raw.get("clientSecret")
+        if secret in (None, "") and before is not None and before.client.issuer == issuer:
+            secret = before.client.client_secret
+        client = Client(issuer, _text(raw, "clientId"), _text({"clientSecret": secret}, "clientSecret"))
+        permissions = check_permissions(by.permissions, raw.get("permissions"), (ADMIN,))
+        return Connector(_text(raw, "title"), client, _domains(raw.get("allowedDomains")), permissions)
+
+
+def _text(raw: Mapping[str, Json], name: str) -> str:
+    value = raw.get(name)
+    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_TEXT or not value.isprintable():
+        raise invalid_value(f"{name}: a string of 1 to {_MAX_TEXT} characters, not blank")
+    return value.strip()
+
+
+def _domains(raw: Json) -> tuple[str, ...]:
+    domains: Sequence[Json] = raw if isinstance(raw, list) else ()
+    if not 0 < len(domains) <= _MAX_DOMAINS:
+        raise invalid_value(f"allowedDomains: an array of 1 to {_MAX_DOMAINS} domains, such as example.com")
+    for domain in domains:
+        if not isinstance(domain, str) or not domain.strip() or len(domain) > 253 or set(domain.strip()) & set("@/ *\0"):
+            raise invalid_value(f"allowedDomains: {str(domain)[:100]!r} is no domain, such as example.com")
+    return tuple(dict.fromkeys(fold(str(domain).strip()) for domain in domains))
+
+
+def _connector(body: dict[str, Json]) -> Connector:
+    client = Client(body["issuer"], body["clientId"], body["clientSecret"])
+    return Connector(body["title"], client, tuple(body["allowedDomains"]), tuple(body["permissions"]))

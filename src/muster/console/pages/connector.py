@@ -1,0 +1,150 @@
+"""Open ID Connectors: their pages, and signing in by one."""
+
+import base64
+import hmac
+import re
+import time
+from collections.abc import Iterator
+
+import orjson
+
+from muster.access.connectors import Connector, Connectors, Setter
+from muster.access.openid import OpenId
+from muster.access.permissions import ADMIN, PERMISSIONS, SCIM
+from muster.attempts import Attempts
+from muster.console.pages.entry import signed_in
+from muster.console.web import ANYONE, INSTALLATION_ADMIN, Route, Visit
+from muster.http.message import Response
+from muster.scim.errors import ScimError, forbidden, not_found
+from muster.storage.port import INSTALLATION, Accounts
+
+_COOKIE = "muster_openid"
+_SECONDS = 600
+_FROM_ONE_PLACE = 50
+_CALLBACK = "/sign-in/openid/callback"
+_SHOWN = ("title", "issuer", "clientId", "allowedDomains")
+_REFUSAL = re.compile(r"[a-z_]{1,50}")
+_Flow = tuple[int, str, str, str, int, str]
+"""A sign-in under way: until when it holds, its state, nonce and PKCE verifier, the place, and where to go then."""
+
+
+class ConnectorPages:
+    """The pages of Open ID Connectors."""
+
+    def __init__(self, accounts: Accounts, connectors: Connectors, openid: OpenId) -> None:
+        self._accounts = accounts
+        self._connectors = connectors
+        self._openid = openid
+        self._places = Attempts(_FROM_ONE_PLACE, float(_SECONDS))
+
+    def __iter__(self) -> Iterator[Route]:
+        yield Route("GET", "/sign-in/openid", ANYONE, self.start)
+        yield Route("GET", _CALLBACK, ANYONE, self.finish)
+        yield Route("GET", "/open-id-connector", INSTALLATION_ADMIN, self.show)
+        yield Route("POST", "/open-id-connector", INSTALLATION_ADMIN, self.change)
+        yield Route("POST", "/open-id-connector/remove", INSTALLATION_ADMIN, self.remove)
+        yield Route("GET", "/w/{workspace}/open-id-connector", SCIM, self.show)
+        yield Route("POST", "/w/{workspace}/open-id-connector", SCIM, self.change)
+        yield Route("POST", "/w/{workspace}/open-id-connector/remove", SCIM, self.remove)
+
+    async def start(self, visit: Visit) -> Response:
+        """Send a browser to the provider of a workspace, or of the installation."""
+        self._take(visit)
+        name = visit.text("workspace")
+        workspace = await self._accounts.find_workspace(name) if name else None
+        place = INSTALLATION if not name else None if workspace is None else workspace.id
+        connector = None if place is None else await self._connectors.get(place)
+        if connector is None or place is None:
+            raise not_found("there is no sign-in by OpenID Connect under this name")
+        begun = await self._openid.start(connector.client, self._redirect_uri(visit))
+        flow = (int(time.time()) + _SECONDS, begun.state, begun.nonce, begun.verifier, place, visit.text("to"))
+        cookie = visit.set_cookie(_COOKIE, await self._signed(flow), _SECONDS)
+        return visit.leave(begun.url, [cookie])
+
+    async def finish(self, visit: Visit) -> Response:
+        """Sign in whoever comes back from a provider."""
+        self._take(visit)
+        flow = await self._flow(visit)
+        if flow is None or not hmac.compare_digest(visit.text("state").encode(), flow[1].encode()):
+            raise forbidden("this sign-in was not begun in this browser, or its time is up: begin again")
+        _, _, nonce, verifier, place, to = flow
+        connector = await self._connectors.get(place)
+        if connector is None:
+            raise not_found("there is no sign-in by OpenID Connect here any more")
+        if visit.text("error"):
+            said = _REFUSAL.fullmatch(visit.text("error"))
+            raise forbidden(f"the identity provider lets no one in: {said[0] if said else 'it does not say why'}")
+        if visit.text("iss") not in ("", connector.client.issuer):  # RFC 9207
+            raise forbidden("this answer is from another identity provider than the one that was asked")
+        identity = await self._openid.finish(connector.client, self._redirect_uri(visit), visit.text("code"), nonce, verifier)
+        agent = visit.request.header("user-agent") or ""
+        token = await self._connectors.welcome(place, connector, identity, visit.origin, agent)
+        return signed_in(visit, token, to, [visit.set_cookie(_COOKIE, "", 0)])
+
+    async def show(self, visit: Visit, status: int = 200, said: str = "", error: str = "") -> Response:
+        connector = await self._connectors.get(_place(visit))
+        given = {name: visit.text(name) for name in _SHOWN} if error else _given(connector)
+        wanted = visit.fields.get("permission", []) if error else list(connector.permissions if connector else ())
+        name = visit.workspace.name if visit.workspace else None
+        base = visit.base.base(visit.request)
+        values = {"given": given, "wanted": wanted, "permissions": (ADMIN, *PERMISSIONS), "there": connector is not None}
+        links = {"redirect": self._redirect_uri(visit), "link": f"{base}/sign-in/openid" + (f"?workspace={name}" if name else "")}
+        return visit.render("connector.html", status, said=said, error=error, **values, **links)
+
+    async def change(self, visit: Visit) -> Response:
+        raw = {name: visit.text(name) for name in ("title", "issuer", "clientId", "clientSecret")}
+        lists = {"allowedDomains": visit.text("allowedDomains").split(), "permissions": visit.fields.get("permission", [])}
+        try:
+            await self._connectors.put(_setter(visit), {**raw, **lists})
+        except ScimError as error:
+            return await self.show(visit, error.status, error=error.detail)
+        return await self.show(visit, said="The connector is kept, and answers. Whoever came by the one before is signed out.")
+
+    async def remove(self, visit: Visit) -> Response:
+        try:
+            await self._connectors.delete(_setter(visit))
+        except ScimError as error:
+            return await self.show(visit, error.status, error=error.detail)
+        return await self.show(visit, said="The connector is removed, and whoever came by it signed out.")
+
+    def _take(self, visit: Visit) -> None:
+        wait = self._places.take(visit.origin.address)
+        if wait:
+            raise ScimError(429, f"too many attempts: try again in {wait} seconds")
+
+    def _redirect_uri(self, visit: Visit) -> str:
+        return visit.base.base(visit.request) + _CALLBACK
+
+    async def _signed(self, flow: _Flow) -> str:
+        payload = base64.urlsafe_b64encode(orjson.dumps(flow)).decode()
+        return f"{payload}.{await self._mac(payload)}"
+
+    async def _flow(self, visit: Visit) -> _Flow | None:
+        payload, _, mac = (visit.cookie(_COOKIE) or "").rpartition(".")
+        if not hmac.compare_digest(mac.encode(), (await self._mac(payload)).encode()):
+            return None
+        flow = orjson.loads(base64.urlsafe_b64decode(payload))
+        return tuple(flow) if flow[0] > time.time() else None
+
+    async def _mac(self, payload: str) -> str:
+        secret = hmac.digest(await self._accounts.signing_secret(), b"openid", "sha256")
+        return hmac.new(secret, payload.encode(), "sha256").hexdigest()
+
+
+def _place(visit: Visit) -> int:
+    return INSTALLATION if visit.workspace is None else visit.workspace.id
+
+
+def _setter(visit: Visit) -> Setter:
+    """Whoever is signed in; for the installation's, an administrator of the installation."""
+    permissions = visit.permissions if visit.workspace is not None else (ADMIN,)
+    return Setter(_place(visit), visit.origin, permissions)
+
+
+def _given(connector: Connector | None) -> dict[str, str]:
+    """What a form shows of a connector: never its secret."""
+    if connector is None:
+        return dict.fromkeys(_SHOWN, "")
+    client = connector.client
+    domains = "\n".join(connector.domains)
+    return {"title": connector.title, "issuer": client.issuer, "clientId": client.client_id, "allowedDomains": domains}

@@ -1,0 +1,64 @@
+"""Undoing everything that one key did between two moments: looked at first, then done."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from muster.access.permissions import SCIM
+from muster.console.web import Route, Visit
+from muster.directory.rollback import Plan, Rollback, moment
+from muster.http.message import Response
+from muster.http.tokens import Tokens
+from muster.scim.errors import ScimError, not_found
+from muster.storage.port import Accounts
+
+_PATH = "/w/{workspace}/undo"
+
+
+class UndoPages:
+    """The page of undoing."""
+
+    def __init__(self, accounts: Accounts, rollback: Rollback) -> None:
+        self._accounts = accounts
+        self._rollback = rollback
+        self._tokens = Tokens(accounts)
+
+    def __iter__(self) -> Iterator[Route]:
+        yield Route("GET", _PATH, SCIM, self.show)
+        yield Route("POST", _PATH, SCIM, self.undo)
+
+    async def show(self, visit: Visit, status: int = 200, said: str = "", error: str = "") -> Response:
+        """Which key and when; and what it did, once that is chosen."""
+        plan, at = None, ""
+        if visit.text("key"):
+            try:
+                plan = await self._plan(visit)
+                at = await self._tokens.write(visit.there().id, plan.at)
+            except ScimError as failed:
+                status, error = failed.status if status == 200 else status, error or failed.detail
+        now = datetime.now(UTC)
+        until = visit.text("until") or f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M}"
+        asked = {"key": visit.text("key"), "since": visit.text("since") or f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M}"}
+        keys = await self._accounts.keys(visit.there().id)
+        values = {"plan": plan, "at": at, "keys": keys, "asked": {**asked, "until": until}}
+        return visit.render("undo.html", status, said=said, error=error, **values)
+
+    async def undo(self, visit: Visit) -> Response:
+        ids = visit.fields.get("resource", [])
+        if not ids:
+            return await self.show(visit, 400, error="Choose what is to be undone.")
+        try:
+            at = await self._tokens.read(visit.there().id, visit.text("at"), "at")
+            since, until = (moment(visit.text(name), name) for name in ("since", "until"))
+            undone = await self._rollback.carry_out(visit.caller, await self._actor(visit), since, until, at, ids)
+        except ScimError as error:
+            return await self.show(visit, error.status, error=error.detail)
+        return await self.show(visit, said=f"Undone: {undone}. The audit log has each.")
+
+    async def _plan(self, visit: Visit) -> Plan:
+        since, until = (moment(visit.text(name), name) for name in ("since", "until"))
+        return await self._rollback.plan(visit.there().id, await self._actor(visit), since, until)
+
+    async def _actor(self, visit: Visit) -> str:
+        if await self._accounts.key(visit.there().id, visit.text("key")) is None:
+            raise not_found("there is no such key")
+        return f"key:{visit.text('key')}"

@@ -1,0 +1,243 @@
+"""Undoing everything that one key did between two moments: shown first as a list, then done in one transaction.
+
+A resource becomes what it was before the first of the key's changes. Of the members of a group only those that the key put in or
+took out are moved back, so that what others did to it stays.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from muster.directory.documents import index_of_document, make_put, next_version, parse, timestamp
+from muster.directory.service import Caller, utc_now
+from muster.scim.errors import ScimError, invalid_value, uniqueness
+from muster.scim.schema import ResourceType
+from muster.storage.port import (
+    GROUP,
+    Change,
+    Conflict,
+    Keep,
+    KeyTaken,
+    MemberEdit,
+    NoSuchMember,
+    Origin,
+    Outcome,
+    Put,
+    Remove,
+    Resources,
+    Stored,
+    Write,
+)
+
+MAX_RESOURCES = 1000
+_MAX_CHANGES = 100_000
+_CHUNK = 1000
+_BACK = 50
+_WITHOUT = 20
+"""How many members that are not there any more are left out before it is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What undoing comes to for one resource.
+
+    action: restore, create (it was deleted), delete (the key made it) or lost, where what it was is not known any more. others:
+    somebody else has changed it since, which is undone as well. changes: how many of the key's. version: its last. latest: the
+    number of its last change. before: what it was. members: who is moved back.
+    """
+
+    type: str
+    id: str
+    name: str
+    action: str
+    others: bool
+    changes: int
+    version: int
+    latest: int
+    before: Change | None
+    members: MemberEdit | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a key did between two moments, and how it is undone. at: the number of the latest change that it takes account of."""
+
+    steps: Sequence[Step]
+    at: int
+
+
+class Rollback:
+    """Plans, and carries out."""
+
+    def __init__(self, storage: Resources) -> None:
+        self._storage = storage
+
+    async def plan(self, workspace: int, actor: str, since: datetime, until: datetime) -> Plan:
+        """How what an actor (key:ID, admin:ID) did is undone. Raises ScimError 400 where it is too much for once."""
+        if until <= since:
+            raise invalid_value("until must be later than since")
+        at = await self._storage.latest_change(workspace)
+        done = await self._done(workspace, actor, since, until)
+        if len(done) > MAX_RESOURCES:
+            raise invalid_value(
+                f"since, until: {len(done)} resources were changed, and {MAX_RESOURCES} at most are undone at once"
+            )
+        return Plan([await self._step(workspace, actor, changes) for changes in done.values()], at)
+
+    async def carry_out(self, caller: Caller, actor: str, since: datetime, until: datetime, at: int, ids: Iterable[str]) -> int:
+        """Undo it for the resources with these ids; answers for how many. at: of the plan that was looked at.
+
+        Raises ScimError 409 where a resource has changed since, another has a value by now that one had, or members are gone.
+        """
+        wanted = set(ids)
+        plan = await self.plan(caller.workspace.id, actor, since, until)
+        steps = [step for step in plan.steps if step.id in wanted]
+        if {step.id for step in steps} != wanted:
+            raise invalid_value("resources: some of these were not changed by the key in this time")
+        late = next((step for step in steps if step.latest > at), None)
+        if late is not None:
+            raise ScimError(409, f"{late.type} {late.name!r} has changed since the list was made: look at it again")
+        lost = next((step for step in steps if step.action == "lost"), None)
+        if lost is not None:
+            raise ScimError(409, f"what {lost.type} {lost.name!r} was before is not known any more")
+        without: set[str] = set()
+        while steps:
+            try:
+                await self._storage.write_all(caller.workspace.id, list(_writes(caller, steps, without)))
+                break
+            except NoSuchMember as error:
+                without.add(error.id)
+                if len(without) > _WITHOUT:
+                    raise ScimError(409, f"the member {error.id[:100]!r}, and others, are not there any more") from None
+            except Conflict as conflict:
+                raise uniqueness(f"{conflict.attribute}: another resource has a value by now that one of these had") from None
+            except KeyTaken:
+                raise ScimError(409, "one of them is there again already: look at the list again") from None
+        return len(steps)
+
+    async def _done(self, workspace: int, actor: str, since: datetime, until: datetime) -> dict[str, list[Change]]:
+        """The changes of an actor between two moments, by the resource, the oldest first."""
+        first, last = timestamp(since.astimezone(UTC)), timestamp(until.astimezone(UTC))
+        found: dict[str, list[Change]] = {}
+        before: int | None = None
+        for _ in range(_MAX_CHANGES // _CHUNK):
+            changes = await self._storage.recent(workspace, before, _CHUNK)
+            for change in changes:
+                if change.version and change.origin.actor == actor and first <= change.origin.time <= last:
+                    found.setdefault(change.id, []).insert(0, change)
+            if len(changes) < _CHUNK or changes[-1].origin.time < first:
+                return found
+            before = changes[-1].sequence
+        raise invalid_value(f"since: more than {_MAX_CHANGES} changes were made after it; choose a later one")
+
+    async def _step(self, workspace: int, actor: str, changes: Sequence[Change]) -> Step:
+        first = changes[0]
+        earlier = await self._storage.history(workspace, first.id, first.sequence, _BACK)
+        later = [change for change in await self._storage.history(workspace, first.id, None, _BACK) if change.version]
+        prior = next((change for change in earlier if change.version), None)
+        if prior is not None and prior.action == "delete":
+            prior = None
+        lost = prior is None and first.action != "create"
+        standing = later[0].action != "delete"
+        action = "lost" if lost else "delete" if prior is None else "restore" if standing else "create"
+        others = any(
+            change.sequence > first.sequence and change.origin.actor != actor and change.members is None for change in later
+        )
+        version = max(change.version for change in later)
+        document = parse((prior or first).document)
+        name = document.get("userName") or document.get("displayName") or first.id
+        edit = _members(changes) if first.type == GROUP else None
+        return Step(first.type, first.id, str(name), action, others, len(changes), version, later[0].sequence, prior, edit)
+
+
+def moment(text: object, name: str) -> datetime:
+    """A moment as ISO 8601 text; UTC where it does not say. Raises ScimError invalidValue."""
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        found = None
+    if found is None or not 1970 < found.year < 9000:
+        raise invalid_value(f"{name}: a moment such as 2026-01-31T09:00:00Z")
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _members(changes: Sequence[Change]) -> MemberEdit | None:
+    """What puts back whom these changes of a group took out, and takes out whom they put in."""
+    put_in: dict[str, None] = {}
+    taken_out: dict[str, None] = {}
+    for change in changes:
+        if change.members is None:
+            continue
+        for member in change.members.removed:
+            if member in put_in:
+                del put_in[member]
+            else:
+                taken_out[member] = None
+        for member in change.members.added:
+            if member in taken_out:
+                del taken_out[member]
+            else:
+                put_in[member] = None
+    return MemberEdit(tuple(taken_out), tuple(put_in)) if put_in or taken_out else None
+
+
+def _writes(caller: Caller, steps: Sequence[Step], without: set[str]) -> Iterable[Write]:
+    """The writes in an order in which each finds what it needs: first what is to stand, then who is in it, then what is to go."""
+    now = timestamp(utc_now())
+    origin = Origin(caller.actor, caller.request_id, now, caller.address)
+    types = {kind.name: kind for kind in caller.registry.types.values()}
+    workspace = caller.workspace.id
+    touch = _touch(types[GROUP], now)
+    for step in steps:
+        if step.before is not None:
+            target = None if step.action == "create" else step.id
+            yield Write(workspace, step.type, target, _restored(step, step.before, _known(types, step), now), origin, None, touch)
+    for step in steps:
+        if step.before is not None and step.members is not None:
+            edit = MemberEdit(tuple(member for member in step.members.add if member not in without), step.members.remove)
+            yield Write(workspace, step.type, step.id, _moved(types[GROUP], now), origin, edit)
+    for step in sorted(steps, key=lambda step: step.type != GROUP):
+        if step.action == "delete":
+            cleared = MemberEdit(clear=True) if step.type == GROUP else None
+            yield Write(workspace, step.type, step.id, _removed(_known(types, step)), origin, cleared, touch)
+
+
+def _known(types: dict[str, ResourceType], step: Step) -> ResourceType:
+    if step.type not in types:
+        raise ScimError(409, f"there is no resource type {step.type!r} any more")
+    return types[step.type]
+
+
+def _touch(group_type: ResourceType, now: str) -> Callable[[Stored], Put]:
+    return lambda standing: next_version(standing, parse(standing.document), group_type, now)
+
+
+def _restored(step: Step, before: Change, kind: ResourceType, now: str) -> Callable[[Stored | None], Outcome]:
+    def decide(standing: Stored | None) -> Outcome:
+        document = parse(before.document)
+        meta = document.pop("meta")
+        if standing is None:
+            return make_put(document, kind, step.id, step.version + 1, meta["created"], now)
+        current = parse(standing.document)
+        current.pop("meta")
+        return Keep(standing) if current == document else next_version(standing, document, kind, now)
+
+    return decide
+
+
+def _moved(kind: ResourceType, now: str) -> Callable[[Stored | None], Outcome]:
+    def decide(standing: Stored | None) -> Outcome:
+        if standing is None or not standing.delta:
+            return Keep(standing or Stored("", 0, b""))
+        return next_version(standing, parse(standing.document), kind, now)
+
+    return decide
+
+
+def _removed(kind: ResourceType) -> Callable[[Stored | None], Outcome]:
+    def decide(standing: Stored | None) -> Outcome:
+        if standing is None:
+            return Keep(Stored("", 0, b""))  # the key has removed it again itself
+        return Remove(standing, index_of_document(parse(standing.document), kind))
+
+    return decide

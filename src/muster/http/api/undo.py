@@ -1,0 +1,60 @@
+"""/api/v1: undoing everything that one key did between two moments."""
+
+from collections.abc import Iterator
+
+from muster.access.permissions import SCIM
+from muster.directory.rollback import Rollback, moment
+from muster.http.api.router import Call, Route
+from muster.http.message import Response, json_response
+from muster.http.tokens import Tokens
+from muster.scim.errors import invalid_value, not_found
+from muster.scim.values import Json
+from muster.storage.port import Accounts
+
+
+class UndoRoutes:
+    """The operations of undoing."""
+
+    def __init__(self, accounts: Accounts, rollback: Rollback, tokens: Tokens) -> None:
+        self._accounts = accounts
+        self._rollback = rollback
+        self._tokens = tokens
+
+    def __iter__(self) -> Iterator[Route]:
+        yield Route("GET", "/undo", SCIM, self.plan_undo, "What a key did between two moments, and how it would be undone")
+        yield Route("POST", "/undo", SCIM, self.undo, "Undoes what a key did between two moments, in one transaction")
+
+    async def plan_undo(self, call: Call) -> Response:
+        parameters = call.request.parameters()
+        since, until = (moment(parameters.get(name), name) for name in ("since", "until"))
+        plan = await self._rollback.plan(call.workspace, await self._actor(call, parameters.get("key")), since, until)
+        steps = [
+            {
+                "resourceType": step.type,
+                "id": step.id,
+                "name": step.name,
+                "action": step.action,
+                "changes": step.changes,
+                "changedByOthers": step.others,
+            }
+            for step in plan.steps
+        ]
+        return json_response(200, {"at": await self._tokens.write(call.workspace, plan.at), "resources": steps})
+
+    async def undo(self, call: Call) -> Response:
+        """{"key", "since", "until", "at": from the list, "resources": [ids]}."""
+        body = await call.object()
+        since, until = (moment(body.get(name), name) for name in ("since", "until"))
+        ids = body.get("resources")
+        if not isinstance(ids, list) or not ids or not all(isinstance(item, str) for item in ids):
+            raise invalid_value("resources must be an array of ids of the list")
+        if not isinstance(body.get("at"), str):
+            raise invalid_value("at must be the one of the list")
+        at = await self._tokens.read(call.workspace, body["at"], "at")
+        actor = await self._actor(call, body.get("key"))
+        return json_response(200, {"undone": await self._rollback.carry_out(call.caller, actor, since, until, at, ids)})
+
+    async def _actor(self, call: Call, key: Json) -> str:
+        if not isinstance(key, str) or await self._accounts.key(call.workspace, key) is None:
+            raise not_found("key: there is no such key in this workspace")
+        return f"key:{key}"

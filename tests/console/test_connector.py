@@ -1,0 +1,285 @@
+"""Signing in by OpenID Connect, against a provider that the test starts, and what a provider that lies can do."""
+
+import re
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import orjson
+import pytest
+from joserfc import jwt
+from joserfc.jwk import OctKey, RSAKey
+from oidc_provider_mock import User, run_server_in_thread
+
+from muster.access.permissions import ADMIN, AUDIT, SCIM, SETTINGS
+from tests.console.browsing import Visitor, invitation
+from tests.people import name
+from tests.tenant import Tenant
+
+DOMAIN = "corp.example"
+
+
+@pytest.fixture(scope="module")
+def root(server):
+    made = Visitor(server).accept(invitation(server), name("root"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fresh(server):
+    with Tenant(server) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def provider():
+    """A provider of OpenID Connect with a few people."""
+    people = [
+        User(sub="ann", claims={"email": f"Ann@{DOMAIN.upper()}", "email_verified": True}),
+        User(sub="eve", claims={"email": "eve@elsewhere.example", "email_verified": True}),
+        User(sub="mal", claims={"email": f"mal@{DOMAIN}", "email_verified": False}),
+        User(sub="nix", claims={}),
+    ]
+    with run_server_in_thread(user_claims=people, require_nonce=True) as started:
+        yield f"http://localhost:{started.server_port}"
+
+
+def setting(issuer, *permissions, **others):
+    given = {"title": "Corp", "issuer": issuer, "clientId": "muster", "clientSecret": "s3cret-words"}
+    return {**given, "allowedDomains": [DOMAIN], "permissions": list(permissions) or [SCIM], **others}
+
+
+def by_provider(visitor, subject, **query):
+    """Go to the provider, say who one is there, and come back: the answer to that."""
+    sent = visitor.get("/sign-in/openid", **query)
+    assert sent.status_code == 303, sent.text
+    asked = parse_qs(urlsplit(sent.headers["location"]).query)
+    assert asked["code_challenge_method"] == ["S256"]
+    said = httpx.post(sent.headers["location"], data={"sub": subject})
+    assert said.status_code == 302, said.text
+    return visitor.http.get(said.headers["location"])
+
+
+def test_administrators_of_a_workspace_sign_in_by_its_provider(server, root, fresh, provider):
+    assert fresh.api.put("/open-id-connector", json=setting(provider, SCIM)).status_code == 200
+    shown = fresh.api.get("/open-id-connector").json()
+    assert shown == {"title": "Corp", "issuer": provider, "clientId": "muster", "allowedDomains": [DOMAIN], "permissions": [SCIM]}
+    visitor = Visitor(server)
+    answer = by_provider(visitor, "ann", workspace=fresh.name, to=f"/w/{fresh.name}/users")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/w/{fresh.name}/users")
+    assert visitor.get(f"/w/{fresh.name}/users").status_code == 200
+    assert visitor.get(f"/w/{fresh.name}/settings").status_code == 403
+    assert visitor.get("/w/default").status_code == 404
+    assert "You sign in by OpenID Connect" in visitor.get("/account").text
+    assert "OpenID Connect</td>" in root.get("/administrators").text
+    actors = [row["actor"] for row in fresh.api.get("/audit").json()["rows"] if row["type"] == "OpenIdConnector"]
+    assert len(actors) == 1
+    assert "s3cret-words" not in fresh.api.get("/audit").text
+    again = Visitor(server)
+    by_provider(again, "ann", workspace=fresh.name)
+    assert root.get("/administrators").text.count(f"Ann@{DOMAIN.upper()}") == 1
+    assert fresh.api.delete("/open-id-connector").status_code == 204
+    for one in (visitor, again):
+        assert one.get("/account").status_code == 303
+        one.close()
+    assert fresh.api.get("/open-id-connector").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("subject", "status", "said"),
+    [("eve", 403, "elsewhere.example"), ("mal", 403, "vouch"), ("nix", 401, "no e-mail address")],
+)
+def test_who_is_not_let_in(server, fresh, provider, subject, status, said):
+    fresh.api.put("/open-id-connector", json=setting(provider))
+    visitor = Visitor(server)
+    answer = by_provider(visitor, subject, workspace=fresh.name)
+    assert (answer.status_code, said in answer.text) == (status, True)
+    assert "muster_session" not in visitor.http.cookies
+    visitor.close()
+
+
+def test_an_installation_has_one_as_well(server, root, provider):
+    root.get("/open-id-connector")
+    page = root.post(
+        "/open-id-connector", **setting(provider, title="The House", allowedDomains=DOMAIN, permissions=""), permission=[ADMIN]
+    )
+    assert "The connector is kept" in page.text
+    assert "s3cret-words" not in page.text
+    visitor = Visitor(server)
+    assert "Sign in with The House" in visitor.get("/sign-in").text
+    assert by_provider(visitor, "ann").headers["location"] == "/"
+    assert visitor.get("/administrators").status_code == 200
+    visitor.get("/open-id-connector")
+    assert root.post("/open-id-connector/remove").status_code == 200
+    assert visitor.get("/account").status_code == 303
+    assert "The House" not in visitor.get("/sign-in").text
+    visitor.close()
+
+
+def test_an_address_that_an_administrator_has_already_is_no_way_in_as_them(server, root, fresh, provider):
+    """Whoever sets up a connector decides what its provider says: it must not speak for people of other places."""
+    root.get("/administrators")
+    link = re.search(r'data-copy="(http[^"]+)"', root.post("/administrators", workspace="*", permission=[ADMIN]).text)[1]
+    victim = Visitor(server).accept(link, f"ann@{DOMAIN}")
+    fresh.api.put("/open-id-connector", json=setting(provider, SCIM))
+    visitor = Visitor(server)
+    by_provider(visitor, "ann", workspace=fresh.name)
+    assert visitor.get("/administrators").status_code == 403
+    fresh.api.delete("/open-id-connector")
+    assert victim.get("/administrators").status_code == 200
+    for one in (visitor, victim):
+        one.close()
+
+
+def test_what_a_connector_must_be(fresh, provider):
+    def refused(status, said, **others):
+        answer = fresh.api.put("/open-id-connector", json=setting(provider) | others)
+        assert (answer.status_code, said in answer.json()["detail"]) == (status, True), answer.text
+
+    refused(400, "issuer", issuer="nonsense")
+    refused(400, "issuer", issuer="ftp://x.example")
+    refused(400, "issuer", issuer=f"{provider}/nothing")
+    refused(400, "calls itself", issuer=provider.replace("localhost", "127.0.0.1") + "/")
+    refused(400, "clientSecret", clientSecret="")
+    refused(400, "allowedDomains", allowedDomains=[])
+    refused(400, "allowedDomains", allowedDomains=["*.example"])
+    refused(400, "permissions", permissions=["Fly"])
+    refused(400, "no setting", secret="x")
+    assert fresh.api.get("/open-id-connector").status_code == 404
+    assert fresh.api.put("/open-id-connector", json=setting(provider, SCIM, SETTINGS)).status_code == 200
+    kept = {**setting(provider, SCIM, SETTINGS, title="Other"), "clientSecret": ""}
+    assert fresh.api.put("/open-id-connector", json=kept).json()["title"] == "Other"
+    with fresh.client(fresh.key("--permission", SCIM), "/api/v1") as lesser:
+        for answer in (lesser.put("/open-id-connector", json=setting(provider, SCIM)), lesser.delete("/open-id-connector")):
+            assert (answer.status_code, SETTINGS in answer.json()["detail"]) == (403, True)
+    fresh.api.delete("/open-id-connector")
+    with fresh.client(fresh.key("--permission", SCIM), "/api/v1") as lesser:
+        assert lesser.put("/open-id-connector", json=setting(provider, AUDIT)).status_code == 403
+
+
+def test_a_provider_at_a_private_address_is_not_spoken_to(tmp_path, provider):
+    from tests.server import Server
+
+    with Server(tmp_path) as strict, Tenant(strict) as tenant:
+        for issuer in (provider, "https://localhost:1"):
+            answer = tenant.api.put("/open-id-connector", json=setting(issuer))
+            assert (answer.status_code, "issuer" in answer.json()["detail"]) == (400, True)
+        assert "not a public address" in answer.json()["detail"]
+
+
+def test_a_sign_in_belongs_to_the_browser_that_began_it(server, fresh, provider):
+    fresh.api.put("/open-id-connector", json=setting(provider))
+    attacker, victim = Visitor(server), Visitor(server)
+    sent = attacker.get("/sign-in/openid", workspace=fresh.name)
+    back = httpx.post(sent.headers["location"], data={"sub": "ann"}).headers["location"]
+    assert victim.http.get(back).status_code == 403
+    victim.get("/sign-in/openid", workspace=fresh.name)
+    assert victim.http.get(back).status_code == 403
+    forged = victim.http.cookies["muster_openid"].replace(".", "x.")
+    victim.http.cookies.set("muster_openid", forged, domain=urlsplit(server.url).hostname)
+    assert victim.http.get(back).status_code == 403
+    assert attacker.http.get(back).status_code == 303
+    assert attacker.http.get(back).status_code == 403
+    for query in ("", "?workspace=nothing-here", "?workspace=default"):
+        assert victim.get(f"/sign-in/openid{query}").status_code == 404
+    sent = victim.get("/sign-in/openid", workspace=fresh.name, to="//evil.example")
+    back = httpx.post(sent.headers["location"], data={"sub": "ann"}).headers["location"]
+    assert victim.http.get(back).headers["location"] == "/"
+    sent = victim.get("/sign-in/openid", workspace=fresh.name)
+    state = parse_qs(urlsplit(sent.headers["location"]).query)["state"][0]
+    for said, shown in (("access_denied", "access_denied"), ("<b>", "does not say why")):
+        assert shown in victim.get("/sign-in/openid/callback", error=said, state=state).text
+    assert "another identity provider" in victim.get("/sign-in/openid/callback", iss="https://x", code="c", state=state).text
+    for one in (attacker, victim):
+        one.close()
+
+
+KEY, OTHER = RSAKey.generate_key(2048, {"kid": "1"}), RSAKey.generate_key(2048, {"kid": "1"})
+
+
+@contextmanager
+def liar(forge):
+    """A provider whose tokens are what forge makes of right claims."""
+    asked = {}
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self):
+            base = f"http://localhost:{self.server.server_port}"
+            told = {
+                "/.well-known/openid-configuration": {
+                    "issuer": base,
+                    "authorization_endpoint": f"{base}/go",
+                    "token_endpoint": f"{base}/token",
+                    "jwks_uri": f"{base}/keys",
+                    "id_token_signing_alg_values_supported": ["RS256", "HS256", "none"],
+                },
+                "/keys": {"keys": [KEY.as_dict(private=False)]},
+            }[self.path]
+            self.answer(told)
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            base = f"http://localhost:{self.server.server_port}"
+            right = {"iss": base, "sub": "ann", "aud": "muster", "iat": asked["now"], "exp": asked["now"] + 60}
+            right |= {"nonce": asked["nonce"], "email": f"ann@{DOMAIN}"}
+            self.answer({"access_token": "x", "token_type": "Bearer", "id_token": forge(right)})
+
+        def answer(self, told):
+            body = orjson.dumps(told)
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("localhost", 0), Answers) as started:
+        threading.Thread(target=started.serve_forever, daemon=True).start()
+        yield f"http://localhost:{started.server_port}", asked
+        started.shutdown()
+
+
+def signed(claims, key=KEY, alg="RS256"):
+    return jwt.encode({"alg": alg, "kid": "1"}, claims, key)
+
+
+@pytest.mark.parametrize(
+    ("forge", "status"),
+    [
+        (signed, 303),
+        (lambda right: signed(right, OTHER), 401),
+        (lambda right: signed({**right, "aud": "another"}), 401),
+        (lambda right: signed({**right, "iss": "https://another.example"}), 401),
+        (lambda right: signed({**right, "nonce": "another"}), 401),
+        (lambda right: signed({key: value for key, value in right.items() if key != "nonce"}), 401),
+        (lambda right: signed({key: value for key, value in right.items() if key != "sub"}), 401),
+        (lambda right: signed({**right, "exp": right["iat"] - 3600, "iat": right["iat"] - 7200}), 401),
+        (lambda right: "eyJhbGciOiJub25lIn0." + signed(right).split(".")[1] + ".", 401),
+        (lambda right: signed(right)[:-8] + "AAAAAAAA", 401),
+        (lambda right: signed(right, OctKey.import_key("s3cret-words"), "HS256"), 401),
+        (lambda right: None, 401),
+        (lambda right: "nonsense", 401),
+        (lambda right: signed({**right, "email": ["x"]}), 401),
+        (lambda right: signed({**right, "email": f"ann@evil.example@{DOMAIN}"}), 303),
+        (lambda right: signed({**right, "email": DOMAIN}), 403),
+    ],
+)
+def test_a_token_must_hold(server, fresh, forge, status):
+    import time
+
+    with liar(forge) as (issuer, asked):
+        fresh.api.put("/open-id-connector", json=setting(issuer))
+        visitor = Visitor(server)
+        begun = visitor.get("/sign-in/openid", workspace=fresh.name)
+        assert begun.status_code == 303, begun.text
+        sent = parse_qs(urlsplit(begun.headers["location"]).query)
+        asked.update(nonce=sent["nonce"][0], now=int(time.time()))
+        answer = visitor.get("/sign-in/openid/callback", code="c", state=sent["state"][0])
+        assert answer.status_code == status, answer.text
+        assert ("muster_session" in visitor.http.cookies) == (status == 303)
+        visitor.close()
