@@ -20,6 +20,7 @@ from muster.config import Settings, is_postgres, sqlite_path
 from muster.console.pages.connector import ConnectorPages
 from muster.console.pages.directory import DirectoryPages
 from muster.console.pages.entry import Entry
+from muster.console.pages.extensions import DangerPages, RoleMappingPages, SchemaPages, WebhookPages
 from muster.console.pages.guard import GuardPages
 from muster.console.pages.keys import KeyPages
 from muster.console.pages.overview import Overview
@@ -56,6 +57,7 @@ from muster.http.request_log import RequestLog
 from muster.http.scim import Scim
 from muster.http.service import Load, Page, Service
 from muster.http.tokens import Tokens
+from muster.overview import Lookout
 from muster.scim.discovery import Limits
 from muster.scim.schema import Registry
 from muster.storage.leases import Leases
@@ -155,19 +157,23 @@ class Muster:
         storage = self.storage
         yield from Entry(self.administrators, self._connectors)
         yield from ConnectorPages(storage, self._connectors, self._openid)
-        yield from Overview(storage, directory, requests)
+        yield from Overview(Lookout(storage, directory))
         yield from KeyPages(storage, self.keys)
         yield from DirectoryPages(storage, directory, Undo(storage, directory), cursors)
         yield from UndoPages(storage, Rollback(storage))
         yield from RequestPages(storage, requests)
         yield from GuardPages(GuardDesk(storage, directory))
+        yield from RoleMappingPages(storage)
+        yield from WebhookPages(storage, self._webhooks, WebhookStates(storage))
+        yield from SchemaPages(CustomSchemas(storage))
+        yield from DangerPages(storage)
         yield from SettingsPages(storage, storage, self.administrators, requests)
 
     def _routes(self, directory: Directory) -> Iterator[Route]:
         """What there is under /api/v1, and what goes on in the background for it."""
         storage, private = self.storage, self.settings.webhooks_private
         states, tokens, leases = WebhookStates(storage), Tokens(storage), Leases(storage)
-        webhooks = Webhooks(storage, states, private)
+        self._webhooks = webhooks = Webhooks(storage, states, private)
         self._deliverer = Deliverer(storage, webhooks, states, Sender(private), leases)
         self._indexer = Indexer(storage, leases)
         yield from SettingsRoutes(storage, self.keys, directory)
@@ -176,7 +182,7 @@ class Muster:
         yield from GuardRoutes(GuardDesk(storage, directory))
         yield from PasswordRoutes(Credentials(storage, directory))
         yield from SchemaRoutes(CustomSchemas(storage))
-        yield from InsightRoutes(storage, Requests(storage), Undo(storage, directory), tokens)
+        yield from InsightRoutes(storage, Lookout(storage, directory), Undo(storage, directory), tokens)
         yield from UndoRoutes(storage, Rollback(storage), tokens)
         yield from FeedRoutes(storage, tokens)
         yield from WebhookRoutes(storage, webhooks, states, self._deliverer, tokens)

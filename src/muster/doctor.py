@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import orjson
+
 from muster.scim.quirks import QUIRKS, Quirk
+from muster.scim.values import fold
 from muster.storage.port import Storage
 from muster.storage.requests import Requests
 
@@ -17,6 +20,10 @@ FIXES = {
     429: "It is faster than its rate limit: raise the limit of the key, or of the workspace.",
     503: "The storage could not answer: look at the log of the server.",
 }
+
+
+LOST_FIX = "They are there: have the client match by userName, or import its users, so that it learns their id."
+_MAX_LOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +53,29 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """A user whom a key's client tries to make though they are there, and does not touch: it has forgotten their id."""
+
+    key: str
+    name: str
+    user: str
+    count: int
+    latest: int
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What the doctor finds."""
 
     shown: Sequence[Shown]
     refusals: Sequence[Refusal]
+    lost: Sequence[Lost]
 
     def lines(self) -> list[str]:
         """The findings as lines of text."""
         lines = [f"{item.key}\tsends {item.quirk.sends}\t{item.count} times\ttaken as {item.quirk.means}" for item in self.shown]
         lines += [f"{item.key}\t{item.operation} {item.status}\t{item.count} times\t{item.fix}" for item in self.refusals]
+        lines += [f"{item.key}\tseems to have lost {item.name}\t{item.count} times\t{LOST_FIX}" for item in self.lost]
         return lines or ["nothing: what is recorded is as the RFCs have it, and nothing was refused"]
 
 
@@ -74,4 +94,29 @@ async def examine(storage: Storage, workspace: int) -> Findings:
         if name in QUIRKS
     ]
     refusals = [Refusal(names.get(key_id, key_id), *told) for key_id, *told in await requests.failures(workspace)]
-    return Findings(shown, refusals)
+    return Findings(shown, refusals, await _lost(storage, requests, workspace, names))
+
+
+async def _lost(storage: Storage, requests: Requests, workspace: int, names: dict[str, str]) -> list[Lost]:
+    """The users whom clients seem to have lost: refused as there already, and not written to by the same key after that."""
+    refused: dict[tuple[str, str], tuple[int, int, str]] = {}
+    for key_id, number, body in await requests.doubles(workspace):
+        name = _user_name(body)
+        if name is not None:
+            count, latest, _ = refused.get((key_id, fold(name)), (0, 0, ""))
+            refused[key_id, fold(name)] = count + 1, max(latest, number), name
+    found = []
+    for (key_id, folded), (count, latest, name) in list(refused.items())[:_MAX_LOST]:
+        user = await storage.owner(workspace, "User", "userName", folded)
+        if user is not None and not await requests.written_since(workspace, key_id, user, latest):
+            found.append(Lost(names.get(key_id, key_id), name, user, count, latest))
+    return found
+
+
+def _user_name(body: str) -> str | None:
+    """The userName in the body of a request that was kept, which may be cut off."""
+    try:
+        name = orjson.loads(body).get("userName")
+    except (ValueError, AttributeError):
+        return None
+    return name if isinstance(name, str) else None

@@ -144,12 +144,9 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
     page, found = context.new_page(), []
     paths = ["/sign-in", "/nothing", invitation(server).removeprefix(server.url), base, f"{base}/users", f"{base}/groups"]
     paths += [f"{base}/users/{filled.users[0]['id']}", f"{base}/groups/{filled.crew['id']}", f"{base}/requests", request]
-    paths += [
-        f"{base}/{path}" for path in ("doctor", "undo", "connect/entra", "open-id-connector", "keys", "audit", "settings")
-    ] + [
-        "/account",
-        "/administrators",
-    ]
+    names = ("doctor", "undo", "role-mappings", "webhooks", "schemas", "wipe", "connect/entra", "open-id-connector")
+    paths += [f"{base}/{path}" for path in (*names, "keys", "audit", "settings", "guard")]
+    paths += ["/account", "/administrators", "/open-id-connector"]
     for path in paths:
         if path == base:
             context.add_cookies([cookie])

@@ -8,7 +8,7 @@ import httpx
 import pyotp
 import pytest
 
-from muster.access.permissions import ADMIN, AUDIT, PERMISSIONS, SCIM, SETTINGS
+from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, PERMISSIONS, SCIM, SETTINGS
 from tests.console.browsing import PASSWORD, Visitor, invitation
 from tests.people import group, name, person, replace
 from tests.tenant import Tenant
@@ -43,7 +43,8 @@ def invited(root, server, workspace, *permissions):
 
 PAGES = {
     "": SCIM, "/users": SCIM, "/groups": SCIM, "/requests": SCIM, "/doctor": SCIM, "/connect": SCIM, "/connect/entra": SCIM,
-    "/open-id-connector": SCIM, "/undo": SCIM,
+    "/open-id-connector": SCIM, "/undo": SCIM, "/role-mappings": SCIM, "/webhooks": SETTINGS, "/schemas": SETTINGS,
+    "/wipe": ADMIN,
     "/keys": SETTINGS, "/settings": SETTINGS, "/guard": SETTINGS, "/audit": AUDIT,
     "/audit/export.csv": AUDIT, "/audit/export.jsonl": AUDIT,
     "/users/x": SCIM, "/groups/x": SCIM, "/requests/1": SCIM, "/requests/live": SCIM,
@@ -53,6 +54,9 @@ FORMS = {
     "/requests/record": SETTINGS, "/users/x/restore": SCIM, "/guard/let-all": SETTINGS, "/guard/x/let": SETTINGS,
     "/guard/x/keep": SETTINGS, "/requests/1/rehearse": SCIM,
     "/open-id-connector": SCIM, "/open-id-connector/remove": SCIM, "/undo": SCIM,
+    "/role-mappings": EDIT_ROLES, "/role-mappings/x/remove": EDIT_ROLES, "/webhooks": SETTINGS, "/webhooks/x/switch": SETTINGS,
+    "/webhooks/x/rotate": SETTINGS, "/webhooks/x/remove": SETTINGS, "/schemas": SETTINGS, "/schemas/x/remove": SETTINGS,
+    "/resource-types": SETTINGS, "/resource-types/x/remove": SETTINGS, "/wipe": ADMIN,
 }  # fmt: skip
 ELSEWHERE = {
     "GET": {"/", "/sign-in", "/first", "/account", "/administrators",
@@ -524,3 +528,88 @@ def test_what_is_not_there_and_what_is_not_for_it(root, server):
     assert root.get("/static/console.css").headers["content-type"].startswith("text/css")
     assert root.get("/static/..%2f..%2fweb.py").status_code == 404
     assert httpx.post(f"{server.url}/healthz").status_code == 405
+
+
+def test_the_further_settings(root, fresh):
+    base = f"/w/{fresh.name}"
+    root.get(f"{base}/settings")
+    assert root.post(f"{base}/role-mappings", idpValue="<b>eng", role="Engineer", tag="x").status_code == 303
+    page = root.get(f"{base}/role-mappings").text
+    assert "&lt;b&gt;eng" in page
+    assert "idpValue" in root.post(f"{base}/role-mappings", idpValue=" ", role="Engineer").text
+    user = fresh.user(roles=[{"value": "<b>eng"}])
+    assert fresh.api.get(f"/users/{user['id']}/roles").json()["roles"][0]["role"] == "Engineer"
+    remove = re.search(rf'action="({base}/role-mappings/\w+/remove)"', page)[1]
+    assert root.post(remove).status_code == 303
+    assert fresh.api.get(f"/users/{user['id']}/roles").json()["roles"] == []
+    made = root.post(f"{base}/webhooks", url="http://127.0.0.1:1/hook", events="user.* group.created")
+    assert re.search(r"whsec_\S+", made.text)
+    assert "whsec_" not in root.get(f"{base}/webhooks").text
+    assert "url" in root.post(f"{base}/webhooks", url="nonsense").text
+    hook = fresh.api.get("/webhooks").json()[0]
+    assert hook["events"] == ["user.*", "group.created"]
+    assert root.post(f"{base}/webhooks/{hook['id']}/switch").status_code == 303
+    assert "Disabled" in root.get(f"{base}/webhooks").text
+    assert "whsec_" in root.post(f"{base}/webhooks/{hook['id']}/rotate").text
+    assert root.post(f"{base}/webhooks/{hook['id']}/remove").status_code == 303
+    assert fresh.api.get("/webhooks").json() == []
+
+
+def test_schemas_of_ones_own_on_a_page(root, fresh):
+    base, urn = f"/w/{fresh.name}", "urn:example:params:Badge"
+    root.get(f"{base}/schemas")
+    schema = {"id": urn, "name": "Badge", "extends": ["User"], "attributes": [{"name": "number", "type": "string"}]}
+    assert "no JSON" in root.post(f"{base}/schemas", schema="{").text
+    assert root.post(f"{base}/schemas", schema=json.dumps(schema)).status_code == 303
+    fresh.user(**{urn: {"number": "7"}})
+    schema["attributes"][0]["type"] = "boolean"
+    refused = root.post(f"{base}/schemas", schema=json.dumps(schema))
+    assert (refused.status_code, "7" in refused.text) == (409, True)
+    assert root.post(f"{base}/schemas/{urn}/remove").status_code == 409
+    other = {"id": "urn:example:params:Device", "name": "Device", "attributes": [{"name": "label", "type": "string"}]}
+    assert root.post(f"{base}/schemas", schema=json.dumps(other)).status_code == 303
+    kind = {"name": "Device", "endpoint": "/Devices", "schema": other["id"]}
+    assert root.post(f"{base}/resource-types", type=json.dumps(kind)).status_code == 303
+    assert "/Devices" in root.get(f"{base}/schemas").text
+    assert root.post(f"{base}/resource-types/Device/remove").status_code == 303
+    assert root.post(f"{base}/schemas/{other['id']}/remove").status_code == 303
+
+
+def test_wiping_a_workspace(root, fresh, server):
+    users = [fresh.user() for _ in range(3)]
+    crew = fresh.scim.post("/Groups", json=group("Crew", *users)).json()
+    fresh.scim.post("/Groups", json=group("Outer", crew))
+    with Tenant(server) as other:
+        other.user()
+        root.get(f"/w/{fresh.name}/wipe")
+        assert "name: type" in root.post(f"/w/{fresh.name}/wipe", name=other.name).text
+        assert "workspace must be" in fresh.api.post("/wipe", json={"workspace": other.name}).json()["detail"]
+        assert fresh.scim.get("/Users?count=0").json()["totalResults"] == 3
+        assert "5 resources are deleted" in root.post(f"/w/{fresh.name}/wipe", name=fresh.name).text
+        assert other.scim.get("/Users?count=0").json()["totalResults"] == 1
+    for endpoint in ("/Users", "/Groups"):
+        assert fresh.scim.get(f"{endpoint}?count=0").json()["totalResults"] == 0
+    told = [event["type"] for event in fresh.api.get("/changes", params={"limit": 500}).json()["events"]]
+    assert told.count("user.deleted") == 3
+    assert told.count("group.deleted") == 2
+    fresh.user()
+    assert fresh.api.post("/wipe", json={"workspace": fresh.name}).json() == {"deleted": 1}
+    assert "wipe" in [row["action"] for row in fresh.api.get("/audit", params={"limit": 500}).json()["rows"]]
+
+
+def test_the_doctor_finds_users_that_a_client_has_lost(root, fresh):
+    lost, found = fresh.user(), fresh.user()
+    for _ in range(2):
+        for user in (lost, found):
+            fresh.scim.post("/Users", json=person(user["userName"].upper()))
+    time.sleep(1.2)
+    fresh.scim.patch(f"/Users/{found['id']}", json=replace("title", "x"))
+    time.sleep(1.2)
+    told = fresh.api.get("/doctor").json()["lostUsers"]
+    assert [(item["user"], item["count"]) for item in told] == [(lost["id"], 2)]
+    page = root.get(f"/w/{fresh.name}/doctor").text
+    assert f"/users/{lost['id']}" in page
+    assert f"/users/{found['id']}" not in page
+    seen = fresh.api.get("/overview").json()
+    assert (seen["users"], seen["active"], seen["failed"]) == (2, 2, 4)
+    assert any("Refused in the last day: 4" in said for said in seen["attention"])

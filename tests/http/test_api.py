@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from muster.access.permissions import AUDIT, EDIT_ROLES, PERMISSIONS, SCIM, SETTINGS
+from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, PERMISSIONS, SCIM, SETTINGS
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.schema import GROUP
 from tests.people import error_of, group, name, patch, person, replace
@@ -35,6 +35,8 @@ ROUTES = [
     ("GET", "/roles/x", EDIT_ROLES),
     ("PUT", "/roles/x", EDIT_ROLES),
     ("DELETE", "/roles/x", EDIT_ROLES),
+    ("POST", "/wipe", ADMIN),
+    ("GET", "/overview", SCIM),
     ("GET", "/undo", SCIM),
     ("POST", "/undo", SCIM),
     ("GET", "/open-id-connector", SCIM),

@@ -18,7 +18,7 @@ MANAGEMENT = [
     *("findSchemas", "createSchema", "getSchema", "updateSchema", "deleteSchema"),
     *("findResourceTypes", "createResourceType", "getResourceType", "deleteResourceType"),
     *("findWebhooks", "createWebhook", "getWebhook", "updateWebhook", "deleteWebhook", "rotateWebhook"),
-    *("planUndo", "undo"),
+    *("getOverview", "wipe", "planUndo", "undo"),
     *("getOpenIdConnector", "setOpenIdConnector", "deleteOpenIdConnector"),
     *("findDeliveries", "redeliver", "getGuard", "letThrough", "keepHeld"),
     *("findRequests", "getRequest", "getDoctor", "findHistory", "restore"),

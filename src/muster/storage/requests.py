@@ -122,6 +122,22 @@ class Requests:
         )
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
 
+    async def doubles(self, workspace: int) -> Sequence[tuple[Any, ...]]:
+        """The latest requests to make a user who is there already: the key, the number and the body of each."""
+        sql = (
+            "SELECT key_id, number, body FROM requests WHERE workspace = $1 AND operation = 'createUser' AND status = 409"
+            " ORDER BY number DESC LIMIT 1000"
+        )
+        return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
+
+    async def written_since(self, workspace: int, key: str, resource: str, number: int) -> bool:
+        """Whether a key has written to a resource, with success, after a request."""
+        sql = (
+            "SELECT 1 FROM requests WHERE workspace = $1 AND key_id = $2 AND resource = $3 AND number > $4 AND status < 400"
+            " AND method <> 'GET' LIMIT 1"
+        )
+        return bool(await self._storage.query(bound(sql, workspace, key, resource, number)))
+
 
 def _conditions(wanted: Wanted, bind: Binder) -> list[str]:
     found: list[str] = []

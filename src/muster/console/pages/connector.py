@@ -20,7 +20,7 @@ from muster.storage.port import INSTALLATION, Accounts
 
 _COOKIE = "muster_openid"
 _SECONDS = 600
-_FROM_ONE_PLACE = 50
+_FROM_ONE_PLACE = 300
 _CALLBACK = "/sign-in/openid/callback"
 _SHOWN = ("title", "issuer", "clientId", "allowedDomains")
 _REFUSAL = re.compile(r"[a-z_]{1,50}")

@@ -12,7 +12,7 @@ from muster.console.web import HEADERS, Route, Visit
 from muster.directory.documents import parse, timestamp
 from muster.directory.events import changed_paths
 from muster.directory.rehearsal import Rehearsed, rehearse
-from muster.doctor import examine
+from muster.doctor import LOST_FIX, examine
 from muster.http.message import Response
 from muster.scim.errors import not_found
 from muster.scim.quirks import QUIRKS
@@ -130,7 +130,7 @@ class RequestPages:
         return visit.redirect("./requests")
 
     async def doctor(self, visit: Visit) -> Response:
-        return visit.render("doctor.html", found=await examine(self._storage, visit.there().id))
+        return visit.render("doctor.html", found=await examine(self._storage, visit.there().id), fix=LOST_FIX)
 
 
 def _indented(text: str) -> str:

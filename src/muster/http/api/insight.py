@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from muster.access.permissions import SCIM
@@ -13,6 +14,7 @@ from muster.http.api.router import Call, Route
 from muster.http.message import Response, json_response
 from muster.http.search import integer
 from muster.http.tokens import Tokens
+from muster.overview import Lookout
 from muster.scim.errors import invalid_value, not_found
 from muster.scim.schema import ResourceType
 from muster.storage.port import Storage
@@ -25,18 +27,26 @@ _HISTORY = 200
 class InsightRoutes:
     """The operations that look back."""
 
-    def __init__(self, storage: Storage, requests: Requests, undo: Undo, tokens: Tokens) -> None:
+    def __init__(self, storage: Storage, lookout: Lookout, undo: Undo, tokens: Tokens) -> None:
         self._storage = storage
-        self._requests = requests
+        self._requests = Requests(storage)
+        self._lookout = lookout
         self._undo = undo
         self._tokens = tokens
 
     def __iter__(self) -> Iterator[Route]:
+        yield Route("GET", "/overview", SCIM, self.get_overview, "How much there is, and what needs attention")
         yield Route("GET", "/requests", SCIM, self.find_requests, "The requests that are kept, the newest first")
         yield Route("GET", "/requests/{number}", SCIM, self.get_request, "One request, with its body and its answer")
         yield Route("GET", "/doctor", SCIM, self.get_doctor, "What clients send that the RFCs do not allow, and what was refused")
         yield Route("GET", "/history/{id}", SCIM, self.find_history, "What became of a resource, the newest first")
         yield Route("POST", "/history/{id}/restore", SCIM, self.restore, "Brings a resource back to what it was after a change")
+
+    async def get_overview(self, call: Call) -> Response:
+        seen = await self._lookout.look(call.caller, datetime.now(UTC))
+        hours = {hour: {"requests": asked, "failed": failed} for hour, (asked, failed) in sorted(seen.hours.items())}
+        keys = [{"id": key.id, "name": key.name, "lastUsed": key.last_used, "expires": key.expires} for key in seen.keys]
+        return json_response(200, {**seen.numbers, "hours": hours, "keys": keys, "attention": list(seen.attention)})
 
     async def find_requests(self, call: Call) -> Response:
         parameters = call.request.parameters()
@@ -69,7 +79,8 @@ class InsightRoutes:
             {"key": item.key, "operation": item.operation, "status": item.status, "count": item.count, "fix": item.fix}
             for item in found.refusals
         ]
-        return json_response(200, {"dialects": shown, "refusals": refusals})
+        lost = [{"key": item.key, "userName": item.name, "user": item.user, "count": item.count} for item in found.lost]
+        return json_response(200, {"dialects": shown, "refusals": refusals, "lostUsers": lost})
 
     async def find_history(self, call: Call) -> Response:
         changes = await self._storage.history(call.workspace, call.names["id"], None, _HISTORY)

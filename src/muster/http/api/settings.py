@@ -7,13 +7,14 @@ from typing import Any
 from muster.access.keys import Keys, state_of
 from muster.access.permissions import ADMIN, SETTINGS
 from muster.access.roles import Roles, check_permissions
-from muster.access.settings import Settings, Store, shown
+from muster.access.settings import Settings, shown
 from muster.directory.service import Directory
+from muster.directory.wipe import wipe
 from muster.http.api.router import Call, Route, created
 from muster.http.message import Response, json_response
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
 from muster.scim.values import Json
-from muster.storage.port import KeyRecord
+from muster.storage.port import KeyRecord, Storage
 
 _MAX_NAME = 200
 _MAX_SECONDS = 10 * 366 * 86400
@@ -22,7 +23,7 @@ _MAX_SECONDS = 10 * 366 * 86400
 class SettingsRoutes:
     """The operations on a workspace's settings and its keys."""
 
-    def __init__(self, store: Store, keys: Keys, directory: Directory) -> None:
+    def __init__(self, store: Storage, keys: Keys, directory: Directory) -> None:
         self._settings = Settings(store)
         self._roles = Roles(store)
         self._store = store
@@ -32,6 +33,7 @@ class SettingsRoutes:
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/settings", SETTINGS, self.get_settings, "The settings of the workspace")
         yield Route("PATCH", "/settings", SETTINGS, self.update_settings, "Changes the settings that are given")
+        yield Route("POST", "/wipe", ADMIN, self.wipe, "Deletes every resource of the workspace, which is named to confirm it")
         yield Route("GET", "/keys", SETTINGS, self.find_keys, "The API keys of the workspace")
         yield Route("POST", "/keys", SETTINGS, self.create_key, "Makes an API key, whose token is told this once", 201)
         yield Route("GET", "/keys/{id}", SETTINGS, self.get_key, "An API key")
@@ -43,6 +45,12 @@ class SettingsRoutes:
 
     async def update_settings(self, call: Call) -> Response:
         return json_response(200, shown(await self._settings.change(call.administrator, await call.body())))
+
+    async def wipe(self, call: Call) -> Response:
+        """{"workspace": its name} deletes all that there is."""
+        if (await call.object()).get("workspace") != call.grant.workspace.name:
+            raise invalid_value("workspace must be the name of the workspace whose key this is, to confirm")
+        return json_response(200, {"deleted": await wipe(self._store, call.caller)})
 
     async def find_keys(self, call: Call) -> Response:
         return json_response(200, [_shown(key) for key in await self._store.keys(call.workspace)])

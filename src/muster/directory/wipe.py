@@ -1,0 +1,49 @@
+"""Emptying a workspace: every user, group and other resource is deleted as ever, so that whoever reads the feed knows.
+
+It goes a thousand at a time, a transaction each: where it is interrupted, what is gone is gone whole, and it can be begun again.
+"""
+
+from muster.directory.documents import index_of_document, next_version, parse, parse_all, timestamp
+from muster.directory.service import Caller, utc_now
+from muster.scim.schema import ResourceType
+from muster.storage.port import GROUP, Keep, MemberEdit, Note, Origin, Outcome, Put, Query, Remove, Resources, Stored, Write
+
+_CHUNK = 1000
+
+
+async def wipe(storage: Resources, caller: Caller) -> int:
+    """Delete all that there is; answers how much that was. It is noted first, without a guard: an administrator decides it."""
+    workspace = caller.workspace
+    await storage.note([Note(workspace.id, _origin(caller), "Workspace", workspace.name, "wipe", b"{}")])
+    kinds = sorted(caller.registry.types.values(), key=lambda kind: kind.name != GROUP)
+    count = 0
+    for kind in kinds:
+        while ids := await _some(storage, caller, kind):
+            await storage.write_all(caller.workspace.id, [_removal(caller, kind, found) for found in ids])
+            count += len(ids)
+    return count
+
+
+async def _some(storage: Resources, caller: Caller, kind: ResourceType) -> list[str]:
+    page = await storage.find(Query(caller.workspace.id, kind, limit=_CHUNK))
+    return [document["id"] for document in parse_all(page.documents)]
+
+
+def _removal(caller: Caller, kind: ResourceType, resource_id: str) -> Write:
+    now = timestamp(utc_now())
+    group_type = caller.registry.types["/Groups"]
+
+    def decide(standing: Stored | None) -> Outcome:
+        if standing is None:
+            return Keep(Stored("", 0, b""))  # somebody else was first
+        return Remove(standing, index_of_document(parse(standing.document), kind))
+
+    def touch(standing: Stored) -> Put:
+        return next_version(standing, parse(standing.document), group_type, now)
+
+    edit = MemberEdit(clear=True) if kind.name == GROUP else None
+    return Write(caller.workspace.id, kind.name, resource_id, decide, _origin(caller), edit, touch)
+
+
+def _origin(caller: Caller) -> Origin:
+    return Origin(caller.actor, caller.request_id, timestamp(utc_now()), caller.address)
