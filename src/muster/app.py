@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from muster import tracing
 from muster.access.administrators import Administrators
 from muster.access.connectors import Connectors
 from muster.access.keys import Keys
@@ -102,7 +103,8 @@ class Muster:
     def __init__(self, settings: Settings, stopping: Callable[[], bool] = lambda: False) -> None:
         self.settings = settings
         self._stopping = stopping
-        self.storage = open_storage(settings)
+        self._traces = tracing.begin() if tracing.wanted(os.environ) else None
+        self.storage = self._open_storage()
         self.keys = Keys(self.storage)
         self.administrators = Administrators(self.storage)
         self._openid = OpenId(settings.webhooks_private)
@@ -116,6 +118,13 @@ class Muster:
         self._starting = asyncio.Lock()
         self._started = False
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _open_storage(self) -> Storage:
+        storage = open_storage(self.settings)
+        if self._traces is None:
+            return storage
+        system = "postgresql" if is_postgres(self.settings.database) else "sqlite"
+        return tracing.traced_storage(storage, self._traces.get_tracer("muster"), system)
 
     def _make_service(self) -> Service:
         settings, storage = self.settings, self.storage
@@ -150,7 +159,8 @@ class Muster:
             self._recorder = Recorder(requests, Retention(settings.requests_days, settings.requests_kept), self._origin)
         site = Site(storage, self.administrators, self._origin, self._console(directory, requests, cursors))
         log, metrics = self._log, self._metrics
-        return Service(self.keys, self._limiter, scim, api, self._origin, pages, log, metrics, load, self._recorder, site)
+        kind = Service if self._traces is None else tracing.traced_service(self._traces.get_tracer("muster"))
+        return kind(self.keys, self._limiter, scim, api, self._origin, pages, log, metrics, load, self._recorder, site)
 
     def _console(self, directory: Directory, requests: Requests, cursors: Cursors) -> Iterator[PageRoute]:
         """The pages of the console."""
@@ -218,6 +228,8 @@ class Muster:
         if self._log is not None:
             self._log.flush()
         await self.storage.close()
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.shutdown)
         self._started = False
 
     @contextlib.asynccontextmanager
