@@ -6,6 +6,7 @@ import pytest
 
 from tests.people import group, name, person
 from tests.tenant import Tenant, problem
+from tests.upkeep.test_audit import tampered
 
 
 @pytest.fixture
@@ -149,3 +150,22 @@ def test_many_and_what_is_wrong(fresh):
     assert "resources" in problem(culprit.undo(plan, []), 400)
     assert "resources" in problem(culprit.undo(plan, [name("x")]), 400)
     assert "at" in problem(fresh.api.post("/undo", json={**culprit.asked, "at": "x", "resources": ["x"]}), 400)
+
+
+def test_a_group_goes_back_though_its_beginning_is_kept_no_more(fresh):
+    """Who was in it is read from what is there now, backwards: not from a history that may have an end."""
+    ann, ben, cyd = (fresh.user() for _ in range(3))
+    crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
+    path = f"/Groups/{crew['id']}"
+    patch(fresh.scim, path, {"op": "replace", "path": "displayName", "value": "Team"})
+    patch(fresh.scim, path, {"op": "add", "path": "members", "value": [{"value": cyd["id"]}]})
+    patch(fresh.scim, path, {"op": "remove", "path": f'members[value eq "{ann["id"]}"]'})
+    renamed = next(row for row in fresh.api.get(f"/history/{crew['id']}").json() if row["version"] == 2)
+    first = "(SELECT min(sequence) FROM changes WHERE workspace = $1 AND id = $2)"
+    tampered(fresh.server, f"DELETE FROM changes WHERE workspace = $1 AND sequence = {first}", fresh.name, crew["id"])
+    restored = fresh.api.post(f"/history/{crew['id']}/restore", json={"change": renamed["change"]})
+    assert restored.status_code == 200
+    assert members(fresh.scim.get(path).json()) == {ann["id"], ben["id"]}
+    fresh.scim.delete(path)
+    assert fresh.api.post(f"/history/{crew['id']}/restore", json={"change": renamed["change"]}).status_code == 200
+    assert members(fresh.scim.get(path).json()) == {ann["id"], ben["id"]}

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from muster.directory.documents import index_of_document, make_put, next_version, parse, timestamp
 from muster.directory.service import Caller, utc_now
+from muster.directory.undo import inverse
 from muster.scim.errors import ScimError, invalid_value, uniqueness
 from muster.scim.schema import ResourceType
 from muster.storage.port import (
@@ -146,7 +147,7 @@ class Rollback:
         version = max(change.version for change in later)
         document = parse((prior or first).document)
         name = document.get("userName") or document.get("displayName") or first.id
-        edit = _members(changes) if first.type == GROUP else None
+        edit = inverse(changes) if first.type == GROUP else None
         return Step(first.type, first.id, str(name), action, others, len(changes), version, later[0].sequence, prior, edit)
 
 
@@ -159,26 +160,6 @@ def moment(text: object, name: str) -> datetime:
     if found is None or not 1970 < found.year < 9000:
         raise invalid_value(f"{name}: a moment such as 2026-01-31T09:00:00Z")
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
-
-
-def _members(changes: Sequence[Change]) -> MemberEdit | None:
-    """What puts back whom these changes of a group took out, and takes out whom they put in."""
-    put_in: dict[str, None] = {}
-    taken_out: dict[str, None] = {}
-    for change in changes:
-        if change.members is None:
-            continue
-        for member in change.members.removed:
-            if member in put_in:
-                del put_in[member]
-            else:
-                taken_out[member] = None
-        for member in change.members.added:
-            if member in taken_out:
-                del taken_out[member]
-            else:
-                put_in[member] = None
-    return MemberEdit(tuple(taken_out), tuple(put_in)) if put_in or taken_out else None
 
 
 def _writes(caller: Caller, steps: Sequence[Step], without: set[str]) -> Iterable[Write]:

@@ -1,6 +1,6 @@
 """Going back: a resource as it was after one of its changes, with the groups that it was in, under the id that it had."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 from muster.directory.documents import make_put, next_version, parse, timestamp
 from muster.directory.service import Caller, Directory, utc_now
@@ -52,12 +52,13 @@ class Undo:
                 return make_put(document, resource_type, resource_id, latest + 1, meta["created"], now)
             current = parse(standing.document)
             current.pop("meta")
-            if current == document:
+            if current == document and not standing.delta:
                 return Keep(standing)
             return next_version(standing, document, resource_type, now)
 
         origin = Origin(caller.actor, caller.request_id, now, caller.address)
-        members = self._members(changes, chosen) if resource_type.name == GROUP else None
+        undone = [c for c in reversed(changes) if c.sequence > chosen.sequence or (c is chosen and c.action == "delete")]
+        members = inverse(undone) if resource_type.name == GROUP else None
         target = None if deleted is not None else resource_id
         write = Write(caller.workspace.id, resource_type.name, target, decide, origin, members, self._touch(caller, now))
         try:
@@ -76,19 +77,6 @@ class Undo:
         group_type = caller.registry.types["/Groups"]
         return lambda standing: next_version(standing, parse(standing.document), group_type, now)
 
-    def _members(self, changes: Sequence[Change], chosen: Change) -> MemberEdit:
-        """The members that a group had after a change: those of its changes up to then, one after the other."""
-        members: dict[str, None] = {}
-        for change in reversed(changes):
-            if change.sequence > chosen.sequence or change.members is None:
-                continue
-            for member in change.members.removed:
-                members.pop(member, None)
-            members.update(dict.fromkeys(change.members.added))
-        if chosen.action == "delete" and chosen.members is not None:
-            members.update(dict.fromkeys(chosen.members.removed))
-        return MemberEdit(tuple(members), (), True)
-
     async def _rejoin(self, caller: Caller, resource_id: str, deleted: Change, origin: Origin) -> None:
         """Put a resource into the groups that its deletion took it out of, where they are still there."""
         after = await self._storage.changes(caller.workspace.id, deleted.sequence, _ROWS)
@@ -105,3 +93,23 @@ class Undo:
 
                 edit = MemberEdit((resource_id,))
                 await self._storage.write(Write(caller.workspace.id, GROUP, change.id, decide, origin, edit))
+
+
+def inverse(changes: Iterable[Change]) -> MemberEdit | None:
+    """What puts back whom these changes of a group, the oldest first, took out, and takes out whom they put in, if anyone."""
+    put_in: dict[str, None] = {}
+    taken_out: dict[str, None] = {}
+    for change in changes:
+        if change.members is None:
+            continue
+        for member in change.members.removed:
+            if member in put_in:
+                del put_in[member]
+            else:
+                taken_out[member] = None
+        for member in change.members.added:
+            if member in taken_out:
+                del taken_out[member]
+            else:
+                put_in[member] = None
+    return MemberEdit(tuple(taken_out), tuple(put_in)) if put_in or taken_out else None
