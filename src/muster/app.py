@@ -66,6 +66,7 @@ from muster.storage.port import Conflict, Storage, StorageError
 from muster.storage.requests import Requests
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.webhooks import WebhookStates
+from muster.upkeep.trimmer import Trimmer
 from muster.webhooks.deliverer import Deliverer
 from muster.webhooks.endpoints import Webhooks
 from muster.webhooks.sender import Sender
@@ -208,6 +209,9 @@ class Muster:
             self._tasks.append(asyncio.create_task(self._keep_last_used()))
             self._tasks.append(asyncio.create_task(self._deliverer.run()))
             self._tasks.append(asyncio.create_task(self._indexer.run()))
+            if self.settings.changes_days:
+                trimmer = Trimmer(self.storage, Leases(self.storage), self.settings.changes_days)
+                self._tasks.append(asyncio.create_task(trimmer.run()))
             if self._recorder is not None:
                 self._tasks.append(asyncio.create_task(self._recorder.run()))
             if self._metrics is not None:

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
         10_000, ge=0, le=1_000_000, description="how many requests of a workspace are kept to be looked at; 0 for none"
     )
     requests_days: int = Field(7, ge=1, le=90, description="how many days a request is kept")
+    changes_days: int = Field(
+        90, ge=0, le=36_500, description="how many days the feed, the history and the audit log go back; 0 for all"
+    )
     webhooks_private: bool = Field(
         False, description="webhooks and OpenID providers may be at private addresses, and without TLS"
     )

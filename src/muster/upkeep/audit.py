@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 from muster.storage.chain import ROWS, link
 from muster.storage.derived import bound
-from muster.storage.port import INSTALLATION, Storage
+from muster.storage.port import INSTALLATION, TRIM_KIND, Storage
 
 _CHUNK = 2000
+_BEFORE = "SELECT count(*) FROM changes WHERE workspace = $1 AND sequence <= $2"
 
 
 @dataclass(slots=True)
 class Verified:
-    """What was looked at: rows that are linked, rows from before there was a chain, and breaks."""
+    """What was looked at: rows that are linked, rows from before the chain begins, and breaks."""
 
     rows: int = 0
     unlinked: int = 0
@@ -22,8 +23,8 @@ class Verified:
 async def verify(storage: Storage, say: Callable[[str], object]) -> Verified:
     """Follow the chain of every workspace, and say where it breaks.
 
-    Each row's hash is of itself and of the hash before it. The first row that is kept may follow one that is not kept any more,
-    so that its own hash is taken as it is, and only what follows it proves it.
+    Each row's hash is of itself and of the hash before it. Where rows were trimmed, the chain begins at the mark that was kept
+    then. Without a mark the first row may follow one that is not there: its own hash is taken as it is, what follows proves it.
     """
     found = Verified()
     names = {INSTALLATION: "the installation"} | {workspace.id: workspace.name for workspace in await storage.workspaces()}
@@ -35,10 +36,13 @@ async def verify(storage: Storage, say: Callable[[str], object]) -> Verified:
 
 
 async def _breaks(storage: Storage, workspace: int, found: Verified) -> AsyncIterator[int]:
-    previous: bytes | None = None
-    follows = False
+    mark = await storage.item(workspace, TRIM_KIND, "changes")
+    start = 0 if mark is None else mark.body["sequence"]
+    previous = None if mark is None or mark.body["chain"] is None else bytes.fromhex(mark.body["chain"])
+    follows = previous is not None
     """Whether the row before is one of the chain."""
-    async for sequence, chain, row in _rows(storage, workspace):
+    found.unlinked += (await storage.query(bound(_BEFORE, workspace, start)))[0][0]
+    async for sequence, chain, row in _rows(storage, workspace, start):
         if chain is None and not follows:
             found.unlinked += 1
             continue
@@ -49,9 +53,8 @@ async def _breaks(storage: Storage, workspace: int, found: Verified) -> AsyncIte
         previous, follows = chain, True
 
 
-async def _rows(storage: Storage, workspace: int) -> AsyncIterator[tuple[int, bytes | None, list[object]]]:
-    """The rows of a workspace in order: the sequence number, the hash, and what it is made from."""
-    after = 0
+async def _rows(storage: Storage, workspace: int, after: int) -> AsyncIterator[tuple[int, bytes | None, list[object]]]:
+    """The rows of a workspace after one, in order: the sequence number, the hash, and what it is made from."""
     while rows := await storage.query(bound(ROWS, workspace, after, _CHUNK)):
         for sequence, chain, *row in rows:
             after = sequence

@@ -11,8 +11,8 @@ from muster.http.api.router import Call, Route
 from muster.http.message import Response, json_response
 from muster.http.search import integer
 from muster.http.tokens import Tokens
-from muster.scim.errors import invalid_value
-from muster.storage.port import Resources
+from muster.scim.errors import ScimError, invalid_value
+from muster.storage.port import TRIM_KIND, Storage
 
 _ASK_SECONDS = 0.25
 _MAX_WAIT = 60
@@ -23,7 +23,7 @@ _END = "end"
 class FeedRoutes:
     """The operations on the feed, and the audit log that it is read from."""
 
-    def __init__(self, storage: Resources, tokens: Tokens) -> None:
+    def __init__(self, storage: Storage, tokens: Tokens) -> None:
         self._storage = storage
         self._tokens = tokens
 
@@ -88,7 +88,19 @@ class FeedRoutes:
             after = await self._storage.latest_change(call.workspace)
         else:
             after = await self._tokens.read(call.workspace, cursor) if cursor else 0
+            after = await self._kept(call.workspace, after)
         return after, max(1, min(limit, _MAX_ROWS)), max(0, min(wait, _MAX_WAIT))
+
+    async def _kept(self, workspace: int, after: int) -> int:
+        """The place to go on from: the beginning is where what is kept begins.
+
+        Raises ScimError 410 where something that came after a place is not kept any more: nothing is passed over in silence.
+        """
+        mark = await self._storage.item(workspace, TRIM_KIND, "changes")
+        begins = 0 if mark is None else int(mark.body["sequence"])
+        if 0 < after < begins:
+            raise ScimError(410, "cursor: what came after it is not kept any more: read what there is, and begin again at 'end'")
+        return max(after, begins)
 
     async def _change(self, workspace: int, after: int, end: float) -> None:
         """Wait until something has changed after a place, or until the time is up."""

@@ -15,6 +15,7 @@ _ERRORS = {
     404: "It is not there.",
     408: "The body did not come in time.",
     409: "It does not go with what is there.",
+    410: "The cursor is older than what is kept.",
     413: "The body is too large.",
     415: "The body is of another media type.",
     429: "The rate limit of the key is spent, or too many passwords were tried.",

@@ -1,0 +1,136 @@
+"""Changes are kept for a set time, and what is to be known of what is there stays known."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.people import group, person, replace
+from tests.tenant import Tenant, problem
+from tests.upkeep.test_audit import tampered
+
+
+@pytest.fixture
+def fresh(server):
+    with Tenant(server) as made:
+        yield made
+
+
+def trim(tenant, ahead=timedelta(days=91)):
+    """Trim the workspace as if it were so much later."""
+    import muster
+    from muster.app import open_storage
+    from muster.storage.leases import Leases
+    from muster.upkeep.trimmer import Trimmer
+
+    async def run():
+        storage = open_storage(muster.Settings(database=tenant.server.environment["MUSTER_DATABASE"]))
+        await storage.start()
+        workspace = await storage.find_workspace(tenant.name)
+        await Trimmer(storage, Leases(storage), 90, lambda: datetime.now(UTC) + ahead).trim(workspace.id)
+        await storage.close()
+
+    asyncio.run(run())
+
+
+def history(tenant, resource):
+    return [row["action"] for row in tenant.api.get(f"/history/{resource['id']}").json()]
+
+
+def rows(tenant):
+    return tenant.api.get("/audit", params={"limit": 500}).json()["rows"]
+
+
+def verified(server):
+    return server.muster("audit", "verify", check=False).stdout
+
+
+def test_what_is_too_old_goes_and_what_is_there_is_still_known(server, fresh):
+    ann, ben, cyd = fresh.user(title="0"), fresh.user(), fresh.user()
+    for n in range(1, 4):
+        fresh.scim.patch(f"/Users/{ann['id']}", json=replace("title", str(n)))
+    early = fresh.api.get("/changes", params={"limit": 2}).json()["cursor"]
+    crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
+    fresh.scim.delete(f"/Users/{ben['id']}")
+    fresh.api.post("/keys", json={"name": "k"})
+    fresh.user()
+    trim(fresh, timedelta(days=89))
+    assert history(fresh, ann) == ["update"] * 3 + ["create"]
+    trim(fresh)
+    assert (history(fresh, ann), history(fresh, cyd), history(fresh, crew)) == (["update"], ["create"], ["update"])
+    assert fresh.api.get(f"/history/{ben['id']}").json() == []
+    assert not [row for row in rows(fresh) if row["type"] == "ApiKey"]
+    assert verified(server).endswith("0 breaks\n")
+    assert "not kept any more" in problem(fresh.api.get("/changes", params={"cursor": early}), 410)
+    problem(fresh.api.get("/audit", params={"cursor": early}), 410)
+    told = fresh.api.get("/changes").json()
+    assert [event["type"] for event in told["events"]] == ["user.created"]
+    page = fresh.api.get("/changes", params={"limit": 1}).json()
+    assert fresh.api.get("/changes", params={"cursor": page["cursor"]}).status_code == 200
+    fresh.scim.patch(f"/Users/{ann['id']}", json=replace("active", False))
+    after = fresh.api.get("/changes", params={"cursor": told["cursor"]}).json()["events"]
+    assert [(event["type"], event.get("attributes")) for event in after] == [
+        ("user.updated", ["active"]),
+        ("user.deactivated", None),
+    ]
+    trim(fresh)
+    assert history(fresh, ann) in (["update"], ["update", "update"])
+    assert verified(server).endswith("0 breaks\n")
+    fresh.scim.post("/Users", json=person())
+    tampered(server, f"UPDATE changes SET actor = 'nobody' WHERE workspace = $1 AND sequence = {NEWEST}", fresh.name)
+    assert f"{fresh.name}: the chain breaks" in verified(server)
+    tampered(server, "DELETE FROM changes WHERE workspace = $1", fresh.name)
+
+
+NEWEST = "(SELECT max(sequence) FROM changes WHERE workspace = $1)"
+
+
+def test_the_first_row_after_the_mark_is_proved_by_it(server, fresh):
+    for _ in range(3):
+        fresh.user()
+    trim(fresh)
+    fresh.user()
+    first = "(SELECT min(sequence) FROM changes WHERE workspace = $1 AND action = 'trim')"
+    tampered(server, f"UPDATE changes SET actor = 'nobody' WHERE workspace = $1 AND sequence = {first}", fresh.name)
+    assert f"{fresh.name}: the chain breaks" in verified(server)
+    tampered(server, "DELETE FROM changes WHERE workspace = $1", fresh.name)
+
+
+def test_what_a_webhook_waits_for_stays(fresh):
+    fresh.api.post("/webhooks", json={"url": "http://127.0.0.1:1/nobody"})
+    user = fresh.user(title="0")
+    fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", "1"))
+    fresh.user()
+    trim(fresh)
+    assert history(fresh, user) == ["update", "create"]
+    hook = fresh.api.get("/webhooks").json()[0]
+    fresh.api.delete(f"/webhooks/{hook['id']}")
+    trim(fresh)
+    assert history(fresh, user) == ["update"]
+
+
+def test_it_goes_on_where_it_was_interrupted(server, fresh, monkeypatch):
+    from muster.upkeep import trimmer
+
+    user = fresh.user(title="0")
+    for n in range(1, 8):
+        fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", str(n)))
+    fresh.user()
+    monkeypatch.setattr(trimmer, "_CHUNK", 3)
+    whole = trimmer._superseded
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyError("interrupted")
+        return whole(*arguments)
+
+    monkeypatch.setattr(trimmer, "_superseded", interrupted)
+    with pytest.raises(KeyError):
+        trim(fresh)
+    assert 1 < len(history(fresh, user)) < 8
+    assert f"{fresh.name}: the chain breaks" not in verified(server)
+    trim(fresh)
+    assert history(fresh, user) == ["update"]
+    assert f"{fresh.name}: the chain breaks" not in verified(server)
