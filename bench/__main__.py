@@ -111,6 +111,21 @@ def everything_on(bench: Bench, path: Path) -> None:
         )
 
 
+def recording(bench: Bench, path: Path) -> None:
+    """GET while reads are recorded, against the same while they are not."""
+    script = scripts.get(scripts.lines(bench.folder / "ids", bench.ids(path)), "/scim/v2/Users/", bench.token(path))
+    recorded = bench.copy(path, "recorded.db")
+    connection = sqlite3.connect(recorded)
+    connection.execute("UPDATE workspaces SET settings = ?", (json.dumps({"record_reads": "2999-01-01T00:00:00Z"}),))
+    connection.commit()
+    connection.close()
+    with servers.muster(recorded) as ours, servers.muster(path) as bare:
+        bench.compare(
+            "GET while reads are recorded", 0.95, bench.wrk(ours.port, script), bench.wrk(bare.port, script), "itself without"
+        )
+    recorded.unlink()
+
+
 def growth(bench: Bench, large: Path, small: Path) -> None:
     """GET by id in a large workspace against a small one."""
     made = [
@@ -201,6 +216,7 @@ def main() -> int:
     for users in sizes:
         reads(bench, bench.database(users), f"{users:,}")
     everything_on(bench, bench.database(sizes[0]))
+    recording(bench, bench.database(sizes[0]))
     growth(bench, bench.database(sizes[-1]), bench.database(10_000))
     durable_writes(bench, bench.database(sizes[0]), f"{sizes[0]:,}")
     bulk.compare(bench, bench.database(sizes[0]), f"{sizes[0]:,}")

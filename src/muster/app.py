@@ -277,7 +277,8 @@ class Muster:
     async def _tell(self, metrics: Metrics) -> None:
         """Keep the gauges of /metrics up to date."""
         for second in itertools.count():
-            metrics.tell(self.service.in_flight, self.storage.pressure())
+            unrecorded = 0 if self._recorder is None else self._recorder.lost()
+            metrics.tell(self.service.in_flight, self.storage.pressure(), unrecorded)
             if second % _SIZE_SECONDS == 0:
                 with contextlib.suppress(StorageError):  # asked again a minute later
                     metrics.tell_size(await self.storage.size())

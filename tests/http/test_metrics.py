@@ -37,7 +37,7 @@ def test_workspaces_beyond_the_bound_share_a_label():
 
 def test_what_waits_is_told():
     metrics = Metrics()
-    metrics.tell(3, Pressure(writes_waiting=5, searches_waiting=7, connections_in_use=9))
+    metrics.tell(3, Pressure(writes_waiting=5, searches_waiting=7, connections_in_use=9), 2)
     metrics.tell_size(11)
     metrics.committed(4)
     text = _exposed(metrics)

@@ -76,3 +76,22 @@ def test_what_is_too_old_or_too_much_is_let_go_of(tmp_path):
     assert found == [number_of(1000.0 + n) for n in (8, 7, 6)]
     assert fewer == found[:2]
     assert len(others) == 1
+
+
+def test_reads_beyond_what_they_may_cost_are_let_go_of_and_counted():
+    from types import SimpleNamespace
+
+    from muster.http.message import Response
+    from muster.http.recorder import Recorder, Retention
+
+    recorder = Recorder(None, Retention(7, 100), None)
+    workspace = SimpleNamespace(record_reads="2999-01-01T00:00:00.000Z")
+    read = SimpleNamespace(method="GET", path="/scim/v2/Users", grant=SimpleNamespace(workspace=workspace))
+    write = SimpleNamespace(method="POST", path="/scim/v2/Users", grant=read.grant)
+    for _ in range(500):
+        recorder.note(read, Response(200, [], b""), 0.0)
+    assert recorder.lost() == 300
+    recorder.note(write, Response(201, [], b""), 0.0)
+    recorder.note(read, Response(404, [], b""), 0.0)
+    assert recorder.lost() == 0
+    assert len(recorder._waiting) == 202

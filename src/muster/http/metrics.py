@@ -49,6 +49,9 @@ class Metrics:
             ("operation", "status", "workspace"),
             registry=registry,
         )
+        self._unrecorded = Counter(
+            "muster_requests_unrecorded", "Requests that were to be kept for the console and were not.", registry=registry
+        )
         self._batches = Histogram(
             "muster_write_batch_size", "Writes that shared a transaction.", buckets=_SIZES, registry=registry
         )
@@ -85,8 +88,9 @@ class Metrics:
         """Note a transaction, and how many writes it held."""
         self._batches.observe(writes)
 
-    def tell(self, in_flight: int, pressure: Pressure) -> None:
-        """Show what is going on now; done once a second."""
+    def tell(self, in_flight: int, pressure: Pressure, unrecorded: int) -> None:
+        """Show what is going on now; done once a second. unrecorded: since the last time."""
+        self._unrecorded.inc(unrecorded)
         self._count()
         self._in_flight.set(in_flight)
         self._writes.set(pressure.writes_waiting)

@@ -21,6 +21,8 @@ from muster.storage.requests import Kept, Requests, number_of
 _FLUSH_SECONDS = 0.5
 _WAITING = 2000
 """How many requests wait to be written at the most; those that come then are not kept, and counted as such."""
+_READS = 200
+"""How many of those may be reads: to keep more than these in half a second would cost the reads themselves too much."""
 _BATCH = 200
 _TRIM_SECONDS = 60
 _SHOWN = 16_000
@@ -58,18 +60,19 @@ class Recorder:
         self._waiting: deque[_Noted] = deque()
         self._numbers = itertools.count()
         self._trimmed: dict[int, float] = {}
-        self.lost = 0
+        self._reads = 0
+        self._lost = 0
 
     def note(self, request: Request, response: Response, seconds: float) -> None:
         """Keep a request: a write or a refusal under /scim/v2, and a read while the workspace wants that."""
         status = response.status
-        if request.method in ("GET", "HEAD") and status < 400 and not _records_reads(request):
+        read = request.method in ("GET", "HEAD") and status < 400
+        if (read and not _records_reads(request)) or not request.path.startswith(SCIM_ROOT):
             return
-        if not request.path.startswith(SCIM_ROOT):
+        if len(self._waiting) >= _WAITING or (read and self._reads >= _READS):
+            self._lost += 1
             return
-        if len(self._waiting) >= _WAITING:
-            self.lost += 1
-            return
+        self._reads += read
         location = next((value for name, value in response.headers if name == "location"), "")
         answer = b"" if response.stream is not None else response.body
         now = time.time()
@@ -83,8 +86,14 @@ class Recorder:
             with contextlib.suppress(StorageError):  # what could not be written is let go of: requests are no audit trail
                 await self.flush()
 
+    def lost(self) -> int:
+        """How many requests were not kept, for there were too many, since this was last asked for."""
+        lost, self._lost = self._lost, 0
+        return lost
+
     async def flush(self) -> None:
         """Write what has gathered."""
+        self._reads = 0
         while self._waiting:
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
             by_workspace: dict[int, list[Kept]] = {}

@@ -20,6 +20,7 @@ from muster.storage.port import INSTALLATION, Accounts
 
 _COOKIE = "muster_openid"
 _SECONDS = 600
+_MAX_TO = 500
 _FROM_ONE_PLACE = 300
 _CALLBACK = "/sign-in/openid/callback"
 _SHOWN = ("title", "issuer", "clientId", "allowedDomains")
@@ -57,7 +58,7 @@ class ConnectorPages:
         if connector is None or place is None:
             raise not_found("there is no sign-in by OpenID Connect under this name")
         begun = await self._openid.start(connector.client, self._redirect_uri(visit))
-        flow = (int(time.time()) + _SECONDS, begun.state, begun.nonce, begun.verifier, place, visit.text("to"))
+        flow = (int(time.time()) + _SECONDS, begun.state, begun.nonce, begun.verifier, place, visit.text("to")[:_MAX_TO])
         cookie = visit.set_cookie(_COOKIE, await self._signed(flow), _SECONDS)
         return visit.leave(begun.url, [cookie])
 
