@@ -1,12 +1,35 @@
 """A workspace of a test's own, administered over HTTP."""
 
+import asyncio
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from muster.access.keys import Keys
+from muster.access.permissions import ADMIN
+from muster.app import open_storage
+from muster.config import Settings
 from tests.people import name, person
 
 _numbers = itertools.count()
+_thread = ThreadPoolExecutor(1)
+
+
+def administer(server, work):
+    """What comes of work on the server's database, as a command does it, but in this process: another takes a second to start."""
+
+    async def session():
+        storage = open_storage(Settings(database=server.environment["MUSTER_DATABASE"]))
+        await storage.start()
+        try:
+            return await work(storage)
+        finally:
+            await storage.close()
+
+    return _thread.submit(asyncio.run, session()).result(60)
+
+
 PROBLEM = "application/problem+json"
 
 
@@ -16,13 +39,21 @@ class Tenant:
     def __init__(self, server):
         self.server = server
         self.name = f"tenant-{next(_numbers)}"
-        server.muster("workspaces", "create", self.name)
+        administer(server, lambda storage: storage.add_workspace(self.name, "rfc7644", False, "2026-01-01T00:00:00+00:00"))
         self.token = self.key()
         self.api = self.client(self.token, "/api/v1")
         self.scim = self.client(self.token, "/scim/v2")
 
     def key(self, *arguments):
-        return self.server.key(name("key"), "--workspace", self.name, *arguments)
+        """A key; arguments: --permission and what it may do."""
+        assert arguments[:1] in ((), ("--permission",))
+        permissions = tuple(argument for argument in arguments if argument != "--permission") or (ADMIN,)
+
+        async def work(storage):
+            workspace = await storage.find_workspace(self.name)
+            return (await Keys(storage).create(workspace, name("key"), permissions))[0]
+
+        return administer(self.server, work)
 
     def client(self, token, root):
         return httpx.Client(base_url=self.server.url + root, headers={"Authorization": f"Bearer {token}"}, timeout=30)
