@@ -40,7 +40,7 @@ class Tenant:
         self.server = server
         self.name = f"tenant-{next(_numbers)}"
         administer(server, lambda storage: storage.add_workspace(self.name, "rfc7644", False, "2026-01-01T00:00:00+00:00"))
-        self.token = self.key()
+        self.token, self._clients = self.key(), []
         self.api = self.client(self.token, "/api/v1")
         self.scim = self.client(self.token, "/scim/v2")
 
@@ -56,14 +56,16 @@ class Tenant:
         return administer(self.server, work)
 
     def client(self, token, root):
-        return httpx.Client(base_url=self.server.url + root, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        made = httpx.Client(base_url=self.server.url + root, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        self._clients.append(made)
+        return made
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.api.close()
-        self.scim.close()
+        for made in self._clients:
+            made.close()
 
     def user(self, **attributes):
         made = self.scim.post("/Users", json=person(**attributes))

@@ -491,6 +491,13 @@ def test_a_request_is_tried_again_and_nothing_is_changed(root, fresh):
     assert [row["action"] for row in rows] == ["create", "update", "update", "delete"]
 
 
+def test_a_status_that_is_none_finds_nothing(root, fresh):
+    for status in ("551653499761", "-5449379", "1000"):
+        answer = fresh.api.get("/requests", params={"status": status, "before": "-1", "limit": "-1"})
+        assert (answer.status_code, answer.json()) == (200, []), answer.text
+        assert root.get(f"/w/{fresh.name}/requests", status=status).status_code in (200, 400)
+
+
 def test_reads_are_kept_while_that_is_wanted(root, fresh):
     base = f"/w/{fresh.name}/requests"
     root.get(base)

@@ -169,3 +169,4 @@ def test_a_group_goes_back_though_its_beginning_is_kept_no_more(fresh):
     fresh.scim.delete(path)
     assert fresh.api.post(f"/history/{crew['id']}/restore", json={"change": renamed["change"]}).status_code == 200
     assert members(fresh.scim.get(path).json()) == {ann["id"], ben["id"]}
+    tampered(fresh.server, "DELETE FROM changes WHERE workspace = $1", fresh.name)  # or its chain is broken for other tests

@@ -5,7 +5,7 @@ import json
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from muster.http.recorder import MASK, masked
@@ -41,6 +41,7 @@ def test_a_name_that_is_written_with_escapes():
 
 @given(st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3))
 def test_the_rest_is_kept(body):
+    assume(not any(word in str(body).lower() for word in ("password", "token", "secret", "authorization")))
     raw = orjson.dumps(body)
     kept = masked(raw)
     if "\0" not in kept and "�" not in kept:

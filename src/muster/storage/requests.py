@@ -62,6 +62,9 @@ class Wanted:
     limit: int = 50
 
 
+_NO_STATUS = 1000
+
+
 class Requests:
     """Keeps requests and finds them."""
 
@@ -150,7 +153,8 @@ def _conditions(wanted: Wanted, bind: Binder) -> list[str]:
     )
     found.extend(text.format(bind(value)) for text, value in comparisons if value is not None)
     if wanted.status is not None:
-        low, high = (wanted.status * 100, wanted.status * 100 + 99) if wanted.status < 10 else (wanted.status, wanted.status)
+        status = max(0, min(wanted.status, _NO_STATUS))  # whatever else is asked for finds nothing, and is no number too large
+        low, high = (status * 100, status * 100 + 99) if status < 10 else (status, status)
         found.append(f"status BETWEEN {bind(low)} AND {bind(high)}")
     if wanted.path:
         found.append(f"substr(path, 1, {len(wanted.path)}) = {bind(wanted.path)}")
