@@ -4,11 +4,12 @@ A resource becomes what it was before the first of the key's changes. Of the mem
 took out are moved back, so that what others did to it stays.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from muster.directory.documents import index_of_document, make_put, next_version, parse, timestamp
+from muster.directory.documents import parse, timestamp
+from muster.directory.outcomes import moved, removed, restored, touched
 from muster.directory.service import Caller, utc_now
 from muster.directory.undo import inverse
 from muster.scim.errors import ScimError, invalid_value, uniqueness
@@ -17,16 +18,11 @@ from muster.storage.port import (
     GROUP,
     Change,
     Conflict,
-    Keep,
     KeyTaken,
     MemberEdit,
     NoSuchMember,
     Origin,
-    Outcome,
-    Put,
-    Remove,
     Resources,
-    Stored,
     Write,
 )
 
@@ -168,57 +164,30 @@ def _writes(caller: Caller, steps: Sequence[Step], without: set[str]) -> Iterabl
     origin = Origin(caller.actor, caller.request_id, now, caller.address)
     types = {kind.name: kind for kind in caller.registry.types.values()}
     workspace = caller.workspace.id
-    touch = _touch(types[GROUP], now)
+    touch = touched(types[GROUP], now)
     for step in steps:
         if step.before is not None:
             target = None if step.action == "create" else step.id
-            yield Write(workspace, step.type, target, _restored(step, step.before, _known(types, step), now), origin, None, touch)
+            yield Write(
+                workspace,
+                step.type,
+                target,
+                restored(step.before, _known(types, step), step.id, step.version + 1, now),
+                origin,
+                None,
+                touch,
+            )
     for step in steps:
         if step.before is not None and step.members is not None:
             edit = MemberEdit(tuple(member for member in step.members.add if member not in without), step.members.remove)
-            yield Write(workspace, step.type, step.id, _moved(types[GROUP], now), origin, edit)
+            yield Write(workspace, step.type, step.id, moved(types[GROUP], now), origin, edit)
     for step in sorted(steps, key=lambda step: step.type != GROUP):
         if step.action == "delete":
             cleared = MemberEdit(clear=True) if step.type == GROUP else None
-            yield Write(workspace, step.type, step.id, _removed(_known(types, step)), origin, cleared, touch)
+            yield Write(workspace, step.type, step.id, removed(_known(types, step)), origin, cleared, touch)
 
 
 def _known(types: dict[str, ResourceType], step: Step) -> ResourceType:
     if step.type not in types:
         raise ScimError(409, f"there is no resource type {step.type!r} any more")
     return types[step.type]
-
-
-def _touch(group_type: ResourceType, now: str) -> Callable[[Stored], Put]:
-    return lambda standing: next_version(standing, parse(standing.document), group_type, now)
-
-
-def _restored(step: Step, before: Change, kind: ResourceType, now: str) -> Callable[[Stored | None], Outcome]:
-    def decide(standing: Stored | None) -> Outcome:
-        document = parse(before.document)
-        meta = document.pop("meta")
-        if standing is None:
-            return make_put(document, kind, step.id, step.version + 1, meta["created"], now)
-        current = parse(standing.document)
-        current.pop("meta")
-        return Keep(standing) if current == document else next_version(standing, document, kind, now)
-
-    return decide
-
-
-def _moved(kind: ResourceType, now: str) -> Callable[[Stored | None], Outcome]:
-    def decide(standing: Stored | None) -> Outcome:
-        if standing is None or not standing.delta:
-            return Keep(standing or Stored("", 0, b""))
-        return next_version(standing, parse(standing.document), kind, now)
-
-    return decide
-
-
-def _removed(kind: ResourceType) -> Callable[[Stored | None], Outcome]:
-    def decide(standing: Stored | None) -> Outcome:
-        if standing is None:
-            return Keep(Stored("", 0, b""))  # the key has removed it again itself
-        return Remove(standing, index_of_document(parse(standing.document), kind))
-
-    return decide

@@ -12,6 +12,7 @@ from muster.directory.across import Merged, Places, merge
 from muster.directory.documents import index_of_document, make_put, next_version, parse, timestamp
 from muster.directory.member_edits import MEMBERS
 from muster.directory.memberships import GROUPS, each_with_groups, split, with_groups
+from muster.directory.outcomes import touched
 from muster.directory.provisioning import Withheld
 from muster.directory.walks import Step, Walks
 from muster.passwords import hash_password
@@ -36,7 +37,6 @@ from muster.storage.port import (
     Origin,
     Outcome,
     Position,
-    Put,
     Query,
     Remove,
     Resources,
@@ -322,9 +322,7 @@ class Directory:
         edit: MemberEdit | None,
         attempted: str = "deactivate",
     ) -> Stored:
-        def touch(standing: Stored) -> Put:
-            return next_version(standing, parse(standing.document), caller.registry.types["/Groups"], now)
-
+        touch = touched(caller.registry.types["/Groups"], now)
         origin = Origin(caller.actor, caller.request_id, now, caller.address)
         guard = (
             provisioning.guard_of(caller.workspace, self._clock()) if caller.guarded and resource_type.name == "User" else None

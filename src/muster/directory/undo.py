@@ -1,8 +1,9 @@
 """Going back: a resource as it was after one of its changes, with the groups that it was in, under the id that it had."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from muster.directory.documents import make_put, next_version, parse, timestamp
+from muster.directory.documents import timestamp
+from muster.directory.outcomes import moved, restored, touched
 from muster.directory.service import Caller, Directory, utc_now
 from muster.scim.errors import ScimError, not_found, uniqueness
 from muster.scim.schema import ResourceType
@@ -10,13 +11,10 @@ from muster.storage.port import (
     GROUP,
     Change,
     Conflict,
-    Keep,
     KeyTaken,
     MemberEdit,
     NoSuchMember,
     Origin,
-    Outcome,
-    Put,
     Resources,
     Stored,
     Write,
@@ -44,23 +42,20 @@ class Undo:
         deleted = changes[0] if changes and changes[0].action == "delete" else None
         latest = max(change.version for change in changes)
         now = timestamp(utc_now())
-
-        def decide(standing: Stored | None) -> Outcome:
-            document = parse(chosen.document)
-            meta = document.pop("meta")
-            if standing is None:
-                return make_put(document, resource_type, resource_id, latest + 1, meta["created"], now)
-            current = parse(standing.document)
-            current.pop("meta")
-            if current == document and not standing.delta:
-                return Keep(standing)
-            return next_version(standing, document, resource_type, now)
-
         origin = Origin(caller.actor, caller.request_id, now, caller.address)
         undone = [c for c in reversed(changes) if c.sequence > chosen.sequence or (c is chosen and c.action == "delete")]
         members = inverse(undone) if resource_type.name == GROUP else None
         target = None if deleted is not None else resource_id
-        write = Write(caller.workspace.id, resource_type.name, target, decide, origin, members, self._touch(caller, now))
+        decide = restored(chosen, resource_type, resource_id, latest + 1, now)
+        write = Write(
+            caller.workspace.id,
+            resource_type.name,
+            target,
+            decide,
+            origin,
+            members,
+            touched(caller.registry.types["/Groups"], now),
+        )
         try:
             outcome = await self._storage.write(write)
             if deleted is not None:
@@ -73,10 +68,6 @@ class Undo:
             raise ScimError(409, "it is there again already") from None
         return outcome.stored
 
-    def _touch(self, caller: Caller, now: str) -> Callable[[Stored], Put]:
-        group_type = caller.registry.types["/Groups"]
-        return lambda standing: next_version(standing, parse(standing.document), group_type, now)
-
     async def _rejoin(self, caller: Caller, resource_id: str, deleted: Change, origin: Origin) -> None:
         """Put a resource into the groups that its deletion took it out of, where they are still there."""
         after = await self._storage.changes(caller.workspace.id, deleted.sequence, _ROWS)
@@ -85,14 +76,10 @@ class Undo:
             if change.origin.request_id != deleted.origin.request_id or change.type != GROUP:
                 continue
             if change.members is not None and resource_id in change.members.removed:
-
-                def decide(standing: Stored | None) -> Outcome:
-                    if standing is None or not standing.delta:
-                        return Keep(standing or Stored("", 0, b""))
-                    return next_version(standing, parse(standing.document), group_type, origin.time)
-
                 edit = MemberEdit((resource_id,))
-                await self._storage.write(Write(caller.workspace.id, GROUP, change.id, decide, origin, edit))
+                await self._storage.write(
+                    Write(caller.workspace.id, GROUP, change.id, moved(group_type, origin.time), origin, edit)
+                )
 
 
 def inverse(changes: Iterable[Change]) -> MemberEdit | None:

@@ -3,10 +3,11 @@
 It goes a thousand at a time, a transaction each: where it is interrupted, what is gone is gone whole, and it can be begun again.
 """
 
-from muster.directory.documents import index_of_document, next_version, parse, parse_all, timestamp
+from muster.directory.documents import parse_all, timestamp
+from muster.directory.outcomes import removed, touched
 from muster.directory.service import Caller, utc_now
 from muster.scim.schema import ResourceType
-from muster.storage.port import GROUP, Keep, MemberEdit, Note, Origin, Outcome, Put, Query, Remove, Resources, Stored, Write
+from muster.storage.port import GROUP, MemberEdit, Note, Origin, Query, Resources, Write
 
 _CHUNK = 1000
 
@@ -32,17 +33,8 @@ async def _some(storage: Resources, caller: Caller, kind: ResourceType) -> list[
 def _removal(caller: Caller, kind: ResourceType, resource_id: str) -> Write:
     now = timestamp(utc_now())
     group_type = caller.registry.types["/Groups"]
-
-    def decide(standing: Stored | None) -> Outcome:
-        if standing is None:
-            return Keep(Stored("", 0, b""))  # somebody else was first
-        return Remove(standing, index_of_document(parse(standing.document), kind))
-
-    def touch(standing: Stored) -> Put:
-        return next_version(standing, parse(standing.document), group_type, now)
-
     edit = MemberEdit(clear=True) if kind.name == GROUP else None
-    return Write(caller.workspace.id, kind.name, resource_id, decide, _origin(caller), edit, touch)
+    return Write(caller.workspace.id, kind.name, resource_id, removed(kind), _origin(caller), edit, touched(group_type, now))
 
 
 def _origin(caller: Caller) -> Origin:

@@ -19,8 +19,8 @@ so it can be nothing else, and one character is what is replaced fastest.
 GROUP = "Group"
 MEMBER_TYPES = ("User", GROUP)
 INSTALLATION = 0
-TRIM_KIND = "trimmed"
-"""Items that say up to where the changes of a workspace are not kept any more: sequence, and chain, the hash of that row."""
+TRIM_KIND, TRIM_ID = "trimmed", "changes"
+"""The item that says up to where the changes of a workspace are not kept any more: sequence, and chain, the hash of that row."""
 HELD_KIND = "held"
 """The resource type that has members, those that members are of (RFC 7643 section 4.2), what stands for no workspace, and the
 kind of items that say what the guard holds.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from muster.storage.chain import ROWS, link
 from muster.storage.derived import bound
-from muster.storage.port import INSTALLATION, TRIM_KIND, Storage
+from muster.storage.port import INSTALLATION, TRIM_ID, TRIM_KIND, Storage
 
 _CHUNK = 2000
 _BEFORE = "SELECT count(*) FROM changes WHERE workspace = $1 AND sequence <= $2"
@@ -36,7 +36,7 @@ async def verify(storage: Storage, say: Callable[[str], object]) -> Verified:
 
 
 async def _breaks(storage: Storage, workspace: int, found: Verified) -> AsyncIterator[int]:
-    mark = await storage.item(workspace, TRIM_KIND, "changes")
+    mark = await storage.item(workspace, TRIM_KIND, TRIM_ID)
     start = 0 if mark is None else mark.body["sequence"]
     previous = None if mark is None or mark.body["chain"] is None else bytes.fromhex(mark.body["chain"])
     follows = previous is not None

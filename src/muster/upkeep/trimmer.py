@@ -16,10 +16,9 @@ import orjson
 from muster.directory.documents import timestamp
 from muster.storage.derived import bound
 from muster.storage.leases import Leases
-from muster.storage.port import INSTALLATION, TRIM_KIND, Item, Note, Origin, Statement, Storage, StorageError
+from muster.storage.port import INSTALLATION, TRIM_ID, TRIM_KIND, Item, Note, Origin, Statement, Storage, StorageError
 from muster.webhooks.endpoints import WEBHOOK_KIND
 
-_ID = "changes"
 _CHUNK = 500
 _EVERY_SECONDS = 3600.0
 _HELD_SECONDS = 60.0
@@ -42,7 +41,7 @@ class _Mark:
     done: int = 0
 
     def item(self, workspace: int, done: int) -> Item:
-        return Item(workspace, TRIM_KIND, _ID, {"sequence": self.sequence, "chain": self.chain, "done": done})
+        return Item(workspace, TRIM_KIND, TRIM_ID, {"sequence": self.sequence, "chain": self.chain, "done": done})
 
 
 class Trimmer:
@@ -69,7 +68,7 @@ class Trimmer:
         if not await self._leases.take(workspace, "trim", _HELD_SECONDS):
             return
         try:
-            item = await self._storage.item(workspace, TRIM_KIND, _ID)
+            item = await self._storage.item(workspace, TRIM_KIND, TRIM_ID)
             mark = _Mark() if item is None else _Mark(**item.body)
             if mark.done == mark.sequence:
                 mark = await self._next(workspace, mark)
@@ -97,7 +96,7 @@ class Trimmer:
         moved = _Mark(row[0], None if row[2] is None else bytes(row[2]).hex(), mark.done)
         origin = Origin("upkeep", "", timestamp(self._clock()))
         told = orjson.dumps({"before": oldest, "hash": moved.chain})
-        note = Note(workspace, origin, "Changes", _ID, "trim", told)
+        note = Note(workspace, origin, "Changes", TRIM_ID, "trim", told)
         await self._storage.note([note], [moved.item(workspace, mark.done)])
         return moved
 

@@ -12,7 +12,7 @@ from muster.http.message import Response, json_response
 from muster.http.search import integer
 from muster.http.tokens import Tokens
 from muster.scim.errors import ScimError, invalid_value
-from muster.storage.port import TRIM_KIND, Storage
+from muster.storage.port import TRIM_ID, TRIM_KIND, Storage
 
 _ASK_SECONDS = 0.25
 _MAX_WAIT = 60
@@ -96,7 +96,7 @@ class FeedRoutes:
 
         Raises ScimError 410 where something that came after a place is not kept any more: nothing is passed over in silence.
         """
-        mark = await self._storage.item(workspace, TRIM_KIND, "changes")
+        mark = await self._storage.item(workspace, TRIM_KIND, TRIM_ID)
         begins = 0 if mark is None else int(mark.body["sequence"])
         if 0 < after < begins:
             raise ScimError(410, "cursor: what came after it is not kept any more: read what there is, and begin again at 'end'")
