@@ -157,7 +157,7 @@ class Muster:
         load = Load(settings.max_in_flight, self._stopping)
         requests = Requests(storage)
         if settings.requests_kept:
-            self._recorder = Recorder(requests, Retention(settings.requests_days, settings.requests_kept), self._origin)
+            self._recorder = Recorder(requests, Retention(settings.requests_days, settings.requests_kept))
         site = Site(storage, self.administrators, self._origin, self._console(directory, requests, cursors))
         log, metrics = self._log, self._metrics
         kind = Service if self._traces is None else tracing.traced_service(self._traces.get_tracer("muster"))

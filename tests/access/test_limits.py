@@ -34,9 +34,9 @@ class Clock:
 
 
 async def spend(limiter, limit=None, epoch=0, workspace=1):
-    if limiter.spend(workspace, "k", limit):
+    if limiter.spend((workspace, "k"), limit):
         return None
-    return await limiter.take(workspace, "k", limit, epoch)
+    return await limiter.take((workspace, "k"), limit, epoch)
 
 
 @given(st.integers(1, 3000), st.integers(1, 5))

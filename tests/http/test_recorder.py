@@ -85,7 +85,7 @@ def test_reads_beyond_what_they_may_cost_are_let_go_of_and_counted():
     from muster.http.message import Response
     from muster.http.recorder import Recorder, Retention
 
-    recorder = Recorder(None, Retention(7, 100), None)
+    recorder = Recorder(None, Retention(7, 100))
     workspace = SimpleNamespace(record_reads="2999-01-01T00:00:00.000Z")
     read = SimpleNamespace(method="GET", path="/scim/v2/Users", grant=SimpleNamespace(workspace=workspace))
     write = SimpleNamespace(method="POST", path="/scim/v2/Users", grant=read.grant)

@@ -27,10 +27,16 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a valid key grants. expires: seconds since 1970, or None. permissions: the key's own and its role's."""
+    """What a valid key grants. expires: seconds since 1970, or None. permissions: the key's own and its role's.
+
+    actor: the key, as `changes` has it. place: its workspace and its id. limit: requests a minute, None for the installation's.
+    """
 
     workspace: Workspace
     key: KeyRecord
+    actor: str
+    place: tuple[int, str]
+    limit: int | None
     expires: float | None
     permissions: tuple[str, ...]
     registry: Registry
@@ -135,7 +141,7 @@ class Keys:
 
     async def turned_away(self, grant: Grant, request_id: str, address: str) -> None:
         """Record that a request was refused for where it came from."""
-        origin = Origin(f"key:{grant.key.id}", request_id, _text(self._clock()), address)
+        origin = Origin(grant.actor, request_id, _text(self._clock()), address)
         detail = {"attempted": "request", "detail": f"the IP allowlist does not admit {address}"}
         await self._accounts.note([Note(grant.workspace.id, origin, "ApiKey", grant.key.id, "refuse", orjson.dumps(detail))])
 
@@ -186,7 +192,9 @@ class Keys:
             roles = {item.id: item.body for item in await self._accounts.items(workspace.id, ROLE_KIND)}
             permissions += tuple(roles.get(record.role, {}).get("permissions", ()))
         networks = allowlist.networks(workspace.ip_allowlist)
-        return Grant(workspace, record, expires, permissions, await self._registries.of(workspace), networks)
+        limit = workspace.rate_limit if record.rate_limit is None else record.rate_limit
+        named = (f"key:{record.id}", (record.workspace, record.id), limit)
+        return Grant(workspace, record, *named, expires, permissions, await self._registries.of(workspace), networks)
 
     async def _signing_secret(self) -> bytes:
         if self._secret is None:

@@ -35,24 +35,24 @@ class RateLimiter:
         self._clock = clock
         self._buckets: dict[tuple[int, str], _Bucket] = {}
 
-    def spend(self, workspace: int, key_id: str, limit: int | None) -> bool:
-        """Spend one request of what is leased already. False: ask take()."""
+    def spend(self, key: tuple[int, str], limit: int | None) -> bool:
+        """Spend one request of what is leased already. key: its workspace and its id. False: ask take()."""
         if (self._default if limit is None else limit) == 0:
             return True
-        bucket = self._buckets.get((workspace, key_id))
+        bucket = self._buckets.get(key)
         if bucket is None or bucket.tokens <= 0 or bucket.window != int(self._clock()) // WINDOW:
             return False
         bucket.tokens -= 1
         return True
 
-    async def take(self, workspace: int, key_id: str, limit: int | None, epoch: int) -> int | None:
+    async def take(self, key: tuple[int, str], limit: int | None, epoch: int) -> int | None:
         """Lease where that is needed, and spend one request. Returns None, or the seconds until the limit resets.
 
         epoch: of the settings; a key that had spent its limit is asked for anew when they change.
         """
-        bucket = self._bucket(workspace, key_id)
+        bucket = self._bucket(key)
         async with bucket.lock:
-            if self.spend(workspace, key_id, limit):
+            if self.spend(key, limit):
                 return None
             now = int(self._clock())
             window = now // WINDOW
@@ -60,17 +60,17 @@ class RateLimiter:
                 bucket.window, bucket.epoch, bucket.tokens, bucket.spent = window, epoch, 0, False
             if not bucket.spent:
                 allowed = self._default if limit is None else limit
-                bucket.tokens = await self._accounts.lease(workspace, key_id, window, allowed, _SHARE)
+                bucket.tokens = await self._accounts.lease(*key, window, allowed, _SHARE)
                 bucket.spent = bucket.tokens == 0
             if bucket.spent:
                 return (window + 1) * WINDOW - now
             bucket.tokens -= 1
             return None
 
-    def _bucket(self, workspace: int, key_id: str) -> _Bucket:
-        bucket = self._buckets.get((workspace, key_id))
+    def _bucket(self, key: tuple[int, str]) -> _Bucket:
+        bucket = self._buckets.get(key)
         if bucket is None:
             if len(self._buckets) >= _BUCKETS:
                 self._buckets.clear()
-            bucket = self._buckets[workspace, key_id] = _Bucket()
+            bucket = self._buckets[key] = _Bucket()
         return bucket

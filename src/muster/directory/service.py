@@ -195,16 +195,14 @@ class Directory:
         if search.filter is search.sort_by is search.domain is None and query.offset <= _NEAR:
             page = await self._storage.find(query)
             return Listing(page.total, page.count, page.documents, None, page.grouped)
-        scope = (query.workspace, query.resource_type.name)
-        listing = (*scope, search.filter, search.domain, search.sort_by, search.descending)
-        step = self._walks.recall(listing, query.offset) if query.offset else None
+        step = self._walks.recall(_listing(query, search), query.offset) if query.offset else None
         query.walk = True
         if step is not None:
             query.after, query.mark = step.position, step.mark
         page = await self._storage.find(query)
         total = page.total if page.total is not None or step is None else step.total
         if page.last is not None and page.mark is not None and total is not None:
-            self._walks.remember(listing, query.offset + page.count, Step(page.last, page.mark, total))
+            self._walks.remember(_listing(query, search), query.offset + page.count, Step(page.last, page.mark, total))
         return Listing(total, page.count, page.documents, None, page.grouped)
 
     async def create(self, caller: Caller, resource_type: ResourceType, body: Json) -> Stored:
@@ -374,6 +372,12 @@ def _query(caller: Caller, resource_type: ResourceType, search: Search, among: S
     sort = _sort_field(resource_type, search.sort_by, among)
     scope = (caller.workspace.id, resource_type, chosen, search.domain)
     return Query(*scope, sort, search.descending, search.start_index - 1, search.count)
+
+
+def _listing(query: Query, search: Search) -> tuple[object, ...]:
+    """What a walk goes through."""
+    scope = (query.workspace, query.resource_type.name)
+    return (*scope, search.filter, search.domain, search.sort_by, search.descending)
 
 
 def _sort_field(resource_type: ResourceType, path: str | None, among: Sequence[ResourceType]) -> Field | None:

@@ -1,6 +1,6 @@
 """Lists: a page of one resource type, or of several (RFC 7644 section 3.4.2), by startIndex or by cursor."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
 
 import orjson
@@ -24,6 +24,8 @@ Part = tuple[ResourceType, bytes]
 Page = tuple[list[Part], int, int, Cursor | None]
 """The parts, how many resources are in them, how many there are in all, and where the next page begins."""
 
+_BEGINNING = Cursor(0, (), 0)
+
 
 class Listing:
     """Answers lists."""
@@ -38,24 +40,48 @@ class Listing:
     ) -> Response:
         """The page that the parameters ask for. Raises ScimError."""
         search = search_of(parameters, self._limits)
-        named = (caller.workspace.id, [t.name for t in types], search.filter, search.domain, search.sort_by, search.descending)
-        cursor = Cursor(0, (), 0)
-        if search.by_cursor and parameters["cursor"]:
-            cursor = await self._cursors.read(parameters["cursor"], named)
-        merged = search.sort_by is not None and len(types) > 1
-        parts, count, total, following = await (self._merged if merged else self._in_turn)(caller, types, search, cursor)
-        place = f'"startIndex":{search.start_index},'
         if search.by_cursor:
-            text = "" if following is None else await self._cursors.write(replace(following, total=total), named)
-            place = f'"nextCursor":"{text}",' if text else ""
-        wanted = parameters.get("attributes"), parameters.get("excludedAttributes")
-        shown = {resource_type.name: projection(resource_type, *wanted) for resource_type, _ in parts}
-        headers = [("content-type", answer_type(request))]
+            parts, count, total, place = await self._by_cursor(caller, types, search, parameters["cursor"])
+        else:
+            parts, count, total, _ = await self._page(caller, types, search, _BEGINNING)
+            place = f'"startIndex":{search.start_index},'
         head = list_head(count, total, place)
-        if any(t.computed == MEMBERS and shows_members(shown[t.name]) for t, _ in parts):
-            return await streamed(200, headers, self._pieces(head, parts, shown, caller, base))
-        bodies = [_projected(located(documents, base), shown[resource_type.name]) for resource_type, documents in parts]
+        headers = [("content-type", answer_type(request))]
+        wanted = parameters.get("attributes"), parameters.get("excludedAttributes")
+        bodies = []
+        for resource_type, documents in parts:
+            shown = projection(resource_type, *wanted)
+            if resource_type.computed == MEMBERS and shows_members(shown):
+                return await streamed(200, headers, self._pieces(head, parts, wanted, caller, base))
+            bodies.append(_projected(located(documents, base), shown))
         return Response(200, headers, b"%b%b%b" % (head, b",".join(bodies), LIST_END))
+
+    async def _by_cursor(
+        self, caller: Caller, types: Sequence[ResourceType], search: Search, text: str
+    ) -> tuple[list[Part], int, int, str]:
+        """The page after a cursor, the first one where that is empty; and the member that says where the next page begins."""
+        names = [resource_type.name for resource_type in types]
+        bound = (caller.workspace.id, names, search.filter, search.domain, search.sort_by, search.descending)
+        cursor = await self._cursors.read(text, bound) if text else _BEGINNING
+        parts, count, total, following = await self._page(caller, types, search, cursor)
+        if following is None:
+            return parts, count, total, ""
+        written = await self._cursors.write(replace(following, total=total), bound)
+        return parts, count, total, f'"nextCursor":"{written}",'
+
+    def _page(self, caller: Caller, types: Sequence[ResourceType], search: Search, cursor: Cursor) -> Awaitable[Page]:
+        if len(types) == 1:
+            return self._alone(caller, types[0], search, cursor)
+        return (self._in_turn if search.sort_by is None else self._merged)(caller, types, search, cursor)
+
+    async def _alone(self, caller: Caller, resource_type: ResourceType, search: Search, cursor: Cursor) -> Page:
+        """One type."""
+        if cursor.places:
+            search.after = cursor.places[0]
+        page = await self._directory.find(caller, resource_type, search)
+        following = None if page.following is None else Cursor(0, (page.following,), 0)
+        parts = [(resource_type, page.documents)] if page.count else []
+        return parts, page.count, cursor.total or page.total or 0, following
 
     async def _in_turn(self, caller: Caller, types: Sequence[ResourceType], search: Search, cursor: Cursor) -> Page:
         """One type after the other, each in the order that is asked for."""
@@ -68,7 +94,7 @@ class Listing:
                 wanted.after = cursor.places[0] if kind == cursor.kind and cursor.places else None
             else:
                 wanted.start_index = max(1, search.start_index - total)
-            page = await self._directory.find(caller, resource_type, wanted, types if len(types) > 1 else ())
+            page = await self._directory.find(caller, resource_type, wanted, types)
             count += page.count
             total += page.total if page.total is not None and not cursor.total else 0
             if page.count:
@@ -87,20 +113,20 @@ class Listing:
         return [(item.resource_type, item.document) for item in page.found], len(page.found), total, following
 
     async def _pieces(
-        self, head: bytes, parts: Sequence[Part], shown: dict[str, Projection | None], caller: Caller, base: str
+        self, head: bytes, parts: Sequence[Part], wanted: tuple[str | None, str | None], caller: Caller, base: str
     ) -> AsyncIterator[bytes]:
         """A list that has groups with their members, in pieces."""
         before = head
         for resource_type, documents in parts:
-            part = shown[resource_type.name]
+            shown = projection(resource_type, *wanted)
             if resource_type.computed != MEMBERS:
-                yield before + _projected(located(documents, base), part)
+                yield before + _projected(located(documents, base), shown)
                 before = b","
                 continue
             for group_id, document in split(documents):
                 yield before
                 before = b","
-                async for piece in pieces(group_id, document, part, base, lambda at: self._directory.members(caller, at)):
+                async for piece in pieces(group_id, document, shown, base, lambda at: self._directory.members(caller, at)):
                     yield piece
         yield LIST_END
 

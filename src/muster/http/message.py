@@ -18,7 +18,8 @@ class Request:
     """header: the value of a header by its lower-case name, or None. read: the body, up to a size, else ScimError 413.
 
     path is what follows prefix, under which the application is mounted. The last fields are what the answering finds out,
-    for the log. seen: the rows of the dialect table that it showed. body: as it was read, where it was.
+    for the log. address: the client's, as Origin has it. seen: the rows of the dialect table that it showed. body: as it was
+    read, where it was.
     """
 
     method: str
@@ -34,6 +35,7 @@ class Request:
     operation: str = "unknown"
     workspace: str = ""
     key: str = ""
+    address: str = ""
     seen: list[str] = field(default_factory=list)
     body: bytes = b""
     grant: Any = None

@@ -13,20 +13,28 @@ from muster.version import __version__
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_GATHERED = 64
 MAX_WORKSPACES = 200
 OTHER = "(other)"
 """The label of the workspaces that came after the first MAX_WORKSPACES; no workspace has this name."""
 
 
 class _Tally:
-    """Requests of one operation, status and workspace. They are counted in passing and told once a second."""
+    """Requests of one operation, status and workspace. seconds: of those that are not counted yet."""
 
-    __slots__ = ("count", "timer", "total")
+    __slots__ = ("seconds", "timer", "total")
 
     def __init__(self, timer: Histogram, total: Counter) -> None:
         self.timer = timer
         self.total = total
-        self.count = 0
+        self.seconds: list[float] = []
+
+    def count(self) -> None:
+        """Count what has gathered, all in one go: it costs half of what it costs between two requests."""
+        gathered, self.seconds = self.seconds, []
+        for seconds in gathered:
+            self.timer.observe(seconds)
+        self.total.inc(len(gathered))
 
 
 class Metrics:
@@ -66,12 +74,13 @@ class Metrics:
         return Gauge(f"muster_{name}", text, labels, registry=self._registry, multiprocess_mode=mode)  # type: ignore[arg-type]
 
     def observe(self, operation: str, status: int, workspace: str, seconds: float) -> None:
-        """Count one request. workspace: its name, or empty where it is not known."""
+        """Count one request, within a second. workspace: its name, or empty where it is not known."""
         tally = self._tallies.get((operation, status, workspace))
         if tally is None:
             tally = self._tally(operation, status, workspace)
-        tally.count += 1
-        tally.timer.observe(seconds)
+        tally.seconds.append(seconds)
+        if len(tally.seconds) >= _GATHERED:
+            tally.count()
 
     def _tally(self, operation: str, status: int, workspace: str) -> _Tally:
         if workspace not in self._workspaces:
@@ -103,9 +112,8 @@ class Metrics:
 
     def _count(self) -> None:
         for tally in self._tallies.values():
-            if tally.count:
-                counted, tally.count = tally.count, 0
-                tally.total.inc(counted)
+            if tally.seconds:
+                tally.count()
 
     async def response(self, _: Request) -> Response:
         """The exposition, over all workers where there are several."""

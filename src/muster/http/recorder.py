@@ -13,7 +13,7 @@ import orjson
 
 from muster.directory.documents import timestamp
 from muster.http.message import Request, Response
-from muster.http.origin import SCIM_ROOT, Origin
+from muster.http.origin import SCIM_ROOT
 from muster.scim.values import Json
 from muster.storage.port import StorageError
 from muster.storage.requests import Kept, Requests, number_of
@@ -53,10 +53,9 @@ class _Noted:
 class Recorder:
     """Gathers requests and keeps them, at the latest after half a second."""
 
-    def __init__(self, requests: Requests, retention: Retention, origin: Origin) -> None:
+    def __init__(self, requests: Requests, retention: Retention) -> None:
         self._requests = requests
         self._retention = retention
-        self._origin = origin
         self._waiting: deque[_Noted] = deque()
         self._numbers = itertools.count()
         self._trimmed: dict[int, float] = {}
@@ -125,7 +124,7 @@ class Recorder:
             request.query[:2000],
             noted.status,
             int(noted.seconds * 1000),
-            self._origin.client(request),
+            request.address,
             (request.header("user-agent") or "")[:200],
             " ".join(dict.fromkeys(request.seen)),
             place.rstrip("/").rpartition("/")[2][:100] if place.count("/") > 1 else "",

@@ -57,10 +57,10 @@ class Scim:
             "DELETE": ("delete", "", self.delete),
         }
 
-    def answer(self, request: Request, grant: Grant, address: str) -> Awaitable[Response]:
+    def answer(self, request: Request, grant: Grant) -> Awaitable[Response]:
         """The answer to a request, to be awaited. Raises ScimError."""
-        key = grant.key
-        caller = Caller(grant.workspace, f"key:{key.id}", request.id, address, grant.registry, key.user, request.seen)
+        origin = (grant.actor, request.id, request.address)
+        caller = Caller(grant.workspace, *origin, grant.registry, grant.key.user, request.seen)
         endpoint, _, name = request.path[len(SCIM_ROOT) + 1 :].rstrip("/").partition("/")
         types = grant.registry.types
         resource_type = types.get("/" + endpoint)
@@ -97,8 +97,8 @@ class Scim:
             return await self._group(request, caller, stored, 200, shown)
         return self._resource(request, stored, 200, shown)
 
-    async def find(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
-        return await self._list(request, caller, [resource_type], request.parameters())
+    def find(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Awaitable[Response]:
+        return self._list(request, caller, (resource_type,), request.parameters())
 
     async def search(self, request: Request, caller: Caller, types: Sequence[ResourceType]) -> Response:
         """A find whose parameters come as a SearchRequest (RFC 7644 section 3.4.3)."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from muster.access.keys import Keys
+from muster.access.keys import Grant, Keys
 from muster.access.limits import RateLimiter
 from muster.access.permissions import SCIM, allows
 from muster.http.api.router import API_FOLDER, Api
@@ -80,15 +80,10 @@ class Service:
         started = time.perf_counter()
         given = request.header("x-request-id")
         request.id = given if given is not None and _REQUEST_ID.fullmatch(given) else f"{self._id_prefix}{next(self._numbers):x}"
+        request.address = self._origin.client(request)
         self.in_flight += 1
         try:
-            scim = _is_scim(request)
-            if not scim and not request.path.startswith(API_FOLDER):
-                response = await self._answer_page(request)
-            elif self.in_flight > self.load.max_in_flight:
-                raise StorageError("too many requests are in flight")
-            else:
-                response = await self._answer_key(request, scim)
+            response = await self._route(request)
         except Exception as error:
             response = self._failed(request, error)
         finally:
@@ -104,7 +99,7 @@ class Service:
         if request.grant is not None and self._recorder is not None:
             self._recorder.note(request, response, seconds)
         if self._log is not None:
-            self._log.add(request, response.status, seconds, len(response.body), self._origin.client(request))
+            self._log.add(request, response.status, seconds, len(response.body))
         return response
 
     async def _streaming(self, request: Request, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -137,29 +132,48 @@ class Service:
             return scim_error(request, error)
         return problem(error.status, HTTPStatus(error.status).phrase, error.detail, error_headers(error))
 
-    async def _answer_key(self, request: Request, scim: bool) -> Response:
-        """The answer to a request that needs a key: SCIM, or the management REST."""
+    def _route(self, request: Request) -> Awaitable[Response]:
+        """What answers a request, to be awaited. Raises ScimError and StorageError.
+
+        Nearly every request has a key that is known, and quota at hand: it waits for nothing here.
+        """
+        scim = _is_scim(request)
+        if not scim and not request.path.startswith(API_FOLDER):
+            return self._answer_page(request)
+        if self.in_flight > self.load.max_in_flight:
+            raise StorageError("too many requests are in flight")
         token = _bearer(request)
-        grant = self._keys.known(token) or await self._keys.check(token)
+        grant = self._keys.known(token)
+        if grant is None or not self._limiter.spend(grant.place, grant.limit):
+            return self._answer_unknown(request, token, scim)
+        return self._answer_key(request, grant, scim)
+
+    async def _answer_unknown(self, request: Request, token: str, scim: bool) -> Response:
+        """The answer where the key has to be looked up, or more of its quota leased."""
+        grant = await self._keys.check(token)
         if grant is None:
             raise Unauthorized("the API key is not valid", "invalid_token")
-        key = grant.key
-        request.workspace, request.key, request.grant = grant.workspace.name, key.id, grant
-        limit = grant.workspace.rate_limit if key.rate_limit is None else key.rate_limit
-        if not self._limiter.spend(key.workspace, key.id, limit):
-            wait = await self._limiter.take(key.workspace, key.id, limit, self._keys.epoch)
-            if wait is not None:
-                return too_many_requests(request, wait)
-        self.used.add((key.workspace, key.id))
-        address = self._origin.client(request)
-        if not grant.admits(address):
-            await self._keys.turned_away(grant, request.id, address)
-            raise forbidden(f"the workspace takes no requests from {address}")
+        wait = await self._limiter.take(grant.place, grant.limit, self._keys.epoch)
+        if wait is not None:
+            request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
+            return too_many_requests(request, wait)
+        return await self._answer_key(request, grant, scim)
+
+    def _answer_key(self, request: Request, grant: Grant, scim: bool) -> Awaitable[Response]:
+        """The answer to a request with a key: SCIM, or the management REST. Raises ScimError."""
+        request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
+        self.used.add(grant.place)
+        if not grant.admits(request.address):
+            return self._turn_away(request, grant)
         if not scim:
-            return await self._api.answer(request, grant, address)
+            return self._api.answer(request, grant)
         if not allows(grant.permissions, SCIM):
             raise forbidden(f"the API key lacks the permission {SCIM!r}")
-        return await self._scim.answer(request, grant, address)
+        return self._scim.answer(request, grant)
+
+    async def _turn_away(self, request: Request, grant: Grant) -> Response:
+        await self._keys.turned_away(grant, request.id, request.address)
+        raise forbidden(f"the workspace takes no requests from {request.address}")
 
     async def _answer_page(self, request: Request) -> Response:
         folder = request.path.rpartition("/")[0]

@@ -31,7 +31,6 @@ class Call:
 
     request: Request
     grant: Grant
-    address: str
     names: dict[str, str]
     limits: Limits
 
@@ -42,16 +41,15 @@ class Call:
     @property
     def administrator(self) -> Administrator:
         """Who calls, as what they change is recorded."""
-        origin = Origin(f"key:{self.grant.key.id}", self.request.id, timestamp(datetime.now(UTC)), self.address)
+        origin = Origin(self.grant.actor, self.request.id, timestamp(datetime.now(UTC)), self.request.address)
         return Administrator(self.grant.workspace, origin, self.grant.permissions)
 
     @property
     def caller(self) -> Caller:
         """Who calls, as the directory has it."""
-        key = self.grant.key
-        return Caller(
-            self.grant.workspace, f"key:{key.id}", self.request.id, self.address, self.grant.registry, key.user, self.request.seen
-        )
+        grant, request = self.grant, self.request
+        origin = (grant.actor, request.id, request.address)
+        return Caller(grant.workspace, *origin, grant.registry, grant.key.user, request.seen)
 
     async def body(self) -> Json:
         """The JSON body. Raises ScimError."""
@@ -98,7 +96,7 @@ class Api:
         for route in self.routes:
             self._paths.setdefault(route.path, (paths.pattern(route.path), {}))[1][route.method] = route
 
-    async def answer(self, request: Request, grant: Grant, address: str) -> Response:
+    async def answer(self, request: Request, grant: Grant) -> Response:
         """The answer to a request. Raises ScimError 403, 404 and 405."""
         path = request.path[len(API_ROOT) :].rstrip("/")
         method = "GET" if request.method == "HEAD" else request.method
@@ -112,7 +110,7 @@ class Api:
             request.operation = route.operation_id
             if not allows(grant.permissions, route.permission):
                 raise forbidden(f"the API key lacks the permission {route.permission!r}")
-            return await route.handler(Call(request, grant, address, paths.names(match), self._limits))
+            return await route.handler(Call(request, grant, paths.names(match), self._limits))
         raise not_found(f"there is nothing at {request.path[:200]!r}")
 
 
