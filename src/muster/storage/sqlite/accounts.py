@@ -8,7 +8,7 @@ from muster.storage.columns import KEY, kept, read_key, read_workspace
 from muster.storage.port import Conflict, Item, KeyRecord, Note, Workspace
 from muster.storage.sqlite import rows
 from muster.storage.sqlite.connection import translate, translated
-from muster.storage.sqlite.epoch import Epoch
+from muster.storage.sqlite.epoch import Epoch, Stamps
 from muster.storage.sqlite.functions import positional
 from muster.storage.sqlite.writer import Writer
 
@@ -25,6 +25,7 @@ class SqliteAccounts:
     _accounts: sqlite3.Connection
     _writer: Writer
     _epoch: Epoch
+    _stamps: Stamps
 
     def epoch(self) -> int:
         try:
@@ -64,7 +65,7 @@ class SqliteAccounts:
             return Workspace(cursor.lastrowid, name, contract, strict, time)
 
         made = await self._writer.write(job)
-        self._epoch.tell()
+        self._stamps.tell_accounts()
         return made
 
     async def key(self, workspace: int, key_id: str) -> KeyRecord | None:
@@ -94,7 +95,7 @@ class SqliteAccounts:
             rows.note(connection, notes)
 
         await self._writer.write(job)
-        self._epoch.tell()
+        self._stamps.tell_accounts()
 
     async def note(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
         def job(connection: sqlite3.Connection) -> None:

@@ -39,8 +39,9 @@ from muster.storage.related import pinned_member
 from muster.storage.sqlite import members, rows
 from muster.storage.sqlite.accounts import SqliteAccounts
 from muster.storage.sqlite.connection import connect, migrate, translate, translated
-from muster.storage.sqlite.epoch import Epoch
+from muster.storage.sqlite.epoch import Epoch, Stamps
 from muster.storage.sqlite.functions import SqliteFunctions, positional
+from muster.storage.sqlite.snapshot import Snapshot
 from muster.storage.sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -106,12 +107,14 @@ class SqliteStorage(SqliteAccounts):
 
     async def start(self) -> None:
         with translated():
-            self._reader = connect(self.path, _READER_CACHE_KIB, read_only=True)
-            self._reader.text_factory = bytes
+            self._stamps = Stamps(self.path)
+            reader = connect(self.path, _READER_CACHE_KIB, read_only=True)
+            reader.text_factory = bytes
+            self._snapshot = Snapshot(reader, self._stamps)
             self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             self._upkeep = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
-            self._epoch = Epoch(self.path, self._accounts)
-            self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB), self.on_commit)
+            self._epoch = Epoch(self._stamps, self._accounts)
+            self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB), self._begins, self._committed)
         self._scanners: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
         self._waiting_scans = 0
         self._scanning = ThreadPoolExecutor(_SCANNERS, thread_name_prefix="muster-scan")
@@ -125,10 +128,18 @@ class SqliteStorage(SqliteAccounts):
         for _ in range(_SCANNERS):
             (await self._scanners.get()).close()
         self._scanning.shutdown()
-        self._reader.close()
+        self._snapshot.close()
         self._accounts.close()
         self._upkeep.close()
-        self._epoch.close()
+        self._stamps.close()
+
+    def _begins(self) -> None:
+        """A write begins: with no snapshot of ours in the way the log can start over."""
+        self._snapshot.let_go()
+
+    def _committed(self, writes: int) -> None:
+        self._stamps.tell_commit()
+        self.on_commit(writes)
 
     async def ready(self) -> None:
         await self.signing_secret()
@@ -145,22 +156,23 @@ class SqliteStorage(SqliteAccounts):
         if key is None:
             return None
         try:
-            row = self._reader.execute(_GET, (workspace, key, workspace, key, workspace, type_name, resource_id)).fetchone()
+            reader = self._snapshot.reader()
+            row = reader.execute(_GET, (workspace, key, workspace, key, workspace, type_name, resource_id)).fetchone()
             if row is None:
                 return None
             version, document, direct, hierarchy = row
-            groups = None if direct is None or type_name == GROUP else self._groups(workspace, hierarchy or 0, direct)
+            groups = None if direct is None or type_name == GROUP else self._groups(reader, workspace, hierarchy or 0, direct)
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
         return Stored(resource_id, version, document, groups)
 
-    def _groups(self, workspace: int, version: int, direct: bytes) -> Groups | None:
+    def _groups(self, reader: sqlite3.Connection, workspace: int, version: int, direct: bytes) -> Groups | None:
         """The groups of a resource that is a direct member of these. version: of the hierarchy."""
         known = self._hierarchies.known(workspace, version, direct)
         if known is not None:
             return known
         hierarchy, keys = self._hierarchies.at(workspace, version), keys_of(direct)
-        members.load(self._reader, workspace, hierarchy, keys)
+        members.load(reader, workspace, hierarchy, keys)
         return self._hierarchies.keep(workspace, version, direct, hierarchy.shown(keys))
 
     async def find(self, query: Query) -> Page:
@@ -178,7 +190,7 @@ class SqliteStorage(SqliteAccounts):
         try:
             if await self._is_quick(query, plan):
                 with translated():
-                    return _run(self._reader, query, plan)
+                    return _page(self._snapshot.reader(), query, plan)
             return await self._scan(lambda connection: _run(connection, query, plan))
         except Stale:
             return await self.find(replace(query, after=None, mark=None))
@@ -187,7 +199,7 @@ class SqliteStorage(SqliteAccounts):
         """The resources in the order of their ids, and their running count."""
         scope = (query.workspace, query.resource_type.name)
         try:
-            row = self._reader.execute(_IN_ORDER, (*scope, *scope, query.limit, query.offset)).fetchone()
+            row = self._snapshot.reader().execute(_IN_ORDER, (*scope, *scope, query.limit, query.offset)).fetchone()
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
         return Page(row[0] or 0, row[1], row[2] or b"", bool(row[3]))
@@ -195,7 +207,8 @@ class SqliteStorage(SqliteAccounts):
     def _unique(self, query: Query, name: str, value: str) -> Page:
         """The one resource that has a unique value."""
         try:
-            row = self._reader.execute(_BY_UNIQUE, (query.workspace, query.resource_type.name, name, value)).fetchone()
+            scope = (query.workspace, query.resource_type.name)
+            row = self._snapshot.reader().execute(_BY_UNIQUE, (*scope, name, value)).fetchone()
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
         return Page(0) if row is None else Page(1, 1, row[0], bool(row[1]))
@@ -204,7 +217,7 @@ class SqliteStorage(SqliteAccounts):
         """The groups that have a member, where all of them are on the page."""
         values = (key_of(member), query.workspace, member, query.limit + 1)
         try:
-            count, documents = self._reader.execute(members.BY_MEMBER, values).fetchone()
+            count, documents = self._snapshot.reader().execute(members.BY_MEMBER, values).fetchone()
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
         return Page(count, count, documents or b"") if count <= query.limit else None
@@ -214,7 +227,7 @@ class SqliteStorage(SqliteAccounts):
         bind = Binder()
         statement = bind.statement(f"SELECT count(*) FROM (SELECT 1 FROM ({seek.keys(bind)}) k LIMIT {_INLINE_ROWS + 1}) n")
         with translated():
-            counted: int = self._reader.execute(*positional(statement)).fetchone()[0]
+            counted: int = self._snapshot.reader().execute(*positional(statement)).fetchone()[0]
         return counted
 
     async def _is_quick(self, query: Query, plan: Plan) -> bool:
@@ -252,15 +265,18 @@ class SqliteStorage(SqliteAccounts):
 
     async def members(self, workspace: int, group_id: str, after: int, limit: int) -> Sequence[Member]:
         with translated():
-            return members.members(self._reader, workspace, key_of(group_id) or 0, after, limit)
+            return members.members(self._snapshot.reader(), workspace, key_of(group_id) or 0, after, limit)
 
     async def memberships(self, workspace: int, ids: Sequence[str]) -> dict[str, Groups]:
         with translated():
-            row = self._reader.execute(members.VERSION, (workspace,)).fetchone()
+            reader = self._snapshot.reader()
+            row = reader.execute(members.VERSION, (workspace,)).fetchone()
             keys = json.dumps([key_of(resource_id) for resource_id in ids])
-            direct = self._reader.execute(members.DIRECT_OF_EACH, (workspace, keys)).fetchall()
+            direct = reader.execute(members.DIRECT_OF_EACH, (workspace, keys)).fetchall()
             version = 0 if row is None else row[0]
-            found = {id_: self._groups(workspace, version, keys) for id_, (keys,) in zip(ids, direct, strict=True) if keys}
+            found = {
+                id_: self._groups(reader, workspace, version, keys) for id_, (keys,) in zip(ids, direct, strict=True) if keys
+            }
         return {resource_id: groups for resource_id, groups in found.items() if groups is not None}
 
     async def write(self, write: Write) -> Outcome:
@@ -365,12 +381,18 @@ def _run(connection: sqlite3.Connection, query: Query, plan: Plan) -> Page:
     """The page, and the exact total, in one snapshot."""
     connection.execute("BEGIN")
     try:
-        steps = answer(query, plan)
+        return _page(connection, query, plan)
+    finally:
+        connection.execute("COMMIT")
+
+
+def _page(connection: sqlite3.Connection, query: Query, plan: Plan) -> Page:
+    """The page, and the exact total, in the snapshot that the connection is at."""
+    steps = answer(query, plan)
+    try:
         statement = next(steps)
         while True:
             statement = steps.send(connection.execute(*positional(statement)).fetchone())
     except StopIteration as stopped:
         page: Page = stopped.value
         return page
-    finally:
-        connection.execute("COMMIT")

@@ -1,24 +1,28 @@
-"""Whether keys or settings have changed, told between processes without a query.
+"""What processes tell each other without a query: that keys or settings have changed, and that something was committed.
 
-Beside the database lies a file of eight bytes, mapped by every process, which whoever changes a key or a setting fills anew
-after the commit. Were a process killed between the two, the others find out by the query, within a second.
+Beside the database lies a file of two stamps, mapped by every process. Whoever changes a key or a setting makes the first
+anew after the commit, and whoever commits anything the second. Were a process killed between its commit and the stamp, the
+others find out a little later: what asks for a stamp asks the database itself as well, once in a while.
 """
 
 import mmap
 import os
+import secrets
 import sqlite3
 import time
 
 from muster.storage.port import StorageError
 
-_SIZE = 8
+_STAMP_BITS = 64
+_SIZE = 2 * _STAMP_BITS // 8
+_ACCOUNTS, _COMMITS = 0, 1
 _AT_LEAST_EVERY = 1.0
 
 
-class Epoch:
-    """The number of changes so far, read from the database when the mapped bytes are others, and once a second."""
+class Stamps:
+    """The two stamps of a database file."""
 
-    def __init__(self, path: str, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: str) -> None:
         try:
             descriptor = os.open(f"{path}-epoch", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
@@ -29,23 +33,44 @@ class Epoch:
             self._map = mmap.mmap(descriptor, _SIZE)
         finally:
             os.close(descriptor)
+        self._stamps = memoryview(self._map).cast("Q")
+
+    def accounts(self) -> int:
+        """The stamp of keys and settings."""
+        return self._stamps[_ACCOUNTS]
+
+    def commits(self) -> int:
+        """The stamp of all that is committed."""
+        return self._stamps[_COMMITS]
+
+    def tell_accounts(self) -> None:
+        """Say that a key or a setting has changed and is committed."""
+        self._stamps[_ACCOUNTS] = secrets.randbits(_STAMP_BITS)
+
+    def tell_commit(self) -> None:
+        """Say that something is committed."""
+        self._stamps[_COMMITS] = secrets.randbits(_STAMP_BITS)
+
+    def close(self) -> None:
+        self._stamps.release()
+        self._map.close()
+
+
+class Epoch:
+    """The number of changes to keys and settings, read from the database when their stamp is another, and once a second."""
+
+    def __init__(self, stamps: Stamps, connection: sqlite3.Connection) -> None:
+        self._stamps = stamps
         self._connection = connection
-        self._seen: bytes | None = None
+        self._seen: int | None = None
         self._asked = 0.0
         self._value = 0
 
     def value(self) -> int:
         """The epoch as the database has it now."""
-        seen = self._map[:]
+        seen = self._stamps.accounts()
         now = time.monotonic()
         if seen != self._seen or now - self._asked > _AT_LEAST_EVERY:
             self._value = self._connection.execute("SELECT epoch FROM installation WHERE id = 1").fetchone()[0]
             self._seen, self._asked = seen, now
         return self._value
-
-    def tell(self) -> None:
-        """Say that something has changed and is committed."""
-        self._map[:] = os.urandom(_SIZE)
-
-    def close(self) -> None:
-        self._map.close()

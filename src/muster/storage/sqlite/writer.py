@@ -5,6 +5,7 @@ interpreter lock cost more than they give. What may wait for a disk or a lock, B
 """
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from collections import deque
@@ -19,6 +20,10 @@ T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 MAX_BATCH = 128
 MAX_WAITING = 10_000
+_COMMITS_BETWEEN = 64
+_LOG_PAGES = 4_000
+"""How long the log may grow, in pages of 4 KiB, before readers are waited for so that it can start over."""
+_PATIENCE_MILLISECONDS = 50
 _log = logging.getLogger(__name__)
 
 
@@ -38,13 +43,15 @@ class _Waiting:
 class Writer:
     """Runs jobs on its own connection, in the order in which they come."""
 
-    def __init__(self, connection: sqlite3.Connection, on_commit: Callable[[int], None]) -> None:
+    def __init__(self, connection: sqlite3.Connection, on_begin: Callable[[], None], on_commit: Callable[[int], None]) -> None:
         self._connection = connection
+        self._on_begin = on_begin
         self._on_commit = on_commit
         self._waiting: deque[_Waiting] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="muster-commit")
         self._loop = asyncio.get_running_loop()
         self._running: asyncio.Task[None] | None = None
+        self._commits = 0
 
     @property
     def waiting(self) -> int:
@@ -83,11 +90,13 @@ class Writer:
                     _log.exception("the writer failed")
                     self._fail(batch, StorageError("the database cannot answer"), error)
                 _answer(batch)
+                await self._bound_log()
         finally:
             self._running = None
 
     async def _transaction(self, batch: list[_Waiting]) -> None:
         batch.append(self._waiting.popleft())
+        self._on_begin()
         await self._execute("BEGIN IMMEDIATE")
         await self._attempt(batch[0])
         while self._waiting and len(batch) < MAX_BATCH:
@@ -96,6 +105,13 @@ class Writer:
             await self._attempt(batch[-1])
         await self._execute("COMMIT")
         self._on_commit(len(batch))
+
+    async def _bound_log(self) -> None:
+        """Have a log that has grown long start over: it cannot by itself while there is always somebody who reads from it."""
+        self._commits += 1
+        if self._commits % _COMMITS_BETWEEN == 0:
+            with contextlib.suppress(sqlite3.DatabaseError):  # the next round tries again
+                await self._loop.run_in_executor(self._thread, _restart_log, self._connection)
 
     async def _execute(self, statement: str) -> None:
         await self._loop.run_in_executor(self._thread, self._connection.execute, statement)
@@ -124,6 +140,18 @@ class Writer:
                 self._connection.execute("ROLLBACK")
             except sqlite3.DatabaseError:
                 _log.exception("rollback failed")
+
+
+def _restart_log(connection: sqlite3.Connection) -> None:
+    pages = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
+    if pages < _LOG_PAGES:
+        return
+    usual = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MILLISECONDS}")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {usual}")
 
 
 def _answer(batch: list[_Waiting]) -> None:
