@@ -17,7 +17,7 @@ _MAX_INDEXED = 2000
 
 def timestamp(moment: datetime) -> str:
     """A moment as meta has it: UTC, to the millisecond."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def make_put(

@@ -1,8 +1,9 @@
 """What the storage keeps of a document to find it by: its look-ups, its unique values and its search form."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from muster.scim.evaluate import comparable, values_at
 from muster.scim.predicate import Field, field_of
@@ -15,8 +16,7 @@ DOMAIN = "domain"
 """The look-up of mail domains; no attribute has this name."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Entry:
+class Entry(NamedTuple):
     """One look-up: the attribute's path and a value as it compares. first: the value that the resource sorts by."""
 
     attribute: str
@@ -60,8 +60,9 @@ def entries(document: Document, resource_type: ResourceType) -> tuple[frozenset[
     lookups: set[Entry] = set()
     unique: set[Entry] = set()
     for name, field in index.fields.items():
-        holder = unique if name in index.unique else lookups
-        holder.update(_entries_of(name, field, document))
+        if field.keys[0] in document:
+            holder = unique if name in index.unique else lookups
+            holder.update(_entries_of(name, field, document))
     for name, field in index.building.items():
         lookups.update(_entries_of(name, field, document))
     for name, field in index.constrained.items():
@@ -74,13 +75,14 @@ def entries(document: Document, resource_type: ResourceType) -> tuple[frozenset[
     return frozenset(lookups), frozenset(unique)
 
 
-def _entries_of(name: str, field: Field, document: Document) -> Iterator[Entry]:
+def _entries_of(name: str, field: Field, document: Document) -> Iterable[Entry]:
     values = values_at(field, document)
     if not values:
-        return
+        return ()
+    if not field.each:
+        return (Entry(name, comparable(field.attribute, values[0])),)
     sorts_by = comparable(field.attribute, sort_value(field, document))
-    for value in {comparable(field.attribute, item) for item in values}:
-        yield Entry(name, value, value == sorts_by)
+    return [Entry(name, value, value == sorts_by) for value in {comparable(field.attribute, item) for item in values}]
 
 
 def sort_value(field: Field, document: Document) -> Json:
@@ -122,9 +124,10 @@ def _searchable(attribute: Attribute, value: Json) -> Json:
     if isinstance(value, list):
         return [_searchable(attribute, item) for item in (primary_first(value) if len(value) > 1 else value)]
     if isinstance(value, dict):
-        return {
-            name: _searchable(sub, item)
-            for name, item in value.items()
-            if (sub := attribute.sub(name)) is not None and name not in _UNSEARCHED
-        }
+        found = {}
+        for name, item in value.items():
+            sub = attribute.sub(name)
+            if sub is not None and name not in _UNSEARCHED:
+                found[name] = comparable(sub, item) if isinstance(item, str) else _searchable(sub, item)
+        return found
     return value

@@ -55,8 +55,9 @@ def read_extension(extension: Schema, value: Json, dialect: Dialect) -> Json:
     for key, item in value.items():
         attribute = extension.attribute(key)
         if attribute is not None and not attribute.read_only:
-            name = f"{extension.id}:{attribute.name}"
-            _put(found, attribute.name, read_value(attribute, item, name, dialect), key)
+            if not (attribute.is_text and isinstance(item, str)):
+                item = read_value(attribute, item, f"{extension.id}:{attribute.name}", dialect)
+            _put(found, attribute.name, item, key)
     return found or None
 
 
@@ -127,7 +128,9 @@ def _read_complex(attribute: Attribute, value: Json, where: str, dialect: Dialec
     for key, item in value.items():
         sub = attribute.sub(key)
         if sub is not None and not sub.read_only:
-            _put(found, sub.name, read_value(sub, item, f"{where}.{sub.name}", dialect), key)
+            if not (sub.is_text and isinstance(item, str)):
+                item = read_value(sub, item, f"{where}.{sub.name}", dialect)
+            _put(found, sub.name, item, key)
     for sub in attribute.sub_attributes.values():
         if sub.required and not sub.read_only and sub.name not in found:
             raise invalid_value(f"{where}.{sub.name} is required")

@@ -28,6 +28,19 @@ class Attribute:
     uniqueness: str = "none"
     reference_types: tuple[str, ...] = ()
     sub_attributes: dict[str, "Attribute"] = field(default_factory=dict)
+    is_complex: bool = field(init=False)
+    read_only: bool = field(init=False)
+    is_text: bool = field(init=False)
+    """Any string is a value of it as it stands."""
+
+    def __post_init__(self) -> None:
+        text = self.type in ("string", "reference") and not self.multi_valued and not self.required
+        for name, value in (
+            ("is_complex", self.type == "complex"),
+            ("read_only", self.mutability == "readOnly"),
+            ("is_text", text),
+        ):
+            object.__setattr__(self, name, value)  # asked at every value: a property would cost more than what it tells
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "Attribute":
@@ -50,14 +63,6 @@ class Attribute:
     def sub(self, name: str) -> "Attribute | None":
         """The sub-attribute of that name, in any case."""
         return self.sub_attributes.get(name.lower())
-
-    @property
-    def is_complex(self) -> bool:
-        return self.type == "complex"
-
-    @property
-    def read_only(self) -> bool:
-        return self.mutability == "readOnly"
 
 
 def _by_name(raw: Any) -> dict[str, Attribute]:

@@ -504,6 +504,9 @@ class Upkeep(Protocol):
     async def transact(self, workspace: int, statements: Sequence[Statement]) -> None:
         """Run statements on one workspace, all or none."""
 
+    async def append(self, workspace: int, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Run an INSERT once for each row, beside the writes and in their way as little as can be; some rows, or all, or none."""
+
     async def integrity(self) -> Sequence[str]:
         """What the engine itself finds wrong with its files."""
 

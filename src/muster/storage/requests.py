@@ -1,8 +1,8 @@
 """The requests that are kept: every write and refusal, and reads while that is wanted. For every engine."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from muster.scim.values import Json
 from muster.storage.binder import Binder
@@ -10,8 +10,7 @@ from muster.storage.derived import bound
 from muster.storage.port import Upkeep
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A request. number: its place, by time. quirks: rows of the dialect table, with spaces in between. resource: the id that it
     was about, empty for none. body, answer: without secrets.
     """
@@ -34,7 +33,7 @@ class Kept:
     answer: str
 
 
-_COLUMNS = tuple(field.name for field in fields(Kept))
+_COLUMNS = Kept._fields
 _INSERT = (
     f"INSERT INTO requests (workspace, {', '.join(_COLUMNS)})"
     f" VALUES ({', '.join(f'${n}' for n in range(1, len(_COLUMNS) + 2))}) ON CONFLICT DO NOTHING"
@@ -73,11 +72,7 @@ class Requests:
 
     async def keep(self, workspace: int, kept: Sequence[Kept]) -> None:
         """Keep some more of a workspace."""
-        statements = []
-        for request in kept:
-            values = (workspace, *(getattr(request, name) for name in _COLUMNS))
-            statements.append(bound(_INSERT, *values))
-        await self._storage.transact(workspace, statements)
+        await self._storage.append(workspace, _INSERT, [(workspace, *request) for request in kept])
 
     async def trim(self, workspace: int, rows: int, oldest: int) -> None:
         """Keep no more than so many of a workspace, and none that is older than a number."""

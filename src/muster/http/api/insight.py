@@ -1,7 +1,6 @@
 """/api/v1: the requests that are kept, the doctor, the history of a resource, and undo."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -125,7 +124,7 @@ class InsightRoutes:
 
 def _shown(kept: Kept, whole: bool) -> dict[str, Any]:
     """A request as JSON; whole: with its body and its answer."""
-    told = asdict(kept)
+    told = kept._asdict()
     if not whole:
         del told["body"], told["answer"]
     return {**told, "number": str(kept.number), "quirks": kept.quirks.split()}

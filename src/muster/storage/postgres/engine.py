@@ -241,6 +241,11 @@ class PostgresStorage(PostgresAccounts):
             for statement in statements:
                 await connection.execute(statement.sql, *statement.parameters)
 
+    async def append(self, workspace: int, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        del workspace  # each row says so itself
+        async with self._pool.connection() as connection:
+            await connection.executemany(insert, rows)
+
     async def integrity(self) -> Sequence[str]:
         """Page checksums, where the cluster has them; PostgreSQL's own pg_amcheck looks at the rest."""
         rows = await self._pool.rows("SELECT sum(checksum_failures) FROM pg_stat_database WHERE datname = current_database()")

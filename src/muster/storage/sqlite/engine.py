@@ -55,6 +55,8 @@ _INLINE_ROWS = 1000
 """How many rows a query may read and still run inline."""
 _INLINE_MEMBERS = 100
 """How many members a write may name and still run inline."""
+_INLINE_APPENDED = 20
+"""How many rows are appended between two writes."""
 
 _GET = f"""
 SELECT version, document, CASE WHEN grouped THEN ({members.DIRECT}) END, CASE WHEN grouped THEN ({members.VERSION}) END
@@ -307,6 +309,17 @@ class SqliteStorage(SqliteAccounts):
                 connection.execute(*positional(statement))
 
         await self._writer.write(job, large=True)
+
+    async def append(self, workspace: int, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        del workspace  # each row says so itself
+        sql, _ = positional(Statement(insert, rows[0]))
+
+        def job(some: Sequence[tuple[Any, ...]]) -> Callable[[sqlite3.Connection], object]:
+            return lambda connection: connection.executemany(sql, some)
+
+        # On the thread each row would wait for the interpreter's lock, and every write for the rows.
+        parts = (rows[start : start + _INLINE_APPENDED] for start in range(0, len(rows), _INLINE_APPENDED))
+        await asyncio.gather(*(self._writer.write(job(part)) for part in parts))
 
     async def integrity(self) -> Sequence[str]:
         found = [row[0] for row in await self.query(Statement("PRAGMA integrity_check", ()))]

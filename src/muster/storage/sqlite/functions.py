@@ -1,6 +1,7 @@
 """What SQLite calls the functions that compiled queries use, and how it takes their parameters."""
 
 import re
+from functools import lru_cache
 
 from muster.scim.values import Json
 from muster.storage.compile import Functions
@@ -49,5 +50,11 @@ class SqliteFunctions(Functions):
 
 def positional(statement: Statement) -> tuple[str, list[Json]]:
     """The SQL with bare question marks, and the parameters in their order: what sqlite3 takes in every version of Python."""
-    order = [statement.parameters[int(number) - 1] for number in _NUMBERED.findall(statement.sql)]
-    return _NUMBERED.sub("?", statement.sql), order
+    sql, order = _marked(statement.sql)
+    return sql, [statement.parameters[n] for n in order]
+
+
+@lru_cache(maxsize=1024)
+def _marked(sql: str) -> tuple[str, tuple[int, ...]]:
+    """SQL with bare question marks, and which parameter each stands for, from 0."""
+    return _NUMBERED.sub("?", sql), tuple(int(number) - 1 for number in _NUMBERED.findall(sql))
