@@ -75,6 +75,8 @@ DEFAULT_WORKSPACE = "default"
 _TOUCH_SECONDS = 30.0
 _SIZE_SECONDS = 60
 _ORPHAN_SECONDS = 1.0
+_COLLECTED_AFTER = 50_000
+"""How many objects more than before there are when a worker looks for circles: those of all requests in flight are no reason to."""
 _DOCUMENTS = 50
 """How many OpenAPI documents are kept, of workspaces with resource types of their own."""
 
@@ -303,6 +305,7 @@ class RsgiMuster:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(self._app.start())
         gc.freeze()  # what is loaded by now stays: no collection need look at it again
+        gc.set_threshold(_COLLECTED_AFTER)  # a request leaves nothing behind that is in a circle
         loop.call_later(_ORPHAN_SECONDS, self._end_if_orphaned, loop)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
