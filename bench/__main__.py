@@ -42,6 +42,7 @@ class Bench:
         copied = self.folder / name
         copied.unlink(missing_ok=True)
         shutil.copyfile(path, copied)
+        os.sync()  # or the first commits would write out the copy
         return copied
 
     def token(self, path: Path) -> str:
@@ -155,6 +156,7 @@ def durable_writes(bench: Bench, path: Path, size: str) -> None:
     """POST and PATCH over 32 connections against a plain loop that writes the same rows."""
     mine, loop = bench.copy(path), bench.folder / "loop.db"
     shutil.copyfile(path, loop)
+    os.sync()
     bench.posting = bench.token(mine)
     fresh, firsts = _fresh_bodies(bench), iter(range(70_000_000, 10**9, 100_000))
     ids = bench.ids(path)

@@ -76,7 +76,7 @@ _TOUCH_SECONDS = 30.0
 _SIZE_SECONDS = 60
 _ORPHAN_SECONDS = 1.0
 _COLLECTED_AFTER = 50_000
-"""How many objects more than before there are when a worker looks for circles: those of all requests in flight are no reason to."""
+"""How many objects more than before there are when a worker looks for circles: more than all requests in flight have."""
 _DOCUMENTS = 50
 """How many OpenAPI documents are kept, of workspaces with resource types of their own."""
 

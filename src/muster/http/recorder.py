@@ -61,12 +61,13 @@ class Recorder:
         self._trimmed: dict[int, float] = {}
         self._reads = 0
         self._lost = 0
+        self._now = timestamp(datetime.now(UTC))
 
     def note(self, request: Request, response: Response, seconds: float) -> None:
         """Keep a request: a write or a refusal under /scim/v2, and a read while the workspace wants that."""
         status = response.status
         read = request.method in ("GET", "HEAD") and status < 400
-        if (read and not _records_reads(request)) or not request.path.startswith(SCIM_ROOT):
+        if (read and not self._records_reads(request)) or not request.path.startswith(SCIM_ROOT):
             return
         if len(self._waiting) >= _WAITING or (read and self._reads >= _READS):
             self._lost += 1
@@ -93,6 +94,7 @@ class Recorder:
     async def flush(self) -> None:
         """Write what has gathered."""
         self._reads = 0
+        self._now = timestamp(datetime.now(UTC))
         while self._waiting:
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
             by_workspace: dict[int, list[Kept]] = {}
@@ -101,6 +103,11 @@ class Recorder:
             for workspace, kept in by_workspace.items():
                 await self._requests.keep(workspace, kept)
                 await self._trim(workspace)
+
+    def _records_reads(self, request: Request) -> bool:
+        """Whether the workspace wants its reads kept, to half a second: a look at the clock at every read would cost too much."""
+        until: str | None = request.grant.workspace.record_reads
+        return until is not None and until > self._now
 
     async def _trim(self, workspace: int) -> None:
         """Let go of what is too old or too much, once in a while."""
@@ -131,11 +138,6 @@ class Recorder:
             masked(request.body),
             masked(noted.body),
         )
-
-
-def _records_reads(request: Request) -> bool:
-    until = request.grant.workspace.record_reads
-    return until is not None and until > timestamp(datetime.now(UTC))
 
 
 def masked(body: bytes) -> str:
