@@ -10,11 +10,12 @@ help: ## list the targets
 
 # The stamp is newer than the lock and the project file, so a second run needs no network. The lock is whole, so nothing is
 # resolved (--no-deps): an older pip takes `pydantic[email]` for another requirement than the pinned pydantic, and looks for a newer one.
-$(STAMP): requirements/dev.lock pyproject.toml
+$(STAMP): requirements/dev.lock pyproject.toml tests/clients/npm/package-lock.json
 	@test -n "$(PYTHON)" || { echo "muster needs Python 3.11 or later on the PATH" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	$(BIN)/npm ci --silent --no-audit --no-fund --ignore-scripts --cache .venv/npm --prefix tests/clients/npm
 	@touch $(STAMP)
 
 install: $(STAMP) ## make .venv with everything in it
@@ -35,7 +36,8 @@ format: install ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install ## the table of the README, measured here (needs wrk)
+bench: install ## the table of the README, measured here (needs wrk, and npm for one of the peers)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/bench.lock
 	$(BIN)/python -m bench
 
 torture: install ## a hundred kill -9 of the server, and as many of PostgreSQL, under load
@@ -46,7 +48,9 @@ soak: install ## half an hour of mixed load, and what it left behind
 
 lock: install ## resolve the dependencies anew (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
-		--group dev --group bench pyproject.toml -o requirements/dev.lock
+		--group dev pyproject.toml -o requirements/dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+		--constraint requirements/dev.lock --group bench -o requirements/bench.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 		--constraint requirements/dev.lock pyproject.toml -o requirements/run.lock
 
@@ -54,6 +58,6 @@ build: install ## the wheel, in dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## remove what the targets above made
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .PHONY: help install serve test lint format bench torture soak lock build clean

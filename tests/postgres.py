@@ -50,11 +50,11 @@ def _new_folder() -> Path:
 
 
 @contextlib.contextmanager
-def own() -> "Iterator[Postgres]":
+def own(**settings: str) -> "Iterator[Postgres]":
     """A server of the test's own, to be stopped and killed."""
     made = Postgres(_new_folder())
     made.create()
-    made.start()
+    made.start(**settings)
     try:
         yield made
     finally:

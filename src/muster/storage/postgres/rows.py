@@ -45,20 +45,20 @@ JOIN unnest($2::text[], $3::text[], $4::text[]) AS w (type, attribute, value)
     ON u.type = w.type AND u.attribute = w.attribute AND u.value = w.value
 WHERE u.workspace = $1
 """
-_INSERT = """
+INSERT = """
 INSERT INTO resources (workspace, type, "key", id, version, document, display)
 SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::text[], $5::integer[], $6::text[], $7::text[]) ON CONFLICT DO NOTHING
 """
-_INSERT_BODY = """
+INSERT_BODY = """
 INSERT INTO searchable (workspace, type, "key", body)
 SELECT $1, n.type, n."key", n.body::jsonb FROM unnest($2::text[], $3::bigint[], $4::text[]) AS n (type, "key", body)
 """
-_UPDATE = """
+UPDATE = """
 UPDATE resources SET version = n.version, document = n.document, display = n.display
 FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::text[]) AS n ("key", version, document, display)
 WHERE resources.workspace = $1 AND resources."key" = n."key"
 """
-_UPDATE_BODY = """
+UPDATE_BODY = """
 UPDATE searchable SET body = n.body::jsonb FROM unnest($2::bigint[], $3::text[]) AS n ("key", body)
 WHERE searchable.workspace = $1 AND searchable."key" = n."key"
 """
@@ -69,16 +69,16 @@ _DROP = """
 DELETE FROM {table} t USING unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS n (type, attribute, value, "key")
 WHERE t.workspace = $1 AND t.type = n.type AND t.attribute = n.attribute AND t.value = n.value AND t."key" = n."key"
 """
-_DROP_LOOKUPS, _DROP_UNIQUE = _DROP.format(table="lookups"), _DROP.format(table="unique_values")
-_ADD_LOOKUPS = """
+DROP_LOOKUPS, _DROP_UNIQUE = _DROP.format(table="lookups"), _DROP.format(table="unique_values")
+ADD_LOOKUPS = """
 INSERT INTO lookups (workspace, type, attribute, value, "key", "first")
 SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::boolean[])
 """
-_ADD_UNIQUE = """
+ADD_UNIQUE = """
 INSERT INTO unique_values (workspace, type, attribute, value, "key")
 SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) ON CONFLICT DO NOTHING
 """
-_COUNT = """
+COUNT = """
 INSERT INTO counts (workspace, type, total) SELECT $1, * FROM unnest($2::text[], $3::bigint[])
 ON CONFLICT (workspace, type) DO UPDATE SET total = counts.total + excluded.total
 """
@@ -420,25 +420,25 @@ async def _store(connection: Connection, workspace: int, batch: Batch) -> None:
         await run(statement, gone)
     drops, adds = _entries(touched)
     await run(_DROP_UNIQUE, drops[0])
-    await run(_DROP_LOOKUPS, drops[1])
+    await run(DROP_LOOKUPS, drops[1])
     new = [(row, put) for row in touched if (put := row.put) is not None and not row.was]
     kept = [(row, put) for row in touched if (put := row.put) is not None and row.was]
     rows = [(r.type, r.key, p.stored.id, p.stored.version, p.stored.document.decode(), p.display) for r, p in new]
-    if await run(_INSERT, rows) < len(rows):
+    if await run(INSERT, rows) < len(rows):
         raise KeyTaken
-    await run(_INSERT_BODY, [(row.type, row.key, put.search.decode()) for row, put in new])
-    await run(_UPDATE, [(row.key, put.stored.version, put.stored.document.decode(), put.display) for row, put in kept])
-    await run(_UPDATE_BODY, [(row.key, put.search.decode()) for row, put in kept])
-    if await run(_ADD_UNIQUE, [row[:4] for row in adds[0]]) < len(adds[0]):
+    await run(INSERT_BODY, [(row.type, row.key, put.search.decode()) for row, put in new])
+    await run(UPDATE, [(row.key, put.stored.version, put.stored.document.decode(), put.display) for row, put in kept])
+    await run(UPDATE_BODY, [(row.key, put.search.decode()) for row, put in kept])
+    if await run(ADD_UNIQUE, [row[:4] for row in adds[0]]) < len(adds[0]):
         raise KeyTaken
-    await run(_ADD_LOOKUPS, adds[1])
+    await run(ADD_LOOKUPS, adds[1])
     await run(_KEEP_SECRET, [(r.key, name, hashed) for r, _ in (*new, *kept) for name, hashed in r.secrets.items() if hashed])
     await run(_FORGET_SECRET, [(r.key, name) for r, _ in kept for name, hashed in r.secrets.items() if hashed is None])
     await append(connection, workspace, batch.changes)
     if batch.deprovisioned:
         await run(_DEPROVISION, batch.deprovisioned)
         await connection.execute(_FORGET_DEPROVISIONED, workspace, batch.guarded.since)
-    await run(_COUNT, [(type_name, delta) for type_name, delta in sorted(batch.counts.items()) if delta])
+    await run(COUNT, [(type_name, delta) for type_name, delta in sorted(batch.counts.items()) if delta])
 
 
 async def append(connection: Connection, workspace: int, changes: Sequence[Change]) -> None:
