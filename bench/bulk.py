@@ -16,18 +16,19 @@ _OPERATIONS = 1000
 _firsts = itertools.count(200_000_000, 1_000_000)
 
 
-def compare(bench, path: Path, size: str) -> None:
+def compare(bench, path: Path, users: int) -> None:
     """The row of bulk requests, on a copy of a database."""
     mine, loop = bench.copy(path, "bulk.db"), bench.folder / "bulk-loop.db"
     shutil.copyfile(path, loop)
     token = bench.token(mine)
     with servers.muster(mine) as ours:
         bench.compare(
-            f"bulk of {_OPERATIONS:,} creates, {size}",
+            f"bulk of {_OPERATIONS:,} creates",
             0.5,
             lambda: _bulk(ours.port, token, bench.seconds),
             lambda: {"rate": writes.posts(loop, bench.seconds, next(_firsts))},
             "plain loop, 32 a commit",
+            users=users,
         )
     for used in (mine, loop):
         used.unlink()

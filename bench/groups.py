@@ -19,12 +19,12 @@ _JOINED = 5_000
 """How many people are in twenty groups."""
 
 
-def compare(bench, path: Path, size: str) -> None:
+def compare(bench, path: Path, users: int) -> None:
     """The rows of groups, on a copy of a database."""
-    users = [row[0] for row in sqlite3.connect(path).execute("SELECT id FROM resources WHERE type = 'User' ORDER BY \"key\"")]
-    joined, alone = users[:_JOINED], users[-_JOINED:]
+    people = [row[0] for row in sqlite3.connect(path).execute("SELECT id FROM resources WHERE type = 'User' ORDER BY \"key\"")]
+    joined, alone = people[:_JOINED], people[-_JOINED:]
     mine = bench.copy(path, "groups.db")
-    large = asyncio.run(_fill(mine, users[:-_JOINED], joined))
+    large = asyncio.run(_fill(mine, people[:-_JOINED], joined))
     token = bench.token(mine)
 
     def items(name: str, found: list[str]) -> Path:
@@ -32,7 +32,7 @@ def compare(bench, path: Path, size: str) -> None:
 
     in_none = items("none", alone)
     named = items("names", [quote(f'userName eq "{name}"') for name in bench.names(mine)])
-    asked = items("asked", [quote(f'members[value eq "{user_id}"]') for user_id in users[_JOINED:-_JOINED][:20_000]])
+    asked = items("asked", [quote(f'members[value eq "{user_id}"]') for user_id in people[_JOINED:-_JOINED][:20_000]])
     rows = (
         ("GET of a user in 20 groups", 0.7, scripts.get(items("in", joined), "/scim/v2/Users/", token)),
         ("members[value eq]", 0.9, scripts.get(asked, "/scim/v2/Groups?excludedAttributes=members&filter=", token)),
@@ -46,7 +46,7 @@ def compare(bench, path: Path, size: str) -> None:
     with servers.muster(mine) as ours:
         for (work, floor, script), (against, other) in zip(rows, others, strict=True):
             measured = bench.wrk(ours.port, script), bench.wrk(ours.port, other)
-            bench.compare(f"{work}, {size}", floor, *measured, against)
+            bench.compare(work, floor, *measured, against, users=users)
     mine.unlink()
 
 

@@ -1,61 +1,61 @@
-"""scim2-server (PyPI), the peer: in memory, on 2,000 users, beside muster on the same users."""
+"""Peers, each on its own terms: scim2-server (PyPI) and SCIMMY (npm), in memory, over the same users under the same ids."""
 
-import json
-import random
-import urllib.request
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
 from urllib.parse import quote
 
 from bench import scripts, servers
-from muster.demo import person
-from muster.scim.quirks import Dialect
-from muster.scim.resource import read
-from muster.scim.schema import registry
+from muster.directory.documents import located
 
-USERS = 2_000
+_FOLDER = Path(__file__).parent / "peers"
+_PATIENCE = 900.0
+"""How many seconds a peer has to fill itself."""
 
 
-def compare(bench) -> None:
-    """GET by id, userName eq, a list of 100, and PATCH."""
-    path = bench.database(USERS)
+def compare(bench, path: Path, users: int) -> None:
+    """GET by id, userName eq, PATCH, POST and a list of 100, beside each peer."""
+    exported = bench.folder / "peers.jsonl"
+    rows = sqlite3.connect(path).execute("SELECT document FROM resources WHERE type = 'User'")
+    exported.write_bytes(b"".join(located(row[0].encode(), "") + b"\n" for row in rows))
+    _beside(bench, path, users, "scim2-server", [sys.executable, "-m", "bench.peers.scim2", str(exported)])
+    if shutil.which("npm") is None:
+        print("SCIMMY is left out: it needs npm", file=sys.stderr)
+        return
+    folder = bench.folder / "peers"
+    shutil.copytree(_FOLDER, folder, dirs_exist_ok=True)
+    subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True)
+    _beside(bench, path, users, "SCIMMY", ["node", "--max-old-space-size=8192", str(folder / "scimmy.mjs"), str(exported)])
+
+
+def _beside(bench, path: Path, users: int, name: str, command: list[str]) -> None:
     mine = bench.copy(path)
-    token, ids, names = bench.token(mine), bench.ids(mine), bench.names(mine)
-    port = servers.free_port()
-    command = [str(servers.BIN / "scim2-server"), "--port", str(port)]
-    with servers.muster(mine) as ours, servers.started(command, port, "/ServiceProviderConfig", {}) as other:
-        its_ids, its_names = _fill(other.port)
-
-        def script(kind, items, prefix, key):
-            return kind(scripts.lines(bench.folder / f"peer-{len(bench.rows)}-{key is None}", items), prefix, key)
-
-        def filters(found):
-            return [quote(f'userName eq "{name}"') for name in found]
-
-        for work, kind, ours_items, its_items, tail in (
-            ("GET by id", scripts.get, ids, its_ids, "/Users/"),
-            ("userName eq", scripts.get, filters(names), filters(its_names), "/Users?filter="),
-            ("list of 100", scripts.get, [""], [""], "/Users?count=100"),
-            ("PATCH", scripts.patch, ids, its_ids, "/Users/"),
-        ):
-            mine_script = script(kind, ours_items, "/scim/v2" + tail, token)
-            its_script = script(kind, its_items, tail, None)
-            bench.compare(
-                f"{work}, 2,000", None, bench.wrk(ours.port, mine_script), bench.wrk(other.port, its_script), "scim2-server"
-            )
-
-
-def _fill(port: int) -> tuple[list[str], list[str]]:
-    """Make the users there; the ids that it gave, and the names."""
-    chance = random.Random("1 0")
-    user_type = registry().types["/Users"]
-    ids, names = [], []
-    for number in range(USERS):
-        document = read(person(number, chance), user_type, Dialect())
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/Users",
-            json.dumps(document).encode(),
-            {"Content-Type": "application/scim+json"},
+    token, port = bench.token(mine), servers.free_port()
+    ids = scripts.lines(bench.folder / "peer-ids", bench.ids(mine))
+    filters = scripts.lines(bench.folder / "peer-filters", [quote(f'userName eq "{user}"') for user in bench.names(mine)])
+    empty = scripts.lines(bench.folder / "peer-empty", [""])
+    fresh, its_fresh = bench.fresh_bodies(token), bench.fresh_bodies(token)
+    with (
+        servers.muster(mine) as ours,
+        servers.started([*command, str(port)], port, "/ServiceProviderConfig", {}, _PATIENCE) as other,
+    ):
+        works = (
+            ("GET by id", scripts.get, ids, "/Users/"),
+            ("userName eq", scripts.get, filters, "/Users?filter="),
+            ("PATCH", scripts.patch, ids, "/Users/"),
+            ("POST", None, None, "/Users"),
+            ("list of 100", scripts.get, empty, "/Users?count=100"),  # last, for a peer may be busy with it long after
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
-            ids.append(json.load(response)["id"])
-        names.append(document["userName"])
-    return ids, names
+        for work, kind, items, tail in works:
+            if kind is None:
+                measured = (
+                    lambda: servers.wrk(ours.port, next(fresh), bench.seconds),
+                    lambda: servers.wrk(other.port, next(its_fresh).replace("/scim/v2/Users", "/Users"), bench.seconds),
+                )
+            else:
+                scripted = kind(items, "/scim/v2" + tail, token), kind(items, tail, token)
+                measured = bench.wrk(ours.port, scripted[0]), bench.wrk(other.port, scripted[1])
+            bench.compare(work, 1, *measured, name, users=users)
+    mine.unlink()

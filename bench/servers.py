@@ -39,8 +39,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def started(command: list[str], port: int, path: str, environment: dict[str, str]) -> Iterator[Running]:
-    """The command on the server's core, once it answers at path; ended when left."""
+def started(command: list[str], port: int, path: str, environment: dict[str, str], patience: float = 30) -> Iterator[Running]:
+    """The command on the server's core, once it answers at path, for which it has so many seconds; ended when left."""
     pinned = ["taskset", "-c", SERVER_CORE, *command] if shutil.which("taskset") else command
     process = subprocess.Popen(
         pinned,
@@ -50,7 +50,7 @@ def started(command: list[str], port: int, path: str, environment: dict[str, str
         cwd=Path(__file__).parents[1],
     )
     try:
-        for _ in range(300):
+        for _ in range(int(patience * 10)):
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2).read()
                 break
@@ -61,11 +61,16 @@ def started(command: list[str], port: int, path: str, environment: dict[str, str
         process.wait(30)
 
 
-def muster(database: Path, **options: str):
+def url_of(database: Path | str) -> str:
+    """The URL of a database: of a file, or as it is."""
+    return database if isinstance(database, str) else f"sqlite:///{database}"
+
+
+def muster(database: Path | str, **options: str):
     """muster with everything on: the key checked, a rate limit that is never met, the log line, metrics."""
     port = free_port()
     environment = {
-        "MUSTER_DATABASE": f"sqlite:///{database}",
+        "MUSTER_DATABASE": url_of(database),
         "MUSTER_PORT": str(port),
         "MUSTER_RATE_LIMIT": "1000000000",
         **options,
@@ -73,10 +78,11 @@ def muster(database: Path, **options: str):
     return started([str(BIN / "muster"), "serve"], port, "/healthz", environment)
 
 
-def ceiling(database: Path):
+def ceiling(database: Path | str, application: str = "bench.ceiling:app"):
+    """A ceiling, on the server that muster runs on."""
     port = free_port()
     command = [str(BIN / "granian"), "--interface", "asgi", "--runtime-mode", "mt", "--loop", "uvloop", "--no-ws"]
-    command += ["--log-level", "error", "--port", str(port), "bench.ceiling:app"]
+    command += ["--log-level", "error", "--port", str(port), application]
     return started(command, port, "/list", {"CEILING_DATABASE": str(database)})
 
 

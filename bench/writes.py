@@ -30,16 +30,17 @@ def posts(path: Path, seconds: float, first: int) -> float:
 def patches(path: Path, seconds: float, ids: list[str]) -> float:
     """Changed users a second: a document with another title."""
     connection = connect(str(path), 24 * 1024)
-    changed = []
+    made = []
     for resource_id in random.sample(ids, min(len(ids), 20_000)):
         row = connection.execute('SELECT document FROM resources WHERE "key" = ?', (key_of(resource_id),)).fetchone()
-        changed.append(_changed(parse(row[0].encode())))
+        made.append(changed(parse(row[0].encode())))
     connection.close()
-    puts = iter(changed * 20)
+    puts = iter(made * 20)
     return _loop(path, seconds, lambda connection: _update(connection, next(puts)))
 
 
-def _changed(document) -> Put:
+def changed(document) -> Put:
+    """What a document with another title is kept as."""
     before = index_of_document(document, USER_TYPE)
     meta = document.pop("meta")
     document["title"] = f"{random.random()}"

@@ -1,0 +1,43 @@
+"""scim2-server (PyPI) over users from a file of JSON lines, under the ids that they have there: python -m … FILE PORT."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+from scim2_models import EnterpriseUser, Resource, ResourceType, User
+from scim2_server.memory import InMemoryStorage
+from scim2_server.testserver import cli
+from scim2_server.utils import load_default_resource_types
+
+_MODEL = User[EnterpriseUser]
+
+
+class Filled(InMemoryStorage):
+    """Its own storage, with the users in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ids: list[str] = []
+        kind = next(found for found in _types() if found.name == "User")
+        for line in _file.read_bytes().splitlines():
+            document = orjson.loads(line)
+            self._ids = [document.pop("id")]
+            document.pop("meta")
+            self.create(kind, _MODEL.model_validate(document))
+
+    def generate_id(self, resource_type: ResourceType, resource: Resource[Any]) -> str:
+        """The id in the file, while it is read."""
+        return self._ids.pop() if self._ids else super().generate_id(resource_type, resource)
+
+
+def _types() -> list[ResourceType]:
+    found = load_default_resource_types()
+    return list(found.values()) if isinstance(found, dict) else list(found)
+
+
+if __name__ == "__main__":
+    cli.InMemoryStorage = Filled  # type: ignore[misc]
+    _file = Path(sys.argv[1])
+    sys.argv = ["scim2-server", "--port", sys.argv[2]]
+    cli.main()

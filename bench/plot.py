@@ -1,0 +1,34 @@
+"""How the rates grow, or do not, with the number of users: a line for each work, a panel for each engine."""
+
+from pathlib import Path
+
+_WORKS = ("GET by id", "userName eq", "list of 100", "POST", "PATCH")
+_COLOURS = ("#2463eb", "#0f766e", "#b45309", "#be123c", "#7c3aed")
+_PEERS = ("scim2-server", "SCIMMY")
+
+
+def growth(rows: list[dict], path: Path) -> None:
+    """Draw path.png and path.svg. rows: as the bench notes them."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    mpl.rcParams |= {"svg.hashsalt": "muster", "font.size": 9}
+    measured = [row for row in rows if row["work"] in _WORKS and row["against"] not in _PEERS]
+    engines = list(dict.fromkeys(row["engine"] for row in measured))
+    figure = Figure(figsize=(4.6 * len(engines), 4), layout="constrained")
+    panels = figure.subplots(1, len(engines), sharey=True, squeeze=False)[0]
+    for panel, engine in zip(panels, engines, strict=True):
+        for work, colour in zip(_WORKS, _COLOURS, strict=True):
+            found = sorted((row["users"], row["rate"]) for row in measured if (row["engine"], row["work"]) == (engine, work))
+            panel.plot(*zip(*found, strict=True), marker="o", markersize=4, color=colour, label=work)
+        sizes = sorted({row["users"] for row in measured})
+        panel.set(title=engine, xlabel="users in the workspace", xscale="log", yscale="log")
+        panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        panel.minorticks_off()
+        panel.grid(alpha=0.3)
+    ticks = (1_000, 2_000, 5_000, 10_000, 20_000)
+    panels[0].set_yticks(ticks, [f"{tick:,}" for tick in ticks])
+    panels[0].set_ylabel("requests a second, 32 connections, one core")
+    panels[-1].legend(loc="lower left", fontsize=8)
+    for kind in ("png", "svg"):
+        figure.savefig(path.with_suffix(f".{kind}"), dpi=150, metadata={"Date": None} if kind == "svg" else None)
