@@ -52,7 +52,7 @@ lock: install ## resolve the dependencies anew (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 		--constraint requirements/dev.lock --group bench -o requirements/bench.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
-		--constraint requirements/dev.lock pyproject.toml -o requirements/run.lock
+		--constraint requirements/dev.lock --extra otel pyproject.toml -o requirements/run.lock
 
 build: install ## the wheel, in dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -21,6 +21,7 @@ from muster.storage.ids import key_of
 _DRAWN = 50_000
 Measure = Callable[[], dict[str, float]]
 SQLITE = "SQLite"
+_ASKED_FROM = 100_000
 
 
 class Bench:
@@ -88,12 +89,13 @@ class Bench:
         engine: str = SQLITE,
         users: int,
     ) -> None:
-        """Measure two things in turns, and note the row. users: how many there are."""
+        """Measure two things in turns, and note the row. users: how many there are; of few no floor is asked."""
         muster(), other()  # warm
         pairs = [(muster(), other()) for _ in range(self.rounds)]
         ours = {key: statistics.median(pair[0][key] for pair in pairs) for key in pairs[0][0]}
         theirs = statistics.median(pair[1]["rate"] for pair in pairs)
         ratio = statistics.median(mine["rate"] / its["rate"] for mine, its in pairs)
+        floor = floor if users >= _ASKED_FROM else None
         named = {"work": work, "engine": engine, "users": users}
         self.rows.append({**named, **ours, "against": against, "other": theirs, "ratio": ratio, "floor": floor})
         told = f"{engine}, {users:,} users, {work}: {ours['rate']:,.0f}/s beside {theirs:,.0f}/s ({against}): {ratio:.2f}"

@@ -211,9 +211,8 @@ class Muster:
             self._tasks.append(asyncio.create_task(self._keep_last_used()))
             self._tasks.append(asyncio.create_task(self._deliverer.run()))
             self._tasks.append(asyncio.create_task(self._indexer.run()))
-            if self.settings.changes_days:
-                trimmer = Trimmer(self.storage, Leases(self.storage), self.settings.changes_days)
-                self._tasks.append(asyncio.create_task(trimmer.run()))
+            trimmer = Trimmer(self.storage, Leases(self.storage), self.settings.changes_days)
+            self._tasks.append(asyncio.create_task(trimmer.run()))
             if self._recorder is not None:
                 self._tasks.append(asyncio.create_task(self._recorder.run()))
             if self._metrics is not None:

@@ -5,9 +5,12 @@ import re
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from oidc_provider_mock import User, run_server_in_thread
 from playwright.sync_api import sync_playwright
 
+from muster.access.permissions import SCIM
 from tests.console.browsing import PASSWORD, Visitor, invitation, launch
+from tests.console.test_connector import DOMAIN, setting
 from tests.people import group, name, person, replace
 from tests.tenant import Tenant
 
@@ -31,6 +34,14 @@ def filled(server):
         made.scim.post("/Users", json=person(users[0]["userName"]))
         made.users = users
         yield made
+
+
+@pytest.fixture
+def provider():
+    """A provider of OpenID Connect that knows Ann."""
+    ann = User(sub="ann", claims={"email": f"ann@{DOMAIN}", "email_verified": True})
+    with run_server_in_thread(user_claims=[ann], require_nonce=True) as started:
+        yield f"http://localhost:{started.server_port}"
 
 
 WIDEST = """[...document.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
@@ -85,6 +96,24 @@ def test_from_the_first_sign_in_to_an_undo(server, watched, filled):
     page.click("text=Sign out")
     page.wait_for_url("**/sign-in")
     assert watched.complaints == []
+
+
+def test_signing_in_by_openid_connect(server, watched, provider):
+    """The round by way of the provider, as the browser's own rules allow it: cookies, and where forms and links may lead."""
+    with Tenant(server) as tenant:
+        assert tenant.api.put("/open-id-connector", json=setting(provider, SCIM)).status_code == 200
+        page = watched.page
+        page.goto(f"{server.url}/sign-in")
+        page.fill("input[name=workspace]", tenant.name)
+        page.click("text=Continue")
+        page.click("text=Sign in with Corp")
+        page.wait_for_url(f"{provider}/**")
+        page.fill("input[name=sub]", "ann")
+        page.click("button[type=submit] >> nth=0")
+        page.wait_for_url(f"{server.url}/w/{tenant.name}**")
+        page.goto(f"{server.url}/account")
+        assert "You sign in by OpenID Connect" in page.content()
+        assert not [complaint for complaint in watched.complaints if "Content Security Policy" in complaint]
 
 
 def test_by_keyboard_alone(server, watched, filled):

@@ -339,11 +339,14 @@ def test_settings_are_changed_with_what_is_wrong_named(root, fresh):
     root.get(path)
     given = {"contract": "cortex", "guardMode": "hold", "guardShare": "5", "guardLeast": "3", "strict": "on"}
     given |= {"automaticProvisioning": "on", "rateLimit": "500", "ipAllowlist": "127.0.0.0/8"}
+    given |= {"requestsDays": "3", "changesDays": ""}
     answer = root.post(path, **given)
     assert "The settings are kept" in answer.text
     kept = fresh.api.get("/settings").json()
     assert (kept["contract"], kept["strict"], kept["automaticDeprovisioning"]) == ("cortex", True, False)
     assert (kept["rateLimit"], kept["ipAllowlist"]) == (500, ["127.0.0.0/8"])
+    assert (kept["requestsDays"], kept["changesDays"]) == (3, None)
+    assert "changesDays must be" in root.post(path, **{**given, "changesDays": "2"}).text
     assert "ipAllowlist[0]" in root.post(path, **{**given, "ipAllowlist": "nonsense"}).text
     assert "rateLimit" in root.post(path, **{**given, "rateLimit": "many"}).text
     locked = root.post(path, **{**given, "ipAllowlist": "10.0.0.0/8"})

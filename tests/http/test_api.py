@@ -124,6 +124,8 @@ def test_settings_are_changed_and_recorded(fresh):
         "guardMode": "watch",
         "guardShare": 10,
         "guardLeast": 20,
+        "requestsDays": None,
+        "changesDays": None,
     }
     changed = fresh.api.patch("/settings", json={"contract": "cortex", "strict": True, "rateLimit": 0}).json()
     assert changed == before | {"contract": "cortex", "strict": True, "rateLimit": 0}
@@ -141,7 +143,8 @@ def test_settings_are_changed_and_recorded(fresh):
     [
         {"contract": "other"}, {"strict": "yes"}, {"nothing": 1}, {"ipAllowlist": "10.0.0.0/8"}, {"ipAllowlist": ["10.0.0.0/33"]},
         {"ipAllowlist": [7]}, {"rateLimit": -1}, {"rateLimit": True}, {"automaticProvisioning": None}, [],
-        {"guardMode": "maybe"}, {"guardShare": 101}, {"guardLeast": "few"},
+        {"guardMode": "maybe"}, {"guardShare": 101}, {"guardLeast": "few"}, {"requestsDays": 0}, {"requestsDays": 1.5},
+        {"changesDays": 6}, {"changesDays": False}, {"changesDays": 40_000},
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_named_and_changes_nothing(tenant, wrong):

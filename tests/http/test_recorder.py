@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import time
+from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -80,8 +82,6 @@ def test_what_is_too_old_or_too_much_is_let_go_of(tmp_path):
 
 
 def test_reads_beyond_what_they_may_cost_are_let_go_of_and_counted():
-    from types import SimpleNamespace
-
     from muster.http.message import Response
     from muster.http.recorder import Recorder, Retention
 
@@ -96,3 +96,32 @@ def test_reads_beyond_what_they_may_cost_are_let_go_of_and_counted():
     recorder.note(read, Response(404, [], b""), 0.0)
     assert recorder.lost() == 0
     assert len(recorder._waiting) == 202
+
+
+def test_a_workspace_may_say_how_long_its_requests_are_kept():
+    from muster.http.message import Request, Response
+    from muster.http.recorder import Recorder, Retention
+    from muster.storage.port import Workspace
+
+    class Requests:
+        def __init__(self):
+            self.trimmed = {}
+
+        async def keep(self, workspace, kept):
+            assert len(kept) == 1
+
+        async def trim(self, workspace, rows, oldest):
+            self.trimmed[workspace] = (rows, oldest)
+
+    kept = Requests()
+    recorder = Recorder(kept, Retention(7, 100))
+    for number, days in ((1, None), (2, 2)):
+        workspace = Workspace(number, f"w{number}", "rfc7644", False, "", requests_days=days)
+        request = Request("POST", "/scim/v2/Users", "", {}.get, None, "", "http", "h", grant=SimpleNamespace(workspace=workspace))
+        recorder.note(request, Response(201, [], b"{}"), 0.0)
+    asyncio.run(recorder.flush())
+    now = time.time()
+    for number, days in ((1, 7), (2, 2)):
+        rows, oldest = kept.trimmed[number]
+        assert rows == 100
+        assert abs(oldest - number_of(now - days * 86_400)) < number_of(60)

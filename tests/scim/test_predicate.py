@@ -1,13 +1,15 @@
 """What a filter means on a User: types, folding, dates, and what is refused."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from muster.scim import filter as filters
 from muster.scim.errors import ScimError
 from muster.scim.evaluate import matches
-from muster.scim.predicate import bind
+from muster.scim.predicate import bind, read_filter
 from muster.scim.quirks import Dialect
-from muster.scim.schema import registry
+from muster.scim.schema import ENTERPRISE_USER, registry
 
 USER_TYPE = registry().types["/Users"]
 DOCUMENT = {
@@ -100,3 +102,27 @@ def test_refuses(text, names):
 
 def test_a_boolean_as_text_is_a_dialect():
     assert _matches('active eq "False"', strict=False)
+
+
+CORE = ("userName", "emails", "externalId", "name.familyName", "password", "meta.location", "active", "nothing", "members.value")
+OTHERS = ("id", f"{ENTERPRISE_USER}:department", "DISPLAYNAME", "meta.created", "x509Certificates")
+SHORT = st.sampled_from((*CORE, *OTHERS))
+ELEMENTS = st.sampled_from(("emails", "members", "groups", "roles", "EMAILS", "name", "addresses", "nothing", "userName"))
+SUBS = st.sampled_from(("value", "type", "VALUE", "display", "primary", "nothing", "$ref", "formatted"))
+
+
+@given(st.sampled_from(["/Users", "/Groups"]), st.one_of(SHORT, st.tuples(ELEMENTS, SUBS)), st.text(max_size=12))
+def test_what_is_read_without_the_parser_is_what_the_parser_reads(endpoint, path, value):
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+    text = f'{path} eq "{quoted}"' if isinstance(path, str) else f'{path[0]}[{path[1]} eq "{quoted}"]'
+    kind = registry().types[endpoint]
+
+    def outcome(read):
+        try:
+            return read()
+        except ScimError as error:
+            return error.detail
+
+    assert outcome(lambda: read_filter(text, kind, Dialect())) == outcome(
+        lambda: bind(filters.parse(text, Dialect()), kind, Dialect())
+    )

@@ -16,8 +16,8 @@ def fresh(server):
         yield made
 
 
-def trim(tenant, ahead=timedelta(days=91)):
-    """Trim the workspace as if it were so much later."""
+def trim(tenant, ahead=timedelta(days=91), every=False):
+    """Trim the workspace, or every one, as if it were so much later."""
     import muster
     from muster.app import open_storage
     from muster.storage.leases import Leases
@@ -27,7 +27,8 @@ def trim(tenant, ahead=timedelta(days=91)):
         storage = open_storage(muster.Settings(database=tenant.server.environment["MUSTER_DATABASE"]))
         await storage.start()
         workspace = await storage.find_workspace(tenant.name)
-        await Trimmer(storage, Leases(storage), 90, lambda: datetime.now(UTC) + ahead).trim(workspace.id)
+        trimmer = Trimmer(storage, Leases(storage), 0 if every else 90, lambda: datetime.now(UTC) + ahead)
+        await (trimmer.trim_all() if every else trimmer.trim(workspace.id, 90))
         await storage.close()
 
     asyncio.run(run())
@@ -80,6 +81,20 @@ def test_what_is_too_old_goes_and_what_is_there_is_still_known(server, fresh):
     tampered(server, f"UPDATE changes SET actor = 'nobody' WHERE workspace = $1 AND sequence = {NEWEST}", fresh.name)
     assert f"{fresh.name}: the chain breaks" in verified(server)
     tampered(server, "DELETE FROM changes WHERE workspace = $1", fresh.name)
+
+
+def test_a_workspace_may_say_for_how_long_itself(server, fresh):
+    with Tenant(server) as other:
+        for tenant in (fresh, other):
+            user = tenant.user()
+            tenant.scim.patch(f"/Users/{user['id']}", json=replace("title", "x"))
+            tenant.ann = user
+        fresh.api.patch("/settings", json={"changesDays": 30})
+        trim(fresh, timedelta(days=29), every=True)
+        assert history(fresh, fresh.ann) == ["update", "create"]
+        trim(fresh, timedelta(days=31), every=True)  # where the installation keeps them for ever
+        assert history(fresh, fresh.ann) == ["update"]
+        assert history(other, other.ann) == ["update", "create"]
 
 
 NEWEST = "(SELECT max(sequence) FROM changes WHERE workspace = $1)"

@@ -67,6 +67,13 @@ class Connectors:
         item = await self._accounts.item(place, CONNECTOR_KIND, _ID)
         return None if item is None else _connector(item.body)
 
+    async def find(self, name: str) -> tuple[int, Connector] | None:
+        """The connector of the workspace of that name, or of the installation where it is empty, and its place."""
+        workspace = await self._accounts.find_workspace(name) if name else None
+        place = INSTALLATION if not name else None if workspace is None else workspace.id
+        connector = None if place is None else await self.get(place)
+        return None if connector is None or place is None else (place, connector)
+
     async def put(self, by: Setter, raw: Json) -> Connector:
         """Set a connector up, or anew; whoever came by the one before is signed out. Its secret stays where none is given.
 

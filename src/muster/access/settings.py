@@ -24,11 +24,16 @@ _NAMES = {
     "guardMode": "guard_mode",
     "guardShare": "guard_share",
     "guardLeast": "guard_least",
+    "requestsDays": "requests_days",
+    "changesDays": "changes_days",
 }
 """What a setting is called in JSON, and in Workspace."""
 _CONFIRM = "confirmLockout"
 _MAX_BLOCKS = 500
-_MAX_RATE = 10_000_000
+_OPTIONAL = {"rateLimit": (0, 10_000_000), "requestsDays": (1, 3_660), "changesDays": (7, 36_600)}
+"""The settings that are numbers within bounds, or null for what the installation has."""
+_ENDLESS = frozenset({"changesDays"})
+"""Those of which 0 stands for ever. None may be so short that somebody has the audit log forget at once what they did."""
 
 
 class Store(Accounts, Upkeep, Protocol):
@@ -112,13 +117,21 @@ def _read(name: str, value: Json) -> Any:
             return value
         case "ipAllowlist":
             return _blocks(value)
-        case "rateLimit":
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_RATE):
-                raise invalid_value(f"rateLimit must be an integer from 0 to {_MAX_RATE}, or null for the installation's")
-            return value
+        case "rateLimit" | "requestsDays" | "changesDays":
+            return _optional(name, value)
     if not isinstance(value, bool):
         raise invalid_value(f"{name} must be a boolean, and is {kind(value)}")
     return value
+
+
+def _optional(name: str, value: Json) -> int | None:
+    least, most = _OPTIONAL[name]
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and (least <= value <= most or (value == 0 and name in _ENDLESS)):
+        return value
+    endless = ", 0 for ever" if name in _ENDLESS else ""
+    raise invalid_value(f"{name} must be an integer from {least} to {most}{endless}, or null for the installation's")
 
 
 def _blocks(value: Json) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ def shows_members(shown: Projection | None) -> bool:
 async def pieces(group_id: str, document: bytes, shown: Projection | None, base: str, read: Read) -> AsyncIterator[bytes]:
     """A group's document with its members, in pieces. document: as it is kept. read: the members of a group, by its id."""
     body = located(document, base)
-    if shown is not None:
+    if shown is not None and not shown.leaves_out_only(MEMBERS):
         body = orjson.dumps(shown(orjson.loads(body)))
     begun = False
     if shows_members(shown):

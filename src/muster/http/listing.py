@@ -133,6 +133,6 @@ class Listing:
 
 def _projected(documents: bytes, shown: Projection | None) -> bytes:
     """Documents with commas in between, parsed only where a projection asks for it."""
-    if shown is None:
-        return documents
+    if shown is None or (shown.resource_type.computed == MEMBERS and shown.leaves_out_only(MEMBERS)):
+        return documents  # no document has the members of its group
     return orjson.dumps([shown(document) for document in orjson.loads(b"[%b]" % documents)])[1:-1]

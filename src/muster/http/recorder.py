@@ -15,7 +15,7 @@ from muster.directory.documents import timestamp
 from muster.http.message import Request, Response
 from muster.http.origin import SCIM_ROOT
 from muster.scim.values import Json
-from muster.storage.port import StorageError
+from muster.storage.port import StorageError, Workspace
 from muster.storage.requests import Kept, Requests, number_of
 
 _FLUSH_SECONDS = 0.5
@@ -33,7 +33,7 @@ MASK = "•••"
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long requests are kept, and how many of a workspace. A day is 24 hours."""
+    """How long requests are kept where the workspace does not say so itself, and how many of one. A day is 24 hours."""
 
     days: int
     rows: int
@@ -98,23 +98,27 @@ class Recorder:
         while self._waiting:
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
             by_workspace: dict[int, list[Kept]] = {}
+            workspaces: dict[int, Workspace] = {}
             for noted in taken:
-                by_workspace.setdefault(noted.request.grant.workspace.id, []).append(self._kept(noted))
-            for workspace, kept in by_workspace.items():
-                await self._requests.keep(workspace, kept)
-                await self._trim(workspace)
+                workspace = noted.request.grant.workspace
+                workspaces[workspace.id] = workspace
+                by_workspace.setdefault(workspace.id, []).append(self._kept(noted))
+            for workspace_id, kept in by_workspace.items():
+                await self._requests.keep(workspace_id, kept)
+                await self._trim(workspaces[workspace_id])
 
     def _records_reads(self, request: Request) -> bool:
         """Whether the workspace wants its reads kept, to half a second: a look at the clock at every read would cost too much."""
         until: str | None = request.grant.workspace.record_reads
         return until is not None and until > self._now
 
-    async def _trim(self, workspace: int) -> None:
+    async def _trim(self, workspace: Workspace) -> None:
         """Let go of what is too old or too much, once in a while."""
         now = time.time()
-        if now - self._trimmed.get(workspace, 0.0) > _TRIM_SECONDS:
-            self._trimmed[workspace] = now
-            await self._requests.trim(workspace, self._retention.rows, number_of(now - self._retention.days * 86_400))
+        if now - self._trimmed.get(workspace.id, 0.0) > _TRIM_SECONDS:
+            self._trimmed[workspace.id] = now
+            days = self._retention.days if workspace.requests_days is None else workspace.requests_days
+            await self._requests.trim(workspace.id, self._retention.rows, number_of(now - days * 86_400))
 
     def _kept(self, noted: _Noted) -> Kept:
         request = noted.request

@@ -18,6 +18,7 @@ from muster.scim.values import Json, fold, sortable_date_time
 
 _ORDER = frozenset({"gt", "ge", "lt", "le"})
 _EQUALITY = re.compile(r'([A-Za-z][\w.:$-]{0,200}) eq "([^"\\\x00-\x1f\ud800-\udfff]*)"', re.ASCII)
+_ELEMENT = re.compile(r'([A-Za-z][\w.:$-]{0,200})\[([A-Za-z]\w{0,100}) eq "([^"\\\x00-\x1f\ud800-\udfff]*)"\]', re.ASCII)
 _TEXT = frozenset({"co", "sw", "ew"})
 _UNFILTERED = frozenset({"meta.location", "meta.version", "members.$ref", "groups.$ref"})
 """They vary with the request, or say nothing of the resource."""
@@ -87,14 +88,17 @@ Resolve = Callable[[str], Field | None]
 def read_filter(text: str, resource_type: ResourceType, dialect: Dialect, among: Sequence[ResourceType] = ()) -> Predicate:
     """The predicate that a filter's text means. Raises ScimError invalidFilter that names the position.
 
-    The commonest filter by far, one equality of a string, is read without the parser. among: the types that are searched
-    together: an attribute that another of them has is one without a value here (RFC 7644 section 3.4.2.1).
+    The commonest filters by far, one equality of a string, of the resource or of an element, are read without the parser.
+    among: the types that are searched together: an attribute that another of them has is one without a value here (RFC 7644
+    section 3.4.2.1).
     """
-    match = _EQUALITY.fullmatch(text)
-    if match is not None and len(text) <= MAX_LENGTH:
-        field = _string_field(resource_type, match[1])
-        if field is not None:
-            return Test(field, "eq", match[2] if field.attribute.case_exact else fold(match[2]))
+    if len(text) <= MAX_LENGTH:
+        match = _EQUALITY.fullmatch(text)
+        if match is not None and (field := _string_field(resource_type, match[1])) is not None:
+            return _equals(field, match[2])
+        match = _ELEMENT.fullmatch(text) if match is None else None
+        if match is not None and (fields := _element_fields(resource_type, match[1], match[2])) is not None:
+            return Each(fields[0], _equals(fields[1], match[3]))
     return bind(parse(text, dialect), resource_type, dialect, among)
 
 
@@ -105,6 +109,28 @@ def _string_field(resource_type: ResourceType, path: str) -> Field | None:
     if field is None or field.attribute.type != "string" or not _may_filter(field):
         return None
     return field
+
+
+@lru_cache(maxsize=1024)
+def _element_fields(resource_type: ResourceType, path: str, sub_name: str) -> tuple[Field, Field] | None:
+    """The field of an array of complex elements, and that of a plain string within each, that may be filtered on."""
+    field = field_at(resource_type, path)
+    if field is None or not field.attribute.is_complex or not _may_filter(field):
+        return None
+    sub = field.attribute.sub(sub_name)
+    inner = None if sub is None else _within(field.name, sub)
+    if inner is None or inner.attribute.type != "string" or not _may_filter(inner):
+        return None
+    return field, inner
+
+
+def _equals(field: Field, value: str) -> Test:
+    return Test(field, "eq", value if field.attribute.case_exact else fold(value))
+
+
+def _within(name: str, sub: Attribute) -> Field:
+    """The field of a sub-attribute within an element. name: the path of the elements."""
+    return Field((sub.name,), sub, sub.multi_valued, None, f"{name}.{sub.name}")
 
 
 def _may_filter(field: Field) -> bool:
@@ -129,7 +155,7 @@ def bind_element(node: Filter, attribute: Attribute, name: str, dialect: Dialect
 
     def resolve(path: str) -> Field | None:
         sub = attribute.sub(path)
-        return None if sub is None else Field((sub.name,), sub, sub.multi_valued, None, f"{name}.{sub.name}")
+        return None if sub is None else _within(name, sub)
 
     return _Binder(resolve, dialect).bind(node)
 

@@ -32,6 +32,10 @@ class Projection:
             (shown if extension is None else shown.setdefault(extension, {}))[attribute.name] = value
         return shown
 
+    def leaves_out_only(self, name: str) -> bool:
+        """Whether every core attribute but that one is shown as it is, and every extension."""
+        return self.wanted is None and self.unwanted.keys() <= {(None, name)} and not shows_on_request(self.resource_type)
+
     def part(self, name: str, value: Json) -> Json:
         """What is to be shown of the value of a core attribute, or None."""
         attribute = self.resource_type.core.attribute(name)

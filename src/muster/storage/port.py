@@ -325,7 +325,8 @@ class Workspace:
     unique_group_names: no two groups are called the same. ip_allowlist: networks that requests may come from, empty for all.
     rate_limit: requests a minute of keys that have no limit of their own, None for the installation's. record_reads: until when
     reads that succeed are kept among the requests as well, None for not. guard_mode: hold, watch or off. guard_share and
-    guard_least: how many users may lose access within an hour, in percent of all, and never under so many.
+    guard_least: how many users may lose access within an hour, in percent of all, and never under so many. requests_days,
+    changes_days: how long those are kept, None for as long as the installation has it; changes for ever where that is 0.
     """
 
     id: int
@@ -342,6 +343,8 @@ class Workspace:
     guard_mode: str = "watch"
     guard_share: int = 10
     guard_least: int = 20
+    requests_days: int | None = None
+    changes_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

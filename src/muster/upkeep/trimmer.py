@@ -45,14 +45,17 @@ class _Mark:
 
 
 class Trimmer:
-    """Trims every workspace, in one process at a time. days: how long a change is kept."""
+    """Trims every workspace, in one process at a time.
+
+    days: how long a change is kept where the workspace does not say so itself; 0 for ever.
+    """
 
     def __init__(
         self, storage: Storage, leases: Leases, days: int, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._storage = storage
         self._leases = leases
-        self._days = timedelta(days=days)
+        self._days = days
         self._clock = clock
 
     async def run(self) -> None:
@@ -60,25 +63,29 @@ class Trimmer:
         while True:
             await asyncio.sleep(_EVERY_SECONDS)
             with contextlib.suppress(StorageError):  # the next round tries again
-                for workspace in (INSTALLATION, *(found.id for found in await self._storage.workspaces())):
-                    await self.trim(workspace)
+                await self.trim_all()
 
-    async def trim(self, workspace: int) -> None:
-        """Let go of what is too old in a workspace. Where it is interrupted the next time goes on."""
-        if not await self._leases.take(workspace, "trim", _HELD_SECONDS):
+    async def trim_all(self) -> None:
+        """Trim every workspace, and what is recorded of the installation."""
+        await self.trim(INSTALLATION, self._days)
+        for workspace in await self._storage.workspaces():
+            await self.trim(workspace.id, self._days if workspace.changes_days is None else workspace.changes_days)
+
+    async def trim(self, workspace: int, days: int) -> None:
+        """Let go of what is older than that in a workspace; 0 for nothing. Where it is interrupted the next time goes on."""
+        if not days or not await self._leases.take(workspace, "trim", _HELD_SECONDS):
             return
         try:
             item = await self._storage.item(workspace, TRIM_KIND, TRIM_ID)
             mark = _Mark() if item is None else _Mark(**item.body)
             if mark.done == mark.sequence:
-                mark = await self._next(workspace, mark)
+                mark = await self._next(workspace, mark, timestamp(self._clock() - timedelta(days=days)))
             await self._drop(workspace, mark)
         finally:
             await self._leases.release(workspace, "trim")
 
-    async def _next(self, workspace: int, mark: _Mark) -> _Mark:
+    async def _next(self, workspace: int, mark: _Mark, oldest: str) -> _Mark:
         """The mark moved to where what is too old ends by now; noted before anything goes."""
-        oldest = timestamp(self._clock() - self._days)
         first = await self._row(_AFTER, workspace, mark.sequence)
         if first is None or first[1] >= oldest:
             return mark

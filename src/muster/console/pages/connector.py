@@ -51,12 +51,10 @@ class ConnectorPages:
     async def start(self, visit: Visit) -> Response:
         """Send a browser to the provider of a workspace, or of the installation."""
         self._take(visit)
-        name = visit.text("workspace")
-        workspace = await self._accounts.find_workspace(name) if name else None
-        place = INSTALLATION if not name else None if workspace is None else workspace.id
-        connector = None if place is None else await self._connectors.get(place)
-        if connector is None or place is None:
+        found = await self._connectors.find(visit.text("workspace"))
+        if found is None:
             raise not_found("there is no sign-in by OpenID Connect under this name")
+        place, connector = found
         begun = await self._openid.start(connector.client, self._redirect_uri(visit))
         flow = (int(time.time()) + _SECONDS, begun.state, begun.nonce, begun.verifier, place, visit.text("to")[:_MAX_TO])
         cookie = visit.set_cookie(_COOKIE, await self._signed(flow), _SECONDS)

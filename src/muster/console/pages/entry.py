@@ -7,7 +7,6 @@ from muster.access.connectors import Connectors
 from muster.console.web import ANYONE, SESSION_COOKIE, SIGNED_IN, Route, Visit
 from muster.http.message import Headers, Response
 from muster.scim.errors import ScimError, forbidden
-from muster.storage.port import INSTALLATION
 
 
 class Entry:
@@ -40,12 +39,27 @@ class Entry:
     async def sign_in_form(self, visit: Visit) -> Response:
         if visit.session is not None:
             return visit.redirect("/")
-        return await self._sign_in_page(visit, to=visit.text("to"), empty=not await self._administrators.all())
+        name, to = visit.text("workspace"), visit.text("to")
+        status, error = 200, ""
+        if name and await self._connectors.find(name) is None:
+            status, error = 404, "There is no sign-in by OpenID Connect under this name."
+        return await self._sign_in_page(visit, status, to=to, error=error, empty=not await self._administrators.all())
 
     async def _sign_in_page(self, visit: Visit, status: int = 200, **values: object) -> Response:
         _, headers = visit.form_token()
-        connector = await self._connectors.get(INSTALLATION)
-        values = {"connector": connector, "to": "", "email": "", "error": "", "code": False, "empty": False, **values}
+        name = visit.text("workspace")
+        found = await self._connectors.find(name)
+        connector = None if found is None else found[1]
+        values = {
+            "connector": connector,
+            "workspace": name,
+            "to": "",
+            "email": "",
+            "error": "",
+            "code": False,
+            "empty": False,
+            **values,
+        }
         return visit.render("sign_in.html", status, headers, **values)
 
     async def sign_in(self, visit: Visit) -> Response:

@@ -21,6 +21,7 @@ from muster.storage.requests import Requests, Wanted
 _PAGE = 100
 _CHUNK = 1000
 _NUMBERS = ("guardShare", "guardLeast")
+_OPTIONAL_NUMBERS = ("rateLimit", "requestsDays", "changesDays")
 _SWITCHES = ("strict", "automaticProvisioning", "automaticDeprovisioning", "uniqueGroupNames")
 PROVIDERS: dict[str, tuple[str, Sequence[str], Sequence[tuple[str, str]]]] = {
     "okta": (
@@ -100,19 +101,13 @@ class SettingsPages:
         )
 
     async def change(self, visit: Visit) -> Response:
-        rate = visit.text("rateLimit")
         raw: dict[str, Any] = {name: visit.text(name) == "on" for name in _SWITCHES}
         raw |= {name: visit.text(name) for name in ("contract", "guardMode")}
         raw["ipAllowlist"] = visit.text("ipAllowlist").split()
         raw["confirmLockout"] = visit.text("confirmLockout") == "on"
         try:
-            if rate and not rate.isdigit():
-                raise invalid_value("rateLimit: a whole number of requests a minute, 0 for no limit, or nothing for the default")
-            raw["rateLimit"] = int(rate) if rate else None
-            for name in _NUMBERS:
-                if not visit.text(name).isdigit():
-                    raise invalid_value(f"{name}: a whole number")
-                raw[name] = int(visit.text(name)[:9])
+            raw |= {name: _number(visit, name) for name in _NUMBERS}
+            raw |= {name: _number(visit, name) if visit.text(name) else None for name in _OPTIONAL_NUMBERS}
             visit.workspace = await self._settings.change(visit.administrator, raw)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail, confirm=error.status == 409)
@@ -237,3 +232,11 @@ def _json_row(change: Change) -> bytes:
     }
     document = change.document.replace(b"\x01", b"")
     return orjson.dumps(told)[:-1] + b',"document":' + document + b"}\n"
+
+
+def _number(visit: Visit, name: str) -> int:
+    """A number of the form. Raises ScimError."""
+    text = visit.text(name)
+    if not text.isascii() or not text.isdigit():
+        raise invalid_value(f"{name}: a whole number")
+    return int(text[:9])
