@@ -29,6 +29,6 @@ def growth(rows: list[dict], path: Path) -> None:
     ticks = (1_000, 2_000, 5_000, 10_000, 20_000)
     panels[0].set_yticks(ticks, [f"{tick:,}" for tick in ticks])
     panels[0].set_ylabel("requests a second, 32 connections, one core")
-    panels[-1].legend(loc="lower left", fontsize=8)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(_WORKS), frameon=False)
     for kind in ("png", "svg"):
         figure.savefig(path.with_suffix(f".{kind}"), dpi=150, metadata={"Date": None} if kind == "svg" else None)

@@ -38,7 +38,8 @@ def compare(bench, sizes: list[int]) -> None:
         for users in sizes:
             url = postgres.create_database(server)
             bench.run_muster(url, "demo", "--users", str(users), "--workspace", "default")
-            asyncio.run(_run(url, "VACUUM ANALYZE"))
+            for statement in ("VACUUM ANALYZE", "CHECKPOINT"):
+                asyncio.run(_run(url, statement))
             _reads(bench, url, users)
             _writes(bench, url, users)
 
