@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from bench import bulk, groups, peer, plot, postgres, scripts, servers, writes
+from bench import bulk, groups, peer, plot, postgres, scripts, servers, workers, writes
 from muster.storage.ids import key_of
 
 _DRAWN = 50_000
@@ -229,7 +229,7 @@ def main() -> int:
     for users in sizes:
         reads(bench, bench.database(users), users)
         durable_writes(bench, bench.database(users), users)
-    for extra in (everything_on, recording, bulk.compare, groups.compare, peer.compare):
+    for extra in (everything_on, recording, workers.compare, bulk.compare, groups.compare, peer.compare):
         extra(bench, bench.database(middle), middle)
     growth(bench, bench.database(sizes[-1]), bench.database(sizes[0]))
     postgres.compare(bench, sizes)

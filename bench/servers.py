@@ -15,6 +15,7 @@ from pathlib import Path
 
 BIN = Path(sys.executable).parent
 SERVER_CORE, LOAD_CORE = ("0", "1") if (os.cpu_count() or 1) > 1 else ("0", "0")
+_pinned = True
 CONNECTIONS = 32
 
 
@@ -25,10 +26,14 @@ class Running:
     port: int
     process: subprocess.Popen
 
+    def processes(self) -> list[int]:
+        """The process that was started, and its children."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [self.process.pid, *map(int, children)]
+
     def rss(self) -> float:
         """MB of memory of its largest process."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        texts = [Path(f"/proc/{pid}/status").read_text() for pid in (*children, self.process.pid)]
+        texts = [Path(f"/proc/{pid}/status").read_text() for pid in self.processes()]
         return max(int(re.search(r"VmRSS:\s+(\d+)", text)[1]) for text in texts) / 1024
 
 
@@ -39,9 +44,24 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
+def anywhere() -> Iterator[None]:
+    """Within, nothing is held to a core."""
+    global _pinned  # noqa: PLW0603
+    _pinned = False
+    try:
+        yield
+    finally:
+        _pinned = True
+
+
+def _on(core: str) -> list[str]:
+    return ["taskset", "-c", core] if _pinned and shutil.which("taskset") else []
+
+
+@contextlib.contextmanager
 def started(command: list[str], port: int, path: str, environment: dict[str, str], patience: float = 30) -> Iterator[Running]:
     """The command on the server's core, once it answers at path, for which it has so many seconds; ended when left."""
-    pinned = ["taskset", "-c", SERVER_CORE, *command] if shutil.which("taskset") else command
+    pinned = [*_on(SERVER_CORE), *command]
     process = subprocess.Popen(
         pinned,
         env={**os.environ, **environment},
@@ -90,8 +110,17 @@ def wrk(port: int, script: str, seconds: float) -> dict[str, float]:
     """Requests a second, and the 50th and 99th percentile in milliseconds."""
     path = Path("/tmp") / f"muster-bench-{os.getpid()}.lua"
     path.write_text(script)
-    command = ["taskset", "-c", LOAD_CORE] if shutil.which("taskset") else []
-    command += ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--latency", "-s", str(path), f"http://127.0.0.1:{port}/"]
+    command = [
+        *_on(LOAD_CORE),
+        "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds:g}s",
+        "--latency",
+        "-s",
+        str(path),
+        f"http://127.0.0.1:{port}/",
+    ]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     path.unlink()
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
