@@ -56,7 +56,7 @@ SELECT version, convert_to(document, 'UTF8'), grouped, CASE WHEN grouped THEN ({
     CASE WHEN grouped THEN ({members.VERSION}) END
 FROM resources WHERE workspace = $1 AND "key" = $2 AND type = $3 AND id = $4
 """
-"""What it asks of the groups costs a fourth of it, whether the resource is in one or not."""
+"""What it asks of the groups costs a fifth of it, whether the resource is in one or not."""
 _IN_ORDER = """
 SELECT (SELECT total FROM counts WHERE workspace = $1 AND type = $2), count(*), convert_to(string_agg(document, ','), 'UTF8'),
     bool_or(grouped)
