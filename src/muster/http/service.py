@@ -153,9 +153,9 @@ class Service:
         grant = await self._keys.check(token)
         if grant is None:
             raise Unauthorized("the API key is not valid", "invalid_token")
+        request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
         wait = await self._limiter.take(grant.place, grant.limit, self._keys.epoch)
         if wait is not None:
-            request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
             return too_many_requests(request, wait)
         return await self._answer_key(request, grant, scim)
 
