@@ -48,8 +48,8 @@ class Bench:
         os.sync()  # or the first commits would write out the copy
         return copied
 
-    def token(self, path: Path) -> str:
-        return self.run_muster(path, "keys", "create", "--name", "bench").strip()
+    def token(self, database: Path | str) -> str:
+        return self.run_muster(database, "keys", "create", "--name", "bench").strip()
 
     def ids(self, path: Path) -> list[str]:
         """Ids to draw from, all over the database; more would have the load generator pause to collect its garbage."""
@@ -63,6 +63,11 @@ class Bench:
         connection = sqlite3.connect(path)
         found = [row[0] for row in connection.execute(statement)]
         connection.close()
+        return Bench.drawn(found)
+
+    @staticmethod
+    def drawn(found: list[str]) -> list[str]:
+        """Some of what was found, all over it."""
         return random.Random(1).sample(found, min(len(found), _DRAWN))
 
     @staticmethod
@@ -161,9 +166,7 @@ def growth(bench: Bench, large: Path, small: Path) -> None:
 
 def durable_writes(bench: Bench, path: Path, users: int) -> None:
     """POST and PATCH over 32 connections against a plain loop that writes the same rows."""
-    mine, loop = bench.copy(path), bench.folder / "loop.db"
-    shutil.copyfile(path, loop)
-    os.sync()
+    mine, loop = bench.copy(path), bench.copy(path, "loop.db")
     token, ids = bench.token(mine), bench.ids(path)
     fresh, firsts = bench.fresh_bodies(token), iter(range(70_000_000, 10**9, 100_000))
     patching = scripts.patch(scripts.lines(bench.folder / "ids", ids), "/scim/v2/Users/", token)

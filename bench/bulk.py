@@ -2,7 +2,6 @@
 
 import http.client
 import itertools
-import shutil
 import statistics
 import time
 from pathlib import Path
@@ -18,8 +17,7 @@ _firsts = itertools.count(200_000_000, 1_000_000)
 
 def compare(bench, path: Path, users: int) -> None:
     """The row of bulk requests, on a copy of a database."""
-    mine, loop = bench.copy(path, "bulk.db"), bench.folder / "bulk-loop.db"
-    shutil.copyfile(path, loop)
+    mine, loop = bench.copy(path, "bulk.db"), bench.copy(path, "bulk-loop.db")
     token = bench.token(mine)
     with servers.muster(mine) as ours:
         bench.compare(

@@ -23,7 +23,6 @@ from muster.storage.postgres import rows
 ENGINE = "PostgreSQL"
 _SETTINGS = {"fsync": "on", "shared_buffers": "1GB", "max_wal_size": "4GB", "checkpoint_timeout": "30min"}
 _CEILING = "bare ASGI with asyncpg, same statement"
-_DRAWN = 50_000
 _firsts = itertools.count(300_000_000, 1_000_000)
 _ADD_CHANGES = f"""
 INSERT INTO changes (workspace, {LINKED}) SELECT $1, {", ".join(f"n.{name}" for name in LINKED.split(", "))}
@@ -61,15 +60,14 @@ async def _run(url: str, statement: str, *values: object) -> list[asyncpg.Record
         await connection.close()
 
 
-def _column(url: str, statement: str) -> list[str]:
-    found = [row[0] for row in asyncio.run(_run(url, statement))]
-    return random.Random(1).sample(found, min(len(found), _DRAWN))
+def _column(bench, url: str, statement: str) -> list[str]:
+    return bench.drawn([row[0] for row in asyncio.run(_run(url, statement))])
 
 
 def _reads(bench, url: str, users: int) -> None:
-    ids = _column(url, "SELECT id FROM resources WHERE type = 'User'")
-    names = _column(url, "SELECT value FROM unique_values WHERE type = 'User'")
-    token = bench.run_muster(url, "keys", "create", "--name", "bench").strip()
+    ids = _column(bench, url, "SELECT id FROM resources WHERE type = 'User'")
+    names = _column(bench, url, "SELECT value FROM unique_values WHERE type = 'User'")
+    token = bench.token(url)
 
     def items(name: str, found: list[str]):
         return scripts.lines(bench.folder / f"postgres-{name}", found)
@@ -90,8 +88,7 @@ def _reads(bench, url: str, users: int) -> None:
 
 def _writes(bench, url: str, users: int) -> None:
     """POST and PATCH over 32 connections against one process that writes the same rows, 32 a transaction."""
-    ids = _column(url, "SELECT id FROM resources WHERE type = 'User'")
-    token = bench.run_muster(url, "keys", "create", "--name", "writes").strip()
+    ids, token = _column(bench, url, "SELECT id FROM resources WHERE type = 'User'"), bench.token(url)
     fresh = bench.fresh_bodies(token)
     patching = scripts.patch(scripts.lines(bench.folder / "postgres-ids", ids), "/scim/v2/Users/", token)
     where = {"engine": ENGINE, "users": users}

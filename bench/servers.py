@@ -15,7 +15,6 @@ from pathlib import Path
 
 BIN = Path(sys.executable).parent
 SERVER_CORE, LOAD_CORE = ("0", "1") if (os.cpu_count() or 1) > 1 else ("0", "0")
-_pinned = True
 CONNECTIONS = 32
 
 
@@ -43,25 +42,21 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@contextlib.contextmanager
-def anywhere() -> Iterator[None]:
-    """Within, nothing is held to a core."""
-    global _pinned  # noqa: PLW0603
-    _pinned = False
-    try:
-        yield
-    finally:
-        _pinned = True
-
-
-def _on(core: str) -> list[str]:
-    return ["taskset", "-c", core] if _pinned and shutil.which("taskset") else []
+def _on(core: str | None) -> list[str]:
+    return ["taskset", "-c", core] if core is not None and shutil.which("taskset") else []
 
 
 @contextlib.contextmanager
-def started(command: list[str], port: int, path: str, environment: dict[str, str], patience: float = 30) -> Iterator[Running]:
-    """The command on the server's core, once it answers at path, for which it has so many seconds; ended when left."""
-    pinned = [*_on(SERVER_CORE), *command]
+def started(
+    command: list[str],
+    port: int,
+    path: str,
+    environment: dict[str, str],
+    patience: float = 30,
+    core: str | None = SERVER_CORE,
+) -> Iterator[Running]:
+    """The command on a core, or on any, once it answers at path, for which it has so many seconds; ended when left."""
+    pinned = [*_on(core), *command]
     process = subprocess.Popen(
         pinned,
         env={**os.environ, **environment},
@@ -86,7 +81,7 @@ def url_of(database: Path | str) -> str:
     return database if isinstance(database, str) else f"sqlite:///{database}"
 
 
-def muster(database: Path | str, **options: str):
+def muster(database: Path | str, core: str | None = SERVER_CORE, **options: str):
     """muster with everything on: the key checked, a rate limit that is never met, the log line, metrics."""
     port = free_port()
     environment = {
@@ -95,7 +90,7 @@ def muster(database: Path | str, **options: str):
         "MUSTER_RATE_LIMIT": "1000000000",
         **options,
     }
-    return started([str(BIN / "muster"), "serve"], port, "/healthz", environment)
+    return started([str(BIN / "muster"), "serve"], port, "/healthz", environment, core=core)
 
 
 def ceiling(database: Path | str, application: str = "bench.ceiling:app"):
@@ -106,12 +101,12 @@ def ceiling(database: Path | str, application: str = "bench.ceiling:app"):
     return started(command, port, "/list", {"CEILING_DATABASE": str(database)})
 
 
-def wrk(port: int, script: str, seconds: float) -> dict[str, float]:
+def wrk(port: int, script: str, seconds: float, core: str | None = LOAD_CORE) -> dict[str, float]:
     """Requests a second, and the 50th and 99th percentile in milliseconds."""
     path = Path("/tmp") / f"muster-bench-{os.getpid()}.lua"
     path.write_text(script)
     command = [
-        *_on(LOAD_CORE),
+        *_on(core),
         "wrk",
         "-t1",
         f"-c{CONNECTIONS}",

@@ -11,12 +11,12 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 def compare(bench, path: Path, users: int) -> None:
     """GET by id with two workers, on all cores, against one worker, on all cores as well."""
     script = scripts.get(scripts.lines(bench.folder / "ids", bench.ids(path)), "/scim/v2/Users/", bench.token(path))
-    with servers.anywhere(), servers.muster(path, MUSTER_WORKERS="2") as two, servers.muster(path) as one:
+    with servers.muster(path, None, MUSTER_WORKERS="2") as two, servers.muster(path, None) as one:
 
         def measure(running: servers.Running):
             def measured() -> dict[str, float]:
                 before = _seconds(running)
-                told = servers.wrk(running.port, script, bench.seconds)
+                told = servers.wrk(running.port, script, bench.seconds, None)
                 return {**told, "rate": told["rate"] * bench.seconds / (_seconds(running) - before)}
 
             return measured

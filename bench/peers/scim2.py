@@ -19,7 +19,7 @@ class Filled(InMemoryStorage):
     def __init__(self) -> None:
         super().__init__()
         self._ids: list[str] = []
-        kind = next(found for found in _types() if found.name == "User")
+        kind = load_default_resource_types()["User"]
         for line in _file.read_bytes().splitlines():
             document = orjson.loads(line)
             self._ids = [document.pop("id")]
@@ -29,11 +29,6 @@ class Filled(InMemoryStorage):
     def generate_id(self, resource_type: ResourceType, resource: Resource[Any]) -> str:
         """The id in the file, while it is read."""
         return self._ids.pop() if self._ids else super().generate_id(resource_type, resource)
-
-
-def _types() -> list[ResourceType]:
-    found = load_default_resource_types()
-    return list(found.values()) if isinstance(found, dict) else list(found)
 
 
 if __name__ == "__main__":

@@ -13,17 +13,15 @@ import pytest
 
 from muster.scim.schema import GROUP, USER
 from tests.ports import free_port
-from tests.postgres import new_database
 
 _FOLDER = Path(__file__).parent
 _BIN = Path(sys.executable).parent
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def environment(request, tmp_path):
-    url = f"sqlite:///{tmp_path}/m.db" if request.param == "sqlite" else new_database()
+@pytest.fixture
+def environment(database, tmp_path):
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
-    return {**inherited, "MUSTER_DATABASE": url}
+    return {**inherited, "MUSTER_DATABASE": f"sqlite:///{tmp_path}/m.db", **database}
 
 
 @pytest.fixture

@@ -69,10 +69,14 @@ class Connectors:
 
     async def find(self, name: str) -> tuple[int, Connector] | None:
         """The connector of the workspace of that name, or of the installation where it is empty, and its place."""
-        workspace = await self._accounts.find_workspace(name) if name else None
-        place = INSTALLATION if not name else None if workspace is None else workspace.id
-        connector = None if place is None else await self.get(place)
-        return None if connector is None or place is None else (place, connector)
+        place = INSTALLATION
+        if name:
+            workspace = await self._accounts.find_workspace(name)
+            if workspace is None:
+                return None
+            place = workspace.id
+        connector = await self.get(place)
+        return None if connector is None else (place, connector)
 
     async def put(self, by: Setter, raw: Json) -> Connector:
         """Set a connector up, or anew; whoever came by the one before is signed out. Its secret stays where none is given.

@@ -30,8 +30,16 @@ _NAMES = {
 """What a setting is called in JSON, and in Workspace."""
 _CONFIRM = "confirmLockout"
 _MAX_BLOCKS = 500
-_OPTIONAL = {"rateLimit": (0, 10_000_000), "requestsDays": (1, 3_660), "changesDays": (7, 36_600)}
-"""The settings that are numbers within bounds, or null for what the installation has."""
+NUMBERS = {
+    "guardShare": (0, 100),
+    "guardLeast": (0, 10_000_000),
+    "rateLimit": (0, 10_000_000),
+    "requestsDays": (1, 3_660),
+    "changesDays": (7, 36_600),
+}
+"""The settings that are integers, and their bounds."""
+OPTIONAL = frozenset({"rateLimit", "requestsDays", "changesDays"})
+"""Those that are null for what the installation has."""
 _ENDLESS = frozenset({"changesDays"})
 """Those of which 0 stands for ever. None may be so short that somebody has the audit log forget at once what they did."""
 
@@ -110,28 +118,24 @@ def _read(name: str, value: Json) -> Any:
             if value not in GUARD_MODES:
                 raise invalid_value(f"guardMode must be one of {', '.join(GUARD_MODES)}")
             return value
-        case "guardShare" | "guardLeast":
-            most = 100 if name == "guardShare" else 10_000_000
-            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-                raise invalid_value(f"{name} must be an integer from 0 to {most}")
-            return value
         case "ipAllowlist":
             return _blocks(value)
-        case "rateLimit" | "requestsDays" | "changesDays":
-            return _optional(name, value)
+    if name in NUMBERS:
+        return _number(name, value)
     if not isinstance(value, bool):
         raise invalid_value(f"{name} must be a boolean, and is {kind(value)}")
     return value
 
 
-def _optional(name: str, value: Json) -> int | None:
-    least, most = _OPTIONAL[name]
-    if value is None:
+def _number(name: str, value: Json) -> int | None:
+    least, most = NUMBERS[name]
+    if value is None and name in OPTIONAL:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and (least <= value <= most or (value == 0 and name in _ENDLESS)):
         return value
     endless = ", 0 for ever" if name in _ENDLESS else ""
-    raise invalid_value(f"{name} must be an integer from {least} to {most}{endless}, or null for the installation's")
+    optional = ", or null for the installation's" if name in OPTIONAL else ""
+    raise invalid_value(f"{name} must be an integer from {least} to {most}{endless}{optional}")
 
 
 def _blocks(value: Json) -> tuple[str, ...]:

@@ -3,20 +3,18 @@
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
 
-import orjson
-
 from muster.directory.documents import located
 from muster.directory.member_edits import MEMBERS
 from muster.directory.memberships import split
 from muster.directory.service import Caller, Directory, Search
 from muster.http.cursors import Cursor, Cursors
-from muster.http.groups import pieces, shows_members, streamed
+from muster.http.groups import pieces, projected, shows_members, streamed
 from muster.http.media import answer_type
 from muster.http.message import Request, Response
 from muster.http.search import search_of
 from muster.scim.discovery import Limits
 from muster.scim.messages import LIST_END, list_head
-from muster.scim.projection import Projection, projection
+from muster.scim.projection import projection
 from muster.scim.schema import ResourceType
 
 Part = tuple[ResourceType, bytes]
@@ -53,7 +51,7 @@ class Listing:
             shown = projection(resource_type, *wanted)
             if resource_type.computed == MEMBERS and shows_members(shown):
                 return await streamed(200, headers, self._pieces(head, parts, wanted, caller, base))
-            bodies.append(_projected(located(documents, base), shown))
+            bodies.append(projected(located(documents, base), shown))
         return Response(200, headers, b"%b%b%b" % (head, b",".join(bodies), LIST_END))
 
     async def _by_cursor(
@@ -120,7 +118,7 @@ class Listing:
         for resource_type, documents in parts:
             shown = projection(resource_type, *wanted)
             if resource_type.computed != MEMBERS:
-                yield before + _projected(located(documents, base), shown)
+                yield before + projected(located(documents, base), shown)
                 before = b","
                 continue
             for group_id, document in split(documents):
@@ -129,10 +127,3 @@ class Listing:
                 async for piece in pieces(group_id, document, shown, base, lambda at: self._directory.members(caller, at)):
                     yield piece
         yield LIST_END
-
-
-def _projected(documents: bytes, shown: Projection | None) -> bytes:
-    """Documents with commas in between, parsed only where a projection asks for it."""
-    if shown is None or (shown.resource_type.computed == MEMBERS and shown.leaves_out_only(MEMBERS)):
-        return documents  # no document has the members of its group
-    return orjson.dumps([shown(document) for document in orjson.loads(b"[%b]" % documents)])[1:-1]

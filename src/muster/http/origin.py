@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from muster.http.message import Request
 from muster.scim.errors import ScimError
@@ -19,7 +20,6 @@ class Origin:
         self._fixed = base_url
         self._trusted = [ipaddress.ip_network(proxy, strict=False) for proxy in trusted_proxies]
         self._known: dict[tuple[str, str, str], str] = {}
-        self._addresses: dict[str, str] = {}
 
     def base(self, request: Request) -> str:
         """The URL under which the application is reached, without a slash at its end. Raises ScimError 400 for a bad Host."""
@@ -34,18 +34,12 @@ class Origin:
 
     def client(self, request: Request) -> str:
         """The client's address: what the last proxy that is not trusted says, else the peer's."""
-        address = self._addresses.get(request.client) or self._address(request.client)
+        address = peer_address(request.client)
         if not self._trusted:
             return address
         chain = [part.strip() for part in (request.header("x-forwarded-for") or "").split(",") if part.strip()]
         while chain and self._is_trusted(address):
             address = peer_address(chain.pop())
-        return address
-
-    def _address(self, client: str) -> str:
-        if len(self._addresses) >= _REMEMBERED:
-            self._addresses.clear()
-        self._addresses[client] = address = peer_address(client)
         return address
 
     def _remember(self, key: tuple[str, str, str]) -> str:
@@ -65,6 +59,7 @@ class Origin:
         return any(address in network for network in self._trusted)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def peer_address(client: str) -> str:
     """The address without its port."""
     if client.startswith("["):

@@ -97,15 +97,12 @@ class Recorder:
         self._now = timestamp(datetime.now(UTC))
         while self._waiting:
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
-            by_workspace: dict[int, list[Kept]] = {}
-            workspaces: dict[int, Workspace] = {}
+            by_workspace: dict[int, list[_Noted]] = {}
             for noted in taken:
-                workspace = noted.request.grant.workspace
-                workspaces[workspace.id] = workspace
-                by_workspace.setdefault(workspace.id, []).append(self._kept(noted))
-            for workspace_id, kept in by_workspace.items():
-                await self._requests.keep(workspace_id, kept)
-                await self._trim(workspaces[workspace_id])
+                by_workspace.setdefault(noted.request.grant.workspace.id, []).append(noted)
+            for workspace_id, some in by_workspace.items():
+                await self._requests.keep(workspace_id, [self._kept(noted) for noted in some])
+                await self._trim(some[-1].request.grant.workspace)
 
     def _records_reads(self, request: Request) -> bool:
         """Whether the workspace wants its reads kept, to half a second: a look at the clock at every read would cost too much."""

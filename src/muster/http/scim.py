@@ -14,7 +14,7 @@ from muster.http import bulk
 from muster.http.conditions import Conditions
 from muster.http.cursors import Cursors
 from muster.http.errors import MethodNotAllowed
-from muster.http.groups import Read, pieces, streamed
+from muster.http.groups import Read, pieces, projected, streamed
 from muster.http.listing import Listing
 from muster.http.media import answer_type, read_json
 from muster.http.message import Headers, Request, Response, json_response
@@ -182,9 +182,7 @@ class Scim:
         headers: Headers | None = None,
     ) -> Response:
         """A resource as an answer: its stored bytes with the base URL put in, parsed only where a projection asks for it."""
-        body = located(stored.document, self._base(request))
-        if shown is not None:
-            body = orjson.dumps(shown(orjson.loads(body)))
+        body = projected(located(stored.document, self._base(request)), shown)
         return Response(status, _headers(request, stored, headers), body)
 
     async def _group(

@@ -106,9 +106,7 @@ def read_filter(text: str, resource_type: ResourceType, dialect: Dialect, among:
 def _string_field(resource_type: ResourceType, path: str) -> Field | None:
     """The field of a plain string that may be filtered on."""
     field = field_at(resource_type, path)
-    if field is None or field.attribute.type != "string" or not _may_filter(field):
-        return None
-    return field
+    return field if field is not None and _is_plain(field) else None
 
 
 @lru_cache(maxsize=1024)
@@ -119,9 +117,12 @@ def _element_fields(resource_type: ResourceType, path: str, sub_name: str) -> tu
         return None
     sub = field.attribute.sub(sub_name)
     inner = None if sub is None else _within(field.name, sub)
-    if inner is None or inner.attribute.type != "string" or not _may_filter(inner):
-        return None
-    return field, inner
+    return (field, inner) if inner is not None and _is_plain(inner) else None
+
+
+def _is_plain(field: Field) -> bool:
+    """Whether it holds strings, and may be filtered on."""
+    return field.attribute.type == "string" and _may_filter(field)
 
 
 def _equals(field: Field, value: str) -> Test:

@@ -29,7 +29,7 @@ def read(document: Json, resource_type: ResourceType, dialect: Dialect) -> Docum
             continue
         attribute = resource_type.top(key)
         if attribute is not None and attribute.name not in _MANAGED and not attribute.read_only:
-            _put(found, attribute.name, read_value(attribute, value, attribute.name, dialect), key)
+            _put(found, attribute.name, _read_member(attribute, value, "", dialect), key)
     return arrange(found, resource_type)
 
 
@@ -55,10 +55,15 @@ def read_extension(extension: Schema, value: Json, dialect: Dialect) -> Json:
     for key, item in value.items():
         attribute = extension.attribute(key)
         if attribute is not None and not attribute.read_only:
-            if not (attribute.is_text and isinstance(item, str)):
-                item = read_value(attribute, item, f"{extension.id}:{attribute.name}", dialect)
-            _put(found, attribute.name, item, key)
+            _put(found, attribute.name, _read_member(attribute, item, f"{extension.id}:", dialect), key)
     return found or None
+
+
+def _read_member(attribute: Attribute, value: Json, prefix: str, dialect: Dialect) -> Json:
+    """read_value, for errors under a prefix and the attribute's name. Most values are plain strings, and stay as they are."""
+    if attribute.is_text and isinstance(value, str):
+        return value
+    return read_value(attribute, value, f"{prefix}{attribute.name}", dialect)
 
 
 def read_value(attribute: Attribute, value: Json, where: str, dialect: Dialect) -> Json:
@@ -128,9 +133,7 @@ def _read_complex(attribute: Attribute, value: Json, where: str, dialect: Dialec
     for key, item in value.items():
         sub = attribute.sub(key)
         if sub is not None and not sub.read_only:
-            if not (sub.is_text and isinstance(item, str)):
-                item = read_value(sub, item, f"{where}.{sub.name}", dialect)
-            _put(found, sub.name, item, key)
+            _put(found, sub.name, _read_member(sub, item, f"{where}.", dialect), key)
     for sub in attribute.sub_attributes.values():
         if sub.required and not sub.read_only and sub.name not in found:
             raise invalid_value(f"{where}.{sub.name} is required")

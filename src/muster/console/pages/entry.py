@@ -39,28 +39,17 @@ class Entry:
     async def sign_in_form(self, visit: Visit) -> Response:
         if visit.session is not None:
             return visit.redirect("/")
-        name, to = visit.text("workspace"), visit.text("to")
-        status, error = 200, ""
-        if name and await self._connectors.find(name) is None:
-            status, error = 404, "There is no sign-in by OpenID Connect under this name."
-        return await self._sign_in_page(visit, status, to=to, error=error, empty=not await self._administrators.all())
+        return await self._sign_in_page(visit, to=visit.text("to"), empty=not await self._administrators.all())
 
     async def _sign_in_page(self, visit: Visit, status: int = 200, **values: object) -> Response:
         _, headers = visit.form_token()
         name = visit.text("workspace")
         found = await self._connectors.find(name)
         connector = None if found is None else found[1]
-        values = {
-            "connector": connector,
-            "workspace": name,
-            "to": "",
-            "email": "",
-            "error": "",
-            "code": False,
-            "empty": False,
-            **values,
-        }
-        return visit.render("sign_in.html", status, headers, **values)
+        if name and found is None and status == 200:
+            status, values["error"] = 404, "There is no sign-in by OpenID Connect under this name."
+        usual = {"to": "", "email": "", "error": "", "code": False, "empty": False}
+        return visit.render("sign_in.html", status, headers, connector=connector, workspace=name, **{**usual, **values})
 
     async def sign_in(self, visit: Visit) -> Response:
         email, to = visit.text("email"), visit.text("to")

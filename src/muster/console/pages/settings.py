@@ -9,7 +9,7 @@ import orjson
 
 from muster.access.administrators import EVERYWHERE, Administrators, all_permissions
 from muster.access.permissions import ADMIN, AUDIT, PERMISSIONS, SCIM, SETTINGS
-from muster.access.settings import Settings, Store
+from muster.access.settings import NUMBERS, OPTIONAL, Settings, Store
 from muster.console.web import INSTALLATION_ADMIN, Route, Visit
 from muster.http.message import Response
 from muster.http.origin import SCIM_ROOT
@@ -20,8 +20,6 @@ from muster.storage.requests import Requests, Wanted
 
 _PAGE = 100
 _CHUNK = 1000
-_NUMBERS = ("guardShare", "guardLeast")
-_OPTIONAL_NUMBERS = ("rateLimit", "requestsDays", "changesDays")
 _SWITCHES = ("strict", "automaticProvisioning", "automaticDeprovisioning", "uniqueGroupNames")
 PROVIDERS: dict[str, tuple[str, Sequence[str], Sequence[tuple[str, str]]]] = {
     "okta": (
@@ -106,8 +104,7 @@ class SettingsPages:
         raw["ipAllowlist"] = visit.text("ipAllowlist").split()
         raw["confirmLockout"] = visit.text("confirmLockout") == "on"
         try:
-            raw |= {name: _number(visit, name) for name in _NUMBERS}
-            raw |= {name: _number(visit, name) if visit.text(name) else None for name in _OPTIONAL_NUMBERS}
+            raw |= {name: _number(visit, name) for name in NUMBERS}
             visit.workspace = await self._settings.change(visit.administrator, raw)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail, confirm=error.status == 409)
@@ -234,9 +231,12 @@ def _json_row(change: Change) -> bytes:
     return orjson.dumps(told)[:-1] + b',"document":' + document + b"}\n"
 
 
-def _number(visit: Visit, name: str) -> int:
-    """A number of the form. Raises ScimError."""
+def _number(visit: Visit, name: str) -> int | None:
+    """A number of the form; None where it may be left empty, and is. Raises ScimError."""
     text = visit.text(name)
+    if not text and name in OPTIONAL:
+        return None
     if not text.isascii() or not text.isdigit():
-        raise invalid_value(f"{name}: a whole number")
+        optional = ", or nothing for what the installation has" if name in OPTIONAL else ""
+        raise invalid_value(f"{name}: a whole number{optional}")
     return int(text[:9])

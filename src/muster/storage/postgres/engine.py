@@ -47,15 +47,14 @@ _MEASURED = 1000
 _INLINE_ROWS = 1000
 _MAX_WAITING_SCANS = 64
 _READY_SECONDS = 2.0
-_GET = """
-SELECT version, convert_to(document, 'UTF8'), grouped
+_STORED = """
+SELECT version, convert_to(document, 'UTF8'), grouped{groups}
 FROM resources WHERE workspace = $1 AND "key" = $2 AND type = $3 AND id = $4
 """
-_GET_WITH_GROUPS = f"""
-SELECT version, convert_to(document, 'UTF8'), grouped, CASE WHEN grouped THEN ({members.direct("$2")}) END,
-    CASE WHEN grouped THEN ({members.VERSION}) END
-FROM resources WHERE workspace = $1 AND "key" = $2 AND type = $3 AND id = $4
-"""
+_GET = _STORED.format(groups="")
+_GET_WITH_GROUPS = _STORED.format(
+    groups=f", CASE WHEN grouped THEN ({members.direct('$2')}) END, CASE WHEN grouped THEN ({members.VERSION}) END"
+)
 """What it asks of the groups costs a fifth of it, whether the resource is in one or not."""
 _IN_ORDER = """
 SELECT (SELECT total FROM counts WHERE workspace = $1 AND type = $2), count(*), convert_to(string_agg(document, ','), 'UTF8'),

@@ -116,7 +116,7 @@ class SqliteStorage(SqliteAccounts):
             self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             self._upkeep = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             self._epoch = Epoch(self._stamps, self._accounts)
-            self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB), self._begins, self._committed)
+            self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB), self._snapshot.let_go, self._committed)
         self._scanners: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
         self._waiting_scans = 0
         self._scanning = ThreadPoolExecutor(_SCANNERS, thread_name_prefix="muster-scan")
@@ -134,10 +134,6 @@ class SqliteStorage(SqliteAccounts):
         self._accounts.close()
         self._upkeep.close()
         self._stamps.close()
-
-    def _begins(self) -> None:
-        """A write begins: with no snapshot of ours in the way the log can start over."""
-        self._snapshot.let_go()
 
     def _committed(self, writes: int) -> None:
         self._stamps.tell_commit()

@@ -20,20 +20,19 @@ class Snapshot:
         self._stamps = stamps
         self._loop = asyncio.get_running_loop()
         self._seen = 0
-        self._held = False
         self._timer: asyncio.TimerHandle | None = None
 
     def reader(self) -> sqlite3.Connection:
         """The connection, at a snapshot that has all that was committed before; to be used at once, not after an await."""
         stamp = self._stamps.commits()  # before the snapshot, so that a commit in between is seen as one after it
-        if not self._held or stamp != self._seen:
+        if stamp != self._seen or not self._connection.in_transaction:
             self._renew(stamp)
         return self._connection
 
     def _renew(self, stamp: int) -> None:
         self.let_go()
         self._connection.execute("BEGIN")
-        self._held, self._seen = True, stamp
+        self._seen = stamp
         if self._timer is None:
             self._timer = self._loop.call_later(_HELD_SECONDS, self._expire)
 
@@ -43,7 +42,6 @@ class Snapshot:
 
     def let_go(self) -> None:
         """End the snapshot; the next read begins another."""
-        self._held = False
         if self._connection.in_transaction:
             self._connection.execute("COMMIT")
 

@@ -96,7 +96,7 @@ class Writer:
 
     async def _transaction(self, batch: list[_Waiting]) -> None:
         batch.append(self._waiting.popleft())
-        self._on_begin()
+        self._on_begin()  # with no snapshot of ours in the way the log can start over
         await self._execute("BEGIN IMMEDIATE")
         await self._attempt(batch[0])
         while self._waiting and len(batch) < MAX_BATCH:
