@@ -81,6 +81,14 @@ def test_an_extension_is_live_at_once(fresh):
     assert fresh.server.muster("check").stdout.strip().endswith("0 findings")
 
 
+def test_what_is_called_as_something_in_meta_is_found_too(fresh):
+    subs = [{"name": "location"}, {"name": "version", "type": "integer"}]
+    fresh.api.post("/schemas", json=badge({"name": "printer", "type": "complex", "subAttributes": subs}))
+    one = fresh.scim.post("/Users", json=holder("1", printer={"location": "Basement", "version": 3})).json()
+    assert found(fresh, f'{BADGE}:printer.location eq "basement"') == [one["id"]]
+    assert found(fresh, f"{BADGE}:printer.version gt 2 and {BADGE}:printer.location pr") == [one["id"]]
+
+
 def test_discovery_and_openapi_show_it(fresh, server):
     fresh.api.post("/schemas", json=badge())
     fresh.api.post("/schemas", json=device())

@@ -1,17 +1,19 @@
 """What the storage keeps of a document to find it by: its look-ups, its unique values and its search form."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from muster.scim.evaluate import comparable, values_at
 from muster.scim.predicate import Field, field_of
 from muster.scim.resource import Document
 from muster.scim.schema import Attribute, ResourceType
-from muster.scim.values import Json, mail_domain
+from muster.scim.values import Json, fold, mail_domain
 
 _UNSEARCHED = frozenset({"location", "version"})
+"""What of meta varies with the request, or says nothing of the resource."""
+_Form = Callable[[Json], Json]
 DOMAIN = "domain"
 """The look-up of mail domains; no attribute has this name."""
 
@@ -56,18 +58,18 @@ def _fields(resource_type: ResourceType, paths: tuple[str, ...]) -> dict[str, Fi
 
 def entries(document: Document, resource_type: ResourceType) -> tuple[frozenset[Entry], frozenset[Entry]]:
     """The look-ups of a canonical document, and its unique values apart."""
-    index = index_of(resource_type)
     lookups: set[Entry] = set()
     unique: set[Entry] = set()
-    for name, field in index.fields.items():
-        if field.keys[0] in document:
-            holder = unique if name in index.unique else lookups
-            holder.update(_entries_of(name, field, document))
-    for name, field in index.building.items():
-        lookups.update(_entries_of(name, field, document))
-    for name, field in index.constrained.items():
-        unique.update(_entries_of(name, field, document))
-    for field in index.domains:
+    for look in _looks_of(resource_type):
+        field = look.field
+        if field.keys[0] in document and (values := values_at(field, document)):
+            holder = unique if look.unique else lookups
+            if field.each:
+                sorts_by = look.form(sort_value(field, document))
+                holder.update([Entry(look.name, value, value == sorts_by) for value in {look.form(item) for item in values}])
+            else:
+                holder.add(Entry(look.name, look.form(values[0])))
+    for field in index_of(resource_type).domains:
         for value in values_at(field, document):
             domain = mail_domain(value)
             if domain is not None:
@@ -75,14 +77,22 @@ def entries(document: Document, resource_type: ResourceType) -> tuple[frozenset[
     return frozenset(lookups), frozenset(unique)
 
 
-def _entries_of(name: str, field: Field, document: Document) -> Iterable[Entry]:
-    values = values_at(field, document)
-    if not values:
-        return ()
-    if not field.each:
-        return (Entry(name, comparable(field.attribute, values[0])),)
-    sorts_by = comparable(field.attribute, sort_value(field, document))
-    return [Entry(name, value, value == sorts_by) for value in {comparable(field.attribute, item) for item in values}]
+class _Look(NamedTuple):
+    """A field that look-ups are kept of. form: how its values compare."""
+
+    name: str
+    field: Field
+    unique: bool
+    form: _Form
+
+
+@lru_cache(maxsize=1024)
+def _looks_of(resource_type: ResourceType) -> tuple[_Look, ...]:
+    index = index_of(resource_type)
+    kept = [(name, field, name in index.unique) for name, field in index.fields.items()]
+    kept += [(name, field, False) for name, field in index.building.items()]
+    kept += [(name, field, True) for name, field in index.constrained.items()]
+    return tuple(_Look(name, field, unique, _form_of_one(field.attribute)) for name, field, unique in kept)
 
 
 def sort_value(field: Field, document: Document) -> Json:
@@ -109,25 +119,63 @@ def primary_first(elements: list[Json]) -> list[Json]:
 
 def search_form(document: Document, resource_type: ResourceType) -> Document:
     """The document as filters see it: strings folded that are not caseExact, dateTimes sortable, primary elements first."""
-    found: Document = {}
-    for extension, attribute in resource_type.attributes():
-        holder = document if extension is None else document.get(extension, {})
-        if attribute.name in holder:
-            target = found if extension is None else found.setdefault(extension, {})
-            target[attribute.name] = _searchable(attribute, holder[attribute.name])
-    return found
+    form: Document = _form_of_type(resource_type)(document)
+    return form
 
 
-def _searchable(attribute: Attribute, value: Json) -> Json:
-    if isinstance(value, str):
-        return comparable(attribute, value)
-    if isinstance(value, list):
-        return [_searchable(attribute, item) for item in (primary_first(value) if len(value) > 1 else value)]
-    if isinstance(value, dict):
+@lru_cache(maxsize=1024)
+def _form_of_type(resource_type: ResourceType) -> _Form:
+    common = resource_type.common.attributes
+    meta = _object_form(sub for sub in common["meta"].sub_attributes.values() if sub.name not in _UNSEARCHED)
+    inner = {schema.id: _object_form(schema.attributes.values()) for schema in resource_type.extensions.values()}
+    return _object_form((*common.values(), *resource_type.core.attributes.values()), meta=meta, **inner)
+
+
+def _form_of(attribute: Attribute) -> _Form:
+    """What makes the search form of a value; one that is not of the attribute's type stays as it is."""
+    one = _form_of_one(attribute)
+    return _array_form(one) if attribute.multi_valued else one
+
+
+def _form_of_one(attribute: Attribute) -> _Form:
+    if attribute.is_complex:
+        return _object_form(attribute.sub_attributes.values())
+    if attribute.type == "dateTime":
+        return partial(comparable, attribute)
+    return _as_it_is if attribute.case_exact else _folded
+
+
+def _array_form(one: _Form) -> _Form:
+    def form(value: Json) -> Json:
+        if not isinstance(value, list):
+            return value
+        return [one(item) for item in (primary_first(value) if len(value) > 1 else value)]
+
+    return form
+
+
+def _object_form(attributes: Iterable[Attribute], **more: _Form) -> _Form:
+    """more: the forms of what else the object has."""
+    forms = {attribute.name: _form_of(attribute) for attribute in attributes} | more
+    texts = frozenset(name for name, form in forms.items() if form is _folded)
+
+    def form(value: Json) -> Json:
+        if not isinstance(value, dict):
+            return value
         found = {}
         for name, item in value.items():
-            sub = attribute.sub(name)
-            if sub is not None and name not in _UNSEARCHED:
-                found[name] = comparable(sub, item) if isinstance(item, str) else _searchable(sub, item)
+            if name in texts and isinstance(item, str):
+                found[name] = item.lower() if item.isascii() else fold(item)  # as fold does, without the call
+            elif name in forms:
+                found[name] = forms[name](item)
         return found
+
+    return form
+
+
+def _as_it_is(value: Json) -> Json:
     return value
+
+
+def _folded(value: Json) -> Json:
+    return fold(value) if isinstance(value, str) else value

@@ -1,5 +1,6 @@
 """Reading a client's document against its schema, into the canonical form that is stored (RFC 7643 sections 2 and 3)."""
 
+from functools import lru_cache
 from typing import Any
 
 from muster.scim import quirks
@@ -22,26 +23,44 @@ def read(document: Json, resource_type: ResourceType, dialect: Dialect) -> Docum
         raise invalid_syntax(f"the body must be a JSON object, and is {kind(document)}")
     check_schemas(document, resource_type, dialect)
     found: Document = {}
+    taken = _taken(resource_type)
     for key, value in document.items():
-        extension = resource_type.extension(key)
-        if extension is not None:
-            _put(found, extension.id, read_extension(extension, value, dialect), key)
-            continue
-        attribute = resource_type.top(key)
-        if attribute is not None and attribute.name not in _MANAGED and not attribute.read_only:
-            _put(found, attribute.name, _read_member(attribute, value, "", dialect), key)
+        member = taken.get(key) or taken.get(key.lower())
+        if isinstance(member, Attribute):
+            _put(found, member.name, _read_member(member, value, "", dialect), key)
+        elif member is not None:
+            _put(found, member.id, read_extension(member, value, dialect), key)
     return arrange(found, resource_type)
+
+
+@lru_cache(maxsize=1024)
+def _taken(resource_type: ResourceType) -> dict[str, Attribute | Schema]:
+    """What is taken from a client's document, by name in lower case and as the schema spells it."""
+    taken: dict[str, Attribute | Schema] = {}
+    for attribute in (*resource_type.common.attributes.values(), *resource_type.core.attributes.values()):
+        if not attribute.read_only and attribute.name not in _MANAGED:
+            taken[attribute.name] = taken[attribute.name.lower()] = attribute
+    for schema in resource_type.extensions.values():
+        taken[schema.id] = taken[schema.id.lower()] = schema
+    return taken
 
 
 def check_schemas(document: Document, resource_type: ResourceType, dialect: Dialect) -> None:
     """Hold the client's `schemas` against the resource type; the stored one is made from what is there."""
-    given = next((value for key, value in document.items() if key.lower() == "schemas"), None)
-    if given is not None and not (isinstance(given, list) and all(isinstance(item, str) for item in given)):
+    given = document.get("schemas")
+    if given is None:
+        given = next((value for key, value in document.items() if key.lower() == "schemas"), None)
+    if given is None:
+        given = []
+    if not (isinstance(given, list) and all(isinstance(item, str) for item in given)):
         raise invalid_value("schemas must be an array of strings")
-    for urn in given or ():
-        if not resource_type.is_core(urn) and resource_type.extension(urn) is None:
+    core = False
+    for urn in given:
+        if resource_type.is_core(urn):
+            core = True
+        elif resource_type.extension(urn) is None:
             dialect.take("unknown-schema", f"schemas: {urn[:200]!r}")
-    if not any(resource_type.is_core(urn) for urn in given or ()):
+    if not core:
         dialect.take("schemas-missing", f"schemas: {resource_type.core.id} is not there")
 
 
@@ -119,9 +138,9 @@ def _check_string(attribute: Attribute, value: Json, where: str) -> None:
 
 
 def _read_complex(attribute: Attribute, value: Json, where: str, dialect: Dialect) -> Json:
-    if not attribute.multi_valued and attribute.sub("value") is not None:
+    if attribute.has_value and not attribute.multi_valued:
         value = quirks.reference_object(value, where, dialect)
-    elif attribute.multi_valued and attribute.sub("value") is not None:
+    elif attribute.has_value:
         value = quirks.element(value, where, dialect)
         if attribute.name == "roles":
             value = quirks.role(value, where, dialect)
@@ -132,10 +151,14 @@ def _read_complex(attribute: Attribute, value: Json, where: str, dialect: Dialec
     found: Document = {}
     for key, item in value.items():
         sub = attribute.sub(key)
-        if sub is not None and not sub.read_only:
-            _put(found, sub.name, _read_member(sub, item, f"{where}.", dialect), key)
-    for sub in attribute.sub_attributes.values():
-        if sub.required and not sub.read_only and sub.name not in found:
+        if sub is None or sub.read_only:
+            continue
+        if sub.is_text and isinstance(item, str) and sub.name not in found:
+            found[sub.name] = item  # most values are plain strings, and stay as they are
+        else:
+            _put(found, sub.name, read_value(sub, item, f"{where}.{sub.name}", dialect), key)
+    for sub in attribute.required_subs:
+        if sub.name not in found:
             raise invalid_value(f"{where}.{sub.name} is required")
     return found or None
 
@@ -165,7 +188,7 @@ def arrange(found: Document, resource_type: ResourceType) -> Document:
 def _arrange_attributes(found: Document, arranged: Document, schema: Schema, prefix: str) -> Document:
     for attribute in schema.attributes.values():
         value = found.get(attribute.name)
-        if not is_assigned(value):
+        if not value and not is_assigned(value):
             if attribute.required and not attribute.read_only:
                 raise invalid_value(f"{prefix}{attribute.name} is required")
             continue
@@ -177,7 +200,7 @@ def _arrange_attributes(found: Document, arranged: Document, schema: Schema, pre
 
 def check_primary(elements: list[Any], where: str) -> None:
     """At most one element may be primary (RFC 7643 section 2.4)."""
-    if sum(1 for item in elements if item.get("primary") is True) > 1:
+    if len(elements) > 1 and sum(1 for item in elements if item.get("primary") is True) > 1:
         raise invalid_value(f"{where}: at most one element may be primary")
 
 

@@ -32,6 +32,10 @@ class Attribute:
     read_only: bool = field(init=False)
     is_text: bool = field(init=False)
     """Any string is a value of it as it stands."""
+    has_value: bool = field(init=False)
+    """It has the sub-attribute `value`."""
+    required_subs: "tuple[Attribute, ...]" = field(init=False)
+    """Those that a client has to give."""
 
     def __post_init__(self) -> None:
         text = self.type in ("string", "reference") and not self.multi_valued and not self.required
@@ -39,6 +43,8 @@ class Attribute:
             ("is_complex", self.type == "complex"),
             ("read_only", self.mutability == "readOnly"),
             ("is_text", text),
+            ("has_value", "value" in self.sub_attributes),
+            ("required_subs", tuple(sub for sub in self.sub_attributes.values() if sub.required and not sub.read_only)),
         ):
             object.__setattr__(self, name, value)  # asked at every value: a property would cost more than what it tells
 

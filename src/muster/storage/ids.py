@@ -5,7 +5,6 @@ So the order of ids is the order of keys, and a read by id is one descent of one
 
 import secrets
 import threading
-from uuid import UUID
 
 _COUNTER_BITS = 21
 _TAIL_BITS = 53
@@ -17,7 +16,8 @@ def id_of(key: int, tail: int) -> str:
     millis, counter = key >> _COUNTER_BITS, key & ((1 << _COUNTER_BITS) - 1)
     free = (counter << _TAIL_BITS) | tail
     value = (millis << 80) | ((free >> 62) << 64) | (free & ((1 << 62) - 1)) | _VERSION_AND_VARIANT
-    return str(UUID(int=value))
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def key_of(resource_id: str) -> int | None:

@@ -1,0 +1,78 @@
+"""The search form and the look-ups agree with what a filter compares, for any user."""
+
+import dataclasses
+
+from hypothesis import given
+
+from muster.scim.evaluate import comparable, values_at
+from muster.scim.indexing import Entry, entries, index_of, search_form, sort_value
+from muster.scim.predicate import field_at
+from muster.scim.quirks import Dialect
+from muster.scim.resource import read
+from muster.scim.schema import Attribute, Schema, registry
+from tests.strategies import users
+
+USER_TYPE = registry().types["/Users"]
+
+
+def fields():
+    """Every field of a user that a filter can name."""
+    for extension, attribute in USER_TYPE.attributes():
+        prefix = "" if extension is None else f"{extension}:"
+        for name in (attribute.name, *(f"{attribute.name}.{sub.name}" for sub in attribute.sub_attributes.values())):
+            field = field_at(USER_TYPE, prefix + name)
+            if field is not None and not field.attribute.is_complex:
+                yield field
+
+
+@given(users())
+def test_a_search_form_has_each_value_as_it_compares(document):
+    canonical = read(document, USER_TYPE, Dialect())
+    found = search_form(canonical, USER_TYPE)
+    for field in fields():
+        compared = [comparable(field.attribute, value) for value in values_at(field, canonical)]
+        assert sorted(map(str, values_at(field, found))) == sorted(map(str, compared)), field.name
+        if compared:
+            assert sort_value(field, found) == comparable(field.attribute, sort_value(field, canonical)), field.name
+
+
+@given(users())
+def test_look_ups_are_the_values_as_they_compare(document):
+    canonical = read(document, USER_TYPE, Dialect())
+    kind = dataclasses.replace(USER_TYPE, building=("title",), constrained=("nickName",))
+    lookups, unique = entries(canonical, kind)
+    index = index_of(kind)
+    for name, field in {**index.fields, **index.building, **index.constrained}.items():
+        values = {comparable(field.attribute, value) for value in values_at(field, canonical)}
+        kept = unique if name in index.unique or name in index.constrained else lookups
+        assert {entry.value for entry in kept if entry.attribute == name} == values, name
+        if values:
+            first = comparable(field.attribute, sort_value(field, canonical))
+            assert Entry(name, first) in kept or first is None, name
+    assert {entry.attribute for entry in unique} <= {"userName", "nickName"}
+
+
+def test_a_value_of_another_type_than_its_attribute_stays_as_it_is():
+    wrong = {"schemas": [], "userName": 7, "name": "Ada", "emails": "a@b", "roles": ["x", {"value": "Y"}]}
+    assert search_form(wrong, USER_TYPE) == {
+        "schemas": [],
+        "userName": 7,
+        "name": "Ada",
+        "emails": "a@b",
+        "roles": ["x", {"value": "y"}],
+    }
+
+
+def test_only_meta_keeps_its_location_to_itself():
+    sub = {"multiValued": False, "required": False, "caseExact": False, "mutability": "readWrite", "returned": "default"}
+    sub |= {"uniqueness": "none", "description": "", "type": "string"}
+    raw = {
+        **sub,
+        "name": "printer",
+        "type": "complex",
+        "subAttributes": [{**sub, "name": "location"}, {**sub, "name": "version"}],
+    }
+    schema = Schema("urn:example:printer", {"printer": Attribute.from_json(raw)}, {})
+    kind = dataclasses.replace(USER_TYPE, extensions={schema.id: schema})
+    document = {schema.id: {"printer": {"location": "Basement", "version": "V"}}, "meta": {"location": "L", "version": "V"}}
+    assert search_form(document, kind) == {schema.id: {"printer": {"location": "basement", "version": "v"}}, "meta": {}}
