@@ -1,6 +1,7 @@
 """Writes: whole or nothing, found by what they are found by, each with its change."""
 
 import asyncio
+import dataclasses
 
 import orjson
 import pytest
@@ -15,7 +16,7 @@ from muster.scim.quirks import Dialect
 from muster.scim.resource import read
 from muster.scim.schema import USER, registry
 from muster.storage.ids import IdSource
-from muster.storage.port import Conflict, Keep, KeyTaken, Origin, Query, Remove, Write
+from muster.storage.port import Conflict, Guard, Held, Keep, KeyTaken, Origin, Query, Remove, Write
 from tests.strategies import users
 
 USER_TYPE = registry().types["/Users"]
@@ -114,6 +115,48 @@ def test_what_decide_raises_changes_nothing_and_harms_no_other(bench, workspace)
     results = bench.run(together())
     assert [type(result) for result in results if isinstance(result, Exception)] == [ValueError]
     assert total(bench, workspace) == 20
+
+
+def test_what_fails_half_way_is_undone_and_harms_no_other(bench, workspace):
+    kind = dataclasses.replace(USER_TYPE, constrained=("displayName",))
+
+    def put(name, display):
+        canonical = read(user(name, displayName=display), kind, Dialect())
+        return make_put(canonical, kind, _ids(1_600_000_000_000), 1, NOW, NOW)
+
+    def asked(name, display):
+        return Write(workspace.id, "User", None, lambda _: put(name, display), Origin("a", "r", NOW))
+
+    async def together(writes):
+        return await asyncio.gather(*(bench.storage.write(write) for write in writes), return_exceptions=True)
+
+    bench.run(bench.storage.write(asked("first", "taken")))
+    writes = [asked(f"n{n}", f"d{n}" if n % 3 else "Taken") for n in range(30)]  # a name is taken before or after the other value
+    results = bench.run(together(writes))
+    assert [isinstance(result, Conflict) for result in results] == [n % 3 == 0 for n in range(30)]
+    assert total(bench, workspace) == len(bench.run(bench.storage.changes(workspace.id, 0, 100))) == 21
+    again = bench.run(together([asked(f"n{n}", f"d{n}") for n in range(0, 30, 3)]))
+    assert not [result for result in again if isinstance(result, Exception)]
+    assert total(bench, workspace) == 31
+
+
+def test_a_user_who_keeps_access_for_a_conflict_is_not_counted(bench, workspace):
+    guard = Guard(since=NOW, share=0, least=1, holds=True)
+    create(bench, workspace, user("taken"))
+    one, two = create(bench, workspace, user("one")), create(bench, workspace, user("two"))
+
+    def deactivate(name, stored):
+        def decide(now):
+            put = made(user(name, active=False), now.version + 1, now.id, index(now))
+            return dataclasses.replace(put, deprovisions=True)
+
+        return bench.run(bench.storage.write(Write(workspace.id, "User", stored.id, decide, Origin("a", "r", NOW), guard=guard)))
+
+    with pytest.raises(Conflict):
+        deactivate("taken", one)
+    deactivate("two", two)
+    with pytest.raises(Held):
+        deactivate("one", one)
 
 
 def test_every_accepted_write_has_its_change_and_a_keep_has_none(bench, workspace):

@@ -220,7 +220,8 @@ class Write:
     """One accepted write to one resource.
 
     id: the resource, or None for a new one. decide: called in the write's transaction with what stands (None where there
-    is none), it answers what is to stand; it may raise, and then nothing changes. It is called again after KeyTaken.
+    is none), it answers what is to stand; it may raise, and then nothing changes. It is called again after KeyTaken,
+    and where the transaction has to begin anew.
     members: of a group, what becomes of its members. touch: a group as it stands to the same at its next version; called for the
     groups that the resource is a direct member of where it is removed, or is called something else. guard: what holds it where it
     deprovisions one too many.

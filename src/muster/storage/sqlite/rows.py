@@ -1,7 +1,7 @@
 """The statements of a write: the document, what it is found by, its change and the running count."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,27 +166,32 @@ def insert(connection: sqlite3.Connection, workspace: int, type_name: str, put: 
     """Make a new resource. Raises KeyTaken or Conflict."""
     stored, key = put.stored, _key(put.stored)
     row = (key, workspace, type_name, stored.id, stored.version, stored.document.decode(), put.display)
+    _take(connection, workspace, type_name, key, put.index.unique)  # first: what is refused then has changed nothing
     if connection.execute(_INSERT, row).rowcount == 0:
+        _leave(connection, workspace, type_name, key, put.index.unique)
         raise KeyTaken
     connection.execute(_INSERT_BODY, (key, workspace, type_name, put.search.decode()))
-    _add(connection, workspace, type_name, key, put.index.lookups, put.index.unique)
+    _add(connection, workspace, type_name, key, put.index.lookups)
     _keep_secrets(connection, workspace, key, put)
 
 
 def _replace(connection: sqlite3.Connection, workspace: int, type_name: str, put: Put) -> None:
     stored, key = put.stored, _key(put.stored)
+    before, after = put.before or put.index, put.index
+    scope = (workspace, type_name, key)
+    _take(connection, *scope, after.unique - before.unique)
+    _leave(connection, *scope, before.unique - after.unique)
     connection.execute(_UPDATE, (stored.version, stored.document.decode(), put.display, key, workspace))
     connection.execute(_UPDATE_BODY, (put.search.decode(), key, workspace))
-    before, after = put.before or put.index, put.index
-    scope = (workspace, type_name)
-    _drop(connection, *scope, key, before.lookups - after.lookups, before.unique - after.unique)
-    _add(connection, *scope, key, after.lookups - before.lookups, after.unique - before.unique)
+    _drop(connection, *scope, before.lookups - after.lookups)
+    _add(connection, *scope, after.lookups - before.lookups)
     _keep_secrets(connection, workspace, key, put)
 
 
 def _remove(connection: sqlite3.Connection, write: Write, remove: Remove) -> None:
     key, workspace = _key(remove.stored), write.workspace
-    _drop(connection, workspace, write.type, key, remove.before.lookups, remove.before.unique)
+    _leave(connection, workspace, write.type, key, remove.before.unique)
+    _drop(connection, workspace, write.type, key, remove.before.lookups)
     for table in ("resources", "searchable", "secrets"):
         connection.execute(f'DELETE FROM {table} WHERE "key" = ? AND workspace = ?', (key, workspace))
     if write.type == GROUP:
@@ -194,31 +199,23 @@ def _remove(connection: sqlite3.Connection, write: Write, remove: Remove) -> Non
     connection.execute(_COUNT, (workspace, write.type, -1))
 
 
-def _add(
-    connection: sqlite3.Connection,
-    workspace: int,
-    type_name: str,
-    key: int,
-    lookups: frozenset[Entry],
-    unique: frozenset[Entry],
-) -> None:
+def _take(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, unique: Iterable[Entry]) -> None:
+    """Make unique values a resource's. Raises Conflict."""
     for entry in unique:
-        row = (workspace, type_name, entry.attribute, entry.value, key)
-        if connection.execute(_ADD_UNIQUE, row).rowcount == 0:
+        if connection.execute(_ADD_UNIQUE, (workspace, type_name, entry.attribute, entry.value, key)).rowcount == 0:
             raise Conflict(entry.attribute)
-    connection.executemany(_ADD_LOOKUP, [(workspace, type_name, e.attribute, e.value, key, e.first) for e in sorted(lookups)])
 
 
-def _drop(
-    connection: sqlite3.Connection,
-    workspace: int,
-    type_name: str,
-    key: int,
-    lookups: frozenset[Entry],
-    unique: frozenset[Entry],
-) -> None:
-    for statement, entries in ((_DROP_UNIQUE, unique), (_DROP_LOOKUP, lookups)):
-        connection.executemany(statement, [(workspace, type_name, e.attribute, e.value, key) for e in entries])
+def _leave(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, unique: Iterable[Entry]) -> None:
+    connection.executemany(_DROP_UNIQUE, [(workspace, type_name, e.attribute, e.value, key) for e in unique])
+
+
+def _add(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, lookups: Iterable[Entry]) -> None:
+    connection.executemany(_ADD_LOOKUP, [(workspace, type_name, e.attribute, e.value, key, e.first) for e in lookups])
+
+
+def _drop(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, lookups: Iterable[Entry]) -> None:
+    connection.executemany(_DROP_LOOKUP, [(workspace, type_name, e.attribute, e.value, key) for e in lookups])
 
 
 def _keep_secrets(connection: sqlite3.Connection, workspace: int, key: int, put: Put) -> None:

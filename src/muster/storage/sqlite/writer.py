@@ -1,4 +1,7 @@
-"""Group commit: writes that wait together share a transaction, a savepoint each, and are answered after its commit.
+"""Group commit: writes that wait together share a transaction, and are answered after its commit.
+
+One that fails once it has changed something takes its own changes back alone: the transaction begins anew, a savepoint for each.
+For what never fails so a savepoint is too dear, a copy of every page that the write changes.
 
 The statements run in the event loop, one write at a time with the loop free in between, for two threads that share an
 interpreter lock cost more than they give. What may wait for a disk or a lock, BEGIN and COMMIT, runs on a thread.
@@ -98,11 +101,15 @@ class Writer:
         batch.append(self._waiting.popleft())
         self._on_begin()  # with no snapshot of ours in the way the log can start over
         await self._execute("BEGIN IMMEDIATE")
-        await self._attempt(batch[0])
-        while self._waiting and len(batch) < MAX_BATCH:
+        careful = False
+        while True:
+            if not await self._attempt(batch[-1], careful):
+                careful = True
+                await self._again(batch)
+            if not self._waiting or len(batch) >= MAX_BATCH:
+                break
             await asyncio.sleep(0)  # whoever reads is served between two writes
             batch.append(self._waiting.popleft())
-            await self._attempt(batch[-1])
         await self._execute("COMMIT")
         self._on_commit(len(batch))
 
@@ -116,9 +123,15 @@ class Writer:
     async def _execute(self, statement: str) -> None:
         await self._loop.run_in_executor(self._thread, self._connection.execute, statement)
 
-    async def _attempt(self, waiting: _Waiting) -> None:
-        """Run one job under a savepoint; an engine's error undoes the whole transaction, any other this job alone."""
-        self._connection.execute("SAVEPOINT job")
+    async def _attempt(self, waiting: _Waiting, savepoint: bool) -> bool:
+        """Run one job. Answers False where it failed and its changes are still there, for want of a savepoint.
+
+        An engine's error undoes the whole transaction, any other this job alone.
+        """
+        savepoint = savepoint or waiting.large
+        before = self._connection.total_changes
+        if savepoint:
+            self._connection.execute("SAVEPOINT job")
         try:
             if waiting.large:
                 waiting.answer = await self._loop.run_in_executor(self._thread, waiting.job, self._connection)
@@ -128,8 +141,20 @@ class Writer:
             raise
         except Exception as error:
             waiting.error = error
+            if not savepoint:
+                return self._connection.total_changes == before
             self._connection.execute("ROLLBACK TO job")
-        self._connection.execute("RELEASE job")
+        if savepoint:
+            self._connection.execute("RELEASE job")
+        return True
+
+    async def _again(self, batch: list[_Waiting]) -> None:
+        """Undo the transaction, and carry out its jobs once more, each under a savepoint."""
+        await self._execute("ROLLBACK")
+        await self._execute("BEGIN IMMEDIATE")
+        for waiting in batch:
+            waiting.answer = waiting.error = None
+            await self._attempt(waiting, True)
 
     def _fail(self, batch: list[_Waiting], error: StorageError, cause: BaseException) -> None:
         _log.error("%d writes were undone: %s (%r)", len(batch), error, cause)
