@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -22,6 +22,7 @@ LOST = (
 _WITHDRAWN = asyncpg.QueryCanceledError
 FAILED = (*LOST, asyncpg.PostgresError, TimeoutError)
 
+T = TypeVar("T")
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
@@ -105,11 +106,19 @@ class Pool:
             self.release(connection)
 
     async def row(self, statement: str, *values: Any) -> asyncpg.Record | None:
-        """The first row of a read. Where the connection turns out to be lost, another is tried: every idle one may be."""
+        """The first row of a read."""
+        return await self._read(lambda connection: connection.fetchrow(statement, *values))
+
+    async def rows(self, statement: str, *values: Any) -> list[asyncpg.Record]:
+        """All rows of a read."""
+        return await self._read(lambda connection: connection.fetch(statement, *values))
+
+    async def _read(self, read: Callable[[Connection], Awaitable[T]]) -> T:
+        """What is read. Where the connection turns out to be lost, another is tried: every idle one may be."""
         for attempt in range(2):
             connection = await self.acquire()
             try:
-                return await connection.fetchrow(statement, *values)
+                return await read(connection)
             except LOST as error:
                 connection.terminate()
                 if attempt or isinstance(error, _WITHDRAWN):
@@ -123,11 +132,6 @@ class Pool:
             finally:
                 self.release(connection)
         raise AssertionError
-
-    async def rows(self, statement: str, *values: Any) -> list[asyncpg.Record]:
-        """All rows of a read."""
-        async with self.connection() as connection:
-            return await connection.fetch(statement, *values)
 
     def forget_idle(self) -> None:
         """Let go of the idle connections, when one was found to be lost."""

@@ -1,7 +1,7 @@
 """The PostgreSQL engine behind the port: keyed reads in one round trip, scans with a budget, writes through the writer."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +38,7 @@ from muster.storage.postgres.accounts import PostgresAccounts
 from muster.storage.postgres.connection import Connection, Pool, translate
 from muster.storage.postgres.epoch import Epoch
 from muster.storage.postgres.functions import PostgresFunctions
+from muster.storage.postgres.loader import Loader
 from muster.storage.postgres.migrate import migrate
 from muster.storage.postgres.rows import DEPROVISIONED
 from muster.storage.postgres.writer import LOCK, LOCK_SPACE, Writer
@@ -48,23 +49,28 @@ _INLINE_ROWS = 1000
 _MAX_WAITING_SCANS = 64
 _READY_SECONDS = 2.0
 _STORED = """
-SELECT version, convert_to(document, 'UTF8'), grouped{groups}
-FROM resources WHERE workspace = $1 AND "key" = $2 AND type = $3 AND id = $4
+SELECT r."key", version, convert_to(document, 'UTF8'), grouped, type, id{groups}
+FROM resources r WHERE workspace = $1 AND r."key" = ANY($2::bigint[])
 """
 _GET = _STORED.format(groups="")
 _GET_WITH_GROUPS = _STORED.format(
-    groups=f", CASE WHEN grouped THEN ({members.direct('$2')}) END, CASE WHEN grouped THEN ({members.VERSION}) END"
+    groups=f""", CASE WHEN grouped THEN ({members.direct('r."key"')}) END, CASE WHEN grouped THEN ({members.VERSION}) END"""
 )
 """What it asks of the groups costs a fifth of it, whether the resource is in one or not."""
-_IN_ORDER = """
-SELECT (SELECT total FROM counts WHERE workspace = $1 AND type = $2), count(*), convert_to(string_agg(document, ','), 'UTF8'),
-    bool_or(grouped)
-FROM (SELECT document, grouped FROM resources WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT $3 OFFSET $4) p
+_TOTAL = "SELECT total FROM counts WHERE workspace = $1 AND type = $2"
+_IN_ORDER = f"""
+SELECT convert_to(document, 'UTF8'), grouped, ({_TOTAL}) FROM resources
+WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT $3 OFFSET $4
 """
+_FIRST = f"""
+SELECT convert_to(document, 'UTF8'), grouped, ({_TOTAL})
+FROM (SELECT document, grouped FROM resources WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT {_INLINE_ROWS}) p LIMIT $3
+"""
+"""With a bound that is known PostgreSQL plans it once, and not for each page anew: a fifth of what it costs."""
 _BY_UNIQUE = """
-SELECT convert_to(r.document, 'UTF8'), r.grouped
+SELECT u.value, convert_to(r.document, 'UTF8'), r.grouped
 FROM unique_values u JOIN resources r ON r.workspace = u.workspace AND r."key" = u."key"
-WHERE u.workspace = $1 AND u.type = $2 AND u.attribute = $3 AND u.value = $4
+WHERE u.workspace = $1 AND u.type = $2 AND u.attribute = $3 AND u.value = ANY($4::text[])
 """
 _COLUMNS = LINKED.replace("document", "convert_to(document, 'UTF8')")
 _BEFORE = (
@@ -103,6 +109,8 @@ class PostgresStorage(PostgresAccounts):
     def __init__(self, url: str, pool_size: int = 10, scan_seconds: float = 10.0) -> None:
         self.on_commit: Callable[[int], None] = lambda _: None
         self._hierarchies = Hierarchies()
+        self._by_key = Loader(self._fetch_by_key)
+        self._by_value = Loader(self._fetch_by_value)
         self._with_groups: set[int] = set()
         """The workspaces in which a resource was met that is in a group."""
         self._url = url
@@ -144,17 +152,23 @@ class PostgresStorage(PostgresAccounts):
         key = key_of(resource_id)
         if key is None:
             return None
-        place = (workspace, key, type_name, resource_id)
         both = workspace in self._with_groups
-        row = await self._pool.row(_GET_WITH_GROUPS if both else _GET, *place)
-        if row is not None and row[2] and not both:
-            self._with_groups.add(workspace)  # from now on one round trip for both
-            row = await self._pool.row(_GET_WITH_GROUPS, *place)
-        if row is None:
+        row = await self._by_key.load((workspace, both), key)
+        if row is None or row["id"] != resource_id or row["type"] != type_name:
             return None
-        direct = row[3] if row[2] else None
-        shown = await self._shown(workspace, row[4] or 0, direct) if direct and type_name != GROUP else None
-        return Stored(resource_id, row[0], row[1], shown)
+        if row["grouped"] and not both:
+            self._with_groups.add(workspace)  # from now on one round trip for both
+            return await self.get(workspace, type_name, resource_id)
+        direct = row[6] if row["grouped"] else None
+        shown = await self._shown(workspace, row[7] or 0, direct) if direct and type_name != GROUP else None
+        return Stored(resource_id, row[1], row[2], shown)
+
+    async def _fetch_by_key(self, scope: tuple[int, bool], keys: Sequence[int]) -> Mapping[int, asyncpg.Record]:
+        workspace, with_groups = scope
+        return {row[0]: row for row in await self._pool.rows(_GET_WITH_GROUPS if with_groups else _GET, workspace, keys)}
+
+    async def _fetch_by_value(self, scope: tuple[int, str, str], values: Sequence[str]) -> Mapping[str, asyncpg.Record]:
+        return {row[0]: row for row in await self._pool.rows(_BY_UNIQUE, *scope, values)}
 
     async def _shown(self, workspace: int, version: int, direct: str) -> Groups | None:
         """The groups of a resource that is a direct member of these. version: of the hierarchy."""
@@ -169,13 +183,12 @@ class PostgresStorage(PostgresAccounts):
         scope = (query.workspace, query.resource_type.name)
         if query.sort is None and query.domain is None and 0 < query.limit <= _INLINE_ROWS and query.after is None:
             if query.predicate is None and query.offset <= _INLINE_ROWS and not query.walk:
-                row = await self._pool.row(_IN_ORDER, *scope, query.limit, query.offset)
-                return Page(0) if row is None else Page(row[0] or 0, row[1], row[2] or b"", bool(row[3]))
+                return await self._first_pages(scope, query)
             if query.offset == 0 and isinstance(query.predicate, Test) and query.predicate.operator == "eq":
                 name = query.predicate.field.name
                 if name in index_of(query.resource_type).unique:
-                    row = await self._pool.row(_BY_UNIQUE, *scope, name, query.predicate.operand)
-                    return Page(0) if row is None else Page(1, 1, row[0], bool(row[1]))
+                    row = await self._by_value.load((*scope, name), query.predicate.operand)
+                    return Page(0) if row is None else Page(1, 1, row[1], bool(row[2]))
             member = pinned_member(query)
             if member is not None:
                 row = await self._pool.row(members.BY_MEMBER, query.workspace, key_of(member), member, query.limit + 1)
@@ -185,6 +198,17 @@ class PostgresStorage(PostgresAccounts):
             return await self._scan(query)
         except Stale:
             return await self._scan(replace(query, after=None, mark=None))
+
+    async def _first_pages(self, scope: tuple[int, str], query: Query) -> Page:
+        """The resources in the order of their ids, and their running count. PostgreSQL would take thrice as long to join them."""
+        if query.offset:
+            rows = await self._pool.rows(_IN_ORDER, *scope, query.limit, query.offset)
+        else:
+            rows = await self._pool.rows(_FIRST, *scope, query.limit)
+        if not rows:
+            row = await self._pool.row(_TOTAL, *scope)
+            return Page(row[0] if row is not None else 0)
+        return Page(rows[0][2] or 0, len(rows), b",".join([row[0] for row in rows]), any(row[1] for row in rows))
 
     async def _scan(self, query: Query) -> Page:
         """Any find. Half of the connections are for scans, the others stay for keyed reads and writes."""
