@@ -103,7 +103,7 @@ class Bench:
         floor = floor if users >= _ASKED_FROM else None
         named = {"work": work, "engine": engine, "users": users}
         self.rows.append({**named, **ours, "against": against, "other": theirs, "ratio": ratio, "floor": floor})
-        told = f"{engine}, {users:,} users, {work}: {ours['rate']:,.0f}/s beside {theirs:,.0f}/s ({against}): {ratio:.2f}"
+        told = f"{engine}, {users:,} users, {work}: {ours['rate']:,.0f}/s beside {_rate(theirs)} ({against}): {ratio:.2f}"
         print(told, flush=True)
 
     def wrk(self, port: int, script: str) -> Measure:
@@ -191,6 +191,10 @@ def durable_writes(bench: Bench, path: Path, users: int) -> None:
         used.unlink()
 
 
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}/s" if rate > servers.NONE else "none in time"
+
+
 def report(bench: Bench, out: Path) -> None:
     """The table, and the same as JSON."""
     machine = (
@@ -205,7 +209,7 @@ def report(bench: Bench, out: Path) -> None:
         floor = "" if row["floor"] is None else f"{row['floor']:g}"
         named = (row["engine"], f"{row['users']:,}", row["work"])
         cells = (*named, f"{row['rate']:,.0f}/s", f"{row['p50']:.2f} ms", f"{row['p99']:.2f} ms", row["against"])
-        print(f"| {' | '.join(cells)} | {row['other']:,.0f}/s | {row['ratio']:.2f} | {floor} |")
+        print(f"| {' | '.join(cells)} | {_rate(row['other'])} | {row['ratio']:.2f} | {floor} |")
     for row in bench.rows:
         if "memory" in row:
             print(f"\nMemory of the worker at {row['users']:,} users: {row['memory']:.0f} MB")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from bench import servers, writes
+from bench import peer, servers, writes
 from muster.scim.bulk import BULK_REQUEST
 
 _OPERATIONS = 1000
@@ -23,16 +23,25 @@ def compare(bench, path: Path, users: int) -> None:
         bench.compare(
             f"bulk of {_OPERATIONS:,} creates",
             0.5,
-            lambda: _bulk(ours.port, token, bench.seconds),
+            lambda: _bulk(ours.port, "/scim/v2/Bulk", token, bench.seconds),
             lambda: {"rate": writes.posts(loop, bench.seconds, next(_firsts))},
             "plain loop, 32 a commit",
             users=users,
         )
+        with peer.started(peer.scim2_command(peer.export(bench.folder / "bulk.jsonl", path))) as its:
+            bench.compare(
+                f"bulk of {_OPERATIONS:,} creates",
+                1,
+                peer.alone(lambda: _bulk(ours.port, "/scim/v2/Bulk", token, bench.seconds), its),
+                lambda: _bulk(its.port, "/Bulk", token, bench.seconds),
+                peer.SCIM2,
+                users=users,
+            )
     for used in (mine, loop):
         used.unlink()
 
 
-def _bulk(port: int, token: str, seconds: float) -> dict[str, float]:
+def _bulk(port: int, path: str, token: str, seconds: float) -> dict[str, float]:
     """Users made a second by one client that sends one request after the other, and how long one takes, in milliseconds."""
     first = next(_firsts)
     bodies = [_body(first + n * _OPERATIONS) for n in range(int(seconds * 6) + 2)]
@@ -41,7 +50,7 @@ def _bulk(port: int, token: str, seconds: float) -> dict[str, float]:
     took: list[float] = []
     for body in bodies:
         started = time.perf_counter()
-        connection.request("POST", "/scim/v2/Bulk", body, headers)
+        connection.request("POST", path, body, headers)
         answer = orjson.loads(connection.getresponse().read())
         took.append(time.perf_counter() - started)
         assert {item["status"] for item in answer["Operations"]} == {"201"}

@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from bench import scripts, servers
+from bench import peer, scripts, servers
 from muster.directory.documents import make_put, timestamp
 from muster.directory.service import utc_now
 from muster.scim.schema import GROUP, registry
@@ -33,20 +33,29 @@ def compare(bench, path: Path, users: int) -> None:
     in_none = items("none", alone)
     named = items("names", [quote(f'userName eq "{name}"') for name in bench.names(mine)])
     asked = items("asked", [quote(f'members[value eq "{user_id}"]') for user_id in people[_JOINED:-_JOINED][:20_000]])
+
+    def work(script, items: Path, target: str) -> tuple[str, str]:
+        """What is sent to muster and to the peer."""
+        return script(items, f"/scim/v2{target}", token), script(items, target, token)
+
     rows = (
-        ("GET of a user in 20 groups", 0.7, scripts.get(items("in", joined), "/scim/v2/Users/", token)),
-        ("members[value eq]", 0.9, scripts.get(asked, "/scim/v2/Groups?excludedAttributes=members&filter=", token)),
-        ("one member added or removed", 0.5, scripts.members(in_none, f"/scim/v2/Groups/{large}", token)),
+        ("GET of a user in 20 groups", 0.7, work(scripts.get, items("in", joined), "/Users/")),
+        ("members[value eq]", 0.9, work(scripts.get, asked, "/Groups?excludedAttributes=members&filter=")),
+        ("one member added or removed", 0.5, work(scripts.members, in_none, f"/Groups/{large}")),
     )
     others = (
-        ("GET of one in none", scripts.get(in_none, "/scim/v2/Users/", token)),
-        ("userName eq", scripts.get(named, "/scim/v2/Users?filter=", token)),
-        ("PATCH of a user", scripts.patch(items("patched", alone), "/scim/v2/Users/", token)),
+        ("GET of one in none", work(scripts.get, in_none, "/Users/")),
+        ("userName eq", work(scripts.get, named, "/Users?filter=")),
+        ("PATCH of a user", work(scripts.patch, items("patched", alone), "/Users/")),
     )
     with servers.muster(mine) as ours:
-        for (work, floor, script), (against, other) in zip(rows, others, strict=True):
+        for (called, floor, (script, _)), (against, (other, _)) in zip(rows, others, strict=True):
             measured = bench.wrk(ours.port, script), bench.wrk(ours.port, other)
-            bench.compare(work, floor, *measured, against, users=users)
+            bench.compare(called, floor, *measured, against, users=users)
+        with peer.started(peer.scim2_command(peer.export(bench.folder / "groups.jsonl", mine))) as its:
+            for called, _, (script, its_script) in rows:
+                measured = peer.alone(bench.wrk(ours.port, script), its), bench.wrk(its.port, its_script)
+                bench.compare(called, 1, *measured, peer.SCIM2, users=users)
     mine.unlink()
 
 

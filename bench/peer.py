@@ -1,28 +1,60 @@
 """Peers, each on its own terms: scim2-server (PyPI) and SCIMMY (npm), in memory, over the same users under the same ids."""
 
+import contextlib
 import os
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import orjson
+
 from bench import scripts, servers
-from muster.directory.documents import located
+from muster.directory.documents import located, parse
 
 _FOLDER = Path(__file__).parent / "peers"
+SCIM2 = "scim2-server"
+_MEMBERS = 'SELECT r.id FROM members m JOIN resources r ON r."key" = m.member_key WHERE m.workspace = 1 AND m.group_key = ?'
 _PATIENCE = 900.0
 """How many seconds a peer has to fill itself."""
 
 
+def export(file: Path, database: Path) -> Path:
+    """The users and the groups of a database, with their members, as JSON lines."""
+    connection = sqlite3.connect(database)
+    users = connection.execute("SELECT document FROM resources WHERE type = 'User'")
+    with file.open("wb") as out:
+        out.writelines(located(row[0].encode(), "") + b"\n" for row in users)
+        for key, document in connection.execute("SELECT \"key\", document FROM resources WHERE type = 'Group'").fetchall():
+            group = parse(document.encode())
+            found = connection.execute(_MEMBERS, (key,))
+            group["members"] = [{"value": row[0], "type": "User"} for row in found]
+            out.write(orjson.dumps(group) + b"\n")
+    connection.close()
+    return file
+
+
+def scim2_command(exported: Path) -> list[str]:
+    """What starts scim2-server over a file, but for the port."""
+    return [sys.executable, "-m", "bench.peers.scim2", str(exported)]
+
+
+@contextlib.contextmanager
+def started(command: list[str]) -> Iterator[servers.Running]:
+    """A peer, once it has filled itself."""
+    port = servers.free_port()
+    with servers.started([*command, str(port)], port, "/ServiceProviderConfig", {}, _PATIENCE) as running:
+        yield running
+
+
 def compare(bench, path: Path, users: int) -> None:
     """GET by id, userName eq, PATCH, POST and a list of 100, beside each peer."""
-    exported = bench.folder / "peers.jsonl"
-    rows = sqlite3.connect(path).execute("SELECT document FROM resources WHERE type = 'User'")
-    exported.write_bytes(b"".join(located(row[0].encode(), "") + b"\n" for row in rows))
-    _beside(bench, path, users, "scim2-server", [sys.executable, "-m", "bench.peers.scim2", str(exported)])
+    exported = export(bench.folder / "peers.jsonl", path)
+    _beside(bench, path, users, SCIM2, scim2_command(exported))
     if shutil.which("npm") is None:
         print("SCIMMY is left out: it needs npm", file=sys.stderr)
         return
@@ -34,15 +66,12 @@ def compare(bench, path: Path, users: int) -> None:
 
 def _beside(bench, path: Path, users: int, name: str, command: list[str]) -> None:
     mine = bench.copy(path)
-    token, port = bench.token(mine), servers.free_port()
+    token = bench.token(mine)
     ids = scripts.lines(bench.folder / "peer-ids", bench.ids(mine))
     filters = scripts.lines(bench.folder / "peer-filters", [quote(f'userName eq "{user}"') for user in bench.names(mine)])
     empty = scripts.lines(bench.folder / "peer-empty", [""])
     fresh, its_fresh = bench.fresh_bodies(token), bench.fresh_bodies(token)
-    with (
-        servers.muster(mine) as ours,
-        servers.started([*command, str(port)], port, "/ServiceProviderConfig", {}, _PATIENCE) as other,
-    ):
+    with servers.muster(mine) as ours, started(command) as other:
         works = (
             ("GET by id", scripts.get, ids, "/Users/"),
             ("userName eq", scripts.get, filters, "/Users?filter="),
@@ -59,11 +88,11 @@ def _beside(bench, path: Path, users: int, name: str, command: list[str]) -> Non
             else:
                 scripted = kind(items, "/scim/v2" + tail, token), kind(items, tail, token)
                 measured = bench.wrk(ours.port, scripted[0]), bench.wrk(other.port, scripted[1])
-            bench.compare(work, 1, _alone(measured[0], other), measured[1], name, users=users)
+            bench.compare(work, 1, alone(measured[0], other), measured[1], name, users=users)
     mine.unlink()
 
 
-def _alone(measure, other: servers.Running):
+def alone(measure, other: servers.Running):
     """A measure while the peer is held, which may be busy yet with what it was asked before."""
 
     def measured() -> dict[str, float]:

@@ -16,6 +16,8 @@ from pathlib import Path
 BIN = Path(sys.executable).parent
 SERVER_CORE, LOAD_CORE = ("0", "1") if (os.cpu_count() or 1) > 1 else ("0", "0")
 CONNECTIONS = 32
+NONE = 0.1
+"""The rate of what answered nothing in time: not 0, for ratios are made of it."""
 
 
 @dataclass
@@ -123,7 +125,7 @@ def wrk(port: int, script: str, seconds: float, core: str | None = LOAD_CORE) ->
         raise RuntimeError(f"{refused[1]} requests were refused:\n{out}")
     percentiles = {int(p): _milliseconds(t) for p, t in re.findall(r"(50|99)%\s+([\d.]+\w+)", out)}
     return {
-        "rate": max(0.1, float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])),
+        "rate": max(NONE, float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])),
         "p50": percentiles[50],
         "p99": percentiles[99],
     }

@@ -1,30 +1,30 @@
-"""scim2-server (PyPI) over users from a file of JSON lines, under the ids that they have there: python -m … FILE PORT."""
+"""scim2-server (PyPI) over users and groups from a file of JSON lines, under the ids in it: python -m … FILE PORT."""
 
 import sys
 from pathlib import Path
 from typing import Any
 
 import orjson
-from scim2_models import EnterpriseUser, Resource, ResourceType, User
+from scim2_models import EnterpriseUser, Group, Resource, ResourceType, User
 from scim2_server.memory import InMemoryStorage
 from scim2_server.testserver import cli
 from scim2_server.utils import load_default_resource_types
 
-_MODEL = User[EnterpriseUser]
+_MODELS: dict[str, type[Resource[Any]]] = {"User": User[EnterpriseUser], "Group": Group}
 
 
 class Filled(InMemoryStorage):
-    """Its own storage, with the users in it."""
+    """Its own storage, with what the file has in it."""
 
     def __init__(self) -> None:
         super().__init__()
         self._ids: list[str] = []
-        kind = load_default_resource_types()["User"]
+        kinds = load_default_resource_types()
         for line in _file.read_bytes().splitlines():
             document = orjson.loads(line)
             self._ids = [document.pop("id")]
-            document.pop("meta")
-            self.create(kind, _MODEL.model_validate(document))
+            name = document.pop("meta")["resourceType"]
+            self.create(kinds[name], _MODELS[name].model_validate(document))
 
     def generate_id(self, resource_type: ResourceType, resource: Resource[Any]) -> str:
         """The id in the file, while it is read."""
