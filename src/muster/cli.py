@@ -240,7 +240,9 @@ def _workspaces_set(options: argparse.Namespace, settings: Settings) -> None:
     async def work(storage: Storage) -> None:
         workspace = await workspace_of(storage, options.name, settings)
         strict = workspace.strict if options.strict is None else options.strict
-        await storage.administer([replace(workspace, contract=options.contract or workspace.contract, strict=strict)])
+        await storage.administer(
+            [replace(workspace, contract=options.contract or workspace.contract, strict=strict)], (), [workspace]
+        )
 
     run(settings, work)
 

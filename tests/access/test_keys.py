@@ -146,3 +146,31 @@ def test_settings_take_effect_at_the_next_check(here):
     assert here.run(here.keys.check(token)).workspace.strict is False
     here.run(here.storage.administer([replace(here.workspace, strict=True)]))
     assert here.run(here.keys.check(token)).workspace.strict is True
+
+
+def test_a_rotated_key_lasts_as_long_as_it_did(here):
+    _, endless = here.key()
+    assert here.run(here.keys.rotate(here.workspace, endless, timedelta(hours=1)))[1].expires is None
+    _, record = here.key(lifetime=timedelta(days=90))
+    here.clock.now += timedelta(days=80)
+    _, made = here.run(here.keys.rotate(here.workspace, record, timedelta(days=30)))
+    assert datetime.fromisoformat(made.expires) == here.clock.now + timedelta(days=90)
+    kept = here.run(here.storage.key(here.workspace.id, record.id))
+    assert kept.expires == record.expires  # the overlap gives it no more time than it had
+
+
+def test_a_key_that_is_revoked_meanwhile_stays_revoked(here):
+    token, read = here.key()
+    here.run(here.keys.revoke(here.workspace, read))
+    here.run(here.keys.limit(here.workspace, read, 5))
+    here.run(here.keys.rotate(here.workspace, read, timedelta(hours=1)))
+    kept = here.run(here.storage.key(here.workspace.id, read.id))
+    assert (kept.revoked is None, kept.rate_limit) == (False, 5)
+    assert here.run(here.keys.check(token)) is None
+
+
+def test_a_key_that_was_used_meanwhile_can_be_revoked(here):
+    token, read = here.key()
+    here.run(here.storage.touch_keys({(here.workspace.id, read.id): "2030-01-01"}))
+    here.run(here.keys.revoke(here.workspace, read))
+    assert here.run(here.keys.check(token)) is None

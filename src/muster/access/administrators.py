@@ -1,5 +1,6 @@
 """Administrators: who may sign in to the console, with what, and to do what in which workspace."""
 
+import contextlib
 import hashlib
 import hmac
 import re
@@ -17,7 +18,7 @@ from muster.attempts import Attempts
 from muster.passwords import hash_password, verify_password
 from muster.scim.errors import ScimError, invalid_value
 from muster.scim.values import Json, fold
-from muster.storage.port import INSTALLATION, Accounts, Item, Note, Origin
+from muster.storage.port import INSTALLATION, Accounts, Item, Note, Origin, Outdated
 
 ADMINISTRATOR_KIND, SESSION_KIND, INVITATION_KIND = "administrator", "session", "invitation"
 EVERYWHERE = "*"
@@ -141,13 +142,14 @@ class Administrators:
         if item is None or item.body["expires"] <= _text(self._clock()):
             raise ScimError(403, "this link was used already, or its time is up: ask for another")
         made = await self._make(email, password, item.body["roles"])
-        await self._accounts.administer([replace(item, body=None), made.item()], [self._note(made, "create", origin)])
+        puts, read = [replace(item, body=None), made.item()], [item, _nobody(made.id)]
+        await self._accounts.administer(puts, [self._note(made, "create", origin)], read)
         return made
 
     async def create(self, email: str, password: str, roles: dict[str, list[str]], origin: Origin) -> Admin:
         """Make an administrator. Raises ScimError 400 and 409."""
         made = await self._make(email, password, roles)
-        await self._accounts.administer([made.item()], [self._note(made, "create", origin)])
+        await self._accounts.administer([made.item()], [self._note(made, "create", origin)], [_nobody(made.id)])
         return made
 
     async def _make(self, email: str, password: str, roles: dict[str, list[str]]) -> Admin:
@@ -162,12 +164,12 @@ class Administrators:
 
     async def remove(self, admin: Admin, origin: Origin) -> None:
         """Remove an administrator, and end their sessions. Raises ScimError 409 for the last one of the installation."""
-        others = [other for other in await self.all() if other.everywhere and other.id != admin.id]
+        others = [other.item() for other in await self.all() if other.everywhere and other.id != admin.id]
         if admin.everywhere and not others:
             raise ScimError(409, "the last administrator of the installation cannot be removed")
         ended = [item for item in await self._accounts.items(INSTALLATION, SESSION_KIND) if item.body["admin"] == admin.id]
         gone = [replace(item, body=None) for item in (admin.item(), *ended)]
-        await self._accounts.administer(gone, [self._note(admin, "delete", origin)])
+        await self._accounts.administer(gone, [self._note(admin, "delete", origin)], others if admin.everywhere else ())
 
     async def change_password(self, session: Session, old: str, new: str, origin: Origin) -> None:
         """Give an administrator another password, and end their other sessions. Raises ScimError 400 and 401."""
@@ -177,7 +179,8 @@ class Administrators:
         changed = replace(session.admin, password=await hash_password(new))
         others = [item for item in await self._sessions_of(session.admin) if item.id != session.id]
         ended = [replace(item, body=None) for item in others]
-        await self._accounts.administer([changed.item(), *ended], [self._note(changed, "update", origin, changed="password")])
+        note = self._note(changed, "update", origin, changed="password")
+        await self._accounts.administer([changed.item(), *ended], [note], [session.admin.item()])
 
     async def begin_totp(self, admin: Admin) -> tuple[str, str]:
         """A secret for an authenticator, and its URI; it is kept once a code of it is given."""
@@ -192,13 +195,13 @@ class Administrators:
             raise invalid_value("code: this is not the code that the authenticator shows")
         codes = [f"{secrets.token_hex(3)}-{secrets.token_hex(3)}" for _ in range(_RECOVERY_CODES)]
         changed = replace(admin, totp=secret, recovery=tuple(map(digest, codes)), last_code=code.strip())
-        await self._accounts.administer([changed.item()], [self._note(changed, "update", origin, changed="totp")])
+        await self._accounts.administer([changed.item()], [self._note(changed, "update", origin, changed="totp")], [admin.item()])
         return codes
 
     async def drop_totp(self, admin: Admin, origin: Origin) -> None:
         """Ask for no code any more."""
         changed = replace(admin, totp=None, recovery=(), last_code=None)
-        await self._accounts.administer([changed.item()], [self._note(changed, "update", origin, changed="totp")])
+        await self._accounts.administer([changed.item()], [self._note(changed, "update", origin, changed="totp")], [admin.item()])
 
     async def sign_in(self, email: str, password: str, code: str, origin: Origin, agent: str) -> str:
         """The token of a new session. It takes as long for an unknown address as for a wrong password.
@@ -213,11 +216,14 @@ class Administrators:
         verified = await verify_password(None if admin is None else admin.password, password[:_MAX_PASSWORD])
         if admin is None or not verified:
             raise NotSignedIn
-        if admin.totp is not None:
-            admin = await self._check_code(admin, code.strip())
+        checked = admin if admin.totp is None else await self._check_code(admin, code.strip())
+        try:
+            token = await self.begin(checked, origin, agent, admin)
+        except Outdated:  # removed meanwhile, or with another password, or this code was used
+            raise NotSignedIn from None
         self._attempts.forget(admin_id)
         self._places.forget(origin.address)
-        return await self.begin(admin, origin, agent)
+        return token
 
     async def _check_code(self, admin: Admin, code: str) -> Admin:
         if not code:
@@ -234,8 +240,11 @@ class Administrators:
             raise NotSignedIn
         return replace(admin, recovery=left)
 
-    async def begin(self, admin: Admin, origin: Origin, agent: str) -> str:
-        """The token of a new session of someone who has shown who they are. What has ended is swept away."""
+    async def begin(self, admin: Admin, origin: Origin, agent: str, before: Admin | None) -> str:
+        """The token of a new session of someone who has shown who they are. What has ended is swept away.
+
+        before: the administrator as they were read, None for one who is new. Raises Outdated where they are not so any more.
+        """
         token, now = secrets.token_urlsafe(32), self._clock()
         body = {
             "admin": admin.id,
@@ -254,7 +263,8 @@ class Administrators:
         ]
         session = Item(INSTALLATION, SESSION_KIND, digest(token), body)
         note = self._note(admin, "sign-in", origin)
-        await self._accounts.administer([admin.item(), session, *ended], [note])
+        read = _nobody(admin.id) if before is None else before.item()
+        await self._accounts.administer([admin.item(), session, *ended], [note], [read])
         return token
 
     async def session(self, token: str) -> Session | None:
@@ -267,7 +277,8 @@ class Administrators:
         if admin is None:
             return None
         if item.body["seen"] < _text(now - _SEEN_AGAIN):
-            await self._accounts.administer([replace(item, body={**item.body, "seen": _text(now)})])
+            with contextlib.suppress(Outdated):  # it was ended, or seen, at this moment
+                await self._accounts.administer([replace(item, body={**item.body, "seen": _text(now)})], (), [item])
         return _session(item, admin)
 
     async def sessions(self, admin: Admin) -> Sequence[Session]:
@@ -300,6 +311,11 @@ def check_password(password: str) -> None:
 def all_permissions() -> dict[str, list[str]]:
     """The roles of an administrator of the installation."""
     return {EVERYWHERE: [ADMIN, *PERMISSIONS]}
+
+
+def _nobody(admin_id: str) -> Item:
+    """What there is of an administrator who is none yet."""
+    return Item(INSTALLATION, ADMINISTRATOR_KIND, admin_id, None)
 
 
 def _admin(item: Item) -> Admin:

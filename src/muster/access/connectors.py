@@ -112,7 +112,7 @@ class Connectors:
         admin_id = digest(f"{place} {connector.client.issuer} {identity.subject}")
         known = await self._administrators.get(admin_id)
         made = Admin(admin_id, identity.email, None, {where: list(connector.permissions)}, origin.time, connector=place)
-        token = await self._administrators.begin(replace(made, created=known.created) if known else made, origin, agent)
+        token = await self._administrators.begin(replace(made, created=known.created) if known else made, origin, agent, known)
         if await self.get(place) != connector:  # it was changed meanwhile, and whoever came by it removed: so are they
             await self._drop_admins(place, origin)
             raise forbidden("the Open ID Connector was changed just now: sign in again")

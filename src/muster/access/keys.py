@@ -17,11 +17,12 @@ from muster.access.permissions import ADMIN
 from muster.access.registries import Registries
 from muster.access.roles import ROLE_KIND
 from muster.scim.schema import Registry
-from muster.storage.port import Accounts, KeyRecord, Note, Origin, Workspace
+from muster.storage.port import Accounts, KeyRecord, Note, Origin, Outdated, Workspace
 
 _ALGORITHM = "HS256"
 _ISSUER = "muster"
 _CACHED = 10_000
+_TRIES = 5
 Clock = Callable[[], datetime]
 
 
@@ -121,23 +122,38 @@ class Keys:
     async def rotate(
         self, workspace: Workspace, key: KeyRecord, overlap: timedelta, by: Administrator | None = None
     ) -> tuple[str, KeyRecord]:
-        """A new key with the name, permissions and limit of another, which ends after the overlap."""
-        made = await self.create(workspace, key.name, key.permissions, key.rate_limit, role=key.role, user=key.user, by=by)
+        """A new key with what another has, to last as long as that one was to, which ends after the overlap."""
+        lasts = None if key.expires is None else datetime.fromisoformat(key.expires) - datetime.fromisoformat(key.created)
+        made = await self.create(workspace, key.name, key.permissions, key.rate_limit, lasts, key.role, key.user, by)
         end = _text(self._clock() + overlap)
-        ended = replace(key, expires=min(end, key.expires or end))
-        note = self._by(workspace, by).note("ApiKey", key.id, "rotate", name=key.name, expires=ended.expires, next=made[1].id)
-        await self._accounts.administer([ended], [note])
+        note = self._by(workspace, by).note(
+            "ApiKey", key.id, "rotate", name=key.name, expires=min(end, key.expires or end), next=made[1].id
+        )
+        await self._set(key, note, lambda standing: replace(standing, expires=min(end, standing.expires or end)))
         return made
 
     async def revoke(self, workspace: Workspace, key: KeyRecord, by: Administrator | None = None) -> None:
         """End a key; it stops at the next request, in every worker."""
         note = self._by(workspace, by).note("ApiKey", key.id, "revoke", name=key.name)
-        await self._accounts.administer([replace(key, revoked=_text(self._clock()))], [note])
+        now = _text(self._clock())
+        await self._set(key, note, lambda standing: replace(standing, revoked=now))
 
     async def limit(self, workspace: Workspace, key: KeyRecord, rate_limit: int | None, by: Administrator | None = None) -> None:
         """Set the key's own rate limit, in requests a minute; None for the installation's."""
         note = self._by(workspace, by).note("ApiKey", key.id, "update", name=key.name, rateLimit=rate_limit)
-        await self._accounts.administer([replace(key, rate_limit=rate_limit)], [note])
+        await self._set(key, note, lambda standing: replace(standing, rate_limit=rate_limit))
+
+    async def _set(self, key: KeyRecord, note: Note, change: Callable[[KeyRecord], KeyRecord]) -> None:
+        """Change a key as it stands, which need not be as it was read. Raises Outdated where it has gone."""
+        standing: KeyRecord | None = key
+        for _ in range(_TRIES):
+            if standing is None:
+                break
+            try:
+                return await self._accounts.administer([change(standing)], [note], [standing])
+            except Outdated:
+                standing = await self._accounts.key(key.workspace, key.id)
+        raise Outdated
 
     async def turned_away(self, grant: Grant, request_id: str, address: str) -> None:
         """Record that a request was refused for where it came from."""

@@ -70,12 +70,12 @@ class Roles:
             raise ScimError(409, f"there is a role {name!r} already", "uniqueness")
         if len(there) > _MAX_ROLES:
             raise ScimError(409, f"a workspace has at most {_MAX_ROLES} roles")
-        return await self._keep(by, Role(name, check_permissions(by.permissions, permissions)), "create")
+        return await self._keep(by, Role(name, check_permissions(by.permissions, permissions)), "create", None)
 
     async def replace(self, by: Administrator, name: str, permissions: Json) -> Role:
         """Give a role other permissions; keys that have it have them at the next request."""
-        await self._own(by, name)
-        return await self._keep(by, Role(name, check_permissions(by.permissions, permissions)), "update")
+        before = await self._own(by, name)
+        return await self._keep(by, Role(name, check_permissions(by.permissions, permissions)), "update", before)
 
     async def delete(self, by: Administrator, name: str) -> None:
         """Remove a role. Raises ScimError 409 where a key has it that still works."""
@@ -87,20 +87,26 @@ class Roles:
         note = by.note("Role", name, "delete")
         await self._accounts.administer([Item(by.workspace.id, ROLE_KIND, name, None)], [note])
 
-    async def _own(self, by: Administrator, name: str) -> None:
-        """Raises ScimError where there is no such role, or it is the built-in one."""
+    async def _own(self, by: Administrator, name: str) -> Role:
+        """The role of that name. Raises ScimError where there is none, or it is the built-in one."""
         role = await self.get(by.workspace.id, name)
         if name == ADMIN:
             raise forbidden(f"{ADMIN} has every permission, and cannot be changed")
         refused = beyond(by.permissions, role.permissions)
         if refused:
             raise forbidden(f"the role permits what you may not do: {', '.join(refused)}")
-
-    async def _keep(self, by: Administrator, role: Role, action: str) -> Role:
-        body = {"permissions": list(role.permissions)}
-        note = by.note("Role", role.name, action, **body)
-        await self._accounts.administer([Item(by.workspace.id, ROLE_KIND, role.name, body)], [note])
         return role
+
+    async def _keep(self, by: Administrator, role: Role, action: str, before: Role | None) -> Role:
+        """Keep a role in the place of the one before, if any. Raises Outdated where that is not what stands."""
+        note = by.note("Role", role.name, action, permissions=list(role.permissions))
+        read = Item(by.workspace.id, ROLE_KIND, role.name, None) if before is None else _item(by, before)
+        await self._accounts.administer([_item(by, role)], [note], [read])
+        return role
+
+
+def _item(by: Administrator, role: Role) -> Item:
+    return Item(by.workspace.id, ROLE_KIND, role.name, {"permissions": list(role.permissions)})
 
 
 def check_permissions(held: tuple[str, ...], permissions: Json, also: tuple[str, ...] = ()) -> tuple[str, ...]:

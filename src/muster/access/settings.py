@@ -1,5 +1,7 @@
 """The settings of a workspace, as an administrator reads and changes them."""
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -9,7 +11,7 @@ from muster.scim.errors import ScimError, invalid_syntax, invalid_value
 from muster.scim.resource import kind
 from muster.scim.values import Json
 from muster.storage import constraints
-from muster.storage.port import GROUP, Accounts, StorageError, Upkeep, Workspace
+from muster.storage.port import GROUP, Accounts, Outdated, StorageError, Upkeep, Workspace
 
 GUARD_MODES = ("hold", "watch", "off")
 CONTRACTS = ("rfc7644", "cortex")
@@ -30,6 +32,7 @@ _NAMES = {
 """What a setting is called in JSON, and in Workspace."""
 _CONFIRM = "confirmLockout"
 _MAX_BLOCKS = 500
+_TRIES = 5
 NUMBERS = {
     "guardShare": (0, 100),
     "guardLeast": (0, 10_000_000),
@@ -60,42 +63,56 @@ class Settings:
         self._store = store
 
     async def change(self, by: Administrator, raw: Json) -> Workspace:
-        """The workspace with the settings that are given changed, the others as they are.
+        """The workspace with the settings that are given changed, the others as they stand.
 
         Raises ScimError 400 that names the setting; 409 where the address that the change comes from would be locked out and that
         is not said, and where groups share a name that is to be unique.
         """
         if not isinstance(raw, dict):
             raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
-        confirmed = raw.get(_CONFIRM) is True
-        before = await self._store.workspace(by.workspace.id) or by.workspace
         given = {_field(name): _read(name, value) for name, value in raw.items() if name != _CONFIRM}
-        after = replace(before, **given)
-        if not confirmed and "ip_allowlist" in given:
-            _check_lockout(after, by.origin.address)
-        if after == before:
-            return before
-        if after.unique_group_names and not before.unique_group_names:
-            await self._check_group_names(after)
-        changed = {name: value for name, value in shown(after).items() if value != shown(before)[name]}
-        was = {name: shown(before)[name] for name in changed}
-        await self._store.administer([after], [by.note("Settings", before.name, "update", before=was, after=changed)])
+        if raw.get(_CONFIRM) is not True and "ip_allowlist" in given:
+            _check_lockout(given["ip_allowlist"], by.origin.address)
+        before, after = await self._set(by, given, shown)
         if after.unique_group_names != before.unique_group_names:
-            await self._hold_group_names(before, after)
+            await self._hold_group_names(by, after)
         return after
+
+    async def record_reads(self, by: Administrator, until: str | None) -> None:
+        """Keep reads that succeed as well, until a time, or none from now on."""
+        await self._set(by, {"record_reads": until}, lambda workspace: {"recordReads": workspace.record_reads})
+
+    async def _set(
+        self, by: Administrator, given: dict[str, Any], show: Callable[[Workspace], dict[str, Json]]
+    ) -> tuple[Workspace, Workspace]:
+        """The workspace as it stood and with what is given. show: its settings as the audit log has them. Raises Outdated."""
+        for _ in range(_TRIES):
+            before = await self._store.workspace(by.workspace.id) or by.workspace
+            after = replace(before, **given)
+            if after == before:
+                return before, before
+            if after.unique_group_names and not before.unique_group_names:
+                await self._check_group_names(after)
+            was, now = show(before), show(after)
+            changed = {name: value for name, value in now.items() if value != was[name]}
+            note = by.note("Settings", before.name, "update", before={name: was[name] for name in changed}, after=changed)
+            with contextlib.suppress(Outdated):
+                await self._store.administer([after], [note], [before])
+                return before, after
+        raise Outdated
 
     async def _check_group_names(self, workspace: Workspace) -> None:
         shared = await constraints.shared_values(self._store, workspace.id, GROUP, "displayName")
         if shared:
             raise ScimError(409, f"uniqueGroupNames: groups share these names: {', '.join(map(repr, shared))}", "uniqueness")
 
-    async def _hold_group_names(self, before: Workspace, after: Workspace) -> None:
+    async def _hold_group_names(self, by: Administrator, after: Workspace) -> None:
         """Begin or end the constraint; the setting is taken back where groups came to share a name in between."""
         statements = constraints.begin if after.unique_group_names else constraints.end
         try:
             await self._store.transact(after.id, statements(after.id, GROUP, "displayName"))
         except StorageError:
-            await self._store.administer([before])
+            await self._set(by, {"unique_group_names": not after.unique_group_names}, shown)
             await self._check_group_names(after)
             raise
 
@@ -150,7 +167,7 @@ def _blocks(value: Json) -> tuple[str, ...]:
     return tuple(dict.fromkeys(blocks))
 
 
-def _check_lockout(workspace: Workspace, address: str) -> None:
-    networks = allowlist.networks(workspace.ip_allowlist)
+def _check_lockout(blocks: tuple[str, ...], address: str) -> None:
+    networks = allowlist.networks(blocks)
     if networks and address and not allowlist.admits(networks, address):
         raise ScimError(409, f"ipAllowlist: this locks out {address}, which the change comes from; say so with {_CONFIRM}: true")

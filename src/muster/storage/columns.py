@@ -1,11 +1,11 @@
 """Between what is kept of workspaces and keys, and its columns. For every engine."""
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from typing import Any
 
 import orjson
 
-from muster.storage.port import Item, KeyRecord, Note, Statement, Workspace
+from muster.storage.port import Item, KeyRecord, Note, Setting, Statement, Workspace
 
 _SETTINGS = {field.name: field.default for field in fields(Workspace) if field.default is not MISSING}
 
@@ -26,6 +26,9 @@ def read_workspace(row: Any) -> Workspace:
     return Workspace(workspace_id, name, contract, bool(strict), created, **known)
 
 
+WORKSPACE = "id, name, contract, strict, created, settings"
+"""The columns of a workspace."""
+ITEM = "SELECT body FROM configuration WHERE workspace = $1 AND kind = $2 AND id = $3"
 KEY = "workspace, id, name, digest, permissions, rate_limit, created, expires, revoked, last_used, role, user_id"
 """The columns of a key."""
 
@@ -55,7 +58,7 @@ ON CONFLICT (workspace, kind, id) DO UPDATE SET body = excluded.body
 _DROP_ITEM = "DELETE FROM configuration WHERE workspace = $1 AND kind = $2 AND id = $3"
 
 
-def kept(put: Workspace | KeyRecord | Item) -> Statement:
+def kept(put: Setting) -> Statement:
     """The statement that keeps a setting, a key or an item, or removes the item."""
     match put:
         case Workspace():
@@ -66,6 +69,40 @@ def kept(put: Workspace | KeyRecord | Item) -> Statement:
             return Statement(_DROP_ITEM, (workspace, kind, item_id))
         case Item(workspace, kind, item_id, body):
             return Statement(_PUT_ITEM, (workspace, kind, item_id, orjson.dumps(body).decode()))
+
+
+def standing(read: Setting) -> Statement:
+    """The statement that reads what was read before once more."""
+    match read:
+        case Workspace():
+            return Statement(f"SELECT {WORKSPACE} FROM workspaces WHERE id = $1", (read.id,))
+        case KeyRecord():
+            return Statement(f"SELECT {KEY} FROM api_keys WHERE workspace = $1 AND id = $2", (read.workspace, read.id))
+        case Item(workspace, kind, item_id):
+            return Statement(ITEM, (workspace, kind, item_id))
+
+
+def stands(read: Setting, row: Any) -> bool:
+    """Whether a row is what was read before; None: there is none. When a key was last used is nobody's decision."""
+    if row is None:
+        return isinstance(read, Item) and read.body is None
+    match read:
+        case Workspace():
+            return read_workspace(row) == read
+        case KeyRecord():
+            return replace(read_key(row), last_used=read.last_used) == read
+        case Item():
+            return read.body is not None and _given(orjson.loads(row[0])) == _given(orjson.loads(orjson.dumps(read.body)))
+
+
+def _given(body: dict[str, Any]) -> dict[str, Any]:
+    """What a body says: a member that is not there says as much as null."""
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def workspace_of(put: Setting) -> int:
+    """The workspace that a setting, a key or an item is of."""
+    return put.id if isinstance(put, Workspace) else put.workspace
 
 
 def note_row(note: Note) -> tuple[Any, ...]:

@@ -48,6 +48,15 @@ class StorageCorrupt(StorageError):
     retry_after = None
 
 
+class Outdated(StorageError):
+    """What a change was decided from has been changed by somebody else since: nothing was kept."""
+
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__("somebody else has changed this just now: look again, and try once more")
+
+
 class NewerDatabase(StorageError):
     """The database was migrated by a later version of muster."""
 
@@ -403,6 +412,9 @@ class Pressure:
     connections_in_use: int
 
 
+Setting = Workspace | KeyRecord | Item
+
+
 class Notes(Protocol):
     """What is recorded beside the writes."""
 
@@ -489,8 +501,12 @@ class Accounts(Notes, Protocol):
     async def items(self, workspace: int, kind: str) -> Sequence[Item]:
         """What a workspace is configured with, of one kind, by id."""
 
-    async def administer(self, puts: "Sequence[Workspace | KeyRecord | Item]", notes: Sequence[Note] = ()) -> None:
-        """Keep settings, keys and items of one workspace, and what is recorded of it: all or none. Every process is told."""
+    async def administer(self, puts: "Sequence[Setting]", notes: Sequence[Note] = (), standing: "Sequence[Setting]" = ()) -> None:
+        """Keep settings, keys and items of one workspace, and what is recorded of it: all or none. Every process is told.
+
+        standing: what this was decided from, as it was read, an item without a body where there was none. Raises Outdated where
+        one of them is not so any more.
+        """
 
     async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:
         """Keep when keys were last used."""

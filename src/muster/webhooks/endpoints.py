@@ -102,7 +102,7 @@ class Webhooks:
         made = Webhook(by.workspace.id, secrets.token_hex(8), given["url"], ("*",), "", by.origin.time, secrets.token_hex(8))
         made = replace(made, **given)
         await self._states.begin(made.workspace, made.id, position)
-        await self._keep(by, made, "create")
+        await self._keep(by, made, "create", None)
         return made
 
     async def change(self, by: Administrator, webhook: Webhook, raw: dict[str, Json]) -> Webhook:
@@ -111,13 +111,13 @@ class Webhooks:
         if changed.disabled is None and webhook.disabled is not None:
             state = await self._states.state(webhook.workspace, webhook.id)
             await self._states.begin(webhook.workspace, webhook.id, 0 if state is None else state.position)
-        await self._keep(by, changed, "update")
+        await self._keep(by, changed, "update", webhook)
         return changed
 
     async def rotate(self, by: Administrator, webhook: Webhook) -> Webhook:
         """A webhook with another secret."""
         changed = replace(webhook, edition=secrets.token_hex(8))
-        await self._keep(by, changed, "rotate")
+        await self._keep(by, changed, "rotate", webhook)
         return changed
 
     async def delete(self, by: Administrator, webhook: Webhook) -> None:
@@ -128,11 +128,11 @@ class Webhooks:
 
     async def disable(self, by: Administrator, webhook: Webhook, why: str) -> None:
         """Send nothing more, and say why."""
-        await self._keep(by, replace(webhook, disabled=why), "disable")
+        await self._keep(by, replace(webhook, disabled=why), "disable", webhook)
 
-    async def _keep(self, by: Administrator, webhook: Webhook, action: str) -> None:
+    async def _keep(self, by: Administrator, webhook: Webhook, action: str, before: Webhook | None) -> None:
         note = by.note("Webhook", webhook.id, action, url=webhook.url, events=list(webhook.events), disabled=webhook.disabled)
-        await self._accounts.administer([webhook.item()], [note])
+        await self._accounts.administer([webhook.item()], [note], [] if before is None else [before.item()])
 
     def _read(self, raw: dict[str, Json]) -> dict[str, Any]:
         """What an administrator gives of a webhook. Raises ScimError that names it."""

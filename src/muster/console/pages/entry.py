@@ -86,7 +86,7 @@ class Entry:
             _, headers = visit.form_token()
             return visit.render("first.html", error.status, headers, token=token, email=email, error=error.detail)
         agent = visit.request.header("user-agent") or ""
-        return signed_in(visit, await self._administrators.begin(admin, visit.origin, agent), "/")
+        return signed_in(visit, await self._administrators.begin(admin, visit.origin, agent, admin), "/")
 
     async def account(self, visit: Visit, status: int = 200, **values: object) -> Response:
         if visit.session is None:

@@ -3,11 +3,10 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from muster.access.notes import Administrator
 from muster.access.permissions import SCIM, SETTINGS
+from muster.access.settings import Settings
 from muster.console.web import HEADERS, Route, Visit
 from muster.directory.documents import parse, timestamp
 from muster.directory.events import changed_paths
@@ -31,6 +30,7 @@ class RequestPages:
     def __init__(self, storage: Storage, requests: Requests) -> None:
         self._storage = storage
         self._requests = requests
+        self._settings = Settings(storage)
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/w/{workspace}/requests", SCIM, self.show)
@@ -122,11 +122,8 @@ class RequestPages:
 
     async def record(self, visit: Visit) -> Response:
         """Keep reads that succeed as well, for a while."""
-        workspace = visit.there()
         until = None if visit.text("off") else timestamp(datetime.now(UTC) + _RECORD)
-        by: Administrator = visit.administrator
-        note = by.note("Settings", workspace.name, "update", after={"recordReads": until})
-        await self._storage.administer([replace(workspace, record_reads=until)], [note])
+        await self._settings.record_reads(visit.administrator, until)
         return visit.redirect("./requests")
 
     async def doctor(self, visit: Visit) -> Response:

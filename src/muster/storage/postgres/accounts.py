@@ -4,16 +4,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from muster.storage.columns import KEY, kept, note_row, read_key, read_workspace
-from muster.storage.port import Conflict, Item, KeyRecord, Note, StorageError, Workspace
+from muster.storage.columns import ITEM, KEY, WORKSPACE, kept, note_row, read_key, read_workspace, stands, workspace_of
+from muster.storage.columns import standing as again
+from muster.storage.port import Conflict, Item, KeyRecord, Note, Outdated, Setting, StorageError, Workspace
 from muster.storage.postgres.connection import Connection, Pool
 from muster.storage.postgres.epoch import CHANNEL, Epoch
 from muster.storage.postgres.rows import append
 from muster.storage.postgres.writer import LOCK, LOCK_SPACE
 
-_WORKSPACE = "SELECT id, name, contract, strict, created, settings FROM workspaces"
+_WORKSPACE = f"SELECT {WORKSPACE} FROM workspaces"
 _KEY = f"SELECT {KEY} FROM api_keys WHERE workspace = $1"
-_ITEM = "SELECT body FROM configuration WHERE workspace = $1 AND kind = $2 AND id = $3"
 _ITEMS = "SELECT id, body FROM configuration WHERE workspace = $1 AND kind = $2 ORDER BY id"
 _EPOCH = "UPDATE installation SET epoch = epoch + 1 WHERE id = 1"
 _TELL = f"SELECT pg_notify('{CHANNEL}', '')"
@@ -73,15 +73,20 @@ class PostgresAccounts:
         return [read_key(row) for row in await self._pool.rows(f"{_KEY} ORDER BY created, id", workspace)]
 
     async def item(self, workspace: int, kind: str, item_id: str) -> Item | None:
-        row = await self._pool.row(_ITEM, workspace, kind, item_id)
+        row = await self._pool.row(ITEM, workspace, kind, item_id)
         return None if row is None else Item(workspace, kind, item_id, json.loads(row[0]))
 
     async def items(self, workspace: int, kind: str) -> Sequence[Item]:
         rows = await self._pool.rows(_ITEMS, workspace, kind)
         return [Item(workspace, kind, item_id, json.loads(body)) for item_id, body in rows]
 
-    async def administer(self, puts: Sequence[Workspace | KeyRecord | Item], notes: Sequence[Note] = ()) -> None:
+    async def administer(self, puts: Sequence[Setting], notes: Sequence[Note] = (), standing: Sequence[Setting] = ()) -> None:
         async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(LOCK, LOCK_SPACE, workspace_of(puts[0]))
+            for read in standing:
+                statement = again(read)
+                if not stands(read, await connection.fetchrow(statement.sql, *statement.parameters)):
+                    raise Outdated
             for put in puts:
                 statement = kept(put)
                 await connection.execute(statement.sql, *statement.parameters)

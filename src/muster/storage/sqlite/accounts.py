@@ -4,15 +4,16 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from muster.storage.columns import KEY, kept, read_key, read_workspace
-from muster.storage.port import Conflict, Item, KeyRecord, Note, Workspace
+from muster.storage.columns import KEY, WORKSPACE, kept, read_key, read_workspace, stands
+from muster.storage.columns import standing as again
+from muster.storage.port import Conflict, Item, KeyRecord, Note, Outdated, Setting, Workspace
 from muster.storage.sqlite import rows
 from muster.storage.sqlite.connection import translate, translated
 from muster.storage.sqlite.epoch import Epoch, Stamps
 from muster.storage.sqlite.functions import positional
 from muster.storage.sqlite.writer import Writer
 
-_WORKSPACE = "SELECT id, name, contract, strict, created, settings FROM workspaces"
+_WORKSPACE = f"SELECT {WORKSPACE} FROM workspaces"
 _KEY = f"SELECT {KEY} FROM api_keys WHERE workspace = ?"
 _ITEM = "SELECT body FROM configuration WHERE workspace = ? AND kind = ? AND id = ?"
 _ITEMS = "SELECT id, body FROM configuration WHERE workspace = ? AND kind = ? ORDER BY id"
@@ -87,8 +88,11 @@ class SqliteAccounts:
             found = self._accounts.execute(_ITEMS, (workspace, kind)).fetchall()
         return [Item(workspace, kind, item_id, json.loads(body)) for item_id, body in found]
 
-    async def administer(self, puts: Sequence[Workspace | KeyRecord | Item], notes: Sequence[Note] = ()) -> None:
+    async def administer(self, puts: Sequence[Setting], notes: Sequence[Note] = (), standing: Sequence[Setting] = ()) -> None:
         def job(connection: sqlite3.Connection) -> None:
+            for read in standing:
+                if not stands(read, connection.execute(*positional(again(read))).fetchone()):
+                    raise Outdated
             for put in puts:
                 connection.execute(*positional(kept(put)))
             connection.execute(_EPOCH)

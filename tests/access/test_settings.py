@@ -1,0 +1,80 @@
+"""Settings of a workspace that several change at the same moment; on every engine."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from muster.access.notes import Administrator
+from muster.access.permissions import ADMIN, SCIM
+from muster.access.roles import Roles
+from muster.access.settings import Settings
+from muster.scim.errors import ScimError
+from muster.storage.port import Item, Origin, Outdated
+from muster.storage.webhooks import WebhookStates
+from muster.webhooks.endpoints import Webhooks
+
+HERE = Origin("test", "request", "2026-01-01T00:00:00.000Z", "127.0.0.1")
+GIVEN = ({"strict": True}, {"rateLimit": 7}, {"guardLeast": 3}, {"contract": "cortex"})
+
+
+@pytest.fixture
+def by(bench):
+    return Administrator(bench.new_workspace(), HERE, (ADMIN,))
+
+
+def together(bench, *work):
+    async def run():
+        return await asyncio.gather(*work, return_exceptions=True)
+
+    return bench.run(run())
+
+
+def test_each_of_several_changes_takes_effect(bench, by):
+    settings = Settings(bench.storage)
+    changes = [settings.change(by, given) for given in GIVEN]
+    found = together(bench, *changes, settings.record_reads(by, "2030-01-01T00:00:00.000Z"))
+    assert not [each for each in found if isinstance(each, Exception)]
+    kept = bench.run(bench.storage.workspace(by.workspace.id))
+    assert kept == replace(
+        by.workspace,
+        strict=True,
+        rate_limit=7,
+        guard_least=3,
+        contract="cortex",
+        record_reads="2030-01-01T00:00:00.000Z",
+    )
+    changes = bench.run(bench.storage.changes(by.workspace.id, 0, 10))
+    assert sorted(b"".join(change.document for change in changes).count(name) for name in (b"strict", b"recordReads")) == [2, 2]
+
+
+def test_what_is_not_so_any_more_is_not_built_upon(bench, by):
+    workspace, item = by.workspace, Item(by.workspace.id, "thing", "one", {"n": 1, "none": None})
+    put = bench.storage.administer
+    bench.run(put([item], (), [replace(item, body=None)]))
+    with pytest.raises(Outdated):
+        bench.run(put([item], (), [replace(item, body=None)]))
+    bench.run(put([replace(item, body={"n": 2})], (), [replace(item, body={"n": 1})]))  # null says as much as nothing
+    with pytest.raises(Outdated):
+        bench.run(put([replace(item, body={"n": 3})], (), [item]))
+    bench.run(put([replace(workspace, strict=True)], (), [workspace]))
+    with pytest.raises(Outdated):
+        bench.run(put([replace(workspace, contract="cortex"), replace(item, body=None)], (), [workspace]))
+    assert bench.run(bench.storage.workspace(workspace.id)) == replace(workspace, strict=True)
+    assert bench.run(bench.storage.item(workspace.id, "thing", "one")).body == {"n": 2}
+
+
+def test_a_webhook_that_is_removed_is_not_disabled_back(bench, by):
+    webhooks = Webhooks(bench.storage, WebhookStates(bench.storage), private=True)
+    made = bench.run(webhooks.create(by, {"url": "https://example.com/hook"}, 0))
+    bench.run(webhooks.delete(by, made))
+    with pytest.raises(Outdated):
+        bench.run(webhooks.disable(by, made, "nothing arrived"))
+    assert bench.run(webhooks.all(by.workspace.id)) == []
+
+
+def test_a_role_is_made_once(bench, by):
+    roles = Roles(bench.storage)
+    found = together(bench, *(roles.create(by, "Reader", [SCIM]) for _ in range(3)))
+    assert len([each for each in found if not isinstance(each, Exception)]) == 1
+    assert all(isinstance(each, Outdated | ScimError) for each in found if isinstance(each, Exception))
