@@ -14,18 +14,19 @@ import orjson
 import pyotp
 
 from muster.access.permissions import ADMIN, PERMISSIONS
-from muster.attempts import Attempts
+from muster.access.settings import Store
 from muster.passwords import hash_password, verify_password
 from muster.scim.errors import ScimError, invalid_value
 from muster.scim.values import Json, fold
-from muster.storage.port import INSTALLATION, Accounts, Item, Note, Origin, Outdated
+from muster.storage.port import INSTALLATION, Item, Note, Origin, Outdated
+from muster.storage.tries import Tries
 
 ADMINISTRATOR_KIND, SESSION_KIND, INVITATION_KIND = "administrator", "session", "invitation"
 EVERYWHERE = "*"
 """The workspace of permissions that hold in all of them."""
 _EMAIL = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,190}")
 _MIN_PASSWORD, _MAX_PASSWORD = 12, 1000
-_TRIES, _FROM_ONE_PLACE, _WINDOW = 10, 50, 600.0
+_TRIES, _FROM_ONE_PLACE, _WINDOW = 10, 50, 600
 """How many times one may try to sign in by one name, and from one address, within so many seconds."""
 _SESSION = timedelta(hours=12)
 _SEEN_AGAIN = timedelta(minutes=5)
@@ -107,11 +108,11 @@ class Session:
 class Administrators:
     """Makes administrators and sessions."""
 
-    def __init__(self, accounts: Accounts, clock: Clock = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, accounts: Store, clock: Clock = lambda: datetime.now(UTC)) -> None:
         self._accounts = accounts
         self._clock = clock
-        self._attempts = Attempts(_TRIES, _WINDOW)
-        self._places = Attempts(_FROM_ONE_PLACE, _WINDOW)
+        self._names = Tries(accounts, _TRIES, _WINDOW)
+        self._places = Tries(accounts, _FROM_ONE_PLACE, _WINDOW)
 
     async def all(self) -> Sequence[Admin]:
         """Everyone, by e-mail address."""
@@ -209,7 +210,8 @@ class Administrators:
         Raises NotSignedIn, CodeNeeded, and ScimError 429.
         """
         admin_id = digest(fold(email.strip()))[:16]
-        wait = self._attempts.take(admin_id) or self._places.take(origin.address)
+        place = f"sign-in from {origin.address}"
+        wait = await self._places.take(INSTALLATION, place) or await self._names.take(INSTALLATION, f"sign-in {admin_id}")
         if wait:
             raise ScimError(429, f"too many attempts: try again in {wait} seconds")
         admin = await self.get(admin_id)
@@ -221,8 +223,8 @@ class Administrators:
             token = await self.begin(checked, origin, agent, admin)
         except Outdated:  # removed meanwhile, or with another password, or this code was used
             raise NotSignedIn from None
-        self._attempts.forget(admin_id)
-        self._places.forget(origin.address)
+        await self._names.forget(INSTALLATION, f"sign-in {admin_id}")
+        await self._places.give_back(INSTALLATION, place)
         return token
 
     async def _check_code(self, admin: Admin, code: str) -> Admin:

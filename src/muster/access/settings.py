@@ -48,7 +48,7 @@ _ENDLESS = frozenset({"changesDays"})
 
 
 class Store(Accounts, Upkeep, Protocol):
-    """What the settings need of an engine."""
+    """What administering needs of an engine."""
 
 
 def shown(workspace: Workspace) -> dict[str, Json]:

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from muster.access.notes import Administrator
 from muster.access.registries import PROGRESS_KIND, SCHEMA_KIND, TYPE_KIND
+from muster.access.settings import Store
 from muster.directory.documents import parse
 from muster.scim.custom import MAX_SCHEMAS, MAX_TYPES, CustomSchema, extended, read_schema, read_type
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
@@ -15,14 +16,10 @@ from muster.scim.resource import Document, arrange, read_value
 from muster.scim.schema import Registry, ResourceType, registry
 from muster.scim.values import Json
 from muster.storage import backfill
-from muster.storage.port import Accounts, Item, Upkeep
+from muster.storage.port import Item
 
 _CHUNK = 500
 _LISTED = 20
-
-
-class Store(Accounts, Upkeep, Protocol):
-    """What this needs of an engine."""
 
 
 class Breaks(ScimError):

@@ -1,16 +1,23 @@
 """Whether a password is a user's: for the application that signs people in by what was provisioned."""
 
-from muster.attempts import Attempts
+import hashlib
+from typing import Protocol
+
 from muster.directory.documents import parse_all
 from muster.directory.service import Caller, Directory, Search
 from muster.passwords import verify_password
 from muster.scim.errors import ScimError
 from muster.scim.values import fold
-from muster.storage.port import Resources
+from muster.storage.port import Resources, Upkeep
+from muster.storage.tries import Tries
 
-_WINDOW = 60.0
+_WINDOW = 60
 _ATTEMPTS = 10
-"""How many passwords may be tried for one user name in a window, in seconds, in one process."""
+"""How many passwords may be tried for one user name in a window, in seconds."""
+
+
+class Store(Resources, Upkeep, Protocol):
+    """What this needs of an engine."""
 
 
 class TooManyAttempts(ScimError):
@@ -24,17 +31,18 @@ class TooManyAttempts(ScimError):
 class Credentials:
     """Checks passwords."""
 
-    def __init__(self, storage: Resources, directory: Directory) -> None:
+    def __init__(self, storage: Store, directory: Directory) -> None:
         self._storage = storage
         self._directory = directory
-        self._attempts = Attempts(_ATTEMPTS, _WINDOW)
+        self._tries = Tries(storage, _ATTEMPTS, _WINDOW)
 
     async def verify(self, caller: Caller, user_name: str, password: str) -> str | None:
         """The id of the active user who has this name and this password, or None: it takes as long whatever is wrong.
 
         Raises TooManyAttempts.
         """
-        wait = self._attempts.take((caller.workspace.id, fold(user_name)))
+        named = hashlib.sha256(fold(user_name).encode("utf-8", "surrogateescape")).hexdigest()
+        wait = await self._tries.take(caller.workspace.id, f"password {named}")
         if wait:
             raise TooManyAttempts(wait)
         quoted = user_name.replace("\\", "\\\\").replace('"', '\\"')

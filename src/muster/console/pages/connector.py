@@ -11,12 +11,12 @@ import orjson
 from muster.access.connectors import Connector, Connectors, Setter
 from muster.access.openid import OpenId
 from muster.access.permissions import ADMIN, PERMISSIONS, SCIM
-from muster.attempts import Attempts
 from muster.console.pages.entry import signed_in
 from muster.console.web import ANYONE, INSTALLATION_ADMIN, Route, Visit
 from muster.http.message import Response
 from muster.scim.errors import ScimError, forbidden, not_found
-from muster.storage.port import INSTALLATION, Accounts
+from muster.storage.port import INSTALLATION, Storage
+from muster.storage.tries import Tries
 
 _COOKIE = "muster_openid"
 _SECONDS = 600
@@ -32,11 +32,11 @@ _Flow = tuple[int, str, str, str, int, str]
 class ConnectorPages:
     """The pages of Open ID Connectors."""
 
-    def __init__(self, accounts: Accounts, connectors: Connectors, openid: OpenId) -> None:
-        self._accounts = accounts
+    def __init__(self, storage: Storage, connectors: Connectors, openid: OpenId) -> None:
+        self._accounts = storage
         self._connectors = connectors
         self._openid = openid
-        self._places = Attempts(_FROM_ONE_PLACE, float(_SECONDS))
+        self._places = Tries(storage, _FROM_ONE_PLACE, _SECONDS)
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/sign-in/openid", ANYONE, self.start)
@@ -50,7 +50,7 @@ class ConnectorPages:
 
     async def start(self, visit: Visit) -> Response:
         """Send a browser to the provider of a workspace, or of the installation."""
-        self._take(visit)
+        await self._take(visit)
         found = await self._connectors.find(visit.text("workspace"))
         if found is None:
             raise not_found("there is no sign-in by OpenID Connect under this name")
@@ -62,7 +62,7 @@ class ConnectorPages:
 
     async def finish(self, visit: Visit) -> Response:
         """Sign in whoever comes back from a provider."""
-        self._take(visit)
+        await self._take(visit)
         flow = await self._flow(visit)
         if flow is None or not hmac.compare_digest(visit.text("state").encode(), flow[1].encode()):
             raise forbidden("this sign-in was not begun in this browser, or its time is up: begin again")
@@ -106,8 +106,8 @@ class ConnectorPages:
             return await self.show(visit, error.status, error=error.detail)
         return await self.show(visit, said="The connector is removed, and whoever came by it signed out.")
 
-    def _take(self, visit: Visit) -> None:
-        wait = self._places.take(visit.origin.address)
+    async def _take(self, visit: Visit) -> None:
+        wait = await self._places.take(INSTALLATION, f"openid from {visit.origin.address}")
         if wait:
             raise ScimError(429, f"too many attempts: try again in {wait} seconds")
 
