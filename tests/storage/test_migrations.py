@@ -8,10 +8,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import NullPool, create_engine, text
 
+from muster.directory.service import Caller, Directory, Search
+from muster.scim.schema import registry
 from muster.storage import migrations
-from muster.storage.port import BASE, NewerDatabase, StorageError
+from muster.storage.port import BASE, NewerDatabase, Statement, StorageError
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.tables import metadata
+from muster.upkeep.check import Report, findings
+from tests.people import person
+from tests.storage.conftest import ENGINES, Bench
 
 
 def test_the_migrations_make_what_the_tables_describe(tmp_path):
@@ -69,3 +74,30 @@ def test_documents_that_were_kept_open_are_closed(tmp_path):
     with engine.connect() as connection:
         kept = connection.execute(text("SELECT document FROM resources")).scalar_one()
     assert kept == '{"id":"abc","meta":{"version":"1","location":"' + BASE + '/Users/abc"}}'
+
+
+@pytest.fixture(params=list(ENGINES))
+def here(request, tmp_path):
+    made = Bench(ENGINES[request.param](tmp_path))
+    yield made
+    made.close()
+
+
+def test_those_who_are_not_active_are_found_as_such_after_it(here):
+    """0008: before it nothing was kept of them to be found by."""
+    caller, directory = Caller(here.workspace, "actor", "request"), Directory(here.storage)
+    kind = registry().types["/Users"]
+    for active in (True, False, False, None):
+        here.run(directory.create(caller, kind, person(active=active)))
+    search = Search(filter="active eq false", count=0)
+    assert here.run(directory.find(caller, kind, search)).total == 2
+    before = ("DELETE FROM lookups WHERE attribute = 'active'", "UPDATE alembic_version SET version_num = '0007'")
+    here.run(here.storage.transact(here.workspace.id, [Statement(sql, ()) for sql in before]))
+    assert here.run(directory.find(caller, kind, search)).total == 0
+    assert here.run(here.storage.migrate()) == ("0007", "0008")
+    assert here.run(directory.find(caller, kind, search)).total == 2
+
+    async def look():
+        return [found.what async for found in findings(here.storage, [here.workspace], Report())]
+
+    assert here.run(look()) == []

@@ -16,6 +16,8 @@ _UNSEARCHED = frozenset({"location", "version"})
 _Form = Callable[[Json], Json]
 DOMAIN = "domain"
 """The look-up of mail domains; no attribute has this name."""
+FALSE = "false"
+"""The look-up of a boolean that is false."""
 
 
 class Entry(NamedTuple):
@@ -30,12 +32,14 @@ class Entry(NamedTuple):
 class Index:
     """The fields of a resource type that have look-ups, by canonical path. unique: those whose look-ups are unique values.
 
+    denied: booleans of which only false has look-ups.
     building: fields whose look-ups are kept and not yet asked. constrained: fields whose values are unique beside that.
     """
 
     fields: dict[str, Field]
     unique: frozenset[str]
     domains: tuple[Field, ...]
+    denied: dict[str, Field]
     building: dict[str, Field]
     constrained: dict[str, Field]
 
@@ -48,7 +52,8 @@ def index_of(resource_type: ResourceType) -> Index:
     served = ((name, field) for name, field in fields.items() if name not in constrained)
     unique = frozenset(name for name, field in served if field.attribute.uniqueness in ("server", "global"))
     domains = tuple(fields[path] for path in resource_type.mail_domains)
-    return Index(fields, unique, domains, _fields(resource_type, resource_type.building), constrained)
+    denied, building = (_fields(resource_type, paths) for paths in (resource_type.denied, resource_type.building))
+    return Index(fields, unique, domains, denied, building, constrained)
 
 
 def _fields(resource_type: ResourceType, paths: tuple[str, ...]) -> dict[str, Field]:
@@ -69,7 +74,11 @@ def entries(document: Document, resource_type: ResourceType) -> tuple[frozenset[
                 holder.update([Entry(look.name, value, value == sorts_by) for value in {look.form(item) for item in values}])
             else:
                 holder.add(Entry(look.name, look.form(values[0])))
-    for field in index_of(resource_type).domains:
+    index = index_of(resource_type)
+    for name, field in index.denied.items():
+        if False in values_at(field, document):
+            lookups.add(Entry(name, FALSE))
+    for field in index.domains:
         for value in values_at(field, document):
             domain = mail_domain(value)
             if domain is not None:

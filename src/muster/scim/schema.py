@@ -123,6 +123,7 @@ class ResourceType:
 
     indexed: the paths kept as look-ups. mail_domains: the paths whose mail domains are kept as the look-up `domain`.
     computed: the attribute that no document holds, but the memberships say: `members` of a group, `groups` of a user.
+    denied: paths of booleans of which only false has look-ups, as few resources say it.
     building: paths whose look-ups are kept, and are not yet there for all that was written before. constrained: paths that are
     unique beside those whose look-ups are.
     """
@@ -137,6 +138,7 @@ class ResourceType:
     indexed: tuple[str, ...]
     mail_domains: tuple[str, ...]
     computed: str | None = None
+    denied: tuple[str, ...] = ()
     building: tuple[str, ...] = ()
     constrained: tuple[str, ...] = ()
 
@@ -225,5 +227,6 @@ def registry() -> Registry:
             indexed=tuple(raw["indexed"]),
             mail_domains=tuple(raw["mailDomains"]),
             computed=raw["computed"],
+            denied=tuple(raw["denied"]),
         )
     return Registry(types, schemas)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from muster.scim.indexing import DOMAIN, index_of
+from muster.scim.indexing import DOMAIN, FALSE, index_of
 from muster.scim.predicate import All, Each, Field, Has, Negation, Predicate, Some, Test
 from muster.scim.values import Json, fold
 from muster.storage.binder import Binder
@@ -147,6 +147,8 @@ class Compiler:
                 return None if keys is None else Seek(keys, True, rank)
             case _Domain(value):
                 return self._lookup_seek(DOMAIN, lambda bind: f"value = {bind(value)}", FEW)
+            case Test(field, "eq", False) if field.name in self.index.denied:
+                return self._lookup_seek(field.name, lambda bind: f"value = {bind(FALSE)}", RANGE)
             case Test(field, operator, operand) if isinstance(operand, str):
                 return self._test_seek(field.name, operator, operand)
             case Has(field) if field.name in self.index.fields:
