@@ -66,6 +66,7 @@ def test_an_extension_is_live_at_once(fresh):
     assert shown[BADGE] == {"pin": "1234"}
     assert "pin" not in fresh.scim.get("/Users").text
     assert found(fresh, f'{BADGE}:number eq "a1"') == [one["id"]]
+    assert "pin" not in fresh.scim.get(f"/Users?filter={BADGE}:number%20eq%20%22a1%22").text
     assert found(fresh, f"{BADGE}:level gt 1") == [two["id"]]
     assert found(fresh, f'{BADGE}:zones[value eq "A" and type eq "in"]') == [one["id"], two["id"]]
     listed = fresh.scim.get("/Users", params={"sortBy": f"{BADGE}:number", "sortOrder": "descending"}).json()["Resources"]

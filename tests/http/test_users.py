@@ -1,9 +1,11 @@
 """The six operations of the published page, from outside."""
 
+from urllib.parse import quote
+
 import pytest
 
 from muster.scim.schema import ENTERPRISE_USER, USER
-from tests.people import error_of, name, patch, person, replace
+from tests.people import error_of, group, name, patch, person, replace
 
 SCIM = "application/scim+json"
 
@@ -92,6 +94,24 @@ def test_find_by_name_in_any_case_and_script(client):
     found = find(client, filter=f'userName eq "{user_name.upper()}"')
     assert found["totalResults"] == 1
     assert found["Resources"][0]["userName"] == user_name
+
+
+@pytest.mark.parametrize(
+    "path", ["userName", "USERNAME", f"{USER}:userName", "displayName", "id", "password", "nosuch", "emails.value"]
+)
+@pytest.mark.parametrize("value", ["{name}", "{NAME}", "nobody@example.com", "o'hara@example.com", "a+b@example.com", "a b", ""])
+@pytest.mark.parametrize("space", ["%20", "+"])
+def test_the_shortest_way_to_a_user_answers_as_the_long_one(client, user, path, value, space):
+    """One equality alone in a query is answered without more ado; with another parameter beside it, in full."""
+    client.post("/Groups", json=group(None, user))
+    asked = value.format(name=user["userName"], NAME=user["userName"].upper())
+    for quoted in (quote(asked, safe="@"), quote(asked)):
+        query = f"filter={path}{space}eq{space}%22{quoted}%22"
+        short, long = client.get(f"/Users?{query}"), client.get(f"/Users?{query}&startIndex=1")
+        assert (short.status_code, short.json()) == (long.status_code, long.json())
+        if value in ("{name}", "{NAME}") and path.lower().endswith("username"):
+            assert [found["id"] for found in short.json()["Resources"]] == [user["id"]]
+            assert short.json()["Resources"][0]["groups"]
 
 
 def test_a_page_and_its_limits(client):

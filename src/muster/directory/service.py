@@ -18,7 +18,7 @@ from muster.directory.walks import Step, Walks
 from muster.passwords import hash_password
 from muster.scim import patch, predicate, resource
 from muster.scim.errors import ScimError, invalid_path, invalid_value, no_target, not_found, too_many, uniqueness
-from muster.scim.predicate import Field
+from muster.scim.predicate import Field, Test
 from muster.scim.quirks import Dialect
 from muster.scim.resource import Document
 from muster.scim.schema import Registry, ResourceType, registry
@@ -161,6 +161,14 @@ class Directory:
         if listing.grouped and resource_type.computed == GROUPS:
             listing.documents = await self._with_groups(caller, listing.documents)
         return listing
+
+    async def find_one(self, caller: Caller, resource_type: ResourceType, test: Test) -> Listing:
+        """What has a unique value, if anything."""
+        page = await self._storage.find(Query(caller.workspace.id, resource_type, test))
+        documents = page.documents
+        if page.grouped and resource_type.computed == GROUPS:
+            documents = await self._with_groups(caller, documents)
+        return Listing(page.total, page.count, documents)
 
     async def merge(self, caller: Caller, types: Sequence[ResourceType], search: Search, places: Places) -> Merged:
         """A page of what matches in several types, sorted as if they were one. Raises as find does."""

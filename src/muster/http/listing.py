@@ -14,6 +14,7 @@ from muster.http.message import Request, Response
 from muster.http.search import search_of
 from muster.scim.discovery import Limits
 from muster.scim.messages import LIST_END, list_head
+from muster.scim.predicate import Test
 from muster.scim.projection import projection
 from muster.scim.schema import ResourceType
 
@@ -53,6 +54,14 @@ class Listing:
                 return await streamed(200, headers, self._pieces(head, parts, wanted, caller, base))
             bodies.append(projected(located(documents, base), shown))
         return Response(200, headers, b"%b%b%b" % (head, b",".join(bodies), LIST_END))
+
+    async def one(self, request: Request, caller: Caller, resource_type: ResourceType, test: Test, base: str) -> Response:
+        """The page of what has a unique value, as answer gives it."""
+        page = await self._directory.find_one(caller, resource_type, test)
+        shown = projection(resource_type, None, None)
+        head = list_head(page.count, page.total or 0, '"startIndex":1,')
+        body = projected(located(page.documents, base), shown) if page.count else b""
+        return Response(200, [("content-type", answer_type(request))], b"%b%b%b" % (head, body, LIST_END))
 
     async def _by_cursor(
         self, caller: Caller, types: Sequence[ResourceType], search: Search, text: str

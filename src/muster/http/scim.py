@@ -19,7 +19,7 @@ from muster.http.listing import Listing
 from muster.http.media import answer_type, read_json
 from muster.http.message import Headers, Request, Response, json_response
 from muster.http.origin import SCIM_ROOT, Origin
-from muster.http.search import parameters_of
+from muster.http.search import one_of, parameters_of
 from muster.scim import discovery
 from muster.scim.discovery import Limits
 from muster.scim.errors import ScimError, forbidden, not_found
@@ -98,6 +98,9 @@ class Scim:
         return self._resource(request, stored, 200, shown)
 
     def find(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Awaitable[Response]:
+        one = one_of(request.query, resource_type) if resource_type.computed != MEMBERS else None
+        if one is not None:
+            return self._listing.one(request, caller, resource_type, one, self._base(request))
         return self._list(request, caller, (resource_type,), request.parameters())
 
     async def search(self, request: Request, caller: Caller, types: Sequence[ResourceType]) -> Response:

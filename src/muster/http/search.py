@@ -1,16 +1,31 @@
 """A find as a client asks it: by the parameters of a GET, or by a SearchRequest (RFC 7644 sections 3.4.2 and 3.4.3)."""
 
+import re
+
 from muster.directory.service import Search
 from muster.scim.discovery import Limits
 from muster.scim.errors import ScimError, invalid_filter, invalid_syntax, invalid_value
+from muster.scim.indexing import unique_equality
 from muster.scim.messages import SEARCH_REQUEST
+from muster.scim.predicate import Test
 from muster.scim.resource import kind
+from muster.scim.schema import ResourceType
 from muster.scim.values import Json
 
+_ONE = re.compile(r"filter=([A-Za-z][A-Za-z0-9.:]{0,100})(?:%20|\+)eq(?:%20|\+)%22((?:[A-Za-z0-9._@-]|%40){1,200})%22")
 _MAX_INTEGER_LENGTH = 19
 _TEXTS = ("filter", "sortBy", "sortOrder", "domain", "cursor")
 _NUMBERS = ("startIndex", "count")
 _LISTS = ("attributes", "excludedAttributes")
+
+
+def one_of(query: str, resource_type: ResourceType) -> Test | None:
+    """The equality of a unique string that a query string is, with nothing beside; None for any other, which is read in full.
+
+    Every provider asks for this before it makes somebody, so that it is worth a way of its own.
+    """
+    match = _ONE.fullmatch(query)
+    return None if match is None else unique_equality(resource_type, match[1], match[2].replace("%40", "@"))
 
 
 def search_of(parameters: dict[str, str], limits: Limits) -> Search:

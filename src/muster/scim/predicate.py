@@ -94,16 +94,16 @@ def read_filter(text: str, resource_type: ResourceType, dialect: Dialect, among:
     """
     if len(text) <= MAX_LENGTH:
         match = _EQUALITY.fullmatch(text)
-        if match is not None and (field := _string_field(resource_type, match[1])) is not None:
-            return _equals(field, match[2])
+        if match is not None and (field := string_field(resource_type, match[1])) is not None:
+            return equals(field, match[2])
         match = _ELEMENT.fullmatch(text) if match is None else None
         if match is not None and (fields := _element_fields(resource_type, match[1], match[2])) is not None:
-            return Each(fields[0], _equals(fields[1], match[3]))
+            return Each(fields[0], equals(fields[1], match[3]))
     return bind(parse(text, dialect), resource_type, dialect, among)
 
 
 @lru_cache(maxsize=1024)
-def _string_field(resource_type: ResourceType, path: str) -> Field | None:
+def string_field(resource_type: ResourceType, path: str) -> Field | None:
     """The field of a plain string that may be filtered on."""
     field = field_at(resource_type, path)
     return field if field is not None and _is_plain(field) else None
@@ -125,7 +125,8 @@ def _is_plain(field: Field) -> bool:
     return field.attribute.type == "string" and _may_filter(field)
 
 
-def _equals(field: Field, value: str) -> Test:
+def equals(field: Field, value: str) -> Test:
+    """The comparison of a plain string with a value."""
     return Test(field, "eq", value if field.attribute.case_exact else fold(value))
 
 
