@@ -71,7 +71,7 @@ def kept(put: Setting) -> Statement:
             return Statement(_PUT_ITEM, (workspace, kind, item_id, orjson.dumps(body).decode()))
 
 
-def standing(read: Setting) -> Statement:
+def read_again(read: Setting) -> Statement:
     """The statement that reads what was read before once more."""
     match read:
         case Workspace():

@@ -4,8 +4,18 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from muster.storage.columns import ITEM, KEY, WORKSPACE, kept, note_row, read_key, read_workspace, stands, workspace_of
-from muster.storage.columns import standing as again
+from muster.storage.columns import (
+    ITEM,
+    KEY,
+    WORKSPACE,
+    kept,
+    note_row,
+    read_again,
+    read_key,
+    read_workspace,
+    stands,
+    workspace_of,
+)
 from muster.storage.port import Conflict, Item, KeyRecord, Note, Outdated, Setting, StorageError, Workspace
 from muster.storage.postgres.connection import Connection, Pool
 from muster.storage.postgres.epoch import CHANNEL, Epoch
@@ -84,7 +94,7 @@ class PostgresAccounts:
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(LOCK, LOCK_SPACE, workspace_of(puts[0]))
             for read in standing:
-                statement = again(read)
+                statement = read_again(read)
                 if not stands(read, await connection.fetchrow(statement.sql, *statement.parameters)):
                     raise Outdated
             for put in puts:

@@ -4,8 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from muster.storage.columns import KEY, WORKSPACE, kept, read_key, read_workspace, stands
-from muster.storage.columns import standing as again
+from muster.storage.columns import KEY, WORKSPACE, kept, read_again, read_key, read_workspace, stands
 from muster.storage.port import Conflict, Item, KeyRecord, Note, Outdated, Setting, Workspace
 from muster.storage.sqlite import rows
 from muster.storage.sqlite.connection import translate, translated
@@ -91,7 +90,7 @@ class SqliteAccounts:
     async def administer(self, puts: Sequence[Setting], notes: Sequence[Note] = (), standing: Sequence[Setting] = ()) -> None:
         def job(connection: sqlite3.Connection) -> None:
             for read in standing:
-                if not stands(read, connection.execute(*positional(again(read))).fetchone()):
+                if not stands(read, connection.execute(*positional(read_again(read))).fetchone()):
                     raise Outdated
             for put in puts:
                 connection.execute(*positional(kept(put)))
