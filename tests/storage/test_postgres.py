@@ -5,6 +5,7 @@ import contextlib
 import re
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 
 from muster.directory.documents import index_of_document, make_put, next_version, parse
@@ -15,7 +16,7 @@ from muster.scim.schema import GROUP, registry
 from muster.storage.ids import IdSource
 from muster.storage.port import KeyRecord, MemberEdit, Origin, Query, Remove, Write
 from muster.storage.postgres import PostgresStorage, connection
-from tests.postgres import new_database
+from tests.postgres import create_database, new_database, own
 from tests.storage.test_writes import NOW, USER_TYPE, index, made, user
 
 DISTRIBUTED = "api_keys|rate_windows|resources|searchable|lookups|unique_values|members|hierarchies|counts|secrets|changes"
@@ -39,20 +40,26 @@ class Cutter:
         back = asyncio.create_task(self._pump(upstream_reader, writer))
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65536):
-                if b"COMMIT;" in data:
-                    self.commits += 1
-                    if self.cut is not None:
-                        forwarded, self.cut = self.cut, None
-                        if forwarded:
-                            back.cancel()
-                            upstream_writer.write(data)
-                            await upstream_writer.drain()
-                            await asyncio.sleep(0.1)
-                        break
-                upstream_writer.write(data)
+                if not await self.forward(data, upstream_writer, back):
+                    break
         back.cancel()
         upstream_writer.close()
         writer.transport.abort()
+
+    async def forward(self, data, writer, back):
+        """Send on what came; False where the connection is cut."""
+        cut = None
+        if b"COMMIT;" in data:
+            self.commits += 1
+            cut, self.cut = self.cut, None
+        if cut:
+            back.cancel()
+        if cut is not False:
+            writer.write(data)
+            await writer.drain()
+        if cut:
+            await asyncio.sleep(0.1)
+        return cut is None
 
     async def _pump(self, reader, writer):
         with contextlib.suppress(ConnectionError):
@@ -89,6 +96,47 @@ def test_a_commit_that_was_cut_short_happens_once(forwarded):
     assert page.total == 3
     assert len(changes) == 3
     assert commits == (1 if forwarded else 2)
+
+
+class Crasher(Cutter):
+    """One whose server is killed instead, and started again, where others then have the number that the transaction had."""
+
+    def __init__(self, server):
+        super().__init__(create_database(server.url))
+        self.server_of, self.url, self.crash = server, self.target.geturl(), False
+
+    async def forward(self, data, writer, back):
+        if not self.crash or b"COMMIT;" not in data:
+            return await super().forward(data, writer, back)
+        self.crash = False
+        await asyncio.to_thread(self.server_of.kill)
+        await asyncio.to_thread(self.server_of.start)
+        other = await asyncpg.connect(self.url)
+        for _ in range(100):
+            await other.execute("SELECT pg_current_xact_id()")
+        await other.close()
+        return False
+
+
+def test_a_commit_that_the_server_lost_is_not_taken_for_anothers():
+    """What the server had not written when it was killed has a number that others get: theirs were committed, this was not."""
+
+    async def run(crasher):
+        storage = PostgresStorage(await crasher.start())
+        await storage.migrate()
+        await storage.start()
+        workspace = await storage.add_workspace("w", "rfc7644", False, NOW)
+        crasher.crash = True
+        written = Write(workspace.id, "User", None, lambda _: made(user("ann")), Origin("a", "r", NOW))
+        outcome = await storage.write(written)
+        assert not crasher.crash
+        assert await storage.get(workspace.id, "User", outcome.stored.id) is not None
+        assert (await storage.find(Query(workspace.id, USER_TYPE))).total == 1
+        await storage.close()
+        crasher.server.close()
+
+    with own(wal_writer_delay="10s") as server:
+        asyncio.run(run(Crasher(server)))
 
 
 def test_every_statement_is_held_to_one_workspace(monkeypatch):

@@ -109,6 +109,8 @@ INSERT INTO deprovisionings (workspace, time, "key") SELECT $1, * FROM unnest($2
 _LAST_LINK = "SELECT chain FROM changes WHERE workspace = $1 ORDER BY sequence DESC LIMIT 1"
 Change = tuple[str, str, str, str, str, str, int, str, str | None, str]
 """A row of `changes`: the columns LINKED."""
+Mark = tuple[str, bytes]
+"""What tells a row of `changes` from every other: the id of the resource, and the link."""
 
 
 @dataclass(slots=True)
@@ -280,12 +282,16 @@ class Batch:
         self.counts[write.type] = self.counts.get(write.type, 0) + total
 
 
-async def carry_out(connection: Connection, workspace: int, writes: Sequence[Write]) -> list[Outcome | Exception]:
-    """What comes of each write, in the transaction that is open. Raises KeyTaken where an id is taken by now.
+async def carry_out(
+    connection: Connection, workspace: int, writes: Sequence[Write]
+) -> tuple[list[Outcome | Exception], Mark | None]:
+    """What comes of each write, in the transaction that is open; and the mark of the last change, where there is one.
 
-    A write to the members of a group goes alone, for what it comes to depends on those before it.
+    A write to the members of a group goes alone, for what it comes to depends on those before it. Raises KeyTaken where an id is
+    taken by now.
     """
     answers: list[Outcome | Exception] = []
+    mark: Mark | None = None
     for run in _runs(writes):
         standing = await _standing(connection, workspace, run)
         try:
@@ -297,13 +303,13 @@ async def carry_out(connection: Connection, workspace: int, writes: Sequence[Wri
         renamed = [touch.write.id for touch in batch.touches if touch.write.type == GROUP and touch.write.id is not None]
         if renamed:
             await members.changed(connection, workspace, renamed)
-        await _store(connection, workspace, batch)
+        mark = await _store(connection, workspace, batch) or mark
         for answer, delta in zip(batch.answers, moved, strict=True):
             if delta is not None and isinstance(answer, Put | Remove):
                 await members.store(connection, workspace, key_of(answer.stored.id) or 0, delta)
         await _touch(connection, workspace, batch)
         answers.extend(batch.answers)
-    return answers
+    return answers, mark
 
 
 def _runs(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
@@ -405,7 +411,7 @@ def _next(write: Write) -> Callable[[Stored | None], Outcome]:
     return decide
 
 
-async def _store(connection: Connection, workspace: int, batch: Batch) -> None:
+async def _store(connection: Connection, workspace: int, batch: Batch) -> Mark | None:
     """Run the statements of a batch, in the transaction that is open. Raises KeyTaken where an id is taken by now."""
 
     async def run(statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
@@ -434,23 +440,28 @@ async def _store(connection: Connection, workspace: int, batch: Batch) -> None:
     await run(ADD_LOOKUPS, adds[1])
     await run(_KEEP_SECRET, [(r.key, name, hashed) for r, _ in (*new, *kept) for name, hashed in r.secrets.items() if hashed])
     await run(_FORGET_SECRET, [(r.key, name) for r, _ in kept for name, hashed in r.secrets.items() if hashed is None])
-    await append(connection, workspace, batch.changes)
+    mark = await append(connection, workspace, batch.changes)
     if batch.deprovisioned:
         await run(_DEPROVISION, batch.deprovisioned)
         await connection.execute(_FORGET_DEPROVISIONED, workspace, batch.guarded.since)
     await run(COUNT, [(type_name, delta) for type_name, delta in sorted(batch.counts.items()) if delta])
+    return mark
 
 
-async def append(connection: Connection, workspace: int, changes: Sequence[Change]) -> None:
-    """Add rows to `changes`, each linked to the one before it, in a transaction that holds the workspace's lock."""
+async def append(connection: Connection, workspace: int, changes: Sequence[Change]) -> Mark | None:
+    """Add rows to `changes`, each linked to the one before it, in a transaction that holds the workspace's lock.
+
+    Answers the mark of the last.
+    """
     if not changes:
-        return
+        return None
     previous = await connection.fetchval(_LAST_LINK, workspace)
     linked = []
     for row in changes:
         previous = link(previous, row)
         linked.append((*row, previous))
     await connection.execute(_ADD_CHANGES, workspace, *_columns(linked))
+    return changes[-1][4], previous
 
 
 Rows = list[tuple[Any, ...]]

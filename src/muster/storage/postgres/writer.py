@@ -20,10 +20,10 @@ MAX_WAITING = 10_000
 _ATTEMPTS = 5
 _RESOLVE_SECONDS = 20.0
 _AGAIN_SECONDS = 0.25
-LOCK = "SELECT pg_advisory_xact_lock($1, $2), pg_current_xact_id()::text"
+LOCK = "SELECT pg_advisory_xact_lock($1, $2)"
 LOCK_SPACE = 0x6D757374
 """The class of the advisory locks that are muster's; the workspace is the object."""
-_STATUS = "SELECT pg_xact_status($1::text::xid8)"
+_KEPT = "SELECT EXISTS (SELECT FROM changes WHERE workspace = $1 AND id = $2 AND chain = $3)"
 _RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError, KeyTaken)
 _log = logging.getLogger(__name__)
 
@@ -127,8 +127,8 @@ class Writer:
         transaction = connection.transaction()
         try:
             await transaction.start()
-            locked = await connection.fetchrow(LOCK, LOCK_SPACE, workspace)
-            answers = await rows.carry_out(connection, workspace, writes)
+            await connection.execute(LOCK, LOCK_SPACE, workspace)
+            answers, mark = await rows.carry_out(connection, workspace, writes)
             failed = next((answered for answered in answers if isinstance(answered, Exception)), None)
             if whole and failed is not None:
                 raise failed
@@ -145,24 +145,27 @@ class Writer:
         except (*LOST, TimeoutError) as error:
             connection.terminate()
             _log.warning("the connection was lost in the middle of a commit; asking what came of it")
-            if not await self._was_committed(str(locked[1]) if locked else ""):
+            if mark is not None and not await self._was_committed(workspace, mark):
                 raise _Lost from error
         self._on_commit(len(writes))
         return answers
 
-    async def _was_committed(self, transaction: str) -> bool:
-        """What came of a transaction, asked until the server is there to say. Raises AmbiguousCommit."""
+    async def _was_committed(self, workspace: int, mark: rows.Mark) -> bool:
+        """Whether the transaction with this mark was committed, asked until the server is there to say. Raises AmbiguousCommit.
+
+        Its number would not tell: where the server lost it in a crash, another transaction has that number after. First the lock
+        of the workspace is waited for, which it has while it is in progress still.
+        """
         loop = asyncio.get_running_loop()
         end = loop.time() + _RESOLVE_SECONDS
         while loop.time() < end:
             try:
                 connection = await connect(self._url, _RESOLVE_SECONDS)
                 try:
-                    status = await connection.fetchval(_STATUS, transaction)
+                    await connection.execute(LOCK, LOCK_SPACE, workspace)
+                    return bool(await connection.fetchval(_KEPT, workspace, *mark))
                 finally:
                     connection.terminate()
-                if status in ("committed", "aborted"):
-                    return bool(status == "committed")
             except (StorageError, *FAILED) as error:
                 _log.warning("not yet: %s", error)
             await asyncio.sleep(_AGAIN_SECONDS)
