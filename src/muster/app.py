@@ -26,6 +26,7 @@ from muster.console.pages.guard import GuardPages
 from muster.console.pages.keys import KeyPages
 from muster.console.pages.overview import Overview
 from muster.console.pages.requests import RequestPages
+from muster.console.pages.resource import ResourcePages
 from muster.console.pages.settings import SettingsPages
 from muster.console.pages.undo import UndoPages
 from muster.console.site import Site
@@ -172,7 +173,8 @@ class Muster:
         yield from ConnectorPages(storage, self._connectors, self._openid)
         yield from Overview(Lookout(storage, directory))
         yield from KeyPages(storage, self.keys)
-        yield from DirectoryPages(storage, directory, Undo(storage, directory), cursors)
+        yield from DirectoryPages(directory, cursors)
+        yield from ResourcePages(storage, directory, Undo(storage))
         yield from UndoPages(storage, Rollback(storage))
         yield from RequestPages(storage, requests)
         yield from GuardPages(GuardDesk(storage, directory))
@@ -195,7 +197,7 @@ class Muster:
         yield from GuardRoutes(GuardDesk(storage, directory))
         yield from PasswordRoutes(Credentials(storage, directory))
         yield from SchemaRoutes(CustomSchemas(storage))
-        yield from InsightRoutes(storage, Lookout(storage, directory), Undo(storage, directory), tokens)
+        yield from InsightRoutes(storage, Lookout(storage, directory), Undo(storage), tokens)
         yield from UndoRoutes(storage, Rollback(storage), tokens)
         yield from FeedRoutes(storage, tokens)
         yield from WebhookRoutes(storage, webhooks, states, self._deliverer, tokens)

@@ -1,12 +1,16 @@
 """The console in a real Chromium, as an administrator uses it: once through, by keyboard, and looked at by axe-core."""
 
 import re
+import time
+from datetime import UTC, datetime
 
 import httpx
+import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from oidc_provider_mock import User, run_server_in_thread
 from playwright.sync_api import sync_playwright
+from scim2_client.engines.httpx2 import SyncSCIMClient
 
 from muster.access.permissions import SCIM
 from tests.console.browsing import PASSWORD, Visitor, invitation, launch
@@ -98,6 +102,51 @@ def test_from_the_first_sign_in_to_an_undo(server, watched, filled):
     assert watched.complaints == []
 
 
+def test_a_guard_that_trips_and_what_was_before(server, watched):
+    """An identity provider empties a workspace: the guard holds it, an administrator decides, and looks at what was before."""
+    with Tenant(server) as tenant:
+        visitor = Visitor(server).accept(invitation(server), name("guard"))
+        cookie = {"name": "muster_session", "value": visitor.http.cookies["muster_session"], "url": server.url}
+        visitor.close()
+        page, base = watched.page, f"{server.url}/w/{tenant.name}"
+        page.context.add_cookies([cookie])
+        page.goto(f"{base}/settings")
+        page.select_option("select[name=guardMode]", "hold")
+        page.fill("input[name=guardLeast]", "2")
+        page.locator("select[name=guardMode]").locator("xpath=ancestor::form").locator("button.primary, button").last.click()
+        page.wait_for_selector("[role=status]")
+        with httpx2.Client(base_url=f"{server.url}/scim/v2", headers={"Authorization": f"Bearer {tenant.token}"}) as http:
+            provider = SyncSCIMClient(http)
+            provider.discover()
+            user, crew = provider.get_resource_model("User"), provider.get_resource_model("Group")
+            people = [provider.create(user(user_name=name(), display_name=f"Guarded {n}")) for n in range(4)]
+            made = provider.create(crew(display_name="Everyone", members=[{"value": one.id} for one in people]))
+            time.sleep(0.01)
+            then = datetime.now(UTC).isoformat(timespec="milliseconds")[:23]
+            gone = [provider.delete(user, one.id, raise_scim_errors=False) for one in people]
+        assert [error.status for error in gone if error is not None] == [403, 403]
+        page.goto(base)
+        page.wait_for_selector("text=The deprovisioning guard holds 2 users")
+        page.goto(f"{base}/guard")
+        page.locator("tr", has_text=people[2].user_name).locator("text=Let through").click()
+        page.wait_for_selector(f"tr:has-text('{people[3].user_name}')")
+        assert page.locator("tr", has_text=people[2].user_name).count() == 0
+        page.locator("tr", has_text=people[3].user_name).locator("text=Keep the user").click()
+        page.wait_for_selector("text=Nothing is held.")
+        page.goto(f"{base}/groups/{made.id}")
+        assert page.locator("ul >> text=Guarded").count() == 1
+        page.fill("input[name=at]", then)
+        page.click("text=Look")
+        page.wait_for_selector("text=As it was at")
+        assert page.locator("ul >> text=Guarded").count() == 4
+        assert page.locator("text=deleted since").count() == 3
+        page.click("text=Guarded 0")
+        page.locator("text=Go back to this").first.click()
+        page.wait_for_selector("span.state.active")
+        assert tenant.scim.get(f"/Users/{people[0].id}").json()["groups"][0]["value"] == made.id
+        assert watched.complaints == []
+
+
 def test_signing_in_by_openid_connect(server, watched, provider):
     """The round by way of the provider, as the browser's own rules allow it: cookies, and where forms and links may lead."""
     with Tenant(server) as tenant:
@@ -172,7 +221,8 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
     context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 860}, bypass_csp=True)
     page, found = context.new_page(), []
     paths = ["/sign-in", "/nothing", invitation(server).removeprefix(server.url), base, f"{base}/users", f"{base}/groups"]
-    paths += [f"{base}/users/{filled.users[0]['id']}", f"{base}/groups/{filled.crew['id']}", f"{base}/requests", request]
+    of_crew = f"{base}/groups/{filled.crew['id']}"
+    paths += [f"{base}/users/{filled.users[0]['id']}", of_crew, f"{of_crew}?at=2100-01-01T00:00", f"{base}/requests", request]
     names = ("doctor", "undo", "role-mappings", "webhooks", "schemas", "wipe", "connect/entra", "open-id-connector")
     paths += [f"{base}/{path}" for path in (*names, "keys", "audit", "settings", "guard")]
     paths += ["/account", "/administrators", "/open-id-connector"]

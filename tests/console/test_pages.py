@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from datetime import UTC, datetime
 
 import httpx
 import pyotp
@@ -423,6 +424,56 @@ def test_a_group_is_brought_back_with_its_members(root, fresh):
     assert back["displayName"] == made["displayName"]
     assert {item["value"] for item in back["members"]} == {user["id"] for user in users}
     assert fresh.server.muster("check").stdout.strip().endswith("0 findings")
+
+
+def test_a_user_is_seen_and_brought_back_as_at_a_moment(root, fresh):
+    user = fresh.user(title="as it was")
+    made = fresh.scim.post("/Groups", json=group("Crew of then", user)).json()
+    then = datetime.now(UTC).isoformat(timespec="milliseconds")[:23]
+    time.sleep(0.01)
+    fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", "as it is"))
+    fresh.scim.delete(f"/Groups/{made['id']}")
+    path = f"/w/{fresh.name}/users/{user['id']}"
+    page = root.get(f"{path}?at={then}").text
+    assert "As it was at" in page
+    assert re.search(r">Crew of then</a> <small>deleted since</small>", page)
+    assert "<td>as it was</td>" in page
+    whole = re.search(r'name="time" value="([^"]+)"', page)[1]
+    assert root.post(f"{path}/restore", time=whole).status_code == 303
+    assert fresh.scim.get(f"/Users/{user['id']}").json()["title"] == "as it was"
+    assert "was not there then" in root.get(f"{path}?at=2020-01-01T00:00").text
+    wrong = root.get(f"{path}?at=noon")
+    assert (wrong.status_code, "at: a moment such as" in wrong.text) == (400, True)
+    assert root.get(f"{path}?before=x").status_code == 400
+
+
+def test_who_is_gone_is_said_when_a_group_comes_back(root, fresh):
+    user, other = fresh.user(), fresh.user()
+    made = fresh.scim.post("/Groups", json=group("Crew", user, other)).json()
+    path = f"/w/{fresh.name}/groups/{made['id']}"
+    fresh.scim.put(f"/Groups/{made['id']}", json=group("Other"))
+    fresh.scim.delete(f"/Users/{user['id']}")
+    first = re.findall(r'name="change" value="([^"]+)"', root.get(path).text)[-1]
+    answer = root.post(f"{path}/restore", change=first)
+    assert (answer.status_code, f"not there any more: {user['id']}" in answer.text) == (200, True)
+    assert [item["value"] for item in fresh.scim.get(f"/Groups/{made['id']}").json()["members"]] == [other["id"]]
+
+
+def test_every_member_and_all_of_a_history_can_be_seen(root, fresh):
+    users = [fresh.user() for _ in range(130)]
+    made = fresh.scim.post("/Groups", json=group("Crew", *users)).json()
+    for number in range(60):
+        fresh.scim.patch(f"/Groups/{made['id']}", json=replace("displayName", f"Crew {number}"))
+    path = f"/w/{fresh.name}/groups/{made['id']}"
+    page = root.get(path).text
+    more = page
+    for following, once in (("More members", r"/users/([0-9a-f-]{36})"), ("Older", r'name="change" value="([^"]+)"')):
+        link = re.search(rf'href="([^"]+)">{following}<', page)[1].replace("&amp;", "&")
+        more = root.get(link).text
+        assert f">{following}<" not in more
+        first, second = (set(re.findall(once, text)) for text in (page, more))
+        assert not first & second
+        assert len(first | second) in (130, 60)
 
 
 def test_who_is_brought_back_takes_no_ones_name(root, fresh):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from muster.directory.documents import parse
 from muster.directory.events import events
 from muster.directory.memberships import tag_of
+from muster.directory.past import Past
 from muster.directory.service import Caller, Directory, Search
 from muster.directory.undo import Undo
 from muster.scim.errors import ScimError
@@ -31,9 +32,9 @@ class Life:
         self.bench, self.data = bench, data
         self.caller = Caller(bench.new_workspace(), "actor", "request")
         self.directory = Directory(bench.storage)
-        self.undo = Undo(bench.storage, self.directory)
+        self.undo = Undo(bench.storage)
         self.users, self.groups, self.gone = {}, {}, []
-        self.bodies = {}
+        self.bodies, self.known = {}, []
 
     def draw(self, strategy):
         return self.data.draw(strategy)
@@ -225,6 +226,23 @@ class Life:
             {group_id: {name: held[name] for name in ("displayName", "members")} for group_id, held in groups.items()},
         )
 
+    def remember(self):
+        """The directory as it is now, with the number of the last change."""
+        direct = {user_id: {g for g, group in self.groups.items() if user_id in group["members"]} for user_id in self.users}
+        members = {group_id: set(group["members"]) for group_id, group in self.groups.items()}
+        self.known.append((self.bench.run(self.bench.storage.latest_change(self.caller.workspace.id)), direct, members))
+
+    def look_back(self):
+        """Whatever was remembered is what is told of then."""
+        past, workspace = Past(self.bench.storage), self.caller.workspace.id
+        for sequence, direct, members in self.known:
+            for user_id, groups in direct.items():
+                told = self.bench.run(past.groups(workspace, user_id, lambda change, then=sequence: change.sequence <= then))
+                assert (len(told), set(told)) == (len(groups), groups)
+            for group_id, there in members.items():
+                told = self.bench.run(past.members(workspace, group_id, sequence))
+                assert (len(told), set(told)) == (len(there), there)
+
     def wrong(self):
         """What a check of what is kept finds."""
 
@@ -241,5 +259,7 @@ def test_any_life(bench, data):
     for _ in range(data.draw(st.integers(2, 14))):
         life.step()
         life.compare()
+        life.remember()
+    life.look_back()
     assert life.told() == (life.users, life.groups)
     assert life.wrong() == []

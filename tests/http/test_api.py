@@ -56,6 +56,7 @@ ROUTES = [
     ("GET", "/requests/x", SCIM),
     ("GET", "/doctor", SCIM),
     ("GET", "/history/x", SCIM),
+    ("GET", "/history/x/at", SCIM),
     ("POST", "/history/x/restore", SCIM),
     ("GET", "/guard", SETTINGS),
     ("POST", "/guard/x/let", SETTINGS),

@@ -21,7 +21,7 @@ MANAGEMENT = [
     *("getOverview", "wipe", "planUndo", "undo"),
     *("getOpenIdConnector", "setOpenIdConnector", "deleteOpenIdConnector"),
     *("findDeliveries", "redeliver", "getGuard", "letThrough", "keepHeld"),
-    *("findRequests", "getRequest", "getDoctor", "findHistory", "restore"),
+    *("findRequests", "getRequest", "getDoctor", "findHistory", "getPast", "restore"),
 ]
 CHECKS = [
     schemathesis.checks.not_a_server_error,

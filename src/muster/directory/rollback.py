@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from muster.directory.documents import parse, timestamp
 from muster.directory.outcomes import moved, removed, restored, touched
+from muster.directory.past import MAX_CHANGES, Past, inverse
 from muster.directory.service import Caller, utc_now
-from muster.directory.undo import inverse
 from muster.scim.errors import ScimError, invalid_value, uniqueness
 from muster.scim.schema import ResourceType
 from muster.storage.port import (
@@ -20,18 +20,12 @@ from muster.storage.port import (
     Conflict,
     KeyTaken,
     MemberEdit,
-    NoSuchMember,
     Origin,
     Resources,
     Write,
 )
 
 MAX_RESOURCES = 1000
-_MAX_CHANGES = 100_000
-_CHUNK = 1000
-_BACK = 50
-_WITHOUT = 20
-"""How many members that are not there any more are left out before it is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +57,20 @@ class Plan:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """How many resources it was done for. left_out: ids of members who are there no more, and so in no group again."""
+
+    count: int
+    left_out: list[str]
+
+
 class Rollback:
     """Plans, and carries out."""
 
     def __init__(self, storage: Resources) -> None:
         self._storage = storage
+        self._past = Past(storage)
 
     async def plan(self, workspace: int, actor: str, since: datetime, until: datetime) -> Plan:
         """How what an actor (key:ID, admin:ID) did is undone. Raises ScimError 400 where it is too much for once."""
@@ -81,10 +84,12 @@ class Rollback:
             )
         return Plan([await self._step(workspace, actor, changes) for changes in done.values()], at)
 
-    async def carry_out(self, caller: Caller, actor: str, since: datetime, until: datetime, at: int, ids: Iterable[str]) -> int:
-        """Undo it for the resources with these ids; answers for how many. at: of the plan that was looked at.
+    async def carry_out(
+        self, caller: Caller, actor: str, since: datetime, until: datetime, at: int, ids: Iterable[str]
+    ) -> Undone:
+        """Undo it for the resources with these ids. at: of the plan that was looked at.
 
-        Raises ScimError 409 where a resource has changed since, another has a value by now that one had, or members are gone.
+        Raises ScimError 409 where a resource has changed since, or another has a value by now that one had.
         """
         wanted = set(ids)
         plan = await self.plan(caller.workspace.id, actor, since, until)
@@ -97,41 +102,41 @@ class Rollback:
         lost = next((step for step in steps if step.action == "lost"), None)
         if lost is not None:
             raise ScimError(409, f"what {lost.type} {lost.name!r} was before is not known any more")
-        without: set[str] = set()
-        while steps:
-            try:
-                await self._storage.write_all(caller.workspace.id, list(_writes(caller, steps, without)))
-                break
-            except NoSuchMember as error:
-                without.add(error.id)
-                if len(without) > _WITHOUT:
-                    raise ScimError(409, f"the member {error.id[:100]!r}, and others, are not there any more") from None
-            except Conflict as conflict:
-                raise uniqueness(f"{conflict.attribute}: another resource has a value by now that one of these had") from None
-            except KeyTaken:
-                raise ScimError(409, "one of them is there again already: look at the list again") from None
-        return len(steps)
+        try:
+            await self._storage.write_all(caller.workspace.id, list(_writes(caller, steps)))
+        except Conflict as conflict:
+            raise uniqueness(f"{conflict.attribute}: another resource has a value by now that one of these had") from None
+        except KeyTaken:
+            raise ScimError(409, "one of them is there again already: look at the list again") from None
+        return Undone(len(steps), await self._left_out(caller.workspace.id, steps))
+
+    async def _left_out(self, workspace: int, steps: Sequence[Step]) -> list[str]:
+        """The ids of those who were taken out of a group, and are not there any more to be put back."""
+        found: dict[str, None] = {}
+        for step in steps:
+            if step.members is not None and step.members.add and step.before is not None:
+                found |= dict.fromkeys(await self._past.missing(workspace, step.id, step.members.add))
+        return list(found)
 
     async def _done(self, workspace: int, actor: str, since: datetime, until: datetime) -> dict[str, list[Change]]:
         """The changes of an actor between two moments, by the resource, the oldest first."""
         first, last = timestamp(since.astimezone(UTC)), timestamp(until.astimezone(UTC))
         found: dict[str, list[Change]] = {}
-        before: int | None = None
-        for _ in range(_MAX_CHANGES // _CHUNK):
-            changes = await self._storage.recent(workspace, before, _CHUNK)
-            for change in changes:
-                if change.version and change.origin.actor == actor and first <= change.origin.time <= last:
-                    found.setdefault(change.id, []).insert(0, change)
-            if len(changes) < _CHUNK or changes[-1].origin.time < first:
-                return found
-            before = changes[-1].sequence
-        raise invalid_value(f"since: more than {_MAX_CHANGES} changes were made after it; choose a later one")
+        read = 0
+        async for change in self._past.recent(workspace):
+            if change.origin.time < first:
+                break
+            if read == MAX_CHANGES:
+                raise invalid_value(f"since: more than {MAX_CHANGES} changes were made after it; choose a later one")
+            read += 1
+            if change.version and change.origin.actor == actor and change.origin.time <= last:
+                found.setdefault(change.id, []).insert(0, change)
+        return found
 
     async def _step(self, workspace: int, actor: str, changes: Sequence[Change]) -> Step:
         first = changes[0]
-        earlier = await self._storage.history(workspace, first.id, first.sequence, _BACK)
-        later = [change for change in await self._storage.history(workspace, first.id, None, _BACK) if change.version]
-        prior = next((change for change in earlier if change.version), None)
+        later = [change for change in await self._past.since(workspace, first.id, first.sequence) if change.version]
+        prior = await self._past.before(workspace, first.id, first.sequence)
         if prior is not None and prior.action == "delete":
             prior = None
         lost = prior is None and first.action != "create"
@@ -147,18 +152,7 @@ class Rollback:
         return Step(first.type, first.id, str(name), action, others, len(changes), version, later[0].sequence, prior, edit)
 
 
-def moment(text: object, name: str) -> datetime:
-    """A moment as ISO 8601 text; UTC where it does not say. Raises ScimError invalidValue."""
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        found = None
-    if found is None or not 1970 < found.year < 9000:
-        raise invalid_value(f"{name}: a moment such as 2026-01-31T09:00:00Z")
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
-
-
-def _writes(caller: Caller, steps: Sequence[Step], without: set[str]) -> Iterable[Write]:
+def _writes(caller: Caller, steps: Sequence[Step]) -> Iterable[Write]:
     """The writes in an order in which each finds what it needs: first what is to stand, then who is in it, then what is to go."""
     now = timestamp(utc_now())
     origin = Origin(caller.actor, caller.request_id, now, caller.address)
@@ -179,8 +173,7 @@ def _writes(caller: Caller, steps: Sequence[Step], without: set[str]) -> Iterabl
             )
     for step in steps:
         if step.before is not None and step.members is not None:
-            edit = MemberEdit(tuple(member for member in step.members.add if member not in without), step.members.remove)
-            yield Write(workspace, step.type, step.id, moved(types[GROUP], now), origin, edit)
+            yield Write(workspace, step.type, step.id, moved(types[GROUP], now), origin, step.members)
     for step in sorted(steps, key=lambda step: step.type != GROUP):
         if step.action == "delete":
             cleared = MemberEdit(clear=True) if step.type == GROUP else None

@@ -1,102 +1,93 @@
-"""Going back: a resource as it was after one of its changes, with the groups that it was in, under the id that it had."""
+"""Going back: a resource as it was after one of its changes, or at a moment, with its memberships, under the id that it had."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from muster.directory.documents import timestamp
 from muster.directory.outcomes import moved, restored, touched
-from muster.directory.service import Caller, Directory, utc_now
+from muster.directory.past import Past, inverse
+from muster.directory.service import Caller, utc_now
 from muster.scim.errors import ScimError, not_found, uniqueness
 from muster.scim.schema import ResourceType
-from muster.storage.port import (
-    GROUP,
-    Change,
-    Conflict,
-    KeyTaken,
-    MemberEdit,
-    NoSuchMember,
-    Origin,
-    Resources,
-    Stored,
-    Write,
-)
+from muster.storage.port import GROUP, Change, Conflict, KeyTaken, MemberEdit, Origin, Resources, Stored, Write
 
 _ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A resource that was brought back. left_out: the ids of those who were members of it then, and are not there any more."""
+
+    stored: Stored
+    left_out: list[str]
 
 
 class Undo:
     """Restores resources from their history."""
 
-    def __init__(self, storage: Resources, directory: Directory) -> None:
+    def __init__(self, storage: Resources) -> None:
         self._storage = storage
-        self._directory = directory
+        self._past = Past(storage)
 
-    async def restore(self, caller: Caller, resource_type: ResourceType, resource_id: str, sequence: int) -> Stored:
-        """Bring a resource to what it was after a change. Where it is deleted it is made again, and put into its groups again.
+    async def restore(self, caller: Caller, resource_type: ResourceType, resource_id: str, sequence: int) -> Restored:
+        """Bring a resource to what it was after a change; of a group that is with its members.
 
+        Where it is deleted it is made again, and put into the groups again that its deletion took it out of. All or nothing.
         Raises ScimError 404 where it has no such change, and 409 where another resource has a value of its by now.
         """
-        changes = await self._storage.history(caller.workspace.id, resource_id, None, _ROWS)
+        changes = await self._past.since(caller.workspace.id, resource_id, sequence)
         chosen = next((c for c in changes if c.sequence == sequence and c.version and c.type == resource_type.name), None)
         if chosen is None:
             raise not_found(f"{resource_type.name} {resource_id[:100]!r} has no such change")
-        deleted = changes[0] if changes and changes[0].action == "delete" else None
-        latest = max(change.version for change in changes)
+        again = await self._taken_out_of(caller, changes[0]) if changes[0].action == "delete" else []
+        return await self._restore(caller, resource_type, chosen, changes, again, [])
+
+    async def restore_to(self, caller: Caller, resource_type: ResourceType, resource_id: str, time: str) -> Restored:
+        """Bring a resource to what it was at a moment, a timestamp as `meta` has them, and into the groups that it was in then.
+
+        Raises ScimError 404 where it was not there then, 400 where its groups cannot be told, and 409 as `restore` does.
+        """
+        was = await self._past.at(caller.workspace.id, resource_id, time)
+        if was is None or was.change.type != resource_type.name or was.change.action == "delete":
+            raise not_found(f"{resource_type.name} {resource_id[:100]!r} was not there then, or it is kept no more")
+        changes = await self._past.since(caller.workspace.id, resource_id, was.change.sequence)
+        now, then = await self._past.groups_now(caller.workspace.id, resource_id), was.groups
+        joined = [group_id for group_id in then or () if group_id not in now]
+        left = [] if then is None else [group_id for group_id in now if group_id not in then]
+        return await self._restore(caller, resource_type, was.change, changes, joined, left)
+
+    async def _restore(
+        self,
+        caller: Caller,
+        resource_type: ResourceType,
+        chosen: Change,
+        changes: list[Change],
+        joined: list[str],
+        left: list[str],
+    ) -> Restored:
+        """changes: from the chosen one on, the newest first. joined, left: ids of the groups that it joins, and leaves."""
         now = timestamp(utc_now())
         origin = Origin(caller.actor, caller.request_id, now, caller.address)
+        group_type = caller.registry.types["/Groups"]
         undone = [c for c in reversed(changes) if c.sequence > chosen.sequence or (c is chosen and c.action == "delete")]
         members = inverse(undone) if resource_type.name == GROUP else None
-        target = None if deleted is not None else resource_id
-        decide = restored(chosen, resource_type, resource_id, latest + 1, now)
-        write = Write(
-            caller.workspace.id,
-            resource_type.name,
-            target,
-            decide,
-            origin,
-            members,
-            touched(caller.registry.types["/Groups"], now),
-        )
+        decide = restored(chosen, resource_type, chosen.id, max(change.version for change in changes) + 1, now)
+        target = None if changes[0].action == "delete" else chosen.id
+        touch = touched(group_type, now)
+        writes = [Write(caller.workspace.id, resource_type.name, target, decide, origin, members, touch)]
+        for groups, edit in ((joined, MemberEdit((chosen.id,))), (left, MemberEdit((), (chosen.id,)))):
+            writes += [Write(caller.workspace.id, GROUP, found, moved(group_type, now), origin, edit) for found in groups]
         try:
-            outcome = await self._storage.write(write)
-            if deleted is not None:
-                await self._rejoin(caller, resource_id, deleted, origin)
+            outcome = (await self._storage.write_all(caller.workspace.id, writes))[0]
         except Conflict as conflict:
             raise uniqueness(f"{conflict.attribute}: another {resource_type.name} has this value by now") from None
-        except NoSuchMember as error:
-            raise ScimError(409, f"the member {error.id[:100]!r} is not there any more") from None
         except KeyTaken:
             raise ScimError(409, "it is there again already") from None
-        return outcome.stored
+        wanted = members.add if members is not None else ()
+        return Restored(outcome.stored, await self._past.missing(caller.workspace.id, chosen.id, wanted) if wanted else [])
 
-    async def _rejoin(self, caller: Caller, resource_id: str, deleted: Change, origin: Origin) -> None:
-        """Put a resource into the groups that its deletion took it out of, where they are still there."""
-        after = await self._storage.changes(caller.workspace.id, deleted.sequence, _ROWS)
-        group_type = caller.registry.types["/Groups"]
-        for change in after:
-            if change.origin.request_id != deleted.origin.request_id or change.type != GROUP:
-                continue
-            if change.members is not None and resource_id in change.members.removed:
-                edit = MemberEdit((resource_id,))
-                await self._storage.write(
-                    Write(caller.workspace.id, GROUP, change.id, moved(group_type, origin.time), origin, edit)
-                )
-
-
-def inverse(changes: Iterable[Change]) -> MemberEdit | None:
-    """What puts back whom these changes of a group, the oldest first, took out, and takes out whom they put in, if anyone."""
-    put_in: dict[str, None] = {}
-    taken_out: dict[str, None] = {}
-    for change in changes:
-        if change.members is None:
-            continue
-        for member in change.members.removed:
-            if member in put_in:
-                del put_in[member]
-            else:
-                taken_out[member] = None
-        for member in change.members.added:
-            if member in taken_out:
-                del taken_out[member]
-            else:
-                put_in[member] = None
-    return MemberEdit(tuple(taken_out), tuple(put_in)) if put_in or taken_out else None
+    async def _taken_out_of(self, caller: Caller, deleted: Change) -> list[str]:
+        """The groups that a deletion took a resource out of: their changes follow it."""
+        after: Iterable[Change] = await self._storage.changes(caller.workspace.id, deleted.sequence, _ROWS)
+        moves = [c for c in after if c.type == GROUP and c.origin.request_id == deleted.origin.request_id and c.members]
+        return [change.id for change in moves if change.members is not None and deleted.id in change.members.removed]

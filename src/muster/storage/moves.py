@@ -18,10 +18,10 @@ def comes_to(edit: MemberEdit, there: Mapping[int, str], current: Mapping[int, s
 
     Raises NoSuchMember.
     """
-    for resource_id in edit.add:
-        if there.get(key_of(resource_id) or 0) != resource_id:
-            raise NoSuchMember(resource_id)
-    wanted = keys_of(edit.add)
+    missing = {resource_id for resource_id in edit.add if there.get(key_of(resource_id) or 0) != resource_id}
+    if missing and not edit.lenient:
+        raise NoSuchMember(next(resource_id for resource_id in edit.add if resource_id in missing))
+    wanted = {key: resource_id for key, resource_id in keys_of(edit.add).items() if resource_id not in missing}
     added = tuple(resource_id for key, resource_id in wanted.items() if key not in current)
     if edit.clear:
         return MemberDelta(added, tuple(resource_id for key, resource_id in current.items() if key not in wanted))

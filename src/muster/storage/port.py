@@ -106,11 +106,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class MemberEdit:
-    """What a write does to a group's members. add, remove: ids; where clear is set, all that are not in add are removed."""
+    """What a write does to a group's members. add, remove: ids; where clear is set, all that are not in add are removed.
+
+    lenient: who is not there any more is not added; else that is NoSuchMember.
+    """
 
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
     clear: bool = False
+    lenient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from muster.access.permissions import SCIM
 from muster.console.web import Route, Visit
-from muster.directory.rollback import Plan, Rollback, moment
+from muster.directory.past import moment
+from muster.directory.rollback import Plan, Rollback
 from muster.http.message import Response
 from muster.http.tokens import Tokens
 from muster.scim.errors import ScimError, not_found
@@ -52,7 +53,8 @@ class UndoPages:
             undone = await self._rollback.carry_out(visit.caller, await self._actor(visit), since, until, at, ids)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
-        return await self.show(visit, said=f"Undone: {undone}. The audit log has each.")
+        without = f" Not there any more, and so in no group again: {', '.join(undone.left_out)}." if undone.left_out else ""
+        return await self.show(visit, said=f"Undone: {undone.count}. The audit log has each.{without}")
 
     async def _plan(self, visit: Visit) -> Plan:
         since, until = (moment(visit.text(name), name) for name in ("since", "until"))

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from muster.access.permissions import SCIM
-from muster.directory.documents import parse
+from muster.directory.documents import parse, timestamp
 from muster.directory.events import changed_paths
+from muster.directory.past import Past, moment
 from muster.directory.undo import Undo
 from muster.doctor import examine
 from muster.http.api.router import Call, Route
@@ -16,7 +17,7 @@ from muster.http.tokens import Tokens
 from muster.overview import Lookout
 from muster.scim.errors import invalid_value, not_found
 from muster.scim.schema import ResourceType
-from muster.storage.port import Storage
+from muster.storage.port import Change, Storage
 from muster.storage.requests import Kept, Requests, Wanted
 
 _SHOWN, _MAX_SHOWN = 50, 500
@@ -31,6 +32,7 @@ class InsightRoutes:
         self._requests = Requests(storage)
         self._lookout = lookout
         self._undo = undo
+        self._past = Past(storage)
         self._tokens = tokens
 
     def __iter__(self) -> Iterator[Route]:
@@ -39,7 +41,8 @@ class InsightRoutes:
         yield Route("GET", "/requests/{number}", SCIM, self.get_request, "One request, with its body and its answer")
         yield Route("GET", "/doctor", SCIM, self.get_doctor, "What clients send that the RFCs do not allow, and what was refused")
         yield Route("GET", "/history/{id}", SCIM, self.find_history, "What became of a resource, the newest first")
-        yield Route("POST", "/history/{id}/restore", SCIM, self.restore, "Brings a resource back to what it was after a change")
+        yield Route("GET", "/history/{id}/at", SCIM, self.get_past, "A resource as it was at a moment, with its memberships then")
+        yield Route("POST", "/history/{id}/restore", SCIM, self.restore, "Brings a resource back to what it was")
 
     async def get_overview(self, call: Call) -> Response:
         seen = await self._lookout.look(call.caller, datetime.now(UTC))
@@ -82,36 +85,56 @@ class InsightRoutes:
         return json_response(200, {"dialects": shown, "refusals": refusals, "lostUsers": lost})
 
     async def find_history(self, call: Call) -> Response:
-        changes = await self._storage.history(call.workspace, call.names["id"], None, _HISTORY)
-        rows = []
-        for change in changes:
-            before = parse(change.before) if change.before is not None else {}
-            document = parse(change.document)
-            rows.append(
-                {
-                    "change": await self._tokens.write(call.workspace, change.sequence),
-                    "time": change.origin.time,
-                    "actor": change.origin.actor,
-                    "address": change.origin.address,
-                    "requestId": change.origin.request_id,
-                    "action": change.action,
-                    "resourceType": change.type,
-                    "version": change.version,
-                    "attributes": changed_paths(before, document) if change.action == "update" else [],
-                    "members": None if change.members is None else change.members.shown(),
-                    "resource": document,
-                }
-            )
-        return json_response(200, rows)
+        """The newest first; with the parameter before, what came before a change."""
+        asked = call.request.parameters().get("before")
+        before = None if asked is None else await self._tokens.read(call.workspace, asked, "before")
+        changes = await self._storage.history(call.workspace, call.names["id"], before, _HISTORY)
+        return json_response(200, [await self._change(call, change) for change in changes])
+
+    async def get_past(self, call: Call) -> Response:
+        """With the parameter time. members are of a group, groups those that anything else was in directly: their ids."""
+        time = moment(call.request.parameters().get("time"), "time")
+        was = await self._past.at(call.workspace, call.names["id"], timestamp(time))
+        if was is None:
+            raise not_found(f"{call.names['id'][:100]!r} was not there then, or what it was is not kept any more")
+        change = await self._change(call, was.change)
+        deleted = was.change.action == "delete"
+        shown = {"change": change["change"], "deleted": deleted, "resource": change["resource"]}
+        return json_response(200, {**shown, "resourceType": was.change.type, "members": was.members, "groups": was.groups})
+
+    async def _change(self, call: Call, change: Change) -> dict[str, Any]:
+        before = parse(change.before) if change.before is not None else {}
+        document = parse(change.document)
+        return {
+            "change": await self._tokens.write(call.workspace, change.sequence),
+            "time": change.origin.time,
+            "actor": change.origin.actor,
+            "address": change.origin.address,
+            "requestId": change.origin.request_id,
+            "action": change.action,
+            "resourceType": change.type,
+            "version": change.version,
+            "attributes": changed_paths(before, document) if change.action == "update" else [],
+            "members": None if change.members is None else change.members.shown(),
+            "resource": document,
+        }
 
     async def restore(self, call: Call) -> Response:
-        """{"change": from the history} brings the resource back; one that was deleted under its id, with its groups."""
+        """{"change": from the history}, or {"time": a moment} with its memberships then. leftOut: members that are there no more.
+
+        What was deleted comes back under its id, in the groups that it was in.
+        """
         body = await call.object()
-        if not isinstance(body.get("change"), str):
-            raise invalid_value("change must be one of the history, as a string")
-        sequence = await self._tokens.read(call.workspace, body["change"], "change")
-        stored = await self._undo.restore(call.caller, await self._kind(call), call.names["id"], sequence)
-        return json_response(200, parse(stored.document))
+        kind, resource_id = await self._kind(call), call.names["id"]
+        if isinstance(body.get("change"), str) and "time" not in body:
+            sequence = await self._tokens.read(call.workspace, body["change"], "change")
+            back = await self._undo.restore(call.caller, kind, resource_id, sequence)
+        elif "change" not in body and "time" in body:
+            back = await self._undo.restore_to(call.caller, kind, resource_id, timestamp(moment(body["time"], "time")))
+        else:
+            raise invalid_value("change must be one of the history, as a string; or time a moment, without it")
+        left_out = {"leftOut": back.left_out} if back.left_out else {}
+        return json_response(200, {**parse(back.stored.document), **left_out})
 
     async def _kind(self, call: Call) -> ResourceType:
         """The type of the resource, by what is known of it. Raises ScimError 404."""

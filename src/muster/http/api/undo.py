@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from muster.access.permissions import SCIM
-from muster.directory.rollback import Rollback, moment
+from muster.directory.past import moment
+from muster.directory.rollback import Rollback
 from muster.http.api.router import Call, Route
 from muster.http.message import Response, json_response
 from muster.http.tokens import Tokens
@@ -42,7 +43,7 @@ class UndoRoutes:
         return json_response(200, {"at": await self._tokens.write(call.workspace, plan.at), "resources": steps})
 
     async def undo(self, call: Call) -> Response:
-        """{"key", "since", "until", "at": from the list, "resources": [ids]}."""
+        """{"key", "since", "until", "at": from the list, "resources": [ids]}. leftOut: members that are there no more."""
         body = await call.object()
         since, until = (moment(body.get(name), name) for name in ("since", "until"))
         ids = body.get("resources")
@@ -52,7 +53,8 @@ class UndoRoutes:
             raise invalid_value("at must be the one of the list")
         at = await self._tokens.read(call.workspace, body["at"], "at")
         actor = await self._actor(call, body.get("key"))
-        return json_response(200, {"undone": await self._rollback.carry_out(call.caller, actor, since, until, at, ids)})
+        undone = await self._rollback.carry_out(call.caller, actor, since, until, at, ids)
+        return json_response(200, {"undone": undone.count, "leftOut": undone.left_out})
 
     async def _actor(self, call: Call, key: Json) -> str:
         if not isinstance(key, str) or await self._accounts.key(call.workspace, key) is None:

@@ -45,6 +45,8 @@ _QUERIES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("since", "string", "From when, as ISO 8601."),
         ("until", "string", "Until when."),
     ),
+    "findHistory": (("before", "string", "The `change` of a row: those before it."),),
+    "getPast": (("time", "string", "The moment, as ISO 8601."),),
     "findDeliveries": (("limit", "integer", "How many at the most."),),
 }
 _EMPTY_BODY = frozenset({"rotateKey", "rotateWebhook", "letThrough", "keepHeld"})

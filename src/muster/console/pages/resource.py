@@ -1,0 +1,211 @@
+"""One user or group in the console: as it is, as it was at a moment, and what became of it."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from muster.access.permissions import SCIM
+from muster.access.role_mappings import RoleMappings, granted
+from muster.console.web import Route, Visit
+from muster.directory.documents import parse, timestamp
+from muster.directory.events import changed_paths
+from muster.directory.past import Past, Was, moment
+from muster.directory.service import Directory
+from muster.directory.undo import Restored, Undo
+from muster.http.message import Response
+from muster.http.tokens import Tokens
+from muster.scim.errors import ScimError, not_found
+from muster.scim.schema import ResourceType
+from muster.storage.ids import key_of
+from muster.storage.port import Change, Storage
+
+_HISTORY = 50
+_MEMBERS = 100
+_PLURALS = {"users": "/Users", "groups": "/Groups"}
+
+
+class Named(NamedTuple):
+    """A user or group that a page links to. note: what is said of it beside its name."""
+
+    id: str
+    plural: str
+    name: str
+    note: str = ""
+
+
+class Shown(NamedTuple):
+    """A resource on its page, now or then. document: None where it is not there. following: where more members begin."""
+
+    document: dict[str, Any] | None
+    members: Sequence[Named] = ()
+    groups: Sequence[Named] = ()
+    following: str = ""
+    more: int = 0
+
+
+class ResourcePages:
+    """The pages of one user and of one group."""
+
+    def __init__(self, storage: Storage, directory: Directory, undo: Undo) -> None:
+        self._storage = storage
+        self._directory = directory
+        self._undo = undo
+        self._past = Past(storage)
+        self._tokens = Tokens(storage)
+        self._mappings = RoleMappings(storage)
+
+    def __iter__(self) -> Iterator[Route]:
+        yield Route("GET", "/w/{workspace}/users/{id}", SCIM, self.user)
+        yield Route("GET", "/w/{workspace}/groups/{id}", SCIM, self.group)
+        yield Route("POST", "/w/{workspace}/{kind}/{id}/restore", SCIM, self.restore)
+
+    async def user(self, visit: Visit) -> Response:
+        return await self._page(visit, "users")
+
+    async def group(self, visit: Visit) -> Response:
+        return await self._page(visit, "groups")
+
+    async def restore(self, visit: Visit) -> Response:
+        """Bring a resource to what it was after one of its changes, or at a moment."""
+        plural = visit.names["kind"]
+        if plural not in _PLURALS:
+            raise not_found("there is no such page")
+        try:
+            back = await self._restored(visit, visit.caller.registry.types[_PLURALS[plural]])
+        except ScimError as error:
+            return await self._page(visit, plural, error.status, error.detail)
+        if back.left_out:
+            said = f"It is as it was, but for members that are not there any more: {', '.join(back.left_out)}"
+            return await self._page(visit, plural, said=said)
+        return visit.redirect(f"./{plural}/{visit.names['id']}")
+
+    async def _restored(self, visit: Visit, kind: ResourceType) -> Restored:
+        if visit.text("time"):
+            time = timestamp(moment(visit.text("time"), "time"))
+            return await self._undo.restore_to(visit.caller, kind, visit.names["id"], time)
+        sequence = await self._tokens.read(visit.there().id, visit.text("change"), "change")
+        return await self._undo.restore(visit.caller, kind, visit.names["id"], sequence)
+
+    async def _page(self, visit: Visit, plural: str, status: int = 200, error: str = "", said: str = "") -> Response:
+        workspace, resource_id = visit.there().id, visit.names["id"]
+        kind = visit.caller.registry.types[_PLURALS[plural]]
+        asked = visit.text("before")
+        before = await self._tokens.read(workspace, asked, "before") if asked else None
+        changes = await self._storage.history(workspace, resource_id, before, _HISTORY)
+        now = await self._now(visit, kind)
+        if now.document is None and all(change.type != kind.name for change in changes):
+            raise not_found(f"there is no {kind.name} with this id, and there was none")
+        seen, at = now, ""
+        try:
+            if visit.text("at"):
+                at = timestamp(moment(visit.text("at"), "at"))
+                seen = await self._then(workspace, await self._past.at(workspace, resource_id, at))
+        except ScimError as failed:
+            status, error, at = failed.status, failed.detail, ""
+        document = seen.document or next((parse(change.document) for change in changes if change.version), {})
+        older = changes[-1].sequence if len(changes) == _HISTORY else None
+        return visit.render(
+            "resource.html",
+            status,
+            plural=plural,
+            id=resource_id,
+            there=now.document is not None,
+            at=at,
+            was_there=seen.document is not None,
+            seen=seen,
+            shown=document,
+            parts=_parts(document, kind),
+            roles=granted(document.get("roles"), await self._mappings.all(workspace)) if plural == "users" else [],
+            history=[
+                (change, await self._tokens.write(workspace, change.sequence), _changed(change))
+                for change in changes
+                if change.type == kind.name
+            ],
+            newest=not asked,
+            older="" if older is None else await self._tokens.write(workspace, older),
+            text=json.dumps(document, indent=2, ensure_ascii=False),
+            said=said,
+            error=error,
+        )
+
+    async def _now(self, visit: Visit, kind: ResourceType) -> Shown:
+        try:
+            document = parse((await self._directory.get(visit.caller, kind, visit.names["id"])).document)
+        except ScimError:
+            return Shown(None)
+        groups = [Named(g["value"], "groups", g.get("display") or g["value"], g["type"]) for g in document.get("groups", [])]
+        if kind.endpoint != "/Groups":
+            return Shown(document, (), groups)
+        after = key_of(visit.text("members"))
+        place = -1 if after is None else after
+        members = await self._storage.members(visit.there().id, visit.names["id"], place, _MEMBERS + 1)
+        named = [Named(m.id, _plural(m.type), m.display or m.id, _note(m.type)) for m in members[:_MEMBERS]]
+        return Shown(document, named, (), members[_MEMBERS - 1].id if len(members) > _MEMBERS else "")
+
+    async def _then(self, workspace: int, was: Was | None) -> Shown:
+        """A resource as it was; who was in it, or what it was in, by what is known of them last."""
+        if was is None or was.change.action == "delete":
+            return Shown(None)
+        members, groups = was.members or [], was.groups or []
+        named = [await self._named(workspace, found) for found in members[:_MEMBERS]]
+        joined = [await self._named(workspace, found) for found in groups[:_MEMBERS]]
+        return Shown(parse(was.change.document), named, joined, "", max(0, len(members) - _MEMBERS, len(groups) - _MEMBERS))
+
+    async def _named(self, workspace: int, resource_id: str) -> Named:
+        change = await self._past.before(workspace, resource_id, None)
+        if change is None:
+            return Named(resource_id, "users", resource_id)
+        document = parse(change.document)
+        name = document.get("displayName") or document.get("userName") or resource_id
+        return Named(resource_id, _plural(change.type), name, "deleted since" if change.action == "delete" else _note(change.type))
+
+
+def _plural(type_name: str) -> str:
+    return "groups" if type_name == "Group" else "users"
+
+
+def _note(type_name: str) -> str:
+    return "" if type_name == "User" else type_name.lower()
+
+
+def _parts(document: dict[str, Any], kind: ResourceType) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The attributes that have a value, by their schemas."""
+    parts = [(str(kind.core.definition["name"]), _rows(document, kind.core))]
+    for schema in kind.extensions.values():
+        parts.append((str(schema.definition["name"]), _rows(document.get(schema.id, {}), schema)))
+    return [part for part in parts if part[1]]
+
+
+def _rows(held: dict[str, Any], schema: Any) -> list[tuple[str, str]]:
+    """The attributes of a schema that have a value, each as a line of text."""
+    rows = []
+    for attribute in schema.attributes.values():
+        value = held.get(attribute.name)
+        if value is None or attribute.name in ("members", "groups"):
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            rows.append((attribute.name, _line(item)))
+    return rows
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_line(item)}" for key, item in value.items())
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def _changed(change: Change) -> list[tuple[str, str, str]]:
+    """What a change changed: each path with what it was and is."""
+    if change.before is None or not change.version:
+        return []
+    before, after = parse(change.before), parse(change.document)
+    return [(path, _at(before, path), _at(after, path)) for path in changed_paths(before, after)]
+
+
+def _at(document: dict[str, Any], path: str) -> str:
+    if path.startswith("urn:"):
+        urn, _, name = path.rpartition(":")
+        value = document.get(urn, {}).get(name)
+    else:
+        value = document.get(path)
+    return "—" if value is None else json.dumps(value, ensure_ascii=False)
