@@ -581,6 +581,28 @@ def test_the_audit_log_is_exported(root, fresh):
     assert "Nothing is recorded" in root.get(base, type="Nothing").text
 
 
+def test_the_audit_log_is_looked_through(root, fresh):
+    """What an administrator did is found under all that keys did since, and whoever did something has a name."""
+    base = f"/w/{fresh.name}/audit"
+    fresh.api.post("/keys", json={"name": "the first", "permissions": [SCIM]})
+    root.get(f"/w/{fresh.name}/keys")
+    root.post(f"/w/{fresh.name}/keys", name="by hand", permission=SCIM)
+    user = fresh.user()
+    for number in range(110):
+        fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", f"{number}"))
+    page = root.get(base, actor="admin:").text
+    assert re.search("<td>[^<@]+@[^<]+</td>", page)
+    assert page.count("<tr>") == 2
+    assert "Older" not in page
+    assert root.get(base, actor="key:", type="ApiKey").text.count("<tr>") == 2
+    newest = root.get(base).text
+    assert newest.count("<tr>") == 101
+    assert "Older" in newest
+    rows = fresh.api.get("/audit", params={"actor": "admin:"}).json()["rows"]
+    assert [(row["type"], row["action"]) for row in rows] == [("ApiKey", "create")]
+    assert fresh.api.get("/audit", params={"actors": "x"}).status_code == 400
+
+
 def test_what_is_not_there_and_what_is_not_for_it(root, server):
     assert root.get("/nothing").status_code == 404
     assert root.get("/w/nothing").status_code == 404

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from muster.directory.documents import parse
 from muster.scim.errors import invalid_value
-from muster.storage.port import GROUP, Change, MemberEdit, Resources
+from muster.storage.port import GROUP, Change, MemberEdit, Resources, Sought
 
 _FIRST, _CHUNK = 4, 1000
 """How many rows are read at first, and at most, at once: mostly what is looked for is near."""
@@ -100,10 +100,13 @@ class Past:
     async def recent(self, workspace: int) -> AsyncIterator[Change]:
         """The changes of a workspace, the newest first. Others have their turn between."""
         before, limit = None, _FIRST
-        while changes := await self._storage.recent(workspace, before, limit):
+        while True:
+            changes, before = await self._storage.search_changes(workspace, before, limit, Sought())
             for change in changes:
                 yield change
-            before, limit = changes[-1].sequence, min(limit * 10, _CHUNK)
+            if before is None:
+                return
+            limit = min(limit * 10, _CHUNK)
             await asyncio.sleep(0)
 
     async def _history(self, workspace: int, resource_id: str, before: int | None = None) -> AsyncIterator[Change]:

@@ -12,6 +12,18 @@ LINKED = "time, actor, request_id, type, id, action, version, document, members,
 ROWS = f"SELECT sequence, chain, {LINKED} FROM changes WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
 """The rows of a workspace after one, with their links."""
 
+SEARCHED = 5000
+"""How many rows are looked at in one search."""
+SOUGHT = "substr(actor, 1, length({0})) = {0} AND {1} IN ('', type) AND {2} IN ('', action)"
+"""Whether a row is sought: by the beginning of its actor, its type and its action, as the parameters are written."""
+
+
+def left_off(found: Sequence[int], limit: int, first: int | None, count: int) -> int | None:
+    """Before which row a search goes on. found: the numbers of what was found. first, count: of the rows that were looked at."""
+    if len(found) == limit:
+        return found[-1]
+    return first if count == SEARCHED else None
+
 
 def link(previous: bytes | None, row: Sequence[Json]) -> bytes:
     """The hash of a row, which has the columns LINKED, and of what it follows."""

@@ -271,6 +271,19 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Sought:
+    """Which changes are looked for; empty for any. actor: how it begins (key:, admin:ID)."""
+
+    actor: str = ""
+    type: str = ""
+    action: str = ""
+
+    def matches(self, change: Change) -> bool:
+        of = change.origin.actor.startswith(self.actor)
+        return of and self.type in ("", change.type) and self.action in ("", change.action)
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """What is recorded in `changes` beside the writes: what an administrator did to what, or what was refused and why.
 
@@ -459,8 +472,13 @@ class Resources(Notes, Protocol):
     async def history(self, workspace: int, resource_id: str, before: int | None, limit: int) -> Sequence[Change]:
         """The changes of one resource, and what was noted of it, before a sequence number: the newest first, with `before`."""
 
-    async def recent(self, workspace: int, before: int | None, limit: int) -> Sequence[Change]:
-        """The changes of a workspace before a sequence number, the newest first."""
+    async def search_changes(
+        self, workspace: int, before: int | None, limit: int, sought: Sought
+    ) -> tuple[Sequence[Change], int | None]:
+        """Of the changes before a sequence number those that are sought, the newest first; and before which to look on.
+
+        So many at most, of the SEARCHED nearest to it: there may be none, and more before. None where there is nothing before.
+        """
 
     async def deprovisioned(self, workspace: int, since: str) -> int:
         """How many users lost access since a time."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from muster.access.permissions import SETTINGS
+from muster.console.actors import Actors
 from muster.console.web import Route, Visit
 from muster.directory.guard import GuardDesk
 from muster.http.message import Response
@@ -11,8 +12,9 @@ from muster.http.message import Response
 class GuardPages:
     """The page of the guard."""
 
-    def __init__(self, desk: GuardDesk) -> None:
+    def __init__(self, desk: GuardDesk, actors: Actors) -> None:
         self._desk = desk
+        self._actors = actors
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/w/{workspace}/guard", SETTINGS, self.show)
@@ -21,7 +23,8 @@ class GuardPages:
         yield Route("POST", "/w/{workspace}/guard/{id}/keep", SETTINGS, self.keep)
 
     async def show(self, visit: Visit) -> Response:
-        return visit.render("guard.html", state=await self._desk.state(visit.caller))
+        names = await self._actors.names(visit.there().id)
+        return visit.render("guard.html", state=await self._desk.state(visit.caller), names=names)
 
     async def let_all(self, visit: Visit) -> Response:
         await self._desk.let_all_through(visit.caller)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from muster.access.permissions import SCIM
 from muster.access.role_mappings import RoleMappings, granted
+from muster.console.actors import Actors
 from muster.console.web import Route, Visit
 from muster.directory.documents import parse, timestamp
 from muster.directory.events import changed_paths
@@ -46,10 +47,11 @@ class Shown(NamedTuple):
 class ResourcePages:
     """The pages of one user and of one group."""
 
-    def __init__(self, storage: Storage, directory: Directory, undo: Undo) -> None:
+    def __init__(self, storage: Storage, directory: Directory, undo: Undo, actors: Actors) -> None:
         self._storage = storage
         self._directory = directory
         self._undo = undo
+        self._actors = actors
         self._past = Past(storage)
         self._tokens = Tokens(storage)
         self._mappings = RoleMappings(storage)
@@ -121,6 +123,7 @@ class ResourcePages:
                 for change in changes
                 if change.type == kind.name
             ],
+            names=await self._actors.names(workspace),
             newest=not asked,
             older="" if older is None else await self._tokens.write(workspace, older),
             text=json.dumps(document, indent=2, ensure_ascii=False),
@@ -157,7 +160,8 @@ class ResourcePages:
             return Named(resource_id, "users", resource_id)
         document = parse(change.document)
         name = document.get("displayName") or document.get("userName") or resource_id
-        return Named(resource_id, _plural(change.type), name, "deleted since" if change.action == "delete" else _note(change.type))
+        note = "deleted since" if change.action == "delete" else _note(change.type)
+        return Named(resource_id, _plural(change.type), name, note)
 
 
 def _plural(type_name: str) -> str:

@@ -1,25 +1,18 @@
-"""The settings of a workspace, how to connect an identity provider, the audit log, and who administers."""
+"""The settings of a workspace, how to connect an identity provider, and who administers."""
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import orjson
-
 from muster.access.administrators import EVERYWHERE, Administrators, all_permissions
-from muster.access.permissions import ADMIN, AUDIT, PERMISSIONS, SCIM, SETTINGS
+from muster.access.permissions import ADMIN, PERMISSIONS, SCIM, SETTINGS
 from muster.access.settings import NUMBERS, OPTIONAL, Settings, Store
 from muster.console.web import INSTALLATION_ADMIN, Route, Visit
 from muster.http.message import Response
 from muster.http.origin import SCIM_ROOT
-from muster.http.tokens import Tokens
 from muster.scim.errors import ScimError, invalid_value, not_found
-from muster.storage.port import INSTALLATION, Change, Storage
+from muster.storage.port import INSTALLATION, Sought, Storage
 from muster.storage.requests import Requests, Wanted
 
-_PAGE = 100
-_CHUNK = 1000
 _SWITCHES = ("strict", "automaticProvisioning", "automaticDeprovisioning", "uniqueGroupNames")
 PROVIDERS: dict[str, tuple[str, Sequence[str], Sequence[tuple[str, str]]]] = {
     "okta": (
@@ -77,16 +70,12 @@ class SettingsPages:
         self._settings = Settings(store)
         self._administrators = administrators
         self._requests = requests
-        self._tokens = Tokens(storage)
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/w/{workspace}/settings", SETTINGS, self.show)
         yield Route("POST", "/w/{workspace}/settings", SETTINGS, self.change)
         yield Route("GET", "/w/{workspace}/connect", SCIM, self.connect)
         yield Route("GET", "/w/{workspace}/connect/{provider}", SCIM, self.connect)
-        yield Route("GET", "/w/{workspace}/audit", AUDIT, self.audit)
-        yield Route("GET", "/w/{workspace}/audit/export.csv", AUDIT, self.export_csv)
-        yield Route("GET", "/w/{workspace}/audit/export.jsonl", AUDIT, self.export_lines)
         yield Route("GET", "/administrators", INSTALLATION_ADMIN, self.administrators)
         yield Route("POST", "/administrators", INSTALLATION_ADMIN, self.invite)
         yield Route("POST", "/administrators/{id}/remove", INSTALLATION_ADMIN, self.remove)
@@ -126,47 +115,12 @@ class SettingsPages:
         template = "connect_check.html" if partial else "connect.html"
         return visit.render(template, providers=PROVIDERS, latest=latest, keys=names, used=used, **values)
 
-    async def audit(self, visit: Visit) -> Response:
-        before = visit.text("before")
-        place = await self._tokens.read(visit.there().id, before, "before") if before else None
-        found = list(await self._storage.recent(visit.there().id, place, _PAGE))
-        actor, kind, action = visit.text("actor"), visit.text("type"), visit.text("action")
-        rows = [
-            change
-            for change in found
-            if actor in change.origin.actor and kind in ("", change.type) and action in ("", change.action)
-        ]
-        following = await self._tokens.write(visit.there().id, found[-1].sequence) if len(found) == _PAGE else None
-        names = {f"key:{key.id}": f"key {key.name}" for key in await self._storage.keys(visit.there().id)}
-        asked = {"actor": actor, "type": kind, "action": action}
-        return visit.render("audit.html", rows=rows, following=following, asked=asked, names=names)
-
-    async def export_csv(self, visit: Visit) -> Response:
-        columns = ("time", "actor", "address", "request", "action", "type", "resource", "version", "hash")
-        return self._file(visit, "text/csv; charset=utf-8", "csv", _csv(columns), _csv_row)
-
-    async def export_lines(self, visit: Visit) -> Response:
-        return self._file(visit, "application/jsonl", "jsonl", b"", _json_row)
-
-    def _file(self, visit: Visit, media: str, suffix: str, head: bytes, row: Any) -> Response:
-        response = visit.file(media, b"", f"audit-{visit.there().name}.{suffix}")
-
-        async def stream() -> AsyncIterator[bytes]:
-            yield head
-            after = 0
-            while changes := await self._storage.changes(visit.there().id, after, _CHUNK):
-                after = changes[-1].sequence
-                yield b"".join(row(change) for change in changes)
-
-        response.stream = stream()
-        return response
-
     async def administrators(self, visit: Visit, status: int = 200, **values: Any) -> Response:
         found = await self._administrators.all()
         workspaces = await self._storage.workspaces()
         names = {str(workspace.id): workspace.name for workspace in workspaces} | {EVERYWHERE: "every workspace"}
         given = {"link": "", "error": "", **values}
-        log = await self._storage.recent(INSTALLATION, None, 20)
+        log, _ = await self._storage.search_changes(INSTALLATION, None, 20, Sought())
         return visit.render(
             "administrators.html", status, found=found, names=names, all=workspaces, permissions=PERMISSIONS, log=log, **given
         )
@@ -193,42 +147,6 @@ class SettingsPages:
         except ScimError as error:
             return await self.administrators(visit, error.status, error=error.detail)
         return visit.redirect("/administrators")
-
-
-def _csv(values: Sequence[Any]) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow([_harmless(value) for value in values])
-    return buffer.getvalue().encode()
-
-
-def _harmless(value: Any) -> Any:
-    """A value that a spreadsheet takes for no formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-
-
-def _csv_row(change: Change) -> bytes:
-    origin = change.origin
-    hashed = "" if change.chain is None else change.chain.hex()
-    told = (origin.time, origin.actor, origin.address, origin.request_id, change.action, change.type, change.id, change.version)
-    return _csv((*told, hashed))
-
-
-def _json_row(change: Change) -> bytes:
-    origin = change.origin
-    told = {
-        "time": origin.time,
-        "actor": origin.actor,
-        "address": origin.address,
-        "requestId": origin.request_id,
-        "action": change.action,
-        "type": change.type,
-        "resource": change.id,
-        "version": change.version,
-        "members": None if change.members is None else change.members.shown(),
-        "hash": None if change.chain is None else change.chain.hex(),
-    }
-    document = change.document.replace(b"\x01", b"")
-    return orjson.dumps(told)[:-1] + b',"document":' + document + b"}\n"
 
 
 def _number(visit: Visit, name: str) -> int | None:

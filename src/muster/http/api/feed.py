@@ -12,7 +12,7 @@ from muster.http.message import Response, json_response
 from muster.http.search import integer
 from muster.http.tokens import Tokens
 from muster.scim.errors import ScimError, invalid_value
-from muster.storage.port import TRIM_ID, TRIM_KIND, Storage
+from muster.storage.port import TRIM_ID, TRIM_KIND, Sought, Storage
 
 _ASK_SECONDS = 0.25
 _MAX_WAIT = 60
@@ -52,8 +52,10 @@ class FeedRoutes:
         return json_response(200, {"events": told, "cursor": await self._tokens.write(call.workspace, after), "more": more})
 
     async def find_audit(self, call: Call) -> Response:
-        """Rows of the audit log after a cursor, oldest first."""
-        after, limit, _ = await self._asked(call)
+        """Rows of the audit log after a cursor, oldest first: of those that are looked at the ones that are sought."""
+        after, limit, _ = await self._asked(call, "actor", "type", "action")
+        parameters = call.request.parameters()
+        sought = Sought(**{name: parameters.get(name, "") for name in ("actor", "type", "action")})
         changes = await self._storage.changes(call.workspace, after, limit)
         rows = [
             {
@@ -71,17 +73,19 @@ class FeedRoutes:
                 "hash": None if change.chain is None else change.chain.hex(),
             }
             for change in changes
+            if sought.matches(change)
         ]
         after = changes[-1].sequence if changes else after
         cursor = await self._tokens.write(call.workspace, after)
         return json_response(200, {"rows": rows, "cursor": cursor, "more": len(changes) == limit})
 
-    async def _asked(self, call: Call) -> tuple[int, int, int]:
-        """The place, how many rows of `changes` at the most, and how many seconds to wait for one."""
+    async def _asked(self, call: Call, *further: str) -> tuple[int, int, int]:
+        """The place, how many rows of `changes` at the most, and how many seconds to wait for one. further: parameters."""
         parameters = call.request.parameters()
-        unknown = set(parameters) - {"cursor", "limit", "wait"}
+        known = ("cursor", "limit", "wait", *further)
+        unknown = set(parameters) - set(known)
         if unknown:
-            raise invalid_value(f"there is no parameter {min(unknown)[:100]!r}; there are cursor, limit and wait")
+            raise invalid_value(f"there is no parameter {min(unknown)[:100]!r}; there are {', '.join(known)}")
         limit, wait = integer(parameters, "limit", _ROWS), integer(parameters, "wait", 0)
         cursor = parameters.get("cursor", "")
         if cursor == _END:

@@ -30,7 +30,10 @@ _QUERIES: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "findAudit": (
         ("cursor", "string", "The `cursor` of an answer; empty for the beginning."),
-        ("limit", "integer", "How many rows at the most."),
+        ("limit", "integer", "How many rows are looked at, at the most."),
+        ("actor", "string", "How whoever did it begins: `key:`, `admin:`, or one whole."),
+        ("type", "string", "To what it was done, such as `User` or `ApiKey`."),
+        ("action", "string", "What was done, such as `create` or `revoke`."),
     ),
     "findRequests": (
         ("before", "integer", "The number of a request: those before it."),

@@ -11,7 +11,7 @@ from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
 from muster.storage.answer import Stale, answer
 from muster.storage.binder import Binder
-from muster.storage.chain import LINKED
+from muster.storage.chain import LINKED, SEARCHED, SOUGHT, left_off
 from muster.storage.compile import Compiler, Plan, Seek
 from muster.storage.hierarchy import Hierarchies, keys_of
 from muster.storage.ids import key_of
@@ -27,6 +27,7 @@ from muster.storage.port import (
     Pressure,
     Put,
     Query,
+    Sought,
     Statement,
     StorageError,
     Stored,
@@ -88,9 +89,13 @@ _HISTORY = (
     f"SELECT sequence, {_COLUMNS}, chain, {_BEFORE} FROM changes c"
     " WHERE workspace = $1 AND id = $2 AND sequence < $3 ORDER BY sequence DESC LIMIT $4"
 )
-_RECENT = (
-    f"SELECT sequence, {_COLUMNS}, chain, NULL FROM changes c"
-    " WHERE workspace = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3"
+_SOUGHT = (
+    f"SELECT sequence, {_COLUMNS}, chain, NULL FROM changes c WHERE workspace = $1 AND sequence < $2 AND sequence >= $3"
+    f" AND {SOUGHT} ORDER BY sequence DESC LIMIT $7"
+).format("$4::text", "$5::text", "$6::text")
+_REACH = (
+    "SELECT min(sequence), count(*) FROM"
+    f" (SELECT sequence FROM changes WHERE workspace = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT {SEARCHED}) r"
 )
 _END = 2**62
 _CHANGES_ALONE = _CHANGES.format(columns=_COLUMNS, before="NULL")
@@ -293,9 +298,14 @@ class PostgresStorage(PostgresAccounts):
         rows = await self._pool.rows(_HISTORY, workspace, resource_id, _END if before is None else before, limit)
         return [_change(*row) for row in rows]
 
-    async def recent(self, workspace: int, before: int | None, limit: int) -> Sequence[Change]:
-        rows = await self._pool.rows(_RECENT, workspace, _END if before is None else before, limit)
-        return [_change(*row) for row in rows]
+    async def search_changes(
+        self, workspace: int, before: int | None, limit: int, sought: Sought
+    ) -> tuple[Sequence[Change], int | None]:
+        end = _END if before is None else before
+        first, count = (await self._pool.rows(_REACH, workspace, end))[0]
+        asked = (workspace, end, first or 0, sought.actor, sought.type, sought.action, limit)
+        rows = await self._pool.rows(_SOUGHT, *asked)
+        return [_change(*row) for row in rows], left_off([row[0] for row in rows], limit, first, count)
 
     async def deprovisioned(self, workspace: int, since: str) -> int:
         row = await self._pool.row(DEPROVISIONED, workspace, since)

@@ -13,7 +13,7 @@ from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
 from muster.storage.answer import Stale, answer
 from muster.storage.binder import Binder
-from muster.storage.chain import LINKED
+from muster.storage.chain import LINKED, SEARCHED, SOUGHT, left_off
 from muster.storage.compile import ONE, RANGE, Compiler, Plan, Seek
 from muster.storage.hierarchy import Hierarchies, keys_of
 from muster.storage.ids import key_of
@@ -29,6 +29,7 @@ from muster.storage.port import (
     Pressure,
     Put,
     Query,
+    Sought,
     Statement,
     StorageError,
     Stored,
@@ -86,8 +87,13 @@ _HISTORY = (
     f"SELECT sequence, {LINKED}, chain, {_BEFORE} FROM changes c"
     " WHERE workspace = ? AND id = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?"
 )
-_RECENT = (
-    f"SELECT sequence, {LINKED}, chain, NULL FROM changes c WHERE workspace = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?"
+_SOUGHT = (
+    f"SELECT sequence, {LINKED}, chain, NULL FROM changes c WHERE workspace = ?1 AND sequence < ?2 AND sequence >= ?3"
+    f" AND {SOUGHT} ORDER BY sequence DESC LIMIT ?7"
+).format("?4", "?5", "?6")
+_REACH = (
+    "SELECT min(sequence), count(*) FROM"
+    f" (SELECT sequence FROM changes WHERE workspace = ? AND sequence < ? ORDER BY sequence DESC LIMIT {SEARCHED}) r"
 )
 _END = 2**62
 _CHANGES_ALONE = _CHANGES.format(columns=LINKED, before="NULL")
@@ -333,10 +339,19 @@ class SqliteStorage(SqliteAccounts):
             found = self._accounts.execute(_HISTORY, values).fetchall()
         return [_change(row) for row in found]
 
-    async def recent(self, workspace: int, before: int | None, limit: int) -> Sequence[Change]:
-        with translated():
-            found = self._accounts.execute(_RECENT, (workspace, _END if before is None else before, limit)).fetchall()
-        return [_change(row) for row in found]
+    async def search_changes(
+        self, workspace: int, before: int | None, limit: int, sought: Sought
+    ) -> tuple[Sequence[Change], int | None]:
+        end = _END if before is None else before
+        asked = (sought.actor, sought.type, sought.action, limit)
+
+        def search(connection: sqlite3.Connection) -> tuple[Sequence[Change], int | None]:
+            first, count = connection.execute(_REACH, (workspace, end)).fetchone()
+            rows = connection.execute(_SOUGHT, (workspace, end, first or 0, *asked)).fetchall()
+            found = [_change((*map(members.text, row[:-2]), *row[-2:])) for row in rows]
+            return found, left_off([change.sequence for change in found], limit, first, count)
+
+        return await self._scan(search)
 
     async def deprovisioned(self, workspace: int, since: str) -> int:
         with translated():

@@ -1,0 +1,115 @@
+"""The audit log in the console: who did what when from where; looked through, and exported."""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from muster.access.permissions import AUDIT
+from muster.console.actors import Actors
+from muster.console.web import Route, Visit
+from muster.http.message import Response
+from muster.http.tokens import Tokens
+from muster.storage.port import Change, Sought, Storage
+
+_PAGE = 100
+_CHUNK = 1000
+_SEARCHES = 20
+"""How many times the storage is asked for one page; it then says from when on it has looked."""
+
+
+class AuditPages:
+    """The pages of the audit log."""
+
+    def __init__(self, storage: Storage, actors: Actors) -> None:
+        self._storage = storage
+        self._actors = actors
+        self._tokens = Tokens(storage)
+
+    def __iter__(self) -> Iterator[Route]:
+        yield Route("GET", "/w/{workspace}/audit", AUDIT, self.show)
+        yield Route("GET", "/w/{workspace}/audit/export.csv", AUDIT, self.export_csv)
+        yield Route("GET", "/w/{workspace}/audit/export.jsonl", AUDIT, self.export_lines)
+
+    async def show(self, visit: Visit) -> Response:
+        workspace, before = visit.there().id, visit.text("before")
+        asked = {name: visit.text(name) for name in ("actor", "type", "action")}
+        place = await self._tokens.read(workspace, before, "before") if before else None
+        rows, place = await self._rows(workspace, place, Sought(**asked))
+        return visit.render(
+            "audit.html",
+            rows=rows,
+            following=None if place is None else await self._tokens.write(workspace, place),
+            asked=asked,
+            keys=await self._actors.keys(workspace),
+            names=await self._actors.names(workspace),
+        )
+
+    async def _rows(self, workspace: int, place: int | None, sought: Sought) -> tuple[list[Change], int | None]:
+        rows: list[Change] = []
+        for _ in range(_SEARCHES):
+            found, place = await self._storage.search_changes(workspace, place, _PAGE - len(rows), sought)
+            rows += found
+            if place is None or len(rows) == _PAGE:
+                break
+            await asyncio.sleep(0)
+        return rows, place
+
+    async def export_csv(self, visit: Visit) -> Response:
+        columns = ("time", "actor", "address", "request", "action", "type", "resource", "version", "hash")
+        return self._file(visit, "text/csv; charset=utf-8", "csv", _csv(columns), _csv_row)
+
+    async def export_lines(self, visit: Visit) -> Response:
+        return self._file(visit, "application/jsonl", "jsonl", b"", _json_row)
+
+    def _file(self, visit: Visit, media: str, suffix: str, head: bytes, row: Any) -> Response:
+        response = visit.file(media, b"", f"audit-{visit.there().name}.{suffix}")
+
+        async def stream() -> AsyncIterator[bytes]:
+            yield head
+            after = 0
+            while changes := await self._storage.changes(visit.there().id, after, _CHUNK):
+                after = changes[-1].sequence
+                yield b"".join(row(change) for change in changes)
+
+        response.stream = stream()
+        return response
+
+
+def _csv(values: Sequence[Any]) -> bytes:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow([_harmless(value) for value in values])
+    return buffer.getvalue().encode()
+
+
+def _harmless(value: Any) -> Any:
+    """A value that a spreadsheet takes for no formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def _csv_row(change: Change) -> bytes:
+    origin = change.origin
+    hashed = "" if change.chain is None else change.chain.hex()
+    told = (origin.time, origin.actor, origin.address, origin.request_id, change.action, change.type, change.id, change.version)
+    return _csv((*told, hashed))
+
+
+def _json_row(change: Change) -> bytes:
+    origin = change.origin
+    told = {
+        "time": origin.time,
+        "actor": origin.actor,
+        "address": origin.address,
+        "requestId": origin.request_id,
+        "action": change.action,
+        "type": change.type,
+        "resource": change.id,
+        "version": change.version,
+        "members": None if change.members is None else change.members.shown(),
+        "hash": None if change.chain is None else change.chain.hex(),
+    }
+    document = change.document.replace(b"\x01", b"")
+    return orjson.dumps(told)[:-1] + b',"document":' + document + b"}\n"

@@ -1,0 +1,61 @@
+"""Looking through `changes`: what is sought is found, nothing is passed over, and no search looks at more than it may."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from muster.storage import chain
+from muster.storage.port import Note, Origin, Sought
+from tests.storage.test_writes import NOW
+
+ACTORS, TYPES, ACTIONS = ("key:a", "key:ab", "admin:a", "cli"), ("User", "Group"), ("create", "delete")
+NOTES = st.lists(st.tuples(*map(st.sampled_from, (ACTORS, TYPES, ACTIONS))), max_size=12)
+NAMED = (st.sampled_from(("", *TYPES)), st.sampled_from(("", *ACTIONS)))
+WANTED = st.tuples(st.sampled_from(("", "key:", "key:a", "admin:", "%", "x")), *NAMED)
+
+
+def whole(bench, workspace, sought, limit):
+    """All that is found, search by search, and how many searches that took."""
+    found, before, searches = [], None, 0
+    while True:
+        rows, before = bench.run(bench.storage.search_changes(workspace, before, limit, sought))
+        assert len(rows) <= limit
+        found, searches = found + list(rows), searches + 1
+        if before is None:
+            return found, searches
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(notes=NOTES, wanted=WANTED, limit=st.integers(1, 5))
+def test_a_search_finds_what_is_sought(bench, notes, wanted, limit):
+    workspace, other = bench.new_workspace(), bench.new_workspace()
+    for actor, type_name, action in notes:
+        for place in (workspace, other):
+            bench.run(bench.storage.note([Note(place.id, Origin(actor, "r", NOW), type_name, "x", action, b"{}")]))
+    all_of_them = list(reversed(bench.run(bench.storage.changes(workspace.id, 0, 100))))
+    sought = Sought(*wanted)
+    found, _ = whole(bench, workspace.id, sought, limit)
+    assert found == [change for change in all_of_them if sought.matches(change)]
+
+
+@pytest.fixture
+def few(monkeypatch, bench):
+    """Searches that look at three rows each."""
+    module = __import__(type(bench.storage).__module__, fromlist=["_REACH"])
+    monkeypatch.setattr(module, "_REACH", module._REACH.replace(f"LIMIT {chain.SEARCHED}", "LIMIT 3"))
+    monkeypatch.setattr(chain, "SEARCHED", 3)
+
+
+def test_a_search_says_where_it_left_off(bench, few):
+    workspace = bench.new_workspace()
+    for number in range(10):
+        actor = "admin:a" if number == 1 else "key:a"
+        bench.run(bench.storage.note([Note(workspace.id, Origin(actor, "r", NOW), "User", "x", "create", b"{}")]))
+    rows, before = bench.run(bench.storage.search_changes(workspace.id, None, 5, Sought("admin:")))
+    assert not rows
+    assert before is not None
+    found, searches = whole(bench, workspace.id, Sought("admin:"), 5)
+    assert ([change.origin.actor for change in found], searches) == (["admin:a"], 4)
+    assert [change.sequence for change in whole(bench, workspace.id, Sought(), 2)[0]] == [
+        change.sequence for change in reversed(bench.run(bench.storage.changes(workspace.id, 0, 100)))
+    ]
