@@ -18,7 +18,6 @@ from muster.access.keys import Keys
 from muster.access.limits import RateLimiter
 from muster.access.openid import OpenId
 from muster.config import Settings, is_postgres, sqlite_path
-from muster.console.actors import Actors
 from muster.console.pages.audit import AuditPages
 from muster.console.pages.connector import ConnectorPages
 from muster.console.pages.directory import DirectoryPages
@@ -170,22 +169,22 @@ class Muster:
 
     def _console(self, directory: Directory, requests: Requests, cursors: Cursors) -> Iterator[PageRoute]:
         """The pages of the console."""
-        storage, actors = self.storage, Actors(self.storage, self.administrators)
+        storage = self.storage
         yield from Entry(self.administrators, self._connectors)
         yield from ConnectorPages(storage, self._connectors, self._openid)
         yield from Overview(Lookout(storage, directory))
         yield from KeyPages(storage, self.keys)
         yield from DirectoryPages(directory, cursors)
-        yield from ResourcePages(storage, directory, Undo(storage), actors)
+        yield from ResourcePages(storage, directory, Undo(storage))
         yield from UndoPages(storage, Rollback(storage))
         yield from RequestPages(storage, requests)
-        yield from GuardPages(GuardDesk(storage, directory), actors)
+        yield from GuardPages(storage, GuardDesk(storage, directory))
         yield from RoleMappingPages(storage)
         yield from WebhookPages(storage, self._webhooks, WebhookStates(storage))
         yield from SchemaPages(CustomSchemas(storage))
         yield from DangerPages(storage)
         yield from SettingsPages(storage, storage, self.administrators, requests)
-        yield from AuditPages(storage, actors)
+        yield from AuditPages(storage)
 
     def _routes(self, directory: Directory) -> Iterator[Route]:
         """What there is under /api/v1, and what goes on in the background for it."""

@@ -603,6 +603,41 @@ def test_the_audit_log_is_looked_through(root, fresh):
     assert fresh.api.get("/audit", params={"actors": "x"}).status_code == 400
 
 
+NUMBERS = {"guardShare": "10", "guardLeast": "20"}
+CONNECTOR = {"title": "x", "clientId": "y", "clientSecret": "z", "permission": SCIM, "allowedDomains": "a.example"}
+REFUSED = [
+    (
+        "settings",
+        {**NUMBERS, "guardShare": "101", "guardLeast": "7"},
+        "guardShare",
+        'name="guardLeast" inputmode="numeric" value="7"',
+    ),
+    ("settings", {**NUMBERS, "guardShare": "x"}, "guardShare", 'value="x"'),
+    ("settings", {**NUMBERS, "ipAllowlist": "10.0.0.0/8\nnowhere"}, "ipAllowlist", "nowhere</textarea>"),
+    ("keys", {"name": "", "days": "90", "permission": AUDIT}, "name", '<option value="90" selected>'),
+    ("keys", {"name": "for okta"}, "permission", 'value="for okta"'),
+    ("webhooks", {"url": "nowhere", "description": "mine"}, "url", 'value="mine"'),
+    ("role-mappings", {"idpValue": "eng", "role": " "}, "role", 'value="eng"'),
+    ("schemas", {"schema": '{"id": 5}'}, "schema", "{&#34;id&#34;: 5}</textarea>"),
+    ("open-id-connector", {**CONNECTOR, "issuer": "http://a"}, "issuer", 'value="y"'),
+    ("open-id-connector", {**CONNECTOR, "issuer": "https://a.example", "permission": []}, "permissions", 'value="y"'),
+    ("wipe", {"name": "other"}, "name", ""),
+]
+
+
+@pytest.mark.parametrize(("page", "fields", "wrong", "kept"), REFUSED)
+def test_an_error_is_beside_its_field_and_nothing_typed_is_lost(root, fresh, page, fields, wrong, kept):
+    path = f"/w/{fresh.name}/{page}"
+    root.get(path)
+    answer = root.post(path, **{"contract": "rfc7644", "guardMode": "watch", **fields})
+    assert 400 <= answer.status_code < 500
+    assert f'id="wrong-{wrong}"' in answer.text
+    if not wrong.startswith("permission"):
+        assert re.search(rf'name="{wrong}" aria-invalid="true" aria-describedby="wrong-{wrong}"', answer.text)
+    assert kept in answer.text
+    assert "aria-invalid" not in root.get(path).text
+
+
 def test_what_is_not_there_and_what_is_not_for_it(root, server):
     assert root.get("/nothing").status_code == 404
     assert root.get("/w/nothing").status_code == 404

@@ -1,6 +1,7 @@
 """What every page needs: the visit, its form, its cookies, and the answer as HTML with its headers."""
 
 import hmac
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -64,6 +65,7 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.filters["ago"] = _ago
+_templates.tests["about"] = lambda error, name: re.match(rf"{name}\b", error) is not None
 _templates.filters["path"] = lambda text: quote(str(text), safe="")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from muster.access.permissions import AUDIT
-from muster.console.actors import Actors
+from muster.console.actors import names_of
 from muster.console.web import Route, Visit
 from muster.http.message import Response
 from muster.http.tokens import Tokens
@@ -24,9 +24,8 @@ _SEARCHES = 20
 class AuditPages:
     """The pages of the audit log."""
 
-    def __init__(self, storage: Storage, actors: Actors) -> None:
+    def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._actors = actors
         self._tokens = Tokens(storage)
 
     def __iter__(self) -> Iterator[Route]:
@@ -44,8 +43,7 @@ class AuditPages:
             rows=rows,
             following=None if place is None else await self._tokens.write(workspace, place),
             asked=asked,
-            keys=await self._actors.keys(workspace),
-            names=await self._actors.names(workspace),
+            names=await names_of(self._storage, workspace),
         )
 
     async def _rows(self, workspace: int, place: int | None, sought: Sought) -> tuple[list[Change], int | None]:

@@ -3,18 +3,19 @@
 from collections.abc import Iterator
 
 from muster.access.permissions import SETTINGS
-from muster.console.actors import Actors
+from muster.console.actors import names_of
 from muster.console.web import Route, Visit
 from muster.directory.guard import GuardDesk
 from muster.http.message import Response
+from muster.storage.port import Accounts
 
 
 class GuardPages:
     """The page of the guard."""
 
-    def __init__(self, desk: GuardDesk, actors: Actors) -> None:
+    def __init__(self, accounts: Accounts, desk: GuardDesk) -> None:
+        self._accounts = accounts
         self._desk = desk
-        self._actors = actors
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/w/{workspace}/guard", SETTINGS, self.show)
@@ -23,7 +24,7 @@ class GuardPages:
         yield Route("POST", "/w/{workspace}/guard/{id}/keep", SETTINGS, self.keep)
 
     async def show(self, visit: Visit) -> Response:
-        names = await self._actors.names(visit.there().id)
+        names = await names_of(self._accounts, visit.there().id)
         return visit.render("guard.html", state=await self._desk.state(visit.caller), names=names)
 
     async def let_all(self, visit: Visit) -> Response:

@@ -37,9 +37,12 @@ class KeyPages:
         now = datetime.now(UTC)
         rows = [(key, state_of(key, now), await self._reaches(visit, key)) for key in found]
         roles = [role for role in await self._roles.all(workspace.id) if not beyond(visit.permissions, role.permissions)]
-        given = {"error": "", "said": "", "token": "", "name": "", **values}
+        given = {"error": "", "said": "", "token": "", **values}
+        typed = {name: visit.text(name) if given["error"] else "" for name in ("name", "role", "days")}
+        chosen = visit.fields.get("permission", []) if given["error"] else PERMISSIONS[:1]
         base = visit.base.base(visit.request) + SCIM_ROOT
-        return visit.render("keys.html", status, rows=rows, roles=roles, permissions=PERMISSIONS, base=base, **given)
+        form = {"roles": roles, "permissions": PERMISSIONS, "typed": typed, "chosen": chosen}
+        return visit.render("keys.html", status, rows=rows, base=base, **form, **given)
 
     async def _reaches(self, visit: Visit, key: KeyRecord) -> bool:
         return not await self._roles.beyond_reach(visit.permissions, key)
@@ -54,7 +57,7 @@ class KeyPages:
             lifetime = None if days is None else timedelta(days=days)
             token, _ = await self._keys.create(by.workspace, name, permissions, None, lifetime, role, None, by)
         except ScimError as error:
-            return await self.show(visit, error.status, error=error.detail, name=name)
+            return await self.show(visit, error.status, error=error.detail)
         return await self.show(visit, 201, token=token, said=f"The key {name} is made.")
 
     async def _may(self, visit: Visit) -> tuple[str | None, tuple[str, ...]]:

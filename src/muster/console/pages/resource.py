@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from muster.access.permissions import SCIM
 from muster.access.role_mappings import RoleMappings, granted
-from muster.console.actors import Actors
+from muster.console.actors import names_of
 from muster.console.web import Route, Visit
 from muster.directory.documents import parse, timestamp
 from muster.directory.events import changed_paths
@@ -47,11 +47,10 @@ class Shown(NamedTuple):
 class ResourcePages:
     """The pages of one user and of one group."""
 
-    def __init__(self, storage: Storage, directory: Directory, undo: Undo, actors: Actors) -> None:
+    def __init__(self, storage: Storage, directory: Directory, undo: Undo) -> None:
         self._storage = storage
         self._directory = directory
         self._undo = undo
-        self._actors = actors
         self._past = Past(storage)
         self._tokens = Tokens(storage)
         self._mappings = RoleMappings(storage)
@@ -123,7 +122,7 @@ class ResourcePages:
                 for change in changes
                 if change.type == kind.name
             ],
-            names=await self._actors.names(workspace),
+            names=await names_of(self._storage, workspace),
             newest=not asked,
             older="" if older is None else await self._tokens.write(workspace, older),
             text=json.dumps(document, indent=2, ensure_ascii=False),

@@ -5,12 +5,12 @@ from typing import Any
 
 from muster.access.administrators import EVERYWHERE, Administrators, all_permissions
 from muster.access.permissions import ADMIN, PERMISSIONS, SCIM, SETTINGS
-from muster.access.settings import NUMBERS, OPTIONAL, Settings, Store
+from muster.access.settings import NUMBERS, OPTIONAL, Settings, Store, shown
 from muster.console.web import INSTALLATION_ADMIN, Route, Visit
 from muster.http.message import Response
 from muster.http.origin import SCIM_ROOT
 from muster.scim.errors import ScimError, invalid_value, not_found
-from muster.storage.port import INSTALLATION, Sought, Storage
+from muster.storage.port import INSTALLATION, Sought, Storage, Workspace
 from muster.storage.requests import Requests, Wanted
 
 _SWITCHES = ("strict", "automaticProvisioning", "automaticDeprovisioning", "uniqueGroupNames")
@@ -81,11 +81,9 @@ class SettingsPages:
         yield Route("POST", "/administrators/{id}/remove", INSTALLATION_ADMIN, self.remove)
 
     async def show(self, visit: Visit, status: int = 200, said: str = "", error: str = "", confirm: bool = False) -> Response:
-        workspace = visit.there()
+        given = _given(visit) if error else _kept(visit.there())
         address = visit.origin.address
-        return visit.render(
-            "settings.html", status, workspace=workspace, said=said, error=error, confirm=confirm, address=address
-        )
+        return visit.render("settings.html", status, given=given, said=said, error=error, confirm=confirm, address=address)
 
     async def change(self, visit: Visit) -> Response:
         raw: dict[str, Any] = {name: visit.text(name) == "on" for name in _SWITCHES}
@@ -147,6 +145,18 @@ class SettingsPages:
         except ScimError as error:
             return await self.administrators(visit, error.status, error=error.detail)
         return visit.redirect("/administrators")
+
+
+def _kept(workspace: Workspace) -> dict[str, Any]:
+    """The settings as the form has them."""
+    kept = {name: "" if value is None else value for name, value in shown(workspace).items()}
+    return {**kept, "ipAllowlist": "\n".join(workspace.ip_allowlist)}
+
+
+def _given(visit: Visit) -> dict[str, Any]:
+    """What was typed, so that nothing of it is lost where it is refused."""
+    texts = ("contract", "guardMode", "ipAllowlist", *NUMBERS)
+    return {name: visit.text(name) for name in texts} | {name: visit.text(name) == "on" for name in _SWITCHES}
 
 
 def _number(visit: Visit, name: str) -> int | None:
