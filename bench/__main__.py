@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from bench import bulk, groups, peer, plot, postgres, scripts, servers, workers, writes
+from bench import bulk, groups, neighbours, peer, plot, postgres, scripts, servers, workers, writes
 from muster.storage.ids import key_of
 
 _DRAWN = 50_000
@@ -93,17 +93,22 @@ class Bench:
         *,
         engine: str = SQLITE,
         users: int,
+        by: str = "rate",
     ) -> None:
-        """Measure two things in turns, and note the row. users: how many there are; of few no floor is asked."""
+        """Measure two things in turns, and note the row. users: how many there are; of few no floor is asked.
+
+        by: what the ratio is of; of a time it is turned about, so that more is better.
+        """
         muster(), other()  # warm
         pairs = [(muster(), other()) for _ in range(self.rounds)]
         ours = {key: statistics.median(pair[0][key] for pair in pairs) for key in pairs[0][0]}
-        theirs = statistics.median(pair[1]["rate"] for pair in pairs)
-        ratio = statistics.median(mine["rate"] / its["rate"] for mine, its in pairs)
+        theirs = statistics.median(pair[1][by] for pair in pairs)
+        ratio = statistics.median((mine[by] / its[by]) ** (1 if by == "rate" else -1) for mine, its in pairs)
         floor = floor if users >= _ASKED_FROM else None
         named = {"work": work, "engine": engine, "users": users}
-        self.rows.append({**named, **ours, "against": against, "other": theirs, "ratio": ratio, "floor": floor})
-        told = f"{engine}, {users:,} users, {work}: {ours['rate']:,.0f}/s beside {_rate(theirs)} ({against}): {ratio:.2f}"
+        row = {**named, **ours, "against": against, "by": by, "other": theirs, "ratio": ratio, "floor": floor}
+        self.rows.append(row)
+        told = f"{engine}, {users:,} users, {work}: {ours['rate']:,.0f}/s beside {_other(row)} ({against}): {ratio:.2f}"
         print(told, flush=True)
 
     def wrk(self, port: int, script: str) -> Measure:
@@ -191,8 +196,11 @@ def durable_writes(bench: Bench, path: Path, users: int) -> None:
         used.unlink()
 
 
-def _rate(rate: float) -> str:
-    return f"{rate:,.0f}/s" if rate > servers.NONE else "none in time"
+def _other(row: dict) -> str:
+    """What a row is compared with: a rate, or a time in milliseconds."""
+    if row["by"] != "rate":
+        return f"{row['other']:.2f} ms"
+    return f"{row['other']:,.0f}/s" if row["other"] > servers.NONE else "none in time"
 
 
 def report(bench: Bench, out: Path) -> None:
@@ -209,7 +217,7 @@ def report(bench: Bench, out: Path) -> None:
         floor = "" if row["floor"] is None else f"{row['floor']:g}"
         named = (row["engine"], f"{row['users']:,}", row["work"])
         cells = (*named, f"{row['rate']:,.0f}/s", f"{row['p50']:.2f} ms", f"{row['p99']:.2f} ms", row["against"])
-        print(f"| {' | '.join(cells)} | {_rate(row['other'])} | {row['ratio']:.2f} | {floor} |")
+        print(f"| {' | '.join(cells)} | {_other(row)} | {row['ratio']:.2f} | {floor} |")
     for row in bench.rows:
         if "memory" in row:
             print(f"\nMemory of the worker at {row['users']:,} users: {row['memory']:.0f} MB")
@@ -239,6 +247,7 @@ def main() -> int:
     for extra in (everything_on, recording, workers.compare, bulk.compare, groups.compare, peer.compare):
         extra(bench, bench.database(middle), middle)
     growth(bench, bench.database(sizes[-1]), bench.database(sizes[0]))
+    neighbours.compare(bench, bench.copy(bench.database(middle), "neighbours.db"), middle, SQLITE)
     postgres.compare(bench, sizes)
     report(bench, options.out)
     plot.growth(bench.rows, options.plot)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import asyncpg
 from tests import postgres
 
-from bench import scripts, servers, writes
+from bench import neighbours, scripts, servers, writes
 from muster.demo import make_batch
 from muster.directory.documents import parse
 from muster.storage.chain import LINKED
@@ -41,6 +41,8 @@ def compare(bench, sizes: list[int]) -> None:
                 asyncio.run(_run(url, statement))
             _reads(bench, url, users)
             _writes(bench, url, users)
+            if users == sizes[len(sizes) // 2]:
+                neighbours.compare(bench, url, users, ENGINE)
 
 
 @contextlib.contextmanager

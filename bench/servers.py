@@ -44,7 +44,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _on(core: str | None) -> list[str]:
+def on(core: str | None) -> list[str]:
     return ["taskset", "-c", core] if core is not None and shutil.which("taskset") else []
 
 
@@ -58,7 +58,7 @@ def started(
     core: str | None = SERVER_CORE,
 ) -> Iterator[Running]:
     """The command on a core, or on any, once it answers at path, for which it has so many seconds; ended when left."""
-    pinned = [*_on(core), *command]
+    pinned = [*on(core), *command]
     process = subprocess.Popen(
         pinned,
         env={**os.environ, **environment},
@@ -108,7 +108,7 @@ def wrk(port: int, script: str, seconds: float, core: str | None = LOAD_CORE) ->
     path = Path("/tmp") / f"muster-bench-{os.getpid()}.lua"
     path.write_text(script)
     command = [
-        *_on(core),
+        *on(core),
         "wrk",
         "-t1",
         f"-c{CONNECTIONS}",

@@ -8,16 +8,27 @@ import orjson
 from muster.scim.evaluate import comparable
 from muster.scim.indexing import sort_value
 from muster.storage.binder import Binder
-from muster.storage.compile import Plan
+from muster.storage.compile import ONE, RANGE, Measure, Plan
 from muster.storage.ids import key_of
 from muster.storage.port import BASE, Page, Position, Query, Statement
 
 Answer = Generator[Statement, tuple[Any, ...], Page]
 _BASE = BASE.encode()
+QUICK_ROWS = 1000
+"""How many rows are read without waiting for a turn."""
 
 
 class Stale(Exception):
     """The workspace has changed since the query's mark."""
+
+
+async def is_quick(query: Query, plan: Plan, measure: Measure) -> bool:
+    """Whether so little is to be read that it need not wait for a turn."""
+    if plan.bounded:
+        return query.after is not None or query.offset + query.limit <= 2 * QUICK_ROWS
+    if plan.seek is None or plan.seek.rank > RANGE:
+        return False
+    return plan.seek.rank == ONE or await measure(plan.seek) <= QUICK_ROWS
 
 
 def answer(query: Query, plan: Plan) -> Answer:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from muster.access.permissions import SCIM
 from muster.access.role_mappings import RoleMappings, granted
-from muster.console.actors import names_of
+from muster.console.actors import names_of, told
 from muster.console.web import Route, Visit
 from muster.directory.documents import parse, timestamp
 from muster.directory.events import changed_paths
@@ -76,7 +76,7 @@ class ResourcePages:
         except ScimError as error:
             return await self._page(visit, plural, error.status, error.detail)
         if back.left_out:
-            said = f"It is as it was, but for members that are not there any more: {', '.join(back.left_out)}"
+            said = f"It is as it was, but for members that are not there any more: {told(back.left_out)}"
             return await self._page(visit, plural, said=said)
         return visit.redirect(f"./{plural}/{visit.names['id']}")
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from muster.access.permissions import SCIM
+from muster.console.actors import told
 from muster.console.web import Route, Visit
 from muster.directory.past import moment
 from muster.directory.rollback import Plan, Rollback
@@ -53,7 +54,7 @@ class UndoPages:
             undone = await self._rollback.carry_out(visit.caller, await self._actor(visit), since, until, at, ids)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
-        without = f" Not there any more, and so in no group again: {', '.join(undone.left_out)}." if undone.left_out else ""
+        without = f" Not there any more, and so in no group again: {told(undone.left_out)}." if undone.left_out else ""
         return await self.show(visit, said=f"Undone: {undone.count}. The audit log has each.{without}")
 
     async def _plan(self, visit: Visit) -> Plan:

@@ -1,7 +1,8 @@
 """The PostgreSQL engine behind the port: keyed reads in one round trip, scans with a budget, writes through the writer."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import asyncpg
 
 from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
-from muster.storage.answer import Stale, answer
+from muster.storage.answer import QUICK_ROWS, Stale, answer, is_quick
 from muster.storage.binder import Binder
 from muster.storage.chain import LINKED, SEARCHED, SOUGHT, left_off
 from muster.storage.compile import Compiler, Plan, Seek
@@ -29,7 +30,6 @@ from muster.storage.port import (
     Query,
     Sought,
     Statement,
-    StorageError,
     Stored,
     TooExpensive,
     Write,
@@ -44,10 +44,8 @@ from muster.storage.postgres.migrate import migrate
 from muster.storage.postgres.rows import DEPROVISIONED
 from muster.storage.postgres.writer import LOCK, LOCK_SPACE, Writer
 from muster.storage.related import pinned_member
+from muster.storage.turns import Turns
 
-_MEASURED = 1000
-_INLINE_ROWS = 1000
-_MAX_WAITING_SCANS = 64
 _READY_SECONDS = 2.0
 _STORED = """
 SELECT r."key", version, convert_to(document, 'UTF8'), grouped, type, id{groups}
@@ -65,7 +63,7 @@ WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT $3 OFFSET $4
 """
 _FIRST = f"""
 SELECT convert_to(document, 'UTF8'), grouped, ({_TOTAL})
-FROM (SELECT document, grouped FROM resources WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT {_INLINE_ROWS}) p LIMIT $3
+FROM (SELECT document, grouped FROM resources WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT {QUICK_ROWS}) p LIMIT $3
 """
 """With a bound that is known PostgreSQL plans it once, and not for each page anew: a fifth of what it costs."""
 _BY_UNIQUE = """
@@ -129,8 +127,8 @@ class PostgresStorage(PostgresAccounts):
         self._pool = Pool(self._url, self._pool_size, self._scan_seconds)
         self._epoch = Epoch(self._url)
         self._writer = Writer(self._pool, self._url, self.on_commit)
-        self._waiting_scans = 0
-        self._scans = asyncio.Semaphore(max(1, self._pool_size // 2))
+        self._searches = asyncio.Semaphore(max(1, self._pool_size // 2))
+        self._turns = Turns(max(1, self._pool_size // 5))
         await self.signing_secret()
         self._epoch.start()
 
@@ -147,7 +145,7 @@ class PostgresStorage(PostgresAccounts):
             raise translate(error) from error
 
     def pressure(self) -> Pressure:
-        return Pressure(self._writer.waiting, self._waiting_scans, self._pool.in_use)
+        return Pressure(self._writer.waiting, self._turns.waiting, self._pool.in_use)
 
     async def size(self) -> int:
         size: int = (await self._pool.rows("SELECT pg_database_size(current_database())"))[0][0]
@@ -186,8 +184,8 @@ class PostgresStorage(PostgresAccounts):
 
     async def find(self, query: Query) -> Page:
         scope = (query.workspace, query.resource_type.name)
-        if query.sort is None and query.domain is None and 0 < query.limit <= _INLINE_ROWS and query.after is None:
-            if query.predicate is None and query.offset <= _INLINE_ROWS and not query.walk:
+        if query.sort is None and query.domain is None and 0 < query.limit <= QUICK_ROWS and query.after is None:
+            if query.predicate is None and query.offset <= QUICK_ROWS and not query.walk:
                 return await self._first_pages(scope, query)
             if query.offset == 0 and isinstance(query.predicate, Test) and query.predicate.operator == "eq":
                 name = query.predicate.field.name
@@ -200,9 +198,9 @@ class PostgresStorage(PostgresAccounts):
                 if row is not None and row[0] <= query.limit:
                     return Page(row[0], row[0], row[1] or b"")
         try:
-            return await self._scan(query)
+            return await self._search(query)
         except Stale:
-            return await self._scan(replace(query, after=None, mark=None))
+            return await self._search(replace(query, after=None, mark=None))
 
     async def _first_pages(self, scope: tuple[int, str], query: Query) -> Page:
         """The resources in the order of their ids, and their running count. PostgreSQL would take thrice as long to join them."""
@@ -215,33 +213,33 @@ class PostgresStorage(PostgresAccounts):
             return Page(row[0] if row is not None else 0)
         return Page(rows[0][2] or 0, len(rows), b",".join([row[0] for row in rows]), any(row[1] for row in rows))
 
-    async def _scan(self, query: Query) -> Page:
-        """Any find. Half of the connections are for scans, the others stay for keyed reads and writes."""
-        if self._waiting_scans >= _MAX_WAITING_SCANS:
-            raise StorageError("too many searches are waiting")
-        self._waiting_scans += 1
-        try:
-            await self._scans.acquire()
-        finally:
-            self._waiting_scans -= 1
-        try:
-            return await self._scanned(query)
-        finally:
-            self._scans.release()
+    async def _search(self, query: Query) -> Page:
+        """Any find. Half of the connections are for these, the others stay for keyed reads and writes."""
+        async with self._searches:
+            plan = await Compiler(query, _FUNCTIONS).plan(self._measure)
+            if await is_quick(query, plan, self._measure):
+                return await self._answer(query, plan)
+        async with self._turns.turn(query.workspace), self._searches:
+            return await self._answer(query, plan)
 
-    async def _scanned(self, query: Query) -> Page:
+    async def _measure(self, seek: Seek) -> int:
+        """How many keys a seek holds, counted no further than what is quick."""
+        bind = Binder()
+        keys = f"SELECT 1 FROM ({seek.keys(bind)}) k LIMIT {QUICK_ROWS + 1}"
+        async with self._bounded() as connection:
+            counted: int = await connection.fetchval(f"SELECT count(*) FROM ({keys}) n", *bind.values)
+        return counted
+
+    async def _answer(self, query: Query, plan: Plan) -> Page:
+        async with self._bounded() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            return await _run(connection, query, plan)
+
+    @contextlib.asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[Connection]:
+        """A connection for what may turn out to be TooExpensive."""
         async with self._pool.connection() as connection:
             try:
-                async with connection.transaction(isolation="repeatable_read", readonly=True):
-
-                    async def measure(seek: Seek) -> int:
-                        bind = Binder()
-                        keys = f"SELECT 1 FROM ({seek.keys(bind)}) k LIMIT {_MEASURED}"
-                        counted: int = await connection.fetchval(f"SELECT count(*) FROM ({keys}) n", *bind.values)
-                        return counted
-
-                    plan = await Compiler(query, _FUNCTIONS).plan(measure)
-                    return await _run(connection, query, plan)
+                yield connection
             except (asyncpg.QueryCanceledError, _TOO_LARGE) as error:
                 raise TooExpensive from error
 

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
 import sqlite3
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,10 +14,10 @@ from typing import Any, TypeVar
 
 from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
-from muster.storage.answer import Stale, answer
+from muster.storage.answer import QUICK_ROWS, Stale, answer, is_quick
 from muster.storage.binder import Binder
 from muster.storage.chain import LINKED, SEARCHED, SOUGHT, left_off
-from muster.storage.compile import ONE, RANGE, Compiler, Plan, Seek
+from muster.storage.compile import Compiler, Plan, Seek
 from muster.storage.hierarchy import Hierarchies, keys_of
 from muster.storage.ids import key_of
 from muster.storage.moves import moved
@@ -31,7 +34,6 @@ from muster.storage.port import (
     Query,
     Sought,
     Statement,
-    StorageError,
     Stored,
     TooExpensive,
     Write,
@@ -44,16 +46,19 @@ from muster.storage.sqlite.epoch import Epoch, Stamps
 from muster.storage.sqlite.functions import SqliteFunctions, positional
 from muster.storage.sqlite.snapshot import Snapshot
 from muster.storage.sqlite.writer import Writer
+from muster.storage.turns import Turns
 
 T = TypeVar("T")
 _READER_CACHE_KIB = 48 * 1024
 _WRITER_CACHE_KIB = 24 * 1024
 _SMALL_CACHE_KIB = 4 * 1024
 _SCANNERS = 2
-_MAX_WAITING_SCANS = 64
+_SCAN_NICE, _SCAN_STEPS = 5, 1000
+"""Of the threads of scans: their niceness, and after how many of SQLite's steps they offer the core to whoever waits for it.
+
+Else a keyed read waits for a time slice of theirs at each of its turns: beside two scans 500 reads a second took a second each.
+"""
 _INTERRUPT_SECONDS = 0.02
-_INLINE_ROWS = 1000
-"""How many rows a query may read and still run inline."""
 _INLINE_MEMBERS = 100
 """How many members a write may name and still run inline."""
 _INLINE_APPENDED = 20
@@ -124,11 +129,12 @@ class SqliteStorage(SqliteAccounts):
             self._epoch = Epoch(self._stamps, self._accounts)
             self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB), self._snapshot.let_go, self._committed)
         self._scanners: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
-        self._waiting_scans = 0
-        self._scanning = ThreadPoolExecutor(_SCANNERS, thread_name_prefix="muster-scan")
+        self._turns = Turns(_SCANNERS)
+        self._scanning = ThreadPoolExecutor(_SCANNERS, thread_name_prefix="muster-scan", initializer=_stand_back)
         for _ in range(_SCANNERS):
             scanner = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             scanner.text_factory = bytes
+            scanner.set_progress_handler(os.sched_yield, _SCAN_STEPS)
             self._scanners.put_nowait(scanner)
 
     async def close(self) -> None:
@@ -149,7 +155,7 @@ class SqliteStorage(SqliteAccounts):
         await self.signing_secret()
 
     def pressure(self) -> Pressure:
-        return Pressure(self._writer.waiting, self._waiting_scans, 0)
+        return Pressure(self._writer.waiting, self._turns.waiting, 0)
 
     async def size(self) -> int:
         files = (Path(self.path + tail) for tail in ("", "-wal", "-shm"))
@@ -180,8 +186,8 @@ class SqliteStorage(SqliteAccounts):
         return self._hierarchies.keep(workspace, version, direct, hierarchy.shown(keys))
 
     async def find(self, query: Query) -> Page:
-        if query.sort is None and query.domain is None and 0 < query.limit <= _INLINE_ROWS and query.after is None:
-            if query.predicate is None and query.offset <= _INLINE_ROWS and not query.walk:
+        if query.sort is None and query.domain is None and 0 < query.limit <= QUICK_ROWS and query.after is None:
+            if query.predicate is None and query.offset <= QUICK_ROWS and not query.walk:
                 return self._first_pages(query)
             if query.offset == 0 and isinstance(query.predicate, Test) and query.predicate.operator == "eq":
                 name = query.predicate.field.name
@@ -192,10 +198,10 @@ class SqliteStorage(SqliteAccounts):
                 return page
         plan = await Compiler(query, _FUNCTIONS).plan(self._measure)
         try:
-            if await self._is_quick(query, plan):
+            if await is_quick(query, plan, self._measure):
                 with translated():
                     return _page(self._snapshot.reader(), query, plan)
-            return await self._scan(lambda connection: _run(connection, query, plan))
+            return await self._scan(query.workspace, lambda connection: _run(connection, query, plan))
         except Stale:
             return await self.find(replace(query, after=None, mark=None))
 
@@ -229,27 +235,17 @@ class SqliteStorage(SqliteAccounts):
     async def _measure(self, seek: Seek) -> int:
         """How many keys a seek holds, counted no further than what runs inline."""
         bind = Binder()
-        statement = bind.statement(f"SELECT count(*) FROM (SELECT 1 FROM ({seek.keys(bind)}) k LIMIT {_INLINE_ROWS + 1}) n")
+        statement = bind.statement(f"SELECT count(*) FROM (SELECT 1 FROM ({seek.keys(bind)}) k LIMIT {QUICK_ROWS + 1}) n")
         with translated():
             counted: int = self._snapshot.reader().execute(*positional(statement)).fetchone()[0]
         return counted
 
-    async def _is_quick(self, query: Query, plan: Plan) -> bool:
-        if plan.bounded:
-            return query.after is not None or query.offset + query.limit <= 2 * _INLINE_ROWS
-        if plan.seek is None or plan.seek.rank > RANGE:
-            return False
-        return plan.seek.rank == ONE or await self._measure(plan.seek) <= _INLINE_ROWS
-
-    async def _scan(self, job: Callable[[sqlite3.Connection], T]) -> T:
+    async def _scan(self, workspace: int, job: Callable[[sqlite3.Connection], T]) -> T:
         """Run a job on a worker thread with a connection of its own; past the budget it is interrupted."""
-        if self._waiting_scans >= _MAX_WAITING_SCANS:
-            raise StorageError("too many searches are waiting")
-        self._waiting_scans += 1
-        try:
-            connection = await self._scanners.get()
-        finally:
-            self._waiting_scans -= 1
+        async with self._turns.turn(workspace):
+            return await self._run_scan(await self._scanners.get(), job)
+
+    async def _run_scan(self, connection: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]) -> T:
         loop = asyncio.get_running_loop()
         budget = _Budget(connection, loop, self.scan_seconds)
         running = loop.run_in_executor(self._scanning, job, connection)
@@ -351,7 +347,7 @@ class SqliteStorage(SqliteAccounts):
             found = [_change((*map(members.text, row[:-2]), *row[-2:])) for row in rows]
             return found, left_off([change.sequence for change in found], limit, first, count)
 
-        return await self._scan(search)
+        return await self._scan(workspace, search)
 
     async def deprovisioned(self, workspace: int, since: str) -> int:
         with translated():
@@ -375,6 +371,12 @@ class SqliteStorage(SqliteAccounts):
         with translated():
             row = self._accounts.execute(statement, (workspace, key_of(resource_id), name)).fetchone()
         return None if row is None else row[0]
+
+
+def _stand_back() -> None:
+    """Let the threads that answer keyed reads go before this one, which is for scans."""
+    if sys.platform == "linux":  # elsewhere priorities are of processes
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _SCAN_NICE)
 
 
 class _Budget:
