@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import sqlite3
-import sys
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -47,6 +45,7 @@ from muster.storage.sqlite.functions import SqliteFunctions, positional
 from muster.storage.sqlite.snapshot import Snapshot
 from muster.storage.sqlite.writer import Writer
 from muster.storage.turns import Turns
+from muster.threads import stand_back
 
 T = TypeVar("T")
 _READER_CACHE_KIB = 48 * 1024
@@ -130,7 +129,7 @@ class SqliteStorage(SqliteAccounts):
             self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB), self._snapshot.let_go, self._committed)
         self._scanners: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
         self._turns = Turns(_SCANNERS)
-        self._scanning = ThreadPoolExecutor(_SCANNERS, thread_name_prefix="muster-scan", initializer=_stand_back)
+        self._scanning = ThreadPoolExecutor(_SCANNERS, "muster-scan", stand_back, (_SCAN_NICE,))
         for _ in range(_SCANNERS):
             scanner = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             scanner.text_factory = bytes
@@ -371,12 +370,6 @@ class SqliteStorage(SqliteAccounts):
         with translated():
             row = self._accounts.execute(statement, (workspace, key_of(resource_id), name)).fetchone()
         return None if row is None else row[0]
-
-
-def _stand_back() -> None:
-    """Let the threads that answer keyed reads go before this one, which is for scans."""
-    if sys.platform == "linux":  # elsewhere priorities are of processes
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _SCAN_NICE)
 
 
 class _Budget:
