@@ -57,6 +57,16 @@ def fresh(server):
         yield made
 
 
+def kept(tenant, hook, number):
+    """The deliveries, once there are so many: one is kept when it is answered, and the endpoint has it before."""
+    end = time.monotonic() + 30
+    while True:
+        deliveries = tenant.api.get(f"/webhooks/{hook['id']}/deliveries").json()
+        if len(deliveries) >= number or time.monotonic() > end:
+            return deliveries
+        time.sleep(0.05)
+
+
 def test_what_changes_arrives_in_order_and_signed(fresh, endpoint):
     before = fresh.user()
     made = fresh.api.post("/webhooks", json={"url": endpoint.url, "description": "ours"})
@@ -81,7 +91,7 @@ def test_what_changes_arrives_in_order_and_signed(fresh, endpoint):
         Webhook("whsec_" + "A" * 43 + "=").verify(got[0][1], got[0][0])
     shown = fresh.api.get(f"/webhooks/{hook['id']}").json()
     assert "secret" not in shown
-    deliveries = fresh.api.get(f"/webhooks/{hook['id']}/deliveries").json()
+    deliveries = kept(fresh, hook, 7)
     assert [(item["status"], item["attempt"]) for item in deliveries] == [(204, 1)] * 7
     assert hook["secret"] not in fresh.api.get("/audit").text
     assert hook["secret"].removeprefix("whsec_").encode() not in fresh.server.stored()
@@ -93,7 +103,7 @@ def test_what_does_not_arrive_is_sent_again_before_what_follows(fresh, endpoint)
     users = [fresh.user()["id"] for _ in range(3)]
     got = endpoint.wait(3)
     assert [json.loads(body)["data"]["resourceId"] for _, body in got] == users
-    deliveries = fresh.api.get(f"/webhooks/{hook['id']}/deliveries").json()
+    deliveries = kept(fresh, hook, 4)
     assert [(item["status"], item["attempt"]) for item in reversed(deliveries)] == [(500, 1), (204, 2), (204, 1), (204, 1)]
 
 
