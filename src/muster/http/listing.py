@@ -1,9 +1,7 @@
 """Lists: a page of one resource type, or of several (RFC 7644 section 3.4.2), by startIndex or by cursor."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
-from itertools import islice
 
 from muster.directory.documents import located
 from muster.directory.member_edits import MEMBERS
@@ -17,7 +15,7 @@ from muster.http.search import search_of
 from muster.scim.discovery import Limits
 from muster.scim.messages import LIST_END, list_head
 from muster.scim.predicate import Test
-from muster.scim.projection import Projection, projection
+from muster.scim.projection import projection
 from muster.scim.schema import ResourceType
 
 Part = tuple[ResourceType, bytes]
@@ -26,8 +24,6 @@ Page = tuple[list[Part], int, int, Cursor | None]
 """The parts, how many resources are in them, how many there are in all, and where the next page begins."""
 
 _BEGINNING = Cursor(0, (), 0)
-_TOGETHER = 25
-"""How many documents are projected, in a millisecond or so, before others have their turn."""
 
 
 class Listing:
@@ -56,7 +52,7 @@ class Listing:
             shown = projection(resource_type, *wanted)
             if resource_type.computed == MEMBERS and shows_members(shown):
                 return await streamed(200, headers, self._pieces(head, parts, wanted, caller, base))
-            bodies.append(await _in_turns(documents, shown, base))
+            bodies.append(projected(located(documents, base), shown))
         return Response(200, headers, b"%b%b%b" % (head, b",".join(bodies), LIST_END))
 
     async def one(self, request: Request, caller: Caller, resource_type: ResourceType, test: Test, base: str) -> Response:
@@ -140,14 +136,3 @@ class Listing:
                 async for piece in pieces(group_id, document, shown, base, lambda at: self._directory.members(caller, at)):
                     yield piece
         yield LIST_END
-
-
-async def _in_turns(documents: bytes, shown: Projection | None, base: str) -> bytes:
-    """Documents with commas in between as a projection shows them. Others have their turn after each few."""
-    if shown is None:
-        return projected(located(documents, base), None)
-    bodies, each = [], (document for _, document in split(documents))
-    while several := b",".join(islice(each, _TOGETHER)):
-        bodies.append(projected(located(several, base), shown))
-        await asyncio.sleep(0)
-    return b",".join(bodies)
