@@ -247,7 +247,9 @@ def main() -> int:
     for extra in (everything_on, recording, workers.compare, bulk.compare, groups.compare, peer.compare):
         extra(bench, bench.database(middle), middle)
     growth(bench, bench.database(sizes[-1]), bench.database(sizes[0]))
-    neighbours.compare(bench, bench.copy(bench.database(middle), "neighbours.db"), middle, SQLITE)
+    searched = bench.copy(bench.database(middle), "neighbours.db")
+    neighbours.compare(bench, searched, middle, SQLITE)
+    searched.unlink()
     postgres.compare(bench, sizes)
     report(bench, options.out)
     plot.growth(bench.rows, options.plot)

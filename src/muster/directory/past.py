@@ -43,19 +43,23 @@ class Past:
         """The last change of a resource before one of its changes, or of all, where it is known."""
         return await anext((c async for c in self._history(workspace, resource_id, sequence) if c.version), None)
 
+    async def change_at(self, workspace: int, resource_id: str, time: str) -> Change | None:
+        """The last change of a resource by a moment, a timestamp as `meta` has them, where it is known."""
+        by_then = (c async for c in self._history(workspace, resource_id) if c.version and c.origin.time <= time)
+        return await anext(by_then, None)
+
     async def at(self, workspace: int, resource_id: str, time: str) -> Was | None:
         """A resource as it was at a moment, a timestamp as `meta` has them; None where it was not there yet, or it is not known.
 
         Where it was deleted by then its change is that deletion, and it is in no group. Raises ScimError 400 as `groups` does.
         """
-        by_then = (c async for c in self._history(workspace, resource_id) if c.version and c.origin.time <= time)
-        change = await anext(by_then, None)
+        change = await self.change_at(workspace, resource_id, time)
         if change is None:
             return None
         gone = change.action == "delete"
         if change.type == GROUP:
             return Was(change, [] if gone else await self.members(workspace, resource_id, change.sequence), None)
-        return Was(change, None, [] if gone else await self.groups(workspace, resource_id, lambda c: c.origin.time <= time))
+        return Was(change, None, [] if gone else await self.groups_at(workspace, resource_id, time))
 
     async def members(self, workspace: int, group_id: str, sequence: int) -> list[str]:
         """The ids of who was in a group after a change."""
@@ -85,6 +89,10 @@ class Past:
             if change.members is not None and resource_id in change.members.removed:
                 there[change.id] = None
         return list(there)
+
+    async def groups_at(self, workspace: int, resource_id: str, time: str) -> list[str]:
+        """The ids of the groups that a resource was in directly at a moment. Raises as `groups` does."""
+        return await self.groups(workspace, resource_id, lambda change: change.origin.time <= time)
 
     async def groups_now(self, workspace: int, resource_id: str) -> list[str]:
         """The ids of the groups that a resource is in directly."""

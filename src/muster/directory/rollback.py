@@ -73,7 +73,7 @@ class Rollback:
         self._past = Past(storage)
 
     async def plan(self, workspace: int, actor: str, since: datetime, until: datetime) -> Plan:
-        """How what an actor (key:ID, admin:ID) did is undone. Raises ScimError 400 where it is too much for once."""
+        """How what an actor (key:ID, admin:ADDRESS) did is undone. Raises ScimError 400 where it is too much for once."""
         if until <= since:
             raise invalid_value("until must be later than since")
         at = await self._storage.latest_change(workspace)

@@ -1,6 +1,5 @@
 """Going back: a resource as it was after one of its changes, or at a moment, with its memberships, under the id that it had."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from muster.directory.documents import timestamp
@@ -47,14 +46,19 @@ class Undo:
 
         Raises ScimError 404 where it was not there then, 400 where its groups cannot be told, and 409 as `restore` does.
         """
-        was = await self._past.at(caller.workspace.id, resource_id, time)
-        if was is None or was.change.type != resource_type.name or was.change.action == "delete":
+        workspace = caller.workspace.id
+        chosen = await self._past.change_at(workspace, resource_id, time)
+        if chosen is None or chosen.type != resource_type.name or chosen.action == "delete":
             raise not_found(f"{resource_type.name} {resource_id[:100]!r} was not there then, or it is kept no more")
-        changes = await self._past.since(caller.workspace.id, resource_id, was.change.sequence)
-        now, then = await self._past.groups_now(caller.workspace.id, resource_id), was.groups
-        joined = [group_id for group_id in then or () if group_id not in now]
-        left = [] if then is None else [group_id for group_id in now if group_id not in then]
-        return await self._restore(caller, resource_type, was.change, changes, joined, left)
+        now: list[str] = []
+        then: list[str] = []
+        if chosen.type != GROUP:
+            now = await self._past.groups_now(workspace, resource_id)
+            then = await self._past.groups_at(workspace, resource_id, time)
+        joined = [group_id for group_id in then if group_id not in now]
+        left = [group_id for group_id in now if group_id not in then]
+        changes = await self._past.since(workspace, resource_id, chosen.sequence)
+        return await self._restore(caller, resource_type, chosen, changes, joined, left)
 
     async def _restore(
         self,
@@ -88,6 +92,6 @@ class Undo:
 
     async def _taken_out_of(self, caller: Caller, deleted: Change) -> list[str]:
         """The groups that a deletion took a resource out of: their changes follow it."""
-        after: Iterable[Change] = await self._storage.changes(caller.workspace.id, deleted.sequence, _ROWS)
-        moves = [c for c in after if c.type == GROUP and c.origin.request_id == deleted.origin.request_id and c.members]
+        after = await self._storage.changes(caller.workspace.id, deleted.sequence, _ROWS)
+        moves = [c for c in after if c.type == GROUP and c.origin.request_id == deleted.origin.request_id]
         return [change.id for change in moves if change.members is not None and deleted.id in change.members.removed]

@@ -28,7 +28,9 @@ async def is_quick(query: Query, plan: Plan, measure: Measure) -> bool:
         return query.after is not None or query.offset + query.limit <= 2 * QUICK_ROWS
     if plan.seek is None or plan.seek.rank > RANGE:
         return False
-    return plan.seek.rank == ONE or await measure(plan.seek) <= QUICK_ROWS
+    if plan.seek.rank == ONE:
+        return True
+    return (await measure(plan.seek) if plan.seek.size is None else plan.seek.size) <= QUICK_ROWS
 
 
 def answer(query: Query, plan: Plan) -> Answer:

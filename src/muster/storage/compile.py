@@ -4,7 +4,7 @@ Every value and every path is bound, by number ($1, $2, …). What differs betwe
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from muster.scim.indexing import DOMAIN, FALSE, index_of
@@ -58,12 +58,13 @@ class Functions(Protocol):
 class Seek:
     """A set of keys that holds every match. exact: it holds nothing else. rank: how many it may hold, 0 for one at most.
 
-    keys: the SELECT of them, its parameters bound as it is asked for.
+    keys: the SELECT of them, its parameters bound as it is asked for. size: how many it was measured to hold, where it was.
     """
 
     keys: Callable[[Binder], str]
     exact: bool
     rank: int
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,8 @@ class Compiler:
         narrow = [candidate for candidate in candidates if candidate[0].rank < MANY]
         candidates = narrow or candidates
         if len(candidates) > 1 and min(seek.rank for seek, _ in candidates) > ONE:
-            sizes = [await measure(seek) for seek, _ in candidates]
-            best = candidates[min(range(len(sizes)), key=lambda n: (sizes[n], candidates[n][0].rank))]
+            measured = [(replace(seek, size=await measure(seek)), term) for seek, term in candidates]
+            best = min(measured, key=lambda candidate: (candidate[0].size or 0, candidate[0].rank))
         else:
             best = min(candidates, key=lambda candidate: candidate[0].rank)
         chosen, driver = best

@@ -272,7 +272,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """Which changes are looked for; empty for any. actor: how it begins (key:, admin:ID)."""
+    """Which changes are looked for; empty for any. actor: how it begins (key:, admin:ADDRESS)."""
 
     actor: str = ""
     type: str = ""
