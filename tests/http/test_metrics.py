@@ -6,8 +6,11 @@ import re
 import time
 
 import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from muster.http.metrics import MAX_WORKSPACES, OTHER, Metrics
+from muster.http.metrics import MAX_WORKSPACES, OTHER, Metrics, Times
 from muster.storage.port import Pressure
 from tests.conftest import client_of
 from tests.server import Server
@@ -65,3 +68,15 @@ def test_workers_are_counted_together_and_the_dead_are_buried(tmp_path):
         assert _sum(text, "muster_requests_total", operation="findUsers", workspace="default") == 40
         assert _sum(text, "muster_request_seconds_count", operation="findUsers") == 40
         assert _sum(text, "muster_build_info") == 1
+
+
+@given(st.lists(st.floats(0, 20) | st.sampled_from([0.001, 0.01, 10.0]), max_size=100))
+def test_many_times_observed_at_once_are_as_each_by_itself(seconds):
+    made = [Times("t", "Times.", ("operation",), buckets=(0.001, 0.01, 10.0), registry=None).labels("get") for _ in range(2)]
+    for one in seconds:
+        made[0].observe(one)
+    made[1].observe_all(seconds)
+    one_by_one, at_once = ({(s.name, *s.labels.values()): s.value for m in each.collect() for s in m.samples} for each in made)
+    assert at_once.keys() == one_by_one.keys()
+    for name, value in one_by_one.items():
+        assert at_once[name] == pytest.approx(value) or name[0].endswith("_created")

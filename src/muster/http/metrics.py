@@ -1,6 +1,7 @@
 """What /metrics tells: requests and how long they took, what waits, and how large the database is (prometheus-client)."""
 
 import os
+from bisect import bisect_right
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
@@ -19,21 +20,34 @@ OTHER = "(other)"
 """The label of the workspaces that came after the first MAX_WORKSPACES; no workspace has this name."""
 
 
+class Times(Histogram):
+    """A histogram that observes many amounts in one go."""
+
+    def observe_all(self, amounts: list[float]) -> None:
+        """What observe() does for each amount, in a step a bucket: one by one they are a twelfth of what a read costs."""
+        self._sum.inc(sum(amounts))
+        amounts, counted = sorted(amounts), 0
+        for bound, bucket in zip(self._upper_bounds, self._buckets, strict=True):
+            within = bisect_right(amounts, bound, counted)
+            if within > counted:
+                bucket.inc(within - counted)
+                counted = within
+
+
 class _Tally:
     """Requests of one operation, status and workspace. seconds: of those that are not counted yet."""
 
     __slots__ = ("seconds", "timer", "total")
 
-    def __init__(self, timer: Histogram, total: Counter) -> None:
+    def __init__(self, timer: Times, total: Counter) -> None:
         self.timer = timer
         self.total = total
         self.seconds: list[float] = []
 
     def count(self) -> None:
-        """Count what has gathered, all in one go: it costs half of what it costs between two requests."""
+        """Count what has gathered."""
         gathered, self.seconds = self.seconds, []
-        for seconds in gathered:
-            self.timer.observe(seconds)
+        self.timer.observe_all(gathered)
         self.total.inc(len(gathered))
 
 
@@ -44,7 +58,7 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         self._tallies: dict[tuple[str, int, str], _Tally] = {}
         self._workspaces: set[str] = set()
-        self._seconds = Histogram(
+        self._seconds = Times(
             "muster_request_seconds",
             "Requests answered, and the time that it took.",
             ("operation", "status"),

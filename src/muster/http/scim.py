@@ -28,8 +28,7 @@ from muster.scim.projection import Projection, projection, shows_on_request
 from muster.scim.schema import Registry, ResourceType
 from muster.storage.port import Stored
 
-_ITEM_METHODS = ("GET", "PUT", "PATCH", "DELETE")
-_COLLECTION_METHODS = ("GET", "POST")
+_UNDER_ROOT = len(SCIM_ROOT) + 1
 Operation = Callable[[Request, Caller, ResourceType, str], Awaitable[Response]]
 
 
@@ -59,23 +58,26 @@ class Scim:
 
     def answer(self, request: Request, grant: Grant) -> Awaitable[Response]:
         """The answer to a request, to be awaited. Raises ScimError."""
-        origin = (grant.actor, request.id, request.address)
-        caller = Caller(grant.workspace, *origin, grant.registry, grant.key.user, request.seen)
-        endpoint, _, name = request.path[len(SCIM_ROOT) + 1 :].rstrip("/").partition("/")
-        types = grant.registry.types
-        resource_type = types.get("/" + endpoint)
-        method = "GET" if request.method == "HEAD" else request.method
+        registry, key = grant.registry, grant.key
+        caller = Caller(grant.workspace, grant.actor, request.id, request.address, registry, key.user, request.seen)
+        endpoint, _, name = request.path[_UNDER_ROOT:].rstrip("/").partition("/")
+        resource_type = registry.types.get(f"/{endpoint}")
+        method = request.method
+        if method == "HEAD":
+            method = "GET"
         if name == ".search" and resource_type is not None:
             return self.search(request, caller, [resource_type])
         if resource_type is not None and "/" not in name:
-            operations, allowed = (self._item, _ITEM_METHODS) if name else (self._collection, _COLLECTION_METHODS)
-            if method not in operations:
-                raise MethodNotAllowed(method, allowed)
-            verb, plural, answer = operations[method]
+            operations = self._item if name else self._collection
+            operation = operations.get(method)
+            if operation is None:
+                raise MethodNotAllowed(method, tuple(operations))
+            verb, plural, answer = operation
             request.operation = f"{verb}{resource_type.name}{plural}"
             return answer(request, caller, resource_type, name)
+        types = registry.types
         if endpoint in self._discovery:
-            return self._discover(request, caller.registry, endpoint, unquote(name), method)
+            return self._discover(request, registry, endpoint, unquote(name), method)
         if not endpoint and method == "GET":
             request.operation = "search"
             return self._list(request, caller, list(types.values()), request.parameters())
@@ -116,7 +118,7 @@ class Scim:
         if caller.user is None:
             raise ScimError(501, "/Me is not supported for this API key: it is bound to no user")
         if method not in self._item:
-            raise MethodNotAllowed(method, _ITEM_METHODS)
+            raise MethodNotAllowed(method, tuple(self._item))
         verb, _, answer = self._item[method]
         request.operation = f"{verb}Me"
         response = await answer(request, caller, caller.registry.types["/Users"], caller.user)
