@@ -95,6 +95,19 @@ def test_which_attributes_are_shown(client, users):
     assert listed["Resources"][0]["members"] == [{"type": "User"}]
 
 
+@pytest.mark.parametrize("path", ["/Users", "/"])
+@pytest.mark.parametrize("chosen", [{"attributes": "displayName,groups.value"}, {"excludedAttributes": "emails,groups.display"}])
+def test_a_page_shows_of_each_what_a_read_of_it_shows(client, path, chosen):
+    mark = name("page")
+    made = [client.post("/Users", json=person(displayName=mark, title='"}}')).json()["id"] for _ in range(60)]
+    make(client, group(*made[::7], displayName=mark))
+    found = client.get(path, params={"filter": f'displayName eq "{mark}"', "count": 100, **chosen}).json()["Resources"]
+    users = [one for one in found if one["id"] in made]
+    assert [one["id"] for one in users] == made
+    assert users == [client.get(f"/Users/{one}", params=chosen).json() for one in made]
+    assert sum("groups" in one for one in users) == len(made[::7])
+
+
 def changes(client, path, *operations, status=200):
     answer = client.patch(path, json=patch(*operations))
     assert answer.status_code == status, answer.text

@@ -1,5 +1,6 @@
 """Groups with their members, read and sent some at a time, however many there are."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import orjson
@@ -9,10 +10,13 @@ from muster.directory.member_edits import MEMBERS
 from muster.directory.memberships import member
 from muster.http.message import Headers, Response
 from muster.scim.projection import Projection
+from muster.scim.resource import Document
 from muster.storage.port import Member
 
 _WHOLE = 256 * 1024
 """How many bytes are gathered, so that an answer no longer than that is sent whole, with its length."""
+_TURN = 25
+"""How many documents are projected in one go."""
 _ANY = {"value": "-", "$ref": "-", "type": "-", "display": "-"}
 Read = Callable[[str], AsyncIterator[Sequence[Member]]]
 
@@ -23,10 +27,31 @@ def shows_members(shown: Projection | None) -> bool:
 
 
 def projected(documents: bytes, shown: Projection | None) -> bytes:
-    """Documents, one or many with commas in between, parsed only where a projection asks for it."""
-    if shown is None or (shown.resource_type.computed == MEMBERS and shown.leaves_out_only(MEMBERS)):
-        return documents  # no document has the members of its group
-    return orjson.dumps([shown(document) for document in orjson.loads(b"[%b]" % documents)])[1:-1]
+    """Documents, a few with commas in between, parsed only where a projection asks for it."""
+    if shown is None or _shows_all(shown):
+        return documents
+    return _shown(orjson.loads(b"[%b]" % documents), shown)
+
+
+async def projected_in_turns(documents: bytes, shown: Projection | None) -> bytes:
+    """The same of a page, some documents at a time, so that whoever waits meanwhile has a turn in between."""
+    if shown is None or _shows_all(shown):
+        return documents
+    parsed = orjson.loads(b"[%b]" % documents)
+    done = [_shown(parsed[:_TURN], shown)]
+    for start in range(_TURN, len(parsed), _TURN):
+        await asyncio.sleep(0)
+        done.append(_shown(parsed[start : start + _TURN], shown))
+    return b",".join(done)
+
+
+def _shows_all(shown: Projection) -> bool:
+    """Whether a document is shown as it is kept: none has the members of its group."""
+    return shown.resource_type.computed == MEMBERS and shown.leaves_out_only(MEMBERS)
+
+
+def _shown(parsed: list[Document], shown: Projection) -> bytes:
+    return orjson.dumps([shown(document) for document in parsed])[1:-1]
 
 
 async def pieces(group_id: str, document: bytes, shown: Projection | None, base: str, read: Read) -> AsyncIterator[bytes]:

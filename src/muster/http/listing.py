@@ -8,7 +8,7 @@ from muster.directory.member_edits import MEMBERS
 from muster.directory.memberships import split
 from muster.directory.service import Caller, Directory, Search
 from muster.http.cursors import Cursor, Cursors
-from muster.http.groups import pieces, projected, shows_members, streamed
+from muster.http.groups import pieces, projected, projected_in_turns, shows_members, streamed
 from muster.http.media import answer_type
 from muster.http.message import Request, Response
 from muster.http.search import search_of
@@ -52,7 +52,7 @@ class Listing:
             shown = projection(resource_type, *wanted)
             if resource_type.computed == MEMBERS and shows_members(shown):
                 return await streamed(200, headers, self._pieces(head, parts, wanted, caller, base))
-            bodies.append(projected(located(documents, base), shown))
+            bodies.append(await projected_in_turns(located(documents, base), shown))
         return Response(200, headers, b"%b%b%b" % (head, b",".join(bodies), LIST_END))
 
     async def one(self, request: Request, caller: Caller, resource_type: ResourceType, test: Test, base: str) -> Response:
@@ -127,7 +127,7 @@ class Listing:
         for resource_type, documents in parts:
             shown = projection(resource_type, *wanted)
             if resource_type.computed != MEMBERS:
-                yield before + projected(located(documents, base), shown)
+                yield before + await projected_in_turns(located(documents, base), shown)
                 before = b","
                 continue
             for group_id, document in split(documents):

@@ -11,25 +11,29 @@ Chosen = dict[tuple[str | None, str], set[str] | None]
 """(extension, attribute) to the sub-attributes that were named, or None for all of it."""
 
 
+Plan = dict[tuple[str | None, str], frozenset[str] | None]
+"""What is shown: (extension, attribute) to the sub-attributes that are, or None for the value as it is; in canonical order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """wanted: what `attributes` names, None without one. unwanted: what `excludedAttributes` names."""
+    """wanted: what `attributes` names, None without one. unwanted: what `excludedAttributes` names. plan: what follows."""
 
     resource_type: ResourceType
     wanted: Chosen | None
     unwanted: Chosen
+    plan: Plan
 
     def __call__(self, document: Document) -> Document:
         """The part of a canonical document that is to be shown. What is `always` is never lost, `never` never shown."""
         shown: Document = {}
-        for extension, attribute in self.resource_type.attributes():
-            holder = document if extension is None else document.get(extension, {})
-            if attribute.name not in holder:
-                continue
-            value = self._value(extension, attribute, holder[attribute.name])
-            if value is None:
-                continue
-            (shown if extension is None else shown.setdefault(extension, {}))[attribute.name] = value
+        for (extension, name), subs in self.plan.items():
+            holder = document if extension is None else document.get(extension)
+            value = holder.get(name) if holder else None
+            if value is not None and subs is not None:
+                value = _part(value, subs)
+            if value is not None:
+                (shown if extension is None else shown.setdefault(extension, {}))[name] = value
         return shown
 
     def leaves_out_only(self, name: str) -> bool:
@@ -38,36 +42,38 @@ class Projection:
 
     def part(self, name: str, value: Json) -> Json:
         """What is to be shown of the value of a core attribute, or None."""
-        attribute = self.resource_type.core.attribute(name)
-        return None if attribute is None else self._value(None, attribute, value)
+        if (None, name) not in self.plan:
+            return None
+        subs = self.plan[None, name]
+        return value if subs is None else _part(value, subs)
 
-    def _value(self, extension: str | None, attribute: Attribute, value: Json) -> Json:
-        if attribute.returned == "always":
-            return value
+
+def _part(value: Json, subs: frozenset[str]) -> Json:
+    """The sub-attributes that are to be shown, of each element where there are several; None where there is nothing of them."""
+    if isinstance(value, list):
+        return [part for part in (_part(item, subs) for item in value) if part] or None
+    return {name: item for name, item in value.items() if name in subs} or None
+
+
+def _plan(resource_type: ResourceType, wanted: Chosen | None, unwanted: Chosen) -> Plan:
+    plan: Plan = {}
+    for extension, attribute in resource_type.attributes():
         key = (extension, attribute.name)
-        names = self.wanted.get(key, set()) if self.wanted is not None else None
-        asked = self.wanted is not None and key in self.wanted
-        if not _shown(attribute, asked, self.wanted is not None):
-            return None
-        hidden = self.unwanted.get(key, set())
-        if hidden is None:
-            return None
-        if not attribute.sub_attributes:
-            return value
-        if isinstance(value, list):
-            return [part for part in (_part(attribute, item, names, hidden) for item in value) if part] or None
-        return _part(attribute, value, names, hidden) or None
+        names = wanted.get(key, set()) if wanted is not None else None
+        hidden = unwanted.get(key, set())
+        if attribute.returned == "always":
+            plan[key] = None
+        elif hidden is not None and _shown(attribute, wanted is not None and key in wanted, wanted is not None):
+            plan[key] = _subs(attribute, names, hidden) if attribute.sub_attributes else None
+    return plan
 
 
-def _part(attribute: Attribute, value: Document, names: set[str] | None, hidden: set[str]) -> Document:
-    shown = {}
-    for name, item in value.items():
-        sub = attribute.sub(name)
-        if sub is None or (name in hidden and sub.returned != "always"):
-            continue
-        if _shown(sub, names is None or name in names, bool(names)):
-            shown[name] = item
-    return shown
+def _subs(attribute: Attribute, names: set[str] | None, hidden: set[str]) -> frozenset[str]:
+    return frozenset(
+        sub.name
+        for sub in attribute.sub_attributes.values()
+        if (sub.name not in hidden or sub.returned == "always") and _shown(sub, names is None or sub.name in names, bool(names))
+    )
 
 
 def _shown(attribute: Attribute, asked: bool, choosing: bool) -> bool:
@@ -87,6 +93,7 @@ def shows_on_request(resource_type: ResourceType) -> bool:
     return resource_type.shows_on_request
 
 
+@lru_cache(maxsize=256)
 def projection(resource_type: ResourceType, attributes: str | None, excluded: str | None) -> Projection | None:
     """The projection that the two parameters ask for, or None where the answer is the whole resource.
 
@@ -95,7 +102,8 @@ def projection(resource_type: ResourceType, attributes: str | None, excluded: st
     if not attributes and not excluded and not shows_on_request(resource_type):
         return None
     wanted = _chosen(resource_type, attributes) if attributes else None
-    return Projection(resource_type, wanted, _chosen(resource_type, excluded or ""))
+    unwanted = _chosen(resource_type, excluded or "")
+    return Projection(resource_type, wanted, unwanted, _plan(resource_type, wanted, unwanted))
 
 
 def _chosen(resource_type: ResourceType, names: str) -> Chosen:
