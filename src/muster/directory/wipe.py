@@ -13,20 +13,27 @@ _CHUNK = 1000
 
 
 async def wipe(storage: Resources, caller: Caller) -> int:
-    """Delete all that there is; answers how much that was. It is noted first, without a guard: an administrator decides it."""
+    """Delete all that there is as it begins; answers how much that was. What clients create meanwhile stays.
+
+    It is noted first, without a guard: an administrator decides it.
+    """
     workspace = caller.workspace
     await storage.note([Note(workspace.id, _origin(caller), "Workspace", workspace.name, "wipe", b"{}")])
     kinds = sorted(caller.registry.types.values(), key=lambda kind: kind.name != GROUP)
-    count = 0
-    for kind in kinds:
-        while ids := await _some(storage, caller, kind):
-            await storage.write_all(caller.workspace.id, [_removal(caller, kind, found) for found in ids])
-            count += len(ids)
+    return sum([await _wipe_kind(storage, caller, kind) for kind in kinds])
+
+
+async def _wipe_kind(storage: Resources, caller: Caller, kind: ResourceType) -> int:
+    """Delete as many as there are, in the order of their ids: what is made meanwhile comes after them."""
+    count, there = 0, (await storage.find(Query(caller.workspace.id, kind, limit=0))).total or 0
+    while count < there and (ids := await _some(storage, caller, kind, min(_CHUNK, there - count))):
+        await storage.write_all(caller.workspace.id, [_removal(caller, kind, found) for found in ids])
+        count += len(ids)
     return count
 
 
-async def _some(storage: Resources, caller: Caller, kind: ResourceType) -> list[str]:
-    page = await storage.find(Query(caller.workspace.id, kind, limit=_CHUNK))
+async def _some(storage: Resources, caller: Caller, kind: ResourceType, limit: int) -> list[str]:
+    page = await storage.find(Query(caller.workspace.id, kind, limit=limit))
     return [document["id"] for document in parse_all(page.documents)]
 
 

@@ -186,7 +186,7 @@ class DangerPages:
         if visit.text("name") != workspace.name:
             return await self.show(visit, 400, error=f"name: type {workspace.name}, the name of the workspace, to confirm")
         count = await wipe(self._storage, visit.caller)
-        return await self.show(visit, said=f"The workspace is empty: {count} resources are deleted.")
+        return await self.show(visit, said=f"All that there was is gone: {count} resources are deleted.")
 
 
 def _json(text: str) -> Json:

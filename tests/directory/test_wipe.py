@@ -1,0 +1,41 @@
+"""Emptying a workspace."""
+
+import asyncio
+
+from muster.directory.service import Caller, Directory, Search
+from muster.directory.wipe import wipe
+from muster.scim.schema import registry
+from tests.people import person
+
+USERS = registry().types["/Users"]
+
+
+class Refilled:
+    """A storage that gets another user with each deletion, from a client that goes on."""
+
+    def __init__(self, storage, create) -> None:
+        self._storage, self._create = storage, create
+
+    def __getattr__(self, name):
+        return getattr(self._storage, name)
+
+    async def write_all(self, workspace, writes):
+        await self._create()
+        return await self._storage.write_all(workspace, writes)
+
+
+def test_it_ends_where_a_client_goes_on_creating(bench):
+    caller, directory = Caller(bench.new_workspace(), "actor", "request"), Directory(bench.storage)
+
+    async def create():
+        return await directory.create(caller, USERS, person())
+
+    async def run():
+        there = [await create() for _ in range(3)]
+        async with asyncio.timeout(20):
+            assert await wipe(Refilled(bench.storage, create), caller) == 3
+        left = await directory.find(caller, USERS, Search())
+        assert left.count == 1
+        assert not any(gone.id.encode() in left.documents for gone in there)
+
+    bench.run(run())
