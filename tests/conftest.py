@@ -6,6 +6,7 @@ from hypothesis import settings
 
 from tests import postgres
 from tests.server import Server
+from tests.tenant import Tenant
 
 settings.register_profile("muster", deadline=None, print_blob=True)
 settings.load_profile("muster")
@@ -66,4 +67,11 @@ def cortex(server, tokens):
 @pytest.fixture(scope="session")
 def strict(server, tokens):
     with client_of(server, tokens["strict"]) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(server):
+    """A workspace of the test's own."""
+    with Tenant(server) as made:
         yield made

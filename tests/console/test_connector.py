@@ -14,24 +14,10 @@ from joserfc.jwk import OctKey, RSAKey
 from oidc_provider_mock import User, run_server_in_thread
 
 from muster.access.permissions import ADMIN, AUDIT, SCIM, SETTINGS
-from tests.console.browsing import Visitor, invitation
-from tests.people import name
+from tests.console.browsing import Visitor
 from tests.tenant import Tenant
 
 DOMAIN = "corp.example"
-
-
-@pytest.fixture(scope="module")
-def root(server):
-    made = Visitor(server).accept(invitation(server), name("root"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def fresh(server):
-    with Tenant(server) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

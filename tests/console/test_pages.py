@@ -15,20 +15,6 @@ from tests.people import group, name, person, replace
 from tests.tenant import Tenant
 
 
-@pytest.fixture(scope="module")
-def root(server):
-    """An administrator of the installation."""
-    made = Visitor(server).accept(invitation(server), name("root"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def fresh(server):
-    with Tenant(server) as made:
-        yield made
-
-
 def invited(root, server, workspace, *permissions):
     """An administrator of one workspace, with some permissions."""
     root.get("/administrators")

@@ -9,11 +9,10 @@ from muster.directory.past import Past
 from muster.directory.service import Caller, Directory
 from muster.scim.errors import ScimError
 from muster.scim.schema import registry
-from tests.directory.test_rollback import Culprit, fresh, members, patch
+from tests.directory.test_rollback import Culprit, members, patch
 from tests.people import group, person
 from tests.tenant import Tenant, problem
 
-__all__ = ["fresh"]
 USERS = registry().types["/Users"]
 
 

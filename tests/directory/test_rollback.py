@@ -2,17 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from tests.people import group, name, person
 from tests.tenant import Tenant, problem
 from tests.upkeep.test_audit import tampered
-
-
-@pytest.fixture
-def fresh(server):
-    with Tenant(server) as made:
-        yield made
 
 
 class Culprit:

@@ -19,12 +19,6 @@ def tenant(server):
         yield made
 
 
-@pytest.fixture
-def fresh(server):
-    with Tenant(server) as made:
-        yield made
-
-
 ROUTES = [
     ("GET", "/scim/role-mappings", SCIM),
     ("POST", "/scim/role-mappings", EDIT_ROLES),

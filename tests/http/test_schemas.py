@@ -33,12 +33,6 @@ def device(**changed):
     return {"id": DEVICE, "name": "Device", "attributes": attributes, **changed}
 
 
-@pytest.fixture
-def fresh(server):
-    with Tenant(server) as made:
-        yield made
-
-
 def holder(number, **more):
     return person(**{BADGE: {"number": number, **more}})
 

@@ -51,12 +51,6 @@ def endpoint():
     made.server_close()
 
 
-@pytest.fixture
-def fresh(server):
-    with Tenant(server) as made:
-        yield made
-
-
 def kept(tenant, hook, number):
     """The deliveries, once there are so many: one is kept when it is answered, and the endpoint has it before."""
     end = time.monotonic() + 30

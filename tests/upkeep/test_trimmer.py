@@ -10,12 +10,6 @@ from tests.tenant import Tenant, problem
 from tests.upkeep.test_audit import tampered
 
 
-@pytest.fixture
-def fresh(server):
-    with Tenant(server) as made:
-        yield made
-
-
 def trim(tenant, ahead=timedelta(days=91), every=False):
     """Trim the workspace, or every one, as if it were so much later."""
     import muster
