@@ -20,10 +20,12 @@ def trim(tenant, ahead=timedelta(days=91), every=False):
     async def run():
         storage = open_storage(muster.Settings(database=tenant.server.environment["MUSTER_DATABASE"]))
         await storage.start()
-        workspace = await storage.find_workspace(tenant.name)
-        trimmer = Trimmer(storage, Leases(storage), 0 if every else 90, lambda: datetime.now(UTC) + ahead)
-        await (trimmer.trim_all() if every else trimmer.trim(workspace.id, 90))
-        await storage.close()
+        try:
+            workspace = await storage.find_workspace(tenant.name)
+            trimmer = Trimmer(storage, Leases(storage), 0 if every else 90, lambda: datetime.now(UTC) + ahead)
+            await (trimmer.trim_all() if every else trimmer.trim(workspace.id, 90))
+        finally:
+            await storage.close()
 
     asyncio.run(run())
 
