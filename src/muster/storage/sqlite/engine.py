@@ -51,6 +51,8 @@ T = TypeVar("T")
 _READER_CACHE_KIB = 48 * 1024
 _WRITER_CACHE_KIB = 24 * 1024
 _SMALL_CACHE_KIB = 4 * 1024
+_ASKERS = 4
+"""Connections for reads by statement."""
 _SCANNERS = 2
 _SCAN_NICE, _SCAN_STEPS = 5, 1000
 """Of the threads of scans: their niceness, and after how many of SQLite's steps they offer the core to whoever waits for it.
@@ -123,9 +125,12 @@ class SqliteStorage(SqliteAccounts):
             reader.text_factory = bytes
             self._snapshot = Snapshot(reader, self._stamps)
             self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
-            self._upkeep = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             self._epoch = Epoch(self._stamps, self._accounts)
             self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB), self._snapshot.let_go, self._committed)
+            askers = [connect(self.path, _SMALL_CACHE_KIB, read_only=True) for _ in range(_ASKERS)]
+        self._askers: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
+        for asker in askers:
+            self._askers.put_nowait(asker)
         self._scanners: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
         self._turns = Turns(_SCANNERS)
         self._scanning = ThreadPoolExecutor(_SCANNERS, "muster-scan", stand_back, (_SCAN_NICE,))
@@ -139,10 +144,11 @@ class SqliteStorage(SqliteAccounts):
         await self._writer.close()
         for _ in range(_SCANNERS):
             (await self._scanners.get()).close()
+        for _ in range(_ASKERS):
+            (await self._askers.get()).close()
         self._scanning.shutdown()
         self._snapshot.close()
         self._accounts.close()
-        self._upkeep.close()
         self._stamps.close()
 
     def _committed(self, writes: int) -> None:
@@ -297,8 +303,18 @@ class SqliteStorage(SqliteAccounts):
         await self._writer.write(lambda connection: rows.load(connection, workspace, type_name, puts, origin), large=True)
 
     async def query(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        """On a thread, with a connection that nobody else has meanwhile: on a shared one another's parameters may be run."""
+        connection = await self._askers.get()
+
+        def give_back(done: asyncio.Task[Any]) -> None:
+            self._askers.put_nowait(connection)
+            if not done.cancelled():
+                done.exception()  # of one that was given up nobody else asks
+
+        asking = asyncio.create_task(asyncio.to_thread(lambda: connection.execute(*positional(statement)).fetchall()))
+        asking.add_done_callback(give_back)
         with translated():
-            return await asyncio.to_thread(lambda: self._upkeep.execute(*positional(statement)).fetchall())
+            return await asyncio.shield(asking)
 
     async def transact(self, workspace: int, statements: Sequence[Statement]) -> None:
         del workspace  # the one writer of the file holds all of them

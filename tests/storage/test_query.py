@@ -1,0 +1,40 @@
+"""Reads by statement, which pages and background work use: several at a time, and each has its own answer."""
+
+import asyncio
+
+from muster.storage.port import Statement
+
+
+def test_each_of_many_at_a_time_has_its_own_answer(bench):
+    """Two threads that share a connection share its statement too, and one may run what the other has bound."""
+    workspaces = [bench.new_workspace() for _ in range(8)] * 200
+
+    async def ask(workspace):
+        return await bench.storage.query(Statement("SELECT name FROM workspaces WHERE id = $1", (workspace.id,)))
+
+    async def together():
+        return await asyncio.gather(*map(ask, workspaces))
+
+    for workspace, rows in zip(workspaces, bench.run(together()), strict=True):
+        assert [row[0] for row in rows] == [workspace.name]
+
+
+def test_one_that_is_given_up_leaves_the_others_their_answers(bench):
+    workspaces = [bench.new_workspace() for _ in range(4)]
+
+    async def ask(workspace, give_up):
+        asking = asyncio.ensure_future(
+            bench.storage.query(Statement("SELECT name FROM workspaces WHERE id = $1", (workspace.id,)))
+        )
+        if give_up:
+            await asyncio.sleep(0)
+            asking.cancel()
+        try:
+            return [row[0] for row in await asking] == [workspace.name]
+        except asyncio.CancelledError:
+            return None
+
+    async def together():
+        return await asyncio.gather(*(ask(workspaces[n % 4], n % 3 == 0) for n in range(600)))
+
+    assert set(bench.run(together())) == {True, None}
