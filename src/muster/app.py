@@ -66,6 +66,7 @@ from muster.scim.schema import Registry
 from muster.storage.leases import Leases
 from muster.storage.port import Conflict, Storage, StorageError
 from muster.storage.requests import Requests
+from muster.storage.rounds import going_on
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.webhooks import WebhookStates
 from muster.upkeep.trimmer import Trimmer
@@ -276,7 +277,7 @@ class Muster:
     async def _keep_last_used(self) -> None:
         while True:
             await asyncio.sleep(_TOUCH_SECONDS)
-            with contextlib.suppress(Exception):  # the next round tries again
+            with going_on("keeping when keys were used"):
                 await self._touch()
 
     async def _tell(self, metrics: Metrics) -> None:

@@ -41,8 +41,8 @@ def test_a_search_finds_what_is_sought(bench, notes, wanted, limit):
 @pytest.fixture
 def few(monkeypatch, bench):
     """Searches that look at three rows each."""
-    module = __import__(type(bench.storage).__module__, fromlist=["_REACH"])
-    monkeypatch.setattr(module, "_REACH", module._REACH.replace(f"LIMIT {chain.SEARCHED}", "LIMIT 3"))
+    module = __import__(type(bench.storage).__module__, fromlist=["REACH"])
+    monkeypatch.setattr(module, "REACH", chain.REACH.replace(f"LIMIT {chain.SEARCHED}", "LIMIT 3"))
     monkeypatch.setattr(chain, "SEARCHED", 3)
 
 

@@ -1,7 +1,6 @@
 """Builds the index of attributes that came to be looked up by, over what is there, while the workspace is in use."""
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import dataclass, replace
 
@@ -15,6 +14,7 @@ from muster.scim.schema import ResourceType
 from muster.storage import backfill
 from muster.storage.leases import Leases
 from muster.storage.port import Item, Origin, Storage, StorageError, Workspace
+from muster.storage.rounds import going_on
 
 _CHUNK = 500
 _HELD_SECONDS = 60.0
@@ -46,7 +46,7 @@ class Indexer:
         epoch, looked = -1, 0.0
         loop = asyncio.get_running_loop()
         while True:
-            with contextlib.suppress(StorageError):  # the next round tries again
+            with going_on("building indexes"):
                 if self._storage.epoch() != epoch or loop.time() - looked > _AGAIN_SECONDS:
                     epoch, looked = self._storage.epoch(), loop.time()
                     await self._look()
@@ -57,7 +57,8 @@ class Indexer:
             for item in await self._storage.items(workspace_id, SCHEMA_KIND):
                 workspace = await self._storage.workspace(workspace_id)
                 if not item.body["ready"] and workspace is not None:
-                    await self._build(workspace, CustomSchema.from_json(item.body))
+                    with going_on("building an index"):
+                        await self._build(workspace, CustomSchema.from_json(item.body))
 
     async def _build(self, workspace: Workspace, schema: CustomSchema) -> None:
         name = f"index {schema.id}"

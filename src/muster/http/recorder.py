@@ -1,7 +1,6 @@
 """Keeps requests for the administrators to look at: written behind, in batches, bounded, with secrets masked."""
 
 import asyncio
-import contextlib
 import itertools
 import time
 from collections import deque
@@ -15,8 +14,9 @@ from muster.directory.documents import timestamp
 from muster.http.message import Request, Response
 from muster.http.origin import SCIM_ROOT
 from muster.scim.values import Json
-from muster.storage.port import StorageError, Workspace
+from muster.storage.port import Workspace
 from muster.storage.requests import Kept, Requests, number_of
+from muster.storage.rounds import going_on
 
 _FLUSH_SECONDS = 0.5
 _WAITING = 2000
@@ -83,7 +83,7 @@ class Recorder:
         """Write what has gathered, again and again, as long as this is not cancelled."""
         while True:
             await asyncio.sleep(_FLUSH_SECONDS)
-            with contextlib.suppress(StorageError):  # what could not be written is let go of: requests are no audit trail
+            with going_on("keeping requests"):  # what could not be written is let go of: requests are no audit trail
                 await self.flush()
 
     def lost(self) -> int:

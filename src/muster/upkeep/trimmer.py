@@ -5,7 +5,6 @@ begins anew where the rows end that are gone: at the mark, whose hash is kept.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from muster.directory.documents import timestamp
 from muster.storage.derived import bound
 from muster.storage.leases import Leases
 from muster.storage.port import INSTALLATION, TRIM_ID, TRIM_KIND, Item, Note, Origin, Statement, Storage, StorageError
+from muster.storage.rounds import going_on
 from muster.webhooks.endpoints import WEBHOOK_KIND
 
 _CHUNK = 500
@@ -62,14 +62,17 @@ class Trimmer:
         """Trim once an hour, as long as this is not cancelled."""
         while True:
             await asyncio.sleep(_EVERY_SECONDS)
-            with contextlib.suppress(StorageError):  # the next round tries again
+            with going_on("trimming"):
                 await self.trim_all()
 
     async def trim_all(self) -> None:
         """Trim every workspace, and what is recorded of the installation."""
-        await self.trim(INSTALLATION, self._days)
+        days = {INSTALLATION: self._days}
         for workspace in await self._storage.workspaces():
-            await self.trim(workspace.id, self._days if workspace.changes_days is None else workspace.changes_days)
+            days[workspace.id] = self._days if workspace.changes_days is None else workspace.changes_days
+        for workspace_id, kept in days.items():
+            with going_on("trimming"):
+                await self.trim(workspace_id, kept)
 
     async def trim(self, workspace: int, days: int) -> None:
         """Let go of what is older than that in a workspace; 0 for nothing. Where it is interrupted the next time goes on."""

@@ -16,6 +16,7 @@ from muster.directory.events import Event, events
 from muster.scim.errors import ScimError
 from muster.storage.leases import Leases, now
 from muster.storage.port import Change, Origin, Storage, StorageError, Workspace
+from muster.storage.rounds import going_on
 from muster.storage.webhooks import Delivery, State, WebhookStates
 from muster.webhooks.endpoints import WEBHOOK_KIND, Webhook, Webhooks
 from muster.webhooks.sender import Answer, Sender
@@ -48,7 +49,7 @@ class Deliverer:
         looked = 0.0
         while True:
             moment = time.monotonic()
-            with contextlib.suppress(StorageError):  # the next round tries again
+            with going_on("looking for webhooks"):
                 if self._storage.epoch() != epoch or moment - looked > _HELD_SECONDS / 2:
                     epoch, looked = self._storage.epoch(), moment
                     await self._look()

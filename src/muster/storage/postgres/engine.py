@@ -12,7 +12,7 @@ from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
 from muster.storage.answer import QUICK_ROWS, Stale, answer, is_quick
 from muster.storage.binder import Binder
-from muster.storage.chain import LINKED, SEARCHED, SOUGHT, left_off
+from muster.storage.chain import LINKED, REACH, SOUGHT, left_off
 from muster.storage.compile import Compiler, Plan, Seek
 from muster.storage.hierarchy import Hierarchies, keys_of
 from muster.storage.ids import key_of
@@ -87,14 +87,7 @@ _HISTORY = (
     f"SELECT sequence, {_COLUMNS}, chain, {_BEFORE} FROM changes c"
     " WHERE workspace = $1 AND id = $2 AND sequence < $3 ORDER BY sequence DESC LIMIT $4"
 )
-_SOUGHT = (
-    f"SELECT sequence, {_COLUMNS}, chain, NULL FROM changes c WHERE workspace = $1 AND sequence < $2 AND sequence >= $3"
-    f" AND {SOUGHT} ORDER BY sequence DESC LIMIT $7"
-).format("$4::text", "$5::text", "$6::text")
-_REACH = (
-    "SELECT min(sequence), count(*) FROM"
-    f" (SELECT sequence FROM changes WHERE workspace = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT {SEARCHED}) r"
-)
+_SOUGHT = SOUGHT.format(columns=_COLUMNS, actor="$4::text", type="$5::text", action="$6::text")
 _END = 2**62
 _CHANGES_ALONE = _CHANGES.format(columns=_COLUMNS, before="NULL")
 _CHANGES_AFTER = _CHANGES.format(columns=_COLUMNS, before=_BEFORE)
@@ -300,7 +293,7 @@ class PostgresStorage(PostgresAccounts):
         self, workspace: int, before: int | None, limit: int, sought: Sought
     ) -> tuple[Sequence[Change], int | None]:
         end = _END if before is None else before
-        first, count = (await self._pool.rows(_REACH, workspace, end))[0]
+        first, count = (await self._pool.rows(REACH, workspace, end))[0]
         asked = (workspace, end, first or 0, sought.actor, sought.type, sought.action, limit)
         rows = await self._pool.rows(_SOUGHT, *asked)
         return [_change(*row) for row in rows], left_off([row[0] for row in rows], limit, first, count)

@@ -45,6 +45,8 @@ class Epoch:
                 await self._follow()
             except (StorageError, TimeoutError) as error:
                 _log.warning("keys and settings are not followed for now: %s", error)
+            except Exception:  # an error of ours: a key that is revoked meanwhile must still stop
+                _log.exception("keys and settings are not followed for now")
             self.bump()
             await asyncio.sleep(_ASK_SECONDS)
 

@@ -14,7 +14,7 @@ from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
 from muster.storage.answer import QUICK_ROWS, Stale, answer, is_quick
 from muster.storage.binder import Binder
-from muster.storage.chain import LINKED, SEARCHED, SOUGHT, left_off
+from muster.storage.chain import LINKED, REACH, SOUGHT, left_off
 from muster.storage.compile import Compiler, Plan, Seek
 from muster.storage.hierarchy import Hierarchies, keys_of
 from muster.storage.ids import key_of
@@ -92,14 +92,7 @@ _HISTORY = (
     f"SELECT sequence, {LINKED}, chain, {_BEFORE} FROM changes c"
     " WHERE workspace = ? AND id = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?"
 )
-_SOUGHT = (
-    f"SELECT sequence, {LINKED}, chain, NULL FROM changes c WHERE workspace = ?1 AND sequence < ?2 AND sequence >= ?3"
-    f" AND {SOUGHT} ORDER BY sequence DESC LIMIT ?7"
-).format("?4", "?5", "?6")
-_REACH = (
-    "SELECT min(sequence), count(*) FROM"
-    f" (SELECT sequence FROM changes WHERE workspace = ? AND sequence < ? ORDER BY sequence DESC LIMIT {SEARCHED}) r"
-)
+_SOUGHT = SOUGHT.format(columns=LINKED, actor="$4", type="$5", action="$6")
 _END = 2**62
 _CHANGES_ALONE = _CHANGES.format(columns=LINKED, before="NULL")
 _CHANGES_AFTER = _CHANGES.format(columns=LINKED, before=_BEFORE)
@@ -359,8 +352,9 @@ class SqliteStorage(SqliteAccounts):
         asked = (sought.actor, sought.type, sought.action, limit)
 
         def search(connection: sqlite3.Connection) -> tuple[Sequence[Change], int | None]:
-            first, count = connection.execute(_REACH, (workspace, end)).fetchone()
-            rows = connection.execute(_SOUGHT, (workspace, end, first or 0, *asked)).fetchall()
+            first, count = connection.execute(*positional(Statement(REACH, (workspace, end)))).fetchone()
+            values = (workspace, end, first or 0, *asked)
+            rows = connection.execute(*positional(Statement(_SOUGHT, values))).fetchall()
             found = [_change((*map(members.text, row[:-2]), *row[-2:])) for row in rows]
             return found, left_off([change.sequence for change in found], limit, first, count)
 
