@@ -283,10 +283,10 @@ class Muster:
     async def _tell(self, metrics: Metrics) -> None:
         """Keep the gauges of /metrics up to date."""
         for second in itertools.count():
-            unrecorded = 0 if self._recorder is None else self._recorder.lost()
-            metrics.tell(self.service.in_flight, self.storage.pressure(), unrecorded)
-            if second % _SIZE_SECONDS == 0:
-                with contextlib.suppress(StorageError):  # asked again a minute later
+            with going_on("telling the metrics"):
+                unrecorded = 0 if self._recorder is None else self._recorder.lost()
+                metrics.tell(self.service.in_flight, self.storage.pressure(), unrecorded)
+                if second % _SIZE_SECONDS == 0:
                     metrics.tell_size(await self.storage.size())
             await asyncio.sleep(1)
 

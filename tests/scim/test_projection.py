@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from muster.scim import projection as module
 from muster.scim.projection import projection
 from muster.scim.quirks import Dialect
 from muster.scim.resource import read
@@ -80,3 +81,11 @@ def test_sub_attributes():
 def test_nothing_asked_is_no_projection():
     assert projection(USER_TYPE, None, None) is None
     assert projection(USER_TYPE, "", "") is None
+
+
+def test_what_is_remembered_is_bounded():
+    before = module._remembered.cache_info().currsize
+    for n in range(3):
+        assert set(projection(USER_TYPE, f"userName,{n}" + "x" * 10_000, None)(DOCUMENT)) == {"schemas", "id", "userName"}
+    assert module._remembered.cache_info().currsize == before
+    assert projection(USER_TYPE, "userName", None) is projection(USER_TYPE, "userName", "")

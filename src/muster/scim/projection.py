@@ -11,6 +11,8 @@ Chosen = dict[tuple[str | None, str], set[str] | None]
 """(extension, attribute) to the sub-attributes that were named, or None for all of it."""
 
 
+_REMEMBERED_LENGTH = 500
+"""How long the names may be, in characters, of a projection that is remembered: a client may send megabytes of them."""
 Plan = dict[tuple[str | None, str], frozenset[str] | None]
 """What is shown: (extension, attribute) to the sub-attributes that are, or None for the value as it is; in canonical order."""
 
@@ -93,7 +95,6 @@ def shows_on_request(resource_type: ResourceType) -> bool:
     return resource_type.shows_on_request
 
 
-@lru_cache(maxsize=256)
 def projection(resource_type: ResourceType, attributes: str | None, excluded: str | None) -> Projection | None:
     """The projection that the two parameters ask for, or None where the answer is the whole resource.
 
@@ -101,9 +102,18 @@ def projection(resource_type: ResourceType, attributes: str | None, excluded: st
     """
     if not attributes and not excluded and not shows_on_request(resource_type):
         return None
+    asked = (attributes or "", excluded or "")
+    short = len(asked[0]) + len(asked[1]) <= _REMEMBERED_LENGTH
+    return (_remembered if short else _made)(resource_type, *asked)
+
+
+def _made(resource_type: ResourceType, attributes: str, excluded: str) -> Projection:
     wanted = _chosen(resource_type, attributes) if attributes else None
-    unwanted = _chosen(resource_type, excluded or "")
+    unwanted = _chosen(resource_type, excluded)
     return Projection(resource_type, wanted, unwanted, _plan(resource_type, wanted, unwanted))
+
+
+_remembered = lru_cache(maxsize=256)(_made)
 
 
 def _chosen(resource_type: ResourceType, names: str) -> Chosen:
