@@ -2,13 +2,13 @@
 
 import httpx
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests import postgres
 from tests.server import Server
 from tests.tenant import Tenant
 
-settings.register_profile("muster", deadline=None, print_blob=True)
+settings.register_profile("muster", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("muster")
 
 

@@ -11,6 +11,7 @@ from muster.access.permissions import ADMIN
 from muster.app import open_storage
 from muster.config import Settings
 from tests.people import name, person
+from tests.waiting import until
 
 _numbers = itertools.count()
 _thread = ThreadPoolExecutor(1)
@@ -71,6 +72,12 @@ class Tenant:
         made = self.scim.post("/Users", json=person(**attributes))
         assert made.status_code == 201, made.text
         return made.json()
+
+    def recorded(self, number):
+        """The requests that are kept, once they are so many: it takes a moment."""
+        found = until(lambda: len(kept := self.api.get("/requests", params={"limit": 500}).json()) >= number and kept)
+        assert found
+        return found
 
 
 def problem(response, status):

@@ -2,7 +2,6 @@
 
 import gzip
 import threading
-import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from muster import tracing
 from tests.people import person
 from tests.server import Server
+from tests.waiting import until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -52,9 +52,7 @@ def test_requests_and_what_they_ask_of_the_storage(tmp_path):
         headers = {"Authorization": f"Bearer {key}", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "x-request-id": "r-1"}
         made = httpx.post(f"{server.url}/scim/v2/Users", json=person("traced@x.example"), headers=headers)
         assert made.status_code == 201
-        end = time.monotonic() + 20
-        while time.monotonic() < end and not any(span.name == "POST createUser" for _, span in spans):
-            time.sleep(0.1)
+        until(lambda: any(span.name == "POST createUser" for _, span in spans))
     request = next(span for _, span in spans if span.name == "POST createUser")
     assert {name for name, _ in spans} == {"muster"}
     assert request.trace_id.hex() == TRACE

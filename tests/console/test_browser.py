@@ -1,15 +1,13 @@
 """The console in a real Chromium, as an administrator uses it: once through, by keyboard, and looked at by axe-core."""
 
 import re
-import time
-from datetime import UTC, datetime
 
 import httpx
 import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from oidc_provider_mock import User, run_server_in_thread
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from scim2_client.engines.httpx2 import SyncSCIMClient
 
 from muster.access.permissions import SCIM
@@ -17,6 +15,9 @@ from tests.console.browsing import PASSWORD, Visitor, invitation, launch
 from tests.console.test_connector import DOMAIN, setting
 from tests.people import group, name, person, replace
 from tests.tenant import Tenant
+from tests.waiting import this_moment
+
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture
@@ -85,15 +86,15 @@ def test_from_the_first_sign_in_to_an_undo(server, watched, filled):
         page.goto(f"{base}/requests")
         page.wait_for_timeout(1000)
         made = okta.post("/Users", json=person(displayName="Live Tail")).json()
-        page.wait_for_selector("tbody tr:has-text('okta'):has-text('POST /Users')", timeout=10_000)
+        page.wait_for_selector("tbody tr:has-text('okta'):has-text('POST /Users')")
         okta.patch(f"/Users/{made['id']}", json=replace("title", "Chief"))
         okta.delete(f"/Users/{made['id']}")
     page.goto(f"{base}/users")
     page.fill("#q", "Person 1")
-    page.wait_for_selector("text=1 found", timeout=10_000)
-    assert page.locator("tbody tr").count() == 1
+    page.wait_for_selector("text=1 found")
+    expect(page.locator("tbody tr")).to_have_count(1)
     page.goto(f"{base}/users/{made['id']}")
-    assert page.locator("text=deleted").count()
+    page.wait_for_selector("text=deleted")
     page.locator("text=Go back to this").first.click()
     page.wait_for_selector("text=Chief")
     assert filled.scim.get(f"/Users/{made['id']}").json()["title"] == "Chief"
@@ -121,8 +122,7 @@ def test_a_guard_that_trips_and_what_was_before(server, watched):
             user, crew = provider.get_resource_model("User"), provider.get_resource_model("Group")
             people = [provider.create(user(user_name=name(), display_name=f"Guarded {n}")) for n in range(4)]
             made = provider.create(crew(display_name="Everyone", members=[{"value": one.id} for one in people]))
-            time.sleep(0.01)
-            then = datetime.now(UTC).isoformat(timespec="milliseconds")[:23]
+            then = this_moment()
             gone = [provider.delete(user, one.id, raise_scim_errors=False) for one in people]
         assert [error.status for error in gone if error is not None] == [403, 403]
         page.goto(base)
@@ -130,16 +130,15 @@ def test_a_guard_that_trips_and_what_was_before(server, watched):
         page.goto(f"{base}/guard")
         page.locator("tr", has_text=people[2].user_name).locator("text=Let through").click()
         page.wait_for_selector(f"tr:has-text('{people[3].user_name}')")
-        assert page.locator("tr", has_text=people[2].user_name).count() == 0
+        expect(page.locator("tr", has_text=people[2].user_name)).to_have_count(0)
         page.locator("tr", has_text=people[3].user_name).locator("text=Keep the user").click()
         page.wait_for_selector("text=Nothing is held.")
         page.goto(f"{base}/groups/{made.id}")
-        assert page.locator("ul >> text=Guarded").count() == 1
+        expect(page.locator("ul >> text=Guarded")).to_have_count(1)
         page.fill("input[name=at]", then)
         page.click("text=Look")
-        page.wait_for_selector("text=As it was at")
-        assert page.locator("ul >> text=Guarded").count() == 4
-        assert page.locator("text=deleted since").count() == 3
+        expect(page.locator("ul >> text=Guarded")).to_have_count(4)
+        expect(page.locator("text=deleted since")).to_have_count(3)
         page.click("text=Guarded 0")
         page.locator("text=Go back to this").first.click()
         page.wait_for_selector("span.state.active")
@@ -201,12 +200,13 @@ def test_without_scripts(server, chromium, filled):
     page.fill("input[name=email]", email)
     page.fill("input[name=password]", PASSWORD)
     page.click("button.primary")
+    page.wait_for_url("**/w/**")
     page.goto(f"{server.url}/w/{filled.name}/users")
     page.fill("#q", "Person 2")
     page.click("text=Find")
-    assert page.locator("tbody tr").count() == 1
+    expect(page.locator("tbody tr")).to_have_count(1)
     page.click("tbody a")
-    assert page.locator("h1").inner_text() == "Person 2"
+    expect(page.locator("h1")).to_have_text("Person 2")
     context.close()
 
 

@@ -2,8 +2,6 @@
 
 import json
 import re
-import time
-from datetime import UTC, datetime
 
 import httpx
 import pyotp
@@ -13,6 +11,7 @@ from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, PERMISSIONS, SCI
 from tests.console.browsing import PASSWORD, Visitor, invitation
 from tests.people import group, name, person, replace
 from tests.tenant import Tenant
+from tests.waiting import this_moment, until
 
 
 def invited(root, server, workspace, *permissions):
@@ -255,7 +254,7 @@ def test_every_value_is_shown_as_it_is(root, fresh):
     fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", f"{bad}2"))
     fresh.scim.post("/Users", json=person(userName=""), headers={"user-agent": bad, "x-request-id": "r1"})
     fresh.api.post("/keys", json={"name": bad, "permissions": [SCIM]})
-    time.sleep(1)
+    fresh.recorded(4)
     base = f"/w/{fresh.name}"
     pages = [base, f"{base}/users", f"{base}/groups", f"{base}/users/{user['id']}", f"{base}/requests", f"{base}/keys"]
     pages += [f"{base}/audit", f"{base}/doctor", f"{base}/users?q=%3Cscript%3E", f"{base}/requests?path=%3Cscript%3E"]
@@ -415,8 +414,7 @@ def test_a_group_is_brought_back_with_its_members(root, fresh):
 def test_a_user_is_seen_and_brought_back_as_at_a_moment(root, fresh):
     user = fresh.user(title="as it was")
     made = fresh.scim.post("/Groups", json=group("Crew of then", user)).json()
-    then = datetime.now(UTC).isoformat(timespec="milliseconds")[:23]
-    time.sleep(0.01)
+    then = this_moment()
     fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", "as it is"))
     fresh.scim.delete(f"/Groups/{made['id']}")
     path = f"/w/{fresh.name}/users/{user['id']}"
@@ -479,7 +477,7 @@ def test_requests_are_kept_without_their_secrets(root, fresh):
     fresh.scim.post("/Users", json=person(user["userName"]))
     fresh.scim.get(f"/Users/{user['id']}")
     fresh.scim.get("/Users/nobody")
-    time.sleep(1.2)
+    fresh.recorded(4)
     base = f"/w/{fresh.name}/requests"
     page = root.get(base).text
     numbers = re.findall(rf'href="{base}/(\d+)"', page)
@@ -509,7 +507,7 @@ def test_a_request_is_tried_again_and_nothing_is_changed(root, fresh):
     fresh.scim.patch(path, json=replace("title", "second"))
     third = fresh.scim.patch(path, json=replace("title", "third")).json()
     fresh.scim.post("/Users", json=person(user["userName"]))
-    time.sleep(1.2)
+    fresh.recorded(4)
     base = f"/w/{fresh.name}/requests"
     twice, last, second, first = re.findall(rf'href="{base}/(\d+)"', root.get(base).text)
 
@@ -542,11 +540,13 @@ def test_reads_are_kept_while_that_is_wanted(root, fresh):
     base = f"/w/{fresh.name}/requests"
     root.get(base)
     assert root.post(f"{base}/record").status_code == 303
-    time.sleep(1)
-    fresh.scim.get("/Users?count=1")
-    time.sleep(1.2)
+
+    def kept():
+        assert fresh.scim.get("/Users?count=1").status_code == 200
+        return "GET /Users" in root.get(base).text
+
+    assert until(kept)
     page = root.get(base).text
-    assert "GET /Users" in page
     assert "Reads are recorded until" in page
     root.post(f"{base}/record", off="1")
     assert "Writes and refusals are recorded" in root.get(base).text
@@ -706,9 +706,9 @@ def test_the_doctor_finds_users_that_a_client_has_lost(root, fresh):
     for _ in range(2):
         for user in (lost, found):
             fresh.scim.post("/Users", json=person(user["userName"].upper()))
-    time.sleep(1.2)
+    fresh.recorded(6)
     fresh.scim.patch(f"/Users/{found['id']}", json=replace("title", "x"))
-    time.sleep(1.2)
+    fresh.recorded(7)
     told = fresh.api.get("/doctor").json()["lostUsers"]
     assert [(item["user"], item["count"]) for item in told] == [(lost["id"], 2)]
     page = root.get(f"/w/{fresh.name}/doctor").text

@@ -1,8 +1,5 @@
 """What a resource was at a moment, and bringing it back to it."""
 
-import time
-from datetime import UTC, datetime
-
 import pytest
 
 from muster.directory.past import Past
@@ -12,16 +9,9 @@ from muster.scim.schema import registry
 from tests.directory.test_rollback import Culprit, members, patch
 from tests.people import group, person
 from tests.tenant import Tenant, problem
+from tests.waiting import this_moment
 
 USERS = registry().types["/Users"]
-
-
-def now():
-    """This moment, as a parameter; what is done after is later."""
-    time.sleep(0.005)
-    made = datetime.now(UTC).isoformat(timespec="milliseconds")
-    time.sleep(0.005)
-    return made
 
 
 def at(tenant, resource, moment):
@@ -41,7 +31,7 @@ def groups(tenant, user):
 def test_somebody_who_was_pushed_out_bit_by_bit_comes_back_as_they_were(fresh):
     ann = fresh.user(title="a")
     crew, team, new = (fresh.scim.post("/Groups", json=group(None, *there)).json() for there in ([ann], [ann], []))
-    then = now()
+    then = this_moment()
     patch(fresh.scim, f"/Groups/{crew['id']}", {"op": "remove", "path": f'members[value eq "{ann["id"]}"]'})
     patch(fresh.scim, f"/Users/{ann['id']}", {"op": "replace", "path": "active", "value": False})
     patch(fresh.scim, f"/Groups/{new['id']}", {"op": "add", "path": "members", "value": [{"value": ann["id"]}]})
@@ -54,8 +44,8 @@ def test_somebody_who_was_pushed_out_bit_by_bit_comes_back_as_they_were(fresh):
     assert fresh.scim.get(f"/Users/{ann['id']}").json()["title"] == "a"
     fresh.scim.delete(f"/Users/{ann['id']}")
     fresh.scim.delete(f"/Groups/{team['id']}")
-    assert at(fresh, ann, now())["deleted"]
-    assert problem(back(fresh, ann, now()), 404)
+    assert at(fresh, ann, this_moment())["deleted"]
+    assert problem(back(fresh, ann, this_moment()), 404)
     assert back(fresh, ann, then).status_code == 200
     assert groups(fresh, ann) == {crew["id"]}
     assert fresh.server.muster("check").stdout.strip().endswith("0 findings")
@@ -65,7 +55,7 @@ def test_a_group_comes_back_without_those_who_are_gone(fresh):
     ann, ben, cyd = (fresh.user() for _ in range(3))
     crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
     first = fresh.api.get(f"/history/{crew['id']}").json()[0]["change"]
-    then = now()
+    then = this_moment()
     fresh.scim.put(f"/Groups/{crew['id']}", json=group("Other", cyd))
     was = at(fresh, crew, then)
     assert (set(was["members"]), was["groups"], was["resource"]["displayName"]) == ({ann["id"], ben["id"]}, None, "Crew")
@@ -83,7 +73,7 @@ def test_a_group_comes_back_without_those_who_are_gone(fresh):
 def test_a_name_that_is_taken_by_now_changes_nothing(fresh):
     ann = fresh.user(title="a")
     crew = fresh.scim.post("/Groups", json=group(None, ann)).json()
-    then = now()
+    then = this_moment()
     fresh.scim.delete(f"/Users/{ann['id']}")
     fresh.user(userName=ann["userName"])
     assert problem(back(fresh, ann, then), 409).startswith("userName")
@@ -91,7 +81,7 @@ def test_a_name_that_is_taken_by_now_changes_nothing(fresh):
 
 
 def test_what_is_asked_wrongly(fresh):
-    before = now()
+    before = this_moment()
     ann = fresh.user()
     path = f"/history/{ann['id']}"
     assert "time" in problem(fresh.api.get(f"{path}/at"), 400)
@@ -100,11 +90,11 @@ def test_what_is_asked_wrongly(fresh):
     assert problem(back(fresh, ann, before), 404)
     assert problem(back(fresh, ann, 5), 400)
     change = fresh.api.get(path).json()[0]["change"]
-    assert problem(fresh.api.post(f"{path}/restore", json={"change": change, "time": now()}), 400)
+    assert problem(fresh.api.post(f"{path}/restore", json={"change": change, "time": this_moment()}), 400)
     assert problem(fresh.api.get(path, params={"before": "x"}), 400)
     with Tenant(fresh.server) as other:
-        assert problem(other.api.get(f"{path}/at", params={"time": now()}), 404)
-        assert problem(other.api.post(f"{path}/restore", json={"time": now()}), 404)
+        assert problem(other.api.get(f"{path}/at", params={"time": this_moment()}), 404)
+        assert problem(other.api.post(f"{path}/restore", json={"time": this_moment()}), 404)
 
 
 def test_a_history_is_read_to_its_end_and_any_of_it_brought_back(fresh):

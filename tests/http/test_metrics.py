@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import time
 
 import httpx
 import pytest
@@ -14,6 +13,7 @@ from muster.http.metrics import MAX_WORKSPACES, OTHER, Metrics, Times
 from muster.storage.port import Pressure
 from tests.conftest import client_of
 from tests.server import Server
+from tests.waiting import until
 
 
 def _exposed(metrics):
@@ -59,13 +59,19 @@ def test_workers_are_counted_together_and_the_dead_are_buried(tmp_path):
         for _ in range(40):
             with client_of(server, token) as client:  # a connection each, so that both workers have some
                 assert client.get("/Users?count=0").status_code == 200
-        time.sleep(1.5)
+
+        def told():
+            return httpx.get(f"{server.url}/metrics").text
+
+        def asked():
+            return _sum(told(), "muster_requests_total", operation="findUsers", workspace="default")
+
+        assert until(lambda: asked() == 40)
         dead = server.workers()[0]
         os.kill(dead, 9)
-        time.sleep(2)
-        assert len(server.workers()) == 2
-        text = httpx.get(f"{server.url}/metrics").text
-        assert _sum(text, "muster_requests_total", operation="findUsers", workspace="default") == 40
+        assert until(lambda: len(server.workers()) == 2 and dead not in server.workers())
+        text = told()
+        assert asked() == 40
         assert _sum(text, "muster_request_seconds_count", operation="findUsers") == 40
         assert _sum(text, "muster_build_info") == 1
 

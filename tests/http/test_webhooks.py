@@ -10,6 +10,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from tests.people import group, person, replace
 from tests.tenant import Tenant, problem
+from tests.waiting import until
 
 
 class Endpoint(http.server.ThreadingHTTPServer):
@@ -23,9 +24,7 @@ class Endpoint(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def wait(self, number):
-        end = time.monotonic() + 30
-        while len(self.got) < number and time.monotonic() < end:
-            time.sleep(0.05)
+        until(lambda: len(self.got) >= number)
         return self.got
 
 
@@ -53,12 +52,9 @@ def endpoint():
 
 def kept(tenant, hook, number):
     """The deliveries, once there are so many: one is kept when it is answered, and the endpoint has it before."""
-    end = time.monotonic() + 30
-    while True:
-        deliveries = tenant.api.get(f"/webhooks/{hook['id']}/deliveries").json()
-        if len(deliveries) >= number or time.monotonic() > end:
-            return deliveries
-        time.sleep(0.05)
+    path = f"/webhooks/{hook['id']}/deliveries"
+    assert until(lambda: len(tenant.api.get(path).json()) >= number)
+    return tenant.api.get(path).json()
 
 
 def test_what_changes_arrives_in_order_and_signed(fresh, endpoint):

@@ -18,6 +18,7 @@ import httpx
 from tests.conftest import client_of
 from tests.people import patch, person, replace
 from tests.server import Server
+from tests.waiting import until
 
 ROUNDS = int(os.environ.get("MUSTER_TEST_ROUNDS", "4"))
 """How often each kill -9 test kills; `make torture` has a hundred."""
@@ -50,7 +51,7 @@ def test_two_installed_servers_race_on_one_database(tmp_path, database):
             key_id = one.muster("keys", "list").stdout.split("\t")[0]
             one.muster("keys", "revoke", key_id)
             if database:  # PostgreSQL tells the replicas, within a second
-                time.sleep(1)
+                assert until(lambda: {found.get("/Users").status_code for found in (first, second)} == {401})
             assert first.get("/Users").status_code == second.get("/Users").status_code == 401
 
 
@@ -243,17 +244,14 @@ def test_a_worker_that_dies_is_replaced_and_an_orphan_ends(tmp_path):
     server = Server(tmp_path, MUSTER_RATE_LIMIT="0").start()
     [worker] = server.workers()
     os.kill(worker, signal.SIGKILL)
-    for _ in range(100):
+
+    def ready():
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{server.url}/readyz", timeout=2).status_code == 200:
-                break
-        time.sleep(0.1)
+            return httpx.get(f"{server.url}/readyz", timeout=2).status_code == 200
+
+    assert until(ready)
     [second] = server.workers()
     assert second != worker
     server.process.kill()
     server.wait()
-    for _ in range(100):
-        if not os.path.exists(f"/proc/{second}"):
-            break
-        time.sleep(0.1)
-    assert not os.path.exists(f"/proc/{second}")
+    assert until(lambda: not os.path.exists(f"/proc/{second}"))

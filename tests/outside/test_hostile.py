@@ -160,14 +160,14 @@ _json = st.recursive(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(body=_json, method=st.sampled_from(("POST", "PUT", "PATCH")))
 def test_any_json(client, body, method):
     path = "/Users" if method == "POST" else "/Users/0193591c-1f00-7b5d-a1b2-3c4d5e6f7081"
     assert client.request(method, path, json=body).status_code in (201, 400, 404, 409)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=st.text(st.sampled_from(string.printable + "é\u0000\U0001f600"), max_size=80))
 def test_any_filter(client, text):
     response = client.get("/Users", params={"filter": text})

@@ -17,6 +17,7 @@ from tests.outside.test_durability import ROUNDS, check, write_until
 from tests.people import error_of, person
 from tests.postgres import create_database, new_database, own
 from tests.server import Server
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -98,8 +99,7 @@ def test_a_revoked_key_ends_though_the_notice_was_lost(tmp_path):
             assert client.get("/Users?count=0").status_code == 200
             asyncio.run(_cut_listeners(url))
             server.muster("keys", "revoke", key_id)
-            time.sleep(1)
-            assert client.get("/Users?count=0").status_code == 401
+            assert until(lambda: client.get("/Users?count=0").status_code == 401)
 
 
 async def _cut_listeners(url):

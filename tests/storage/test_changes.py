@@ -25,7 +25,7 @@ def whole(bench, workspace, sought, limit):
             return found, searches
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 @given(notes=NOTES, wanted=WANTED, limit=st.integers(1, 5))
 def test_a_search_finds_what_is_sought(bench, notes, wanted, limit):
     workspace, other = bench.new_workspace(), bench.new_workspace()

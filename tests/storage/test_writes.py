@@ -204,7 +204,7 @@ def test_concurrent_changes_of_one_resource_all_take_effect(bench, workspace):
     assert (standing.version, parse(standing.document)["title"]) == (101, "100")
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 @given(documents=st.lists(users(), min_size=1, max_size=4))
 def test_look_ups_follow_every_change(bench, documents):
     workspace = bench.new_workspace()
