@@ -1,8 +1,9 @@
 """Connections: how each is opened, and which of SQLite's errors means what."""
 
+import asyncio
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import NullPool, create_engine, event
@@ -27,6 +28,28 @@ def connect(path: str, cache_kib: int, read_only: bool = False) -> sqlite3.Conne
     if read_only:
         connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+class Lent:
+    """Connections that each serve one at a time, the one that was given back last first: its pages are the nearest."""
+
+    def __init__(self, connections: Iterable[sqlite3.Connection]) -> None:
+        lent = list(connections)
+        self._free: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue(len(lent))
+        for connection in lent:
+            self.give_back(connection)
+
+    async def take(self) -> sqlite3.Connection:
+        """One that nobody else has, once there is one."""
+        return await self._free.get()
+
+    def give_back(self, connection: sqlite3.Connection) -> None:
+        self._free.put_nowait(connection)
+
+    async def close(self) -> None:
+        """Close all, each once it is given back."""
+        for _ in range(self._free.maxsize):
+            (await self.take()).close()
 
 
 def migrate(path: str) -> tuple[str | None, str]:

@@ -39,7 +39,7 @@ from muster.storage.port import (
 from muster.storage.related import pinned_member
 from muster.storage.sqlite import members, rows
 from muster.storage.sqlite.accounts import SqliteAccounts
-from muster.storage.sqlite.connection import connect, migrate, translate, translated
+from muster.storage.sqlite.connection import Lent, connect, migrate, translate, translated
 from muster.storage.sqlite.epoch import Epoch, Stamps
 from muster.storage.sqlite.functions import SqliteFunctions, positional
 from muster.storage.sqlite.snapshot import Snapshot
@@ -120,25 +120,21 @@ class SqliteStorage(SqliteAccounts):
             self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             self._epoch = Epoch(self._stamps, self._accounts)
             self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB), self._snapshot.let_go, self._committed)
-            askers = [connect(self.path, _SMALL_CACHE_KIB, read_only=True) for _ in range(_ASKERS)]
-        self._askers: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
-        for asker in askers:
-            self._askers.put_nowait(asker)
-        self._scanners: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
+            self._askers = Lent(connect(self.path, _SMALL_CACHE_KIB, read_only=True) for _ in range(_ASKERS))
+            self._scanners = Lent(self._scanner() for _ in range(_SCANNERS))
         self._turns = Turns(_SCANNERS)
         self._scanning = ThreadPoolExecutor(_SCANNERS, "muster-scan", stand_back, (_SCAN_NICE,))
-        for _ in range(_SCANNERS):
-            scanner = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
-            scanner.text_factory = bytes
-            scanner.set_progress_handler(os.sched_yield, _SCAN_STEPS)
-            self._scanners.put_nowait(scanner)
+
+    def _scanner(self) -> sqlite3.Connection:
+        scanner = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
+        scanner.text_factory = bytes
+        scanner.set_progress_handler(os.sched_yield, _SCAN_STEPS)
+        return scanner
 
     async def close(self) -> None:
         await self._writer.close()
-        for _ in range(_SCANNERS):
-            (await self._scanners.get()).close()
-        for _ in range(_ASKERS):
-            (await self._askers.get()).close()
+        await self._scanners.close()
+        await self._askers.close()
         self._scanning.shutdown()
         self._snapshot.close()
         self._accounts.close()
@@ -243,7 +239,7 @@ class SqliteStorage(SqliteAccounts):
     async def _scan(self, workspace: int, job: Callable[[sqlite3.Connection], T]) -> T:
         """Run a job on a worker thread with a connection of its own; past the budget it is interrupted."""
         async with self._turns.turn(workspace):
-            return await self._run_scan(await self._scanners.get(), job)
+            return await self._run_scan(await self._scanners.take(), job)
 
     async def _run_scan(self, connection: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]) -> T:
         loop = asyncio.get_running_loop()
@@ -261,7 +257,7 @@ class SqliteStorage(SqliteAccounts):
             raise
         finally:
             budget.close()
-            self._scanners.put_nowait(connection)
+            self._scanners.give_back(connection)
 
     async def members(self, workspace: int, group_id: str, after: int, limit: int) -> Sequence[Member]:
         with translated():
@@ -297,10 +293,10 @@ class SqliteStorage(SqliteAccounts):
 
     async def query(self, statement: Statement) -> Sequence[Sequence[Any]]:
         """On a thread, with a connection that nobody else has meanwhile: on a shared one another's parameters may be run."""
-        connection = await self._askers.get()
+        connection = await self._askers.take()
 
         def give_back(done: asyncio.Task[Any]) -> None:
-            self._askers.put_nowait(connection)
+            self._askers.give_back(connection)
             if not done.cancelled():
                 done.exception()  # of one that was given up nobody else asks
 
