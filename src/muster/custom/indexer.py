@@ -94,7 +94,7 @@ class Indexer:
             await asyncio.sleep(0)
 
     async def _done(self, workspace: Workspace, built: CustomSchema) -> None:
-        """Let searches use the index, where the schema is still the one that it was built for."""
+        """Let searches use the index, where the schema is still the one that it was built for. Raises Outdated."""
         for item in await self._storage.items(workspace.id, SCHEMA_KIND):
             schema = CustomSchema.from_json(item.body)
             if schema == built:
@@ -102,5 +102,5 @@ class Indexer:
                 by = Administrator(workspace, Origin("indexer", "", timestamp(utc_now())), ())
                 note = by.note("Schema", schema.id, "index", indexed=list(schema.indexed))
                 told = Item(workspace.id, PROGRESS_KIND, item.id, None)
-                await self._storage.administer([Item(workspace.id, SCHEMA_KIND, item.id, ready.to_json()), told], [note])
+                await self._storage.administer([replace(item, body=ready.to_json()), told], [note], [item])
                 _log.info("the index of %s in %s is built", schema.id, workspace.name)

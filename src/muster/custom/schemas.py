@@ -1,13 +1,16 @@
-"""Making, changing and removing a workspace's schemas and resource types, never so that what is stored no longer fits."""
+"""Making, changing and removing a workspace's schemas and resource types, never so that what is stored no longer fits.
+
+What is stored is looked at before a decision is kept, and what was written meanwhile after it. A write that was under way when it
+was kept, in a process that did not know of it yet, is not held against it: that is a moment, a second at most on PostgreSQL.
+"""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from muster.access.notes import Administrator
 from muster.access.registries import PROGRESS_KIND, SCHEMA_KIND, TYPE_KIND
-from muster.access.settings import Store
 from muster.directory.documents import parse
 from muster.scim.custom import MAX_SCHEMAS, MAX_TYPES, CustomSchema, extended, read_schema, read_type
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
@@ -16,8 +19,10 @@ from muster.scim.resource import Document, arrange, read_value
 from muster.scim.schema import Registry, ResourceType, registry
 from muster.scim.values import Json
 from muster.storage import backfill
-from muster.storage.port import Item
+from muster.storage.port import Item, Note, Storage
 
+Wrong = Callable[[Document, ResourceType], str | None]
+"""What speaks against a decision in a document of a type, if anything."""
 _CHUNK = 500
 _LISTED = 20
 
@@ -35,30 +40,33 @@ class Breaks(ScimError):
 class CustomSchemas:
     """The schemas and resource types of workspaces."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
 
     async def schemas(self, workspace: int) -> list[CustomSchema]:
         """The schemas of a workspace, by URN."""
-        return [CustomSchema.from_json(item.body) for item in await self._store.items(workspace, SCHEMA_KIND)]
+        return [CustomSchema.from_json(item.body) for item in await self._storage.items(workspace, SCHEMA_KIND)]
 
     async def schema(self, workspace: int, urn: str) -> CustomSchema:
         """The schema of that URN, in any case. Raises ScimError 404."""
-        for schema in await self.schemas(workspace):
-            if schema.id.lower() == urn.lower():
-                return schema
-        raise not_found(f"there is no schema {urn[:200]!r} of this workspace's own")
+        return CustomSchema.from_json((await self._schema(workspace, urn)).body)
+
+    async def _schema(self, workspace: int, urn: str) -> Item:
+        found = await self._storage.item(workspace, SCHEMA_KIND, urn.lower())
+        if found is None:
+            raise not_found(f"there is no schema {urn[:200]!r} of this workspace's own")
+        return found
 
     async def progress(self, workspace: int, schema: CustomSchema) -> int:
         """How much of the index of a schema is built, in percent."""
         if schema.ready:
             return 100
-        item = await self._store.item(workspace, PROGRESS_KIND, schema.id.lower())
+        item = await self._storage.item(workspace, PROGRESS_KIND, schema.id.lower())
         return 0 if item is None else min(99, 100 * item.body["done"] // max(1, item.body["total"]))
 
     async def types(self, workspace: int) -> list[dict[str, Any]]:
         """The resource types of a workspace, by endpoint."""
-        return [item.body for item in await self._store.items(workspace, TYPE_KIND)]
+        return [item.body for item in await self._storage.items(workspace, TYPE_KIND)]
 
     async def type(self, workspace: int, name: str) -> dict[str, Any]:
         """The resource type of that name. Raises ScimError 404."""
@@ -68,7 +76,7 @@ class CustomSchemas:
         raise not_found(f"there is no resource type {name[:100]!r} of this workspace's own")
 
     async def create_schema(self, by: Administrator, raw: Json) -> CustomSchema:
-        """A new schema, live at once. Raises ScimError that names what is wrong, 409 where it is there, and Breaks."""
+        """A new schema, live at once. Raises ScimError that names what is wrong, 409 where it is there, Breaks and Outdated."""
         there = await self.schemas(by.workspace.id)
         schema = read_schema(raw, await self._without(by, None))
         if any(other.id.lower() == schema.id.lower() for other in there):
@@ -76,13 +84,16 @@ class CustomSchemas:
         if len(there) >= MAX_SCHEMAS:
             raise ScimError(409, f"a workspace has at most {MAX_SCHEMAS} schemas of its own")
         schema = replace(schema, ready=True)  # nothing has a value yet that an index could lack
-        after = await self._with(by, schema)
-        await self._check_fits(by, schema, after)
-        return await self._keep(by, schema, "create")
+        none = Item(by.workspace.id, SCHEMA_KIND, schema.id.lower(), None)
+        await self._decide(
+            by, replace(none, body=schema.to_json()), none, having(await self._with(by, schema), schema), _fits(schema)
+        )
+        return schema
 
     async def replace_schema(self, by: Administrator, urn: str, raw: Json) -> CustomSchema:
         """Another definition in the place of one. An index that is new is built afterwards. Raises as create_schema does."""
-        before = await self.schema(by.workspace.id, urn)
+        item = await self._schema(by.workspace.id, urn)
+        before = CustomSchema.from_json(item.body)
         if isinstance(raw, dict) and str(raw.get("id", before.id)).lower() != before.id.lower():
             raise invalid_value(f"id must stay {before.id!r}")
         schema = read_schema({"id": before.id, **raw} if isinstance(raw, dict) else raw, await self._without(by, before.id))
@@ -92,21 +103,23 @@ class CustomSchemas:
         new = set(schema.indexed) - set(before.indexed)
         schema = replace(schema, ready=before.ready and not new)
         after = await self._with(by, schema)
-        await self._check_fits(by, schema, after)
-        await self._keep(by, schema, "update")
+        await self._decide(by, replace(item, body=schema.to_json()), item, having(after, schema), _fits(schema))
         await self._clear_indexes(by, schema, set(before.indexed) - set(schema.indexed), after)
         return schema
 
     async def delete_schema(self, by: Administrator, urn: str) -> None:
-        """Remove a schema that no resource type and no stored resource has. Raises ScimError 409, and Breaks."""
-        schema = await self.schema(by.workspace.id, urn)
+        """Remove a schema that no resource type and no stored resource has. Raises ScimError 409, Breaks and Outdated."""
+        item = await self._schema(by.workspace.id, urn)
+        schema = CustomSchema.from_json(item.body)
         for found in await self.types(by.workspace.id):
             if schema.id in (found["schema"], *(item["schema"] for item in found["schemaExtensions"])):
                 raise ScimError(409, f"the resource type {found['name']} has this schema")
         before = await self._with(by, schema)
-        await self._check_unused(by, schema, before)
-        note = by.note("Schema", schema.id, "delete")
-        await self._store.administer([Item(by.workspace.id, SCHEMA_KIND, schema.id.lower(), None)], [note])
+
+        def used(document: Document, _: ResourceType) -> str | None:
+            return f"it has values of {schema.id}" if schema.id in document else None
+
+        await self._decide(by, replace(item, body=None), item, having(before, schema), used)
         await self._clear_indexes(by, schema, set(schema.indexed), before)
 
     async def create_type(self, by: Administrator, raw: Json) -> dict[str, Any]:
@@ -117,18 +130,19 @@ class CustomSchemas:
         extending = {schema.id for schema in await self.schemas(by.workspace.id) if schema.extends}
         if made["schema"] in extending:
             raise invalid_value(f"schema: {made['schema']} extends other resource types, and cannot be one's own")
-        note = by.note("ResourceType", made["name"], "create", definition=made)
-        await self._store.administer([Item(by.workspace.id, TYPE_KIND, made["endpoint"], made)], [note])
+        none = Item(by.workspace.id, TYPE_KIND, made["endpoint"], None)
+        await self._put(by, replace(none, body=made), none)
         return made
 
     async def delete_type(self, by: Administrator, name: str) -> None:
-        """Remove a resource type that there are no resources of. Raises ScimError 409."""
+        """Remove a resource type that there are no resources of. Raises ScimError 409, Breaks and Outdated."""
         found = await self.type(by.workspace.id, name)
-        there = await backfill.count(self._store, by.workspace.id, found["name"])
+        there = await backfill.count(self._storage, by.workspace.id, found["name"])
         if there:
             raise ScimError(409, f"there are {there} resources of this type")
-        note = by.note("ResourceType", found["name"], "delete")
-        await self._store.administer([Item(by.workspace.id, TYPE_KIND, found["endpoint"], None)], [note])
+        item = Item(by.workspace.id, TYPE_KIND, found["endpoint"], found)
+        kinds = [kind for kind in (await self._without(by, None)).types.values() if kind.endpoint == found["endpoint"]]
+        await self._decide(by, replace(item, body=None), item, kinds, lambda _, __: "it is of this type")
 
     async def _without(self, by: Administrator, urn: str | None) -> Registry:
         """The registry of the workspace without one of its schemas."""
@@ -141,42 +155,55 @@ class CustomSchemas:
         types = await self.types(by.workspace.id)
         return extended(registry(), [*kept, schema], types, by.workspace.unique_group_names)
 
-    async def _keep(self, by: Administrator, schema: CustomSchema, action: str) -> CustomSchema:
-        note = by.note("Schema", schema.id, action, **schema.to_json())
-        item = Item(by.workspace.id, SCHEMA_KIND, schema.id.lower(), schema.to_json())
-        await self._store.administer([item], [note])
-        return schema
+    async def _decide(self, by: Administrator, item: Item, before: Item, kinds: Sequence[ResourceType], wrong: Wrong) -> None:
+        """Put an item in the place of another, where no resource of these types speaks against it. Raises Breaks and Outdated."""
+        start = await self._storage.latest_change(by.workspace.id)
+        await self._check(by, kinds, wrong)
+        await self._put(by, item, before)
+        try:
+            await self._check_since(by, start, kinds, wrong)
+        except Breaks:
+            await self._put(by, before, item)
+            raise
 
-    async def _check_fits(self, by: Administrator, schema: CustomSchema, after: Registry) -> None:
-        """Raises Breaks where stored resources do not fit the registry as it would be."""
+    async def _put(self, by: Administrator, item: Item, before: Item) -> None:
+        await self._storage.administer([item], [_note(by, item, before)], [before])
 
-        def wrong(document: Document, kind: ResourceType) -> str | None:
-            return _misfit(document, kind, schema.id)
-
-        await self._check(by, having(after, schema), wrong)
-
-    async def _check_unused(self, by: Administrator, schema: CustomSchema, before: Registry) -> None:
-        def wrong(document: Document, _: ResourceType) -> str | None:
-            return f"it has values of {schema.id}" if schema.id in document else None
-
-        await self._check(by, having(before, schema), wrong)
-
-    async def _check(self, by: Administrator, kinds: Sequence[ResourceType], wrong: Any) -> None:
+    async def _check(self, by: Administrator, kinds: Sequence[ResourceType], wrong: Wrong) -> None:
+        """Hold all that is stored against a decision. Raises Breaks."""
         broken: list[dict[str, str]] = []
         total = 0
         for kind in kinds:
             after = -1
-            while found := await backfill.there(self._store, by.workspace.id, kind.name, after, _CHUNK):
+            while found := await backfill.there(self._storage, by.workspace.id, kind.name, after, _CHUNK):
                 after = found[-1].key
                 for row in found:
                     detail = wrong(parse(row.document.encode()), kind)
                     if detail is not None:
                         total += 1
                         if len(broken) < _LISTED:
-                            broken.append({"resourceType": kind.name, "id": row.id, "detail": detail})
+                            broken.append(_broken(kind.name, row.id, detail))
                 await asyncio.sleep(0)
         if total:
             raise Breaks(broken, total)
+
+    async def _check_since(self, by: Administrator, start: int, kinds: Sequence[ResourceType], wrong: Wrong) -> None:
+        """Hold what was written since a change against a decision, as it was written last. Raises Breaks."""
+        broken: dict[str, dict[str, str]] = {}
+        named = {kind.name: kind for kind in kinds}
+        end = await self._storage.latest_change(by.workspace.id)
+        while start < end and (changes := await self._storage.changes(by.workspace.id, start, _CHUNK)):
+            start = changes[-1].sequence
+            for change in changes:
+                if not change.version or change.type not in named:
+                    continue
+                broken.pop(change.id, None)
+                detail = None if change.action == "delete" else wrong(parse(change.document), named[change.type])
+                if detail is not None:
+                    broken[change.id] = _broken(change.type, change.id, detail)
+            await asyncio.sleep(0)
+        if broken:
+            raise Breaks(list(broken.values())[:_LISTED], len(broken))
 
     async def _clear_indexes(self, by: Administrator, schema: CustomSchema, names: set[str], among: Registry) -> None:
         statements = [
@@ -185,7 +212,7 @@ class CustomSchemas:
             for name in sorted(names)
         ]
         if statements:
-            await self._store.transact(by.workspace.id, statements)
+            await self._storage.transact(by.workspace.id, statements)
 
 
 def having(among: Registry, schema: CustomSchema) -> list[ResourceType]:
@@ -197,6 +224,23 @@ def having(among: Registry, schema: CustomSchema) -> list[ResourceType]:
 def path_of(kind: ResourceType, schema: CustomSchema, name: str) -> str:
     """The path of an attribute of a schema in a resource type."""
     return name if kind.core.id.lower() == schema.id.lower() else f"{schema.id}:{name}"
+
+
+def _broken(kind: str, resource_id: str, detail: str) -> dict[str, str]:
+    return {"resourceType": kind, "id": resource_id, "detail": detail}
+
+
+def _note(by: Administrator, item: Item, before: Item) -> Note:
+    """The record of an item that was put in the place of another."""
+    action = "create" if before.body is None else "delete" if item.body is None else "update"
+    held = item.body or before.body
+    if item.kind == TYPE_KIND:
+        return by.note("ResourceType", held["name"], action, **({} if item.body is None else {"definition": item.body}))
+    return by.note("Schema", CustomSchema.from_json(held).id, action, **(item.body or {}))
+
+
+def _fits(schema: CustomSchema) -> Wrong:
+    return lambda document, kind: _misfit(document, kind, schema.id)
 
 
 def _unique(schema: CustomSchema) -> set[str]:
