@@ -16,10 +16,17 @@ from muster.scim.schema import GROUP, registry
 from muster.storage.ids import IdSource
 from muster.storage.port import KeyRecord, MemberEdit, Origin, Query, Remove, Write
 from muster.storage.postgres import PostgresStorage, connection
+from muster.storage.postgres.writer import LOCK, LOCK_SPACE
 from tests.postgres import create_database, new_database, own
 from tests.storage.test_writes import NOW, USER_TYPE, index, made, user
 
 DISTRIBUTED = "api_keys|rate_windows|resources|searchable|lookups|unique_values|members|hierarchies|counts|secrets|changes"
+
+
+_WAITS = """
+SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted)
+"""
 
 
 class Cutter:
@@ -96,6 +103,33 @@ def test_a_commit_that_was_cut_short_happens_once(forwarded):
     assert page.total == 3
     assert len(changes) == 3
     assert commits == (1 if forwarded else 2)
+
+
+def test_what_comes_while_a_transaction_waits_for_its_turn_joins_it():
+    async def run(url):
+        storage, commits = PostgresStorage(url), []
+        storage.on_commit = commits.append
+        await storage.migrate()
+        await storage.start()
+        workspace = await storage.add_workspace("w", "rfc7644", False, NOW)
+        other = await asyncpg.connect(url)
+        async with other.transaction():
+            await other.execute(LOCK, LOCK_SPACE, workspace.id)
+            written = []
+            for name in ("a", "b", "a", "c"):
+                origin = Origin("a", "r", NOW)
+                write = Write(workspace.id, "User", None, lambda _, name=name: made(user(name)), origin)
+                written.append(asyncio.create_task(storage.write(write)))
+                while not await other.fetchval(_WAITS):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        outcomes = await asyncio.gather(*written, return_exceptions=True)
+        await other.close()
+        await storage.close()
+        return [type(outcome).__name__ for outcome in outcomes], commits
+
+    outcomes, commits = asyncio.run(run(new_database()))
+    assert outcomes == ["Put", "Put", "Conflict", "Put"]
+    assert commits == [4]
 
 
 class Crasher(Cutter):

@@ -25,6 +25,8 @@ LOCK_SPACE = 0x6D757374
 """The class of the advisory locks that are muster's; the workspace is the object."""
 _KEPT = "SELECT EXISTS (SELECT FROM changes WHERE workspace = $1 AND id = $2 AND chain = $3)"
 _RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError, KeyTaken)
+Join = Callable[[], Sequence[Write]]
+"""What is to be written, asked once the transaction has the lock."""
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +42,21 @@ class _Waiting:
     def __init__(self, write: Write, future: "asyncio.Future[Outcome]") -> None:
         self.write = write
         self.future = future
+
+
+class _Batch:
+    """The writes of a transaction. taken: those that are of it by now."""
+
+    def __init__(self, queue: deque[_Waiting]) -> None:
+        self._queue = queue
+        self.taken: list[_Waiting] = []
+        self.joined()
+
+    def joined(self) -> Sequence[Write]:
+        """All of them, with those that came while the transaction waited for its turn: the first alone would cost as much."""
+        while self._queue and len(self.taken) < MAX_BATCH:
+            self.taken.append(self._queue.popleft())
+        return [waiting.write for waiting in self.taken]
 
 
 class Writer:
@@ -74,18 +91,18 @@ class Writer:
         queue = self._queues[workspace]
         try:
             while queue:
-                batch = [queue.popleft() for _ in range(min(len(queue), MAX_BATCH))]
+                batch = _Batch(queue)
                 answers: Sequence[Outcome | Exception]
                 try:
-                    answers = await self.transact(workspace, [waiting.write for waiting in batch])
+                    answers = await self._transacted(workspace, batch.joined)
                 except StorageError as error:
-                    _log.error("%d writes were undone: %s", len(batch), error)
-                    answers = [error] * len(batch)
+                    _log.error("%d writes were undone: %s", len(batch.taken), error)
+                    answers = [error] * len(batch.taken)
                 except Exception as error:
                     _log.exception("the writer failed")
-                    answers = [StorageError(f"the database cannot answer ({type(error).__name__})")] * len(batch)
-                self.waiting -= len(batch)
-                _answer(batch, answers)
+                    answers = [StorageError(f"the database cannot answer ({type(error).__name__})")] * len(batch.taken)
+                self.waiting -= len(batch.taken)
+                _answer(batch.taken, answers)
         finally:
             del self._running[workspace]
             del self._queues[workspace]
@@ -95,11 +112,15 @@ class Writer:
 
         whole: where one cannot be carried out, none is, and what it raised is raised.
         """
+        return await self._transacted(workspace, lambda: writes, whole)
+
+    async def _transacted(self, workspace: int, join: Join, whole: bool = False) -> Sequence[Outcome | Exception]:
+        """What came of each write that joined."""
         taken: Exception | None = None
         for _ in range(_ATTEMPTS):
             connection = await self._pool.acquire()
             try:
-                return await self._attempt(connection, workspace, writes, whole)
+                return await self._attempt(connection, workspace, join, whole)
             except _RETRIED as error:
                 taken = error
             except _Lost:
@@ -111,7 +132,7 @@ class Writer:
         if isinstance(taken, KeyTaken):
             if whole:
                 raise taken
-            return await self._one_by_one(workspace, writes, taken)
+            return await self._one_by_one(workspace, join(), taken)
         raise StorageError("the database cannot be reached" if taken is None else "the database is busy")
 
     async def _one_by_one(self, workspace: int, writes: Sequence[Write], taken: KeyTaken) -> Sequence[Outcome | Exception]:
@@ -120,14 +141,13 @@ class Writer:
             return [taken]
         return [(await self.transact(workspace, [write]))[0] for write in writes]
 
-    async def _attempt(
-        self, connection: Connection, workspace: int, writes: Sequence[Write], whole: bool
-    ) -> Sequence[Outcome | Exception]:
+    async def _attempt(self, connection: Connection, workspace: int, join: Join, whole: bool) -> Sequence[Outcome | Exception]:
         """One transaction. Raises _Lost where it is certain that nothing was committed."""
         transaction = connection.transaction()
         try:
             await transaction.start()
             await connection.execute(LOCK, LOCK_SPACE, workspace)
+            writes = join()
             answers, mark = await rows.carry_out(connection, workspace, writes)
             failed = next((answered for answered in answers if isinstance(answered, Exception)), None)
             if whole and failed is not None:
