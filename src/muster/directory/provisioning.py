@@ -1,7 +1,8 @@
 """What a workspace does not let provisioning do: to make users, or to deactivate and delete them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from muster.directory.documents import timestamp
 from muster.scim.errors import ScimError
 from muster.scim.resource import Document
 from muster.scim.schema import ResourceType
@@ -46,8 +47,7 @@ def guard_of(workspace: Workspace, now: datetime) -> Guard | None:
     """The guard that a workspace has, with the window that ends now; None where it is off."""
     if workspace.guard_mode == "off":
         return None
-    since = (now.astimezone(UTC) - WINDOW).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-    return Guard(since, workspace.guard_share, workspace.guard_least, workspace.guard_mode == "hold")
+    return Guard(timestamp(now - WINDOW), workspace.guard_share, workspace.guard_least, workspace.guard_mode == "hold")
 
 
 def held(error: Held, attempted: str) -> Withheld:

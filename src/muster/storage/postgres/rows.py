@@ -127,9 +127,9 @@ class Standing:
 class Guarded:
     """What a guard reckons with: how many users there are, and how many lost access in its window, which begins at since."""
 
-    users: int = 0
-    done: int = 0
-    since: str = ""
+    users: int
+    done: int
+    since: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +166,12 @@ class Batch:
         moved: Sequence[MemberDelta | None],
         standing: dict[int, Standing],
         owners: dict[Value, int | None],
-        guarded: Guarded,
+        guarded: Guarded | None,
     ) -> None:
         self._standing = standing
         self.guarded = guarded
+        self.unguarded = False
+        """Whether a guard was passed by, for what it reckons with is not known."""
         self.deprovisioned: list[tuple[str, int]] = []
         self._known = owners
         self._owners: dict[Value, int | None] = {}
@@ -210,6 +212,9 @@ class Batch:
 
     def _guard(self, write: Write) -> None:
         """Raises Held where one more user who loses access is one too many."""
+        if self.guarded is None:
+            self.unguarded = True
+            return
         done = self.guarded.done + len(self.deprovisioned)
         users = self.guarded.users + self.counts.get(write.type, 0)
         if write.guard is not None and write.guard.holds and done >= (allowed := write.guard.allowed(users, done)):
@@ -353,11 +358,17 @@ async def _decide(
     moved: Sequence[MemberDelta | None],
     standing: dict[int, Standing],
 ) -> Batch:
-    """The batch, once every unique value that it takes is known to be free. Writes may be decided more than once."""
+    """The batch, once every unique value that it takes is known to be free, and what its guard reckons with, where it has to.
+
+    Writes may be decided more than once.
+    """
     owners: dict[Value, int | None] = {}
-    guarded = await _guarded(connection, workspace, writes)
+    guarded: Guarded | None = None
     while True:
         batch = Batch(writes, moved, standing, owners, guarded)
+        if batch.unguarded:
+            guarded = await _guarded(connection, workspace, writes)
+            continue
         if not batch.unknown:
             return batch
         values = sorted(batch.unknown)
@@ -371,12 +382,10 @@ async def _decide(
 
 
 async def _guarded(connection: Connection, workspace: int, writes: Sequence[Write]) -> Guarded:
-    """What the guard of some writes reckons with, where there is one: the same for all of them."""
-    write = next((write for write in writes if write.guard is not None), None)
-    if write is None or write.guard is None:
-        return Guarded()
-    users, done = (await connection.fetch(_GUARDED, workspace, write.type, write.guard.since))[0]
-    return Guarded(users, done, write.guard.since)
+    """What the guard of some writes reckons with: the same for all of them."""
+    kind, since = next((write.type, write.guard.since) for write in writes if write.guard is not None)
+    users, done = (await connection.fetch(_GUARDED, workspace, kind, since))[0]
+    return Guarded(users, done, since)
 
 
 async def _touch(connection: Connection, workspace: int, batch: Batch) -> None:
@@ -441,7 +450,7 @@ async def _store(connection: Connection, workspace: int, batch: Batch) -> Mark |
     await run(_KEEP_SECRET, [(r.key, name, hashed) for r, _ in (*new, *kept) for name, hashed in r.secrets.items() if hashed])
     await run(_FORGET_SECRET, [(r.key, name) for r, _ in kept for name, hashed in r.secrets.items() if hashed is None])
     mark = await append(connection, workspace, batch.changes)
-    if batch.deprovisioned:
+    if batch.deprovisioned and batch.guarded is not None:
         await run(_DEPROVISION, batch.deprovisioned)
         await connection.execute(_FORGET_DEPROVISIONED, workspace, batch.guarded.since)
     await run(COUNT, [(type_name, delta) for type_name, delta in sorted(batch.counts.items()) if delta])

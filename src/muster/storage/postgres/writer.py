@@ -143,10 +143,8 @@ class Writer:
 
     async def _attempt(self, connection: Connection, workspace: int, join: Join, whole: bool) -> Sequence[Outcome | Exception]:
         """One transaction. Raises _Lost where it is certain that nothing was committed."""
-        transaction = connection.transaction()
         try:
-            await transaction.start()
-            await connection.execute(LOCK, LOCK_SPACE, workspace)
+            await connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_SPACE}, {workspace})")  # one round trip
             writes = join()
             answers, mark = await rows.carry_out(connection, workspace, writes)
             failed = next((answered for answered in answers if isinstance(answered, Exception)), None)
@@ -158,10 +156,10 @@ class Writer:
             raise _Lost from error
         except BaseException:
             if not connection.is_closed():
-                await transaction.rollback()
+                await connection.execute("ROLLBACK;")
             raise
         try:
-            await transaction.commit()
+            await connection.execute("COMMIT;")
         except (*LOST, TimeoutError) as error:
             connection.terminate()
             _log.warning("the connection was lost in the middle of a commit; asking what came of it")
