@@ -14,7 +14,6 @@ from tests import postgres
 
 from bench import neighbours, scripts, servers, writes
 from muster.demo import make_batch
-from muster.directory.documents import parse
 from muster.storage.chain import LINKED
 from muster.storage.ids import key_of
 from muster.storage.port import Put
@@ -113,8 +112,7 @@ async def _patches(url: str, seconds: float, ids: list[str]) -> float:
     """Changed users a second: a document with another title."""
     keys = [key_of(one) for one in random.sample(ids, min(len(ids), 8_000))]
     found = await _run(url, 'SELECT document FROM resources WHERE workspace = 1 AND "key" = ANY($1::bigint[])', keys)
-    changed = [writes.changed(parse(row[0].encode())) for row in found]
-    return await _loop(url, seconds, iter(changed * 20), _update)
+    return await _loop(url, seconds, writes.changed([row[0].encode() for row in found]), _update)
 
 
 async def _loop(url: str, seconds: float, puts: Iterator[Put], write) -> float:

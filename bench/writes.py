@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -19,6 +20,8 @@ from muster.storage.sqlite.connection import connect
 BATCH = 32
 USER_TYPE = registry().types["/Users"]
 NOW = "2030-01-01T00:00:00.000Z"
+_TIMES = 5
+"""How often each user can be changed."""
 
 
 def posts(path: Path, seconds: float, first: int) -> float:
@@ -30,21 +33,24 @@ def posts(path: Path, seconds: float, first: int) -> float:
 def patches(path: Path, seconds: float, ids: list[str]) -> float:
     """Changed users a second: a document with another title."""
     connection = connect(str(path), 24 * 1024)
-    made = []
-    for resource_id in random.sample(ids, min(len(ids), 20_000)):
-        row = connection.execute('SELECT document FROM resources WHERE "key" = ?', (key_of(resource_id),)).fetchone()
-        made.append(changed(parse(row[0].encode())))
+    drawn, select = random.sample(ids, min(len(ids), 8_000)), 'SELECT document FROM resources WHERE "key" = ?'
+    found = [connection.execute(select, (key_of(one),)).fetchone()[0].encode() for one in drawn]
     connection.close()
-    puts = iter(made * 20)
+    puts = changed(found)
     return _loop(path, seconds, lambda connection: _update(connection, next(puts)))
 
 
-def changed(document) -> Put:
-    """What a document with another title is kept as."""
-    before = index_of_document(document, USER_TYPE)
-    meta = document.pop("meta")
-    document["title"] = f"{random.random()}"
-    return make_put(document, USER_TYPE, document["id"], 2, meta["created"], NOW, before)
+def changed(documents: list[bytes]) -> Iterator[Put]:
+    """What users are kept as with one title after another: a look-up goes and one comes each time, as by a PATCH."""
+    made = []
+    for number in range(_TIMES):
+        for place, document in enumerate(map(parse, documents)):
+            before = made[-len(documents)].index if number else index_of_document(document, USER_TYPE)
+            created = document.pop("meta")["created"]
+            document["title"] = f"{random.random()}"
+            modified = f"2030-01-01T00:{number:02}:00.{place % 1000:03}Z"
+            made.append(make_put(document, USER_TYPE, document["id"], 2 + number, created, modified, before))
+    return iter(made)
 
 
 def _loop(path: Path, seconds: float, write) -> float:
