@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 import asyncpg
 
 from tests.ports import free_port
+from tests.waiting import until
 
 _START_SECONDS = 60
 
@@ -20,6 +22,14 @@ async def _dump(url: str) -> bytes:
     rows = [await connection.fetch(f'SELECT t::text FROM "{name[0]}" t') for name in names]
     await connection.close()
     return "".join(row[0] for table in rows for row in table).encode()
+
+
+def _is_there(pid: int) -> bool:
+    """Whether a process has not ended; one that nobody has asked about since has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class Server:
@@ -62,11 +72,14 @@ class Server:
         return self.wait()
 
     def kill(self) -> None:
-        """kill -9 of the whole service: its workers first, so that none is left to finish anything."""
-        for pid in self.workers():
+        """kill -9 of the whole service: its workers first, so that none finishes anything, and while none can be replaced."""
+        self.process.send_signal(signal.SIGSTOP)
+        workers = self.workers()
+        for pid in workers:
             os.kill(pid, 9)
         self.process.kill()
         self.wait()
+        assert until(lambda: not any(map(_is_there, workers)))  # one that waits for the disk has the port a little longer
 
     def workers(self) -> list[int]:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
