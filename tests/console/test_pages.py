@@ -717,3 +717,18 @@ def test_the_doctor_finds_users_that_a_client_has_lost(root, fresh):
     seen = fresh.api.get("/overview").json()
     assert (seen["users"], seen["active"], seen["failed"]) == (2, 2, 4)
     assert any("Refused in the last day: 4" in said for said in seen["attention"])
+
+
+def test_what_no_text_can_be_is_nowhere_a_mistake_of_ours(root, fresh):
+    """NUL, which PostgreSQL takes in no text, and bytes that are no UTF-8: in the names and the parameters of every page."""
+    base, parameters = f"/w/{fresh.name}", ("q", "before", "key", "actor", "type", "action", "status", "path", "resource", "at")
+    for called in ("%00", "a%00b", "%FF"):
+        for page in PAGES:
+            asked = [f"{base}{page}?{parameter}={called}" for parameter in parameters]
+            for path in (*asked, re.sub("/(x|1|entra)(?=/|$)", f"/{called}", base + page), f"/w/{called}{page}"):
+                if "/live" not in path:
+                    assert root.get(path).status_code < 500, path
+        for form in FORMS:
+            path = re.sub("/(x|1)(?=/|$)", f"/{called}", base + form)
+            assert root.post(path, name="a\0b", key="\0", idpValue="\0", role="\0", schema="\0").status_code < 500, path
+        assert root.post(f"{base}/wipe", name="a\0b").status_code < 500

@@ -73,6 +73,17 @@ ROUTES = [
     ("POST", "/webhooks/x/redeliver", SETTINGS),
 ]
 
+QUERIES = {
+    "/changes": ("cursor", "limit", "wait"),
+    "/audit": ("cursor", "limit", "actor", "type", "action"),
+    "/requests": ("before", "key", "status", "path", "resource", "limit"),
+    "/undo": ("key", "since", "until"),
+    "/history/x": ("before",),
+    "/history/x/at": ("time",),
+    "/webhooks/x/deliveries": ("limit",),
+}
+"""The parameters that reading takes."""
+
 
 @pytest.mark.parametrize(("method", "path", "permission"), ROUTES)
 def test_a_route_needs_its_permission_and_no_other(tenant, method, path, permission):
@@ -480,3 +491,30 @@ def test_custom_secrets_stay_out_of_the_audit_log(fresh):
     assert "very secret words" not in text
     assert key["token"] not in text
     assert GROUP not in text
+
+
+NO_TEXT = ("%00", "a%00b", "%FF", "%ED%A0%80")
+"""What no text of a database can be: NUL, and bytes that are no UTF-8."""
+
+
+@pytest.mark.parametrize(("method", "path"), sorted({(method, path) for method, path, _ in ROUTES if "/x" in path}))
+def test_a_name_that_no_text_can_be_is_not_there(fresh, method, path):
+    for called in NO_TEXT:
+        answer = fresh.api.request(method, path.replace("/x", f"/{called}"), json={})
+        assert answer.status_code == 404 if "%00" in called else answer.status_code < 500, (called, answer.text)
+
+
+@pytest.mark.parametrize("called", ["a%41b", "%", "%zz", "100%25", "50% off", "é", "a b", "a+b", "a?b#c", '"', "\\", "ﬀ"])
+def test_what_has_any_name_is_where_it_is_said_to_be(fresh, called):
+    made = fresh.api.post("/roles", json={"name": called, "permissions": [SCIM]})
+    place = made.headers["location"].removeprefix("/api/v1")
+    assert fresh.api.get(place).json()["name"] == called
+    assert fresh.api.delete(place).status_code == 204
+    assert fresh.api.get(place).status_code == 404
+
+
+@pytest.mark.parametrize(("path", "name"), [(path, name) for path, names in QUERIES.items() for name in names])
+def test_a_parameter_that_no_text_can_be_is_the_clients_mistake(fresh, path, name):
+    for value in NO_TEXT:
+        answer = fresh.api.get(f"{path}?{name}={value}")
+        assert answer.status_code < 500, (value, answer.text)

@@ -52,10 +52,10 @@ class CustomSchemas:
         return CustomSchema.from_json((await self._schema(workspace, urn)).body)
 
     async def _schema(self, workspace: int, urn: str) -> Item:
-        found = await self._storage.item(workspace, SCHEMA_KIND, urn.lower())
-        if found is None:
-            raise not_found(f"there is no schema {urn[:200]!r} of this workspace's own")
-        return found
+        for item in await self._storage.items(workspace, SCHEMA_KIND):
+            if item.id == urn.lower():
+                return item
+        raise not_found(f"there is no schema {urn[:200]!r} of this workspace's own")
 
     async def progress(self, workspace: int, schema: CustomSchema) -> int:
         """How much of the index of a schema is built, in percent."""

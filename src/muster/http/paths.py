@@ -1,9 +1,8 @@
 """Paths with {names} in them, as routes have them."""
 
 import re
-from urllib.parse import unquote
 
-from muster.scim.errors import ScimError
+from muster.scim.errors import not_found
 
 
 def pattern(path: str) -> re.Pattern[str]:
@@ -12,8 +11,8 @@ def pattern(path: str) -> re.Pattern[str]:
 
 
 def names(match: re.Match[str]) -> dict[str, str]:
-    """The names of a path that matched, decoded. Raises ScimError 400."""
-    try:
-        return {name: unquote(value, errors="strict") for name, value in match.groupdict().items()}
-    except ValueError:
-        raise ScimError(400, "the path cannot be read: it must be UTF-8, percent-encoded") from None
+    """The names of a path that matched, which the server has decoded. Raises ScimError 404 for NUL, which no database has."""
+    found = match.groupdict()
+    if any("\0" in name for name in found.values()):
+        raise not_found("there is nothing with a NUL character in its name")
+    return found
