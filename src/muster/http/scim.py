@@ -1,7 +1,6 @@
 """SCIM over HTTP (RFC 7644 section 3): the resources and the discovery documents, under /scim/v2."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from urllib.parse import unquote
 
 import orjson
 
@@ -77,7 +76,7 @@ class Scim:
             return answer(request, caller, resource_type, name)
         types = registry.types
         if endpoint in self._discovery:
-            return self._discover(request, registry, endpoint, unquote(name), method)
+            return self._discover(request, registry, endpoint, name, method)
         if not endpoint and method == "GET":
             request.operation = "search"
             return self._list(request, caller, list(types.values()), request.parameters())
