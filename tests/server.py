@@ -24,6 +24,13 @@ async def _dump(url: str) -> bytes:
     return "".join(row[0] for table in rows for row in table).encode()
 
 
+def _command(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def _is_there(pid: int) -> bool:
     """Whether a process has not ended; one that nobody has asked about since has."""
     try:
@@ -83,7 +90,7 @@ class Server:
 
     def workers(self) -> list[int]:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(pid) for pid in children if "resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_text()]
+        return [int(pid) for pid in children if "resource_tracker" not in _command(pid)]
 
     def wait(self) -> int:
         try:

@@ -299,11 +299,11 @@ class Muster:
 
 
 class RsgiMuster:
-    """The service as Granian runs it in each worker process."""
+    """The service as Granian runs it in each worker process. parent: the one that makes them, which may be gone by now."""
 
-    def __init__(self, settings: Settings, stopping: Callable[[], bool]) -> None:
+    def __init__(self, settings: Settings, stopping: Callable[[], bool], parent: int) -> None:
         self._app = Muster(settings, stopping)
-        self._parent = os.getppid()
+        self._parent = parent
         self.__rsgi__ = rsgi.application(self._app.service)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:

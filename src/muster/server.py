@@ -4,6 +4,7 @@ import ctypes
 import functools
 import http.client
 import multiprocessing
+import os
 import signal
 import socket
 import sys
@@ -46,7 +47,7 @@ def serve(settings: Settings, ready: str) -> None:
     server.on_startup(lambda: signal.signal(signal.SIGTERM, _draining(server, stopping, settings.drain_delay)))
     announce = threading.Thread(target=_announce, args=(settings, ready), daemon=True)
     server.on_startup(announce.start)
-    load: Any = functools.partial(_load, settings, stopping)  # Granian takes any object with the RSGI methods
+    load: Any = functools.partial(_load, settings, stopping, os.getpid())  # Granian takes any object with the RSGI methods
     server.serve(target_loader=load, wrap_loader=False)
 
 
@@ -75,8 +76,8 @@ def _draining(server: Any, stopping: Any, delay: float) -> Callable[[int, object
     return handle
 
 
-def _load(settings: Settings, stopping: Any, *_: object) -> RsgiMuster:
-    return RsgiMuster(settings, lambda: bool(stopping.value))
+def _load(settings: Settings, stopping: Any, parent: int, *_: object) -> RsgiMuster:
+    return RsgiMuster(settings, lambda: bool(stopping.value), parent)
 
 
 def _announce(settings: Settings, ready: str) -> None:

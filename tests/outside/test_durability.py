@@ -255,3 +255,15 @@ def test_a_worker_that_dies_is_replaced_and_an_orphan_ends(tmp_path):
     server.process.kill()
     server.wait()
     assert until(lambda: not os.path.exists(f"/proc/{second}"))
+
+
+def test_a_worker_that_is_made_as_its_parent_is_killed_ends(tmp_path):
+    """Else it had the port for good, and nothing could be started there."""
+    with Server(tmp_path, MUSTER_RATE_LIMIT="0") as server:
+        [worker] = server.workers()
+        os.kill(worker, signal.SIGKILL)
+        while not (made := [pid for pid in server.workers() if pid != worker]):
+            pass
+        server.process.kill()
+        server.wait()
+        assert until(lambda: not os.path.exists(f"/proc/{made[0]}"), 20)
