@@ -111,7 +111,7 @@ class Muster:
         self._stopping = stopping
         self._traces = tracing.begin() if tracing.wanted(os.environ) else None
         self.storage = self._open_storage()
-        self.keys = Keys(self.storage)
+        self.keys = Keys(self.storage, rate_limit=settings.rate_limit)
         self.administrators = Administrators(self.storage)
         self._openid = OpenId(settings.webhooks_private)
         self._connectors = Connectors(self.storage, self.administrators, self._openid)

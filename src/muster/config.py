@@ -28,7 +28,9 @@ class Settings(BaseSettings):
     database: str = Field("sqlite:///muster.db", description="sqlite:///relative.db, sqlite:////absolute.db or postgresql://…")
     workers: int = Field(1, ge=1, le=256, description="how many worker processes serve")
     contract: Contract = Field("rfc7644", description="what new workspaces answer: RFC 7644's status codes, or the Cortex page's")
-    rate_limit: int = Field(1000, ge=0, description="requests a minute for each key; 0 for none")
+    rate_limit: int = Field(
+        1500, ge=0, description="requests a minute for each key, at most 1,000 with the cortex contract; 0 for no limit"
+    )
     base_url: str | None = Field(None, description="the public URL, for meta.location; else the request's host")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="addresses or networks, by commas, whose X-Forwarded-* headers are believed"

@@ -174,3 +174,27 @@ def test_a_key_that_was_used_meanwhile_can_be_revoked(here):
     here.run(here.storage.touch_keys({(here.workspace.id, read.id): "2030-01-01"}))
     here.run(here.keys.revoke(here.workspace, read))
     assert here.run(here.keys.check(token)) is None
+
+
+@pytest.mark.parametrize(
+    ("contract", "installation", "workspace", "key", "limit"),
+    [
+        ("rfc7644", 1500, None, None, 1500),
+        ("cortex", 1500, None, None, 1000),
+        ("cortex", 600, None, None, 600),
+        ("cortex", 0, None, None, 0),
+        ("cortex", 1500, 3000, None, 3000),
+        ("cortex", 1500, 3000, 5000, 5000),
+        ("cortex", 1500, None, 0, 0),
+        ("rfc7644", 1500, 3000, None, 3000),
+        ("rfc7644", 1500, 3000, 7, 7),
+        ("rfc7644", None, None, None, None),
+        ("cortex", None, None, None, None),
+    ],
+)
+def test_the_rate_limit_is_of_the_key_then_the_workspace_then_the_contract(here, contract, installation, workspace, key, limit):
+    changed = replace(here.workspace, contract=contract, rate_limit=workspace)
+    here.run(here.storage.administer([changed], [], []))
+    token, _ = here.run(Keys(here.storage, here.clock).create(changed, "k", rate_limit=key))
+    grant = here.run(Keys(here.storage, here.clock, installation).check(token))
+    assert grant.limit == limit

@@ -112,7 +112,9 @@ def test_what_is_not_there(tenant):
     problem(response, 405)
     assert response.headers["allow"] == "GET, PATCH"
     problem(tenant.api.post("/roles", content=b"{"), 400)
-    problem(tenant.api.post("/roles", content=b"x", headers={"content-type": "text/plain"}), 415)
+    refused = tenant.api.post("/roles", content=b"x", headers={"content-type": "text/plain"})
+    problem(refused, 415)
+    assert refused.headers["accept"] == "application/scim+json, application/json"
     problem(tenant.api.post("/roles", json=[]), 400)
 
 

@@ -97,8 +97,13 @@ def test_an_escaped_backslash_before_u0000_is_plain_text(client):
     ["text/plain", "application/xml", "application/x-www-form-urlencoded", "application/json; charset=latin-1", ""],
 )
 def test_415(client, content_type):
-    error_of(client.post("/Users", content=b"{}", headers={"Content-Type": content_type}), 415)
-    error_of(client.post("/Users", content=b"x", headers={"Content-Type": "application/json", "Content-Encoding": "gzip"}), 415)
+    refused = client.post("/Users", content=b"{}", headers={"Content-Type": content_type})
+    error_of(refused, 415)
+    assert refused.headers["accept"] == "application/scim+json, application/json"
+    refused = client.post("/Users", content=b"x", headers={"Content-Type": "application/json", "Content-Encoding": "gzip"})
+    error_of(refused, 415)
+    assert refused.headers["accept-encoding"] == "identity"
+    assert "accept" not in refused.headers
 
 
 def test_413_announced_and_not(client):

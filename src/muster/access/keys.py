@@ -12,6 +12,7 @@ import orjson
 
 from muster.access import allowlist
 from muster.access.allowlist import Network
+from muster.access.limits import limit_of
 from muster.access.notes import Administrator
 from muster.access.permissions import ADMIN
 from muster.access.registries import Registries
@@ -63,10 +64,11 @@ def state_of(key: KeyRecord, now: datetime) -> str:
 
 
 class Keys:
-    """Makes, checks, rotates and revokes keys."""
+    """Makes, checks, rotates and revokes keys. rate_limit: the installation's requests a minute, which its grants follow."""
 
-    def __init__(self, accounts: Accounts, clock: Clock = _utc_now) -> None:
+    def __init__(self, accounts: Accounts, clock: Clock = _utc_now, rate_limit: int | None = None) -> None:
         self._accounts = accounts
+        self._rate_limit = rate_limit
         self._clock = clock
         self._grants: dict[bytes, Grant] = {}
         self._epoch = -1
@@ -209,7 +211,7 @@ class Keys:
             roles = {item.id: item.body for item in await self._accounts.items(workspace.id, ROLE_KIND)}
             permissions += tuple(roles.get(record.role, {}).get("permissions", ()))
         networks = allowlist.networks(workspace.ip_allowlist)
-        limit = workspace.rate_limit if record.rate_limit is None else record.rate_limit
+        limit = limit_of(record, workspace, self._rate_limit)
         named = (f"key:{record.id}", (record.workspace, record.id), limit)
         return Grant(workspace, record, *named, expires, permissions, await self._registries.of(workspace), networks)
 

@@ -8,11 +8,26 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from muster.storage.port import Accounts
+from muster.storage.port import Accounts, KeyRecord, Workspace
 
 WINDOW = 60
+CONTRACT_LIMITS = {"cortex": 1000}
+"""Requests a minute that the documentation of a contract promises its clients to be held to."""
 _SHARE = 16
 _BUCKETS = 20_000
+
+
+def limit_of(key: KeyRecord, workspace: Workspace, installation: int | None) -> int | None:
+    """Return the requests a minute of a key; 0 for no limit, None for the installation's.
+
+    The key's own limit goes first, then the workspace's. The installation's is lowered to the limit of the contract.
+    """
+    if key.rate_limit is not None:
+        return key.rate_limit
+    if workspace.rate_limit is not None:
+        return workspace.rate_limit
+    contract = CONTRACT_LIMITS.get(workspace.contract)
+    return min(contract, installation) if contract and installation else installation
 
 
 class _Bucket:

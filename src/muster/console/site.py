@@ -12,7 +12,7 @@ from muster.access.permissions import allows
 from muster.access.registries import Registries
 from muster.console.web import ANYONE, FORM_COOKIE, HEADERS, INSTALLATION_ADMIN, SESSION_COOKIE, SIGNED_IN, Route, Visit
 from muster.http import paths
-from muster.http.errors import MethodNotAllowed
+from muster.http.errors import MethodNotAllowed, error_headers
 from muster.http.message import Request, Response
 from muster.http.origin import Origin
 from muster.scim.errors import ScimError, forbidden, not_found
@@ -45,13 +45,13 @@ class Site:
         except ScimError as error:
             if not _reads_pages(request):
                 raise
-            headers = [("allow", ", ".join(error.allowed))] if isinstance(error, MethodNotAllowed) else None
+            headers = error_headers(error)
             title = HTTPStatus(error.status).phrase
             return visit.render("error.html", error.status, headers, status=error.status, title=title, detail=error.detail)
         except StorageError as error:
             if not _reads_pages(request):
                 raise
-            headers = [("retry-after", str(error.retry_after))] if error.retry_after is not None else None
+            headers = [("retry-after", str(error.retry_after))] if error.retry_after is not None else []
             title = HTTPStatus(error.status).phrase
             return visit.render("error.html", error.status, headers, status=error.status, title=title, detail=str(error))
 

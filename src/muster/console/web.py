@@ -18,6 +18,7 @@ from muster.access.notes import Administrator
 from muster.access.permissions import ADMIN, allows
 from muster.directory.documents import timestamp
 from muster.directory.service import Caller
+from muster.http.media import UnsupportedMedia
 from muster.http.message import Headers, Request, Response
 from muster.http.origin import Origin as BaseUrl
 from muster.scim.errors import ScimError, forbidden
@@ -179,7 +180,7 @@ class Visit:
         """The fields of a POST, with its token checked. Raises ScimError 400, 403, 413 and 415."""
         request = self.request
         if (request.header("content-type") or "").partition(";")[0].strip().lower() != _FORM:
-            raise ScimError(415, f"Content-Type: send {_FORM}")
+            raise UnsupportedMedia(f"Content-Type must be {_FORM}", "accept", _FORM)
         origin = request.header("origin")
         base = self.base.base(request)
         own = base.removesuffix(request.prefix) if request.prefix else base

@@ -1,6 +1,6 @@
 """Errors as answers: SCIM Error documents under /scim/v2, problem+json for the rate limit and elsewhere."""
 
-from muster.http.media import PROBLEM_JSON, answer_type
+from muster.http.media import PROBLEM_JSON, UnsupportedMedia, answer_type
 from muster.http.message import Headers, Request, Response, json_response
 from muster.scim.errors import ScimError
 from muster.scim.messages import error_message
@@ -32,6 +32,8 @@ def error_headers(error: ScimError) -> Headers:
     """The headers that go with an error."""
     if isinstance(error, MethodNotAllowed):
         return [("allow", ", ".join(error.allowed))]
+    if isinstance(error, UnsupportedMedia):
+        return [error.accepted]
     if isinstance(error, Unauthorized):
         return [("www-authenticate", 'Bearer realm="muster"' + (f', error="{error.error}"' if error.error else ""))]
     return []

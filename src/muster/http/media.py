@@ -12,7 +12,16 @@ from muster.scim.values import Json
 SCIM_JSON = "application/scim+json"
 PLAIN_JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
+_ACCEPTED = f"{SCIM_JSON}, {PLAIN_JSON}"
 _MAX_DEPTH = 64
+
+
+class UnsupportedMedia(ScimError):
+    """415, with the media types or content codings that are read (RFC 9110 section 15.5.16, RFC 7694 section 3)."""
+
+    def __init__(self, detail: str, header: str, value: str) -> None:
+        super().__init__(415, detail)
+        self.accepted = (header, value)
 
 
 def answer_type(request: Request) -> str:
@@ -49,17 +58,17 @@ async def read_json(request: Request, limits: Limits) -> Json:
 def check_content_type(request: Request) -> None:
     """Both SCIM's media type and plain JSON are read, in UTF-8. Raises ScimError 415 for others."""
     if (request.header("content-encoding") or "identity").strip().lower() != "identity":
-        raise ScimError(415, "Content-Encoding: send the body as it is")
+        raise UnsupportedMedia("Content-Encoding: only identity is supported", "accept-encoding", "identity")
     content_type = request.header("content-type")
     if content_type is None or content_type in (SCIM_JSON, PLAIN_JSON):
         return
     media, _, parameters = content_type.partition(";")
     if media.strip().lower() not in (SCIM_JSON, PLAIN_JSON):
-        raise ScimError(415, f"Content-Type: send {SCIM_JSON} or {PLAIN_JSON}")
+        raise UnsupportedMedia(f"Content-Type must be {_ACCEPTED}", "accept", _ACCEPTED)
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
-            raise ScimError(415, "Content-Type: the charset must be utf-8")
+            raise UnsupportedMedia("Content-Type: the charset must be utf-8", "accept", _ACCEPTED)
 
 
 def check_json(value: Json, may_have_nul: bool) -> None:

@@ -17,9 +17,9 @@ _MAX_PARAMETERS = 50
 class Request:
     """header: the value of a header by its lower-case name, or None. read: the body, up to a size, else ScimError 413.
 
-    path is what follows prefix, under which the application is mounted. The last fields are what the answering finds out,
-    for the log. address: the client's, as Origin has it. seen: the rows of the dialect table that it showed. body: as it was
-    read, where it was.
+    path is what follows prefix, under which the application is mounted; the service reads repeated slashes in it as one.
+    The last fields are what the answering finds out, for the log. address: the client's, as Origin has it. seen: the rows of
+    the dialect table that it showed. body: as it was read, where it was.
     """
 
     method: str

@@ -24,6 +24,7 @@ from muster.scim.errors import ScimError, forbidden
 from muster.storage.port import StorageError
 
 _log = logging.getLogger(__name__)
+_SLASHES = re.compile("//+")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 Page = Callable[[Request], Awaitable[Response]]
 Site = Page
@@ -78,6 +79,8 @@ class Service:
     async def answer(self, request: Request) -> Response:
         """The answer to a request; it never raises."""
         started = time.perf_counter()
+        if "//" in request.path:
+            request.path = _SLASHES.sub("/", request.path)
         given = request.header("x-request-id")
         request.id = given if given is not None and _REQUEST_ID.fullmatch(given) else f"{self._id_prefix}{next(self._numbers):x}"
         request.address = self._origin.client(request)

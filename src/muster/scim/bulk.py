@@ -12,6 +12,7 @@ from muster.scim.values import Json
 BULK_REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 BULK_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
+_SLASHES = re.compile("//+")
 _REFERENCE = re.compile(r"bulkId:([^\s/\"'\[\]]+)")
 _MAX_BULK_ID = 200
 
@@ -89,7 +90,7 @@ def _read(item: Json, where: str, seen: set[str], dialect: Dialect) -> Operation
     path = item.get("path")
     if not isinstance(path, str) or not path.startswith("/"):
         raise invalid_path(f"{where}: path must be a string as /Users or /Users/<id>")
-    endpoint, _, target = path[1:].rstrip("/").partition("/")
+    endpoint, _, target = _SLASHES.sub("/", path)[1:].rstrip("/").partition("/")
     if (method == "POST") == bool(target) or "/" in target:
         raise invalid_path(f"{where}: {method} needs a path as {'/Users' if method == 'POST' else '/Users/<id>'}")
     data, version = item.get("data"), item.get("version")
