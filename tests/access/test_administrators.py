@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyotp
@@ -10,7 +11,7 @@ import pytest
 from muster.access import administrators
 from muster.access.administrators import Administrators, NotSignedIn, all_permissions
 from muster.scim.errors import ScimError
-from muster.storage.port import Origin, Outdated
+from muster.storage.port import Origin, Outdated, StorageFull
 from tests.storage.conftest import ENGINES, Bench
 
 HERE = Origin("test", "request", "2026-01-01T00:00:00.000Z", "127.0.0.1")
@@ -126,3 +127,15 @@ def test_a_session_that_is_ended_while_it_is_seen_stays_ended(here, monkeypatch)
     monkeypatch.setattr(later, "get", get_slowly)
     here.run(later.session(token))
     assert here.run(here.administrators.session(token)) is None
+
+
+def test_a_session_holds_while_the_disk_is_full(here, monkeypatch):
+    made = admin(here)
+    token = here.run(here.administrators.begin(made, HERE, "agent", made))
+    later = Administrators(here.storage, lambda: datetime.now(UTC) + timedelta(minutes=6))
+
+    async def full(*_):
+        raise StorageFull("the disk is full")
+
+    monkeypatch.setattr(here.storage, "administer", full)
+    assert here.run(later.session(token)).admin == made

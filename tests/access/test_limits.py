@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.access.limits import WINDOW, RateLimiter
+from muster.storage.port import StorageError, StorageFull
 
 
 class Accounts:
@@ -104,5 +105,61 @@ def test_keys_do_not_share(keys):
         limiter = RateLimiter(Accounts(), 1, Clock())
         for workspace in range(keys):
             assert [await spend(limiter, workspace=workspace) for _ in range(2)] == [None, WINDOW]
+
+    asyncio.run(run())
+
+
+class Broken(Accounts):
+    """Leases fail, or never come, while told so."""
+
+    failing = None
+    stuck = False
+
+    async def lease(self, *asked):
+        if self.stuck:
+            await asyncio.Event().wait()
+        if self.failing is not None:
+            raise self.failing
+        return await super().lease(*asked)
+
+
+@pytest.mark.parametrize("error", [StorageFull("the disk is full"), StorageError("the database is busy")])
+def test_without_leases_a_worker_counts_on_its_own_up_to_the_limit(error):
+    async def run():
+        accounts, clock = Broken(), Clock()
+        limiter = RateLimiter(accounts, 100, clock)
+        assert [await spend(limiter) for _ in range(10)] == [None] * 10
+        accounts.failing = error
+        answers = [await spend(limiter) for _ in range(200)]
+        assert answers[:90] == [None] * 90
+        assert answers[90:] == [WINDOW] * 110
+        clock.now += WINDOW
+        assert [await spend(limiter) for _ in range(101)] == [None] * 100 + [WINDOW]
+        accounts.failing = None
+        clock.now += WINDOW
+        assert [await spend(limiter) for _ in range(101)] == [None] * 100 + [WINDOW]
+        assert accounts.leases > 0
+
+    asyncio.run(run())
+
+
+def test_a_lease_that_does_not_come_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr("muster.access.limits._PATIENCE_SECONDS", 0.01)
+
+    async def run():
+        accounts = Broken()
+        accounts.stuck = True
+        limiter = RateLimiter(accounts, 32, Clock())
+        assert [await spend(limiter) for _ in range(33)] == [None] * 32 + [WINDOW]
+
+    asyncio.run(run())
+
+
+def test_a_bug_in_leasing_is_not_hidden():
+    async def run():
+        accounts = Broken()
+        accounts.failing = RuntimeError("a bug")
+        with pytest.raises(RuntimeError, match="a bug"):
+            await spend(RateLimiter(accounts, 10, Clock()))
 
     asyncio.run(run())

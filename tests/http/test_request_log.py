@@ -89,3 +89,17 @@ def test_the_time_of_a_line_is_that_of_the_answer():
         "1970-01-01T00:00:01.999999Z",
         "1970-01-02T00:00:00.500000Z",
     ]
+
+
+def test_a_log_that_cannot_be_written_fails_no_request():
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    async def write() -> None:
+        log = RequestLog(Full())
+        for _ in range(200):
+            log.add(made("GET", "/", "w", "c"), 200, 0.1, 1)
+        log.flush()
+
+    asyncio.run(write())

@@ -150,9 +150,9 @@ def test_kill_9_during_writes_loses_nothing_acknowledged(tmp_path, database):
 
 def test_a_full_disk_refuses_writes_keeps_reads_and_recovers(tmp_path):
     """The disk is as full as a limit on the size of files makes it, which root feels as well."""
-    server = Server(tmp_path, MUSTER_RATE_LIMIT="0", MUSTER_REQUEST_LOG="false")
+    server = Server(tmp_path, MUSTER_RATE_LIMIT="2000")
     server.start()
-    token = server.key("full")
+    token, unused = server.key("full"), server.key("unused")
     with client_of(server, token) as client:
         user = client.post("/Users", json=person()).json()
         limit = 600_000
@@ -172,6 +172,11 @@ def test_a_full_disk_refuses_writes_keeps_reads_and_recovers(tmp_path):
         assert client.get(f"/Users/{user['id']}").json() == user
         assert client.get("/Users?count=0").json()["totalResults"] == 1 + created
         assert httpx.get(f"{server.url}/healthz").status_code == 200
+        for pid in server.workers():
+            subprocess.run(["prlimit", "--fsize=1:unlimited", "--pid", str(pid)], check=True)
+        with client_of(server, unused) as other:  # its first read leases a part of its rate limit, which is a write
+            reads = [f"/Users/{user['id']}", "/Users", f'/Users?filter=userName eq "{user["userName"]}"', "/Schemas"]
+            assert [other.get(reads[number % len(reads)]).status_code for number in range(300)] == [200] * 300
         for pid in server.workers():
             subprocess.run(["prlimit", "--fsize=unlimited:unlimited", "--pid", str(pid)], check=True)
         assert client.post("/Users", json=person(title="x" * 3000)).status_code == 201

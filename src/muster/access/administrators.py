@@ -18,7 +18,7 @@ from muster.access.settings import Store
 from muster.passwords import hash_password, verify_password
 from muster.scim.errors import ScimError, invalid_value
 from muster.scim.values import Json, fold
-from muster.storage.port import INSTALLATION, Item, Note, Origin, Outdated
+from muster.storage.port import INSTALLATION, Item, Note, Origin, Outdated, StorageError
 from muster.storage.tries import Tries
 
 ADMINISTRATOR_KIND, SESSION_KIND, INVITATION_KIND = "administrator", "session", "invitation"
@@ -279,7 +279,7 @@ class Administrators:
         if admin is None:
             return None
         if item.body["seen"] < _text(now - _SEEN_AGAIN):
-            with contextlib.suppress(Outdated):  # it was ended, or seen, at this moment
+            with contextlib.suppress(StorageError):  # it was ended, or seen, at this moment; or the disk is full
                 await self._accounts.administer([replace(item, body={**item.body, "seen": _text(now)})], (), [item])
         return _session(item, admin)
 

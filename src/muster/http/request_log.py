@@ -1,6 +1,7 @@
 """One JSON line a request: who, what, how it ended, how long it took. Never a token, a query, a password or a body."""
 
 import asyncio
+import contextlib
 import sys
 import time
 from typing import BinaryIO
@@ -78,8 +79,9 @@ class RequestLog:
             self._timer = None
         answered, self._answered = self._answered, []
         if answered:
-            self._stream.write(b"".join(map(self._line, answered)))
-            self._stream.flush()
+            with contextlib.suppress(OSError):  # a full disk costs the lines, not the answers
+                self._stream.write(b"".join(map(self._line, answered)))
+                self._stream.flush()
 
 
 def _json(text: str) -> bytes:

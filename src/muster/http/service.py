@@ -175,7 +175,10 @@ class Service:
         return self._scim.answer(request, grant)
 
     async def _turn_away(self, request: Request, grant: Grant) -> Response:
-        await self._keys.turned_away(grant, request.id, request.address)
+        try:
+            await self._keys.turned_away(grant, request.id, request.address)
+        except StorageError as error:
+            _log.warning("request %s: its refusal is not in the audit log: %s", request.id, error)
         raise forbidden(f"the workspace takes no requests from {request.address}")
 
     async def _answer_page(self, request: Request) -> Response:
