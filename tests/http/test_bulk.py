@@ -1,9 +1,15 @@
 """POST /Bulk (RFC 7644 section 3.7)."""
 
+import asyncio
+
 import pytest
 
-from muster.scim.bulk import BULK_REQUEST, BULK_RESPONSE
-from muster.scim.schema import USER
+import muster
+from muster.directory.bulk import carry_out
+from muster.directory.service import Caller, Directory
+from muster.scim.bulk import BULK_REQUEST, BULK_RESPONSE, read_bulk
+from muster.scim.schema import ENTERPRISE_USER, USER
+from muster.storage.port import StorageFull
 from tests.people import error_of, group, name, patch, person
 
 
@@ -151,10 +157,10 @@ def test_bulk_ids_lead_forward_and_back(client):
         post(
             "boss", person(**{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": {"value": "bulkId:v"}}})
         ),
-        {"method": "PUT", "path": f"/Users/{before['id']}", "data": person(before["userName"], title="bulkId:none of ours")},
+        {"method": "PUT", "path": f"/Users/{before['id']}", "data": person(before["userName"], title="bulkId:u in a title")},
         {"method": "DELETE", "path": "/Users/bulkId:boss"},
     )
-    assert [item["status"] for item in results] == ["201", "200", "201", "201", "201", "400", "204"]
+    assert [item["status"] for item in results] == ["201", "200", "201", "201", "201", "200", "204"]
     made = read(client, results[0] | {"version": results[1]["version"]})
     v = read(client, results[3] | {"version": client.get(results[3]["location"]).headers["etag"]})
     assert values(made) == [v["id"]]
@@ -181,6 +187,105 @@ def test_who_refers_to_what_failed_fails_with_it(client):
     circle = bulk(client, post("a", crew("b")), post("b", crew("a", displayName="")), post("w", person()))
     assert [item["status"] for item in circle] == ["409", "400", "201"]
     assert client.get("/Groups", params={"filter": f'displayName eq "{name()}"'}).json()["totalResults"] == 0
+
+
+def managed(by, **attributes):
+    return person(**{ENTERPRISE_USER: {"manager": {"value": f"bulkId:{by}"}}, **attributes})
+
+
+def found(scim, *documents):
+    """The userNames and displayNames of the documents that exist."""
+    users = scim.get("/Users", params={"count": 1000}).json().get("Resources", [])
+    groups = scim.get("/Groups", params={"count": 1000}).json().get("Resources", [])
+    names = {user["userName"] for user in users} | {made["displayName"] for made in groups}
+    return names & {document.get("userName") or document.get("displayName") for document in documents}
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"automaticDeprovisioning": False}, {"guardMode": "hold", "guardShare": 0, "guardLeast": 0}]
+)
+@pytest.mark.parametrize("length", [2, 3, 5])
+@pytest.mark.parametrize("strict_reading", [False, True])
+def test_a_circle_is_created_whole_or_not_at_all(fresh, settings, length, strict_reading):
+    taken = fresh.user()["userName"]
+    assert fresh.api.patch("/settings", json={**settings, "strict": strict_reading}).status_code == 200
+    for bad in range(length):
+        users = [managed((n + 1) % length, userName=taken if n == bad else name()) for n in range(length)]
+        results = bulk(fresh.scim, *(post(str(n), user) for n, user in enumerate(users)), post("apart", person()))
+        assert [item["status"] for item in results] == ["409"] * length + ["201"]
+        assert results[bad]["response"]["scimType"] == "uniqueness"
+        assert found(fresh.scim, *users) == {taken}
+    assert fresh.api.get("/guard").json()["done"] == 0
+    users = [managed((n + 1) % length) for n in range(length)]
+    results = bulk(fresh.scim, *(post(str(n), user) for n, user in enumerate(users)))
+    made = [read(fresh.scim, result) for result in results]
+    managers = [user[ENTERPRISE_USER]["manager"]["value"] for user in made]
+    assert managers == [made[(n + 1) % length]["id"] for n in range(length)]
+    assert all(user[ENTERPRISE_USER].keys() == {"manager"} for user in made)
+
+
+def test_circles_that_lead_to_each_other(fresh):
+    posts = {
+        "a": crew("b", "c"), "b": crew("a"), "c": crew("d", "a"), "d": crew("e"), "e": crew("f", "e"), "f": crew("e", "u"),
+        "u": person(), "g": crew("a", "f"),
+    }  # fmt: skip
+    results = bulk(fresh.scim, *(post(bulk_id, data) for bulk_id, data in posts.items()))
+    assert [item["status"] for item in results] == ["201"] * len(posts)
+    ids = {item["bulkId"]: item["location"].rpartition("/")[2] for item in results}
+    for item, data in zip(results, posts.values(), strict=True):
+        referred = {member["value"].removeprefix("bulkId:") for member in data.get("members", ())}
+        assert values(fresh.scim.get(item["location"]).json()) == sorted(ids[bulk_id] for bulk_id in referred)
+    posts = {bulk_id: {**data, "displayName": name()} if "members" in data else person() for bulk_id, data in posts.items()}
+    posts["f"]["displayName"] = ""  # what depends on f fails, and nothing else
+    results = bulk(fresh.scim, *(post(bulk_id, data) for bulk_id, data in posts.items()))
+    statuses = {item["bulkId"]: item["status"] for item in results}
+    assert statuses == dict.fromkeys(posts, "409") | {"f": "400", "u": "201"}
+    assert found(fresh.scim, *posts.values()) == {posts["u"]["userName"]}
+
+
+def test_a_resource_of_a_failed_circle_that_cannot_be_deleted_is_named(tmp_path):
+    """The storage fails at the last moment: the results of the other operations are answered all the same."""
+
+    async def run():
+        async with app.lifespan():
+            workspace = await app.storage.find_workspace("default")
+            caller, directory = Caller(workspace, "key:test", "r"), Directory(app.storage)
+
+            async def full(*_):
+                raise StorageFull("the disk is full")
+
+            directory.delete = full
+            posts = [post("a", managed("b")), post("b", managed("a", userName="")), post("w", person())]
+            operations = read_bulk({"schemas": [BULK_REQUEST], "Operations": posts}, 10, caller.registry.types, caller.dialect())
+            return await carry_out(directory, caller, operations.operations, None)
+
+    app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False))
+    results = asyncio.run(run())
+    assert [getattr(result.error, "status", None) for result in results] == [507, 400, None]
+    assert "was created and could not be deleted again (the disk is full)" in str(results[0].error)
+
+
+def test_bulk_ids_are_replaced_in_references_only(fresh):
+    text = "bulkId:u"
+    user = person(title=text, nickName=f"see {text}", roles=[{"value": text, "display": text}], profileUrl=f"https://x/{text}")
+    user[ENTERPRISE_USER] = {"department": text, "manager": {"value": "bulkId:u", "displayName": text}}
+    crowd = {**group(f"{text} and others"), "members": [{"$ref": "/Users/bulkId:u"}], "externalId": text}
+    results = bulk(
+        fresh.scim,
+        post("x", user),
+        post("g", crowd),
+        post("u", person(title=text)),
+        {"method": "PATCH", "path": "/Users/bulkId:x", "data": patch({"op": "replace", "path": "displayName", "value": text})},
+        {"method": "PATCH", "path": "/Groups/bulkId:g", "data": patch({"op": "replace", "value": {"displayName": text}})},
+    )
+    assert [item["status"] for item in results] == ["201", "201", "201", "200", "200"]
+    x, g, u = (fresh.scim.get(item["location"]).json() for item in results[:3])
+    assert (x["title"], x["nickName"], x["profileUrl"], x["displayName"]) == (text, f"see {text}", f"https://x/{text}", text)
+    assert x["roles"] == [{"value": text, "display": text}]
+    assert x[ENTERPRISE_USER]["department"] == text
+    assert x[ENTERPRISE_USER]["manager"]["value"] == u["id"]
+    assert (g["displayName"], g["externalId"], u["title"]) == (text, text, text)
+    assert values(g) == [u["id"]]
 
 
 def test_after_so_many_errors_the_rest_is_left(client):

@@ -114,7 +114,7 @@ CASES = [
     ),
     pytest.param(
         "bulk-id-missing",
-        lambda dialect: _taken(read_bulk(LONE_POST, 10, dialect).operations[0]),
+        lambda dialect: _taken(read_bulk(LONE_POST, 10, registry().types, dialect).operations[0]),
         ("POST", None),
         id="bulk-id-missing-bulk",
     ),

@@ -1,14 +1,15 @@
 """Bulk requests carried out: each operation alone, and at once what does not depend on each other, to share commits."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from muster.directory.memberships import tag_of
 from muster.directory.service import Caller, Directory, Precondition
-from muster.scim.bulk import Operation, Refused, resolved, without
+from muster.scim.bulk import Operation, Refused
 from muster.scim.errors import ScimError, invalid_path, invalid_value
 from muster.scim.schema import ResourceType
+from muster.scim.values import Json
 from muster.storage.port import StorageError, Stored
 
 _AT_ONCE = 200
@@ -27,25 +28,31 @@ class Result:
 async def carry_out(
     directory: Directory,
     caller: Caller,
-    types: dict[str, ResourceType],
     operations: list[Operation | Refused],
     fail_on_errors: int | None,
 ) -> list[Result]:
     """The results of operations, in their order; after too many errors the rest is not carried out, and has no result."""
-    run = _Run(directory, caller, types, operations)
+    run = _Run(directory, caller, operations)
     return await run.all(fail_on_errors)
 
 
 class _Run:
-    def __init__(
-        self, directory: Directory, caller: Caller, types: dict[str, ResourceType], operations: list[Operation | Refused]
-    ) -> None:
+    """Executes a bulk request as a dependency graph.
+
+    An operation that refers to `bulkId:x` depends on the POST that creates x. Each round runs the operations whose dependencies
+    are done, in request order, batching neighbours of the same method so that they share a commit.
+
+    POSTs that depend on each other (two users who manage each other) form a circle. A circle is carried out as RFC 7644
+    section 3.7.1 suggests, once everything else it depends on is done: every resource is created without the references that lead
+    back into the circle, and then replaced by its full document. Each POST of a circle depends on all others, so if one fails all
+    of them fail, and the resources created so far are deleted again.
+    """
+
+    def __init__(self, directory: Directory, caller: Caller, operations: list[Operation | Refused]) -> None:
         self._directory = directory
         self._caller = caller
-        self._types = types
         self._operations = operations
         self._results: dict[int, Result] = {}
-        self._begun: list[int] = []
         self._ids: dict[str, str] = {}
         self._makers: dict[str, int] = {}
         for number, operation in enumerate(operations):
@@ -62,6 +69,10 @@ class _Run:
             self._waits[number] = {bulk_id for bulk_id in refers if bulk_id in self._makers}
             for bulk_id in self._waits[number]:
                 self._awaited.setdefault(bulk_id, []).append(number)
+        self._circles = _circles({number: self._depends_on(number) for number in self._makers.values()})
+
+    def _depends_on(self, number: int) -> list[int]:
+        return [self._makers[bulk_id] for bulk_id in sorted(self._waits[number])]
 
     async def all(self, fail_on_errors: int | None) -> list[Result]:
         """Everything, in order, but that an operation waits for those that make what it refers to."""
@@ -71,12 +82,10 @@ class _Run:
             if wave:
                 await asyncio.gather(*(self._one(number) for number in wave))
             else:
-                wave = self._circle(waiting)
-                for number in wave:
-                    await self._begin(number)
+                wave = next(self._circles)
+                await self._circle(wave)
             done = set(wave)
             waiting = [number for number in waiting if number not in done]
-            await self._complete()
         return [self._results[number] for number in sorted(self._results)]
 
     def _errors(self) -> int:
@@ -116,85 +125,147 @@ class _Run:
         if wave:
             yield wave
 
-    def _circle(self, waiting: list[int]) -> list[int]:
-        """Operations that wait for each other."""
-        path: list[int] = []
-        number = waiting[0]
-        while number not in path:
-            path.append(number)
-            number = self._makers[min(self._waits[number])]
-        return path[path.index(number) :]
+    async def _circle(self, circle: Sequence[int]) -> None:
+        """Carry out POSTs that refer to each other, all of them or none."""
+        inside = frozenset(bulk_id for bulk_id, number in self._makers.items() if number in set(circle))
+        results = [Result(self._operations[number]) for number in circle]
+        for work in (lambda result: self._attempt(result, inside), self._complete):
+            for result in results:
+                if not any(other.error for other in results):
+                    await work(result)
+        if any(result.error for result in results):
+            for result in results:
+                await self._take_back(result)
+        for number, result in zip(circle, results, strict=True):
+            self._finish(number, result)
 
-    async def _begin(self, number: int) -> None:
-        """Make a resource of a circle without what is still to be made; that is put in once it is."""
-        operation = self._operations[number]
-        if isinstance(operation, Operation):
-            await self._one(number, frozenset(self._waits[number]))
-            self._begun.append(number)
-
-    async def _complete(self) -> None:
-        """Give resources that were begun what they were to have; where that fails they are not made at all."""
-        for number in list(self._begun):
-            operation, result = self._operations[number], self._results[number]
-            if isinstance(operation, Operation) and not self._waits[number]:
-                self._begun.remove(number)
-                if result.stored is not None and result.resource_type is not None:
-                    await self._put_in(operation, result, result.resource_type, result.stored.id)
-
-    async def _put_in(self, operation: Operation, result: Result, resource_type: ResourceType, resource_id: str) -> None:
+    async def _complete(self, result: Result) -> None:
+        """Give a resource of a circle the references that were left out."""
+        operation, resource_type, created = result.operation, result.resource_type, result.stored
+        if not isinstance(operation, Operation) or resource_type is None or created is None:
+            return
         try:
             data = self._resolved(operation)
-            result.stored = await self._directory.replace(self._caller, resource_type, resource_id, data, _any)
+            result.stored = await self._directory.replace(self._caller, resource_type, created.id, data, _any)
         except (ScimError, StorageError) as error:
-            await self._directory.delete(self._caller, resource_type, resource_id, _any)
-            result.stored, result.error = None, error
+            result.error = error
 
-    async def _one(self, number: int, later: frozenset[str] = frozenset()) -> None:
-        """Carry out one operation. later: the references that are left out for now."""
-        operation = self._operations[number]
-        result = Result(operation)
+    async def _take_back(self, result: Result) -> None:
+        """Delete a resource of a circle that failed. Its result is an error, which names the resource if it cannot be deleted.
+
+        This deprovisions nobody: the resource is this request's own, and was never reported as created. So neither the guard nor
+        the provisioning switches apply.
+        """
+        operation, resource_type, created = result.operation, result.resource_type, result.stored
+        result.stored = None
+        if result.error is None and isinstance(operation, Operation):
+            named = ", ".join(f"{bulk_id!r}" for bulk_id in sorted(operation.refers & self._makers.keys())[:3])
+            result.error = ScimError(409, f"bulkId {named}: an operation in a circle of references with this one failed")
+        if created is None or resource_type is None or not isinstance(operation, Operation):
+            return
+        if operation.bulk_id is not None:
+            self._ids.pop(operation.bulk_id, None)
+        try:
+            unguarded = replace(self._caller.workspace, automatic_deprovisioning=True)
+            remover = replace(self._caller, workspace=unguarded, guarded=False)
+            await self._directory.delete(remover, resource_type, created.id, _any)
+        except (ScimError, StorageError) as error:
+            if isinstance(error, ScimError) and error.status == 404:
+                return  # another client was faster
+            left = f"the {resource_type.name} {created.id} was created and could not be deleted again ({error})"
+            result.error = ScimError(getattr(error, "status", 500), f"{result.error}; {left}")
+
+    async def _one(self, number: int) -> None:
+        """Carry out one operation."""
+        result = Result(self._operations[number])
+        await self._attempt(result)
+        self._finish(number, result)
+
+    async def _attempt(self, result: Result, later: frozenset[str] = frozenset()) -> None:
+        """Carry out the operation of a result. later: the bulkIds whose references are left out."""
+        operation = result.operation
         if isinstance(operation, Refused):
             result.error = operation.error
+            return
+        try:
+            resource_type = result.resource_type = _type(operation)
+            result.stored = await self._carried_out(operation, resource_type, later)
+        except (ScimError, StorageError) as error:
+            result.error = error
         else:
-            try:
-                resource_type = result.resource_type = self._type(operation)
-                result.stored = await self._carried_out(operation, resource_type, later)
-            except (ScimError, StorageError) as error:
-                result.error = error
-            else:
-                if operation.bulk_id is not None:
-                    self._ids[operation.bulk_id] = result.stored.id
+            if operation.bulk_id is not None:
+                self._ids[operation.bulk_id] = result.stored.id
+
+    def _finish(self, number: int, result: Result) -> None:
+        """Keep a result, and let the operations go on that waited for it."""
+        operation = self._operations[number]
         self._results[number] = result
         made = operation.bulk_id if self._makers.get(operation.bulk_id or "") == number else None
         for waiting in self._awaited.pop(made, ()) if made is not None else ():
             self._waits[waiting].discard(made)
 
-    def _type(self, operation: Operation) -> ResourceType:
-        resource_type = self._types.get(operation.endpoint)
-        if resource_type is None:
-            raise invalid_path(f"path: there is no resource type at {operation.endpoint[:100]!r}")
-        return resource_type
-
     async def _carried_out(self, operation: Operation, resource_type: ResourceType, later: frozenset[str]) -> Stored:
         check = _version(operation.version)
-        if operation.method == "POST":
-            data = without(operation.data, later) if later else operation.data
-            return await self._directory.create(self._caller, resource_type, self._resolved(operation, data))
-        target = resolved(operation.target, self._ids)
+        target = operation.resolved_target(self._ids)
         if operation.method == "DELETE":
             return await self._directory.delete(self._caller, resource_type, target, check)
+        data = self._resolved(operation, later)
+        if operation.method == "POST":
+            return await self._directory.create(self._caller, resource_type, data)
         change = self._directory.replace if operation.method == "PUT" else self._directory.patch
-        return await change(self._caller, resource_type, target, self._resolved(operation), check)
+        return await change(self._caller, resource_type, target, data, check)
 
-    def _resolved(self, operation: Operation, data: object = None) -> object:
-        """The data of an operation with ids for references. Raises ScimError where one leads nowhere."""
-        data = operation.data if data is None else data
-        for bulk_id in sorted(operation.refers):
-            if bulk_id in self._makers and bulk_id not in self._ids and self._makers[bulk_id] in self._results:
-                raise ScimError(409, f"bulkId {bulk_id!r}: the operation that was to make it failed")
-            if bulk_id not in self._makers and bulk_id not in self._ids:
+    def _resolved(self, operation: Operation, later: frozenset[str] = frozenset()) -> Json:
+        """The data of an operation with ids for references, those of later left out. Raises ScimError where one leads nowhere."""
+        for bulk_id in sorted(operation.refers - later):
+            if bulk_id in self._makers and bulk_id not in self._ids:
+                raise ScimError(409, f"bulkId {bulk_id!r} refers to an operation that failed")
+            if bulk_id not in self._ids:
                 raise invalid_value(f"bulkId {bulk_id!r}: no operation of the request has it")
-        return resolved(data, self._ids)
+        return operation.resolved_data(self._ids, later)
+
+
+def _type(operation: Operation) -> ResourceType:
+    if operation.resource_type is None:
+        raise invalid_path(f"path: there is no resource type at {operation.endpoint[:100]!r}")
+    return operation.resource_type
+
+
+def _circles(edges: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
+    """The circles of a graph, each after those that it leads to: the strongly connected components that have an edge inside.
+
+    Tarjan's algorithm with a stack of its own, as a request may have a thousand operations in a row. order: the number of a node
+    in the order in which they are found; low: the lowest such number that is reached from it within its component.
+    """
+    order: dict[int, int] = {}
+    low: dict[int, int] = {}
+    component: list[int] = []
+    pending: set[int] = set()
+    for root in edges:
+        path = [] if root in order else [(root, iter(edges[root]))]
+        while path:
+            node, following = path[-1]
+            if node not in order:
+                order[node] = low[node] = len(order)
+                component.append(node)
+                pending.add(node)
+            found = next(following, None)
+            if found is not None:
+                if found not in order:
+                    path.append((found, iter(edges[found])))
+                elif found in pending:
+                    low[node] = min(low[node], order[found])
+                continue
+            path.pop()
+            if path:
+                low[path[-1][0]] = min(low[path[-1][0]], low[node])
+            if low[node] == order[node]:
+                start = component.index(node)
+                circle = sorted(component[start:])
+                del component[start:]
+                pending.difference_update(circle)
+                if len(circle) > 1 or node in edges[node]:
+                    yield circle
 
 
 def _any(_: Stored) -> None:

@@ -1,19 +1,20 @@
 """Bulk requests (RFC 7644 section 3.7): reading the message, and the bulkIds that its operations refer to each other by."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from muster.scim.bulk_references import in_data, in_target, is_bulk_id
 from muster.scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value
 from muster.scim.quirks import Dialect
 from muster.scim.resource import kind
+from muster.scim.schema import ResourceType
 from muster.scim.values import Json
 
 BULK_REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 BULK_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
 _SLASHES = re.compile("//+")
-_REFERENCE = re.compile(r"bulkId:([^\s/\"'\[\]]+)")
 _MAX_BULK_ID = 200
 
 
@@ -21,7 +22,7 @@ _MAX_BULK_ID = 200
 class Operation:
     """One operation. endpoint: of the resource type; target: what follows it in the path, an id or a reference, empty for POST.
 
-    refers: the bulkIds that its data and its path name.
+    resource_type: None where none is at the endpoint. refers: the bulkIds that its data and its path refer to.
     """
 
     method: str
@@ -30,7 +31,22 @@ class Operation:
     target: str
     data: Json
     version: str | None
+    resource_type: ResourceType | None
     refers: frozenset[str]
+
+    def resolved_target(self, ids: Mapping[str, str]) -> str:
+        """The target with an id in the place of a reference; a bulkId that ids does not have stays as it is."""
+        return in_target(self.target, lambda bulk_id: ids.get(bulk_id, f"bulkId:{bulk_id}"))
+
+    def resolved_data(self, ids: Mapping[str, str], later: frozenset[str] = frozenset()) -> Json:
+        """The data with ids in the place of references. later: bulkIds whose references are left out, with their elements."""
+        if self.resource_type is None or not self.refers:
+            return self.data
+
+        def replace(bulk_id: str) -> str | None:
+            return None if bulk_id in later else ids.get(bulk_id, f"bulkId:{bulk_id}")
+
+        return in_data(self.data, self.method, self.resource_type, replace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +66,11 @@ class Bulk:
     fail_on_errors: int | None
 
 
-def read_bulk(message: Json, max_operations: int, dialect: Dialect) -> Bulk:
+def read_bulk(message: Json, max_operations: int, types: Mapping[str, ResourceType], dialect: Dialect) -> Bulk:
     """The operations of a BulkRequest; what is wrong with one of them is that one's error.
 
-    Raises ScimError invalidSyntax or invalidValue where the message itself is wrong, and 413 over max_operations.
+    types: the resource types by endpoint. Raises ScimError invalidSyntax or invalidValue where the message itself is wrong, and
+    413 over max_operations.
     """
     if not isinstance(message, dict):
         raise invalid_syntax(f"the body must be a JSON object, and is {kind(message)}")
@@ -68,19 +85,22 @@ def read_bulk(message: Json, max_operations: int, dialect: Dialect) -> Bulk:
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise invalid_value("failOnErrors must be an integer of at least 1")
     seen: set[str] = set()
-    return Bulk([_read_or_error(item, f"Operations[{n}]", seen, dialect) for n, item in enumerate(operations)], limit)
+    read = [_read_or_error(item, f"Operations[{n}]", seen, types, dialect) for n, item in enumerate(operations)]
+    return Bulk(read, limit)
 
 
-def _read_or_error(item: Json, where: str, seen: set[str], dialect: Dialect) -> Operation | Refused:
+def _read_or_error(
+    item: Json, where: str, seen: set[str], types: Mapping[str, ResourceType], dialect: Dialect
+) -> Operation | Refused:
     try:
-        return _read(item, where, seen, dialect)
+        return _read(item, where, seen, types, dialect)
     except ScimError as error:
         fields = item if isinstance(item, dict) else {}
         method, bulk_id = (given if isinstance(given := fields.get(name), str) else None for name in ("method", "bulkId"))
         return Refused(method, bulk_id, error)
 
 
-def _read(item: Json, where: str, seen: set[str], dialect: Dialect) -> Operation:
+def _read(item: Json, where: str, seen: set[str], types: Mapping[str, ResourceType], dialect: Dialect) -> Operation:
     if not isinstance(item, dict):
         raise invalid_syntax(f"{where} must be an object, and is {kind(item)}")
     method = item.get("method")
@@ -99,8 +119,23 @@ def _read(item: Json, where: str, seen: set[str], dialect: Dialect) -> Operation
     if version is not None and not isinstance(version, str):
         raise invalid_value(f"{where}: version must be a string")
     bulk_id = _bulk_id(item.get("bulkId"), method, where, seen, dialect)
-    refers = frozenset((*references(target), *(references(data) if method != "DELETE" else ())))
-    return Operation(method, bulk_id, f"/{endpoint}", target, data, version, refers)
+    resource_type = types.get(f"/{endpoint}")
+    refers = _references(method, target, data, resource_type)
+    return Operation(method, bulk_id, f"/{endpoint}", target, data, version, resource_type, refers)
+
+
+def _references(method: str, target: str, data: Json, resource_type: ResourceType | None) -> frozenset[str]:
+    """The bulkIds that an operation refers to."""
+    found: set[str] = set()
+
+    def note(bulk_id: str) -> str:
+        found.add(bulk_id)
+        return bulk_id
+
+    in_target(target, note)
+    if method != "DELETE" and resource_type is not None:
+        in_data(data, method, resource_type, note)
+    return frozenset(found)
 
 
 def _bulk_id(given: Json, method: str, where: str, seen: set[str], dialect: Dialect) -> str | None:
@@ -108,47 +143,9 @@ def _bulk_id(given: Json, method: str, where: str, seen: set[str], dialect: Dial
         if method == "POST":
             dialect.take("bulk-id-missing", f"{where}: bulkId")
         return None
-    if not isinstance(given, str) or not 0 < len(given) <= _MAX_BULK_ID or not _REFERENCE.fullmatch(f"bulkId:{given}"):
+    if not isinstance(given, str) or not 0 < len(given) <= _MAX_BULK_ID or not is_bulk_id(given):
         raise invalid_value(f"{where}: bulkId must have 1 to {_MAX_BULK_ID} characters, none of them a space or one of /\"'[]")
     if given in seen:
         raise invalid_value(f"{where}: bulkId {given!r} is another operation's")
     seen.add(given)
     return given
-
-
-def references(value: Json) -> Iterator[str]:
-    """The bulkIds that a value names, anywhere in it."""
-    if isinstance(value, str):
-        yield from _REFERENCE.findall(value)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from references(item)
-
-
-def resolved(value: Json, ids: dict[str, str]) -> Json:
-    """A value with ids in the place of the references to them; what is not in ids stays as it is."""
-    return _mapped(value, lambda match: ids.get(match[1], match[0]))
-
-
-def _mapped(value: Json, replace: Callable[[re.Match[str]], str]) -> Json:
-    if isinstance(value, str):
-        return _REFERENCE.sub(replace, value) if "bulkId:" in value else value
-    if isinstance(value, dict):
-        return {key: _mapped(item, replace) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_mapped(item, replace) for item in value]
-    return value
-
-
-def without(data: dict[str, Json], bulk_ids: frozenset[str]) -> dict[str, Json]:
-    """A document without the attributes, or the elements of lists, that refer to these."""
-    kept: dict[str, Json] = {}
-    for name, value in data.items():
-        if isinstance(value, list):
-            kept[name] = [item for item in value if bulk_ids.isdisjoint(references(item))]
-        elif bulk_ids.isdisjoint(references(value)):
-            kept[name] = value
-    return kept
