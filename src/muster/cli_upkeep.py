@@ -39,6 +39,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", databas
     take = command("import", "make the resources of such lines; those that are there already are passed over", _import)
     take.add_argument("--workspace", default="default")
     take.add_argument("--rehearse", action="store_true", help="read and compare every line, and change nothing")
+    take.add_argument("--override", action="store_true", help="create users even if automatic provisioning is off (audited)")
     take.add_argument("file", help="the file, or - for standard input")
 
 
@@ -135,7 +136,7 @@ def _import(options: argparse.Namespace, settings: Settings) -> int:
     async def work(storage: Storage, lines: Iterator[tuple[int, bytes]]) -> Report:
         workspace = await workspace_of(storage, options.workspace, settings)
         registry = await Registries(storage).of(workspace)
-        importer = Importer(storage, workspace, registry, options.rehearse, lambda: datetime.now(UTC))
+        importer = Importer(storage, workspace, registry, options.rehearse, lambda: datetime.now(UTC), options.override)
         with _progress() as progress:
             task = progress.add_task(f"into {workspace.name}", total=None)
             return await importer.take(lines, lambda done: progress.advance(task, done))

@@ -7,7 +7,7 @@ import httpx
 import pyotp
 import pytest
 
-from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, PERMISSIONS, SCIM, SETTINGS
+from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, PERMISSIONS, RESTORE, SCIM, SETTINGS
 from tests.console.browsing import PASSWORD, Visitor, invitation
 from tests.people import group, name, person, replace
 from tests.tenant import Tenant
@@ -29,7 +29,7 @@ def invited(root, server, workspace, *permissions):
 
 PAGES = {
     "": SCIM, "/users": SCIM, "/groups": SCIM, "/requests": SCIM, "/doctor": SCIM, "/connect": SCIM, "/connect/entra": SCIM,
-    "/open-id-connector": SCIM, "/undo": SCIM, "/role-mappings": SCIM, "/webhooks": SETTINGS, "/schemas": SETTINGS,
+    "/open-id-connector": SCIM, "/undo": RESTORE, "/role-mappings": SCIM, "/webhooks": SETTINGS, "/schemas": SETTINGS,
     "/wipe": ADMIN,
     "/keys": SETTINGS, "/settings": SETTINGS, "/guard": SETTINGS, "/audit": AUDIT,
     "/audit/export.csv": AUDIT, "/audit/export.jsonl": AUDIT,
@@ -37,9 +37,9 @@ PAGES = {
 }  # fmt: skip
 FORMS = {
     "/keys": SETTINGS, "/keys/x/rotate": SETTINGS, "/keys/x/revoke": SETTINGS, "/settings": SETTINGS,
-    "/requests/record": SETTINGS, "/users/x/restore": SCIM, "/guard/let-all": SETTINGS, "/guard/x/let": SETTINGS,
+    "/requests/record": SETTINGS, "/users/x/restore": RESTORE, "/guard/let-all": SETTINGS, "/guard/x/let": SETTINGS,
     "/guard/x/keep": SETTINGS, "/requests/1/rehearse": SCIM,
-    "/open-id-connector": SCIM, "/open-id-connector/remove": SCIM, "/undo": SCIM,
+    "/open-id-connector": SCIM, "/open-id-connector/remove": SCIM, "/undo": RESTORE,
     "/role-mappings": EDIT_ROLES, "/role-mappings/x/remove": EDIT_ROLES, "/webhooks": SETTINGS, "/webhooks/x/switch": SETTINGS,
     "/webhooks/x/rotate": SETTINGS, "/webhooks/x/remove": SETTINGS, "/schemas": SETTINGS, "/schemas/x/remove": SETTINGS,
     "/resource-types": SETTINGS, "/resource-types/x/remove": SETTINGS, "/wipe": ADMIN,

@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, PERMISSIONS, SCIM, SETTINGS
+from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, PERMISSIONS, RESTORE, SCIM, SETTINGS
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.schema import GROUP
 from tests.people import error_of, group, name, patch, person, replace
@@ -30,8 +30,8 @@ ROUTES = [
     ("DELETE", "/roles/x", EDIT_ROLES),
     ("POST", "/wipe", ADMIN),
     ("GET", "/overview", SCIM),
-    ("GET", "/undo", SCIM),
-    ("POST", "/undo", SCIM),
+    ("GET", "/undo", RESTORE),
+    ("POST", "/undo", RESTORE),
     ("GET", "/open-id-connector", SCIM),
     ("PUT", "/open-id-connector", SCIM),
     ("DELETE", "/open-id-connector", SCIM),
@@ -50,7 +50,7 @@ ROUTES = [
     ("GET", "/doctor", SCIM),
     ("GET", "/history/x", SCIM),
     ("GET", "/history/x/at", SCIM),
-    ("POST", "/history/x/restore", SCIM),
+    ("POST", "/history/x/restore", RESTORE),
     ("GET", "/guard", SETTINGS),
     ("POST", "/guard/x/let", SETTINGS),
     ("POST", "/guard/x/keep", SETTINGS),

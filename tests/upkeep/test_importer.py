@@ -8,6 +8,7 @@ from muster.scim.schema import GROUP, USER
 from tests.conftest import DATABASES, client_of
 from tests.people import group, person, replace
 from tests.server import Server
+from tests.tenant import Tenant
 
 
 @pytest.fixture(params=list(DATABASES))
@@ -118,3 +119,20 @@ def test_members_that_are_not_there_are_named_and_foreign_ids_are_followed(serve
         assert said.stdout.startswith("line 1: members: 1 are no users or groups, and are left out: u-2\n2 ")
     made = {line["schemas"][0]: line for line in map(json.loads, server.muster("export").stdout.splitlines())}
     assert [item["value"] for item in made[GROUP]["members"]] == [made[USER]["id"]]
+
+
+def test_an_import_honours_the_provisioning_switch_unless_it_is_overridden(server, tmp_path):
+    file = tmp_path / "lines"
+    file.write_text(json.dumps(person()) + "\n" + json.dumps(group("Crew")))
+    with server as started, Tenant(started) as tenant:
+        tenant.api.patch("/settings", json={"automaticProvisioning": False})
+        into = ("import", "--workspace", tenant.name)
+        for mode in (["--rehearse"], []):
+            refused = started.muster(*into, *mode, str(file), check=False).stdout
+            assert "line 1: automatic provisioning is off" in refused
+            assert ", 1 refused" in refused
+        assert tenant.scim.get("/Users?count=0").json()["totalResults"] == 0
+        assert started.muster(*into, "--override", str(file)).returncode == 0
+        assert tenant.scim.get("/Users?count=0").json()["totalResults"] == 1
+        rows = tenant.api.get("/audit?limit=1000").json()["rows"]
+        assert [row["document"] for row in rows if row["action"] == "override"] == [{"attempted": "import"}]

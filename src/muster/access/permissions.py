@@ -1,4 +1,4 @@
-"""The permissions that a key can have, and the role that has them all."""
+"""The permissions of keys and administrators, and the role that has them all."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,9 @@ EDIT_ROLES = "Edit Roles"
 IDENTITY_MAPPINGS = "Manage Identity Mappings"
 SETTINGS = "Configure Settings"
 AUDIT = "View audit logs"
-PERMISSIONS = (SCIM, EDIT_ROLES, IDENTITY_MAPPINGS, SETTINGS, AUDIT)
+RESTORE = "Undo & Restore"
+"""Restoring resources from their history. SCIM does not include it: no provisioning client needs it."""
+PERMISSIONS = (SCIM, EDIT_ROLES, IDENTITY_MAPPINGS, SETTINGS, AUDIT, RESTORE)
 
 
 def allows(held: tuple[str, ...], needed: str) -> bool:

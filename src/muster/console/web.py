@@ -4,7 +4,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from muster.access.administrators import Session
 from muster.access.notes import Administrator
-from muster.access.permissions import ADMIN, allows
+from muster.access.permissions import ADMIN, SETTINGS, allows
 from muster.directory.documents import timestamp
 from muster.directory.service import Caller
 from muster.http.media import UnsupportedMedia
@@ -125,6 +125,16 @@ class Visit:
         if self.registry is not None:
             made.registry = self.registry
         return made
+
+    def caller_overriding(self) -> Caller:
+        """The caller, who passes the guard and the provisioning switches if the form's `override` is checked.
+
+        Raises ScimError 403 if they may not change the settings, and so not override them either.
+        """
+        override = self.text("override") == "on"
+        if override and not self.may(SETTINGS):
+            raise forbidden(f'override: this needs the permission "{SETTINGS}" in this workspace')
+        return replace(self.caller, overrides=override)
 
     def text(self, name: str, default: str = "") -> str:
         """A field of the form, or of the query."""

@@ -1,27 +1,41 @@
-"""What a write that an administrator decides comes to: a resource as it was, its members moved, or gone; for Write.decide."""
+"""Outcomes of restoring, undoing and wiping: the functions that `Write.decide` calls."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from muster.directory import provisioning
 from muster.directory.documents import index_of_document, make_put, next_version, parse
 from muster.scim.schema import ResourceType
-from muster.storage.port import Change, Keep, Outcome, Put, Remove, Stored
+from muster.storage.port import Change, Keep, Outcome, Put, Remove, Stored, Workspace
 
 Decide = Callable[[Stored | None], Outcome]
 
 
-def restored(before: Change, kind: ResourceType, resource_id: str, version: int, now: str) -> Decide:
-    """A resource as it was after a change. version: its next one, where it is not there."""
+def restored(before: Change, kind: ResourceType, resource_id: str, version: int, now: str, switches: Workspace | None) -> Decide:
+    """Restore a resource to the state that one of its changes left.
+
+    Args:
+        version: The version that the resource gets if it does not exist now.
+        switches: The workspace whose provisioning switches apply; None to ignore them.
+
+    The outcome raises Withheld if a switch forbids the change.
+    """
 
     def decide(standing: Stored | None) -> Outcome:
         document = parse(before.document)
         meta = document.pop("meta")
         if standing is None:
+            if switches is not None:
+                provisioning.check_create(switches, kind)
             return make_put(document, kind, resource_id, version, meta["created"], now)
         current = parse(standing.document)
         current.pop("meta")
         if current == document and not standing.delta:
             return Keep(standing)
-        return next_version(standing, document, kind, now)
+        if switches is not None:
+            provisioning.check_change(switches, kind, current, document)
+        put = next_version(standing, document, kind, now)
+        return replace(put, deprovisions=provisioning.takes_access(kind, current, document))
 
     return decide
 
@@ -37,13 +51,22 @@ def moved(group_type: ResourceType, now: str) -> Decide:
     return decide
 
 
-def removed(kind: ResourceType) -> Decide:
-    """Nothing; where somebody else was first, that is kept so."""
+def removed(kind: ResourceType, switches: Workspace | None) -> Decide:
+    """Delete a resource; does nothing if it is gone already.
+
+    Args:
+        switches: The workspace whose provisioning switches apply; None to ignore them.
+
+    The outcome raises Withheld if a switch forbids the deletion.
+    """
 
     def decide(standing: Stored | None) -> Outcome:
         if standing is None:
             return Keep(Stored("", 0, b""))
-        return Remove(standing, index_of_document(parse(standing.document), kind))
+        if switches is not None:
+            provisioning.check_delete(switches, kind)
+        document = parse(standing.document)
+        return Remove(standing, index_of_document(document, kind), provisioning.takes_access(kind, document, None))
 
     return decide
 

@@ -59,6 +59,13 @@ def held(error: Held, attempted: str) -> Withheld:
     return Withheld(attempted, text, guarded=True)
 
 
+def takes_access(resource_type: ResourceType, before: Document, after: Document | None) -> bool:
+    """Whether a change deactivates an active user, or deletes one (after is None)."""
+    if resource_type.name != _USER:
+        return False
+    return before.get("active") is not False if after is None else deactivates(before, after)
+
+
 def deactivates(before: Document, after: Document) -> bool:
     """Whether a change takes a user from active, as one is who does not say, to not."""
     return before.get("active") is not False and after.get("active") is False

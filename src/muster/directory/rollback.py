@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from muster.directory.documents import parse, timestamp
+from muster.directory.enforcement import enforced, guard, switches
 from muster.directory.outcomes import moved, removed, restored, touched
 from muster.directory.past import MAX_CHANGES, Past, inverse
 from muster.directory.service import Caller, utc_now
@@ -89,7 +90,8 @@ class Rollback:
     ) -> Undone:
         """Undo it for the resources with these ids. at: of the plan that was looked at.
 
-        Raises ScimError 409 where a resource has changed since, or another has a value by now that one had.
+        Raises ScimError 403 if the guard or a provisioning switch forbids it, and 409 if a resource has changed since or
+        another resource has taken one of the unique values.
         """
         wanted = set(ids)
         plan = await self.plan(caller.workspace.id, actor, since, until)
@@ -103,7 +105,7 @@ class Rollback:
         if lost is not None:
             raise ScimError(409, f"what {lost.type} {lost.name!r} was before is not known any more")
         try:
-            await self._storage.write_all(caller.workspace.id, list(_writes(caller, steps)))
+            await enforced(self._storage, caller, list(_writes(caller, steps)), "undo", sorted(wanted))
         except Conflict as conflict:
             raise uniqueness(f"{conflict.attribute}: another resource has a value by now that one of these had") from None
         except KeyTaken:
@@ -166,10 +168,11 @@ def _writes(caller: Caller, steps: Sequence[Step]) -> Iterable[Write]:
                 workspace,
                 step.type,
                 target,
-                restored(step.before, _known(types, step), step.id, step.version + 1, now),
+                restored(step.before, _known(types, step), step.id, step.version + 1, now, switches(caller)),
                 origin,
                 None,
                 touch,
+                guard(caller, step.type),
             )
     for step in steps:
         if step.before is not None and step.members is not None:
@@ -177,7 +180,8 @@ def _writes(caller: Caller, steps: Sequence[Step]) -> Iterable[Write]:
     for step in sorted(steps, key=lambda step: step.type != GROUP):
         if step.action == "delete":
             cleared = MemberEdit(clear=True) if step.type == GROUP else None
-            yield Write(workspace, step.type, step.id, removed(_known(types, step)), origin, cleared, touch)
+            decide = removed(_known(types, step), switches(caller))
+            yield Write(workspace, step.type, step.id, decide, origin, cleared, touch, guard(caller, step.type))
 
 
 def _known(types: dict[str, ResourceType], step: Step) -> ResourceType:

@@ -63,6 +63,7 @@ class Caller:
 
     registry: the workspace's. user: the id of whom the key speaks for, if anyone. seen: the rows of the dialect table that the
     request showed. guarded: the deprovisioning guard holds what is too much, as it does not where an administrator decides.
+    overrides: an administrator has asked to pass the guard and the provisioning switches; undoing and restoring honour it.
     """
 
     workspace: Workspace
@@ -73,6 +74,7 @@ class Caller:
     user: str | None = None
     seen: list[str] = field(default_factory=list)
     guarded: bool = True
+    overrides: bool = False
 
     def dialect(self) -> Dialect:
         """How to read this client."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from muster.directory.documents import timestamp
+from muster.directory.enforcement import enforced, guard, switches
 from muster.directory.outcomes import moved, restored, touched
 from muster.directory.past import Past, inverse
 from muster.directory.service import Caller, utc_now
@@ -32,7 +33,8 @@ class Undo:
         """Bring a resource to what it was after a change; of a group that is with its members.
 
         Where it is deleted it is made again, and put into the groups again that its deletion took it out of. All or nothing.
-        Raises ScimError 404 where it has no such change, and 409 where another resource has a value of its by now.
+        Raises ScimError 403 if the guard or a provisioning switch forbids it, 404 where it has no such change, and 409 if
+        another resource has taken one of its unique values.
         """
         changes = await self._past.since(caller.workspace.id, resource_id, sequence)
         chosen = next((c for c in changes if c.sequence == sequence and c.version and c.type == resource_type.name), None)
@@ -44,7 +46,7 @@ class Undo:
     async def restore_to(self, caller: Caller, resource_type: ResourceType, resource_id: str, time: str) -> Restored:
         """Bring a resource to what it was at a moment, a timestamp as `meta` has them, and into the groups that it was in then.
 
-        Raises ScimError 404 where it was not there then, 400 where its groups cannot be told, and 409 as `restore` does.
+        Raises ScimError 404 where it was not there then, 400 where its groups cannot be told, and 403 and 409 as `restore` does.
         """
         workspace = caller.workspace.id
         chosen = await self._past.change_at(workspace, resource_id, time)
@@ -75,14 +77,15 @@ class Undo:
         group_type = caller.registry.types["/Groups"]
         undone = [c for c in reversed(changes) if c.sequence > chosen.sequence or (c is chosen and c.action == "delete")]
         members = inverse(undone) if resource_type.name == GROUP else None
-        decide = restored(chosen, resource_type, chosen.id, max(change.version for change in changes) + 1, now)
+        decide = restored(chosen, resource_type, chosen.id, max(change.version for change in changes) + 1, now, switches(caller))
         target = None if changes[0].action == "delete" else chosen.id
         touch = touched(group_type, now)
-        writes = [Write(caller.workspace.id, resource_type.name, target, decide, origin, members, touch)]
+        held = guard(caller, resource_type.name)
+        writes = [Write(caller.workspace.id, resource_type.name, target, decide, origin, members, touch, held)]
         for groups, edit in ((joined, MemberEdit((chosen.id,))), (left, MemberEdit((), (chosen.id,)))):
             writes += [Write(caller.workspace.id, GROUP, found, moved(group_type, now), origin, edit) for found in groups]
         try:
-            outcome = (await self._storage.write_all(caller.workspace.id, writes))[0]
+            outcome = (await enforced(self._storage, caller, writes, "restore", [chosen.id]))[0]
         except Conflict as conflict:
             raise uniqueness(f"{conflict.attribute}: another {resource_type.name} has this value by now") from None
         except KeyTaken:

@@ -41,7 +41,9 @@ def _removal(caller: Caller, kind: ResourceType, resource_id: str) -> Write:
     now = timestamp(utc_now())
     group_type = caller.registry.types["/Groups"]
     edit = MemberEdit(clear=True) if kind.name == GROUP else None
-    return Write(caller.workspace.id, kind.name, resource_id, removed(kind), _origin(caller), edit, touched(group_type, now))
+    return Write(
+        caller.workspace.id, kind.name, resource_id, removed(kind, None), _origin(caller), edit, touched(group_type, now)
+    )
 
 
 def _origin(caller: Caller) -> Origin:

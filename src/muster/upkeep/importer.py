@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from muster.directory import member_edits
+from muster.directory import member_edits, provisioning
 from muster.directory.documents import make_put, parse, timestamp
 from muster.directory.member_edits import MEMBERS
 from muster.scim.errors import ScimError
@@ -21,6 +21,7 @@ from muster.storage.ids import IdSource, key_of
 from muster.storage.port import (
     Conflict,
     KeyTaken,
+    Note,
     Origin,
     Put,
     Query,
@@ -56,14 +57,23 @@ class Importer:
 
     So the import of an export makes the same resources again, and one that is begun anew passes over what is there. Members
     come last, once all resources are there that they may be.
+
+    override: create users even if automatic provisioning is off; the audit log records that.
     """
 
     def __init__(
-        self, storage: Resources, workspace: Workspace, registry: Registry, rehearse: bool, clock: Callable[[], datetime]
+        self,
+        storage: Resources,
+        workspace: Workspace,
+        registry: Registry,
+        rehearse: bool,
+        clock: Callable[[], datetime],
+        override: bool = False,
     ) -> None:
         self._storage = storage
         self._workspace = workspace
         self._rehearse = rehearse
+        self._override = override
         self._dialect = Dialect(workspace.strict)
         self._types = {kind.core.id: kind for kind in registry.types.values()}
         self._new_id = IdSource()
@@ -74,11 +84,18 @@ class Importer:
 
     async def take(self, lines: Iterable[Line], progress: Progress) -> Report:
         """Import all lines; each that cannot be is in the report, and none is passed over in silence."""
+        if self._override and not self._rehearse:
+            await self._record_override()
         with self._joining as joining:
             await self._take(lines, progress)
             await joining.join()
         self.report.refused.sort()
         return self.report
+
+    async def _record_override(self) -> None:
+        origin, name = Origin("import", "import", timestamp(self._clock())), self._workspace.name
+        note = Note(self._workspace.id, origin, "Workspace", name, "override", orjson.dumps({"attempted": "import"}))
+        await self._storage.note([note])
 
     async def _take(self, lines: Iterable[Line], progress: Progress) -> None:
         for batch in _batches(lines):
@@ -113,6 +130,8 @@ class Importer:
             raise ScimError(400, "password: an import takes none; set it by PATCH")
         members = member_edits.take(body).add if kind.computed == MEMBERS else ()
         put, standing = await self._put(kind, body, given_id, meta)
+        if standing is None and not self._override:
+            provisioning.check_create(self._workspace, kind)
         self._joining.note(number, given_id, put.stored.id, members)
         if standing is None:
             return kind, put

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from muster.access.permissions import SCIM
+from muster.access.permissions import RESTORE, SCIM
 from muster.access.role_mappings import RoleMappings, granted
 from muster.console.actors import names_of, told
 from muster.console.web import Route, Visit
@@ -58,7 +58,7 @@ class ResourcePages:
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/w/{workspace}/users/{id}", SCIM, self.user)
         yield Route("GET", "/w/{workspace}/groups/{id}", SCIM, self.group)
-        yield Route("POST", "/w/{workspace}/{kind}/{id}/restore", SCIM, self.restore)
+        yield Route("POST", "/w/{workspace}/{kind}/{id}/restore", RESTORE, self.restore)
 
     async def user(self, visit: Visit) -> Response:
         return await self._page(visit, "users")
@@ -74,18 +74,23 @@ class ResourcePages:
         try:
             back = await self._restored(visit, visit.caller.registry.types[_PLURALS[plural]])
         except ScimError as error:
+            if not visit.may(SCIM):
+                raise
             return await self._page(visit, plural, error.status, error.detail)
+        if not visit.may(SCIM):
+            return visit.redirect("./undo")
         if back.left_out:
             said = f"It is as it was, but for members that are not there any more: {told(back.left_out)}"
             return await self._page(visit, plural, said=said)
         return visit.redirect(f"./{plural}/{visit.names['id']}")
 
     async def _restored(self, visit: Visit, kind: ResourceType) -> Restored:
+        caller = visit.caller_overriding()
         if visit.text("time"):
             time = timestamp(moment(visit.text("time"), "time"))
-            return await self._undo.restore_to(visit.caller, kind, visit.names["id"], time)
+            return await self._undo.restore_to(caller, kind, visit.names["id"], time)
         sequence = await self._tokens.read(visit.there().id, visit.text("change"), "change")
-        return await self._undo.restore(visit.caller, kind, visit.names["id"], sequence)
+        return await self._undo.restore(caller, kind, visit.names["id"], sequence)
 
     async def _page(self, visit: Visit, plural: str, status: int = 200, error: str = "", said: str = "") -> Response:
         workspace, resource_id = visit.there().id, visit.names["id"]

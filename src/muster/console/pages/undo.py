@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from muster.access.permissions import SCIM
+from muster.access.permissions import RESTORE
 from muster.console.actors import told
 from muster.console.web import Route, Visit
 from muster.directory.past import moment
@@ -25,8 +25,8 @@ class UndoPages:
         self._tokens = Tokens(accounts)
 
     def __iter__(self) -> Iterator[Route]:
-        yield Route("GET", _PATH, SCIM, self.show)
-        yield Route("POST", _PATH, SCIM, self.undo)
+        yield Route("GET", _PATH, RESTORE, self.show)
+        yield Route("POST", _PATH, RESTORE, self.undo)
 
     async def show(self, visit: Visit, status: int = 200, said: str = "", error: str = "") -> Response:
         """Which key and when; and what it did, once that is chosen."""
@@ -51,7 +51,8 @@ class UndoPages:
         try:
             at = await self._tokens.read(visit.there().id, visit.text("at"), "at")
             since, until = (moment(visit.text(name), name) for name in ("since", "until"))
-            undone = await self._rollback.carry_out(visit.caller, await self._actor(visit), since, until, at, ids)
+            caller = visit.caller_overriding()
+            undone = await self._rollback.carry_out(caller, await self._actor(visit), since, until, at, ids)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
         without = f" Not there any more, and so in no group again: {told(undone.left_out)}." if undone.left_out else ""

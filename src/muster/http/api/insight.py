@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from muster.access.permissions import SCIM
+from muster.access.permissions import RESTORE, SCIM
 from muster.directory.documents import parse, timestamp
 from muster.directory.events import changed_paths
 from muster.directory.past import Past, moment
 from muster.directory.undo import Undo
 from muster.doctor import examine
+from muster.http.api.bodies import Restore
 from muster.http.api.router import Call, Route
 from muster.http.message import Response, json_response
 from muster.http.search import integer
@@ -42,7 +43,7 @@ class InsightRoutes:
         yield Route("GET", "/doctor", SCIM, self.get_doctor, "What clients send that the RFCs do not allow, and what was refused")
         yield Route("GET", "/history/{id}", SCIM, self.find_history, "What became of a resource, the newest first")
         yield Route("GET", "/history/{id}/at", SCIM, self.get_past, "A resource as it was at a moment, with its memberships then")
-        yield Route("POST", "/history/{id}/restore", SCIM, self.restore, "Brings a resource back to what it was")
+        yield Route("POST", "/history/{id}/restore", RESTORE, self.restore, "Brings a resource back to what it was")
 
     async def get_overview(self, call: Call) -> Response:
         seen = await self._lookout.look(call.caller, datetime.now(UTC))
@@ -120,19 +121,21 @@ class InsightRoutes:
         }
 
     async def restore(self, call: Call) -> Response:
-        """{"change": from the history}, or {"time": a moment} with its memberships then. leftOut: members that are there no more.
+        """Restore the state after a `change` of the history, or the state at a `time` with the memberships of that time.
 
-        What was deleted comes back under its id, in the groups that it was in.
+        A deleted resource gets its id and its groups back. In the answer, leftOut lists members that no longer exist.
+        The guard and the provisioning switches apply, unless the body has `"override": true`.
         """
-        body = await call.object()
+        body = await call.read(Restore)
+        caller = call.caller_overriding(body.override)
+        if (body.change is None) == (body.time is None):
+            raise invalid_value("name either change, from the history, or time, a moment such as 2026-01-31T09:00:00Z")
         kind, resource_id = await self._kind(call), call.names["id"]
-        if isinstance(body.get("change"), str) and "time" not in body:
-            sequence = await self._tokens.read(call.workspace, body["change"], "change")
-            back = await self._undo.restore(call.caller, kind, resource_id, sequence)
-        elif "change" not in body and "time" in body:
-            back = await self._undo.restore_to(call.caller, kind, resource_id, timestamp(moment(body["time"], "time")))
+        if body.change is not None:
+            sequence = await self._tokens.read(call.workspace, body.change, "change")
+            back = await self._undo.restore(caller, kind, resource_id, sequence)
         else:
-            raise invalid_value("change must be one of the history, as a string; or time a moment, without it")
+            back = await self._undo.restore_to(caller, kind, resource_id, timestamp(moment(body.time, "time")))
         left_out = {"leftOut": back.left_out} if back.left_out else {}
         return json_response(200, {**parse(back.stored.document), **left_out})
 

@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 from muster.access.keys import Grant
 from muster.access.notes import Administrator
-from muster.access.permissions import allows
+from muster.access.permissions import SETTINGS, allows
 from muster.directory.documents import timestamp
 from muster.directory.service import Caller
 from muster.http import paths
+from muster.http.api.bodies import B, read_body
 from muster.http.errors import MethodNotAllowed
 from muster.http.media import read_json
 from muster.http.message import Request, Response, json_response
@@ -51,9 +52,22 @@ class Call:
         origin = (grant.actor, request.id, request.address)
         return Caller(grant.workspace, *origin, grant.registry, grant.key.user, request.seen)
 
+    def caller_overriding(self, override: bool) -> Caller:
+        """The caller, who passes the guard and the provisioning switches if `override` is set.
+
+        Raises ScimError 403 if the key may not change the settings, and so not override them either.
+        """
+        if override and not allows(self.grant.permissions, SETTINGS):
+            raise forbidden(f'override: the API key does not have the permission "{SETTINGS}"')
+        return replace(self.caller, overrides=override)
+
     async def body(self) -> Json:
         """The JSON body. Raises ScimError."""
         return await read_json(self.request, self.limits)
+
+    async def read(self, model: type[B]) -> B:
+        """The JSON body as a model. Raises ScimError that names each wrong value."""
+        return read_body(model, await self.body())
 
     async def object(self, empty: bool = False) -> dict[str, Json]:
         """The body, which must be a JSON object; nothing stands for an empty one where that is allowed."""

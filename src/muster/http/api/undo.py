@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from muster.access.permissions import SCIM
+from muster.access.permissions import RESTORE
 from muster.directory.past import moment
 from muster.directory.rollback import Rollback
+from muster.http.api.bodies import UndoSelection
 from muster.http.api.router import Call, Route
 from muster.http.message import Response, json_response
 from muster.http.tokens import Tokens
-from muster.scim.errors import invalid_value, not_found
+from muster.scim.errors import not_found
 from muster.scim.values import Json
 from muster.storage.port import Accounts
 
@@ -22,8 +23,8 @@ class UndoRoutes:
         self._tokens = tokens
 
     def __iter__(self) -> Iterator[Route]:
-        yield Route("GET", "/undo", SCIM, self.plan_undo, "What a key did between two moments, and how it would be undone")
-        yield Route("POST", "/undo", SCIM, self.undo, "Undoes what a key did between two moments, in one transaction")
+        yield Route("GET", "/undo", RESTORE, self.plan_undo, "What a key did between two moments, and how it would be undone")
+        yield Route("POST", "/undo", RESTORE, self.undo, "Undoes what a key did between two moments, in one transaction")
 
     async def plan_undo(self, call: Call) -> Response:
         parameters = call.request.parameters()
@@ -43,17 +44,16 @@ class UndoRoutes:
         return json_response(200, {"at": await self._tokens.write(call.workspace, plan.at), "resources": steps})
 
     async def undo(self, call: Call) -> Response:
-        """{"key", "since", "until", "at": from the list, "resources": [ids]}. leftOut: members that are there no more."""
-        body = await call.object()
-        since, until = (moment(body.get(name), name) for name in ("since", "until"))
-        ids = body.get("resources")
-        if not isinstance(ids, list) or not ids or not all(isinstance(item, str) for item in ids):
-            raise invalid_value("resources must be an array of ids of the list")
-        if not isinstance(body.get("at"), str):
-            raise invalid_value("at must be the one of the list")
-        at = await self._tokens.read(call.workspace, body["at"], "at")
-        actor = await self._actor(call, body.get("key"))
-        undone = await self._rollback.carry_out(call.caller, actor, since, until, at, ids)
+        """Undo what was selected from a plan. In the answer, leftOut lists members that no longer exist.
+
+        The guard and the provisioning switches apply, unless the body has `"override": true`.
+        """
+        body = await call.read(UndoSelection)
+        caller = call.caller_overriding(body.override)
+        since, until = moment(body.since, "since"), moment(body.until, "until")
+        at = await self._tokens.read(call.workspace, body.at, "at")
+        actor = await self._actor(call, body.key)
+        undone = await self._rollback.carry_out(caller, actor, since, until, at, body.resources)
         return json_response(200, {"undone": undone.count, "leftOut": undone.left_out})
 
     async def _actor(self, call: Call, key: Json) -> str:

@@ -1,0 +1,68 @@
+"""The request bodies of the management REST, each as a pydantic model.
+
+Values are read strictly: no type is converted into another, and an unknown name is an error.
+"""
+
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from muster.scim.errors import ScimError, invalid_syntax, invalid_value
+from muster.scim.resource import kind
+from muster.scim.values import Json
+
+_SHOWN = 5
+_LABEL = 100
+
+
+class Body(BaseModel):
+    """A JSON object with camelCase names, each of exactly the declared type."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel, frozen=True)
+
+
+B = TypeVar("B", bound=Body)
+
+
+class Restore(Body):
+    """Which state to restore: the one after a change of the history, or the one at a moment."""
+
+    change: str | None = None
+    time: str | None = None
+    override: bool = False
+
+
+class UndoSelection(Body):
+    """Which resources to undo, as a plan listed them."""
+
+    key: str
+    since: str
+    until: str
+    at: str
+    resources: Annotated[list[str], Field(min_length=1)]
+    override: bool = False
+
+
+def read_body(model: type[B], raw: Json) -> B:
+    """Validate a JSON body. Raises ScimError 400 that names each wrong value."""
+    if not isinstance(raw, dict):
+        raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise _refusal(error) from None
+
+
+def _refusal(error: ValidationError) -> ScimError:
+    """What is wrong with a body, value by value."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    shown = [f"{_place(item['loc'])}: {item['msg']}" for item in found[:_SHOWN]]
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return invalid_value("; ".join(shown) + more)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Where a value is, as `attributes[0].name`."""
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:_LABEL]}" for part in location)
+    return path.removeprefix(".") or "body"

@@ -1,0 +1,164 @@
+"""Undoing and restoring under the guard, the provisioning switches and the permissions."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from muster.access.permissions import ADMIN, AUDIT, PERMISSIONS, RESTORE, SCIM, SETTINGS
+from tests.people import group, person, replace
+from tests.tenant import problem
+
+
+class Tenancy:
+    """A workspace with a provisioning key, and an administrator who undoes and restores through an API key."""
+
+    def __init__(self, tenant, *permissions):
+        self.tenant = tenant
+        token = tenant.key("--permission", SCIM)
+        self.provider_id = tenant.api.get("/keys").json()[-1]["id"]
+        self.scim = tenant.client(token, "/scim/v2")
+        self.provider = tenant.client(token, "/api/v1")
+        self.api = tenant.client(tenant.key("--permission", *permissions), "/api/v1") if permissions else tenant.api
+        now = datetime.now(UTC)
+        self.period = {
+            "key": self.provider_id,
+            "since": (now - timedelta(minutes=1)).isoformat(),
+            "until": (now + timedelta(minutes=5)).isoformat(),
+        }
+
+    def user(self, **attributes):
+        return self.scim.post("/Users", json=person(**attributes)).json()
+
+    def undo(self, api=None, **more):
+        api = api or self.api
+        plan = self.tenant.api.get("/undo", params=self.period).json()
+        ids = [step["id"] for step in plan["resources"]]
+        return api.post("/undo", json={**self.period, "at": plan["at"], "resources": ids, **more})
+
+    def restore(self, user, number, **more):
+        """Restore a user to the state after the change of this number; 0 is the first."""
+        history = [row for row in self.tenant.api.get(f"/history/{user['id']}").json() if row["version"]]
+        change = history[-1 - number]["change"]
+        return self.api.post(f"/history/{user['id']}/restore", json={"change": change, **more})
+
+    def active(self):
+        """The ids of the users that have access."""
+        found = self.tenant.scim.get("/Users", params={"count": 100}).json()["Resources"]
+        return {user["id"] for user in found if user.get("active") is not False}
+
+    def audited(self, action):
+        rows = self.tenant.api.get("/audit", params={"limit": 500}).json()["rows"]
+        return [row for row in rows if row["action"] == action]
+
+
+@pytest.fixture
+def tenancy(fresh):
+    return Tenancy(fresh)
+
+
+def settings(tenancy, **given):
+    assert tenancy.tenant.api.patch("/settings", json=given).status_code == 200
+
+
+@pytest.mark.parametrize("permission", [permission for permission in PERMISSIONS if permission != RESTORE])
+def test_no_other_permission_includes_undo_and_restore(fresh, permission):
+    tenancy = Tenancy(fresh, permission)
+    user = tenancy.user()
+    assert RESTORE in problem(tenancy.undo(), 403)
+    assert RESTORE in problem(tenancy.restore(user, 0), 403)
+    assert tenancy.active() == {user["id"]}
+
+
+def test_the_guard_refuses_an_undo_whole_and_records_it(tenancy):
+    users = {tenancy.user()["id"] for _ in range(4)}
+    settings(tenancy, guardMode="hold", guardShare=0, guardLeast=0)
+    assert "deprovisioning guard" in problem(tenancy.undo(), 403)
+    settings(tenancy, guardLeast=3)
+    assert "3 may" in problem(tenancy.undo(), 403)
+    assert tenancy.active() == users
+    refusals = tenancy.audited("refuse")
+    assert [row["document"]["attempted"] for row in refusals] == ["undo", "undo"]
+    assert set(refusals[0]["document"]["resources"]) == users
+    settings(tenancy, guardLeast=4)
+    assert tenancy.undo().json()["undone"] == 4
+    assert tenancy.active() == set()
+
+
+def test_undo_counts_towards_the_guard_of_later_writes(tenancy):
+    other = tenancy.tenant.user()
+    for _ in range(2):
+        tenancy.user()
+    settings(tenancy, guardMode="hold", guardShare=0, guardLeast=2)
+    assert tenancy.undo().status_code == 200
+    assert tenancy.scim.delete(f"/Users/{other['id']}").status_code == 403
+    assert tenancy.tenant.api.get("/guard").json()["done"] == 2
+
+
+def test_the_guard_refuses_a_restore_that_deactivates(tenancy):
+    user = tenancy.user(active=False)
+    tenancy.scim.patch(f"/Users/{user['id']}", json=replace("active", True))
+    settings(tenancy, guardMode="hold", guardShare=0, guardLeast=0)
+    assert "deprovisioning guard" in problem(tenancy.restore(user, 0), 403)
+    assert tenancy.active() == {user["id"]}
+    then = (datetime.now(UTC) - timedelta(seconds=0)).isoformat()
+    tenancy.scim.patch(f"/Users/{user['id']}", json=replace("title", "x"))
+    by_time = tenancy.api.post(f"/history/{user['id']}/restore", json={"time": then})
+    assert by_time.status_code == 200
+    assert tenancy.active() == {user["id"]}
+
+
+@pytest.mark.parametrize("way", ["undo", "restore"])
+def test_switches_hold_for_undo_and_restore(tenancy, way):
+    made = tenancy.user()
+    gone = tenancy.tenant.user()
+    idle = tenancy.tenant.user(active=False)
+    tenancy.scim.delete(f"/Users/{gone['id']}")
+    tenancy.scim.patch(f"/Users/{idle['id']}", json=replace("active", True))
+    before = tenancy.active()
+    settings(tenancy, automaticProvisioning=False, automaticDeprovisioning=False)
+    if way == "undo":
+        problem(tenancy.undo(), 403)
+        plan = tenancy.api.get("/undo", params=tenancy.period).json()
+        for user in (made, gone, idle):
+            body = {**tenancy.period, "at": plan["at"], "resources": [user["id"]]}
+            assert "automatic" in problem(tenancy.api.post("/undo", json=body), 403)
+    else:
+        assert "automatic provisioning is off" in problem(tenancy.restore(gone, 0), 403)
+        assert "automatic deprovisioning is off" in problem(tenancy.restore(idle, 0), 403)
+    assert tenancy.active() == before == {made["id"], idle["id"]}
+    assert all(row["document"]["attempted"] == way for row in tenancy.audited("refuse"))
+
+
+@pytest.mark.parametrize("way", ["undo", "restore"])
+def test_an_administrator_overrides_explicitly_and_the_audit_log_says_so(tenancy, way):
+    user = tenancy.user(active=False)
+    tenancy.scim.patch(f"/Users/{user['id']}", json=replace("active", True))
+    settings(tenancy, guardMode="hold", guardShare=0, guardLeast=0, automaticDeprovisioning=False)
+    done = tenancy.undo if way == "undo" else lambda **more: tenancy.restore(user, 0, **more)
+    problem(done(), 403)
+    problem(done(override=False), 403)
+    assert "override" in problem(done(override="true"), 400)
+    assert tenancy.audited("override") == []
+    assert done(override=True).status_code == 200
+    assert tenancy.active() == set()
+    overrides = tenancy.audited("override")
+    assert [row["document"] for row in overrides] == [{"attempted": way, "resources": [user["id"]]}]
+
+
+@pytest.mark.parametrize(
+    ("permissions", "status"), [((RESTORE,), 403), ((RESTORE, SCIM, AUDIT), 403), ((RESTORE, SETTINGS), 200), ((ADMIN,), 200)]
+)
+def test_an_override_needs_the_permission_to_change_settings(fresh, permissions, status):
+    tenancy = Tenancy(fresh, *permissions)
+    tenancy.user()
+    settings(tenancy, guardMode="hold", guardShare=0, guardLeast=0)
+    assert tenancy.undo(override=True).status_code == status
+
+
+def test_restoring_a_group_passes_the_guard_and_the_switches(tenancy):
+    user = tenancy.user()
+    crew = tenancy.scim.post("/Groups", json=group("Crew", user)).json()
+    tenancy.scim.delete(f"/Groups/{crew['id']}")
+    settings(tenancy, guardMode="hold", guardShare=0, guardLeast=0, automaticProvisioning=False, automaticDeprovisioning=False)
+    assert tenancy.restore(crew, 0).status_code == 200
+    assert tenancy.tenant.scim.get(f"/Groups/{crew['id']}").json()["members"][0]["value"] == user["id"]
