@@ -43,7 +43,7 @@ bench: install ## the table of the README, measured here (needs wrk, and npm for
 torture: install ## a hundred kill -9 of the server, and as many of PostgreSQL, under load
 	MUSTER_TEST_ROUNDS=100 $(BIN)/python -m pytest -s --timeout 3600 -k kill_9
 
-soak: install ## half an hour of mixed load, and what it left behind
+soak: install ## a million refusals and half an hour of mixed load, and what they left behind
 	$(BIN)/python -m bench.soak
 
 lock: install ## resolve the dependencies anew (needs uv on the PATH)

@@ -1,12 +1,15 @@
 """A soak: mixed load for a long time, at the end of which memory, file descriptors and p99 are as they were at its beginning.
 
-The population stays the same: whoever is made is deleted again.
+The population stays the same: whoever is made is deleted again. Before that, a million refusals of every kind, over the last
+third of which memory is as it was over the second.
 """
 
 import argparse
 import asyncio
+import json
 import os
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -23,6 +26,8 @@ _CLIENTS = 8
 _PAUSE = 0.01
 """Between the requests of a client: a soak looks for what grows, not for the most that can be had."""
 _SAMPLE_SECONDS = 10
+_REFUSALS_SECONDS = 0.2
+_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 _PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 
@@ -89,6 +94,75 @@ class Load:
         await self._ask("GET", "/Users", 400, params={"filter": "nosuch eq 1"})
 
 
+class Refusals:
+    """Requests that are refused, each with its status, sent over raw connections: a million of them take minutes, not an hour."""
+
+    _MANY_TERMS = "%20or%20".join(f"nickName%20co%20%22zz{n}%22" for n in range(100))
+
+    def __init__(self, port: int, token: str, ids: list[str], names: list[str]) -> None:
+        self._port = port
+        key = f"Authorization: Bearer {token}\r\n"
+        change = json.dumps({"schemas": [_PATCH], "Operations": [{"op": "replace", "path": "active", "value": "perhaps"}]})
+        kinds = [
+            (404, _request("GET", "/Users/0190163d-8694-739b-aea5-966c26f8ad91", key)),
+            (404, _request("GET", "/nothing/here", key)),
+            (400, _request("GET", "/Users?filter=nosuch%20eq%201", key)),
+            (400, _request("PATCH", f"/Users/{ids[0]}", key, change)),
+            (400, _request("POST", "/Users", key, "{")),
+            (409, _request("POST", "/Users", key, json.dumps({"schemas": [_USER], "userName": names[0]}))),
+            (412, _request("DELETE", f"/Users/{ids[0]}", key + 'If-Match: W/"77"\r\n')),
+            (401, _request("GET", "/Users", "Authorization: Bearer a.b.c\r\n")),
+            (405, _request("PUT", "/Users", key, "{}")),
+        ]
+        self._kinds = kinds * 3 + [
+            (400, _request("GET", f"/Users?filter={self._MANY_TERMS}", key))
+        ]  # tooMany, which takes longer
+        self.sent = 0
+        self.failed: list[str] = []
+
+    async def run(self, count: int) -> None:
+        await asyncio.gather(*(self._one(count) for _ in range(_CLIENTS)))
+
+    async def _one(self, count: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        while self.sent < count:
+            status, request = self._kinds[self.sent % len(self._kinds)]
+            self.sent += 1
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+            await reader.readexactly(int(length[1]) if length else 0)
+            if not head.startswith(b"HTTP/1.1 %d" % status):
+                self.failed.append(f"{request[:100]!r}: {head[:60]!r}, and not {status}")
+        writer.close()
+
+
+def _request(method: str, path: str, headers: str, body: str = "") -> bytes:
+    told = f"Content-Type: application/scim+json\r\nContent-Length: {len(body)}\r\n" if body else ""
+    return f"{method} /scim/v2{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}{told}\r\n{body}".encode()
+
+
+async def _refuse(refusals: Refusals, process: int, count: int) -> list[float]:
+    """Memory in MB at each thirtieth of the refusals."""
+    memory: list[float] = []
+    running = asyncio.create_task(refusals.run(count))
+    while not running.done():
+        await asyncio.wait([running], timeout=_REFUSALS_SECONDS)
+        if refusals.sent >= len(memory) * count // 30:
+            memory.append(_sample(process, []).memory)
+    await running
+    return memory
+
+
+def _refusals_verdict(memory: list[float], refusals: Refusals) -> int:
+    """Say what a million refusals left in memory. The first third is for warming up; the second is compared with the last."""
+    third = max(1, len(memory) // 3)
+    before, after = statistics.median(memory[third : 2 * third]), statistics.median(memory[2 * third :])
+    print(f"memory over refusals: {before:.1f} and then {after:.1f}, {after / before:.2f} times as much; allowed 1.05")
+    print(f"{refusals.sent:,} refusals, {len(refusals.failed)} of them answered wrongly", *refusals.failed[:5], sep="\n")
+    return 0 if after <= before * 1.05 and not refusals.failed else 1
+
+
 def _sample(process: int, milliseconds: list[float]) -> Sample:
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     memory, descriptors = 0.0, 0
@@ -137,6 +211,7 @@ def _verdict(samples: list[Sample], failed: list[str]) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--refusals", type=int, default=1_000_000)
     parser.add_argument("--users", type=int, default=20_000)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "muster-bench")
     options = parser.parse_args()
@@ -144,11 +219,19 @@ def main() -> int:
     bench = Bench(options.folder, 1, 1)
     path = bench.copy(bench.database(options.users), "soak.db")
     token, ids, names = bench.token(path), bench.ids(path), bench.names(path)
+    worst = 0
+    if options.refusals:
+        with servers.muster(path, MUSTER_SCAN_SECONDS="0.001") as ours:
+            refusals = Refusals(ours.port, token, ids, names)
+            memory = asyncio.run(_refuse(refusals, ours.process.pid, options.refusals))
+            worst = _refusals_verdict(memory, refusals)
+    if not options.minutes:
+        return worst
     with servers.muster(path) as ours:
         load = Load(f"http://127.0.0.1:{ours.port}", token, ids, names)
         samples = asyncio.run(_soak(load, ours.process.pid, options.minutes * 60))
     path.unlink()
-    return _verdict(samples, load.failed)
+    return max(worst, _verdict(samples, load.failed))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,6 @@ Secrets = dict[str, str | None]
 _CHUNK = 1000
 """How many members are read at a time."""
 _MANY = 100
-_TOO_MUCH = too_many("the filter or the sort has too much to read: narrow it with eq on an indexed attribute")
 _NEAR = 1000
 """How far the rows that an offset passes over are not worth remembering."""
 
@@ -159,7 +158,7 @@ class Directory:
         try:
             listing = await (self._after(query, search) if search.by_cursor else self._at_offset(query, search))
         except TooExpensive:
-            raise _TOO_MUCH from None
+            raise _too_much() from None
         if listing.grouped and resource_type.computed == GROUPS:
             listing.documents = await self._with_groups(caller, listing.documents)
         return listing
@@ -179,7 +178,7 @@ class Directory:
             offset = 0 if search.by_cursor else search.start_index - 1
             merged = await merge(self._storage, queries, offset, search.count, places)
         except TooExpensive:
-            raise _TOO_MUCH from None
+            raise _too_much() from None
         found = [
             replace(item, document=await self._with_groups(caller, item.document))
             if item.resource_type.computed == GROUPS
@@ -407,6 +406,10 @@ def _sort_field(resource_type: ResourceType, path: str | None, among: Sequence[R
     ):
         raise invalid_path(f"sortBy: cannot sort by {path[:100]!r}")
     return field
+
+
+def _too_much() -> ScimError:
+    return too_many("the filter or the sort has too much to read: narrow it with eq on an indexed attribute")
 
 
 def _absent(resource_type: ResourceType, resource_id: str) -> ScimError:

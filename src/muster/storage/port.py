@@ -4,13 +4,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from muster.scim.indexing import Entry
 from muster.scim.predicate import Field, Predicate
 from muster.scim.schema import ResourceType
 from muster.scim.values import Json
 
+E = TypeVar("E", bound=BaseException)
 BASE = "\x01"
 """What stands in a stored document for the base URL of whoever asks. JSON has control characters only in escaped form,
 so it can be nothing else, and one character is what is replaced fastest.
@@ -32,6 +33,18 @@ class StorageError(Exception):
 
     status = 503
     retry_after: int | None = 1
+
+
+def copy_of(error: E) -> E:
+    """A copy of an exception with its cause and without its traceback.
+
+    Where several callers wait for one result that fails, each raises a copy: an instance that is raised again and again collects
+    the frames of all of them.
+    """
+    copied = type(error).__new__(type(error), *error.args)
+    copied.__dict__.update(error.__dict__)
+    copied.__cause__ = error.__cause__
+    return copied
 
 
 class StorageFull(StorageError):

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from muster.storage.port import copy_of
+
 S = TypeVar("S", bound=Hashable)
 K = TypeVar("K")
 V = TypeVar("V")
@@ -72,6 +74,6 @@ class Loader(Generic[S, K, V]):
         except Exception as error:  # whoever waits for it is told, whatever it is
             for _, future in together:
                 if not future.done():
-                    future.set_exception(error)
+                    future.set_exception(copy_of(error))
         finally:
             self._go_on(scope, lane)

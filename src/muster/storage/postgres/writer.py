@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import asyncpg
 
-from muster.storage.port import KeyTaken, Outcome, StorageError, Write
+from muster.storage.port import KeyTaken, Outcome, StorageError, Write, copy_of
 from muster.storage.postgres import rows
 from muster.storage.postgres.connection import FAILED, LOST, Connection, Pool, connect, translate
 
@@ -97,10 +97,10 @@ class Writer:
                     answers = await self._transacted(workspace, batch.joined)
                 except StorageError as error:
                     _log.error("%d writes were undone: %s", len(batch.taken), error)
-                    answers = [error] * len(batch.taken)
+                    answers = [copy_of(error) for _ in batch.taken]
                 except Exception as error:
                     _log.exception("the writer failed")
-                    answers = [StorageError(f"the database cannot answer ({type(error).__name__})")] * len(batch.taken)
+                    answers = [StorageError(f"the database cannot answer ({type(error).__name__})") for _ in batch.taken]
                 self.waiting -= len(batch.taken)
                 _answer(batch.taken, answers)
         finally:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from muster.storage.port import StorageError
+from muster.storage.port import StorageError, copy_of
 from muster.storage.sqlite.connection import translate
 
 T = TypeVar("T")
@@ -159,7 +159,7 @@ class Writer:
     def _fail(self, batch: list[_Waiting], error: StorageError, cause: BaseException) -> None:
         _log.error("%d writes were undone: %s (%r)", len(batch), error, cause)
         for waiting in batch:
-            waiting.error = error
+            waiting.error = copy_of(error)
         if self._connection.in_transaction:
             try:
                 self._connection.execute("ROLLBACK")
