@@ -139,6 +139,8 @@ class Muster:
             max_body=settings.max_body,
             cursor_seconds=settings.cursor_seconds,
             body_seconds=settings.body_seconds,
+            max_elements=settings.max_elements,
+            max_values=settings.max_values,
         )
         directory = Directory(storage)
         cursors = Cursors(storage, settings.cursor_seconds)

@@ -36,6 +36,12 @@ class Settings(BaseSettings):
         (), description="addresses or networks, by commas, whose X-Forwarded-* headers are believed"
     )
     max_body: int = Field(2_000_000, ge=1024, description="the largest request body")
+    max_values: int = Field(
+        100_000, ge=1000, description="the most values in a request body: its braces, brackets and commas are counted"
+    )
+    max_elements: int = Field(
+        5000, ge=1, le=100_000, description="the most elements of a multi-valued attribute; members of groups have no limit"
+    )
     max_results: int = Field(1000, ge=1, le=100_000, description="the most resources in one page")
     cursor_seconds: int = Field(3600, ge=1, description="how long a cursor holds")
     scan_seconds: float = Field(

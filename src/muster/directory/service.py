@@ -17,6 +17,7 @@ from muster.directory.provisioning import Withheld
 from muster.directory.walks import Step, Walks
 from muster.passwords import hash_password
 from muster.scim import patch, predicate, resource
+from muster.scim.bounds import MAX_ELEMENTS, check_growth
 from muster.scim.errors import ScimError, invalid_path, invalid_value, no_target, not_found, too_many, uniqueness
 from muster.scim.predicate import Field, Test
 from muster.scim.quirks import Dialect
@@ -63,6 +64,7 @@ class Caller:
     registry: the workspace's. user: the id of whom the key speaks for, if anyone. seen: the rows of the dialect table that the
     request showed. guarded: the deprovisioning guard holds what is too much, as it does not where an administrator decides.
     overrides: an administrator has asked to pass the guard and the provisioning switches; undoing and restoring honour it.
+    max_elements: the most elements that a multi-valued attribute may have.
     """
 
     workspace: Workspace
@@ -74,10 +76,11 @@ class Caller:
     seen: list[str] = field(default_factory=list)
     guarded: bool = True
     overrides: bool = False
+    max_elements: int = MAX_ELEMENTS
 
     def dialect(self) -> Dialect:
         """How to read this client."""
-        return Dialect(self.workspace.strict, self.seen)
+        return Dialect(self.workspace.strict, self.seen, self.max_elements)
 
 
 @dataclass(slots=True)
@@ -310,6 +313,7 @@ class Directory:
             current.pop("meta")
             changed = change(parse(standing.document))
             changed.pop("meta", None)
+            check_growth(current, changed, caller.max_elements)
             if changed == current and not secrets and not standing.delta:
                 return Keep(standing)
             provisioning.check_change(caller.workspace, resource_type, current, changed)

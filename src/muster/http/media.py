@@ -5,6 +5,7 @@ import asyncio
 import orjson
 
 from muster.http.message import Request
+from muster.scim.bounds import ELEMENTS_SETTING
 from muster.scim.discovery import Limits
 from muster.scim.errors import ScimError, invalid_syntax
 from muster.scim.values import Json
@@ -42,7 +43,22 @@ async def read_json(request: Request, limits: Limits) -> Json:
         async with asyncio.timeout(limits.body_seconds):
             body = request.body = await request.read(limits.max_body)
     except TimeoutError:
-        raise ScimError(408, f"the body did not come within {limits.body_seconds:g} seconds") from None
+        raise ScimError(408, f"the body did not come within {limits.body_seconds:g} seconds (MUSTER_BODY_SECONDS)") from None
+    except ScimError as error:
+        raise ScimError(413, f"{error.detail} (MUSTER_MAX_BODY)") if error.status == 413 else error from None
+    return parse_json(body, limits)
+
+
+def parse_json(body: bytes, limits: Limits) -> Json:
+    """The value of a JSON body. Raises ScimError 413, or invalidSyntax that says where it is malformed.
+
+    Parsing takes its time by the number of values, so that number is bounded before. Braces, brackets and commas in strings are
+    counted too: they are rare, and to tell them apart would cost as much as parsing.
+    """
+    containers = body.count(b"{") + body.count(b"[")
+    values = containers + body.count(b",")
+    if values > limits.max_values:
+        raise ScimError(413, f"the body has {values:,} values, and at most {limits.max_values:,} are allowed (MUSTER_MAX_VALUES)")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -50,8 +66,8 @@ async def read_json(request: Request, limits: Limits) -> Json:
             raise invalid_syntax("the body is empty: a JSON object is needed") from None
         raise invalid_syntax(f"the body is not JSON: {error}") from None
     may_have_nul = b"\\u0000" in body
-    if may_have_nul or body.count(b"{") + body.count(b"[") > _MAX_DEPTH:
-        check_json(value, may_have_nul)
+    if may_have_nul or containers > _MAX_DEPTH or values > limits.max_elements:
+        check_json(value, may_have_nul, limits.max_elements)
     return value
 
 
@@ -71,14 +87,17 @@ def check_content_type(request: Request) -> None:
             raise UnsupportedMedia("Content-Type: the charset must be utf-8", "accept", _ACCEPTED)
 
 
-def check_json(value: Json, may_have_nul: bool) -> None:
-    """Bound the depth, and refuse NUL characters, which not every store can keep."""
+def check_json(value: Json, may_have_nul: bool, max_names: int) -> None:
+    """Bound the depth and the names of an object, and refuse NUL characters, which not every store can keep."""
     level = [value]
     for _ in range(_MAX_DEPTH):
         following: list[Json] = []
         for item in level:
             if isinstance(item, dict):
                 following.extend(item.values())
+                if len(item) > max_names:
+                    detail = f"an object in the body has {len(item):,} names, and at most {max_names:,} are allowed"
+                    raise invalid_syntax(f"{detail} ({ELEMENTS_SETTING})")
                 if may_have_nul and any("\0" in key for key in item):
                     raise invalid_syntax("a name in the body has a NUL character")
             elif isinstance(item, list):

@@ -58,7 +58,8 @@ class Scim:
     def answer(self, request: Request, grant: Grant) -> Awaitable[Response]:
         """The answer to a request, to be awaited. Raises ScimError."""
         registry, key = grant.registry, grant.key
-        caller = Caller(grant.workspace, grant.actor, request.id, request.address, registry, key.user, request.seen)
+        who = (grant.workspace, grant.actor, request.id, request.address, registry, key.user, request.seen)
+        caller = Caller(*who, max_elements=self._limits.max_elements)
         endpoint, _, name = request.path[_UNDER_ROOT:].rstrip("/").partition("/")
         resource_type = registry.types.get(f"/{endpoint}")
         method = request.method

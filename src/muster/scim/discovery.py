@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from muster.scim.bounds import MAX_ELEMENTS
 from muster.scim.schema import Registry, ResourceType
 
 SERVICE_PROVIDER_CONFIG = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
@@ -12,7 +13,10 @@ SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Schema"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the service provider takes and gives. default_page: resources in a page where the request names no count."""
+    """What the service provider takes and gives. default_page: resources in a page where the request names no count.
+
+    max_elements: of a multi-valued attribute. max_values: objects, arrays and separators in a JSON body.
+    """
 
     max_results: int = 1000
     default_page: int = 100
@@ -20,6 +24,8 @@ class Limits:
     max_operations: int = 1000
     cursor_seconds: int = 3600
     body_seconds: float = 30.0
+    max_elements: int = MAX_ELEMENTS
+    max_values: int = 100_000
 
 
 def service_provider_config(limits: Limits, base: str) -> dict[str, Any]:

@@ -104,12 +104,16 @@ QUIRKS = {
 
 
 class Dialect:
-    """How a workspace reads its clients: strict or not. seen: which quirks a request showed, for whoever wants to know."""
+    """How a workspace reads its clients: strict or not. seen: which quirks a request showed, for whoever wants to know.
 
-    __slots__ = ("seen", "strict")
+    max_elements: the most elements that a multi-valued attribute may have; None for no limit.
+    """
 
-    def __init__(self, strict: bool = False, seen: list[str] | None = None) -> None:
+    __slots__ = ("max_elements", "seen", "strict")
+
+    def __init__(self, strict: bool = False, seen: list[str] | None = None, max_elements: int | None = None) -> None:
         self.strict = strict
+        self.max_elements = max_elements
         self.seen: list[str] = [] if seen is None else seen
 
     def take(self, name: str, where: str) -> None:

@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 from muster.scim import quirks
+from muster.scim.bounds import check_elements
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value, mutability
 from muster.scim.quirks import Dialect
 from muster.scim.schema import Attribute, ResourceType, Schema
@@ -52,6 +53,8 @@ def check_schemas(document: Document, resource_type: ResourceType, dialect: Dial
         given = next((value for key, value in document.items() if key.lower() == "schemas"), None)
     if given is None:
         given = []
+    if isinstance(given, list):
+        check_elements("schemas", given, "schemas", dialect.max_elements)
     if not (isinstance(given, list) and all(isinstance(item, str) for item in given)):
         raise invalid_value("schemas must be an array of strings")
     core = False
@@ -100,6 +103,7 @@ def read_value(attribute: Attribute, value: Json, where: str, dialect: Dialect) 
 
 def read_elements(attribute: Attribute, values: list[Json], where: str, dialect: Dialect) -> Json:
     """The canonical elements of a multi-valued attribute, or None where there are none."""
+    check_elements(attribute.name, values, where, dialect.max_elements)
     found = [read_one(attribute, item, f"{where}[{index}]", dialect) for index, item in enumerate(values)]
     return [item for item in found if item is not None] or None
 

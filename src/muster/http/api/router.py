@@ -50,7 +50,8 @@ class Call:
         """Who calls, as the directory has it."""
         grant, request = self.grant, self.request
         origin = (grant.actor, request.id, request.address)
-        return Caller(grant.workspace, *origin, grant.registry, grant.key.user, request.seen)
+        who = (grant.workspace, *origin, grant.registry, grant.key.user, request.seen)
+        return Caller(*who, max_elements=self.limits.max_elements)
 
     def caller_overriding(self, override: bool) -> Caller:
         """The caller, who passes the guard and the provisioning switches if `override` is set.

@@ -1,0 +1,133 @@
+"""Every limit on a request, under, at and over it: what is refused names the limit and its setting, and changes nothing."""
+
+import json
+
+import pytest
+
+from muster.scim.bulk import BULK_REQUEST
+from tests.conftest import DATABASES, client_of
+from tests.people import USER, error_of, patch, person
+from tests.server import Server
+
+MAX_BODY, MAX_VALUES, MAX_ELEMENTS = 40_000, 1_000, 20
+OPTIONS = {
+    "MUSTER_RATE_LIMIT": "0",
+    "MUSTER_MAX_BODY": str(MAX_BODY),
+    "MUSTER_MAX_VALUES": str(MAX_VALUES),
+    "MUSTER_MAX_ELEMENTS": str(MAX_ELEMENTS),
+}
+
+
+@pytest.fixture(scope="module", params=list(DATABASES))
+def small(tmp_path_factory, request):
+    """A server with small limits."""
+    with Server(tmp_path_factory.mktemp("small"), **OPTIONS, **DATABASES[request.param]()) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def here(small):
+    with client_of(small, small.key("k")) as client:
+        yield client
+
+
+def count(client):
+    return client.get("/Users?count=0").json()["totalResults"]
+
+
+def padded(body, size):
+    """A body as JSON of exactly so many bytes."""
+    text = json.dumps(body)
+    return text[:-1] + " " * (size - len(text)) + "}"
+
+
+def post(client, content, path="/Users"):
+    return client.post(path, content=content, headers={"content-type": "application/json"})
+
+
+def test_bytes_of_a_body(here):
+    for size in (MAX_BODY - 1, MAX_BODY):
+        assert post(here, padded(person(), size)).status_code == 201
+    before = count(here)
+    refused = post(here, padded(person(), MAX_BODY + 1))
+    assert error_of(refused, 413) == f"the body is larger than {MAX_BODY} bytes (MUSTER_MAX_BODY)"
+    assert count(here) == before
+
+
+@pytest.mark.parametrize("filler", ["{}", "[]", "0", '{"a":1}', "[[]]", '","'])
+def test_values_of_a_body(here, filler):
+    """Whatever they are: a parser takes its time by their number."""
+
+    def body(values):
+        text = json.dumps(person(unknown="?"))
+        own = sum(map(text.count, "{[,"))
+        each = sum(map(filler.count, "{[,"))
+        items = (values - own - 1 + 1) // (each + 1)
+        made = text.replace('"?"', "[" + ",".join([filler] * items) + "]")
+        spare = values - sum(map(made.count, "{[,"))
+        return made.replace('"unknown"', '"unknown' + "," * spare + '"')
+
+    for values in (MAX_VALUES - 1, MAX_VALUES):
+        made = body(values)
+        assert sum(map(made.count, "{[,")) == values
+        assert post(here, made).status_code == 201, made[:300]
+    before = count(here)
+    detail = error_of(post(here, body(MAX_VALUES + 1)), 413)
+    assert detail == "the body has 1,001 values, and at most 1,000 are allowed (MUSTER_MAX_VALUES)"
+    assert count(here) == before
+
+
+def emails(number):
+    return [{"value": f"u{n}@example.com"} for n in range(number)]
+
+
+def test_elements_of_an_attribute(here):
+    for number in (MAX_ELEMENTS - 1, MAX_ELEMENTS):
+        user = here.post("/Users", json=person(emails=emails(number)))
+        assert user.status_code == 201
+    user = user.json()
+    said = "emails has 21 elements, and at most 20 are allowed (MUSTER_MAX_ELEMENTS)"
+    over = person(emails=emails(MAX_ELEMENTS + 1))
+    assert error_of(here.post("/Users", json=over), 400, "invalidValue") == said
+    assert error_of(here.put(f"/Users/{user['id']}", json=over), 400, "invalidValue") == said
+    one_more = {"op": "add", "path": "emails", "value": [{"value": "more@example.com"}]}
+    assert error_of(here.patch(f"/Users/{user['id']}", json=patch(one_more)), 400, "invalidValue") == said
+    assert here.get(f"/Users/{user['id']}").json() == user
+    replaced = {"op": "replace", "path": "emails", "value": emails(MAX_ELEMENTS)}
+    assert here.patch(f"/Users/{user['id']}", json=patch(replaced)).status_code == 200
+
+
+def test_elements_of_a_user_in_a_bulk_request(here):
+    operations = [
+        {
+            "method": "POST",
+            "path": "/Users",
+            "bulkId": str(number),
+            "data": person(roles=[{"value": f"r{n}"} for n in range(number)]),
+        }
+        for number in (MAX_ELEMENTS, MAX_ELEMENTS + 1)
+    ]
+    results = here.post("/Bulk", json={"schemas": [BULK_REQUEST], "Operations": operations}).json()["Operations"]
+    assert [result["status"] for result in results] == ["201", "400"]
+    assert "MUSTER_MAX_ELEMENTS" in results[1]["response"]["detail"]
+
+
+def test_members_of_a_group_have_no_such_limit(here):
+    users = [here.post("/Users", json=person()).json()["id"] for _ in range(MAX_ELEMENTS + 5)]
+    group = here.post("/Groups", json={"displayName": person()["userName"], "members": [{"value": user} for user in users]})
+    assert len(group.json()["members"]) == len(users)
+
+
+def test_names_of_an_object(here):
+    """However they come: each name is looked up in the schemas."""
+    for number in (MAX_ELEMENTS - 1, MAX_ELEMENTS):
+        body = {"schemas": [USER], "userName": person()["userName"]}
+        body |= {f"x{n}": 1 for n in range(number - len(body))}
+        assert here.post("/Users", json=body).status_code == 201
+    wide = {f"x{n}": 1 for n in range(MAX_ELEMENTS + 1)}
+    said = "an object in the body has 21 names, and at most 20 are allowed (MUSTER_MAX_ELEMENTS)"
+    user = here.post("/Users", json=person()).json()
+    for body in (person(name=wide), person(emails=[wide]), {**person(), **wide}):
+        assert error_of(here.post("/Users", json=body), 400, "invalidSyntax").endswith("(MUSTER_MAX_ELEMENTS)")
+    operation = {"op": "add", "value": wide}
+    assert error_of(here.patch(f"/Users/{user['id']}", json=patch(operation)), 400, "invalidSyntax") == said
