@@ -111,7 +111,7 @@ class Muster:
         self._stopping = stopping
         self._traces = tracing.begin() if tracing.wanted(os.environ) else None
         self.storage = self._open_storage()
-        self.keys = Keys(self.storage, rate_limit=settings.rate_limit)
+        self.keys = Keys(self.storage, rate_limit=settings.rate_limit, ceiling=settings.ceiling)
         self.administrators = Administrators(self.storage)
         self._openid = OpenId(settings.webhooks_private)
         self._connectors = Connectors(self.storage, self.administrators, self._openid)
@@ -186,7 +186,7 @@ class Muster:
         yield from WebhookPages(storage, self._webhooks, WebhookStates(storage))
         yield from SchemaPages(CustomSchemas(storage))
         yield from DangerPages(storage)
-        yield from SettingsPages(storage, storage, self.administrators, requests)
+        yield from SettingsPages(storage, storage, self.administrators, requests, self.settings.ceiling)
         yield from AuditPages(storage)
 
     def _routes(self, directory: Directory) -> Iterator[Route]:

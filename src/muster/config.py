@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     rate_limit: int = Field(
         1500, ge=0, description="requests a minute for each key, at most 1,000 with the cortex contract; 0 for no limit"
     )
+    rate_limit_ceiling: int | None = Field(
+        None, ge=0, description="the highest rate limit that a workspace or a key may have; 0 for none [ten times rate_limit]"
+    )
     base_url: str | None = Field(None, description="the public URL, for meta.location; else the request's host")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="addresses or networks, by commas, whose X-Forwarded-* headers are believed"
@@ -64,6 +67,11 @@ class Settings(BaseSettings):
         False, description="webhooks and OpenID providers may be at private addresses, and without TLS"
     )
     metrics: bool = Field(True, description="count and time requests for /metrics")
+
+    @property
+    def ceiling(self) -> int:
+        """The highest rate limit that a workspace or a key may have; 0 for none."""
+        return 10 * self.rate_limit if self.rate_limit_ceiling is None else self.rate_limit_ceiling
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

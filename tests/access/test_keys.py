@@ -198,3 +198,22 @@ def test_the_rate_limit_is_of_the_key_then_the_workspace_then_the_contract(here,
     token, _ = here.run(Keys(here.storage, here.clock).create(changed, "k", rate_limit=key))
     grant = here.run(Keys(here.storage, here.clock, installation).check(token))
     assert grant.limit == limit
+
+
+@pytest.mark.parametrize(
+    ("installation", "ceiling", "key", "limit"),
+    [
+        (1500, 0, 0, 0),
+        (1500, 0, 90_000, 90_000),
+        (1500, 3000, 0, 3000),
+        (1500, 3000, 90_000, 3000),
+        (1500, 3000, 3000, 3000),
+        (1500, 3000, 7, 7),
+        (1500, 3000, None, 1500),
+        (0, 3000, None, 3000),
+    ],
+)
+def test_no_key_gets_more_than_the_ceiling(here, installation, ceiling, key, limit):
+    token, _ = here.run(Keys(here.storage, here.clock).create(here.workspace, "k", rate_limit=key))
+    grant = here.run(Keys(here.storage, here.clock, installation, ceiling).check(token))
+    assert grant.limit == limit

@@ -74,6 +74,24 @@ def test_administrators_of_a_workspace_sign_in_by_its_provider(server, root, fre
     assert fresh.api.get("/open-id-connector").status_code == 404
 
 
+def test_the_audit_log_tells_who_came_by_a_provider(server, root, fresh, provider):
+    """A workspace's provider chooses the addresses that it sends: it must not be able to imitate anybody in the audit log."""
+    fresh.api.put("/open-id-connector", json=setting(provider, SETTINGS, SCIM))
+    root.get("/open-id-connector")
+    root.post("/open-id-connector", **setting(provider, allowedDomains=DOMAIN, permissions=""), permission=[ADMIN])
+    for place, query in ((fresh.name, {"workspace": fresh.name}), ("*", {})):
+        visitor = Visitor(server)
+        by_provider(visitor, "ann", **query)
+        visitor.get(f"/w/{fresh.name}/keys")
+        assert visitor.post(f"/w/{fresh.name}/keys", name="by ann", permission=[SCIM]).status_code == 201
+        rows = fresh.api.get("/audit", params={"actor": f"openid:{place}:"}).json()["rows"]
+        made = [(row["actor"], row["type"], row["action"]) for row in rows]
+        assert made == [(f"openid:{place}:Ann@{DOMAIN.upper()}", "ApiKey", "create")]
+        visitor.close()
+    root.get("/open-id-connector")
+    root.post("/open-id-connector/remove")
+
+
 @pytest.mark.parametrize(
     ("subject", "status", "said"),
     [("eve", 403, "elsewhere.example"), ("mal", 403, "vouch"), ("nix", 401, "no e-mail address")],

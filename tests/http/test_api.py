@@ -9,6 +9,7 @@ from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, PERMISSIONS, RES
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.schema import GROUP
 from tests.people import error_of, group, name, patch, person, replace
+from tests.server import Server
 from tests.tenant import Tenant, problem
 
 
@@ -85,13 +86,25 @@ QUERIES = {
 """The parameters that reading takes."""
 
 
+ALSO = {
+    ("POST", "/webhooks"): SCIM,
+    ("PATCH", "/webhooks/x"): SCIM,
+    ("POST", "/webhooks/x/rotate"): SCIM,
+    ("POST", "/webhooks/x/redeliver"): SCIM,
+}
+"""The second permission of the routes that need two."""
+
+
 @pytest.mark.parametrize(("method", "path", "permission"), ROUTES)
-def test_a_route_needs_its_permission_and_no_other(tenant, method, path, permission):
-    others = [arg for other in PERMISSIONS if other != permission for arg in ("--permission", other)]
-    with tenant.client(tenant.key(*others), "/api/v1") as client:
-        assert permission in problem(client.request(method, path), 403)
+def test_a_route_needs_its_permissions_and_no_other(tenant, method, path, permission):
+    needed = [permission, *filter(None, [ALSO.get((method, path))])]
+    for missing in needed:
+        others = [arg for other in PERMISSIONS if other != missing for arg in ("--permission", other)]
+        with tenant.client(tenant.key(*others), "/api/v1") as client:
+            assert missing in problem(client.request(method, path), 403)
     problem(httpx.request(method, f"{tenant.server.url}/api/v1{path}"), 401)
-    with tenant.client(tenant.key("--permission", permission), "/api/v1") as client:
+    given = [arg for one in needed for arg in ("--permission", one)]
+    with tenant.client(tenant.key(*given), "/api/v1") as client:
         assert client.request(method, path, json={} if method != "GET" else None).status_code not in (401, 403)
 
 
@@ -520,3 +533,33 @@ def test_a_parameter_that_no_text_can_be_is_the_clients_mistake(fresh, path, nam
     for value in NO_TEXT:
         answer = fresh.api.get(f"{path}?{name}={value}")
         assert answer.status_code < 500, (value, answer.text)
+
+
+def test_history_shows_resources_and_not_the_rest_of_the_audit_log(fresh):
+    """The audit log has a permission of its own: keys, settings and roles are not in the history of anything."""
+    user = fresh.user()
+    role = fresh.api.post("/roles", json={"name": user["id"], "permissions": [SCIM]}).json()
+    fresh.api.patch("/settings", json={"strict": True, "automaticDeprovisioning": False})
+    fresh.scim.delete(f"/Users/{user['id']}")
+    rows = fresh.api.get("/audit?limit=1000").json()["rows"]
+    notes = {row["resource"] for row in rows if row["version"] == 0}
+    assert {row["type"] for row in rows if row["version"] == 0} >= {"Role", "Settings", "User"}
+    with fresh.client(fresh.key("--permission", SCIM), "/api/v1") as provider:
+        key = fresh.api.get("/keys").json()[-1]["id"]
+        for place in (fresh.name, key, *notes):
+            shown = provider.get(f"/history/{place}").json()
+            assert {row["resourceType"] for row in shown} <= {"User"}, place
+        actions = [row["action"] for row in provider.get(f"/history/{role['name']}").json()]
+        assert actions == ["refuse", "create"]
+
+
+def test_a_workspace_cannot_lift_its_rate_limit_past_the_installations_ceiling(tmp_path, database):
+    options = {"MUSTER_RATE_LIMIT": "300", "MUSTER_RATE_LIMIT_CEILING": "600", **database}
+    with Server(tmp_path, **options) as server, Tenant(server) as tenant:
+        for limit in (0, 601, 10_000_000):
+            assert "1 to 600" in problem(tenant.api.patch("/settings", json={"rateLimit": limit}), 400)
+            assert "1 to 600" in problem(tenant.api.post("/keys", json={"name": "k", "rateLimit": limit}), 400)
+        assert tenant.api.get("/settings").json()["rateLimit"] is None
+        for limit in (1, 600, None):
+            assert tenant.api.post("/keys", json={"name": "k", "rateLimit": limit}).status_code == 201
+            assert tenant.api.patch("/settings", json={"rateLimit": limit or 600}).status_code == 200

@@ -300,7 +300,8 @@ class Administrators:
         return [item for item in items if item.body["admin"] == admin.id and item.body["expires"] > now]
 
     def _note(self, admin: Admin, action: str, origin: Origin, **told: Json) -> Note:
-        document = orjson.dumps({"email": admin.email, "roles": admin.roles, **told})
+        came_by = {} if admin.connector is None else {"connector": admin.connector}
+        document = orjson.dumps({"email": admin.email, "roles": admin.roles, **came_by, **told})
         return Note(INSTALLATION, origin, "Administrator", admin.id, action, document)
 
 

@@ -12,7 +12,7 @@ import orjson
 
 from muster.access import allowlist
 from muster.access.allowlist import Network
-from muster.access.limits import limit_of
+from muster.access.limits import capped, limit_of
 from muster.access.notes import Administrator
 from muster.access.permissions import ADMIN
 from muster.access.registries import Registries
@@ -64,11 +64,17 @@ def state_of(key: KeyRecord, now: datetime) -> str:
 
 
 class Keys:
-    """Makes, checks, rotates and revokes keys. rate_limit: the installation's requests a minute, which its grants follow."""
+    """Makes, checks, rotates and revokes keys.
 
-    def __init__(self, accounts: Accounts, clock: Clock = _utc_now, rate_limit: int | None = None) -> None:
+    Args:
+        rate_limit: The installation's requests a minute.
+        ceiling: The most requests a minute that any key gets; 0 for no ceiling.
+    """
+
+    def __init__(self, accounts: Accounts, clock: Clock = _utc_now, rate_limit: int | None = None, ceiling: int = 0) -> None:
         self._accounts = accounts
         self._rate_limit = rate_limit
+        self.ceiling = ceiling
         self._clock = clock
         self._grants: dict[bytes, Grant] = {}
         self._epoch = -1
@@ -211,7 +217,7 @@ class Keys:
             roles = {item.id: item.body for item in await self._accounts.items(workspace.id, ROLE_KIND)}
             permissions += tuple(roles.get(record.role, {}).get("permissions", ()))
         networks = allowlist.networks(workspace.ip_allowlist)
-        limit = limit_of(record, workspace, self._rate_limit)
+        limit = capped(limit_of(record, workspace, self._rate_limit), self.ceiling)
         named = (f"key:{record.id}", (record.workspace, record.id), limit)
         return Grant(workspace, record, *named, expires, permissions, await self._registries.of(workspace), networks)
 

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from muster.scim.errors import invalid_value
 from muster.storage.port import Accounts, KeyRecord, StorageError, Workspace
 
 WINDOW = 60
@@ -35,6 +36,21 @@ def limit_of(key: KeyRecord, workspace: Workspace, installation: int | None) -> 
         return workspace.rate_limit
     contract = CONTRACT_LIMITS.get(workspace.contract)
     return min(contract, installation) if contract and installation else installation
+
+
+def capped(limit: int | None, ceiling: int) -> int | None:
+    """Return a limit, lowered to the installation's ceiling; 0 stands for none in both."""
+    if not ceiling or limit is None:
+        return limit
+    return min(limit, ceiling) if limit else ceiling
+
+
+def check_ceiling(limit: int | None, ceiling: int) -> None:
+    """Raises ScimError 400 if a limit that is to be set is above the installation's ceiling."""
+    if capped(limit, ceiling) != limit:
+        raise invalid_value(
+            f"rateLimit must be an integer from 1 to {ceiling}, the ceiling of the installation (MUSTER_RATE_LIMIT_CEILING)"
+        )
 
 
 class _Bucket:

@@ -18,6 +18,11 @@ def allows(held: tuple[str, ...], needed: str) -> bool:
     return needed in held or ADMIN in held
 
 
+def lacking(held: tuple[str, ...], needed: Iterable[str]) -> list[str]:
+    """The needed permissions that a key with these permissions does not have."""
+    return [permission for permission in needed if not allows(held, permission)]
+
+
 def beyond(held: tuple[str, ...], wanted: Iterable[str]) -> list[str]:
     """The permissions among those wanted that whoever holds these cannot hand on."""
     return [] if ADMIN in held else [permission for permission in wanted if permission not in held]

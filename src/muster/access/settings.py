@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from muster.access import allowlist
+from muster.access.limits import check_ceiling
 from muster.access.notes import Administrator
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value
 from muster.scim.resource import kind
@@ -57,10 +58,11 @@ def shown(workspace: Workspace) -> dict[str, Json]:
 
 
 class Settings:
-    """Changes the settings of workspaces."""
+    """Changes the settings of workspaces. ceiling: the highest rate limit that one may set; 0 for none."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, ceiling: int = 0) -> None:
         self._store = store
+        self._ceiling = ceiling
 
     async def change(self, by: Administrator, raw: Json) -> Workspace:
         """The workspace with the settings that are given changed, the others as they stand.
@@ -71,6 +73,7 @@ class Settings:
         if not isinstance(raw, dict):
             raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
         given = {_field(name): _read(name, value) for name, value in raw.items() if name != _CONFIRM}
+        check_ceiling(given.get("rate_limit"), self._ceiling)
         if raw.get(_CONFIRM) is not True and "ip_allowlist" in given:
             _check_lockout(given["ip_allowlist"], by.origin.address)
         before, after = await self._set(by, given, shown)

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from muster.access.administrators import Administrators
-from muster.access.permissions import allows
+from muster.access.permissions import lacking
 from muster.access.registries import Registries
 from muster.console.web import ANYONE, FORM_COOKIE, HEADERS, INSTALLATION_ADMIN, SESSION_COOKIE, SIGNED_IN, Route, Visit
 from muster.http import paths
@@ -104,8 +104,8 @@ class Site:
         if name is None:
             if route.permission == INSTALLATION_ADMIN and not admin.everywhere:
                 raise forbidden("this is for the administrators of the installation")
-        elif not allows(visit.permissions, route.permission):
-            raise forbidden(f"this needs the permission {route.permission!r} in this workspace")
+        elif missing := lacking(visit.permissions, (route.permission, *route.also)):
+            raise forbidden(f'this needs the permission "{missing[0]}" in this workspace')
 
 
 def _reads_pages(request: Request) -> bool:

@@ -23,7 +23,7 @@ from muster.http.message import Headers, Request, Response
 from muster.http.origin import Origin as BaseUrl
 from muster.scim.errors import ScimError, forbidden
 from muster.scim.schema import Registry
-from muster.storage.port import Origin, Workspace
+from muster.storage.port import INSTALLATION, Origin, Workspace
 
 SESSION_COOKIE, FORM_COOKIE = "muster_session", "muster_form"
 _FORM = "application/x-www-form-urlencoded"
@@ -93,8 +93,22 @@ class Visit:
     @property
     def origin(self) -> Origin:
         """Where what is done here comes from, for the audit log."""
-        actor = "visitor" if self.session is None else f"admin:{self.session.admin.email}"
-        return Origin(actor, self.request.id, timestamp(datetime.now(UTC)), self.base.client(self.request))
+        return Origin(self._actor, self.request.id, timestamp(datetime.now(UTC)), self.base.client(self.request))
+
+    @property
+    def _actor(self) -> str:
+        """The actor of the audit log: visitor, admin:EMAIL, or openid:WORKSPACE:EMAIL.
+
+        The workspace is the one whose OpenID provider signed the administrator in, * for the installation's. No other
+        administrator can have such an actor, whatever address a provider sends.
+        """
+        if self.session is None:
+            return "visitor"
+        admin = self.session.admin
+        if admin.connector is None:
+            return f"admin:{admin.email}"
+        names = {INSTALLATION: "*"} | {workspace.id: workspace.name for workspace in self.workspaces}
+        return f"openid:{names.get(admin.connector, admin.connector)}:{admin.email}"
 
     @property
     def permissions(self) -> tuple[str, ...]:
@@ -219,12 +233,19 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A page. path: with {names}. permission: what is needed in the workspace; SIGNED_IN, INSTALLATION_ADMIN, or ANYONE."""
+    """A page of the console.
+
+    Attributes:
+        path: The path, with {names}.
+        permission: The permission needed in the workspace; SIGNED_IN, INSTALLATION_ADMIN, or ANYONE.
+        also: Further permissions needed as well.
+    """
 
     method: str
     path: str
     permission: str
     handler: Handler
+    also: tuple[str, ...] = ()
 
 
 ANYONE, SIGNED_IN, INSTALLATION_ADMIN = "anyone", "signed in", ADMIN

@@ -62,9 +62,9 @@ class WebhookPages:
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", f"{_ROOT}/webhooks", SETTINGS, self.show)
-        yield Route("POST", f"{_ROOT}/webhooks", SETTINGS, self.create)
-        yield Route("POST", f"{_ROOT}/webhooks/{{id}}/switch", SETTINGS, self.switch)
-        yield Route("POST", f"{_ROOT}/webhooks/{{id}}/rotate", SETTINGS, self.rotate)
+        yield Route("POST", f"{_ROOT}/webhooks", SETTINGS, self.create, (SCIM,))
+        yield Route("POST", f"{_ROOT}/webhooks/{{id}}/switch", SETTINGS, self.switch, (SCIM,))
+        yield Route("POST", f"{_ROOT}/webhooks/{{id}}/rotate", SETTINGS, self.rotate, (SCIM,))
         yield Route("POST", f"{_ROOT}/webhooks/{{id}}/remove", SETTINGS, self.remove)
 
     async def show(self, visit: Visit, status: int = 200, error: str = "", secret: str = "") -> Response:

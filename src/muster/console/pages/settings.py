@@ -65,9 +65,9 @@ PROVIDERS: dict[str, tuple[str, Sequence[str], Sequence[tuple[str, str]]]] = {
 class SettingsPages:
     """The pages of settings."""
 
-    def __init__(self, storage: Storage, store: Store, administrators: Administrators, requests: Requests) -> None:
+    def __init__(self, storage: Storage, store: Store, administrators: Administrators, requests: Requests, ceiling: int) -> None:
         self._storage = storage
-        self._settings = Settings(store)
+        self._settings = Settings(store, ceiling)
         self._administrators = administrators
         self._requests = requests
 

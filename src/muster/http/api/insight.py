@@ -18,11 +18,14 @@ from muster.http.tokens import Tokens
 from muster.overview import Lookout
 from muster.scim.errors import invalid_value, not_found
 from muster.scim.schema import ResourceType
+from muster.storage.ids import key_of
 from muster.storage.port import Change, Storage
 from muster.storage.requests import Kept, Requests, Wanted
 
 _SHOWN, _MAX_SHOWN = 50, 500
 _HISTORY = 200
+_TOLD = frozenset({"refuse", "hold", "let", "keep"})
+"""The notes of the audit log that belong to the history of a resource."""
 
 
 class InsightRoutes:
@@ -86,11 +89,18 @@ class InsightRoutes:
         return json_response(200, {"dialects": shown, "refusals": refusals, "lostUsers": lost})
 
     async def find_history(self, call: Call) -> Response:
-        """The newest first; with the parameter before, what came before a change."""
+        """The changes of a resource, the newest first; with `before`, those before a change.
+
+        Keys, settings and other things of the audit log have no history here: it needs a permission of its own.
+        """
+        if key_of(call.names["id"]) is None:
+            return json_response(200, [])
         asked = call.request.parameters().get("before")
         before = None if asked is None else await self._tokens.read(call.workspace, asked, "before")
         changes = await self._storage.history(call.workspace, call.names["id"], before, _HISTORY)
-        return json_response(200, [await self._change(call, change) for change in changes])
+        types = {kind.name for kind in call.grant.registry.types.values()}
+        shown = [change for change in changes if change.version or (change.type in types and change.action in _TOLD)]
+        return json_response(200, [await self._change(call, change) for change in shown])
 
     async def get_past(self, call: Call) -> Response:
         """With the parameter time. members are of a group, groups those that anything else was in directly: their ids."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from muster.access.keys import Grant
 from muster.access.notes import Administrator
-from muster.access.permissions import SETTINGS, allows
+from muster.access.permissions import SETTINGS, allows, lacking
 from muster.directory.documents import timestamp
 from muster.directory.service import Caller
 from muster.http import paths
@@ -85,7 +85,15 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation. path: what follows /api/v1, with {names}. permission: what a key needs. summary, status: for OpenAPI."""
+    """One operation of the management REST.
+
+    Attributes:
+        path: The path after /api/v1, with {names}.
+        permission: The permission that a key needs.
+        summary: The summary in the OpenAPI document.
+        status: The status of a success in the OpenAPI document.
+        also: Further permissions that a key needs as well.
+    """
 
     method: str
     path: str
@@ -93,6 +101,12 @@ class Route:
     handler: Handler
     summary: str
     status: int = 200
+    also: tuple[str, ...] = ()
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """All permissions that a key needs."""
+        return (self.permission, *self.also)
 
     @property
     def operation_id(self) -> str:
@@ -123,8 +137,9 @@ class Api:
                 raise MethodNotAllowed(method, tuple(methods))
             route = methods[method]
             request.operation = route.operation_id
-            if not allows(grant.permissions, route.permission):
-                raise forbidden(f"the API key lacks the permission {route.permission!r}")
+            missing = lacking(grant.permissions, route.permissions)
+            if missing:
+                raise forbidden(f'This API key does not have the permission "{missing[0]}".')
             return await route.handler(Call(request, grant, paths.names(match), self._limits))
         raise not_found(f"there is nothing at {request.path[:200]!r}")
 

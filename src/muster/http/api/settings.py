@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from muster.access.keys import Keys, state_of
+from muster.access.limits import check_ceiling
 from muster.access.permissions import ADMIN, SETTINGS
 from muster.access.roles import Roles, check_permissions
 from muster.access.settings import Settings, shown
@@ -24,7 +25,7 @@ class SettingsRoutes:
     """The operations on a workspace's settings and its keys."""
 
     def __init__(self, store: Storage, keys: Keys, directory: Directory) -> None:
-        self._settings = Settings(store)
+        self._settings = Settings(store, keys.ceiling)
         self._roles = Roles(store)
         self._store = store
         self._keys = keys
@@ -73,6 +74,7 @@ class SettingsRoutes:
         if user is not None:
             await self._directory.get(call.caller, call.grant.registry.types["/Users"], str(user))
         limit, lifetime = _limit(body.get("rateLimit")), _seconds(body.get("expiresInSeconds"), "expiresInSeconds", 1)
+        check_ceiling(limit, self._keys.ceiling)
         token, record = await self._keys.create(
             by.workspace, name, permissions, limit, None if lifetime is None else timedelta(seconds=lifetime), role, user, by
         )

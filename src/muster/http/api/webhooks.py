@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from muster.access.permissions import SETTINGS
+from muster.access.permissions import SCIM, SETTINGS
 from muster.directory.events import events
 from muster.http.api.router import Call, Route, created
 from muster.http.message import Response, json_response
@@ -16,6 +16,8 @@ from muster.webhooks.deliverer import Deliverer
 from muster.webhooks.endpoints import Webhook, Webhooks
 
 _SHOWN, _MAX_SHOWN = 100, 1000
+_READS = (SCIM,)
+"""A webhook sends whole documents to its URL: whoever sets one up must be allowed to read them."""
 
 
 class WebhookRoutes:
@@ -30,13 +32,20 @@ class WebhookRoutes:
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/webhooks", SETTINGS, self.find_webhooks, "The webhooks of the workspace")
-        yield Route("POST", "/webhooks", SETTINGS, self.create_webhook, "Makes a webhook; its secret is told here", 201)
+        yield Route("POST", "/webhooks", SETTINGS, self.create_webhook, "Makes a webhook; its secret is told here", 201, _READS)
         yield Route("GET", "/webhooks/{id}", SETTINGS, self.get_webhook, "A webhook, and how far it has come")
-        yield Route("PATCH", "/webhooks/{id}", SETTINGS, self.update_webhook, "Changes what is given of a webhook")
+        yield Route("PATCH", "/webhooks/{id}", SETTINGS, self.update_webhook, "Changes what is given of a webhook", also=_READS)
         yield Route("DELETE", "/webhooks/{id}", SETTINGS, self.delete_webhook, "Removes a webhook", 204)
-        yield Route("POST", "/webhooks/{id}/rotate", SETTINGS, self.rotate_webhook, "Gives a webhook another secret")
+        yield Route("POST", "/webhooks/{id}/rotate", SETTINGS, self.rotate_webhook, "Gives a webhook another secret", also=_READS)
         yield Route("GET", "/webhooks/{id}/deliveries", SETTINGS, self.find_deliveries, "What came of the latest attempts")
-        yield Route("POST", "/webhooks/{id}/redeliver", SETTINGS, self.redeliver, "Sends one event again, or all from a place")
+        yield Route(
+            "POST",
+            "/webhooks/{id}/redeliver",
+            SETTINGS,
+            self.redeliver,
+            "Sends one event again, or all from a place",
+            also=_READS,
+        )
 
     async def find_webhooks(self, call: Call) -> Response:
         return json_response(200, [webhook.shown() for webhook in await self._webhooks.all(call.workspace)])

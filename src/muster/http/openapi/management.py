@@ -31,7 +31,7 @@ _QUERIES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "findAudit": (
         ("cursor", "string", "The `cursor` of an answer; empty for the beginning."),
         ("limit", "integer", "How many rows are looked at, at the most."),
-        ("actor", "string", "How whoever did it begins: `key:`, `admin:`, or one whole."),
+        ("actor", "string", "The beginning of the actor: `key:`, `admin:`, `openid:WORKSPACE:`, or a whole actor."),
         ("type", "string", "To what it was done, such as `User` or `ApiKey`."),
         ("action", "string", "What was done, such as `create` or `revoke`."),
     ),
@@ -76,10 +76,11 @@ def _operation(route: Route) -> Json:
         str(status): {"description": text, "content": {PROBLEM_JSON: {"schema": {"type": "object"}}}}
         for status, text in _ERRORS.items()
     }
+    permissions = " and ".join(f"`{permission}`" for permission in route.permissions)
     made: Json = {
         "operationId": route.operation_id,
         "summary": route.summary,
-        "description": f"Needs the permission `{route.permission}`.",
+        "description": f"Needs the permission {permissions}.",
         "tags": ["Management"],
         "responses": {str(route.status): answer, **errors},
     }
