@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from muster.http.message import Request, Response
 from muster.http.service import Service
+from muster.scim.masking import bare_path
 from muster.storage.port import Storage, StorageError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def traced_service(tracer: "Tracer") -> type[Service]:
                     {
                         "http.request.method": request.method,
                         "http.response.status_code": response.status,
-                        "url.path": request.path,
+                        "url.path": bare_path(request.path),
                         "muster.request_id": request.id,
                         "muster.workspace": request.workspace,
                     }

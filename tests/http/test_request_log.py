@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from muster.http.message import Request
 from muster.http.request_log import RequestLog
+from muster.scim.masking import bare_path
 
 ANY = st.text(st.characters(), max_size=400)
 FEW = st.sampled_from(["a", "b", 'quoted"', "\\ \x00 \ud800", "é"])
@@ -56,7 +57,7 @@ def test_each_line_says_what_was_answered(answered):
         assert line == {
             "request_id": "7f:1",
             "method": shown(request.method),
-            "path": shown(request.path),
+            "path": shown(request.path if status < 400 else bare_path(request.path)),
             "operation": "getUser",
             "status": status,
             "bytes": size,
@@ -64,6 +65,12 @@ def test_each_line_says_what_was_answered(answered):
             "key": "k1",
             "client": shown(request.address),
         }
+
+
+def test_a_line_never_has_a_query_that_was_encoded_into_the_path():
+    (line,) = logged([(made("GET", "/scim/v2/Users?access_token=hunter2", "w", "c"), 404, 0.1, 1)])
+    assert "hunter2" not in str(line)
+    assert line["path"].startswith("/scim/v2/Users?")
 
 
 def test_a_line_never_has_the_query():

@@ -155,7 +155,7 @@ class Visit:
         values = self.fields.get(name)
         return values[-1].strip() if values else default
 
-    def url(self, path: str, **query: Any) -> str:
+    def url(self, path: str, /, **query: Any) -> str:
         """A link within the console. path: as /keys, of the workspace where it begins with a dot as ./keys."""
         if path.startswith("."):
             path = f"/w/{quote(self.there().name)}{path[1:]}"
@@ -192,7 +192,7 @@ class Visit:
         strict = [_HSTS] if self.secure else []
         return Response(status, [("content-type", media), *HEADERS, *strict, *(headers or ())], body)
 
-    def redirect(self, path: str, headers: Headers | None = None, **query: Any) -> Response:
+    def redirect(self, path: str, headers: Headers | None = None, /, **query: Any) -> Response:
         """303 to another page of the console: never to anywhere else."""
         return Response(303, [("location", self.url(path, **query)), *HEADERS, *(headers or ())])
 

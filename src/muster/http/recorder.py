@@ -2,19 +2,20 @@
 
 import asyncio
 import itertools
+import logging
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
 
 from muster.directory.documents import timestamp
 from muster.http.message import Request, Response
 from muster.http.origin import SCIM_ROOT
-from muster.scim.values import Json
-from muster.storage.port import Workspace
+from muster.scim.masking import MASK, Masker, Unreadable
+from muster.storage.port import StorageError, Workspace
 from muster.storage.requests import Kept, Requests, number_of
 from muster.storage.rounds import going_on
 
@@ -26,9 +27,13 @@ _READS = 200
 _BATCH = 200
 _TRIM_SECONDS = 60
 _SHOWN = 16_000
-_SECRETS = frozenset({"password", "token", "secret", "authorization"})
-_NAMES = (*(name.encode() for name in sorted(_SECRETS)), b"\\u")
-MASK = "•••"
+_SEARCHED = 128_000
+"""The largest body, in bytes, that is searched for secrets; a larger one that may hold some is not kept."""
+_HELD = 64_000_000
+"""The bytes of bodies and answers that wait to be written at most; beyond that, requests are kept without them."""
+_TRIES = 5
+"""How many requests in a row the storage may refuse before the rest of a batch is given up."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class _Noted:
     request: Request
     status: int
     body: bytes
+    answer: bytes
     location: str
     seconds: float
     moment: float
@@ -60,6 +66,7 @@ class Recorder:
         self._numbers = itertools.count()
         self._trimmed: dict[int, float] = {}
         self._reads = 0
+        self._bytes = 0
         self._lost = 0
         self._now = timestamp(datetime.now(UTC))
 
@@ -74,35 +81,84 @@ class Recorder:
             return
         self._reads += read
         location = next((value for name, value in response.headers if name == "location"), "")
-        answer = b"" if response.stream is not None else response.body
+        body, answer = request.body, b"" if response.stream is not None else response.body
+        self._bytes += len(body) + len(answer)
+        if self._bytes > _HELD:
+            self._bytes -= len(body) + len(answer)
+            body = answer = b""
         now = time.time()
         number = number_of(now, next(self._numbers))
-        self._waiting.append(_Noted(request, status, answer, location, seconds, now, number))
+        self._waiting.append(_Noted(request, status, body, answer, location, seconds, now, number))
 
     async def run(self) -> None:
         """Write what has gathered, again and again, as long as this is not cancelled."""
         while True:
             await asyncio.sleep(_FLUSH_SECONDS)
-            with going_on("keeping requests"):  # what could not be written is let go of: requests are no audit trail
+            with going_on("keeping requests"):
                 await self.flush()
 
     def lost(self) -> int:
-        """How many requests were not kept, for there were too many, since this was last asked for."""
+        """The number of requests that were not kept since the last call: too many waited, or writing them failed."""
         lost, self._lost = self._lost, 0
         return lost
 
     async def flush(self) -> None:
-        """Write what has gathered."""
+        """Write what has gathered. A request that cannot be kept takes no other with it."""
         self._reads = 0
         self._now = timestamp(datetime.now(UTC))
         while self._waiting:
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
-            by_workspace: dict[int, list[_Noted]] = {}
+            by_workspace: dict[int, list[Kept]] = {}
+            workspaces: dict[int, Workspace] = {}
             for noted in taken:
-                by_workspace.setdefault(noted.request.grant.workspace.id, []).append(noted)
+                kept = await self._prepare(noted)
+                if kept is not None:
+                    workspace: Workspace = noted.request.grant.workspace
+                    workspaces[workspace.id] = workspace
+                    by_workspace.setdefault(workspace.id, []).append(kept)
             for workspace_id, some in by_workspace.items():
-                await self._requests.keep(workspace_id, [self._kept(noted) for noted in some])
-                await self._trim(some[-1].request.grant.workspace)
+                await self._keep(workspace_id, some)
+                with going_on("trimming requests"):
+                    await self._trim(workspaces[workspace_id])
+
+    async def _prepare(self, noted: _Noted) -> Kept | None:
+        """A request as it is kept; None, counted as lost, if an error of ours prevents that."""
+        size = len(noted.body) + len(noted.answer)
+        self._bytes -= size
+        if size > _SHOWN:
+            await asyncio.sleep(0)  # searching a large body takes milliseconds: let requests be answered in between
+        try:
+            return _kept(noted)
+        except Exception as error:
+            self._lost += 1
+            _log.error("request %s is not kept: %s", noted.request.id, type(error).__name__)
+            return None
+
+    async def _keep(self, workspace_id: int, some: Sequence[Kept]) -> None:
+        """Write requests together; if that fails, one by one, so that only those are lost that cannot be written."""
+        try:
+            await self._requests.keep(workspace_id, some)
+            return
+        except Exception as error:
+            if len(some) == 1:
+                self._give_up(some, error)
+                return
+        refused = 0
+        for n, kept in enumerate(some):
+            try:
+                await self._requests.keep(workspace_id, [kept])
+                refused = 0
+            except Exception as error:
+                refused += 1
+                if refused == _TRIES and isinstance(error, StorageError):
+                    self._give_up(some[n:], error)  # the storage fails, not one record
+                    return
+                self._give_up([kept], error)
+
+    def _give_up(self, some: Sequence[Kept], error: Exception) -> None:
+        self._lost += len(some)
+        for kept in some:
+            _log.error("request %s is not kept: %s", kept.request_id, type(error).__name__)  # its message may quote a secret
 
     def _records_reads(self, request: Request) -> bool:
         """Whether the workspace wants its reads kept, to half a second: a look at the clock at every read would cost too much."""
@@ -117,60 +173,69 @@ class Recorder:
             days = self._retention.days if workspace.requests_days is None else workspace.requests_days
             await self._requests.trim(workspace.id, self._retention.rows, number_of(now - days * 86_400))
 
-    def _kept(self, noted: _Noted) -> Kept:
-        request = noted.request
-        path = request.path[len(SCIM_ROOT) :]
-        place = noted.location or path
-        return Kept(
-            noted.number,
-            timestamp(datetime.fromtimestamp(noted.moment, UTC)),
-            request.id,
-            request.key,
-            request.operation,
-            request.method,
-            path[:500],
-            request.query[:2000],
-            noted.status,
-            int(noted.seconds * 1000),
-            request.address,
-            (request.header("user-agent") or "")[:200],
-            " ".join(dict.fromkeys(request.seen)),
-            place.rstrip("/").rpartition("/")[2][:100] if place.count("/") > 1 else "",
-            masked(request.body),
-            masked(noted.body),
-        )
+
+def _kept(noted: _Noted) -> Kept:
+    """A request as it is kept, with its secrets masked."""
+    request = noted.request
+    path = request.path[len(SCIM_ROOT) :]
+    masker = Masker(request.grant.registry, path)
+    query = masker.query(request.query)
+    accepted = noted.status < 400 and request.operation != "bulk"
+    body = _body(masker, noted.body, accepted)
+    path = masker.path(path)
+    place = noted.location or path
+    return Kept(
+        noted.number,
+        timestamp(datetime.fromtimestamp(noted.moment, UTC)),
+        request.id,
+        request.key,
+        request.operation,
+        request.method,
+        _storable(path)[:500],
+        _storable(query)[:2000],
+        noted.status,
+        int(noted.seconds * 1000),
+        _storable(request.address),
+        _storable(request.header("user-agent") or "")[:200],
+        " ".join(dict.fromkeys(request.seen)),
+        _storable(place.rstrip("/").rpartition("/")[2])[:100] if place.count("/") > 1 else "",
+        _storable(_short(body)),
+        _storable(_short(_answer(masker, noted.answer, accepted))),
+    )
 
 
-def masked(body: bytes) -> str:
-    """A body to be kept: JSON with its secrets masked, what is none as text, and no more of it than is of use.
+def _body(masker: Masker, raw: bytes, accepted: bool) -> str:
+    """A request's body with its secrets masked.
 
-    It is parsed only where something in it may be the name of a secret, which may be written with escapes.
+    An accepted body is JSON, and is parsed only if a name of a secret may be in it. One that cannot be read may hold a secret
+    anywhere, so that nothing of it is kept.
     """
-    lowered = body.lower()
-    if not any(name in lowered for name in _NAMES):
-        return _short(body.decode("utf-8", "replace").replace("\0", "�"))
+    text = raw.decode("utf-8", "replace")
+    if not raw or (accepted and not masker.suspects(text)):
+        return text
+    if len(raw) > _SEARCHED:
+        masker.masked = True
+        return f"{MASK} {len(raw):,} bytes, too large to be searched for secrets"
     try:
-        return _short(orjson.dumps(_masked(orjson.loads(body))).decode())
-    except orjson.JSONDecodeError:
-        return f"{MASK} what is no JSON, and may have a secret in it"
+        return orjson.dumps(masker.message(raw)).decode()
+    except Unreadable:
+        return f"{MASK} {len(raw):,} bytes that are not a JSON object nested at most 64 deep"
+
+
+def _answer(masker: Masker, raw: bytes, accepted: bool) -> str:
+    """An answer without the secrets of its request, which the details of errors may quote."""
+    if accepted or not masker.masked or not raw:
+        return raw.decode("utf-8", "replace")
+    try:
+        return orjson.dumps(masker.answer(raw)).decode()
+    except Unreadable:
+        return f"{MASK} {len(raw):,} bytes"
+
+
+def _storable(text: str) -> str:
+    """A text that every engine can store: without NUL and lone surrogates."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "�")
 
 
 def _short(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}\n… {len(text) - _SHOWN} characters more"
-
-
-def _masked(value: Json) -> Any:
-    if isinstance(value, list):
-        return [_masked(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    shown = {key: MASK if _is_secret(key) and item is not None else _masked(item) for key, item in value.items()}
-    path = value.get("path")
-    if "value" in shown and isinstance(path, str) and _is_secret(path):
-        shown["value"] = MASK
-    return shown
-
-
-def _is_secret(name: str) -> bool:
-    """Whether a key, or the end of a path, is that of a secret."""
-    return name.lower().rpartition(":")[2].rpartition(".")[2].strip() in _SECRETS

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import orjson
 
 from muster.http.message import Request
+from muster.scim.masking import bare_path
 
 _FLUSH_SECONDS = 0.1
 _FLUSH_LINES = 64
@@ -56,7 +57,7 @@ class RequestLog:
             now % 1 * 1_000_000,
             request_id.encode(),
             method,
-            _json(path),
+            _json(path if alike[2] < 400 else bare_path(path)),
             operation,
             seconds * 1000,
             size,

@@ -1,0 +1,337 @@
+"""Masks the secrets of a request, so that it can be kept and shown.
+
+A secret is a value of an attribute that the schemas declare `returned: never` or `writeOnly`. The message is read as the
+protocol reads it: keys and paths in any case, PATCH operations alone or within bulk, filters and value paths. Anything that
+cannot be read, and so might hold a secret, is masked as a whole.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from urllib.parse import quote, unquote_plus
+
+import orjson
+
+from muster.scim.errors import ScimError
+from muster.scim.filter import And, Compare, Filter, Not, Or, Present, ValuePath, parse, to_text
+from muster.scim.quirks import Dialect
+from muster.scim.schema import Attribute, Registry, ResourceType, Schema
+from muster.scim.values import Json
+
+MASK = "•••"
+MAX_DEPTH = 64
+_MAX_PARAMETERS = 50
+_WORDS = ("passw", "passphrase", "pwd", "secret", "token", "authorization", "credential", "apikey", "api_key", "api-key")
+"""Parts of names that suggest a secret where no schema defines the name."""
+_PARAMETERS = frozenset(
+    ("filter", "sortby", "sortorder", "domain", "startindex", "count", "cursor", "attributes", "excludedattributes")
+)
+_ENVELOPE = frozenset(("op", "method", "bulkid", "version"))
+_PLAIN = re.compile(r"[\w.:$/-]{1,200}")
+_QUOTED = re.compile(r"[\"'].*[\"']", re.DOTALL)
+_ESCAPED = json.dumps(MASK)[1:-1]
+_AFTER_PATH = re.compile(r"[?;=]")
+
+_Scope = ResourceType | Schema | Attribute
+"""Something that defines names: the attributes of a type or an extension, or the sub-attributes of an attribute."""
+
+
+class Unreadable(Exception):
+    """The message cannot be read well enough to find its secrets."""
+
+
+def bare_path(path: str) -> str:
+    """A URL path without anything that follows `?`, `;` or `=` because a client encoded its query into the path."""
+    found = _AFTER_PATH.search(path)
+    return path if found is None else path[: found.start() + 1] + MASK
+
+
+@lru_cache(256)
+def suspicious_names(registry: Registry) -> tuple[str, ...]:
+    """Lower-case strings of which every message that holds a secret contains at least one."""
+    found = dict.fromkeys(_WORDS)
+    for resource_type in registry.types.values():
+        for _, attribute in resource_type.attributes():
+            if _hides(attribute) and not any(word in attribute.name.lower() for word in _WORDS):
+                found[attribute.name.lower()] = None
+    return tuple(found)
+
+
+def _is_secret(part: _Scope) -> bool:
+    return isinstance(part, Attribute) and (part.returned == "never" or part.mutability == "writeOnly")
+
+
+def _hides(attribute: Attribute) -> bool:
+    """Whether an attribute or one of its sub-attributes is secret."""
+    return _is_secret(attribute) or any(map(_is_secret, attribute.sub_attributes.values()))
+
+
+def _chain(scope: _Scope, name: str) -> list[_Scope]:
+    """The definitions that a name leads through, outermost first; empty if the scope does not define it."""
+    if isinstance(scope, ResourceType):
+        place = scope.place(name)
+        if place is None:
+            return []
+        if place.attribute is None:
+            extension = scope.extension(place.schema or "")
+            return [] if extension is None else [extension]
+        return [place.attribute] if place.sub is None else [place.attribute, place.sub]
+    head, dot, tail = name.partition(".")
+    found = scope.attribute(head) if isinstance(scope, Schema) else scope.sub(head)
+    if found is None or not dot:
+        return [] if found is None else [found]
+    inner = _chain(found, tail)
+    return [found, *inner] if inner else []
+
+
+def _are_secret(chains: Iterable[Iterable[_Scope]]) -> bool:
+    return any(_is_secret(part) for chain in chains for part in chain)
+
+
+def _hold_secrets(scopes: Iterable[_Scope]) -> bool:
+    """Whether a value of these that is no object of known sub-attributes might be a secret of one of them."""
+    return any(isinstance(scope, Attribute) and scope.is_complex and _hides(scope) for scope in scopes)
+
+
+def _paths(operation: dict[str, Json]) -> list[Json]:
+    """The paths that an operation gives, under any spelling of the key."""
+    return [item for key, item in operation.items() if key.lower() == "path" and item is not None]
+
+
+class Masker:
+    """Masks one request. masked: whether anything was masked, and so whether its answer may quote a secret."""
+
+    def __init__(self, registry: Registry, path: str) -> None:
+        self._registry = registry
+        self._names = suspicious_names(registry)
+        self._types = self._types_at(path)
+        self._secrets: set[str] = set()
+        self.masked = False
+
+    def _types_at(self, path: str) -> list[ResourceType]:
+        """The type that a path names, or all types if it names none."""
+        endpoint = path.strip("/").partition("/")[0]
+        found = self._registry.types.get("/Users" if endpoint == "Me" else f"/{endpoint}")
+        return list(self._registry.types.values()) if found is None else [found]
+
+    def suspects(self, text: str) -> bool:
+        """Whether a text contains a name that might be that of a secret, or escapes that might hide one."""
+        lowered = text.lower()
+        return "\\u" in lowered or any(name in lowered for name in self._names)
+
+    def path(self, path: str) -> str:
+        """The path of a request, without what a client that encodes its query into the path may have put there."""
+        shown = bare_path(path)
+        self.masked = self.masked or shown != path
+        return shown
+
+    def query(self, query: str) -> str:
+        """A query string with its secrets masked: parameters of SCIM are kept, and the values of all others are masked."""
+        if not query:
+            return ""
+        parts = query.split("&")
+        shown = [self._parameter(part) for part in parts[:_MAX_PARAMETERS]]
+        return "&".join([*shown, self._mask("")] if len(parts) > _MAX_PARAMETERS else shown)
+
+    def _parameter(self, part: str) -> str:
+        name, given, value = part.partition("=")
+        lowered = unquote_plus(name).lower()
+        if lowered not in _PARAMETERS:
+            plain = given and _PLAIN.fullmatch(name)
+            return f"{name}={self._mask(value)}" if plain else self._mask(part)
+        if lowered != "filter":
+            return part
+        text = unquote_plus(value)
+        shown = self._filter(text, self._types)
+        return part if shown == text else f"{name}={quote(shown, safe='')}".replace(quote(MASK), MASK)
+
+    def message(self, raw: bytes) -> Json:
+        """The JSON of a request's body with its secrets masked. Raises Unreadable."""
+        try:
+            value = orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
+            if not isinstance(value, dict):
+                raise Unreadable
+            return self._walk(value, self._types, 0)
+        except (orjson.JSONDecodeError, Unreadable):
+            self.masked = True
+            raise Unreadable from None
+
+    def answer(self, raw: bytes) -> Json:
+        """The JSON of an answer; if the request held secrets, without what its error messages quote. Raises Unreadable."""
+        try:
+            value = orjson.loads(raw)
+            return self._unquoted(value, 0) if self.masked else value
+        except orjson.JSONDecodeError:
+            raise Unreadable from None
+
+    def _unquoted(self, value: Json, depth: int, key: str = "") -> Json:
+        if depth > MAX_DEPTH:
+            raise Unreadable
+        if isinstance(value, dict):
+            return {name: self._unquoted(item, depth + 1, name) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self._unquoted(item, depth + 1) for item in value]
+        if not isinstance(value, str):
+            return value
+        for secret in self._secrets:
+            value = value.replace(secret, MASK)
+        return _QUOTED.sub(MASK, value) if key == "detail" else value
+
+    def _mask(self, value: Json) -> Json:
+        """The mask in place of a value, whose text is remembered. null, which clears an attribute, stays."""
+        if value is None:
+            return None
+        self.masked = True
+        level: list[Json] = [value]
+        while level:
+            item = level.pop()
+            if isinstance(item, dict | list):
+                level.extend(item.values() if isinstance(item, dict) else item)
+            elif isinstance(item, str) and item:
+                self._secrets.add(item)
+        return MASK
+
+    def _walk(self, value: Json, scopes: Sequence[_Scope], depth: int) -> Json:
+        """A value with its secrets masked. scopes: what may define the keys of the objects in it."""
+        if depth > MAX_DEPTH:
+            raise Unreadable
+        if isinstance(value, list):
+            return [self._walk(item, scopes, depth + 1) for item in value]
+        if isinstance(value, dict):
+            return self._object(value, scopes, depth)
+        if _hold_secrets(scopes):
+            return self._mask(value)
+        return self._embedded(value, scopes, depth) if isinstance(value, str) else value
+
+    def _embedded(self, text: str, scopes: Sequence[_Scope], depth: int) -> str:
+        """A string that may be JSON itself, as Microsoft Entra ID sends app roles."""
+        if not text.lstrip().startswith(("{", "[")) or not self.suspects(text):
+            return text
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return str(self._mask(text))
+        shown = self._walk(value, scopes, depth + 1)
+        return text if shown == value else orjson.dumps(shown).decode()
+
+    def _object(self, value: dict[str, Json], scopes: Sequence[_Scope], depth: int) -> dict[str, Json]:
+        if depth > MAX_DEPTH:
+            raise Unreadable
+        if _paths(value) and not self._chains("path", scopes):
+            return self._operation(value, depth)
+        return dict(self._member(key, item, scopes, depth) for key, item in value.items())
+
+    def _member(self, key: str, item: Json, scopes: Sequence[_Scope], depth: int) -> tuple[str, Json]:
+        lowered = key.lower()
+        name, chains = self._path(key, scopes)
+        if lowered == "operations" and not _are_secret(chains):
+            return name, self._operations(item, depth + 1)
+        if lowered == "filter" and isinstance(item, str) and (not chains or self.suspects(item)):
+            return name, self._filter(item, self._types)
+        if chains:
+            return name, self._value(item, chains, depth)
+        unsafe = self.suspects(key) or _hold_secrets(scopes)
+        return name, self._mask(item) if unsafe else self._walk(item, self._types, depth + 1)
+
+    def _operations(self, value: Json, depth: int) -> Json:
+        """The operations of PATCH or bulk: an array, or one of them alone."""
+        if isinstance(value, list):
+            return [self._operations(item, depth) if isinstance(item, dict) else self._mask(item) for item in value]
+        if not isinstance(value, dict):
+            return self._mask(value)
+        return self._operation(value, depth) if _paths(value) else self._object(value, self._types, depth)
+
+    def _operation(self, operation: dict[str, Json], depth: int) -> dict[str, Json]:
+        """An operation of PATCH, whose value is that of its path, or of bulk, whose data is a message to its path."""
+        paths = _paths(operation)
+        if any(isinstance(path, str) and path.startswith("/") for path in paths):
+            return self._bulk_operation(operation, depth)
+        read = [self._target(path) for path in paths]
+        chains = [chain for _, found in read for chain in found]
+        unread = any(not found and path != "" for path, (_, found) in zip(paths, read, strict=True))
+        shown = iter(read)
+        return {
+            key: next(shown)[0] if key.lower() == "path" and item is not None else self._field(key, item, chains, unread, depth)
+            for key, item in operation.items()
+        }
+
+    def _bulk_operation(self, operation: dict[str, Json], depth: int) -> dict[str, Json]:
+        outer = self._types
+        shown: dict[str, Json] = {}
+        for key, item in operation.items():
+            if key.lower() == "path":
+                shown[key] = bare_path(item) if isinstance(item, str) else self._mask(item)
+                self._types = self._types_at(item) if isinstance(item, str) else outer
+            elif key.lower() == "data" and not isinstance(item, dict):
+                shown[key] = self._mask(item)
+        rest = {key: item for key, item in operation.items() if key not in shown}
+        try:
+            return {**shown, **self._object(rest, (), depth)}
+        finally:
+            self._types = outer
+
+    def _target(self, path: Json) -> tuple[Json, list[list[_Scope]]]:
+        """The path of a PATCH operation as it is shown, and the definitions that it leads through."""
+        if not isinstance(path, str):
+            return self._mask(path), []
+        shown, chains = self._path(path, self._types)
+        return (shown, chains) if chains or '"' not in shown else (self._mask(path), [])
+
+    def _field(self, key: str, item: Json, chains: list[list[_Scope]], unread: bool, depth: int) -> Json:
+        if key.lower() in _ENVELOPE and isinstance(item, str):
+            return item
+        if unread or (key.lower() != "value" and self.suspects(key)):
+            return self._mask(item)
+        return self._value(item, chains, depth) if chains else self._walk(item, self._types, depth + 1)
+
+    def _value(self, value: Json, chains: list[list[_Scope]], depth: int) -> Json:
+        if _are_secret(chains):
+            return self._mask(value)
+        return self._walk(value, [chain[-1] for chain in chains], depth + 1)
+
+    def _path(self, text: str, scopes: Sequence[_Scope]) -> tuple[str, list[list[_Scope]]]:
+        """A path with the secrets of its filter masked, and the definitions that it leads through in each scope."""
+        head, bracket, rest = text.partition("[")
+        chains = self._chains(head.strip(), scopes)
+        if not bracket:
+            named = chains or not self.suspects(text) or (_PLAIN.fullmatch(text) and "." not in text)
+            return text if named else self._mask(text), chains
+        inner, _, tail = rest.rpartition("]")
+        name = tail.strip().lstrip(".").strip()
+        whole = [[*chain, *found] for chain in chains if (found := _chain(chain[-1], name) if name else [chain[-1]])]
+        if not whole:
+            return self._mask(text) if self.suspects(text) or '"' in text else text, []
+        shown = self._mask(inner) if _are_secret(whole) else self._filter(inner, [chain[-1] for chain in chains])
+        return f"{head}[{shown}]{tail}", whole
+
+    def _chains(self, name: str, scopes: Iterable[_Scope]) -> list[list[_Scope]]:
+        return [chain for scope in scopes if (chain := _chain(scope, name))]
+
+    def _filter(self, text: str, scopes: Sequence[_Scope]) -> str:
+        """A filter with the values masked that it compares secrets, or attributes that no schema defines, to."""
+        try:
+            node = parse(text, Dialect())
+        except ScimError:
+            return str(self._mask(text))
+        shown = self._node(node, scopes)
+        return text if shown == node else to_text(shown).replace(_ESCAPED, MASK)
+
+    def _node(self, node: Filter, scopes: Sequence[_Scope]) -> Filter:
+        match node:
+            case And(terms):
+                return And(tuple(self._node(term, scopes) for term in terms))
+            case Or(terms):
+                return Or(tuple(self._node(term, scopes) for term in terms))
+            case Not(term):
+                return Not(self._node(term, scopes))
+            case Present():
+                return node
+            case ValuePath(path, term):
+                chains = self._chains(path, scopes)
+                return ValuePath(path, self._node(term, () if _are_secret(chains) else [chain[-1] for chain in chains]))
+            case Compare(path, operator, value):
+                chains = self._chains(path, scopes)
+                if chains and not _are_secret(chains):
+                    return node
+                return Compare(path, operator, self._mask(value))

@@ -1,0 +1,137 @@
+"""No password of any request is found in anything that the service keeps, logs, exports or shows."""
+
+import json
+import random
+import re
+import uuid
+
+import pytest
+
+from tests.console.browsing import Visitor, invitation
+from tests.people import name, person
+from tests.tenant import Tenant
+from tests.waiting import until
+
+PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
+SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+MARK = "Hunter2"
+
+
+def _cased(random, text):
+    return "".join(random.choice((char.lower(), char.upper())) for char in text)
+
+
+def _spelt(random):
+    return random.choice(("password", "PassWord", f"{USER}:password", f"{USER}:PASSWORD", _cased(random, "password")))
+
+
+def _operation(random, secret):
+    path = _spelt(random)
+    value = random.choice((secret, [secret], {"value": secret}, [{"value": secret}], {"$ref": None, "value": secret}, 5))
+    text = json.dumps(secret)
+    operation = random.choice(
+        (
+            {"op": "replace", "path": path, "value": value},
+            {"op": "add", "path": f"{path}.value", "value": value},
+            {"op": "add", "path": f"{path}.{secret}", "value": value},
+            {"op": "remove", "path": f"{path}[value eq {text}]"},
+            {"op": "remove", "path": f"{path} eq {text}"},
+            {"op": "replace", "path": f"{path}[value eq {text}].value", "value": value},
+            {"op": "replace", "path": f"emails[{path} eq {text}].value", "value": "x"},
+            {"op": "replace", "value": {path: value}},
+            {"op": "replace", "value": {f"{path}[value eq {text}]": value}},
+            {"op": "replace", "path": "", "value": {"title": "shown", path: value}},
+            {"op": "Replace", "path": [path], "value": value},
+        )
+    )
+    return {_cased(random, key): item for key, item in operation.items()}
+
+
+def _patch(random, secret):
+    operations = [_operation(random, secret) for _ in range(random.randint(1, 3))]
+    key = random.choice(("Operations", "operations", "OPERATIONS"))
+    return {"schemas": [PATCH], key: random.choice((operations, operations[0]))}
+
+
+def _filter(random, secret):
+    text, path = json.dumps(secret), _spelt(random)
+    operator = random.choice(("eq", "co", "ne", "EQ", "xx"))
+    return random.choice(
+        (
+            f"{path} {operator} {text}",
+            f"{path} {operator} {text[:-1]}",
+            f"{path}[value {operator} {text}]",
+            f"{path}.value {operator} {text}",
+            f'not ({path} {operator} {text}) and title eq "x"',
+            f"{path} {operator} {text} {text}",
+            f"({path} {operator} {text}",
+            f"{path}{operator}{text}",
+        )
+    )
+
+
+def _ask(random, scim, user, secret):
+    """Send one request of any kind with a secret in it."""
+    body = random.choice((person(**{_spelt(random): secret}), person(**{_spelt(random): [secret]}), [secret], secret))
+    patch, found = _patch(random, secret), _filter(random, secret)
+    bulk = [
+        {"method": "PATCH", "path": f"/Users/{user}", "data": patch},
+        {
+            "method": "post",
+            "bulkId": uuid.uuid4().hex,
+            "path": random.choice(("/Users", "/users", f"/Users?password={secret}")),
+            "data": body,
+        },
+    ]
+    search = {"schemas": [SEARCH], random.choice(("filter", "Filter")): found}
+    content = {"content-type": "application/scim+json"}
+    choices = (
+        lambda: scim.post("/Users", json=body),
+        lambda: scim.put(f"/Users/{user}", json=body),
+        lambda: scim.patch(f"/Users/{user}", json=patch),
+        lambda: scim.patch(f"/Users/{user}", json={_cased(random, "path"): "password", "value": secret}),
+        lambda: scim.post("/Bulk", json={"schemas": [BULK], "Operations": bulk}),
+        lambda: scim.post(random.choice(("/.search", "/Users/.search")), json=search),
+        lambda: scim.get("/Users", params={"filter": found}),
+        lambda: scim.get("/Users", params={random.choice(("access_token", "Access_Token", "api_key", "x")): secret}),
+        lambda: scim.get(f"/Users?{secret}"),
+        lambda: scim.get(f"/Users%3Faccess_token={secret}"),
+        lambda: scim.post("/Users", content=json.dumps(body)[:-1], headers=content),
+        lambda: scim.post("/Users", content=f"password={secret}", headers=content),
+        lambda: scim.post("/Users", content=b"\xef\xbb\xbf" + json.dumps(body).encode(), headers=content),
+        lambda: scim.post("/Users", content='{"password":' * 300 + json.dumps(secret) + "}" * 300, headers=content),
+    )
+    return random.choice(choices)()
+
+
+def _around(text):
+    at = text.lower().index(MARK.lower())
+    return text[max(0, at - 600) : at + 50]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_no_password_is_kept_logged_exported_or_shown(server, strict):
+    rng = random.Random(strict)
+    with Tenant(server) as tenant:
+        tenant.api.patch("/settings", json={"strict": strict}).raise_for_status()
+        user = tenant.user()["id"]
+        root = Visitor(server).accept(invitation(server), name("root"))
+        root.get(f"/w/{tenant.name}/requests")
+        assert root.post(f"/w/{tenant.name}/requests/record").status_code == 303
+        for _ in range(250):
+            answer = _ask(rng, tenant.scim, user, f"{MARK}-{uuid.uuid4().hex}")
+            assert answer.status_code < 500, answer.text
+        last = tenant.scim.post("/Users", json=person()).headers["x-request-id"]
+        kept = until(lambda: last in (found := tenant.api.get("/requests", params={"limit": 500}).text) and found)
+        shown = [kept, server.muster("doctor", "--workspace", tenant.name).stdout]
+        shown += [root.get(f"/w/{tenant.name}/{page}").text for page in ("requests", "doctor", "audit", "connect")]
+        pages = set(re.findall(r"/requests/\d+", shown[2]))
+        assert len(pages) == 50
+        shown += [root.get(f"/w/{tenant.name}{page}").text for page in pages]
+        shown += [tenant.api.get(path).text for path in ("/changes", "/audit", f"/history/{user}")]
+        root.close()
+        assert [_around(text) for text in shown if MARK.lower() in text.lower()] == []
+        assert MARK.lower().encode() not in server.stored().lower()
+        assert MARK.lower() not in server.logged().lower()
