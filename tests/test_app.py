@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import runpy
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 import muster
+from muster.storage.port import StorageFull
 from tests.people import person
 
 
@@ -76,6 +78,35 @@ def test_the_lifespan_protocol(app):
         assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("broken", ["touch_keys", "transact", "append"])
+def test_a_full_disk_at_the_end_skips_neither_the_log_nor_the_close(tmp_path, monkeypatch, broken):
+    app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db"))
+    written, closed = io.BytesIO(), []
+
+    async def full(*_):
+        raise StorageFull("the disk is full")
+
+    async def run():
+        await app.start()
+        app._log._stream = written
+        async with _client(app, await _token(app), "http://test") as client:
+            assert (await client.get("/scim/v2/Users?filter=nosuch")).status_code == 400
+        monkeypatch.setattr(app.storage, broken, full)
+        close = app.storage.close
+
+        async def watched():
+            await close()
+            closed.append(True)
+
+        monkeypatch.setattr(app.storage, "close", watched)
+        await app.close()
+
+    asyncio.run(run())
+    assert closed == [True]
+    assert b'"path":"/scim/v2/Users"' in written.getvalue()
+    assert not (tmp_path / "m.db-wal").exists()
 
 
 def test_a_body_over_the_limit_is_stopped_while_reading(app):

@@ -6,7 +6,7 @@ import gc
 import itertools
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -64,7 +64,7 @@ from muster.overview import Lookout
 from muster.scim.discovery import Limits
 from muster.scim.schema import Registry
 from muster.storage.leases import Leases
-from muster.storage.port import Conflict, Storage, StorageError
+from muster.storage.port import Conflict, Storage
 from muster.storage.requests import Requests
 from muster.storage.rounds import going_on
 from muster.storage.sqlite import SqliteStorage
@@ -232,17 +232,25 @@ class Muster:
             return
         for task in self._tasks:
             task.cancel()
-        await self._deliverer.close()
+        for name, step in self._closing_steps():
+            with going_on(name):  # a full disk, or any other error, ends no more than its own step
+                await step()
+        self._started = False
+
+    def _closing_steps(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """What is done to close, in order, with its name for the log."""
+        yield "stopping webhooks", self._deliverer.close
         if self._recorder is not None:
-            with contextlib.suppress(StorageError):
-                await self._recorder.flush()
-        await self._touch()
+            yield "flushing kept requests", self._recorder.flush
+        yield "flushing when keys were used", self._touch
+        yield "flushing the request log", self._flush_log
+        yield "closing the database", self.storage.close
+        if (traces := self._traces) is not None:
+            yield "flushing traces", lambda: asyncio.to_thread(traces.shutdown)
+
+    async def _flush_log(self) -> None:
         if self._log is not None:
             self._log.flush()
-        await self.storage.close()
-        if self._traces is not None:
-            await asyncio.to_thread(self._traces.shutdown)
-        self._started = False
 
     @contextlib.asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:

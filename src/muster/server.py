@@ -21,6 +21,9 @@ from muster.app import RsgiMuster
 from muster.config import Settings
 
 _POLL_SECONDS = 0.05
+_CALM_SECONDS = 30.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.25, 10.0
+"""Seconds without a death after which the next is replaced at once; and the shortest and longest wait of others."""
 
 
 def serve(settings: Settings, ready: str) -> None:
@@ -29,7 +32,7 @@ def serve(settings: Settings, ready: str) -> None:
     Raises OSError where the address cannot be listened on.
     """
     _check_address(settings)
-    server = Server(
+    server = _Server(
         "muster",
         address=settings.host,
         port=settings.port,
@@ -45,10 +48,48 @@ def serve(settings: Settings, ready: str) -> None:
     )
     stopping = multiprocessing.Value(ctypes.c_bool, False, lock=False)
     server.on_startup(lambda: signal.signal(signal.SIGTERM, _draining(server, stopping, settings.drain_delay)))
-    announce = threading.Thread(target=_announce, args=(settings, ready), daemon=True)
+    announce = threading.Thread(target=_announce, args=(settings, ready, server.answered), daemon=True)
     server.on_startup(announce.start)
     load: Any = functools.partial(_load, settings, stopping, os.getpid())  # Granian takes any object with the RSGI methods
     server.serve(target_loader=load, wrap_loader=False)
+
+
+class _Server(Server):  # type: ignore[misc, valid-type]
+    """Granian's server, which goes on replacing a worker that dies again and again.
+
+    Granian takes two deaths of one worker within six seconds for a loop and ends the whole service. Here the next worker is made
+    a little later each time instead, while the others serve. Only a service that has never answered is ended: it cannot start.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.answered = threading.Event()
+        self._backoff = Backoff()
+
+    def _respawn_workers(self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
+        end = time.monotonic() + self._backoff.delay(time.monotonic())
+        while not self.interrupt_signal and time.monotonic() < end:
+            time.sleep(_POLL_SECONDS)
+        if self.interrupt_signal:
+            return
+        super()._respawn_workers(workers, spawn_target, target_loader, delay)
+        if self.answered.is_set():
+            self.respawned_wrks.clear()  # else the next death of one of these is taken for a loop
+
+
+class Backoff:
+    """How long to wait before a worker is replaced: not at all at first, then longer with each death that follows closely."""
+
+    def __init__(self) -> None:
+        self._last = -_CALM_SECONDS
+        self._wait = 0.0
+
+    def delay(self, now: float) -> float:
+        """Seconds to wait for a death at this moment of a monotonic clock."""
+        quick = now - self._last < _CALM_SECONDS
+        self._wait = min(max(_FIRST_WAIT, self._wait * 2), _LONGEST_WAIT) if quick else 0.0
+        self._last = now + self._wait
+        return self._wait
 
 
 def _check_address(settings: Settings) -> None:
@@ -80,8 +121,8 @@ def _load(settings: Settings, stopping: Any, parent: int, *_: object) -> RsgiMus
     return RsgiMuster(settings, lambda: bool(stopping.value), parent)
 
 
-def _announce(settings: Settings, ready: str) -> None:
-    """Print the line once a request is answered. It sleeps first, while Granian forks its workers."""
+def _announce(settings: Settings, ready: str, answered: threading.Event) -> None:
+    """Print the line and set answered once a request is answered. It sleeps first, while Granian forks its workers."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
     while True:
         time.sleep(_POLL_SECONDS)
@@ -94,5 +135,6 @@ def _announce(settings: Settings, ready: str) -> None:
             pass
         finally:
             connection.close()
+    answered.set()
     sys.stdout.write(ready + "\n")
     sys.stdout.flush()

@@ -262,6 +262,48 @@ def test_a_worker_that_dies_is_replaced_and_an_orphan_ends(tmp_path):
     assert until(lambda: not os.path.exists(f"/proc/{second}"))
 
 
+def test_a_worker_that_dies_again_and_again_is_replaced_while_the_other_serves(tmp_path):
+    with Server(tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0") as server:
+        token = server.key("k")
+        stays, *_ = server.workers()
+        seen = {stays}
+        for _ in range(4):
+            assert until(lambda: len(server.workers()) == 2)
+            [quick] = [pid for pid in server.workers() if pid != stays]
+            assert quick not in seen
+            seen.add(quick)
+            os.kill(quick, signal.SIGKILL)
+
+            def serves():
+                with contextlib.suppress(httpx.TransportError), client_of(server, token) as client:
+                    return client.get("/Users?count=0").status_code == 200
+
+            assert until(serves)
+            assert server.process.poll() is None
+        assert until(lambda: len(server.workers()) == 2)
+        assert stays in server.workers()
+        assert server.stop() == 0
+
+
+def test_a_service_that_never_answers_ends(tmp_path):
+    """Its workers die before they serve: whoever supervises the service has to see it."""
+    server = Server(tmp_path)
+    server.muster("migrate")
+    (tmp_path / "muster.db-epoch").unlink(missing_ok=True)
+    broken = "import muster.server as s; s._load = None; import sys; from muster.cli import main; sys.exit(main(['serve']))"
+    done = subprocess.run(
+        [sys.executable, "-c", broken],
+        env=server.environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "http://" not in done.stdout
+
+
 def test_a_worker_that_is_made_as_its_parent_is_killed_ends(tmp_path):
     """Else it had the port for good, and nothing could be started there."""
     with Server(tmp_path, MUSTER_RATE_LIMIT="0") as server:

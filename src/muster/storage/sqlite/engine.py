@@ -103,7 +103,7 @@ class SqliteStorage(SqliteAccounts):
     """A database file. scan_seconds: how long one scan may take."""
 
     def __init__(self, path: str, scan_seconds: float = 10.0) -> None:
-        self.path = path
+        self.path = os.path.realpath(path)  # as SQLite does, which names its log after the file and not after a link to it
         self.on_commit: Callable[[int], None] = lambda _: None
         self._hierarchies = Hierarchies()
         self.scan_seconds = scan_seconds

@@ -5,13 +5,14 @@ anew after the commit, and whoever commits anything the second. Were a process k
 others find out a little later: what asks for a stamp asks the database itself as well, once in a while.
 """
 
+import errno
 import mmap
 import os
 import secrets
 import sqlite3
 import time
 
-from muster.storage.port import StorageError
+from muster.storage.port import StorageError, StorageFull
 
 _STAMP_BITS = 64
 _SIZE = 2 * _STAMP_BITS // 8
@@ -20,19 +21,21 @@ _AT_LEAST_EVERY = 1.0
 
 
 class Stamps:
-    """The two stamps of a database file."""
+    """The two stamps of a database file, whatever name it is opened by: like SQLite's log, they lie beside the file itself."""
 
     def __init__(self, path: str) -> None:
+        """Map the stamps. Raises StorageError if they cannot be opened, and StorageFull if the disk has no room for them."""
+        name = f"{os.path.realpath(path)}-epoch"
         try:
-            descriptor = os.open(f"{path}-epoch", os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                _allocate(descriptor)
+                self._map = mmap.mmap(descriptor, _SIZE)
+            finally:
+                os.close(descriptor)
         except OSError as error:
-            raise StorageError(f"cannot be read or written: {path}-epoch: {error.strerror}") from None
-        try:
-            if os.fstat(descriptor).st_size < _SIZE:
-                os.ftruncate(descriptor, _SIZE)
-            self._map = mmap.mmap(descriptor, _SIZE)
-        finally:
-            os.close(descriptor)
+            kind = StorageFull if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else StorageError
+            raise kind(f"cannot be read or written: {name}: {error.strerror}") from None
         self._stamps = memoryview(self._map).cast("Q")
 
     def accounts(self) -> int:
@@ -54,6 +57,14 @@ class Stamps:
     def close(self) -> None:
         self._stamps.release()
         self._map.close()
+
+
+def _allocate(descriptor: int) -> None:
+    """Give the file its bytes on the disk: a write to a hole of a mapped file kills the process if the disk is full (SIGBUS)."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, _SIZE)  # keeps the stamps that are there, which others may be changing
+    elif os.fstat(descriptor).st_size < _SIZE:
+        os.pwrite(descriptor, bytes(_SIZE), 0)
 
 
 class Epoch:
