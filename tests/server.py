@@ -131,3 +131,4 @@ class Server:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.stop()
+        assert "StatementRejected" not in self.logged(), f"a request made the database reject a statement: {self.logged()}"

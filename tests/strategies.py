@@ -1,9 +1,13 @@
 """Random users, filters and PATCHes: from few values, so that they meet."""
 
+from dataclasses import replace
+from functools import cache
+
 from hypothesis import strategies as st
 
+from muster.scim.custom import extended, read_schema
 from muster.scim.filter import And, Compare, Filter, Not, Or, Present, ValuePath
-from muster.scim.schema import ENTERPRISE_USER, USER
+from muster.scim.schema import ENTERPRISE_USER, USER, Attribute, ResourceType, registry
 
 WORDS = ("ada", "Ada", "ADA LOVELACE", "zoë", "ZOË", "straße", "STRASSE", "ﬁne", "a%b", "a_b", "", "x", "ada ", "😀", "İstanbul")
 DATES = ("2020-01-01T00:00:00Z", "2020-01-01T01:00:00+01:00", "2024-02-29T12:30:00.123456Z", "1999-12-31T23:59:59-08:00")
@@ -100,4 +104,127 @@ def _joined(children: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
 def filters() -> st.SearchStrategy[Filter]:
     """A filter that binds to User."""
     leaves = st.one_of(_compares(), st.builds(ValuePath, st.sampled_from(("emails", "EMAILS")), _inside()))
+    return st.recursive(leaves, _joined, max_leaves=6)
+
+
+EVERYTHING = "urn:example:params:scim:schemas:extension:everything:2.0:User"
+
+
+def _definitions(prefix: str, **more) -> list[dict]:
+    """An attribute of every simple type, single and multi-valued."""
+    types = ("string", "boolean", "decimal", "integer", "dateTime", "binary", "reference")
+    single = [{"name": f"{prefix}{kind}", "type": kind} | more for kind in types]
+    exact = [{"name": f"{prefix}exact", "type": "string", "caseExact": True} | more]
+    return [*single, *exact, *({**item, "name": f"{item['name']}s", "multiValued": True} for item in single)]
+
+
+@cache
+def everything() -> ResourceType:
+    """User with an extension that has attributes of every type, also within complex attributes, single and multi-valued."""
+    inner = [*_definitions("sub"), {"name": "value"}, {"name": "type"}, {"name": "primary", "type": "boolean"}]
+    raw = {
+        "id": EVERYTHING,
+        "name": "Everything",
+        "extends": ["User"],
+        "attributes": [
+            *_definitions("a"),
+            {"name": "one", "type": "complex", "subAttributes": inner},
+            {"name": "many", "type": "complex", "multiValued": True, "subAttributes": inner},
+            {"name": "indexed", "indexed": True},
+            {"name": "moment", "type": "dateTime", "indexed": True},
+        ],
+    }
+    schema = replace(read_schema(raw, registry()), ready=True)
+    return extended(registry(), [schema], [], unique_group_names=False).types["/Users"]
+
+
+_VALUES: dict[str, st.SearchStrategy] = {
+    "string": words,
+    "reference": words,
+    "boolean": st.booleans(),
+    "integer": st.sampled_from((-(2**63), -1, 0, 1, 7, 2**63 - 1)),
+    "decimal": st.sampled_from((-1.5, 0, 0.25, 1, 1e9)),
+    "dateTime": st.sampled_from(DATES),
+    "binary": st.sampled_from(("", "MTIz", "mtiz", "_-8=")),
+}
+
+
+@st.composite
+def _value_of(draw: st.DrawFn, attribute: Attribute) -> object:
+    """A value of an attribute, of one element where it is multi-valued."""
+    if attribute.is_complex:
+        return draw(_object_of(tuple(attribute.sub_attributes.values())))
+    return draw(filled if attribute.required and attribute.type == "string" else _VALUES[attribute.type])
+
+
+@st.composite
+def _object_of(draw: st.DrawFn, attributes: tuple[Attribute, ...]) -> dict:
+    """An object with a few of the attributes, and with all that are required."""
+    settable = [item for item in attributes if not item.read_only and item.returned != "never"]
+    drawn = {item.name: item for item in draw(st.lists(st.sampled_from(settable), max_size=6))}
+    found = {}
+    for item in (*drawn.values(), *(item for item in settable if item.required)):
+        values = draw(st.lists(_value_of(item), max_size=3)) if item.multi_valued else [draw(_value_of(item))]
+        if item.multi_valued and item.is_complex:
+            for other in [value for value in values if value.get("primary")][1:]:
+                del other["primary"]
+        found[item.name] = values if item.multi_valued else values[0]
+    return found
+
+
+@st.composite
+def users_of(draw: st.DrawFn, resource_type: ResourceType) -> dict:
+    """A user as a client might POST it, drawn from every attribute of its schemas."""
+    document = {"schemas": [USER, *(schema.id for schema in resource_type.extensions.values())]}
+    document |= draw(_object_of(tuple(resource_type.core.attributes.values()))) | {"userName": draw(st.uuids()).hex}
+    for schema in resource_type.extensions.values():
+        document[schema.id] = draw(_object_of(tuple(schema.attributes.values())))
+    return document
+
+
+@st.composite
+def _spelt(draw: st.DrawFn, name: str) -> str:
+    return draw(st.sampled_from((name, name.lower(), name.upper())))
+
+
+@st.composite
+def _comparison(draw: st.DrawFn, targets: list[tuple[str, Attribute]]) -> Filter:
+    """A comparison with one of some attributes, by an operator that its type allows."""
+    path, attribute = draw(st.sampled_from(targets))
+    spelt = draw(_spelt(path))
+    operators = ["eq", "ne", "pr", "null"]
+    if attribute.type not in ("boolean", "binary"):
+        operators += ["gt", "ge", "lt", "le"]
+    if attribute.type in ("string", "reference", "binary"):
+        operators += ["co", "sw", "ew"]
+    operator = "pr" if attribute.is_complex else draw(st.sampled_from(operators))
+    if operator == "pr":
+        return Present(spelt)
+    if operator == "null":
+        return Compare(spelt, draw(st.sampled_from(("eq", "ne"))), None)
+    return Compare(spelt, operator, draw(_VALUES[attribute.type]))
+
+
+@st.composite
+def _value_path(draw: st.DrawFn, targets: list[tuple[str, list[tuple[str, Attribute]]]]) -> Filter:
+    path, subs = draw(st.sampled_from(targets))
+    return ValuePath(draw(_spelt(path)), draw(st.recursive(_comparison(subs), _joined, max_leaves=3)))
+
+
+@cache
+def filters_of(resource_type: ResourceType) -> st.SearchStrategy[Filter]:
+    """A filter over any attribute that may be filtered on, with value paths over every complex one."""
+    compared: list[tuple[str, Attribute]] = []
+    complex_ones = []
+    for extension, attribute in resource_type.attributes():
+        path = attribute.name if extension is None else f"{extension}:{attribute.name}"
+        if attribute.returned == "never" or attribute.name == resource_type.computed:
+            continue
+        compared.append((path, attribute))
+        if attribute.is_complex:
+            unfiltered = ("location", "version") if attribute.name == "meta" else ()
+            subs = [(sub.name, sub) for sub in attribute.sub_attributes.values() if sub.name not in unfiltered]
+            compared.extend((f"{path}.{name}", sub) for name, sub in subs)
+            complex_ones.append((path, subs))
+    leaves = st.one_of(_comparison(compared), _value_path(complex_ones))
     return st.recursive(leaves, _joined, max_leaves=6)

@@ -3,6 +3,7 @@
 import pytest
 
 from muster.scim.messages import SEARCH_REQUEST
+from muster.scim.schema import ENTERPRISE_USER
 from tests.people import error_of, name, person
 
 
@@ -42,3 +43,26 @@ def test_other_methods_are_405(client):
     response = client.get("/Users/.search")
     error_of(response, 405)
     assert response.headers["allow"] == "POST"
+
+
+SINGULAR = [
+    ('name[familyName eq "Jensen"]', True),
+    ('NAME[givenName sw "barb" and not (honorificPrefix pr)]', True),
+    ('name[givenName eq "Ada"]', False),
+    (f'{ENTERPRISE_USER}:manager[value eq "m1"]', True),
+    (f'{ENTERPRISE_USER}:manager[value ne "m1"]', False),
+    (f"{ENTERPRISE_USER}:manager[not (displayName pr)]", True),
+    ("meta[created pr]", True),
+    ('meta[resourceType eq "User" and lastModified gt "2020-01-01T00:00:00Z"]', True),
+    ("not (meta[created pr])", False),
+]
+
+
+@pytest.mark.parametrize(("value_path", "found"), SINGULAR)
+def test_a_value_path_may_name_a_single_complex_attribute(client, strict, value_path, found):
+    """RFC 7644 section 3.4.2.2 allows any complex attribute before the brackets."""
+    for workspace in (client, strict):
+        made = person(**{ENTERPRISE_USER: {"manager": {"value": "m1"}}})
+        assert workspace.post("/Users", json=made).status_code == 201
+        answer = workspace.get("/Users", params={"filter": f'userName eq "{made["userName"]}" and {value_path}'})
+        assert (answer.status_code, answer.json()["totalResults"]) == (200, int(found))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from muster.directory.documents import make_put, parse
 from muster.scim import filter as filters
+from muster.scim.errors import ScimError
 from muster.scim.evaluate import comparable, matches
 from muster.scim.indexing import sort_value
 from muster.scim.predicate import bind, field_at
@@ -19,7 +20,7 @@ from muster.scim.schema import USER, registry
 from muster.scim.values import mail_domain
 from muster.storage.ids import IdSource
 from muster.storage.port import Origin, Query
-from tests.strategies import DATES, users
+from tests.strategies import DATES, everything, filters_of, users, users_of
 from tests.strategies import filters as any_filter
 
 USER_TYPE = registry().types["/Users"]
@@ -37,14 +38,14 @@ _ids = IdSource()
 _millis = itertools.count(1_600_000_000_000)
 
 
-def put(document, modified="2020-01-01T00:00:00Z"):
+def put(document, modified="2020-01-01T00:00:00Z", resource_type=USER_TYPE):
     created = datetime.fromtimestamp(next(_millis) / 1000, UTC).isoformat().replace("+00:00", "Z")
-    canonical = read(document, USER_TYPE, Dialect())
-    return make_put(canonical, USER_TYPE, _ids(next(_millis)), 1, created, modified)
+    canonical = read(document, resource_type, Dialect())
+    return make_put(canonical, resource_type, _ids(next(_millis)), 1, created, modified)
 
 
-def find(bench, workspace, **query):
-    page = bench.run(bench.storage.find(Query(workspace.id, USER_TYPE, **query)))
+def find(bench, workspace, resource_type=USER_TYPE, **query):
+    page = bench.run(bench.storage.find(Query(workspace.id, resource_type, **query)))
     return page.total, [document["id"] for document in orjson.loads(b"[%b]" % page.documents.replace(b"\x01", b""))]
 
 
@@ -89,6 +90,86 @@ def test_agrees_with_evaluate(bench, data):
         query = {"predicate": predicate, "domain": domain, "sort": field, "descending": descending}
         assert find(bench, workspace, **query) == (len(wanted), wanted)
         assert find(bench, workspace, **query, offset=offset, limit=limit) == (len(wanted), wanted[offset : offset + limit])
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@given(data=st.data())
+def test_agrees_with_evaluate_on_every_attribute(bench, data):
+    """Filters are drawn from the schemas: every type, every operator it allows, value paths over every complex attribute."""
+    kind = everything()
+    drawn = data.draw(st.lists(users_of(kind), max_size=5))
+    puts = [put(document, data.draw(st.sampled_from(DATES)), kind) for document in drawn]
+    workspace = bench.new_workspace()
+    bench.run(bench.storage.load(workspace.id, "User", puts, Origin("t", "t", "t")))
+    documents = [parse(item.stored.document) for item in puts]
+    for node in data.draw(st.lists(filters_of(kind), min_size=10, max_size=10)):
+        predicate = bind(node, kind, Dialect())
+        wanted = [document["id"] for document in documents if matches(predicate, document)]
+        assert find(bench, workspace, kind, predicate=predicate) == (len(wanted), wanted), filters.to_text(node)
+
+
+DEEP = {
+    "not": "not ({})",
+    "or": "(title pr or {})",
+    "and": "({} and title pr)",
+    "and or": "(title pr and (nickName pr or {}))",
+    "or not and": 'not (not (userName eq "x") and {})',
+}
+
+
+@pytest.mark.parametrize("shape", DEEP)
+@pytest.mark.parametrize(
+    "leaf", ["emails.value pr", 'emails[type eq "work" or not (value pr)]', 'name[familyName eq "F"]', "groups pr"]
+)
+def test_any_nesting_that_the_grammar_allows_is_answered(bench, shape, leaf):
+    """SQLite parses an expression with a stack of 100 entries, and PostgreSQL's nesting is bounded too."""
+    workspace = bench.new_workspace()
+    document = {"schemas": [USER], "userName": "u", "name": {"familyName": "F"}, "emails": [{"value": "a@x", "type": "work"}]}
+    item = put(document)
+    bench.run(bench.storage.load(workspace.id, "User", [item], Origin("t", "t", "t")))
+    text, deepest = leaf, None
+    while (predicate := _bound_or_none(text)) is not None:
+        deepest = predicate
+        text = DEEP[shape].format(text)
+    wanted = [item.stored.id] if matches(deepest, parse(item.stored.document)) else []
+    assert find(bench, workspace, predicate=deepest) == (len(wanted), wanted)
+
+
+@pytest.mark.parametrize("shape", DEEP)
+def test_any_nesting_within_a_value_path_is_answered(bench, shape):
+    workspace = bench.new_workspace()
+    item = put({"schemas": [USER], "userName": "u", "emails": [{"value": "a@x", "type": "work"}]})
+    bench.run(bench.storage.load(workspace.id, "User", [item], Origin("t", "t", "t")))
+    inside = DEEP[shape].replace("title", "type").replace("nickName", "display").replace("userName", "value")
+    for path in ("emails", "groups"):
+        text, deepest = "value pr", None
+        while (predicate := _bound_or_none(f"{path}[{text}]")) is not None:
+            deepest = predicate
+            text = inside.format(text)
+        wanted = [item.stored.id] if matches(deepest, parse(item.stored.document)) else []
+        assert find(bench, workspace, predicate=deepest) == (len(wanted), wanted)
+
+
+@pytest.mark.parametrize("joiner", [" and ", " or "])
+@pytest.mark.parametrize(
+    "term", ['title eq "{}"', 'emails[type eq "{}"]', "not (name[familyName pr])", 'groups[display co "{}"]', "meta[created pr]"]
+)
+def test_as_many_terms_as_the_grammar_allows_are_answered(bench, joiner, term):
+    workspace = bench.new_workspace()
+    item = put({"schemas": [USER], "userName": "u"})
+    bench.run(bench.storage.load(workspace.id, "User", [item], Origin("t", "t", "t")))
+    texts = [term.format(number) for number in range(200)]
+    while (predicate := _bound_or_none(joiner.join(texts))) is None:
+        texts.pop()
+    wanted = [item.stored.id] if matches(predicate, parse(item.stored.document)) else []
+    assert find(bench, workspace, predicate=predicate) == (len(wanted), wanted)
+
+
+def _bound_or_none(text):
+    try:
+        return _bound(text)
+    except ScimError:
+        return None
 
 
 @pytest.fixture(scope="module")

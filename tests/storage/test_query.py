@@ -2,7 +2,9 @@
 
 import asyncio
 
-from muster.storage.port import Statement
+import pytest
+
+from muster.storage.port import Statement, StatementRejected
 
 
 def test_each_of_many_at_a_time_has_its_own_answer(bench):
@@ -38,3 +40,26 @@ def test_one_that_is_given_up_leaves_the_others_their_answers(bench):
         return await asyncio.gather(*(ask(workspaces[n % 4], n % 3 == 0) for n in range(600)))
 
     assert set(bench.run(together())) == {True, None}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        Statement("SELECT nothing FROM nowhere", ()),
+        Statement("SELECT count(* FROM workspaces", ()),
+    ],
+    ids=["unknown table", "syntax"],
+)
+def test_a_statement_that_the_database_rejects_is_no_outage(bench, statement):
+    with pytest.raises(StatementRejected) as caught:
+        bench.run(bench.storage.query(statement))
+    assert (caught.value.status, caught.value.retry_after) == (500, None)
+    assert bench.run(bench.storage.query(Statement("SELECT name FROM workspaces WHERE id = $1", (bench.workspace.id,))))
+
+
+def test_a_violated_constraint_is_no_outage(bench):
+    insert = Statement("INSERT INTO hierarchies (workspace, version) VALUES ($1, 1)", (bench.new_workspace().id,))
+    workspace = insert.parameters[0]
+    bench.run(bench.storage.transact(workspace, [insert]))
+    with pytest.raises(StatementRejected):
+        bench.run(bench.storage.transact(workspace, [insert]))

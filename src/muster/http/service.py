@@ -21,7 +21,7 @@ from muster.http.recorder import Recorder
 from muster.http.request_log import RequestLog
 from muster.http.scim import Scim
 from muster.scim.errors import ScimError, forbidden
-from muster.storage.port import StorageError
+from muster.storage.port import StatementRejected, StorageError
 
 _log = logging.getLogger(__name__)
 _SLASHES = re.compile("//+")
@@ -121,7 +121,7 @@ class Service:
         """The answer to a request that an exception ended; what is no one's mistake but ours shows nothing of its inside."""
         if isinstance(error, ScimError):
             return self._error(request, error)
-        if isinstance(error, StorageError):
+        if isinstance(error, StorageError) and not isinstance(error, StatementRejected):
             _log.error("request %s: %s", request.id, error)
             response = self._error(request, ScimError(error.status, str(error)))
             if error.retry_after is not None:

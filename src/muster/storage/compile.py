@@ -11,6 +11,7 @@ from muster.scim.indexing import DOMAIN, FALSE, index_of
 from muster.scim.predicate import All, Each, Field, Has, Negation, Predicate, Some, Test
 from muster.scim.values import Json, fold
 from muster.storage.binder import Binder
+from muster.storage.flat import flat
 from muster.storage.ids import key_of
 from muster.storage.port import Position, Query, Statement
 from muster.storage.related import Related
@@ -35,6 +36,9 @@ class Functions(Protocol):
 
     def scalar(self, element: str, kind: str) -> str:
         """The scalar that an element is."""
+
+    def object(self, json: str, path: str) -> str:
+        """The object at a path as JSON, NULL if the path is absent."""
 
     def elements(self, json: str, path: str, alias: str) -> tuple[str, str]:
         """A FROM term for the elements of the array at a path, and what an element is called."""
@@ -121,6 +125,7 @@ class Compiler:
         predicate, domain = self.query.predicate, self.query.domain
         terms: tuple[Predicate | _Domain, ...] = ()
         if predicate is not None:
+            predicate = flat(predicate)
             terms = predicate.terms if isinstance(predicate, All) else (predicate,)
         return terms if domain is None else (*terms, _Domain(fold(domain.strip())))
 
@@ -318,11 +323,14 @@ class Compiler:
             case Test(field) | Has(field) | Each(field) if (related := self._related_to(field)) is not None:
                 return related.condition(term, bind)
             case All(terms):
-                return f"({' AND '.join(self.check(item, bind, json) for item in terms)})"
+                return f"({' AND '.join(self.check(item, bind, json) for item in terms)})" if terms else "TRUE"
             case Some(terms):
-                return f"({' OR '.join(self.check(item, bind, json) for item in terms)})" if terms else "FALSE"
+                return f"({' OR '.join(self._alternative(item, bind, json) for item in terms)})" if terms else "FALSE"
             case Negation(inner):
                 return f"(NOT {self.check(inner, bind, json)})"
+            case Each(field, inner) if not field.each:
+                part = self.functions.object(json, bind(self.functions.path(field.keys)))
+                return f"({part} IS NOT NULL AND {self.check(inner, bind, part)})"
             case Each(field, inner):
                 return self._exists(field.keys, json, bind, lambda element: self.check(inner, bind, element))
             case Has(field):
@@ -332,6 +340,11 @@ class Compiler:
             case _Domain(value):
                 conditions = f'{self._scope(bind)} AND attribute = {bind(DOMAIN)} AND value = {bind(value)} AND "key" = s."key"'
                 return f"EXISTS (SELECT 1 FROM lookups WHERE {conditions})"
+
+    def _alternative(self, term: "Term", bind: Binder, json: str) -> str:
+        """The term as an operand of OR, which needs no parentheses around AND: they would cost depth."""
+        condition = self.check(term, bind, json)
+        return condition[1:-1] if isinstance(term, All) and term.terms else condition
 
     def _test(self, test: Test, json: str, bind: Binder) -> str:
         field = test.field

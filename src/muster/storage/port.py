@@ -61,6 +61,16 @@ class StorageCorrupt(StorageError):
     retry_after = None
 
 
+class StatementRejected(StorageError):
+    """The database refused a statement as wrong: a defect in muster, never an outage.
+
+    A request is answered 500, and the tests fail if a server under test logs one.
+    """
+
+    status = 500
+    retry_after = None
+
+
 class Outdated(StorageError):
     """What a change was decided from has been changed by somebody else since: nothing was kept."""
 

@@ -101,7 +101,7 @@ class Related:
             case All(terms):
                 return f"({' AND '.join(self._element(item, kind, bind) for item in terms)})" if terms else "TRUE"
             case Some(terms):
-                return f"({' OR '.join(self._element(item, kind, bind) for item in terms)})" if terms else "FALSE"
+                return f"({' OR '.join(self._alternative(item, kind, bind) for item in terms)})" if terms else "FALSE"
             case Negation(inner):
                 return f"(NOT {self._element(inner, kind, bind)})"
             case Has(field):
@@ -109,6 +109,11 @@ class Related:
             case Test(field):
                 return self._compare(self._value(field, kind, bind), term, bind)
         raise ValueError(f"{term} does not compare an element")
+
+    def _alternative(self, term: Predicate, kind: str, bind: Binder) -> str:
+        """The term as an operand of OR, which needs no parentheses around AND: they would cost depth."""
+        condition = self._element(term, kind, bind)
+        return condition[1:-1] if isinstance(term, All) and term.terms else condition
 
     def _value(self, field: Field, kind: str, bind: Binder) -> str:
         match field.keys[0]:

@@ -4,7 +4,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from muster.storage.port import StorageError
+from muster.storage.port import StatementRejected, StorageError
 
 _log = logging.getLogger(__name__)
 
@@ -17,6 +17,8 @@ def going_on(what: str) -> Iterator[None]:
     """
     try:
         yield
+    except StatementRejected:
+        _log.exception("%s failed, and will be tried again", what)
     except StorageError:
         pass
     except Exception:

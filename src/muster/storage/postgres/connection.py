@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
-from muster.storage.port import StorageCorrupt, StorageError, StorageFull
+from muster.storage.port import StatementRejected, StorageCorrupt, StorageError, StorageFull
 
 CONNECT_SECONDS = 5.0
 _GRACE_SECONDS = 2.0
@@ -19,6 +19,13 @@ LOST = (
     asyncpg.exceptions.OperatorInterventionError,
 )
 """What a query raises when its connection, or the server, has gone."""
+_REJECTED_CLASSES = frozenset({"0A", "21", "22", "23", "42", "54"})
+"""The SQLSTATE classes of statements that no retry can help: unsupported, wrong data, constraint, syntax, program limit."""
+_REFUSALS = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
 _WITHDRAWN = asyncpg.QueryCanceledError
 FAILED = (*LOST, asyncpg.PostgresError, TimeoutError)
 
@@ -165,10 +172,21 @@ def translate(error: Exception) -> StorageError:
         return StorageCorrupt("the database is damaged")
     if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
         return StorageError("the database is read-only")
-    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError | asyncpg.InvalidCatalogNameError):
+    if isinstance(error, _REFUSALS):
         return StorageError(f"the database refuses: {error}")
     if isinstance(error, asyncpg.QueryCanceledError):
         return StorageError("the database is busy")
+    if is_rejection(error):
+        return StatementRejected(f"the database rejected a statement ({type(error).__name__})")
     if isinstance(error, (*LOST, TimeoutError)):
         return StorageError("the database cannot be reached")
     return StorageError(f"the database cannot answer ({type(error).__name__})")
+
+
+def is_rejection(error: Exception) -> bool:
+    """Whether the server, or asyncpg while encoding its parameters, rejected a statement as wrong."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "")[:2] in _REJECTED_CLASSES
+    if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
+        return False
+    return isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)

@@ -25,6 +25,9 @@ class PostgresFunctions(Functions):
     def scalar(self, element: str, kind: str) -> str:
         return f"(({element} #>> '{{}}'){_CASTS.get(kind, '')})" + self._collation(kind)
 
+    def object(self, json: str, path: str) -> str:
+        return f"({json} #> {path})"
+
     def elements(self, json: str, path: str, alias: str) -> tuple[str, str]:
         return f"jsonb_path_query({json} #> {path}, '$[*]') AS {alias}(element)", f"{alias}.element"
 

@@ -10,11 +10,15 @@ from sqlalchemy import NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from muster.storage import migrations
-from muster.storage.port import StorageCorrupt, StorageError, StorageFull
+from muster.storage.port import StatementRejected, StorageCorrupt, StorageError, StorageFull
 
 BUSY_SECONDS = 10.0
 _FULL = frozenset({sqlite3.SQLITE_FULL})
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_REJECTED = frozenset(
+    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_TOOBIG}
+    | {sqlite3.SQLITE_CONSTRAINT}
+)
 _NO_ROOM = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 
 
@@ -97,7 +101,11 @@ def translated() -> Iterator[None]:
 
 def translate(error: sqlite3.DatabaseError) -> StorageError:
     """The port's error for one of SQLite's."""
+    if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
+        return StorageError("the database is closed")
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in _REJECTED:
+        return StatementRejected(f"the database rejected a statement ({error})")
     if code in _FULL:
         return StorageFull("the disk is full: nothing was written")
     if code in _CORRUPT:

@@ -17,6 +17,8 @@ class SqliteFunctions(Functions):
         return "$" + "".join(f"[{key}]" if isinstance(key, int) else f'."{key}"' for key in keys)
 
     def operand(self, value: Json) -> Json:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return float(value)  # as SQLite reads a JSON number that exceeds 64 bits
         return value
 
     def value(self, json: str, path: str, kind: str) -> str:
@@ -26,6 +28,9 @@ class SqliteFunctions(Functions):
     def scalar(self, element: str, kind: str) -> str:
         del kind
         return element
+
+    def object(self, json: str, path: str) -> str:
+        return f"json_extract({json}, {path})"
 
     def elements(self, json: str, path: str, alias: str) -> tuple[str, str]:
         return f"json_each({json}, {path}) {alias}", f"{alias}.value"
