@@ -34,19 +34,61 @@ class _Guarded(httpcore2.AnyIOBackend):
         return await super().connect_tcp(addresses[0], port, timeout, local_address, socket_options)
 
 
+_NOT_PUBLIC = {
+    4: (
+        ("0.0.0.0/8", "this network (RFC 791)"),
+        ("10.0.0.0/8", "private use (RFC 1918)"),
+        ("100.64.0.0/10", "carrier-grade NAT (RFC 6598)"),
+        ("127.0.0.0/8", "loopback (RFC 1122)"),
+        ("168.63.129.16/32", "the platform services of Microsoft Azure"),
+        ("169.254.0.0/16", "link-local, and the metadata services of clouds (RFC 3927)"),
+        ("172.16.0.0/12", "private use (RFC 1918)"),
+        ("192.0.0.0/24", "protocol assignments (RFC 6890)"),
+        ("192.0.2.0/24", "documentation (RFC 5737)"),
+        ("192.31.196.0/24", "AS112 (RFC 7535)"),
+        ("192.52.193.0/24", "AMT (RFC 7450)"),
+        ("192.88.99.0/24", "6to4 relays (RFC 7526)"),
+        ("192.168.0.0/16", "private use (RFC 1918)"),
+        ("192.175.48.0/24", "AS112 (RFC 7534)"),
+        ("198.18.0.0/15", "benchmarks (RFC 2544)"),
+        ("198.51.100.0/24", "documentation (RFC 5737)"),
+        ("203.0.113.0/24", "documentation (RFC 5737)"),
+        ("224.0.0.0/4", "multicast (RFC 1112)"),
+        ("240.0.0.0/4", "reserved, and broadcast (RFC 1112)"),
+    ),
+    6: (
+        ("::/96", "unspecified, loopback and IPv4-compatible (RFC 4291)"),
+        ("::ffff:0:0:0/96", "IPv4-translated (RFC 2765)"),
+        ("64:ff9b:1::/48", "local NAT64 (RFC 8215)"),
+        ("2001::/23", "protocol assignments: Teredo, benchmarks, ORCHID (RFC 2928)"),
+        ("2001:db8::/32", "documentation (RFC 3849)"),
+        ("2002::/16", "6to4 (RFC 3056)"),
+        ("2620:4f:8000::/48", "AS112 (RFC 7534)"),
+        ("3ffe::/16", "the former 6bone (RFC 3701)"),
+        ("3fff::/20", "documentation (RFC 9637)"),
+        ("fc00::/7", "unique local (RFC 4193)"),
+        ("fe80::/10", "link-local (RFC 4291)"),
+        ("fec0::/10", "site-local (RFC 3879)"),
+        ("ff00::/8", "multicast (RFC 4291)"),
+    ),
+}
+"""The networks that are not public, by IP version. They are listed here because `ipaddress` judges differently by version."""
+
+_EXCLUDED = {version: [ipaddress.ip_network(network) for network, _ in listed] for version, listed in _NOT_PUBLIC.items()}
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_WITH_IPV4 = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
+"""IPv4-mapped addresses, and those of the well-known NAT64 prefix (RFC 6052): as public as the IPv4 address in them."""
+
+
 def is_public(address: str) -> bool:
-    """Whether an address is one of the Internet's, also where it is written into an IPv6 one."""
+    """Whether an address is global unicast, directly or as an IPv4 address within an IPv6 one."""
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
-        if inner is not None and not is_public(str(inner)):
-            return False
-        if found in _NAT64:
+        if any(found in network for network in _WITH_IPV4):
             return is_public(str(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)))
-    return found.is_global and not found.is_multicast
-
-
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+        if found not in _GLOBAL_UNICAST:
+            return False
+    return not any(found in network for network in _EXCLUDED[found.version])
 
 
 def pool(private: bool) -> httpcore2.AsyncConnectionPool:

@@ -1,7 +1,9 @@
 """Signing in by OpenID Connect, against a provider that the test starts, and what a provider that lies can do."""
 
+import asyncio
 import re
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -13,7 +15,9 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 from oidc_provider_mock import User, run_server_in_thread
 
+from muster.access.openid import Client, OpenId
 from muster.access.permissions import ADMIN, AUDIT, SCIM, SETTINGS
+from muster.scim.errors import ScimError
 from tests.console.browsing import Visitor
 from tests.tenant import Tenant
 
@@ -52,7 +56,14 @@ def by_provider(visitor, subject, **query):
 def test_administrators_of_a_workspace_sign_in_by_its_provider(server, root, fresh, provider):
     assert fresh.api.put("/open-id-connector", json=setting(provider, SCIM)).status_code == 200
     shown = fresh.api.get("/open-id-connector").json()
-    assert shown == {"title": "Corp", "issuer": provider, "clientId": "muster", "allowedDomains": [DOMAIN], "permissions": [SCIM]}
+    assert shown == {
+        "title": "Corp",
+        "issuer": provider,
+        "clientId": "muster",
+        "allowedDomains": [DOMAIN],
+        "permissions": [SCIM],
+        "trustEmail": False,
+    }
     visitor = Visitor(server)
     answer = by_provider(visitor, "ann", workspace=fresh.name, to=f"/w/{fresh.name}/users")
     assert (answer.status_code, answer.headers["location"]) == (303, f"/w/{fresh.name}/users")
@@ -174,6 +185,15 @@ def test_a_provider_at_a_private_address_is_not_spoken_to(tmp_path, provider):
         assert "not a public address" in answer.json()["detail"]
 
 
+def test_a_sign_in_begins_at_no_host_that_is_not_configured(server, fresh, provider):
+    fresh.api.put("/open-id-connector", json=setting(provider))
+    visitor = Visitor(server)
+    answer = visitor.http.get("/sign-in/openid", params={"workspace": fresh.name}, headers={"Host": "evil.example"})
+    assert (answer.status_code, "MUSTER_BASE_URL" in answer.text) == (400, True)
+    assert "muster_openid" not in visitor.http.cookies
+    visitor.close()
+
+
 def test_a_sign_in_belongs_to_the_browser_that_began_it(server, fresh, provider):
     fresh.api.put("/open-id-connector", json=setting(provider))
     attacker, victim = Visitor(server), Visitor(server)
@@ -228,7 +248,7 @@ def liar(forge):
             self.rfile.read(int(self.headers["content-length"]))
             base = f"http://localhost:{self.server.server_port}"
             right = {"iss": base, "sub": "ann", "aud": "muster", "iat": asked["now"], "exp": asked["now"] + 60}
-            right |= {"nonce": asked["nonce"], "email": f"ann@{DOMAIN}"}
+            right |= {"nonce": asked["nonce"], "email": f"ann@{DOMAIN}", "email_verified": True}
             self.answer({"access_token": "x", "token_type": "Bearer", "id_token": forge(right)})
 
         def answer(self, told):
@@ -246,6 +266,15 @@ def liar(forge):
         threading.Thread(target=started.serve_forever, daemon=True).start()
         yield f"http://localhost:{started.server_port}", asked
         started.shutdown()
+
+
+NO_ADDRESSES = [
+    DOMAIN, f"@{DOMAIN}", f"ann@evil.example@{DOMAIN}", f"ann@evil.example,ann@{DOMAIN}", f"ann@evil.example ann@{DOMAIN}",
+    f'"ann@evil.example"@{DOMAIN}', f"<ann@{DOMAIN}>", f"ann@{DOMAIN}.", f"ann@{DOMAIN}.evil.example", f"ann@evil.{DOMAIN}",
+    f"ann@[{DOMAIN}]", f"ann(@{DOMAIN})", f"ann@{DOMAIN}\n", f" ann@{DOMAIN}", f"ann\0@{DOMAIN}", f"ann@{DOMAIN}\u200b",
+    "ann@\uff43orp.example", "ann@corp.example".replace("x", "\uff58"), "ann\uff20corp.example", "ann@corp\u3002example",
+]  # fmt: skip
+"""E-mail addresses that are not at DOMAIN, or could be read in two ways."""
 
 
 def signed(claims, key=KEY, alg="RS256"):
@@ -269,21 +298,141 @@ def signed(claims, key=KEY, alg="RS256"):
         (lambda right: None, 401),
         (lambda right: "nonsense", 401),
         (lambda right: signed({**right, "email": ["x"]}), 401),
-        (lambda right: signed({**right, "email": f"ann@evil.example@{DOMAIN}"}), 303),
-        (lambda right: signed({**right, "email": DOMAIN}), 403),
+        *((lambda right, email=email: signed({**right, "email": email}), 403) for email in NO_ADDRESSES),
+        (lambda right: signed({**right, "email": f"ann@{DOMAIN.upper()}"}), 303),
+        (lambda right: signed({**right, "email_verified": "true"}), 303),
+        (lambda right: signed({**right, "email_verified": False}), 403),
+        (lambda right: signed({**right, "email_verified": "false"}), 403),
+        (lambda right: signed({**right, "email_verified": 1}), 403),
+        (lambda right: signed({**right, "email_verified": ["true"]}), 403),
+        (lambda right: signed({key: value for key, value in right.items() if key != "email_verified"}), 403),
+        (lambda right: signed({**right, "email_verified": None}), 403),
+        (lambda right: signed({**right, "sub": ""}), 401),
+        (lambda right: signed({**right, "sub": "x" * 256}), 401),
     ],
 )
 def test_a_token_must_hold(server, fresh, forge, status):
-    import time
+    answer = callback(server, fresh, forge)
+    assert answer.status_code == status, answer.text
 
+
+def test_an_address_without_a_mark_is_let_in_where_the_connector_trusts_the_provider(server, fresh):
+    def forge(right):
+        return signed({key: value for key, value in right.items() if key != "email_verified"})
+
+    assert callback(server, fresh, forge, trustEmail=True).status_code == 303
+    assert callback(server, fresh, lambda right: signed({**right, "email_verified": False}), trustEmail=True).status_code == 403
+    assert fresh.api.get("/open-id-connector").json()["trustEmail"] is True
+    assert fresh.api.put("/open-id-connector", json={**setting("https://x"), "trustEmail": "yes"}).status_code == 400
+
+
+def callback(server, fresh, forge, **others):
+    """What comes back to a browser from a provider whose tokens are forged."""
     with liar(forge) as (issuer, asked):
-        fresh.api.put("/open-id-connector", json=setting(issuer))
+        fresh.api.put("/open-id-connector", json=setting(issuer, **others))
         visitor = Visitor(server)
         begun = visitor.get("/sign-in/openid", workspace=fresh.name)
         assert begun.status_code == 303, begun.text
         sent = parse_qs(urlsplit(begun.headers["location"]).query)
         asked.update(nonce=sent["nonce"][0], now=int(time.time()))
         answer = visitor.get("/sign-in/openid/callback", code="c", state=sent["state"][0])
-        assert answer.status_code == status, answer.text
-        assert ("muster_session" in visitor.http.cookies) == (status == 303)
+        visitor.signed_in = "muster_session" in visitor.http.cookies
+        assert visitor.signed_in == (answer.status_code == 303)
         visitor.close()
+        return answer
+
+
+DEEP = b"[" * 100_000
+ODD = [
+    DEEP, b'{"a":' * 100_000, b"{", b"", b"null", b"[]", b'"x"', b"7", b"\xff\xfe", b"1" * 100_000, b'{"issuer": 7}',
+    b'{"keys": 7}', b'{"keys": [7]}', b'{"keys": [{"kty": 7}]}', b'{"access_token": [], "id_token": {}}',
+    b'{"error": {"x": []}}', b'{"id_token": "a.b.c"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+@pytest.mark.parametrize("place", ["metadata", "token", "keys", "userinfo"])
+def test_no_answer_of_a_provider_is_an_error_of_ours(place, odd):
+    answer = odd_provider(place, odd)
+    assert isinstance(answer, ScimError)
+    assert answer.status in (401, 502)
+    assert answer.detail
+
+
+METADATA = [
+    ("authorization_endpoint", "https://x\r\nSet-Cookie: a=b"), ("authorization_endpoint", "https://[bad"), ("jwks_uri", "https://x:99999/"),
+    ("authorization_endpoint", "javascript:alert(1)"), ("authorization_endpoint", "https://u@x/"), ("token_endpoint", 7),
+    ("token_endpoint", "https://\u00e9"), ("token_endpoint_auth_methods_supported", 7),
+    ("id_token_signing_alg_values_supported", 7), ("id_token_signing_alg_values_supported", [[7]]), ("userinfo_endpoint", [7]),
+    ("jwks_uri", "file:///etc/passwd"), ("issuer", ["x"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), METADATA)
+def test_no_metadata_of_a_provider_is_an_error_of_ours(name, value):
+    answer = odd_provider(name, value)
+    assert isinstance(answer, ScimError)
+    assert answer.status in (401, 502)
+    assert answer.detail
+
+
+def test_a_compressed_answer_is_refused_before_it_is_decompressed():
+    assert "compresses" in odd_provider("encoding", "gzip").detail
+
+
+def odd_provider(place, odd):
+    """The refusal of a sign-in by a provider with one odd answer, or one odd value in its metadata."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self):
+            base = f"http://localhost:{self.server.server_port}"
+            path = self.path.rpartition("/")[2]
+            metadata = {
+                "issuer": base,
+                "authorization_endpoint": f"{base}/go",
+                "token_endpoint": f"{base}/token",
+                "jwks_uri": f"{base}/keys",
+                "userinfo_endpoint": f"{base}/userinfo",
+            }
+            if path == "openid-configuration":
+                self.answer("metadata", metadata | ({place: odd} if not isinstance(odd, bytes) else {}))
+            elif path == "keys":
+                self.answer("keys", {"keys": [KEY.as_dict(private=False)]})
+            else:
+                self.answer("userinfo", {"sub": "ann", "email": 7})
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            now = int(time.time())
+            claims = {"iss": f"http://localhost:{self.server.server_port}", "sub": "ann", "aud": "muster", "nonce": "n"}
+            token = signed({**claims, "iat": now, "exp": now + 60})
+            self.answer("token", {"access_token": "x", "token_type": "Bearer", "id_token": token})
+
+        def answer(self, name, told):
+            body = odd if name == place else orjson.dumps(told)
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            if place == "encoding":
+                self.send_header("content-encoding", odd)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    async def run(issuer):
+        openid = OpenId(private=True)
+        client = Client(issuer, "muster", "secret")
+        try:
+            await openid.start(client, "http://localhost/callback")
+            return await openid.finish(client, "http://localhost/callback", "code", "n", "verifier")
+        except ScimError as error:
+            return error
+
+    with ThreadingHTTPServer(("localhost", 0), Answers) as started:
+        threading.Thread(target=started.serve_forever, daemon=True).start()
+        try:
+            return asyncio.run(run(f"http://localhost:{started.server_port}"))
+        finally:
+            started.shutdown()

@@ -736,3 +736,15 @@ def test_what_no_text_can_be_is_nowhere_a_mistake_of_ours(root, fresh):
             path = re.sub("/(x|1)(?=/|$)", f"/{called}", base + form)
             assert root.post(path, name="a\0b", key="\0", idpValue="\0", role="\0", schema="\0").status_code < 500, path
         assert root.post(f"{base}/wipe", name="a\0b").status_code < 500
+
+
+def test_no_link_is_made_for_a_host_that_is_not_configured(root, server, fresh):
+    """A stranger chooses the Host header, and would get the token of an invitation, or the code of a sign-in, by such a link."""
+    root.get("/administrators")
+    evil = {"Host": "evil.example"}
+    page = root.post("/administrators", headers=evil, workspace="*", permission=[ADMIN])
+    assert (page.status_code, "MUSTER_BASE_URL" in page.text, "token=" in page.text) == (400, True, False)
+    shown = root.http.get("/open-id-connector", headers=evil)
+    assert (shown.status_code, "MUSTER_BASE_URL" in shown.text, "evil.example" in shown.text) == (200, True, False)
+    for path in ("/sign-in/openid", "/sign-in/openid/callback"):
+        assert root.http.get(path, headers=evil).status_code in (400, 403, 404)

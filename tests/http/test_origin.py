@@ -42,3 +42,29 @@ def test_the_clients_address():
     assert Origin(None, ()).client(request(x_forwarded_for=chain)) == "10.0.0.1"
     assert Origin(None, ("10.0.0.0/8",)).client(request(x_forwarded_for=chain)) == "1.2.3.4"
     assert Origin(None, ("10.0.0.0/8",)).client(request("[2001:db8::1]:99", x_forwarded_for=chain)) == "2001:db8::1"
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1:8080", "127.1.2.3", "[::1]:8080", "muster.localhost"])
+def test_links_for_people_are_made_for_loopback_hosts(host):
+    assert Origin(None, ()).public(request(host=host)) == f"http://{host}"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "scim.example",
+        "evil.example:8080",
+        "10.0.0.1",
+        "[fe80::1]",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "xlocalhost",
+    ],
+)
+def test_links_for_people_are_made_for_no_other_host_that_is_not_configured(host):
+    for origin in (Origin(None, ()), Origin(None, ("10.0.0.0/8",))):
+        with pytest.raises(ScimError, match="MUSTER_BASE_URL"):
+            origin.public(request(host=host))
+    with pytest.raises(ScimError, match="MUSTER_BASE_URL"):
+        Origin(None, ("10.0.0.0/8",)).public(request(host="localhost", x_forwarded_host=host))
+    assert Origin("https://fixed.example", ()).public(request(host=host)) == "https://fixed.example"

@@ -17,7 +17,10 @@ from muster.webhooks.sender import Sender
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1", "::1", "::",
-     "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "2002:7f00:1::", "64:ff9b::10.0.0.1"],
+     "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "2002:7f00:1::", "64:ff9b::10.0.0.1",
+     "64:ff9b:1::1", "64:ff9b:1::8.8.8.8", "fec0::1", "feff:ffff::1", "::8.8.8.8", "::127.0.0.1", "::ffff:0:8.8.8.8",
+     "2002:808:808::1", "2001::1", "2001:db8::1", "3fff::1", "5f00::1", "100::1", "1::1", "4000::1", "168.63.129.16",
+     "192.0.0.9", "192.88.99.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "240.0.0.1", "255.255.255.255"],
 )  # fmt: skip
 def test_private_addresses(address):
     assert not is_public(address)
@@ -33,6 +36,17 @@ def test_an_address_within_an_ipv6_one_is_as_public_as_it_is(address):
     for written in (f"::ffff:{address}", f"64:ff9b::{address}"):
         assert is_public(written) == is_public(str(address)), written
     assert is_public(str(address)) <= ipaddress.ip_address(str(address)).is_global
+
+
+@given(st.ip_addresses(v=6))
+def test_only_global_unicast_is_public(address):
+    if is_public(str(address)):
+        assert address in ipaddress.ip_network("2000::/3") or address.ipv4_mapped or str(address).startswith("64:ff9b::")
+
+
+@given(st.ip_addresses(v=4), st.sampled_from(["::{}", "::ffff:0:{}", "64:ff9b:1::{}", "fe80::{}", "fec0::{}", "fd00::{}"]))
+def test_no_other_form_of_an_ipv4_address_is_public(address, form):
+    assert not is_public(form.format(address))
 
 
 def posted(url, private=False):

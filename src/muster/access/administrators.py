@@ -24,7 +24,8 @@ from muster.storage.tries import Tries
 ADMINISTRATOR_KIND, SESSION_KIND, INVITATION_KIND = "administrator", "session", "invitation"
 EVERYWHERE = "*"
 """The workspace of permissions that hold in all of them."""
-_EMAIL = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,190}")
+ADDRESS = re.compile(r"[^\s@\x00-\x1f\x7f\"(),:;<>\[\\\]]{1,64}@[^\s@\x00-\x1f\x7f\"(),:;<>\[\\\]]{1,190}")
+"""A plain e-mail address: one @, and neither quotes nor comments nor lists (RFC 5322 section 3.4.1)."""
 _MIN_PASSWORD, _MAX_PASSWORD = 12, 1000
 _TRIES, _FROM_ONE_PLACE, _WINDOW = 10, 50, 600
 """How many times one may try to sign in by one name, and from one address, within so many seconds."""
@@ -155,7 +156,7 @@ class Administrators:
 
     async def _make(self, email: str, password: str, roles: dict[str, list[str]]) -> Admin:
         email = email.strip()
-        if not _EMAIL.fullmatch(email):
+        if not ADDRESS.fullmatch(email):
             raise invalid_value("email: this is no e-mail address")
         check_password(password)
         admin_id = digest(fold(email))[:16]

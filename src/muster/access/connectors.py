@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from muster.access.administrators import ADMINISTRATOR_KIND, EVERYWHERE, SESSION_KIND, Admin, Administrators, digest
+from muster.access.administrators import ADDRESS, ADMINISTRATOR_KIND, EVERYWHERE, SESSION_KIND, Admin, Administrators, digest
 from muster.access.openid import Client, Identity, OpenId, ProviderFailed
 from muster.access.permissions import ADMIN, beyond
 from muster.access.roles import check_permissions
@@ -21,18 +21,26 @@ from muster.storage.port import INSTALLATION, Accounts, Item, Note, Origin
 
 CONNECTOR_KIND = "open-id-connector"
 _ID = "connector"
-_NAMES = ("title", "issuer", "clientId", "clientSecret", "allowedDomains", "permissions")
+_NAMES = ("title", "issuer", "clientId", "clientSecret", "allowedDomains", "permissions", "trustEmail")
 _MAX_TEXT, _MAX_DOMAINS = 500, 100
 
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """title: what its button says. domains: of the e-mail addresses that it lets in. permissions: what those may do there."""
+    """How administrators of a workspace, or of the installation, sign in by OpenID Connect.
+
+    Attributes:
+        title: The text of its button.
+        domains: The domains of the e-mail addresses that may sign in.
+        permissions: What they may do.
+        trust_email: Accept an address if the provider does not say whether it is verified.
+    """
 
     title: str
     client: Client
     domains: tuple[str, ...]
     permissions: tuple[str, ...]
+    trust_email: bool = False
 
     def shown(self) -> dict[str, Json]:
         """The connector as JSON, without its secret."""
@@ -42,6 +50,7 @@ class Connector:
             "clientId": self.client.client_id,
             "allowedDomains": list(self.domains),
             "permissions": list(self.permissions),
+            "trustEmail": self.trust_email,
         }
 
 
@@ -103,11 +112,15 @@ class Connectors:
 
     async def welcome(self, place: int, connector: Connector, identity: Identity, origin: Origin, agent: str) -> str:
         """The token of a new session of whoever came. Raises ScimError 403 where the connector does not let them in."""
-        domain = fold(identity.email.rpartition("@")[2])
-        if not identity.verified:
-            raise forbidden("the identity provider does not vouch for this e-mail address")
-        if "@" not in identity.email or domain not in connector.domains:
-            raise forbidden(f"addresses at {domain[:100]!r} are not let in here")
+        verified = connector.trust_email if identity.verified is None else identity.verified
+        if not verified:
+            raise forbidden(
+                "the identity provider does not vouch for this e-mail address: have it send the claim 'email_verified',"
+                " or set trustEmail if all addresses that it sends are verified"
+            )
+        domain = _domain_of(identity.email)
+        if domain not in connector.domains:
+            raise forbidden(f"the e-mail address {identity.email[:100]!r} is not at one of the domains that may sign in here")
         where = EVERYWHERE if place == INSTALLATION else str(place)
         admin_id = digest(f"{place} {connector.client.issuer} {identity.subject}")
         known = await self._administrators.get(admin_id)
@@ -156,7 +169,10 @@ class Connectors:
             secret = before.client.client_secret
         client = Client(issuer, _text(raw, "clientId"), _text({"clientSecret": secret}, "clientSecret"))
         permissions = check_permissions(by.permissions, raw.get("permissions"), (ADMIN,))
-        return Connector(_text(raw, "title"), client, _domains(raw.get("allowedDomains")), permissions)
+        trusts = raw.get("trustEmail", False)
+        if not isinstance(trusts, bool):
+            raise invalid_value(f"trustEmail must be a boolean, and is {kind(trusts)}")
+        return Connector(_text(raw, "title"), client, _domains(raw.get("allowedDomains")), permissions, trusts)
 
 
 def _text(raw: Mapping[str, Json], name: str) -> str:
@@ -176,6 +192,19 @@ def _domains(raw: Json) -> tuple[str, ...]:
     return tuple(dict.fromkeys(fold(str(domain).strip()) for domain in domains))
 
 
+def _domain_of(email: str) -> str | None:
+    """The domain of a plain e-mail address; None for anything that could be read in two ways.
+
+    The domain is lowered if it is ASCII: Unicode's case folding would take other letters for ASCII ones.
+    """
+    if not ADDRESS.fullmatch(email):
+        return None
+    domain = email.rpartition("@")[2]
+    return domain.lower() if domain.isascii() else domain
+
+
 def _connector(body: dict[str, Json]) -> Connector:
     client = Client(body["issuer"], body["clientId"], body["clientSecret"])
-    return Connector(body["title"], client, tuple(body["allowedDomains"]), tuple(body["permissions"]))
+    return Connector(
+        body["title"], client, tuple(body["allowedDomains"]), tuple(body["permissions"]), body.get("trustEmail", False)
+    )

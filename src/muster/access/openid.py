@@ -4,13 +4,16 @@ The provider is where an administrator of a workspace has it: no private address
 """
 
 import asyncio
+import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpcore2
 import httpx2
+import orjson
 
 from muster.outbound import FAILURES, pool
 from muster.scim.errors import ScimError
@@ -20,6 +23,9 @@ _MAX_BYTES = 1_000_000
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 """Signatures that a public key verifies: with any other, whoever knows the client's secret could sign."""
 _LEEWAY = 60
+_MAX_SUBJECT = 255
+_MAX_URL = 2000
+_log = logging.getLogger(__name__)
 
 
 class ProviderFailed(ScimError):
@@ -50,11 +56,17 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who came back. subject: what the provider calls them, for ever. verified: whether it vouches for the e-mail address."""
+    """Who came back.
+
+    Attributes:
+        subject: The provider's own, lasting id of the person.
+        email: Their e-mail address, as the provider sent it.
+        verified: Whether the provider vouches for the address; None if it does not say.
+    """
 
     subject: str
     email: str
-    verified: bool
+    verified: bool | None
 
 
 class _Bounded(httpx2.AsyncBaseTransport):
@@ -73,8 +85,11 @@ class _Bounded(httpx2.AsyncBaseTransport):
             extensions=request.extensions,
         )
         answer = await self._pool.handle_async_request(asked)
+        encoding = next((value for name, value in answer.headers if name.lower() == b"content-encoding"), b"identity")
         body = bytearray()
         try:
+            if encoding.strip().lower() != b"identity":  # it would be decompressed without a limit
+                raise ProviderFailed(f"{url.host} compresses its answer, though it was asked not to")
             async for part in answer.aiter_stream():
                 body += part
                 if len(body) > _MAX_BYTES:
@@ -119,7 +134,7 @@ class OpenId:
         from authlib.integrations.httpx_client import AsyncOAuth2Client
 
         metadata = await self._metadata(client.issuer)
-        methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        methods = _names(metadata, "token_endpoint_auth_methods_supported", ["client_secret_basic"])
         method = "client_secret_basic" if "client_secret_basic" in methods else "client_secret_post"
         async with AsyncOAuth2Client(
             client.client_id,
@@ -129,6 +144,7 @@ class OpenId:
             transport=_Bounded(self.private),
             timeout=_SECONDS,
         ) as flow:
+            flow.headers["Accept-Encoding"] = "identity"
             try:
                 token = await flow.fetch_token(_endpoint(metadata, "token_endpoint"), code=code, code_verifier=verifier)
             except AuthlibBaseError as error:
@@ -137,11 +153,8 @@ class OpenId:
             claims = _claims(token, keys, metadata, client, nonce)
             if "email" not in claims and metadata.get("userinfo_endpoint"):
                 told = await flow.get(_endpoint(metadata, "userinfo_endpoint"))
-                claims = _joined(claims, told.json() if told.status_code == 200 else {})
-        email = claims.get("email")
-        if not isinstance(email, str):
-            raise ScimError(401, "the identity provider tells no e-mail address: have it send the claim 'email'")
-        return Identity(str(claims["sub"]), email, claims.get("email_verified", True) in (True, "true"))
+                claims = _joined(claims, _object(told) if told.status_code == 200 else {})
+        return _identity(claims)
 
     async def _metadata(self, issuer: str) -> dict[str, Any]:
         """What a provider says of itself (OpenID Connect Discovery 1.0 section 4). Raises ProviderFailed."""
@@ -149,8 +162,7 @@ class OpenId:
         if found.get("issuer") != issuer:
             raise ProviderFailed(f"at {issuer} it calls itself {str(found.get('issuer'))[:200]!r}: enter that as the issuer")
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-            url = _endpoint(found, name)
-            if not url.startswith("https://") and not (self.private and url.startswith("http://")):
+            if not _endpoint(found, name).startswith("https://") and not self.private:
                 raise ProviderFailed(f"its {name} is without TLS")
         return found
 
@@ -160,10 +172,7 @@ class OpenId:
             answer = await web.get(url, headers=headers)
         if answer.status_code != 200:
             raise ProviderFailed(f"{url} answers {answer.status_code}")
-        found = answer.json()
-        if not isinstance(found, dict):
-            raise ProviderFailed(f"{url} answers no JSON object")
-        return found
+        return _object(answer)
 
     async def _bounded(self, work: Any) -> Any:
         """Raises ProviderFailed for whatever goes wrong on the way, and where it takes too long."""
@@ -174,12 +183,54 @@ class OpenId:
             raise ProviderFailed(f"no answer within {_SECONDS:g} seconds") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, *FAILURES) as error:
             raise ProviderFailed(str(error)[:200] or type(error).__name__) from None
+        except ScimError:
+            raise
+        except Exception as error:  # the libraries raise anything for answers that are not as the specification has them
+            _log.warning("an identity provider's answer cannot be read", exc_info=True)
+            raise ProviderFailed(f"its answer cannot be read ({type(error).__name__})") from None
+
+
+def _object(answer: httpx2.Response) -> dict[str, Any]:
+    """The JSON object in an answer; orjson bounds its depth. Raises ProviderFailed."""
+    try:
+        found = orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise ProviderFailed(f"{answer.request.url} answers no JSON object")
+    return found
+
+
+def _names(metadata: Mapping[str, Any], name: str, default: list[str]) -> list[str]:
+    """A list of names in the metadata, or the default of the specification if there is none. Raises ProviderFailed."""
+    value = metadata.get(name) or default
+    if not isinstance(value, list):
+        raise ProviderFailed(f"its {name} is not a list")
+    return [item for item in value if isinstance(item, str)]
+
+
+def _identity(claims: Mapping[str, Any]) -> Identity:
+    """The person that claims are about. Raises ScimError 401 if they name none."""
+    subject, email, verified = claims.get("sub"), claims.get("email"), claims.get("email_verified")
+    if not isinstance(subject, str) or not 0 < len(subject) <= _MAX_SUBJECT:
+        raise ScimError(401, f"the identity provider's token has no sub of 1 to {_MAX_SUBJECT} characters")
+    if not isinstance(email, str):
+        raise ScimError(401, "the identity provider tells no e-mail address: have it send the claim 'email'")
+    return Identity(subject, email, None if verified is None else verified is True or verified == "true")
 
 
 def _endpoint(metadata: Mapping[str, Any], name: str) -> str:
+    """The URL of an endpoint. Raises ProviderFailed if it is missing, or not a plain HTTP URL."""
     url = metadata.get(name)
     if not isinstance(url, str):
         raise ProviderFailed(f"it names no {name}")
+    try:
+        parts = urlsplit(url) if len(url) <= _MAX_URL and url.isascii() and url.isprintable() and " " not in url else None
+        sound = parts is not None and parts.scheme in ("https", "http") and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or "@" in urlsplit(url).netloc:
+        raise ProviderFailed(f"its {name} is not an absolute URL")
     return url
 
 
@@ -193,7 +244,7 @@ def _claims(
     from joserfc.jwk import KeySet
     from joserfc.jws import JWSRegistry
 
-    offered: Iterable[str] = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
+    offered = _names(metadata, "id_token_signing_alg_values_supported", ["RS256"])
     algorithms = [name for name in _ALGORITHMS if name in offered]
     options = {"iss": {"essential": True, "value": client.issuer}, "aud": {"essential": True, "value": client.client_id}}
     try:
@@ -207,8 +258,8 @@ def _claims(
     return dict(claims)
 
 
-def _joined(claims: dict[str, Any], told: Any) -> dict[str, Any]:
-    """The claims with those of the userinfo endpoint, which must be about the same person (Core section 5.3.2)."""
-    if not isinstance(told, dict) or told.get("sub") != claims["sub"]:
+def _joined(claims: dict[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims with the address of the userinfo endpoint, which must be about the same person (Core section 5.3.2)."""
+    if told.get("sub") != claims["sub"]:
         return claims
-    return {**told, **claims}
+    return {**claims, "email": told.get("email"), "email_verified": told.get("email_verified")}

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from muster.http.message import Request
 from muster.scim.errors import ScimError
@@ -32,6 +33,17 @@ class Origin:
         key = (scheme, host, request.prefix)
         return self._known.get(key) or self._remember(key)
 
+    def public(self, request: Request) -> str:
+        """The base URL for links that lead people here, such as invitations and OpenID redirects.
+
+        It is the setting, or a loopback host. Any other host is chosen by whoever sends the request, or is forwarded from
+        there by a proxy, and such a link would carry its secret to that host. Raises ScimError 400.
+        """
+        base = self.base(request)
+        if self._fixed is None and not _is_loopback(urlsplit(base).hostname or ""):
+            raise ScimError(400, "No link is made for a host that is not configured: set MUSTER_BASE_URL to the public URL.")
+        return base
+
     def client(self, request: Request) -> str:
         """The client's address: what the last proxy that is not trusted says, else the peer's."""
         address = peer_address(request.client)
@@ -57,6 +69,13 @@ class Origin:
         except ValueError:
             return False
         return any(address in network for network in self._trusted)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -82,19 +82,24 @@ class ConnectorPages:
 
     async def show(self, visit: Visit, status: int = 200, said: str = "", error: str = "") -> Response:
         connector = await self._connectors.get(_place(visit))
-        given = {name: visit.text(name) for name in _SHOWN} if error else _given(connector)
+        given = _typed(visit) if error else _given(connector)
         wanted = visit.fields.get("permission", []) if error else list(connector.permissions if connector else ())
         name = visit.workspace.name if visit.workspace else None
-        base = visit.base.base(visit.request)
         values = {"given": given, "wanted": wanted, "permissions": (ADMIN, *PERMISSIONS), "there": connector is not None}
-        links = {"redirect": self._redirect_uri(visit), "link": f"{base}/sign-in/openid" + (f"?workspace={name}" if name else "")}
+        links = {"redirect": "", "link": "", "unset": ""}
+        try:
+            base = visit.base.public(visit.request)
+            links["redirect"], links["link"] = base + _CALLBACK, f"{base}/sign-in/openid" + (f"?workspace={name}" if name else "")
+        except ScimError as refused:
+            links["unset"] = refused.detail
         return visit.render("connector.html", status, said=said, error=error, **values, **links)
 
     async def change(self, visit: Visit) -> Response:
         raw = {name: visit.text(name) for name in ("title", "issuer", "clientId", "clientSecret")}
+        raw_flags = {"trustEmail": visit.text("trustEmail") == "on"}
         lists = {"allowedDomains": visit.text("allowedDomains").split(), "permissions": visit.fields.get("permission", [])}
         try:
-            await self._connectors.put(_setter(visit), {**raw, **lists})
+            await self._connectors.put(_setter(visit), {**raw, **lists, **raw_flags})
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
         return await self.show(visit, said="The connector is kept, and answers. Whoever came by the one before is signed out.")
@@ -112,7 +117,7 @@ class ConnectorPages:
             raise ScimError(429, f"too many attempts: try again in {wait} seconds")
 
     def _redirect_uri(self, visit: Visit) -> str:
-        return visit.base.base(visit.request) + _CALLBACK
+        return visit.base.public(visit.request) + _CALLBACK
 
     async def _signed(self, flow: _Flow) -> str:
         payload = base64.urlsafe_b64encode(orjson.dumps(flow)).decode()
@@ -140,10 +145,16 @@ def _setter(visit: Visit) -> Setter:
     return Setter(_place(visit), visit.origin, permissions)
 
 
+def _typed(visit: Visit) -> dict[str, str]:
+    """The form as it was sent, so that nothing that was typed is lost."""
+    return {name: visit.text(name) for name in (*_SHOWN, "trustEmail")}
+
+
 def _given(connector: Connector | None) -> dict[str, str]:
     """What a form shows of a connector: never its secret."""
     if connector is None:
-        return dict.fromkeys(_SHOWN, "")
+        return dict.fromkeys((*_SHOWN, "trustEmail"), "")
     client = connector.client
     domains = "\n".join(connector.domains)
-    return {"title": connector.title, "issuer": client.issuer, "clientId": client.client_id, "allowedDomains": domains}
+    shown = {"title": connector.title, "issuer": client.issuer, "clientId": client.client_id, "allowedDomains": domains}
+    return {**shown, "trustEmail": "on" if connector.trust_email else ""}

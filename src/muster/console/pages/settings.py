@@ -133,8 +133,12 @@ class SettingsPages:
         if not wanted or not set(wanted) <= {*PERMISSIONS, ADMIN}:
             return await self.administrators(visit, 400, error="permission: choose what they may do")
         roles = all_permissions() if place == EVERYWHERE and ADMIN in wanted else {place: wanted}
+        try:
+            base = visit.base.public(visit.request)
+        except ScimError as refused:
+            return await self.administrators(visit, refused.status, error=refused.detail)
         token = await self._administrators.invite(roles)
-        return await self.administrators(visit, 201, link=f"{visit.base.base(visit.request)}/first?token={token}")
+        return await self.administrators(visit, 201, link=f"{base}/first?token={token}")
 
     async def remove(self, visit: Visit) -> Response:
         admin = await self._administrators.get(visit.names["id"])
