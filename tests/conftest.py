@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import postgres
-from tests.server import Server
+from tests.server import SERVERS, Server
 from tests.tenant import Tenant
 
 settings.register_profile("muster", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -24,6 +24,16 @@ def pytest_unconfigure(config):
 
 DATABASES = {"sqlite": dict, "postgres": lambda: {"MUSTER_DATABASE": postgres.new_database()}}
 """The options of a server on a new database of each engine."""
+
+
+@pytest.fixture(autouse=True)
+def _loops_run(request, caplog):
+    """Fail a test during which an event loop stood still for half a second, here or in a server."""
+    yield
+    if request.node.get_closest_marker("may_stall") is None:
+        here = [record.getMessage() for record in caplog.get_records("call") if record.name == "muster.heartbeat"]
+        stalls = [*here, *(line for started in list(SERVERS) for line in started.stalls())]
+        assert not stalls, stalls
 
 
 @pytest.fixture(params=list(DATABASES))

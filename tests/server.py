@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import asyncpg
@@ -14,6 +15,8 @@ from tests.ports import free_port
 from tests.waiting import until
 
 _START_SECONDS = 60
+SERVERS: "weakref.WeakSet[Server]" = weakref.WeakSet()
+"""Every server of this process."""
 
 
 async def _dump(url: str) -> bytes:
@@ -55,6 +58,8 @@ class Server:
         self.arguments = arguments
         self.wrapper = wrapper
         self.lines: list[str] = []
+        self._looked_at = 0
+        SERVERS.add(self)
 
     def start(self) -> "Server":
         """Start it, and wait for the line that says it is ready."""
@@ -101,6 +106,17 @@ class Server:
 
     def logged(self) -> str:
         return (self.folder / "log").read_text()
+
+    def stalls(self) -> list[str]:
+        """The lines since the last call that say that an event loop stood still."""
+        try:
+            with (self.folder / "log").open() as log:
+                log.seek(self._looked_at)
+                lines = log.readlines()
+                self._looked_at = log.tell()
+        except FileNotFoundError:
+            return []
+        return [line for line in lines if "event loop stood still" in line]
 
     def muster(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command of muster on the same database."""

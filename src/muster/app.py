@@ -39,6 +39,7 @@ from muster.directory.guard import GuardDesk
 from muster.directory.rollback import Rollback
 from muster.directory.service import Directory
 from muster.directory.undo import Undo
+from muster.heartbeat import Heartbeat
 from muster.http import asgi, docs, health, rsgi
 from muster.http.api.connector import ConnectorRoutes
 from muster.http.api.feed import FeedRoutes
@@ -121,6 +122,7 @@ class Muster:
         self._log = RequestLog() if settings.request_log else None
         self._metrics = Metrics() if settings.metrics else None
         self.service = self._make_service()
+        self._heartbeat = Heartbeat()
         self._starting = asyncio.Lock()
         self._started = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -153,7 +155,7 @@ class Muster:
 
         pages: dict[str, Page] = {
             "/healthz": health.healthz,
-            "/readyz": health.readyz(storage, self._stopping),
+            "/readyz": health.readyz(storage, self._stopping, lambda: self.service),
             "/openapi.json": docs.openapi(document, self._origin, self.keys),
             "/docs": docs.page,
             "/docs/": docs.asset,
@@ -161,7 +163,8 @@ class Muster:
         if self._metrics is not None:
             pages["/metrics"] = self._metrics.response
             storage.on_commit = self._metrics.committed
-        load = Load(settings.max_in_flight, self._stopping)
+        anonymous = (settings.max_anonymous, settings.max_anonymous_by_address)
+        load = Load(settings.max_in_flight, self._stopping, *anonymous, settings.form_seconds)
         requests = Requests(storage)
         if settings.requests_kept:
             self._recorder = Recorder(requests, Retention(settings.requests_days, settings.requests_kept))
@@ -215,6 +218,7 @@ class Muster:
             await self.storage.migrate()
             await self.storage.start()
             await ensure_workspace(self.storage, self.settings)
+            self._tasks.append(asyncio.create_task(self._heartbeat.run()))
             self._tasks.append(asyncio.create_task(self._keep_last_used()))
             self._tasks.append(asyncio.create_task(self._deliverer.run()))
             self._tasks.append(asyncio.create_task(self._indexer.run()))
@@ -296,6 +300,7 @@ class Muster:
             with going_on("telling the metrics"):
                 unrecorded = 0 if self._recorder is None else self._recorder.lost()
                 metrics.tell(self.service.in_flight, self.storage.pressure(), unrecorded)
+                metrics.tell_waiting(self.service.budgets, self._heartbeat.stalls())
                 if second % _SIZE_SECONDS == 0:
                     metrics.tell_size(await self.storage.size())
             await asyncio.sleep(1)

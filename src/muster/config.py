@@ -51,7 +51,14 @@ class Settings(BaseSettings):
         10.0, gt=0, description="how long a search that no index serves may run; on PostgreSQL, any statement"
     )
     pool_size: int = Field(10, ge=2, le=1000, description="how many connections to PostgreSQL each worker keeps")
-    max_in_flight: int = Field(1000, ge=1, description="how many requests a worker takes on at a time; past them 503")
+    max_in_flight: int = Field(1000, ge=1, description="how many requests with a key a worker takes on at a time; past them 503")
+    max_anonymous: int = Field(
+        200, ge=1, description="how many requests without a key or a session a worker takes on at a time; past them 503"
+    )
+    max_anonymous_by_address: int = Field(
+        32, ge=1, description="how many of those from one address, or one IPv6 /64 network; past them 503"
+    )
+    form_seconds: float = Field(10.0, gt=0, description="how long a form of the console may take to come")
     body_seconds: float = Field(30.0, gt=0, description="how long a request's body may take to come")
     drain_delay: float = Field(1.0, ge=0, description="how long before SIGTERM stops the server /readyz is red, in seconds")
     drain_seconds: int = Field(30, ge=1, description="how long SIGTERM waits for requests in flight")

@@ -14,16 +14,22 @@ from collections.abc import Callable
 from typing import Any
 
 from granian.constants import Interfaces, Loops, RuntimeModes
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.server import Server
 
 from muster.app import RsgiMuster
 from muster.config import Settings
+from muster.http.message import MAX_HEADER_BYTES
 
 _POLL_SECONDS = 0.05
 _CALM_SECONDS = 30.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 10.0
 """Seconds without a death after which the next is replaced at once; and the shortest and longest wait of others."""
+_CONNECTIONS = 16_384
+"""How many connections a worker accepts at a time. Granian would stop accepting at the backlog, and idle ones count."""
+_HEADER_MILLISECONDS = 10_000
+"""How long the head of a request may take to come."""
 
 
 def serve(settings: Settings, ready: str) -> None:
@@ -42,6 +48,9 @@ def serve(settings: Settings, ready: str) -> None:
         loop=Loops.uvloop,
         websockets=False,
         backlog=2048,
+        backpressure=_CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=MAX_HEADER_BYTES),
+        http2_settings=HTTP2Settings(max_headers_size=MAX_HEADER_BYTES),
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         workers_kill_timeout=settings.drain_seconds,

@@ -2,8 +2,10 @@
 
 import json
 
+import httpx
 import pytest
 
+from muster.http.message import MAX_HEADER_BYTES
 from muster.scim.bulk import BULK_REQUEST
 from tests.conftest import DATABASES, client_of
 from tests.people import USER, error_of, patch, person
@@ -131,3 +133,35 @@ def test_names_of_an_object(here):
         assert error_of(here.post("/Users", json=body), 400, "invalidSyntax").endswith("(MUSTER_MAX_ELEMENTS)")
     operation = {"op": "add", "value": wide}
     assert error_of(here.patch(f"/Users/{user['id']}", json=patch(operation)), 400, "invalidSyntax") == said
+
+
+HEADERS = ["accept", "if-match", "if-none-match", "content-type", "x-forwarded-for", "user-agent", "cookie", "authorization"]
+
+
+@pytest.mark.parametrize("name", HEADERS)
+@pytest.mark.parametrize("filler", [",", ";", "\\", '"', "a=b;", 'W/"1",'])
+def test_long_headers_are_answered_at_once(small, here, name, filler):
+    user = here.post("/Users", json=person()).json()
+    for length in (1_000, 16_000, 17_000, 60_000, 70_000):
+        headers = {name: filler * (length // len(filler))}
+        for method, path in (("GET", f"/Users/{user['id']}"), ("PATCH", f"/Users/{user['id']}"), ("GET", "/../../sign-in")):
+            try:
+                answer = here.request(method, path, headers=headers, content=b"{}" if method == "PATCH" else None)
+            except httpx.TransportError:
+                assert length > 65_000  # the server closes the connection on so many bytes
+                continue
+            assert 200 <= answer.status_code < 500
+    assert here.get(f"/Users/{user['id']}").json() == user
+
+
+def test_bytes_of_all_headers(here):
+    for length in (MAX_HEADER_BYTES - 2_000, MAX_HEADER_BYTES + 10_000):
+        answer = here.get("/Users?count=0", headers={"X-Padding": "x" * length})
+        assert answer.status_code == (200 if length < MAX_HEADER_BYTES else 431)
+
+
+def test_parameters_of_a_query(here):
+    for number in (49, 50):
+        assert here.get("/Users?" + "&".join(f"p{n}=1" for n in range(number))).status_code == 200
+    refused = here.get("/Users?" + "&".join(f"p{n}=1" for n in range(51)))
+    assert error_of(refused, 400, "invalidValue") == "the query has more than 50 parameters"

@@ -16,8 +16,9 @@ from tests.waiting import until
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory):
-    """A server that takes on four requests, and waits four seconds for a body."""
+    """A server that takes on four requests and six without a key, and waits four seconds for a body and five for a form."""
     options = {"MUSTER_RATE_LIMIT": "0", "MUSTER_MAX_IN_FLIGHT": "4", "MUSTER_BODY_SECONDS": "4"}
+    options |= {"MUSTER_MAX_ANONYMOUS": "6", "MUSTER_FORM_SECONDS": "5"}
     with Server(tmp_path_factory.mktemp("narrow"), **options) as server:
         yield server
 
@@ -42,12 +43,78 @@ def test_past_what_a_worker_takes_on_is_503_at_once(narrow):
         answer = until(lambda: (found := client.get("/Users?count=0")).status_code == 503 and found)
         assert not _answered(*slow), "it waited for the others"
         assert answer.headers["retry-after"] == "1"
-        assert answer.json()["detail"] == "too many requests are in flight"
+        assert answer.json()["detail"] == "too many requests are in flight: 4 at a time (MUSTER_MAX_IN_FLIGHT)"
+        ready = httpx.get(f"{narrow.url}/readyz")
+        assert (ready.status_code, ready.json()["detail"]) == (503, answer.json()["detail"])
         assert httpx.get(f"{narrow.url}/healthz").status_code == 200
         answers = [connection.recv(65536) for connection in slow]
         assert all(answer.startswith(b"HTTP/1.1 408") for answer in answers)
         assert all(b"did not come within 4 seconds" in answer for answer in answers)
         assert client.get("/Users?count=0").status_code == 200
+    for connection in slow:
+        connection.close()
+
+
+def _begin_form(server, path="/sign-in", cookie=""):
+    """A connection with a form that does not come."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nCookie: {cookie}\r\n"
+    connection.sendall(f"{head}Content-Length: 1000\r\n\r\na=".encode())
+    return connection
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/first"])
+def test_forms_that_do_not_come_take_no_place_of_requests_with_a_key(narrow, path):
+    """More of them than the worker takes on: SCIM answers, /readyz and the metrics tell, and each form ends by itself."""
+    token = narrow.key("beside forms")
+    stalled = [_begin_form(narrow, path) for _ in range(8)]
+    ready = until(lambda: (found := httpx.get(f"{narrow.url}/readyz")).json().get("degraded") and found)
+    assert (ready.status_code, ready.json()["degraded"]) == (
+        200,
+        ["6 requests without a key or a session are in flight (MUSTER_MAX_ANONYMOUS)"],
+    )
+    with client_of(narrow, token) as client:
+        assert client.post("/Users", json=person()).status_code == 201
+        assert client.get("/Users?count=0").status_code == 200
+        assert not all(_answered(connection) for connection in stalled)
+    refused = httpx.get(f"{narrow.url}/sign-in")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert until(lambda: 'muster_places_in_use{kind="anonymous"} 6.0' in httpx.get(f"{narrow.url}/metrics").text)
+    assert 'muster_places_refused_total{kind="anonymous"}' in httpx.get(f"{narrow.url}/metrics").text
+    answers = [connection.recv(65536) for connection in stalled]
+    assert sorted(answer[:12] for answer in answers) == [b"HTTP/1.1 408"] * 6 + [b"HTTP/1.1 503"] * 2
+    assert sum(b"within 5 seconds (MUSTER_FORM_SECONDS)" in answer for answer in answers) == 6
+    assert httpx.get(f"{narrow.url}/sign-in").status_code == 200
+    for connection in stalled:
+        connection.close()
+
+
+def test_one_address_has_no_more_than_its_share(tmp_path):
+    options = {"MUSTER_MAX_ANONYMOUS_BY_ADDRESS": "3", "MUSTER_TRUSTED_PROXIES": "127.0.0.1", "MUSTER_FORM_SECONDS": "30"}
+    with Server(tmp_path, **options) as server:
+        stalled = [_begin_form(server) for _ in range(3)]
+        refused = until(lambda: (found := httpx.get(f"{server.url}/sign-in")).status_code == 503 and found)
+        assert refused.json()["detail"].endswith("are in flight from this address (MUSTER_MAX_ANONYMOUS_BY_ADDRESS)")
+        other = httpx.get(f"{server.url}/sign-in", headers={"X-Forwarded-For": "192.0.2.7"})
+        assert other.status_code == 200
+        for connection in stalled:
+            connection.close()
+        assert until(lambda: httpx.get(f"{server.url}/sign-in").status_code == 200)
+
+
+def test_a_workspace_that_waits_gives_its_place_to_another(narrow):
+    """Four slow bodies of one workspace fill the worker; the request of another takes the place of the oldest."""
+    narrow.muster("workspaces", "create", "other")
+    greedy, other = narrow.key("greedy"), narrow.key("other", "--workspace", "other")
+    slow = [_begin_post(narrow, greedy) for _ in range(4)]
+    time.sleep(0.5)
+    with client_of(narrow, other) as client, client_of(narrow, greedy) as same:
+        assert until(lambda: same.get("/Users?count=0").status_code == 503)
+        assert client.get("/Users?count=0").status_code == 200
+        first = slow[0].recv(65536)
+        assert first.startswith(b"HTTP/1.1 503")
+        assert b"its place went to another (MUSTER_MAX_IN_FLIGHT)" in first
+        assert all(connection.recv(65536).startswith(b"HTTP/1.1 408") for connection in slow[1:])
     for connection in slow:
         connection.close()
 

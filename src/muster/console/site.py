@@ -60,6 +60,8 @@ class Site:
         route = self._route(visit)
         token = visit.cookie(SESSION_COOKIE)
         visit.session = await self._administrators.session(token) if token else None
+        if visit.session is not None:
+            request.signed_in(visit.session.admin.id)
         visit.csrf = visit.session.csrf if visit.session is not None else visit.cookie(FORM_COOKIE) or ""
         if route.permission != ANYONE and visit.session is None:
             return visit.redirect("/sign-in", to=request.path if request.method in ("GET", "HEAD") else None)

@@ -1,14 +1,16 @@
 """The service as an ASGI application (ASGI 3.0), to run under any server or to mount under a prefix."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from muster.http.message import Request, too_large
+from muster.http.message import MAX_HEADER_BYTES, SEND_SECONDS, Request, too_large
 from muster.http.service import Service
 from muster.scim.errors import invalid_syntax
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+_MAX_HEADERS = 200
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
@@ -18,24 +20,42 @@ async def answer(service: Service, scope: Scope, receive: Receive, send: Send) -
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
     if response.status not in (204, 304) and response.stream is None:
         headers.append((b"content-length", str(len(response.body)).encode()))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    if response.stream is not None and scope["method"] != "HEAD":
-        async for piece in response.stream:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": response.body if scope["method"] != "HEAD" else b""})
+    try:
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        if response.stream is not None and scope["method"] != "HEAD":
+            async for piece in response.stream:
+                async with asyncio.timeout(SEND_SECONDS):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": response.body if scope["method"] != "HEAD" else b""})
+    finally:
+        if response.stream is not None:
+            await response.close()
+
+
+def _headers(scope: Scope) -> dict[str, str] | None:
+    """The headers by lower-case name, those of one name joined by commas; None if they are longer than they may be."""
+    given = scope["headers"]
+    if len(given) > _MAX_HEADERS or sum(len(name) + len(value) for name, value in given) > MAX_HEADER_BYTES:
+        return None
+    found: dict[str, list[str]] = {}
+    for name, value in given:
+        found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return {name: (values[0] if len(values) == 1 else ", ".join(values)) for name, values in found.items()}
 
 
 def _request(scope: Scope, receive: Receive) -> Request:
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        key = name.decode("latin-1").lower()
-        headers[key] = f"{headers[key]}, {value.decode('latin-1')}" if key in headers else value.decode("latin-1")
+    given = _headers(scope)
+    headers = given or {}
     prefix = scope.get("root_path", "").rstrip("/")
     path: str = scope["path"]
     client = scope.get("client")
 
     async def read(limit: int) -> bytes:
         return await _body(receive, limit, headers.get("content-length"))
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
     return Request(
         scope["method"],
@@ -47,6 +67,8 @@ def _request(scope: Scope, receive: Receive) -> Request:
         scope.get("scheme", "http"),
         headers.get("host", ""),
         prefix,
+        gone=gone,
+        too_long=given is None,
     )
 
 

@@ -1,7 +1,7 @@
 """Conditional requests (RFC 7644 section 3.14, RFC 9110 section 13): If-Match and If-None-Match on every method."""
 
 from muster.directory.memberships import tag_of
-from muster.http.message import Request
+from muster.http.message import MAX_HEADER, Request
 from muster.scim.errors import ScimError
 from muster.storage.port import Stored
 
@@ -38,6 +38,8 @@ def _versions(header: str | None) -> frozenset[str] | None:
     """The versions that a header lists, `*` among them; weak and strong compare alike, as all of ours are weak."""
     if header is None:
         return None
+    if len(header) > MAX_HEADER:
+        raise ScimError(431, f"If-Match and If-None-Match may be {MAX_HEADER:,} bytes long")
     return frozenset(part.strip().removeprefix("W/").strip('"') for part in header.split(","))
 
 

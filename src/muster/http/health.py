@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from muster.http.message import Request, Response, json_response
+from muster.http.service import Service
 from muster.storage.port import Storage, StorageError
 
 
@@ -11,16 +12,23 @@ async def healthz(_: Request) -> Response:
     return json_response(200, {"status": "ok"})
 
 
-def readyz(storage: Storage, stopping: Callable[[], bool]) -> Callable[[Request], Awaitable[Response]]:
-    """Ready where the storage answers; 503 with the reason where it does not, or where the server is about to stop."""
+def readyz(
+    storage: Storage, stopping: Callable[[], bool], service: Callable[[], Service]
+) -> Callable[[Request], Awaitable[Response]]:
+    """Ready if the storage answers; 503 with the reason if it does not, the server is about to stop, or no place is free.
+
+    A 200 has a list `degraded` while requests without a key are refused.
+    """
 
     async def page(_: Request) -> Response:
-        if stopping():
-            return json_response(503, {"status": "unavailable", "detail": "this server is stopping"})
+        reason = "this server is stopping" if stopping() else service().overloaded()
+        if reason is not None:
+            return json_response(503, {"status": "unavailable", "detail": reason})
         try:
             await storage.ready()
         except StorageError as error:
             return json_response(503, {"status": "unavailable", "detail": str(error)})
-        return json_response(200, {"status": "ok"})
+        refused = service().degraded()
+        return json_response(200, {"status": "ok", **({"degraded": refused} if refused else {})})
 
     return page

@@ -1,10 +1,9 @@
 """Media types and JSON: what a client may send, and what it is answered in (RFC 7644 section 3.1)."""
 
-import asyncio
-
 import orjson
 
-from muster.http.message import Request
+from muster.http.admission import Waits
+from muster.http.message import MAX_HEADER, Request
 from muster.scim.bounds import ELEMENTS_SETTING
 from muster.scim.discovery import Limits
 from muster.scim.errors import ScimError, invalid_syntax
@@ -28,7 +27,7 @@ class UnsupportedMedia(ScimError):
 def answer_type(request: Request) -> str:
     """application/scim+json, unless the client accepts only application/json."""
     accept = request.header("accept")
-    if accept is None or accept == "*/*" or accept == SCIM_JSON:
+    if accept is None or accept == "*/*" or accept == SCIM_JSON or len(accept) > MAX_HEADER:
         return SCIM_JSON
     ranges = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
     if PLAIN_JSON in ranges and not ranges & {SCIM_JSON, "*/*", "application/*"}:
@@ -40,7 +39,9 @@ async def read_json(request: Request, limits: Limits) -> Json:
     """The JSON body. Raises ScimError 415, 413, 408, or invalidSyntax that says where it is malformed."""
     check_content_type(request)
     try:
-        async with asyncio.timeout(limits.body_seconds):
+        waits = request.waits or Waits()
+        workspace = 0 if request.grant is None else request.grant.workspace.id
+        async with waits.waiting(workspace, limits.body_seconds):
             body = request.body = await request.read(limits.max_body)
     except TimeoutError:
         raise ScimError(408, f"the body did not come within {limits.body_seconds:g} seconds (MUSTER_BODY_SECONDS)") from None
@@ -78,6 +79,8 @@ def check_content_type(request: Request) -> None:
     content_type = request.header("content-type")
     if content_type is None or content_type in (SCIM_JSON, PLAIN_JSON):
         return
+    if len(content_type) > MAX_HEADER:
+        raise UnsupportedMedia(f"Content-Type is longer than {MAX_HEADER:,} bytes", "accept", _ACCEPTED)
     media, _, parameters = content_type.partition(";")
     if media.strip().lower() not in (SCIM_JSON, PLAIN_JSON):
         raise UnsupportedMedia(f"Content-Type must be {_ACCEPTED}", "accept", _ACCEPTED)

@@ -1,16 +1,34 @@
 """A request and a response, the same under every server interface."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
 import orjson
 
+from muster.http.admission import Seat, Waits
 from muster.scim.errors import ScimError, invalid_value
 
 Headers = list[tuple[str, str]]
 _MAX_PARAMETERS = 50
+_MAX_QUERY = 65_536
+"""Bytes of a query; Granian takes no longer URL either."""
+MAX_HEADER_BYTES = 65_536
+"""Bytes of all headers together."""
+SEND_SECONDS = 60
+"""How long a client may take to take one piece of an answer that comes in pieces."""
+MAX_HEADER = 16_384
+"""Bytes of a header that is taken apart."""
+
+
+async def _never() -> None:
+    await asyncio.Event().wait()
+
+
+def _nothing(_: str) -> None:
+    """Do nothing."""
 
 
 @dataclass(slots=True)
@@ -19,7 +37,9 @@ class Request:
 
     path is what follows prefix, under which the application is mounted; the service reads repeated slashes in it as one.
     The last fields are what the answering finds out, for the log. address: the client's, as Origin has it. seen: the rows of
-    the dialect table that it showed. body: as it was read, where it was.
+    the dialect table that it showed. body: as it was read, where it was. gone: returns once the client has closed the connection.
+    waits: where a request with a key says that it waits. signed_in: told the administrator of a session. too_long: the headers
+    are longer than they may be, and none is given.
     """
 
     method: str
@@ -39,16 +59,22 @@ class Request:
     seen: list[str] = field(default_factory=list)
     body: bytes = b""
     grant: Any = None
+    gone: Callable[[], Awaitable[None]] = _never
+    waits: Waits | None = None
+    signed_in: Callable[[str], None] = _nothing
+    administrator: str = ""
+    too_long: bool = False
 
     def parameters(self) -> dict[str, str]:
         """The query parameters. Raises ScimError invalidValue where they cannot be read or one is given twice."""
         if not self.query:
             return {}
+        if len(self.query) > _MAX_QUERY:
+            raise ScimError(414, f"the query is {len(self.query):,} bytes long, and at most {_MAX_QUERY:,} are read")
         found: dict[str, str] = {}
-        parts = self.query.split("&")
-        if len(parts) > _MAX_PARAMETERS:
+        if self.query.count("&") >= _MAX_PARAMETERS:
             raise invalid_value(f"the query has more than {_MAX_PARAMETERS} parameters")
-        for part in parts:
+        for part in self.query.split("&"):
             name, _, value = part.partition("=")
             name, value = _decoded(name), _decoded(value)
             if name in found:
@@ -77,12 +103,20 @@ def _decoded(text: str) -> str:
 
 @dataclass(slots=True)
 class Response:
-    """An answer: status, headers by lower-case name, body. stream: the body where it comes in pieces."""
+    """An answer: status, headers by lower-case name, body. stream: the body where it comes in pieces. seat: its place."""
 
     status: int
     headers: Headers = field(default_factory=list)
     body: bytes = b""
     stream: AsyncIterator[bytes] | None = None
+    seat: Seat | None = None
+
+    async def close(self) -> None:
+        """End the stream, whether all of it was sent or not."""
+        if isinstance(self.stream, AsyncGenerator):
+            await self.stream.aclose()
+        if self.seat is not None:
+            self.seat.leave()
 
 
 def json_response(status: int, content: Any, media_type: str = "application/json", headers: Headers | None = None) -> Response:

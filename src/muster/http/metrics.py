@@ -2,11 +2,13 @@
 
 import os
 from bisect import bisect_right
+from collections.abc import Mapping
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from muster.http.admission import Budget
 from muster.http.message import Request, Response
 from muster.storage.port import Pressure
 from muster.version import __version__
@@ -78,6 +80,15 @@ class Metrics:
             "muster_write_batch_size", "Writes that shared a transaction.", buckets=_SIZES, registry=registry
         )
         self._in_flight = self._gauge("requests_in_flight", "Requests that are being answered.")
+        self._places = self._gauge(
+            "places_in_use", "Requests without a key, with a session, and answers in pieces.", labels=("kind",)
+        )
+        self._turned_away = Counter(
+            "muster_places_refused", "Requests refused because their kind had no place left.", ("kind",), registry=registry
+        )
+        self._stalls = Counter(
+            "muster_loop_stalls", "Times that the event loop stood still for longer than half a second.", registry=registry
+        )
         self._writes = self._gauge("writes_waiting", "Writes that wait for a transaction.")
         self._searches = self._gauge("searches_waiting", "Searches that wait for a connection.")
         self._connections = self._gauge("connections_in_use", "Connections to PostgreSQL that are in use.")
@@ -119,6 +130,14 @@ class Metrics:
         self._writes.set(pressure.writes_waiting)
         self._searches.set(pressure.searches_waiting)
         self._connections.set(pressure.connections_in_use)
+
+    def tell_waiting(self, budgets: Mapping[str, Budget], stalls: int) -> None:
+        """Show what the budgets hold, and count what they refused, and stalls of the event loop, since the last time."""
+        self._stalls.inc(stalls)
+        for kind, budget in budgets.items():
+            self._places.labels(kind).set(budget.inside)
+            refused, budget.refused = budget.refused, 0
+            self._turned_away.labels(kind).inc(refused)
 
     def tell_size(self, size: int) -> None:
         """Show how large the database is, in bytes."""

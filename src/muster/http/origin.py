@@ -5,7 +5,7 @@ import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from muster.http.message import Request
+from muster.http.message import MAX_HEADER, Request
 from muster.scim.errors import ScimError
 
 SCIM_ROOT = "/scim/v2"
@@ -49,7 +49,8 @@ class Origin:
         address = peer_address(request.client)
         if not self._trusted:
             return address
-        chain = [part.strip() for part in (request.header("x-forwarded-for") or "").split(",") if part.strip()]
+        forwarded = (request.header("x-forwarded-for") or "")[-MAX_HEADER:]
+        chain = [part.strip() for part in forwarded.split(",") if part.strip()]
         while chain and self._is_trusted(address):
             address = peer_address(chain.pop())
         return address

@@ -1,11 +1,12 @@
 """The service over RSGI, Granian's own interface: fewer steps a request than ASGI."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
 
-from muster.http.message import Request, too_large
+from muster.http.message import SEND_SECONDS, Request, too_large
 from muster.http.service import Service
 from muster.scim.errors import invalid_syntax
 
@@ -33,19 +34,24 @@ def application(service: Service) -> Callable[[Any, Any], Awaitable[None]]:
             scope.client,
             scope.scheme,
             headers("host") or scope.authority or "",
+            gone=protocol.client_disconnect,
         )
         response = await service.answer(request)
         try:
             if response.stream is not None and scope.method != "HEAD":
                 transport = protocol.response_stream(response.status, response.headers)
                 async for piece in response.stream:
-                    await transport.send_bytes(piece)
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await transport.send_bytes(piece)
             elif response.body:
                 protocol.response_bytes(response.status, response.headers, response.body)
             else:
                 protocol.response_empty(response.status, response.headers)
-        except (ProtocolClosed, ProtocolError):
-            pass  # the client has gone, and the answer is logged
+        except (ProtocolClosed, ProtocolError, TimeoutError):
+            pass  # the client has gone, or reads no more, and the answer is logged
+        finally:
+            if response.stream is not None:
+                await response.close()
 
     return answer
 

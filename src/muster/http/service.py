@@ -1,5 +1,6 @@
 """The whole HTTP service: request id, key, rate limit, route, errors, log. What the server interfaces call."""
 
+import asyncio
 import itertools
 import logging
 import re
@@ -12,9 +13,10 @@ from http import HTTPStatus
 from muster.access.keys import Grant, Keys
 from muster.access.limits import RateLimiter
 from muster.access.permissions import SCIM, allows
+from muster.http.admission import Budget, Waits, network_of
 from muster.http.api.router import API_FOLDER, Api
 from muster.http.errors import MethodNotAllowed, Unauthorized, error_headers, problem, scim_error, too_many_requests
-from muster.http.message import Request, Response
+from muster.http.message import MAX_HEADER, MAX_HEADER_BYTES, Request, Response
 from muster.http.metrics import Metrics
 from muster.http.origin import SCIM_ROOT, Origin
 from muster.http.recorder import Recorder
@@ -25,6 +27,10 @@ from muster.storage.port import StatementRejected, StorageError
 
 _log = logging.getLogger(__name__)
 _SLASHES = re.compile("//+")
+_SESSIONS, _OF_ONE = 400, 32
+"""How many requests with a session are in flight at a time, in all and of one administrator."""
+_STREAMS, _STREAMS_OF_ONE = 200, 25
+"""How many answers are sent in pieces at a time, in all and to one workspace or administrator."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 Page = Callable[[Request], Awaitable[Response]]
 Site = Page
@@ -33,13 +39,27 @@ Site = Page
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a process takes on. max_in_flight: requests at a time.
+    """What a process takes on. max_in_flight: requests with a key at a time.
 
-    stopping: whether the server is about to stop, and connections are to be closed once they are answered.
+    stopping: whether the server is about to stop, and connections are to be closed once they are answered. max_anonymous,
+    max_anonymous_by_address: requests without a key or a session at a time. form_seconds: how long a form may take to come.
     """
 
     max_in_flight: int
     stopping: Callable[[], bool]
+    max_anonymous: int = 200
+    max_anonymous_by_address: int = 32
+    form_seconds: float = 10.0
+
+    def anonymous(self) -> Budget:
+        """The budget of requests without a key or a session."""
+        return Budget(
+            self.max_anonymous,
+            self.max_anonymous_by_address,
+            f"{self.max_anonymous} requests without a key or a session are in flight (MUSTER_MAX_ANONYMOUS)",
+            f"{self.max_anonymous_by_address} requests without a key or a session are in flight from this address"
+            " (MUSTER_MAX_ANONYMOUS_BY_ADDRESS)",
+        )
 
 
 class Service:
@@ -71,6 +91,18 @@ class Service:
         self._recorder = recorder
         self._site = site
         self.in_flight = 0
+        self._unkeyed = 0
+        self._waits = Waits()
+        self.anonymous = load.anonymous()
+        self.sessions = Budget(
+            _SESSIONS, _OF_ONE, f"{_SESSIONS} requests of the console are in flight", f"{_OF_ONE} requests of yours are in flight"
+        )
+        self.streams = Budget(
+            _STREAMS,
+            _STREAMS_OF_ONE,
+            f"{_STREAMS} answers are being sent in pieces",
+            f"{_STREAMS_OF_ONE} answers of this workspace or administrator are being sent in pieces",
+        )
         self._id_prefix = f"{secrets.token_hex(6)}-"
         self._numbers = itertools.count(1)
         self.used: set[tuple[int, str]] = set()
@@ -92,7 +124,7 @@ class Service:
         finally:
             self.in_flight -= 1
         if response.stream is not None:
-            response.stream = self._streaming(request, response.stream)
+            response = self._streamed(request, response, response.stream)
         if self.load.stopping():
             response.headers.append(("connection", "close"))
         response.headers.append(("x-request-id", request.id))
@@ -105,17 +137,24 @@ class Service:
             self._log.add(request, response.status, seconds, len(response.body))
         return response
 
+    def _streamed(self, request: Request, response: Response, stream: AsyncIterator[bytes]) -> Response:
+        """An answer in pieces, in a place of its own until it is sent; or the error that there is no place."""
+        caller = str(request.grant.workspace.id) if request.grant is not None else request.administrator or request.address
+        try:
+            response.seat = self.streams.enter(caller)
+        except StorageError as error:
+            return self._failed(request, error)
+        response.stream = self._streaming(request, stream)
+        return response
+
     async def _streaming(self, request: Request, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """A body in pieces, in flight until it is sent."""
-        self.in_flight += 1
+        """A body in pieces."""
         try:
             async for piece in stream:
                 yield piece
         except StorageError as error:
             _log.error("request %s was cut short: %s", request.id, error)
             raise
-        finally:
-            self.in_flight -= 1
 
     def _failed(self, request: Request, error: Exception) -> Response:
         """The answer to a request that an exception ended; what is no one's mistake but ours shows nothing of its inside."""
@@ -143,13 +182,41 @@ class Service:
         scim = _is_scim(request)
         if not scim and not request.path.startswith(API_FOLDER):
             return self._answer_page(request)
-        if self.in_flight > self.load.max_in_flight:
-            raise StorageError("too many requests are in flight")
+        if request.too_long:
+            raise _too_long()
         token = _bearer(request)
+        if self.in_flight - self._unkeyed > self.load.max_in_flight:
+            return self._answer_crowded(request, token, scim)
         grant = self._keys.known(token)
         if grant is None or not self._limiter.spend(grant.place, grant.limit):
             return self._answer_unknown(request, token, scim)
         return self._answer_key(request, grant, scim)
+
+    async def _answer_crowded(self, request: Request, token: str, scim: bool) -> Response:
+        """The answer where no place is free: in one that another workspace gives up, or StorageError."""
+        grant = await self._keys.check(token)
+        if grant is None:
+            raise Unauthorized("the API key is not valid", "invalid_token")
+        if not self._waits.give_way(grant.workspace.id):
+            request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
+            raise StorageError(self._crowded())
+        return await self._answer_unknown(request, token, scim)
+
+    def _crowded(self) -> str:
+        return f"too many requests are in flight: {self.load.max_in_flight} at a time (MUSTER_MAX_IN_FLIGHT)"
+
+    @property
+    def budgets(self) -> dict[str, Budget]:
+        """The budgets beside that of requests with a key, by the name that the metrics have for them."""
+        return {"anonymous": self.anonymous, "session": self.sessions, "stream": self.streams}
+
+    def overloaded(self) -> str | None:
+        """Why requests with a key are refused at this moment, if they are."""
+        return self._crowded() if self.in_flight - self._unkeyed >= self.load.max_in_flight else None
+
+    def degraded(self) -> list[str]:
+        """What else is refused at this moment."""
+        return [text for budget in self.budgets.values() if (text := budget.full)]
 
     async def _answer_unknown(self, request: Request, token: str, scim: bool) -> Response:
         """The answer where the key has to be looked up, or more of its quota leased."""
@@ -165,6 +232,7 @@ class Service:
     def _answer_key(self, request: Request, grant: Grant, scim: bool) -> Awaitable[Response]:
         """The answer to a request with a key: SCIM, or the management REST. Raises ScimError."""
         request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
+        request.waits = self._waits
         self.used.add(grant.place)
         if not grant.admits(request.address):
             return self._turn_away(request, grant)
@@ -182,21 +250,60 @@ class Service:
         raise forbidden(f"the workspace takes no requests from {request.address}")
 
     async def _answer_page(self, request: Request) -> Response:
-        folder = request.path.rpartition("/")[0]
-        page = self._pages.get(request.path) or (self._pages.get(f"{folder}/") if folder else None)
-        if page is None:
-            request.operation = "console"
+        """The answer to a request without a key. It never counts among those with one."""
+        self._unkeyed += 1
+        try:
+            if request.too_long:
+                raise _too_long()
+            folder = request.path.rpartition("/")[0]
+            page = self._pages.get(request.path) or (self._pages.get(f"{folder}/") if folder else None)
+            if page is None:
+                return await self._answer_site(request)
+            if request.method not in ("GET", "HEAD"):
+                raise MethodNotAllowed(request.method, ("GET",))
+            request.operation = "page"
+            return await page(request)
+        finally:
+            self._unkeyed -= 1
+
+    async def _answer_site(self, request: Request) -> Response:
+        """The answer of the console, within a place for those without a session until there proves to be one."""
+        request.operation = "console"
+        seat = self.anonymous.enter(network_of(request.address))
+        request.read = _within(request.read, self.load.form_seconds)
+
+        def signed_in(administrator: str) -> None:
+            request.administrator = administrator
+            seat.move(self.sessions, administrator)
+
+        request.signed_in = signed_in
+        try:
             return await self._site(request)
-        if request.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed(request.method, ("GET",))
-        request.operation = "page"
-        return await page(request)
+        finally:
+            seat.leave()
+
+
+def _within(read: Callable[[int], Awaitable[bytes]], seconds: float) -> Callable[[int], Awaitable[bytes]]:
+    """A read of a form that ends after so many seconds with ScimError 408."""
+
+    async def bounded(limit: int) -> bytes:
+        try:
+            async with asyncio.timeout(seconds):
+                return await read(limit)
+        except TimeoutError:
+            raise ScimError(408, f"the form did not come within {seconds:g} seconds (MUSTER_FORM_SECONDS)") from None
+
+    return bounded
+
+
+def _too_long() -> ScimError:
+    return ScimError(431, f"the headers are longer than {MAX_HEADER_BYTES:,} bytes, or too many")
 
 
 def _bearer(request: Request) -> str:
     """The request's token. Raises Unauthorized."""
     authorization = request.header("authorization")
-    if authorization is None:
+    if authorization is None or len(authorization) > MAX_HEADER:
         raise Unauthorized("an API key is needed: Authorization: Bearer <key>")
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":

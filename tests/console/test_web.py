@@ -1,0 +1,45 @@
+"""Cookies and forms are read by linear code, within bounds."""
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muster.console.web import read_cookies
+from muster.http.message import MAX_HEADER
+from muster.scim.errors import ScimError
+
+NAMES = st.text("abcXYZ_-!", min_size=1, max_size=8)
+VALUES = st.text("abc123=+/_-\\%", max_size=12)
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=6), st.sampled_from(["; ", ";", " ; "]), st.booleans())
+def test_cookies_come_back_as_they_were_set(cookies, joined, quoted):
+    pairs = [f'{name}="{value}"' if quoted else f"{name}={value}" for name, value in cookies.items()]
+    assert {name: value for name, value in read_cookies(joined.join(pairs)).items() if name} == cookies
+
+
+@given(st.text(st.characters(max_codepoint=255), max_size=200))
+def test_any_header_is_read(header):
+    assert all(isinstance(value, str) for value in read_cookies(header).values())
+
+
+def test_the_first_cookie_of_a_name_counts():
+    assert read_cookies("a=1; a=2; b") == {"a": "1", "b": ""}
+
+
+def test_cookies_are_read_up_to_a_length():
+    assert read_cookies("a=" + "x" * (MAX_HEADER - 2))["a"].startswith("x")
+    with pytest.raises(ScimError) as refused:
+        read_cookies("a=" + "x" * (MAX_HEADER - 1))
+    assert (refused.value.status, refused.value.detail) == (431, "the cookies are 16,385 bytes long, and at most 16,384 are read")
+
+
+@pytest.mark.parametrize("filler", ["\\", '"', ";", "=", "a=b;", '"\\', ","])
+@pytest.mark.parametrize("path", ["/sign-in", "/", "/w/default/users", "/first"])
+def test_odd_cookies_of_any_length_are_answered_at_once(server, path, filler):
+    """A quadratic reader stood still for seconds on these; the watch over the event loop would tell."""
+    for length in (1_000, MAX_HEADER - 100, MAX_HEADER + 100, 60_000):
+        value = 'muster_session="' + filler * (length // len(filler)) + '"'
+        answer = httpx.get(f"{server.url}{path}", headers={"Cookie": value})
+        assert answer.status_code in ((200, 303, 403) if length < MAX_HEADER else (431,))
