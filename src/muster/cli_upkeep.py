@@ -38,7 +38,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", databas
     export.add_argument("--output", type=Path, metavar="FILE", help="a file that is not there yet [standard output]")
     take = command("import", "make the resources of such lines; those that are there already are passed over", _import)
     take.add_argument("--workspace", default="default")
-    take.add_argument("--rehearse", action="store_true", help="read and compare every line, and change nothing")
+    take.add_argument("--rehearse", action="store_true", help="do everything but commit, and report the same")
+    take.add_argument("--new-ids", action="store_true", help="give each resource a new id, for a copy beside the original")
     take.add_argument("--override", action="store_true", help="create users even if automatic provisioning is off (audited)")
     take.add_argument("file", help="the file, or - for standard input")
 
@@ -136,7 +137,8 @@ def _import(options: argparse.Namespace, settings: Settings) -> int:
     async def work(storage: Storage, lines: Iterator[tuple[int, bytes]]) -> Report:
         workspace = await workspace_of(storage, options.workspace, settings)
         registry = await Registries(storage).of(workspace)
-        importer = Importer(storage, workspace, registry, options.rehearse, lambda: datetime.now(UTC), options.override)
+        modes = {"override": options.override, "new_ids": options.new_ids}
+        importer = Importer(storage, workspace, registry, options.rehearse, lambda: datetime.now(UTC), **modes)
         with _progress() as progress:
             task = progress.add_task(f"into {workspace.name}", total=None)
             return await importer.take(lines, lambda done: progress.advance(task, done))

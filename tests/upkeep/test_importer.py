@@ -1,13 +1,22 @@
 """Export and import: the same resources again, on either engine; and every line that cannot be is named."""
 
 import json
+import uuid
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
 
-from muster.scim.schema import GROUP, USER
+from muster.scim.schema import ENTERPRISE_USER, GROUP, USER, registry
+from muster.storage.ids import id_of, key_of
+from muster.upkeep import importer as importer_module
+from muster.upkeep.importer import Importer
+from muster.upkeep.new_ids import NewIds
 from tests.conftest import DATABASES, client_of
-from tests.people import group, person, replace
+from tests.people import group, name, person, replace
 from tests.server import Server
+from tests.storage.conftest import ENGINES, Bench
 from tests.tenant import Tenant
 
 
@@ -136,3 +145,133 @@ def test_an_import_honours_the_provisioning_switch_unless_it_is_overridden(serve
         assert tenant.scim.get("/Users?count=0").json()["totalResults"] == 1
         rows = tenant.api.get("/audit?limit=1000").json()["rows"]
         assert [row["document"] for row in rows if row["action"] == "override"] == [{"attempted": "import"}]
+
+
+def test_a_workspace_is_copied_beside_the_original(server, tmp_path):
+    with server as started, client_of(started, started.key("k")) as client:
+        boss, *crew = [client.post("/Users", json=person()).json() for _ in range(4)]
+        for user in crew:
+            client.patch(
+                f"/Users/{user['id']}",
+                json=replace(f"{ENTERPRISE_USER}:manager", {"value": boss["id"], "$ref": f"../Users/{boss['id']}"}),
+            )
+        inner = client.post("/Groups", json=group("inner", *crew)).json()
+        client.post("/Groups", json=group("outer", inner, boss))
+    source, turned, copied = tmp_path / "a.jsonl", tmp_path / "turned.jsonl", tmp_path / "b.jsonl"
+    server.muster("export", "--output", str(source))
+    turned.write_text("".join(reversed(source.read_text().splitlines(keepends=True))))
+    for workspace in ("copy", "other"):
+        server.muster("workspaces", "create", workspace)
+    refused = server.muster("import", "--workspace", "copy", "--rehearse", str(source), check=False).stdout
+    assert server.muster("import", "--workspace", "copy", str(source), check=False).stdout == refused.replace(
+        "would be made", "made"
+    )
+    if server.environment["MUSTER_DATABASE"].startswith("sqlite"):  # PostgreSQL keeps the keys of workspaces apart
+        assert refused.splitlines()[-1] == "0 would be made, 0 there already, 6 refused"
+        assert f"id: {boss['id']} is in use; --new-ids gives every resource a new id" in refused
+    for file in (turned, source):
+        for mode in (["--rehearse"], []):
+            said = server.muster("import", "--workspace", "other", "--new-ids", *mode, str(file)).stdout
+            assert said.endswith(", 6 there already, 0 refused\n" if file == source else ", 0 there already, 0 refused\n")
+    server.muster("export", "--workspace", "other", "--output", str(copied))
+    ids = {line["id"] for line in lines_of(source)}
+    assert ids.isdisjoint(line["id"] for line in lines_of(copied))
+    assert named(lines_of(copied)) == named(lines_of(source))
+    assert server.muster("check").stdout.endswith("; 0 findings\n")
+
+
+def named(lines):
+    """Lines with names in the place of ids, in the order of names."""
+    names = {line["id"]: line.get("userName") or line["displayName"] for line in lines}
+    text = "\n".join(
+        sorted(
+            json.dumps({**line, "members": sorted(line.get("members", ()), key=lambda m: names[m["value"]])}) for line in lines
+        )
+    )
+    for resource_id, called in names.items():
+        text = text.replace(resource_id, called)
+    return sorted(text.splitlines())
+
+
+POOL = [f"0190a6e0-0000-7000-8000-{n:012x}" for n in range(1, 7)] + ["u-1", "u-2"]
+NAMES = st.sampled_from(["ada", "Ada", "bob", "carol", "dan"])
+DATED = {"meta": {"created": "2024-01-01T00:00:00Z", "version": 'W/"3"'}}
+META = st.sampled_from([{}, DATED, DATED, DATED, DATED, {"meta": {"created": "yesterday"}}])
+MEMBERS = st.lists(st.sampled_from([*POOL, "nobody"]), max_size=3).map(
+    lambda ids: [{"value": resource_id} for resource_id in ids]
+)
+IDS = st.sampled_from([{}, *({"id": resource_id} for resource_id in POOL)])
+USERS = st.builds(
+    lambda name, title, *more: {"schemas": [USER], "userName": name, "title": title} | more[0] | more[1],
+    NAMES,
+    st.sampled_from("xy"),
+    IDS,
+    META,
+)
+GROUPS = st.builds(
+    lambda name, members, *more: {"schemas": [GROUP], "displayName": name, "members": members} | more[0] | more[1],
+    NAMES,
+    MEMBERS,
+    IDS,
+    META,
+)
+LINES = st.lists(st.one_of(USERS, USERS, GROUPS, st.just({"schemas": ["urn:nosuch"]})), max_size=12)
+
+
+@pytest.fixture(scope="module", params=list(ENGINES))
+def bench(request, tmp_path_factory):
+    made = Bench(ENGINES[request.param](tmp_path_factory.mktemp("importer")))
+    yield made
+    made.close()
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    elsewhere=LINES,
+    before=LINES,
+    lines=LINES,
+    new_ids=st.booleans(),
+    strict=st.booleans(),
+    again=st.booleans(),
+    page=st.sampled_from([1, 3, 500]),
+)
+def test_a_rehearsal_reports_what_the_import_reports(bench, elsewhere, before, lines, new_ids, strict, again, page):
+    """Whatever is in the workspace, in another one, and twice in the file."""
+
+    async def take(workspace, documents, rehearse):
+        importer = Importer(bench.storage, workspace, registry(), rehearse, lambda: datetime.now(UTC), new_ids=new_ids)
+        return await importer.take(((n, json.dumps(line).encode()) for n, line in enumerate(documents, 1)), lambda lines: None)
+
+    async def run():
+        other, workspace = [
+            await bench.storage.add_workspace(name("w"), "rfc7644", strict, "2020-01-01T00:00:00Z") for _ in range(2)
+        ]
+        await take(other, elsewhere, False)
+        await take(workspace, before, False)
+        asked = [*lines, *before] if again else lines
+        latest = await bench.storage.latest_change(workspace.id)
+        rehearsed = await take(workspace, asked, True)
+        assert await bench.storage.latest_change(workspace.id) == latest
+        done = await take(workspace, asked, False)
+        assert rehearsed == done
+        assert done.made + done.there <= len(asked)
+        return done
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(importer_module, "_PAGE", page)
+        report = bench.run(run())
+    event(f"made {report.made > 0}, there {report.there > 0}, refused {len(report.refused) > 0}")
+
+
+@given(st.sets(st.integers(0, 2**60), min_size=2, max_size=50))
+def test_new_ids_are_ids_of_their_own(keys):
+    """They depend on the id and the workspace alone, and are never in the future."""
+    ids = [id_of(key, key % 2**53) for key in keys]
+    one, other = NewIds("a"), NewIds("b")
+    renewed = [one.of(resource_id) for resource_id in ids]
+    assert renewed == [NewIds("a").of(resource_id) for resource_id in ids]
+    assert len({*ids, *renewed, *map(other.of, ids)}) == 3 * len(ids)
+    for before, after in zip(ids, renewed, strict=True):
+        assert uuid.UUID(after).version == 7
+        assert key_of(after) >> 21 <= key_of(before) >> 21
+    assert one.of("u-1") == "u-1"

@@ -486,8 +486,11 @@ class Resources(Notes, Protocol):
     async def write_all(self, workspace: int, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Carry out many writes to one workspace, one after the other, in one transaction: all, or none and what was raised."""
 
-    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin) -> None:
-        """Make many new resources in one transaction; all or none."""
+    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin, rehearse: bool = False) -> None:
+        """Make many new resources in one transaction; all or none. Raises Conflict and KeyTaken.
+
+        rehearse: roll the transaction back at its end instead of committing it.
+        """
 
     async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
         """The changes of a workspace after a sequence number, in order; none that commits later comes before one of these."""

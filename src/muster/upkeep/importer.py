@@ -1,5 +1,6 @@
 """`muster import`: a workspace from JSON Lines of SCIM resources, streaming, and taken up where it was left."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,29 +12,18 @@ from muster.directory import member_edits, provisioning
 from muster.directory.documents import make_put, parse, timestamp
 from muster.directory.member_edits import MEMBERS
 from muster.scim.errors import ScimError
-from muster.scim.indexing import index_of
-from muster.scim.predicate import Test
 from muster.scim.quirks import Dialect
 from muster.scim.resource import Document, read
 from muster.scim.schema import Registry, ResourceType
 from muster.scim.values import Json, sortable_date_time
 from muster.storage.ids import IdSource, key_of
-from muster.storage.port import (
-    Conflict,
-    KeyTaken,
-    Note,
-    Origin,
-    Put,
-    Query,
-    Resources,
-    Stored,
-    Workspace,
-    Write,
-)
+from muster.storage.port import Conflict, KeyTaken, Note, Origin, Put, Resources, Workspace
 from muster.upkeep.joining import Joining
+from muster.upkeep.new_ids import NewIds
 
 _PAGE = 500
 _MAX_LINE = 64_000_000
+_DIGEST = 12
 Line = tuple[int, bytes]
 """Its number, from 1, and what is on it."""
 
@@ -52,13 +42,42 @@ class Report:
     refused: list[tuple[int, str]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Entry:
+    """A line that was read. given_id: the id on the line; kept: whether the resource has an id that comes from it."""
+
+    number: int
+    kind: ResourceType
+    put: Put
+    given_id: Json
+    kept: bool
+    members: tuple[str, ...]
+
+    @property
+    def key(self) -> int:
+        return key_of(self.put.stored.id) or 0
+
+    def values(self) -> Iterator[tuple[str, bytes]]:
+        """The attributes with unique values, each with a digest of the value."""
+        for entry in sorted(self.put.index.unique):
+            yield entry.attribute, _digest(f"{self.kind.name} {entry.attribute} {entry.value}".encode())
+
+    def fingerprint(self) -> tuple[bytes, bytes]:
+        """Digests of what identifies the resource, and of its content."""
+        content = orjson.dumps(_content(self.put.stored.document), option=orjson.OPT_SORT_KEYS)
+        return _digest(f"{self.kind.name} {self.put.stored.id}".encode()), _digest(content)
+
+
 class Importer:
     """Takes lines in. A line with an id of muster's keeps it, and its meta; any other is a new resource.
 
     So the import of an export makes the same resources again, and one that is begun anew passes over what is there. Members
     come last, once all resources are there that they may be.
 
-    override: create users even if automatic provisioning is off; the audit log records that.
+    rehearse: do everything but commit. A rehearsal loads the same batches in transactions that it rolls back, and remembers what
+    they would have made, so that it reports what the import will report. new_ids: give each resource an id of its own instead of
+    the one on its line, and let references follow. override: create users even if automatic provisioning is off; the audit log
+    records that.
     """
 
     def __init__(
@@ -69,6 +88,7 @@ class Importer:
         rehearse: bool,
         clock: Callable[[], datetime],
         override: bool = False,
+        new_ids: bool = False,
     ) -> None:
         self._storage = storage
         self._workspace = workspace
@@ -77,10 +97,15 @@ class Importer:
         self._dialect = Dialect(workspace.strict)
         self._types = {kind.core.id: kind for kind in registry.types.values()}
         self._new_id = IdSource()
+        self._renewed = NewIds(workspace.name) if new_ids else None
         self._clock = clock
-        self._seen: set[tuple[str, str, str]] = set()
+        self._values: set[bytes] = set()
+        self._made: dict[int, tuple[bytes, bytes]] = {}
+        """What this run has made, or would have: the unique values, and the fingerprint of each key."""
         self.report = Report()
-        self._joining = Joining(storage, workspace, registry.types["/Groups"], rehearse, self.report.refused, clock)
+        self._joining = Joining(
+            storage, workspace, registry.types["/Groups"], rehearse, self.report.refused, clock, self._renewed
+        )
 
     async def take(self, lines: Iterable[Line], progress: Progress) -> Report:
         """Import all lines; each that cannot be is in the report, and none is passed over in silence."""
@@ -99,21 +124,21 @@ class Importer:
 
     async def _take(self, lines: Iterable[Line], progress: Progress) -> None:
         for batch in _batches(lines):
-            ready: dict[ResourceType, list[tuple[int, Put]]] = {}
+            entries: dict[ResourceType, list[_Entry]] = {}
             for number, text in batch:
                 try:
-                    made = await self._read(number, text)
+                    entry = self._read(number, text)
                 except ScimError as error:
                     self.report.refused.append((number, error.detail))
                 else:
-                    if made is not None:
-                        ready.setdefault(made[0], []).append((number, made[1]))
-            for kind, puts in ready.items():
-                await self._keep(kind, puts)
+                    entries.setdefault(entry.kind, []).append(entry)
+            for some in entries.values():
+                for apart in _apart(some):
+                    await self._keep(apart)
             progress(len(batch))
 
-    async def _read(self, number: int, text: bytes) -> tuple[ResourceType, Put] | None:
-        """What a line is to make, or None where it is there already. Raises ScimError."""
+    def _read(self, number: int, text: bytes) -> _Entry:
+        """A line as a resource to make. Raises ScimError."""
         if len(text) > _MAX_LINE:
             raise ScimError(400, f"the line is longer than {_MAX_LINE} bytes")
         try:
@@ -129,23 +154,19 @@ class Importer:
         if body.pop("password", None) is not None:
             raise ScimError(400, "password: an import takes none; set it by PATCH")
         members = member_edits.take(body).add if kind.computed == MEMBERS else ()
-        put, standing = await self._put(kind, body, given_id, meta)
-        if standing is None and not self._override:
-            provisioning.check_create(self._workspace, kind)
-        self._joining.note(number, given_id, put.stored.id, members)
-        if standing is None:
-            return kind, put
-        self._compare(standing, put)
-        return None
+        if self._renewed is not None:
+            self._renewed.relink(body, kind)
+        kept = isinstance(given_id, str) and key_of(given_id) is not None and isinstance(meta, dict)
+        return _Entry(number, kind, self._put(kind, body, given_id if kept else None, meta), given_id, kept, members)
 
-    async def _put(self, kind: ResourceType, body: Document, given_id: Json, meta: Json) -> tuple[Put, Stored | None]:
-        """What a document is to make, and what stands in its place. Raises ScimError."""
+    def _put(self, kind: ResourceType, body: Document, given_id: str | None, meta: Json) -> Put:
+        """What a document is to make. given_id: an id of muster's, with meta. Raises ScimError."""
         now = timestamp(self._clock())
-        if isinstance(given_id, str) and key_of(given_id) is not None and isinstance(meta, dict):
-            created, modified, version = _moment(meta, "created", now), _moment(meta, "lastModified", now), _version(meta)
-            put = make_put(body, kind, given_id, version, created, modified)
-            return put, await self._storage.get(self._workspace.id, kind.name, given_id)
-        return make_put(body, kind, self._new_id(int(self._clock().timestamp() * 1000)), 1, now, now), None
+        if given_id is None or not isinstance(meta, dict):
+            return make_put(body, kind, self._new_id(int(self._clock().timestamp() * 1000)), 1, now, now)
+        resource_id = given_id if self._renewed is None else self._renewed.of(given_id)
+        created, modified, version = _moment(meta, "created", now), _moment(meta, "lastModified", now), _version(meta)
+        return make_put(body, kind, resource_id, version, created, modified)
 
     def _kind(self, document: Json) -> ResourceType:
         if not isinstance(document, dict):
@@ -156,50 +177,94 @@ class Importer:
                 return self._types[schema]
         raise ScimError(400, f"schemas: one of {', '.join(self._types)} is needed")
 
-    def _compare(self, standing: Stored, put: Put) -> None:
-        if _content(standing.document) != _content(put.stored.document):
-            raise ScimError(409, f"id: {standing.id} is there already, and is not the same")
-        self.report.there += 1
-
-    async def _keep(self, resource_type: ResourceType, puts: list[tuple[int, Put]]) -> None:
-        """Make resources together, or apart where not all of them can be."""
-        kind = resource_type.name
+    async def _keep(self, entries: list[_Entry]) -> None:
+        """Make resources of one type together, or apart if they cannot all be made."""
         fresh = []
-        for number, put in puts:
-            taken = next((e for e in sorted(put.index.unique) if (kind, e.attribute, e.value) in self._seen), None)
-            if taken is not None:
-                self.report.refused.append((number, f"{taken.attribute}: an earlier line has this value"))
-                continue
-            self._seen.update((kind, entry.attribute, entry.value) for entry in put.index.unique)
-            fresh.append((number, put))
-        if self._rehearse:
-            for number, put in fresh:
-                await self._rehearsed(resource_type, number, put)
-            return
-        now = timestamp(self._clock())
+        for entry in entries:
+            try:
+                if await self._is_there(entry):
+                    self.report.there += 1
+                    self._accept(entry)
+                else:
+                    self._check(entry)
+                    fresh.append(entry)
+            except ScimError as error:
+                self.report.refused.append((entry.number, error.detail))
         try:
-            await self._storage.load(self._workspace.id, kind, [put for _, put in fresh], Origin("import", "import", now))
-            self.report.made += len(fresh)
+            await self._load(fresh)
         except (Conflict, KeyTaken):
-            for number, put in fresh:
-                await self._keep_one(kind, number, put, now)
+            for entry in fresh:
+                await self._keep_one(entry)
 
-    async def _keep_one(self, kind: str, number: int, put: Put, now: str) -> None:
-        try:
-            await self._storage.write(Write(self._workspace.id, kind, None, lambda _: put, Origin("import", "import", now)))
+    async def _is_there(self, entry: _Entry) -> bool:
+        """Whether a resource is there already. Raises ScimError if it is there with another content."""
+        if not entry.kept:
+            return False
+        identity, content = entry.fingerprint()
+        made = self._made.get(entry.key)
+        if made is not None and made[0] == identity:
+            same = made[1] == content
+        else:
+            standing = await self._storage.get(self._workspace.id, entry.kind.name, entry.put.stored.id)
+            if standing is None:
+                return False
+            same = _content(standing.document) == _content(entry.put.stored.document)
+        if not same:
+            raise ScimError(409, f"id: {entry.put.stored.id} is there already, and is not the same")
+        return True
+
+    def _check(self, entry: _Entry) -> None:
+        """Raises ScimError if provisioning is off, or a unique value is one of an earlier line."""
+        if not self._override:
+            provisioning.check_create(self._workspace, entry.kind)
+        for attribute, value in entry.values():
+            if value in self._values:
+                raise ScimError(409, f"{attribute}: an earlier line has this value")
+
+    async def _load(self, entries: list[_Entry]) -> None:
+        """Make resources in one transaction, which a rehearsal rolls back. Raises Conflict and KeyTaken."""
+        if not entries:
+            return
+        if any(entry.key in self._made for entry in entries):
+            raise KeyTaken
+        origin, puts = Origin("import", "import", timestamp(self._clock())), [entry.put for entry in entries]
+        await self._storage.load(self._workspace.id, entries[0].kind.name, puts, origin, self._rehearse)
+        for entry in entries:
+            self._made[entry.key] = entry.fingerprint()
+            self._values.update(value for _, value in entry.values())
             self.report.made += 1
-        except Conflict as conflict:
-            self.report.refused.append((number, f"{conflict.attribute}: another {kind} has this value"))
-        except KeyTaken:
-            self.report.refused.append((number, f"id: {put.stored.id} is in use"))
+            self._accept(entry)
 
-    async def _rehearsed(self, kind: ResourceType, number: int, put: Put) -> None:
-        for entry in put.index.unique:
-            test = Test(index_of(kind).fields[entry.attribute], "eq", entry.value)
-            if (await self._storage.find(Query(self._workspace.id, kind, test, limit=1))).count:
-                self.report.refused.append((number, f"{entry.attribute}: another {kind.name} has this value"))
-                return
-        self.report.made += 1
+    async def _keep_one(self, entry: _Entry) -> None:
+        try:
+            await self._load([entry])
+        except Conflict as conflict:
+            self.report.refused.append((entry.number, f"{conflict.attribute}: another {entry.kind.name} has this value"))
+        except KeyTaken:
+            advice = "" if self._renewed is not None else "; --new-ids gives every resource a new id"
+            self.report.refused.append((entry.number, f"id: {entry.put.stored.id} is in use{advice}"))
+
+    def _accept(self, entry: _Entry) -> None:
+        self._joining.note(entry.number, entry.kind.name, entry.given_id, entry.put.stored.id, entry.members)
+
+
+def _apart(entries: list[_Entry]) -> Iterator[list[_Entry]]:
+    """Entries in order, cut wherever one has the key or a unique value of one before it."""
+    some: list[_Entry] = []
+    taken: set[int | bytes] = set()
+    for entry in entries:
+        marks: set[int | bytes] = {entry.key, *(value for _, value in entry.values())}
+        if marks & taken:
+            yield some
+            some, taken = [], set()
+        some.append(entry)
+        taken |= marks
+    if some:
+        yield some
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.blake2b(text, digest_size=_DIGEST).digest()
 
 
 def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:

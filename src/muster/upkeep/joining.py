@@ -24,6 +24,7 @@ from muster.storage.port import (
     Write,
 )
 from muster.upkeep.export import members as members_of
+from muster.upkeep.new_ids import NewIds
 
 
 class Joining:
@@ -37,6 +38,7 @@ class Joining:
         rehearse: bool,
         refused: list[tuple[int, str]],
         clock: Callable[[], datetime],
+        renewed: NewIds | None = None,
     ) -> None:
         self._storage = storage
         self._workspace = workspace
@@ -46,6 +48,7 @@ class Joining:
         self._clock = clock
         self._given: dict[str, str] = {}
         """The ids of lines that are not muster's, and what they are made into."""
+        self._renewed = renewed
         self._made: set[str] = set()
         """In a rehearsal the ids that there would be."""
 
@@ -56,11 +59,11 @@ class Joining:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._noted.close()
 
-    def note(self, number: int, given_id: Json, resource_id: str, members: tuple[str, ...]) -> None:
-        """Note what a line is made into, and who is in it."""
-        if isinstance(given_id, str) and given_id != resource_id:
+    def note(self, number: int, kind: str, given_id: Json, resource_id: str, members: tuple[str, ...]) -> None:
+        """Note what a line is made into, and who is in it. kind: the name of its resource type."""
+        if isinstance(given_id, str) and self._made_into(given_id) != resource_id:
             self._given[given_id] = resource_id
-        if self._rehearse:
+        if self._rehearse and kind in MEMBER_TYPES:
             self._made.add(resource_id)
         if members:
             self._noted.write(orjson.dumps([number, resource_id, members]) + b"\n")
@@ -70,14 +73,17 @@ class Joining:
         self._noted.seek(0)
         for line in self._noted:
             number, group_id, ids = orjson.loads(line)
-            members = tuple(self._given.get(resource_id, resource_id) for resource_id in ids)
-            if self._rehearse:
-                await self._present(number, members)
-                continue
+            members = tuple(map(self._made_into, ids))
             try:
                 await self._fill(number, group_id, members)
             except NoSuchMember:
                 await self._fill(number, group_id, await self._present(number, members))
+
+    def _made_into(self, resource_id: str) -> str:
+        """The id of the resource that an id on a line stands for."""
+        if resource_id in self._given:
+            return self._given[resource_id]
+        return resource_id if self._renewed is None else self._renewed.of(resource_id)
 
     async def _present(self, number: int, members: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the members that are there."""
@@ -97,16 +103,23 @@ class Joining:
         return False
 
     async def _fill(self, number: int, group_id: str, members: tuple[str, ...]) -> None:
-        """Add members to a group, whose version stays as it was exported."""
-        if await self._storage.get(self._workspace.id, GROUP, group_id) is None:
-            return  # its line is refused
+        """Add members to a group, whose version stays as it was exported. Raises NoSuchMember."""
         wanted = set(members)
         async for found in members_of(self._storage, self._workspace, group_id):
             if found.id not in wanted:
                 self._refused.append((number, f"id: {group_id} is there already, and has other members"))
                 return
+        if self._rehearse:
+            await self._rehearse_fill(members)
+            return
         origin = Origin("import", "import", timestamp(self._clock()))
         await self._storage.write(Write(self._workspace.id, GROUP, group_id, self._same, origin, MemberEdit(members)))
+
+    async def _rehearse_fill(self, members: tuple[str, ...]) -> None:
+        """Check what the write checks: groups and members of a rehearsal are not there to be written to. Raises NoSuchMember."""
+        for resource_id in members:
+            if not await self._is_there(resource_id):
+                raise NoSuchMember(resource_id)
 
     def _same(self, standing: Stored | None) -> Outcome:
         """The group as it stands, written again only where someone was added."""

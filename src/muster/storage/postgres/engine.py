@@ -257,9 +257,9 @@ class PostgresStorage(PostgresAccounts):
         answers = await self._writer.transact(workspace, writes, whole=True)
         return [answer for answer in answers if not isinstance(answer, Exception)]
 
-    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin) -> None:
+    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin, rehearse: bool = False) -> None:
         writes = [Write(workspace, type_name, None, _make(put), origin) for put in puts]
-        await self._writer.transact(workspace, writes, whole=True)
+        await self._writer.transact(workspace, writes, whole=True, rehearse=rehearse)
 
     async def query(self, statement: Statement) -> Sequence[Sequence[Any]]:
         return [tuple(row) for row in await self._pool.rows(statement.sql, *statement.parameters)]

@@ -107,20 +107,24 @@ class Writer:
             del self._running[workspace]
             del self._queues[workspace]
 
-    async def transact(self, workspace: int, writes: Sequence[Write], whole: bool = False) -> Sequence[Outcome | Exception]:
+    async def transact(
+        self, workspace: int, writes: Sequence[Write], whole: bool = False, rehearse: bool = False
+    ) -> Sequence[Outcome | Exception]:
         """What came of each write, all committed. A transaction that is known to have failed harmlessly is tried again.
 
-        whole: where one cannot be carried out, none is, and what it raised is raised.
+        whole: where one cannot be carried out, none is, and what it raised is raised. rehearse: roll back instead of committing.
         """
-        return await self._transacted(workspace, lambda: writes, whole)
+        return await self._transacted(workspace, lambda: writes, whole, rehearse)
 
-    async def _transacted(self, workspace: int, join: Join, whole: bool = False) -> Sequence[Outcome | Exception]:
+    async def _transacted(
+        self, workspace: int, join: Join, whole: bool = False, rehearse: bool = False
+    ) -> Sequence[Outcome | Exception]:
         """What came of each write that joined."""
         taken: Exception | None = None
         for _ in range(_ATTEMPTS):
             connection = await self._pool.acquire()
             try:
-                return await self._attempt(connection, workspace, join, whole)
+                return await self._attempt(connection, workspace, join, whole, rehearse)
             except _RETRIED as error:
                 taken = error
             except _Lost:
@@ -141,7 +145,9 @@ class Writer:
             return [taken]
         return [(await self.transact(workspace, [write]))[0] for write in writes]
 
-    async def _attempt(self, connection: Connection, workspace: int, join: Join, whole: bool) -> Sequence[Outcome | Exception]:
+    async def _attempt(
+        self, connection: Connection, workspace: int, join: Join, whole: bool, rehearse: bool
+    ) -> Sequence[Outcome | Exception]:
         """One transaction. Raises _Lost where it is certain that nothing was committed."""
         try:
             await connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_SPACE}, {workspace})")  # one round trip
@@ -150,6 +156,9 @@ class Writer:
             failed = next((answered for answered in answers if isinstance(answered, Exception)), None)
             if whole and failed is not None:
                 raise failed
+            if rehearse:
+                await connection.execute("ROLLBACK;")
+                return answers
         except LOST as error:
             if isinstance(error, asyncpg.QueryCanceledError):
                 raise

@@ -1,6 +1,7 @@
 """The SQLite engine behind the port: keyed reads inline, scans on threads with a budget, writes through the writer."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sqlite3
@@ -288,8 +289,14 @@ class SqliteStorage(SqliteAccounts):
 
         return await self._writer.write(job, large=True)
 
-    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin) -> None:
-        await self._writer.write(lambda connection: rows.load(connection, workspace, type_name, puts, origin), large=True)
+    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin, rehearse: bool = False) -> None:
+        def job(connection: sqlite3.Connection) -> None:
+            rows.load(connection, workspace, type_name, puts, origin)
+            if rehearse:
+                raise _Rehearsed
+
+        with contextlib.suppress(_Rehearsed):  # a large job that raises takes its own changes back
+            await self._writer.write(job, large=True)
 
     async def query(self, statement: Statement) -> Sequence[Sequence[Any]]:
         """On a thread, with a connection that nobody else has meanwhile: on a shared one another's parameters may be run."""
@@ -378,6 +385,10 @@ class SqliteStorage(SqliteAccounts):
         with translated():
             row = self._accounts.execute(statement, (workspace, key_of(resource_id), name)).fetchone()
         return None if row is None else row[0]
+
+
+class _Rehearsed(Exception):
+    """Ends a rehearsal, so that nothing of it is kept."""
 
 
 class _Budget:

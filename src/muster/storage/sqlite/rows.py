@@ -39,6 +39,7 @@ _UPDATE_BODY = 'UPDATE searchable SET body = ? WHERE "key" = ? AND workspace = ?
 _ADD_LOOKUP = 'INSERT INTO lookups (workspace, type, attribute, value, "key", "first") VALUES (?, ?, ?, ?, ?, ?)'
 _DROP_LOOKUP = 'DELETE FROM lookups WHERE workspace = ? AND type = ? AND attribute = ? AND value = ? AND "key" = ?'
 _ADD_UNIQUE = 'INSERT OR IGNORE INTO unique_values (workspace, type, attribute, value, "key") VALUES (?, ?, ?, ?, ?)'
+_UNIQUE_OWNER = 'SELECT "key" FROM unique_values WHERE workspace = ? AND type = ? AND attribute = ? AND value = ?'
 _DROP_UNIQUE = 'DELETE FROM unique_values WHERE workspace = ? AND type = ? AND attribute = ? AND value = ? AND "key" = ?'
 _ADD_CHANGE = f"INSERT INTO changes (workspace, {LINKED}, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _LAST_LINK = "SELECT chain FROM changes WHERE workspace = ? ORDER BY sequence DESC LIMIT 1"
@@ -268,7 +269,9 @@ def load(
     connection.executemany(_INSERT_BODY, [(key, *scope, put.search.decode()) for key, put in keyed])
     unique = sorted((*scope, e.attribute, e.value, key) for key, put in keyed for e in put.index.unique)
     if connection.executemany(_ADD_UNIQUE, unique).rowcount < len(unique):
-        raise Conflict(unique[0][2])
+        raise Conflict(
+            next(value[2] for value in unique if connection.execute(_UNIQUE_OWNER, value[:4]).fetchone()[0] != value[4])
+        )
     lookups = sorted((*scope, e.attribute, e.value, key, e.first) for key, put in keyed for e in put.index.lookups)
     connection.executemany(_ADD_LOOKUP, lookups)
     for key, put in keyed:
