@@ -55,6 +55,29 @@ def test_links_follow_the_prefix_it_is_mounted_under(app):
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    ("base", "url", "sent"),
+    [
+        (None, "https://apps.example/", True),
+        (None, "https://apps.example/idp/", False),
+        ("https://apps.example", "http://inside/", True),
+        ("https://apps.example/idp", "http://inside/", False),
+        (None, "http://apps.example/", False),
+    ],
+)
+def test_hsts_is_sent_by_an_application_that_has_its_host_alone(tmp_path, base, url, sent):
+    app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False, base_url=base))
+    outer = Starlette(routes=[Mount("/idp", app=app), Mount("/", app=app)])
+
+    async def run():
+        async with app.lifespan(), _client(outer, "x", url) as client:
+            answer = await client.get(f"{url}sign-in")
+            assert answer.status_code == 200
+            assert ("strict-transport-security" in answer.headers) == sent
+
+    asyncio.run(run())
+
+
 def test_it_starts_at_the_first_request_where_no_lifespan_runs(app):
     async def run():
         async with _client(app, "x.y.z", "http://test") as client:

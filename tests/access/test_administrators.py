@@ -2,6 +2,8 @@
 
 import asyncio
 import tempfile
+import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,10 +13,11 @@ import pytest
 from muster.access import administrators
 from muster.access.administrators import Administrators, NotSignedIn, all_permissions
 from muster.scim.errors import ScimError
-from muster.storage.port import Origin, Outdated, StorageFull
+from muster.storage.port import Origin, Outdated, Statement, StorageFull
 from tests.storage.conftest import ENGINES, Bench
 
 HERE = Origin("test", "request", "2026-01-01T00:00:00.000Z", "127.0.0.1")
+EPOCH = Statement("SELECT epoch FROM installation", ())
 PASSWORD, OTHER = "correct horse battery", "another horse battery"
 
 
@@ -96,10 +99,7 @@ def test_a_password_that_is_changed_while_somebody_signs_in_stays_changed(here, 
 def test_a_code_lets_in_once(here):
     made = admin(here)
     secret, _ = here.run(here.administrators.begin_totp(made))
-    here.run(here.administrators.keep_totp(made, secret, pyotp.TOTP(secret).now(), HERE))
-    codes = here.run(
-        here.administrators.keep_totp(here.run(here.administrators.get(made.id)), secret, pyotp.TOTP(secret).now(), HERE)
-    )
+    codes = here.run(here.administrators.keep_totp(made, secret, pyotp.TOTP(secret).now(), HERE))
     tries = [here.administrators.sign_in("ada@example.com", PASSWORD, codes[0], HERE, "") for _ in range(4)]
     assert sorted(type(each).__name__ for each in outcomes(here, *tries)) == ["NotSignedIn"] * 3 + ["str"]
 
@@ -137,5 +137,146 @@ def test_a_session_holds_while_the_disk_is_full(here, monkeypatch):
     async def full(*_):
         raise StorageFull("the disk is full")
 
-    monkeypatch.setattr(here.storage, "administer", full)
+    monkeypatch.setattr(here.storage, "transact", full)
     assert here.run(later.session(token)).admin == made
+
+
+def test_using_a_session_moves_no_epoch(here):
+    """Every worker forgets the keys that it knows when the epoch moves: looking at a page is no reason."""
+    made = admin(here)
+    token = here.run(here.administrators.begin(made, HERE, "agent", made))
+    epoch = here.run(here.storage.query(EPOCH))
+    for minutes in (6, 12, 18):
+        moment = datetime.now(UTC) + timedelta(minutes=minutes)
+        later = Administrators(here.storage, lambda moment=moment: moment)
+        here.run(later.session(token))
+        assert here.run(later.session(token)).seen >= moment.isoformat(timespec="milliseconds")[:19]
+    assert here.run(here.storage.query(EPOCH)) == epoch
+
+
+class Clocked:
+    """An administrator with a second factor, at a time of the test's own."""
+
+    def __init__(self, here):
+        self.here = here
+        self.now = datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC)
+        self.administrators = Administrators(here.storage, lambda: self.now)
+        self.made = admin(here)
+        self.secret, _ = here.run(self.administrators.begin_totp(self.made))
+        self.codes = here.run(self.administrators.keep_totp(self.made, self.secret, self.code(), HERE))
+        self.now += timedelta(minutes=5)
+
+    def code(self, steps=0):
+        return pyotp.TOTP(self.secret).at(self.now + steps * timedelta(seconds=30))
+
+    def standing(self):
+        return self.here.run(self.administrators.get(self.made.id))
+
+    def signs_in(self, code):
+        try:
+            return bool(self.here.run(self.administrators.sign_in("ada@example.com", PASSWORD, code, HERE, "")))
+        except NotSignedIn:
+            return False
+
+
+@pytest.fixture
+def clocked(here):
+    return Clocked(here)
+
+
+def spellings(code):
+    """The code in other digits of Unicode, and with what is easily overlooked."""
+    for zero in map(chr, range(0x80, 0x110000)):
+        if unicodedata.decimal(zero, None) == 0:
+            yield "".join(chr(ord(zero) + int(digit)) for digit in code)
+    yield from (f"{code[:3]} {code[3:]}", f"{code}\u200b", f"+{code}", f"0{code}", code[:5], f"{code[:3]}_{code[3:]}")
+
+
+def test_no_spelling_of_a_code_is_accepted_but_its_own(clocked):
+    for spelling in list(spellings(clocked.code()))[::9]:
+        clocked.administrators._names = clocked.administrators._places = Unlimited()
+        assert not clocked.signs_in(spelling), ascii(spelling)
+    code = clocked.code()
+    assert clocked.signs_in(code)
+    for spelling in list(spellings(code))[::9]:
+        assert not clocked.signs_in(spelling), ascii(spelling)
+
+
+class Unlimited:
+    """Attempts without a limit."""
+
+    async def take(self, *_):
+        return 0
+
+    forget = give_back = take
+
+
+@pytest.mark.parametrize(
+    ("used", "later", "accepted"),
+    [(used, later, later > used) for used in (-1, 0, 1) for later in (-1, 0, 1)],
+)
+def test_a_code_of_the_same_or_an_earlier_step_is_not_accepted_after_another(clocked, used, later, accepted):
+    assert clocked.signs_in(clocked.code(used))
+    assert clocked.signs_in(clocked.code(later)) == accepted
+
+
+@pytest.mark.parametrize("steps", [-3, -2, 2, 3])
+def test_a_code_of_another_time_is_not_accepted(clocked, steps):
+    assert not clocked.signs_in(clocked.code(steps))
+
+
+def test_the_code_that_turned_the_second_factor_on_is_used(here):
+    clocked = Clocked(here)
+    clocked.now -= timedelta(minutes=5)
+    assert not clocked.signs_in(clocked.code())
+
+
+def test_a_code_that_an_earlier_version_accepted_is_used(clocked):
+    old = replace(clocked.standing(), last_step=None, last_code=clocked.code())
+    clocked.here.run(clocked.here.storage.administer([old.item()], [], []))
+    assert not clocked.signs_in(clocked.code())
+    assert clocked.signs_in(clocked.code(1))
+    assert not clocked.signs_in(clocked.code())
+
+
+def test_the_second_factor_is_turned_off_by_password_and_code_alone(clocked):
+    off = clocked.administrators.drop_totp
+    for password, code in ((OTHER, clocked.code()), (PASSWORD, ""), (PASSWORD, "000000"), ("", ""), (PASSWORD, clocked.code(5))):
+        with pytest.raises(ScimError) as caught:
+            clocked.here.run(off(clocked.standing(), password, code, HERE))
+        assert caught.value.status == 401
+        assert clocked.standing().totp is not None
+    clocked.here.run(off(clocked.standing(), PASSWORD, clocked.code(), HERE))
+    assert clocked.standing().totp is None
+    assert clocked.signs_in("")
+
+
+def test_the_second_factor_is_turned_off_by_a_recovery_code(clocked):
+    clocked.here.run(clocked.administrators.drop_totp(clocked.standing(), PASSWORD, clocked.codes[0], HERE))
+    assert clocked.standing().totp is None
+
+
+def test_a_second_factor_is_not_replaced_while_it_is_on(clocked):
+    secret = pyotp.random_base32()
+    with pytest.raises(ScimError, match="on already"):
+        clocked.here.run(clocked.administrators.keep_totp(clocked.standing(), secret, pyotp.TOTP(secret).at(clocked.now), HERE))
+    assert clocked.standing().totp == clocked.secret
+
+
+def test_guesses_of_the_old_password_and_of_codes_are_limited(clocked):
+    here, administrators = clocked.here, clocked.administrators
+    session = here.run(administrators.session(here.run(administrators.begin(clocked.standing(), HERE, "", clocked.standing()))))
+    statuses = []
+    for number in range(12):
+        work = (
+            administrators.change_password(session, f"wrong password {number}", OTHER, HERE)
+            if number % 2
+            else administrators.drop_totp(clocked.standing(), PASSWORD, f"{number:06}", HERE)
+        )
+        with pytest.raises(ScimError) as caught:
+            here.run(work)
+        statuses.append(caught.value.status)
+    assert statuses == [401] * 10 + [429] * 2
+    with pytest.raises(ScimError, match="Too many"):
+        here.run(administrators.change_password(session, PASSWORD, OTHER, HERE))
+    assert clocked.signs_in(clocked.code())  # a stolen session locks nobody out

@@ -217,7 +217,11 @@ def test_the_authenticator_and_its_recovery_codes(root, server, fresh):
     assert again.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[0]).status_code == 401
     assert again.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[1]).status_code == 303
     again.get("/account")
-    again.post("/account/totp/off")
+    for fields in ({}, {"password": PASSWORD}, {"code": codes[2]}, {"password": PASSWORD, "code": codes[1]}):
+        again.get("/account")
+        assert again.post("/account/totp/off", **fields).status_code == 401
+    again.get("/account")
+    assert again.post("/account/totp/off", password=PASSWORD, code=codes[2]).status_code == 200
     third = Visitor(server)
     third.get("/sign-in")
     assert third.post("/sign-in", email=admin.email, password=PASSWORD).status_code == 303

@@ -18,6 +18,7 @@ from muster.access.settings import Store
 from muster.passwords import hash_password, verify_password
 from muster.scim.errors import ScimError, invalid_value
 from muster.scim.values import Json, fold
+from muster.storage.items import refresh
 from muster.storage.port import INSTALLATION, Item, Note, Origin, Outdated, StorageError
 from muster.storage.tries import Tries
 
@@ -26,6 +27,7 @@ EVERYWHERE = "*"
 """The workspace of permissions that hold in all of them."""
 ADDRESS = re.compile(r"[^\s@\x00-\x1f\x7f\"(),:;<>\[\\\]]{1,64}@[^\s@\x00-\x1f\x7f\"(),:;<>\[\\\]]{1,190}")
 """A plain e-mail address: one @, and neither quotes nor comments nor lists (RFC 5322 section 3.4.1)."""
+_SECRET, _CODE = re.compile(r"[A-Z2-7]{16,64}"), re.compile(r"[0-9]{6}")
 _MIN_PASSWORD, _MAX_PASSWORD = 12, 1000
 _TRIES, _FROM_ONE_PLACE, _WINDOW = 10, 50, 600
 """How many times one may try to sign in by one name, and from one address, within so many seconds."""
@@ -54,7 +56,8 @@ class CodeNeeded(ScimError):
 class Admin:
     """An administrator. roles: workspace id, or EVERYWHERE, to permissions. totp: the secret of the authenticator, if any.
 
-    recovery: the hashes of codes that stand in for it, each once. last_code: of the authenticator, which is not taken twice.
+    recovery: the hashes of codes that stand in for it, each once. last_step: the time step of the last accepted code; no code of
+    this or an earlier step is accepted again. last_code: the last accepted code, as versions before last_step stored it.
     connector: the place of the Open ID Connector that they come by, None for those who have a password.
     """
 
@@ -67,6 +70,7 @@ class Admin:
     recovery: tuple[str, ...] = ()
     last_code: str | None = None
     connector: int | None = None
+    last_step: int | None = None
 
     def permissions(self, workspace: int) -> tuple[str, ...]:
         """What they may do in a workspace."""
@@ -88,6 +92,7 @@ class Admin:
             "recovery": list(self.recovery),
             "last_code": self.last_code,
             "connector": self.connector,
+            "last_step": self.last_step,
         }
         return Item(INSTALLATION, ADMINISTRATOR_KIND, self.id, body)
 
@@ -176,8 +181,7 @@ class Administrators:
     async def change_password(self, session: Session, old: str, new: str, origin: Origin) -> None:
         """Give an administrator another password, and end their other sessions. Raises ScimError 400 and 401."""
         check_password(new)
-        if not await verify_password(session.admin.password, old):
-            raise ScimError(401, "old: this is not the password")
+        await self._confirm(session.admin, old, "old")
         changed = replace(session.admin, password=await hash_password(new))
         others = [item for item in await self._sessions_of(session.admin) if item.id != session.id]
         ended = [replace(item, body=None) for item in others]
@@ -190,20 +194,44 @@ class Administrators:
         return secret, pyotp.TOTP(secret).provisioning_uri(name=admin.email, issuer_name="muster")
 
     async def keep_totp(self, admin: Admin, secret: str, code: str, origin: Origin) -> list[str]:
-        """Have a code asked for from now on; the recovery codes, told this once. Raises ScimError 400."""
-        if not re.fullmatch(r"[A-Z2-7]{16,64}", secret) or not pyotp.TOTP(secret).verify(
-            code.strip(), for_time=self._clock(), valid_window=1
-        ):
+        """Turn the second factor on, and return the recovery codes, which are shown this once.
+
+        Raises ScimError 400 for a wrong code, and 409 if the second factor is on already or an OpenID provider has it.
+        """
+        if admin.totp is not None:  # replacing it is turning it off: that needs the password and a code
+            raise ScimError(409, "The second factor is on already. Turn it off first.")
+        if admin.connector is not None:
+            raise ScimError(409, "You sign in by OpenID Connect: the second factor is the identity provider's.")
+        step = _step_of(secret, code.strip(), self._clock()) if _SECRET.fullmatch(secret) else None
+        if step is None:
             raise invalid_value("code: this is not the code that the authenticator shows")
         codes = [f"{secrets.token_hex(3)}-{secrets.token_hex(3)}" for _ in range(_RECOVERY_CODES)]
-        changed = replace(admin, totp=secret, recovery=tuple(map(digest, codes)), last_code=code.strip())
+        changed = replace(admin, totp=secret, recovery=tuple(map(digest, codes)), last_step=step)
         await self._accounts.administer([changed.item()], [self._note(changed, "update", origin, changed="totp")], [admin.item()])
         return codes
 
-    async def drop_totp(self, admin: Admin, origin: Origin) -> None:
-        """Ask for no code any more."""
-        changed = replace(admin, totp=None, recovery=(), last_code=None)
+    async def drop_totp(self, admin: Admin, password: str, code: str, origin: Origin) -> None:
+        """Turn the second factor off. Raises ScimError 401 for a wrong password or code, and 429 for too many of them."""
+        await self._confirm(admin, password, "password", None if admin.totp is None else code.strip())
+        changed = replace(admin, totp=None, recovery=(), last_code=None, last_step=None)
         await self._accounts.administer([changed.item()], [self._note(changed, "update", origin, changed="totp")], [admin.item()])
+
+    async def _confirm(self, admin: Admin, password: str, name: str, code: str | None = None) -> None:
+        """Have someone who is signed in show again that it is them. name: the form's field for the password.
+
+        Raises ScimError 401 if the password or the code is wrong, and 429 after too many attempts.
+        """
+        wait = await self._names.take(INSTALLATION, f"account {admin.id}")
+        if wait:
+            raise ScimError(429, f"Too many attempts. Try again in {wait} seconds.")
+        if not await verify_password(admin.password, password[:_MAX_PASSWORD]):
+            raise ScimError(401, f"{name}: this is not your password")
+        if code is not None:
+            try:
+                await self._check_code(admin, code)
+            except (CodeNeeded, NotSignedIn):
+                raise ScimError(401, "code: enter a code that the authenticator shows now, or a recovery code") from None
+        await self._names.forget(INSTALLATION, f"account {admin.id}")
 
     async def sign_in(self, email: str, password: str, code: str, origin: Origin, agent: str) -> str:
         """The token of a new session. It takes as long for an unknown address as for a wrong password.
@@ -231,12 +259,11 @@ class Administrators:
     async def _check_code(self, admin: Admin, code: str) -> Admin:
         if not code:
             raise CodeNeeded
-        if (
-            admin.totp is not None
-            and code != admin.last_code
-            and pyotp.TOTP(admin.totp).verify(code, for_time=self._clock(), valid_window=1)
-        ):
-            return replace(admin, last_code=code)
+        step = None if admin.totp is None else _step_of(admin.totp, code, self._clock())
+        if step is not None:
+            if code == admin.last_code or (admin.last_step is not None and step <= admin.last_step):
+                raise NotSignedIn
+            return replace(admin, last_code=None, last_step=step)
         given = digest(code.lower())
         left = tuple(kept for kept in admin.recovery if not hmac.compare_digest(kept, given))
         if len(left) == len(admin.recovery):
@@ -280,8 +307,8 @@ class Administrators:
         if admin is None:
             return None
         if item.body["seen"] < _text(now - _SEEN_AGAIN):
-            with contextlib.suppress(StorageError):  # it was ended, or seen, at this moment; or the disk is full
-                await self._accounts.administer([replace(item, body={**item.body, "seen": _text(now)})], (), [item])
+            with contextlib.suppress(StorageError):  # the disk is full, or the database cannot be written just now
+                await refresh(self._accounts, item, {**item.body, "seen": _text(now)})
         return _session(item, admin)
 
     async def sessions(self, admin: Admin) -> Sequence[Session]:
@@ -304,6 +331,19 @@ class Administrators:
         came_by = {} if admin.connector is None else {"connector": admin.connector}
         document = orjson.dumps({"email": admin.email, "roles": admin.roles, **came_by, **told})
         return Note(INSTALLATION, origin, "Administrator", admin.id, action, document)
+
+
+def _step_of(secret: str, code: str, now: datetime) -> int | None:
+    """The latest time step, of the present one and its neighbours, whose code this is (RFC 6238).
+
+    Only ASCII digits count: other digits of Unicode would be further spellings of a code that was used.
+    """
+    if not _CODE.fullmatch(code):
+        return None
+    totp = pyotp.TOTP(secret)
+    present = totp.timecode(now)
+    matching = [step for step in (present - 1, present, present + 1) if hmac.compare_digest(totp.generate_otp(step), code)]
+    return max(matching, default=None)
 
 
 def check_password(password: str) -> None:

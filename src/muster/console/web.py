@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -94,6 +94,11 @@ class Visit:
     def origin(self) -> Origin:
         """Where what is done here comes from, for the audit log."""
         return Origin(self._actor, self.request.id, timestamp(datetime.now(UTC)), self.base.client(self.request))
+
+    @property
+    def _has_host_alone(self) -> bool:
+        """Whether the console is at the root of its host: under a prefix, the host's policies are another application's."""
+        return not self.request.prefix and not urlsplit(self.base.base(self.request)).path
 
     @property
     def _actor(self) -> str:
@@ -187,7 +192,7 @@ class Visit:
         return self._answer(200, media, body, [("content-disposition", f'attachment; filename="{name}"')])
 
     def _answer(self, status: int, media: str, body: bytes, headers: Headers | None) -> Response:
-        strict = [_HSTS] if self.secure else []
+        strict = [_HSTS] if self.secure and self._has_host_alone else []
         return Response(status, [("content-type", media), *HEADERS, *strict, *(headers or ())], body)
 
     def redirect(self, path: str, headers: Headers | None = None, /, **query: Any) -> Response:

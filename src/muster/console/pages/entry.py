@@ -120,7 +120,11 @@ class Entry:
     async def drop_totp(self, visit: Visit) -> Response:
         if visit.session is None:
             raise forbidden("no one is signed in")
-        await self._administrators.drop_totp(visit.session.admin, visit.origin)
+        password = visit.fields.get("password", [""])[-1]
+        try:
+            await self._administrators.drop_totp(visit.session.admin, password, visit.text("code"), visit.origin)
+        except ScimError as error:
+            return await self.account(visit, error.status, error=error.detail)
         return await self._again(visit, said="No code is asked for any more.")
 
     async def _again(self, visit: Visit, **values: object) -> Response:
