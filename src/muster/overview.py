@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from muster.directory.documents import timestamp
 from muster.directory.guard import GuardDesk
 from muster.directory.service import Caller, Directory, Search
 from muster.storage.port import KeyRecord, Storage
 from muster.storage.requests import Requests
+from muster.storage.webhooks import WebhookStates
+from muster.webhooks.endpoints import Webhooks
 
 HOURS = 24
 _SOON = timedelta(days=14)
@@ -35,6 +38,7 @@ class Lookout:
         self._directory = directory
         self._requests = Requests(storage)
         self._desk = GuardDesk(storage, directory)
+        self._webhooks = Webhooks(storage, WebhookStates(storage), False)
 
     async def look(self, caller: Caller, now: datetime) -> Seen:
         """What there is to be seen."""
@@ -62,6 +66,10 @@ class Lookout:
             said.append(f"The deprovisioning guard holds {len(guard.held)} users: see Guard.")
         elif guard.mode != "off" and guard.done > guard.allowed:
             said.append(f"{guard.done} users lost access within the last hour; the guard would allow {guard.allowed}.")
+        for webhook in await self._webhooks.all(caller.workspace.id):
+            failure = (await self._webhooks.health(webhook)).failure
+            if failure is not None:
+                said.append(f"Deliveries to the webhook at {urlsplit(webhook.url).hostname} fail ({failure}): see Webhooks.")
         if not caller.workspace.automatic_provisioning:
             said.append("Automatic provisioning is off: no user is made.")
         if not caller.workspace.automatic_deprovisioning:

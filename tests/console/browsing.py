@@ -32,14 +32,14 @@ class Visitor:
         self.http = httpx.Client(base_url=server.url, timeout=30, headers={"Accept": "text/html,*/*;q=0.8", **headers})
         self.csrf = ""
 
-    def get(self, path, **parameters):
+    def get(self, path, /, **parameters):
         answer = self.http.get(path, params=parameters or None)
         found = re.search(r'name="csrf" value="([^"]*)"', answer.text)
         if found:
             self.csrf = unescape(found[1])
         return answer
 
-    def post(self, path, csrf=None, headers=None, **fields):
+    def post(self, path, /, csrf=None, headers=None, **fields):
         data = {"csrf": self.csrf if csrf is None else csrf, **fields}
         return self.http.post(path, data=data, headers=headers)
 

@@ -155,3 +155,73 @@ def test_a_webhook_is_one_workspaces(server, fresh, endpoint):
         other.user()
     fresh.user()
     assert len(endpoint.wait(1)) == 1
+
+
+def test_two_holds_of_one_user_have_ids_of_their_own(fresh, endpoint):
+    fresh.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 0})
+    user = fresh.user()
+    fresh.api.post("/webhooks", json={"url": endpoint.url, "events": ["guard.held"]})
+    for _ in range(2):
+        assert fresh.scim.delete(f"/Users/{user['id']}").status_code == 403
+        assert fresh.api.post(f"/guard/{user['id']}/keep").status_code == 204
+    got = endpoint.wait(2)
+    assert [json.loads(body)["type"] for _, body in got] == ["guard.held"] * 2
+    assert len({headers["webhook-id"] for headers, _ in got}) == 2
+
+
+EVENTS = [
+    "user.created", "user.updated", "user.deleted", "user.deactivated", "user.reactivated",
+    "group.created", "group.updated", "group.deleted", "group.member_added", "group.member_removed", "guard.held",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("known", [*EVENTS, *{f"{event.partition('.')[0]}.*" for event in EVENTS}, "*.deleted", "*.held", "*"])
+def test_event_types_that_exist(fresh, endpoint, known):
+    made = fresh.api.post("/webhooks", json={"url": endpoint.url, "events": ["user.created", known]})
+    assert made.status_code == 201, made.text
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        "user.creatd", "users.created", "User.created", "user", "user.member_added", "group.deactivated", "guard.created",
+        "badge.created", "badge.*", "*.nothing", "user.*.*", "", " ", "**",
+    ],
+)  # fmt: skip
+def test_event_types_that_do_not_exist(fresh, endpoint, unknown):
+    body = {"url": endpoint.url, "events": ["user.created", unknown]}
+    detail = problem(fresh.api.post("/webhooks", json=body), 400)
+    assert repr(unknown) in detail
+    assert "guard.held" in detail
+    made = fresh.api.post("/webhooks", json={"url": endpoint.url}).json()
+    problem(fresh.api.patch(f"/webhooks/{made['id']}", json={"events": [unknown]}), 400)
+    assert fresh.api.get(f"/webhooks/{made['id']}").json()["events"] == ["*"]
+
+
+def test_events_of_a_resource_type_of_ones_own(fresh, endpoint):
+    schema = {"id": "urn:example:params:scim:schemas:badge:2.0:Badge", "name": "Badge", "attributes": [{"name": "number"}]}
+    assert fresh.api.post("/schemas", json=schema).status_code == 201
+    kind = {"name": "Badge", "endpoint": "/Badges", "schema": schema["id"]}
+    made = fresh.api.post("/resource-types", json=kind)
+    assert made.status_code == 201, made.text
+    assert fresh.api.post("/webhooks", json={"url": endpoint.url, "events": ["badge.created", "badge.*"]}).status_code == 201
+
+
+def test_a_receiver_that_answers_500_is_shown_as_failing(fresh, endpoint):
+    endpoint.refuse = 1000
+    hook = fresh.api.post("/webhooks", json={"url": endpoint.url}).json()
+    assert fresh.api.get("/webhooks").json()[0]["failing"] is False
+    fresh.user()
+    path = f"/webhooks/{hook['id']}"
+    assert until(lambda: fresh.api.get(path).json()["failing"])
+    shown = fresh.api.get(path).json()
+    assert (shown["upToDate"], shown["failure"]) == (False, "status 500")
+    assert shown["failingSince"] < shown["nextAttempt"]
+    assert fresh.api.get("/webhooks").json()[0]["failing"] is True
+    endpoint.refuse = 0
+    fresh.api.patch(path, json={"enabled": False})
+    assert fresh.api.get(path).json()["failing"] is False
+    fresh.api.patch(path, json={"enabled": True})
+    endpoint.wait(1)
+    assert until(lambda: fresh.api.get(path).json()["upToDate"])
+    assert fresh.api.get(path).json()["failing"] is False

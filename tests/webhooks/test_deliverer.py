@@ -1,14 +1,16 @@
 """The deliverer: one process at a time, and an end to trying."""
 
 import asyncio
+import itertools
 
 import pytest
 
 from muster.access.notes import Administrator
 from muster.directory.service import Caller, Directory
 from muster.scim.schema import USER, registry
+from muster.storage.derived import bound
 from muster.storage.leases import Leases
-from muster.storage.port import Origin
+from muster.storage.port import Note, Origin
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.webhooks import State, WebhookStates
 from muster.webhooks import deliverer
@@ -189,3 +191,92 @@ def test_a_state_that_was_moved_is_not_moved_back(run):
         return await here.states.state(1, here.hook.id)
 
     assert run(work).position == 7
+
+
+class Taking(Recorder):
+    """Lets another process take the webhook over while the first message is under way, as if this one had been suspended."""
+
+    def __init__(self, here):
+        super().__init__(200)
+        self.here = here
+
+    async def post(self, url, headers, body):
+        if not self.got:
+            statement = bound("UPDATE leases SET owner = $1 WHERE workspace = $2", "another", 1)
+            await self.here.storage.transact(1, [statement])
+        return await super().post(url, headers, body)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_process_that_has_lost_its_webhook_sends_nothing_more_and_moves_nothing(run, status):
+    async def work(here):
+        for n in range(3):
+            await here.user(f"u{n}")
+        sender = Taking(here)
+        sender.status = status
+        await here.deliverer(sender)._step(here.workspace, here.hook, await here.states.state(1, here.hook.id))
+        return sender.got, await here.states.state(1, here.hook.id)
+
+    got, after = run(work)
+    assert len(got) == 1
+    assert after == State(1)  # the change that made the webhook has no event, and is behind it
+
+
+class Slow(Recorder):
+    """Takes its time, often longer than a lease holds, and counts how many messages are under way at once."""
+
+    def __init__(self):
+        super().__init__(200)
+        self.under_way = self.most = 0
+
+    async def post(self, url, headers, body):
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            await asyncio.sleep(next(self.seconds))
+            return await super().post(url, headers, body)
+        finally:
+            self.under_way -= 1
+
+    seconds = itertools.cycle((0.0, 0.5, 0.1, 1.0, 0.25, 0.0))
+
+
+def test_messages_to_one_webhook_never_overlap(run, monkeypatch):
+    monkeypatch.setattr(deliverer, "_HELD_SECONDS", 0.4)
+    monkeypatch.setattr(deliverer, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(deliverer, "_ASK_SECONDS", 0.02)
+
+    async def work(here):
+        for n in range(6):
+            await here.user(f"u{n}")
+        sender = Slow()
+        several = [here.deliverer(sender) for _ in range(3)]
+
+        async def done():
+            return len(set(sender.got)) >= 6
+
+        await here.until(done, *several)
+        return sender.most
+
+    assert run(work) == 1
+
+
+def test_every_event_has_an_id_of_its_own(run):
+    """Notes have no version: two holds of one user were told apart by nothing."""
+
+    async def work(here):
+        sender = Recorder(200)
+        origin = Origin("key:k", "r", NOW)
+        user = await here.user("a")
+        for _ in range(3):
+            await here.storage.note([Note(1, origin, "User", user.id, "hold", b"{}")])
+        made = here.deliverer(sender)
+        for _ in range(2):
+            await made._step(here.workspace, here.hook, State(0))
+            await here.states.begin(1, here.hook.id, 0)
+        return sender.got
+
+    got = run(work)
+    assert len(got) == 8
+    assert len(set(got)) == 4
+    assert got[:4] == got[4:]

@@ -1,6 +1,7 @@
 """What every page needs: the visit, its form, its cookies, and the answer as HTML with its headers."""
 
 import hmac
+import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ from muster.http.message import MAX_HEADER, Headers, Request, Response
 from muster.http.origin import Origin as BaseUrl
 from muster.scim.errors import ScimError, forbidden
 from muster.scim.schema import Registry
+from muster.scim.values import Json
 from muster.storage.port import INSTALLATION, Origin, Workspace
 
 SESSION_COOKIE, FORM_COOKIE = "muster_session", "muster_form"
@@ -57,6 +59,11 @@ def _ago(text: str | None) -> str:
     return "just now"
 
 
+def _value(value: Json) -> str:
+    """The value of an attribute as JSON; a dash if it has none."""
+    return "—" if value is None else json.dumps(value, ensure_ascii=False)
+
+
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -65,6 +72,7 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.filters["ago"] = _ago
+_templates.filters["value"] = _value
 _templates.tests["about"] = lambda error, name: re.match(rf"{name}\b", error) is not None
 _templates.filters["path"] = lambda text: quote(str(text), safe="")
 

@@ -7,10 +7,30 @@ from typing import Any
 from muster.directory.documents import parse
 from muster.directory.provisioning import deactivates
 from muster.scim.resource import Document
+from muster.scim.schema import Registry
+from muster.scim.values import Json
 from muster.storage.port import GROUP, Change
 
 _UNTOLD = frozenset({"schemas", "meta", "id"})
 _USER = "User"
+_GUARD_HELD = "guard.held"
+
+
+def event_types(registry: Registry) -> list[str]:
+    """Every type of event that a workspace with these resource types can have."""
+    found = []
+    for resource_type in registry.types.values():
+        actions = ["created", "updated", "deleted"]
+        if resource_type.name == _USER:
+            actions += ["deactivated", "reactivated"]
+        if resource_type.name == GROUP:
+            actions += ["member_added", "member_removed"]
+        found += [f"{_noun(resource_type.name)}.{action}" for action in actions]
+    return [*found, _GUARD_HELD]
+
+
+def _noun(type_name: str) -> str:
+    return type_name[:1].lower() + type_name[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +66,9 @@ def events(change: Change) -> Iterator[Event]:
     """The events that a row of `changes` comes to, in order; none where it is no write to a resource."""
     if not change.version:
         if change.action == "hold":
-            yield Event("guard.held", change, resource=parse(change.document))
+            yield Event(_GUARD_HELD, change, resource=parse(change.document))
         return
-    noun, document = change.type[:1].lower() + change.type[1:], parse(change.document)
+    noun, document = _noun(change.type), parse(change.document)
     if change.action == "create":
         yield Event(f"{noun}.created", change, resource=document)
     elif change.action == "delete":
@@ -89,3 +109,14 @@ def changed_paths(before: Document, after: Document) -> list[str]:
         else:
             paths.append(name)
     return paths
+
+
+def changed_values(before: Document, after: Document) -> list[tuple[str, Json, Json]]:
+    """The paths of `changed_paths`, each with its value before and after; None where it has no value."""
+    return [(path, _value_at(before, path), _value_at(after, path)) for path in changed_paths(before, after)]
+
+
+def _value_at(document: Document, path: str) -> Json:
+    urn, colon, name = path.rpartition(":")
+    holder = document.get(urn) if colon else document
+    return (holder or {}).get(name)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from muster.directory.documents import parse
-from muster.directory.events import changed_paths
+from muster.directory.events import changed_values
 from muster.directory.service import Caller, Directory
 from muster.scim.errors import ScimError
 from muster.scim.resource import Document
@@ -88,8 +88,7 @@ def _said(outcome: Outcome | None) -> str:
 def _differences(before: Document, outcome: Outcome | None) -> list[tuple[str, Json, Json]]:
     if not isinstance(outcome, Put):
         return []
-    after = parse(outcome.stored.document)
-    return [(path, before.get(path), after.get(path)) for path in changed_paths(before, after)]
+    return changed_values(before, parse(outcome.stored.document))
 
 
 def _any(_: Stored) -> None:

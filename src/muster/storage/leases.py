@@ -18,7 +18,7 @@ class Leases:
 
     def __init__(self, storage: Upkeep) -> None:
         self._storage = storage
-        self._owner = secrets.token_hex(8)
+        self.owner = secrets.token_hex(8)
 
     async def take(self, workspace: int, name: str, seconds: float) -> bool:
         """Take a lease, or take it for longer: whether it is ours."""
@@ -28,16 +28,16 @@ class Leases:
             " ON CONFLICT (workspace, name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
             " WHERE leases.owner = excluded.owner OR leases.until < $5"
         )
-        values = (workspace, name, self._owner, moment + int(seconds * 1000), moment)
+        values = (workspace, name, self.owner, moment + int(seconds * 1000), moment)
         await self._storage.transact(workspace, [bound(take, *values)])
         read = "SELECT owner FROM leases WHERE workspace = $1 AND name = $2"
         rows = await self._storage.query(bound(read, workspace, name))
-        return bool(rows) and rows[0][0] == self._owner
+        return bool(rows) and rows[0][0] == self.owner
 
     async def release(self, workspace: int, name: str) -> None:
         """Let go of a lease."""
         drop = "DELETE FROM leases WHERE workspace = $1 AND name = $2 AND owner = $3"
-        await self._storage.transact(workspace, [bound(drop, workspace, name, self._owner)])
+        await self._storage.transact(workspace, [bound(drop, workspace, name, self.owner)])
 
     async def workspaces(self, kind: str) -> Sequence[int]:
         """The workspaces that are configured with something of a kind: the one question that is asked of all of them together."""

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from muster.storage.binder import Binder
 from muster.storage.derived import bound
+from muster.storage.leases import now
 from muster.storage.port import Upkeep
 
 _STATE = "position, part, attempts, due, failing_since"
@@ -68,14 +70,25 @@ class WebhookStates:
         rows = await self._storage.query(bound(read, workspace, webhook))
         return State(*rows[0]) if rows else None
 
-    async def advance(self, workspace: int, webhook: str, before: State, after: State) -> None:
-        """Keep how far a webhook has come, where no one has moved it in between."""
-        statement = (
-            "UPDATE webhook_states SET position = $1, part = $2, attempts = $3, due = $4, failing_since = $5"
-            " WHERE workspace = $6 AND webhook = $7 AND position = $8 AND part = $9"
-        )
-        values = (after.position, after.part, after.attempts, after.due, after.failing_since, workspace, webhook)
-        await self._storage.transact(workspace, [bound(statement, *values, before.position, before.part)])
+    async def advance(
+        self, workspace: int, webhook: str, before: State, after: State, lease: tuple[str, str] | None = None
+    ) -> bool:
+        """Record how far a webhook has come, unless somebody else has moved it meanwhile. Returns whether it is recorded.
+
+        lease: the name and the owner of a lease without which nothing is recorded.
+        """
+        bind = Binder()
+        given = (after.position, after.part, after.attempts, after.due, after.failing_since)
+        columns = ", ".join(f"{name} = {bind(value)}" for name, value in zip(_STATE.split(", "), given, strict=True))
+        conditions = [f"workspace = {bind(workspace)}", f"webhook = {bind(webhook)}"]
+        conditions += [f"position = {bind(before.position)}", f"part = {bind(before.part)}"]
+        if lease is not None:
+            name, owner = lease
+            held = f"workspace = {bind(workspace)} AND name = {bind(name)} AND owner = {bind(owner)} AND until > {bind(now())}"
+            conditions.append(f"EXISTS (SELECT 1 FROM leases WHERE {held})")
+        statement = bind.statement(f"UPDATE webhook_states SET {columns} WHERE {' AND '.join(conditions)}")
+        await self._storage.transact(workspace, [statement])
+        return await self.state(workspace, webhook) == after
 
     async def log(self, workspace: int, webhook: str, delivery: Delivery) -> None:
         """Keep what came of an attempt, and no more of them than KEPT."""

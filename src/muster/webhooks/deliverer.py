@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hmac
 import logging
 import time
 from dataclasses import replace
@@ -42,6 +43,7 @@ class Deliverer:
         self._sender = sender
         self._leases = leases
         self._tasks: dict[tuple[int, str], asyncio.Task[None]] = {}
+        self._held_until: dict[tuple[int, str], float] = {}
 
     async def run(self) -> None:
         """Look for webhooks that no process sends, as long as this is not cancelled."""
@@ -81,12 +83,9 @@ class Deliverer:
 
     async def _serve(self, workspace: Workspace, webhook_id: str) -> None:
         """Send a webhook what it is to be sent, as long as it is ours."""
-        held, renewed = False, 0.0
         while True:
             try:
-                if not held or time.monotonic() - renewed > _HELD_SECONDS / 3:
-                    renewed = time.monotonic()
-                    held = await self._leases.take(workspace.id, _lease(webhook_id), _HELD_SECONDS)
+                held = await self._hold(workspace.id, webhook_id) > 0
                 state = await self._states.state(workspace.id, webhook_id) if held else None
                 if state is None or state.due > now():
                     wait = _LOOK_SECONDS if state is None else min(_LOOK_SECONDS, (state.due - now()) / 1000)
@@ -103,8 +102,32 @@ class Deliverer:
                 _log.warning("webhook %s: %s", webhook_id, error)
                 await asyncio.sleep(_LOOK_SECONDS)
 
+    async def _hold(self, workspace_id: int, webhook_id: str) -> float:
+        """The seconds for which no other process can send a webhook; 0 if another process does. Renews the lease in time."""
+        key = (workspace_id, webhook_id)
+        asked = time.monotonic()
+        if self._held_until.get(key, 0.0) - asked < _HELD_SECONDS / 2:
+            self._held_until.pop(key, None)
+            if not await self._leases.take(workspace_id, _lease(webhook_id), _HELD_SECONDS):
+                return 0.0
+            self._held_until[key] = asked + _HELD_SECONDS
+        return max(0.0, self._held_until[key] - time.monotonic())
+
+    async def _advance(self, webhook: Webhook, before: State, after: State) -> bool:
+        """Record how far a webhook has come. False if this process no longer holds it: nothing more may be sent then."""
+        lease = (_lease(webhook.id), self._leases.owner)
+        held = await self._hold(webhook.workspace, webhook.id) > 0
+        if held and await self._states.advance(webhook.workspace, webhook.id, before, after, lease):
+            return True
+        self._held_until.pop((webhook.workspace, webhook.id), None)
+        return False
+
     async def _step(self, workspace: Workspace, webhook: Webhook, state: State) -> bool:
-        """Send what there is, up to the first that does not arrive. Returns whether there was anything."""
+        """Send what there is, up to the first that does not arrive. Returns whether there was anything.
+
+        Two processes never send a webhook at once: every send ends before the lease does, and a process that was suspended
+        meanwhile cannot record its progress, and stops.
+        """
         if await self._storage.latest_change(workspace.id) <= state.position:
             return False
         begun = time.monotonic()
@@ -112,36 +135,51 @@ class Deliverer:
             for part, event in enumerate(events(change)):
                 if part < state.part or not webhook.wants(event.type):
                     continue
-                answer = await self.deliver(webhook, event, part, state.attempts + 1)
+                answer = await self._deliver_held(webhook, event, part, state.attempts + 1)
+                if answer is None:
+                    return True
                 if not answer.arrived:
                     await self._failed(workspace, webhook, replace(state, part=part), state, answer)
                     return True
                 after = State(state.position, part + 1)
-                await self._states.advance(webhook.workspace, webhook.id, state, after)
+                if not await self._advance(webhook, state, after):
+                    return True
                 state = after
             after = State(change.sequence)
-            await self._states.advance(webhook.workspace, webhook.id, state, after)
+            if not await self._advance(webhook, state, after):
+                return True
             state = after
             if time.monotonic() - begun > _HELD_SECONDS / 4:
                 break
         return True
 
+    async def _deliver_held(self, webhook: Webhook, event: Event, part: int, attempt: int) -> Answer | None:
+        """Send one event while the lease holds; None if it does not, or not for long enough."""
+        left = await self._hold(webhook.workspace, webhook.id)
+        if left <= 0:
+            return None
+        try:
+            async with asyncio.timeout(left):
+                return await self.deliver(webhook, event, part, attempt)
+        except TimeoutError:
+            return None
+
     async def _failed(self, workspace: Workspace, webhook: Webhook, at: State, before: State, answer: Answer) -> None:
         moment = now()
         since = before.failing_since or moment
+        pause = PAUSES[min(before.attempts, len(PAUSES) - 1)]
+        after = State(at.position, at.part, before.attempts + 1, moment + pause * 1000, since)
+        if not await self._advance(webhook, before, after):
+            return
         if moment - since > GIVEN_UP_AFTER * 1000:
             why = f"nothing arrived for {GIVEN_UP_AFTER // 3600} hours: {answer.error or f'status {answer.status}'}"
             origin = Origin("webhooks", "", timestamp(datetime.now(UTC)))
             await self._webhooks.disable(Administrator(workspace, origin, ()), webhook, why)
-            return
-        pause = PAUSES[min(before.attempts, len(PAUSES) - 1)]
-        after = State(at.position, at.part, before.attempts + 1, moment + pause * 1000, since)
-        await self._states.advance(webhook.workspace, webhook.id, before, after)
 
     async def deliver(self, webhook: Webhook, event: Event, part: int, attempt: int) -> Answer:
         """Send one event, and log what came of it."""
         change, moment = event.change, datetime.now(UTC)
-        message_id = message_id_of(webhook, change, part)
+        message_id = _message_id(await self._storage.signing_secret(), webhook, change, part)
         body = orjson.dumps({"type": event.type, "timestamp": change.origin.time, "data": event.shown()})
         signature = Signer(await self._webhooks.secret(webhook)).sign(message_id, moment, body.decode())
         headers: dict[bytes | str, bytes | str] = {
@@ -163,6 +201,11 @@ def _lease(webhook_id: str) -> str:
     return f"webhook {webhook_id}"
 
 
-def message_id_of(webhook: Webhook, change: Change, part: int) -> str:
-    """The same for every attempt at one event, and another for any other."""
-    return f"msg_{webhook.id}_{change.id}_{change.version}_{change.action}_{part}"
+def _message_id(secret: bytes, webhook: Webhook, change: Change, part: int) -> str:
+    """The same id for every attempt at one event, and another for any other event.
+
+    It is derived from the number of the change, which identifies it, and does not reveal that number, which would tell how much
+    changes in other workspaces.
+    """
+    named = f"{webhook.workspace} {webhook.id} {change.sequence} {change.origin.time} {part}"
+    return f"msg_{webhook.id}_{hmac.digest(secret, named.encode(), 'sha256').hex()[:32]}"

@@ -2,14 +2,17 @@
 
 import base64
 import hmac
-import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from muster.access.notes import Administrator
+from muster.access.registries import Registries
+from muster.directory.documents import timestamp
+from muster.directory.events import event_types
 from muster.scim.errors import ScimError, invalid_value, not_found
 from muster.scim.values import Json
 from muster.storage.port import Accounts, Item
@@ -18,7 +21,6 @@ from muster.storage.webhooks import WebhookStates
 WEBHOOK_KIND = "webhook"
 _MAX_WEBHOOKS = 20
 _MAX_URL = 2000
-_PATTERN = re.compile(r"(?:[a-z][A-Za-z0-9_-]{0,63}|\*)\.(?:[a-z_]{1,64}|\*)|\*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,7 @@ class Webhook:
 
     def wants(self, event: str) -> bool:
         """Whether events of a type are sent."""
-        noun = event.partition(".")[0]
-        return any(pattern in ("*", event, f"{noun}.*") or pattern == f"*.{event.partition('.')[2]}" for pattern in self.events)
+        return any(_matches(pattern, event) for pattern in self.events)
 
     def shown(self) -> dict[str, Json]:
         """The webhook as JSON, without its secret."""
@@ -67,6 +68,32 @@ class Webhook:
         return Item(self.workspace, WEBHOOK_KIND, self.id, body)
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the deliveries of a webhook go.
+
+    Attributes:
+        failure: What the latest attempt came to, such as "status 500"; None if nothing fails.
+        since: When the first of the failed attempts was made.
+        next_attempt: When the next attempt is due.
+        attempts: How many attempts at the same event have failed.
+    """
+
+    failure: str | None = None
+    since: str | None = None
+    next_attempt: str | None = None
+    attempts: int = 0
+
+    def shown(self) -> dict[str, Json]:
+        """The health as JSON."""
+        return {
+            "failing": self.failure is not None,
+            "failure": self.failure,
+            "failingSince": self.since,
+            "nextAttempt": self.next_attempt,
+        }
+
+
 class Webhooks:
     """Makes, changes and removes webhooks. private: they may be at private addresses, and without TLS."""
 
@@ -74,6 +101,7 @@ class Webhooks:
         self._accounts = accounts
         self._states = states
         self._private = private
+        self._registries = Registries(accounts)
 
     async def all(self, workspace: int) -> Sequence[Webhook]:
         """The webhooks of a workspace, oldest first."""
@@ -98,7 +126,7 @@ class Webhooks:
         """A new webhook, which is sent what comes after a place among the changes. Raises ScimError 400 and 409."""
         if len(await self.all(by.workspace.id)) >= _MAX_WEBHOOKS:
             raise ScimError(409, f"a workspace has at most {_MAX_WEBHOOKS} webhooks")
-        given = self._read({"url": None, **raw})
+        given = self._read({"url": None, **raw}, await self._types(by))
         made = Webhook(by.workspace.id, secrets.token_hex(8), given["url"], ("*",), "", by.origin.time, secrets.token_hex(8))
         made = replace(made, **given)
         await self._states.begin(made.workspace, made.id, position)
@@ -107,7 +135,7 @@ class Webhooks:
 
     async def change(self, by: Administrator, webhook: Webhook, raw: dict[str, Json]) -> Webhook:
         """A webhook with what is given changed; `enabled: true` begins again where it was given up."""
-        changed = replace(webhook, **self._read(raw))
+        changed = replace(webhook, **self._read(raw, await self._types(by)))
         if changed.disabled is None and webhook.disabled is not None:
             state = await self._states.state(webhook.workspace, webhook.id)
             await self._states.begin(webhook.workspace, webhook.id, 0 if state is None else state.position)
@@ -120,6 +148,15 @@ class Webhooks:
         await self._keep(by, changed, "rotate", webhook)
         return changed
 
+    async def health(self, webhook: Webhook) -> Health:
+        """How the deliveries of a webhook go."""
+        state = await self._states.state(webhook.workspace, webhook.id)
+        if state is None or state.failing_since is None or webhook.disabled is not None:
+            return Health()
+        deliveries = await self._states.deliveries(webhook.workspace, webhook.id, 1)
+        last = "" if not deliveries else deliveries[0].error or f"status {deliveries[0].status}"
+        return Health(last or "no answer", _moment(state.failing_since), _moment(state.due), state.attempts)
+
     async def delete(self, by: Administrator, webhook: Webhook) -> None:
         """Remove a webhook and all that is kept of it."""
         note = by.note("Webhook", webhook.id, "delete", url=webhook.url)
@@ -130,11 +167,14 @@ class Webhooks:
         """Send nothing more, and say why."""
         await self._keep(by, replace(webhook, disabled=why), "disable", webhook)
 
+    async def _types(self, by: Administrator) -> list[str]:
+        return event_types(await self._registries.of(by.workspace))
+
     async def _keep(self, by: Administrator, webhook: Webhook, action: str, before: Webhook | None) -> None:
         note = by.note("Webhook", webhook.id, action, url=webhook.url, events=list(webhook.events), disabled=webhook.disabled)
         await self._accounts.administer([webhook.item()], [note], [] if before is None else [before.item()])
 
-    def _read(self, raw: dict[str, Json]) -> dict[str, Any]:
+    def _read(self, raw: dict[str, Json], types: Sequence[str]) -> dict[str, Any]:
         """What an administrator gives of a webhook. Raises ScimError that names it."""
         given: dict[str, Any] = {}
         for name, value in raw.items():
@@ -142,9 +182,7 @@ class Webhooks:
                 case "url":
                     given["url"] = self._url(value)
                 case "events":
-                    if not isinstance(value, list) or not value or not all(_is_pattern(item) for item in value):
-                        raise invalid_value("events must be an array of patterns as user.*, group.member_added or *")
-                    given["events"] = tuple(dict.fromkeys(value))
+                    given["events"] = _patterns(value, types)
                 case "description":
                     if not isinstance(value, str) or len(value) > _MAX_URL:
                         raise invalid_value(f"description must be a string of at most {_MAX_URL} characters")
@@ -169,5 +207,21 @@ class Webhooks:
         return str(value)
 
 
-def _is_pattern(value: Json) -> bool:
-    return isinstance(value, str) and _PATTERN.fullmatch(value) is not None
+def _matches(pattern: str, event: str) -> bool:
+    """Whether a pattern such as user.*, *.deleted or * includes an event type."""
+    noun, _, action = event.partition(".")
+    return pattern in ("*", "*.*", event, f"{noun}.*", f"*.{action}")
+
+
+def _patterns(value: Json, types: Sequence[str]) -> tuple[str, ...]:
+    """The patterns that an administrator gives. Raises ScimError if one of them includes no event type."""
+    if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
+        raise invalid_value("events must be an array of patterns such as user.*, group.member_added or *")
+    for pattern in value:
+        if not any(_matches(pattern, event) for event in types):
+            raise invalid_value(f"events: no event type matches {pattern[:100]!r}; the event types are {', '.join(types)}")
+    return tuple(dict.fromkeys(value))
+
+
+def _moment(milliseconds: int) -> str:
+    return timestamp(datetime.fromtimestamp(milliseconds / 1000, UTC))

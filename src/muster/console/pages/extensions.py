@@ -74,7 +74,8 @@ class WebhookPages:
         for webhook in await self._webhooks.all(workspace):
             state = await self._states.state(workspace, webhook.id)
             behind = state is not None and state.position < latest
-            rows.append((webhook, behind, await self._states.deliveries(workspace, webhook.id, _DELIVERIES)))
+            deliveries = await self._states.deliveries(workspace, webhook.id, _DELIVERIES)
+            rows.append((webhook, behind, await self._webhooks.health(webhook), deliveries))
         given = {name: visit.text(name) if error else "" for name in ("url", "events", "description")}
         return visit.render("webhooks.html", status, rows=rows, error=error, secret=secret, given=given)
 

@@ -9,7 +9,7 @@ from muster.access.permissions import SCIM, SETTINGS
 from muster.access.settings import Settings
 from muster.console.web import HEADERS, Route, Visit
 from muster.directory.documents import parse, timestamp
-from muster.directory.events import changed_paths
+from muster.directory.events import changed_values
 from muster.directory.rehearsal import Rehearsed, rehearse
 from muster.doctor import LOST_FIX, examine
 from muster.http.message import Response
@@ -71,8 +71,7 @@ class RequestPages:
                 if change.origin.request_id == kept.request_id and change.version:
                     before = parse(change.before) if change.before is not None else {}
                     after = {} if change.action == "delete" else parse(change.document)
-                    paths = changed_paths(before, after)
-                    changes.append((change, [(path, before.get(path), after.get(path)) for path in paths]))
+                    changes.append((change, changed_values(before, after)))
         quirks = [(name, QUIRKS[name]) for name in kept.quirks.split() if name in QUIRKS]
         keys = {key.id: key.name for key in await self._storage.keys(visit.there().id)}
         shown = {"body": _indented(kept.body), "answer": _indented(kept.answer)}

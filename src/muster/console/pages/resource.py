@@ -9,7 +9,7 @@ from muster.access.role_mappings import RoleMappings, granted
 from muster.console.actors import names_of, told
 from muster.console.web import Route, Visit
 from muster.directory.documents import parse, timestamp
-from muster.directory.events import changed_paths
+from muster.directory.events import changed_values
 from muster.directory.past import Past, Was, moment
 from muster.directory.service import Directory
 from muster.directory.undo import Restored, Undo
@@ -202,18 +202,9 @@ def _line(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
-def _changed(change: Change) -> list[tuple[str, str, str]]:
+def _changed(change: Change) -> list[tuple[str, Any, Any]]:
     """What a change changed: each path with what it was and is."""
     if change.before is None or not change.version:
         return []
     before, after = parse(change.before), parse(change.document)
-    return [(path, _at(before, path), _at(after, path)) for path in changed_paths(before, after)]
-
-
-def _at(document: dict[str, Any], path: str) -> str:
-    if path.startswith("urn:"):
-        urn, _, name = path.rpartition(":")
-        value = document.get(urn, {}).get(name)
-    else:
-        value = document.get(path)
-    return "—" if value is None else json.dumps(value, ensure_ascii=False)
+    return changed_values(before, after)

@@ -48,7 +48,8 @@ class WebhookRoutes:
         )
 
     async def find_webhooks(self, call: Call) -> Response:
-        return json_response(200, [webhook.shown() for webhook in await self._webhooks.all(call.workspace)])
+        found = await self._webhooks.all(call.workspace)
+        return json_response(200, [webhook.shown() | (await self._webhooks.health(webhook)).shown() for webhook in found])
 
     async def create_webhook(self, call: Call) -> Response:
         position = await self._storage.latest_change(call.workspace)
@@ -66,7 +67,7 @@ class WebhookRoutes:
                 "upToDate": state.position >= latest,
                 "attempts": state.attempts,
             }
-        return json_response(200, webhook.shown() | told)
+        return json_response(200, webhook.shown() | told | (await self._webhooks.health(webhook)).shown())
 
     async def update_webhook(self, call: Call) -> Response:
         changed = await self._webhooks.change(call.administrator, await self._webhook(call), await call.object())
