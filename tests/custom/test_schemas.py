@@ -15,7 +15,7 @@ from muster.custom.schemas import Breaks, CustomSchemas
 from muster.directory.service import Caller, Directory
 from muster.scim.errors import ScimError
 from muster.storage.leases import Leases
-from muster.storage.port import Origin, Outdated
+from muster.storage.port import Origin, Outdated, StorageError
 from tests.people import person
 from tests.storage.conftest import ENGINES, Bench
 
@@ -147,3 +147,20 @@ def test_an_index_that_is_built_undoes_no_change_of_its_schema(here, monkeypatch
         return schema
 
     assert [item["name"] for item in here.run(built()).definition["attributes"]] == ["colour", "level"]
+
+
+def test_an_index_is_built_while_another_workspace_cannot_be_read(here, monkeypatch):
+    monkeypatch.setattr(indexer, "_TOLD_SECONDS", 0)
+    away = here.run(here.storage.add_workspace("away", "rfc7644", False, "2026-01-01T00:00:00.000Z"))
+    here.run(here.schemas.create_schema(here.by, badge(COLOUR)))
+    here.run(here.schemas.replace_schema(here.by, BADGE, badge(COLOUR | {"indexed": True})))
+    items = here.storage.items
+
+    async def unreachable(workspace, kind):
+        if workspace == away.id:
+            raise StorageError("the database cannot be reached")
+        return await items(workspace, kind)
+
+    monkeypatch.setattr(here.storage, "items", unreachable)
+    here.run(Indexer(here.storage, Leases(here.storage))._look())
+    assert here.run(here.schemas.schema(here.workspace.id, BADGE)).ready

@@ -16,11 +16,12 @@ from muster.scim.schema import GROUP, registry
 from muster.storage.ids import IdSource
 from muster.storage.port import KeyRecord, MemberEdit, Origin, Query, Remove, Write
 from muster.storage.postgres import PostgresStorage, connection
-from muster.storage.postgres.writer import LOCK, LOCK_SPACE
+from muster.storage.postgres.lock import LOCK, LOCK_SPACE
+from muster.storage.tables import metadata
 from tests.postgres import create_database, new_database, own
 from tests.storage.test_writes import NOW, USER_TYPE, index, made, user
 
-DISTRIBUTED = "api_keys|rate_windows|resources|searchable|lookups|unique_values|members|hierarchies|counts|secrets|changes"
+DISTRIBUTED = "|".join(name for name, table in metadata.tables.items() if "workspace" in table.columns)
 
 
 _WAITS = """

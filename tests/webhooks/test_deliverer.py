@@ -10,7 +10,7 @@ from muster.directory.service import Caller, Directory
 from muster.scim.schema import USER, registry
 from muster.storage.derived import bound
 from muster.storage.leases import Leases
-from muster.storage.port import Note, Origin
+from muster.storage.port import Note, Origin, StorageError
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.webhooks import State, WebhookStates
 from muster.webhooks import deliverer
@@ -280,3 +280,48 @@ def test_every_event_has_an_id_of_its_own(run):
     assert len(got) == 8
     assert len(set(got)) == 4
     assert got[:4] == got[4:]
+
+
+def test_a_workspace_that_cannot_be_read_does_not_stop_the_others(run):
+    """Spread over several machines, a workspace is unreachable while its machine is down."""
+
+    async def work(here):
+        away = await here.storage.add_workspace("away", "rfc7644", False, NOW)
+        items = here.storage.items
+
+        async def unreachable(workspace, kind):
+            if workspace == away.id:
+                raise StorageError("the database cannot be reached")
+            return await items(workspace, kind)
+
+        here.storage.items = unreachable
+        sender = Recorder(200)
+        await here.user("a")
+        await here.until(lambda: _seen(sender, 1), here.deliverer(sender))
+        return len(sender.got)
+
+    assert run(work) == 1
+
+
+def test_what_is_sent_goes_on_while_its_workspace_cannot_be_listed(run, monkeypatch):
+    async def work(here):
+        sender = Recorder(200)
+        sending = here.deliverer(sender)
+        await here.user("a")
+
+        async def looked_in_vain():
+            if not sender.got:
+                return False
+            task = next(iter(sending._tasks.values()))
+
+            async def unreachable(*_):
+                raise StorageError("the database cannot be reached")
+
+            monkeypatch.setattr(here.storage, "items", unreachable)
+            await sending._look()
+            return next(iter(sending._tasks.values())) is task and not task.cancelled()
+
+        await here.until(looked_in_vain, sending)
+        return len(sender.got)
+
+    assert run(work) == 1

@@ -53,12 +53,13 @@ class Indexer:
             await asyncio.sleep(_ASK_SECONDS)
 
     async def _look(self) -> None:
-        for workspace_id in await self._leases.workspaces(SCHEMA_KIND):
-            for item in await self._storage.items(workspace_id, SCHEMA_KIND):
-                workspace = await self._storage.workspace(workspace_id)
-                if not item.body["ready"] and workspace is not None:
-                    with going_on("building an index"):
-                        await self._build(workspace, CustomSchema.from_json(item.body))
+        """Build the indexes of every workspace that can be read; an unreachable one does not keep the others waiting."""
+        for workspace in await self._storage.workspaces():
+            with going_on("building an index"):
+                for item in await self._storage.items(workspace.id, SCHEMA_KIND):
+                    if not item.body["ready"]:
+                        with going_on("building an index"):
+                            await self._build(workspace, CustomSchema.from_json(item.body))
 
     async def _build(self, workspace: Workspace, schema: CustomSchema) -> None:
         name = f"index {schema.id}"

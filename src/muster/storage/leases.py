@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from collections.abc import Sequence
 
 from muster.storage.derived import bound
 from muster.storage.port import Upkeep
@@ -38,8 +37,3 @@ class Leases:
         """Let go of a lease."""
         drop = "DELETE FROM leases WHERE workspace = $1 AND name = $2 AND owner = $3"
         await self._storage.transact(workspace, [bound(drop, workspace, name, self.owner)])
-
-    async def workspaces(self, kind: str) -> Sequence[int]:
-        """The workspaces that are configured with something of a kind: the one question that is asked of all of them together."""
-        rows = await self._storage.query(bound("SELECT DISTINCT workspace FROM configuration WHERE kind = $1", kind))
-        return [row[0] for row in rows]

@@ -5,6 +5,7 @@ import contextlib
 import hmac
 import logging
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -19,7 +20,7 @@ from muster.storage.leases import Leases, now
 from muster.storage.port import Change, Origin, Storage, StorageError, Workspace
 from muster.storage.rounds import going_on
 from muster.storage.webhooks import Delivery, State, WebhookStates
-from muster.webhooks.endpoints import WEBHOOK_KIND, Webhook, Webhooks
+from muster.webhooks.endpoints import Webhook, Webhooks
 from muster.webhooks.sender import Answer, Sender
 
 PAUSES = (5, 30, 120, 600, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600)
@@ -69,16 +70,24 @@ class Deliverer:
         await self._sender.close()
 
     async def _look(self) -> None:
-        wanted = set()
-        for workspace_id in await self._leases.workspaces(WEBHOOK_KIND):
-            workspace = await self._storage.workspace(workspace_id)
-            for webhook in await self._webhooks.all(workspace_id):
-                if webhook.disabled is None and workspace is not None:
-                    key = (workspace.id, webhook.id)
-                    wanted.add(key)
-                    if key not in self._tasks or self._tasks[key].done():
-                        self._tasks[key] = asyncio.create_task(self._serve(workspace, webhook.id))
-        for key in set(self._tasks) - wanted:
+        """Serve the webhooks of every workspace that can be read; an unreachable one does not keep the others waiting."""
+        workspaces = await self._storage.workspaces()
+        for workspace in workspaces:
+            with going_on("looking for webhooks"):
+                await self._look_at(workspace)
+        there = {workspace.id for workspace in workspaces}
+        self._cancel([key for key in self._tasks if key[0] not in there])
+
+    async def _look_at(self, workspace: Workspace) -> None:
+        """Start what is to be sent of one workspace, and end what is not any more."""
+        wanted = {(workspace.id, webhook.id) for webhook in await self._webhooks.all(workspace.id) if webhook.disabled is None}
+        for key in wanted:
+            if key not in self._tasks or self._tasks[key].done():
+                self._tasks[key] = asyncio.create_task(self._serve(workspace, key[1]))
+        self._cancel({key for key in self._tasks if key[0] == workspace.id} - wanted)
+
+    def _cancel(self, keys: Collection[tuple[int, str]]) -> None:
+        for key in keys:
             self._tasks.pop(key).cancel()
 
     async def _serve(self, workspace: Workspace, webhook_id: str) -> None:

@@ -19,8 +19,8 @@ from muster.storage.columns import (
 from muster.storage.port import Conflict, Item, KeyRecord, Note, Outdated, Setting, StorageError, Workspace
 from muster.storage.postgres.connection import Connection, Pool
 from muster.storage.postgres.epoch import CHANNEL, Epoch
+from muster.storage.postgres.lock import lock
 from muster.storage.postgres.rows import append
-from muster.storage.postgres.writer import LOCK, LOCK_SPACE
 
 _WORKSPACE = f"SELECT {WORKSPACE} FROM workspaces"
 _KEY = f"SELECT {KEY} FROM api_keys WHERE workspace = $1"
@@ -92,7 +92,7 @@ class PostgresAccounts:
 
     async def administer(self, puts: Sequence[Setting], notes: Sequence[Note] = (), standing: Sequence[Setting] = ()) -> None:
         async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute(LOCK, LOCK_SPACE, workspace_of(puts[0]))
+            await lock(connection, workspace_of(puts[0]))
             for read in standing:
                 statement = read_again(read)
                 if not stands(read, await connection.fetchrow(statement.sql, *statement.parameters)):
@@ -107,6 +107,9 @@ class PostgresAccounts:
 
     async def note(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
         async with self._pool.connection() as connection, connection.transaction():
+            workspaces = [note.workspace for note in notes] or [item.workspace for item in items]
+            if workspaces:
+                await lock(connection, workspaces[0])  # before any row: the owner of the lock may want one of these rows
             for item in items:
                 statement = kept(item)
                 await connection.execute(statement.sql, *statement.parameters)
@@ -143,7 +146,6 @@ class PostgresAccounts:
 
 
 async def _note(connection: Connection, notes: Sequence[Note]) -> None:
-    """Record what is no write to a resource, in its place among the workspace's changes."""
+    """Append notes to the workspace's changes, in a transaction that holds the workspace's lock."""
     if notes:
-        await connection.execute(LOCK, LOCK_SPACE, notes[0].workspace)
         await append(connection, notes[0].workspace, [note_row(note) for note in notes])

@@ -127,6 +127,8 @@ class Pool:
             try:
                 return await read(connection)
             except LOST as error:
+                if is_rejection(error) or elsewhere(error, connection):
+                    raise translate(error) from error
                 connection.terminate()
                 if attempt or isinstance(error, _WITHDRAWN):
                     raise translate(error) from error
@@ -153,6 +155,11 @@ class Pool:
         for connection in idle:
             with contextlib.suppress(*FAILED):
                 await connection.close(timeout=CONNECT_SECONDS)
+
+
+def elsewhere(error: Exception, connection: Connection) -> bool:
+    """Whether the server reports the loss of a connection of its own, to another node of Citus, while this one is intact."""
+    return isinstance(error, asyncpg.PostgresConnectionError) and not connection.is_closed()
 
 
 @contextlib.contextmanager

@@ -40,9 +40,10 @@ from muster.storage.postgres.connection import Connection, Pool, translate
 from muster.storage.postgres.epoch import Epoch
 from muster.storage.postgres.functions import PostgresFunctions
 from muster.storage.postgres.loader import Loader
+from muster.storage.postgres.lock import lock
 from muster.storage.postgres.migrate import migrate
 from muster.storage.postgres.rows import DEPROVISIONED
-from muster.storage.postgres.writer import LOCK, LOCK_SPACE, Writer
+from muster.storage.postgres.writer import Writer
 from muster.storage.related import pinned_member
 from muster.storage.turns import Turns
 
@@ -266,7 +267,7 @@ class PostgresStorage(PostgresAccounts):
 
     async def transact(self, workspace: int, statements: Sequence[Statement]) -> None:
         async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute(LOCK, LOCK_SPACE, workspace)
+            await lock(connection, workspace)
             for statement in statements:
                 await connection.execute(statement.sql, *statement.parameters)
 

@@ -48,6 +48,7 @@ WHERE u.workspace = $1
 INSERT = """
 INSERT INTO resources (workspace, type, "key", id, version, document, display)
 SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::text[], $5::integer[], $6::text[], $7::text[]) ON CONFLICT DO NOTHING
+RETURNING 1
 """
 INSERT_BODY = """
 INSERT INTO searchable (workspace, type, "key", body)
@@ -77,6 +78,7 @@ SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::b
 ADD_UNIQUE = """
 INSERT INTO unique_values (workspace, type, attribute, value, "key")
 SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) ON CONFLICT DO NOTHING
+RETURNING 1
 """
 COUNT = """
 INSERT INTO counts (workspace, type, total) SELECT $1, * FROM unnest($2::text[], $3::bigint[])
@@ -423,11 +425,14 @@ def _next(write: Write) -> Callable[[Stored | None], Outcome]:
 async def _store(connection: Connection, workspace: int, batch: Batch) -> Mark | None:
     """Run the statements of a batch, in the transaction that is open. Raises KeyTaken where an id is taken by now."""
 
-    async def run(statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
-        if not rows:
-            return 0
-        status = await connection.execute(statement, workspace, *_columns(rows))
-        return int(status.rpartition(" ")[2])
+    async def run(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            await connection.execute(statement, workspace, *_columns(rows))
+
+    async def insert(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert rows, counted by RETURNING: Citus reports a wrong count for INSERT … SELECT … ON CONFLICT DO NOTHING."""
+        if rows and len(await connection.fetch(statement, workspace, *_columns(rows))) < len(rows):
+            raise KeyTaken
 
     touched = [row for row in batch.rows.values() if row.index is not None]
     gone = [(row.key,) for row in touched if row.put is None and row.was]
@@ -439,13 +444,11 @@ async def _store(connection: Connection, workspace: int, batch: Batch) -> Mark |
     new = [(row, put) for row in touched if (put := row.put) is not None and not row.was]
     kept = [(row, put) for row in touched if (put := row.put) is not None and row.was]
     rows = [(r.type, r.key, p.stored.id, p.stored.version, p.stored.document.decode(), p.display) for r, p in new]
-    if await run(INSERT, rows) < len(rows):
-        raise KeyTaken
+    await insert(INSERT, rows)
     await run(INSERT_BODY, [(row.type, row.key, put.search.decode()) for row, put in new])
     await run(UPDATE, [(row.key, put.stored.version, put.stored.document.decode(), put.display) for row, put in kept])
     await run(UPDATE_BODY, [(row.key, put.search.decode()) for row, put in kept])
-    if await run(ADD_UNIQUE, [row[:4] for row in adds[0]]) < len(adds[0]):
-        raise KeyTaken
+    await insert(ADD_UNIQUE, [row[:4] for row in adds[0]])
     await run(ADD_LOOKUPS, adds[1])
     await run(_KEEP_SECRET, [(r.key, name, hashed) for r, _ in (*new, *kept) for name, hashed in r.secrets.items() if hashed])
     await run(_FORGET_SECRET, [(r.key, name) for r, _ in kept for name, hashed in r.secrets.items() if hashed is None])

@@ -13,16 +13,14 @@ import asyncpg
 
 from muster.storage.port import KeyTaken, Outcome, StorageError, Write, copy_of
 from muster.storage.postgres import rows
-from muster.storage.postgres.connection import FAILED, LOST, Connection, Pool, connect, translate
+from muster.storage.postgres.connection import FAILED, LOST, Connection, Pool, connect, elsewhere, is_rejection, translate
+from muster.storage.postgres.lock import LOCK, LOCK_SPACE, lock_last_change
 
 MAX_BATCH = 128
 MAX_WAITING = 10_000
 _ATTEMPTS = 5
 _RESOLVE_SECONDS = 20.0
 _AGAIN_SECONDS = 0.25
-LOCK = "SELECT pg_advisory_xact_lock($1, $2)"
-LOCK_SPACE = 0x6D757374
-"""The class of the advisory locks that are muster's; the workspace is the object."""
 _KEPT = "SELECT EXISTS (SELECT FROM changes WHERE workspace = $1 AND id = $2 AND chain = $3)"
 _RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError, KeyTaken)
 Join = Callable[[], Sequence[Write]]
@@ -151,6 +149,7 @@ class Writer:
         """One transaction. Raises _Lost where it is certain that nothing was committed."""
         try:
             await connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_SPACE}, {workspace})")  # one round trip
+            await lock_last_change(connection, workspace)
             writes = join()
             answers, mark = await rows.carry_out(connection, workspace, writes)
             failed = next((answered for answered in answers if isinstance(answered, Exception)), None)
@@ -160,6 +159,9 @@ class Writer:
                 await connection.execute("ROLLBACK;")
                 return answers
         except LOST as error:
+            if elsewhere(error, connection) or is_rejection(error):
+                await connection.execute("ROLLBACK;")
+                raise
             if isinstance(error, asyncpg.QueryCanceledError):
                 raise
             raise _Lost from error
@@ -170,9 +172,13 @@ class Writer:
         try:
             await connection.execute("COMMIT;")
         except (*LOST, TimeoutError) as error:
-            connection.terminate()
-            _log.warning("the connection was lost in the middle of a commit; asking what came of it")
+            intact = elsewhere(error, connection)
+            if not intact:
+                connection.terminate()
+            _log.warning("a connection was lost during a commit; asking whether it took effect")
             if mark is not None and not await self._was_committed(workspace, mark):
+                if intact:
+                    raise
                 raise _Lost from error
         self._on_commit(len(writes))
         return answers
@@ -190,6 +196,7 @@ class Writer:
                 connection = await connect(self._url, _RESOLVE_SECONDS)
                 try:
                     await connection.execute(LOCK, LOCK_SPACE, workspace)
+                    await lock_last_change(connection, workspace)
                     return bool(await connection.fetchval(_KEPT, workspace, *mark))
                 finally:
                     connection.terminate()
