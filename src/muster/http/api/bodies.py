@@ -5,7 +5,7 @@ Values are read strictly: no type is converted into another, and an unknown name
 
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value
@@ -14,6 +14,10 @@ from muster.scim.values import Json
 
 _SHOWN = 5
 _LABEL = 100
+_MAX_SECONDS = 10 * 366 * 86400
+_MAX_RATE = 2**31 - 1
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]
 
 
 class Body(BaseModel):
@@ -42,6 +46,57 @@ class UndoSelection(Body):
     at: str
     resources: Annotated[list[str], Field(min_length=1)]
     override: bool = False
+
+
+class Wipe(Body):
+    """The name of the workspace to empty, to confirm it."""
+
+    workspace: str
+
+
+class NewKey(Body):
+    """An API key to create. Without a role and permissions it is an administrator's."""
+
+    name: Name
+    role: str | None = None
+    permissions: list[str] | None = None
+    user: str | None = None
+    rate_limit: Annotated[int | None, Field(ge=0, le=_MAX_RATE)] = None
+    expires_in_seconds: Annotated[int | None, Field(ge=1, le=_MAX_SECONDS)] = None
+
+
+class Rotation(Body):
+    """How long the old key stays valid."""
+
+    overlap_seconds: Annotated[int | None, Field(ge=0, le=_MAX_SECONDS)] = None
+
+
+class NewRole(Body):
+    """A role to create."""
+
+    name: str
+    permissions: list[str]
+
+
+class RolePermissions(Body):
+    """The permissions of a role. Its name cannot change, and may be left out."""
+
+    name: str | None = None
+    permissions: list[str]
+
+
+class PasswordCheck(Body):
+    """A user name and a password to verify."""
+
+    user_name: Text
+    password: Text
+
+
+class Redelivery(Body):
+    """One event to send again, or the cursor after which to send all events again."""
+
+    event: str | None = None
+    from_: Annotated[str | None, Field(alias="from")] = None
 
 
 def read_body(model: type[B], raw: Json) -> B:

@@ -7,8 +7,10 @@ from muster.access.role_mappings import RoleMappings, granted
 from muster.access.roles import Roles
 from muster.directory.documents import parse
 from muster.directory.service import Directory
+from muster.http.api.bodies import NewRole, RolePermissions
 from muster.http.api.router import Call, Route, created
 from muster.http.message import Response, json_response
+from muster.scim.errors import invalid_value
 from muster.storage.port import Accounts
 
 
@@ -54,16 +56,18 @@ class RoleRoutes:
         return json_response(200, [role.shown() for role in await self._roles.all(call.workspace)])
 
     async def create_role(self, call: Call) -> Response:
-        body = await call.object()
-        role = await self._roles.create(call.administrator, body.get("name"), body.get("permissions"))
+        body = await call.read(NewRole)
+        role = await self._roles.create(call.administrator, body.name, body.permissions)
         return created(role.shown(), "/roles", role.name)
 
     async def get_role(self, call: Call) -> Response:
         return json_response(200, (await self._roles.get(call.workspace, call.names["name"])).shown())
 
     async def update_role(self, call: Call) -> Response:
-        body = await call.object()
-        role = await self._roles.replace(call.administrator, call.names["name"], body.get("permissions"))
+        body, name = await call.read(RolePermissions), call.names["name"]
+        if body.name not in (None, name):
+            raise invalid_value(f"name must stay {name[:100]!r}")
+        role = await self._roles.replace(call.administrator, name, body.permissions)
         return json_response(200, role.shown())
 
     async def delete_role(self, call: Call) -> Response:

@@ -66,9 +66,9 @@ class Call:
         """The JSON body. Raises ScimError."""
         return await read_json(self.request, self.limits)
 
-    async def read(self, model: type[B]) -> B:
-        """The JSON body as a model. Raises ScimError that names each wrong value."""
-        return read_body(model, await self.body())
+    async def read(self, model: type[B], empty: bool = False) -> B:
+        """The JSON body as a model. Raises ScimError that names each wrong value. empty: no body stands for an empty object."""
+        return read_body(model, await self.object(empty))
 
     async def object(self, empty: bool = False) -> dict[str, Json]:
         """The body, which must be a JSON object; nothing stands for an empty one where that is allowed."""

@@ -11,14 +11,11 @@ from muster.access.roles import Roles, check_permissions
 from muster.access.settings import Settings, shown
 from muster.directory.service import Directory
 from muster.directory.wipe import wipe
+from muster.http.api.bodies import NewKey, Rotation, Wipe
 from muster.http.api.router import Call, Route, created
 from muster.http.message import Response, json_response
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
-from muster.scim.values import Json
 from muster.storage.port import KeyRecord, Storage
-
-_MAX_NAME = 200
-_MAX_SECONDS = 10 * 366 * 86400
 
 
 class SettingsRoutes:
@@ -48,8 +45,8 @@ class SettingsRoutes:
         return json_response(200, shown(await self._settings.change(call.administrator, await call.body())))
 
     async def wipe(self, call: Call) -> Response:
-        """{"workspace": its name} deletes all that there is."""
-        if (await call.object()).get("workspace") != call.grant.workspace.name:
+        """Delete every resource of the workspace that the body names."""
+        if (await call.read(Wipe)).workspace != call.grant.workspace.name:
             raise invalid_value("workspace must be the name of the workspace whose key this is, to confirm")
         return json_response(200, {"deleted": await wipe(self._store, call.caller)})
 
@@ -60,33 +57,34 @@ class SettingsRoutes:
         return json_response(200, _shown(await self._key(call)))
 
     async def create_key(self, call: Call) -> Response:
-        by, body = call.administrator, await call.object()
-        name, role, user = body.get("name"), body.get("role"), body.get("user")
-        if not isinstance(name, str) or not name.strip() or len(name) > _MAX_NAME:
-            raise invalid_value(f"name must be a string of 1 to {_MAX_NAME} characters")
-        permissions: tuple[str, ...] = ()
-        if role == ADMIN or (role is None and body.get("permissions") is None):
-            role, body["permissions"] = None, [ADMIN]
-        if role is not None:
-            await self._roles.check_grantable(call.workspace, call.grant.permissions, str(role))
-        if body.get("permissions") is not None:
-            permissions = check_permissions(by.permissions, body["permissions"], (ADMIN,))
-        if user is not None:
-            await self._directory.get(call.caller, call.grant.registry.types["/Users"], str(user))
-        limit, lifetime = _limit(body.get("rateLimit")), _seconds(body.get("expiresInSeconds"), "expiresInSeconds", 1)
-        check_ceiling(limit, self._keys.ceiling)
+        by, body = call.administrator, await call.read(NewKey)
+        check_ceiling(body.rate_limit, self._keys.ceiling)
+        role, permissions = await self._granted(call, body)
+        if body.user is not None:
+            await self._directory.get(call.caller, call.grant.registry.types["/Users"], body.user)
+        lifetime = None if body.expires_in_seconds is None else timedelta(seconds=body.expires_in_seconds)
         token, record = await self._keys.create(
-            by.workspace, name, permissions, limit, None if lifetime is None else timedelta(seconds=lifetime), role, user, by
+            by.workspace, body.name, permissions, body.rate_limit, lifetime, role, body.user, by
         )
         return created({**_shown(record), "token": token}, "/keys", record.id)
 
+    async def _granted(self, call: Call, body: NewKey) -> tuple[str | None, tuple[str, ...]]:
+        """The role and the permissions of a new key. Raises ScimError 400, 403 and 404."""
+        role, wanted = body.role, body.permissions
+        if role == ADMIN or (role is None and wanted is None):
+            role, wanted = None, [ADMIN]
+        if role is not None:
+            await self._roles.check_grantable(call.workspace, call.grant.permissions, role)
+        if wanted is None:
+            return role, ()
+        return role, check_permissions(call.grant.permissions, list(wanted), (ADMIN,))
+
     async def rotate_key(self, call: Call) -> Response:
-        key, by, body = await self._key(call), call.administrator, await call.object(empty=True)
+        key, by, body = await self._key(call), call.administrator, await call.read(Rotation, empty=True)
         await self._check_reach(call, key)
         if key.revoked is not None:
             raise ScimError(409, "the key is revoked")
-        overlap = _seconds(body.get("overlapSeconds"), "overlapSeconds", 0) or 0
-        token, record = await self._keys.rotate(by.workspace, key, timedelta(seconds=overlap), by)
+        token, record = await self._keys.rotate(by.workspace, key, timedelta(seconds=body.overlap_seconds or 0), by)
         return created({**_shown(record), "token": token}, "/keys", record.id)
 
     async def revoke_key(self, call: Call) -> Response:
@@ -123,15 +121,3 @@ def _shown(key: KeyRecord) -> dict[str, Any]:
         "revoked": key.revoked,
         "lastUsed": key.last_used,
     }
-
-
-def _limit(value: Json) -> int | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31):
-        raise invalid_value("rateLimit must be an integer of 0 or more: requests a minute, 0 for no limit")
-    return value
-
-
-def _seconds(value: Json, name: str, least: int) -> int | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MAX_SECONDS):
-        raise invalid_value(f"{name} must be an integer from {least} to {_MAX_SECONDS}")
-    return value

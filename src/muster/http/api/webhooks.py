@@ -5,6 +5,7 @@ from typing import Any
 
 from muster.access.permissions import SCIM, SETTINGS
 from muster.directory.events import events
+from muster.http.api.bodies import Redelivery
 from muster.http.api.router import Call, Route, created
 from muster.http.message import Response, json_response
 from muster.http.search import integer
@@ -99,15 +100,15 @@ class WebhookRoutes:
         return json_response(200, shown)
 
     async def redeliver(self, call: Call) -> Response:
-        """{"event": its id} sends that one now; {"from": a cursor of the feed} sends all that came after it again, in order."""
-        webhook, body = await self._webhook(call), await call.object()
-        if set(body) == {"event"} and isinstance(body["event"], str):
-            return await self._redeliver_one(call, webhook, body["event"])
-        if set(body) == {"from"} and isinstance(body["from"], str):
-            position = await self._tokens.read(call.workspace, body["from"], "from") if body["from"] else 0
+        """Send one event again now, or all events after a cursor again, in order."""
+        webhook, body = await self._webhook(call), await call.read(Redelivery)
+        if body.event is not None and body.from_ is None:
+            return await self._redeliver_one(call, webhook, body.event)
+        if body.from_ is not None and body.event is None:
+            position = await self._tokens.read(call.workspace, body.from_, "from") if body.from_ else 0
             await self._states.begin(call.workspace, webhook.id, position)
             return json_response(202, webhook.shown())
-        raise invalid_value('the body must be {"event": the id of an event} or {"from": a cursor}')
+        raise invalid_value("name either event, the id of an event, or from, a cursor of the feed")
 
     async def _redeliver_one(self, call: Call, webhook: Webhook, event_id: str) -> Response:
         token, _, number = event_id.partition(".")
