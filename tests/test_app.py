@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+import re
 import runpy
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 import muster
+from muster.access.administrators import all_permissions
 from muster.storage.port import StorageFull
 from tests.people import person
 
@@ -74,6 +76,29 @@ def test_hsts_is_sent_by_an_application_that_has_its_host_alone(tmp_path, base, 
             answer = await client.get(f"{url}sign-in")
             assert answer.status_code == 200
             assert ("strict-transport-security" in answer.headers) == sent
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("kept", ["", "/idp"])
+def test_links_follow_the_path_of_the_public_url(tmp_path, kept):
+    """Whether the proxy in front takes the path off a request, or leaves it there."""
+    app = muster.create_app(
+        muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False, base_url="https://apps.example/idp/")
+    )
+
+    async def run():
+        async with app.lifespan(), _client(app, await _token(app), "http://inside") as client:
+            listed = await client.get(f"{kept}/scim/v2/Schemas")
+            assert "https://apps.example/idp/scim/v2/Schemas/" in listed.text
+            first = await client.get(f"{kept}/first?token={await app.administrators.invite(all_permissions())}")
+            assert re.search(r'<form[^>]* action="/idp/first', first.text)
+            assert set(re.findall(r'(?:href|src|action)="(/[^"/]*)', first.text)) == {"/idp"}
+            assert (await client.get(f"{kept}/")).headers["location"] == "/idp/sign-in"
+            page = await client.get(f"{kept}/sign-in")
+            assert "Path=/idp;" in page.headers["set-cookie"]
+            assert (await client.get(f"{kept}/static/console.css")).status_code == 200
+            assert (await client.get("/idpx/scim/v2/Schemas")).status_code == 404
 
     asyncio.run(run())
 

@@ -1,5 +1,6 @@
 """The command, as an operator types it."""
 
+import os
 import re
 import socket
 import subprocess
@@ -7,6 +8,8 @@ import sys
 
 import pytest
 
+from muster import cli
+from muster.config import Settings
 from tests.conftest import client_of
 from tests.server import Server
 
@@ -52,6 +55,11 @@ def test_migrate_says_what_it_did(muster):
         (["keys", "create", "--name", "x", "--permission", "Fly"], "Configure Open ID Connector & SCIM"),
         (["keys", "create", "--name", "x", "--workspace", "nosuch"], "there are default"),
         (["keys", "create", "--name", "x", "--database", "mysql://x"], "sqlite:///relative.db"),
+        (["migrate", "--database", "postgresql://muster:a/b@127.0.0.1:1/m"], "percent-encode"),
+        (["migrate", "--database", "postgresql://muster:a@b@127.0.0.1:1/m"], "percent-encode"),
+        (["migrate", "--database", "postgresql://muster:1/b@127.0.0.1/m"], "percent-encode"),
+        (["migrate", "--database", "postgresql://muster:a?b@127.0.0.1:1/m"], "percent-encode"),
+        (["migrate", "--database", "postgresql://muster:a#b@127.0.0.1:1/m"], "percent-encode"),
         (["keys", "revoke", "nosuch"], "no key 'nosuch'"),
         (["workspaces", "create", "No Such Name"], "lower-case"),
         (["workspaces", "create", "x", "--contract", "soap"], "rfc7644"),
@@ -117,6 +125,106 @@ def test_first_key_is_told_once_with_a_curl_line_that_works(tmp_path):
         assert client.get("/Users").status_code == 200
     assert server.stop() == 0
     assert token not in "".join(server.lines)
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "base"),
+    [
+        ({}, [], "http://127.0.0.1:8080"),
+        ({"MUSTER_HOST": "0.0.0.0"}, [], "http://127.0.0.1:8080"),
+        ({"MUSTER_HOST": "::"}, [], "http://[::1]:8080"),
+        ({"MUSTER_HOST": "::1"}, ["--port", "9090"], "http://[::1]:9090"),
+        ({"MUSTER_HOST": "10.1.2.3", "MUSTER_PORT": "80"}, [], "http://10.1.2.3:80"),
+        ({}, ["--host", "0.0.0.0", "--port", "9090"], "http://127.0.0.1:9090"),
+        ({"MUSTER_BASE_URL": "https://apps.example/idp/"}, [], "https://apps.example/idp"),
+        ({"MUSTER_HOST": "0.0.0.0"}, ["--base-url", "https://apps.example"], "https://apps.example"),
+    ],
+)
+def test_links_for_people_can_be_opened(tmp_path, monkeypatch, capsys, settings, arguments, base):
+    """Those of `muster admins invite`, and those that `muster serve --first-key` prints."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("MUSTER_") and not name.startswith("MUSTER_TEST")]:
+        monkeypatch.delenv(name)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert cli.main(["admins", "invite", *arguments]) == 0
+    said = capsys.readouterr()
+    assert re.fullmatch(re.escape(base) + r"/first\?token=\S+\n", said.out)
+    assert ("--base-url" in said.err) == ("base" not in str([*settings, *arguments]).lower())
+    greeting = []
+    monkeypatch.setattr("muster.server.serve", lambda _, ready: greeting.extend(ready.splitlines()))
+    assert cli.main(["serve", "--first-key", *arguments]) == 0
+    assert greeting[0] == f"muster serves SCIM at {base}/scim/v2"
+    assert any(f'"{base}/scim/v2/Users?count=10"' in line for line in greeting)
+    assert any(line.startswith(f"  {base}/first?token=") for line in greeting)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///muster", "postgresql://muster@h/m", "postgresql://m:p%40%2F@h:1/m", "postgresql://m@h1:1,h2:2/m",
+        "postgresql://m@[::1]:5432/m", "postgresql:///m?host=/socket/dir", "postgresql://h/m?user=a%40b", "postgres://u@x@",
+    ],
+)  # fmt: skip
+def test_urls_of_postgresql(url):
+    if url.endswith("@"):
+        with pytest.raises(ValueError, match="PGPASSWORD"):
+            Settings(database=url)
+    else:
+        assert Settings(database=url).database == url
+
+
+FLAGS = {
+    "host": "10.0.0.1", "port": 81, "workers": 3, "contract": "cortex", "rate_limit": 7, "rate_limit_ceiling": 9,
+    "base_url": "https://x.example", "trusted_proxies": ("10.0.0.0/8", "192.0.2.1"), "max_body": 4096, "max_values": 2000,
+    "database": "sqlite:////tmp/x.db", "request_log": False, "metrics": False, "webhooks_private": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_a_flag_of_serve(name):
+    default = Settings.model_fields[name].default
+    value = FLAGS[name] if name in FLAGS else default + 1
+    flag = f"--{name.replace('_', '-')}"
+    if isinstance(value, bool):
+        given = [flag if value else f"--no-{flag[2:]}"]
+    else:
+        given = [flag, ", ".join(value) if isinstance(value, tuple) else str(value)]
+    assert value != default
+    options = cli._parser().parse_args(["serve", *given])
+    assert getattr(cli._settings(options), name) == value
+
+
+@pytest.mark.parametrize("command", ["keys list", "workspaces list", "export", "--help", "serve --help", "admins list"])
+def test_a_reader_that_goes_away_ends_a_command_quietly(tmp_path, command):
+    server = Server(tmp_path)
+    server.muster("keys", "create", "--name", "x")
+    shell = f'set -o pipefail; {sys.executable} -m muster {command} | (exec <&-; sleep 0.1); echo "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(
+        ["bash", "-c", shell], env=server.environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    assert done.stdout == ("141\n" if command in ("keys list", "workspaces list") else done.stdout)
+    assert done.stdout in ("141\n", "0\n")
+
+
+def test_many_lines_into_head(tmp_path):
+    server = Server(tmp_path)
+    server.muster("demo", "--workspace", "acme", "--users", "1500")
+    shell = f'{sys.executable} -m muster export --workspace acme | head -n 1; echo "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(
+        ["bash", "-c", shell], env=server.environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout.splitlines()[1:], "Traceback" in done.stderr) == (["141"], False)
+
+
+def test_demo_without_options_fills_a_workspace_of_its_own(muster):
+    said = muster("demo", "--users", "3").stdout
+    assert "3 users made for the workspace 'demo'" in said
+    assert "keys create --workspace demo" in said
+    assert len(muster("export", "--workspace", "demo").stdout.splitlines()) == 3
+    assert muster("export", "--workspace", "default").stdout == ""
 
 
 def test_demo_people_are_plausible_and_repeatable(tmp_path):

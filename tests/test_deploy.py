@@ -1,18 +1,23 @@
 """What lies in deploy/ and docs/operate.md names what is there: settings, metrics, tables, alerts."""
 
+import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 import yaml
 from prometheus_client import generate_latest
 
+from muster import cli
 from muster.config import Settings
 from muster.http.metrics import Metrics
 from muster.storage.tables import metadata
+from tests import postgres
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -50,6 +55,56 @@ def test_every_alert_says_what_to_do():
 def test_every_table_of_a_workspace_can_be_distributed():
     listed = set(re.findall(r"'(\w+)'", OPERATE.split("## Citus")[1].split("## Upgrading")[0])) - {"workspace"}
     assert listed == {name for name, table in metadata.tables.items() if "workspace" in table.columns}
+
+
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+HARD_PASSWORD = "p@ss/w:r?d#%20'$HOME"
+
+
+def test_a_password_with_any_characters_works_with_the_files(tmp_path):
+    """The password is in no URL, and the service takes it from PGPASSWORD, for its migrations too."""
+    [container] = next(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))["spec"]["template"]["spec"]["containers"]
+    kubernetes = {entry["name"] for entry in container["env"]}
+    environment = COMPOSE["muster"]["environment"]
+    assert "$" not in environment["MUSTER_DATABASE"]
+    assert environment["PGPASSWORD"] == "${POSTGRES_PASSWORD}"
+    assert kubernetes >= {"MUSTER_DATABASE", "PGPASSWORD"}
+    with postgres.own() as server:
+        asyncio.run(_protect(server))
+        url = environment["MUSTER_DATABASE"].replace(
+            "postgres:5432/muster", f"127.0.0.1:{server.url.rpartition(':')[2]}/postgres"
+        )
+        for password, told in ((HARD_PASSWORD, 0), ("wrong", 1)):
+            done = subprocess.run(
+                [sys.executable, "-m", "muster", "keys", "create", "--name", "first"],
+                env={**os.environ, "MUSTER_DATABASE": url, "PGPASSWORD": password},
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == told, done.stderr
+            assert password not in done.stderr
+
+
+async def _protect(server):
+    """Have the server ask everyone for the password."""
+    connection = await asyncpg.connect(f"{server.url}/postgres")
+    await connection.execute("ALTER ROLE muster PASSWORD '" + HARD_PASSWORD.replace("'", "''") + "'")
+    (server.data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
+
+
+def test_the_files_say_how_to_get_the_first_key():
+    for name, start in (
+        ("compose.yaml", "docker compose -f deploy/compose.yaml exec muster "),
+        ("kubernetes.yaml", "kubectl exec deploy/muster -- "),
+    ):
+        said = re.findall(rf"^#   {re.escape(start)}muster (.+)$", (DEPLOY / name).read_text(), re.MULTILINE)
+        assert len(said) == 2
+        for command in said:
+            assert cli._parser().parse_args(command.split()).run
 
 
 LINTERS = {

@@ -5,11 +5,13 @@ import asyncio
 import getpass
 import os
 import re
+import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -28,11 +30,24 @@ from muster.version import __version__
 T = TypeVar("T")
 DEFAULT = "default"
 _WORKSPACE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_OPTIONS = ("host", "port", "database", "workers", "contract", "rate_limit")
+_DEMO = "demo"
+_PIPE_CLOSED = 128 + 13
+"""The exit status of a program that SIGPIPE ends."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Returns 0, 1 where it was refused, 2 where the words are wrong."""
+    """Run a command. Returns 0; 1 if it is refused, 2 if the arguments are wrong, 141 if the reader of its output has gone."""
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # as head does once it has its lines
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     for mistake in mistaken_variables(os.environ):
         sys.stderr.write(f"muster: {mistake}\n")
@@ -59,7 +74,7 @@ def _why(error: StorageError, settings: Settings | None) -> str:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    given = {name: getattr(options, name) for name in _OPTIONS if getattr(options, name, None) is not None}
+    given = {name: value for name in Settings.model_fields if (value := getattr(options, name, None)) is not None}
     try:
         return Settings(**given)
     except ValidationError as error:
@@ -90,22 +105,21 @@ def _greeting(settings: Settings, token: str | None, invitation: str | None, wan
     """The lines that `muster serve` prints when it is ready. token: of the first key, invitation: for the first administrator,
     where they were made just now.
     """
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    base = settings.base_url or f"http://{host}:{settings.port}"
+    base = settings.public_url
     lines = [f"muster serves SCIM at {base}/scim/v2"]
     if token is not None:
         lines += [
             "",
             "This is the first API key, told this once:",
             f"  {token}",
-            "Another: .venv/bin/muster keys create --name NAME",
+            f"Another: {_program()} keys create --name NAME",
             "",
             "Try it:",
             f'  curl -s -H "Authorization: Bearer {token}" "{base}/scim/v2/Users?count=10"',
             "",
         ]
     elif wanted:
-        lines += ["The first API key was told when it was made. Another: .venv/bin/muster keys create --name NAME"]
+        lines += [f"The first API key was told when it was made. Another: {_program()} keys create --name NAME"]
     if invitation is not None:
         lines += [
             "The console, for its first administrator (this link holds once, and for an hour):",
@@ -140,10 +154,20 @@ def _admins_create(options: argparse.Namespace, settings: Settings) -> None:
     sys.stdout.write(f"{run(settings, work).email} may sign in\n")
 
 
+def _program() -> str:
+    """The command that this process was started by, as a shell takes it."""
+    started = Path(sys.argv[0])
+    return shlex.quote(str(started)) if started.name == "muster" else "python -m muster"
+
+
 def _admins_invite(_: argparse.Namespace, settings: Settings) -> None:
     token = run(settings, lambda storage: Administrators(storage).invite(all_permissions()))
-    base = settings.base_url or f"http://{settings.host}:{settings.port}"
-    sys.stdout.write(f"{base}/first?token={token}\n")
+    sys.stdout.write(f"{settings.public_url}/first?token={token}\n")
+    if settings.base_url is None:
+        sys.stderr.write(
+            "muster: this link works only on the machine that runs the service. For a link that works elsewhere, set"
+            " MUSTER_BASE_URL or give --base-url.\n"
+        )
 
 
 def _admins_list(_: argparse.Namespace, settings: Settings) -> None:
@@ -257,6 +281,8 @@ def _demo(options: argparse.Namespace, settings: Settings) -> None:
         await fill(storage, workspace, options.users, options.seed)
 
     run(settings, work)
+    sys.stdout.write(f"{options.users} users made for the workspace {options.workspace!r}\n")
+    sys.stdout.write(f"An API key for it: {_program()} keys create --workspace {options.workspace} --name NAME\n")
 
 
 async def _key(storage: Storage, options: argparse.Namespace, settings: Settings) -> tuple[Workspace, KeyRecord]:
@@ -278,9 +304,7 @@ def _parser() -> argparse.ArgumentParser:
     database.add_argument("--database", metavar="URL", help="sqlite:///relative.db or postgresql://… [MUSTER_DATABASE]")
 
     serve = _command(commands, "serve", "serve SCIM over HTTP", _serve, database)
-    serve.add_argument("--host", help="the address to listen on [MUSTER_HOST]")
-    serve.add_argument("--port", type=int, help="the port to listen on [MUSTER_PORT]")
-    serve.add_argument("--workers", type=int, help="how many worker processes [MUSTER_WORKERS]")
+    _add_settings(serve, [name for name in Settings.model_fields if name != "database"])
     serve.add_argument("--first-key", action="store_true", help="where there is no API key yet, make one and print it")
 
     _command(commands, "migrate", "bring the database to this version's tables", _migrate, database)
@@ -290,10 +314,22 @@ def _parser() -> argparse.ArgumentParser:
     _add_admins(commands.add_parser("admins", help="administrators of the console", allow_abbrev=False), database)
     cli_upkeep.add(commands, database)
     demo = _command(commands, "demo", "fill a workspace with made-up people", _demo, database)
-    demo.add_argument("--workspace", default=DEFAULT, help="made where it is not there yet")
+    demo.add_argument("--workspace", default=_DEMO, help="created if it does not exist [demo]")
     demo.add_argument("--users", type=_positive, default=1000, metavar="N")
     demo.add_argument("--seed", type=int, default=1, help="the same seed makes the same people")
     return parser
+
+
+def _add_settings(command: argparse.ArgumentParser, names: Iterable[str]) -> None:
+    """Add a flag for each of these settings. Settings checks the values."""
+    for name in names:
+        field = Settings.model_fields[name]
+        text = f"{field.description} [MUSTER_{name.upper()}]".replace("%", "%%")
+        flag = f"--{name.replace('_', '-')}"
+        if field.annotation is bool:
+            command.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        else:
+            command.add_argument(flag, help=text)
 
 
 def _add_keys(keys: argparse.ArgumentParser, database: argparse.ArgumentParser) -> None:
@@ -326,7 +362,8 @@ def _add_admins(admins: argparse.ArgumentParser, database: argparse.ArgumentPars
         commands, "create", "make an administrator; the password is read from standard input", _admins_create, database
     )
     create.add_argument("--email", required=True)
-    _command(commands, "invite", "print a link that makes one administrator, once and within an hour", _admins_invite, database)
+    text = "print a link that makes one administrator, once and within an hour"
+    _add_settings(_command(commands, "invite", text, _admins_invite, database), ("host", "port", "base_url"))
     _command(commands, "list", "who there is", _admins_list, database)
 
 

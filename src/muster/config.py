@@ -5,6 +5,7 @@ import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import (
@@ -15,6 +16,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
+"""The addresses that stand for all of a machine's, with the one that a browser on it can open."""
 Contract = Literal["rfc7644", "cortex"]
 
 
@@ -80,6 +83,14 @@ class Settings(BaseSettings):
         """The highest rate limit that a workspace or a key may have; 0 for none."""
         return 10 * self.rate_limit if self.rate_limit_ceiling is None else self.rate_limit_ceiling
 
+    @property
+    def public_url(self) -> str:
+        """The URL for people: base_url, or else the address of the server as this machine reaches it."""
+        if self.base_url is not None:
+            return self.base_url
+        host = _LOOPBACK.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _by_commas(cls, value: object) -> object:
@@ -104,7 +115,9 @@ class Settings(BaseSettings):
     @field_validator("database")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        if not is_postgres(value):
+        if is_postgres(value):
+            _check_postgres(value)
+        else:
             sqlite_path(value)
         return value
 
@@ -135,6 +148,16 @@ def mistaken_variables(names: Iterable[str]) -> list[str]:
 def is_postgres(url: str) -> bool:
     """Whether a URL names a PostgreSQL database."""
     return url.startswith(("postgresql://", "postgres://"))
+
+
+def _check_postgres(url: str) -> None:
+    """Raises ValueError, without the URL's password in it, if a special character hides where the host begins."""
+    parts = urlsplit(url)
+    user, _, hosts = parts.netloc.rpartition("@")
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts.split(",")]
+    cut_short = "@" in parts.path + parts.fragment or ("@" in parts.query and not user)
+    if "@" in user or cut_short or not all(port == "" or port.isdigit() for port in ports):
+        raise ValueError("percent-encode / @ : ? # and % in the user and the password (%2F for /, %40 for @), or set PGPASSWORD")
 
 
 def sqlite_path(url: str) -> str:

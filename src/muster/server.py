@@ -1,5 +1,6 @@
 """`muster serve`: Granian, its worker processes, and the line that says when it is ready."""
 
+import contextlib
 import ctypes
 import functools
 import http.client
@@ -145,5 +146,6 @@ def _announce(settings: Settings, ready: str, answered: threading.Event) -> None
         finally:
             connection.close()
     answered.set()
-    sys.stdout.write(ready + "\n")
-    sys.stdout.flush()
+    with contextlib.suppress(BrokenPipeError):  # nobody reads it; the service goes on
+        sys.stdout.write(ready + "\n")
+        sys.stdout.flush()

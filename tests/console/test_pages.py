@@ -7,7 +7,7 @@ import httpx
 import pyotp
 import pytest
 
-from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, PERMISSIONS, RESTORE, SCIM, SETTINGS
+from muster.access.permissions import ADMIN, AUDIT, IDENTITY_MAPPINGS, PERMISSIONS, RESTORE, SCIM, SETTINGS
 from tests.console.browsing import PASSWORD, Visitor, invitation
 from tests.people import group, name, person, replace
 from tests.tenant import Tenant
@@ -40,7 +40,8 @@ FORMS = {
     "/requests/record": SETTINGS, "/users/x/restore": RESTORE, "/guard/let-all": SETTINGS, "/guard/x/let": SETTINGS,
     "/guard/x/keep": SETTINGS, "/requests/1/rehearse": SCIM,
     "/open-id-connector": SCIM, "/open-id-connector/remove": SCIM, "/undo": RESTORE,
-    "/role-mappings": EDIT_ROLES, "/role-mappings/x/remove": EDIT_ROLES, "/webhooks": SETTINGS, "/webhooks/x/switch": SETTINGS,
+    "/role-mappings": IDENTITY_MAPPINGS, "/role-mappings/x/remove": IDENTITY_MAPPINGS,
+    "/webhooks": SETTINGS, "/webhooks/x/switch": SETTINGS,
     "/webhooks/x/rotate": SETTINGS, "/webhooks/x/remove": SETTINGS, "/schemas": SETTINGS, "/schemas/x/remove": SETTINGS,
     "/resource-types": SETTINGS, "/resource-types/x/remove": SETTINGS, "/wipe": ADMIN,
 }  # fmt: skip

@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, PERMISSIONS, RESTORE, SCIM, SETTINGS
+from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, IDENTITY_MAPPINGS, PERMISSIONS, RESTORE, SCIM, SETTINGS
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.schema import GROUP
 from tests.people import error_of, group, name, patch, person, replace
@@ -21,8 +21,8 @@ def tenant(server):
 
 ROUTES = [
     ("GET", "/scim/role-mappings", SCIM),
-    ("POST", "/scim/role-mappings", EDIT_ROLES),
-    ("DELETE", "/scim/role-mappings/x", EDIT_ROLES),
+    ("POST", "/scim/role-mappings", IDENTITY_MAPPINGS),
+    ("DELETE", "/scim/role-mappings/x", IDENTITY_MAPPINGS),
     ("GET", "/users/x/roles", SCIM),
     ("GET", "/roles", EDIT_ROLES),
     ("POST", "/roles", EDIT_ROLES),
@@ -106,6 +106,10 @@ def test_a_route_needs_its_permissions_and_no_other(tenant, method, path, permis
     given = [arg for one in needed for arg in ("--permission", one)]
     with tenant.client(tenant.key(*given), "/api/v1") as client:
         assert client.request(method, path, json={} if method != "GET" else None).status_code not in (401, 403)
+
+
+def test_every_permission_governs_some_route():
+    assert {permission for _, _, permission in ROUTES} | set(ALSO.values()) == {*PERMISSIONS, ADMIN}
 
 
 def test_every_route_is_listed_here(tenant):

@@ -173,7 +173,7 @@ class Visit:
         if path.startswith("."):
             path = f"/w/{quote(self.there().name)}{path[1:]}"
         given = {name: value for name, value in query.items() if value not in (None, "")}
-        return f"{self.request.prefix}{path}" + (f"?{urlencode(given)}" if given else "")
+        return f"{self.base.prefix(self.request)}{path}" + (f"?{urlencode(given)}" if given else "")
 
     def cookie(self, name: str) -> str | None:
         """The value of a cookie. Raises ScimError 431 if all cookies together are too long."""
@@ -183,7 +183,7 @@ class Visit:
 
     def set_cookie(self, name: str, value: str, seconds: int | None = None) -> tuple[str, str]:
         """The header that sets a cookie; seconds: 0 to remove it."""
-        parts = [f"{name}={value}", f"Path={self.request.prefix or '/'}", "HttpOnly", "SameSite=Lax"]
+        parts = [f"{name}={value}", f"Path={self.base.prefix(self.request) or '/'}", "HttpOnly", "SameSite=Lax"]
         if seconds is not None:
             parts.append(f"Max-Age={seconds}")
         if self.secure:
@@ -217,8 +217,7 @@ class Visit:
         if (request.header("content-type") or "").partition(";")[0].strip().lower() != _FORM:
             raise UnsupportedMedia(f"Content-Type must be {_FORM}", "accept", _FORM)
         origin = request.header("origin")
-        base = self.base.base(request)
-        own = base.removesuffix(request.prefix) if request.prefix else base
+        own = self.base.base(request).removesuffix(self.base.prefix(request))
         if origin is not None and origin != own:
             raise forbidden("this form was sent from another site")
         try:

@@ -19,6 +19,8 @@ class Origin:
 
     def __init__(self, base_url: str | None, trusted_proxies: tuple[str, ...]) -> None:
         self._fixed = base_url
+        self.fixed_prefix = "" if base_url is None else urlsplit(base_url).path
+        """The path of the public URL, where it is a setting."""
         self._trusted = [ipaddress.ip_network(proxy, strict=False) for proxy in trusted_proxies]
         self._known: dict[tuple[str, str, str], str] = {}
 
@@ -32,6 +34,10 @@ class Origin:
             host = _first(request.header("x-forwarded-host")) or host
         key = (scheme, host, request.prefix)
         return self._known.get(key) or self._remember(key)
+
+    def prefix(self, request: Request) -> str:
+        """The path under which people reach the application, without a slash at its end."""
+        return self.fixed_prefix or request.prefix
 
     def public(self, request: Request) -> str:
         """The base URL for links that lead people here, such as invitations and OpenID redirects.

@@ -84,6 +84,7 @@ class Service:
         self._scim = scim
         self._api = api
         self._origin = origin
+        self._prefix = f"{origin.fixed_prefix}/" if origin.fixed_prefix else ""
         self._pages = pages
         self._log = log
         self._metrics = metrics
@@ -113,6 +114,8 @@ class Service:
         started = time.perf_counter()
         if "//" in request.path:
             request.path = _SLASHES.sub("/", request.path)
+        if self._prefix and f"{request.path}/".startswith(self._prefix):  # a proxy that leaves the path of the public URL there
+            request.path = request.path[len(self._prefix) - 1 :] or "/"
         given = request.header("x-request-id")
         request.id = given if given is not None and _REQUEST_ID.fullmatch(given) else f"{self._id_prefix}{next(self._numbers):x}"
         request.address = self._origin.client(request)

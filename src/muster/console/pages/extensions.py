@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from muster.access.permissions import ADMIN, EDIT_ROLES, SCIM, SETTINGS
+from muster.access.permissions import ADMIN, IDENTITY_MAPPINGS, SCIM, SETTINGS
 from muster.access.role_mappings import RoleMappings
 from muster.console.web import Route, Visit
 from muster.custom.schemas import Breaks, CustomSchemas
@@ -28,13 +28,13 @@ class RoleMappingPages:
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", f"{_ROOT}/role-mappings", SCIM, self.show)
-        yield Route("POST", f"{_ROOT}/role-mappings", EDIT_ROLES, self.create)
-        yield Route("POST", f"{_ROOT}/role-mappings/{{id}}/remove", EDIT_ROLES, self.remove)
+        yield Route("POST", f"{_ROOT}/role-mappings", IDENTITY_MAPPINGS, self.create)
+        yield Route("POST", f"{_ROOT}/role-mappings/{{id}}/remove", IDENTITY_MAPPINGS, self.remove)
 
     async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
         mappings = await self._mappings.all(visit.there().id)
         given = {name: visit.text(name) if error else "" for name in ("idpValue", "role", "tag")}
-        edits = visit.may(EDIT_ROLES)
+        edits = visit.may(IDENTITY_MAPPINGS)
         return visit.render("role_mappings.html", status, mappings=mappings, error=error, given=given, edits=edits)
 
     async def create(self, visit: Visit) -> Response:

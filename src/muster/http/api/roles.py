@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from muster.access.permissions import EDIT_ROLES, SCIM
+from muster.access.permissions import EDIT_ROLES, IDENTITY_MAPPINGS, SCIM
 from muster.access.role_mappings import RoleMappings, granted
 from muster.access.roles import Roles
 from muster.directory.documents import parse
@@ -24,8 +24,9 @@ class RoleRoutes:
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/scim/role-mappings", SCIM, self.find_role_mappings, "The role mappings of the workspace")
-        yield Route("POST", "/scim/role-mappings", EDIT_ROLES, self.create_role_mapping, "Maps a value of `roles` to a role", 201)
-        yield Route("DELETE", "/scim/role-mappings/{id}", EDIT_ROLES, self.delete_role_mapping, "Removes a role mapping", 204)
+        changes = IDENTITY_MAPPINGS
+        yield Route("POST", "/scim/role-mappings", changes, self.create_role_mapping, "Maps a value of `roles` to a role", 201)
+        yield Route("DELETE", "/scim/role-mappings/{id}", changes, self.delete_role_mapping, "Removes a role mapping", 204)
         yield Route("GET", "/users/{id}/roles", SCIM, self.get_user_roles, "Which roles a user has, and why")
         yield Route("GET", "/roles", EDIT_ROLES, self.find_roles, "The roles that keys can have")
         yield Route("POST", "/roles", EDIT_ROLES, self.create_role, "Makes a role", 201)
