@@ -78,7 +78,10 @@ def test_all_of_it_is_undone(fresh):
     rows = fresh.api.get("/audit", params={"limit": 500}).json()["rows"]
     undone = [row for row in rows if row["requestId"] == rows[-1]["requestId"]]
     assert {row["resource"] for row in undone} >= {ann["id"], ben["id"], made["id"], crew["id"], own["id"]}
-    assert culprit.undo().status_code == 200
+    assert culprit.plan()["resources"] == []
+    note = fresh.api.get("/audit", params={"action": "undo", "limit": 500}).json()["rows"][-1]
+    assert note["document"]["of"] == f"key:{culprit.id}"
+    assert len(note["document"]["resources"]) == 7
     assert state(fresh) == before
 
 
@@ -162,3 +165,27 @@ def test_a_group_goes_back_though_its_beginning_is_kept_no_more(fresh):
     assert fresh.api.post(f"/history/{crew['id']}/restore", json={"change": renamed["change"]}).status_code == 200
     assert members(fresh.scim.get(path).json()) == {ann["id"], ben["id"]}
     tampered(fresh.server, "DELETE FROM changes WHERE workspace = $1", fresh.name)  # or its chain is broken for other tests
+
+
+def test_what_was_undone_is_offered_again_only_once_it_has_changed(fresh):
+    ann, ben = fresh.user(title="a"), fresh.user(title="b")
+    crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
+    culprit = Culprit(fresh)
+    for user in (ann, ben):
+        patch(culprit.scim, f"/Users/{user['id']}", {"op": "replace", "path": "title", "value": "x"})
+    patch(culprit.scim, f"/Groups/{crew['id']}", {"op": "remove", "path": "members"})
+    fresh.scim.delete(f"/Users/{ben['id']}")
+
+    def offered():
+        return {row["id"] for row in culprit.plan()["resources"]}
+
+    assert culprit.undo(ids=[ann["id"]]).json()["undone"] == 1
+    assert offered() == {ben["id"], crew["id"]}
+    assert culprit.undo(ids=[crew["id"]]).json() == {"undone": 1, "leftOut": [ben["id"]]}
+    assert offered() == {ben["id"]}
+    patch(culprit.scim, f"/Users/{ann['id']}", {"op": "replace", "path": "title", "value": "y"})
+    assert offered() == {ann["id"], ben["id"]}
+    patch(fresh.scim, f"/Users/{ann['id']}", {"op": "replace", "path": "title", "value": "a"})
+    assert offered() == {ben["id"]}
+    patch(culprit.scim, f"/Groups/{crew['id']}", {"op": "remove", "path": "members"})
+    assert offered() == {ben["id"], crew["id"]}

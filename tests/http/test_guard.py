@@ -47,6 +47,48 @@ def test_what_is_over_the_limit_is_held_and_the_rest_goes_on(guarded):
     assert (actions.count("hold"), actions.count("let"), actions.count("keep")) == (3, 2, 1)
 
 
+def test_who_has_access_again_is_not_counted(guarded):
+    users = [guarded.user() for _ in range(4)]
+    paths = [f"/Users/{user['id']}" for user in users]
+
+    def done():
+        return guarded.api.get("/guard").json()["done"]
+
+    for _ in range(3):
+        assert guarded.scim.patch(paths[0], json=replace("active", False)).status_code == 200
+        assert done() == 1
+        assert guarded.scim.patch(paths[0], json=replace("active", True)).status_code == 200
+        assert done() == 0
+    guarded.scim.patch(paths[0], json=replace("active", False)).raise_for_status()
+    guarded.scim.delete(paths[1]).raise_for_status()
+    error_of(guarded.scim.delete(paths[2]), 403)
+    guarded.scim.put(paths[0], json=person(users[0]["userName"])).raise_for_status()
+    history = guarded.api.get(f"/history/{users[1]['id']}").json()
+    made = next(change for change in history if change["action"] == "create")
+    restored = guarded.api.post(f"/history/{users[1]['id']}/restore", json={"change": made["change"]})
+    assert restored.status_code == 200, restored.text
+    assert done() == 0
+    assert guarded.scim.delete(paths[2]).status_code == 204
+    assert guarded.scim.delete(paths[3]).status_code == 204
+    error_of(guarded.scim.delete(paths[0]), 403)
+
+
+def test_who_has_access_again_within_one_commit_is_not_counted(guarded):
+    """The guard is exact within a batch too: as many go as come back, at once."""
+    users = [guarded.user() for _ in range(12)]
+    guarded.api.patch("/settings", json={"guardMode": "off"})
+    for user in users[:2]:
+        guarded.scim.patch(f"/Users/{user['id']}", json=replace("active", False)).raise_for_status()
+    guarded.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 3})
+    for _ in range(3):
+        with ThreadPoolExecutor(12) as pool:
+            for active in (False, True):
+                asked = [(f"/Users/{user['id']}", replace("active", active)) for user in users[2:5]]
+                statuses = list(pool.map(lambda one: guarded.scim.patch(one[0], json=one[1]).status_code, asked))
+                assert statuses == [200] * 3
+    assert guarded.api.get("/guard").json()["done"] == 0
+
+
 def test_a_share_of_many(guarded):
     guarded.api.patch("/settings", json={"guardLeast": 0, "guardShare": 50})
     users = [guarded.user() for _ in range(10)]

@@ -27,7 +27,8 @@ def restored(before: Change, kind: ResourceType, resource_id: str, version: int,
         if standing is None:
             if switches is not None:
                 provisioning.check_create(switches, kind)
-            return make_put(document, kind, resource_id, version, meta["created"], now)
+            made = make_put(document, kind, resource_id, version, meta["created"], now)
+            return replace(made, reprovisions=provisioning.gives_access(kind, None, document))
         current = parse(standing.document)
         current.pop("meta")
         if current == document and not standing.delta:
@@ -35,7 +36,8 @@ def restored(before: Change, kind: ResourceType, resource_id: str, version: int,
         if switches is not None:
             provisioning.check_change(switches, kind, current, document)
         put = next_version(standing, document, kind, now)
-        return replace(put, deprovisions=provisioning.takes_access(kind, current, document))
+        takes, gives = (asked(kind, current, document) for asked in (provisioning.takes_access, provisioning.gives_access))
+        return replace(put, deprovisions=takes, reprovisions=gives)
 
     return decide
 

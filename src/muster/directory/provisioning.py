@@ -66,6 +66,13 @@ def takes_access(resource_type: ResourceType, before: Document, after: Document 
     return before.get("active") is not False if after is None else deactivates(before, after)
 
 
+def gives_access(resource_type: ResourceType, before: Document | None, after: Document) -> bool:
+    """Whether a change reactivates an inactive user, or restores a deleted one (before is None)."""
+    if resource_type.name != _USER or after.get("active") is False:
+        return False
+    return before is None or before.get("active") is False
+
+
 def deactivates(before: Document, after: Document) -> bool:
     """Whether a change takes a user from active, as one is who does not say, to not."""
     return before.get("active") is not False and after.get("active") is False

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import orjson
+
 from muster.directory.documents import parse, timestamp
 from muster.directory.enforcement import enforced, guard, switches
 from muster.directory.outcomes import moved, removed, restored, touched
 from muster.directory.past import MAX_CHANGES, Past, inverse
 from muster.directory.service import Caller, utc_now
 from muster.scim.errors import ScimError, invalid_value, uniqueness
+from muster.scim.resource import Document
 from muster.scim.schema import ResourceType
 from muster.storage.port import (
     GROUP,
@@ -21,12 +24,14 @@ from muster.storage.port import (
     Conflict,
     KeyTaken,
     MemberEdit,
+    Note,
     Origin,
     Resources,
     Write,
 )
 
 MAX_RESOURCES = 1000
+_UNDO = "undo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Step:
 
     action: restore, create (it was deleted), delete (the key made it) or lost, where what it was is not known any more. others:
     somebody else has changed it since, which is undone as well. changes: how many of the key's. version: its last. latest: the
-    number of its last change. before: what it was. members: who is moved back.
+    number of its last change. before: what it was. members: who is moved back. undone: it already is what it was.
     """
 
     type: str
@@ -48,6 +53,7 @@ class Step:
     latest: int
     before: Change | None
     members: MemberEdit | None
+    undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +83,19 @@ class Rollback:
         """How what an actor (key:ID, admin:ADDRESS) did is undone. Raises ScimError 400 where it is too much for once."""
         if until <= since:
             raise invalid_value("until must be later than since")
+        plan = await self._whole(workspace, actor, since, until)
+        return Plan([step for step in plan.steps if not step.undone], plan.at)
+
+    async def _whole(self, workspace: int, actor: str, since: datetime, until: datetime) -> Plan:
+        """The plan with what is undone already."""
         at = await self._storage.latest_change(workspace)
-        done = await self._done(workspace, actor, since, until)
+        done, undone = await self._done(workspace, actor, since, until)
         if len(done) > MAX_RESOURCES:
             raise invalid_value(
                 f"since, until: {len(done)} resources were changed, and {MAX_RESOURCES} at most are undone at once"
             )
-        return Plan([await self._step(workspace, actor, changes) for changes in done.values()], at)
+        steps = [await self._step(workspace, actor, changes, undone.get(changes[0].id, 0)) for changes in done.values()]
+        return Plan(steps, at)
 
     async def carry_out(
         self, caller: Caller, actor: str, since: datetime, until: datetime, at: int, ids: Iterable[str]
@@ -94,7 +106,7 @@ class Rollback:
         another resource has taken one of the unique values.
         """
         wanted = set(ids)
-        plan = await self.plan(caller.workspace.id, actor, since, until)
+        plan = await self._whole(caller.workspace.id, actor, since, until)
         steps = [step for step in plan.steps if step.id in wanted]
         if {step.id for step in steps} != wanted:
             raise invalid_value("resources: some of these were not changed by the key in this time")
@@ -110,7 +122,16 @@ class Rollback:
             raise uniqueness(f"{conflict.attribute}: another resource has a value by now that one of these had") from None
         except KeyTaken:
             raise ScimError(409, "one of them is there again already: look at the list again") from None
+        await self._note(caller, actor, since, until, sorted(wanted))
         return Undone(len(steps), await self._left_out(caller.workspace.id, steps))
+
+    async def _note(self, caller: Caller, actor: str, since: datetime, until: datetime, ids: list[str]) -> None:
+        """Record in the audit log what was undone, so that it is not offered again."""
+        origin = Origin(caller.actor, caller.request_id, timestamp(utc_now()), caller.address)
+        period = {"since": timestamp(since.astimezone(UTC)), "until": timestamp(until.astimezone(UTC))}
+        told = orjson.dumps({"of": actor, **period, "resources": ids})
+        workspace = caller.workspace
+        await self._storage.note([Note(workspace.id, origin, "Workspace", workspace.name, _UNDO, told)])
 
     async def _left_out(self, workspace: int, steps: Sequence[Step]) -> list[str]:
         """The ids of those who were taken out of a group, and are not there any more to be put back."""
@@ -120,10 +141,16 @@ class Rollback:
                 found |= dict.fromkeys(await self._past.missing(workspace, step.id, step.members.add))
         return list(found)
 
-    async def _done(self, workspace: int, actor: str, since: datetime, until: datetime) -> dict[str, list[Change]]:
-        """The changes of an actor between two moments, by the resource, the oldest first."""
+    async def _done(
+        self, workspace: int, actor: str, since: datetime, until: datetime
+    ) -> tuple[dict[str, list[Change]], dict[str, int]]:
+        """The changes of an actor between two moments, by the resource, the oldest first; and when each was undone last.
+
+        The latter is the number of the note that the undo left.
+        """
         first, last = timestamp(since.astimezone(UTC)), timestamp(until.astimezone(UTC))
         found: dict[str, list[Change]] = {}
+        undone: dict[str, int] = {}
         read = 0
         async for change in self._past.recent(workspace):
             if change.origin.time < first:
@@ -133,9 +160,13 @@ class Rollback:
             read += 1
             if change.version and change.origin.actor == actor and change.origin.time <= last:
                 found.setdefault(change.id, []).insert(0, change)
-        return found
+            elif change.action == _UNDO and not change.version:
+                for resource_id in parse(change.document).get("resources", ()):
+                    undone.setdefault(resource_id, change.sequence)
+        return found, undone
 
-    async def _step(self, workspace: int, actor: str, changes: Sequence[Change]) -> Step:
+    async def _step(self, workspace: int, actor: str, changes: Sequence[Change], undone: int) -> Step:
+        """What undoing comes to for the resource of these changes. undone: the number of the note of its last undo, or 0."""
         first = changes[0]
         later = [change for change in await self._past.since(workspace, first.id, first.sequence) if change.version]
         prior = await self._past.before(workspace, first.id, first.sequence)
@@ -151,7 +182,26 @@ class Rollback:
         document = parse((prior or first).document)
         name = document.get("userName") or document.get("displayName") or first.id
         edit = inverse(changes) if first.type == GROUP else None
-        return Step(first.type, first.id, str(name), action, others, len(changes), version, later[0].sequence, prior, edit)
+        back = later[0].sequence < undone or (action == "restore" and prior is not None and _is_back(prior, later, edit))
+        told = (first.type, first.id, str(name), action, others, len(changes), version)
+        return Step(*told, later[0].sequence, prior, edit, back)
+
+
+def _is_back(prior: Change, later: Sequence[Change], edit: MemberEdit | None) -> bool:
+    """Whether a resource is what it was before some changes.
+
+    later: all changes since then, the newest first. edit: the members to be moved back.
+    """
+    if _without_meta(prior) != _without_meta(later[0]):
+        return False
+    moved = inverse(reversed(later))
+    if edit is None or moved is None:
+        return True
+    return not {*edit.add, *edit.remove} & {*moved.add, *moved.remove}
+
+
+def _without_meta(change: Change) -> Document:
+    return {name: value for name, value in parse(change.document).items() if name != "meta"}
 
 
 def _writes(caller: Caller, steps: Sequence[Step]) -> Iterable[Write]:

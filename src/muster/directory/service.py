@@ -318,8 +318,9 @@ class Directory:
                 return Keep(standing)
             provisioning.check_change(caller.workspace, resource_type, current, changed)
             put = next_version(standing, changed, resource_type, now, secrets)
-            loses = resource_type.name == "User" and provisioning.deactivates(current, changed)
-            return replace(put, deprovisions=True) if loses else put
+            if provisioning.takes_access(resource_type, current, changed):
+                return replace(put, deprovisions=True)
+            return replace(put, reprovisions=True) if provisioning.gives_access(resource_type, current, changed) else put
 
         return await self._write(caller, resource_type, resource_id, decide, now, edit)
 

@@ -194,6 +194,7 @@ class Put:
     """Keep this document. before: what the one it replaces was found by. secrets: name to hash, None to forget it.
 
     display: what the resource is called where it is a member, or is a group that has members. deprovisions: a user loses access.
+    reprovisions: a user who had lost access has it again.
     """
 
     stored: Stored
@@ -203,6 +204,7 @@ class Put:
     before: Index | None = None
     secrets: dict[str, str | None] = field(default_factory=dict)
     deprovisions: bool = False
+    reprovisions: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,10 @@ _GUARDED = f"""
 SELECT coalesce((SELECT total FROM counts WHERE workspace = $1 AND type = $2), 0),
     ({DEPROVISIONED.replace("$2", "$3")})
 """
+_AMONG_DEPROVISIONED = """
+SELECT DISTINCT "key" FROM deprovisionings WHERE workspace = $1 AND time >= $2 AND "key" = ANY($3::bigint[])
+"""
+_REPROVISION = 'DELETE FROM deprovisionings WHERE workspace = $1 AND "key" = ANY($2::bigint[])'
 _FORGET_DEPROVISIONED = "DELETE FROM deprovisionings WHERE workspace = $1 AND time < $2"
 _DEPROVISION = """
 INSERT INTO deprovisionings (workspace, time, "key") SELECT $1, * FROM unnest($2::text[], $3::bigint[]) ON CONFLICT DO NOTHING
@@ -132,6 +136,8 @@ class Guarded:
     users: int
     done: int
     since: str
+    keys: frozenset[int]
+    """Of those who lost access: who has it again after the batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +181,7 @@ class Batch:
         self.unguarded = False
         """Whether a guard was passed by, for what it reckons with is not known."""
         self.deprovisioned: list[tuple[str, int]] = []
+        self.reprovisioned: set[int] = set()
         self._known = owners
         self._owners: dict[Value, int | None] = {}
         self.unknown: set[Value] = set()
@@ -208,8 +215,12 @@ class Batch:
             self._put(write, row, outcome, moved)
         elif isinstance(outcome, Remove) and row is not None:
             self._remove(write, row, outcome, moved)
+        key = key_of(outcome.stored.id) or 0
         if guarded:
-            self.deprovisioned.append((write.origin.time, key_of(outcome.stored.id) or 0))
+            self.deprovisioned.append((write.origin.time, key))
+        elif isinstance(outcome, Put) and outcome.reprovisions:
+            self.reprovisioned.add(key)
+            self.deprovisioned = [found for found in self.deprovisioned if found[1] != key]
         return outcome
 
     def _guard(self, write: Write) -> None:
@@ -217,7 +228,7 @@ class Batch:
         if self.guarded is None:
             self.unguarded = True
             return
-        done = self.guarded.done + len(self.deprovisioned)
+        done = self.guarded.done - len(self.guarded.keys & self.reprovisioned) + len(self.deprovisioned)
         users = self.guarded.users + self.counts.get(write.type, 0)
         if write.guard is not None and write.guard.holds and done >= (allowed := write.guard.allowed(users, done)):
             raise Held(done, allowed)
@@ -369,7 +380,7 @@ async def _decide(
     while True:
         batch = Batch(writes, moved, standing, owners, guarded)
         if batch.unguarded:
-            guarded = await _guarded(connection, workspace, writes)
+            guarded = await _guarded(connection, workspace, writes, batch.reprovisioned)
             continue
         if not batch.unknown:
             return batch
@@ -383,11 +394,13 @@ async def _decide(
             return batch
 
 
-async def _guarded(connection: Connection, workspace: int, writes: Sequence[Write]) -> Guarded:
-    """What the guard of some writes reckons with: the same for all of them."""
+async def _guarded(connection: Connection, workspace: int, writes: Sequence[Write], reprovisioned: Iterable[int]) -> Guarded:
+    """The figures of the guard of some writes, the same for all of them. reprovisioned: keys of users who have access again."""
     kind, since = next((write.type, write.guard.since) for write in writes if write.guard is not None)
     users, done = (await connection.fetch(_GUARDED, workspace, kind, since))[0]
-    return Guarded(users, done, since)
+    keys = list(reprovisioned)
+    among = await connection.fetch(_AMONG_DEPROVISIONED, workspace, since, keys) if keys else []
+    return Guarded(users, done, since, frozenset(row[0] for row in among))
 
 
 async def _touch(connection: Connection, workspace: int, batch: Batch) -> None:
@@ -453,6 +466,8 @@ async def _store(connection: Connection, workspace: int, batch: Batch) -> Mark |
     await run(_KEEP_SECRET, [(r.key, name, hashed) for r, _ in (*new, *kept) for name, hashed in r.secrets.items() if hashed])
     await run(_FORGET_SECRET, [(r.key, name) for r, _ in kept for name, hashed in r.secrets.items() if hashed is None])
     mark = await append(connection, workspace, batch.changes)
+    if batch.reprovisioned:
+        await connection.execute(_REPROVISION, workspace, list(batch.reprovisioned))
     if batch.deprovisioned and batch.guarded is not None:
         await run(_DEPROVISION, batch.deprovisioned)
         await connection.execute(_FORGET_DEPROVISIONED, workspace, batch.guarded.since)

@@ -53,6 +53,7 @@ _KEEP_SECRET = (
 )
 DEPROVISIONED = "SELECT count(*) FROM deprovisionings WHERE workspace = ? AND time >= ?"
 _DEPROVISION = 'INSERT OR IGNORE INTO deprovisionings (workspace, time, "key") VALUES (?, ?, ?)'
+_REPROVISION = 'DELETE FROM deprovisionings WHERE workspace = ? AND "key" = ?'
 _FORGET_DEPROVISIONED = "DELETE FROM deprovisionings WHERE workspace = ? AND time < ?"
 _USERS = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
 _FORGET_SECRET = 'DELETE FROM secrets WHERE workspace = ? AND "key" = ? AND name = ?'
@@ -107,6 +108,8 @@ def _apply(connection: sqlite3.Connection, write: Write, standing: _Standing | N
     outcome = write.decide(stored)
     if write.guard is not None and isinstance(outcome, Put | Remove) and outcome.deprovisions:
         _guard(connection, write, write.guard, outcome.stored)
+    if isinstance(outcome, Put) and outcome.reprovisions:
+        connection.execute(_REPROVISION, (write.workspace, _key(outcome.stored)))
     match outcome:
         case Put() if standing is None:
             insert(connection, write.workspace, write.type, outcome)
