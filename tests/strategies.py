@@ -182,6 +182,13 @@ def users_of(draw: st.DrawFn, resource_type: ResourceType) -> dict:
     return document
 
 
+class _Targets(list):
+    """What filters compare, without the long representation that Hypothesis would make of it."""
+
+    def __repr__(self) -> str:
+        return f"{len(self)} targets"
+
+
 @st.composite
 def _spelt(draw: st.DrawFn, name: str) -> str:
     return draw(st.sampled_from((name, name.lower(), name.upper())))
@@ -214,8 +221,7 @@ def _value_path(draw: st.DrawFn, targets: list[tuple[str, list[tuple[str, Attrib
 @cache
 def filters_of(resource_type: ResourceType) -> st.SearchStrategy[Filter]:
     """A filter over any attribute that may be filtered on, with value paths over every complex one."""
-    compared: list[tuple[str, Attribute]] = []
-    complex_ones = []
+    compared, complex_ones = _Targets(), _Targets()
     for extension, attribute in resource_type.attributes():
         path = attribute.name if extension is None else f"{extension}:{attribute.name}"
         if attribute.returned == "never" or attribute.name == resource_type.computed:
@@ -223,7 +229,7 @@ def filters_of(resource_type: ResourceType) -> st.SearchStrategy[Filter]:
         compared.append((path, attribute))
         if attribute.is_complex:
             unfiltered = ("location", "version") if attribute.name == "meta" else ()
-            subs = [(sub.name, sub) for sub in attribute.sub_attributes.values() if sub.name not in unfiltered]
+            subs = _Targets((sub.name, sub) for sub in attribute.sub_attributes.values() if sub.name not in unfiltered)
             compared.extend((f"{path}.{name}", sub) for name, sub in subs)
             complex_ones.append((path, subs))
     leaves = st.one_of(_comparison(compared), _value_path(complex_ones))

@@ -11,6 +11,7 @@ from muster.scim.predicate import bind, read_filter
 from muster.scim.quirks import Dialect
 from muster.scim.schema import ENTERPRISE_USER, registry
 
+STRICT = Dialect(strict=True)
 USER_TYPE = registry().types["/Users"]
 DOCUMENT = {
     "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
@@ -126,3 +127,50 @@ def test_what_is_read_without_the_parser_is_what_the_parser_reads(endpoint, path
     assert outcome(lambda: read_filter(text, kind, Dialect())) == outcome(
         lambda: bind(filters.parse(text, Dialect()), kind, Dialect())
     )
+
+
+WITHOUT = {"userName": "a", "emails": [{"value": "a@x", "type": "work"}, {"value": "b@x", "primary": True}]}
+"""A user as it was stored before `active` was always stored."""
+ACTIVE = {
+    "active eq true": (True, True, False),
+    "active eq false": (False, False, True),
+    "active ne true": (False, False, True),
+    "active ne false": (True, True, False),
+    "active pr": (True, True, True),
+    "active eq null": (False, False, False),
+    "active ne null": (True, True, True),
+}
+"""Whether a filter matches a user without `active`, one that is active, and one that is not."""
+
+
+@pytest.mark.parametrize("text", ACTIVE)
+def test_a_user_without_active_is_active(text):
+    documents = (WITHOUT, WITHOUT | {"active": True}, WITHOUT | {"active": False})
+    for form, wanted in ((text, ACTIVE[text]), (f"not ({text})", tuple(not found for found in ACTIVE[text]))):
+        predicate = bind(filters.parse(form, STRICT), USER_TYPE, STRICT)
+        assert tuple(matches(predicate, document) for document in documents) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("emails[primary eq false]", True),
+        ('emails[value eq "a@x" and primary eq false]', True),
+        ('emails[value eq "b@x" and primary eq false]', False),
+        ('emails[value eq "a@x" and primary ne false]', False),
+        ('emails[value eq "a@x" and primary ne true]', True),
+        ('emails[value eq "a@x" and not (primary eq false)]', False),
+        ("emails.primary eq false", True),
+        ("emails.primary ne false", False),
+        ("emails.primary eq true", True),
+        ('emails[value eq "a@x" and primary pr]', False),
+        ("phoneNumbers[primary eq false]", False),
+        ("phoneNumbers.primary eq false", False),
+    ],
+)
+def test_an_absent_primary_is_false(text, found):
+    """RFC 7643 section 2.4: an element whose primary is not given is not primary."""
+    predicate = bind(filters.parse(text, STRICT), USER_TYPE, STRICT)
+    assert matches(predicate, WITHOUT) is found
+    explicit = WITHOUT | {"emails": [{"value": "a@x", "type": "work", "primary": False}, WITHOUT["emails"][1]]}
+    assert matches(predicate, explicit) is (True if "pr]" in text else found)

@@ -223,3 +223,28 @@ def test_a_workspace_sees_nothing_of_another(bench, people):
         assert find(bench, other, predicate=_bound(text)) == (0, [])
     assert find(bench, other) == (0, [])
     assert find(bench, other, domain="example.com") == (0, [])
+
+
+def test_documents_without_active_count_as_active(bench):
+    """Users stored before muster stored `active` for all of them."""
+    workspace = bench.new_workspace()
+    ids = {}
+    for name, active in (("absent", {}), ("active", {"active": True}), ("inactive", {"active": False})):
+        item = make_put({"schemas": [USER], "userName": name, **active}, USER_TYPE, _ids(next(_millis)), 1, DATES[0], DATES[0])
+        bench.run(bench.storage.load(workspace.id, "User", [item], Origin("t", "t", "t")))
+        ids[item.stored.id] = name
+    for text, wanted in {
+        "active eq true": ["absent", "active"],
+        "active ne true": ["inactive"],
+        "active eq false": ["inactive"],
+        "active ne false": ["absent", "active"],
+        "active pr": ["absent", "active", "inactive"],
+        "not (active pr)": [],
+        "active eq null": [],
+        "not (active eq true)": ["inactive"],
+        'active eq true and userName sw "a"': ["absent", "active"],
+        'active eq true or userName eq "inactive"': ["absent", "active", "inactive"],
+    }.items():
+        total, found = find(bench, workspace, predicate=_bound(text))
+        assert (total, [ids[resource_id] for resource_id in found]) == (len(wanted), wanted), text
+        assert find(bench, workspace, predicate=_bound(text), limit=0)[0] == len(wanted)

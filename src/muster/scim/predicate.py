@@ -5,7 +5,7 @@ What evaluate.py runs on a dict and the storage compiles to SQL; both see the sa
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from muster.scim import quirks
@@ -13,7 +13,7 @@ from muster.scim.errors import ScimError, invalid_filter
 from muster.scim.filter import And, Compare, Filter, Not, Or, Present, ValuePath, parse
 from muster.scim.lexer import MAX_LENGTH
 from muster.scim.quirks import Dialect
-from muster.scim.schema import Attribute, Place, ResourceType
+from muster.scim.schema import USER, Attribute, Place, ResourceType
 from muster.scim.values import Json, fold, sortable_date_time
 
 _ORDER = frozenset({"gt", "ge", "lt", "le"})
@@ -29,6 +29,7 @@ class Field:
     """Where the compared values lie: keys from the top of the document (or of the element, inside Each).
 
     each: the values are the elements of an array at keys. sub: the key within each element, or None for the element.
+    assumed: how a boolean compares where it is absent, None if it then equals nothing. shown: absent counts as present too.
     """
 
     keys: tuple[str, ...]
@@ -36,6 +37,8 @@ class Field:
     each: bool = False
     sub: str | None = None
     name: str = ""
+    assumed: bool | None = None
+    shown: bool = False
 
 
 @dataclass(slots=True)
@@ -82,6 +85,8 @@ class Negation:
 Predicate = Test | Has | Each | All | Some | Negation
 NEVER = Some(())
 """Matches nothing."""
+ALWAYS = All(())
+"""Matches everything."""
 Resolve = Callable[[str], Field | None]
 
 
@@ -116,7 +121,7 @@ def _element_fields(resource_type: ResourceType, path: str, sub_name: str) -> tu
     if field is None or not field.attribute.is_complex or not _may_filter(field):
         return None
     sub = field.attribute.sub(sub_name)
-    inner = None if sub is None else _within(field.name, sub)
+    inner = None if sub is None else _within(field.attribute, field.name, sub)
     return (field, inner) if inner is not None and _is_plain(inner) else None
 
 
@@ -130,9 +135,15 @@ def equals(field: Field, value: str) -> Test:
     return Test(field, "eq", value if field.attribute.case_exact else fold(value))
 
 
-def _within(name: str, sub: Attribute) -> Field:
-    """The field of a sub-attribute within an element. name: the path of the elements."""
-    return Field((sub.name,), sub, sub.multi_valued, None, f"{name}.{sub.name}")
+def _within(attribute: Attribute, name: str, sub: Attribute) -> Field:
+    """The field of a sub-attribute within an element of an attribute. name: the path of the elements."""
+    assumed = False if _is_primary(attribute, sub) else None
+    return Field((sub.name,), sub, sub.multi_valued, None, f"{name}.{sub.name}", assumed)
+
+
+def _is_primary(attribute: Attribute, sub: Attribute) -> bool:
+    """Whether a sub-attribute is the `primary` of elements, which is false where it is absent (RFC 7643 section 2.4)."""
+    return attribute.multi_valued and sub.name == "primary" and sub.type == "boolean"
 
 
 def _may_filter(field: Field) -> bool:
@@ -157,7 +168,7 @@ def bind_element(node: Filter, attribute: Attribute, name: str, dialect: Dialect
 
     def resolve(path: str) -> Field | None:
         sub = attribute.sub(path)
-        return None if sub is None else _within(name, sub)
+        return None if sub is None else _within(attribute, name, sub)
 
     return _Binder(resolve, dialect).bind(node)
 
@@ -167,7 +178,11 @@ def field_at(resource_type: ResourceType, path: str) -> Field | None:
     place = resource_type.place(path)
     if place is None or place.attribute is None:
         return None
-    return field_of(place)
+    field = field_of(place)
+    if field.name == "active" and resource_type.core.id == USER:
+        # A user created without `active` is active; documents written before muster stored it count as active too.
+        return replace(field, assumed=True, shown=True)
+    return field
 
 
 def field_of(place: Place) -> Field:
@@ -177,7 +192,8 @@ def field_of(place: Place) -> Field:
         raise ValueError("a whole extension holds no value of its own")
     keys = (attribute.name,) if place.schema is None else (place.schema, attribute.name)
     if attribute.multi_valued:
-        return Field(keys, sub or attribute, True, sub.name if sub else None, place.name)
+        assumed = False if sub is not None and _is_primary(attribute, sub) else None
+        return Field(keys, sub or attribute, True, sub.name if sub else None, place.name, assumed)
     if sub is not None:
         return Field((*keys, sub.name), sub, sub.multi_valued, None, place.name)
     return Field(keys, attribute, False, None, place.name)
@@ -201,7 +217,7 @@ class _Binder:
                 return Negation(self.bind(term))
             case Present(path, position):
                 field = self.field(path, position)
-                return NEVER if field is None else Has(field)
+                return NEVER if field is None else _present(field)
             case ValuePath(path, term, position):
                 return self.each(path, term, position)
             case Compare():
@@ -237,15 +253,15 @@ class _Binder:
         if field.attribute.is_complex:
             field = self.value_of(field, node)
         where = f"position {node.position}: {field.name}"
-        if node.operator == "ne":
-            return Negation(Test(field, "eq", operand(field.attribute, "eq", node.value, where, self.dialect)))
-        return Test(field, node.operator, operand(field.attribute, node.operator, node.value, where, self.dialect))
+        operator = "eq" if node.operator == "ne" else node.operator
+        test = _compared(Test(field, operator, operand(field.attribute, operator, node.value, where, self.dialect)))
+        return _negated(test) if node.operator == "ne" else test
 
     def null_test(self, field: Field, node: Compare) -> Predicate:
         if node.operator == "eq":
-            return Negation(Has(field))
+            return _negated(_present(field))
         if node.operator == "ne":
-            return Has(field)
+            return _present(field)
         raise invalid_filter(f"position {node.position}: null compares by eq and ne alone")
 
     def value_of(self, field: Field, node: Compare) -> Field:
@@ -257,6 +273,27 @@ class _Binder:
         if field.each:
             return Field(field.keys, sub, True, sub.name, f"{field.name}.{sub.name}")
         return Field((*field.keys, sub.name), sub, False, None, f"{field.name}.{sub.name}")
+
+
+def _present(field: Field) -> Predicate:
+    return ALWAYS if field.shown else Has(field)
+
+
+def _compared(test: Test) -> Predicate:
+    """The comparison, true as well where a boolean is absent and is assumed to be what it is compared with."""
+    field = test.field
+    if field.assumed is None or test.operand is not field.assumed:
+        return test
+    if not field.each:
+        return Negation(replace(test, operand=not field.assumed))
+    within = Field((str(field.sub),), field.attribute, name=field.name)
+    return Each(replace(field, sub=None), Negation(Test(within, "eq", not field.assumed)))
+
+
+def _negated(predicate: Predicate) -> Predicate:
+    if predicate is ALWAYS:
+        return NEVER
+    return predicate.term if isinstance(predicate, Negation) else Negation(predicate)
 
 
 def operand(attribute: Attribute, operator: str, value: Json, where: str, dialect: Dialect) -> Json:
