@@ -1,7 +1,9 @@
 """Migrations: the tables that tables.py describes, once, and never backwards."""
 
 import asyncio
+import hashlib
 import sqlite3
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -14,7 +16,8 @@ from muster.storage import migrations
 from muster.storage.port import BASE, NewerDatabase, Statement, StorageError
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.tables import metadata
-from muster.upkeep.check import Report, findings
+from muster.storage.webhooks import WebhookStates
+from muster.upkeep.check import Report, check, findings
 from tests.people import person
 from tests.storage.conftest import ENGINES, Bench
 
@@ -94,10 +97,89 @@ def test_those_who_are_not_active_are_found_as_such_after_it(here):
     before = ("DELETE FROM lookups WHERE attribute = 'active'", "UPDATE alembic_version SET version_num = '0007'")
     here.run(here.storage.transact(here.workspace.id, [Statement(sql, ()) for sql in before]))
     assert here.run(directory.find(caller, kind, search)).total == 0
-    assert here.run(here.storage.migrate()) == ("0007", "0008")
+    assert here.run(here.storage.migrate())[0] == "0007"
     assert here.run(directory.find(caller, kind, search)).total == 2
 
     async def look():
         return [found.what async for found in findings(here.storage, [here.workspace], Report())]
 
     assert here.run(look()) == []
+
+
+FROZEN = {
+    "0001_users.py": "9add8d64270d3d98f0e9000460a4cd93d7d76839f593787de8080350d25d8027",
+    "0002_whole_documents.py": "e6efb83db6d9ac847e46e3be6ba32bd87c3f73126ef876ebbdeb1e5e1fe4f1ba",
+    "0003_groups.py": "070d087cb1541e26f4237e326a2936c9364a4783bf150e90fc25d58c8ae08235",
+    "0004_settings.py": "095a964e2c991819e4f4add5a6dad37eb8e467df6e94221e8feff33555e994cc",
+    "0005_webhooks_and_leases.py": "8406fffb05d8df308a68f573c3502cef360d9b7f24962de3f26f3d3b15bce072",
+    "0006_requests.py": "1f79f0e1d95deb8a0ce0ad479ecae98e2a62753a307c8f030470c7b6c6bcbd30",
+    "0007_guard.py": "527916ae1b2f23dc7ce8d96aa17dc61e40ccffbcc09d9aea7a39a1d08fc9a4fe",
+    "0008_inactive.py": "3a386adde651c8d61a2b0a3eb17e2b0673950ee21b82c906b8e4f252cbcbd6e2",
+    "0009_early_databases.py": "20c3e8c36f9ab19666da1d67915f1b8a1bd9220f0e77bdd5fa109ee77f8866a2",
+}
+"""The SHA-256 of every migration that has landed."""
+
+
+def test_no_migration_is_edited_once_it_has_landed():
+    """Databases that ran it stay as it left them. Write a further migration, and add its hash here as it lands."""
+    folder = Path(migrations.__file__).parent / "versions"
+    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.py")} == FROZEN
+
+
+EARLY = {
+    "0003": ("DROP TABLE hierarchies",),
+    "0005": (
+        "DROP TABLE leases",
+        "ALTER TABLE webhook_states ADD COLUMN owner TEXT",
+        "ALTER TABLE webhook_states ADD COLUMN owned_until BIGINT NOT NULL DEFAULT 0",
+    ),
+}
+"""What databases were like after a migration as it first landed, before it was edited."""
+
+
+@pytest.mark.parametrize("revision", EARLY)
+def test_a_database_that_ran_a_migration_before_it_was_edited_is_repaired(here, revision):
+    caller, directory = Caller(here.workspace, "actor", "request"), Directory(here.storage)
+    kind = registry().types["/Users"]
+    here.run(directory.create(caller, kind, person()))
+    harm = (*EARLY[revision], "UPDATE alembic_version SET version_num = '0008'")
+    here.run(here.storage.transact(here.workspace.id, [Statement(sql, ()) for sql in harm]))
+    said = []
+    here.run(check(here.storage, False, said.append))
+    assert "is missing" in said[0]
+    assert here.run(here.storage.migrate())[0] == "0008"
+    assert here.run(here.storage.missing()) == []
+    columns = "SELECT * FROM webhook_states"
+    assert here.run(WebhookStates(here.storage).begin(here.workspace.id, "hook", 0)) is None
+    assert len(here.run(here.storage.query(Statement(columns, ())))[0]) == len(metadata.tables["webhook_states"].columns)
+    assert here.run(directory.find(caller, kind, Search())).total == 1
+    assert here.run(check(here.storage, False, said.append)).found == 0
+
+
+def everything():
+    """Statements that each take one thing away from a database, and how the check names it."""
+    for table in sorted(metadata.tables.values(), key=lambda table: table.name):
+        if table.name not in ("installation", "workspaces"):
+            yield f"DROP TABLE {table.name}", f"the table {table.name} is missing"
+        for index in table.indexes:
+            yield f"DROP INDEX {index.name}", f"{table.name}: the index {index.name} is missing"
+    yield "ALTER TABLE requests DROP COLUMN agent", "requests: the column agent is missing"
+    yield "ALTER TABLE changes DROP COLUMN chain", "changes: the column chain is missing"
+
+
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_the_check_finds_every_table_and_index_that_is_missing(tmp_path, engine):
+    async def look(storage):
+        said = []
+        report = await check(storage, False, said.append)
+        return report.found, said
+
+    for number, (harm, told) in enumerate(everything()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        here = Bench(ENGINES[engine](folder))
+        here.run(here.storage.transact(here.workspace.id, [Statement(harm, ())]))
+        found, said = here.run(look(here.storage))
+        assert found == 1, harm
+        assert said[0] == f"database: {told}"
+        here.close()

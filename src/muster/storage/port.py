@@ -580,6 +580,9 @@ class Upkeep(Protocol):
     async def integrity(self) -> Sequence[str]:
         """What the engine itself finds wrong with its files."""
 
+    async def missing(self) -> Sequence[str]:
+        """The tables, columns, keys and indexes that this version needs and the database does not have."""
+
 
 class Storage(Resources, Accounts, Upkeep, Protocol):
     """An engine."""

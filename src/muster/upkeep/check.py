@@ -45,9 +45,13 @@ async def check(storage: Storage, repair: bool, say: Callable[[str], object]) ->
         damage = await storage.integrity()
     except StorageCorrupt as error:
         damage = [str(error)]
-    for what in damage:
+    missing = [] if damage else await storage.missing()
+    for what in (*damage, *missing):
         report.found += 1
         say(f"database: {what}")
+    if any("the table" in what or "the column" in what for what in missing):
+        say("database: nothing else is checked, because tables or columns are missing")
+        return report
     workspaces = await storage.workspaces()
     report.workspaces = len(workspaces)
     async for finding in findings(storage, workspaces, report):

@@ -41,7 +41,7 @@ from muster.storage.postgres.epoch import Epoch
 from muster.storage.postgres.functions import PostgresFunctions
 from muster.storage.postgres.loader import Loader
 from muster.storage.postgres.lock import lock
-from muster.storage.postgres.migrate import migrate
+from muster.storage.postgres.migrate import migrate, missing
 from muster.storage.postgres.rows import DEPROVISIONED
 from muster.storage.postgres.writer import Writer
 from muster.storage.related import pinned_member
@@ -281,6 +281,9 @@ class PostgresStorage(PostgresAccounts):
         rows = await self._pool.rows("SELECT sum(checksum_failures) FROM pg_stat_database WHERE datname = current_database()")
         failures = rows[0][0] or 0
         return [f"{failures} pages failed their checksum"] if failures else []
+
+    async def missing(self) -> Sequence[str]:
+        return await missing(self._url)
 
     async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
         rows = await self._pool.rows(_CHANGES_AFTER if with_before else _CHANGES_ALONE, workspace, after, limit)

@@ -78,6 +78,13 @@ def migrate(path: str) -> tuple[str | None, str]:
     return revisions
 
 
+def missing(path: str) -> list[str]:
+    """The tables, columns and indexes that the database file does not have."""
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with translated(), engine.connect() as connection:
+        return migrations.missing(connection)
+
+
 def _make_private(path: str) -> None:
     """A new database file is its owner's alone, for it holds secrets; SQLite gives the files beside it the same mode."""
     try:

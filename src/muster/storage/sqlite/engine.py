@@ -40,7 +40,7 @@ from muster.storage.port import (
 from muster.storage.related import pinned_member
 from muster.storage.sqlite import members, rows
 from muster.storage.sqlite.accounts import SqliteAccounts
-from muster.storage.sqlite.connection import Lent, connect, migrate, translate, translated
+from muster.storage.sqlite.connection import Lent, connect, migrate, missing, translate, translated
 from muster.storage.sqlite.epoch import Epoch, Stamps
 from muster.storage.sqlite.functions import SqliteFunctions, positional
 from muster.storage.sqlite.snapshot import Snapshot
@@ -335,6 +335,9 @@ class SqliteStorage(SqliteAccounts):
     async def integrity(self) -> Sequence[str]:
         found = [row[0] for row in await self.query(Statement("PRAGMA integrity_check", ()))]
         return [] if found == ["ok"] else found
+
+    async def missing(self) -> Sequence[str]:
+        return await asyncio.to_thread(missing, self.path)
 
     async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
         with translated():
