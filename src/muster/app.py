@@ -87,11 +87,12 @@ _DOCUMENTS = 50
 
 def open_storage(settings: Settings) -> Storage:
     """The engine that the database URL names."""
+    page_bytes = max(settings.max_page_bytes, 2 * settings.max_body)  # one resource is a page at least
     if is_postgres(settings.database):
         from muster.storage.postgres import PostgresStorage
 
-        return PostgresStorage(settings.database, settings.pool_size, settings.scan_seconds)
-    return SqliteStorage(sqlite_path(settings.database), settings.scan_seconds)
+        return PostgresStorage(settings.database, settings.pool_size, settings.scan_seconds, page_bytes)
+    return SqliteStorage(sqlite_path(settings.database), settings.scan_seconds, page_bytes)
 
 
 async def ensure_workspace(storage: Storage, settings: Settings) -> None:

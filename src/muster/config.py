@@ -49,6 +49,9 @@ class Settings(BaseSettings):
         5000, ge=1, le=100_000, description="the most elements of a multi-valued attribute; members of groups have no limit"
     )
     max_results: int = Field(1000, ge=1, le=100_000, description="the most resources in one page")
+    max_page_bytes: int = Field(
+        16_000_000, ge=1024, description="the most bytes of a page; a quarter of it is read of changes at a time"
+    )
     cursor_seconds: int = Field(3600, ge=1, description="how long a cursor holds")
     scan_seconds: float = Field(
         10.0, gt=0, description="how long a search that no index serves may run; on PostgreSQL, any statement"

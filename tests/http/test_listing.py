@@ -2,6 +2,7 @@
 
 import asyncio
 
+import orjson
 import pytest
 
 from muster.demo import make_batch
@@ -34,3 +35,14 @@ def test_a_page_in_turns_is_the_page(count, wanted):
 
     assert asyncio.run(run()) == projected(documents, shown)
     assert shown is None or turns >= (count - 1) // _TURN
+
+
+@pytest.mark.parametrize("look", ['},{"schemas":[', '{"schemas":["', "},{"])
+@pytest.mark.parametrize("size", [10, 30_000])
+def test_texts_that_look_like_the_edge_of_a_document(look, size):
+    """In strings their quotation marks are escaped; in elements of a workspace's own they are not."""
+    own = {"schemas": ["x"], "title": look}
+    documents = [{"schemas": [USERS.core.id], "id": str(n), "title": look + "x" * size, "emails": [own, own]} for n in range(60)]
+    text = orjson.dumps(documents)[1:-1]
+    shown = projection(USERS, "title,emails", None)
+    assert asyncio.run(projected_in_turns(text, shown)) == projected(text, shown)

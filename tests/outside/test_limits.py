@@ -11,12 +11,13 @@ from tests.conftest import DATABASES, client_of
 from tests.people import USER, error_of, patch, person
 from tests.server import Server
 
-MAX_BODY, MAX_VALUES, MAX_ELEMENTS = 40_000, 1_000, 20
+MAX_BODY, MAX_VALUES, MAX_ELEMENTS, MAX_PAGE_BYTES = 40_000, 1_000, 20, 200_000
 OPTIONS = {
     "MUSTER_RATE_LIMIT": "0",
     "MUSTER_MAX_BODY": str(MAX_BODY),
     "MUSTER_MAX_VALUES": str(MAX_VALUES),
     "MUSTER_MAX_ELEMENTS": str(MAX_ELEMENTS),
+    "MUSTER_MAX_PAGE_BYTES": str(MAX_PAGE_BYTES),
 }
 
 
@@ -165,3 +166,78 @@ def test_parameters_of_a_query(here):
         assert here.get("/Users?" + "&".join(f"p{n}=1" for n in range(number))).status_code == 200
     refused = here.get("/Users?" + "&".join(f"p{n}=1" for n in range(51)))
     assert error_of(refused, 400, "invalidValue") == "the query has more than 50 parameters"
+
+
+def test_bytes_of_a_page(here):
+    """What is refused is read by fewer at a time."""
+    stem = person()["userName"]
+    each = MAX_BODY - 1_000
+    fits = MAX_PAGE_BYTES // (each + 1_000)
+    for number in range(fits + 2):
+        assert here.post("/Users", json=person(f"{stem}-{number}", title="x" * each)).status_code == 201
+    searches = [
+        {"filter": f'userName sw "{stem}"'},
+        {"filter": f'userName sw "{stem}"', "sortBy": "userName"},
+        {"filter": f'title co "xx" and userName sw "{stem}"', "cursor": ""},
+        {"filter": f'userName sw "{stem}"', "attributes": "userName,title"},
+    ]
+    for search in searches:
+        assert len(here.get("/Users", params={**search, "count": fits}).json()["Resources"]) == fits
+        detail = error_of(here.get("/Users", params={**search, "count": fits + 2}), 400, "tooMany")
+        assert detail == "the page is larger than a page may be (MUSTER_MAX_PAGE_BYTES): ask for fewer resources by count"
+    total = count(here)
+    assert error_of(here.get("/Users", params={"count": total}), 400, "tooMany")
+    walked = [here.get("/Users", params={"startIndex": start, "count": 2}) for start in range(1, total + 1, 2)]
+    assert sum(len(page.json()["Resources"]) for page in walked) == total
+
+
+def test_bytes_of_the_feed_and_of_history(small, here):
+    """They answer fewer changes than asked for, and nothing is passed over."""
+    made = here.post("/Users", json=person()).json()
+    for number in range(12):
+        operation = {"op": "replace", "path": "title", "value": str(number) + "x" * (MAX_BODY - 2_000)}
+        assert here.patch(f"/Users/{made['id']}", json=patch(operation)).status_code == 200
+    api = httpx.Client(base_url=f"{small.url}/api/v1", headers=here.headers, timeout=30)
+    found, cursor, answers = [], "", 0
+    while True:
+        page = api.get("/changes", params={"cursor": cursor, "limit": 1000}).json()
+        assert page["events"] or not page["more"]
+        found += [
+            event["resource"].get("title", "-")[:3].rstrip("x") for event in page["events"] if event["resourceId"] == made["id"]
+        ]
+        cursor, answers = page["cursor"], answers + 1
+        if not page["more"]:
+            break
+    assert found == ["-", *map(str, range(12))]
+    assert answers > 3
+    newest, before = [], None
+    while page := api.get(f"/history/{made['id']}", params={"before": before} if before else None).json():
+        newest += [change["version"] for change in page]
+        assert sum(len(change["resource"].get("title", "")) for change in page) < MAX_PAGE_BYTES
+        before = page[-1]["change"]
+    assert newest == list(range(13, 0, -1))
+    log, cursor = [], ""
+    while True:
+        page = api.get("/audit", params={"cursor": cursor, "limit": 1000}).json()
+        log += [row["version"] for row in page["rows"] if row["resource"] == made["id"]]
+        cursor = page["cursor"]
+        if not page["more"]:
+            break
+    assert log == list(range(1, 14))
+    api.close()
+
+
+@pytest.mark.parametrize(
+    "driver", ['userName sw "{stem}" and ', 'emails.value eq "{stem}@x" and ', 'userName eq "{stem}-0" and ', ""]
+)
+def test_searches_with_many_terms_over_large_documents_leave_others_their_turns(here, driver):
+    """Whatever narrows them down: what they look into is many bytes, many times. The watch over the event loop would tell."""
+    stem = person()["userName"]
+    for number in range(60):
+        emails = [{"value": f"{n}" + "y" * 1_800} for n in range(MAX_ELEMENTS - 1)] + [{"value": f"{stem}@x"}]
+        assert here.post("/Users", json=person(f"{stem}-{number}", emails=emails)).status_code == 201
+    terms = " or ".join(f'emails[type eq "t{n}" or value ew "{n}z"]' for n in range(60))
+    answer = here.get("/Users", params={"filter": driver.replace("{stem}", stem) + f"({terms})", "count": 5})
+    assert answer.json().get("totalResults") == 0 or error_of(answer, 400, "tooMany")
+    both = here.get("/Users", params={"filter": f'userName eq "{stem}-0" and (title pr or emails[value eq "{stem}@x"])'})
+    assert both.json()["totalResults"] == 1

@@ -37,6 +37,7 @@ from muster.storage.port import (
     Note,
     Origin,
     Outcome,
+    PageTooLarge,
     Position,
     Query,
     Remove,
@@ -162,6 +163,8 @@ class Directory:
             listing = await (self._after(query, search) if search.by_cursor else self._at_offset(query, search))
         except TooExpensive:
             raise _too_much() from None
+        except PageTooLarge as error:
+            raise too_many(str(error)) from None
         if listing.grouped and resource_type.computed == GROUPS:
             listing.documents = await self._with_groups(caller, listing.documents)
         return listing
@@ -182,6 +185,8 @@ class Directory:
             merged = await merge(self._storage, queries, offset, search.count, places)
         except TooExpensive:
             raise _too_much() from None
+        except PageTooLarge as error:
+            raise too_many(str(error)) from None
         found = [
             replace(item, document=await self._with_groups(caller, item.document))
             if item.resource_type.computed == GROUPS

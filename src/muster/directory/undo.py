@@ -95,6 +95,10 @@ class Undo:
 
     async def _taken_out_of(self, caller: Caller, deleted: Change) -> list[str]:
         """The groups that a deletion took a resource out of: their changes follow it."""
-        after = await self._storage.changes(caller.workspace.id, deleted.sequence, _ROWS)
+        after: list[Change] = []
+        sequence = deleted.sequence
+        while len(after) < _ROWS and (some := await self._storage.changes(caller.workspace.id, sequence, _ROWS - len(after))):
+            after.extend(some)
+            sequence = some[-1].sequence
         moves = [c for c in after if c.type == GROUP and c.origin.request_id == deleted.origin.request_id]
         return [change.id for change in moves if change.members is not None and deleted.id in change.members.removed]

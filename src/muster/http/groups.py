@@ -1,7 +1,7 @@
 """Groups with their members, read and sent some at a time, however many there are."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import orjson
 
@@ -15,8 +15,9 @@ from muster.storage.port import Member
 
 _WHOLE = 256 * 1024
 """How many bytes are gathered, so that an answer no longer than that is sent whole, with its length."""
-_TURN = 25
-"""How many documents are projected in one go."""
+_TURN, _TURN_BYTES = 25, 64 * 1024
+"""How many documents are projected in one go, and how many bytes of them, but for one that is longer."""
+_BETWEEN = b'},{"schemas":['
 _ANY = {"value": "-", "$ref": "-", "type": "-", "display": "-"}
 Read = Callable[[str], AsyncIterator[Sequence[Member]]]
 
@@ -37,12 +38,26 @@ async def projected_in_turns(documents: bytes, shown: Projection | None) -> byte
     """The same of a page, some documents at a time, so that whoever waits meanwhile has a turn in between."""
     if shown is None or _shows_all(shown):
         return documents
-    parsed = orjson.loads(b"[%b]" % documents)
-    done = [_shown(parsed[:_TURN], shown)]
-    for start in range(_TURN, len(parsed), _TURN):
-        await asyncio.sleep(0)
-        done.append(_shown(parsed[start : start + _TURN], shown))
-    return b",".join(done)
+    try:
+        done = []
+        for some in _turns(documents):
+            done.append(_shown(orjson.loads(b"[%b]" % some), shown))
+            await asyncio.sleep(0)
+        return b",".join(done)
+    except orjson.JSONDecodeError:  # something within a document looks like the beginning of one
+        return _shown(orjson.loads(b"[%b]" % documents), shown)
+
+
+def _turns(documents: bytes) -> Iterator[bytes]:
+    """The documents of a page, as many together as are projected in one go."""
+    start = end = count = 0
+    while (end := documents.find(_BETWEEN, end)) >= 0:
+        count, end = count + 1, end + 2
+        if count == _TURN or end - start >= _TURN_BYTES:
+            yield documents[start : end - 1]
+            start, count = end, 0
+    if start < len(documents):
+        yield documents[start:]
 
 
 def _shows_all(shown: Projection) -> bool:

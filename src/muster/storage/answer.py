@@ -10,10 +10,12 @@ from muster.scim.indexing import sort_value
 from muster.storage.binder import Binder
 from muster.storage.compile import ONE, RANGE, Measure, Plan
 from muster.storage.ids import key_of
-from muster.storage.port import BASE, Page, Position, Query, Statement
+from muster.storage.port import BASE, Page, PageTooLarge, Position, Query, Statement
 
 Answer = Generator[Statement, tuple[Any, ...], Page]
 _BASE = BASE.encode()
+PAGE_BYTES, CHANGES_SHARE = 16_000_000, 4
+"""The most bytes of the documents of a page, and which part of that the changes that are read at a time may be."""
 QUICK_ROWS = 1000
 """How many rows are read without waiting for a turn."""
 
@@ -58,6 +60,8 @@ def _documents(query: Query, plan: Plan, offset: int) -> Generator[Statement, tu
         if count >= query.limit:
             break
         on_page, documents, on_page_ids, some_grouped = yield arm.page.followed_by(query.limit - count, offset)
+        if on_page and documents is None:
+            raise PageTooLarge
         if on_page:
             count += on_page
             found.append(documents)

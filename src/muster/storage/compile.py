@@ -89,6 +89,8 @@ class Plan:
     """The running count of the type, where that is the count of all."""
     bounded: bool
     """Nothing but the rows of the page, and those before it, is read."""
+    checks: int = 0
+    """How many values of the document of each row that the seek holds are looked at."""
 
 
 ONE, FEW, RANGE, MANY = 0, 1, 2, 3
@@ -111,9 +113,10 @@ class Compiler:
         terms = self._terms()
         seek, rest = await self._drive(terms, measure)
         sort = self.query.sort
+        checks = sum(map(_leaves, rest)) + (sort is not None)
         if sort is None or seek is not None or sort.name not in self.index.fields:
-            return Plan((self._arm(seek, rest),), seek, self._total(terms), not terms and sort is None)
-        return Plan(self._walk(sort, rest), seek, self._total(terms), not terms and _never_missing(sort))
+            return Plan((self._arm(seek, rest),), seek, self._total(terms), not terms and sort is None, checks)
+        return Plan(self._walk(sort, rest), seek, self._total(terms), not terms and _never_missing(sort), checks)
 
     def _total(self, terms: "tuple[Term, ...]") -> Statement | None:
         if terms:
@@ -411,6 +414,16 @@ class _Domain:
 
 
 Term = Predicate | _Domain
+
+
+def _leaves(term: Term) -> int:
+    """How many conditions on single values a term has."""
+    match term:
+        case All(terms) | Some(terms):
+            return sum(map(_leaves, terms))
+        case Negation(inner) | Each(_, inner):
+            return _leaves(inner)
+    return 1
 
 
 def _kind(field: Field) -> str:

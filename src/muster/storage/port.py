@@ -71,6 +71,16 @@ class StatementRejected(StorageError):
     retry_after = None
 
 
+class PageTooLarge(StorageError):
+    """The documents of a page are too many bytes together."""
+
+    status = 400
+    retry_after = None
+
+    def __init__(self) -> None:
+        super().__init__("the page is larger than a page may be (MUSTER_MAX_PAGE_BYTES): ask for fewer resources by count")
+
+
 class Outdated(StorageError):
     """What a change was decided from has been changed by somebody else since: nothing was kept."""
 
@@ -494,6 +504,7 @@ class Resources(Notes, Protocol):
         rehearse: roll the transaction back at its end instead of committing it.
         """
 
+    # Of changes and history an engine answers fewer rows than asked for, but at least one, once they are many bytes.
     async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
         """The changes of a workspace after a sequence number, in order; none that commits later comes before one of these."""
 

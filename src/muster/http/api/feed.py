@@ -42,13 +42,14 @@ class FeedRoutes:
             for change in changes:
                 token = await self._tokens.write(call.workspace, change.sequence)
                 told.extend({"id": f"{token}.{n}", **event.shown()} for n, event in enumerate(events(change)))
+                await asyncio.sleep(0)  # whoever waits meanwhile has a turn between two changes
             after = changes[-1].sequence if changes else after
             if told or loop.time() >= end:
                 break
-            if len(changes) < limit:
+            if not changes:
                 await self._change(call.workspace, after, end)
             changes = await self._storage.changes(call.workspace, after, limit, with_before=True)
-        more = len(changes) == limit
+        more = await self._storage.latest_change(call.workspace) > after
         return json_response(200, {"events": told, "cursor": await self._tokens.write(call.workspace, after), "more": more})
 
     async def find_audit(self, call: Call) -> Response:
@@ -77,7 +78,8 @@ class FeedRoutes:
         ]
         after = changes[-1].sequence if changes else after
         cursor = await self._tokens.write(call.workspace, after)
-        return json_response(200, {"rows": rows, "cursor": cursor, "more": len(changes) == limit})
+        more = await self._storage.latest_change(call.workspace) > after
+        return json_response(200, {"rows": rows, "cursor": cursor, "more": more})
 
     async def _asked(self, call: Call, *further: str) -> tuple[int, int, int]:
         """The place, how many rows of `changes` at the most, and how many seconds to wait for one. further: parameters."""

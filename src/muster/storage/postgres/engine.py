@@ -10,7 +10,7 @@ import asyncpg
 
 from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
-from muster.storage.answer import QUICK_ROWS, Stale, answer, is_quick
+from muster.storage.answer import CHANGES_SHARE, PAGE_BYTES, QUICK_ROWS, Stale, answer, is_quick
 from muster.storage.binder import Binder
 from muster.storage.chain import LINKED, REACH, SOUGHT, left_off
 from muster.storage.compile import Compiler, Plan, Seek
@@ -25,6 +25,7 @@ from muster.storage.port import (
     Origin,
     Outcome,
     Page,
+    PageTooLarge,
     Pressure,
     Put,
     Query,
@@ -58,13 +59,18 @@ _GET_WITH_GROUPS = _STORED.format(
 )
 """What it asks of the groups costs a fifth of it, whether the resource is in one or not."""
 _TOTAL = "SELECT total FROM counts WHERE workspace = $1 AND type = $2"
+_SIZED = 'SELECT document, grouped, sum(octet_length(document)) OVER (ORDER BY "key") AS bytes'
+_WITHIN = "CASE WHEN bytes <= {most} THEN convert_to(document, 'UTF8') END"
 _IN_ORDER = f"""
-SELECT convert_to(document, 'UTF8'), grouped, ({_TOTAL}) FROM resources
-WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT $3 OFFSET $4
+SELECT {_WITHIN}, grouped, ({_TOTAL}) FROM (
+    {_SIZED} FROM (
+        SELECT document, grouped, "key" FROM resources WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT $3 OFFSET $4
+    ) r
+) p
 """
 _FIRST = f"""
-SELECT convert_to(document, 'UTF8'), grouped, ({_TOTAL})
-FROM (SELECT document, grouped FROM resources WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT {QUICK_ROWS}) p LIMIT $3
+SELECT {_WITHIN}, grouped, ({_TOTAL})
+FROM ({_SIZED} FROM resources WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT {QUICK_ROWS}) p LIMIT $3
 """
 """With a bound that is known PostgreSQL plans it once, and not for each page anew: a fifth of what it costs."""
 _BY_UNIQUE = """
@@ -89,21 +95,34 @@ _HISTORY = (
     " WHERE workspace = $1 AND id = $2 AND sequence < $3 ORDER BY sequence DESC LIMIT $4"
 )
 _SOUGHT = SOUGHT.format(columns=_COLUMNS, actor="$4::text", type="$5::text", action="$6::text")
+_SIZES_SOUGHT = f"SELECT octet_length(document) FROM ({SOUGHT}) c".format(
+    columns="document", actor="$4::text", type="$5::text", action="$6::text"
+)
+_SIZES_AFTER = "SELECT octet_length(document) FROM changes WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
+_SIZES_BEFORE = (
+    "SELECT octet_length(document) FROM changes WHERE workspace = $1 AND id = $2 AND sequence < $3"
+    " ORDER BY sequence DESC LIMIT $4"
+)
+_FEW = 4
+"""So many changes are read without a look at their sizes."""
 _END = 2**62
 _CHANGES_ALONE = _CHANGES.format(columns=_COLUMNS, before="NULL")
 _CHANGES_AFTER = _CHANGES.format(columns=_COLUMNS, before=_BEFORE)
 _SECRET = 'SELECT hash FROM secrets WHERE workspace = $1 AND "key" = $2 AND name = $3'
-_FUNCTIONS = PostgresFunctions()
 _TOO_LARGE = asyncpg.exceptions.ProgramLimitExceededError
 
 
 class PostgresStorage(PostgresAccounts):
     """A PostgreSQL database.
 
-    pool_size: connections that a process keeps. scan_seconds: how long one statement may take.
+    pool_size: connections that a process keeps. scan_seconds: how long one statement may take. page_bytes: the most bytes of the
+    documents of a page.
     """
 
-    def __init__(self, url: str, pool_size: int = 10, scan_seconds: float = 10.0) -> None:
+    def __init__(self, url: str, pool_size: int = 10, scan_seconds: float = 10.0, page_bytes: int = PAGE_BYTES) -> None:
+        self._page_bytes = page_bytes
+        self._functions = PostgresFunctions(page_bytes)
+        self._in_order, self._first = (text.replace("{most}", str(page_bytes)) for text in (_IN_ORDER, _FIRST))
         self.on_commit: Callable[[int], None] = lambda _: None
         self._hierarchies = Hierarchies()
         self._by_key = Loader(self._fetch_by_key)
@@ -199,18 +218,20 @@ class PostgresStorage(PostgresAccounts):
     async def _first_pages(self, scope: tuple[int, str], query: Query) -> Page:
         """The resources in the order of their ids, and their running count. PostgreSQL would take thrice as long to join them."""
         if query.offset:
-            rows = await self._pool.rows(_IN_ORDER, *scope, query.limit, query.offset)
+            rows = await self._pool.rows(self._in_order, *scope, query.limit, query.offset)
         else:
-            rows = await self._pool.rows(_FIRST, *scope, query.limit)
+            rows = await self._pool.rows(self._first, *scope, query.limit)
         if not rows:
             row = await self._pool.row(_TOTAL, *scope)
             return Page(row[0] if row is not None else 0)
+        if rows[-1][0] is None:
+            raise PageTooLarge
         return Page(rows[0][2] or 0, len(rows), b",".join([row[0] for row in rows]), any(row[1] for row in rows))
 
     async def _search(self, query: Query) -> Page:
         """Any find. Half of the connections are for these, the others stay for keyed reads and writes."""
         async with self._searches:
-            plan = await Compiler(query, _FUNCTIONS).plan(self._measure)
+            plan = await Compiler(query, self._functions).plan(self._measure)
             if await is_quick(query, plan, self._measure):
                 return await self._answer(query, plan)
         async with self._turns.turn(query.workspace), self._searches:
@@ -286,20 +307,37 @@ class PostgresStorage(PostgresAccounts):
         return await missing(self._url)
 
     async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
+        limit = await self._fitting(limit, _SIZES_AFTER, workspace, after)
         rows = await self._pool.rows(_CHANGES_AFTER if with_before else _CHANGES_ALONE, workspace, after, limit)
         return [_change(*row) for row in rows]
 
     async def history(self, workspace: int, resource_id: str, before: int | None, limit: int) -> Sequence[Change]:
-        rows = await self._pool.rows(_HISTORY, workspace, resource_id, _END if before is None else before, limit)
+        place = (workspace, resource_id, _END if before is None else before)
+        limit = await self._fitting(limit, _SIZES_BEFORE, *place)
+        rows = await self._pool.rows(_HISTORY, *place, limit)
         return [_change(*row) for row in rows]
+
+    async def _fitting(self, limit: int, sizes: str, *place: Any) -> int:
+        """How many of so many changes are read: at least one, and no more once they are many bytes, with what was before each."""
+        if limit <= _FEW:
+            return limit
+        left = self._page_bytes // CHANGES_SHARE // 2
+        for number, (size,) in enumerate(await self._pool.rows(sizes, *place, limit), 1):
+            left -= size
+            if left < 0:
+                return number
+        return limit
 
     async def search_changes(
         self, workspace: int, before: int | None, limit: int, sought: Sought
     ) -> tuple[Sequence[Change], int | None]:
         end = _END if before is None else before
         first, count = (await self._pool.rows(REACH, workspace, end))[0]
-        asked = (workspace, end, first or 0, sought.actor, sought.type, sought.action, limit)
-        rows = await self._pool.rows(_SOUGHT, *asked)
+        asked = (workspace, end, first or 0, sought.actor, sought.type, sought.action)
+        fitting = await self._fitting(limit, _SIZES_SOUGHT, *asked)
+        rows = await self._pool.rows(_SOUGHT, *asked, fitting)
+        if 0 < len(rows) == fitting < limit:
+            return [_change(*row) for row in rows], rows[-1][0]
         return [_change(*row) for row in rows], left_off([row[0] for row in rows], limit, first, count)
 
     async def deprovisioned(self, workspace: int, since: str) -> int:

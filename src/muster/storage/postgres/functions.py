@@ -9,7 +9,10 @@ _CASTS = {NUMBER: "::numeric", BOOLEAN: "::boolean"}
 
 
 class PostgresFunctions(Functions):
-    """jsonb and the text functions; strpos and starts_with know no wildcards."""
+    """jsonb and the text functions; strpos and starts_with know no wildcards. page_bytes: the most of the documents of a page."""
+
+    def __init__(self, page_bytes: int) -> None:
+        self._page_bytes = page_bytes
 
     def path(self, keys: tuple[str | int, ...]) -> Json:
         return [str(key) for key in keys]
@@ -37,9 +40,12 @@ class PostgresFunctions(Functions):
     def documents(self, keys: str, workspace: str) -> str:
         ordered = f'unnest(ARRAY{keys}) WITH ORDINALITY AS k("key", place)'
         joined = f'{ordered} JOIN resources r ON r.workspace = {workspace} AND r."key" = k."key"'
-        documents = "convert_to(string_agg(r.document, ',' ORDER BY k.place), 'UTF8')"
-        ids = "convert_to(string_agg(r.id, ',' ORDER BY k.place), 'UTF8')"
-        return f"SELECT count(*), {documents}, {ids}, bool_or(r.grouped) FROM {joined}"
+        sized = "r.document, r.id, r.grouped, k.place, sum(octet_length(r.document)) OVER (ORDER BY k.place) AS bytes"
+        within = f"FILTER (WHERE bytes <= {self._page_bytes})"
+        text = f"convert_to(string_agg(document, ',' ORDER BY place) {within}, 'UTF8')"
+        documents = f"CASE WHEN max(bytes) <= {self._page_bytes} THEN {text} END"
+        ids = "convert_to(string_agg(id, ',' ORDER BY place), 'UTF8')"
+        return f"SELECT count(*), {documents}, {ids}, bool_or(grouped) FROM (SELECT {sized} FROM {joined}) p"
 
     def contains(self, text: str, part: str) -> str:
         return f"strpos({text}, {part}) > 0"

@@ -10,14 +10,13 @@ from sqlalchemy import NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from muster.storage import migrations
-from muster.storage.port import StatementRejected, StorageCorrupt, StorageError, StorageFull
+from muster.storage.port import PageTooLarge, StatementRejected, StorageCorrupt, StorageError, StorageFull
 
 BUSY_SECONDS = 10.0
 _FULL = frozenset({sqlite3.SQLITE_FULL})
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _REJECTED = frozenset(
-    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_TOOBIG}
-    | {sqlite3.SQLITE_CONSTRAINT}
+    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE} | {sqlite3.SQLITE_CONSTRAINT}
 )
 _NO_ROOM = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 
@@ -111,6 +110,8 @@ def translate(error: sqlite3.DatabaseError) -> StorageError:
     if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
         return StorageError("the database is closed")
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code == sqlite3.SQLITE_TOOBIG:
+        return PageTooLarge()
     if code in _REJECTED:
         return StatementRejected(f"the database rejected a statement ({error})")
     if code in _FULL:

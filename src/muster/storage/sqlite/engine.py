@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from muster.scim.indexing import index_of
 from muster.scim.predicate import Test
-from muster.storage.answer import QUICK_ROWS, Stale, answer, is_quick
+from muster.storage.answer import CHANGES_SHARE, PAGE_BYTES, QUICK_ROWS, Stale, answer, is_quick
 from muster.storage.binder import Binder
 from muster.storage.chain import LINKED, REACH, SOUGHT, left_off
 from muster.storage.compile import Compiler, Plan, Seek
@@ -60,6 +60,8 @@ _SCAN_NICE, _SCAN_STEPS = 5, 1000
 
 Else a keyed read waits for a time slice of theirs at each of its turns: beside two scans 500 reads a second took a second each.
 """
+_QUICK_BYTES = 4_000_000
+"""How many bytes of documents a search looks into, as often as it has conditions, and still runs in the event loop."""
 _INTERRUPT_SECONDS = 0.02
 _INLINE_MEMBERS = 100
 """How many members a write may name and still run inline."""
@@ -101,9 +103,10 @@ _FUNCTIONS = SqliteFunctions()
 
 
 class SqliteStorage(SqliteAccounts):
-    """A database file. scan_seconds: how long one scan may take."""
+    """A database file. scan_seconds: how long one scan may take. page_bytes: the most bytes of the documents of a page."""
 
-    def __init__(self, path: str, scan_seconds: float = 10.0) -> None:
+    def __init__(self, path: str, scan_seconds: float = 10.0, page_bytes: int = PAGE_BYTES) -> None:
+        self._page_bytes = page_bytes
         self.path = os.path.realpath(path)  # as SQLite does, which names its log after the file and not after a link to it
         self.on_commit: Callable[[int], None] = lambda _: None
         self._hierarchies = Hierarchies()
@@ -117,6 +120,7 @@ class SqliteStorage(SqliteAccounts):
             self._stamps = Stamps(self.path)
             reader = connect(self.path, _READER_CACHE_KIB, read_only=True)
             reader.text_factory = bytes
+            reader.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._page_bytes)  # SQLite itself stops joining a page at that
             self._snapshot = Snapshot(reader, self._stamps)
             self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             self._epoch = Epoch(self._stamps, self._accounts)
@@ -129,6 +133,7 @@ class SqliteStorage(SqliteAccounts):
     def _scanner(self) -> sqlite3.Connection:
         scanner = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
         scanner.text_factory = bytes
+        scanner.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._page_bytes)
         scanner.set_progress_handler(os.sched_yield, _SCAN_STEPS)
         return scanner
 
@@ -195,7 +200,7 @@ class SqliteStorage(SqliteAccounts):
                 return page
         plan = await Compiler(query, _FUNCTIONS).plan(self._measure)
         try:
-            if await is_quick(query, plan, self._measure):
+            if await is_quick(query, plan, self._measure) and self._is_light(plan):
                 with translated():
                     return _page(self._snapshot.reader(), query, plan)
             return await self._scan(query.workspace, lambda connection: _run(connection, query, plan))
@@ -236,6 +241,23 @@ class SqliteStorage(SqliteAccounts):
         with translated():
             counted: int = self._snapshot.reader().execute(*positional(statement)).fetchone()[0]
         return counted
+
+    def _is_light(self, plan: Plan) -> bool:
+        """Whether the documents that a quick search looks into are so few bytes that it may run in the event loop."""
+        if plan.seek is None or not plan.checks:
+            return True
+        bind = Binder()
+        statement = bind.statement(
+            "SELECT length(CAST(s.body AS BLOB))"
+            f' FROM ({plan.seek.keys(bind)} LIMIT {QUICK_ROWS}) k JOIN searchable s ON s."key" = k."key"'
+        )
+        with translated():
+            left = _QUICK_BYTES // plan.checks
+            for (size,) in self._snapshot.reader().execute(*positional(statement)):  # read no further than need be
+                left -= size
+                if left < 0:
+                    return False
+        return True
 
     async def _scan(self, workspace: int, job: Callable[[sqlite3.Connection], T]) -> T:
         """Run a job on a worker thread with a connection of its own; past the budget it is interrupted."""
@@ -342,14 +364,23 @@ class SqliteStorage(SqliteAccounts):
     async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
         with translated():
             statement = _CHANGES_AFTER if with_before else _CHANGES_ALONE
-            found = self._accounts.execute(statement, (workspace, after, limit)).fetchall()
-        return [_change(row) for row in found]
+            return self._bounded(self._accounts.execute(statement, (workspace, after, limit)))
+
+    def _bounded(self, rows: Iterable[tuple[Any, ...]]) -> list[Change]:
+        """Rows as changes, until they are many bytes."""
+        found, size = [], 0
+        for row in rows:
+            change = _change(row)
+            found.append(change)
+            size += len(change.document) + len(change.before or b"")
+            if size > self._page_bytes // CHANGES_SHARE:
+                break
+        return found
 
     async def history(self, workspace: int, resource_id: str, before: int | None, limit: int) -> Sequence[Change]:
         with translated():
             values = (workspace, resource_id, _END if before is None else before, limit)
-            found = self._accounts.execute(_HISTORY, values).fetchall()
-        return [_change(row) for row in found]
+            return self._bounded(self._accounts.execute(_HISTORY, values))
 
     async def search_changes(
         self, workspace: int, before: int | None, limit: int, sought: Sought
@@ -360,8 +391,10 @@ class SqliteStorage(SqliteAccounts):
         def search(connection: sqlite3.Connection) -> tuple[Sequence[Change], int | None]:
             first, count = connection.execute(*positional(Statement(REACH, (workspace, end)))).fetchone()
             values = (workspace, end, first or 0, *asked)
-            rows = connection.execute(*positional(Statement(_SOUGHT, values))).fetchall()
-            found = [_change((*map(members.text, row[:-2]), *row[-2:])) for row in rows]
+            rows = connection.execute(*positional(Statement(_SOUGHT, values)))
+            found = self._bounded((*map(members.text, row[:-2]), *row[-2:]) for row in rows)
+            if len(found) < limit and rows.fetchone() is not None:
+                return found, found[-1].sequence
             return found, left_off([change.sequence for change in found], limit, first, count)
 
         return await self._scan(workspace, search)
