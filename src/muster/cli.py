@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from muster import cli_upkeep
 from muster.access.administrators import Admin, Administrators, all_permissions
+from muster.access.first import first_invitation, first_key
 from muster.access.keys import Keys, state_of
 from muster.access.permissions import ADMIN, PERMISSIONS
 from muster.config import Settings, mistaken_variables
@@ -126,6 +127,8 @@ def _greeting(settings: Settings, token: str | None, invitation: str | None, wan
             f"  {base}/first?token={invitation}",
             "",
         ]
+    elif wanted:
+        lines += [f"A link for another administrator of the console: {_program()} admins invite"]
     return lines
 
 
@@ -134,11 +137,8 @@ async def _first(storage: Storage, settings: Settings, wanted: bool) -> tuple[st
     workspace = await workspace_of(storage, DEFAULT, settings)
     if not wanted:
         return None, None
-    token, administrators = None, Administrators(storage)
-    if not await storage.keys(workspace.id):
-        token, _ = await Keys(storage).create(workspace, "first key")
-    invitation = None if await administrators.all() else await administrators.invite(all_permissions())
-    return token, invitation
+    token = await first_key(storage, Keys(storage), workspace)
+    return token, await first_invitation(storage, Administrators(storage))
 
 
 def _admins_create(options: argparse.Namespace, settings: Settings) -> None:

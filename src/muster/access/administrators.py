@@ -130,12 +130,15 @@ class Administrators:
         item = await self._accounts.item(INSTALLATION, ADMINISTRATOR_KIND, admin_id)
         return None if item is None else _admin(item)
 
-    async def invite(self, roles: dict[str, list[str]]) -> str:
-        """A token with which one administrator can be made, once and soon."""
+    async def invite(self, roles: dict[str, list[str]], also: Sequence[Item] = (), standing: Sequence[Item] = ()) -> str:
+        """A token with which one administrator can be made, once and soon.
+
+        also: items to store with it. standing: items that must still be as they were read; otherwise Outdated is raised.
+        """
         token = secrets.token_urlsafe(32)
         ends = _text(self._clock() + INVITATION)
         body = {"roles": roles, "expires": ends}
-        await self._accounts.administer([Item(INSTALLATION, INVITATION_KIND, digest(token), body)])
+        await self._accounts.administer([Item(INSTALLATION, INVITATION_KIND, digest(token), body), *also], (), standing)
         return token
 
     async def invited(self, token: str) -> bool:

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ from muster.access.permissions import ADMIN
 from muster.access.registries import Registries
 from muster.access.roles import ROLE_KIND
 from muster.scim.schema import Registry
-from muster.storage.port import Accounts, KeyRecord, Note, Origin, Outdated, Workspace
+from muster.storage.port import Accounts, Item, KeyRecord, Note, Origin, Outdated, Workspace
 
 _ALGORITHM = "HS256"
 _ISSUER = "muster"
@@ -91,8 +91,13 @@ class Keys:
         role: str | None = None,
         user: str | None = None,
         by: Administrator | None = None,
+        also: Sequence[Item] = (),
+        standing: Sequence[Item] = (),
     ) -> tuple[str, KeyRecord]:
-        """A new key: the token, which is told this once, and the record that is kept. by: who makes it; the command without."""
+        """A new key: the token, which is told this once, and the record that is kept. by: who makes it; the command without.
+
+        also: items to store with it. standing: items that must still be as they were read; otherwise Outdated is raised.
+        """
         now = self._clock()
         key_id = secrets.token_hex(8)
         claims: dict[str, object] = {
@@ -121,7 +126,8 @@ class Keys:
             user,
         )
         told = {"name": name, "permissions": permissions, "role": role, "user": user, "expires": record.expires}
-        await self._accounts.administer([record], [self._by(workspace, by).note("ApiKey", key_id, "create", **told)])
+        note = self._by(workspace, by).note("ApiKey", key_id, "create", **told)
+        await self._accounts.administer([record, *also], [note], standing)
         return token, record
 
     def _by(self, workspace: Workspace, by: Administrator | None) -> Administrator:
