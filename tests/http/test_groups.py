@@ -49,10 +49,23 @@ def test_what_is_posted_is_read(client, users):
     assert listed["Resources"] == [body]
 
 
-def test_a_group_without_members_has_none(client):
-    body = make(client, {"schemas": [GROUP], "displayName": "empty"})
-    assert "members" not in body
-    assert client.get(f"/Groups/{body['id']}").json() == body
+def test_an_empty_group_shows_an_empty_array(client, strict):
+    for workspace in (client, strict):
+        body = make(workspace, {"schemas": [GROUP], "displayName": name("empty")})
+        path, named = f"/Groups/{body['id']}", f'displayName eq "{body["displayName"]}"'
+        assert body["members"] == []
+        assert workspace.get(path).json() == body
+        assert workspace.get("/Groups", params={"filter": named}).json()["Resources"] == [body]
+        assert workspace.get("/", params={"filter": named}).json()["Resources"] == [body]
+        renamed = workspace.put(path, json={"schemas": [GROUP], "displayName": body["displayName"], "externalId": "e"})
+        assert renamed.json()["members"] == []
+        assert workspace.patch(path, json=replace("externalId", "f")).json()["members"] == []
+        for shown, wanted in {"members": [], "members.value": [], "displayName": None}.items():
+            assert workspace.get(path, params={"attributes": shown}).json().get("members") == wanted
+        assert "members" not in workspace.get(path, params={"excludedAttributes": "members"}).json()
+        for text, total in (("members pr", 0), ("not (members pr)", 1), ("members eq null", 1)):
+            asked = {"filter": f"{named} and {text}"}
+            assert workspace.get("/Groups", params=asked).json()["totalResults"] == total
 
 
 @pytest.mark.parametrize(
@@ -193,8 +206,8 @@ def test_a_put_writes_the_difference(client, users):
     assert other.json()["meta"]["version"] == other.headers["etag"] == 'W/"2"'
     assert members_of(client, made["id"]) == [users[1], users[2]]
     error_of(client.put(path, json={**same, "members": [{"value": "nobody"}]}), 400, "invalidValue")
-    none = client.put(path, json={key: value for key, value in same.items() if key != "members"})
-    assert "members" not in none.json()
+    none = client.put(path, json={**same, "members": []})
+    assert none.json()["members"] == []
     error_of(client.put("/Groups/01a20b4a-6b4f-700c-a4f4-9a46cf5870fd", json=same), 404)
     error_of(client.patch("/Groups/01a20b4a-6b4f-700c-a4f4-9a46cf5870fd", json=patch({"op": "add", **_one("nobody")})), 404)
 

@@ -46,6 +46,28 @@ def _taken(operation):
 LONE_POST = {"schemas": [BULK_REQUEST], "Operations": [{"method": "POST", "path": "/Users", "data": {}}]}
 ENTRA_ROLE = '{"id":"06b07648-ecfe-589f-9d2f-6325724a46ee","value":"Admin","displayName":"Administrator"}'
 EXTENDED = [USER, ENTERPRISE_USER]
+MISSPACED = (
+    'title\tpr and not (emails[type eq "work"] or (title eq "x"))',
+    'title pr\tand not (emails[type eq "work"] or (title eq "x"))',
+    'title pr and\tnot (emails[type eq "work"] or (title eq "x"))',
+    'title pr and not\t(emails[type eq "work"] or (title eq "x"))',
+    'title  pr and not (emails[type eq "work"] or (title eq "x"))',
+    'title pr and not (emails[type eq"work"] or (title eq "x"))',
+    'title pr and not (emails[type\teq "work"] or (title eq "x"))',
+    'title pr and not (emails[type eq \t"work"] or (title eq "x"))',
+    'title pr and not (emails [type eq "work"] or (title eq "x"))',
+    'title pr and not (emails[ type eq "work"] or (title eq "x"))',
+    'title pr and not (emails[type eq "work" ] or (title eq "x"))',
+    'title pr and not (emails[type eq "work"]or (title eq "x"))',
+    'title pr and not (emails[type eq "work"] or(title eq "x"))',
+    'title pr and not ( emails[type eq "work"] or (title eq "x"))',
+    'title pr and not (emails[type eq "work"] or (title eq "x") )',
+    ' title pr and not (emails[type eq "work"] or (title eq "x"))',
+    'title pr and not (emails[type eq "work"] or (title eq "x"))\t',
+)
+"""One filter with white space where RFC 7644 figure 1 has other or none."""
+
+
 CASES = [
     patching("operation-case", one("Add", "T", "title"), user(title="T")),
     patching("operation-case", one("REPLACE", "T", "title"), user(title="T")),
@@ -117,6 +139,21 @@ CASES = [
         lambda dialect: _taken(read_bulk(LONE_POST, 10, registry().types, dialect).operations[0]),
         ("POST", None),
         id="bulk-id-missing-bulk",
+    ),
+    *(
+        pytest.param(
+            "filter-spacing",
+            lambda dialect, text=text: filters.parse(text, dialect),
+            filters.parse('title pr and not (emails[type eq "work"] or (title eq "x"))', Dialect()),
+            id=f"filter-spacing-{number}",
+        )
+        for number, text in enumerate(MISSPACED)
+    ),
+    pytest.param(
+        "filter-spacing",
+        lambda dialect: patched(user(emails=[{"value": "a@x"}]), dialect, **one("remove", path='emails[value\teq "a@x"]')),
+        user(),
+        id="filter-spacing-path",
     ),
     pytest.param(
         "value-path-sub-attribute",

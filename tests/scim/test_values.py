@@ -39,6 +39,63 @@ def test_date_times_sort_as_time_does(one, zone, other, other_zone):
     assert (keys[0] == keys[1]) == (one == other)
 
 
+_fractions = st.text("0123456789", min_size=1, max_size=9)
+
+
+@given(_moments, _zones, _fractions, _moments, _zones, _fractions, st.booleans())
+def test_no_digit_of_a_fraction_is_lost(one, zone, digits, other, other_zone, other_digits, same_second):
+    """The oracle counts in whole fractions of a second, which Python's datetime cannot hold."""
+    other = one if same_second else other
+
+    def moment(at, zone, digits):
+        at = at.replace(microsecond=0)
+        local = at.replace(tzinfo=UTC).astimezone(zone)
+        return (
+            int((at - datetime(1, 1, 1)).total_seconds()) * 10**9 + int(digits.ljust(9, "0")),
+            local.replace(tzinfo=None),
+            local,
+        )
+
+    (first, _, local), (second, _, other_local) = moment(one, zone, digits), moment(other, other_zone, other_digits)
+    text, other_text = (
+        at.isoformat().replace(at.isoformat()[19:], f".{d}{at.isoformat()[19:]}")
+        for at, d in ((local, digits), (other_local, other_digits))
+    )
+    keys = sortable_date_time(text), sortable_date_time(other_text)
+    assert None not in keys
+    assert (keys[0] < keys[1]) == (first < second)
+    assert (keys[0] == keys[1]) == (first == second)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("2020-01-01T00:00:00.1234567Z", "2020-01-01T00:00:00.1234568Z"),
+        ("2020-01-01T00:00:00.123456Z", "2020-01-01T00:00:00.1234561Z"),
+        ("2020-01-01T00:00:00.1234569Z", "2020-01-01T00:00:00.123457Z"),
+        ("2020-01-01T00:00:00.12345609Z", "2020-01-01T00:00:00.1234561Z"),
+        ("2020-01-01T23:59:59.9999999Z", "2020-01-01T24:00:00Z"),
+        ("2020-01-01T24:00:00Z", "2020-01-02T00:00:00.0000001Z"),
+    ],
+)
+def test_fractions_and_midnight_are_in_order(earlier, later):
+    assert sortable_date_time(earlier) < sortable_date_time(later)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("2019-12-31T24:00:00Z", "2020-01-01T00:00:00Z"),
+        ("2020-02-28T24:00:00.000Z", "2020-02-29T00:00:00"),
+        ("2020-01-01T24:00:00+02:00", "2020-01-01T22:00:00Z"),
+        ("2020-01-01T00:00:00.1234560Z", "2020-01-01T00:00:00.123456Z"),
+        ("2020-01-01T00:00:00.12345670Z", "2020-01-01T01:00:00.1234567+01:00"),
+    ],
+)
+def test_two_spellings_of_one_moment_are_equal(one, other):
+    assert sortable_date_time(one) == sortable_date_time(other)
+
+
 def test_without_an_offset_it_is_utc():
     assert sortable_date_time("2020-01-01T00:00:00") == sortable_date_time("2020-01-01T00:00:00Z")
     assert datetime(2020, 1, 1, tzinfo=UTC)
@@ -53,6 +110,10 @@ def test_without_an_offset_it_is_utc():
         "2020-01-01 00:00:00",
         "2020-02-30T00:00:00Z",
         "2020-01-01T25:00:00Z",
+        "2020-01-01T24:00:01Z",
+        "2020-01-01T24:30:00Z",
+        "2020-01-01T24:00:00.0000001Z",
+        "9999-12-31T24:00:00Z",
         "0000-01-01T00:00:00Z",
         "0001-01-01T00:00:00+10:00",
         "x" * 10000,

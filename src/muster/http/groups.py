@@ -70,17 +70,24 @@ def _shown(parsed: list[Document], shown: Projection) -> bytes:
 
 
 async def pieces(group_id: str, document: bytes, shown: Projection | None, base: str, read: Read) -> AsyncIterator[bytes]:
-    """A group's document with its members, in pieces. document: as it is kept. read: the members of a group, by its id."""
+    """A group's document with its members, in pieces; `members` is an empty array if it has none.
+
+    document: as it is kept. read: the members of a group, by its id.
+    """
     body = projected(located(document, base), shown)
+    if not shows_members(shown):
+        yield body
+        return
+    yield b'%b,"members":[' % body[:-1]
     begun = False
-    if shows_members(shown):
-        async for page in read(group_id):
-            elements = located(b",".join([member(found) for found in page]), base)
-            if shown is not None:
-                elements = orjson.dumps(shown.part(MEMBERS, orjson.loads(b"[%b]" % elements)))[1:-1]
-            yield b"," + elements if begun else b'%b,"members":[%b' % (body[:-1], elements)
+    async for page in read(group_id):
+        elements = located(b",".join([member(found) for found in page]), base)
+        if shown is not None:
+            elements = orjson.dumps(shown.part(MEMBERS, orjson.loads(b"[%b]" % elements)) or [])[1:-1]
+        if elements:
+            yield b"," + elements if begun else elements
             begun = True
-    yield b"]}" if begun else body
+    yield b"]}"
 
 
 async def streamed(status: int, headers: Headers, body: AsyncIterator[bytes]) -> Response:

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 
 from muster.scim.errors import ScimError, invalid_filter
-from muster.scim.lexer import Token, tokens
+from muster.scim.lexer import Token, misspaced, tokens
 from muster.scim.quirks import Dialect
 from muster.scim.values import Json
 
@@ -76,6 +76,9 @@ class Parser:
         self.terms = 0
         self.dialect = dialect
         self.inside = inside
+        misplaced = misspaced(found)
+        if misplaced is not None:
+            dialect.take("filter-spacing", f"position {misplaced.position}")
 
     @property
     def token(self) -> Token:

@@ -23,11 +23,12 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """kind: string, number, word, mark or end. position: counted from 1, in characters."""
+    """kind: string, number, word, mark or end. position: counted from 1, in characters. gap: the white space before it."""
 
     kind: str
     text: str
     position: int
+    gap: str = ""
 
     @property
     def value(self) -> Json:
@@ -51,15 +52,35 @@ def tokens(text: str) -> list[Token]:
             raise invalid_filter(f"position {at + 1}: cannot read {text[at : at + 20]!r}")
         kind = str(match.lastgroup)
         start = match.start(kind)
-        token = Token(kind, match[kind], start + 1)
+        token = Token(kind, match[kind], start + 1, text[position:start])
         if kind == "number" and not _fits(token):
             raise invalid_filter(f"position {start + 1}: the number is out of range")
         if kind == "string":
             _check_text(token)
         found.append(token)
         position = match.end()
-    found.append(Token("end", "", end + 1))
+    found.append(Token("end", "", end + 1, text[end:]))
     return found
+
+
+def misspaced(found: list[Token]) -> Token | None:
+    """Return the first token that the white space before it sets apart otherwise than the grammar does, or None.
+
+    The grammar has exactly one space around operators, and around `and` and `or`, and none at brackets, parentheses and the ends.
+    The RFC's own examples have a space between `not` and its parenthesis, where its grammar has none: both are taken.
+    """
+    before = Token("start", "", 0)
+    for token in found:
+        if token.gap != _gap(before, token) and not (token.text == "(" and before.text.lower() == "not" and token.gap == " "):
+            return token
+        before = token
+    return None
+
+
+def _gap(before: Token, token: Token) -> str:
+    if before.kind == "start" or token.kind == "end" or before.text in ("(", "[", ".") or token.text in (")", "]", "[", "."):
+        return ""
+    return "" if token.text == "(" and before.text.lower() == "not" else " "
 
 
 def _fits(token: Token) -> bool:

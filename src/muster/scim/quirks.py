@@ -94,6 +94,12 @@ QUIRKS = {
     "bulk-id-missing": Quirk(
         "home-made scripts", "a POST in a bulk request without a bulkId", "one that nothing refers to", "invalidSyntax"
     ),
+    "filter-spacing": Quirk(
+        "home-made scripts",
+        "a filter with a tab, with several spaces or with none where the grammar has one",
+        "the filter with one space",
+        "invalidFilter",
+    ),
     "value-path-sub-attribute": Quirk(
         "Microsoft Entra ID",
         'the filter \'emails[type eq "work"].value eq "x"\'',
