@@ -94,7 +94,7 @@ def test_the_audit_log_tells_who_came_by_a_provider(server, root, fresh, provide
         visitor = Visitor(server)
         by_provider(visitor, "ann", **query)
         visitor.get(f"/w/{fresh.name}/keys")
-        assert visitor.post(f"/w/{fresh.name}/keys", name="by ann", permission=[SCIM]).status_code == 201
+        assert visitor.post(f"/w/{fresh.name}/keys", name="by ann", permission=[SCIM]).status_code == 303
         rows = fresh.api.get("/audit", params={"actor": f"openid:{place}:"}).json()["rows"]
         made = [(row["actor"], row["type"], row["action"]) for row in rows]
         assert made == [(f"openid:{place}:Ann@{DOMAIN.upper()}", "ApiKey", "create")]

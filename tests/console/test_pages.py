@@ -1,5 +1,6 @@
 """The console over plain HTTP: who may open what, and what a stranger's values and forms can do."""
 
+import html
 import json
 import re
 
@@ -183,7 +184,7 @@ def test_a_form_needs_its_token_and_its_site(root, server, fresh):
     assert admin.post(path, headers={"origin": "https://evil.example"}, name="k").status_code == 403
     refused = admin.http.post(path, json={"csrf": admin.csrf})
     assert (refused.status_code, refused.headers["accept"]) == (415, "application/x-www-form-urlencoded")
-    assert admin.post(path, headers={"origin": server.url}, name="k", permission=SETTINGS).status_code == 201
+    assert admin.post(path, headers={"origin": server.url}, name="k", permission=SETTINGS).status_code == 303
     assert len(fresh.api.get("/keys").json()) == 2
     admin.close()
 
@@ -289,7 +290,8 @@ def test_a_key_is_made_shown_once_rotated_and_revoked(root, fresh):
     assert "choose what the key may do" in root.post(path, name="okta").text
     root.get(path)
     made = root.post(path, name="okta", permission=SCIM, days="90")
-    token = re.search(r'data-copy="(eyJ[^"]+)"', made.text)[1]
+    assert (made.status_code, made.headers["location"]) == (303, path)
+    token = re.search(r'data-copy="(eyJ[^"]+)"', root.get(path).text)[1]
     with fresh.client(token, "/scim/v2") as scim:
         assert scim.get("/Users").status_code == 200
         assert token not in root.get(path).text
@@ -297,7 +299,11 @@ def test_a_key_is_made_shown_once_rotated_and_revoked(root, fresh):
         assert key["expires"] is not None
         turned = root.post(f"{path}/{key['id']}/rotate", overlap="0")
         assert scim.get("/Users").status_code == 401
-        token = re.search(r'data-copy="(eyJ[^"]+)"', turned.text)[1]
+        assert (turned.status_code, turned.headers["location"]) == (303, path)
+        token = re.search(r'data-copy="(eyJ[^"]+)"', root.get(path).text)[1]
+        for _ in range(3):
+            assert "eyJ" not in root.get(path).text
+        assert len([key for key in fresh.api.get("/keys").json() if key["name"] == "okta"]) == 2
     with fresh.client(token, "/scim/v2") as scim:
         assert scim.get("/Users").status_code == 200
         key = next(key for key in fresh.api.get("/keys").json() if key["name"] == "okta" and key["status"] == "active")
@@ -656,14 +662,16 @@ def test_the_further_settings(root, fresh):
     assert root.post(remove).status_code == 303
     assert fresh.api.get(f"/users/{user['id']}/roles").json()["roles"] == []
     made = root.post(f"{base}/webhooks", url="http://127.0.0.1:1/hook", events="user.* group.created")
-    assert re.search(r"whsec_\S+", made.text)
+    assert (made.status_code, made.headers["location"]) == (303, f"{base}/webhooks")
+    assert re.search(r"whsec_\S+", root.get(f"{base}/webhooks").text)
     assert "whsec_" not in root.get(f"{base}/webhooks").text
     assert "url" in root.post(f"{base}/webhooks", url="nonsense").text
     hook = fresh.api.get("/webhooks").json()[0]
     assert hook["events"] == ["user.*", "group.created"]
     assert root.post(f"{base}/webhooks/{hook['id']}/switch").status_code == 303
     assert "Disabled" in root.get(f"{base}/webhooks").text
-    assert "whsec_" in root.post(f"{base}/webhooks/{hook['id']}/rotate").text
+    assert root.post(f"{base}/webhooks/{hook['id']}/rotate").status_code == 303
+    assert "whsec_" in root.get(f"{base}/webhooks").text
     assert root.post(f"{base}/webhooks/{hook['id']}/remove").status_code == 303
     assert fresh.api.get("/webhooks").json() == []
 
@@ -753,3 +761,53 @@ def test_no_link_is_made_for_a_host_that_is_not_configured(root, server, fresh):
     assert (shown.status_code, "MUSTER_BASE_URL" in shown.text, "evil.example" in shown.text) == (200, True, False)
     for path in ("/sign-in/openid", "/sign-in/openid/callback"):
         assert root.http.get(path, headers=evil).status_code in (400, 403, 404)
+
+
+def test_what_is_told_once_is_told_to_its_page_and_session_alone(root, server, fresh):
+    path = f"/w/{fresh.name}/keys"
+    root.get(path)
+    made = root.post(path, name="okta", permission=SCIM)
+    cookie = made.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "Max-Age=60" in cookie
+    assert "eyJ" not in root.get(f"/w/{fresh.name}/webhooks").text
+    value = root.http.cookies["muster_once"]
+    other = invited(root, server, fresh.name, SETTINGS)
+    for forged in (value, value[:-1], f"x{value}", "x.y", '"', "a" * 3000):
+        cookies = f"muster_session={other.http.cookies['muster_session']}; muster_once={forged}"
+        answer = httpx.get(f"{server.url}{path}", headers={"cookie": cookies.encode()})
+        assert answer.status_code == 200
+        assert 'data-copy="eyJ' not in answer.text
+    other.close()
+    assert 'data-copy="eyJ' in root.get(path).text
+
+
+CHOICES = [*((permission,) for permission in PERMISSIONS), PERMISSIONS[1:3], (SETTINGS, RESTORE), (PERMISSIONS[2], SCIM)]
+
+
+@pytest.mark.parametrize("permissions", CHOICES)
+def test_whoever_may_open_a_page_comes_to_it_and_nothing_leads_in_a_circle(root, server, fresh, permissions):
+    admin = invited(root, server, fresh.name, *permissions)
+
+    def follow(answer):
+        """The page that a browser comes to in the end."""
+        for _ in range(5):
+            if answer.status_code != 303:
+                return answer
+            answer = admin.get(answer.headers["location"])
+        raise AssertionError("a circle")
+
+    assert follow(admin.get("/")).status_code == 200
+    assert follow(admin.get("/sign-in")).status_code == 200
+    for path in PAGES:
+        if path.endswith(("/live", "/export.csv", "/export.jsonl")):
+            continue
+        page = admin.get(f"/w/{fresh.name}{path}")
+        links = {link for link in re.findall(r'href="(/[^"]*)"', page.text) if not link.startswith("/static/")}
+        for link in links:
+            assert follow(admin.get(html.unescape(link))).status_code == 200, (path, link)
+    admin.get("/account")
+    for path in FORMS:
+        answer = admin.post(f"/w/{fresh.name}{path}")
+        assert follow(answer).status_code == (200 if answer.status_code == 303 else answer.status_code), path
+    admin.close()

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from muster.access.administrators import Administrators
 from muster.access.permissions import lacking
@@ -71,7 +72,30 @@ class Site:
         if route.method == "POST":
             visit.fields = {}
             await visit.read_form()
-        return await route.handler(visit)
+        return self._within_reach(visit, await route.handler(visit))
+
+    def _within_reach(self, visit: Visit, response: Response) -> Response:
+        """The answer; a redirect to a page that whoever is signed in may not open leads to their first page instead."""
+        location = next((value for name, value in response.headers if name == "location"), None)
+        if response.status != 303 or location is None or visit.session is None or self._opens(visit, location):
+            return response
+        headers = [(name, visit.url(visit.home()) if name == "location" else value) for name, value in response.headers]
+        return Response(303, headers)
+
+    def _opens(self, visit: Visit, location: str) -> bool:
+        """Whether whoever is signed in may open a page of the console; true of any other address."""
+        path = urlsplit(location.removeprefix(visit.url("")))
+        for pattern, methods in self._paths.values():
+            match = pattern.fullmatch(path.path.rstrip("/") or "/")
+            if match is None or "GET" not in methods or path.netloc:
+                continue
+            route, names = methods["GET"], paths.names(match)
+            if route.permission in (ANYONE, SIGNED_IN):
+                return True
+            if "workspace" not in names:
+                return visit.session is not None and visit.session.admin.everywhere
+            return not lacking(visit.permissions, (route.permission, *route.also))
+        return True
 
     def _route(self, visit: Visit) -> Route:
         request = visit.request

@@ -1,5 +1,6 @@
 """What every page needs: the visit, its form, its cookies, and the answer as HTML with its headers."""
 
+import base64
 import hmac
 import json
 import re
@@ -15,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from muster.access.administrators import Session
 from muster.access.notes import Administrator
-from muster.access.permissions import ADMIN, SETTINGS, allows
+from muster.access.permissions import ADMIN, AUDIT, RESTORE, SCIM, SETTINGS, allows
 from muster.directory.documents import timestamp
 from muster.directory.service import Caller
 from muster.http.media import UnsupportedMedia
@@ -41,6 +42,10 @@ HEADERS: Headers = [
     ("cross-origin-opener-policy", "same-origin"),
     ("cache-control", "no-store"),
 ]
+_STARTS = ((SCIM, ""), (SETTINGS, "/keys"), (AUDIT, "/audit"), (RESTORE, "/undo"))
+"""The first page of a workspace by permission: an administrator gets the first that they may open."""
+_ONCE_COOKIE = "muster_once"
+_ONCE_SECONDS = 60
 _HSTS = ("strict-transport-security", "max-age=31536000; includeSubDomains")
 
 
@@ -60,6 +65,11 @@ def _ago(text: str | None) -> str:
 
 
 def _value(value: Json) -> str:
+    """The value of an attribute: a string as it is, any other as JSON; a dash if it has none."""
+    return value if isinstance(value, str) else _quoted(value)
+
+
+def _quoted(value: Json) -> str:
     """The value of an attribute as JSON; a dash if it has none."""
     return "—" if value is None else json.dumps(value, ensure_ascii=False)
 
@@ -73,6 +83,7 @@ _templates = Environment(
 )
 _templates.filters["ago"] = _ago
 _templates.filters["value"] = _value
+_templates.filters["quoted"] = _quoted
 _templates.tests["about"] = lambda error, name: re.match(rf"{name}\b", error) is not None
 _templates.filters["path"] = lambda text: quote(str(text), safe="")
 
@@ -92,6 +103,8 @@ class Visit:
     page: str = ""
     csrf: str = ""
     cookies: dict[str, str] | None = None
+    spent: bool = False
+    """Whether the page shows what the one before it left for it, and the browser is to forget that."""
 
     @property
     def secure(self) -> bool:
@@ -132,6 +145,17 @@ class Visit:
 
     def may(self, permission: str) -> bool:
         return allows(self.permissions, permission)
+
+    def start(self, workspace: Workspace) -> str | None:
+        """The first page of a workspace for whoever is signed in; None if they may open none of its pages."""
+        held = () if self.session is None else self.session.admin.permissions(workspace.id)
+        page = next((page for permission, page in _STARTS if allows(held, permission)), None)
+        return None if page is None else f"/w/{quote(workspace.name)}{page}"
+
+    def home(self) -> str:
+        """The first page for whoever is signed in: of the workspace that this page is about, or else of another."""
+        places = [*([self.workspace] if self.workspace else []), *self.workspaces]
+        return next((page for place in places if (page := self.start(place))), "/account")
 
     def there(self) -> Workspace:
         """The workspace that the page is about."""
@@ -201,11 +225,35 @@ class Visit:
 
     def _answer(self, status: int, media: str, body: bytes, headers: Headers | None) -> Response:
         strict = [_HSTS] if self.secure and self._has_host_alone else []
-        return Response(status, [("content-type", media), *HEADERS, *strict, *(headers or ())], body)
+        forget = [self.set_cookie(_ONCE_COOKIE, "", 0)] if self.spent else []
+        return Response(status, [("content-type", media), *HEADERS, *strict, *forget, *(headers or ())], body)
 
     def redirect(self, path: str, headers: Headers | None = None, /, **query: Any) -> Response:
         """303 to another page of the console: never to anywhere else."""
         return Response(303, [("location", self.url(path, **query)), *HEADERS, *(headers or ())])
+
+    def redirect_telling(self, path: str, /, **told: str) -> Response:
+        """303 to a page that shows these values once, such as a new key: reloading it submits no form again.
+
+        The browser carries the values there in a cookie for a minute, signed for the session and the page.
+        """
+        payload = base64.urlsafe_b64encode(json.dumps([self.url(path), told]).encode()).decode()
+        cookie = self.set_cookie(_ONCE_COOKIE, f"{payload}.{self._once_mac(payload)}", _ONCE_SECONDS)
+        return self.redirect(path, [cookie])
+
+    def told(self) -> dict[str, str]:
+        """The values that the page before left for this one; empty if there are none."""
+        payload, _, mac = (self.cookie(_ONCE_COOKIE) or "").rpartition(".")
+        if not payload or not hmac.compare_digest(mac.encode(), self._once_mac(payload).encode()):
+            return {}
+        place, told = json.loads(base64.urlsafe_b64decode(payload))
+        if place != f"{self.base.prefix(self.request)}{self.request.path}":
+            return {}
+        self.spent = True
+        return dict(told)
+
+    def _once_mac(self, payload: str) -> str:
+        return hmac.new(self.csrf.encode(), payload.encode(), "sha256").hexdigest()
 
     def leave(self, url: str, headers: Headers) -> Response:
         """303 to an identity provider that an administrator has set up."""

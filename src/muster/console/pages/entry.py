@@ -32,9 +32,7 @@ class Entry:
     async def home(self, visit: Visit) -> Response:
         if visit.session is None:
             return visit.redirect("/sign-in")
-        if not visit.workspaces:
-            return visit.redirect("/account")
-        return visit.redirect(f"/w/{visit.workspaces[0].name}")
+        return visit.redirect(visit.home())
 
     async def sign_in_form(self, visit: Visit) -> Response:
         if visit.session is not None:

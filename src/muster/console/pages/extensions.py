@@ -67,7 +67,7 @@ class WebhookPages:
         yield Route("POST", f"{_ROOT}/webhooks/{{id}}/rotate", SETTINGS, self.rotate, (SCIM,))
         yield Route("POST", f"{_ROOT}/webhooks/{{id}}/remove", SETTINGS, self.remove)
 
-    async def show(self, visit: Visit, status: int = 200, error: str = "", secret: str = "") -> Response:
+    async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
         workspace = visit.there().id
         latest = await self._storage.latest_change(workspace)
         rows = []
@@ -77,6 +77,7 @@ class WebhookPages:
             deliveries = await self._states.deliveries(workspace, webhook.id, _DELIVERIES)
             rows.append((webhook, behind, await self._webhooks.health(webhook), deliveries))
         given = {name: visit.text(name) if error else "" for name in ("url", "events", "description")}
+        secret = visit.told().get("secret", "")
         return visit.render("webhooks.html", status, rows=rows, error=error, secret=secret, given=given)
 
     async def create(self, visit: Visit) -> Response:
@@ -88,7 +89,7 @@ class WebhookPages:
             made = await self._webhooks.create(visit.administrator, raw, position)
         except ScimError as error:
             return await self.show(visit, error.status, error.detail)
-        return await self.show(visit, 201, secret=await self._webhooks.secret(made))
+        return visit.redirect_telling("./webhooks", secret=await self._webhooks.secret(made))
 
     async def switch(self, visit: Visit) -> Response:
         webhook = await self._webhook(visit)
@@ -97,7 +98,7 @@ class WebhookPages:
 
     async def rotate(self, visit: Visit) -> Response:
         changed = await self._webhooks.rotate(visit.administrator, await self._webhook(visit))
-        return await self.show(visit, 201, secret=await self._webhooks.secret(changed))
+        return visit.redirect_telling("./webhooks", secret=await self._webhooks.secret(changed))
 
     async def remove(self, visit: Visit) -> Response:
         await self._webhooks.delete(visit.administrator, await self._webhook(visit))
