@@ -1,7 +1,9 @@
 """The doctor: what each client sends that the RFCs do not allow, and what was refused, by the requests that are kept."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -12,18 +14,41 @@ from muster.storage.requests import Requests
 
 FIXES = {
     400: "What it sends is not what the schema says: the answer names the attribute, and the mapping is where to put it right.",
-    403: "It may not do this: look at the key's permissions, and at the settings of the workspace.",
+    401: "The key is not valid any more: enter a key that is active under API keys.",
+    403: "The workspace does not allow this: see the answer for the reason.",
     404: "It asks for what is not there (any more): the client is out of step, and a full sync mends that.",
     409: "Another has this value already: look for them by it.",
     412: "Somebody changed it in between: the client reads it anew.",
-    413: "It sends too much at once: MUSTER_MAX_BODY says how much is taken.",
+    405: "This method does not exist at this path: check the base URL, which ends in /scim/v2.",
+    408: "The body did not arrive in time: check the network between the client and this server.",
+    413: "The request is too large: the answer names the limit and its setting.",
+    415: "Set the Content-Type to application/scim+json or application/json.",
     429: "It is faster than its rate limit: raise the limit of the key, or of the workspace.",
-    503: "The storage could not answer: look at the log of the server.",
+    500: "Internal error: quote the request id when you report it.",
+    501: "The feature is not supported: see ServiceProviderConfig. /Me needs a key that is bound to a user.",
+    503: "The server was overloaded or the database did not answer: see the log of the server.",
+    507: "The disk of the database is full: free some space.",
 }
+_REASONS = {
+    "deprovisioning guard": (
+        "The deprovisioning guard holds this, as too many users would lose access. Under Guard, let the users go or keep them;"
+        " Settings has the limit."
+    ),
+    "automatic provisioning is off": "Automatic provisioning is off. Turn it on under Settings to let clients create users.",
+    "automatic deprovisioning is off": (
+        "Automatic deprovisioning is off. Turn it on under Settings to let clients deactivate and delete users."
+    ),
+    "the permission": "The key does not have the permission that the answer names. Use a key that has it; see API keys.",
+    "takes no requests from": "The IP allowlist does not admit this address. Add it under Settings if it is the client's.",
+    "cannot be filtered": "Discovery documents cannot be filtered (RFC 7644 section 4): have the client ask without a filter.",
+}
+"""The cure for a 403 by a part of its detail."""
+_DETAIL = re.compile(r'"detail":("(?:[^"\\]|\\.)*")')
 
 
 LOST_FIX = "They are there: have the client match by userName, or import its users, so that it learns their id."
 _MAX_LOST = 100
+_FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +64,18 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a key's client was refused, how often, and what helps."""
+    """What a key's client was refused, how often, and what helps. reason: why, if the status alone does not tell."""
 
     key: str
     operation: str
     status: int
     count: int
     latest: int
+    reason: str = ""
 
     @property
     def fix(self) -> str:
-        return FIXES.get(self.status, "")
+        return _REASONS.get(self.reason) or FIXES.get(self.status, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +119,32 @@ async def examine(storage: Storage, workspace: int) -> Findings:
         for (key_id, name), told in sorted(counted.items())
         if name in QUIRKS
     ]
-    refusals = [Refusal(names.get(key_id, key_id), *told) for key_id, *told in await requests.failures(workspace)]
+    failures = [Refusal(names.get(key_id, key_id), *told) for key_id, *told in await requests.failures(workspace)]
+    refusals = [refusal for refusal in failures if refusal.status != _FORBIDDEN]
+    refusals += _forbidden(await requests.forbidden(workspace), names)
+    refusals.sort(key=lambda refusal: -refusal.count)
     return Findings(shown, refusals, await _lost(storage, requests, workspace, names))
+
+
+def _forbidden(rows: Iterable[Sequence[Any]], names: dict[str, str]) -> list[Refusal]:
+    """What was answered 403, in bulk requests too, by the reason that the details give. rows: the newest first."""
+    counted: dict[tuple[str, str, str], tuple[int, int]] = {}
+    for key_id, operation, status, number, answer in rows:
+        reasons = [_reason(found) for found in _DETAIL.findall(answer)]
+        if status == _FORBIDDEN and not reasons:
+            reasons = [""]
+        for reason in reasons:
+            if reason or status == _FORBIDDEN:
+                count, latest = counted.get((key_id, operation, reason), (0, number))
+                counted[key_id, operation, reason] = count + 1, latest
+    return [
+        Refusal(names.get(key_id, key_id), operation, _FORBIDDEN, count, latest, reason)
+        for (key_id, operation, reason), (count, latest) in counted.items()
+    ]
+
+
+def _reason(detail: str) -> str:
+    return next((reason for reason in _REASONS if reason in detail), "")
 
 
 async def _lost(storage: Storage, requests: Requests, workspace: int, names: dict[str, str]) -> list[Lost]:

@@ -120,6 +120,15 @@ class Requests:
         )
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
 
+    async def forbidden(self, workspace: int) -> Sequence[tuple[Any, ...]]:
+        """The latest requests that were answered 403, and bulk requests: key, operation, status, number and answer of each."""
+        sql = (
+            "SELECT key_id, operation, status, number, answer FROM requests WHERE workspace = $1"
+            " AND (status = 403 OR (operation = 'bulk' AND status = 200 AND answer LIKE '%\"403\"%'))"
+            " ORDER BY number DESC LIMIT 1000"
+        )
+        return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
+
     async def doubles(self, workspace: int) -> Sequence[tuple[Any, ...]]:
         """The latest requests to make a user who is there already: the key, the number and the body of each."""
         sql = (
