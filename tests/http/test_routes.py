@@ -1,0 +1,229 @@
+"""Every route, asked without a key, with a provisioning key, by a read-only administrator, and from another workspace."""
+
+import re
+
+import httpx
+import orjson
+import pytest
+
+from muster.access.permissions import AUDIT, PERMISSIONS, SCIM
+from tests.http.test_api import ALSO, ROUTES
+from tests.http.test_bodies import schema
+from tests.people import group, name, patch, person, replace
+from tests.tenant import Tenant
+
+URN = "urn:walls:User"
+OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs", "/metrics"}
+"""What anyone may ask for."""
+
+
+class Place:
+    """A workspace with one of everything that a path can name, and what must not be seen of it elsewhere."""
+
+    def __init__(self, tenant):
+        self.tenant, self.api, self.scim = tenant, tenant.api, tenant.scim
+        secret = name("secret").partition("@")[0]
+        self.user = tenant.user(displayName=secret)
+        self.group = self.scim.post("/Groups", json=group(secret, self.user)).json()
+        self.key = self.made("/keys", {"name": secret})
+        self.role = self.made("/roles", {"name": secret, "permissions": [SCIM]})
+        self.mapping = self.made("/scim/role-mappings", {"idpValue": secret, "role": {"role": secret}})
+        self.hook = self.made("/webhooks", {"url": f"https://{secret}.example/", "events": ["guard.held"]})
+        self.made("/schemas", schema(URN))
+        kind = {"name": "Thing", "endpoint": "/Things", "schema": "urn:walls:Thing", "description": secret}
+        assert self.api.post("/schemas", json={**schema("urn:walls:Thing"), "extends": []}).status_code == 201
+        self.made("/resource-types", kind)
+        self.scim.post("/Users", json=person(self.user["userName"]))
+        self.request = tenant.recorded(1)[0]["number"]
+        self.change = self.api.get(f"/history/{self.user['id']}").json()[0]["change"]
+        self.cursor = self.api.get("/changes").json()["cursor"]
+        self.secrets = [secret, self.user["userName"]]
+
+    def made(self, path, body):
+        answer = self.api.post(path, json=body)
+        assert answer.status_code in (200, 201), answer.text
+        return answer.json()
+
+    def path(self, template):
+        """A path with what this workspace has in the place of its {names}."""
+        filled = {
+            "/scim/v2/Users/{id}": self.user["id"],
+            "/scim/v2/Groups/{id}": self.group["id"],
+            "/scim/v2/ResourceTypes/{name}": "Thing",
+            "/scim/v2/Schemas/{name}": URN,
+            "/api/v1/keys/{id}": self.key["id"],
+            "/api/v1/scim/role-mappings/{id}": self.mapping["id"],
+            "/api/v1/users/{id}": self.user["id"],
+            "/api/v1/roles/{name}": self.role["name"],
+            "/api/v1/guard/{id}": self.user["id"],
+            "/api/v1/schemas/{urn}": URN,
+            "/api/v1/resource-types/{name}": "Thing",
+            "/api/v1/requests/{number}": self.request,
+            "/api/v1/history/{id}": self.user["id"],
+            "/api/v1/webhooks/{id}": self.hook["id"],
+        }
+        folder = template.partition("}")[0] + "}"
+        return template if "{" not in template else re.sub(r"{\w+}", filled[folder], template)
+
+    def state(self):
+        """All that an administrator can see of the workspace, but for when keys were used."""
+        seen = [self.scim.get(path).json() for path in ("/Users", "/Groups", "/ResourceTypes", "/Schemas")]
+        paths = ("/settings", "/roles", "/webhooks", "/schemas", "/resource-types", "/scim/role-mappings", "/guard", "/keys")
+        seen += [self.api.get(path).json() for path in paths]
+        for key in seen[-1]:
+            del key["lastUsed"]
+        seen.append([row["id"] for row in self.api.get("/audit", params={"limit": 1000}).json()["rows"]])
+        return seen
+
+
+@pytest.fixture(scope="module")
+def place(server):
+    with Tenant(server) as tenant:
+        yield Place(tenant)
+
+
+@pytest.fixture(scope="module")
+def stranger(server):
+    with Tenant(server) as tenant:
+        yield tenant
+
+
+@pytest.fixture(scope="module")
+def routes(server, place):
+    """Every method and path of the OpenAPI document of a workspace with a resource type of its own, and /Me."""
+    document = place.api.get(f"{server.url}/openapi.json").json()
+    found = [
+        (method.upper(), path)
+        for path, item in document["paths"].items()
+        for method in item
+        if method in ("get", "post", "put", "patch", "delete")
+    ]
+    me = [(method, "/scim/v2/Me") for method in ("GET", "PUT", "PATCH", "DELETE", "POST")]
+    assert len(found) > 70
+    return [(method, path) for method, path in (*found, *me) if "Things" not in path]
+
+
+def bodies(place, method, path):
+    """Sound bodies for a route, so that nothing but permissions and walls can refuse it."""
+    if path.startswith("/scim/v2"):
+        user = person() if method == "POST" else {**person(place.user["userName"]), "id": place.user["id"]}
+        operation = {"method": "DELETE", "path": f"/Users/{place.user['id']}"}
+        bulk = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [operation]}
+        search = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "filter": 'userName sw ""'}
+        if "search" in path or path.endswith("Bulk"):
+            return search if "search" in path else bulk
+        sound = group(name("g"), place.user) if "Groups" in path else user
+        return patch({"op": "replace", "path": "displayName", "value": "taken"}) if method == "PATCH" else sound
+    return {
+        "/api/v1/settings": {"strict": True},
+        "/api/v1/wipe": {"workspace": place.tenant.name},
+        "/api/v1/keys": {"name": "k", "user": place.user["id"]},
+        "/api/v1/roles": {"name": name("r"), "permissions": [SCIM]},
+        "/api/v1/roles/{name}": {"permissions": [AUDIT]},
+        "/api/v1/scim/role-mappings": {"idpValue": name("v"), "role": {"role": "x"}},
+        "/api/v1/passwords/verify": {"userName": place.user["userName"], "password": "x"},
+        "/api/v1/history/{id}/restore": {"change": place.change},
+        "/api/v1/webhooks/{id}": {"enabled": False},
+        "/api/v1/webhooks/{id}/redeliver": {"from": place.cursor},
+        "/api/v1/schemas/{urn}": {**schema(URN), "description": "taken"},
+    }.get(path, {})
+
+
+def ask(client, place, method, path, token=None):
+    body = bodies(place, method, path) if method in ("POST", "PUT", "PATCH") else None
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    if body is not None:
+        headers["content-type"] = "application/json"
+    content = None if body is None else orjson.dumps(body)
+    return client.request(method, place.path(path), content=content, headers=headers)
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer x.y.z", "Basic YTpi", "revoked"])
+def test_nothing_is_answered_or_done_without_a_key(server, place, routes, authorization):
+    before = place.state()
+    if authorization == "revoked":
+        made = place.made("/keys", {"name": "short"})
+        place.api.delete(f"/keys/{made['id']}")
+        authorization, before = f"Bearer {made['token']}", place.state()
+    headers = {} if authorization is None else {"authorization": authorization}
+    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+        for method, path in routes:
+            answer = ask(client, place, method, path)
+            assert answer.status_code == 401, (method, path, answer.text)
+            assert not any(secret in answer.text for secret in place.secrets), (method, path)
+    assert place.state() == before
+
+
+def needed(method, path):
+    """The permissions that a route needs."""
+    if path.startswith("/scim/v2"):
+        return {SCIM}
+    short = re.sub(r"{\w+}", "x", path.removeprefix("/api/v1"))
+    rules = {(row[0], row[1]): row[2] for row in ROUTES}
+    return {rules[method, short], *filter(None, [ALSO.get((method, short))])}
+
+
+HOLDERS = {
+    "provisioning key": (SCIM,),
+    "read-only administrator": (AUDIT,),
+    "all but provisioning": tuple(permission for permission in PERMISSIONS if permission != SCIM),
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_a_key_is_refused_what_it_has_no_permission_for_and_nothing_happens(server, place, routes, holder):
+    allowed = set(HOLDERS[holder])
+    role = place.made("/roles", {"name": name("role"), "permissions": list(HOLDERS[holder])})
+    made = place.made("/keys", {"name": "k", "role": role["name"]})
+    before, refused = place.state(), 0
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        for method, path in routes:
+            if needed(method, path) <= allowed:
+                continue
+            answer = ask(client, place, method, path, made["token"])
+            assert answer.status_code == 403, (method, path, answer.text)
+            assert not any(secret in answer.text for secret in place.secrets), (method, path)
+            refused += 1
+    assert refused
+    assert place.state() == before
+
+
+def test_nothing_of_a_workspace_is_seen_or_changed_from_another(server, place, stranger, routes):
+    before = place.state()
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        for method, path in routes:
+            answer = ask(client, place, method, path, stranger.token)
+            assert answer.status_code < 500 or answer.status_code == 501, (method, path, answer.text)
+            if "{" in path:
+                known = answer.status_code == 200 and answer.json() == []  # the history of what is not there
+                assert answer.status_code in (400, 404) or known, (method, path, answer.text)
+            shown = re.sub(r'"detail":"[^"]*"', "", answer.text)  # an error repeats what was asked for
+            assert not any(secret in shown for secret in place.secrets), (method, path)
+    assert place.state() == before
+
+
+def test_tokens_of_one_workspace_mean_nothing_in_another(place, stranger):
+    user = stranger.user()
+    asked = [
+        stranger.api.get("/changes", params={"cursor": place.cursor}),
+        stranger.api.get("/audit", params={"cursor": place.cursor}),
+        stranger.api.get(f"/history/{user['id']}", params={"before": place.change}),
+        stranger.api.post(f"/history/{user['id']}/restore", json={"change": place.change}),
+    ]
+    assert [answer.status_code for answer in asked] == [400] * 4
+    with_role = stranger.api.post("/keys", json={"name": "k", "role": place.role["name"]})
+    for_user = stranger.api.post("/keys", json={"name": "k", "user": place.user["id"]})
+    in_group = stranger.scim.post("/Groups", json=group("g", place.user))
+    manager = {"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": {"value": place.user["id"]}}}
+    assert [with_role.status_code, for_user.status_code, in_group.status_code] == [404, 404, 400]
+    shown = stranger.scim.post("/Users", json=person(**manager))
+    assert not any(secret in shown.text for secret in place.secrets)
+    assert stranger.scim.patch(f"/Users/{place.user['id']}", json=replace("active", False)).status_code == 404
+
+
+def test_what_anyone_may_ask_for_tells_nothing_of_a_workspace(server, place):
+    for path in OPEN:
+        answer = httpx.get(server.url + path, headers={"accept": "*/*"}, follow_redirects=True)
+        assert answer.status_code == 200, path
+        assert not any(secret in answer.text for secret in place.secrets), path
+        assert path == "/metrics" or place.tenant.name not in answer.text  # metrics count by workspace
