@@ -3,9 +3,72 @@
 import os
 import sys
 import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+_URGENT_IN_A_ROW = 3
+_Work = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
 
 
 def stand_back(niceness: int) -> None:
     """Let the thread that answers go before this one, by Linux's scheduler; what this one starts stands back as well."""
     if sys.platform == "linux":  # elsewhere priorities are of processes
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+
+
+class FairThread:
+    """One thread for work that many wait for, fair to all of them.
+
+    Work of a lower rank goes first, but after three pieces in a row that passed over others one of the others has its turn.
+    Within a rank the callers take turns, each with its own work in order, so that a thousand pieces of one delay another by one.
+    """
+
+    def __init__(self, name: str, niceness: int) -> None:
+        self._name = name
+        self._niceness = niceness
+        self._ranks: dict[int, OrderedDict[object, deque[_Work]]] = {}
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._passed_over = 0
+
+    def submit(self, work: Callable[..., Any], *arguments: Any, rank: int = 0, caller: object = None) -> "Future[Any]":
+        """The future result of work, which is carried out when its turn comes."""
+        future: Future[Any] = Future()
+        with self._changed:
+            self._ranks.setdefault(rank, OrderedDict()).setdefault(caller, deque()).append((future, work, arguments))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return future
+
+    def _run(self) -> None:
+        stand_back(self._niceness)
+        while True:
+            with self._changed:
+                while not self._ranks:
+                    self._changed.wait()
+                future, work, arguments = self._next()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(work(*arguments))
+                except BaseException as error:  # whoever waits for it raises it
+                    future.set_exception(error)
+            del future, work, arguments
+
+    def _next(self) -> _Work:
+        first, last = min(self._ranks), max(self._ranks)
+        if first != last and self._passed_over >= _URGENT_IN_A_ROW:
+            first, self._passed_over = last, 0
+        elif first != last:
+            self._passed_over += 1
+        callers = self._ranks[first]
+        caller, waiting = callers.popitem(last=False)
+        taken = waiting.popleft()
+        if waiting:
+            callers[caller] = waiting  # at the end: the others have their turn first
+        elif not callers:
+            del self._ranks[first]
+        return taken

@@ -1,5 +1,7 @@
 """Too much at once, clients that take their time, and a replica that stops while others serve."""
 
+import concurrent.futures
+import re
 import select
 import socket
 import threading
@@ -8,6 +10,7 @@ import time
 import httpx
 import pytest
 
+from muster.scim.bulk import BULK_REQUEST
 from tests.conftest import client_of
 from tests.people import person
 from tests.server import Server
@@ -208,3 +211,31 @@ def _restart(replica):
     assert stopping.headers["connection"] == "close"
     assert replica.wait() == 0
     replica.start()
+
+
+def test_many_passwords_of_one_workspace_keep_nobody_from_signing_in(narrow):
+    """While they are hashed a user of another workspace is verified, and an administrator's sign-in is answered."""
+    narrow.muster("workspaces", "create", "hashing")
+    operations = [
+        {"method": "POST", "bulkId": f"b{n}", "path": "/Users", "data": person(password=f"correct horse {n}")} for n in range(80)
+    ]
+    message = {"schemas": [BULK_REQUEST], "Operations": operations}
+    with (
+        client_of(narrow, narrow.key("hashing", "--workspace", "hashing")) as bulk,
+        client_of(narrow, narrow.key("verifying")) as client,
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+    ):
+        user = client.post("/Users", json=person(password="correct horse battery")).json()
+        hashing = pool.submit(bulk.post, "/Bulk", json=message, timeout=280)
+        assert until(hashing.running)
+        verify = {"userName": user["userName"], "password": "correct horse battery"}
+        for _ in range(5):
+            found = httpx.post(f"{narrow.url}/api/v1/passwords/verify", json=verify, headers=client.headers, timeout=60)
+            assert found.json() == {"valid": True, "user": user["id"]}
+        visitor = httpx.Client(base_url=narrow.url, timeout=60)
+        csrf = re.search(r'name="csrf" value="([^"]*)"', visitor.get("/sign-in").text)[1]
+        fields = {"csrf": csrf, "email": "nobody@example.com", "password": "whatever it may be"}
+        assert visitor.post("/sign-in", data=fields).status_code == 401
+        visitor.close()
+        assert not hashing.done(), "there was nothing to wait for"
+        assert {result["status"] for result in hashing.result().json()["Operations"]} == {"201"}

@@ -52,5 +52,5 @@ class Credentials:
         for found in parse_all(page.documents):
             resource_id, active = found["id"], found.get("active") is not False
             hashed = await self._storage.secret(caller.workspace.id, resource_id, "password")
-        verified = await verify_password(hashed, password)
+        verified = await verify_password(hashed, password, caller.workspace.id)
         return resource_id if verified and active else None

@@ -230,7 +230,7 @@ class Directory:
             await self._refuse(caller, resource_type, "", withheld)
             raise
         document = resource.read(body, resource_type, caller.dialect())
-        secrets = await _take_secrets(document, resource_type)
+        secrets = await _take_secrets(document, resource_type, caller.workspace.id)
         edit = member_edits.take(document) if resource_type.computed == MEMBERS else None
 
         def decide(_: Stored | None) -> Outcome:
@@ -246,7 +246,7 @@ class Directory:
     ) -> Stored:
         """Replace a resource (RFC 7644 section 3.5.1); what is readOnly stays. Raises as create does, and 404 and 412."""
         incoming = resource.read(body, resource_type, caller.dialect())
-        secrets = await _take_secrets(incoming, resource_type)
+        secrets = await _take_secrets(incoming, resource_type, caller.workspace.id)
         edit = member_edits.take(incoming) if resource_type.computed == MEMBERS else None
 
         def change(current: Document) -> Document:
@@ -269,7 +269,9 @@ class Directory:
         secrets: Secrets = {}
         for step in steps:
             if step.secret is not None:
-                secrets[step.secret.name] = await hash_password(step.value) if step.value is not None else None
+                secrets[step.secret.name] = (
+                    await hash_password(step.value, caller.workspace.id) if step.value is not None else None
+                )
 
         def checked(standing: Stored) -> None:
             precondition(standing)
@@ -373,13 +375,13 @@ class Directory:
         await self._storage.note([replace(note, action="hold")], [held])
 
 
-async def _take_secrets(document: Document, resource_type: ResourceType) -> Secrets:
+async def _take_secrets(document: Document, resource_type: ResourceType, workspace: int) -> Secrets:
     """Take what is never returned out of a document, hashed."""
     secrets: Secrets = {}
     for attribute in resource_type.core.attributes.values():
         if attribute.returned == "never" and attribute.name in document:
             value: Any = document.pop(attribute.name)
-            secrets[attribute.name] = await hash_password(value)
+            secrets[attribute.name] = await hash_password(value, workspace)
     return secrets
 
 
