@@ -25,7 +25,8 @@ def _optional(**fields: st.SearchStrategy) -> st.SearchStrategy:
 
 
 def _elements(**fields: st.SearchStrategy) -> st.SearchStrategy:
-    lists = st.lists(_optional(**fields, primary=st.booleans()), max_size=3)
+    items = _optional(**fields, primary=st.booleans()).filter(bool)
+    lists = st.lists(items, max_size=3, unique_by=lambda item: str({**item, "primary": None}).casefold())
     return lists.filter(lambda items: sum(1 for item in items if item.get("primary")) <= 1)
 
 

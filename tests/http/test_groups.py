@@ -416,3 +416,57 @@ def test_a_large_group_is_streamed_whole(crowd):
     assert members_of(crowd, made["id"]) == ids[10:]
     assert crowd.delete(path).status_code == 204
     assert "groups" not in crowd.get(f"/Users/{ids[20]}").json()
+
+
+def _by_filter(text):
+    return {"op": "remove", "path": f"members[{text}]"}
+
+
+def test_operations_on_members_by_filter_apply_in_order(client, users):
+    a, b, c, d = users
+    inner = make(client, group())["id"]
+    made = make(client, group(a, b, c))
+    path = f"/Groups/{made['id']}"
+    both = [_by_filter(f'value eq "{user}" and type eq "User"') for user in (a, b)]
+    assert client.patch(path, json=patch(*both)).status_code == 200
+    assert members_of(client, made["id"]) == [c]
+    after_adds = [
+        {"op": "add", **_one(inner)},
+        {"op": "add", **_one(d)},
+        _by_filter('type eq "Group"'),
+        _by_filter(f'value eq "{d}"'),
+    ]
+    assert client.patch(path, json=patch(*after_adds)).status_code == 200
+    assert members_of(client, made["id"]) == [c]
+    shown = client.get(f"/Users/{d}").json()["userName"]
+    named = [{"op": "add", **_one(d)}, _by_filter(f'display eq "{shown}"'), {"op": "add", **_one(a)}]
+    assert client.patch(path, json=patch(*named)).status_code == 200
+    assert sorted(members_of(client, made["id"])) == sorted([a, c])
+    rest = [_by_filter("value pr"), {"op": "add", **_one(b)}]
+    assert client.patch(path, json=patch(*rest)).status_code == 200
+    assert members_of(client, made["id"]) == [b]
+
+
+def test_a_filter_that_matches_no_member_has_no_target_and_changes_nothing(client, users):
+    made = make(client, group(users[0]))
+    path = f"/Groups/{made['id']}"
+    body = patch({"op": "add", **_one(users[1])}, _by_filter('type eq "Group"'))
+    error_of(client.patch(path, json=body), 400, "noTarget")
+    assert client.get(path).json() == made
+    unknown = patch(_by_filter('type eq "User"'), {"op": "add", **_one("nobody")})
+    error_of(client.patch(path, json=unknown), 400, "invalidValue")
+    assert client.get(path).json() == made
+
+
+def test_removing_someone_who_is_no_member_is_an_error_in_a_strict_workspace_alone(client, strict):
+    for asked in (client, strict):
+        user, other = (make(asked, person())["id"] for _ in range(2))
+        made = make(asked, group(user))
+        path = f"/Groups/{made['id']}"
+        for more in ([], [{"op": "remove", "path": "members"}], [_by_filter("type pr")]):
+            answer = asked.patch(path, json=patch(_by_filter(f'value eq "{other}"'), *more))
+            if asked is strict:
+                error_of(answer, 400, "noTarget")
+                assert asked.get(path).json() == made
+            else:
+                assert answer.status_code in (200, 400)

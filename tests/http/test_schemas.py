@@ -207,8 +207,8 @@ def test_an_index_is_built_over_what_is_there(fresh):
     [
         {"id": "badge"}, {"id": "urn:ietf:params:scim:schemas:core:2.0:User"}, {"name": ""}, {"extends": ["Robot"]},
         {"extends": "User"}, {"attributes": []}, {"attributes": [{"name": "1st"}]}, {"attributes": [{"name": "a", "type": "x"}]},
-        {"attributes": [{"name": "a"}, {"name": "A"}]}, {"attributes": [{"name": "a", "mutability": "writeOnly"}]},
-        {"attributes": [{"name": "a", "returned": "never"}]}, {"attributes": [{"name": "a", "type": "complex"}]},
+        {"attributes": [{"name": "a"}, {"name": "A"}]}, {"attributes": [{"name": "a", "mutability": "write"}]},
+        {"attributes": [{"name": "a", "returned": "sometimes"}]}, {"attributes": [{"name": "a", "type": "complex"}]},
         {"attributes": [{"name": "a", "type": "integer", "indexed": True}]}, {"attributes": [{"name": "a", "required": "yes"}]},
         {"attributes": [{"name": "a", "multiValued": True, "uniqueness": "server"}]}, {"required": 1},
         {"attributes": [{"name": "a", "type": "complex", "subAttributes": [{"name": "b", "type": "complex"}]}]},
@@ -244,3 +244,81 @@ def test_they_are_exported_and_imported_with_their_schema(fresh, server, tmp_pat
         done = server.muster("import", "--workspace", other.name, str(file), check=False)
         assert done.stdout.startswith("1 made"), done.stdout
         assert other.scim.get(f"/Users/{user['id']}").json()[BADGE] == user[BADGE]
+
+
+SECRET = {"name": "code", "mutability": "writeOnly", "returned": "never"}
+
+
+def test_a_secret_is_kept_nowhere_that_it_could_be_read(fresh):
+    assert fresh.api.post("/schemas", json=badge(SECRET)).status_code == 201
+    user = fresh.scim.post("/Users", json=holder("1", code="s3cret-1")).json()
+    assert user[BADGE] == {"number": "1"}
+    path = f"/Users/{user['id']}"
+    for body in (
+        replace(f"{BADGE}:code", "s3cret-2"),
+        replace(BADGE, {"code": "s3cret-3"}),
+        patch({"op": "remove", "path": BADGE}),
+    ):
+        assert fresh.scim.patch(path, json=body).status_code == 200
+    put = fresh.scim.put(path, json={**holder("2", code="s3cret-4"), "userName": user["userName"]})
+    assert put.status_code == 200
+    shown = [
+        put,
+        fresh.scim.get("/Users"),
+        fresh.scim.get(path, params={"attributes": f"{BADGE}:code"}),
+        fresh.api.get("/changes"),
+    ]
+    assert not any("s3cret" in answer.text for answer in shown)
+    error_of(fresh.scim.get("/Users", params={"filter": f'{BADGE}:code eq "s3cret-4"'}), 400, "invalidFilter")
+    error_of(fresh.scim.patch(path, json=replace(f"{BADGE}:code", 7)), 400, "invalidValue")
+
+
+def test_a_user_may_have_an_extension_of_secrets_alone(fresh):
+    assert fresh.api.post("/schemas", json=badge(attributes=[SECRET])).status_code == 201
+    user = fresh.scim.post("/Users", json=person(**{BADGE: {"code": "s3cret"}})).json()
+    assert BADGE not in user
+    assert BADGE not in user["schemas"]
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        {**SECRET, "type": "integer"},
+        {**SECRET, "multiValued": True},
+        {**SECRET, "uniqueness": "server"},
+        {**SECRET, "indexed": True},
+        {**SECRET, "mutability": "immutable"},
+        {"name": "box", "type": "complex", "subAttributes": [SECRET]},
+    ],
+)
+def test_a_secret_that_could_not_be_kept_as_a_hash_is_refused(fresh, attribute):
+    problem(fresh.api.post("/schemas", json=badge(attribute)), 400)
+
+
+def test_values_in_the_clear_cannot_become_secrets(fresh):
+    assert fresh.api.post("/schemas", json=badge({"name": "code"})).status_code == 201
+    fresh.scim.post("/Users", json=holder("1", code="clear"))
+    assert fresh.api.put(f"/schemas/{BADGE}", json=badge(SECRET)).status_code == 409
+
+
+def test_a_required_secret_must_be_given(fresh):
+    assert fresh.api.post("/schemas", json=badge({**SECRET, "required": True})).status_code == 201
+    assert "code" in error_of(fresh.scim.post("/Users", json=holder("1")), 400, "invalidValue")
+    user = fresh.scim.post("/Users", json=holder("2", code="s3cret")).json()
+    path = f"/Users/{user['id']}"
+    assert fresh.scim.patch(path, json=replace(f"{BADGE}:level", 1)).status_code == 200
+    error_of(fresh.scim.patch(path, json=patch({"op": "remove", "path": f"{BADGE}:code"})), 400, "mutability")
+
+
+def test_only_the_ids_of_the_rfcs_are_reserved(fresh):
+    own = "urn:ietf:params:scim:schemas:extension:acme:2.0:User"
+    assert fresh.api.post("/schemas", json=badge(id=own)).status_code == 201
+    user = fresh.scim.post("/Users", json=person(**{own: {"number": "1"}})).json()
+    assert user[own] == {"number": "1"}
+    assert "already" in problem(fresh.api.post("/schemas", json=badge(id=own)), 409)
+    for urn in (
+        "urn:ietf:params:scim:schemas:core:2.0:User",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+        "urn:ietf:params:scim:api:messages:2.0:PatchOp",
+    ):
+        assert "reserved" in problem(fresh.api.post("/schemas", json=badge(id=urn)), 400)

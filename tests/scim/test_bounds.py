@@ -24,7 +24,7 @@ def document(**attributes):
 def elements(attribute, count):
     if attribute.is_complex:
         name = "value" if "value" in attribute.sub_attributes else "formatted"
-        return [{name: "QQ==" if attribute.name == "x509Certificates" else f"v{number}"} for number in range(count)]
+        return [{name: f"{number:08}" if attribute.name == "x509Certificates" else f"v{number}"} for number in range(count)]
     return [f"v{number}" for number in range(count)]
 
 

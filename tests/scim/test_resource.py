@@ -7,7 +7,7 @@ from scim2_models import EnterpriseUser, User
 from muster.scim.errors import ScimError
 from muster.scim.quirks import Dialect
 from muster.scim.resource import read
-from muster.scim.schema import ENTERPRISE_USER, USER, registry
+from muster.scim.schema import ENTERPRISE_USER, GROUP, USER, registry
 from tests.strategies import plain_users, users
 
 USER_TYPE = registry().types["/Users"]
@@ -18,7 +18,7 @@ def _read(document, strict=True):
 
 
 def user(**attributes):
-    return {"schemas": [USER], "userName": "a", **attributes}
+    return {"schemas": [USER], "userName": "a", "active": True, **attributes}
 
 
 @given(users())
@@ -45,6 +45,7 @@ def test_names_take_the_schemas_spelling_and_what_no_schema_defines_is_left_out(
         "schemas": [USER, ENTERPRISE_USER],
         "userName": "a",
         "name": {"familyName": "J"},
+        "active": True,
         ENTERPRISE_USER: {"department": "x"},
     }
 
@@ -54,12 +55,62 @@ def test_read_only_attributes_are_left_out():
 
 
 @pytest.mark.parametrize("value", [None, [], {}])
-def test_the_unassigned_is_left_out(value):
-    assert _read(user(title=value, name=value, emails=value, active=value, **{ENTERPRISE_USER: value})) == user()
+def test_unassigned_values_are_left_out(value):
+    assert _read(user(name=value, **{ENTERPRISE_USER: value})) == user()
+    assert _read(user(title=value or None, active=value or None)) == user()
 
 
-def test_an_element_that_is_empty_is_left_out():
-    assert _read(user(emails=[{}, None, {"value": None}])) == user()
+@pytest.mark.parametrize("value", [{}, [None], [[]], [{}], {"value": None}, {"id": 1}, ["a", "b"]])
+def test_a_single_value_that_reads_to_nothing_is_refused(value):
+    with pytest.raises(ScimError) as caught:
+        _read(user(title=value), strict=False)
+    assert (caught.value.scim_type, "title" in caught.value.detail) == ("invalidValue", True)
+
+
+@pytest.mark.parametrize("value", [None, []])
+def test_unassigned_multi_valued_attributes_are_left_out(value):
+    assert _read(user(emails=value)) == user()
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("element", [None, {}, "", [], {"value": None}, {"id": "x"}, {"$ref": "x"}])
+def test_an_element_that_names_nothing_is_refused(element, strict):
+    """It must not read as "no element": a client meant something that was not understood."""
+    for elements in ([element], [{"value": "a@x.com"}, element]):
+        with pytest.raises(ScimError) as caught:
+            read(user(emails=elements), USER_TYPE, Dialect(strict))
+        assert (caught.value.status, caught.value.scim_type) == (400, "invalidValue")
+        assert "emails[" in caught.value.detail
+
+
+@pytest.mark.parametrize("value", [{"fullName": "Ada"}, {"id": 1}])
+def test_an_object_with_unknown_keys_alone_is_refused(value):
+    with pytest.raises(ScimError) as caught:
+        _read(user(name=value))
+    assert (caught.value.scim_type, "name" in caught.value.detail) == ("invalidValue", True)
+
+
+def test_the_same_value_and_type_is_kept_once():
+    given = [
+        {"value": "A@x.com", "type": "work"},
+        {"value": "a@X.com", "type": "Work", "display": "A", "primary": True},
+        {"value": "a@x.com", "type": "home"},
+    ]
+    kept = [{"value": "A@x.com", "type": "work", "display": "A", "primary": True}, given[2]]
+    assert _read(user(emails=given)) == user(emails=kept)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_schemas_of_another_resource_type_are_refused(strict):
+    for urn in (GROUP, "urn:ietf:params:scim:schemas:core:2.0:Schema"):
+        with pytest.raises(ScimError) as caught:
+            read(user(schemas=[urn]), USER_TYPE, Dialect(strict))
+        assert (caught.value.status, caught.value.scim_type) == (400, "invalidValue")
+
+
+def test_a_user_is_active_by_default():
+    assert _read({"schemas": [USER], "userName": "a"})["active"] is True
+    assert _read(user(active=False))["active"] is False
 
 
 def test_schemas_are_made_to_agree():

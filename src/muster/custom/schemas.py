@@ -261,6 +261,8 @@ def _misfit(document: Document, kind: ResourceType, urn: str) -> str | None:
             continue
         if attribute is None or attribute.name != name:
             return f"it has a value of {name}"
+        if attribute.secret:
+            return f"it has a value of {name} in the clear, which cannot become one that is never returned"
         try:
             if not attribute.read_only and read_value(attribute, value, name, Dialect(strict=True)) != value:
                 return f"{name} has a part that would be lost"

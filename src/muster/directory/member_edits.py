@@ -1,18 +1,18 @@
-"""What a client's document or PATCH does to the members of a group, as one edit for the storage."""
+"""The members of groups in clients' documents and PATCHes, as one edit for the storage."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from muster.directory.memberships import element_of
-from muster.scim.errors import invalid_filter, invalid_value, mutability, no_target
+from muster.scim.errors import invalid_value, mutability, no_target
 from muster.scim.evaluate import matches
-from muster.scim.patch import Step
+from muster.scim.patch import Step, Whole
 from muster.scim.predicate import Predicate, Some, Test
 from muster.scim.resource import Document
-from muster.storage.port import Member, MemberEdit
+from muster.storage.port import Member, MemberChoice, MemberEdit
 
 MEMBERS = "members"
-Load = Callable[[], AsyncIterator[Sequence[Member]]]
 
 
 def take(document: Document) -> MemberEdit:
@@ -31,19 +31,58 @@ def _on_members(step: Step) -> bool:
     return attribute is not None and step.target.place.schema is None and attribute.name == MEMBERS
 
 
-async def fold(steps: list[Step], load: Load) -> tuple[MemberEdit, frozenset[str]]:
-    """Steps on members folded into one edit, and the ids that are removed after they were added.
+def fold(steps: list[Step], strict: bool) -> tuple[MemberEdit | MemberChoice, frozenset[str]]:
+    """Fold steps on members into one change, and name the ids that are removed after they were added.
 
-    load: the members as they stand, read only where a filter asks for more of them than their ids. Raises ScimError.
+    Steps that name members by their ids fold into one edit. If a filter asks for more than ids, the members that it
+    chooses depend on the steps before it and on the members in the write's transaction: that is a choice.
+
+    Args:
+        steps: The steps, in order.
+        strict: Whether removing someone who is not a member is an error. An edit leaves that to its caller.
+
+    Raises:
+        ScimError: mutability or invalidValue.
     """
+    moves = [_move(step) for step in steps]
+    if not all(isinstance(move.ids, list | Whole) for move in moves) or (strict and _hides_an_absence(moves)):
+        lists = [move.ids for move in moves if move.operation != "remove" and isinstance(move.ids, list)]
+        named = tuple(dict.fromkeys(resource_id for ids in lists for resource_id in ids))
+        return MemberChoice(named, lambda current, known: _simulate(moves, current, known, strict)), frozenset()
     folding = _Folding()
-    for step in steps:
-        await folding.take(step, load)
+    for move in moves:
+        folding.take(move)
     return MemberEdit(tuple(folding.add), tuple(folding.remove), folding.clear), frozenset(folding.passing)
 
 
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A step on members: add, replace or remove the members with these ids, those that a predicate chooses, or everyone."""
+
+    operation: str
+    ids: list[str] | Predicate | Whole
+    where: str
+
+
+def _move(step: Step) -> _Move:
+    place, predicate, value = step.target.place, step.target.predicate, step.value
+    if place.sub is not None or (predicate is not None and step.operation != "remove"):
+        raise mutability(f"{step.where}: members are added or removed, and never changed")
+    if predicate is not None:
+        return _Move("remove", _named(predicate) or predicate, step.where)
+    if isinstance(value, Whole):
+        return _Move("remove", Whole.EVERYTHING, step.where)
+    return _Move(step.operation, _ids(value, step.where), step.where)
+
+
+def _hides_an_absence(moves: list[_Move]) -> bool:
+    """Whether members are removed by id and later all of them, so that an edit cannot tell that one was no member."""
+    first = next((n for n, move in enumerate(moves) if move.operation == "remove" and isinstance(move.ids, list)), len(moves))
+    return any(move.operation == "replace" or isinstance(move.ids, Whole) for move in moves[first:])
+
+
 class _Folding:
-    """One edit, from step to step: what is to be added and removed, each in the order in which it was named."""
+    """One edit, from move to move: the ids to add and to remove, each in the order in which it was named."""
 
     def __init__(self) -> None:
         self.add: dict[str, None] = {}
@@ -51,32 +90,14 @@ class _Folding:
         self.passing: set[str] = set()
         self.clear = False
 
-    async def take(self, step: Step, load: Load) -> None:
-        place, predicate = step.target.place, step.target.predicate
-        if place.sub is not None or (predicate is not None and step.operation != "remove"):
-            raise mutability(f"{step.where}: a member is added or removed, and never changed")
-        if predicate is not None:
-            self._remove(await self._chosen(predicate, step.where, load))
-        elif step.operation == "remove" and step.value:
-            self._remove(_ids(step.value, step.where))
+    def take(self, move: _Move) -> None:
+        ids = move.ids if isinstance(move.ids, list) else []
+        if move.operation == "replace" or move.ids is Whole.EVERYTHING:
+            self._clear()
+        if move.operation == "remove":
+            self._remove(ids)
         else:
-            if step.operation != "add":
-                self._clear()
-            self._add(_ids(step.value if step.operation != "remove" else None, step.where))
-
-    async def _chosen(self, predicate: Predicate, where: str, load: Load) -> list[str]:
-        """The ids of the members that a value path chooses."""
-        named = _named(predicate)
-        if named is not None:
-            return named
-        if self.add or self.remove or self.clear:
-            raise invalid_filter(f"{where}: after other changes of members in one request, choose by 'value eq' alone")
-        chosen: list[str] = []
-        async for page in load():
-            chosen.extend(found.id for found in page if matches(predicate, element_of(found)))
-        if not chosen:
-            raise no_target(f"{where}: no member matches the path")
-        return chosen
+            self._add(ids)
 
     def _add(self, ids: list[str]) -> None:
         for resource_id in ids:
@@ -97,8 +118,35 @@ class _Folding:
         self.clear = True
 
 
+def _simulate(moves: list[_Move], current: Sequence[Member], known: Mapping[str, Member], strict: bool) -> MemberEdit:
+    """Carry moves out on the members, each on the result of the one before; answer the difference. Raises ScimError noTarget."""
+    before = {member.id: element_of(member) for member in current}
+    members = dict(before)
+    for move in moves:
+        if isinstance(move.ids, list):
+            chosen = move.ids
+        elif isinstance(move.ids, Whole):
+            chosen = list(members)
+        else:
+            chosen = [resource_id for resource_id, shown in members.items() if matches(move.ids, shown)]
+            if not chosen:
+                raise no_target(f"{move.where}: no member matches the path")
+        if move.operation == "remove":
+            absent = next((resource_id for resource_id in chosen if members.pop(resource_id, None) is None), None)
+            if absent is not None and strict:
+                raise no_target(f"{move.where}: {absent[:100]!r} is not a member")
+            continue
+        if move.operation == "replace":
+            members.clear()
+        for resource_id in chosen:
+            member = known.get(resource_id)
+            members.setdefault(resource_id, {"value": resource_id} if member is None else element_of(member))
+    added = tuple(resource_id for resource_id in members if resource_id not in before)
+    return MemberEdit(added, tuple(resource_id for resource_id in before if resource_id not in members))
+
+
 def _ids(elements: Any, where: str) -> list[str]:
-    """The ids that canonical elements name: by `value`, or else by the end of `$ref`."""
+    """The ids that canonical elements name: by `value`, or else by the end of `$ref`. Raises ScimError invalidValue."""
     ids = []
     for index, element in enumerate(elements or ()):
         value = element.get("value") or element.get("$ref", "").rstrip("/").rpartition("/")[2]

@@ -18,11 +18,11 @@ from muster.directory.walks import Step, Walks
 from muster.passwords import hash_password
 from muster.scim import patch, predicate, resource
 from muster.scim.bounds import MAX_ELEMENTS, check_growth
-from muster.scim.errors import ScimError, invalid_path, invalid_value, no_target, not_found, too_many, uniqueness
+from muster.scim.errors import ScimError, invalid_path, invalid_value, mutability, no_target, not_found, too_many, uniqueness
 from muster.scim.predicate import Field, Test
 from muster.scim.quirks import Dialect
 from muster.scim.resource import Document
-from muster.scim.schema import Registry, ResourceType, registry
+from muster.scim.schema import Registry, ResourceType, registry, secret_places
 from muster.scim.values import Json
 from muster.storage.ids import IdSource
 from muster.storage.port import (
@@ -32,6 +32,7 @@ from muster.storage.port import (
     Item,
     Keep,
     Member,
+    MemberChoice,
     MemberEdit,
     NoSuchMember,
     Note,
@@ -229,7 +230,7 @@ class Directory:
         except Withheld as withheld:
             await self._refuse(caller, resource_type, "", withheld)
             raise
-        document = resource.read(body, resource_type, caller.dialect())
+        document = resource.read(body, resource_type, caller.dialect(), caller.registry)
         secrets = await _take_secrets(document, resource_type, caller.workspace.id)
         edit = member_edits.take(document) if resource_type.computed == MEMBERS else None
 
@@ -245,12 +246,17 @@ class Directory:
         self, caller: Caller, resource_type: ResourceType, resource_id: str, body: Json, precondition: Precondition
     ) -> Stored:
         """Replace a resource (RFC 7644 section 3.5.1); what is readOnly stays. Raises as create does, and 404 and 412."""
-        incoming = resource.read(body, resource_type, caller.dialect())
+        dialect = caller.dialect()
+        incoming = resource.read(body, resource_type, dialect, caller.registry)
         secrets = await _take_secrets(incoming, resource_type, caller.workspace.id)
         edit = member_edits.take(incoming) if resource_type.computed == MEMBERS else None
+        unmentioned = _unmentioned(body, resource_type, dialect)
+        if MEMBERS in unmentioned:
+            edit = None
 
         def change(current: Document) -> Document:
             kept = {a.name: current[a.name] for _, a in resource_type.attributes() if a.read_only and a.name in current}
+            kept |= {name: current[name] for name in unmentioned if name in current}
             return resource.keep_immutable(current, {**incoming, **kept}, resource_type)
 
         return await self._change(caller, resource_type, resource_id, change, precondition, secrets, edit)
@@ -261,17 +267,13 @@ class Directory:
         """Apply a PatchOp (RFC 7644 section 3.5.2), all of it or nothing. Raises the ScimErrors of scim.patch, 404 and 412."""
         dialect = caller.dialect()
         steps = patch.prepare(body, resource_type, dialect)
-        edit, passing = None, frozenset[str]()
+        edit: MemberEdit | MemberChoice | None = None
+        passing = frozenset[str]()
         if resource_type.computed == MEMBERS:
             steps, moving = member_edits.split(steps)
             if moving:
-                edit, passing = await member_edits.fold(moving, lambda: self.members(caller, resource_id))
-        secrets: Secrets = {}
-        for step in steps:
-            if step.secret is not None:
-                secrets[step.secret.name] = (
-                    await hash_password(step.value, caller.workspace.id) if step.value is not None else None
-                )
+                edit, passing = member_edits.fold(moving, dialect.strict)
+        secrets = await _secrets_of(steps, resource_type, caller.workspace.id)
 
         def checked(standing: Stored) -> None:
             precondition(standing)
@@ -307,7 +309,7 @@ class Directory:
         change: Callable[[Document], Document],
         precondition: Precondition,
         secrets: Secrets,
-        edit: MemberEdit | None,
+        edit: MemberEdit | MemberChoice | None,
     ) -> Stored:
         """Change what stands, within the write's transaction; a change that changes nothing keeps version and lastModified."""
         now = timestamp(self._clock())
@@ -318,8 +320,7 @@ class Directory:
             precondition(standing)
             current = parse(standing.document)
             current.pop("meta")
-            changed = change(parse(standing.document))
-            changed.pop("meta", None)
+            changed = change(current)
             check_growth(current, changed, caller.max_elements)
             if changed == current and not secrets and not standing.delta:
                 return Keep(standing)
@@ -338,7 +339,7 @@ class Directory:
         resource_id: str | None,
         decide: Callable[[Stored | None], Outcome],
         now: str,
-        edit: MemberEdit | None,
+        edit: MemberEdit | MemberChoice | None,
         attempted: str = "deactivate",
     ) -> Stored:
         touch = touched(caller.registry.types["/Groups"], now)
@@ -376,13 +377,49 @@ class Directory:
 
 
 async def _take_secrets(document: Document, resource_type: ResourceType, workspace: int) -> Secrets:
-    """Take what is never returned out of a document, hashed."""
+    """Take the values that are never returned out of a document, hashed, by the path of their attribute."""
     secrets: Secrets = {}
-    for attribute in resource_type.core.attributes.values():
-        if attribute.returned == "never" and attribute.name in document:
-            value: Any = document.pop(attribute.name)
-            secrets[attribute.name] = await hash_password(value, workspace)
+    for place in secret_places(resource_type):
+        holder = document if place.schema is None else document.get(place.schema, {})
+        name = place.attribute.name if place.attribute is not None else ""
+        if name in holder:
+            value: Any = holder.pop(name)
+            secrets[place.name] = await hash_password(value, workspace)
+            if not holder and place.schema is not None:
+                document.pop(place.schema)
+                document["schemas"].remove(place.schema)
     return secrets
+
+
+async def _secrets_of(steps: Sequence[patch.Step], resource_type: ResourceType, workspace: int) -> Secrets:
+    """The hashes of the secrets that the steps of a PATCH set, by path; None for those that they remove."""
+    secrets: Secrets = {}
+    for step in steps:
+        if step.target.place.attribute is None:  # a whole extension is removed
+            urn = step.target.place.schema
+            secrets |= {place.name: None for place in secret_places(resource_type) if place.schema == urn}
+        if step.secret is None:
+            continue
+        given = step.value if isinstance(step.value, str) else None
+        if given is None and step.secret.required:
+            raise mutability(f"{step.where} is required and cannot be removed")
+        secrets[step.target.place.name] = None if given is None else await hash_password(given, workspace)
+    return secrets
+
+
+def _unmentioned(body: Json, resource_type: ResourceType, dialect: Dialect) -> frozenset[str]:
+    """The attributes that a PUT leaves as they are since it does not mention them: `active` and `members`.
+
+    That is so in lenient workspaces alone: many clients send only the attributes that they manage, and neither reactivating
+    someone nor emptying a group may be a side effect. A strict workspace follows RFC 7644 section 3.5.1 to the letter.
+    """
+    guarded = {"active": "put-without-active"} if "active" in resource_type.defaults else {}
+    if resource_type.computed == MEMBERS:
+        guarded[MEMBERS] = "put-without-members"
+    found = {name: row for name, row in guarded.items() if not resource.mentions(body, name)}
+    for row in found.values():
+        dialect.notice(row)
+    return frozenset() if dialect.strict else frozenset(found)
 
 
 def _query(caller: Caller, resource_type: ResourceType, search: Search, among: Sequence[ResourceType]) -> Query:
@@ -410,12 +447,7 @@ def _sort_field(resource_type: ResourceType, path: str | None, among: Sequence[R
     field = predicate.field_at(resource_type, path.strip())
     if field is not None and field.attribute.is_complex:
         field = predicate.field_at(resource_type, f"{path.strip()}.value")
-    if (
-        field is None
-        or field.attribute.returned == "never"
-        or field.attribute.is_complex
-        or field.keys[0] == resource_type.computed
-    ):
+    if field is None or field.attribute.secret or field.attribute.is_complex or field.keys[0] == resource_type.computed:
         raise invalid_path(f"sortBy: cannot sort by {path[:100]!r}")
     return field
 

@@ -20,7 +20,7 @@ _STATUSES = {"POST": 201, "PUT": 200, "PATCH": 200, "DELETE": 204}
 
 async def answer(request: Request, caller: Caller, directory: Directory, limits: Limits, base: str) -> Response:
     """Carry out a bulk request: 200 with the result of each operation, whatever came of them. Raises ScimError."""
-    message = await read_json(request, limits)
+    message = await read_json(request, limits, caller.dialect)
     bulk = read_bulk(message, limits.max_operations, caller.registry.types, caller.dialect())
     results = await carry_out(directory, caller, bulk.operations, bulk.fail_on_errors)
     content = {"schemas": [BULK_RESPONSE], "Operations": [_shown(result, caller, base) for result in results]}

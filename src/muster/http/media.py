@@ -1,5 +1,8 @@
 """Media types and JSON: what a client may send, and what it is answered in (RFC 7644 section 3.1)."""
 
+from codecs import BOM_UTF8
+from collections.abc import Callable
+
 import orjson
 
 from muster.http.admission import Waits
@@ -7,6 +10,7 @@ from muster.http.message import MAX_HEADER, Request
 from muster.scim.bounds import ELEMENTS_SETTING
 from muster.scim.discovery import Limits
 from muster.scim.errors import ScimError, invalid_syntax
+from muster.scim.quirks import Dialect
 from muster.scim.values import Json
 
 SCIM_JSON = "application/scim+json"
@@ -35,8 +39,21 @@ def answer_type(request: Request) -> str:
     return SCIM_JSON
 
 
-async def read_json(request: Request, limits: Limits) -> Json:
-    """The JSON body. Raises ScimError 415, 413, 408, or invalidSyntax that says where it is malformed."""
+def _strict() -> Dialect:
+    return Dialect(strict=True)
+
+
+async def read_json(request: Request, limits: Limits, dialect: Callable[[], Dialect] = _strict) -> Json:
+    """Read the JSON body.
+
+    Args:
+        request: The request.
+        limits: The largest body, and how long it may take.
+        dialect: How to read the client, asked only if the body begins with a byte order mark.
+
+    Raises:
+        ScimError: 415, 413, 408, or invalidSyntax that says where the body is malformed.
+    """
     check_content_type(request)
     try:
         waits = request.waits or Waits()
@@ -47,6 +64,9 @@ async def read_json(request: Request, limits: Limits) -> Json:
         raise ScimError(408, f"the body did not come within {limits.body_seconds:g} seconds (MUSTER_BODY_SECONDS)") from None
     except ScimError as error:
         raise ScimError(413, f"{error.detail} (MUSTER_MAX_BODY)") if error.status == 413 else error from None
+    if body.startswith(BOM_UTF8):
+        dialect().take("byte-order-mark", "the body")
+        body = request.body = body[len(BOM_UTF8) :]
     return parse_json(body, limits)
 
 

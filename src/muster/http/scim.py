@@ -18,7 +18,7 @@ from muster.http.listing import Listing
 from muster.http.media import answer_type, read_json
 from muster.http.message import Headers, Request, Response, json_response
 from muster.http.origin import SCIM_ROOT, Origin
-from muster.http.search import one_of, parameters_of
+from muster.http.search import named, one_of, parameters_of
 from muster.scim import discovery
 from muster.scim.discovery import Limits
 from muster.scim.errors import ScimError, forbidden, not_found
@@ -80,7 +80,7 @@ class Scim:
             return self._discover(request, registry, endpoint, name, method)
         if not endpoint and method == "GET":
             request.operation = "search"
-            return self._list(request, caller, list(types.values()), request.parameters())
+            return self._list(request, caller, list(types.values()), named(request.parameters(), caller.dialect))
         if endpoint == ".search" and not name:
             return self.search(request, caller, list(types.values()))
         if endpoint == "Bulk" and not name:
@@ -94,7 +94,7 @@ class Scim:
         if request.header("if-none-match") is not None or request.header("if-match") is not None:  # noqa: SIM102
             if Conditions(request).not_modified(stored):
                 return Response(304, [("etag", etag(tag_of(stored)))])
-        shown = self._projection(request, resource_type) if request.query or shows_on_request(resource_type) else None
+        shown = self._projection(request, caller, resource_type) if request.query or shows_on_request(resource_type) else None
         if resource_type.computed == MEMBERS:
             return await self._group(request, caller, stored, 200, shown)
         return self._resource(request, stored, 200, shown)
@@ -103,15 +103,15 @@ class Scim:
         one = one_of(request.query, resource_type) if resource_type.computed != MEMBERS else None
         if one is not None:
             return self._listing.one(request, caller, resource_type, one, self._base(request))
-        return self._list(request, caller, (resource_type,), request.parameters())
+        return self._list(request, caller, (resource_type,), named(request.parameters(), caller.dialect))
 
     async def search(self, request: Request, caller: Caller, types: Sequence[ResourceType]) -> Response:
         """A find whose parameters come as a SearchRequest (RFC 7644 section 3.4.3)."""
         request.operation = "search"
         if request.method != "POST":
             raise MethodNotAllowed(request.method, ("POST",))
-        message = await read_json(request, self._limits)
-        return await self._list(request, caller, types, parameters_of(message))
+        message = await read_json(request, self._limits, caller.dialect)
+        return await self._list(request, caller, types, parameters_of(message, caller.dialect()))
 
     async def me(self, request: Request, caller: Caller, method: str) -> Response:
         """The user that the key is bound to (RFC 7644 section 3.11)."""
@@ -140,9 +140,9 @@ class Scim:
         return lambda group_id: self._directory.members(caller, group_id)
 
     async def create(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
-        shown = self._projection(request, resource_type)
+        shown = self._projection(request, caller, resource_type)
         Conditions(request).check_create()
-        body = await read_json(request, self._limits)
+        body = await read_json(request, self._limits, caller.dialect)
         stored = await self._directory.create(caller, resource_type, body)
         location = location_of(resource_type, self._base(request)) + stored.id
         status = 200 if caller.workspace.contract == "cortex" else 201
@@ -152,8 +152,8 @@ class Scim:
         return self._resource(request, stored, status, shown, headers)
 
     async def replace(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
-        shown = self._projection(request, resource_type)
-        body = await read_json(request, self._limits)
+        shown = self._projection(request, caller, resource_type)
+        body = await read_json(request, self._limits, caller.dialect)
         check = Conditions(request).check_write
         stored = await self._directory.replace(caller, resource_type, resource_id, body, check)
         if resource_type.computed == MEMBERS:
@@ -161,8 +161,8 @@ class Scim:
         return self._resource(request, stored, 200, shown)
 
     async def patch(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
-        shown = self._projection(request, resource_type)
-        body = await read_json(request, self._limits)
+        shown = self._projection(request, caller, resource_type)
+        body = await read_json(request, self._limits, caller.dialect)
         check = Conditions(request).check_write
         stored = await self._directory.patch(caller, resource_type, resource_id, body, check)
         if resource_type.computed == MEMBERS:
@@ -203,8 +203,8 @@ class Scim:
         body = pieces(stored.id, stored.document, shown, self._base(request), self._members(caller))
         return await streamed(status, _headers(request, stored, headers), body)
 
-    def _projection(self, request: Request, resource_type: ResourceType) -> Projection | None:
-        parameters = request.parameters()
+    def _projection(self, request: Request, caller: Caller, resource_type: ResourceType) -> Projection | None:
+        parameters = named(request.parameters(), caller.dialect)
         return projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
 
     async def _discover(self, request: Request, registry: Registry, endpoint: str, name: str, method: str) -> Response:

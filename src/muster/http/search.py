@@ -1,13 +1,15 @@
 """A find as a client asks it: by the parameters of a GET, or by a SearchRequest (RFC 7644 sections 3.4.2 and 3.4.3)."""
 
 import re
+from collections.abc import Callable
 
 from muster.directory.service import Search
 from muster.scim.discovery import Limits
-from muster.scim.errors import ScimError, invalid_filter, invalid_syntax, invalid_value
+from muster.scim.errors import ScimError, invalid_filter, invalid_value
 from muster.scim.indexing import unique_equality
-from muster.scim.messages import SEARCH_REQUEST
+from muster.scim.messages import SEARCH_REQUEST, check_schemas, fields_of
 from muster.scim.predicate import Test
+from muster.scim.quirks import Dialect
 from muster.scim.resource import kind
 from muster.scim.schema import ResourceType
 from muster.scim.values import Json
@@ -17,6 +19,8 @@ _MAX_INTEGER_LENGTH = 19
 _TEXTS = ("filter", "sortBy", "sortOrder", "domain", "cursor")
 _NUMBERS = ("startIndex", "count")
 _LISTS = ("attributes", "excludedAttributes")
+_NAMES = (*_TEXTS, *_NUMBERS, *_LISTS)
+_CANONICAL = {name.lower(): name for name in _NAMES}
 
 
 def one_of(query: str, resource_type: ResourceType) -> Test | None:
@@ -48,18 +52,29 @@ def search_of(parameters: dict[str, str], limits: Limits) -> Search:
     return Search(text, domain, parameters.get("sortBy"), order == "descending", start_index, count, by_cursor)
 
 
-def parameters_of(message: Json) -> dict[str, str]:
+def named(parameters: dict[str, str], dialect: Callable[[], Dialect]) -> dict[str, str]:
+    """Query parameters by their names in the RFC, whatever their case: `Filter` must not list everything.
+
+    Parameters that the protocol does not have are left alone. Raises ScimError.
+    """
+    if all(name in _NAMES or name.lower() not in _CANONICAL for name in parameters):
+        return parameters
+    found: dict[str, str] = {}
+    for name, value in parameters.items():
+        canonical = _CANONICAL.get(name.lower(), name)
+        if canonical in found:
+            raise invalid_value(f"the parameter {canonical!r} is given twice")
+        if canonical != name:
+            dialect().take("message-key-case", name)
+        found[canonical] = value
+    return found
+
+
+def parameters_of(message: Json, dialect: Dialect) -> dict[str, str]:
     """The parameters that a SearchRequest stands for. Raises ScimError invalidSyntax or invalidValue."""
-    if not isinstance(message, dict):
-        raise invalid_syntax(f"the body must be a JSON object, and is {kind(message)}")
-    if message.get("schemas") != [SEARCH_REQUEST]:
-        raise invalid_syntax(f"schemas must be [{SEARCH_REQUEST!r}]")
-    parameters = {}
-    for name in (*_TEXTS, *_NUMBERS, *_LISTS):
-        value = message.get(name)
-        if value is not None:
-            parameters[name] = _text(name, value)
-    return parameters
+    fields = fields_of(message, ("schemas", *_NAMES), dialect, others=False)
+    check_schemas(fields.get("schemas"), SEARCH_REQUEST, dialect)
+    return {name: _text(name, fields[name]) for name in _NAMES if fields.get(name) is not None}
 
 
 def _text(name: str, value: Json) -> str:

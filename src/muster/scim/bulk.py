@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from muster.scim.bulk_references import in_data, in_target, is_bulk_id
 from muster.scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value
+from muster.scim.messages import check_schemas, fields_of
 from muster.scim.quirks import Dialect
 from muster.scim.resource import kind
 from muster.scim.schema import ResourceType
@@ -13,6 +14,7 @@ from muster.scim.values import Json
 
 BULK_REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 BULK_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
+_MEMBERS = ("method", "bulkId", "path", "data", "version")
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
 _SLASHES = re.compile("//+")
 _MAX_BULK_ID = 200
@@ -72,16 +74,14 @@ def read_bulk(message: Json, max_operations: int, types: Mapping[str, ResourceTy
     types: the resource types by endpoint. Raises ScimError invalidSyntax or invalidValue where the message itself is wrong, and
     413 over max_operations.
     """
-    if not isinstance(message, dict):
-        raise invalid_syntax(f"the body must be a JSON object, and is {kind(message)}")
-    if message.get("schemas") != [BULK_REQUEST]:
-        dialect.take("schemas-missing", f"schemas: {BULK_REQUEST} is not there")
-    operations = message.get("Operations")
+    fields = fields_of(message, ("schemas", "failOnErrors", "Operations"), dialect, others=False)
+    check_schemas(fields.get("schemas"), BULK_REQUEST, dialect)
+    operations = fields.get("Operations")
     if not isinstance(operations, list) or not operations:
         raise invalid_syntax("Operations must be an array with at least one operation")
     if len(operations) > max_operations:
         raise ScimError(413, f"Operations has {len(operations)} operations, and at most {max_operations} are taken")
-    limit = message.get("failOnErrors")
+    limit = fields.get("failOnErrors")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise invalid_value("failOnErrors must be an integer of at least 1")
     seen: set[str] = set()
@@ -103,6 +103,7 @@ def _read_or_error(
 def _read(item: Json, where: str, seen: set[str], types: Mapping[str, ResourceType], dialect: Dialect) -> Operation:
     if not isinstance(item, dict):
         raise invalid_syntax(f"{where} must be an object, and is {kind(item)}")
+    item = fields_of(item, _MEMBERS, dialect)
     method = item.get("method")
     if not isinstance(method, str) or method.upper() not in METHODS:
         raise invalid_syntax(f"{where}: method must be one of {', '.join(METHODS)}")

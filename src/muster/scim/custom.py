@@ -7,7 +7,7 @@ from typing import Any
 
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value
 from muster.scim.resource import kind
-from muster.scim.schema import Attribute, Registry, ResourceType, Schema
+from muster.scim.schema import ENTERPRISE_USER, Attribute, Registry, ResourceType, Schema, registry
 from muster.scim.values import Json
 
 MAX_SCHEMAS = 50
@@ -21,11 +21,11 @@ _RESERVED_NAMES = frozenset({"schemas", "id", "externalid", "meta"})
 _RESERVED_ENDPOINTS = frozenset({"/me", "/bulk", "/serviceproviderconfig", "/resourcetypes", "/schemas"})
 _TYPES = ("string", "boolean", "decimal", "integer", "dateTime", "binary", "reference", "complex")
 _CHOICES = {
-    "mutability": ("readWrite", "readOnly", "immutable"),
-    "returned": ("default", "always", "request"),
+    "mutability": ("readWrite", "readOnly", "immutable", "writeOnly"),
+    "returned": ("default", "always", "request", "never"),
     "uniqueness": ("none", "server"),
 }
-"""What is never returned is kept as a hash, which of a custom attribute would be of no use."""
+_MESSAGES = "urn:ietf:params:scim:api:messages:"
 _FIRST = {"mutability": "readWrite", "returned": "default", "uniqueness": "none"}
 _FLAGS = ("multiValued", "required", "caseExact")
 
@@ -74,8 +74,10 @@ def read_schema(raw: Json, base: Registry) -> CustomSchema:
     urn = raw.get("id")
     if not isinstance(urn, str) or not _URN.fullmatch(urn):
         raise invalid_value("id must be a URN, as urn:example:params:scim:schemas:extension:badge:2.0:User")
-    if urn.lower() in base.schemas or urn.lower().startswith("urn:ietf:params:scim:"):
-        raise invalid_value(f"id: {urn!r} is a schema of the RFCs")
+    if urn.lower() in registry().schemas or urn.lower().startswith(_MESSAGES):
+        raise invalid_value(f"id: {urn!r} is reserved: RFC 7643 or RFC 7644 defines it")
+    if urn.lower() in base.schemas:
+        raise ScimError(409, f"id: this workspace already has a schema {urn!r}", "uniqueness")
     extends = raw.get("extends", [])
     types = {item.name: item for item in base.types.values()}
     if not isinstance(extends, list) or not all(isinstance(name, str) and name in types for name in extends):
@@ -135,11 +137,26 @@ def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[
         made["subAttributes"] = _attributes(subs, f"{where}.subAttributes", frozenset(), [], nested=True)
     if made["uniqueness"] != "none" and (nested or made["multiValued"] or of_type not in ("string", "reference")):
         raise invalid_value(f"{where}.uniqueness: only a single string at the top can be unique")
+    if made["returned"] == "never" or made["mutability"] == "writeOnly":
+        _check_secret(made, raw, where, nested)
     if _flag(raw, "indexed", where):
         if nested or of_type not in ("string", "reference", "dateTime"):
             raise invalid_value(f"{where}.indexed: only a string, reference or dateTime at the top can be indexed")
         indexed.append(name)
     return made
+
+
+def _check_secret(made: dict[str, Any], raw: dict[str, Any], where: str, nested: bool) -> None:
+    """Check an attribute whose values are never returned: they are kept as hashes, so they cannot be parts, or be searched."""
+    if nested or made["multiValued"] or made["type"] not in ("string", "reference", "binary"):
+        raise invalid_value(
+            f"{where}: only a single string, reference or binary at the top can be writeOnly or never returned, since its"
+            " values are kept as hashes"
+        )
+    if made["mutability"] not in ("readWrite", "writeOnly"):
+        raise invalid_value(f"{where}.mutability: an attribute that is never returned must be readWrite or writeOnly")
+    if made["uniqueness"] != "none" or raw.get("indexed"):
+        raise invalid_value(f"{where}: an attribute that is never returned cannot be unique or indexed")
 
 
 def _text(raw: dict[str, Any], name: str, where: str, required: bool = False) -> str:
@@ -162,10 +179,15 @@ def _texts(value: Json, where: str) -> list[str]:
     return value
 
 
-def read_type(raw: Json, registry: Registry) -> dict[str, Any]:
-    """A resource type as an administrator gives it (RFC 7643 section 6). registry: with the schemas that it names.
+def read_type(raw: Json, among: Registry) -> dict[str, Any]:
+    """Read a resource type that an administrator defines (RFC 7643 section 6).
 
-    Raises ScimError that names what is wrong.
+    Args:
+        raw: The parsed body.
+        among: The registry of the workspace, with the schemas that the type names.
+
+    Raises:
+        ScimError: with a detail that names the member in error.
     """
     if not isinstance(raw, dict):
         raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
@@ -174,10 +196,10 @@ def read_type(raw: Json, registry: Registry) -> dict[str, Any]:
         raise invalid_value("name must begin with a letter, and have letters, digits, - and _, 64 at most")
     if not isinstance(endpoint, str) or not _ENDPOINT.fullmatch(endpoint) or endpoint.lower() in _RESERVED_ENDPOINTS:
         raise invalid_value("endpoint must be a path as /Devices that is not in use")
-    for taken in registry.types.values():
+    for taken in among.types.values():
         if taken.name.lower() == name.lower() or taken.endpoint.lower() == endpoint.lower():
             raise ScimError(409, f"{taken.name} at {taken.endpoint} is there already", "uniqueness")
-    schema = _schema_named(raw.get("schema"), "schema", registry)
+    schema = _schema_named(raw.get("schema"), "schema", among)
     extensions = raw.get("schemaExtensions", [])
     if not isinstance(extensions, list) or not all(isinstance(item, dict) for item in extensions):
         raise invalid_value("schemaExtensions must be an array of objects")
@@ -188,7 +210,7 @@ def read_type(raw: Json, registry: Registry) -> dict[str, Any]:
         "schema": schema,
         "schemaExtensions": [
             {
-                "schema": _schema_named(item.get("schema"), f"schemaExtensions[{index}].schema", registry),
+                "schema": _schema_named(item.get("schema"), f"schemaExtensions[{index}].schema", among),
                 "required": _flag(item, "required", f"schemaExtensions[{index}]"),
             }
             for index, item in enumerate(extensions)
@@ -196,9 +218,10 @@ def read_type(raw: Json, registry: Registry) -> dict[str, Any]:
     }
 
 
-def _schema_named(urn: Json, where: str, registry: Registry) -> str:
-    found = registry.schemas.get(urn.lower()) if isinstance(urn, str) else None
-    if found is None or found.id.lower().startswith("urn:ietf:params:scim:schemas:core:"):
+def _schema_named(urn: Json, where: str, among: Registry) -> str:
+    base_schemas = registry().schemas
+    found = among.schemas.get(urn.lower()) if isinstance(urn, str) else None
+    if found is None or (found.id.lower() in base_schemas and found.id != ENTERPRISE_USER):
         raise invalid_value(f"{where} must be the id of a schema of this workspace")
     return found.id
 

@@ -1,12 +1,53 @@
-"""The messages of RFC 7644: ListResponse and Error."""
+"""The messages of RFC 7644: how those of clients are read, and how ListResponse and Error are written."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from muster.scim.errors import ScimError
+from muster.scim.errors import ScimError, invalid_syntax
+from muster.scim.quirks import Dialect
+from muster.scim.resource import kind
+from muster.scim.values import Json
 
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 SEARCH_REQUEST = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+
+def fields_of(message: Json, names: Iterable[str], dialect: Dialect, others: bool = True) -> dict[str, Json]:
+    """The members of a client's message by their names in the RFC, whatever their case.
+
+    Args:
+        message: The parsed body.
+        names: The members that the message may have.
+        dialect: How to read the client. A name in another case is a deviation.
+        others: Whether other members are ignored. If not, they are errors: a misspelt `filter` must not list everything.
+
+    Raises:
+        ScimError: invalidSyntax.
+    """
+    if not isinstance(message, dict):
+        raise invalid_syntax(f"the body must be a JSON object, and is {kind(message)}")
+    known = {name.lower(): name for name in names}
+    fields: dict[str, Json] = {}
+    for key, value in message.items():
+        name = known.get(key.lower())
+        if name is None:
+            if not others:
+                raise invalid_syntax(f"unknown member {key[:100]!r}: this message has {', '.join(known.values())}")
+            continue
+        if name in fields:
+            raise invalid_syntax(f"{name} is given twice, the second time as {key!r}")
+        if key != name:
+            dialect.take("message-key-case", key)
+        fields[name] = value
+    return fields
+
+
+def check_schemas(given: Json, urn: str, dialect: Dialect) -> None:
+    """Check the `schemas` of a message, which a lenient workspace does not insist on. Raises ScimError invalidSyntax."""
+    named = isinstance(given, list) and any(isinstance(item, str) and item.lower() == urn.lower() for item in given)
+    if not named:
+        dialect.take("schemas-missing", f"schemas: {urn} is missing")
 
 
 def error_message(error: ScimError) -> dict[str, Any]:

@@ -1,41 +1,94 @@
-"""PATCH (RFC 7644 section 3.5.2): the operations of a PatchOp, checked first and then applied to a document."""
+"""PATCH (RFC 7644 section 3.5.2): the operations of a PatchOp, checked first and then applied to a document.
+
+`prepare` reads everything that does not depend on the document into steps. `apply` carries the steps out in order, each
+on the result of the one before. It is pure: it changes neither the document nor the steps, so a storage engine may
+decide the same PATCH again on another state.
+
+A value that names nothing is never confused with one that names everything: a step's value is canonical JSON, a
+`Partial`, or a member of `Whole`.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 
-from muster.scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value, mutability, no_target
+from muster.scim import quirks
+from muster.scim.elements import Elements, merged, same_value, without_stale_reference
+from muster.scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value, mutability, no_target, too_many
 from muster.scim.evaluate import matches
 from muster.scim.filter import And, Compare, Filter
+from muster.scim.messages import check_schemas, fields_of
 from muster.scim.path import Target, parse_path
-from muster.scim.quirks import Dialect
-from muster.scim.resource import Document, arrange, check_primary, kind, read_elements, read_one, read_value
+from muster.scim.quirks import Dialect, bare_place
+from muster.scim.resource import (
+    Document,
+    arrange,
+    check_required_subs,
+    kind,
+    read_elements,
+    read_one,
+    read_partial,
+    read_value,
+)
 from muster.scim.schema import Attribute, Place, ResourceType
 from muster.scim.values import Json
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 MAX_OPERATIONS = 1000
+MAX_VISITS = 200_000
+"""How many elements the operations of one PATCH may look at together: operations times elements."""
 
 
-@dataclass(slots=True)
+class Whole(Enum):
+    """A step's value that stands for all of its target.
+
+    EVERYTHING: a remove names no values, and so removes all that its path selects. CLEARED: null or an empty array was given.
+    """
+
+    EVERYTHING = "everything"
+    CLEARED = "cleared"
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """Some sub-attributes of a complex value: those that get a value, and the names of those that lose theirs."""
+
+    assigned: Document
+    cleared: tuple[str, ...] = ()
+
+
+Value = Json | Partial | Whole
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One change to one target. operation: add, replace or remove. value: canonical; None is unassigned."""
+    """One change to one target.
+
+    Attributes:
+        operation: add, replace or remove.
+        target: Where to apply it.
+        value: For attributes without sub-attributes, the canonical value; for several elements, a list of them; for a
+            complex value, a Partial. Or a member of Whole.
+        where: The name of the target in errors.
+    """
 
     operation: str
     target: Target
-    value: Json
+    value: Value
     where: str
 
     @property
     def secret(self) -> Attribute | None:
-        """The attribute, where it is one that is never returned and so is kept outside the document."""
+        """The attribute, if its values are never returned and so kept outside the document."""
         attribute = self.target.place.attribute
-        return attribute if attribute is not None and attribute.returned == "never" else None
+        return attribute if attribute is not None and attribute.secret else None
 
 
 def prepare(message: Json, resource_type: ResourceType, dialect: Dialect) -> list[Step]:
-    """The steps of a PatchOp message, every path resolved and every value checked; nothing of them needs the document.
+    """Read a PatchOp message into steps: every path resolved and every value checked.
 
-    Raises ScimError invalidSyntax, invalidPath, invalidValue, noTarget or mutability that names the operation's index.
+    Raises:
+        ScimError: invalidSyntax, invalidPath, invalidValue, noTarget or mutability that names the operation's index.
     """
     steps: list[Step] = []
     for index, operation in enumerate(_operations(message, dialect)):
@@ -44,33 +97,29 @@ def prepare(message: Json, resource_type: ResourceType, dialect: Dialect) -> lis
 
 
 def _operations(message: Json, dialect: Dialect) -> list[Json]:
-    if not isinstance(message, dict):
-        raise invalid_syntax(f"the body must be a JSON object, and is {kind(message)}")
-    schemas = message.get("schemas")
-    named = isinstance(schemas, list) and any(isinstance(u, str) and u.lower() == PATCH_OP.lower() for u in schemas)
-    if not named:
-        dialect.take("schemas-missing", f"schemas: {PATCH_OP} is not there")
-    operations = message.get("Operations")
+    fields = fields_of(message, ("schemas", "Operations"), dialect)
+    check_schemas(fields.get("schemas"), PATCH_OP, dialect)
+    operations = fields.get("Operations")
     if operations is None:
-        key = next((key for key in message if key.lower() == "operations"), None)
-        if key is None:
-            raise invalid_syntax("Operations is required")
-        dialect.take("operations-case", key)
-        operations = message[key]
+        raise invalid_syntax("Operations is required")
     if isinstance(operations, dict):
         dialect.take("single-operation", "Operations")
         operations = [operations]
     if not isinstance(operations, list) or not operations:
         raise invalid_syntax("Operations must be an array with at least one operation")
     if len(operations) > MAX_OPERATIONS:
-        raise ScimError(413, f"Operations has {len(operations)} operations, and at most {MAX_OPERATIONS} are taken")
+        raise ScimError(413, f"Operations has {len(operations)} operations; the limit is {MAX_OPERATIONS}")
     return operations
 
 
 def _steps(operation: Json, where: str, resource_type: ResourceType, dialect: Dialect) -> Iterator[Step]:
     if not isinstance(operation, dict):
         raise invalid_syntax(f"{where} must be an object, and is {kind(operation)}")
-    fields = {key.lower(): value for key, value in operation.items()}
+    fields: dict[str, Json] = {}
+    for key, item in operation.items():
+        if key.lower() in fields and key.lower() in ("op", "path", "value"):
+            raise invalid_syntax(f"{where}: {key.lower()} is given twice")
+        fields[key.lower()] = item
     name = _name(fields.get("op"), where, dialect)
     path, value = fields.get("path"), fields.get("value")
     if path is not None and not isinstance(path, str):
@@ -93,30 +142,37 @@ def _name(name: Json, where: str, dialect: Dialect) -> str:
 
 
 def _pathless(name: str, value: Json, where: str, resource_type: ResourceType, dialect: Dialect) -> Iterator[Step]:
-    """A value with no path stands for an operation on each of its keys."""
+    """A value without a path stands for an operation on each of its keys."""
     if name == "remove":
         raise no_target(f"{where}: remove needs a path")
     if not isinstance(value, dict):
         raise invalid_value(f"{where}: without a path the value must be an object, and is {kind(value)}")
+    known = not value
     for key, item in value.items():
         target = _key_target(key, resource_type, dialect, where)
         if target is None:
             continue
+        known = True
         attribute = target.place.attribute
         if attribute is not None and attribute.read_only:
             dialect.take("read-only-key", f"{where}: {attribute.name}")
             continue
         yield from _target_steps(name, target, item, f"{where}: {target.place.name}", resource_type, dialect)
+    if not known:
+        raise invalid_value(f"{where}: the value names no attribute of {resource_type.name}")
 
 
 def _key_target(key: str, resource_type: ResourceType, dialect: Dialect, where: str) -> Target | None:
-    """Where a key of a path-less value leads; None where no schema defines it."""
+    """The target that a key of a path-less value names; None if no schema defines it."""
     if "[" in key:
         dialect.take("value-path-key", f"{where}: {key[:100]!r}")
         return parse_path(key, resource_type, dialect, where)
     place = resource_type.place(key)
-    if place is None or place.attribute is None:
+    if place is None:
+        place = bare_place(key, resource_type, dialect, where)
         return None if place is None else Target(place)
+    if place.attribute is None:
+        return Target(place)
     if ":" in key:
         dialect.take("urn-key", f"{where}: {key[:100]!r}")
     elif place.sub is not None:
@@ -137,14 +193,16 @@ def _target_steps(
     if attribute.name == "schemas":
         if name == "remove":
             raise mutability(f"{where} is required and cannot be removed")
-        return  # made from what is there
+        return  # derived from the document
     if name == "remove":
-        yield Step(name, target, _removed(place, value, where, dialect), where)
+        yield Step(name, target, _removed(target, value, where, dialect), where)
         return
-    canonical = _value(target, value, where, dialect)
-    if canonical is None and name == "add":
-        return
-    yield Step(name, target, canonical, where)
+    read = _read(target, value, where, dialect)
+    if name == "add" and (read is Whole.CLEARED or isinstance(read, Partial)):
+        read = Partial(read.assigned if isinstance(read, Partial) else {})  # an add of null adds nothing
+        if not read.assigned and target.predicate is None:
+            return
+    yield Step(name, target, read, where)
 
 
 def _extension_steps(
@@ -154,147 +212,260 @@ def _extension_steps(
     schema = resource_type.extension(target.place.schema or "")
     if schema is None:
         raise invalid_path(f"{where}: no such extension")
-    if name == "remove" or value is None:
-        yield Step("remove", target, None, where)
+    if name == "remove" or (name == "replace" and value is None):
+        yield Step("remove", target, Whole.EVERYTHING, where)
+        return
+    if value is None:
         return
     if not isinstance(value, dict):
         raise invalid_value(f"{where} must be an object, and is {kind(value)}")
+    known = not value
     for key, item in value.items():
         attribute = schema.attribute(key)
         if attribute is not None:
+            known = True
+            if attribute.read_only:
+                dialect.take("read-only-key", f"{where}: {attribute.name}")
+                continue
             inner = Target(Place(schema.id, attribute))
             yield from _target_steps(name, inner, item, f"{where}:{attribute.name}", resource_type, dialect)
+    if not known:
+        raise invalid_value(f"{where}: the value names no attribute of {schema.id}")
 
 
-def _removed(place: Place, value: Json, where: str, dialect: Dialect) -> Json:
-    """The elements that a remove names by its value, or None where it means all that its path names."""
+def _removed(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
+    """The elements that a remove names by its value; EVERYTHING if it has no value, or its path needs none."""
+    place = target.place
     attribute = place.attribute
-    if value in (None, "", []) or attribute is None or not attribute.multi_valued or place.sub is not None:
-        return None
+    if attribute is not None and place.sub is not None:
+        return Partial({}, (place.sub.name,))
+    if value is None or attribute is None or not attribute.multi_valued or target.predicate is not None:
+        return Whole.EVERYTHING
     dialect.take("remove-with-value", where)
-    return read_elements(attribute, value if isinstance(value, list) else [value], where, dialect)
+    return [] if value == [] else read_elements(attribute, _listed(value), where, dialect)
 
 
-def _value(target: Target, value: Json, where: str, dialect: Dialect) -> Json:
+def _listed(value: Json) -> list[Json]:
+    """A PATCH may give one value of a multi-valued attribute by itself (RFC 7644 section 3.5.2.1)."""
+    return value if isinstance(value, list) else [value]
+
+
+def _read(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
+    """The value of an add or a replace."""
     attribute, sub = target.place.attribute, target.place.sub
-    if sub is not None:
-        return read_value(sub, value, where, dialect)
     if attribute is None:
         raise invalid_path(f"{where}: an attribute is needed")
-    if target.predicate is not None:
-        return read_one(attribute, value, where, dialect)
-    if attribute.multi_valued and not isinstance(value, list) and value is not None:
-        return read_elements(attribute, [value], where, dialect)
-    return read_value(attribute, value, where, dialect)
+    if sub is not None:
+        return _read_sub(attribute, sub, value, where, dialect)
+    if attribute.multi_valued and target.predicate is None:
+        return Whole.CLEARED if value is None or value == [] else read_elements(attribute, _listed(value), where, dialect)
+    value = quirks.single(value, attribute.is_complex, where, dialect)
+    if value is None:
+        return Whole.CLEARED
+    if value in ([], {}):
+        raise invalid_value(f"{where} names no value; give null to clear it")
+    if not attribute.is_complex:
+        item = read_one(attribute, value, where, dialect)
+        return Whole.CLEARED if item is None else item
+    partial = read_partial(attribute, value, where, dialect)
+    if partial is None and attribute.multi_valued:
+        raise invalid_value(f"{where} names no value")
+    if partial == ({}, []):
+        dialect.take("read-only-key", where)
+    return Whole.CLEARED if partial is None else Partial(partial[0], tuple(partial[1]))
+
+
+def _read_sub(attribute: Attribute, sub: Attribute, value: Json, where: str, dialect: Dialect) -> Value:
+    if (
+        attribute.has_value
+        and not attribute.multi_valued
+        and sub.name == "value"
+        and isinstance(value, str)
+        and not value.strip()
+    ):
+        return Whole.CLEARED if quirks.reference_object(value, where, dialect) is None else Partial({sub.name: value})
+    if attribute.name == "roles" and sub.name == "value" and quirks.role_in_text(value) is not None:
+        role = read_one(attribute, {"value": value}, where, dialect)  # it has a display too
+        return Partial(role)
+    item = read_value(sub, value, where, dialect)
+    return Partial({}, (sub.name,)) if item is None else Partial({sub.name: item})
 
 
 def apply(document: Document, steps: list[Step], resource_type: ResourceType, dialect: Dialect) -> Document:
-    """The document after all steps, each seeing what those before it made. The one given is changed: pass a copy.
+    """Apply steps to a document, each to the result of the one before, and return the new document.
 
-    Steps on secrets are passed over. Raises ScimError noTarget, mutability or invalidValue.
+    Steps on secrets are skipped. Neither the document nor the steps are changed.
+
+    Raises:
+        ScimError: noTarget, mutability, invalidValue or tooMany.
     """
-    for step in steps:
-        if step.secret is None:
-            _apply(document, step, dialect)
-    return arrange(document, resource_type)
+    return _Application(document, resource_type, dialect).run(steps)
 
 
-def _apply(document: Document, step: Step, dialect: Dialect) -> None:
-    place = step.target.place
-    if place.attribute is None:
-        document.pop(place.schema or "", None)
-        return
-    holder = document if place.schema is None else document.setdefault(place.schema, {})
-    if place.attribute.multi_valued:
-        _apply_to_elements(holder, place.attribute, step, dialect)
-    elif place.sub is not None:
-        inner = holder.setdefault(place.attribute.name, {})
-        _assign(inner, place.sub, step)
-        if not inner:
-            del holder[place.attribute.name]
-    elif place.attribute.is_complex and step.value is not None:
-        holder.setdefault(place.attribute.name, {}).update(step.value)
-    else:
-        _assign(holder, place.attribute, step)
-    if place.schema is not None and not holder:
-        del document[place.schema]
+class _Application:
+    """One PATCH on one document. Values are replaced and never changed in place."""
 
+    def __init__(self, document: Document, resource_type: ResourceType, dialect: Dialect) -> None:
+        self.document = dict(document)
+        self.resource_type = resource_type
+        self.dialect = dialect
+        self.visits = 0
 
-def _assign(holder: Document, attribute: Attribute, step: Step) -> None:
-    """Set or clear one single-valued attribute or sub-attribute."""
-    before = holder.get(attribute.name)
-    if attribute.mutability == "immutable" and before is not None and before != step.value:
-        raise mutability(f"{step.where} is immutable and has a value")
-    if step.operation != "remove" and step.value is not None:
-        holder[attribute.name] = step.value
-        return
-    if attribute.required:
-        raise mutability(f"{step.where} is required and cannot be removed")
-    holder.pop(attribute.name, None)
+    def run(self, steps: list[Step]) -> Document:
+        for step in steps:
+            if step.secret is None:
+                self._apply(step)
+        return arrange(self.document, self.resource_type)
 
+    def _apply(self, step: Step) -> None:
+        place = step.target.place
+        if place.attribute is None:
+            self._remove_extension(step)
+            return
+        holder = self.document if place.schema is None else dict(self.document.get(place.schema, {}))
+        before = holder.get(place.attribute.name)
+        after = self._after(place.attribute, before, step)
+        _check_change(place.attribute, before, after, step.where)
+        if after is not None:
+            holder[place.attribute.name] = after
+        elif place.attribute.required:
+            raise mutability(f"{step.where} is required and cannot be removed")
+        else:
+            holder.pop(place.attribute.name, None)
+        if place.schema is not None:
+            self._put_extension(place.schema, holder)
 
-def _apply_to_elements(holder: Document, attribute: Attribute, step: Step, dialect: Dialect) -> None:
-    elements: list[Json] = holder.get(attribute.name, [])
-    if step.target.predicate is None and step.target.place.sub is None:
-        elements, touched = _whole(elements, step)
-    else:
-        elements, touched = _chosen(elements, attribute, step, dialect)
-    if attribute.is_complex:
-        _move_primary(elements, touched, step.where)
-    if elements:
-        holder[attribute.name] = elements
-        return
-    if attribute.required:
-        raise mutability(f"{step.where} is required and cannot be removed")
-    holder.pop(attribute.name, None)
+    def _put_extension(self, urn: str, holder: Document) -> None:
+        if holder:
+            self.document[urn] = holder
+        else:
+            self.document.pop(urn, None)
 
+    def _remove_extension(self, step: Step) -> None:
+        urn = step.target.place.schema or ""
+        schema, held = self.resource_type.extension(urn), self.document.get(urn, {})
+        for attribute in schema.attributes.values() if schema is not None else ():
+            if attribute.name in held:
+                _check_change(attribute, held[attribute.name], None, f"{step.where}:{attribute.name}")
+        self.document.pop(urn, None)
 
-def _whole(elements: list[Json], step: Step) -> tuple[list[Json], list[Json]]:
-    """The attribute as a whole: values added that are not there yet, or all replaced, or removed."""
-    if step.operation == "remove":
-        return ([item for item in elements if not _named(item, step.value)] if step.value else []), []
-    if step.operation == "replace":
-        return step.value or [], []
-    added: list[Json] = []
-    for item in step.value:
-        if item not in elements and item not in added:
-            added.append(item)
-    check_primary([item for item in added if isinstance(item, dict)], step.where)
-    return elements + added, added
+    def _after(self, attribute: Attribute, before: Json, step: Step) -> Json:
+        """The value of an attribute after a step; None for none."""
+        if attribute.multi_valued:
+            elements = self._elements(attribute, before or [], step)
+            return elements or None
+        if isinstance(step.value, Partial):
+            return _merge(attribute, before or {}, step.value, step) or None
+        return None if isinstance(step.value, Whole) else step.value
 
+    def _elements(self, attribute: Attribute, before: list[Json], step: Step) -> list[Json]:
+        self.visits += len(before)
+        if self.visits > MAX_VISITS:
+            raise too_many(
+                f"{step.where}: this PATCH has too many operations for so many values; operations times values may be"
+                f" {MAX_VISITS:,}. Send fewer operations, or name several values in one"
+            )
+        if step.target.predicate is None and step.target.place.sub is None:
+            return self._whole(attribute, before, step)
+        return self._chosen(attribute, before, step)
 
-def _named(item: Json, values: list[Json]) -> bool:
-    """Whether an element has everything that one of the values has."""
-    return any(
-        all(item.get(key) == wanted for key, wanted in value.items()) if isinstance(value, dict) else item == value
-        for value in values
-    )
-
-
-def _chosen(elements: list[Json], attribute: Attribute, step: Step, dialect: Dialect) -> tuple[list[Json], list[Json]]:
-    """The elements that the value path chooses (all, without one), each changed, replaced or removed."""
-    predicate, sub = step.target.predicate, step.target.place.sub
-    chosen = [item for item in elements if predicate is None or matches(predicate, item)]
-    if not chosen:
-        made = _made(attribute, step, dialect)
-        return [*elements, made], [made]
-    if sub is not None:
-        for item in chosen:
-            _assign(item, sub, step)
-        return [item for item in elements if item], chosen
-    if step.operation == "remove" or step.value is None:
-        return [item for item in elements if not _is_any(item, chosen)], []
-    for item in chosen:
+    def _whole(self, attribute: Attribute, before: list[Json], step: Step) -> list[Json]:
+        """The elements after a step on the attribute as a whole."""
+        values = step.value
+        if not isinstance(values, list):  # EVERYTHING or CLEARED
+            return []
         if step.operation == "replace":
-            item.clear()
-        item.update(step.value)
-    return elements, chosen
+            return values
+        found = Elements(attribute, before)
+        if step.operation == "remove":
+            gone = {position for value in values for position in found.named(value)}
+            return [item for position, item in enumerate(before) if position not in gone]
+        touched: list[int] = []
+        for value in values:
+            position = found.first(value)
+            if position is None:
+                position = len(found.items)
+                found.append(value)
+            else:
+                found.items[position] = merged(attribute, found.items[position], value)
+            if attribute.is_complex and value.get("primary") is True:
+                touched.append(position)
+        return _move_primary(found.items, touched, step.where)
+
+    def _chosen(self, attribute: Attribute, before: list[Json], step: Step) -> list[Json]:
+        """The elements after a step on those that its value path chooses; without a filter it chooses all."""
+        predicate, value = step.target.predicate, step.value
+        chosen = [n for n, item in enumerate(before) if predicate is None or matches(predicate, _as_document(attribute, item))]
+        if not chosen:
+            made = _made(attribute, step, self.dialect)
+            return _move_primary([*before, made], [len(before)] if _is_primary(made) else [], step.where)
+        if isinstance(value, Whole):
+            gone = set(chosen)
+            return [item for position, item in enumerate(before) if position not in gone]
+        after = list(before)
+        for position in chosen:
+            after[position] = _changed(attribute, after[position], step)
+        touched = [position for position in chosen if _is_primary(after[position]) and _sets_primary(value)]
+        after = _move_primary(after, touched, step.where)
+        return [item for item in after if item != {}]
 
 
-def _made(attribute: Attribute, step: Step, dialect: Dialect) -> Document:
-    """The element that a value path asks for and that is not there, with what the filter's eq terms say."""
-    place, node = step.target.place, step.target.filter
-    if step.operation == "remove" or place.sub is None or step.value is None:
+def _as_document(attribute: Attribute, element: Json) -> Document:
+    """An element as a filter sees it: a plain value has the sub-attribute `value` (RFC 7643 section 2.4)."""
+    return element if attribute.is_complex else {"value": element}
+
+
+def _changed(attribute: Attribute, element: Json, step: Step) -> Json:
+    """A chosen element after a step."""
+    value = step.value
+    if not isinstance(value, Partial):
+        return value
+    if not value.assigned and not value.cleared:
+        return element
+    if step.operation != "replace" or step.target.place.sub is not None or not value.assigned:
+        return _merge(attribute, element, value, step)
+    _check_subs(attribute, element, value.assigned, step.where)
+    check_required_subs(attribute, value.assigned, step.where)
+    return value.assigned  # RFC 7644 section 3.5.2.3: the record that the value path selects is replaced
+
+
+def _merge(attribute: Attribute, before: Document, value: Partial, step: Step) -> Document:
+    """A complex value with some of its sub-attributes changed (RFC 7644 sections 3.5.2.1 and 3.5.2.3)."""
+    after = {**before, **value.assigned}
+    for name in value.cleared:
+        sub = attribute.sub(name)
+        if sub is not None and sub.required:
+            raise mutability(f"{step.where}: {name} is required and cannot be removed")
+        after.pop(name, None)
+    if attribute.multi_valued:
+        _check_subs(attribute, before, after, step.where)
+    without_stale_reference(attribute, before, after, value.assigned)
+    if after:
+        check_required_subs(attribute, after, step.where)
+    return after
+
+
+def _check_subs(attribute: Attribute, before: Document, after: Document, where: str) -> None:
+    """Raises ScimError mutability if an immutable sub-attribute that has a value gets another, or loses it."""
+    for sub in attribute.immutable_subs:
+        if sub.name in before and (sub.name not in after or not same_value(sub, before[sub.name], after[sub.name])):
+            raise mutability(f"{where}: {sub.name} is immutable and has a value")
+
+
+def _check_change(attribute: Attribute, before: Json, after: Json, where: str) -> None:
+    """Raises ScimError mutability if an immutable attribute that has a value gets another, or loses it."""
+    if before is None:
+        return
+    if attribute.mutability == "immutable" and (after is None or not same_value(attribute, before, after)):
+        raise mutability(f"{where} is immutable and has a value")
+    if not attribute.multi_valued:
+        _check_subs(attribute, before, after or {}, where)
+
+
+def _made(attribute: Attribute, step: Step, dialect: Dialect) -> Json:
+    """The element that a value path asks for and that does not exist, with the values of the filter's eq terms."""
+    place, node, value = step.target.place, step.target.filter, step.value
+    if step.operation == "remove" or place.sub is None or not isinstance(value, Partial) or not value.assigned:
         raise no_target(f"{step.where}: no element matches the path")
     element: Document = {}
     if node is not None:
@@ -304,9 +475,10 @@ def _made(attribute: Attribute, step: Step, dialect: Dialect) -> Document:
         dialect.take("value-path-made", step.where)
         for term in terms:
             sub = attribute.sub(term.path)
-            if sub is not None:
+            if sub is not None and not sub.read_only:
                 element[sub.name] = read_value(sub, term.value, f"{step.where}.{sub.name}", dialect)
-    element[place.sub.name] = step.value
+    element.update(value.assigned)
+    check_required_subs(attribute, element, step.where)
     return element
 
 
@@ -317,17 +489,21 @@ def _equalities(node: Filter) -> list[Compare] | None:
     return found if len(found) == len(terms) else None
 
 
-def _move_primary(elements: list[Json], touched: list[Json], where: str) -> None:
-    """A value that becomes primary takes it from whichever had it (RFC 7644 section 3.5.2)."""
-    primary = [item for item in touched if item.get("primary") is True]
-    if not primary:
-        return
-    if len(primary) > 1:
+def _is_primary(element: Json) -> bool:
+    return isinstance(element, dict) and element.get("primary") is True
+
+
+def _sets_primary(value: Value) -> bool:
+    return isinstance(value, Partial) and value.assigned.get("primary") is True
+
+
+def _move_primary(elements: list[Json], touched: list[int], where: str) -> list[Json]:
+    """The elements with the one that became primary as the only primary one (RFC 7644 section 3.5.2)."""
+    if not touched:
+        return elements
+    if len(set(touched)) > 1:
         raise invalid_value(f"{where}: at most one element may be primary")
-    for item in elements:
-        if item is not primary[0] and item.get("primary") is True:
-            item["primary"] = False
-
-
-def _is_any(item: Json, chosen: list[Json]) -> bool:
-    return any(item is other for other in chosen)
+    return [
+        {**item, "primary": False} if position != touched[0] and _is_primary(item) else item
+        for position, item in enumerate(elements)
+    ]

@@ -6,7 +6,7 @@ from muster.scim.errors import ScimError, invalid_path
 from muster.scim.filter import Filter, Parser
 from muster.scim.lexer import tokens
 from muster.scim.predicate import Predicate, bind_element
-from muster.scim.quirks import Dialect
+from muster.scim.quirks import Dialect, bare_place
 from muster.scim.schema import Place, ResourceType
 
 
@@ -26,11 +26,11 @@ def parse_path(text: str, resource_type: ResourceType, dialect: Dialect, where: 
     """
     head, bracket, _ = text.partition("[")
     if not bracket:
-        return Target(_place(text.strip(), resource_type, where))
-    place = _place(head.strip(), resource_type, where)
+        return Target(_place(text.strip(), resource_type, dialect, where))
+    place = _place(head.strip(), resource_type, dialect, where)
     attribute = place.attribute
-    if attribute is None or place.sub is not None or not (attribute.multi_valued and attribute.is_complex):
-        raise invalid_path(f"{where}: {head.strip()!r} has no elements to choose from by a filter")
+    if attribute is None or place.sub is not None or not attribute.multi_valued:
+        raise invalid_path(f"{where}: {head.strip()!r} is not multi-valued, so a filter cannot choose among its values")
     try:
         return _with_filter(text, place, dialect)
     except ScimError as error:
@@ -51,15 +51,15 @@ def _with_filter(text: str, place: Place, dialect: Dialect) -> Target:
         parser.take()
         token = parser.take()
         sub = attribute.sub(token.text)
-        if sub is None:
+        if sub is None and (attribute.is_complex or token.text.lower() != "value"):
             raise invalid_path(f"position {token.position}: {attribute.name} has no sub-attribute {token.text[:100]!r}")
     if parser.token.kind != "end":
         raise invalid_path(f"position {parser.token.position}: nothing can follow here")
     return Target(Place(place.schema, attribute, sub), bind_element(node, attribute, place.name, dialect), node)
 
 
-def _place(text: str, resource_type: ResourceType, where: str) -> Place:
-    place = resource_type.place(text) if text else None
+def _place(text: str, resource_type: ResourceType, dialect: Dialect, where: str) -> Place:
+    place = resource_type.place(text) or bare_place(text, resource_type, dialect, where)
     if place is None:
         raise invalid_path(f"{where}: no attribute {text[:100]!r} in {resource_type.name}")
     return place

@@ -148,7 +148,7 @@ def _is_primary(attribute: Attribute, sub: Attribute) -> bool:
 
 def _may_filter(field: Field) -> bool:
     """What is never returned is no oracle either."""
-    return field.attribute.returned != "never" and field.name not in _UNFILTERED
+    return not field.attribute.secret and field.name not in _UNFILTERED
 
 
 def bind(node: Filter, resource_type: ResourceType, dialect: Dialect, among: Sequence[ResourceType] = ()) -> Predicate:
@@ -160,13 +160,19 @@ def bind(node: Filter, resource_type: ResourceType, dialect: Dialect, among: Seq
     def elsewhere(path: str) -> bool:
         return any(field_at(other, path) is not None for other in among)
 
-    return _Binder(lambda path: field_at(resource_type, path), dialect, elsewhere).bind(node)
+    def bare(path: str, position: int) -> Field | None:
+        place = quirks.bare_place(path, resource_type, dialect, f"position {position}")
+        return None if place is None or place.attribute is None else field_of(place)
+
+    return _Binder(lambda path: field_at(resource_type, path), dialect, elsewhere, bare).bind(node)
 
 
 def bind_element(node: Filter, attribute: Attribute, name: str, dialect: Dialect) -> Predicate:
     """The predicate that a value filter means on an element of a complex multi-valued attribute. name: its path."""
 
     def resolve(path: str) -> Field | None:
+        if not attribute.is_complex:  # a plain value is the `value` of its element (RFC 7643 section 2.4)
+            return Field(("value",), attribute, False, None, name) if path.lower() == "value" else None
         sub = attribute.sub(path)
         return None if sub is None else _within(attribute, name, sub)
 
@@ -200,12 +206,26 @@ def field_of(place: Place) -> Field:
 
 
 class _Binder:
-    """elsewhere: whether another of the types that are searched together has a path."""
+    """Binds the nodes of one filter.
 
-    def __init__(self, resolve: Resolve, dialect: Dialect, elsewhere: Callable[[str], bool] = lambda _: False) -> None:
+    Args:
+        resolve: Finds the field of a path, or None.
+        dialect: How to read the client.
+        elsewhere: Whether another of the types that are searched together has a path.
+        bare: Finds the field of a path at a position that lacks the URN of its extension, or None.
+    """
+
+    def __init__(
+        self,
+        resolve: Resolve,
+        dialect: Dialect,
+        elsewhere: Callable[[str], bool] = lambda _: False,
+        bare: Callable[[str, int], Field | None] = lambda _, __: None,
+    ) -> None:
         self.resolve = resolve
         self.dialect = dialect
         self.elsewhere = elsewhere
+        self.bare = bare
 
     def bind(self, node: Filter) -> Predicate:
         match node:
@@ -228,6 +248,8 @@ class _Binder:
         field = self.resolve(path)
         if field is None and self.elsewhere(path):
             return None
+        if field is None:
+            field = self.bare(path, position)
         if field is None:
             raise invalid_filter(f"position {position}: no attribute {path[:100]!r}")
         if not _may_filter(field):
@@ -300,7 +322,8 @@ def operand(attribute: Attribute, operator: str, value: Json, where: str, dialec
     """The operand in the form in which stored values compare. Raises ScimError invalidFilter where the type forbids it."""
     match attribute.type:
         case "boolean":
-            value = quirks.boolean(value, where, dialect)
+            if not dialect.strict:
+                value = quirks.boolean(value, where, dialect)
             if not isinstance(value, bool):
                 raise _forbids(where, attribute, "true or false")
             if operator != "eq":

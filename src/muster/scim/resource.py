@@ -5,24 +5,35 @@ from typing import Any
 
 from muster.scim import quirks
 from muster.scim.bounds import check_elements
+from muster.scim.elements import distinct, same_value
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value, mutability
 from muster.scim.quirks import Dialect
-from muster.scim.schema import Attribute, ResourceType, Schema
+from muster.scim.schema import Attribute, Registry, ResourceType, Schema, registry, secret_places
 from muster.scim.values import Json, is_assigned, is_base64, sortable_date_time
 
 Document = dict[str, Json]
 _MANAGED = frozenset({"schemas", "id", "meta"})
+_UNASSIGNED: tuple[Document, list[str]] = ({}, [])
 
 
-def read(document: Json, resource_type: ResourceType, dialect: Dialect) -> Document:
-    """The canonical form of the document that a client POSTs or PUTs.
+def read(document: Json, resource_type: ResourceType, dialect: Dialect, among: Registry | None = None) -> Document:
+    """Read a document that a client POSTs or PUTs into its canonical form.
 
     Attributes that no schema defines and readOnly ones are left out; names take the schema's spelling; null, [] and {} are
-    unassigned. Raises ScimError invalidSyntax or invalidValue that names the attribute.
+    unassigned. A value of a known attribute that names nothing known is an error.
+
+    Args:
+        document: The parsed body.
+        resource_type: The type of the endpoint.
+        dialect: How to read the client.
+        among: The registry of the workspace, to recognise schemas of other resource types; by default the RFCs' own.
+
+    Raises:
+        ScimError: invalidSyntax or invalidValue that names the attribute.
     """
     if not isinstance(document, dict):
         raise invalid_syntax(f"the body must be a JSON object, and is {kind(document)}")
-    check_schemas(document, resource_type, dialect)
+    check_schemas(document, resource_type, dialect, among or registry())
     found: Document = {}
     taken = _taken(resource_type)
     for key, value in document.items():
@@ -31,7 +42,24 @@ def read(document: Json, resource_type: ResourceType, dialect: Dialect) -> Docum
             _put(found, member.name, _read_member(member, value, "", dialect), key)
         elif member is not None:
             _put(found, member.id, read_extension(member, value, dialect), key)
+    _check_required_secrets(found, resource_type)
     return arrange(found, resource_type)
+
+
+def mentions(document: Json, name: str) -> bool:
+    """Whether a client's document gives a top-level attribute, in any case, a value other than null."""
+    return isinstance(document, dict) and any(
+        key.lower() == name.lower() and value is not None for key, value in document.items()
+    )
+
+
+def _check_required_secrets(found: Document, resource_type: ResourceType) -> None:
+    for place in secret_places(resource_type):
+        attribute = place.attribute
+        if attribute is not None and attribute.required:
+            holder = found if place.schema is None else found.get(place.schema)
+            if holder is not None and attribute.name not in holder:
+                raise invalid_value(f"{place.name} is required")
 
 
 @lru_cache(maxsize=1024)
@@ -46,8 +74,13 @@ def _taken(resource_type: ResourceType) -> dict[str, Attribute | Schema]:
     return taken
 
 
-def check_schemas(document: Document, resource_type: ResourceType, dialect: Dialect) -> None:
-    """Hold the client's `schemas` against the resource type; the stored one is made from what is there."""
+def check_schemas(document: Document, resource_type: ResourceType, dialect: Dialect, among: Registry) -> None:
+    """Check a client's `schemas` against the resource type. The stored ones are derived from the document.
+
+    Raises:
+        ScimError: invalidValue if they are those of another resource type, and in strict workspaces if one is unknown;
+            invalidSyntax in strict workspaces if the type's own is missing.
+    """
     given = document.get("schemas")
     if given is None:
         given = next((value for key, value in document.items() if key.lower() == "schemas"), None)
@@ -57,11 +90,13 @@ def check_schemas(document: Document, resource_type: ResourceType, dialect: Dial
         check_elements("schemas", given, "schemas", dialect.max_elements)
     if not (isinstance(given, list) and all(isinstance(item, str) for item in given)):
         raise invalid_value("schemas must be an array of strings")
-    core = False
+    core = any(resource_type.is_core(urn) for urn in given)
     for urn in given:
         if resource_type.is_core(urn):
-            core = True
-        elif resource_type.extension(urn) is None:
+            continue
+        if not core and resource_type.extension(urn) is None and urn.lower() in among.schemas:
+            raise invalid_value(f"schemas: {urn} is not a schema of {resource_type.name}; send {resource_type.core.id}")
+        if resource_type.extension(urn) is None:
             dialect.take("unknown-schema", f"schemas: {urn[:200]!r}")
     if not core:
         dialect.take("schemas-missing", f"schemas: {resource_type.core.id} is not there")
@@ -91,28 +126,59 @@ def _read_member(attribute: Attribute, value: Json, prefix: str, dialect: Dialec
 def read_value(attribute: Attribute, value: Json, where: str, dialect: Dialect) -> Json:
     """The canonical form of an attribute's value, or None where it is unassigned. where: the name for errors."""
     if not attribute.multi_valued:
-        return read_one(attribute, quirks.single(value, where, dialect), where, dialect)
-    if not is_assigned(value):
+        return read_one(attribute, quirks.single(value, attribute.is_complex, where, dialect), where, dialect)
+    if value is None or value == []:
         return None
-    if attribute.is_complex or isinstance(value, str):
-        value = quirks.elements(value, where, dialect)
-    if not isinstance(value, list):
-        raise invalid_value(f"{where} is multi-valued: it must be an array, and is {kind(value)}")
     return read_elements(attribute, value, where, dialect)
 
 
-def read_elements(attribute: Attribute, values: list[Json], where: str, dialect: Dialect) -> Json:
-    """The canonical elements of a multi-valued attribute, or None where there are none."""
+def read_elements(attribute: Attribute, values: Json, where: str, dialect: Dialect) -> list[Json]:
+    """The canonical elements of a multi-valued attribute, each combination of `value` and `type` once.
+
+    Raises:
+        ScimError: invalidValue if an element has no value, or none that the schema knows: it must never be taken for
+            "no element".
+    """
+    values = quirks.elements(values, where, dialect)
     check_elements(attribute.name, values, where, dialect.max_elements)
-    found = [read_one(attribute, item, f"{where}[{index}]", dialect) for index, item in enumerate(values)]
-    return [item for item in found if item is not None] or None
+    found = []
+    for index, item in enumerate(values):
+        element = read_one(attribute, item, f"{where}[{index}]", dialect)
+        if element is None or element == "":
+            raise invalid_value(f"{where}[{index}] names no value: {_known(attribute)}")
+        found.append(element)
+    found = distinct(attribute, found)
+    return found if len(found) < 2 or not attribute.is_complex else _one_primary(attribute, found, where, dialect)
+
+
+def _known(attribute: Attribute) -> str:
+    if not attribute.is_complex:
+        return f"give a {attribute.type}"
+    return f"give at least one of {', '.join(sub.name for sub in attribute.sub_attributes.values() if not sub.read_only)}"
+
+
+def _one_primary(attribute: Attribute, elements: list[Json], where: str, dialect: Dialect) -> list[Json]:
+    """The elements with at most one primary: several that have the same value leave the first of them primary."""
+    primary = [item for item in elements if item.get("primary") is True]
+    if len(primary) < 2:
+        return elements
+    sub, value = attribute.sub("value"), primary[0].get("value")
+    if sub is None or value is None or not all(same_value(sub, item.get("value"), value) for item in primary):
+        raise invalid_value(f"{where}: at most one element may be primary")
+    dialect.take("primary-twice", where)
+    return [{**item, "primary": False} if item in primary[1:] else item for item in elements]
 
 
 def read_one(attribute: Attribute, value: Json, where: str, dialect: Dialect) -> Json:
     """The canonical form of one value, or None where it is unassigned."""
     if attribute.is_complex:
-        return _read_complex(attribute, value, where, dialect)
-    if value is None or value == [] or value == {}:
+        found = (read_partial(attribute, value, where, dialect) or _UNASSIGNED)[0]
+        if found:
+            check_required_subs(attribute, found, where)
+        return found or None
+    if attribute.multi_valued:
+        value = quirks.simple_element(value, where, dialect)
+    if value is None or value == []:
         return None
     match attribute.type:
         case "boolean":
@@ -141,30 +207,53 @@ def _check_string(attribute: Attribute, value: Json, where: str) -> None:
         raise invalid_value(f"{where} is required and must not be blank")
 
 
-def _read_complex(attribute: Attribute, value: Json, where: str, dialect: Dialect) -> Json:
+def check_required_subs(attribute: Attribute, value: Document, where: str) -> None:
+    """Raises ScimError invalidValue if a complex value lacks a required sub-attribute."""
+    for sub in attribute.required_subs:
+        if sub.name not in value:
+            raise invalid_value(f"{where}.{sub.name} is required")
+
+
+def read_partial(attribute: Attribute, value: Json, where: str, dialect: Dialect) -> tuple[Document, list[str]] | None:
+    """Read a value of a complex attribute that may leave out sub-attributes, required ones included.
+
+    Returns:
+        The sub-attributes that it assigns, and the names of those that it gives as null. None for a value that is null
+        or stands for null.
+
+    Raises:
+        ScimError: invalidValue, also for an object in which the schema knows no key.
+    """
     if attribute.has_value and not attribute.multi_valued:
         value = quirks.reference_object(value, where, dialect)
     elif attribute.has_value:
         value = quirks.element(value, where, dialect)
         if attribute.name == "roles":
             value = quirks.role(value, where, dialect)
-    if value is None or value == [] or value == {}:
+    found: Document = {}
+    cleared: list[str] = []
+    if value is None or value == []:
         return None
     if not isinstance(value, dict):
         raise _wrong(where, "an object", value)
-    found: Document = {}
+    known = not value
     for key, item in value.items():
         sub = attribute.sub(key)
-        if sub is None or sub.read_only:
+        if sub is None:
+            continue
+        known = True
+        if sub.read_only:
             continue
         if sub.is_text and isinstance(item, str) and sub.name not in found:
             found[sub.name] = item  # most values are plain strings, and stay as they are
-        else:
-            _put(found, sub.name, read_value(sub, item, f"{where}.{sub.name}", dialect), key)
-    for sub in attribute.required_subs:
-        if sub.name not in found:
-            raise invalid_value(f"{where}.{sub.name} is required")
-    return found or None
+            continue
+        read_item = read_value(sub, item, f"{where}.{sub.name}", dialect)
+        _put(found, sub.name, read_item, key)
+        if read_item is None:
+            cleared.append(sub.name)
+    if not known:
+        raise invalid_value(f"{where} names no value: {_known(attribute)}")
+    return found, cleared
 
 
 def arrange(found: Document, resource_type: ResourceType) -> Document:
@@ -176,12 +265,12 @@ def arrange(found: Document, resource_type: ResourceType) -> Document:
     for name in ("id", "externalId"):
         if name in found:
             arranged[name] = found[name]
-    _arrange_attributes(found, arranged, resource_type.core, "")
+    _arrange_attributes(found, arranged, resource_type.core, "", resource_type.defaults)
     for extension in resource_type.extensions.values():
         inner = found.get(extension.id)
         if inner:
             arranged["schemas"].append(extension.id)
-            arranged[extension.id] = _arrange_attributes(inner, {}, extension, extension.id + ":")
+            arranged[extension.id] = _arrange_attributes(inner, {}, extension, extension.id + ":", {})
         elif extension.id in resource_type.required_extensions:
             raise invalid_value(f"the extension {extension.id} is required")
     if "meta" in found:
@@ -189,11 +278,13 @@ def arrange(found: Document, resource_type: ResourceType) -> Document:
     return arranged
 
 
-def _arrange_attributes(found: Document, arranged: Document, schema: Schema, prefix: str) -> Document:
+def _arrange_attributes(found: Document, arranged: Document, schema: Schema, prefix: str, defaults: Document) -> Document:
     for attribute in schema.attributes.values():
         value = found.get(attribute.name)
         if not value and not is_assigned(value):
-            if attribute.required and not attribute.read_only:
+            if attribute.name in defaults:
+                arranged[attribute.name] = defaults[attribute.name]
+            elif attribute.required and not attribute.read_only and not attribute.secret:
                 raise invalid_value(f"{prefix}{attribute.name} is required")
             continue
         if isinstance(value, list) and attribute.is_complex:
@@ -209,18 +300,45 @@ def check_primary(elements: list[Any], where: str) -> None:
 
 
 def keep_immutable(current: Document, incoming: Document, resource_type: ResourceType) -> Document:
-    """What PUT makes of immutable attributes: kept where left out, an error where changed (RFC 7644 section 3.5.1)."""
+    """The document of a PUT with the immutable values of the current one (RFC 7644 section 3.5.1).
+
+    Neither document is changed.
+
+    Raises:
+        ScimError: mutability if an immutable attribute or sub-attribute that has a value is given another one.
+    """
+    found = dict(incoming)
     for extension, attribute in resource_type.attributes():
-        if attribute.mutability != "immutable":
+        if attribute.mutability != "immutable" and not attribute.immutable_subs:
             continue
-        before, after = (doc if extension is None else doc.get(extension, {}) for doc in (current, incoming))
+        before, after = (doc if extension is None else doc.get(extension, {}) for doc in (current, found))
         if attribute.name not in before:
             continue
-        if attribute.name in after and after[attribute.name] != before[attribute.name]:
+        value = _kept(attribute, before[attribute.name], after.get(attribute.name))
+        if value is None or value == after.get(attribute.name):
+            continue
+        if extension is None:
+            found[attribute.name] = value
+        else:
+            found[extension] = {**after, attribute.name: value}
+    return arrange(found, resource_type)
+
+
+def _kept(attribute: Attribute, before: Json, after: Json) -> Json:
+    """The value of an attribute after a PUT, where it or some of its sub-attributes are immutable; None for none."""
+    if attribute.mutability == "immutable":
+        if after is not None and not same_value(attribute, after, before):
             raise mutability(f"{attribute.name} is immutable and has a value")
-        holder = incoming if extension is None else incoming.setdefault(extension, {})
-        holder[attribute.name] = before[attribute.name]
-    return arrange(incoming, resource_type)
+        return before
+    if attribute.multi_valued or after is None:
+        return after
+    kept = dict(after)
+    for sub in attribute.immutable_subs:
+        if sub.name in before:
+            if sub.name in after and not same_value(sub, after[sub.name], before[sub.name]):
+                raise mutability(f"{attribute.name}.{sub.name} is immutable and has a value")
+            kept[sub.name] = before[sub.name]
+    return kept
 
 
 def kind(value: Json) -> str:

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
+
+from muster.scim.values import Json
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -30,20 +32,25 @@ class Attribute:
     sub_attributes: dict[str, "Attribute"] = field(default_factory=dict)
     is_complex: bool = field(init=False)
     read_only: bool = field(init=False)
+    secret: bool = field(init=False)
+    """Its values are never returned: they are kept as hashes, outside the document."""
     is_text: bool = field(init=False)
     """Any string is a value of it as it stands."""
     has_value: bool = field(init=False)
     """It has the sub-attribute `value`."""
     required_subs: "tuple[Attribute, ...]" = field(init=False)
     """Those that a client has to give."""
+    immutable_subs: "tuple[Attribute, ...]" = field(init=False)
 
     def __post_init__(self) -> None:
         text = self.type in ("string", "reference") and not self.multi_valued and not self.required
         for name, value in (
             ("is_complex", self.type == "complex"),
             ("read_only", self.mutability == "readOnly"),
+            ("secret", self.returned == "never" or self.mutability == "writeOnly"),
             ("is_text", text),
             ("has_value", "value" in self.sub_attributes),
+            ("immutable_subs", tuple(sub for sub in self.sub_attributes.values() if sub.mutability == "immutable")),
             ("required_subs", tuple(sub for sub in self.sub_attributes.values() if sub.required and not sub.read_only)),
         ):
             object.__setattr__(self, name, value)  # asked at every value: a property would cost more than what it tells
@@ -125,7 +132,7 @@ class ResourceType:
     computed: the attribute that no document holds, but the memberships say: `members` of a group, `groups` of a user.
     denied: paths of booleans of which only false has look-ups, as few resources say it.
     building: paths whose look-ups are kept, and are not yet there for all that was written before. constrained: paths that are
-    unique beside those whose look-ups are.
+    unique beside those whose look-ups are. defaults: the values that a resource has if its client gives none.
     """
 
     name: str
@@ -141,6 +148,7 @@ class ResourceType:
     denied: tuple[str, ...] = ()
     building: tuple[str, ...] = ()
     constrained: tuple[str, ...] = ()
+    defaults: dict[str, Json] = field(default_factory=dict)
 
     @property
     def shows_on_request(self) -> bool:
@@ -192,6 +200,12 @@ class ResourceType:
                 yield schema.id, attribute
 
 
+@lru_cache(maxsize=1024)
+def secret_places(resource_type: ResourceType) -> tuple[Place, ...]:
+    """The places of the attributes whose values are never returned."""
+    return tuple(Place(urn, attribute) for urn, attribute in resource_type.attributes() if attribute.secret)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Registry:
     """The resource types that are served, by endpoint, and every schema, by lower-cased URN; one is the same as itself alone."""
@@ -228,5 +242,6 @@ def registry() -> Registry:
             mail_domains=tuple(raw["mailDomains"]),
             computed=raw["computed"],
             denied=tuple(raw["denied"]),
+            defaults=raw.get("defaults", {}),
         )
     return Registry(types, schemas)

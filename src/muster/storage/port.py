@@ -2,7 +2,7 @@
 
 # What a read makes for every request is a plain dataclass: a frozen one takes three times as long to make.
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -151,6 +151,20 @@ class MemberEdit:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberChoice:
+    """A change of a group's members that depends on who they are when it is carried out.
+
+    Attributes:
+        named: The ids that may be added.
+        edit: Computes the edit from the current members and from those of `named` that exist, by id. It must be pure;
+            raising rejects the write and changes nothing.
+    """
+
+    named: tuple[str, ...]
+    edit: Callable[[Sequence[Member], Mapping[str, Member]], MemberEdit]
+
+
+@dataclass(frozen=True, slots=True)
 class MemberDelta:
     """What an edit comes to. added, removed: ids that were not members, and that were. absent: what cannot be removed."""
 
@@ -280,7 +294,7 @@ class Write:
     id: str | None
     decide: Callable[[Stored | None], Outcome]
     origin: "Origin"
-    members: MemberEdit | None = None
+    members: MemberEdit | MemberChoice | None = None
     touch: Callable[[Stored], Put] | None = None
     guard: Guard | None = None
 

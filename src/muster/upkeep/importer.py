@@ -14,7 +14,7 @@ from muster.directory.member_edits import MEMBERS
 from muster.scim.errors import ScimError
 from muster.scim.quirks import Dialect
 from muster.scim.resource import Document, read
-from muster.scim.schema import Registry, ResourceType
+from muster.scim.schema import Registry, ResourceType, secret_places
 from muster.scim.values import Json, sortable_date_time
 from muster.storage.ids import IdSource, key_of
 from muster.storage.port import Conflict, KeyTaken, Note, Origin, Put, Resources, Workspace
@@ -151,8 +151,10 @@ class Importer:
         for name in document:
             if kind.extension(name) is None and kind.place(name) is None:
                 raise ScimError(400, f"{name[:100]}: no schema of a {kind.name} defines it")
-        if body.pop("password", None) is not None:
-            raise ScimError(400, "password: an import takes none; set it by PATCH")
+        for place in secret_places(kind):
+            holder = body if place.schema is None else body.get(place.schema, {})
+            if place.attribute is not None and place.attribute.name in holder:
+                raise ScimError(400, f"{place.name}: an import cannot set values that are never returned; set them by PATCH")
         members = member_edits.take(body).add if kind.computed == MEMBERS else ()
         if self._renewed is not None:
             self._renewed.relink(body, kind)

@@ -7,7 +7,7 @@ import asyncpg
 from muster.storage.hierarchy import Hierarchy
 from muster.storage.ids import key_of
 from muster.storage.moves import comes_to, keys_of
-from muster.storage.port import GROUP, MEMBER_TYPES, MemberDelta, MemberEdit
+from muster.storage.port import GROUP, MEMBER_TYPES, Member, MemberChoice, MemberDelta, MemberEdit
 from muster.storage.postgres.connection import Connection
 
 VERSION = "SELECT version FROM hierarchies WHERE workspace = $1"
@@ -40,6 +40,9 @@ WHERE m.workspace = $1 AND m.group_key = $2 AND m.member_key > $3 ORDER BY m.mem
 """
 _THERE = f"""
 SELECT "key", id FROM resources WHERE workspace = $1 AND "key" = ANY($2::bigint[]) AND type IN {MEMBER_TYPES}
+"""
+_NAMED = f"""
+SELECT "key", id, type, display FROM resources WHERE workspace = $1 AND "key" = ANY($2::bigint[]) AND type IN {MEMBER_TYPES}
 """
 _ALL = """
 SELECT m.member_key, r.id FROM members m JOIN resources r ON r.workspace = $1 AND r."key" = m.member_key
@@ -77,8 +80,10 @@ async def changed(connection: Connection, workspace: int, ids: Iterable[str]) ->
     await connection.execute(_CHANGED, workspace, [key_of(resource_id) or 0 for resource_id in ids])
 
 
-async def delta(connection: Connection, workspace: int, group_key: int | None, edit: MemberEdit) -> MemberDelta:
-    """What an edit comes to on a group as it stands, or on a new one. Raises NoSuchMember."""
+async def delta(connection: Connection, workspace: int, group_key: int | None, edit: MemberEdit | MemberChoice) -> MemberDelta:
+    """What an edit comes to on a group as it stands, or on a new one. Raises NoSuchMember, and the errors of a choice."""
+    if isinstance(edit, MemberChoice):
+        edit = await _chosen(connection, workspace, group_key, edit)
     there: dict[int, str] = {}
     current: dict[int, str] = {}
     named = keys_of(edit.add)
@@ -90,6 +95,13 @@ async def delta(connection: Connection, workspace: int, group_key: int | None, e
         asked = [*named, *keys_of(edit.remove)]
         current = _by_key(await connection.fetch(_SOME, workspace, group_key, asked))
     return comes_to(edit, there, current)
+
+
+async def _chosen(connection: Connection, workspace: int, group_key: int | None, choice: MemberChoice) -> MemberEdit:
+    """The edit that a choice makes of the members within this transaction."""
+    current = [] if group_key is None else await connection.fetch(MEMBERS, workspace, group_key, -1, None)
+    named = await connection.fetch(_NAMED, workspace, [*keys_of(choice.named)]) if choice.named else ()
+    return choice.edit([Member(*row) for row in current], {row[1]: Member(*row) for row in named})
 
 
 def _by_key(rows: Iterable[asyncpg.Record]) -> dict[int, str]:

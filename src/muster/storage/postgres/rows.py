@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
+from muster.scim.errors import ScimError
 from muster.scim.indexing import Entry
 from muster.storage.chain import LINKED, link
 from muster.storage.hierarchy import Hierarchy, keys_of
@@ -314,7 +315,7 @@ async def carry_out(
         standing = await _standing(connection, workspace, run)
         try:
             moved = [await _moved(connection, write, standing) for write in run]
-        except NoSuchMember as error:
+        except (NoSuchMember, ScimError) as error:
             answers.append(error)
             continue
         batch = await _decide(connection, workspace, run, moved, standing)

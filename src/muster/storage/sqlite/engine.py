@@ -25,6 +25,7 @@ from muster.storage.port import (
     Change,
     Groups,
     Member,
+    MemberChoice,
     Origin,
     Outcome,
     Page,
@@ -300,7 +301,9 @@ class SqliteStorage(SqliteAccounts):
 
     async def write(self, write: Write) -> Outcome:
         edit = write.members
-        large = edit is not None and (edit.clear or len(edit.add) + len(edit.remove) > _INLINE_MEMBERS)
+        large = edit is not None and (
+            isinstance(edit, MemberChoice) or edit.clear or len(edit.add) + len(edit.remove) > _INLINE_MEMBERS
+        )
         return await self._writer.write(lambda connection: rows.carry_out(connection, write), large)
 
     async def write_all(self, workspace: int, writes: Sequence[Write]) -> Sequence[Outcome]:

@@ -9,7 +9,7 @@ from muster.storage.hierarchy import Hierarchy, Row
 from muster.storage.hierarchy import keys_of as hierarchy_keys
 from muster.storage.ids import key_of
 from muster.storage.moves import comes_to, keys_of
-from muster.storage.port import GROUP, MEMBER_TYPES, Member, MemberDelta, MemberEdit
+from muster.storage.port import GROUP, MEMBER_TYPES, Member, MemberChoice, MemberDelta, MemberEdit
 
 VERSION = "SELECT version FROM hierarchies WHERE workspace = ?"
 """Of the hierarchy. It is read before what it is the version of, which so is at least as new."""
@@ -44,6 +44,11 @@ _THERE = f"""
 SELECT r."key", r.id FROM json_each(?) j CROSS JOIN resources r ON r."key" = j.value AND r.workspace = ?
 WHERE r.type IN {MEMBER_TYPES}
 """
+_NAMED = f"""
+SELECT r."key", r.id, r.type, r.display FROM json_each(?) j CROSS JOIN resources r ON r."key" = j.value AND r.workspace = ?
+WHERE r.type IN {MEMBER_TYPES}
+"""
+_NO_LIMIT = -1
 _ALL = """
 SELECT m.member_key, r.id FROM members m JOIN resources r ON r."key" = m.member_key AND r.workspace = m.workspace
 WHERE m.workspace = ? AND m.group_key = ?
@@ -93,8 +98,10 @@ def changed(connection: sqlite3.Connection, workspace: int, ids: Iterable[str]) 
     connection.execute(_CHANGED, (workspace, json.dumps([key_of(resource_id) for resource_id in ids]), workspace))
 
 
-def delta(connection: sqlite3.Connection, workspace: int, group_key: int | None, edit: MemberEdit) -> MemberDelta:
-    """What an edit comes to on a group as it stands, or on a new one. Raises NoSuchMember."""
+def delta(connection: sqlite3.Connection, workspace: int, group_key: int | None, edit: MemberEdit | MemberChoice) -> MemberDelta:
+    """What an edit comes to on a group as it stands, or on a new one. Raises NoSuchMember, and the errors of a choice."""
+    if isinstance(edit, MemberChoice):
+        edit = _chosen(connection, workspace, group_key, edit)
     there: dict[int, str] = {}
     current: dict[int, str] = {}
     named = keys_of(edit.add)
@@ -106,6 +113,13 @@ def delta(connection: sqlite3.Connection, workspace: int, group_key: int | None,
         asked = json.dumps([*named, *keys_of(edit.remove)])
         current = dict(connection.execute(_SOME, (asked, workspace, group_key)).fetchall())
     return comes_to(edit, there, current)
+
+
+def _chosen(connection: sqlite3.Connection, workspace: int, group_key: int | None, choice: MemberChoice) -> MemberEdit:
+    """The edit that a choice makes of the members within this transaction."""
+    current = [] if group_key is None else members(connection, workspace, group_key, -1, _NO_LIMIT)
+    rows = connection.execute(_NAMED, (json.dumps([*keys_of(choice.named)]), workspace)).fetchall() if choice.named else ()
+    return choice.edit(current, {row[1]: Member(*row) for row in rows})
 
 
 def store(connection: sqlite3.Connection, workspace: int, group_key: int, moved: MemberDelta) -> None:
