@@ -120,7 +120,7 @@ def test_does(operation, changed):
         (op("add", "title[type eq 1]", "x"), "invalidPath", "title"),
         (op("add", 5, "x"), "invalidPath", "path"),
         (op("add", WORK + ".nosuch", "x"), "invalidPath", "nosuch"),
-        (op("add", WORK + "x", "x"), "invalidPath", "position"),
+        (op("add", WORK + "x", "x"), "invalidFilter", "position"),
         (op("add", "emails[type eq", "x"), "invalidFilter", "position"),
         (op("add", 'emails[nosuch eq "x"]', "x"), "invalidFilter", "nosuch"),
         (op("add", "id", "x"), "mutability", "id"),
