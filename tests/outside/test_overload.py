@@ -239,3 +239,43 @@ def test_many_passwords_of_one_workspace_keep_nobody_from_signing_in(narrow):
         visitor.close()
         assert not hashing.done(), "there was nothing to wait for"
         assert {result["status"] for result in hashing.result().json()["Operations"]} == {"201"}
+
+
+def _begin_poll(server, token):
+    """A connection with a long poll."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=90)
+    head = f"GET /api/v1/changes?cursor=end&wait=60 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+    connection.sendall(head.encode())
+    return connection
+
+
+def _in_flight(server):
+    found = re.search(r"^muster_requests_in_flight (\S+)", httpx.get(f"{server.url}/metrics").text, re.MULTILINE)
+    return float(found[1])
+
+
+def test_long_polls_give_their_places_to_requests_and_end_with_their_clients(narrow):
+    narrow.muster("workspaces", "create", "polling")
+    polling, other = narrow.key("polling", "--workspace", "polling"), narrow.key("beside polls")
+    polls = [_begin_poll(narrow, polling) for _ in range(4)]
+    assert until(lambda: _in_flight(narrow) == 4)
+    with client_of(narrow, other) as client, client_of(narrow, polling) as same:
+        assert client.get("/Users?count=0").status_code == 200
+        assert until(lambda: _answered(*polls))
+        first = _answered(*polls)[0].recv(65536)
+        assert first.startswith(b"HTTP/1.1 200")
+        assert b'"events":[]' in first
+        polls.append(_begin_poll(narrow, polling))
+        assert until(lambda: _in_flight(narrow) == 4)
+        assert same.post("/Users", json=person()).status_code == 201  # which the polls are told of
+    for connection in polls:
+        connection.close()
+    assert until(lambda: _in_flight(narrow) == 0)
+
+
+def test_a_long_poll_ends_when_its_client_has_gone(narrow):
+    polls = [_begin_poll(narrow, narrow.key("leaving")) for _ in range(3)]
+    assert until(lambda: _in_flight(narrow) == 3)
+    for connection in polls:
+        connection.close()
+    assert until(lambda: _in_flight(narrow) == 0, 45), "they wait for another minute"

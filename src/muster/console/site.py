@@ -1,5 +1,6 @@
 """The routes of the console: who may open what, and what is shown where something goes wrong."""
 
+import functools
 import mimetypes
 import re
 from collections.abc import Iterable
@@ -68,6 +69,7 @@ class Site:
             return visit.redirect("/sign-in", to=request.path if request.method in ("GET", "HEAD") else None)
         if visit.session is not None:
             await self._allow(visit, route)
+            visit.still_allowed = functools.partial(self._still_allowed, visit, route)
         visit.fields = {name: [value] for name, value in request.parameters().items()}
         if route.method == "POST":
             visit.fields = {}
@@ -95,6 +97,18 @@ class Site:
             if "workspace" not in names:
                 return visit.session is not None and visit.session.admin.everywhere
             return not lacking(visit.permissions, (route.permission, *route.also))
+        return True
+
+    async def _still_allowed(self, visit: Visit, route: Route) -> bool:
+        """Whether the session holds, and its administrator may still open the page."""
+        session = await self._administrators.session(visit.cookie(SESSION_COOKIE) or "")
+        if session is None:
+            return False
+        now = Visit(visit.request, self._origin, session=session, names=visit.names)
+        try:
+            await self._allow(now, route)
+        except ScimError:
+            return False
         return True
 
     def _route(self, visit: Visit) -> Route:

@@ -88,9 +88,16 @@ _templates.tests["about"] = lambda error, name: re.match(rf"{name}\b", error) is
 _templates.filters["path"] = lambda text: quote(str(text), safe="")
 
 
+async def _allowed() -> bool:
+    return True
+
+
 @dataclass(slots=True)
 class Visit:
-    """One request of a browser. session: None where no one is signed in. workspace: where the page is about one."""
+    """One request of a browser. session: None where no one is signed in. workspace: where the page is about one.
+
+    still_allowed: whether the administrator may see the page by now; a page that goes on for long asks again and again.
+    """
 
     request: Request
     base: BaseUrl
@@ -103,6 +110,7 @@ class Visit:
     page: str = ""
     csrf: str = ""
     cookies: dict[str, str] | None = None
+    still_allowed: Callable[[], Awaitable[bool]] = _allowed
     spent: bool = False
     """Whether the page shows what the one before it left for it, and the browser is to forget that."""
 

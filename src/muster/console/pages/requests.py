@@ -109,6 +109,8 @@ class RequestPages:
         async def tail(after: int) -> AsyncIterator[bytes]:
             yield b"retry: 3000\n\n"
             for _ in range(int(_LIVE_FOR / _LIVE_SECONDS)):
+                if not await visit.still_allowed():
+                    return
                 for kept in reversed(await self._requests.find(workspace, Wanted(after=after, limit=_PAGE))):
                     after = kept.number
                     row = visit.render("request_row.html", kept=kept, keys=keys).body.decode()

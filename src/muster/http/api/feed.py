@@ -7,12 +7,13 @@ from typing import Any
 from muster.access.permissions import AUDIT, SCIM
 from muster.directory.documents import parse
 from muster.directory.events import events
+from muster.http.admission import GaveWay, Waits
 from muster.http.api.router import Call, Route
 from muster.http.message import Response, json_response
 from muster.http.search import integer
 from muster.http.tokens import Tokens
 from muster.scim.errors import ScimError, invalid_value
-from muster.storage.port import TRIM_ID, TRIM_KIND, Sought, Storage
+from muster.storage.port import TRIM_ID, TRIM_KIND, Resources, Sought, Storage, StorageError
 
 _ASK_SECONDS = 0.25
 _MAX_WAIT = 60
@@ -26,6 +27,7 @@ class FeedRoutes:
     def __init__(self, storage: Storage, tokens: Tokens) -> None:
         self._storage = storage
         self._tokens = tokens
+        self._watch = Watch(storage)
 
     def __iter__(self) -> Iterator[Route]:
         yield Route("GET", "/changes", SCIM, self.find_changes, "What changed, in order, after a cursor")
@@ -46,8 +48,8 @@ class FeedRoutes:
             after = changes[-1].sequence if changes else after
             if told or loop.time() >= end:
                 break
-            if not changes:
-                await self._change(call.workspace, after, end)
+            if not changes and not await self._change(call, after, end):
+                break
             changes = await self._storage.changes(call.workspace, after, limit, with_before=True)
         more = await self._storage.latest_change(call.workspace) > after
         return json_response(200, {"events": told, "cursor": await self._tokens.write(call.workspace, after), "more": more})
@@ -108,9 +110,63 @@ class FeedRoutes:
             raise ScimError(410, "cursor: what came after it is not kept any more: read what there is, and begin again at 'end'")
         return max(after, begins)
 
-    async def _change(self, workspace: int, after: int, end: float) -> None:
-        """Wait until something has changed after a place, or until the time is up."""
-        loop = asyncio.get_running_loop()
-        # whoever makes the change may be another process, so that there is no event to wait for
-        while loop.time() < end and await self._storage.latest_change(workspace) <= after:  # noqa: ASYNC110
-            await asyncio.sleep(min(_ASK_SECONDS, max(0.0, end - loop.time())))
+    async def _change(self, call: Call, after: int, end: float) -> bool:
+        """Wait until something has changed after a place.
+
+        False if the time is up, the client has gone, or another request needs its place.
+        """
+        request, left = call.request, max(0.0, end - asyncio.get_running_loop().time())
+        changed, gone = asyncio.ensure_future(self._watch.change(call.workspace, after)), asyncio.ensure_future(request.gone())
+        try:
+            async with (request.waits or Waits()).waiting(call.workspace, left, idle=True):
+                await asyncio.wait((changed, gone), return_when=asyncio.FIRST_COMPLETED)
+            return changed.done() and changed.result()
+        except (TimeoutError, GaveWay):
+            return False
+        finally:
+            changed.cancel()
+            gone.cancel()
+
+
+class Watch:
+    """Tells those who wait for changes of a workspace, and asks the storage once for all of them.
+
+    Whoever makes the change may be another process, so that there is no event to wait for.
+    """
+
+    def __init__(self, storage: Resources) -> None:
+        self._storage = storage
+        self._waiting: dict[int, dict[asyncio.Future[bool], int]] = {}
+        self._asking: dict[int, asyncio.Task[None]] = {}
+
+    async def change(self, workspace: int, after: int) -> bool:
+        """True once something has changed after a place. Raises StorageError."""
+        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(workspace, {})[told] = after
+        if workspace not in self._asking:
+            self._asking[workspace] = asyncio.create_task(self._ask(workspace))
+        try:
+            return await told
+        finally:
+            waiting = self._waiting.get(workspace, {})
+            waiting.pop(told, None)
+            if not waiting:
+                self._waiting.pop(workspace, None)
+
+    async def _ask(self, workspace: int) -> None:
+        """Ask as long as somebody waits."""
+        try:
+            while waiting := self._waiting.get(workspace):
+                try:
+                    latest = await self._storage.latest_change(workspace)
+                except StorageError as error:
+                    for told in waiting:
+                        if not told.done():
+                            told.set_exception(type(error)(*error.args))
+                else:
+                    for told, after in waiting.items():
+                        if latest > after and not told.done():
+                            told.set_result(True)
+                await asyncio.sleep(_ASK_SECONDS)
+        finally:
+            del self._asking[workspace]
