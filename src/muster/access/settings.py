@@ -1,6 +1,5 @@
 """The settings of a workspace, as an administrator reads and changes them."""
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
@@ -11,8 +10,8 @@ from muster.access.notes import Administrator
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value
 from muster.scim.resource import kind
 from muster.scim.values import Json
-from muster.storage import constraints
-from muster.storage.port import GROUP, Accounts, Outdated, StorageError, Upkeep, Workspace
+from muster.storage import group_names
+from muster.storage.port import Accounts, Conflict, Outdated, Upkeep, Workspace
 
 GUARD_MODES = ("hold", "watch", "off")
 CONTRACTS = ("rfc7644", "cortex")
@@ -34,6 +33,7 @@ _NAMES = {
 _CONFIRM = "confirmLockout"
 _MAX_BLOCKS = 500
 _TRIES = 5
+_SHOWN = 20
 NUMBERS = {
     "guardShare": (0, 100),
     "guardLeast": (0, 10_000_000),
@@ -76,48 +76,37 @@ class Settings:
         check_ceiling(given.get("rate_limit"), self._ceiling)
         if raw.get(_CONFIRM) is not True and "ip_allowlist" in given:
             _check_lockout(given["ip_allowlist"], by.origin.address)
-        before, after = await self._set(by, given, shown)
-        if after.unique_group_names != before.unique_group_names:
-            await self._hold_group_names(by, after)
-        return after
+        return await self._set(by, given, shown)
 
     async def record_reads(self, by: Administrator, until: str | None) -> None:
         """Keep reads that succeed as well, until a time, or none from now on."""
         await self._set(by, {"record_reads": until}, lambda workspace: {"recordReads": workspace.record_reads})
 
-    async def _set(
-        self, by: Administrator, given: dict[str, Any], show: Callable[[Workspace], dict[str, Json]]
-    ) -> tuple[Workspace, Workspace]:
-        """The workspace as it stood and with what is given. show: its settings as the audit log has them. Raises Outdated."""
+    async def _set(self, by: Administrator, given: dict[str, Any], show: Callable[[Workspace], dict[str, Json]]) -> Workspace:
+        """The workspace with what is given. show: its settings as the audit log has them. Raises Outdated."""
         for _ in range(_TRIES):
             before = await self._store.workspace(by.workspace.id) or by.workspace
             after = replace(before, **given)
             if after == before:
-                return before, before
-            if after.unique_group_names and not before.unique_group_names:
-                await self._check_group_names(after)
+                return before
             was, now = show(before), show(after)
             changed = {name: value for name, value in now.items() if value != was[name]}
             note = by.note("Settings", before.name, "update", before={name: was[name] for name in changed}, after=changed)
-            with contextlib.suppress(Outdated):
+            try:
                 await self._store.administer([after], [note], [before])
-                return before, after
+                return after
+            except Outdated:
+                continue
+            except Conflict:
+                await self._check_group_names(after)
         raise Outdated
 
     async def _check_group_names(self, workspace: Workspace) -> None:
-        shared = await constraints.shared_values(self._store, workspace.id, GROUP, "displayName")
+        """Raises ScimError 409 that names some of the names which groups share, if any."""
+        statement = group_names.shared(workspace.id, _SHOWN)
+        shared = [row[0] for row in await self._store.query(statement)]
         if shared:
             raise ScimError(409, f"uniqueGroupNames: groups share these names: {', '.join(map(repr, shared))}", "uniqueness")
-
-    async def _hold_group_names(self, by: Administrator, after: Workspace) -> None:
-        """Begin or end the constraint; the setting is taken back where groups came to share a name in between."""
-        statements = constraints.begin if after.unique_group_names else constraints.end
-        try:
-            await self._store.transact(after.id, statements(after.id, GROUP, "displayName"))
-        except StorageError:
-            await self._set(by, {"unique_group_names": not after.unique_group_names}, shown)
-            await self._check_group_names(after)
-            raise
 
 
 def _field(name: str) -> str:

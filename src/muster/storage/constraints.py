@@ -1,20 +1,7 @@
 """Uniqueness of an attribute that is looked up by, begun and ended over what is there. For every engine."""
 
-from collections.abc import Sequence
-
 from muster.storage.derived import bound
-from muster.storage.port import Statement, Upkeep
-
-_SHOWN = 20
-
-
-async def shared_values(storage: Upkeep, workspace: int, kind: str, attribute: str) -> Sequence[str]:
-    """Some of the values of an attribute that more than one resource has."""
-    sql = (
-        "SELECT value FROM lookups WHERE workspace = $1 AND type = $2 AND attribute = $3"
-        f" GROUP BY value HAVING count(*) > 1 ORDER BY value LIMIT {_SHOWN}"
-    )
-    return [row[0] for row in await storage.query(bound(sql, workspace, kind, attribute))]
+from muster.storage.port import Statement
 
 
 def begin(workspace: int, kind: str, attribute: str) -> list[Statement]:

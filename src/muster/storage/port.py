@@ -580,7 +580,8 @@ class Accounts(Notes, Protocol):
         """Keep settings, keys and items of one workspace, and what is recorded of it: all or none. Every process is told.
 
         standing: what this was decided from, as it was read, an item without a body where there was none. Raises Outdated where
-        one of them is not so any more.
+        one of them is not so any more. A workspace's setting unique_group_names takes effect in the same transaction: raises
+        Conflict if groups share a name.
         """
 
     async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:

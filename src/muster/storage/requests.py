@@ -1,8 +1,11 @@
 """The requests that are kept: every write and refusal, and reads while that is wanted. For every engine."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import orjson
 
 from muster.scim.values import Json
 from muster.storage.binder import Binder
@@ -75,7 +78,14 @@ class Requests:
         await self._storage.append(workspace, _INSERT, [(workspace, *request) for request in kept])
 
     async def trim(self, workspace: int, rows: int, oldest: int) -> None:
-        """Keep no more than so many of a workspace, and none that is older than a number."""
+        """Keep no more than so many of a workspace, and none that is older than a number.
+
+        None goes that the workspace's own setting, as it is now, still keeps: whoever calls may know an earlier one.
+        """
+        settings = await self._storage.query(bound("SELECT settings FROM workspaces WHERE id = $1", workspace))
+        days = orjson.loads(settings[0][0]).get("requests_days") if settings and settings[0][0] else None
+        if days:
+            oldest = min(oldest, number_of(time.time() - days * 86_400))
         beyond = (
             "DELETE FROM requests WHERE workspace = $1 AND number <= (SELECT number FROM requests"
             " WHERE workspace = $1 ORDER BY number DESC LIMIT 1 OFFSET $2)"

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import orjson
@@ -25,7 +26,7 @@ _HELD_SECONDS = 60.0
 _BEFORE = "SELECT sequence, time, chain FROM changes WHERE workspace = $1 AND sequence <= $2 ORDER BY sequence DESC LIMIT 1"
 _AFTER = "SELECT sequence, time, chain FROM changes WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT 1"
 _ROWS = (
-    "SELECT sequence, id, action, version FROM changes WHERE workspace = $1 AND sequence > $2 AND sequence <= $3"
+    "SELECT sequence, id, action, version, time FROM changes WHERE workspace = $1 AND sequence > $2 AND sequence <= $3"
     " ORDER BY sequence LIMIT $4"
 )
 _DROP = "DELETE FROM changes WHERE workspace = $1 AND id = $2 AND sequence <= $3"
@@ -67,25 +68,33 @@ class Trimmer:
 
     async def trim_all(self) -> None:
         """Trim every workspace, and what is recorded of the installation."""
-        days = {INSTALLATION: self._days}
-        for workspace in await self._storage.workspaces():
-            days[workspace.id] = self._days if workspace.changes_days is None else workspace.changes_days
-        for workspace_id, kept in days.items():
+        for workspace in [INSTALLATION, *(workspace.id for workspace in await self._storage.workspaces())]:
             with going_on("trimming"):
-                await self.trim(workspace_id, kept)
+                await self.trim(workspace, self._days)
 
     async def trim(self, workspace: int, days: int) -> None:
-        """Let go of what is older than that in a workspace; 0 for nothing. Where it is interrupted the next time goes on."""
-        if not days or not await self._leases.take(workspace, "trim", _HELD_SECONDS):
+        """Delete the changes of a workspace that are past its retention. An interrupted run is continued by the next.
+
+        days: the retention of workspaces that have no setting of their own; 0 keeps changes for ever. The setting is read again
+        before each chunk, so that nothing more is deleted once it has been extended.
+        """
+        oldest = await self._oldest(workspace, days)
+        if oldest is None or not await self._leases.take(workspace, "trim", _HELD_SECONDS):
             return
         try:
             item = await self._storage.item(workspace, TRIM_KIND, TRIM_ID)
             mark = _Mark() if item is None else _Mark(**item.body)
             if mark.done == mark.sequence:
-                mark = await self._next(workspace, mark, timestamp(self._clock() - timedelta(days=days)))
-            await self._drop(workspace, mark)
+                mark = await self._next(workspace, mark, oldest)
+            await self._drop(workspace, mark, days)
         finally:
             await self._leases.release(workspace, "trim")
+
+    async def _oldest(self, workspace: int, days: int) -> str | None:
+        """The time of the oldest change that the workspace keeps by its present setting; None to keep all."""
+        standing = await self._storage.workspace(workspace)
+        kept = days if standing is None or standing.changes_days is None else standing.changes_days
+        return timestamp(self._clock() - timedelta(days=kept)) if kept else None
 
     async def _next(self, workspace: int, mark: _Mark, oldest: str) -> _Mark:
         """The mark moved to where what is too old ends by now; noted before anything goes."""
@@ -119,12 +128,17 @@ class Trimmer:
                 end = min([end, *(row[0] for row in rows)])
         return end
 
-    async def _drop(self, workspace: int, mark: _Mark) -> None:
+    async def _drop(self, workspace: int, mark: _Mark, days: int) -> None:
+        """Delete what is superseded up to the mark, a chunk at a time, as far as it is past the retention."""
         done = mark.done
         while done < mark.sequence:
+            oldest = await self._oldest(workspace, days)
             rows = await self._storage.query(bound(_ROWS, workspace, done, mark.sequence, _CHUNK))
-            done = rows[-1][0] if rows else mark.sequence
-            statements = _superseded(workspace, rows)
+            old = [] if oldest is None else _before(oldest, rows)
+            if rows and not old:
+                return
+            done = old[-1][0] if old else mark.sequence
+            statements = _superseded(workspace, old)
             if statements:
                 await self._storage.transact(workspace, statements)
             await self._storage.note([], [mark.item(workspace, done)])
@@ -136,11 +150,16 @@ class Trimmer:
         return rows[0] if rows else None
 
 
+def _before(oldest: str, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+    """The first rows that are older than a time, up to the first that is not."""
+    return list(takewhile(lambda row: row[4] < oldest, rows))
+
+
 def _superseded(workspace: int, rows: Sequence[Sequence[Any]]) -> list[Statement]:
     """What lets go of all that these rows supersede, and of the rows that are of nothing that is there: notes and deletions."""
     last: dict[str, int] = {}
     alone = []
-    for sequence, resource_id, action, version in rows:
+    for sequence, resource_id, action, version, *_ in rows:
         if not version:
             alone.append(sequence)
         else:

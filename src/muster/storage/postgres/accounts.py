@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from muster.storage import group_names
 from muster.storage.columns import (
     ITEM,
     KEY,
@@ -20,7 +21,7 @@ from muster.storage.port import Conflict, Item, KeyRecord, Note, Outdated, Setti
 from muster.storage.postgres.connection import Connection, Pool
 from muster.storage.postgres.epoch import CHANNEL, Epoch
 from muster.storage.postgres.lock import lock
-from muster.storage.postgres.rows import append
+from muster.storage.postgres.rows import append, names_are_unique
 
 _WORKSPACE = f"SELECT {WORKSPACE} FROM workspaces"
 _KEY = f"SELECT {KEY} FROM api_keys WHERE workspace = $1"
@@ -98,6 +99,8 @@ class PostgresAccounts:
                 if not stands(read, await connection.fetchrow(statement.sql, *statement.parameters)):
                     raise Outdated
             for put in puts:
+                if isinstance(put, Workspace):
+                    await _hold_names(connection, put)
                 statement = kept(put)
                 await connection.execute(statement.sql, *statement.parameters)
             await connection.execute(_EPOCH)
@@ -143,6 +146,18 @@ class PostgresAccounts:
             await connection.execute(_TELL)
         self._epoch.bump()
         return made
+
+
+async def _hold_names(connection: Connection, after: Workspace) -> None:
+    """Begin or end the uniqueness of groups' names if the setting changes. Raises Conflict if groups share a name."""
+    if await names_are_unique(connection, after.id) == after.unique_group_names:
+        return
+    if after.unique_group_names:
+        shared = group_names.shared(after.id)
+        if await connection.fetchrow(shared.sql, *shared.parameters) is not None:
+            raise Conflict(group_names.ATTRIBUTE)
+    for statement in group_names.change(after):
+        await connection.execute(statement.sql, *statement.parameters)
 
 
 async def _note(connection: Connection, notes: Sequence[Note]) -> None:

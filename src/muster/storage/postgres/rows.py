@@ -10,6 +10,7 @@ from typing import Any
 
 from muster.scim.errors import ScimError
 from muster.scim.indexing import Entry
+from muster.storage import group_names
 from muster.storage.chain import LINKED, link
 from muster.storage.hierarchy import Hierarchy, keys_of
 from muster.storage.ids import key_of
@@ -176,8 +177,10 @@ class Batch:
         standing: dict[int, Standing],
         owners: dict[Value, int | None],
         guarded: Guarded | None,
+        unique_names: bool,
     ) -> None:
         self._standing = standing
+        self._unique_names = unique_names
         self.guarded = guarded
         self.unguarded = False
         """Whether a guard was passed by, for what it reckons with is not known."""
@@ -209,6 +212,8 @@ class Batch:
     def _decide(self, write: Write, moved: MemberDelta | None) -> Outcome:
         row = None if write.id is None else self._row(write.type, write.id)
         outcome = write.decide(None if row is None else row.stored)
+        if write.type == GROUP:
+            outcome = group_names.held(outcome, self._unique_names)
         guarded = write.guard is not None and isinstance(outcome, Put | Remove) and outcome.deprovisions
         if guarded:
             self._guard(write)
@@ -378,8 +383,9 @@ async def _decide(
     """
     owners: dict[Value, int | None] = {}
     guarded: Guarded | None = None
+    unique_names = any(write.type == GROUP for write in writes) and await names_are_unique(connection, workspace)
     while True:
-        batch = Batch(writes, moved, standing, owners, guarded)
+        batch = Batch(writes, moved, standing, owners, guarded, unique_names)
         if batch.unguarded:
             guarded = await _guarded(connection, workspace, writes, batch.reprovisioned)
             continue
@@ -393,6 +399,11 @@ async def _decide(
             taken = True
         if not taken:
             return batch
+
+
+async def names_are_unique(connection: Connection, workspace: int) -> bool:
+    """Whether no two groups of a workspace may share a name."""
+    return group_names.are_unique(await connection.fetchval(group_names.SETTINGS, workspace))
 
 
 async def _guarded(connection: Connection, workspace: int, writes: Sequence[Write], reprovisioned: Iterable[int]) -> Guarded:

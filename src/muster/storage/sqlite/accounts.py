@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 
+from muster.storage import group_names
 from muster.storage.columns import KEY, WORKSPACE, kept, read_again, read_key, read_workspace, stands
 from muster.storage.port import Conflict, Item, KeyRecord, Note, Outdated, Setting, Workspace
 from muster.storage.sqlite import rows
@@ -93,11 +94,13 @@ class SqliteAccounts:
                 if not stands(read, connection.execute(*positional(read_again(read))).fetchone()):
                     raise Outdated
             for put in puts:
+                if isinstance(put, Workspace):
+                    _hold_names(connection, put)
                 connection.execute(*positional(kept(put)))
             connection.execute(_EPOCH)
             rows.note(connection, notes)
 
-        await self._writer.write(job)
+        await self._writer.write(job, large=any(isinstance(put, Workspace) for put in puts))
         self._stamps.tell_accounts()
 
     async def note(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
@@ -119,6 +122,16 @@ class SqliteAccounts:
 
     async def lease(self, workspace: int, key_id: str, window: int, limit: int, share: int) -> int:
         return await self._writer.write(_lease(workspace, key_id, window, limit, share))
+
+
+def _hold_names(connection: sqlite3.Connection, after: Workspace) -> None:
+    """Begin or end the uniqueness of groups' names if the setting changes. Raises Conflict if groups share a name."""
+    if rows.names_are_unique(connection, after.id) == after.unique_group_names:
+        return
+    if after.unique_group_names and connection.execute(*positional(group_names.shared(after.id))).fetchone() is not None:
+        raise Conflict(group_names.ATTRIBUTE)
+    for statement in group_names.change(after):
+        connection.execute(*positional(statement))
 
 
 def _lease(workspace: int, key_id: str, window: int, limit: int, share: int) -> Callable[[sqlite3.Connection], int]:

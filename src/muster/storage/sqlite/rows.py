@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from muster.scim.indexing import Entry
+from muster.storage import group_names
 from muster.storage.chain import LINKED, link
 from muster.storage.columns import note_row
 from muster.storage.hierarchy import Hierarchy
@@ -56,6 +57,7 @@ _DEPROVISION = 'INSERT OR IGNORE INTO deprovisionings (workspace, time, "key") V
 _REPROVISION = 'DELETE FROM deprovisionings WHERE workspace = ? AND "key" = ?'
 _FORGET_DEPROVISIONED = "DELETE FROM deprovisionings WHERE workspace = ? AND time < ?"
 _USERS = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
+_SETTINGS = group_names.SETTINGS.replace("$1", "?")
 _FORGET_SECRET = 'DELETE FROM secrets WHERE workspace = ? AND "key" = ? AND name = ?'
 
 
@@ -106,6 +108,8 @@ def _apply(connection: sqlite3.Connection, write: Write, standing: _Standing | N
         if stored is not None:
             stored.delta = moved
     outcome = write.decide(stored)
+    if write.type == GROUP:
+        outcome = group_names.held(outcome, names_are_unique(connection, write.workspace))
     if write.guard is not None and isinstance(outcome, Put | Remove) and outcome.deprovisions:
         _guard(connection, write, write.guard, outcome.stored)
     if isinstance(outcome, Put) and outcome.reprovisions:
@@ -161,9 +165,15 @@ def _touch(connection: sqlite3.Connection, write: Write, groups: Sequence[str], 
     for group_id in groups:
         standing = _standing(connection, write.workspace, GROUP, group_id)
         if standing is not None and write.touch is not None:
-            put = write.touch(standing.stored)
+            put = group_names.held(write.touch(standing.stored), names_are_unique(connection, write.workspace))
             _replace(connection, write.workspace, GROUP, put)
             _record(connection, write, GROUP, "update", put.stored, moved)
+
+
+def names_are_unique(connection: sqlite3.Connection, workspace: int) -> bool:
+    """Whether no two groups of a workspace may share a name."""
+    row = connection.execute(_SETTINGS, (workspace,)).fetchone()
+    return row is not None and group_names.are_unique(row[0])
 
 
 def insert(connection: sqlite3.Connection, workspace: int, type_name: str, put: Put) -> None:
@@ -264,6 +274,9 @@ def load(
 ) -> None:
     """Make many new resources, a table at a time. Raises KeyTaken or Conflict."""
     scope = (workspace, type_name)
+    if type_name == GROUP:
+        unique_names = names_are_unique(connection, workspace)
+        puts = [group_names.held(put, unique_names) for put in puts]
     keyed = [(_key(put.stored), put) for put in puts]
     documents = [put.stored.document.decode() for put in puts]
     resources = [(key, *scope, p.stored.id, p.stored.version, d, p.display) for (key, p), d in zip(keyed, documents, strict=True)]
