@@ -194,8 +194,9 @@ def test_what_is_too_old_or_too_much_is_let_go_of(tmp_path):
 def test_reads_beyond_what_they_may_cost_are_let_go_of_and_counted():
     recorder = Recorder(None, Retention(7, 100))
     workspace = SimpleNamespace(record_reads="2999-01-01T00:00:00.000Z")
-    read = SimpleNamespace(method="GET", path="/scim/v2/Users", body=b"", grant=SimpleNamespace(workspace=workspace))
-    write = SimpleNamespace(method="POST", path="/scim/v2/Users", body=b"", grant=read.grant)
+    grant = SimpleNamespace(workspace=workspace)
+    read = SimpleNamespace(method="GET", path="/scim/v2/Users", body=b"", key="k", grant=grant)
+    write = SimpleNamespace(method="POST", path="/scim/v2/Users", body=b"", key="k", grant=grant)
     for _ in range(500):
         recorder.note(read, Response(200, [], b""), 0.0)
     assert recorder.lost() == 300
@@ -229,3 +230,52 @@ def test_a_workspace_may_say_how_long_its_requests_are_kept():
         rows, oldest = kept.trimmed[number]
         assert rows == 100
         assert abs(oldest - number_of(now - days * 86_400)) < number_of(60)
+
+
+def asked(method, status, key="k", path="/Users"):
+    made, response = request(b"", status, path=path)
+    made.method, made.key = method, key
+    return made, response, 0.0
+
+
+def test_the_first_success_after_a_refusal_is_kept_even_if_it_is_a_read():
+    recorder = Recorder(keeper := Keeper(), Retention(7, 100))
+    for made in (
+        asked("GET", 200), asked("GET", 400), asked("GET", 200, "other"), asked("GET", 200), asked("GET", 200),
+        asked("POST", 409), asked("POST", 201), asked("GET", 200), asked("GET", 404), asked("GET", 200),
+    ):  # fmt: skip
+        recorder.note(*made)
+    asyncio.run(recorder.flush())
+    kept = [(kept.method, kept.status) for kept in keeper.kept]
+    assert kept == [("GET", 400), ("GET", 200), ("POST", 409), ("POST", 201), ("GET", 404), ("GET", 200)]
+    assert {kept.key_id for kept in keeper.kept} == {"k"}
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_a_success_after_a_refusal_by_another_process_is_kept(tmp_path, later):
+    async def run():
+        storage = SqliteStorage(str(tmp_path / "m.db"))
+        await storage.migrate()
+        await storage.start()
+        requests = Requests(storage)
+        one, other = (Recorder(requests, Retention(7, 100)) for _ in range(2))
+        other.note(*asked("GET", 200))
+        await other.flush()
+        await other.look()
+        one.note(*asked("POST", 400))
+        await one.flush()
+        await other.flush()
+        if later:
+            other.note(*asked("GET", 200))
+            other.note(*asked("GET", 200, "another"))
+        await other.look()
+        for _ in range(2):
+            other.note(*asked("GET", 200))
+            await other.flush()
+            await other.look()
+            await other.flush()
+        found = await requests.find(1, Wanted())
+        await storage.close()
+        return [(kept.method, kept.status, kept.key_id) for kept in reversed(found)]
+
+    assert asyncio.run(run()) == [("POST", 400, "k"), ("GET", 200, "k")]

@@ -202,6 +202,26 @@ class Keys:
             self._grants[digest] = grant
         return grant
 
+    async def meant(self, token: str) -> Grant | None:
+        """The grant to record a request under whose token is not valid; it must not be used for anything else.
+
+        It is that of the key that the token names, which may be revoked, expired or mistyped: the id of a key cannot be guessed.
+        If the token names none, it has an empty key id, and the workspace is the only one of the installation.
+        """
+        claims = _named(token)
+        record = None if claims is None else await self._accounts.key(*claims)
+        if record is not None:
+            workspace = await self._accounts.workspace(record.workspace)
+        else:
+            workspaces = await self._accounts.workspaces()
+            workspace = workspaces[0] if len(workspaces) == 1 else None
+        if workspace is None:
+            return None
+        if record is None:
+            record = KeyRecord(workspace.id, "", "", b"", (), None, "", None, None, None, None, None)
+        place = (workspace.id, record.id)
+        return Grant(workspace, record, f"key:{record.id}", place, None, None, (), await self._registries.of(workspace), ())
+
     @property
     def epoch(self) -> int:
         """The epoch of accounts and settings that the last check saw."""
@@ -245,10 +265,23 @@ def _claims(token: str, secret: bytes) -> tuple[int, str] | None:
         )
     except (jwt.InvalidTokenError, ValueError):
         return None
-    workspace, key_id = claims["wid"], claims["sub"]
+    return _place_of(claims)
+
+
+def _place_of(claims: dict[str, object]) -> tuple[int, str] | None:
+    workspace, key_id = claims.get("wid"), claims.get("sub")
     if not isinstance(workspace, int) or not 0 < workspace < 2**31 or not isinstance(key_id, str):
         return None
     return workspace, key_id
+
+
+def _named(token: str) -> tuple[int, str] | None:
+    """The workspace and key that a token names, whoever signed it."""
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        return None
+    return _place_of(claims)
 
 
 def _digest(token: str) -> bytes:

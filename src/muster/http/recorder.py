@@ -31,6 +31,13 @@ _SEARCHED = 128_000
 """The largest body, in bytes, that is searched for secrets; a larger one that may hold some is not kept."""
 _HELD = 64_000_000
 """The bytes of bodies and answers that wait to be written at most; beyond that, requests are kept without them."""
+_LOOK_TICKS = 4
+"""How many flushes are between one look for the refusals of other processes and the next."""
+_OVERLAP_SECONDS = 5
+"""How far back a look reaches beyond the one before: a request is kept a moment after it is answered."""
+_REMEMBERED_SECONDS = 3600
+"""How long after a refusal by another process a success is kept, at most."""
+_MAX_REFUSED = 10_000
 _TRIES = 5
 """How many requests in a row the storage may refuse before the rest of a batch is given up."""
 _log = logging.getLogger(__name__)
@@ -56,6 +63,10 @@ class _Noted:
     number: int
 
 
+_Read = tuple[Request, Response, float, float]
+"""A successful read: request, response, how long it took, and a time before it, in seconds since 1970."""
+
+
 class Recorder:
     """Gathers requests and keeps them, at the latest after half a second."""
 
@@ -69,13 +80,31 @@ class Recorder:
         self._bytes = 0
         self._lost = 0
         self._now = timestamp(datetime.now(UTC))
+        self._slot = time.time()
+        self._refused: set[str] = set()
+        """Keys whose latest request that is kept was refused: their next success is kept, even if it is a read."""
+        self._unkept: dict[str, _Read] = {}
+        """The latest successful read of each key that was not kept."""
+        self._looked: dict[int, float] = {}
+        """When the refusals of a workspace were last looked for, in seconds since 1970."""
 
     def note(self, request: Request, response: Response, seconds: float) -> None:
-        """Keep a request: a write or a refusal under /scim/v2, and a read while the workspace wants that."""
+        """Keep a request under /scim/v2.
+
+        Writes and refusals are kept, the first success of a key after a refusal, and reads while the workspace wants that.
+        """
         status = response.status
         read = request.method in ("GET", "HEAD") and status < 400
-        if (read and not self._records_reads(request)) or not request.path.startswith(SCIM_ROOT):
+        if read and request.key not in self._refused and not self._records_reads(request):
+            self._unkept[request.key] = (request, response, seconds, self._slot)
             return
+        if not request.path.startswith(SCIM_ROOT):
+            return
+        (self._refused.discard if status < 400 else self._refused.add)(request.key)
+        self._keep_later(request, response, seconds, read)
+
+    def _keep_later(self, request: Request, response: Response, seconds: float, read: bool) -> None:
+        status = response.status
         if len(self._waiting) >= _WAITING or (read and self._reads >= _READS):
             self._lost += 1
             return
@@ -92,10 +121,32 @@ class Recorder:
 
     async def run(self) -> None:
         """Write what has gathered, again and again, as long as this is not cancelled."""
+        ticks = itertools.count(1)
         while True:
             await asyncio.sleep(_FLUSH_SECONDS)
             with going_on("keeping requests"):
                 await self.flush()
+            if next(ticks) % _LOOK_TICKS == 0:
+                with going_on("looking for refusals"):
+                    await self.look()
+
+    async def look(self) -> None:
+        """Find the keys that another process has refused since, and keep their latest read here if it succeeded after that."""
+        unkept = {key: read for key, read in self._unkept.items() if read[0].path.startswith(SCIM_ROOT)}
+        self._unkept = {}
+        for workspace_id in {read[0].grant.workspace.id for read in unkept.values()}:
+            now = time.time()
+            since = max(self._looked.get(workspace_id, 0.0) - _OVERLAP_SECONDS, now - _REMEMBERED_SECONDS)
+            self._looked[workspace_id] = now
+            for key, number in await self._requests.refused_since(workspace_id, number_of(since)):
+                request, response, seconds, slot = unkept.get(key, (None, None, 0.0, 0.0))
+                if request is None or response is None or number_of(slot) < number:
+                    self._refused.add(key)
+                else:
+                    self._refused.discard(key)
+                    self._keep_later(request, response, seconds, True)
+        if len(self._refused) > _MAX_REFUSED:
+            self._refused.clear()
 
     def lost(self) -> int:
         """The number of requests that were not kept since the last call: too many waited, or writing them failed."""
@@ -105,6 +156,7 @@ class Recorder:
     async def flush(self) -> None:
         """Write what has gathered. A request that cannot be kept takes no other with it."""
         self._reads = 0
+        self._slot = time.time()
         self._now = timestamp(datetime.now(UTC))
         while self._waiting:
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]

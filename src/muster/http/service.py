@@ -1,6 +1,7 @@
 """The whole HTTP service: request id, key, rate limit, route, errors, log. What the server interfaces call."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import re
@@ -31,6 +32,8 @@ _SESSIONS, _OF_ONE = 400, 32
 """How many requests with a session are in flight at a time, in all and of one administrator."""
 _STREAMS, _STREAMS_OF_ONE = 200, 25
 """How many answers are sent in pieces at a time, in all and to one workspace or administrator."""
+_ATTRIBUTED = 10
+"""How many requests without a valid key are attributed to a workspace within a second, at most."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 Page = Callable[[Request], Awaitable[Response]]
 Site = Page
@@ -93,6 +96,8 @@ class Service:
         self._site = site
         self.in_flight = 0
         self._unkeyed = 0
+        self._attributed = (0, 0)
+        """A second, and how many requests without a valid key were looked up within it."""
         self._waits = Waits()
         self.anonymous = load.anonymous()
         self.sessions = Budget(
@@ -124,6 +129,8 @@ class Service:
             response = await self._route(request)
         except Exception as error:
             response = self._failed(request, error)
+            if isinstance(error, Unauthorized) and self._recorder is not None and _is_scim(request):
+                await self._attribute(request)
         finally:
             self.in_flight -= 1
         if response.stream is not None:
@@ -139,6 +146,18 @@ class Service:
         if self._log is not None:
             self._log.add(request, response.status, seconds, len(response.body))
         return response
+
+    async def _attribute(self, request: Request) -> None:
+        """Find the workspace that a request without a valid key is meant for, so that it is kept there."""
+        second = int(time.monotonic())
+        self._attributed = (second, self._attributed[1] + 1 if self._attributed[0] == second else 1)
+        if self._attributed[1] > _ATTRIBUTED:
+            return
+        token = (request.header("authorization") or "").partition(" ")[2].strip()
+        with contextlib.suppress(StorageError):
+            grant = await self._keys.meant(token)
+            if grant is not None:
+                request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
 
     def _streamed(self, request: Request, response: Response, stream: AsyncIterator[bytes]) -> Response:
         """An answer in pieces, in a place of its own until it is sent; or the error that there is no place."""

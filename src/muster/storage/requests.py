@@ -130,6 +130,15 @@ class Requests:
         )
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
 
+    async def refused_since(self, workspace: int, number: int) -> Sequence[tuple[str, int]]:
+        """The keys whose latest request after a number was refused, with the number of that request, by the last 2,000 kept."""
+        sql = (
+            "SELECT key_id, max(number) FROM (SELECT key_id, number, status FROM requests"
+            " WHERE workspace = $1 AND number > $2 ORDER BY number DESC LIMIT 2000) AS latest"
+            " GROUP BY key_id HAVING max(number) = max(CASE WHEN status >= 400 THEN number ELSE 0 END)"
+        )
+        return [(row[0], row[1]) for row in await self._storage.query(bound(sql, workspace, number))]
+
     async def forbidden(self, workspace: int) -> Sequence[tuple[Any, ...]]:
         """The latest requests that were answered 403, and bulk requests: key, operation, status, number and answer of each."""
         sql = (

@@ -1,7 +1,7 @@
 """The settings of a workspace, how to connect an identity provider, and who administers."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from muster.access.administrators import EVERYWHERE, Administrators, all_permissions
 from muster.access.permissions import ADMIN, PERMISSIONS, SCIM, SETTINGS
@@ -10,10 +10,19 @@ from muster.console.web import INSTALLATION_ADMIN, Route, Visit
 from muster.http.message import Response
 from muster.http.origin import SCIM_ROOT
 from muster.scim.errors import ScimError, invalid_value, not_found
-from muster.storage.port import INSTALLATION, Sought, Storage, Workspace
+from muster.storage.port import INSTALLATION, KeyRecord, Sought, Storage, Workspace
 from muster.storage.requests import Requests, Wanted
 
 _SWITCHES = ("strict", "automaticProvisioning", "automaticDeprovisioning", "uniqueGroupNames")
+_RECENT, _LATEST = 200, 5
+_SIGNS = {
+    "okta": ("okta",),
+    "entra": ("entra", "azure", "microsoft"),
+    "onelogin": ("onelogin",),
+    "google": ("google",),
+}
+"""Parts of the names of keys, and of User-Agents, that tell an identity provider."""
+T = TypeVar("T")
 PROVIDERS: dict[str, tuple[str, Sequence[str], Sequence[tuple[str, str]]]] = {
     "okta": (
         "Okta",
@@ -103,9 +112,11 @@ class SettingsPages:
         if name not in PROVIDERS:
             raise not_found("there are no steps for this client")
         client, steps, mapping = PROVIDERS[name]
-        latest = await self._requests.find(visit.there().id, Wanted(limit=5))
         keys = {key.id: key for key in await self._storage.keys(visit.there().id)}
-        used = sorted((key.last_used, key.name) for key in keys.values() if key.last_used)
+        recent = await self._requests.find(visit.there().id, Wanted(limit=_RECENT))
+        latest = _of_provider(name, [(kept, _key_name(keys, kept.key_id), kept.agent) for kept in recent])[:_LATEST]
+        own = _of_provider(name, [(key, key.name, "") for key in keys.values()])
+        used = sorted((key.last_used, key.name) for key in own if key.last_used)
         partial = visit.request.header("hx-request") == "true"
         base = visit.base.base(visit.request) + SCIM_ROOT
         values = {"client": client, "steps": steps, "mapping": mapping, "chosen": name, "base": base}
@@ -149,6 +160,29 @@ class SettingsPages:
         except ScimError as error:
             return await self.administrators(visit, error.status, error=error.detail)
         return visit.redirect("/administrators")
+
+
+def _key_name(keys: dict[str, KeyRecord], key_id: str) -> str:
+    return keys[key_id].name if key_id in keys else ""
+
+
+def _provider(key_name: str, agent: str) -> str | None:
+    """The identity provider that the name of a key or a User-Agent tells; None if neither does."""
+    for text in (key_name.lower(), agent.lower()):
+        found = next((provider for provider, signs in _SIGNS.items() if any(sign in text for sign in signs)), None)
+        if found is not None:
+            return found
+    return None
+
+
+def _of_provider(provider: str, found: Sequence[tuple[T, str, str]]) -> list[T]:
+    """What belongs to an identity provider, or, if nothing does, what belongs to no other one.
+
+    found: each item with the name of its key and a User-Agent.
+    """
+    told = [(item, _provider(key_name, agent)) for item, key_name, agent in found]
+    own = [item for item, named in told if named == provider]
+    return own or [item for item, named in told if named is None]
 
 
 def _kept(workspace: Workspace) -> dict[str, Any]:
