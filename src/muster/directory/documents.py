@@ -59,9 +59,19 @@ def next_version(
     resource_type: ResourceType,
     now: str,
     secrets: dict[str, str | None] | None = None,
+    current: Document | None = None,
 ) -> Put:
-    """What to keep where a document takes the place of the one that stands. lastModified never goes back."""
-    current = parse(standing.document)
+    """Build the next version of a resource; its lastModified never goes back.
+
+    Args:
+        standing: The resource as it is.
+        changed: The new document.
+        resource_type: Its type.
+        now: The time of the change.
+        secrets: Hashes by attribute; None for those to forget.
+        current: The parsed document of `standing`, with its meta, if the caller has it.
+    """
+    current = parse(standing.document) if current is None else current
     before, meta = index_of_document(current, resource_type), current["meta"]
     modified = max(now, meta["lastModified"])
     put = make_put(changed, resource_type, standing.id, standing.version + 1, meta["created"], modified, before, secrets)

@@ -318,14 +318,14 @@ class Directory:
             if standing is None:
                 raise _absent(resource_type, resource_id)
             precondition(standing)
-            current = parse(standing.document)
-            current.pop("meta")
+            whole = parse(standing.document)
+            current = {name: value for name, value in whole.items() if name != "meta"}
             changed = change(current)
             check_growth(current, changed, caller.max_elements)
             if changed == current and not secrets and not standing.delta:
                 return Keep(standing)
             provisioning.check_change(caller.workspace, resource_type, current, changed)
-            put = next_version(standing, changed, resource_type, now, secrets)
+            put = next_version(standing, changed, resource_type, now, secrets, whole)
             if provisioning.takes_access(resource_type, current, changed):
                 return replace(put, deprovisions=True)
             return replace(put, reprovisions=True) if provisioning.gives_access(resource_type, current, changed) else put

@@ -68,7 +68,7 @@ class Elements:
 
 def distinct(attribute: Attribute, elements: list[Json]) -> list[Json]:
     """The elements with those that repeat an earlier one's identity merged into it."""
-    if len(elements) < 2:
+    if len(elements) < 2 or _differ_by_value(elements):
         return elements
     kept: dict[Key, Json] = {}
     for item in elements:
@@ -76,6 +76,12 @@ def distinct(attribute: Attribute, elements: list[Json]) -> list[Json]:
         before = kept.get(key)
         kept[key] = item if before is None else merged(attribute, before, item)
     return elements if len(kept) == len(elements) else list(kept.values())
+
+
+def _differ_by_value(elements: list[Json]) -> bool:
+    """Whether all elements have a string as `value`, and no two the same: then they need no closer look. Quick."""
+    values = {value.casefold() for item in elements if isinstance(item, dict) and isinstance(value := item.get("value"), str)}
+    return len(values) == len(elements) and all(map(str.isascii, values))
 
 
 def merged(attribute: Attribute, element: Json, named: Json) -> Json:

@@ -49,7 +49,7 @@ class Whole(Enum):
     CLEARED = "cleared"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for every operation, and never changed
 class Partial:
     """Some sub-attributes of a complex value: those that get a value, and the names of those that lose theirs."""
 
@@ -60,7 +60,7 @@ class Partial:
 Value = Json | Partial | Whole
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Step:
     """One change to one target.
 
@@ -115,11 +115,9 @@ def _operations(message: Json, dialect: Dialect) -> list[Json]:
 def _steps(operation: Json, where: str, resource_type: ResourceType, dialect: Dialect) -> Iterator[Step]:
     if not isinstance(operation, dict):
         raise invalid_syntax(f"{where} must be an object, and is {kind(operation)}")
-    fields: dict[str, Json] = {}
-    for key, item in operation.items():
-        if key.lower() in fields and key.lower() in ("op", "path", "value"):
-            raise invalid_syntax(f"{where}: {key.lower()} is given twice")
-        fields[key.lower()] = item
+    fields = {key.lower(): item for key, item in operation.items()}
+    if len(fields) < len(operation):
+        raise invalid_syntax(f"{where}: a member is given twice, in different cases")
     name = _name(fields.get("op"), where, dialect)
     path, value = fields.get("path"), fields.get("value")
     if path is not None and not isinstance(path, str):

@@ -159,9 +159,9 @@ def _known(attribute: Attribute) -> str:
 
 def _one_primary(attribute: Attribute, elements: list[Json], where: str, dialect: Dialect) -> list[Json]:
     """The elements with at most one primary: several that have the same value leave the first of them primary."""
-    primary = [item for item in elements if item.get("primary") is True]
-    if len(primary) < 2:
+    if sum(item.get("primary") is True for item in elements) < 2:
         return elements
+    primary = [item for item in elements if item.get("primary") is True]
     sub, value = attribute.sub("value"), primary[0].get("value")
     if sub is None or value is None or not all(same_value(sub, item.get("value"), value) for item in primary):
         raise invalid_value(f"{where}: at most one element may be primary")
