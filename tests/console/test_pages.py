@@ -811,3 +811,42 @@ def test_whoever_may_open_a_page_comes_to_it_and_nothing_leads_in_a_circle(root,
         answer = admin.post(f"/w/{fresh.name}{path}")
         assert follow(answer).status_code == (200 if answer.status_code == 303 else answer.status_code), path
     admin.close()
+
+
+def test_nothing_of_a_workspace_is_seen_or_done_by_an_administrator_of_another(root, server, fresh):
+    """Every page and form of a workspace is 404 for whoever has nothing to do there, be they Admin elsewhere."""
+    user = fresh.user()
+    with Tenant(server) as other:
+        admin = invited(root, server, other.name, ADMIN)
+        admin.get("/account")
+        before = len(fresh.api.get("/audit", params={"limit": 1000}).json()["rows"])
+        for path in PAGES:
+            answer = admin.get(f"/w/{fresh.name}{path.replace('/x', '/' + user['id'])}")
+            assert (answer.status_code, user["userName"] in answer.text) == (404, False), path
+        for path in FORMS:
+            answer = admin.post(f"/w/{fresh.name}{path.replace('/x', '/' + user['id'])}", name=fresh.name)
+            assert answer.status_code == 404, path
+            here = admin.post(f"/w/{other.name}{path.replace('/x', '/' + user['id'])}", key="x", change="x")
+            assert user["userName"] not in here.text, path
+        assert len(fresh.api.get("/audit", params={"limit": 1000}).json()["rows"]) == before
+        admin.close()
+    assert fresh.scim.get(f"/Users/{user['id']}").json() == user
+
+
+@pytest.mark.parametrize("held", [(RESTORE, SCIM), (RESTORE, SCIM, SETTINGS)], ids=["restores", "restores and changes settings"])
+def test_restoring_past_the_guard_takes_a_tick_and_the_permission_to_change_settings(root, server, fresh, held):
+    user = fresh.user(active=False)
+    change = fresh.api.get(f"/history/{user['id']}").json()[0]["change"]
+    fresh.scim.patch(f"/Users/{user['id']}", json=replace("active", True))
+    fresh.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 0, "automaticDeprovisioning": False})
+    admin = invited(root, server, fresh.name, *held)
+    page, form = f"/w/{fresh.name}/users/{user['id']}", f"/w/{fresh.name}/users/{user['id']}/restore"
+    assert ('name="override"' in admin.get(page).text) == (SETTINGS in held)
+    assert admin.post(form, change=change).status_code == 403
+    assert fresh.scim.get(f"/Users/{user['id']}").json()["active"] is True
+    overridden = admin.post(form, change=change, override="on")
+    assert overridden.status_code == (303 if SETTINGS in held else 403)
+    assert fresh.scim.get(f"/Users/{user['id']}").json()["active"] is (SETTINGS not in held)
+    rows = [row for row in fresh.api.get("/audit", params={"limit": 1000}).json()["rows"] if row["action"] == "override"]
+    assert [row["actor"] for row in rows] == ([f"admin:{admin.email}"] if SETTINGS in held else [])
+    admin.close()
