@@ -162,3 +162,15 @@ def test_restoring_a_group_passes_the_guard_and_the_switches(tenancy):
     settings(tenancy, guardMode="hold", guardShare=0, guardLeast=0, automaticProvisioning=False, automaticDeprovisioning=False)
     assert tenancy.restore(crew, 0).status_code == 200
     assert tenancy.tenant.scim.get(f"/Groups/{crew['id']}").json()["members"][0]["value"] == user["id"]
+
+
+def test_a_user_whose_deletion_the_guard_held_at_first_is_restored_with_its_groups(tenancy):
+    """The audit log has notes of a resource after its last write, which are no writes."""
+    user = tenancy.user()
+    crew = tenancy.scim.post("/Groups", json=group("Crew", user)).json()
+    settings(tenancy, guardMode="hold", guardShare=0, guardLeast=0)
+    assert tenancy.scim.delete(f"/Users/{user['id']}").status_code == 403
+    assert tenancy.tenant.api.post(f"/guard/{user['id']}/let").status_code == 204
+    tenancy.tenant.api.post("/roles", json={"name": user["id"], "permissions": [SCIM]})
+    assert tenancy.restore(user, 0).status_code == 200
+    assert [found["value"] for found in tenancy.tenant.scim.get(f"/Users/{user['id']}").json()["groups"]] == [crew["id"]]

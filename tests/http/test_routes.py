@@ -1,6 +1,7 @@
 """Every route, asked without a key, with a provisioning key, by a read-only administrator, and from another workspace."""
 
 import re
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -63,7 +64,7 @@ class Place:
             "/api/v1/webhooks/{id}": self.hook["id"],
         }
         folder = template.partition("}")[0] + "}"
-        return template if "{" not in template else re.sub(r"{\w+}", filled[folder], template)
+        return template if "{" not in template else re.sub(r"{\w+}", filled.get(folder, "x"), template)
 
     def state(self):
         """All that an administrator can see of the workspace, but for when keys were used."""
@@ -227,3 +228,39 @@ def test_what_anyone_may_ask_for_tells_nothing_of_a_workspace(server, place):
         assert answer.status_code == 200, path
         assert not any(secret in answer.text for secret in place.secrets), path
         assert path == "/metrics" or place.tenant.name not in answer.text  # metrics count by workspace
+
+
+ODD = [
+    "",
+    "\0",
+    " ",
+    "-1",
+    "0",
+    "9" * 30,
+    "1.5",
+    "x" * 3000,
+    "\ud7ff\U0001f600",
+    "%",
+    "%00",
+    "'",
+    '"',
+    "..",
+    "2026-01-01",
+    "null",
+]
+
+
+def test_no_parameter_and_no_name_in_a_path_is_an_error_of_the_server(place, routes):
+    document = place.api.get(f"{place.tenant.server.url}/openapi.json").json()
+    shared = {f"#/components/parameters/{key}": value for key, value in document["components"].get("parameters", {}).items()}
+    for path, item in document["paths"].items():
+        given = [shared.get(parameter.get("$ref", ""), parameter) for parameter in item.get("get", {}).get("parameters", ())]
+        for parameter in [found["name"] for found in given if found["in"] == "query"]:
+            for value in ODD:
+                answer = place.api.get(f"{place.tenant.server.url}{place.path(path)}", params={parameter: value})
+                assert answer.status_code < 500, (path, parameter, ascii(value)[:40], answer.text)
+        if "{" in path:
+            for value in ODD[1:]:
+                filled = re.sub(r"{\w+}", lambda _, value=value: quote(value, safe=""), path)
+                answer = place.api.get(f"{place.tenant.server.url}{filled}")
+                assert answer.status_code < 500, (path, ascii(value)[:40], answer.text)

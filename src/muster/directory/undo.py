@@ -36,8 +36,8 @@ class Undo:
         Raises ScimError 403 if the guard or a provisioning switch forbids it, 404 where it has no such change, and 409 if
         another resource has taken one of its unique values.
         """
-        changes = await self._past.since(caller.workspace.id, resource_id, sequence)
-        chosen = next((c for c in changes if c.sequence == sequence and c.version and c.type == resource_type.name), None)
+        changes = await self._writes_since(caller, resource_id, sequence)
+        chosen = next((c for c in changes if c.sequence == sequence and c.type == resource_type.name), None)
         if chosen is None:
             raise not_found(f"{resource_type.name} {resource_id[:100]!r} has no such change")
         again = await self._taken_out_of(caller, changes[0]) if changes[0].action == "delete" else []
@@ -59,8 +59,12 @@ class Undo:
             then = await self._past.groups_at(workspace, resource_id, time)
         joined = [group_id for group_id in then if group_id not in now]
         left = [group_id for group_id in now if group_id not in then]
-        changes = await self._past.since(workspace, resource_id, chosen.sequence)
+        changes = await self._writes_since(caller, resource_id, chosen.sequence)
         return await self._restore(caller, resource_type, chosen, changes, joined, left)
+
+    async def _writes_since(self, caller: Caller, resource_id: str, sequence: int) -> list[Change]:
+        """The writes to a resource from one on, the newest first; without what the audit log notes of it."""
+        return [c for c in await self._past.since(caller.workspace.id, resource_id, sequence) if c.version]
 
     async def _restore(
         self,

@@ -151,11 +151,11 @@ class InsightRoutes:
 
     async def _kind(self, call: Call) -> ResourceType:
         """The type of the resource, by what is known of it. Raises ScimError 404."""
-        changes = await self._storage.history(call.workspace, call.names["id"], None, 1)
+        last = await self._past.before(call.workspace, call.names["id"], None)
         types = {kind.name: kind for kind in call.grant.registry.types.values()}
-        if not changes or changes[0].type not in types:
+        if last is None or last.type not in types:
             raise not_found(f"nothing is known of {call.names['id'][:100]!r}")
-        return types[changes[0].type]
+        return types[last.type]
 
 
 def _shown(kept: Kept, whole: bool) -> dict[str, Any]:
