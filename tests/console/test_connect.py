@@ -80,7 +80,7 @@ def test_a_key_that_is_not_valid_is_shown_where_it_belongs(root, fresh):
     (refusal,) = fresh.api.get("/doctor").json()["refusals"]
     assert (refusal["status"], refusal["count"]) == (401, 2)
     assert "API keys" in refusal["fix"]
-    for stranger in ("", "nonsense", "a.b.c"):
+    for stranger in ("nonsense", "a.b.c"):
         assert fresh.client(stranger, "/scim/v2").get("/Users").status_code == 401
     with Tenant(fresh.server) as other:
         assert other.api.get("/requests").json() == []

@@ -63,8 +63,8 @@ class _Noted:
     number: int
 
 
-_Read = tuple[Request, Response, float, float]
-"""A successful read: request, response, how long it took, and a time before it, in seconds since 1970."""
+_Read = tuple[Request, int, float, float]
+"""A successful read: request, status, how long it took, and a time before it, in seconds since 1970."""
 
 
 class Recorder:
@@ -96,7 +96,7 @@ class Recorder:
         status = response.status
         read = request.method in ("GET", "HEAD") and status < 400
         if read and request.key not in self._refused and not self._records_reads(request):
-            self._unkept[request.key] = (request, response, seconds, self._slot)
+            self._unkept[request.key] = (request, status, seconds, self._slot)
             return
         if not request.path.startswith(SCIM_ROOT):
             return
@@ -139,12 +139,12 @@ class Recorder:
             since = max(self._looked.get(workspace_id, 0.0) - _OVERLAP_SECONDS, now - _REMEMBERED_SECONDS)
             self._looked[workspace_id] = now
             for key, number in await self._requests.refused_since(workspace_id, number_of(since)):
-                request, response, seconds, slot = unkept.get(key, (None, None, 0.0, 0.0))
-                if request is None or response is None or number_of(slot) < number:
+                request, status, seconds, slot = unkept.get(key, (None, 0, 0.0, 0.0))
+                if request is None or number_of(slot) < number:
                     self._refused.add(key)
                 else:
                     self._refused.discard(key)
-                    self._keep_later(request, response, seconds, True)
+                    self._keep_later(request, Response(status), seconds, True)
         if len(self._refused) > _MAX_REFUSED:
             self._refused.clear()
 
