@@ -279,3 +279,14 @@ def test_a_success_after_a_refusal_by_another_process_is_kept(tmp_path, later):
         return [(kept.method, kept.status, kept.key_id) for kept in reversed(found)]
 
     assert asyncio.run(run()) == [("POST", 400, "k"), ("GET", 200, "k")]
+
+
+def test_what_waits_holds_no_more_bytes_than_it_may(monkeypatch):
+    """A burst of large requests: their records are kept, and the bodies beyond the bound are let go of."""
+    monkeypatch.setattr("muster.http.recorder._HELD", 100_000)
+    recorder = Recorder(None, Retention(7, 100))
+    for number in range(200):
+        recorder.note(*request(bytes([number]) * 2_000, 201, bytes([number]) * 1_000), 0.1)
+    assert len(recorder._waiting) == 200
+    bodies = [body for noted in recorder._waiting for body in (noted.body, noted.answer, noted.request.body)]
+    assert 50_000 < sum(map(len, bodies)) <= 100_000

@@ -115,6 +115,7 @@ class Recorder:
         if self._bytes > _HELD:
             self._bytes -= len(body) + len(answer)
             body = answer = b""
+        request.body = b""  # the request waits with its record, and its body would not be counted
         now = time.time()
         number = number_of(now, next(self._numbers))
         self._waiting.append(_Noted(request, status, body, answer, location, seconds, now, number))
