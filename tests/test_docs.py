@@ -4,7 +4,14 @@ import re
 import subprocess
 from pathlib import Path
 
+from muster import server as serving
 from muster.config import Settings
+from muster.console import web
+from muster.http import media, message, recorder, service
+from muster.http.api import feed
+from muster.scim import bounds, discovery, filter, lexer, patch
+from muster.storage import turns
+from muster.storage.sqlite import writer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -41,3 +48,48 @@ def test_every_link_in_the_documents_leads_somewhere():
     for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md"):
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             assert target.startswith("http") or (document.parent / target).exists(), target
+
+
+def _limits():
+    """The rows of docs/limits.md: what is limited, to how much."""
+    text = (ROOT / "docs" / "limits.md").read_text()
+    rows = re.findall(r"^\| *([^|]*?) *\| *([^|]*?) *\| *([^|]*?) *\|", text, re.M)
+    return {what: (default, setting) for what, default, setting in rows if what not in ("limit", "---")}
+
+
+def test_the_limits_are_those_of_the_code():
+    fixed = {
+        "depth of a body": [media._MAX_DEPTH],
+        "operations of a PATCH": [patch.MAX_OPERATIONS],
+        "operations of a bulk request": [discovery.Limits().max_operations],
+        "bytes of all headers": [message.MAX_HEADER_BYTES],
+        "bytes of cookies, of `If-Match`, of `If-None-Match`": [message.MAX_HEADER],
+        "bytes of `Authorization`": [message.MAX_HEADER],
+        "bytes of a query": [message._MAX_QUERY],
+        "parameters of a query": [message._MAX_PARAMETERS],
+        "characters of a filter or a path": [lexer.MAX_LENGTH],
+        "conditions of a filter": [filter.MAX_TERMS],
+        "depth of a filter": [filter.MAX_DEPTH],
+        "names in `attributes` or `excludedAttributes`": [bounds.MAX_NAMES],
+        "bytes of a form of the console": [web._MAX_FORM],
+        "fields of a form of the console": [web._MAX_FIELDS],
+        "changes in an answer of the feed or of the audit log": [feed._MAX_ROWS],
+        "one piece of an answer that is sent in pieces": [message.SEND_SECONDS],
+        "a long poll of the feed": [feed._MAX_WAIT],
+        "requests with a session of the console, in all and of one administrator": [service._SESSIONS, service._OF_ONE],
+        "answers in pieces, in all and to one workspace or administrator": [service._STREAMS, service._STREAMS_OF_ONE],
+        "connections": [serving._CONNECTIONS],
+        "writes that wait": [writer.MAX_WAITING],
+        "searches that no index serves, in all and of one workspace": [turns.MAX_WAITING, turns.MAX_OF_ONE + 1],
+        "requests that wait to be kept for the console, and bytes of their bodies": [recorder._WAITING, recorder._HELD],
+    }
+    limits = _limits()
+    for what, amounts in fixed.items():
+        assert re.findall(r"\d+", limits[what][0].replace(",", "")) == [str(amount) for amount in amounts], what
+    named = set()
+    for what, (default, setting) in limits.items():
+        for name in re.findall(r"MUSTER_(\w+)", setting):
+            named.add(name)
+            amount = Settings.model_fields[name.lower()].default / (4 if "quarter" in setting else 1)
+            assert f"{amount:,.0f}" in default, what
+    assert {name for name in Settings.model_fields if name.startswith("max_")} <= {name.lower() for name in named}

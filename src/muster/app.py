@@ -144,6 +144,7 @@ class Muster:
             body_seconds=settings.body_seconds,
             max_elements=settings.max_elements,
             max_values=settings.max_values,
+            max_comparisons=settings.max_comparisons,
         )
         directory = Directory(storage)
         cursors = Cursors(storage, settings.cursor_seconds)

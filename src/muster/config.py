@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     max_elements: int = Field(
         5000, ge=1, le=100_000, description="the most elements of a multi-valued attribute; members of groups have no limit"
     )
+    max_comparisons: int = Field(
+        100_000, ge=1000, description="the most operations of a PATCH times the elements, and conditions, that they look at"
+    )
     max_results: int = Field(1000, ge=1, le=100_000, description="the most resources in one page")
     max_page_bytes: int = Field(
         16_000_000, ge=1024, description="the most bytes of a page; a quarter of it is read of changes at a time"

@@ -11,13 +11,14 @@ from tests.conftest import DATABASES, client_of
 from tests.people import USER, error_of, patch, person
 from tests.server import Server
 
-MAX_BODY, MAX_VALUES, MAX_ELEMENTS, MAX_PAGE_BYTES = 40_000, 1_000, 20, 200_000
+MAX_BODY, MAX_VALUES, MAX_ELEMENTS, MAX_PAGE_BYTES, MAX_COMPARISONS = 40_000, 1_000, 20, 200_000, 1_000
 OPTIONS = {
     "MUSTER_RATE_LIMIT": "0",
     "MUSTER_MAX_BODY": str(MAX_BODY),
     "MUSTER_MAX_VALUES": str(MAX_VALUES),
     "MUSTER_MAX_ELEMENTS": str(MAX_ELEMENTS),
     "MUSTER_MAX_PAGE_BYTES": str(MAX_PAGE_BYTES),
+    "MUSTER_MAX_COMPARISONS": str(MAX_COMPARISONS),
 }
 
 
@@ -241,3 +242,40 @@ def test_searches_with_many_terms_over_large_documents_leave_others_their_turns(
     assert answer.json().get("totalResults") == 0 or error_of(answer, 400, "tooMany")
     both = here.get("/Users", params={"filter": f'userName eq "{stem}-0" and (title pr or emails[value eq "{stem}@x"])'})
     assert both.json()["totalResults"] == 1
+
+
+def test_comparisons_of_a_patch(here):
+    """Operations times the elements that they look at, times the conditions of their paths."""
+    most = MAX_ELEMENTS // 2
+    user = here.post("/Users", json=person(emails=emails(most))).json()
+
+    def change(number, path, **value):
+        operations = [{"op": "replace", "path": path, "value": f"t{n}", **value} for n in range(number)]
+        return here.patch(f"/Users/{user['id']}", json=patch(*operations))
+
+    for path, each in (
+        ('emails[value eq "u1@example.com"].display', most),
+        ('emails[value eq "u1@example.com" or type eq "x" or type pr].display', 3 * most),
+        ("emails.display", most),
+    ):
+        most_operations = MAX_COMPARISONS // each
+        for number in (most_operations - 1, most_operations):
+            assert change(number, path).status_code == 200, path
+        before = here.get(f"/Users/{user['id']}").json()
+        detail = error_of(change(most_operations + 1, path), 400, "tooMany")
+        assert detail.startswith(f"Operations[{most_operations}]: emails")
+        assert "may be 1,000 (MUSTER_MAX_COMPARISONS)" in detail
+        assert here.get(f"/Users/{user['id']}").json() == before
+
+
+@pytest.mark.parametrize("name", ["attributes", "excludedAttributes"])
+def test_names_of_a_projection(here, name):
+    stem = person()["userName"]
+    here.post("/Users", json=person(stem))
+    for number in (999, 1000):
+        found = here.get("/Users", params={"filter": f'userName eq "{stem}"', name: ",".join(["title"] * number)})
+        assert found.json()["totalResults"] == 1
+    detail = error_of(here.get("/Users", params={name: ",".join(["title"] * 1001)}), 400, "invalidValue")
+    assert detail == f"{name} has 1,001 names, and at most 1,000 are allowed"
+    search = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], name: ["title"] * 400}
+    assert here.post("/Users/.search", json=search).status_code == 200

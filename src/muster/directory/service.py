@@ -17,7 +17,7 @@ from muster.directory.provisioning import Withheld
 from muster.directory.walks import Step, Walks
 from muster.passwords import hash_password
 from muster.scim import patch, predicate, resource
-from muster.scim.bounds import MAX_ELEMENTS, check_growth
+from muster.scim.bounds import MAX_COMPARISONS, MAX_ELEMENTS, check_growth
 from muster.scim.errors import ScimError, invalid_path, invalid_value, mutability, no_target, not_found, too_many, uniqueness
 from muster.scim.predicate import Field, Test
 from muster.scim.quirks import Dialect
@@ -66,7 +66,7 @@ class Caller:
     registry: the workspace's. user: the id of whom the key speaks for, if anyone. seen: the rows of the dialect table that the
     request showed. guarded: the deprovisioning guard holds what is too much, as it does not where an administrator decides.
     overrides: an administrator has asked to pass the guard and the provisioning switches; undoing and restoring honour it.
-    max_elements: the most elements that a multi-valued attribute may have.
+    max_elements: the most elements that a multi-valued attribute may have. max_comparisons: the most comparisons of a PATCH.
     """
 
     workspace: Workspace
@@ -79,10 +79,11 @@ class Caller:
     guarded: bool = True
     overrides: bool = False
     max_elements: int = MAX_ELEMENTS
+    max_comparisons: int = MAX_COMPARISONS
 
     def dialect(self) -> Dialect:
         """How to read this client."""
-        return Dialect(self.workspace.strict, self.seen, self.max_elements)
+        return Dialect(self.workspace.strict, self.seen, self.max_elements, self.max_comparisons)
 
 
 @dataclass(slots=True)

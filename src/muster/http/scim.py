@@ -59,7 +59,7 @@ class Scim:
         """The answer to a request, to be awaited. Raises ScimError."""
         registry, key = grant.registry, grant.key
         who = (grant.workspace, grant.actor, request.id, request.address, registry, key.user, request.seen)
-        caller = Caller(*who, max_elements=self._limits.max_elements)
+        caller = Caller(*who, max_elements=self._limits.max_elements, max_comparisons=self._limits.max_comparisons)
         endpoint, _, name = request.path[_UNDER_ROOT:].rstrip("/").partition("/")
         resource_type = registry.types.get(f"/{endpoint}")
         method = request.method

@@ -3,11 +3,15 @@
 The members of a group are exempt: they are stored as rows of their own.
 """
 
-from muster.scim.errors import ScimError, invalid_value
+from muster.scim.errors import ScimError, invalid_value, too_many
 from muster.scim.values import Json
 
 MAX_ELEMENTS = 5000
 ELEMENTS_SETTING = "MUSTER_MAX_ELEMENTS"
+MAX_COMPARISONS = 100_000
+"""Comparisons of one PATCH: each operation looks at each element of its attribute, once for each condition of its path."""
+MAX_NAMES = 1000
+"""Names in `attributes` or `excludedAttributes`."""
 _EXEMPT = "members"
 
 
@@ -36,3 +40,11 @@ def check_growth(before: dict[str, Json], after: dict[str, Json], most: int | No
 def too_many_elements(where: str, count: int, most: int) -> ScimError:
     """The error for a multi-valued attribute over the limit."""
     return invalid_value(f"{where} has {count:,} elements, and at most {most:,} are allowed ({ELEMENTS_SETTING})")
+
+
+def too_many_comparisons(where: str, most: int) -> ScimError:
+    """The error for a PATCH with too many operations for so many elements."""
+    return too_many(
+        f"{where}: this PATCH has too many operations for so many elements: their product, times the conditions in the paths,"
+        f" may be {most:,} (MUSTER_MAX_COMPARISONS). Send fewer operations, or name several values in one"
+    )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from muster.scim.bounds import MAX_ELEMENTS
+from muster.scim.bounds import MAX_COMPARISONS, MAX_ELEMENTS
 from muster.scim.schema import Registry, ResourceType
 
 SERVICE_PROVIDER_CONFIG = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
@@ -15,7 +15,8 @@ SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Schema"
 class Limits:
     """What the service provider takes and gives. default_page: resources in a page where the request names no count.
 
-    max_elements: of a multi-valued attribute. max_values: objects, arrays and separators in a JSON body.
+    max_elements: of a multi-valued attribute. max_comparisons: of a PATCH. max_values: objects, arrays and separators in a JSON
+    body.
     """
 
     max_results: int = 1000
@@ -26,6 +27,7 @@ class Limits:
     body_seconds: float = 30.0
     max_elements: int = MAX_ELEMENTS
     max_values: int = 100_000
+    max_comparisons: int = MAX_COMPARISONS
 
 
 def service_provider_config(limits: Limits, base: str) -> dict[str, Any]:

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 from muster.scim import quirks
+from muster.scim.bounds import too_many_comparisons
 from muster.scim.elements import Elements, merged, same_value, without_stale_reference
-from muster.scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value, mutability, no_target, too_many
+from muster.scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value, mutability, no_target
 from muster.scim.evaluate import matches
 from muster.scim.filter import And, Compare, Filter
 from muster.scim.messages import check_schemas, fields_of
 from muster.scim.path import Target, parse_path
+from muster.scim.predicate import conditions
 from muster.scim.quirks import Dialect, bare_place
 from muster.scim.resource import (
     Document,
@@ -35,8 +37,6 @@ from muster.scim.values import Json
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 MAX_OPERATIONS = 1000
-MAX_VISITS = 200_000
-"""How many elements the operations of one PATCH may look at together: operations times elements."""
 
 
 class Whole(Enum):
@@ -307,7 +307,7 @@ class _Application:
         self.document = dict(document)
         self.resource_type = resource_type
         self.dialect = dialect
-        self.visits = 0
+        self.comparisons = 0
 
     def run(self, steps: list[Step]) -> Document:
         for step in steps:
@@ -357,12 +357,9 @@ class _Application:
         return None if isinstance(step.value, Whole) else step.value
 
     def _elements(self, attribute: Attribute, before: list[Json], step: Step) -> list[Json]:
-        self.visits += len(before)
-        if self.visits > MAX_VISITS:
-            raise too_many(
-                f"{step.where}: this PATCH has too many operations for so many values; operations times values may be"
-                f" {MAX_VISITS:,}. Send fewer operations, or name several values in one"
-            )
+        self.comparisons += len(before) * (1 if step.target.predicate is None else conditions(step.target.predicate))
+        if self.comparisons > self.dialect.max_comparisons:
+            raise too_many_comparisons(step.where, self.dialect.max_comparisons)
         if step.target.predicate is None and step.target.place.sub is None:
             return self._whole(attribute, before, step)
         return self._chosen(attribute, before, step)

@@ -87,6 +87,18 @@ NEVER = Some(())
 """Matches nothing."""
 ALWAYS = All(())
 """Matches everything."""
+
+
+def conditions(predicate: object) -> int:
+    """How many conditions on single values a predicate has; 1 for anything else."""
+    match predicate:
+        case All(terms) | Some(terms):
+            return sum(map(conditions, terms))
+        case Negation(inner) | Each(_, inner):
+            return conditions(inner)
+    return 1
+
+
 Resolve = Callable[[str], Field | None]
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from muster.scim.bounds import MAX_NAMES
+from muster.scim.errors import invalid_value
 from muster.scim.resource import Document
 from muster.scim.schema import Attribute, Place, ResourceType
 from muster.scim.values import Json
@@ -103,6 +105,9 @@ def projection(resource_type: ResourceType, attributes: str | None, excluded: st
     if not attributes and not excluded and not shows_on_request(resource_type):
         return None
     asked = (attributes or "", excluded or "")
+    for name, names in zip(("attributes", "excludedAttributes"), asked, strict=True):
+        if len(names) > MAX_NAMES and names.count(",") >= MAX_NAMES:
+            raise invalid_value(f"{name} has {names.count(',') + 1:,} names, and at most {MAX_NAMES:,} are allowed")
     short = len(asked[0]) + len(asked[1]) <= _REMEMBERED_LENGTH
     return (_remembered if short else _made)(resource_type, *asked)
 

@@ -6,6 +6,7 @@ A lenient workspace accepts every row. A strict one answers each with the error 
 import json
 from dataclasses import dataclass
 
+from muster.scim.bounds import MAX_COMPARISONS
 from muster.scim.errors import ScimError
 from muster.scim.schema import Place, ResourceType
 from muster.scim.values import Json
@@ -167,13 +168,21 @@ class Dialect:
         strict: Whether deviations are refused.
         seen: The rows of the dialect table that the request showed, each once.
         max_elements: The most elements that a multi-valued attribute may have; None for no limit.
+        max_comparisons: The most comparisons of a PATCH.
     """
 
-    __slots__ = ("max_elements", "seen", "strict")
+    __slots__ = ("max_comparisons", "max_elements", "seen", "strict")
 
-    def __init__(self, strict: bool = False, seen: list[str] | None = None, max_elements: int | None = None) -> None:
+    def __init__(
+        self,
+        strict: bool = False,
+        seen: list[str] | None = None,
+        max_elements: int | None = None,
+        max_comparisons: int = MAX_COMPARISONS,
+    ) -> None:
         self.strict = strict
         self.max_elements = max_elements
+        self.max_comparisons = max_comparisons
         self.seen: list[str] = [] if seen is None else seen
 
     def take(self, name: str, where: str) -> None:

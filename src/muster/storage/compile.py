@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from muster.scim.indexing import DOMAIN, FALSE, index_of
-from muster.scim.predicate import All, Each, Field, Has, Negation, Predicate, Some, Test
+from muster.scim.predicate import All, Each, Field, Has, Negation, Predicate, Some, Test, conditions
 from muster.scim.values import Json, fold
 from muster.storage.binder import Binder
 from muster.storage.flat import flat
@@ -113,7 +113,7 @@ class Compiler:
         terms = self._terms()
         seek, rest = await self._drive(terms, measure)
         sort = self.query.sort
-        checks = sum(map(_leaves, rest)) + (sort is not None)
+        checks = sum(map(conditions, rest)) + (sort is not None)
         if sort is None or seek is not None or sort.name not in self.index.fields:
             return Plan((self._arm(seek, rest),), seek, self._total(terms), not terms and sort is None, checks)
         return Plan(self._walk(sort, rest), seek, self._total(terms), not terms and _never_missing(sort), checks)
@@ -414,16 +414,6 @@ class _Domain:
 
 
 Term = Predicate | _Domain
-
-
-def _leaves(term: Term) -> int:
-    """How many conditions on single values a term has."""
-    match term:
-        case All(terms) | Some(terms):
-            return sum(map(_leaves, terms))
-        case Negation(inner) | Each(_, inner):
-            return _leaves(inner)
-    return 1
 
 
 def _kind(field: Field) -> str:

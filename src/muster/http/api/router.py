@@ -51,7 +51,7 @@ class Call:
         grant, request = self.grant, self.request
         origin = (grant.actor, request.id, request.address)
         who = (grant.workspace, *origin, grant.registry, grant.key.user, request.seen)
-        return Caller(*who, max_elements=self.limits.max_elements)
+        return Caller(*who, max_elements=self.limits.max_elements, max_comparisons=self.limits.max_comparisons)
 
     def caller_overriding(self, override: bool) -> Caller:
         """The caller, who passes the guard and the provisioning switches if `override` is set.
