@@ -16,6 +16,16 @@ PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+VAULT = "urn:example:params:scim:schemas:extension:vault:2.0:User"
+SCHEMA = {
+    "id": VAULT,
+    "name": "Vault",
+    "extends": ["User"],
+    "attributes": [
+        {"name": "pin", "type": "string", "returned": "never"},
+        {"name": "code", "type": "string", "mutability": "writeOnly"},
+    ],
+}
 MARK = "Hunter2"
 
 
@@ -24,7 +34,9 @@ def _cased(random, text):
 
 
 def _spelt(random):
-    return random.choice(("password", "PassWord", f"{USER}:password", f"{USER}:PASSWORD", _cased(random, "password")))
+    """The path of a secret: of the password, or of an attribute of the workspace's own."""
+    name = random.choice(("password", f"{USER}:password", f"{VAULT}:pin", f"{VAULT}:code"))
+    return random.choice((name, _cased(random, name)))
 
 
 def _operation(random, secret):
@@ -74,7 +86,9 @@ def _filter(random, secret):
 
 def _ask(random, scim, user, secret):
     """Send one request of any kind with a secret in it."""
-    body = random.choice((person(**{_spelt(random): secret}), person(**{_spelt(random): [secret]}), [secret], secret))
+    vault = {_cased(random, VAULT): {_cased(random, "pin"): secret, _cased(random, "code"): [secret]}}
+    bodies = (person(**{_spelt(random): secret}), person(**{_spelt(random): [secret]}), person(**vault), [secret], secret)
+    body = random.choice(bodies)
     patch, found = _patch(random, secret), _filter(random, secret)
     bulk = [
         {"method": "PATCH", "path": f"/Users/{user}", "data": patch},
@@ -116,6 +130,8 @@ def test_no_password_is_kept_logged_exported_or_shown(server, strict):
     rng = random.Random(strict)
     with Tenant(server) as tenant:
         tenant.api.patch("/settings", json={"strict": strict}).raise_for_status()
+        made = tenant.api.post("/schemas", json=SCHEMA)
+        assert made.status_code == 201, made.text
         user = tenant.user()["id"]
         root = Visitor(server).accept(invitation(server), name("root"))
         root.get(f"/w/{tenant.name}/requests")
