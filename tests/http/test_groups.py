@@ -463,6 +463,10 @@ def test_removing_someone_who_is_no_member_is_an_error_in_a_strict_workspace_alo
         user, other = (make(asked, person())["id"] for _ in range(2))
         made = make(asked, group(user))
         path = f"/Groups/{made['id']}"
+        either = patch(_by_filter(f'value eq "{other}" or value eq "{user}"'))
+        assert asked.patch(f"/Groups/{make(asked, group(user))['id']}", json=either).status_code == 200
+        emptied = patch({"op": "remove", "path": "members"}, _by_filter(f'value eq "{user}"'))
+        assert asked.patch(path, json=emptied).status_code == (400 if asked is strict else 200)
         for more in ([], [{"op": "remove", "path": "members"}], [_by_filter("type pr")]):
             answer = asked.patch(path, json=patch(_by_filter(f'value eq "{other}"'), *more))
             if asked is strict:

@@ -314,7 +314,7 @@ def test_replace_of_a_manager_by_read_only_keys_changes_nothing():
     refused(op("replace", MANAGER, {"displayName": "Boss"}), "mutability", strict=True, document=before)
 
 
-@pytest.mark.parametrize("value", ["", {"value": ""}])
+@pytest.mark.parametrize("value", ["", {"value": ""}, {"VALUE": " ", "$ref": None}])
 def test_a_blank_manager_is_no_manager_in_a_lenient_workspace(value):
     before = base() | {ENTERPRISE_USER: {"manager": {"value": "26"}, "division": "D"}}
     for path in (MANAGER, MANAGER + ".value") if value == "" else (MANAGER,):
@@ -324,7 +324,7 @@ def test_a_blank_manager_is_no_manager_in_a_lenient_workspace(value):
 
 @STRICTNESS
 @pytest.mark.parametrize("path", ["name", "title", WORK, ENTERPRISE_USER + ":manager"])
-@pytest.mark.parametrize("value", [{}, [], [None], [{}], [[]]])
+@pytest.mark.parametrize("value", [{}, [], [None], [{}], [[]], [""]])
 @pytest.mark.parametrize("name", ["add", "replace"])
 def test_a_single_value_that_reads_to_nothing_is_refused(name, path, value, strict):
     refused(op(name, path, value), strict=strict)
@@ -480,3 +480,18 @@ def test_objects_name_plain_values_in_a_lenient_workspace():
     assert badge(op("remove", tags, [{"value": "A"}]), strict=False, tags=["a", "b"]) == {"tags": ["b"]}
     with pytest.raises(ScimError):
         badge(op("remove", tags, [{"id": "A"}]), strict=False, tags=["a", "b"])
+
+
+@STRICTNESS
+@pytest.mark.parametrize("value", ["", [""], [None]])
+def test_a_plain_value_is_not_replaced_by_nothing(value, strict):
+    with pytest.raises(ScimError) as caught:
+        badge(op("replace", f'{BADGE}:tags[value eq "a"]', value), strict=strict, tags=["a", "b"])
+    assert caught.value.scim_type == "invalidValue"
+
+
+def test_the_same_value_and_type_is_never_made_twice():
+    made = op("add", 'emails[type eq "work" and primary eq false].value', "w@x.com")
+    assert run(base(), made, strict=False)["emails"] == [{**WORK_EMAIL, "primary": False}, HOME_EMAIL]
+    same = op("replace", 'emails[type eq "home"]', {"value": "W@x.com", "type": "work"})
+    assert run(base(), same, strict=False)["emails"] == [WORK_EMAIL]

@@ -44,7 +44,7 @@ def fold(steps: list[Step], strict: bool) -> tuple[MemberEdit | MemberChoice, fr
     Raises:
         ScimError: mutability or invalidValue.
     """
-    moves = [_move(step) for step in steps]
+    moves = [_move(step, strict) for step in steps]
     if not all(isinstance(move.ids, list | Whole) for move in moves) or (strict and _hides_an_absence(moves)):
         lists = [move.ids for move in moves if move.operation != "remove" and isinstance(move.ids, list)]
         named = tuple(dict.fromkeys(resource_id for ids in lists for resource_id in ids))
@@ -64,21 +64,24 @@ class _Move:
     where: str
 
 
-def _move(step: Step) -> _Move:
+def _move(step: Step, strict: bool) -> _Move:
     place, predicate, value = step.target.place, step.target.predicate, step.value
     if place.sub is not None or (predicate is not None and step.operation != "remove"):
         raise mutability(f"{step.where}: members are added or removed, and never changed")
     if predicate is not None:
-        return _Move("remove", _named(predicate) or predicate, step.where)
+        named = _named(predicate)
+        if named is None or (strict and len(named) > 1):  # a filter may match some of the ids that it names
+            return _Move("remove", predicate, step.where)
+        return _Move("remove", named, step.where)
     if isinstance(value, Whole):
         return _Move("remove", Whole.EVERYTHING, step.where)
     return _Move(step.operation, _ids(value, step.where), step.where)
 
 
 def _hides_an_absence(moves: list[_Move]) -> bool:
-    """Whether members are removed by id and later all of them, so that an edit cannot tell that one was no member."""
-    first = next((n for n, move in enumerate(moves) if move.operation == "remove" and isinstance(move.ids, list)), len(moves))
-    return any(move.operation == "replace" or isinstance(move.ids, Whole) for move in moves[first:])
+    """Whether members are removed by id beside all of them, so that an edit cannot tell that one was no member."""
+    by_id = any(move.operation == "remove" and isinstance(move.ids, list) for move in moves)
+    return by_id and any(move.operation == "replace" or isinstance(move.ids, Whole) for move in moves)
 
 
 class _Folding:

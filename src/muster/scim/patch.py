@@ -14,7 +14,7 @@ from enum import Enum
 
 from muster.scim import quirks
 from muster.scim.bounds import too_many_comparisons
-from muster.scim.elements import Elements, merged, same_value, without_stale_reference
+from muster.scim.elements import Elements, distinct, merged, same_value, without_stale_reference
 from muster.scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value, mutability, no_target
 from muster.scim.evaluate import matches
 from muster.scim.filter import And, Compare, Filter
@@ -26,6 +26,7 @@ from muster.scim.resource import (
     Document,
     arrange,
     check_required_subs,
+    is_blank,
     kind,
     read_elements,
     read_one,
@@ -264,6 +265,8 @@ def _read(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
         raise invalid_value(f"{where} names no value; give null to clear it")
     if not attribute.is_complex:
         item = read_one(attribute, value, where, dialect)
+        if item == "" and attribute.multi_valued:
+            raise invalid_value(f"{where} names no value")
         return Whole.CLEARED if item is None else item
     partial = read_partial(attribute, value, where, dialect)
     if partial is None and attribute.multi_valued:
@@ -274,14 +277,9 @@ def _read(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
 
 
 def _read_sub(attribute: Attribute, sub: Attribute, value: Json, where: str, dialect: Dialect) -> Value:
-    if (
-        attribute.has_value
-        and not attribute.multi_valued
-        and sub.name == "value"
-        and isinstance(value, str)
-        and not value.strip()
-    ):
-        return Whole.CLEARED if quirks.reference_object(value, where, dialect) is None else Partial({sub.name: value})
+    if sub.name == "value" and not attribute.multi_valued and is_blank(value):
+        dialect.take("manager-blank", where)
+        return Whole.CLEARED
     if attribute.name == "roles" and sub.name == "value" and quirks.role_in_text(value) is not None:
         role = read_one(attribute, {"value": value}, where, dialect)  # it has a display too
         return Partial(role)
@@ -392,8 +390,7 @@ class _Application:
         predicate, value = step.target.predicate, step.value
         chosen = [n for n, item in enumerate(before) if predicate is None or matches(predicate, _as_document(attribute, item))]
         if not chosen:
-            made = _made(attribute, step, self.dialect)
-            return _move_primary([*before, made], [len(before)] if _is_primary(made) else [], step.where)
+            return self._with_made(attribute, before, step)
         if isinstance(value, Whole):
             gone = set(chosen)
             return [item for position, item in enumerate(before) if position not in gone]
@@ -402,7 +399,19 @@ class _Application:
             after[position] = _changed(attribute, after[position], step)
         touched = [position for position in chosen if _is_primary(after[position]) and _sets_primary(value)]
         after = _move_primary(after, touched, step.where)
-        return [item for item in after if item != {}]
+        return distinct(attribute, [item for item in after if item != {}])
+
+    def _with_made(self, attribute: Attribute, before: list[Json], step: Step) -> list[Json]:
+        """The elements with the one that a value path without a match asks for; it may exist under another condition."""
+        made = _made(attribute, step, self.dialect)
+        found = Elements(attribute, before)
+        position = found.first(made)
+        if position is None:
+            position = len(before)
+            found.append(made)
+        else:
+            found.items[position] = merged(attribute, found.items[position], made)
+        return _move_primary(found.items, [position] if _is_primary(made) else [], step.where)
 
 
 def _as_document(attribute: Attribute, element: Json) -> Document:

@@ -211,13 +211,17 @@ def single(value: Json, is_complex: bool, where: str, dialect: Dialect) -> Json:
 
     An object is unwrapped only if everything beside `value` in it is null. That of a complex attribute stays an object.
     """
-    if isinstance(value, list) and len(value) == 1 and value[0] not in (None, [], {}) and not isinstance(value[0], list):
+    if isinstance(value, list) and len(value) == 1 and _is_filled(value[0]):
         dialect.take("value-in-list", where)
         value = value[0]
     if not is_complex and _holds_only_a_value(value):
         dialect.take("value-in-list", where)
         value = value["value"]
     return value
+
+
+def _is_filled(value: Json) -> bool:
+    return bool(value.strip()) if isinstance(value, str) else value not in (None, {}) and not isinstance(value, list)
 
 
 def simple_element(value: Json, where: str, dialect: Dialect) -> Json:
@@ -280,14 +284,12 @@ def role_in_text(text: Json) -> dict[str, Json] | None:
 
 
 def reference_object(value: Json, where: str, dialect: Dialect) -> Json:
-    """Read a bare string for a complex attribute that has a `value` (manager) as {"value": …}, and a blank one as null."""
-    if isinstance(value, str):
-        dialect.take("manager-as-string" if value.strip() else "manager-blank", where)
-        return {"value": value} if value.strip() else None
-    if isinstance(value, dict) and isinstance(value.get("value"), str) and not value["value"].strip():
-        dialect.take("manager-blank", where)
-        return None
-    return value
+    """Read a bare string for a complex attribute that has a `value` (manager) as {"value": …}."""
+    if not isinstance(value, str):
+        return value
+    if value.strip():
+        dialect.take("manager-as-string", where)
+    return {"value": value}
 
 
 def bare_place(text: str, resource_type: ResourceType, dialect: Dialect, where: str) -> Place | None:

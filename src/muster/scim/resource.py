@@ -253,7 +253,15 @@ def read_partial(attribute: Attribute, value: Json, where: str, dialect: Dialect
             cleared.append(sub.name)
     if not known:
         raise invalid_value(f"{where} names no value: {_known(attribute)}")
+    if attribute.has_value and not attribute.multi_valued and is_blank(found.get("value")):
+        dialect.take("manager-blank", where)
+        return None
     return found, cleared
+
+
+def is_blank(value: Json) -> bool:
+    """Whether a value is a string without characters, which some clients send for null."""
+    return isinstance(value, str) and not value.strip()
 
 
 def arrange(found: Document, resource_type: ResourceType) -> Document:
