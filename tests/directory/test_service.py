@@ -1,9 +1,14 @@
 """The use cases on a clock that cannot be trusted."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from muster.directory.service import Caller, Directory, Search
+from muster.scim import patch, resource
+from muster.scim.errors import ScimError
 from muster.scim.schema import registry
 from muster.storage.ids import key_of
 from muster.storage.sqlite import SqliteStorage
@@ -36,3 +41,36 @@ def test_a_clock_that_jumps_back_makes_nothing_older(tmp_path):
         await storage.close()
 
     asyncio.run(run())
+
+
+def test_a_large_body_is_read_on_a_thread_and_comes_to_the_same(tmp_path, monkeypatch):
+    threads = []
+
+    def noted(read):
+        def call(*given):
+            threads.append(threading.current_thread())
+            return read(*given)
+
+        return call
+
+    for module, name in ((resource, "read"), (patch, "prepare")):
+        monkeypatch.setattr(module, name, noted(getattr(module, name)))
+
+    async def run():
+        storage = SqliteStorage(str(tmp_path / "m.db"))
+        await storage.migrate()
+        await storage.start()
+        caller = Caller(await storage.add_workspace("w", "rfc7644", False, "now"), "actor", "request")
+        directory = Directory(storage)
+        for caller.body_bytes in (0, 10**9):
+            made = await directory.create(caller, USER_TYPE, person())
+            changed = await directory.patch(caller, USER_TYPE, made.id, replace("title", "x"), lambda _: None)
+            assert b'"title":"x"' in changed.document
+            replaced = await directory.replace(caller, USER_TYPE, made.id, person(title="y"), lambda _: None)
+            assert b'"title":"y"' in replaced.document
+            with pytest.raises(ScimError, match="emails"):
+                await directory.create(caller, USER_TYPE, person(emails=7))
+        await storage.close()
+
+    asyncio.run(run())
+    assert [thread is threading.main_thread() for thread in threads] == [True] * 4 + [False] * 4

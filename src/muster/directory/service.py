@@ -1,9 +1,10 @@
 """The directory: what provisioning clients do to resources, each change whole or not at all."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -55,6 +56,9 @@ Secrets = dict[str, str | None]
 _CHUNK = 1000
 """How many members are read at a time."""
 _MANY = 100
+_LARGE_BODY = 200_000
+"""The most bytes of a body that is read in the event loop."""
+Read = TypeVar("Read")
 _NEAR = 1000
 """How far the rows that an offset passes over are not worth remembering."""
 
@@ -67,6 +71,7 @@ class Caller:
     request showed. guarded: the deprovisioning guard holds what is too much, as it does not where an administrator decides.
     overrides: an administrator has asked to pass the guard and the provisioning switches; undoing and restoring honour it.
     max_elements: the most elements that a multi-valued attribute may have. max_comparisons: the most comparisons of a PATCH.
+    body_bytes: the size of the body, of a request that is about one resource; a large one is read on a thread.
     """
 
     workspace: Workspace
@@ -80,6 +85,7 @@ class Caller:
     overrides: bool = False
     max_elements: int = MAX_ELEMENTS
     max_comparisons: int = MAX_COMPARISONS
+    body_bytes: int = 0
 
     def dialect(self) -> Dialect:
         """How to read this client."""
@@ -231,7 +237,7 @@ class Directory:
         except Withheld as withheld:
             await self._refuse(caller, resource_type, "", withheld)
             raise
-        document = resource.read(body, resource_type, caller.dialect(), caller.registry)
+        document = await _read(caller, lambda: resource.read(body, resource_type, caller.dialect(), caller.registry))
         secrets = await _take_secrets(document, resource_type, caller.workspace.id)
         edit = member_edits.take(document) if resource_type.computed == MEMBERS else None
 
@@ -248,7 +254,7 @@ class Directory:
     ) -> Stored:
         """Replace a resource (RFC 7644 section 3.5.1); what is readOnly stays. Raises as create does, and 404 and 412."""
         dialect = caller.dialect()
-        incoming = resource.read(body, resource_type, dialect, caller.registry)
+        incoming = await _read(caller, lambda: resource.read(body, resource_type, dialect, caller.registry))
         secrets = await _take_secrets(incoming, resource_type, caller.workspace.id)
         edit = member_edits.take(incoming) if resource_type.computed == MEMBERS else None
         unmentioned = _unmentioned(body, resource_type, dialect)
@@ -267,7 +273,7 @@ class Directory:
     ) -> Stored:
         """Apply a PatchOp (RFC 7644 section 3.5.2), all of it or nothing. Raises the ScimErrors of scim.patch, 404 and 412."""
         dialect = caller.dialect()
-        steps = patch.prepare(body, resource_type, dialect)
+        steps = await _read(caller, lambda: patch.prepare(body, resource_type, dialect))
         edit: MemberEdit | MemberChoice | None = None
         passing = frozenset[str]()
         if resource_type.computed == MEMBERS:
@@ -421,6 +427,11 @@ def _unmentioned(body: Json, resource_type: ResourceType, dialect: Dialect) -> f
     for row in found.values():
         dialect.notice(row)
     return frozenset() if dialect.strict else frozenset(found)
+
+
+async def _read(caller: Caller, read: Callable[[], Read]) -> Read:
+    """Read a body; on a thread if it is large, so that whoever waits meanwhile has a turn."""
+    return read() if caller.body_bytes <= _LARGE_BODY else await asyncio.to_thread(read)
 
 
 def _query(caller: Caller, resource_type: ResourceType, search: Search, among: Sequence[ResourceType]) -> Query:

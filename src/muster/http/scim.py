@@ -143,6 +143,7 @@ class Scim:
         shown = self._projection(request, caller, resource_type)
         Conditions(request).check_create()
         body = await read_json(request, self._limits, caller.dialect)
+        caller.body_bytes = len(request.body)
         stored = await self._directory.create(caller, resource_type, body)
         location = location_of(resource_type, self._base(request)) + stored.id
         status = 200 if caller.workspace.contract == "cortex" else 201
@@ -154,6 +155,7 @@ class Scim:
     async def replace(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
         shown = self._projection(request, caller, resource_type)
         body = await read_json(request, self._limits, caller.dialect)
+        caller.body_bytes = len(request.body)
         check = Conditions(request).check_write
         stored = await self._directory.replace(caller, resource_type, resource_id, body, check)
         if resource_type.computed == MEMBERS:
@@ -163,6 +165,7 @@ class Scim:
     async def patch(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
         shown = self._projection(request, caller, resource_type)
         body = await read_json(request, self._limits, caller.dialect)
+        caller.body_bytes = len(request.body)
         check = Conditions(request).check_write
         stored = await self._directory.patch(caller, resource_type, resource_id, body, check)
         if resource_type.computed == MEMBERS:
