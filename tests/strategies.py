@@ -3,10 +3,14 @@
 from dataclasses import replace
 from functools import cache
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from muster.scim.custom import extended, read_schema
+from muster.scim.errors import ScimError
 from muster.scim.filter import And, Compare, Filter, Not, Or, Present, ValuePath
+from muster.scim.quirks import Dialect
+from muster.scim.resource import read
 from muster.scim.schema import ENTERPRISE_USER, USER, Attribute, ResourceType, registry
 
 WORDS = ("ada", "Ada", "ADA LOVELACE", "zoë", "ZOË", "straße", "STRASSE", "ﬁne", "a%b", "a_b", "", "x", "ada ", "😀", "İstanbul")
@@ -162,7 +166,7 @@ def _value_of(draw: st.DrawFn, attribute: Attribute) -> object:
 def _object_of(draw: st.DrawFn, attributes: tuple[Attribute, ...]) -> dict:
     """An object with a few of the attributes, and with all that are required."""
     settable = [item for item in attributes if not item.read_only and item.returned != "never"]
-    drawn = {item.name: item for item in draw(st.lists(st.sampled_from(settable), max_size=6))}
+    drawn = {item.name: item for item in draw(st.lists(st.sampled_from(settable), min_size=1, max_size=6))}
     found = {}
     for item in (*drawn.values(), *(item for item in settable if item.required)):
         values = draw(st.lists(_value_of(item), max_size=3)) if item.multi_valued else [draw(_value_of(item))]
@@ -180,7 +184,16 @@ def users_of(draw: st.DrawFn, resource_type: ResourceType) -> dict:
     document |= draw(_object_of(tuple(resource_type.core.attributes.values()))) | {"userName": draw(st.uuids()).hex}
     for schema in resource_type.extensions.values():
         document[schema.id] = draw(_object_of(tuple(schema.attributes.values())))
+    assume(_is_readable(document, resource_type))
     return document
+
+
+def _is_readable(document: dict, resource_type: ResourceType) -> bool:
+    """Whether a workspace takes a document: a few of those that are drawn have elements that name nothing."""
+    try:
+        return bool(read(document, resource_type, Dialect()))
+    except ScimError:
+        return False
 
 
 class _Targets(list):
