@@ -20,7 +20,7 @@ from muster.scim.schema import USER, registry
 from muster.scim.values import mail_domain
 from muster.storage.ids import IdSource
 from muster.storage.port import Origin, Query
-from tests.strategies import DATES, everything, filters_of, users, users_of
+from tests.strategies import DATES, EVERYTHING, everything, filters_of, users, users_of
 from tests.strategies import filters as any_filter
 
 USER_TYPE = registry().types["/Users"]
@@ -248,3 +248,15 @@ def test_documents_without_active_count_as_active(bench):
         total, found = find(bench, workspace, predicate=_bound(text))
         assert (total, [ids[resource_id] for resource_id in found]) == (len(wanted), wanted), text
         assert find(bench, workspace, predicate=_bound(text), limit=0)[0] == len(wanted)
+
+
+def test_a_sub_attribute_with_several_values_is_compared_with_each(bench):
+    kind, workspace = everything(), bench.new_workspace()
+    item = put(
+        {"schemas": [USER, EVERYTHING], "userName": "u", EVERYTHING: {"many": [{"substrings": ["x", "y"]}]}}, resource_type=kind
+    )
+    bench.run(bench.storage.load(workspace.id, "User", [item], Origin("t", "t", "t")))
+    for text, total in (('substrings eq "Y"', 1), ('substrings ew "z"', 0), ("substrings pr", 1), ("subintegers pr", 0)):
+        predicate = bind(filters.parse(f"{EVERYTHING}:many.{text}", Dialect()), kind, Dialect())
+        assert matches(predicate, parse(item.stored.document)) is bool(total)
+        assert find(bench, workspace, kind, predicate=predicate)[0] == total

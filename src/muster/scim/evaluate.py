@@ -61,7 +61,8 @@ def values_at(field: Field, document: dict[str, Json]) -> list[Json]:
         return [value]
     if field.sub is None:
         return list(value)
-    return [item[field.sub] for item in value if isinstance(item, dict) and field.sub in item]
+    found = [item[field.sub] for item in value if isinstance(item, dict) and field.sub in item]
+    return [one for values in found for one in values] if field.attribute.multi_valued else found
 
 
 def comparable(attribute: Attribute, value: Json) -> Json:

@@ -352,12 +352,7 @@ class Compiler:
     def _test(self, test: Test, json: str, bind: Binder) -> str:
         field = test.field
         if field.each:
-            return self._exists(
-                field.keys,
-                json,
-                bind,
-                lambda element: self._compare(self._inside(field, element, bind, _kind(field)), test, bind),
-            )
+            return self._some_value(field, json, bind, _kind(field), lambda value: self._compare(value, test, bind))
         return self._compare(self._value(json, field.keys, bind, _kind(field)), test, bind)
 
     def _compare(self, value: str, test: Test, bind: Binder) -> str:
@@ -380,6 +375,16 @@ class Compiler:
     def _text(self, json: str, keys: tuple[str, ...], bind: Binder) -> str:
         return self._value(json, keys, bind, TEXT)
 
+    def _some_value(self, field: Field, json: str, bind: Binder, kind: str, condition: Callable[[str], str]) -> str:
+        """Some value that the elements at a field have meets a condition; a sub-attribute may itself have several values."""
+
+        def within(element: str) -> str:
+            if field.sub is None or not field.attribute.multi_valued:
+                return condition(self._inside(field, element, bind, kind))
+            return self._exists((field.sub,), element, bind, lambda value: condition(self.functions.scalar(value, kind)))
+
+        return self._exists(field.keys, json, bind, within)
+
     def _inside(self, field: Field, element: str, bind: Binder, kind: str) -> str:
         if field.sub is None:
             return self.functions.scalar(element, kind)
@@ -400,7 +405,7 @@ class Compiler:
         if field.each and field.sub is None and field.attribute.is_complex:
             return self._exists(field.keys, json, bind, lambda element: self._some_member((), element, bind))
         if field.each:
-            return self._exists(field.keys, json, bind, lambda element: _filled(self._inside(field, element, bind, TEXT)))
+            return self._some_value(field, json, bind, TEXT, _filled)
         if field.attribute.is_complex:
             return self._some_member(field.keys, json, bind)
         return _filled(self._value(json, field.keys, bind, TEXT))
