@@ -14,9 +14,14 @@ Json = Any
 class Elements(Reader):
     """Adds and removes elements, taking one alternative at each choice."""
 
-    def hold_immutable(self, attribute: Attribute, old: Json, new: Json) -> None:
-        if attribute.mutability == "immutable" and old is not None and old != new:
+    def hold_immutable(self, attribute: Attribute, old: Json, new: Json) -> Json:
+        """Refuse to change an immutable value. Returns the value to store."""
+        if attribute.mutability != "immutable" or old is None or old == new:
+            return new
+        if not isinstance(new, str) or not equal(attribute, old, new):
             raise Refused("mutability")
+        self.perhaps("mutability")  # the same but for case: no change, or one of an immutable attribute
+        return self.one_of(old, new)
 
     def clear(self, holder: Json, attribute: Attribute) -> None:
         if attribute.name in holder and attribute.mutability == "immutable":
@@ -85,8 +90,7 @@ class Elements(Reader):
                 if self.one_of(True, False):  # the same but for case: either spelling
                     there[sub] = value
                 continue
-            self.hold_immutable(definition, there.get(sub), value)
-            there[sub] = value
+            there[sub] = self.hold_immutable(definition, there.get(sub), value)
 
     def _find(self, attribute: Attribute, elements: list[Json], element: Json) -> Json:
         for one in elements:
@@ -142,20 +146,39 @@ class Elements(Reader):
             case "both":
                 self._update(attribute, twin, element)
 
-    def without_twins(self, elements: list[Json]) -> list[Json]:
+    def without_twins(self, attribute: Attribute, elements: list[Json]) -> list[Json]:
         """Handle elements that operations have given the same value and type.
 
-        The server may keep both, or either of them.
+        The server may keep both, either of them, or one with the sub-attributes of both.
         """
         kept: list[Json] = []
         for element in elements:
-            twin = next((other for other in kept if _same_value_and_type(other, element)), None)
-            action = "keep" if twin is None else self.one_of("keep", "drop", "instead")
-            if action == "keep":
+            at = next((index for index, other in enumerate(kept) if _are_twins(attribute, other, element)), None)
+            if at is None:
                 kept.append(element)
-            elif action == "instead":
-                kept[kept.index(twin)] = element
+                continue
+            one, other = kept[at], element
+            action = (
+                self.one_of("both", "first", "second", "merged", "merged back") if one != other else self.one_of("both", "first")
+            )
+            if action == "both":
+                kept.append(element)
+            else:
+                kept[at] = self._merged(attribute, action, one, other)
         return kept
+
+    def _merged(self, attribute: Attribute, action: str, one: Json, other: Json) -> Json:
+        if not isinstance(one, dict):
+            return one if action == "first" else other
+        if action in ("merged back", "second"):
+            one, other = other, one
+        made = dict(one)
+        if action in ("merged", "merged back"):
+            for sub, value in other.items():
+                folded = sub in made and equal(attribute.subs[sub], made[sub], value)
+                made[sub] = self.one_of(made[sub], value) if folded and made[sub] != value else value
+        primary = one.get("primary") is True or other.get("primary") is True
+        return made | {"primary": True} if primary else made
 
     def remove_element(self, attribute: Attribute, elements: list[Json], element: Json) -> None:
         if attribute.name == "members" and self.of_group:
@@ -234,10 +257,7 @@ def twins(attribute: Attribute, one: Json, other: Json) -> bool:
     return types == [None, None] or (None not in types and equal(attribute.subs["type"], *types))
 
 
-def _same_value_and_type(one: Json, other: Json) -> bool:
-    if not isinstance(one, dict) or not isinstance(other, dict):
-        return False
-    if "value" not in one or "value" not in other:
-        return False
-    keys = [(fold(str(item["value"])), fold(str(item.get("type")))) for item in (one, other)]
-    return keys[0] == keys[1]
+def _are_twins(attribute: Attribute, one: Json, other: Json) -> bool:
+    if attribute.type == "complex":
+        return twins(attribute, one, other)
+    return equal(attribute, one, other)
