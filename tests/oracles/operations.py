@@ -64,7 +64,16 @@ class Operation:
         return made
 
     def parts(self) -> "list[Operation]":
-        """Split an operation without a path into one for each key of its value."""
-        if self.target is not None or not isinstance(self.value, dict) or len(self.value) < 2:
+        """Split an operation on several attributes into one for each of them."""
+        whole_extension = isinstance(self.target, Target) and self.target.attribute is None
+        if (self.target is not None and not whole_extension) or not isinstance(self.value, dict):
             return [self]
-        return [replace(self, value={key: item}) for key, item in self.value.items()]
+        values = [part for key, item in self.value.items() for part in _split(key, item)]
+        return [replace(self, value=value) for value in values] if len(values) > 1 else [self]
+
+
+def _split(key: str, value: Json) -> list[Json]:
+    """Split one key of a value; that of an extension for each of its attributes."""
+    if key.lower().startswith("urn:") and isinstance(value, dict) and value:
+        return [{key: {name: item}} for name, item in value.items()]
+    return [{key: value}]
