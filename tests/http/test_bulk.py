@@ -7,6 +7,7 @@ import pytest
 import muster
 from muster.directory.bulk import carry_out
 from muster.directory.service import Caller, Directory
+from muster.http import bulk as bulk_answers
 from muster.scim.bulk import BULK_REQUEST, BULK_RESPONSE, read_bulk
 from muster.scim.schema import ENTERPRISE_USER, USER
 from muster.storage.port import StorageFull
@@ -328,3 +329,20 @@ def test_only_post(client):
     response = client.get("/Bulk")
     error_of(response, 405)
     assert response.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(("patches", "each"), [(0, 100_000), (1, 100_000), (10, 100_000), (20, 50_000), (1000, 1000)])
+def test_patches_of_a_bulk_request_share_their_comparisons(patches, each):
+    assert bulk_answers._share(100_000, patches) == each
+
+
+def test_a_bulk_request_of_many_heavy_patches_is_refused_patch_by_patch(client):
+    emails = [{"value": f"u{number}@example.com"} for number in range(600)]
+    user = client.post("/Users", json=person(emails=emails)).json()
+    heavy = patch(*({"op": "replace", "path": 'emails[value eq "u1@example.com"].display', "value": str(n)} for n in range(2)))
+    operations = [{"method": "PATCH", "path": f"/Users/{user['id']}", "data": heavy} for _ in range(1000)]
+    answer = client.post("/Bulk", json={"schemas": [BULK_REQUEST], "Operations": operations, "failOnErrors": 1})
+    assert answer.status_code == 200, answer.text
+    failed = answer.json()["Operations"][-1]
+    assert (failed["status"], failed["response"]["scimType"]) == ("400", "tooMany")
+    assert client.patch(f"/Users/{user['id']}", json=heavy).status_code == 200

@@ -490,6 +490,16 @@ def test_a_plain_value_is_not_replaced_by_nothing(value, strict):
     assert caught.value.scim_type == "invalidValue"
 
 
+def test_an_element_that_becomes_another_one_keeps_the_primary_mark_that_was_asked_for():
+    primary = {"value": "w@x.com", "type": "work", "primary": True}
+    after = run(base(), op("add", 'emails[type eq "home"]', primary), strict=False)
+    assert after["emails"] == [{"value": "w@x.com", "type": "work", "primary": True}]
+    assert run(base(), op("replace", 'emails[type eq "home"]', primary), strict=False)["emails"] == [primary]
+    assert run(base(), op("replace", "emails.type", "work"), op("replace", "emails.value", "a@x.com"))["emails"] == [
+        {"value": "a@x.com", "type": "work", "primary": True}
+    ]
+
+
 def test_the_same_value_and_type_is_never_made_twice():
     made = op("add", 'emails[type eq "work" and primary eq false].value', "w@x.com")
     assert run(base(), made, strict=False)["emails"] == [{**WORK_EMAIL, "primary": False}, HOME_EMAIL]

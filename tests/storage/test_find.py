@@ -250,6 +250,18 @@ def test_documents_without_active_count_as_active(bench):
         assert find(bench, workspace, predicate=_bound(text), limit=0)[0] == len(wanted)
 
 
+@pytest.mark.parametrize("operator", ["co", "sw", "ew"])
+def test_the_empty_string_is_part_of_every_value_and_of_no_absent_one(bench, operator):
+    workspace = bench.new_workspace()
+    for name, held in (("without", {}), ("with", {"title": "t", "addresses": [{"locality": "l"}]})):
+        bench.run(
+            bench.storage.load(workspace.id, "User", [put({"schemas": [USER], "userName": name, **held})], Origin("t", "t", "t"))
+        )
+    for path in ("title", "addresses.locality"):
+        assert find(bench, workspace, predicate=_bound(f'{path} {operator} ""'))[0] == 1
+    assert find(bench, workspace, predicate=_bound(f'addresses[locality {operator} ""]'))[0] == 1
+
+
 def test_a_sub_attribute_with_several_values_is_compared_with_each(bench):
     kind, workspace = everything(), bench.new_workspace()
     item = put(

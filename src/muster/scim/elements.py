@@ -67,15 +67,23 @@ class Elements:
 
 
 def distinct(attribute: Attribute, elements: list[Json]) -> list[Json]:
-    """The elements with those that repeat an earlier one's identity merged into it."""
+    """The elements with those that repeat an earlier one's identity merged into it; either makes the result primary."""
     if len(elements) < 2 or _differ_by_value(elements):
         return elements
     kept: dict[Key, Json] = {}
     for item in elements:
         key = key_of(attribute, item)
         before = kept.get(key)
-        kept[key] = item if before is None else merged(attribute, before, item)
+        if before is None:
+            kept[key] = item
+        else:
+            kept[key] = merged(attribute, before, {**item, "primary": True} if is_primary(before) else item)
     return elements if len(kept) == len(elements) else list(kept.values())
+
+
+def is_primary(element: Json) -> bool:
+    """Whether an element is marked as the primary one."""
+    return isinstance(element, dict) and element.get("primary") is True
 
 
 def _differ_by_value(elements: list[Json]) -> bool:

@@ -14,7 +14,7 @@ from enum import Enum
 
 from muster.scim import quirks
 from muster.scim.bounds import too_many_comparisons
-from muster.scim.elements import Elements, distinct, merged, same_value, without_stale_reference
+from muster.scim.elements import Elements, distinct, is_primary, merged, same_value, without_stale_reference
 from muster.scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value, mutability, no_target
 from muster.scim.evaluate import matches
 from muster.scim.filter import And, Compare, Filter
@@ -397,7 +397,7 @@ class _Application:
         after = list(before)
         for position in chosen:
             after[position] = _changed(attribute, after[position], step)
-        touched = [position for position in chosen if _is_primary(after[position]) and _sets_primary(value)]
+        touched = [position for position in chosen if is_primary(after[position]) and _sets_primary(value)]
         after = _move_primary(after, touched, step.where)
         return distinct(attribute, [item for item in after if item != {}])
 
@@ -411,7 +411,7 @@ class _Application:
             found.append(made)
         else:
             found.items[position] = merged(attribute, found.items[position], made)
-        return _move_primary(found.items, [position] if _is_primary(made) else [], step.where)
+        return _move_primary(found.items, [position] if is_primary(made) else [], step.where)
 
 
 def _as_document(attribute: Attribute, element: Json) -> Document:
@@ -493,10 +493,6 @@ def _equalities(node: Filter) -> list[Compare] | None:
     return found if len(found) == len(terms) else None
 
 
-def _is_primary(element: Json) -> bool:
-    return isinstance(element, dict) and element.get("primary") is True
-
-
 def _sets_primary(value: Value) -> bool:
     return isinstance(value, Partial) and value.assigned.get("primary") is True
 
@@ -508,6 +504,6 @@ def _move_primary(elements: list[Json], touched: list[int], where: str) -> list[
     if len(set(touched)) > 1:
         raise invalid_value(f"{where}: at most one element may be primary")
     return [
-        {**item, "primary": False} if position != touched[0] and _is_primary(item) else item
+        {**item, "primary": False} if position != touched[0] and is_primary(item) else item
         for position, item in enumerate(elements)
     ]

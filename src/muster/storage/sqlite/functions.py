@@ -50,7 +50,7 @@ class SqliteFunctions(Functions):
         return f"instr({text}, {part}) = 1"
 
     def ends_with(self, text: str, part: str) -> str:
-        return f"(length({part}) = 0 OR substr({text}, -length({part})) = {part})"
+        return f"({text} IS NOT NULL AND (length({part}) = 0 OR substr({text}, -length({part})) = {part}))"
 
 
 def positional(statement: Statement) -> tuple[str, list[Json]]:
