@@ -70,14 +70,13 @@ class Life:
         if self.draw(st.booleans()):
             work = self.directory.replace(self.caller, USERS, user_id, {"schemas": [USER], **wanted}, anything)
             if active is None:
-                wanted["active"] = self.users[user_id]["active"]  # a PUT that does not mention it leaves it as it is
+                wanted["active"] = self.users[user_id]["active"] is not False  # a PUT that does not mention it leaves it as it is
         else:
             operations = [
                 {"op": "remove", "path": path} if value is None else {"op": "replace", "path": path, "value": value}
                 for path, value in wanted.items()
             ]
             work = self.directory.patch(self.caller, USERS, user_id, patch(*operations), anything)
-            wanted["active"] = active is not False  # a value that is removed leaves the default
         before = self.bench.run(self.directory.get(self.caller, USERS, user_id))
         answer = self.do(work)
         if self.taken(name, user_id):

@@ -109,7 +109,7 @@ def test_scim2_client_through_a_groups_life(scim):
     assert [item.value for item in scim.query(user_model, user.id).groups] == [group.id]
     remove = PatchOperation(op=PatchOperation.Op.remove, path=f'members[value eq "{user.id}"]')
     scim.modify(model, group.id, PatchOp[model](operations=[remove]))
-    assert scim.query(model, group.id).members is None
+    assert scim.query(model, group.id).members == []
     found = scim.query(model, query_parameters=SearchRequest(filter=f'displayName eq "{group.display_name.upper()}"'))
     assert [item.id for item in found.resources] == [group.id]
     scim.delete(model, group.id)

@@ -58,7 +58,7 @@ def test_a_statement_that_the_database_rejects_is_no_outage(bench, statement):
 
 
 def test_a_violated_constraint_is_no_outage(bench):
-    insert = Statement("INSERT INTO hierarchies (workspace, version) VALUES ($1, 1)", (bench.new_workspace().id,))
+    insert = Statement("INSERT INTO counts (workspace, type, total) VALUES ($1, 'Thing', 1)", (bench.new_workspace().id,))
     workspace = insert.parameters[0]
     bench.run(bench.storage.transact(workspace, [insert]))
     with pytest.raises(StatementRejected):

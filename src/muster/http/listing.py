@@ -39,6 +39,9 @@ class Listing:
     ) -> Response:
         """The page that the parameters ask for. Raises ScimError."""
         search = search_of(parameters, self._limits)
+        wanted = parameters.get("attributes"), parameters.get("excludedAttributes")
+        if wanted != (None, None):
+            projection(types[0], *wanted)  # it may be refused, and then nothing is read
         if search.by_cursor:
             parts, count, total, place = await self._by_cursor(caller, types, search, parameters["cursor"])
         else:
@@ -46,7 +49,6 @@ class Listing:
             place = f'"startIndex":{search.start_index},'
         head = list_head(count, total, place)
         headers = [("content-type", answer_type(request))]
-        wanted = parameters.get("attributes"), parameters.get("excludedAttributes")
         bodies = []
         for resource_type, documents in parts:
             shown = projection(resource_type, *wanted)

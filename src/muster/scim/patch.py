@@ -303,6 +303,7 @@ class _Application:
 
     def __init__(self, document: Document, resource_type: ResourceType, dialect: Dialect) -> None:
         self.document = dict(document)
+        self.removed: set[str] = set()
         self.resource_type = resource_type
         self.dialect = dialect
         self.comparisons = 0
@@ -311,7 +312,7 @@ class _Application:
         for step in steps:
             if step.secret is None:
                 self._apply(step)
-        return arrange(self.document, self.resource_type)
+        return arrange(self.document, self.resource_type, self.removed)
 
     def _apply(self, step: Step) -> None:
         place = step.target.place
@@ -324,10 +325,13 @@ class _Application:
         _check_change(place.attribute, before, after, step.where)
         if after is not None:
             holder[place.attribute.name] = after
+            self.removed.discard(place.attribute.name)
         elif place.attribute.required:
             raise mutability(f"{step.where} is required and cannot be removed")
         else:
             holder.pop(place.attribute.name, None)
+            if place.schema is None:
+                self.removed.add(place.attribute.name)
         if place.schema is not None:
             self._put_extension(place.schema, holder)
 

@@ -1,5 +1,6 @@
 """Reading a client's document against its schema, into the canonical form that is stored (RFC 7643 sections 2 and 3)."""
 
+from collections.abc import Set
 from functools import lru_cache
 from typing import Any
 
@@ -264,16 +265,25 @@ def is_blank(value: Json) -> bool:
     return isinstance(value, str) and not value.strip()
 
 
-def arrange(found: Document, resource_type: ResourceType) -> Document:
-    """A document in canonical order with its `schemas`, its required attributes and its `primary` checked.
+def arrange(found: Document, resource_type: ResourceType, without: Set[str] = frozenset()) -> Document:
+    """Put a document in canonical order, with its `schemas` and defaults; check its required attributes and `primary`.
 
-    Raises ScimError invalidValue for a required attribute that is missing and for more than one primary.
+    Args:
+        found: The canonical attributes.
+        resource_type: The type of the resource.
+        without: Core attributes that get no default, since the client removed them just now.
+
+    Raises:
+        ScimError: invalidValue for a required attribute that is missing and for more than one primary.
     """
+    defaults = resource_type.defaults
+    if without:
+        defaults = {name: value for name, value in defaults.items() if name not in without}
     arranged: Document = {"schemas": [resource_type.core.id]}
     for name in ("id", "externalId"):
         if name in found:
             arranged[name] = found[name]
-    _arrange_attributes(found, arranged, resource_type.core, "", resource_type.defaults)
+    _arrange_attributes(found, arranged, resource_type.core, "", defaults)
     for extension in resource_type.extensions.values():
         inner = found.get(extension.id)
         if inner:
