@@ -104,9 +104,11 @@ def test_a_port_that_is_taken_is_named(tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", server.port))
         other.listen()
-        refused = server.muster("serve", check=False)
+        refused = server.muster("serve", "--first-key", check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith(f"muster: cannot listen on 127.0.0.1 port {server.port}: Address already in use")
+    assert "--port" in refused.stderr
+    assert "first key" not in server.muster("keys", "list", check=False).stdout  # nobody has seen it
 
 
 def test_first_key_is_told_once_with_a_curl_line_that_works(tmp_path):
@@ -152,6 +154,7 @@ def test_links_for_people_can_be_opened(tmp_path, monkeypatch, capsys, settings,
     assert re.fullmatch(re.escape(base) + r"/first\?token=\S+\n", said.out)
     assert ("--base-url" in said.err) == ("base" not in str([*settings, *arguments]).lower())
     greeting = []
+    monkeypatch.setattr("muster.server.check_address", lambda _: None)
     monkeypatch.setattr("muster.server.serve", lambda _, ready: greeting.extend(ready.splitlines()))
     assert cli.main(["serve", "--first-key", *arguments]) == 0
     assert greeting[0] == f"muster serves SCIM at {base}/scim/v2"

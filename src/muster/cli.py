@@ -2,13 +2,14 @@
 
 import argparse
 import asyncio
+import contextlib
 import getpass
 import os
 import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,13 +94,23 @@ def _serve(options: argparse.Namespace, settings: Settings) -> None:
     with tempfile.TemporaryDirectory(prefix="muster-metrics-") as folder:
         if settings.workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read as muster.server is imported
-        from muster.server import serve
+        from muster.server import check_address, serve
 
+        with _listening(settings):
+            check_address(settings)  # before a first key is made, which nobody would ever see
         first = run(settings, lambda storage: _first(storage, settings, options.first_key))
-        try:
+        with _listening(settings):
             serve(settings, "\n".join(_greeting(settings, *first, options.first_key)))
-        except OSError as error:
-            raise Refused(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def _listening(settings: Settings) -> Iterator[None]:
+    """Turn an error of the address to listen on into a refusal that names it."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{settings.host} port {settings.port}"
+        raise Refused(f"cannot listen on {where}: {error.strerror}; choose another with --port") from None
 
 
 def _greeting(settings: Settings, token: str | None, invitation: str | None, wanted: bool) -> list[str]:

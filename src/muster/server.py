@@ -38,7 +38,7 @@ def serve(settings: Settings, ready: str) -> None:
 
     Raises OSError where the address cannot be listened on.
     """
-    _check_address(settings)
+    check_address(settings)
     server = _Server(
         "muster",
         address=settings.host,
@@ -102,8 +102,8 @@ class Backoff:
         return self._wait
 
 
-def _check_address(settings: Settings) -> None:
-    """Listen for a moment, for Granian says of an address that is taken only that it panicked."""
+def check_address(settings: Settings) -> None:
+    """Listen for a moment: of an address that is taken, Granian says only that it panicked. Raises OSError."""
     found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, address = found[0]
     with socket.socket(family, kind, protocol) as probe:
