@@ -7,6 +7,7 @@ from pathlib import Path
 from muster import server as serving
 from muster.config import Settings
 from muster.console import web
+from muster.directory import bulk
 from muster.http import media, message, recorder, service
 from muster.http.api import feed
 from muster.scim import bounds, discovery, filter, lexer, patch
@@ -62,6 +63,7 @@ def test_the_limits_are_those_of_the_code():
         "depth of a body": [media._MAX_DEPTH],
         "operations of a PATCH": [patch.MAX_OPERATIONS],
         "operations of a bulk request": [discovery.Limits().max_operations],
+        "operations of a bulk request that refer to each other in a circle": [bulk.MAX_CIRCLE],
         "bytes of all headers": [message.MAX_HEADER_BYTES],
         "bytes of cookies, of `If-Match`, of `If-None-Match`": [message.MAX_HEADER],
         "bytes of `Authorization`": [message.MAX_HEADER],

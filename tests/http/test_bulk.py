@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 import muster
-from muster.directory.bulk import carry_out
+from muster.directory.bulk import MAX_CIRCLE, carry_out
 from muster.directory.service import Caller, Directory
 from muster.http import bulk as bulk_answers
 from muster.scim.bulk import BULK_REQUEST, BULK_RESPONSE, read_bulk
@@ -346,3 +346,19 @@ def test_a_bulk_request_of_many_heavy_patches_is_refused_patch_by_patch(client):
     failed = answer.json()["Operations"][-1]
     assert (failed["status"], failed["response"]["scimType"]) == ("400", "tooMany")
     assert client.patch(f"/Users/{user['id']}", json=heavy).status_code == 200
+
+
+def test_a_circle_may_have_so_many_operations_and_no_more(client):
+    """Each resource of a circle is written twice, by itself, so that the number of them is limited."""
+    for number, status in ((MAX_CIRCLE, "201"), (MAX_CIRCLE + 1, "400")):
+        stem = name("circle")
+        operations = [
+            {
+                "method": "POST",
+                "path": "/Groups",
+                "bulkId": f"g{n}",
+                "data": group(f"{stem}-{n}", members=[{"value": f"bulkId:g{(n + 1) % number}"}]),
+            }
+            for n in range(number)
+        ]
+        assert {result["status"] for result in bulk(client, *operations)} == {status}

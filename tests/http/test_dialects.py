@@ -40,6 +40,7 @@ def test_put_without_active_keeps_it_in_a_lenient_workspace(client, strict):
     user = made(client, active=False)
     assert put_user(client, user) is False
     assert put_user(client, user, active=None) is False
+    assert put_user(client, user, active=[]) is False
     assert put_user(client, user, active=True) is True
     assert put_user(strict, made(strict, active=False)) is True  # RFC 7644 section 3.5.1: what is omitted takes its default
 

@@ -210,3 +210,31 @@ def test_a_path_with_a_query_in_it():
     assert bare_path("/Users?access_token=hunter2") == f"/Users?{MASK}"
     assert bare_path("/Users;token=hunter2") == f"/Users;{MASK}"
     assert bare_path("/Users/019-ab") == "/Users/019-ab"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"Operations": [{"op": "replace", "path": "/password", "value": SECRET}]},
+        {"Operations": [{"op": "replace", "path": f"/{VAULT}:pin", "value": SECRET}]},
+        {"op": "replace", "path": "/pin", "value": SECRET},
+        {"Operations": [{"op": "replace", "attribute": "password", "value": SECRET}]},
+        {"Operations": [{"method": "PATCH", "path": "/Users/1", "value": SECRET}]},
+        {"pass word": SECRET},
+        {"filter": [f"password eq {json.dumps(SECRET)}"]},
+        {"attributes": [f"password:{SECRET}"]},
+        {"Operations": [{"op": "replace", "path": f"password{SECRET}", "value": "x"}]},
+    ],
+)
+@pytest.mark.parametrize("path", ["/Users/1", "/Users/.search", "/Bulk", "/Groups/1"])
+def test_secrets_in_forms_that_the_protocol_does_not_have_are_masked(body, path):
+    masker = Masker(REGISTRY, path)
+    assert "hunter2" not in json.dumps(masker.message(json.dumps(body).encode()))
+    assert masker.masked
+
+
+def test_plain_requests_are_kept_readable():
+    body = {"schemas": [USER], "userName": "ada", "title": "Password manager", "emails": [{"value": "a@x.com", "type": "work"}]}
+    assert Masker(REGISTRY, "/Users").message(json.dumps(body).encode()) == body
+    message = {"Operations": [{"op": "replace", "path": "title", "value": "Token officer"}], "schemas": ["x"]}
+    assert Masker(REGISTRY, "/Users/1").message(json.dumps(message).encode()) == message

@@ -505,3 +505,49 @@ def test_the_same_value_and_type_is_never_made_twice():
     assert run(base(), made, strict=False)["emails"] == [{**WORK_EMAIL, "primary": False}, HOME_EMAIL]
     same = op("replace", 'emails[type eq "home"]', {"value": "W@x.com", "type": "work"})
     assert run(base(), same, strict=False)["emails"] == [WORK_EMAIL]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("active", "yes"),
+        ("active", [None]),
+        ("name", {"foo": "x"}),
+        ("name", {}),
+        ("name", 0),
+        ("title", {}),
+        (MANAGER, [{"id": "x"}]),
+        (WORK, [{"id": "x"}]),
+        ("emails.display", [{"foo": 1}]),
+        (ENTERPRISE_USER, {"foo": 1}),
+    ],
+)
+def test_remove_by_a_value_that_names_nothing_is_refused(path, value):
+    before = base() | {"active": False, ENTERPRISE_USER: {"manager": {"value": "26"}}}
+    refused(op("remove", path, value), document=before)
+    with pytest.raises(ScimError) as caught:
+        run(before, op("remove", path, value), strict=True)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "named", "other"),
+    [
+        ("title", "GUIDE", "not this one"),
+        ("active", "False", True),
+        (MANAGER, {"value": "26"}, {"value": "27"}),
+        (MANAGER, "26", "27"),
+        ("name.givenName", "barbara", "Babs"),
+        (WORK, {"value": "W@x.com"}, {"value": "zz"}),
+        (WORK + ".value", "w@x.com", "zz"),
+    ],
+)
+def test_remove_by_a_value_removes_that_value_alone(path, named, other):
+    before = run(base() | {"active": False, ENTERPRISE_USER: {"manager": {"value": "26"}}}, op("add", "nickName", "B"))
+    assert run(before, op("remove", path, other), strict=False) == before
+    assert run(before, op("remove", path, named), strict=False) == run(before, op("remove", path), strict=False) != before
+
+
+@STRICTNESS
+def test_an_attribute_that_is_given_twice_is_refused(strict):
+    refused(op("replace", None, {"displayName": "a", "DISPLAYNAME": "b"}), "invalidSyntax", strict)

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from muster.directory.memberships import tag_of
 from muster.directory.service import Caller, Directory, Precondition
 from muster.scim.bulk import Operation, Refused
-from muster.scim.errors import ScimError, invalid_path, invalid_value
+from muster.scim.errors import ScimError, invalid_path, invalid_value, too_many
 from muster.scim.schema import ResourceType
 from muster.scim.values import Json
 from muster.storage.port import StorageError, Stored
 
+MAX_CIRCLE = 100
+"""How many operations may refer to each other in a circle: each is written twice, by itself."""
 _AT_ONCE = 200
 
 
@@ -83,7 +85,7 @@ class _Run:
                 await asyncio.gather(*(self._one(number) for number in wave))
             else:
                 wave = next(self._circles)
-                await self._circle(wave)
+                await (self._circle(wave) if len(wave) <= MAX_CIRCLE else self._refuse_circle(wave))
             done = set(wave)
             waiting = [number for number in waiting if number not in done]
         return [self._results[number] for number in sorted(self._results)]
@@ -125,9 +127,16 @@ class _Run:
         if wave:
             yield wave
 
+    async def _refuse_circle(self, circle: Sequence[int]) -> None:
+        """Refuse POSTs that refer to each other, since they are too many to create all of them or none."""
+        for number in circle:
+            text = f"a circle of references has {len(circle)} operations; the limit is {MAX_CIRCLE}"
+            self._finish(number, Result(self._operations[number], error=too_many(text)))
+
     async def _circle(self, circle: Sequence[int]) -> None:
         """Carry out POSTs that refer to each other, all of them or none."""
-        inside = frozenset(bulk_id for bulk_id, number in self._makers.items() if number in set(circle))
+        numbers = set(circle)
+        inside = frozenset(bulk_id for bulk_id, number in self._makers.items() if number in numbers)
         results = [Result(self._operations[number]) for number in circle]
         for work in (lambda result: self._attempt(result, inside), self._complete):
             for result in results:

@@ -7,7 +7,7 @@ from typing import Any
 from muster.directory.memberships import element_of
 from muster.scim.errors import invalid_value, mutability, no_target
 from muster.scim.evaluate import matches
-from muster.scim.patch import Step, Whole
+from muster.scim.patch import Named, Step, Whole
 from muster.scim.predicate import Predicate, Some, Test
 from muster.scim.resource import Document
 from muster.storage.port import Member, MemberChoice, MemberEdit
@@ -68,6 +68,8 @@ def _move(step: Step, strict: bool) -> _Move:
     place, predicate, value = step.target.place, step.target.predicate, step.value
     if place.sub is not None or (predicate is not None and step.operation != "remove"):
         raise mutability(f"{step.where}: members are added or removed, and never changed")
+    if isinstance(value, Named):
+        raise invalid_value(f"{step.where}: remove takes no value beside a filter that chooses the members")
     if predicate is not None:
         named = _named(predicate)
         if named is None or (strict and len(named) > 1):  # a filter may match some of the ids that it names

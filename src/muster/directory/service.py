@@ -423,7 +423,7 @@ def _unmentioned(body: Json, resource_type: ResourceType, dialect: Dialect) -> f
     guarded = {"active": "put-without-active"} if "active" in resource_type.defaults else {}
     if resource_type.computed == MEMBERS:
         guarded[MEMBERS] = "put-without-members"
-    found = {name: row for name, row in guarded.items() if not resource.mentions(body, name)}
+    found = {name: row for name, row in guarded.items() if not resource.mentions(body, name, empty=name == MEMBERS)}
     for row in found.values():
         dialect.notice(row)
     return frozenset() if dialect.strict else frozenset(found)

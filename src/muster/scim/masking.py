@@ -27,10 +27,12 @@ _WORDS = ("passw", "passphrase", "pwd", "secret", "token", "authorization", "cre
 _PARAMETERS = frozenset(
     ("filter", "sortby", "sortorder", "domain", "startindex", "count", "cursor", "attributes", "excludedattributes")
 )
+_OF_BULK = frozenset(("method", "bulkid", "path", "data", "version", "op"))
 _ENVELOPE = frozenset(("op", "method", "bulkid", "version"))
 _PLAIN = re.compile(r"[\w.:$/-]{1,200}")
 _QUOTED = re.compile(r"[\"'].*[\"']", re.DOTALL)
 _ESCAPED = json.dumps(MASK)[1:-1]
+_NO_LETTERS = re.compile(r"[^A-Za-z0-9]")
 _AFTER_PATH = re.compile(r"[?;=]")
 
 _Scope = ResourceType | Schema | Attribute
@@ -200,9 +202,15 @@ class Masker:
             return [self._walk(item, scopes, depth + 1) for item in value]
         if isinstance(value, dict):
             return self._object(value, scopes, depth)
-        if _hold_secrets(scopes):
+        if _hold_secrets(scopes) or (isinstance(value, str) and self._may_quote(value, scopes)):
             return self._mask(value)
         return self._embedded(value, scopes, depth) if isinstance(value, str) else value
+
+    def _may_quote(self, text: str, scopes: Sequence[_Scope]) -> bool:
+        """Whether a string that is no attribute's value names a secret without being just its name, as "password:x" does."""
+        if any(isinstance(scope, Attribute) for scope in scopes) or text.lstrip().startswith(("{", "[")):
+            return False
+        return self.suspects(text) and not self._chains(text.strip(), self._types)
 
     def _embedded(self, text: str, scopes: Sequence[_Scope], depth: int) -> str:
         """A string that may be JSON itself, as Microsoft Entra ID sends app roles."""
@@ -220,7 +228,17 @@ class Masker:
             raise Unreadable
         if _paths(value) and not self._chains("path", scopes):
             return self._operation(value, depth)
+        if self._points_at_secret(value, scopes):
+            kept = {key for key in value if key.lower() == "op" or self._chains(key, scopes)}
+            value = {key: item if key in kept else self._mask(item) for key, item in value.items()}
         return dict(self._member(key, item, scopes, depth) for key, item in value.items())
+
+    def _points_at_secret(self, value: dict[str, Json], scopes: Sequence[_Scope]) -> bool:
+        """Whether an object names a secret under a key of its own, and so may hold it under another one."""
+        return any(
+            isinstance(item, str) and self.suspects(item) and key.lower() != "filter" and not self._chains(key, scopes)
+            for key, item in value.items()
+        )
 
     def _member(self, key: str, item: Json, scopes: Sequence[_Scope], depth: int) -> tuple[str, Json]:
         lowered = key.lower()
@@ -229,9 +247,11 @@ class Masker:
             return name, self._operations(item, depth + 1)
         if lowered == "filter" and isinstance(item, str) and (not chains or self.suspects(item)):
             return name, self._filter(item, self._types)
+        if lowered == "filter" and not chains and isinstance(item, list):
+            return name, [self._filter(part, self._types) if isinstance(part, str) else self._mask(part) for part in item]
         if chains:
             return name, self._value(item, chains, depth)
-        unsafe = self.suspects(key) or _hold_secrets(scopes)
+        unsafe = self.suspects(key) or self.suspects(_NO_LETTERS.sub("", key)) or _hold_secrets(scopes)
         return name, self._mask(item) if unsafe else self._walk(item, self._types, depth + 1)
 
     def _operations(self, value: Json, depth: int) -> Json:
@@ -245,7 +265,7 @@ class Masker:
     def _operation(self, operation: dict[str, Json], depth: int) -> dict[str, Json]:
         """An operation of PATCH, whose value is that of its path, or of bulk, whose data is a message to its path."""
         paths = _paths(operation)
-        if any(isinstance(path, str) and path.startswith("/") for path in paths):
+        if any(isinstance(path, str) and self._is_url(path) for path in paths):
             return self._bulk_operation(operation, depth)
         read = [self._target(path) for path in paths]
         chains = [chain for _, found in read for chain in found]
@@ -256,6 +276,11 @@ class Masker:
             for key, item in operation.items()
         }
 
+    def _is_url(self, path: str) -> bool:
+        """Whether a path is one of bulk, and not a JSON Pointer (RFC 6901) such as /password."""
+        endpoint = path.strip("/").partition("/")[0]
+        return path.startswith("/") and (f"/{endpoint}" in self._registry.types or endpoint in ("Me", "Bulk"))
+
     def _bulk_operation(self, operation: dict[str, Json], depth: int) -> dict[str, Json]:
         outer = self._types
         shown: dict[str, Json] = {}
@@ -263,7 +288,7 @@ class Masker:
             if key.lower() == "path":
                 shown[key] = bare_path(item) if isinstance(item, str) else self._mask(item)
                 self._types = self._types_at(item) if isinstance(item, str) else outer
-            elif key.lower() == "data" and not isinstance(item, dict):
+            elif key.lower() not in _OF_BULK or (key.lower() == "data" and not isinstance(item, dict)):
                 shown[key] = self._mask(item)
         rest = {key: item for key, item in operation.items() if key not in shown}
         try:
@@ -276,7 +301,7 @@ class Masker:
         if not isinstance(path, str):
             return self._mask(path), []
         shown, chains = self._path(path, self._types)
-        return (shown, chains) if chains or '"' not in shown else (self._mask(path), [])
+        return (shown, chains) if chains or not ('"' in shown or self.suspects(shown)) else (self._mask(path), [])
 
     def _field(self, key: str, item: Json, chains: list[list[_Scope]], unread: bool, depth: int) -> Json:
         if key.lower() in _ENVELOPE and isinstance(item, str):

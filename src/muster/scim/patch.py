@@ -58,7 +58,14 @@ class Partial:
     cleared: tuple[str, ...] = ()
 
 
-Value = Json | Partial | Whole
+@dataclass(slots=True)
+class Named:
+    """The value that a remove names at a target that could be removed without one: only that value is removed."""
+
+    value: "Json | Partial"
+
+
+Value = Json | Partial | Whole | Named
 
 
 @dataclass(slots=True)
@@ -147,11 +154,16 @@ def _pathless(name: str, value: Json, where: str, resource_type: ResourceType, d
     if not isinstance(value, dict):
         raise invalid_value(f"{where}: without a path the value must be an object, and is {kind(value)}")
     known = not value
+    seen: set[str] = set()
     for key, item in value.items():
         target = _key_target(key, resource_type, dialect, where)
         if target is None:
             continue
         known = True
+        name_of_target = key if target.predicate is not None else target.place.name
+        if name_of_target in seen:
+            raise invalid_syntax(f"{where}: {target.place.name} is given twice, the second time as {key[:100]!r}")
+        seen.add(name_of_target)
         attribute = target.place.attribute
         if attribute is not None and attribute.read_only:
             dialect.take("read-only-key", f"{where}: {attribute.name}")
@@ -211,6 +223,8 @@ def _extension_steps(
     schema = resource_type.extension(target.place.schema or "")
     if schema is None:
         raise invalid_path(f"{where}: no such extension")
+    if name == "remove" and value is not None:
+        raise invalid_value(f"{where}: remove takes no value for an extension; name the attributes to remove by their paths")
     if name == "remove" or (name == "replace" and value is None):
         yield Step("remove", target, Whole.EVERYTHING, where)
         return
@@ -233,15 +247,18 @@ def _extension_steps(
 
 
 def _removed(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
-    """The elements that a remove names by its value; EVERYTHING if it has no value, or its path needs none."""
+    """The values that a remove names by its value; without one, all that its path selects."""
     place = target.place
     attribute = place.attribute
-    if attribute is not None and place.sub is not None:
-        return Partial({}, (place.sub.name,))
-    if value is None or attribute is None or not attribute.multi_valued or target.predicate is not None:
-        return Whole.EVERYTHING
+    if value is None or attribute is None:
+        return Partial({}, (place.sub.name,)) if place.sub is not None else Whole.EVERYTHING
     dialect.take("remove-with-value", where)
-    return [] if value == [] else read_elements(attribute, _listed(value), where, dialect)
+    if attribute.multi_valued and target.predicate is None and place.sub is None:
+        return [] if value == [] else read_elements(attribute, _listed(value), where, dialect)
+    read = _read(target, value, where, dialect)
+    if isinstance(read, Whole) or (isinstance(read, Partial) and not read.assigned):
+        raise invalid_value(f"{where}: the value to remove names nothing; leave it out to remove all that the path selects")
+    return Named(read)
 
 
 def _listed(value: Json) -> list[Json]:
@@ -354,6 +371,8 @@ class _Application:
         if attribute.multi_valued:
             elements = self._elements(attribute, before or [], step)
             return elements or None
+        if isinstance(step.value, Named):
+            return _without(attribute, before, step.value, step)
         if isinstance(step.value, Partial):
             return _merge(attribute, before or {}, step.value, step) or None
         return None if isinstance(step.value, Whole) else step.value
@@ -395,6 +414,9 @@ class _Application:
         chosen = [n for n, item in enumerate(before) if predicate is None or matches(predicate, _as_document(attribute, item))]
         if not chosen:
             return self._with_made(attribute, before, step)
+        if isinstance(value, Named):
+            left = [_without(attribute, item, value, step) if n in set(chosen) else item for n, item in enumerate(before)]
+            return [item for item in left if item not in (None, {})]
         if isinstance(value, Whole):
             gone = set(chosen)
             return [item for position, item in enumerate(before) if position not in gone]
@@ -435,6 +457,18 @@ def _changed(attribute: Attribute, element: Json, step: Step) -> Json:
     _check_subs(attribute, element, value.assigned, step.where)
     check_required_subs(attribute, value.assigned, step.where)
     return value.assigned  # RFC 7644 section 3.5.2.3: the record that the value path selects is replaced
+
+
+def _without(attribute: Attribute, before: Json, named: Named, step: Step) -> Json:
+    """A value after a remove that names it: None, or without the sub-attribute; unchanged if it is another value."""
+    value, sub = named.value, step.target.place.sub
+    if before is None:
+        return None
+    if sub is not None and isinstance(value, Partial):
+        is_named = sub.name in before and same_value(sub, before[sub.name], value.assigned.get(sub.name))
+        return (_merge(attribute, before, Partial({}, (sub.name,)), step) or None) if is_named else before
+    wanted = value.assigned if isinstance(value, Partial) else value
+    return None if Elements(attribute, [before]).named(wanted) else before
 
 
 def _merge(attribute: Attribute, before: Document, value: Partial, step: Step) -> Document:

@@ -47,10 +47,13 @@ def read(document: Json, resource_type: ResourceType, dialect: Dialect, among: R
     return arrange(found, resource_type)
 
 
-def mentions(document: Json, name: str) -> bool:
-    """Whether a client's document gives a top-level attribute, in any case, a value other than null."""
+def mentions(document: Json, name: str, empty: bool = False) -> bool:
+    """Whether a client's document gives a top-level attribute, in any case, a value other than null.
+
+    empty: whether an empty array counts as a value.
+    """
     return isinstance(document, dict) and any(
-        key.lower() == name.lower() and value is not None for key, value in document.items()
+        key.lower() == name.lower() and value is not None and (empty or value != []) for key, value in document.items()
     )
 
 
