@@ -362,3 +362,17 @@ def test_a_circle_may_have_so_many_operations_and_no_more(client):
             for n in range(number)
         ]
         assert {result["status"] for result in bulk(client, *operations)} == {status}
+
+
+def test_a_circle_that_fails_counts_before_later_operations(client):
+    """failOnErrors ends the request at the circle, in its place in the order of the request (RFC 7644 section 3.7)."""
+    stem, later = name("circle"), person()
+    data = [
+        group(f"{stem}-a", members=[{"value": "bulkId:b"}]),
+        group(f"{stem}-b", members=[{"value": "bulkId:a"}, {"value": "nobody"}]),
+    ]
+    circle = [{"method": "POST", "path": "/Groups", "bulkId": key, "data": one} for key, one in zip("ab", data, strict=True)]
+    last = {"method": "POST", "path": "/Users", "bulkId": "z", "data": later}
+    results = bulk(client, *circle, last, failOnErrors=1)
+    assert sorted(result["status"] for result in results) == ["400", "409"]
+    assert client.get("/Users", params={"filter": f'userName eq "{later["userName"]}"'}).json()["totalResults"] == 0

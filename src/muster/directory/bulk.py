@@ -71,7 +71,7 @@ class _Run:
             self._waits[number] = {bulk_id for bulk_id in refers if bulk_id in self._makers}
             for bulk_id in self._waits[number]:
                 self._awaited.setdefault(bulk_id, []).append(number)
-        self._circles = _circles({number: self._depends_on(number) for number in self._makers.values()})
+        self._circles = list(_circles({number: self._depends_on(number) for number in self._makers.values()}))
 
     def _depends_on(self, number: int) -> list[int]:
         return [self._makers[bulk_id] for bulk_id in sorted(self._waits[number])]
@@ -80,15 +80,26 @@ class _Run:
         """Everything, in order, but that an operation waits for those that make what it refers to."""
         waiting = list(range(len(self._operations)))
         while waiting and (fail_on_errors is None or self._errors() < fail_on_errors):
-            wave = next(self._waves(self._ready(waiting), _AT_ONCE if fail_on_errors is None else 1), [])
+            ready = None if fail_on_errors is None else self._next_circle(waiting[0])
+            wave = [] if ready else next(self._waves(self._ready(waiting), _AT_ONCE if fail_on_errors is None else 1), [])
             if wave:
                 await asyncio.gather(*(self._one(number) for number in wave))
             else:
-                wave = next(self._circles)
+                wave = ready or self._next_circle() or []
+                self._circles.remove(wave)
                 await (self._circle(wave) if len(wave) <= MAX_CIRCLE else self._refuse_circle(wave))
             done = set(wave)
             waiting = [number for number in waiting if number not in done]
         return [self._results[number] for number in sorted(self._results)]
+
+    def _next_circle(self, first: int | None = None) -> list[int] | None:
+        """The first circle that waits for nothing outside itself; with `first`, only if it has that operation."""
+        for circle in self._circles:
+            if first is None or first in circle:
+                inside = {operation.bulk_id for n in circle if isinstance(operation := self._operations[n], Operation)}
+                if all(self._waits[number] <= inside for number in circle):
+                    return circle
+        return None
 
     def _errors(self) -> int:
         return sum(1 for result in self._results.values() if result.error is not None)
