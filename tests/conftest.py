@@ -1,5 +1,7 @@
 """A started server for the tests from outside: one for each test process, and more where a test wants its own."""
 
+import gc
+
 import httpx
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +22,12 @@ def pytest_configure(config):
 def pytest_unconfigure(config):
     if not hasattr(config, "workerinput"):
         postgres.finish()
+
+
+def pytest_collection_finish():
+    """Leave the collected tests out of garbage collection: its pauses would count as stalls of loops in this process."""
+    gc.collect()
+    gc.freeze()
 
 
 DATABASES = {"sqlite": dict, "postgres": lambda: {"MUSTER_DATABASE": postgres.new_database()}}

@@ -9,6 +9,9 @@ from tests.oracles.examples import check, random_of, run, smallest_of
 from tests.oracles.ground import Ground, fault, shown, told
 from tests.oracles.make_patches import Maker, less, start_group, start_user
 
+pytestmark = pytest.mark.may_stall
+"""The server's loop shares its process with the oracle, whose garbage is collected on it."""
+
 
 async def fault_of(ground: Ground, name: str, start, make) -> str | None:
     """Send a POST (start is None) or a PUT and compare the answer with its prediction.
