@@ -474,3 +474,12 @@ def test_removing_someone_who_is_no_member_is_an_error_in_a_strict_workspace_alo
                 assert asked.get(path).json() == made
             else:
                 assert answer.status_code in (200, 400)
+
+
+def test_someone_who_is_no_member_keeps_nobody_else_in_the_group(client, users):
+    a, b, c, d = users
+    made = make(client, group(a, b, c))
+    named = {"op": "remove", "path": "members", "value": [{"value": d}, {"value": a}]}
+    body = patch(named, _by_filter(f'value eq "{b}" and type eq "User"'))
+    assert client.patch(f"/Groups/{made['id']}", json=body).status_code == 200
+    assert members_of(client, made["id"]) == [c]

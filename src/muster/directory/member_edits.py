@@ -137,9 +137,9 @@ def _simulate(moves: list[_Move], current: Sequence[Member], known: Mapping[str,
             if not chosen:
                 raise no_target(f"{move.where}: no member matches the path")
         if move.operation == "remove":
-            absent = next((resource_id for resource_id in chosen if members.pop(resource_id, None) is None), None)
-            if absent is not None and strict:
-                raise no_target(f"{move.where}: {absent[:100]!r} is not a member")
+            absent = [resource_id for resource_id in chosen if members.pop(resource_id, None) is None]
+            if absent and strict:
+                raise no_target(f"{move.where}: {absent[0][:100]!r} is not a member")
             continue
         if move.operation == "replace":
             members.clear()

@@ -61,7 +61,7 @@ def suspicious_names(registry: Registry) -> tuple[str, ...]:
 
 
 def _is_secret(part: _Scope) -> bool:
-    return isinstance(part, Attribute) and (part.returned == "never" or part.mutability == "writeOnly")
+    return isinstance(part, Attribute) and part.secret
 
 
 def _hides(attribute: Attribute) -> bool:

@@ -5,7 +5,7 @@ on the result of the one before. It is pure: it changes neither the document nor
 decide the same PATCH again on another state.
 
 A value that names nothing is never confused with one that names everything: a step's value is canonical JSON, a
-`Partial`, or a member of `Whole`.
+`Partial`, a `Named`, or a member of `Whole`.
 """
 
 from collections.abc import Iterator
@@ -415,7 +415,8 @@ class _Application:
         if not chosen:
             return self._with_made(attribute, before, step)
         if isinstance(value, Named):
-            left = [_without(attribute, item, value, step) if n in set(chosen) else item for n, item in enumerate(before)]
+            among = set(chosen)
+            left = [_without(attribute, item, value, step) if n in among else item for n, item in enumerate(before)]
             return [item for item in left if item not in (None, {})]
         if isinstance(value, Whole):
             gone = set(chosen)
