@@ -175,7 +175,7 @@ EVENTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("known", [*EVENTS, *{f"{event.partition('.')[0]}.*" for event in EVENTS}, "*.deleted", "*.held", "*"])
+@pytest.mark.parametrize("known", [*EVENTS, "user.*", "group.*", "guard.*", "*.deleted", "*.held", "*"])
 def test_event_types_that_exist(fresh, endpoint, known):
     made = fresh.api.post("/webhooks", json={"url": endpoint.url, "events": ["user.created", known]})
     assert made.status_code == 201, made.text
