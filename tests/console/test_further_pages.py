@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from muster.scim.patch import PATCH_OP
 from muster.scim.schema import ENTERPRISE_USER
 from tests.people import group, name, person, replace
 from tests.tenant import Tenant
@@ -149,3 +150,32 @@ def test_the_page_of_a_request_shows_json_and_extensions(root, fresh):
     root.get(f"/w/{fresh.name}/requests/{number}")
     tried = html.unescape(root.post(f"/w/{fresh.name}/requests/{number}/rehearse").text)
     assert f'<th scope="row">{ENTERPRISE_USER}:department</th><td class="was">Other</td><td class="is">Sales</td>' in tried
+
+
+def test_a_group_patch_is_tried_with_its_members_and_a_read_is_not_offered(root, fresh):
+    first, second = fresh.user(), fresh.user()
+    made = fresh.scim.post("/Groups", json=group(None, first)).json()
+    path, base = f"/Groups/{made['id']}", f"/w/{fresh.name}/requests"
+    added = {"op": "add", "path": "members", "value": [{"value": second["id"]}]}
+    fresh.scim.patch(path, json={"schemas": [PATCH_OP], "Operations": [added]}).raise_for_status()
+    assert fresh.scim.get("/Users/nobody").status_code == 404
+    assert fresh.scim.post("/Users", content=b"{").status_code == 400
+    assert fresh.scim.post("/Users/.search", json={"filter": "?"}).status_code == 400
+    kept = {(item["method"], item["path"], item["status"]): item["number"] for item in fresh.recorded(7)}
+
+    def tried(*request):
+        page = f"{base}/{kept[request]}"
+        offered = "Try it, and change nothing" in root.get(page).text
+        shown = html.unescape(re.sub(r"<[^>]+>", " ", root.post(f"{page}/rehearse").text))
+        assert offered is ("cannot be tried" not in shown)
+        return re.sub(r"\s+", " ", shown)
+
+    patched = ("PATCH", path, 200)
+    assert "It would change nothing" in tried(*patched)
+    fresh.scim.patch(path, json=replace("members", [{"value": first["id"]}])).raise_for_status()
+    assert f"Members added (1): {second['id']}" in tried(*patched)
+    fresh.scim.delete(f"/Users/{second['id']}").raise_for_status()
+    assert f"It would be answered 400 members: no User or Group has the id '{second['id']}'" in tried(*patched)
+    assert "It only reads" in tried("GET", "/Users/nobody", 404)
+    assert "It only reads" in tried("POST", "/Users/.search", 400)
+    assert "Its body was not kept whole" in tried("POST", "/Users", 400)

@@ -1,63 +1,95 @@
-"""A write tried against what stands today, with nothing written: what it would come to."""
+"""A write rehearsed on the current state: carried out as usual, in a transaction that is rolled back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from muster.directory.documents import parse
 from muster.directory.events import changed_values
-from muster.directory.service import Caller, Directory
+from muster.directory.member_edits import MEMBERS
+from muster.directory.service import MANY_MEMBERS, Caller, Directory
 from muster.scim.errors import ScimError
 from muster.scim.resource import Document
 from muster.scim.schema import ResourceType
 from muster.scim.values import Json
-from muster.storage.port import Conflict, Keep, Note, Outcome, Put, Remove, Resources, Stored, Write
+from muster.storage.port import Keep, MemberDelta, MemberEdit, Note, Outcome, Put, Remove, Resources, Stored, Write
 
 
-class _NothingWritten:
-    """A storage that reads what is there, decides as the real one would, and keeps nothing. Members are left out of it."""
+class _Rehearsing:
+    """A storage that rolls back every write and records nothing. Reads go to the real storage."""
 
     def __init__(self, storage: Resources) -> None:
         self._storage = storage
+        self.write_tried: Write | None = None
         self.outcome: Outcome | None = None
         self.standing: Stored | None = None
 
     def __getattr__(self, name: str) -> Any:
-        """Reads are the real ones."""
         return getattr(self._storage, name)
 
     async def write(self, write: Write) -> Outcome:
-        """What would be written. Raises what the real one would, where a unique value is another's."""
-        if write.id is not None:
-            self.standing = await self._storage.get(write.workspace, write.type, write.id)
-        self.outcome = write.decide(self.standing)
-        if isinstance(self.outcome, Put):
-            for entry in sorted(self.outcome.index.unique):
-                owner = await self._storage.owner(write.workspace, write.type, entry.attribute, entry.value)
-                if owner is not None and owner != self.outcome.stored.id:
-                    raise Conflict(entry.attribute)
+        """Carry a write out up to its commit. Raises what the real write would."""
+
+        def decide(standing: Stored | None) -> Outcome:
+            self.standing = standing
+            return write.decide(standing)
+
+        self.write_tried = write
+        self.outcome = await self._storage.rehearse(replace(write, decide=decide))
         return self.outcome
 
     async def note(self, notes: Sequence[Note], items: Sequence[object] = ()) -> None:
-        """Nothing is recorded of what was not done."""
+        """Record nothing: a refusal in a rehearsal is no refusal."""
+
+    @property
+    def delta(self) -> MemberDelta:
+        """The change of the members."""
+        if self.standing is not None:
+            return self.standing.delta or MemberDelta()
+        edit = None if self.write_tried is None else self.write_tried.members
+        return MemberDelta(edit.add) if isinstance(edit, MemberEdit) else MemberDelta()
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """What a write would come to. status: that it would be answered; detail: of an error. changes: the paths, with what they are
-    and what they would be.
+    """The result of a rehearsed write.
+
+    Attributes:
+        status: The status of the answer.
+        detail: The error's detail, or a remark.
+        changes: The paths of the attributes that change, each with its value before and after.
+        added: The ids that become members of the group.
+        removed: The ids that are members no more.
     """
 
     status: int
     detail: str
     changes: Sequence[tuple[str, Json, Json]] = ()
+    added: Sequence[str] = ()
+    removed: Sequence[str] = ()
 
 
 async def rehearse(
-    storage: Resources, caller: Caller, method: str, resource_type: ResourceType, resource_id: str, body: Json
+    storage: Resources,
+    caller: Caller,
+    method: str,
+    resource_type: ResourceType,
+    resource_id: str,
+    body: Json,
+    projected: bool = False,
 ) -> Rehearsed:
-    """What a request would come to now. method: POST, PUT, PATCH or DELETE."""
-    trial = _NothingWritten(storage)
+    """Rehearse a request on the current state.
+
+    Args:
+        storage: The storage.
+        caller: The client that sends it.
+        method: POST, PUT, PATCH or DELETE.
+        resource_type: The type of the resource.
+        resource_id: Its id; empty for a POST.
+        body: The parsed body.
+        projected: Whether the request chooses the attributes of the answer.
+    """
+    trial = _Rehearsing(storage)
     directory = Directory(trial)
     try:
         match method:
@@ -72,16 +104,26 @@ async def rehearse(
     except ScimError as error:
         return Rehearsed(error.status, error.detail)
     before = {} if trial.standing is None else parse(trial.standing.document)
-    status = {"POST": 201, "DELETE": 204}.get(method, 200)
-    return Rehearsed(status, _said(trial.outcome), _differences(before, trial.outcome))
+    delta = trial.delta
+    status = 200 if caller.workspace.contract == "cortex" else {"POST": 201, "DELETE": 204}.get(method, 200)
+    if method == "PATCH" and not projected and resource_type.computed == MEMBERS:
+        status = 204 if await _has_many(storage, caller, resource_id, delta) else 200
+    changes = _differences(before, trial.outcome)
+    return Rehearsed(status, _remark(trial.outcome), changes, delta.added, delta.removed)
 
 
-def _said(outcome: Outcome | None) -> str:
+async def _has_many(storage: Resources, caller: Caller, group_id: str, delta: MemberDelta) -> bool:
+    """Whether a group would have too many members for the answer of a PATCH."""
+    members = await storage.members(caller.workspace.id, group_id, -1, MANY_MEMBERS + 1 + len(delta.removed))
+    return len(members) + len(delta.added) - len(delta.removed) > MANY_MEMBERS
+
+
+def _remark(outcome: Outcome | None) -> str:
     match outcome:
         case Keep():
-            return "it would change nothing"
+            return "It would change nothing."
         case Remove():
-            return "it would be deleted"
+            return "The resource would be deleted."
     return ""
 
 

@@ -55,7 +55,8 @@ Clock = Callable[[], datetime]
 Secrets = dict[str, str | None]
 _CHUNK = 1000
 """How many members are read at a time."""
-_MANY = 100
+MANY_MEMBERS = 100
+"""The most members of a group that a PATCH answers with."""
 _LARGE_BODY = 200_000
 """The most bytes of a body that is read in the event loop."""
 Read = TypeVar("Read")
@@ -157,7 +158,7 @@ class Directory:
 
     async def has_many_members(self, caller: Caller, group_id: str) -> bool:
         """Whether a group is so large that it is not answered where the client need not have it."""
-        return len(await self._storage.members(caller.workspace.id, group_id, -1, _MANY + 1)) > _MANY
+        return len(await self._storage.members(caller.workspace.id, group_id, -1, MANY_MEMBERS + 1)) > MANY_MEMBERS
 
     async def find(
         self, caller: Caller, resource_type: ResourceType, search: Search, among: Sequence[ResourceType] = ()

@@ -509,6 +509,12 @@ class Resources(Notes, Protocol):
         Raises Conflict, NoSuchMember, Held, StorageError, and what decide raises.
         """
 
+    async def rehearse(self, write: Write) -> Outcome:
+        """Carry out a write in a transaction that is rolled back: nothing is changed, and nobody is told.
+
+        Raises what `write` raises.
+        """
+
     async def write_all(self, workspace: int, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Carry out many writes to one workspace, one after the other, in one transaction: all, or none and what was raised."""
 

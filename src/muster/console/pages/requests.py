@@ -14,7 +14,9 @@ from muster.directory.rehearsal import Rehearsed, rehearse
 from muster.doctor import LOST_FIX, examine
 from muster.http.message import Response
 from muster.scim.errors import not_found
+from muster.scim.masking import MASK
 from muster.scim.quirks import QUIRKS
+from muster.scim.schema import Registry
 from muster.storage.port import Storage
 from muster.storage.requests import Kept, Requests, Wanted
 
@@ -75,20 +77,22 @@ class RequestPages:
         quirks = [(name, QUIRKS[name]) for name in kept.quirks.split() if name in QUIRKS]
         keys = {key.id: key.name for key in await self._storage.keys(visit.there().id)}
         shown = {"body": _indented(kept.body), "answer": _indented(kept.answer)}
-        return visit.render("request.html", kept=kept, changes=changes, quirks=quirks, keys=keys, rehearsed=rehearsed, **shown)
+        told = {"rehearsed": rehearsed, "obstacle": _obstacle(kept, visit.caller.registry), "mask": MASK}
+        shown = {"body": _indented(kept.body), "answer": _indented(kept.answer)}
+        return visit.render("request.html", kept=kept, changes=changes, quirks=quirks, keys=keys, **told, **shown)
 
     async def rehearse(self, visit: Visit) -> Response:
-        """The same request against what stands today, with nothing written."""
+        """Rehearse the same request on the current state; nothing is written."""
         kept = await self._get(visit)
+        if _obstacle(kept, visit.caller.registry) is not None:
+            return await self.one(visit)
         endpoint, _, target = kept.path.strip("/").partition("/")
-        kind = visit.caller.registry.types.get(f"/{endpoint}")
-        if kind is None or kept.method not in ("POST", "PUT", "PATCH", "DELETE") or (kept.method == "POST") == bool(target):
-            return await self.one(visit, Rehearsed(400, "only a write to one user or group can be tried"))
-        try:
-            body = json.loads(kept.body) if kept.method != "DELETE" else None
-        except ValueError:
-            return await self.one(visit, Rehearsed(400, "its body was no JSON, or is too long to be kept whole"))
-        return await self.one(visit, await rehearse(self._storage, visit.caller, kept.method, kind, target, body))
+        body = None if kept.method == "DELETE" else json.loads(kept.body)
+        names = {part.partition("=")[0].lower() for part in kept.query.split("&")}
+        projected = bool(names & {"attributes", "excludedattributes"})
+        kind = visit.caller.registry.types[f"/{endpoint}"]
+        rehearsed = await rehearse(self._storage, visit.caller, kept.method, kind, target, body, projected)
+        return await self.one(visit, rehearsed)
 
     async def _get(self, visit: Visit) -> Kept:
         number = visit.names["number"]
@@ -129,6 +133,26 @@ class RequestPages:
 
     async def doctor(self, visit: Visit) -> Response:
         return visit.render("doctor.html", found=await examine(self._storage, visit.there().id), fix=LOST_FIX)
+
+
+def _obstacle(kept: Kept, registry: Registry) -> str | None:
+    """The reason why a request cannot be rehearsed; None if it can be."""
+    endpoint, _, target = kept.path.strip("/").partition("/")
+    if kept.method not in ("POST", "PUT", "PATCH", "DELETE") or target.lower() == ".search":
+        return "It only reads, so there is nothing to try."
+    if endpoint.lower() == "bulk":
+        return "A bulk request is many writes in one. Only a write to one resource can be tried."
+    if f"/{endpoint}" not in registry.types or (kept.method == "POST") == bool(target):
+        return "Its path is not that of a resource, so it was refused before it was read."
+    if kept.method == "DELETE":
+        return None
+    if not kept.body:
+        return "Its body was not kept: it was empty, or the request was refused before its body was read."
+    try:
+        json.loads(kept.body)
+    except ValueError:
+        return "Its body was not kept whole: it is not JSON, or it is too long."
+    return None
 
 
 def _indented(text: str) -> str:

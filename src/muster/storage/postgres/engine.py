@@ -275,6 +275,12 @@ class PostgresStorage(PostgresAccounts):
     async def write(self, write: Write) -> Outcome:
         return await self._writer.write(write)
 
+    async def rehearse(self, write: Write) -> Outcome:
+        (answer,) = await self._writer.transact(write.workspace, [write], whole=True, rehearse=True)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
     async def write_all(self, workspace: int, writes: Sequence[Write]) -> Sequence[Outcome]:
         answers = await self._writer.transact(workspace, writes, whole=True)
         return [answer for answer in answers if not isinstance(answer, Exception)]

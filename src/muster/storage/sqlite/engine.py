@@ -306,6 +306,17 @@ class SqliteStorage(SqliteAccounts):
         )
         return await self._writer.write(lambda connection: rows.carry_out(connection, write), large)
 
+    async def rehearse(self, write: Write) -> Outcome:
+        outcomes: list[Outcome] = []
+
+        def job(connection: sqlite3.Connection) -> None:
+            outcomes.append(rows.carry_out(connection, write))
+            raise _Rehearsed
+
+        with contextlib.suppress(_Rehearsed):  # a large job that raises takes its own changes back
+            await self._writer.write(job, large=True)
+        return outcomes[-1]
+
     async def write_all(self, workspace: int, writes: Sequence[Write]) -> Sequence[Outcome]:
         del workspace  # each write says so itself
 
