@@ -1,6 +1,8 @@
 """Every limit on a request, under, at and over it: what is refused names the limit and its setting, and changes nothing."""
 
 import json
+import socket
+import time
 
 import httpx
 import pytest
@@ -160,6 +162,28 @@ def test_bytes_of_all_headers(here):
     for length in (MAX_HEADER_BYTES - 2_000, MAX_HEADER_BYTES + 10_000):
         answer = here.get("/Users?count=0", headers={"X-Padding": "x" * length})
         assert answer.status_code == (200 if length < MAX_HEADER_BYTES else 431)
+
+
+def test_number_of_headers(here):
+    own = len(here.build_request("GET", "/Users").headers)
+    for number in (99, 100, 101):
+        answer = here.get("/Users?count=0", headers={f"X-Padding-{n}": "x" for n in range(number - own)})
+        assert answer.status_code == (200 if number <= 100 else 431)
+
+
+def test_headers_may_take_so_long_and_no_longer(small):
+    """A connection whose headers are complete within ten seconds is answered, and one whose are not is closed."""
+    slow, late = (socket.create_connection(("127.0.0.1", small.port), timeout=30) for _ in range(2))
+    began = time.monotonic()
+    for connection in (slow, late):
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+    time.sleep(8)
+    slow.sendall(b"Connection: close\r\n\r\n")
+    assert slow.recv(65_536).startswith(b"HTTP/1.1 200")
+    assert late.recv(65_536) in (b"",) or time.monotonic() - began > 9
+    assert 9 < time.monotonic() - began < 15
+    slow.close()
+    late.close()
 
 
 def test_parameters_of_a_query(here):

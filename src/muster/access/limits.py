@@ -78,9 +78,13 @@ class RateLimiter:
         self._leasing: set[asyncio.Task[int]] = set()
         self._warned = -1
 
+    def limit(self, limit: int | None) -> int:
+        """Return the requests a minute that a key with this limit has; 0 for no limit."""
+        return self._default if limit is None else limit
+
     def spend(self, key: tuple[int, str], limit: int | None) -> bool:
         """Spend one request of what is leased already. key: its workspace and its id. False: ask take()."""
-        if (self._default if limit is None else limit) == 0:
+        if self.limit(limit) == 0:
             return True
         bucket = self._buckets.get(key)
         if bucket is None or bucket.tokens <= 0 or bucket.window != int(self._clock()) // WINDOW:
@@ -103,7 +107,7 @@ class RateLimiter:
                 bucket.taken = bucket.taken if bucket.window == window else 0
                 bucket.window, bucket.epoch, bucket.tokens, bucket.spent = window, epoch, 0, False
             if not bucket.spent:
-                allowed = self._default if limit is None else limit
+                allowed = self.limit(limit)
                 bucket.tokens = await self._lease(key, window, allowed, bucket.taken)
                 bucket.taken += bucket.tokens
                 bucket.spent = bucket.tokens == 0

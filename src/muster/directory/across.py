@@ -1,5 +1,6 @@
 """Several resource types in one order (RFC 7644 section 3.4.3): each read in its own, and merged."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cmp_to_key
@@ -11,9 +12,11 @@ from muster.scim.indexing import sort_value
 from muster.scim.schema import ResourceType
 from muster.scim.values import Json
 from muster.storage.ids import key_of
-from muster.storage.port import Position, Query, Resources
+from muster.storage.port import Page, PageTooLarge, Position, Query, Resources
 
 _CHUNK = 500
+_TURN_BYTES = 100_000
+"""How many bytes of documents are parsed before whoever waits has a turn."""
 Places = tuple[Position | None, ...]
 """Where in each type a page begins, None for its beginning."""
 
@@ -40,13 +43,16 @@ async def merge(storage: Resources, queries: Sequence[Query], offset: int, count
     """A page of what the queries find, one for each type, all in the order that they have in common.
 
     Costs what it passes over: a page by its places is as cheap at any depth, one by its offset is not.
+
+    Raises:
+        PageTooLarge: The page has too many bytes.
     """
     sources = [_Source(storage, query, place, offset + count) for query, place in zip(queries, places, strict=True)]
     for source in sources:
         await source.fill()
     total = None if any(place is not None for place in places) else sum(source.total for source in sources)
     found: list[Found] = []
-    passed = 0
+    passed, size = 0, -1
     while len(found) < count:
         first = await _first(sources, queries[0].descending)
         if first is None:
@@ -55,6 +61,9 @@ async def merge(storage: Resources, queries: Sequence[Query], offset: int, count
         passed += 1
         if passed > offset:
             found.append(taken)
+            size += len(taken.document) + 1
+            if size > storage.page_bytes:
+                raise PageTooLarge
     left = count > 0 and await _first(sources, queries[0].descending) is not None
     return Merged(total, found, tuple(source.place for source in sources) if left else None)
 
@@ -112,12 +121,28 @@ class _Source:
     async def fill(self) -> None:
         if self.waiting or not self._more:
             return
-        page = await self._storage.find(replace(self._query, offset=0, limit=self._limit, after=self.place, walk=True))
+        page = await self._read()
         if page.total is not None:
             self.total = page.total
         self._more = page.last is not None
+        parsed = 0
         for resource_id, document in split(page.documents):
             self.waiting.append(Found(self._query.resource_type, document, self._position(resource_id, document)))
+            parsed += len(document)
+            if parsed > _TURN_BYTES:
+                parsed = 0
+                await asyncio.sleep(0)
+
+    async def _read(self) -> Page:
+        """The next resources: fewer than wanted if so many do not fit on a page, as they may not all be on the answer."""
+        await asyncio.sleep(0)  # a read may not wait for anything, and many may be passed over
+        while True:
+            try:
+                return await self._storage.find(replace(self._query, offset=0, limit=self._limit, after=self.place, walk=True))
+            except PageTooLarge:
+                if self._limit == 1:
+                    raise
+                self._limit = -(-self._limit // 2)
 
     def _position(self, resource_id: str, document: bytes) -> Position:
         sort, value = self._query.sort, None

@@ -178,6 +178,11 @@ class Directory:
             listing.documents = await self._with_groups(caller, listing.documents)
         return listing
 
+    def check_page(self, size: int) -> None:
+        """Check the bytes of a page that is put together. Raises ScimError tooMany."""
+        if size > self._storage.page_bytes:
+            raise too_many(str(PageTooLarge()))
+
     async def find_one(self, caller: Caller, resource_type: ResourceType, test: Test) -> Listing:
         """What has a unique value, if anything."""
         page = await self._storage.find(Query(caller.workspace.id, resource_type, test))
@@ -466,7 +471,9 @@ def _sort_field(resource_type: ResourceType, path: str | None, among: Sequence[R
 
 
 def _too_much() -> ScimError:
-    return too_many("the filter or the sort has too much to read: narrow it with eq on an indexed attribute")
+    return too_many(
+        "the filter or the sort has too much to read (MUSTER_SCAN_SECONDS): narrow it with eq on an indexed attribute"
+    )
 
 
 def _absent(resource_type: ResourceType, resource_id: str) -> ScimError:

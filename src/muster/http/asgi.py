@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from muster.http.message import MAX_HEADER_BYTES, SEND_SECONDS, Request, too_large
+from muster.http.message import MAX_HEADER_BYTES, MAX_HEADERS, SEND_SECONDS, Request, too_large
 from muster.http.service import Service
 from muster.scim.errors import invalid_syntax
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-_MAX_HEADERS = 200
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
@@ -35,7 +34,7 @@ async def answer(service: Service, scope: Scope, receive: Receive, send: Send) -
 def _headers(scope: Scope) -> dict[str, str] | None:
     """The headers by lower-case name, those of one name joined by commas; None if they are longer than they may be."""
     given = scope["headers"]
-    if len(given) > _MAX_HEADERS or sum(len(name) + len(value) for name, value in given) > MAX_HEADER_BYTES:
+    if len(given) > MAX_HEADERS or sum(len(name) + len(value) for name, value in given) > MAX_HEADER_BYTES:
         return None
     found: dict[str, list[str]] = {}
     for name, value in given:

@@ -47,13 +47,14 @@ def problem(
     return json_response(status, content, PROBLEM_JSON, headers)
 
 
-def too_many_requests(request: Request, retry_after: int) -> Response:
-    """The 429 that the published API page describes. retry_after: seconds."""
+def too_many_requests(request: Request, limit: int, retry_after: int) -> Response:
+    """The 429 that the published API page describes. limit: requests a minute. retry_after: seconds."""
+    detail = f"the rate limit of this API key, {limit:,} requests a minute (MUSTER_RATE_LIMIT), is spent"
     content = {
         "type": "about:blank",
         "title": "Too Many Requests",
         "status": 429,
-        "detail": f"the rate limit of this API key is spent: retry in {retry_after} seconds",
+        "detail": f"{detail}: retry in {retry_after} seconds",
         "instance": f"urn:muster:request:{request.id}",
         "retryAfter": retry_after,
     }

@@ -95,7 +95,7 @@ class Listing:
     async def _in_turn(self, caller: Caller, types: Sequence[ResourceType], search: Search, cursor: Cursor) -> Page:
         """One type after the other, each in the order that is asked for."""
         parts: list[Part] = []
-        count, total = 0, cursor.total
+        count, total, size = 0, cursor.total, -1
         following: Cursor | None = None
         for kind, resource_type in enumerate(types[cursor.kind :], cursor.kind):
             wanted = replace(search, count=search.count - count)
@@ -108,6 +108,8 @@ class Listing:
             total += page.total if page.total is not None and not cursor.total else 0
             if page.count:
                 parts.append((resource_type, page.documents))
+                size += len(page.documents) + 1
+                self._directory.check_page(size)
             if following is None and page.following is not None:
                 following = Cursor(kind, (page.following,), 0)
             elif following is None and count == search.count and kind + 1 < len(types):

@@ -1,7 +1,7 @@
 """Media types and JSON: what a client may send, and what it is answered in (RFC 7644 section 3.1)."""
 
 from codecs import BOM_UTF8
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import orjson
 
@@ -112,22 +112,29 @@ def check_content_type(request: Request) -> None:
 
 def check_json(value: Json, may_have_nul: bool, max_names: int) -> None:
     """Bound the depth and the names of an object, and refuse NUL characters, which not every store can keep."""
-    level = [value]
+    level = [value if isinstance(value, dict | list) else [value]]
     for _ in range(_MAX_DEPTH):
         following: list[Json] = []
-        for item in level:
-            if isinstance(item, dict):
-                following.extend(item.values())
-                if len(item) > max_names:
-                    detail = f"an object in the body has {len(item):,} names, and at most {max_names:,} are allowed"
-                    raise invalid_syntax(f"{detail} ({ELEMENTS_SETTING})")
-                if may_have_nul and any("\0" in key for key in item):
-                    raise invalid_syntax("a name in the body has a NUL character")
-            elif isinstance(item, list):
-                following.extend(item)
-            elif may_have_nul and isinstance(item, str) and "\0" in item:
-                raise invalid_syntax("a string in the body has a NUL character")
+        for container in level:
+            if isinstance(container, dict):
+                _check_names(container, may_have_nul, max_names)
+                items: Iterable[Json] = container.values()
+            else:
+                items = container
+            for item in items:
+                if isinstance(item, dict | list):
+                    following.append(item)
+                elif may_have_nul and isinstance(item, str) and "\0" in item:
+                    raise invalid_syntax("a string in the body has a NUL character")
         if not following:
             return
         level = following
     raise invalid_syntax(f"the body is nested deeper than {_MAX_DEPTH}")
+
+
+def _check_names(container: dict[str, Json], may_have_nul: bool, max_names: int) -> None:
+    if len(container) > max_names:
+        detail = f"an object in the body has {len(container):,} names, and at most {max_names:,} are allowed"
+        raise invalid_syntax(f"{detail} ({ELEMENTS_SETTING})")
+    if may_have_nul and any("\0" in key for key in container):
+        raise invalid_syntax("a name in the body has a NUL character")

@@ -17,6 +17,8 @@ _MAX_QUERY = 65_536
 """Bytes of a query; Granian takes no longer URL either."""
 MAX_HEADER_BYTES = 65_536
 """Bytes of all headers together."""
+MAX_HEADERS = 100
+"""How many headers are read: as many as hyper reads, which muster's own server is built on."""
 SEND_SECONDS = 60
 """How long a client may take to take one piece of an answer that comes in pieces."""
 MAX_HEADER = 16_384

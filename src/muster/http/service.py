@@ -17,7 +17,7 @@ from muster.access.permissions import SCIM, allows
 from muster.http.admission import Budget, Waits, network_of
 from muster.http.api.router import API_FOLDER, Api
 from muster.http.errors import MethodNotAllowed, Unauthorized, error_headers, problem, scim_error, too_many_requests
-from muster.http.message import MAX_HEADER, MAX_HEADER_BYTES, Request, Response
+from muster.http.message import MAX_HEADER, MAX_HEADER_BYTES, MAX_HEADERS, Request, Response
 from muster.http.metrics import Metrics
 from muster.http.origin import SCIM_ROOT, Origin
 from muster.http.recorder import Recorder
@@ -248,7 +248,7 @@ class Service:
         request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
         wait = await self._limiter.take(grant.place, grant.limit, self._keys.epoch)
         if wait is not None:
-            return too_many_requests(request, wait)
+            return too_many_requests(request, self._limiter.limit(grant.limit), wait)
         return await self._answer_key(request, grant, scim)
 
     def _answer_key(self, request: Request, grant: Grant, scim: bool) -> Awaitable[Response]:
@@ -319,14 +319,16 @@ def _within(read: Callable[[int], Awaitable[bytes]], seconds: float) -> Callable
 
 
 def _too_long() -> ScimError:
-    return ScimError(431, f"the headers are longer than {MAX_HEADER_BYTES:,} bytes, or too many")
+    return ScimError(431, f"the headers are longer than {MAX_HEADER_BYTES:,} bytes, or more than {MAX_HEADERS}")
 
 
 def _bearer(request: Request) -> str:
     """The request's token. Raises Unauthorized."""
     authorization = request.header("authorization")
-    if authorization is None or len(authorization) > MAX_HEADER:
+    if authorization is None:
         raise Unauthorized("an API key is needed: Authorization: Bearer <key>")
+    if len(authorization) > MAX_HEADER:
+        raise Unauthorized(f"Authorization is longer than {MAX_HEADER:,} bytes", "invalid_request")
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthorized("the Authorization must be of the form Bearer <key>", "invalid_request")

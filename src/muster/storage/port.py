@@ -489,7 +489,9 @@ class Notes(Protocol):
 
 
 class Resources(Notes, Protocol):
-    """Resources: found, read, written."""
+    """Resources: found, read, written. page_bytes: the most bytes of the documents of a page, with the commas between them."""
+
+    page_bytes: int
 
     async def get(self, workspace: int, type_name: str, resource_id: str) -> Stored | None:
         """The resource of that id, or None. Costs one descent of one tree."""

@@ -33,8 +33,10 @@ class Turns:
     async def turn(self, workspace: int) -> AsyncIterator[None]:
         """A turn, once there is one. Raises StorageError at once where too many wait already."""
         queue = self._queues.get(workspace) or _Queue()
-        if self.waiting >= MAX_WAITING or queue.count > MAX_OF_ONE:
-            raise StorageError("too many searches are waiting")
+        if self.waiting >= MAX_WAITING:
+            raise StorageError(f"too many searches are waiting: {MAX_WAITING} at a time")
+        if queue.count > MAX_OF_ONE:
+            raise StorageError(f"too many searches are waiting: {MAX_OF_ONE + 1} of a workspace at a time")
         self._queues[workspace] = queue
         queue.count += 1
         try:

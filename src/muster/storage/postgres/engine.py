@@ -59,7 +59,7 @@ _GET_WITH_GROUPS = _STORED.format(
 )
 """What it asks of the groups costs a fifth of it, whether the resource is in one or not."""
 _TOTAL = "SELECT total FROM counts WHERE workspace = $1 AND type = $2"
-_SIZED = 'SELECT document, grouped, sum(octet_length(document)) OVER (ORDER BY "key") AS bytes'
+_SIZED = 'SELECT document, grouped, sum(octet_length(document) + 1) OVER (ORDER BY "key") - 1 AS bytes'
 _WITHIN = "CASE WHEN bytes <= {most} THEN convert_to(document, 'UTF8') END"
 _IN_ORDER = f"""
 SELECT {_WITHIN}, grouped, ({_TOTAL}) FROM (
@@ -120,9 +120,11 @@ class PostgresStorage(PostgresAccounts):
     """
 
     def __init__(self, url: str, pool_size: int = 10, scan_seconds: float = 10.0, page_bytes: int = PAGE_BYTES) -> None:
-        self._page_bytes = page_bytes
+        self.page_bytes = page_bytes
         self._functions = PostgresFunctions(page_bytes)
-        self._in_order, self._first = (text.replace("{most}", str(page_bytes)) for text in (_IN_ORDER, _FIRST))
+        self._in_order, self._first, self._by_member = (
+            text.replace("{most}", str(page_bytes)) for text in (_IN_ORDER, _FIRST, members.BY_MEMBER)
+        )
         self.on_commit: Callable[[int], None] = lambda _: None
         self._hierarchies = Hierarchies()
         self._by_key = Loader(self._fetch_by_key)
@@ -207,8 +209,8 @@ class PostgresStorage(PostgresAccounts):
                     return Page(0) if row is None else Page(1, 1, row[1], bool(row[2]))
             member = pinned_member(query)
             if member is not None:
-                row = await self._pool.row(members.BY_MEMBER, query.workspace, key_of(member), member, query.limit + 1)
-                if row is not None and row[0] <= query.limit:
+                row = await self._pool.row(self._by_member, query.workspace, key_of(member), member, query.limit + 1)
+                if row is not None and row[0] <= query.limit and (row[1] is not None or not row[0]):
                     return Page(row[0], row[0], row[1] or b"")
         try:
             return await self._search(query)
@@ -313,21 +315,25 @@ class PostgresStorage(PostgresAccounts):
         return await missing(self._url)
 
     async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
-        limit = await self._fitting(limit, _SIZES_AFTER, workspace, after)
+        share = CHANGES_SHARE * 2 if with_before else CHANGES_SHARE
+        limit = await self._fitting(limit, share, _SIZES_AFTER, workspace, after)
         rows = await self._pool.rows(_CHANGES_AFTER if with_before else _CHANGES_ALONE, workspace, after, limit)
         return [_change(*row) for row in rows]
 
     async def history(self, workspace: int, resource_id: str, before: int | None, limit: int) -> Sequence[Change]:
         place = (workspace, resource_id, _END if before is None else before)
-        limit = await self._fitting(limit, _SIZES_BEFORE, *place)
+        limit = await self._fitting(limit, CHANGES_SHARE * 2, _SIZES_BEFORE, *place)
         rows = await self._pool.rows(_HISTORY, *place, limit)
         return [_change(*row) for row in rows]
 
-    async def _fitting(self, limit: int, sizes: str, *place: Any) -> int:
-        """How many of so many changes are read: at least one, and no more once they are many bytes, with what was before each."""
+    async def _fitting(self, limit: int, share: int, sizes: str, *place: Any) -> int:
+        """How many of so many changes are read: at least one, and no more once they are a share of the bytes of a page.
+
+        Where each comes with the document from before it, which is about as long, the share is half as large.
+        """
         if limit <= _FEW:
             return limit
-        left = self._page_bytes // CHANGES_SHARE // 2
+        left = self.page_bytes // share
         for number, (size,) in enumerate(await self._pool.rows(sizes, *place, limit), 1):
             left -= size
             if left < 0:
@@ -340,7 +346,7 @@ class PostgresStorage(PostgresAccounts):
         end = _END if before is None else before
         first, count = (await self._pool.rows(REACH, workspace, end))[0]
         asked = (workspace, end, first or 0, sought.actor, sought.type, sought.action)
-        fitting = await self._fitting(limit, _SIZES_SOUGHT, *asked)
+        fitting = await self._fitting(limit, CHANGES_SHARE, _SIZES_SOUGHT, *asked)
         rows = await self._pool.rows(_SOUGHT, *asked, fitting)
         if 0 < len(rows) == fitting < limit:
             return [_change(*row) for row in rows], rows[-1][0]

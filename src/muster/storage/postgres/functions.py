@@ -40,7 +40,7 @@ class PostgresFunctions(Functions):
     def documents(self, keys: str, workspace: str) -> str:
         ordered = f'unnest(ARRAY{keys}) WITH ORDINALITY AS k("key", place)'
         joined = f'{ordered} JOIN resources r ON r.workspace = {workspace} AND r."key" = k."key"'
-        sized = "r.document, r.id, r.grouped, k.place, sum(octet_length(r.document)) OVER (ORDER BY k.place) AS bytes"
+        sized = "r.document, r.id, r.grouped, k.place, sum(octet_length(r.document) + 1) OVER (ORDER BY k.place) - 1 AS bytes"
         within = f"FILTER (WHERE bytes <= {self._page_bytes})"
         text = f"convert_to(string_agg(document, ',' ORDER BY place) {within}, 'UTF8')"
         documents = f"CASE WHEN max(bytes) <= {self._page_bytes} THEN {text} END"

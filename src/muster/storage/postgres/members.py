@@ -22,13 +22,18 @@ SELECT member_key, string_agg(group_key::text, ',' ORDER BY group_key) FROM memb
 WHERE workspace = $1 AND member_key = ANY($2::bigint[]) GROUP BY member_key
 """
 BY_MEMBER = """
-SELECT count(*), convert_to(string_agg(document, ','), 'UTF8') FROM (
-    SELECT g.document FROM resources e JOIN members m ON m.workspace = $1 AND m.member_key = e."key"
-    JOIN resources g ON g.workspace = $1 AND g."key" = m.group_key
-    WHERE e.workspace = $1 AND e."key" = $2 AND e.id = $3 ORDER BY m.group_key LIMIT $4
+SELECT count(*),
+    CASE WHEN max(bytes) <= {most}
+        THEN convert_to(string_agg(document, ',' ORDER BY group_key) FILTER (WHERE bytes <= {most}), 'UTF8') END
+FROM (
+    SELECT document, group_key, sum(octet_length(document) + 1) OVER (ORDER BY group_key) - 1 AS bytes FROM (
+        SELECT g.document, m.group_key FROM resources e JOIN members m ON m.workspace = $1 AND m.member_key = e."key"
+        JOIN resources g ON g.workspace = $1 AND g."key" = m.group_key
+        WHERE e.workspace = $1 AND e."key" = $2 AND e.id = $3 ORDER BY m.group_key LIMIT $4
+    ) found
 ) p
 """
-"""The groups that have one member."""
+"""The groups that have one member; no documents if they are more than {most} bytes."""
 _CHANGED = f"""
 INSERT INTO hierarchies (workspace, version)
 SELECT $1, 1 WHERE EXISTS (SELECT 1 FROM resources WHERE workspace = $1 AND "key" = ANY($2::bigint[]) AND type = '{GROUP}')

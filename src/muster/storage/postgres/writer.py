@@ -71,7 +71,7 @@ class Writer:
     async def write(self, write: Write) -> Outcome:
         """The outcome of a write, once it is committed. Raises what decide raises, Conflict and StorageError."""
         if self.waiting >= MAX_WAITING:
-            raise StorageError("too many writes are waiting")
+            raise StorageError(f"too many writes are waiting: {MAX_WAITING:,} at a time")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._queues.setdefault(write.workspace, deque()).append(_Waiting(write, future))
         self.waiting += 1

@@ -107,7 +107,7 @@ class SqliteStorage(SqliteAccounts):
     """A database file. scan_seconds: how long one scan may take. page_bytes: the most bytes of the documents of a page."""
 
     def __init__(self, path: str, scan_seconds: float = 10.0, page_bytes: int = PAGE_BYTES) -> None:
-        self._page_bytes = page_bytes
+        self.page_bytes = page_bytes
         self.path = os.path.realpath(path)  # as SQLite does, which names its log after the file and not after a link to it
         self.on_commit: Callable[[int], None] = lambda _: None
         self._hierarchies = Hierarchies()
@@ -121,7 +121,7 @@ class SqliteStorage(SqliteAccounts):
             self._stamps = Stamps(self.path)
             reader = connect(self.path, _READER_CACHE_KIB, read_only=True)
             reader.text_factory = bytes
-            reader.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._page_bytes)  # SQLite itself stops joining a page at that
+            reader.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self.page_bytes + 1)  # SQLite itself stops joining a page there
             self._snapshot = Snapshot(reader, self._stamps)
             self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             self._epoch = Epoch(self._stamps, self._accounts)
@@ -134,7 +134,7 @@ class SqliteStorage(SqliteAccounts):
     def _scanner(self) -> sqlite3.Connection:
         scanner = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
         scanner.text_factory = bytes
-        scanner.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._page_bytes)
+        scanner.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self.page_bytes + 1)
         scanner.set_progress_handler(os.sched_yield, _SCAN_STEPS)
         return scanner
 
@@ -227,11 +227,13 @@ class SqliteStorage(SqliteAccounts):
         return Page(0) if row is None else Page(1, 1, row[0], bool(row[1]))
 
     def _by_member(self, query: Query, member: str) -> Page | None:
-        """The groups that have a member, where all of them are on the page."""
+        """The groups that have a member, if all of them fit on the page; None if not."""
         values = (key_of(member), query.workspace, member, query.limit + 1)
         try:
             count, documents = self._snapshot.reader().execute(members.BY_MEMBER, values).fetchone()
         except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_TOOBIG:
+                return None  # one more than asked for may be what does not fit
             raise translate(error) from error
         return Page(count, count, documents or b"") if count <= query.limit else None
 
@@ -387,7 +389,7 @@ class SqliteStorage(SqliteAccounts):
             change = _change(row)
             found.append(change)
             size += len(change.document) + len(change.before or b"")
-            if size > self._page_bytes // CHANGES_SHARE:
+            if size > self.page_bytes // CHANGES_SHARE:
                 break
         return found
 

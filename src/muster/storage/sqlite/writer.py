@@ -66,7 +66,7 @@ class Writer:
         large: it takes long, and runs on the thread.
         """
         if len(self._waiting) >= MAX_WAITING:
-            raise StorageError("too many writes are waiting")
+            raise StorageError(f"too many writes are waiting: {MAX_WAITING:,} at a time")
         future: asyncio.Future[T] = self._loop.create_future()
         self._waiting.append(_Waiting(job, future, large))
         if self._running is None:
