@@ -18,35 +18,35 @@ $(STAMP): requirements/dev.lock pyproject.toml tests/clients/npm/package-lock.js
 	$(BIN)/npm ci --silent --no-audit --no-fund --ignore-scripts --cache .venv/npm --prefix tests/clients/npm
 	@touch $(STAMP)
 
-install: $(STAMP) ## make .venv with everything in it
+install: $(STAMP) ## create .venv with all development tools
 
 serve: install ## run the service on ./muster.db
 	$(BIN)/muster serve --first-key
 
-test: install ## every test
+test: install ## run every test
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
-lint: install ## ruff, mypy --strict, the import arrows
+lint: install ## ruff, mypy --strict, import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: install ## let ruff rewrite what it can
+format: install ## reformat and fix with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install ## the table of the README, measured here (needs wrk, and npm for one of the peers)
+bench: install ## measure the table of bench/README.md (needs wrk, and npm for SCIMMY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/bench.lock
 	$(BIN)/python -m bench
 
 torture: install ## a hundred kill -9 of the server, and as many of PostgreSQL, under load
 	MUSTER_TEST_ROUNDS=100 $(BIN)/python -m pytest -s --timeout 3600 -k kill_9
 
-soak: install ## a million refusals and half an hour of mixed load, and what they left behind
+soak: install ## a million refused requests and half an hour of mixed load; fails if memory or latency grows
 	$(BIN)/python -m bench.soak
 
-lock: install ## resolve the dependencies anew (needs uv on the PATH)
+lock: install ## resolve the dependencies again (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 		--group dev pyproject.toml -o requirements/dev.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
@@ -54,10 +54,10 @@ lock: install ## resolve the dependencies anew (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 		--constraint requirements/dev.lock --extra otel pyproject.toml -o requirements/run.lock
 
-build: install ## the wheel, in dist/
+build: install ## build the wheel in dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-clean: ## remove what the targets above made
+clean: ## remove everything that the targets above created
 	rm -rf .venv tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .PHONY: help install serve test lint format bench torture soak lock build clean

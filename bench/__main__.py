@@ -1,4 +1,4 @@
-"""The table of the README. Everything that is compared runs in turns; medians and ratios are what is printed."""
+"""Measures the table of bench/README.md: medians and ratios of rounds that run in turns."""
 
 import argparse
 import json
@@ -25,7 +25,7 @@ _ASKED_FROM = 100_000
 
 
 class Bench:
-    """The databases, the keys, and the rows measured so far."""
+    """The databases, API keys and rows of one run."""
 
     def __init__(self, folder: Path, rounds: int, seconds: float) -> None:
         self.folder = folder
@@ -35,7 +35,7 @@ class Bench:
         self._first = 50_000_000
 
     def database(self, users: int) -> Path:
-        """A database of that many users, made once."""
+        """Return a database with that many users, creating it on first use."""
         path = self.folder / f"{users}.db"
         if not path.exists():
             self.run_muster(path, "demo", "--users", str(users), "--workspace", "default")
@@ -45,14 +45,17 @@ class Bench:
         copied = self.folder / name
         copied.unlink(missing_ok=True)
         shutil.copyfile(path, copied)
-        os.sync()  # or the first commits would write out the copy
+        os.sync()  # otherwise the first commits would write the copy to disk
         return copied
 
     def token(self, database: Path | str) -> str:
         return self.run_muster(database, "keys", "create", "--name", "bench").strip()
 
     def ids(self, path: Path) -> list[str]:
-        """Ids to draw from, all over the database; more would have the load generator pause to collect its garbage."""
+        """Return a sample of ids.
+
+        With more ids the load generator pauses for its own garbage collection.
+        """
         return self._column(path, "SELECT id FROM resources WHERE type = 'User'")
 
     def names(self, path: Path) -> list[str]:
@@ -67,17 +70,17 @@ class Bench:
 
     @staticmethod
     def drawn(found: list[str]) -> list[str]:
-        """Some of what was found, all over it."""
+        """Return a random sample, the same for each run."""
         return random.Random(1).sample(found, min(len(found), _DRAWN))
 
     @staticmethod
     def run_muster(database: Path | str, *arguments: str) -> str:
-        """What a command prints."""
+        """Run a muster command and return its output."""
         command = [str(servers.BIN / "muster"), *arguments, "--database", servers.url_of(database)]
         return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True).stdout
 
     def fresh_bodies(self, token: str) -> Iterator[str]:
-        """A script that POSTs new users for each round, for none may be POSTed twice."""
+        """Yield a script per round that POSTs users which no other round creates."""
         while True:
             made = [body.decode() for body in writes.bodies(self._first, int(4000 * self.seconds) + 2000)]
             self._first += len(made)
@@ -95,9 +98,11 @@ class Bench:
         users: int,
         by: str = "rate",
     ) -> None:
-        """Measure two things in turns, and note the row. users: how many there are; of few no floor is asked.
+        """Measure muster and a reference in turns, and add the row.
 
-        by: what the ratio is of; of a time it is turned about, so that more is better.
+        Args:
+            floor: The ratio to reach; ignored for small databases.
+            by: The figure to compare. The ratio of times is inverted, so that more is better.
         """
         muster(), other()  # warm
         pairs = [(muster(), other()) for _ in range(self.rounds)]
@@ -116,7 +121,7 @@ class Bench:
 
 
 def reads(bench: Bench, path: Path, users: int) -> None:
-    """Keyed reads and first pages against the bare ASGI application."""
+    """Keyed reads and first pages, compared with the bare ASGI application."""
     token, ids = bench.token(path), bench.ids(path)
     id_items = scripts.lines(bench.folder / "ids", ids)
     key_items = scripts.lines(bench.folder / "keys", [str(key_of(resource_id)) for resource_id in ids])
@@ -136,7 +141,7 @@ def reads(bench: Bench, path: Path, users: int) -> None:
 
 
 def everything_on(bench: Bench, path: Path, users: int) -> None:
-    """The log line, metrics and the rate limit, against none of them."""
+    """Reads with log, metrics and rate limit, compared with reads without them."""
     script = scripts.get(scripts.lines(bench.folder / "ids", bench.ids(path)), "/scim/v2/Users/", bench.token(path))
     off = {"MUSTER_REQUEST_LOG": "false", "MUSTER_METRICS": "false", "MUSTER_RATE_LIMIT": "0"}
     with servers.muster(path) as ours, servers.muster(path, **off) as bare:
@@ -145,7 +150,7 @@ def everything_on(bench: Bench, path: Path, users: int) -> None:
 
 
 def recording(bench: Bench, path: Path, users: int) -> None:
-    """GET while reads are recorded, against the same while they are not."""
+    """Reads that are stored in the request log, compared with reads that are not."""
     script = scripts.get(scripts.lines(bench.folder / "ids", bench.ids(path)), "/scim/v2/Users/", bench.token(path))
     recorded = bench.copy(path, "recorded.db")
     connection = sqlite3.connect(recorded)
@@ -159,7 +164,7 @@ def recording(bench: Bench, path: Path, users: int) -> None:
 
 
 def growth(bench: Bench, large: Path, small: Path) -> None:
-    """GET by id in a large workspace against a small one."""
+    """Reads in a large workspace, compared with a small one."""
     made = [
         scripts.get(scripts.lines(bench.folder / f"ids-{p.stem}", bench.ids(p)), "/scim/v2/Users/", bench.token(p))
         for p in (large, small)
@@ -170,7 +175,7 @@ def growth(bench: Bench, large: Path, small: Path) -> None:
 
 
 def durable_writes(bench: Bench, path: Path, users: int) -> None:
-    """POST and PATCH over 32 connections against a plain loop that writes the same rows."""
+    """POST and PATCH over 32 connections, compared with a loop that writes the same rows."""
     mine, loop = bench.copy(path), bench.copy(path, "loop.db")
     token, ids = bench.token(mine), bench.ids(path)
     fresh, firsts = bench.fresh_bodies(token), iter(range(70_000_000, 10**9, 100_000))
@@ -197,14 +202,14 @@ def durable_writes(bench: Bench, path: Path, users: int) -> None:
 
 
 def _other(row: dict) -> str:
-    """What a row is compared with: a rate, or a time in milliseconds."""
+    """Format the figure of the reference: a rate, or a time in milliseconds."""
     if row["by"] != "rate":
         return f"{row['other']:.2f} ms"
     return f"{row['other']:,.0f}/s" if row["other"] > servers.NONE else "none in time"
 
 
 def report(bench: Bench, out: Path) -> None:
-    """The table, and the same as JSON."""
+    """Print the table, and write it as JSON."""
     machine = (
         f"{platform.machine()}, {os.cpu_count()} cores, CPython {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
     )
@@ -227,9 +232,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--users", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="sizes to measure at")
     parser.add_argument(
-        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "muster-bench", help="where databases are kept"
+        "--users", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="numbers of users to measure at"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "muster-bench", help="folder for the databases"
     )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "latest.json")
     parser.add_argument("--plot", type=Path, default=Path(__file__).parents[1] / "docs" / "images" / "growth")

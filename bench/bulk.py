@@ -1,4 +1,4 @@
-"""Bulk requests of a thousand creates each, against the same rows written by a plain loop."""
+"""Bulk requests of a thousand creates, compared with a loop that writes the same rows."""
 
 import http.client
 import itertools
@@ -16,7 +16,7 @@ _firsts = itertools.count(200_000_000, 1_000_000)
 
 
 def compare(bench, path: Path, users: int) -> None:
-    """The row of bulk requests, on a copy of a database."""
+    """Measure the row of bulk requests on a copy of a database."""
     mine, loop = bench.copy(path, "bulk.db"), bench.copy(path, "bulk-loop.db")
     token = bench.token(mine)
     with servers.muster(mine) as ours:
@@ -42,7 +42,7 @@ def compare(bench, path: Path, users: int) -> None:
 
 
 def _bulk(port: int, path: str, token: str, seconds: float) -> dict[str, float]:
-    """Users made a second by one client that sends one request after the other, and how long one takes, in milliseconds."""
+    """Return users created per second by one client, and the milliseconds of a request."""
     first = next(_firsts)
     bodies = [_body(first + n * _OPERATIONS) for n in range(int(seconds * 6) + 2)]
     connection = http.client.HTTPConnection("127.0.0.1", port)

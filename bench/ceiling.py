@@ -1,4 +1,4 @@
-"""The ceilings: a bare ASGI application that does one statement a request, on the server that muster runs on."""
+"""The reference for reads: a bare ASGI application that runs one statement per request."""
 
 import os
 import sqlite3
@@ -25,7 +25,7 @@ def _answer(scope) -> bytes:
 
 
 async def app(scope, receive, send) -> None:
-    """One request, one statement, its bytes."""
+    """Answer a request with the bytes of one statement."""
     if scope["type"] == "lifespan":
         for _ in range(2):
             message = await receive()

@@ -1,4 +1,4 @@
-"""Groups: one of a hundred thousand members, and people in twenty groups, each against what it should cost no more than."""
+"""Groups: one with 100,000 members, and users in twenty groups."""
 
 import asyncio
 import sqlite3
@@ -16,11 +16,11 @@ from muster.storage.sqlite import SqliteStorage
 _GROUP_TYPE = registry().types["/Groups"]
 _GROUPS = 20
 _JOINED = 5_000
-"""How many people are in twenty groups."""
+"""The number of users who are in twenty groups."""
 
 
 def compare(bench, path: Path, users: int) -> None:
-    """The rows of groups, on a copy of a database."""
+    """Measure the rows of groups on a copy of a database."""
     people = [row[0] for row in sqlite3.connect(path).execute("SELECT id FROM resources WHERE type = 'User' ORDER BY \"key\"")]
     joined, alone = people[:_JOINED], people[-_JOINED:]
     mine = bench.copy(path, "groups.db")
@@ -35,7 +35,7 @@ def compare(bench, path: Path, users: int) -> None:
     asked = items("asked", [quote(f'members[value eq "{user_id}"]') for user_id in people[_JOINED:-_JOINED][:20_000]])
 
     def work(script, items: Path, target: str) -> tuple[str, str]:
-        """What is sent to muster and to the peer."""
+        """Return the scripts for muster and for the other server."""
         return script(items, f"/scim/v2{target}", token), script(items, target, token)
 
     rows = (
@@ -60,7 +60,7 @@ def compare(bench, path: Path, users: int) -> None:
 
 
 async def _fill(path: Path, members: list[str], joined: list[str]) -> str:
-    """One group of all members and nineteen of those that are in twenty; the id of the first."""
+    """Create a group of all users and nineteen of some; return the id of the first."""
     storage = SqliteStorage(str(path))
     await storage.migrate()
     await storage.start()

@@ -1,4 +1,4 @@
-"""Keyed reads of one workspace while another is searched without an index, against the same reads alone: by their p99."""
+"""Compares the p99 of keyed reads beside another workspace's searches with the p99 alone."""
 
 import contextlib
 import http.client
@@ -22,7 +22,7 @@ _NOTHING = quote('title co "no such title"')
 
 
 def compare(bench, database: Path | str, users: int, engine: str) -> None:
-    """Reads at a steady pace, alone and while four clients search all the time. The ratio is that of their 99th percentiles."""
+    """Measure reads at a steady pace, alone and while four clients search."""
     bench.run_muster(database, "workspaces", "create", "quiet")
     bench.run_muster(database, "demo", "--users", str(_FEW), "--workspace", "quiet")
     quiet = bench.run_muster(database, "keys", "create", "--name", "bench", "--workspace", "quiet").strip()
@@ -59,7 +59,7 @@ def _searched(port: int, script: str, seconds: float) -> Iterator[None]:
 
 
 def _reads(port: int, token: str, seconds: float) -> dict[str, float]:
-    """What reads took in milliseconds, each counted from when its turn was, so that one that waits is not passed over."""
+    """Return the milliseconds of each read, counted from its scheduled start."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     headers = {"Authorization": f"Bearer {token}"}
 

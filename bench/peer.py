@@ -1,4 +1,4 @@
-"""Peers, each on its own terms: scim2-server (PyPI) and SCIMMY (npm), in memory, over the same users under the same ids."""
+"""Other SCIM servers, in memory, with the same users: scim2-server (PyPI) and SCIMMY (npm)."""
 
 import contextlib
 import os
@@ -20,11 +20,11 @@ _FOLDER = Path(__file__).parent / "peers"
 SCIM2 = "scim2-server"
 _MEMBERS = 'SELECT r.id FROM members m JOIN resources r ON r."key" = m.member_key WHERE m.workspace = 1 AND m.group_key = ?'
 _PATIENCE = 900.0
-"""How many seconds a peer has to fill itself."""
+"""Seconds that a server may take to load its users."""
 
 
 def export(file: Path, database: Path) -> Path:
-    """The users and the groups of a database, with their members, as JSON lines."""
+    """Write the users and groups of a database, with their members, as JSON Lines."""
     connection = sqlite3.connect(database)
     users = connection.execute("SELECT document FROM resources WHERE type = 'User'")
     with file.open("wb") as out:
@@ -39,24 +39,24 @@ def export(file: Path, database: Path) -> Path:
 
 
 def scim2_command(exported: Path) -> list[str]:
-    """What starts scim2-server over a file, but for the port."""
+    """Return the command that starts scim2-server on a file, without the port."""
     return [sys.executable, "-m", "bench.peers.scim2", str(exported)]
 
 
 @contextlib.contextmanager
 def started(command: list[str]) -> Iterator[servers.Running]:
-    """A peer, once it has filled itself."""
+    """Run another server; wait until it has loaded its users."""
     port = servers.free_port()
     with servers.started([*command, str(port)], port, "/ServiceProviderConfig", {}, _PATIENCE) as running:
         yield running
 
 
 def compare(bench, path: Path, users: int) -> None:
-    """GET by id, userName eq, PATCH, POST and a list of 100, beside each peer."""
+    """Measure reads, writes and a list of 100, compared with each server."""
     exported = export(bench.folder / "peers.jsonl", path)
     _beside(bench, path, users, SCIM2, scim2_command(exported))
     if shutil.which("npm") is None:
-        print("SCIMMY is left out: it needs npm", file=sys.stderr)
+        print("SCIMMY is skipped because npm is not installed", file=sys.stderr)
         return
     folder = bench.folder / "peers"
     shutil.copytree(_FOLDER, folder, dirs_exist_ok=True)
@@ -77,7 +77,7 @@ def _beside(bench, path: Path, users: int, name: str, command: list[str]) -> Non
             ("userName eq", scripts.get, filters, "/Users?filter="),
             ("PATCH", scripts.patch, ids, "/Users/"),
             ("POST", None, None, "/Users"),
-            ("list of 100", scripts.get, empty, "/Users?count=100"),  # last, for a peer may be busy with it long after
+            ("list of 100", scripts.get, empty, "/Users?count=100"),  # last: a server may be busy with it long after
         )
         for work, kind, items, tail in works:
             if kind is None:
@@ -93,7 +93,10 @@ def _beside(bench, path: Path, users: int, name: str, command: list[str]) -> Non
 
 
 def alone(measure, other: servers.Running):
-    """A measure while the peer is held, which may be busy yet with what it was asked before."""
+    """Wrap a measurement so that the other server is stopped meanwhile.
+
+    It may still be busy with earlier requests.
+    """
 
     def measured() -> dict[str, float]:
         os.kill(other.process.pid, signal.SIGSTOP)

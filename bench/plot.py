@@ -1,4 +1,4 @@
-"""How the rates grow, or do not, with the number of users: a line for each work, a panel for each engine."""
+"""Plots requests per second by number of users: a panel per engine, a line per operation."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ _PEERS = ("scim2-server", "SCIMMY")
 
 
 def growth(rows: list[dict], path: Path) -> None:
-    """Draw path.png and path.svg. rows: as the bench notes them."""
+    """Draw path.png and path.svg from the rows of the benchmark."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

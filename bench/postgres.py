@@ -1,4 +1,4 @@
-"""The rows on PostgreSQL, which the bench starts itself from a wheel, on the server's core beside muster and its ceilings."""
+"""The rows on PostgreSQL, which runs on the server's core beside muster and the references."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text
 
 
 def compare(bench, sizes: list[int]) -> None:
-    """Every row at every size."""
+    """Measure every row at every size."""
     with _server() as server:
         for users in sizes:
             url = postgres.create_database(server)
@@ -46,7 +46,7 @@ def compare(bench, sizes: list[int]) -> None:
 
 @contextlib.contextmanager
 def _server() -> Iterator[str]:
-    """A server that writes through, all of it on the server's core."""
+    """Run PostgreSQL with fsync on, pinned to the server's core."""
     with postgres.own(**_SETTINGS) as made:
         pinned = ["taskset", "-a", "-p", "-c", servers.SERVER_CORE, str(made.pid())]
         subprocess.run(pinned, stdout=subprocess.DEVNULL, check=False)
@@ -88,7 +88,7 @@ def _reads(bench, url: str, users: int) -> None:
 
 
 def _writes(bench, url: str, users: int) -> None:
-    """POST and PATCH over 32 connections against one process that writes the same rows, 32 a transaction."""
+    """POST and PATCH, compared with a process that writes the same rows, 32 per transaction."""
     ids, token = _column(bench, url, "SELECT id FROM resources WHERE type = 'User'"), bench.token(url)
     fresh = bench.fresh_bodies(token)
     patching = scripts.patch(scripts.lines(bench.folder / "postgres-ids", ids), "/scim/v2/Users/", token)
@@ -102,14 +102,14 @@ def _writes(bench, url: str, users: int) -> None:
 
 
 async def _posts(url: str, seconds: float) -> float:
-    """New users a second. They are made beforehand."""
+    """Return users created per second; the rows are prepared beforehand."""
     first = next(_firsts)
     puts = iter(make_batch(first, first + int(8000 * seconds), 99, int(time.time() * 1000)))
     return await _loop(url, seconds, puts, _insert)
 
 
 async def _patches(url: str, seconds: float, ids: list[str]) -> float:
-    """Changed users a second: a document with another title."""
+    """Return users changed per second; each change sets another title."""
     keys = [key_of(one) for one in random.sample(ids, min(len(ids), 8_000))]
     found = await _run(url, 'SELECT document FROM resources WHERE workspace = 1 AND "key" = ANY($1::bigint[])', keys)
     return await _loop(url, seconds, writes.changed([row[0].encode() for row in found]), _update)

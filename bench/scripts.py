@@ -1,4 +1,4 @@
-"""What wrk sends."""
+"""Lua scripts for wrk."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ local n = 0
 
 
 def lines(path: Path, items: list[str]) -> Path:
-    """A file of items, one a line, for a script to draw from."""
+    """Write items to a file, one per line, for a script to draw from."""
     path.write_text("\n".join(items) + "\n")
     return path
 
@@ -23,19 +23,19 @@ def _script(items: Path, headers: dict[str, str], request: str) -> str:
 
 
 def get(items: Path, prefix: str, token: str | None = None) -> str:
-    """GET of prefix and an item, drawn at random."""
+    """GET the prefix followed by a random item."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     return _script(items, headers, f'return wrk.format("GET", {json.dumps(prefix)} .. items[math.random(#items)], headers)')
 
 
 def post(items: Path, path: str, token: str | None) -> str:
-    """POST of each item in turn."""
+    """POST each item in turn."""
     headers = {"Content-Type": "application/scim+json"} | ({} if token is None else {"Authorization": f"Bearer {token}"})
     return _script(items, headers, f'n = n + 1; return wrk.format("POST", {json.dumps(path)}, headers, items[n])')
 
 
 def patch(items: Path, prefix: str, token: str | None) -> str:
-    """PATCH of an item, drawn at random, that gives it another title."""
+    """PATCH a random item, changing its title."""
     headers = {"Content-Type": "application/scim+json"} | ({} if token is None else {"Authorization": f"Bearer {token}"})
     operation = '{"op":"replace","path":"title","value":"T%d"}'
     body = '{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[' + operation + "]}"
@@ -46,7 +46,7 @@ def patch(items: Path, prefix: str, token: str | None) -> str:
 
 
 def members(items: Path, group: str, token: str) -> str:
-    """PATCH of one group that adds an item, drawn at random, and at the next turn takes one out."""
+    """PATCH one group, adding and removing random members in turn."""
     headers = {"Content-Type": "application/scim+json", "Authorization": f"Bearer {token}"}
     add = '{"op":"add","path":"members","value":[{"value":"%s"}]}'
     remove = '{"op":"remove","path":"members[value eq \\"%s\\"]"}'

@@ -1,4 +1,4 @@
-"""Starting what is measured, a core each for the server and the load, and ending it by its process id."""
+"""Starts and stops the measured servers, with one core for the server and one for the load."""
 
 import contextlib
 import os
@@ -17,23 +17,23 @@ BIN = Path(sys.executable).parent
 SERVER_CORE, LOAD_CORE = ("0", "1") if (os.cpu_count() or 1) > 1 else ("0", "0")
 CONNECTIONS = 32
 NONE = 0.1
-"""The rate of what answered nothing in time: not 0, for ratios are made of it."""
+"""The rate of a server that answered nothing in time; not 0, because ratios divide by it."""
 
 
 @dataclass
 class Running:
-    """A started server."""
+    """A running server."""
 
     port: int
     process: subprocess.Popen
 
     def processes(self) -> list[int]:
-        """The process that was started, and its children."""
+        """Return the ids of the process and its children."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [self.process.pid, *map(int, children)]
 
     def rss(self) -> float:
-        """MB of memory of its largest process."""
+        """Return the memory of its largest process in MB."""
         texts = [Path(f"/proc/{pid}/status").read_text() for pid in self.processes()]
         return max(int(re.search(r"VmRSS:\s+(\d+)", text)[1]) for text in texts) / 1024
 
@@ -57,7 +57,10 @@ def started(
     patience: float = 30,
     core: str | None = SERVER_CORE,
 ) -> Iterator[Running]:
-    """The command on a core, or on any, once it answers at path, for which it has so many seconds; ended when left."""
+    """Run a command, pinned to a core if one is given, until the context ends.
+
+    Waits up to the given seconds until it answers at `path`.
+    """
     pinned = [*on(core), *command]
     process = subprocess.Popen(
         pinned,
@@ -79,12 +82,12 @@ def started(
 
 
 def url_of(database: Path | str) -> str:
-    """The URL of a database: of a file, or as it is."""
+    """Return the URL of a database file; return a URL unchanged."""
     return database if isinstance(database, str) else f"sqlite:///{database}"
 
 
 def muster(database: Path | str, core: str | None = SERVER_CORE, **options: str):
-    """muster with everything on: the key checked, a rate limit that is never met, the log line, metrics."""
+    """Run muster with API keys, log, metrics, and a rate limit that is never reached."""
     port = free_port()
     environment = {
         "MUSTER_DATABASE": url_of(database),
@@ -96,7 +99,7 @@ def muster(database: Path | str, core: str | None = SERVER_CORE, **options: str)
 
 
 def ceiling(database: Path | str, application: str = "bench.ceiling:app"):
-    """A ceiling, on the server that muster runs on."""
+    """Run a reference application on the same HTTP server as muster."""
     port = free_port()
     command = [str(BIN / "granian"), "--interface", "asgi", "--runtime-mode", "mt", "--loop", "uvloop", "--no-ws"]
     command += ["--log-level", "error", "--port", str(port), application]
@@ -104,7 +107,7 @@ def ceiling(database: Path | str, application: str = "bench.ceiling:app"):
 
 
 def wrk(port: int, script: str, seconds: float, core: str | None = LOAD_CORE) -> dict[str, float]:
-    """Requests a second, and the 50th and 99th percentile in milliseconds."""
+    """Return requests per second, and the p50 and p99 in milliseconds."""
     path = Path("/tmp") / f"muster-bench-{os.getpid()}.lua"
     path.write_text(script)
     command = [

@@ -1,7 +1,7 @@
-"""A soak: mixed load for a long time, at the end of which memory, file descriptors and p99 are as they were at its beginning.
+"""Checks that memory, file descriptors and p99 do not grow under a long load.
 
-The population stays the same: whoever is made is deleted again. Before that, a million refusals of every kind, over the last
-third of which memory is as it was over the second.
+First it sends a million requests of every kind that is refused. Then it sends mixed load, in which
+every created user is deleted again. Each part compares its last third with its second.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from bench.__main__ import Bench
 
 _CLIENTS = 8
 _PAUSE = 0.01
-"""Between the requests of a client: a soak looks for what grows, not for the most that can be had."""
+"""Seconds between the requests of a client: a soak looks for growth, not for the highest rate."""
 _SAMPLE_SECONDS = 10
 _REFUSALS_SECONDS = 0.2
 _USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -33,7 +33,11 @@ _PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 @dataclass
 class Sample:
-    """What was seen at one moment. milliseconds: of each request since the one before."""
+    """Measurements at one moment.
+
+    Attributes:
+        milliseconds: The duration of each request since the sample before.
+    """
 
     memory: float
     descriptors: int
@@ -44,7 +48,7 @@ class Sample:
 
 
 class Load:
-    """Clients that find, read, list, make, change and delete."""
+    """Clients that find, read, list, create, change and delete."""
 
     def __init__(self, url: str, token: str, ids: list[str], names: list[str]) -> None:
         self._client = httpx.AsyncClient(base_url=f"{url}/scim/v2", headers={"Authorization": f"Bearer {token}"}, timeout=60)
@@ -95,7 +99,7 @@ class Load:
 
 
 class Refusals:
-    """Requests that are refused, each with its status, sent over raw connections: a million of them take minutes, not an hour."""
+    """Refused requests, sent over raw connections: faster than a client library."""
 
     _MANY_TERMS = "%20or%20".join(f"nickName%20co%20%22zz{n}%22" for n in range(100))
 
@@ -143,7 +147,7 @@ def _request(method: str, path: str, headers: str, body: str = "") -> bytes:
 
 
 async def _refuse(refusals: Refusals, process: int, count: int) -> list[float]:
-    """Memory in MB at each thirtieth of the refusals."""
+    """Return the memory in MB at each thirtieth of the refusals."""
     memory: list[float] = []
     running = asyncio.create_task(refusals.run(count))
     while not running.done():
@@ -155,11 +159,11 @@ async def _refuse(refusals: Refusals, process: int, count: int) -> list[float]:
 
 
 def _refusals_verdict(memory: list[float], refusals: Refusals) -> int:
-    """Say what a million refusals left in memory. The first third is for warming up; the second is compared with the last."""
+    """Print and judge the growth of memory over the refusals; the first third warms up."""
     third = max(1, len(memory) // 3)
     before, after = statistics.median(memory[third : 2 * third]), statistics.median(memory[2 * third :])
-    print(f"memory over refusals: {before:.1f} and then {after:.1f}, {after / before:.2f} times as much; allowed 1.05")
-    print(f"{refusals.sent:,} refusals, {len(refusals.failed)} of them answered wrongly", *refusals.failed[:5], sep="\n")
+    print(f"memory over refusals: {before:.1f} MB, then {after:.1f} MB: ratio {after / before:.2f}, limit 1.05")
+    print(f"{refusals.sent:,} refusals, {len(refusals.failed)} with a wrong answer", *refusals.failed[:5], sep="\n")
     return 0 if after <= before * 1.05 and not refusals.failed else 1
 
 
@@ -191,20 +195,20 @@ async def _soak(load: Load, process: int, seconds: float) -> list[Sample]:
 
 
 def _verdict(samples: list[Sample], failed: list[str]) -> int:
-    """Say what has grown. The first third is for warming up; the second is compared with the last."""
+    """Print and judge the growth of each figure; the first third warms up."""
     third = len(samples) // 3
     middle, last = samples[third : 2 * third], samples[2 * third :]
     figures = []
     for name, read, allowed in (
         ("memory", lambda sample: sample.memory, 1.05),
         ("descriptors", lambda sample: sample.descriptors, 1.05),
-        ("p99", Sample.p99, 1.5),  # of a machine that is not ours alone
+        ("p99", Sample.p99, 1.5),  # the machine is shared
     ):
         before, after = statistics.median(map(read, middle)), statistics.median(map(read, last))
         figures.append(after <= before * allowed)
-        print(f"{name}: {before:.1f} and then {after:.1f}, {after / before:.2f} times as much; allowed {allowed:g}")
+        print(f"{name}: {before:.1f}, then {after:.1f}: ratio {after / before:.2f}, limit {allowed:g}")
     requests = sum(len(sample.milliseconds) for sample in samples)
-    print(f"{requests:,} requests, {len(failed)} of them answered wrongly", *failed[:5], sep="\n")
+    print(f"{requests:,} requests, {len(failed)} with a wrong answer", *failed[:5], sep="\n")
     return 0 if all(figures) and not failed else 1
 
 

@@ -1,4 +1,7 @@
-"""Two workers against one. The load runs on the same two cores, so what a second of the servers' time answers is compared."""
+"""Compares two workers with one by requests per second of their processor time.
+
+The load generator shares the two cores with them, so wall-clock rates would not be comparable.
+"""
 
 import os
 from pathlib import Path
@@ -9,7 +12,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def compare(bench, path: Path, users: int) -> None:
-    """GET by id with two workers, on all cores, against one worker, on all cores as well."""
+    """Measure GET by id with two workers and with one, both on all cores."""
     script = scripts.get(scripts.lines(bench.folder / "ids", bench.ids(path)), "/scim/v2/Users/", bench.token(path))
     with servers.muster(path, None, MUSTER_WORKERS="2") as two, servers.muster(path, None) as one:
 
@@ -26,7 +29,7 @@ def compare(bench, path: Path, users: int) -> None:
 
 
 def _seconds(running: servers.Running) -> float:
-    """The processor time that a service has used, all of its processes."""
+    """Return the processor time in seconds of all processes of a service."""
     used = 0
     for pid in running.processes():
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

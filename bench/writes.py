@@ -1,4 +1,4 @@
-"""The ceiling of writes: the same rows, made beforehand, written by a plain loop that commits every 32, synchronous=FULL."""
+"""The reference for writes: a loop that writes prepared rows and commits every 32."""
 
 import random
 import time
@@ -21,17 +21,17 @@ BATCH = 32
 USER_TYPE = registry().types["/Users"]
 NOW = "2030-01-01T00:00:00.000Z"
 _TIMES = 5
-"""How often each user can be changed."""
+"""The number of changes prepared for each user."""
 
 
 def posts(path: Path, seconds: float, first: int) -> float:
-    """New users a second."""
+    """Return users created per second."""
     puts = iter(make_batch(first, first + 40_000, 99, int(time.time() * 1000)))
     return _loop(path, seconds, lambda connection: _insert(connection, next(puts)))
 
 
 def patches(path: Path, seconds: float, ids: list[str]) -> float:
-    """Changed users a second: a document with another title."""
+    """Return users changed per second; each change sets another title."""
     connection = connect(str(path), 24 * 1024)
     drawn, select = random.sample(ids, min(len(ids), 8_000)), 'SELECT document FROM resources WHERE "key" = ?'
     found = [connection.execute(select, (key_of(one),)).fetchone()[0].encode() for one in drawn]
@@ -41,7 +41,7 @@ def patches(path: Path, seconds: float, ids: list[str]) -> float:
 
 
 def changed(documents: list[bytes]) -> Iterator[Put]:
-    """What users are kept as with one title after another: a look-up goes and one comes each time, as by a PATCH."""
+    """Yield stored forms of users with new titles; each replaces a look-up, as a PATCH does."""
     made = []
     for number in range(_TIMES):
         for place, document in enumerate(map(parse, documents)):
@@ -97,6 +97,6 @@ def _record(connection, put: Put, action: str) -> None:
 
 
 def bodies(first: int, count: int) -> list[bytes]:
-    """Users as a client POSTs them."""
+    """Return the bodies of users as a client POSTs them."""
     chance = random.Random(7)
     return [orjson.dumps(read(person(first + n, chance), USER_TYPE, Dialect())) for n in range(count)]

@@ -1,4 +1,7 @@
-"""muster inside a Starlette application, under /provisioning. Run it: uvicorn examples.mounted:app"""
+"""Mounts muster in a Starlette application under /provisioning.
+
+Run it with: uvicorn examples.mounted:app
+"""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -16,7 +19,7 @@ scim = muster.create_app(muster.Settings())
 
 
 async def home(_: Request) -> JSONResponse:
-    """The application reads what the identity provider wrote."""
+    """Show the number of users that the identity provider has created."""
     workspace = await scim.storage.find_workspace("default")
     page = await scim.storage.find(Query(workspace.id, registry().types["/Users"], limit=0))
     return JSONResponse({"users": page.total})

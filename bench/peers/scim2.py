@@ -1,4 +1,7 @@
-"""scim2-server (PyPI) over users and groups from a file of JSON lines, under the ids in it: python -m … FILE PORT."""
+"""Runs scim2-server (PyPI) with the users and groups of a JSON Lines file.
+
+Usage: python -m bench.peers.scim2 FILE PORT
+"""
 
 import sys
 from pathlib import Path
@@ -14,7 +17,7 @@ _MODELS: dict[str, type[Resource[Any]]] = {"User": User[EnterpriseUser], "Group"
 
 
 class Filled(InMemoryStorage):
-    """Its own storage, with what the file has in it."""
+    """The server's own storage, filled from the file."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +30,7 @@ class Filled(InMemoryStorage):
             self.create(kinds[name], _MODELS[name].model_validate(document))
 
     def generate_id(self, resource_type: ResourceType, resource: Resource[Any]) -> str:
-        """The id in the file, while it is read."""
+        """Return the id in the file while the file is being read."""
         return self._ids.pop() if self._ids else super().generate_id(resource_type, resource)
 
 

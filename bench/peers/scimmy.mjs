@@ -1,4 +1,4 @@
-// SCIMMY (npm) behind express, over a map of users from a file of JSON lines: node scimmy.mjs FILE PORT
+// Runs SCIMMY (npm) behind express, with the users of a JSON Lines file: node scimmy.mjs FILE PORT
 import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
@@ -18,7 +18,7 @@ function keep(user) {
 
 for await (const line of createInterface({ input: createReadStream(file) })) keep(JSON.parse(line));
 
-// The one filter that every provider sends is looked up; what else is asked for is SCIMMY's to filter.
+// The filter that every provider sends uses a map; SCIMMY evaluates all others.
 function named(filter) {
     const [only, ...more] = filter ?? [];
     const [operator, value] = more.length === 0 && only && Object.keys(only).length === 1 ? (only.userName ?? []) : [];
