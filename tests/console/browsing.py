@@ -43,6 +43,11 @@ class Visitor:
         data = {"csrf": self.csrf if csrf is None else csrf, **fields}
         return self.http.post(path, data=data, headers=headers)
 
+    def submit(self, path, /, **fields):
+        """The page that a browser shows after a form: the target of the redirect, if there is one."""
+        answer = self.post(path, **fields)
+        return self.get(answer.headers["location"]) if answer.status_code == 303 else answer
+
     def accept(self, link, email):
         """Become an administrator by a link."""
         path = link.removeprefix(self.server.url)

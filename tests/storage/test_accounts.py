@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from muster.storage.port import Conflict, KeyRecord
+from muster.storage.port import INSTALLATION, UNCACHED_KINDS, Conflict, Item, KeyRecord, Statement
 
+EPOCH = Statement("SELECT epoch FROM installation", ())
 NOW = "2020-01-01T00:00:00Z"
 
 
@@ -47,6 +48,25 @@ def test_the_epoch_changes_with_every_setting(bench):
     bench.new_workspace()
     epochs.append(bench.storage.epoch())
     assert len(set(epochs)) == 4
+
+
+@pytest.mark.parametrize("place", ["workspace", "installation"])
+@pytest.mark.parametrize("kind", sorted({*UNCACHED_KINDS, "role", "schema", "resource-type", "webhook", "role-mapping"}))
+def test_the_epoch_stays_if_no_process_has_what_changed_in_its_memory(bench, kind, place):
+    item = Item(bench.workspace.id if place == "workspace" else INSTALLATION, kind, "x", {"a": 1})
+    for change in (item, replace(item, body={"a": 2}), replace(item, body=None)):
+        before, seen = bench.run(bench.storage.query(EPOCH)), bench.storage.epoch()
+        bench.run(bench.storage.administer([change]))
+        moved = kind not in UNCACHED_KINDS
+        assert (bench.run(bench.storage.query(EPOCH)) != before) == moved
+        assert not moved or bench.storage.epoch() != seen
+
+
+def test_the_epoch_moves_if_anything_that_is_changed_is_cached(bench):
+    before = bench.run(bench.storage.query(EPOCH))
+    quiet = Item(bench.workspace.id, "first", "key", {"number": 1})
+    bench.run(bench.storage.administer([quiet, record(bench.workspace, "k9")]))
+    assert bench.run(bench.storage.query(EPOCH)) != before
 
 
 def test_last_use_only_moves_on(bench):

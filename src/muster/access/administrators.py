@@ -19,7 +19,7 @@ from muster.passwords import hash_password, verify_password
 from muster.scim.errors import ScimError, invalid_value
 from muster.scim.values import Json, fold
 from muster.storage.items import refresh
-from muster.storage.port import INSTALLATION, Item, Note, Origin, Outdated, StorageError
+from muster.storage.port import FLASH_KIND, INSTALLATION, Item, Note, Origin, Outdated, StorageError
 from muster.storage.tries import Tries
 
 ADMINISTRATOR_KIND, SESSION_KIND, INVITATION_KIND = "administrator", "session", "invitation"
@@ -290,7 +290,7 @@ class Administrators:
         }
         ended = [
             replace(item, body=None)
-            for kind in (SESSION_KIND, INVITATION_KIND)
+            for kind in (SESSION_KIND, INVITATION_KIND, FLASH_KIND)
             for item in await self._accounts.items(INSTALLATION, kind)
             if item.body["expires"] <= _text(now)
         ]

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from muster.access.administrators import Administrators
 from muster.access.permissions import lacking
 from muster.access.registries import Registries
+from muster.console.flashes import Flashes
 from muster.console.web import ANYONE, FORM_COOKIE, HEADERS, INSTALLATION_ADMIN, SESSION_COOKIE, SIGNED_IN, Route, Visit
 from muster.http import paths
 from muster.http.errors import MethodNotAllowed, error_headers
@@ -31,6 +32,7 @@ class Site:
         self._accounts = accounts
         self._administrators = administrators
         self._registries = Registries(accounts)
+        self._flashes = Flashes(accounts)
         self._origin = origin
         self.routes = list(routes)
         self._paths: dict[str, tuple[re.Pattern[str], dict[str, Route]]] = {}
@@ -41,7 +43,7 @@ class Site:
         """The answer to a request of a browser; what is wrong is told on a page. Raises what is wrong for any other client."""
         if request.path.startswith(_STATIC_PATH):
             return _static(request)
-        visit = Visit(request, self._origin)
+        visit = Visit(request, self._origin, flashes=self._flashes)
         try:
             return await self._answer(visit)
         except ScimError as error:
@@ -74,6 +76,8 @@ class Site:
         if route.method == "POST":
             visit.fields = {}
             await visit.read_form()
+        elif request.method == "GET":
+            await visit.read_told()
         return self._within_reach(visit, await route.handler(visit))
 
     def _within_reach(self, visit: Visit, response: Response) -> Response:

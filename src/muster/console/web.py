@@ -1,11 +1,10 @@
 """What every page needs: the visit, its form, its cookies, and the answer as HTML with its headers."""
 
-import base64
 import hmac
 import json
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from muster.access.administrators import Session
 from muster.access.notes import Administrator
 from muster.access.permissions import ADMIN, AUDIT, RESTORE, SCIM, SETTINGS, allows
+from muster.console import flashes
+from muster.console.flashes import Flashes
 from muster.directory.documents import timestamp
 from muster.directory.service import Caller
 from muster.http.media import UnsupportedMedia
@@ -45,7 +46,6 @@ HEADERS: Headers = [
 _STARTS = ((SCIM, ""), (SETTINGS, "/keys"), (AUDIT, "/audit"), (RESTORE, "/undo"))
 """The first page of a workspace by permission: an administrator gets the first that they may open."""
 _ONCE_COOKIE = "muster_once"
-_ONCE_SECONDS = 60
 _HSTS = ("strict-transport-security", "max-age=31536000; includeSubDomains")
 
 
@@ -111,8 +111,11 @@ class Visit:
     csrf: str = ""
     cookies: dict[str, str] | None = None
     still_allowed: Callable[[], Awaitable[bool]] = _allowed
+    flashes: Flashes | None = None
+    told: dict[str, Any] = field(default_factory=dict)
+    """The values that the form before left for this page to show once."""
     spent: bool = False
-    """Whether the page shows what the one before it left for it, and the browser is to forget that."""
+    """Whether there were such values, and the browser is to forget their token."""
 
     @property
     def secure(self) -> bool:
@@ -240,28 +243,23 @@ class Visit:
         """303 to another page of the console: never to anywhere else."""
         return Response(303, [("location", self.url(path, **query)), *HEADERS, *(headers or ())])
 
-    def redirect_telling(self, path: str, /, **told: str) -> Response:
-        """303 to a page that shows these values once, such as a new key: reloading it submits no form again.
+    async def redirect_telling(self, path: str, query: Mapping[str, str] | None = None, /, **told: Json) -> Response:
+        """303 to a page of the console that shows these values once: reloading it neither submits the form again nor shows them.
 
-        The browser carries the values there in a cookie for a minute, signed for the session and the page.
+        The cookie has a token for them alone; see Flashes.
         """
-        payload = base64.urlsafe_b64encode(json.dumps([self.url(path), told]).encode()).decode()
-        cookie = self.set_cookie(_ONCE_COOKIE, f"{payload}.{self._once_mac(payload)}", _ONCE_SECONDS)
-        return self.redirect(path, [cookie])
+        if self.session is None or self.flashes is None:
+            raise forbidden("no one is signed in")
+        token = await self.flashes.put(self.session.id, self.url(path), told)
+        return self.redirect(path, [self.set_cookie(_ONCE_COOKIE, token, flashes.SECONDS)], **(query or {}))
 
-    def told(self) -> dict[str, str]:
-        """The values that the page before left for this one; empty if there are none."""
-        payload, _, mac = (self.cookie(_ONCE_COOKIE) or "").rpartition(".")
-        if not payload or not hmac.compare_digest(mac.encode(), self._once_mac(payload).encode()):
-            return {}
-        place, told = json.loads(base64.urlsafe_b64decode(payload))
-        if place != f"{self.base.prefix(self.request)}{self.request.path}":
-            return {}
-        self.spent = True
-        return dict(told)
-
-    def _once_mac(self, payload: str) -> str:
-        return hmac.new(self.csrf.encode(), payload.encode(), "sha256").hexdigest()
+    async def read_told(self) -> None:
+        """Take the values that the form before left for this page, which `told` then has."""
+        token = self.cookie(_ONCE_COOKIE)
+        if token and self.session is not None and self.flashes is not None:
+            place = f"{self.base.prefix(self.request)}{self.request.path}"
+            found = await self.flashes.take(self.session.id, place, token)
+            self.told, self.spent = found or {}, found is not None
 
     def leave(self, url: str, headers: Headers) -> Response:
         """303 to an identity provider that an administrator has set up."""

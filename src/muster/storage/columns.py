@@ -1,11 +1,12 @@
 """Between what is kept of workspaces and keys, and its columns. For every engine."""
 
+from collections.abc import Sequence
 from dataclasses import MISSING, fields, replace
 from typing import Any
 
 import orjson
 
-from muster.storage.port import Item, KeyRecord, Note, Setting, Statement, Workspace
+from muster.storage.port import UNCACHED_KINDS, Item, KeyRecord, Note, Setting, Statement, Workspace
 
 _SETTINGS = {field.name: field.default for field in fields(Workspace) if field.default is not MISSING}
 
@@ -103,6 +104,11 @@ def _given(body: dict[str, Any]) -> dict[str, Any]:
 def workspace_of(put: Setting) -> int:
     """The workspace that a setting, a key or an item is of."""
     return put.id if isinstance(put, Workspace) else put.workspace
+
+
+def moves_epoch(puts: Sequence[Setting]) -> bool:
+    """Whether any process may have something in its memory that these change."""
+    return any(not isinstance(put, Item) or put.kind not in UNCACHED_KINDS for put in puts)
 
 
 def note_row(note: Note) -> tuple[Any, ...]:

@@ -26,6 +26,9 @@ HELD_KIND = "held"
 """The resource type that has members, those that members are of (RFC 7643 section 4.2), what stands for no workspace, and the
 kind of items that say what the guard holds.
 """
+FLASH_KIND = "flash"
+UNCACHED_KINDS = frozenset({"administrator", "session", "invitation", "first", "open-id-connector", FLASH_KIND})
+"""The kinds of items that are read from the database each time they are needed: no process has to be told of a change."""
 
 
 class StorageError(Exception):
@@ -585,7 +588,9 @@ class Accounts(Notes, Protocol):
         """What a workspace is configured with, of one kind, by id."""
 
     async def administer(self, puts: "Sequence[Setting]", notes: Sequence[Note] = (), standing: "Sequence[Setting]" = ()) -> None:
-        """Keep settings, keys and items of one workspace, and what is recorded of it: all or none. Every process is told.
+        """Keep settings, keys and items of one workspace, and what is recorded of it: all or none.
+
+        Every process is told by the epoch, which moves unless all are items of UNCACHED_KINDS.
 
         standing: what this was decided from, as it was read, an item without a body where there was none. Raises Outdated where
         one of them is not so any more. A workspace's setting unique_group_names takes effect in the same transaction: raises

@@ -80,7 +80,7 @@ class ConnectorPages:
         token = await self._connectors.welcome(place, connector, identity, visit.origin, agent)
         return signed_in(visit, token, to, [visit.set_cookie(_COOKIE, "", 0)])
 
-    async def show(self, visit: Visit, status: int = 200, said: str = "", error: str = "") -> Response:
+    async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
         connector = await self._connectors.get(_place(visit))
         given = _typed(visit) if error else _given(connector)
         wanted = visit.fields.get("permission", []) if error else list(connector.permissions if connector else ())
@@ -92,6 +92,7 @@ class ConnectorPages:
             links["redirect"], links["link"] = base + _CALLBACK, f"{base}/sign-in/openid" + (f"?workspace={name}" if name else "")
         except ScimError as refused:
             links["unset"] = refused.detail
+        said = visit.told.get("said", "")
         return visit.render("connector.html", status, said=said, error=error, **values, **links)
 
     async def change(self, visit: Visit) -> Response:
@@ -102,14 +103,15 @@ class ConnectorPages:
             await self._connectors.put(_setter(visit), {**raw, **lists, **raw_flags})
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
-        return await self.show(visit, said="The connector is kept, and answers. Whoever came by the one before is signed out.")
+        said = "The connector is kept, and answers. Whoever came by the one before is signed out."
+        return await visit.redirect_telling(_page(visit), said=said)
 
     async def remove(self, visit: Visit) -> Response:
         try:
             await self._connectors.delete(_setter(visit))
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
-        return await self.show(visit, said="The connector is removed, and whoever came by it signed out.")
+        return await visit.redirect_telling(_page(visit), said="The connector is removed, and whoever came by it signed out.")
 
     async def _take(self, visit: Visit) -> None:
         wait = await self._places.take(INSTALLATION, f"openid from {visit.origin.address}")
@@ -137,6 +139,10 @@ class ConnectorPages:
 
 def _place(visit: Visit) -> int:
     return INSTALLATION if visit.workspace is None else visit.workspace.id
+
+
+def _page(visit: Visit) -> str:
+    return "/open-id-connector" if visit.workspace is None else "./open-id-connector"
 
 
 def _setter(visit: Visit) -> Setter:

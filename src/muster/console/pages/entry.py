@@ -91,7 +91,7 @@ class Entry:
             raise forbidden("no one is signed in")
         admin = visit.session.admin
         secret, uri = await self._administrators.begin_totp(admin) if admin.totp is None else ("", "")
-        given = {"error": "", "said": "", "codes": [], **values}
+        given = {"error": "", "said": "", "codes": [], **visit.told, **values}
         sessions = await self._administrators.sessions(admin)
         return visit.render("account.html", status, admin=admin, secret=secret, uri=uri, sessions=sessions, **given)
 
@@ -103,7 +103,7 @@ class Entry:
             await self._administrators.change_password(visit.session, old, new, visit.origin)
         except ScimError as error:
             return await self.account(visit, error.status, error=error.detail)
-        return await self.account(visit, said="The password is changed, and your other sessions are ended.")
+        return await visit.redirect_telling("/account", said="The password is changed, and your other sessions are ended.")
 
     async def keep_totp(self, visit: Visit) -> Response:
         if visit.session is None:
@@ -113,7 +113,7 @@ class Entry:
             codes = await self._administrators.keep_totp(admin, visit.text("secret"), visit.text("code"), visit.origin)
         except ScimError as error:
             return await self.account(visit, error.status, error=error.detail)
-        return await self._again(visit, codes=codes, said="A code is asked for from now on.")
+        return await visit.redirect_telling("/account", codes=codes, said="A code is asked for from now on.")
 
     async def drop_totp(self, visit: Visit) -> Response:
         if visit.session is None:
@@ -123,12 +123,7 @@ class Entry:
             await self._administrators.drop_totp(visit.session.admin, password, visit.text("code"), visit.origin)
         except ScimError as error:
             return await self.account(visit, error.status, error=error.detail)
-        return await self._again(visit, said="No code is asked for any more.")
-
-    async def _again(self, visit: Visit, **values: object) -> Response:
-        """The account as it is by now."""
-        visit.session = await self._administrators.session(visit.cookie(SESSION_COOKIE) or "")
-        return await self.account(visit, **values)  # type: ignore[arg-type]
+        return await visit.redirect_telling("/account", said="No code is asked for any more.")
 
     async def end_session(self, visit: Visit) -> Response:
         if visit.session is not None:

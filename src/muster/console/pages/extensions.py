@@ -77,7 +77,7 @@ class WebhookPages:
             deliveries = await self._states.deliveries(workspace, webhook.id, _DELIVERIES)
             rows.append((webhook, behind, await self._webhooks.health(webhook), deliveries))
         given = {name: visit.text(name) if error else "" for name in ("url", "events", "description")}
-        secret = visit.told().get("secret", "")
+        secret = visit.told.get("secret", "")
         return visit.render("webhooks.html", status, rows=rows, error=error, secret=secret, given=given)
 
     async def create(self, visit: Visit) -> Response:
@@ -89,7 +89,7 @@ class WebhookPages:
             made = await self._webhooks.create(visit.administrator, raw, position)
         except ScimError as error:
             return await self.show(visit, error.status, error.detail)
-        return visit.redirect_telling("./webhooks", secret=await self._webhooks.secret(made))
+        return await visit.redirect_telling("./webhooks", secret=await self._webhooks.secret(made))
 
     async def switch(self, visit: Visit) -> Response:
         webhook = await self._webhook(visit)
@@ -98,7 +98,7 @@ class WebhookPages:
 
     async def rotate(self, visit: Visit) -> Response:
         changed = await self._webhooks.rotate(visit.administrator, await self._webhook(visit))
-        return visit.redirect_telling("./webhooks", secret=await self._webhooks.secret(changed))
+        return await visit.redirect_telling("./webhooks", secret=await self._webhooks.secret(changed))
 
     async def remove(self, visit: Visit) -> Response:
         await self._webhooks.delete(visit.administrator, await self._webhook(visit))
@@ -180,7 +180,8 @@ class DangerPages:
         yield Route("GET", f"{_ROOT}/wipe", ADMIN, self.show)
         yield Route("POST", f"{_ROOT}/wipe", ADMIN, self.wipe)
 
-    async def show(self, visit: Visit, status: int = 200, said: str = "", error: str = "") -> Response:
+    async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
+        said = visit.told.get("said", "")
         return visit.render("wipe.html", status, workspace=visit.there(), said=said, error=error)
 
     async def wipe(self, visit: Visit) -> Response:
@@ -188,7 +189,7 @@ class DangerPages:
         if visit.text("name") != workspace.name:
             return await self.show(visit, 400, error=f"name: type {workspace.name}, the name of the workspace, to confirm")
         count = await wipe(self._storage, visit.caller)
-        return await self.show(visit, said=f"All that there was is gone: {count} resources are deleted.")
+        return await visit.redirect_telling("./wipe", said=f"All that there was is gone: {count} resources are deleted.")
 
 
 def _json(text: str) -> Json:

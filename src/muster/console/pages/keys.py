@@ -37,7 +37,7 @@ class KeyPages:
         now = datetime.now(UTC)
         rows = [(key, state_of(key, now), await self._reaches(visit, key)) for key in found]
         roles = [role for role in await self._roles.all(workspace.id) if not beyond(visit.permissions, role.permissions)]
-        given = {"error": "", "said": "", "token": "", **visit.told(), **values}
+        given = {"error": "", "said": "", "token": "", **visit.told, **values}
         typed = {name: visit.text(name) if given["error"] else "" for name in ("name", "role", "days")}
         chosen = visit.fields.get("permission", []) if given["error"] else PERMISSIONS[:1]
         base = visit.base.base(visit.request) + SCIM_ROOT
@@ -58,7 +58,7 @@ class KeyPages:
             token, _ = await self._keys.create(by.workspace, name, permissions, None, lifetime, role, None, by)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
-        return visit.redirect_telling("./keys", token=token, said=f"The key {name} is made.")
+        return await visit.redirect_telling("./keys", token=token, said=f"The key {name} is made.")
 
     async def _may(self, visit: Visit) -> tuple[str | None, tuple[str, ...]]:
         """The role that is chosen, or the permissions. Raises ScimError."""
@@ -75,12 +75,12 @@ class KeyPages:
         key = await self._key(visit)
         overlap = timedelta(seconds=_OVERLAPS.get(visit.text("overlap"), 0))
         token, _ = await self._keys.rotate(visit.there(), key, overlap, visit.administrator)
-        return visit.redirect_telling("./keys", token=token, said=f"A new key replaces {key.name}.")
+        return await visit.redirect_telling("./keys", token=token, said=f"A new key replaces {key.name}.")
 
     async def revoke(self, visit: Visit) -> Response:
         key = await self._key(visit)
         await self._keys.revoke(visit.there(), key, visit.administrator)
-        return visit.redirect("./keys")
+        return await visit.redirect_telling("./keys", said=f"The key {key.name} is revoked.")
 
     async def _key(self, visit: Visit) -> KeyRecord:
         key = await self._accounts.key(visit.there().id, visit.names["id"])

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from muster.access.permissions import SCIM, SETTINGS
@@ -10,7 +11,7 @@ from muster.access.settings import Settings
 from muster.console.web import HEADERS, Route, Visit
 from muster.directory.documents import parse, timestamp
 from muster.directory.events import changed_values
-from muster.directory.rehearsal import Rehearsed, rehearse
+from muster.directory.rehearsal import rehearse
 from muster.doctor import LOST_FIX, examine
 from muster.http.message import Response
 from muster.scim.errors import not_found
@@ -65,7 +66,7 @@ class RequestPages:
             limit=_PAGE,
         )
 
-    async def one(self, visit: Visit, rehearsed: Rehearsed | None = None) -> Response:
+    async def one(self, visit: Visit) -> Response:
         kept = await self._get(visit)
         changes = []
         if kept.resource:
@@ -76,23 +77,22 @@ class RequestPages:
                     changes.append((change, changed_values(before, after)))
         quirks = [(name, QUIRKS[name]) for name in kept.quirks.split() if name in QUIRKS]
         keys = {key.id: key.name for key in await self._storage.keys(visit.there().id)}
-        shown = {"body": _indented(kept.body), "answer": _indented(kept.answer)}
-        told = {"rehearsed": rehearsed, "obstacle": _obstacle(kept, visit.caller.registry), "mask": MASK}
+        told = {"rehearsed": visit.told.get("rehearsed"), "obstacle": _obstacle(kept, visit.caller.registry), "mask": MASK}
         shown = {"body": _indented(kept.body), "answer": _indented(kept.answer)}
         return visit.render("request.html", kept=kept, changes=changes, quirks=quirks, keys=keys, **told, **shown)
 
     async def rehearse(self, visit: Visit) -> Response:
-        """Rehearse the same request on the current state; nothing is written."""
-        kept = await self._get(visit)
+        """Rehearse the same request on the current state; nothing is written. The page of the request then shows the outcome."""
+        kept, page = await self._get(visit), f"./requests/{visit.names['number']}"
         if _obstacle(kept, visit.caller.registry) is not None:
-            return await self.one(visit)
+            return visit.redirect(page)
         endpoint, _, target = kept.path.strip("/").partition("/")
         body = None if kept.method == "DELETE" else json.loads(kept.body)
         names = {part.partition("=")[0].lower() for part in kept.query.split("&")}
         projected = bool(names & {"attributes", "excludedattributes"})
         kind = visit.caller.registry.types[f"/{endpoint}"]
         rehearsed = await rehearse(self._storage, visit.caller, kept.method, kind, target, body, projected)
-        return await self.one(visit, rehearsed)
+        return await visit.redirect_telling(page, rehearsed=asdict(rehearsed))
 
     async def _get(self, visit: Visit) -> Kept:
         number = visit.names["number"]

@@ -81,7 +81,7 @@ class ResourcePages:
             return visit.redirect("./undo")
         if back.left_out:
             said = f"It is as it was, but for members that are not there any more: {told(back.left_out)}"
-            return await self._page(visit, plural, said=said)
+            return await visit.redirect_telling(f"./{plural}/{visit.names['id']}", said=said)
         return visit.redirect(f"./{plural}/{visit.names['id']}")
 
     async def _restored(self, visit: Visit, kind: ResourceType) -> Restored:
@@ -92,7 +92,7 @@ class ResourcePages:
         sequence = await self._tokens.read(visit.there().id, visit.text("change"), "change")
         return await self._undo.restore(caller, kind, visit.names["id"], sequence)
 
-    async def _page(self, visit: Visit, plural: str, status: int = 200, error: str = "", said: str = "") -> Response:
+    async def _page(self, visit: Visit, plural: str, status: int = 200, error: str = "") -> Response:
         workspace, resource_id = visit.there().id, visit.names["id"]
         kind = visit.caller.registry.types[_PLURALS[plural]]
         asked = visit.text("before")
@@ -131,7 +131,7 @@ class ResourcePages:
             newest=not asked,
             older="" if older is None else await self._tokens.write(workspace, older),
             text=json.dumps(document, indent=2, ensure_ascii=False),
-            said=said,
+            said=visit.told.get("said", ""),
             error=error,
         )
 

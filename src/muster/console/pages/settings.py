@@ -89,7 +89,8 @@ class SettingsPages:
         yield Route("POST", "/administrators", INSTALLATION_ADMIN, self.invite)
         yield Route("POST", "/administrators/{id}/remove", INSTALLATION_ADMIN, self.remove)
 
-    async def show(self, visit: Visit, status: int = 200, said: str = "", error: str = "", confirm: bool = False) -> Response:
+    async def show(self, visit: Visit, status: int = 200, error: str = "", confirm: bool = False) -> Response:
+        said = visit.told.get("said", "")
         given = _given(visit) if error else _kept(visit.there())
         address = visit.origin.address
         return visit.render("settings.html", status, given=given, said=said, error=error, confirm=confirm, address=address)
@@ -104,7 +105,7 @@ class SettingsPages:
             visit.workspace = await self._settings.change(visit.administrator, raw)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail, confirm=error.status == 409)
-        return await self.show(visit, said="The settings are kept, and hold from the next request on.")
+        return await visit.redirect_telling("./settings", said="The settings are kept, and hold from the next request on.")
 
     async def connect(self, visit: Visit) -> Response:
         """Steps to connect a client, and what its first requests were."""
@@ -128,7 +129,7 @@ class SettingsPages:
         found = await self._administrators.all()
         workspaces = await self._storage.workspaces()
         names = {str(workspace.id): workspace.name for workspace in workspaces} | {EVERYWHERE: "every workspace"}
-        given = {"link": "", "error": "", **values}
+        given = {"link": "", "error": "", **visit.told, **values}
         log, _ = await self._storage.search_changes(INSTALLATION, None, 20, Sought())
         return visit.render(
             "administrators.html", status, found=found, names=names, all=workspaces, permissions=PERMISSIONS, log=log, **given
@@ -149,7 +150,7 @@ class SettingsPages:
         except ScimError as refused:
             return await self.administrators(visit, refused.status, error=refused.detail)
         token = await self._administrators.invite(roles)
-        return await self.administrators(visit, 201, link=f"{base}/first?token={token}")
+        return await visit.redirect_telling("/administrators", link=f"{base}/first?token={token}")
 
     async def remove(self, visit: Visit) -> Response:
         admin = await self._administrators.get(visit.names["id"])

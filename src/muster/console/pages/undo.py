@@ -28,7 +28,7 @@ class UndoPages:
         yield Route("GET", _PATH, RESTORE, self.show)
         yield Route("POST", _PATH, RESTORE, self.undo)
 
-    async def show(self, visit: Visit, status: int = 200, said: str = "", error: str = "") -> Response:
+    async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
         """Which key and when; and what it did, once that is chosen."""
         plan, at = None, ""
         if visit.text("key"):
@@ -42,7 +42,7 @@ class UndoPages:
         asked = {"key": visit.text("key"), "since": visit.text("since") or f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M}"}
         keys = await self._accounts.keys(visit.there().id)
         values = {"plan": plan, "at": at, "keys": keys, "asked": {**asked, "until": until}}
-        return visit.render("undo.html", status, said=said, error=error, **values)
+        return visit.render("undo.html", status, said=visit.told.get("said", ""), error=error, **values)
 
     async def undo(self, visit: Visit) -> Response:
         ids = visit.fields.get("resource", [])
@@ -56,7 +56,8 @@ class UndoPages:
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
         without = f" Not there any more, and so in no group again: {told(undone.left_out)}." if undone.left_out else ""
-        return await self.show(visit, said=f"Undone: {undone.count}. The audit log has each.{without}")
+        said = f"Undone: {undone.count}. The audit log has each.{without}"
+        return await visit.redirect_telling("./undo", {name: visit.text(name) for name in ("key", "since", "until")}, said=said)
 
     async def _plan(self, visit: Visit) -> Plan:
         since, until = (moment(visit.text(name), name) for name in ("since", "until"))

@@ -10,6 +10,7 @@ from muster.storage.columns import (
     KEY,
     WORKSPACE,
     kept,
+    moves_epoch,
     note_row,
     read_again,
     read_key,
@@ -103,10 +104,12 @@ class PostgresAccounts:
                     await _hold_names(connection, put)
                 statement = kept(put)
                 await connection.execute(statement.sql, *statement.parameters)
-            await connection.execute(_EPOCH)
-            await connection.execute(_TELL)
+            if moves_epoch(puts):
+                await connection.execute(_EPOCH)
+                await connection.execute(_TELL)
             await _note(connection, notes)
-        self._epoch.bump()
+        if moves_epoch(puts):
+            self._epoch.bump()
 
     async def note(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
         async with self._pool.connection() as connection, connection.transaction():

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from muster.storage import group_names
-from muster.storage.columns import KEY, WORKSPACE, kept, read_again, read_key, read_workspace, stands
+from muster.storage.columns import KEY, WORKSPACE, kept, moves_epoch, read_again, read_key, read_workspace, stands
 from muster.storage.port import Conflict, Item, KeyRecord, Note, Outdated, Setting, Workspace
 from muster.storage.sqlite import rows
 from muster.storage.sqlite.connection import translate, translated
@@ -97,11 +97,14 @@ class SqliteAccounts:
                 if isinstance(put, Workspace):
                     _hold_names(connection, put)
                 connection.execute(*positional(kept(put)))
-            connection.execute(_EPOCH)
+            if moves:
+                connection.execute(_EPOCH)
             rows.note(connection, notes)
 
+        moves = moves_epoch(puts)
         await self._writer.write(job, large=any(isinstance(put, Workspace) for put in puts))
-        self._stamps.tell_accounts()
+        if moves:
+            self._stamps.tell_accounts()
 
     async def note(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
         def job(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,284 @@
+"""Every form answers with a redirect, so that a reload sends nothing again; what its page shows once is shown once."""
+
+import asyncio
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pyotp
+import pytest
+
+import muster
+from muster.access.administrators import Administrators, all_permissions
+from muster.access.permissions import ADMIN, SCIM, SETTINGS
+from muster.console.flashes import Flashes
+from muster.storage.port import FLASH_KIND, INSTALLATION
+from tests.console.browsing import PASSWORD, Visitor
+from tests.people import group, name, person, replace
+from tests.tenant import administer
+
+SECRET = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+|whsec_[\w+/=]+|first\?token=[\w-]+|(?<=<code>)[0-9a-f]{6}-[0-9a-f]{6}")
+CUSTOM = "urn:example:forms:2.0:"
+HOOK = {"url": "http://127.0.0.1:1/hook"}
+
+
+def link(server):
+    """An invitation, as the command makes it."""
+    token = administer(server, lambda storage: Administrators(storage).invite(all_permissions()))
+    return f"{server.url}/first?token={token}"
+
+
+class Scene:
+    """An administrator of the installation before a page of a workspace."""
+
+    def __init__(self, server, fresh):
+        self.server, self.tenant = server, fresh
+        self.email = name("forms")
+        self.visitor = Visitor(server).accept(link(server), self.email)
+        self.visitor.get("/account")
+        self.base = f"/w/{fresh.name}"
+
+    def key(self):
+        return self.tenant.api.post("/keys", json={"name": "k", "permissions": [SCIM]}).json()
+
+    def webhook(self):
+        return self.tenant.api.post("/webhooks", json=HOOK).json()["id"]
+
+    def held(self):
+        user = self.tenant.user()
+        self.tenant.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 0})
+        assert self.tenant.scim.delete(f"/Users/{user['id']}").status_code == 403
+        return user["id"]
+
+    def change(self, of, number=0):
+        return self.tenant.api.get(f"/history/{of['id']}").json()[number]["change"]
+
+    def post(self, path, **fields):
+        return self.visitor.post(self.base + path, **fields)
+
+    def totp(self):
+        secret = pyotp.random_base32()
+        return self.visitor.post("/account/totp", secret=secret, code=pyotp.TOTP(secret).now())
+
+
+def _settings(scene):
+    fields = {"contract": "rfc7644", "guardMode": "watch", "guardShare": "5", "guardLeast": "3", "changesDays": "30"}
+    return scene.post("/settings", **fields)
+
+
+def _rotate(scene):
+    return scene.post(f"/keys/{scene.key()['id']}/rotate", overlap="0")
+
+
+def _restore(scene):
+    user = scene.tenant.user(title="one")
+    scene.tenant.scim.patch(f"/Users/{user['id']}", json=replace("title", "two"))
+    return scene.post(f"/users/{user['id']}/restore", change=scene.change(user, 1))
+
+
+def _restore_without_members(scene):
+    user = scene.tenant.user()
+    crew = scene.tenant.scim.post("/Groups", json=group("Crew", user)).json()
+    change = scene.change(crew)
+    scene.tenant.scim.delete(f"/Users/{user['id']}")
+    return scene.post(f"/groups/{crew['id']}/restore", change=change)
+
+
+def _rehearse(scene):
+    scene.tenant.scim.post("/Users", json=person())
+    scene.tenant.recorded(1)
+    number = scene.tenant.api.get("/requests").json()[0]["number"]
+    return scene.post(f"/requests/{number}/rehearse")
+
+
+def _undo(scene):
+    made = scene.key()
+    user = scene.tenant.client(made["token"], "/scim/v2").post("/Users", json=person()).json()
+    now = datetime.now(UTC)
+    asked = {"key": made["id"], **{n: f"{now + timedelta(hours=h):%Y-%m-%dT%H:%M}" for n, h in (("since", -1), ("until", 1))}}
+    page = scene.visitor.get(f"{scene.base}/undo", **asked).text
+    at = re.search(r'name="at" value="([^"]+)"', page)[1]
+    return scene.post("/undo", **asked, at=at, resource=[user["id"]])
+
+
+def _mapping(scene):
+    return scene.post("/role-mappings", idpValue="eng", role="Engineer")
+
+
+def _remove_mapping(scene):
+    _mapping(scene)
+    page = scene.visitor.get(f"{scene.base}/role-mappings").text
+    return scene.visitor.post(re.search(r'action="([^"]+/remove)"', page)[1])
+
+
+def _schema(scene):
+    schema = {"id": f"{CUSTOM}Thing", "name": "Thing", "attributes": [{"name": "label", "type": "string"}]}
+    return scene.post("/schemas", schema=json.dumps(schema))
+
+
+def _remove_schema(scene):
+    _schema(scene)
+    return scene.post(f"/schemas/{CUSTOM}Thing/remove")
+
+
+def _type(scene):
+    _schema(scene)
+    return scene.post("/resource-types", type=json.dumps({"name": "Thing", "endpoint": "/Things", "schema": f"{CUSTOM}Thing"}))
+
+
+def _remove_type(scene):
+    _type(scene)
+    return scene.post("/resource-types/Thing/remove")
+
+
+def _remove_administrator(scene):
+    Visitor(scene.server).accept(link(scene.server), email := name("gone")).close()
+    page = scene.visitor.get("/administrators").text
+    row = page[page.index(email) :]
+    return scene.visitor.post(re.search(r'action="(/administrators/[^"]+/remove)"', row)[1])
+
+
+def _totp_off(scene):
+    scene.totp()
+    code = SECRET.search(scene.visitor.get("/account").text)[0]
+    return scene.visitor.post("/account/totp/off", password=PASSWORD, code=code)
+
+
+def _sign_in(scene):
+    scene.visitor.post("/sign-out")
+    scene.visitor.get("/sign-in")
+    return scene.visitor.post("/sign-in", email=scene.email, password=PASSWORD)
+
+
+def _first(scene):
+    scene.visitor.post("/sign-out")
+    path = link(scene.server).removeprefix(scene.server.url)
+    scene.visitor.get(path)
+    return scene.visitor.post("/first", token=path.partition("token=")[2], email=name("first"), password=PASSWORD)
+
+
+FORMS = {
+    "/sign-in": _sign_in,
+    "/sign-out": lambda scene: scene.visitor.post("/sign-out"),
+    "/first": _first,
+    "/account/password": lambda scene: scene.visitor.post("/account/password", old=PASSWORD, new=PASSWORD + "!"),
+    "/account/totp": lambda scene: scene.totp(),
+    "/account/totp/off": _totp_off,
+    "/account/sessions/{id}/end": lambda scene: scene.visitor.post("/account/sessions/x/end"),
+    "/administrators": lambda scene: scene.visitor.post("/administrators", workspace="*", permission=[ADMIN]),
+    "/administrators/{id}/remove": _remove_administrator,
+    "/w/{workspace}/keys": lambda scene: scene.post("/keys", name="k", permission=SCIM),
+    "/w/{workspace}/keys/{id}/rotate": _rotate,
+    "/w/{workspace}/keys/{id}/revoke": lambda scene: scene.post(f"/keys/{scene.key()['id']}/revoke"),
+    "/w/{workspace}/settings": _settings,
+    "/w/{workspace}/requests/record": lambda scene: scene.post("/requests/record"),
+    "/w/{workspace}/requests/{number}/rehearse": _rehearse,
+    "/w/{workspace}/{kind}/{id}/restore": _restore,
+    "/w/{workspace}/guard/let-all": lambda scene: scene.post("/guard/let-all"),
+    "/w/{workspace}/guard/{id}/let": lambda scene: scene.post(f"/guard/{scene.held()}/let"),
+    "/w/{workspace}/guard/{id}/keep": lambda scene: scene.post(f"/guard/{scene.held()}/keep"),
+    "/w/{workspace}/undo": _undo,
+    "/w/{workspace}/role-mappings": _mapping,
+    "/w/{workspace}/role-mappings/{id}/remove": _remove_mapping,
+    "/w/{workspace}/webhooks": lambda scene: scene.post("/webhooks", **HOOK),
+    "/w/{workspace}/webhooks/{id}/switch": lambda scene: scene.post(f"/webhooks/{scene.webhook()}/switch"),
+    "/w/{workspace}/webhooks/{id}/rotate": lambda scene: scene.post(f"/webhooks/{scene.webhook()}/rotate"),
+    "/w/{workspace}/webhooks/{id}/remove": lambda scene: scene.post(f"/webhooks/{scene.webhook()}/remove"),
+    "/w/{workspace}/schemas": _schema,
+    "/w/{workspace}/schemas/{urn}/remove": _remove_schema,
+    "/w/{workspace}/resource-types": _type,
+    "/w/{workspace}/resource-types/{name}/remove": _remove_type,
+    "/w/{workspace}/wipe": lambda scene: scene.post("/wipe", name=scene.tenant.name),
+}
+"""Every form of the console, filled in so that it is accepted."""
+BY_PROVIDER = {f"{place}/open-id-connector{end}" for place in ("", "/w/{workspace}") for end in ("", "/remove")}
+"""The forms that need an identity provider: tests/console/test_connector.py sends them."""
+SHOW_SECRETS = {
+    *("/w/{workspace}/keys", "/w/{workspace}/keys/{id}/rotate", "/w/{workspace}/webhooks", "/w/{workspace}/webhooks/{id}/rotate"),
+    *("/administrators", "/account/totp"),
+}
+
+
+def test_every_form_is_here(tmp_path):
+    app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db"))
+    assert {route.path for route in app.service._site.routes if route.method == "POST"} == {*FORMS, *BY_PROVIDER}
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_a_form_redirects_and_its_page_shows_secrets_once(server, fresh, path):
+    scene = Scene(server, fresh)
+    answer = FORMS[path](scene)
+    assert (answer.status_code, answer.content) == (303, b""), answer.text
+    target = answer.headers["location"]
+    assert target.startswith("/")
+    assert not SECRET.search(target)
+    first, second = scene.visitor.get(target), scene.visitor.get(target)
+    assert bool(SECRET.search(first.text)) == (path in SHOW_SECRETS)
+    assert not SECRET.search(second.text)
+    assert 'role="status"' not in second.text
+    scene.visitor.close()
+
+
+def test_the_members_that_a_restore_left_out_are_named_once(server, fresh):
+    scene = Scene(server, fresh)
+    answer = _restore_without_members(scene)
+    assert answer.status_code == 303
+    shown = [("not there any more" in scene.visitor.get(answer.headers["location"]).text) for _ in range(2)]
+    assert shown == [True, False]
+    scene.visitor.close()
+
+
+def test_a_cookie_that_was_used_shows_nothing_again(server, fresh):
+    """A browser may keep the cookie, or a thief copy it: the values are gone from the database with the first view."""
+    scene = Scene(server, fresh)
+    answer = scene.post("/keys", name="k", permission=SCIM)
+    cookies = "; ".join(f"{key}={value}" for key, value in scene.visitor.http.cookies.items())
+    pages = [httpx.get(server.url + answer.headers["location"], headers={"cookie": cookies}) for _ in range(2)]
+    assert [bool(SECRET.search(page.text)) for page in pages] == [True, False]
+    scene.visitor.close()
+
+
+def test_what_is_shown_once_is_kept_encrypted(server, fresh):
+    scene = Scene(server, fresh)
+    answer = scene.post("/webhooks", **HOOK)
+    stored = server.stored()
+    secret = SECRET.search(scene.visitor.get(answer.headers["location"]).text)[0]
+    assert secret.encode() not in stored
+    assert answer.headers["set-cookie"].partition("=")[2].partition(";")[0].encode() not in stored
+    scene.visitor.close()
+
+
+def test_values_are_for_one_session_and_page_and_end(server, monkeypatch):
+    async def work(storage):
+        flashes = Flashes(storage)
+        token = await flashes.put("session", "/page", {"token": "words"})
+        for session, place, given in (("other", "/page", token), ("session", "/other", token), ("session", "/page", token + "x")):
+            assert await flashes.take(session, place, given) is None
+        assert await flashes.take("session", "/page", token) == {"token": "words"}
+        assert await flashes.take("session", "/page", token) is None
+        monkeypatch.setattr("muster.console.flashes.SECONDS", -1)
+        late = await flashes.put("session", "/page", {"token": "late"})
+        assert await flashes.take("session", "/page", late) is None
+        monkeypatch.undo()
+        await flashes.put("session", "/page", {"token": "next"})
+        bodies = [item.body for item in await storage.items(INSTALLATION, FLASH_KIND)]
+        assert all(datetime.fromisoformat(body["expires"]) > datetime.now(UTC) for body in bodies)
+
+    administer(server, work)
+
+
+def test_of_two_views_at_once_one_shows_a_secret(server, fresh):
+    scene = Scene(server, fresh)
+    answer = scene.post("/keys", name="k", permission=[SCIM, SETTINGS])
+    token = scene.visitor.http.cookies["muster_once"]
+
+    async def work(storage):
+        item = (await storage.items(INSTALLATION, "session"))[0]
+        flashes = Flashes(storage)
+        mine = await flashes.put(item.id, "/page", {"token": "words"})
+        return await asyncio.gather(*(flashes.take(item.id, "/page", mine) for _ in range(8)))
+
+    assert [found for found in administer(server, work) if found] == [{"token": "words"}]
+    assert token not in answer.headers["location"]
+    scene.visitor.close()
