@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,14 @@ def test_the_table_of_settings_is_the_settings():
         default = field.default
         expected = "" if default in (None, ()) else str(default).lower() if isinstance(default, bool) else str(default)
         assert shown == expected, name
+
+
+def test_the_example_configuration_is_read(tmp_path, monkeypatch):
+    [example] = re.findall(r"```toml\n(.*?)```", README, re.S)
+    (tmp_path / "muster.toml").write_text(example)
+    monkeypatch.chdir(tmp_path)
+    read = Settings().model_dump(include=set(tomllib.loads(example)))
+    assert {name: list(value) if isinstance(value, tuple) else value for name, value in read.items()} == tomllib.loads(example)
 
 
 def _documents():
