@@ -6,11 +6,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bench import peer, scripts, servers
-from muster.directory.documents import make_put, timestamp
+from muster.base.clock import timestamp
 from muster.directory.service import utc_now
-from muster.scim.schema import GROUP, registry
+from muster.directory.versions import make_put
+from muster.scim.schema.model import GROUP, registry
 from muster.storage.ids import IdSource
-from muster.storage.port import MemberEdit, Origin, Write
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.members import MemberEdit
+from muster.storage.port.resources import Write
 from muster.storage.sqlite import SqliteStorage
 
 _GROUP_TYPE = registry().types["/Groups"]
@@ -72,7 +75,7 @@ async def _fill(path: Path, members: list[str], joined: list[str]) -> str:
         document = {"schemas": [GROUP], "displayName": f"Group {number}"}
         put = make_put(document, _GROUP_TYPE, resource_id, 1, now, now)
         edit = MemberEdit(tuple(joined if number else members))
-        await storage.write(Write(1, "Group", None, lambda _, put=put: put, Origin("bench", "bench", now), edit))
+        await storage.write(Write(1, "Group", None, lambda _, put=put: put, ChangeOrigin("bench", "bench", now), edit))
         made.append(resource_id)
     await storage.close()
     return made[0]

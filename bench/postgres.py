@@ -14,9 +14,9 @@ from tests import postgres
 
 from bench import neighbours, scripts, servers, writes
 from muster.demo import make_batch
-from muster.storage.chain import LINKED
+from muster.storage.audit.chain import LINKED
 from muster.storage.ids import key_of
-from muster.storage.port import Put
+from muster.storage.port.resources import Put
 from muster.storage.postgres import rows
 
 ENGINE = "PostgreSQL"

@@ -8,12 +8,13 @@ from pathlib import Path
 import orjson
 
 from muster.demo import make_batch, person
-from muster.directory.documents import index_of_document, make_put, parse
-from muster.scim.quirks import Dialect
-from muster.scim.resource import read
-from muster.scim.schema import registry
+from muster.directory.documents import parse
+from muster.directory.versions import index_of_document, make_put
+from muster.scim.dialects import Dialect
+from muster.scim.document import read
+from muster.scim.schema.model import registry
 from muster.storage.ids import key_of
-from muster.storage.port import Put
+from muster.storage.port.resources import Put
 from muster.storage.sqlite import rows
 from muster.storage.sqlite.connection import connect
 

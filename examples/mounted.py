@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
 import muster
-from muster.scim.schema import registry
-from muster.storage.port import Query
+from muster.scim.schema.model import registry
+from muster.storage.port.resources import Query
 
 scim = muster.create_app(muster.Settings())
 

@@ -39,7 +39,7 @@ def _loops_run(request, caplog):
     """Fail a test during which an event loop stood still for half a second, here or in a server."""
     yield
     if request.node.get_closest_marker("may_stall") is None:
-        here = [record.getMessage() for record in caplog.get_records("call") if record.name == "muster.heartbeat"]
+        here = [record.getMessage() for record in caplog.get_records("call") if record.name == "muster.base.heartbeat"]
         stalls = [*here, *(line for started in list(SERVERS) for line in started.stalls())]
         assert not stalls, stalls
 

@@ -4,7 +4,7 @@ import itertools
 import os
 
 from muster.scim.patch import PATCH_OP
-from muster.scim.schema import ENTERPRISE_USER, GROUP, USER
+from muster.scim.schema.model import ENTERPRISE_USER, GROUP, USER
 
 _numbers = itertools.count()
 

@@ -6,12 +6,12 @@ from functools import cache
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from muster.scim.custom import extended, read_schema
+from muster.scim.dialects import Dialect
+from muster.scim.document import read
 from muster.scim.errors import ScimError
-from muster.scim.filter import And, Compare, Filter, Not, Or, Present, ValuePath
-from muster.scim.quirks import Dialect
-from muster.scim.resource import read
-from muster.scim.schema import ENTERPRISE_USER, USER, Attribute, ResourceType, registry
+from muster.scim.filter.grammar import And, Compare, Filter, Not, Or, Present, ValuePath
+from muster.scim.schema.custom import extended, read_schema
+from muster.scim.schema.model import ENTERPRISE_USER, USER, Attribute, ResourceType, registry
 
 WORDS = ("ada", "Ada", "ADA LOVELACE", "zoë", "ZOË", "straße", "STRASSE", "ﬁne", "a%b", "a_b", "", "x", "ada ", "😀", "İstanbul")
 DATES = ("2020-01-01T00:00:00Z", "2020-01-01T01:00:00+01:00", "2024-02-29T12:30:00.123456Z", "1999-12-31T23:59:59-08:00")

@@ -14,7 +14,7 @@ from starlette.routing import Mount
 
 import muster
 from muster.access.administrators import all_permissions
-from muster.storage.port import StorageFull
+from muster.storage.port.errors import StorageFull
 from tests.people import person
 
 

@@ -154,8 +154,8 @@ def test_links_for_people_can_be_opened(tmp_path, monkeypatch, capsys, settings,
     assert re.fullmatch(re.escape(base) + r"/first\?token=\S+\n", said.out)
     assert ("--base-url" in said.err) == ("base" not in str([*settings, *arguments]).lower())
     greeting = []
-    monkeypatch.setattr("muster.server.check_address", lambda _: None)
-    monkeypatch.setattr("muster.server.serve", lambda _, ready: greeting.extend(ready.splitlines()))
+    monkeypatch.setattr("muster.serving.server.check_address", lambda _: None)
+    monkeypatch.setattr("muster.serving.server.serve", lambda _, ready: greeting.extend(ready.splitlines()))
     assert cli.main(["serve", "--first-key", *arguments]) == 0
     assert greeting[0] == f"muster serves SCIM at {base}/scim/v2"
     assert any(f'"{base}/scim/v2/Users?count=10"' in line for line in greeting)

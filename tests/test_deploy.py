@@ -15,7 +15,7 @@ from prometheus_client import generate_latest
 
 from muster import cli
 from muster.config import Settings
-from muster.http.metrics import Metrics
+from muster.http.observe.metrics import Metrics
 from muster.storage.tables import metadata
 from tests import postgres
 

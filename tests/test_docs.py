@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from muster import server as serving
 from muster.config import Settings
 from muster.console import web
 from muster.directory import bulk
-from muster.http import media, message, recorder, service
-from muster.http.api import feed
-from muster.scim import bounds, discovery, filter, lexer, patch
-from muster.storage import turns
+from muster.http import service
+from muster.http.management import feed
+from muster.http.observe import recorder
+from muster.http.wire import media, message
+from muster.scim import bounds, patch
+from muster.scim.filter import grammar, lexer
+from muster.scim.schema import discovery
+from muster.serving import server as serving
+from muster.storage.query import turns
 from muster.storage.sqlite import writer
 
 ROOT = Path(__file__).parents[1]
@@ -98,8 +102,8 @@ def test_the_limits_are_those_of_the_code():
         "bytes of a query": [message._MAX_QUERY],
         "parameters of a query": [message._MAX_PARAMETERS],
         "characters of a filter or a path": [lexer.MAX_LENGTH],
-        "conditions of a filter, a value path counting as one": [filter.MAX_TERMS],
-        "depth of a filter": [filter.MAX_DEPTH],
+        "conditions of a filter, a value path counting as one": [grammar.MAX_TERMS],
+        "depth of a filter": [grammar.MAX_DEPTH],
         "names in `attributes` or `excludedAttributes`": [bounds.MAX_NAMES],
         "bytes of a form of the console": [web._MAX_FORM],
         "fields of a form of the console": [web._MAX_FIELDS],

@@ -14,23 +14,12 @@ import pytest
 
 import muster
 from muster.directory.service import Caller
-from muster.http.message import Request
+from muster.http.wire.message import Request
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.errors import ScimError
-from muster.storage.port import (
-    Conflict,
-    Held,
-    Keep,
-    NoSuchMember,
-    Origin,
-    Outdated,
-    StorageError,
-    StorageFull,
-    Stored,
-    TooExpensive,
-    Write,
-    copy_of,
-)
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.errors import Conflict, Held, NoSuchMember, Outdated, StorageError, StorageFull, TooExpensive, copy_of
+from muster.storage.port.resources import Keep, Stored, Write
 from muster.storage.postgres.loader import Loader
 from muster.storage.sqlite import SqliteStorage
 from tests import postgres
@@ -247,5 +236,9 @@ def _broken(make):
 
 def storage_write(bench):
     return Write(
-        bench.workspace.id, "User", None, lambda standing: Keep(Stored("", 0, b"")), Origin("a", "r", "2020-01-01T00:00:00Z")
+        bench.workspace.id,
+        "User",
+        None,
+        lambda standing: Keep(Stored("", 0, b"")),
+        ChangeOrigin("a", "r", "2020-01-01T00:00:00Z"),
     )

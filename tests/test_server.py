@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.server import Backoff
+from muster.serving.server import Backoff
 
 
 def test_the_first_death_waits_for_nothing_and_quick_ones_wait_longer_and_longer():

@@ -1,86 +1,91 @@
-"""The composition root: the one file that knows every room."""
+"""The composition root: builds every part of the service and connects them."""
 
 import asyncio
 import contextlib
-import gc
 import itertools
 import os
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from muster import tracing
 from muster.access.administrators import Administrators
 from muster.access.connectors import Connectors
 from muster.access.keys import Keys
-from muster.access.limits import RateLimiter
 from muster.access.openid import OpenId
+from muster.access.rate_limit import RateLimiter
+from muster.base.heartbeat import Heartbeat
 from muster.config import Settings, is_postgres, sqlite_path
 from muster.console.pages.audit import AuditPages
 from muster.console.pages.connector import ConnectorPages
+from muster.console.pages.danger import DangerPages
 from muster.console.pages.directory import DirectoryPages
-from muster.console.pages.entry import Entry
-from muster.console.pages.extensions import DangerPages, RoleMappingPages, SchemaPages, WebhookPages
 from muster.console.pages.guard import GuardPages
 from muster.console.pages.keys import KeyPages
-from muster.console.pages.overview import Overview
+from muster.console.pages.overview import OverviewPages
 from muster.console.pages.requests import RequestPages
 from muster.console.pages.resource import ResourcePages
+from muster.console.pages.role_mappings import RoleMappingPages
+from muster.console.pages.rollback import UndoPages
+from muster.console.pages.schemas import SchemaPages
 from muster.console.pages.settings import SettingsPages
-from muster.console.pages.undo import UndoPages
+from muster.console.pages.sign_in import SignInPages
+from muster.console.pages.webhooks import WebhookPages
 from muster.console.site import Site
-from muster.console.web import Route as PageRoute
-from muster.custom.indexer import Indexer
-from muster.custom.schemas import CustomSchemas
+from muster.console.web import PageRoute as PageRoute
 from muster.directory.credentials import Credentials
-from muster.directory.guard import GuardDesk
-from muster.directory.rollback import Rollback
+from muster.directory.guard.desk import GuardDesk
+from muster.directory.history.restore import Restorer
+from muster.directory.history.rollback import Rollback
 from muster.directory.service import Directory
-from muster.directory.undo import Undo
-from muster.heartbeat import Heartbeat
-from muster.http import asgi, docs, health, rsgi
-from muster.http.api.connector import ConnectorRoutes
-from muster.http.api.feed import FeedRoutes
-from muster.http.api.guard import GuardRoutes
-from muster.http.api.insight import InsightRoutes
-from muster.http.api.passwords import PasswordRoutes
-from muster.http.api.roles import RoleRoutes
-from muster.http.api.router import Api, Route
-from muster.http.api.schemas import SchemaRoutes
-from muster.http.api.settings import SettingsRoutes
-from muster.http.api.undo import UndoRoutes
-from muster.http.api.webhooks import WebhookRoutes
-from muster.http.cursors import Cursors
-from muster.http.metrics import Metrics
-from muster.http.openapi import openapi_document
-from muster.http.origin import Origin
-from muster.http.recorder import Recorder, Retention
-from muster.http.request_log import RequestLog
-from muster.http.scim import Scim
+from muster.events.webhooks.deliverer import Deliverer
+from muster.events.webhooks.endpoints import Webhooks
+from muster.events.webhooks.sender import Sender
+from muster.extensions.indexer import Indexer
+from muster.extensions.schemas import CustomSchemas
+from muster.http.management.connector import ConnectorRoutes
+from muster.http.management.feed import FeedRoutes
+from muster.http.management.guard import GuardRoutes
+from muster.http.management.insight import InsightRoutes
+from muster.http.management.passwords import PasswordRoutes
+from muster.http.management.roles import RoleRoutes
+from muster.http.management.rollback import UndoRoutes
+from muster.http.management.router import Api, ApiRoute
+from muster.http.management.schemas import SchemaRoutes
+from muster.http.management.settings import SettingsRoutes
+from muster.http.management.tokens import Tokens
+from muster.http.management.webhooks import WebhookRoutes
+from muster.http.observe import health, tracing
+from muster.http.observe.metrics import Metrics
+from muster.http.observe.recorder import Recorder, Retention
+from muster.http.observe.request_log import RequestLog
+from muster.http.openapi import docs, openapi_document
+from muster.http.scim.cursors import Cursors
+from muster.http.scim.resources import Scim
 from muster.http.service import Load, Page, Service
-from muster.http.tokens import Tokens
-from muster.overview import Lookout
-from muster.scim.discovery import Limits
-from muster.scim.schema import Registry
-from muster.storage.leases import Leases
-from muster.storage.port import Conflict, Storage
-from muster.storage.requests import Requests
-from muster.storage.rounds import going_on
+from muster.http.wire import asgi
+from muster.http.wire.base_url import BaseUrl
+from muster.insight.overview import Overview
+from muster.scim.schema.discovery import Limits
+from muster.scim.schema.model import Registry
+from muster.storage.background import log_and_continue
+from muster.storage.port.engine import Storage
+from muster.storage.port.errors import Conflict
+from muster.storage.records.leases import Leases
+from muster.storage.records.requests import RequestStore
+from muster.storage.records.webhooks import WebhookStates
 from muster.storage.sqlite import SqliteStorage
-from muster.storage.webhooks import WebhookStates
 from muster.upkeep.trimmer import Trimmer
-from muster.webhooks.deliverer import Deliverer
-from muster.webhooks.endpoints import Webhooks
-from muster.webhooks.sender import Sender
 
 DEFAULT_WORKSPACE = "default"
+
+
 _TOUCH_SECONDS = 30.0
+
+
 _SIZE_SECONDS = 60
-_ORPHAN_SECONDS = 1.0
-_COLLECTED_AFTER = 50_000
-"""How many objects more than before there are when a worker looks for circles: more than all requests in flight have."""
+
+
 _DOCUMENTS = 50
 """How many OpenAPI documents are kept, of workspaces with resource types of their own."""
 
@@ -119,7 +124,7 @@ class Muster:
         self._connectors = Connectors(self.storage, self.administrators, self._openid)
         self._recorder: Recorder | None = None
         self._limiter = RateLimiter(self.storage, settings.rate_limit)
-        self._origin = Origin(settings.base_url, settings.trusted_proxies)
+        self._origin = BaseUrl(settings.base_url, settings.trusted_proxies)
         self._log = RequestLog() if settings.request_log else None
         self._metrics = Metrics() if settings.metrics else None
         self.service = self._make_service()
@@ -167,7 +172,7 @@ class Muster:
             storage.on_commit = self._metrics.committed
         anonymous = (settings.max_anonymous, settings.max_anonymous_by_address)
         load = Load(settings.max_in_flight, self._stopping, *anonymous, settings.form_seconds)
-        requests = Requests(storage)
+        requests = RequestStore(storage)
         if settings.requests_kept:
             self._recorder = Recorder(requests, Retention(settings.requests_days, settings.requests_kept))
         site = Site(storage, self.administrators, self._origin, self._console(directory, requests, cursors))
@@ -175,15 +180,15 @@ class Muster:
         kind = Service if self._traces is None else tracing.traced_service(self._traces.get_tracer("muster"))
         return kind(self.keys, self._limiter, scim, api, self._origin, pages, log, metrics, load, self._recorder, site)
 
-    def _console(self, directory: Directory, requests: Requests, cursors: Cursors) -> Iterator[PageRoute]:
+    def _console(self, directory: Directory, requests: RequestStore, cursors: Cursors) -> Iterator[PageRoute]:
         """The pages of the console."""
         storage = self.storage
-        yield from Entry(self.administrators, self._connectors)
+        yield from SignInPages(self.administrators, self._connectors)
         yield from ConnectorPages(storage, self._connectors, self._openid)
-        yield from Overview(Lookout(storage, directory))
+        yield from OverviewPages(Overview(storage, directory))
         yield from KeyPages(storage, self.keys)
         yield from DirectoryPages(directory, cursors)
-        yield from ResourcePages(storage, directory, Undo(storage))
+        yield from ResourcePages(storage, directory, Restorer(storage))
         yield from UndoPages(storage, Rollback(storage))
         yield from RequestPages(storage, requests)
         yield from GuardPages(storage, GuardDesk(storage, directory))
@@ -194,7 +199,7 @@ class Muster:
         yield from SettingsPages(storage, storage, self.administrators, requests, self.settings.ceiling)
         yield from AuditPages(storage)
 
-    def _routes(self, directory: Directory) -> Iterator[Route]:
+    def _routes(self, directory: Directory) -> Iterator[ApiRoute]:
         """What there is under /api/v1, and what goes on in the background for it."""
         storage, private = self.storage, self.settings.webhooks_private
         states, tokens, leases = WebhookStates(storage), Tokens(storage), Leases(storage)
@@ -207,7 +212,7 @@ class Muster:
         yield from GuardRoutes(GuardDesk(storage, directory))
         yield from PasswordRoutes(Credentials(storage, directory))
         yield from SchemaRoutes(CustomSchemas(storage))
-        yield from InsightRoutes(storage, Lookout(storage, directory), Undo(storage), tokens)
+        yield from InsightRoutes(storage, Overview(storage, directory), Restorer(storage), tokens)
         yield from UndoRoutes(storage, Rollback(storage), tokens)
         yield from FeedRoutes(storage, tokens)
         yield from WebhookRoutes(storage, webhooks, states, self._deliverer, tokens)
@@ -239,7 +244,7 @@ class Muster:
         for task in self._tasks:
             task.cancel()
         for name, step in self._closing_steps():
-            with going_on(name):  # a full disk, or any other error, ends no more than its own step
+            with log_and_continue(name):  # a full disk, or any other error, ends no more than its own step
                 await step()
         self._started = False
 
@@ -293,13 +298,13 @@ class Muster:
     async def _keep_last_used(self) -> None:
         while True:
             await asyncio.sleep(_TOUCH_SECONDS)
-            with going_on("keeping when keys were used"):
+            with log_and_continue("keeping when keys were used"):
                 await self._touch()
 
     async def _tell(self, metrics: Metrics) -> None:
         """Keep the gauges of /metrics up to date."""
         for second in itertools.count():
-            with going_on("telling the metrics"):
+            with log_and_continue("telling the metrics"):
                 unrecorded = 0 if self._recorder is None else self._recorder.lost()
                 metrics.tell(self.service.in_flight, self.storage.pressure(), unrecorded)
                 metrics.tell_waiting(self.service.budgets, self._heartbeat.stalls())
@@ -313,31 +318,6 @@ class Muster:
             self.service.used.clear()
             now = datetime.now(UTC).isoformat(timespec="seconds")
             await self.storage.touch_keys(dict.fromkeys(used, now))
-
-
-class RsgiMuster:
-    """The service as Granian runs it in each worker process. parent: the one that makes them, which may be gone by now."""
-
-    def __init__(self, settings: Settings, stopping: Callable[[], bool], parent: int) -> None:
-        self._app = Muster(settings, stopping)
-        self._parent = parent
-        self.__rsgi__ = rsgi.application(self._app.service)
-
-    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        loop.run_until_complete(self._app.start())
-        gc.freeze()  # what is loaded by now stays: no collection need look at it again
-        gc.set_threshold(_COLLECTED_AFTER)  # a request leaves nothing behind that is in a circle
-        loop.call_later(_ORPHAN_SECONDS, self._end_if_orphaned, loop)
-
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        loop.run_until_complete(self._app.close())
-
-    def _end_if_orphaned(self, loop: asyncio.AbstractEventLoop) -> None:
-        """A worker whose parent was killed lets go of the port."""
-        if os.getppid() != self._parent:
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
-        loop.call_later(_ORPHAN_SECONDS, self._end_if_orphaned, loop)
 
 
 def create_app(settings: Settings | None = None) -> Muster:

@@ -20,13 +20,16 @@ from pydantic import ValidationError
 
 from muster import cli_upkeep
 from muster.access.administrators import Admin, Administrators, all_permissions
-from muster.access.first import first_invitation, first_key
+from muster.access.first_run import first_invitation, first_key
 from muster.access.keys import Keys, state_of
 from muster.access.permissions import ADMIN, PERMISSIONS
 from muster.config import Settings, mistaken_variables
 from muster.scim.errors import ScimError
 from muster.session import Refused, WrongSetting, run, workspace_of
-from muster.storage.port import Conflict, KeyRecord, Origin, Storage, StorageError, Workspace
+from muster.storage.port.accounts import KeyRecord, Workspace
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.engine import Storage
+from muster.storage.port.errors import Conflict, StorageError
 from muster.version import __version__
 
 T = TypeVar("T")
@@ -93,8 +96,8 @@ def _said(location: tuple[int | str, ...], message: str) -> str:
 def _serve(options: argparse.Namespace, settings: Settings) -> None:
     with tempfile.TemporaryDirectory(prefix="muster-metrics-") as folder:
         if settings.workers > 1:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read as muster.server is imported
-        from muster.server import check_address, serve
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read as muster.serving.server is imported
+        from muster.serving.server import check_address, serve
 
         with _listening(settings):
             check_address(settings)  # before a first key is made, which nobody would ever see
@@ -154,7 +157,7 @@ async def _first(storage: Storage, settings: Settings, wanted: bool) -> tuple[st
 
 def _admins_create(options: argparse.Namespace, settings: Settings) -> None:
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    origin = Origin("command", "", datetime.now(UTC).isoformat(timespec="milliseconds"))
+    origin = ChangeOrigin("command", "", datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     async def work(storage: Storage) -> Admin:
         try:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from muster.access.registries import Registries
 from muster.config import Settings, is_postgres, sqlite_path
 from muster.session import Refused, run, workspace_of
-from muster.storage.port import Storage
+from muster.storage.port.engine import Storage
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", database: argparse.ArgumentParser) -> None:
@@ -51,7 +51,7 @@ def _add_audit(audit: argparse.ArgumentParser, database: argparse.ArgumentParser
 
 
 def _verify(_: argparse.Namespace, settings: Settings) -> int:
-    from muster.upkeep.audit import Verified, verify
+    from muster.upkeep.audit_verification import Verified, verify
 
     async def work(storage: Storage) -> Verified:
         return await verify(storage, lambda line: sys.stdout.write(line + "\n"))
@@ -63,7 +63,7 @@ def _verify(_: argparse.Namespace, settings: Settings) -> int:
 
 
 def _doctor(options: argparse.Namespace, settings: Settings) -> None:
-    from muster.doctor import examine
+    from muster.insight.doctor import examine
 
     async def work(storage: Storage) -> list[str]:
         workspace = await workspace_of(storage, options.workspace, settings)
@@ -73,9 +73,9 @@ def _doctor(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _check(options: argparse.Namespace, settings: Settings) -> int:
-    from muster.upkeep.check import Report, check
+    from muster.upkeep.check import CheckReport, check
 
-    async def work(storage: Storage) -> Report:
+    async def work(storage: Storage) -> CheckReport:
         return await check(storage, options.repair, lambda line: sys.stdout.write(line + "\n"))
 
     report = run(settings, work)
@@ -132,9 +132,9 @@ def _export(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _import(options: argparse.Namespace, settings: Settings) -> int:
-    from muster.upkeep.importer import Importer, Report
+    from muster.upkeep.importer import Importer, ImportReport
 
-    async def work(storage: Storage, lines: Iterator[tuple[int, bytes]]) -> Report:
+    async def work(storage: Storage, lines: Iterator[tuple[int, bytes]]) -> ImportReport:
         workspace = await workspace_of(storage, options.workspace, settings)
         registry = await Registries(storage).of(workspace)
         modes = {"override": options.override, "new_ids": options.new_ids}

@@ -13,12 +13,15 @@ from importlib import resources
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from muster.directory.documents import make_put, timestamp
-from muster.scim.quirks import Dialect
-from muster.scim.resource import Document, read
-from muster.scim.schema import ENTERPRISE_USER, USER, registry
+from muster.base.clock import timestamp
+from muster.directory.versions import make_put
+from muster.scim.dialects import Dialect
+from muster.scim.document import Document, read
+from muster.scim.schema.model import ENTERPRISE_USER, USER, registry
 from muster.storage.ids import IdSource
-from muster.storage.port import Origin, Put, Query, Resources, Workspace
+from muster.storage.port.accounts import Workspace
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.resources import Put, Query, Resources
 
 _BATCH = 1000
 _AHEAD = 6
@@ -57,7 +60,7 @@ async def fill(storage: Resources, workspace: Workspace, users: int, seed: int) 
             batch = await asyncio.wrap_future(waiting.popleft())
             if arguments is not None:
                 waiting.append(makers.submit(make_batch, *arguments))
-            await storage.load(workspace.id, "User", batch, Origin("demo", "demo", timestamp(now)))
+            await storage.load(workspace.id, "User", batch, ChangeOrigin("demo", "demo", timestamp(now)))
             progress.advance(task, len(batch))
 
 

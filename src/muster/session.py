@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from muster.config import Settings
-from muster.storage.port import Storage, Workspace
+from muster.storage.port.accounts import Workspace
+from muster.storage.port.engine import Storage
 
 T = TypeVar("T")
 

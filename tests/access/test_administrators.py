@@ -13,10 +13,12 @@ import pytest
 from muster.access import administrators
 from muster.access.administrators import Administrators, NotSignedIn, all_permissions
 from muster.scim.errors import ScimError
-from muster.storage.port import Origin, Outdated, Statement, StorageFull
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.engine import Statement
+from muster.storage.port.errors import Outdated, StorageFull
 from tests.storage.conftest import ENGINES, Bench
 
-HERE = Origin("test", "request", "2026-01-01T00:00:00.000Z", "127.0.0.1")
+HERE = ChangeOrigin("test", "request", "2026-01-01T00:00:00.000Z", "127.0.0.1")
 EPOCH = Statement("SELECT epoch FROM installation", ())
 PASSWORD, OTHER = "correct horse battery", "another horse battery"
 

@@ -5,16 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from muster.access.notes import Administrator
+from muster.access.audit_notes import Administrator
 from muster.access.permissions import ADMIN, SCIM
 from muster.access.roles import Roles
-from muster.access.settings import Settings
+from muster.access.settings import WorkspaceSettings
+from muster.events.webhooks.endpoints import Webhooks
 from muster.scim.errors import ScimError
-from muster.storage.port import Item, Origin, Outdated
-from muster.storage.webhooks import WebhookStates
-from muster.webhooks.endpoints import Webhooks
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.errors import Outdated
+from muster.storage.port.items import Item
+from muster.storage.records.webhooks import WebhookStates
 
-HERE = Origin("test", "request", "2026-01-01T00:00:00.000Z", "127.0.0.1")
+HERE = ChangeOrigin("test", "request", "2026-01-01T00:00:00.000Z", "127.0.0.1")
 GIVEN = ({"strict": True}, {"rateLimit": 7}, {"guardLeast": 3}, {"contract": "cortex"})
 
 
@@ -31,7 +33,7 @@ def together(bench, *work):
 
 
 def test_each_of_several_changes_takes_effect(bench, by):
-    settings = Settings(bench.storage)
+    settings = WorkspaceSettings(bench.storage)
     changes = [settings.change(by, given) for given in GIVEN]
     found = together(bench, *changes, settings.record_reads(by, "2030-01-01T00:00:00.000Z"))
     assert not [each for each in found if isinstance(each, Exception)]

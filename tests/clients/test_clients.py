@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from muster.scim.quirks import QUIRKS
+from muster.scim.dialects import QUIRKS
 from tests.tenant import Tenant
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.json"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from muster.scim.schema import GROUP, USER
+from muster.scim.schema.model import GROUP, USER
 from tests.ports import free_port
 
 _FOLDER = Path(__file__).parent

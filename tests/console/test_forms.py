@@ -13,7 +13,8 @@ import muster
 from muster.access.administrators import Administrators, all_permissions
 from muster.access.permissions import ADMIN, SCIM, SETTINGS
 from muster.console.flashes import Flashes
-from muster.storage.port import FLASH_KIND, INSTALLATION
+from muster.storage.port.items import INSTALLATION
+from muster.storage.port.resources import FLASH_KIND
 from tests.console.browsing import PASSWORD, Visitor
 from tests.people import group, name, person, replace
 from tests.tenant import administer

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from muster.scim.patch import PATCH_OP
-from muster.scim.schema import ENTERPRISE_USER
+from muster.scim.schema.model import ENTERPRISE_USER
 from tests.people import group, name, person, replace
 from tests.tenant import Tenant
 

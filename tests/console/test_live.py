@@ -7,12 +7,12 @@ import pytest
 
 from muster.access.administrators import Administrators
 from muster.http.service import _STREAMS_OF_ONE
-from muster.storage.port import Origin
+from muster.storage.port.changes import ChangeOrigin
 from tests.console.browsing import Visitor, invitation
 from tests.people import name
 from tests.tenant import administer
 
-HERE = Origin("test", "r", "2026-01-01T00:00:00.000Z")
+HERE = ChangeOrigin("test", "r", "2026-01-01T00:00:00.000Z")
 LIVE = "/w/default/requests/live"
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.console.web import read_cookies
-from muster.http.message import MAX_HEADER
+from muster.http.wire.message import MAX_HEADER
 from muster.scim.errors import ScimError
 
 NAMES = st.text("abcXYZ_-!", min_size=1, max_size=8)

@@ -5,15 +5,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from muster.directory.documents import parse
-from muster.directory.events import events
-from muster.directory.memberships import tag_of
-from muster.directory.past import Past
+from muster.directory.groups.memberships import tag_of
+from muster.directory.history.events import events
+from muster.directory.history.past import Past
+from muster.directory.history.restore import Restorer
 from muster.directory.service import Caller, Directory, Search
-from muster.directory.undo import Undo
 from muster.scim.errors import ScimError
-from muster.scim.schema import GROUP, USER, registry
+from muster.scim.schema.model import GROUP, USER, registry
 from muster.scim.values import fold
-from muster.upkeep.check import Report, findings
+from muster.upkeep.check import CheckReport, findings
 from tests.people import patch
 
 USERS, GROUPS = registry().types["/Users"], registry().types["/Groups"]
@@ -32,7 +32,7 @@ class Life:
         self.bench, self.data = bench, data
         self.caller = Caller(bench.new_workspace(), "actor", "request")
         self.directory = Directory(bench.storage)
-        self.undo = Undo(bench.storage)
+        self.undo = Restorer(bench.storage)
         self.users, self.groups, self.gone = {}, {}, []
         self.bodies, self.known = {}, []
 
@@ -249,7 +249,7 @@ class Life:
         """What a check of what is kept finds."""
 
         async def look():
-            return [found.what async for found in findings(self.bench.storage, [self.caller.workspace], Report())]
+            return [found.what async for found in findings(self.bench.storage, [self.caller.workspace], CheckReport())]
 
         return self.bench.run(look())
 

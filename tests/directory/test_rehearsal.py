@@ -7,7 +7,7 @@ import pytest
 from muster.directory.rehearsal import rehearse
 from muster.directory.service import Caller, Directory
 from muster.scim.errors import ScimError
-from muster.scim.schema import registry
+from muster.scim.schema.model import registry
 from tests.people import group, patch, person
 
 USERS, GROUPS = registry().types["/Users"], registry().types["/Groups"]

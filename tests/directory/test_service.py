@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from muster.directory.service import Caller, Directory, Search
-from muster.scim import patch, resource
+from muster.scim import document as documents
+from muster.scim import patch
 from muster.scim.errors import ScimError
-from muster.scim.schema import registry
+from muster.scim.schema.model import registry
 from muster.storage.ids import key_of
 from muster.storage.sqlite import SqliteStorage
 from tests.people import person, replace
@@ -53,7 +54,7 @@ def test_a_large_body_is_read_on_a_thread_and_comes_to_the_same(tmp_path, monkey
 
         return call
 
-    for module, name in ((resource, "read"), (patch, "prepare")):
+    for module, name in ((documents, "read"), (patch, "prepare")):
         monkeypatch.setattr(module, name, noted(getattr(module, name)))
 
     async def run():

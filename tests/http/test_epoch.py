@@ -9,7 +9,8 @@ import pytest
 import muster
 from muster.access.administrators import Administrators, all_permissions
 from muster.access.permissions import SCIM
-from muster.storage.port import INSTALLATION, Statement
+from muster.storage.port.engine import Statement
+from muster.storage.port.items import INSTALLATION
 from tests.console.browsing import PASSWORD, Visitor
 from tests.people import name, person
 from tests.tenant import administer

@@ -23,12 +23,12 @@ from muster.access.keys import Keys
 from muster.access.permissions import ADMIN
 from muster.app import Muster
 from muster.config import Settings
-from muster.directory.documents import make_put
+from muster.directory.versions import make_put
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.messages import SEARCH_REQUEST
-from muster.scim.schema import USER, registry
+from muster.scim.schema.model import USER, registry
 from muster.storage.ids import IdSource
-from muster.storage.port import Origin
+from muster.storage.port.changes import ChangeOrigin
 from tests import postgres
 from tests.people import group, name, patch, person
 
@@ -551,7 +551,7 @@ def _load(here, number, resource_type="/Users", **attributes):
         )
         for n in range(number)
     ]  # fmt: skip
-    here.runner.run(here.app.storage.load(here.workspace.id, kind.name, puts, Origin("key:k", "r", now)))
+    here.runner.run(here.app.storage.load(here.workspace.id, kind.name, puts, ChangeOrigin("key:k", "r", now)))
     return stem, [put.stored.id for put in puts]
 
 
@@ -784,8 +784,8 @@ def test_a_form_may_take_so_long_and_no_longer(hasty):
 
 @covers("sending one chunk of a streamed answer")
 def test_a_piece_of_an_answer_may_take_so_long_and_no_longer(here, monkeypatch):
-    monkeypatch.setattr("muster.http.asgi.SEND_SECONDS", 0.5)
-    monkeypatch.setattr("muster.http.groups._WHOLE", 10)
+    monkeypatch.setattr("muster.http.wire.asgi.SEND_SECONDS", 0.5)
+    monkeypatch.setattr("muster.http.wire.streaming._WHOLE", 10)
     made = here.made("/Groups", group(None, here.user()))
 
     def get(seconds):
@@ -799,7 +799,7 @@ def test_a_piece_of_an_answer_may_take_so_long_and_no_longer(here, monkeypatch):
 
 @covers("a long poll of the feed")
 def test_a_long_poll_waits_so_long_and_no_longer(here, monkeypatch):
-    monkeypatch.setattr("muster.http.api.feed._MAX_WAIT", 1)
+    monkeypatch.setattr("muster.http.management.feed._MAX_WAIT", 1)
     start = here.ask("GET", "/api/v1/changes", params={"cursor": "end"}).json()["cursor"]
     for asked in (0, 1, 2):
         began = time.monotonic()
@@ -910,7 +910,7 @@ STREAMS = "streamed answers, in all and per workspace or administrator"
 @covers(STREAMS)
 @pytest.mark.parametrize(("limit", "own"), [(200, False), (25, True)])
 def test_so_many_answers_are_sent_in_pieces_and_no_more(here, monkeypatch, limit, own):
-    monkeypatch.setattr("muster.http.groups._WHOLE", 10)
+    monkeypatch.setattr("muster.http.wire.streaming._WHOLE", 10)
     made = here.made("/Groups", group(None, here.user()))
 
     def fill(number):
@@ -925,7 +925,7 @@ SESSIONS = "requests with a session of the console, in all and per administrator
 @covers(SESSIONS)
 @pytest.mark.parametrize(("limit", "own"), [(400, False), (32, True)])
 def test_so_many_requests_with_a_session_are_in_flight_and_no_more(here, limit, own):
-    origin = Origin("test", "r", "2026-01-01T00:00:00.000Z", "127.0.0.1")
+    origin = ChangeOrigin("test", "r", "2026-01-01T00:00:00.000Z", "127.0.0.1")
     administrators = here.app.administrators
     address = name("admin")
     admin = here.runner.run(administrators.create(address, "correct horse battery", all_permissions(), origin))
@@ -974,7 +974,7 @@ RECORDED = "requests that wait to be stored in the request log, and bytes of the
 
 @covers(RECORDED)
 def test_so_many_requests_wait_to_be_kept_and_no_more(here, monkeypatch):
-    monkeypatch.setattr("muster.http.recorder._WAITING", 5)
+    monkeypatch.setattr("muster.http.observe.recorder._WAITING", 5)
     recorder = here.app._recorder
     flush = recorder.flush
 
@@ -995,13 +995,13 @@ def test_so_many_requests_wait_to_be_kept_and_no_more(here, monkeypatch):
 
 ELSEWHERE = {
     "receiving the headers of a request": "tests/outside/test_limits.py::test_headers_may_take_so_long_and_no_longer",
-    "lifetime of a cursor": "tests/http/test_cursors.py::test_a_cursor_expires",
-    "attempts to verify the password of a user": "tests/http/test_api.py::test_passwords_are_not_tried_without_end",
+    "lifetime of a cursor": "tests/http/scim/test_cursors.py::test_a_cursor_expires",
+    "attempts to verify the password of a user": "tests/http/management/test_api.py::test_passwords_are_not_tried_without_end",
     "attempts to sign in, per name and per address": "tests/console/test_pages.py::test_sign_in_attempts_are_limited",
     "waiting searches without an index, in all; running and waiting, per workspace": (
-        "tests/storage/test_turns.py::test_who_waits_is_bounded_and_in_nobody_elses_way"
+        "tests/storage/query/test_turns.py::test_who_waits_is_bounded_and_in_nobody_elses_way"
     ),
-    RECORDED: "tests/http/test_recorder.py::test_more_bytes_than_may_wait_are_let_go_of_but_the_requests_are_kept",
+    RECORDED: "tests/http/observe/test_recorder.py::test_more_bytes_than_may_wait_are_let_go_of_but_the_requests_are_kept",
 }
 WAITED_FOR = {"connections", "connections to PostgreSQL"}
 """Nobody is refused beyond these, and everybody waits."""

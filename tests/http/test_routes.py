@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from muster.access.permissions import AUDIT, PERMISSIONS, SCIM
-from tests.http.test_api import ALSO, ROUTES
-from tests.http.test_bodies import schema
+from tests.http.management.test_api import ALSO, ROUTES
+from tests.http.management.test_bodies import schema
 from tests.people import group, name, patch, person, replace
 from tests.tenant import Tenant
 

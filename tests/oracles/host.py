@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import muster
-from muster.storage.port import Outcome, Stored, Write
+from muster.storage.port.resources import Outcome, Stored, Write
 from tests.waiting import until
 
 Json = Any

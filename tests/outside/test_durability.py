@@ -290,7 +290,9 @@ def test_a_service_that_never_answers_ends(tmp_path):
     server = Server(tmp_path)
     server.muster("migrate")
     (tmp_path / "muster.db-epoch").unlink(missing_ok=True)
-    broken = "import muster.server as s; s._load = None; import sys; from muster.cli import main; sys.exit(main(['serve']))"
+    broken = (
+        "import muster.serving.server as s; s._load = None; import sys; from muster.cli import main; sys.exit(main(['serve']))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", broken],
         env=server.environment,

@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 
-from muster.http.message import MAX_HEADER_BYTES
+from muster.http.wire.message import MAX_HEADER_BYTES
 from muster.scim.bulk import BULK_REQUEST
 from tests.conftest import DATABASES, client_of
 from tests.people import USER, error_of, patch, person

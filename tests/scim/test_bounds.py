@@ -2,11 +2,12 @@
 
 import pytest
 
-from muster.scim import patch, resource
+from muster.scim import document as documents
+from muster.scim import patch
 from muster.scim.bounds import check_growth
+from muster.scim.dialects import Dialect
 from muster.scim.errors import ScimError
-from muster.scim.quirks import Dialect
-from muster.scim.schema import registry
+from muster.scim.schema.model import registry
 
 USERS, GROUPS = registry().types["/Users"], registry().types["/Groups"]
 MOST = 7
@@ -32,7 +33,7 @@ def elements(attribute, count):
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_document_may_have_so_many_elements_and_no_more(attribute, strict):
     def read(count):
-        return resource.read(document(**{attribute.name: elements(attribute, count)}), USERS, Dialect(strict, [], MOST))
+        return documents.read(document(**{attribute.name: elements(attribute, count)}), USERS, Dialect(strict, [], MOST))
 
     for count in (MOST - 1, MOST):
         assert len(read(count)[attribute.name]) == count
@@ -57,17 +58,17 @@ def test_an_operation_may_name_so_many_elements_and_no_more(attribute, operation
 @pytest.mark.parametrize("filler", [None, {}, [], "", 0])
 def test_elements_that_come_to_nothing_count(filler):
     with pytest.raises(ScimError, match="emails has 8 elements"):
-        resource.read(document(emails=[filler] * (MOST + 1)), USERS, Dialect(False, [], MOST))
+        documents.read(document(emails=[filler] * (MOST + 1)), USERS, Dialect(False, [], MOST))
 
 
 def test_schemas_are_bounded():
     with pytest.raises(ScimError, match="schemas has 8 elements"):
-        resource.read(document(schemas=[USERS.core.id] * (MOST + 1)), USERS, Dialect(False, [], MOST))
+        documents.read(document(schemas=[USERS.core.id] * (MOST + 1)), USERS, Dialect(False, [], MOST))
 
 
 def test_members_of_a_group_are_not():
     group = {"schemas": [GROUPS.core.id], "displayName": "x", "members": [{"value": f"u{n}"} for n in range(50)]}
-    assert len(resource.read(group, GROUPS, Dialect(False, [], MOST))["members"]) == 50
+    assert len(documents.read(group, GROUPS, Dialect(False, [], MOST))["members"]) == 50
 
 
 def test_a_change_may_not_grow_past_the_bound():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.scim.bulk_references import in_data, in_target
-from muster.scim.schema import ENTERPRISE_USER, USER, registry
+from muster.scim.schema.model import ENTERPRISE_USER, USER, registry
 
 TYPES = registry().types
 USERS, GROUPS = TYPES["/Users"], TYPES["/Groups"]

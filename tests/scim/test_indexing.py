@@ -4,12 +4,12 @@ import dataclasses
 
 from hypothesis import given
 
-from muster.scim.evaluate import comparable, values_at
-from muster.scim.indexing import Entry, entries, index_of, search_form, sort_value
-from muster.scim.predicate import field_at
-from muster.scim.quirks import Dialect
-from muster.scim.resource import read
-from muster.scim.schema import Attribute, Schema, registry
+from muster.scim.dialects import Dialect
+from muster.scim.document import read
+from muster.scim.filter.evaluate import comparable, values_at
+from muster.scim.filter.predicate import field_at
+from muster.scim.indexing import LookupEntry, entries, index_of, search_form, sort_value
+from muster.scim.schema.model import Attribute, Schema, registry
 from tests.strategies import users
 
 USER_TYPE = registry().types["/Users"]
@@ -48,7 +48,7 @@ def test_look_ups_are_the_values_as_they_compare(document):
         assert {entry.value for entry in kept if entry.attribute == name} == values, name
         if values:
             first = comparable(field.attribute, sort_value(field, canonical))
-            assert Entry(name, first) in kept or first is None, name
+            assert LookupEntry(name, first) in kept or first is None, name
     assert {entry.attribute for entry in unique} <= {"userName", "nickName"}
 
 

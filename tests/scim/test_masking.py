@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.scim.masking import MASK, Masker, Unreadable, bare_path
-from muster.scim.schema import ENTERPRISE_USER, GROUP, USER, Attribute, Registry, Schema, registry
+from muster.scim.schema.model import ENTERPRISE_USER, GROUP, USER, Attribute, Registry, Schema, registry
 
 SECRET = 'hunter2 "and" more'
 VAULT = "urn:example:params:vault:2.0:User"

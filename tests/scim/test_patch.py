@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scim2_models import EnterpriseUser, PatchOp, User
 
+from muster.scim.dialects import Dialect
+from muster.scim.document import read
 from muster.scim.errors import ScimError
 from muster.scim.patch import PATCH_OP, apply, prepare
-from muster.scim.quirks import Dialect
-from muster.scim.resource import read
-from muster.scim.schema import ENTERPRISE_USER, USER, Schema, registry
+from muster.scim.schema.model import ENTERPRISE_USER, USER, Schema, registry
 from tests.strategies import filled, plain_addresses, plain_users, users
 
 USER_TYPE = registry().types["/Users"]

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.scim import projection as module
+from muster.scim.dialects import Dialect
+from muster.scim.document import read
 from muster.scim.projection import projection
-from muster.scim.quirks import Dialect
-from muster.scim.resource import read
-from muster.scim.schema import ENTERPRISE_USER, USER, registry
+from muster.scim.schema.model import ENTERPRISE_USER, USER, registry
 from tests.strategies import ENTERPRISE, MULTI, TEXT, users
 
 USER_TYPE = registry().types["/Users"]

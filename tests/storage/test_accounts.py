@@ -5,7 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from muster.storage.port import INSTALLATION, UNCACHED_KINDS, Conflict, Item, KeyRecord, Statement
+from muster.storage.port.accounts import KeyRecord
+from muster.storage.port.engine import Statement
+from muster.storage.port.errors import Conflict
+from muster.storage.port.items import INSTALLATION, Item
+from muster.storage.port.resources import UNCACHED_KINDS
 
 EPOCH = Statement("SELECT epoch FROM installation", ())
 NOW = "2020-01-01T00:00:00Z"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from muster.storage import chain
-from muster.storage.port import Note, Origin, Sought
+from muster.storage.audit import chain
+from muster.storage.port.changes import ChangeFilter, ChangeOrigin, Note
 from tests.storage.test_writes import NOW
 
 ACTORS, TYPES, ACTIONS = ("key:a", "key:ab", "admin:a", "cli"), ("User", "Group"), ("create", "delete")
@@ -31,9 +31,9 @@ def test_a_search_finds_what_is_sought(bench, notes, wanted, limit):
     workspace, other = bench.new_workspace(), bench.new_workspace()
     for actor, type_name, action in notes:
         for place in (workspace, other):
-            bench.run(bench.storage.note([Note(place.id, Origin(actor, "r", NOW), type_name, "x", action, b"{}")]))
+            bench.run(bench.storage.note([Note(place.id, ChangeOrigin(actor, "r", NOW), type_name, "x", action, b"{}")]))
     all_of_them = list(reversed(bench.run(bench.storage.changes(workspace.id, 0, 100))))
-    sought = Sought(*wanted)
+    sought = ChangeFilter(*wanted)
     found, _ = whole(bench, workspace.id, sought, limit)
     assert found == [change for change in all_of_them if sought.matches(change)]
 
@@ -50,12 +50,12 @@ def test_a_search_says_where_it_left_off(bench, few):
     workspace = bench.new_workspace()
     for number in range(10):
         actor = "admin:a" if number == 1 else "key:a"
-        bench.run(bench.storage.note([Note(workspace.id, Origin(actor, "r", NOW), "User", "x", "create", b"{}")]))
-    rows, before = bench.run(bench.storage.search_changes(workspace.id, None, 5, Sought("admin:")))
+        bench.run(bench.storage.note([Note(workspace.id, ChangeOrigin(actor, "r", NOW), "User", "x", "create", b"{}")]))
+    rows, before = bench.run(bench.storage.search_changes(workspace.id, None, 5, ChangeFilter("admin:")))
     assert not rows
     assert before is not None
-    found, searches = whole(bench, workspace.id, Sought("admin:"), 5)
+    found, searches = whole(bench, workspace.id, ChangeFilter("admin:"), 5)
     assert ([change.origin.actor for change in found], searches) == (["admin:a"], 4)
-    assert [change.sequence for change in whole(bench, workspace.id, Sought(), 2)[0]] == [
+    assert [change.sequence for change in whole(bench, workspace.id, ChangeFilter(), 2)[0]] == [
         change.sequence for change in reversed(bench.run(bench.storage.changes(workspace.id, 0, 100)))
     ]

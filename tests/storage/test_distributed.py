@@ -10,16 +10,20 @@ import contextlib
 import asyncpg
 import pytest
 
-from muster.storage.chain import link
+from muster.storage.audit.chain import link
 from muster.storage.ids import IdSource
-from muster.storage.port import Conflict, Item, KeyTaken, Note, Origin, Statement, StorageError, Write
+from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.engine import Statement
+from muster.storage.port.errors import Conflict, KeyTaken, StorageError
+from muster.storage.port.items import Item
+from muster.storage.port.resources import Write
 from muster.storage.postgres import PostgresStorage
 from muster.storage.postgres.lock import LOCK, LOCK_SPACE
 from tests.postgres import create_database, new_database, own
 from tests.storage.test_postgres import Cutter
 from tests.storage.test_writes import NOW, index, made, user
 
-ORIGIN = Origin("a", "r", NOW)
+ORIGIN = ChangeOrigin("a", "r", NOW)
 _WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
 _PREPARE = b"PREPARE TRANSACTION 'left';\0"
 _NO_LOCK = "CREATE FUNCTION no_advisory_xact_lock(integer, integer) RETURNS void LANGUAGE sql AS 'SELECT'"

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from muster.storage.port import StorageError
+from muster.storage.port.errors import StorageError
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.sqlite.epoch import Stamps
 
 ON_A_SMALL_DISK = """
 import os, sys
-from muster.storage.port import StorageFull
+from muster.storage.port.resources import StorageFull
 from muster.storage.sqlite.epoch import Stamps
 
 def fill():

@@ -8,18 +8,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from muster.directory.documents import make_put, parse
-from muster.scim import filter as filters
+from muster.directory.documents import parse
+from muster.directory.versions import make_put
+from muster.scim.dialects import Dialect
+from muster.scim.document import read
 from muster.scim.errors import ScimError
-from muster.scim.evaluate import comparable, matches
+from muster.scim.filter import grammar as filters
+from muster.scim.filter.evaluate import comparable, matches
+from muster.scim.filter.predicate import bind, field_at
 from muster.scim.indexing import sort_value
-from muster.scim.predicate import bind, field_at
-from muster.scim.quirks import Dialect
-from muster.scim.resource import read
-from muster.scim.schema import USER, registry
+from muster.scim.schema.model import USER, registry
 from muster.scim.values import mail_domain
 from muster.storage.ids import IdSource
-from muster.storage.port import Origin, Query
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.resources import Query
 from tests.strategies import DATES, EVERYTHING, everything, filters_of, users, users_of
 from tests.strategies import filters as any_filter
 
@@ -75,7 +77,7 @@ def _at(document, domain):
 def test_agrees_with_evaluate(bench, data):
     puts = [put(document, data.draw(st.sampled_from(DATES))) for document in data.draw(st.lists(users(), max_size=8))]
     workspace = bench.new_workspace()
-    bench.run(bench.storage.load(workspace.id, "User", puts, Origin("t", "t", "t")))
+    bench.run(bench.storage.load(workspace.id, "User", puts, ChangeOrigin("t", "t", "t")))
     documents = [parse(item.stored.document) for item in puts]
     for _ in range(6):
         node = data.draw(st.none() | any_filter())
@@ -100,7 +102,7 @@ def test_agrees_with_evaluate_on_every_attribute(bench, data):
     drawn = data.draw(st.lists(users_of(kind), max_size=5))
     puts = [put(document, data.draw(st.sampled_from(DATES)), kind) for document in drawn]
     workspace = bench.new_workspace()
-    bench.run(bench.storage.load(workspace.id, "User", puts, Origin("t", "t", "t")))
+    bench.run(bench.storage.load(workspace.id, "User", puts, ChangeOrigin("t", "t", "t")))
     documents = [parse(item.stored.document) for item in puts]
     for node in data.draw(st.lists(filters_of(kind), min_size=10, max_size=10)):
         predicate = bind(node, kind, Dialect())
@@ -126,7 +128,7 @@ def test_any_nesting_that_the_grammar_allows_is_answered(bench, shape, leaf):
     workspace = bench.new_workspace()
     document = {"schemas": [USER], "userName": "u", "name": {"familyName": "F"}, "emails": [{"value": "a@x", "type": "work"}]}
     item = put(document)
-    bench.run(bench.storage.load(workspace.id, "User", [item], Origin("t", "t", "t")))
+    bench.run(bench.storage.load(workspace.id, "User", [item], ChangeOrigin("t", "t", "t")))
     text, deepest = leaf, None
     while (predicate := _bound_or_none(text)) is not None:
         deepest = predicate
@@ -139,7 +141,7 @@ def test_any_nesting_that_the_grammar_allows_is_answered(bench, shape, leaf):
 def test_any_nesting_within_a_value_path_is_answered(bench, shape):
     workspace = bench.new_workspace()
     item = put({"schemas": [USER], "userName": "u", "emails": [{"value": "a@x", "type": "work"}]})
-    bench.run(bench.storage.load(workspace.id, "User", [item], Origin("t", "t", "t")))
+    bench.run(bench.storage.load(workspace.id, "User", [item], ChangeOrigin("t", "t", "t")))
     inside = DEEP[shape].replace("title", "type").replace("nickName", "display").replace("userName", "value")
     for path in ("emails", "groups"):
         text, deepest = "value pr", None
@@ -157,7 +159,7 @@ def test_any_nesting_within_a_value_path_is_answered(bench, shape):
 def test_as_many_terms_as_the_grammar_allows_are_answered(bench, joiner, term):
     workspace = bench.new_workspace()
     item = put({"schemas": [USER], "userName": "u"})
-    bench.run(bench.storage.load(workspace.id, "User", [item], Origin("t", "t", "t")))
+    bench.run(bench.storage.load(workspace.id, "User", [item], ChangeOrigin("t", "t", "t")))
     texts = [term.format(number) for number in range(200)]
     while (predicate := _bound_or_none(joiner.join(texts))) is None:
         texts.pop()
@@ -179,7 +181,7 @@ def people(bench):
         put({"schemas": [USER], "userName": f"u{n:04}%_@example.com", "displayName": f"D{n % 7}", "title": f"T{n % 3}"})
         for n in range(1500)
     ]
-    bench.run(bench.storage.load(workspace.id, "User", puts, Origin("t", "t", "t")))
+    bench.run(bench.storage.load(workspace.id, "User", puts, ChangeOrigin("t", "t", "t")))
     return workspace
 
 
@@ -231,7 +233,7 @@ def test_documents_without_active_count_as_active(bench):
     ids = {}
     for name, active in (("absent", {}), ("active", {"active": True}), ("inactive", {"active": False})):
         item = make_put({"schemas": [USER], "userName": name, **active}, USER_TYPE, _ids(next(_millis)), 1, DATES[0], DATES[0])
-        bench.run(bench.storage.load(workspace.id, "User", [item], Origin("t", "t", "t")))
+        bench.run(bench.storage.load(workspace.id, "User", [item], ChangeOrigin("t", "t", "t")))
         ids[item.stored.id] = name
     for text, wanted in {
         "active eq true": ["absent", "active"],
@@ -255,7 +257,9 @@ def test_the_empty_string_is_part_of_every_value_and_of_no_absent_one(bench, ope
     workspace = bench.new_workspace()
     for name, held in (("without", {}), ("with", {"title": "t", "addresses": [{"locality": "l"}]})):
         bench.run(
-            bench.storage.load(workspace.id, "User", [put({"schemas": [USER], "userName": name, **held})], Origin("t", "t", "t"))
+            bench.storage.load(
+                workspace.id, "User", [put({"schemas": [USER], "userName": name, **held})], ChangeOrigin("t", "t", "t")
+            )
         )
     for path in ("title", "addresses.locality"):
         assert find(bench, workspace, predicate=_bound(f'{path} {operator} ""'))[0] == 1
@@ -267,7 +271,7 @@ def test_a_sub_attribute_with_several_values_is_compared_with_each(bench):
     item = put(
         {"schemas": [USER, EVERYTHING], "userName": "u", EVERYTHING: {"many": [{"substrings": ["x", "y"]}]}}, resource_type=kind
     )
-    bench.run(bench.storage.load(workspace.id, "User", [item], Origin("t", "t", "t")))
+    bench.run(bench.storage.load(workspace.id, "User", [item], ChangeOrigin("t", "t", "t")))
     for text, total in (('substrings eq "Y"', 1), ('substrings ew "z"', 0), ("substrings pr", 1), ("subintegers pr", 0)):
         predicate = bind(filters.parse(f"{EVERYTHING}:many.{text}", Dialect()), kind, Dialect())
         assert matches(predicate, parse(item.stored.document)) is bool(total)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from muster.storage.port import StorageError
+from muster.storage.port.errors import StorageError
 from muster.storage.postgres.loader import Loader
 
 

@@ -7,15 +7,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from muster.directory.documents import index_of_document, make_put, next_version, parse
-from muster.directory.memberships import split, with_groups
-from muster.scim.evaluate import matches
-from muster.scim.filter import And, Compare, Not, Or, Present, ValuePath
-from muster.scim.predicate import bind
-from muster.scim.quirks import Dialect
-from muster.scim.schema import GROUP, USER, registry
+from muster.directory.documents import parse
+from muster.directory.groups.memberships import split, with_groups
+from muster.directory.versions import index_of_document, make_put, next_version
+from muster.scim.dialects import Dialect
+from muster.scim.filter.evaluate import matches
+from muster.scim.filter.grammar import And, Compare, Not, Or, Present, ValuePath
+from muster.scim.filter.predicate import bind
+from muster.scim.schema.model import GROUP, USER, registry
 from muster.storage.ids import IdSource
-from muster.storage.port import Keep, MemberDelta, MemberEdit, NoSuchMember, Origin, Query, Remove, Write
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.errors import NoSuchMember
+from muster.storage.port.members import MemberDelta, MemberEdit
+from muster.storage.port.resources import Keep, Query, Remove, Write
 
 USER_TYPE, GROUP_TYPE = registry().types["/Users"], registry().types["/Groups"]
 TYPES = {"User": USER_TYPE, "Group": GROUP_TYPE}
@@ -42,7 +46,7 @@ class Model:
         def touch(standing):
             return next_version(standing, parse(standing.document), GROUP_TYPE, NOW)
 
-        write = Write(self.workspace.id, kind, resource_id, decide, Origin("a", "r", NOW), members, touch)
+        write = Write(self.workspace.id, kind, resource_id, decide, ChangeOrigin("a", "r", NOW), members, touch)
         return self.bench.run(self.bench.storage.write(write))
 
     def make(self, kind, name, members=()):

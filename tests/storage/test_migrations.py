@@ -11,13 +11,15 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import NullPool, create_engine, text
 
 from muster.directory.service import Caller, Directory, Search
-from muster.scim.schema import registry
+from muster.scim.schema.model import registry
 from muster.storage import migrations
-from muster.storage.port import BASE, NewerDatabase, Statement, StorageError
+from muster.storage.port.engine import Statement
+from muster.storage.port.errors import NewerDatabase, StorageError
+from muster.storage.port.resources import BASE
+from muster.storage.records.webhooks import WebhookStates
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.tables import metadata
-from muster.storage.webhooks import WebhookStates
-from muster.upkeep.check import Report, check, findings
+from muster.upkeep.check import CheckReport, check, findings
 from tests.people import person
 from tests.storage.conftest import ENGINES, Bench
 
@@ -101,7 +103,7 @@ def test_those_who_are_not_active_are_found_as_such_after_it(here):
     assert here.run(directory.find(caller, kind, search)).total == 2
 
     async def look():
-        return [found.what async for found in findings(here.storage, [here.workspace], Report())]
+        return [found.what async for found in findings(here.storage, [here.workspace], CheckReport())]
 
     assert here.run(look()) == []
 

@@ -8,13 +8,17 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from muster.directory.documents import index_of_document, make_put, next_version, parse
-from muster.scim import filter as filters
-from muster.scim.predicate import bind, field_at
-from muster.scim.quirks import Dialect
-from muster.scim.schema import GROUP, registry
+from muster.directory.documents import parse
+from muster.directory.versions import index_of_document, make_put, next_version
+from muster.scim.dialects import Dialect
+from muster.scim.filter import grammar as filters
+from muster.scim.filter.predicate import bind, field_at
+from muster.scim.schema.model import GROUP, registry
 from muster.storage.ids import IdSource
-from muster.storage.port import KeyRecord, MemberEdit, Origin, Query, Remove, Write
+from muster.storage.port.accounts import KeyRecord
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.members import MemberEdit
+from muster.storage.port.resources import Query, Remove, Write
 from muster.storage.postgres import PostgresStorage, connection
 from muster.storage.postgres.lock import LOCK, LOCK_SPACE
 from muster.storage.tables import metadata
@@ -86,7 +90,7 @@ def test_a_commit_that_was_cut_short_happens_once(forwarded):
         workspace = await storage.add_workspace("w", "rfc7644", False, NOW)
 
         def write(name):
-            return storage.write(Write(workspace.id, "User", None, lambda _: made(user(name)), Origin("a", "r", NOW)))
+            return storage.write(Write(workspace.id, "User", None, lambda _: made(user(name)), ChangeOrigin("a", "r", NOW)))
 
         await write("first")
         cutter.cut = forwarded
@@ -118,7 +122,7 @@ def test_what_comes_while_a_transaction_waits_for_its_turn_joins_it():
             await other.execute(LOCK, LOCK_SPACE, workspace.id)
             written = []
             for name in ("a", "b", "a", "c"):
-                origin = Origin("a", "r", NOW)
+                origin = ChangeOrigin("a", "r", NOW)
                 write = Write(workspace.id, "User", None, lambda _, name=name: made(user(name)), origin)
                 written.append(asyncio.create_task(storage.write(write)))
                 while not await other.fetchval(_WAITS):  # noqa: ASYNC110
@@ -162,7 +166,7 @@ def test_a_commit_that_the_server_lost_is_not_taken_for_anothers():
         await storage.start()
         workspace = await storage.add_workspace("w", "rfc7644", False, NOW)
         crasher.crash = True
-        written = Write(workspace.id, "User", None, lambda _: made(user("ann")), Origin("a", "r", NOW))
+        written = Write(workspace.id, "User", None, lambda _: made(user("ann")), ChangeOrigin("a", "r", NOW))
         outcome = await storage.write(written)
         assert not crasher.crash
         assert await storage.get(workspace.id, "User", outcome.stored.id) is not None
@@ -209,7 +213,7 @@ async def _use_everything(url):
     await storage.touch_keys({(workspace.id, "k1"): NOW})
     await storage.lease(workspace.id, "k1", 1, 100, 8)
     await storage.load(
-        workspace.id, "User", [made(user(f"u{n}", title="t", displayName="d")) for n in range(20)], Origin("a", "r", NOW)
+        workspace.id, "User", [made(user(f"u{n}", title="t", displayName="d")) for n in range(20)], ChangeOrigin("a", "r", NOW)
     )
     put = await _write(storage, workspace, None, lambda _: made(user("a", title="t"), password="hash"))
     stored = put.stored
@@ -245,7 +249,7 @@ async def _use_groups(storage, workspace, user_id):
         return next_version(now, parse(now.document), kind, NOW)
 
     def write(group_id, decide, edit):
-        return storage.write(Write(workspace.id, "Group", group_id, decide, Origin("a", "r", NOW), edit, touch))
+        return storage.write(Write(workspace.id, "Group", group_id, decide, ChangeOrigin("a", "r", NOW), edit, touch))
 
     def make(_):
         return make_put({"schemas": [GROUP], "displayName": "g"}, kind, new_id(1_600_000_000_000), 1, NOW, NOW)
@@ -272,4 +276,4 @@ async def _use_groups(storage, workspace, user_id):
 
 
 def _write(storage, workspace, resource_id, decide):
-    return storage.write(Write(workspace.id, "User", resource_id, decide, Origin("a", "r", NOW)))
+    return storage.write(Write(workspace.id, "User", resource_id, decide, ChangeOrigin("a", "r", NOW)))

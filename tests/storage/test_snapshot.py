@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from muster.storage.port import Item, Note, Origin
+from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.items import Item
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.sqlite.connection import connect
 from muster.storage.sqlite.epoch import Stamps
@@ -126,7 +127,7 @@ def test_the_log_stays_short_while_somebody_always_reads(tmp_path):
         workspace = await storage.add_workspace("w", "rfc7644", False, "2026-01-01T00:00:00Z")
         reading = AlwaysReading(path)
         reading.start()
-        note = Note(workspace.id, Origin("a", "r", "2026-01-01T00:00:00Z"), "T", "x", "update", b"{}")
+        note = Note(workspace.id, ChangeOrigin("a", "r", "2026-01-01T00:00:00Z"), "T", "x", "update", b"{}")
         for n in range(1200):
             await storage.note([note], [Item(workspace.id, "t", str(n % 5), {"text": os.urandom(15_000).hex()})])
             sizes.append(log.stat().st_size)  # noqa: ASYNC240

@@ -8,15 +8,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from muster.directory.documents import index_of_document, make_put, parse
-from muster.scim import filter as filters
+from muster.directory.documents import parse
+from muster.directory.versions import index_of_document, make_put
+from muster.scim.dialects import Dialect
+from muster.scim.document import read
+from muster.scim.filter import grammar as filters
+from muster.scim.filter.predicate import bind
 from muster.scim.indexing import index_of
-from muster.scim.predicate import bind
-from muster.scim.quirks import Dialect
-from muster.scim.resource import read
-from muster.scim.schema import USER, registry
+from muster.scim.schema.model import USER, registry
 from muster.storage.ids import IdSource
-from muster.storage.port import Conflict, Guard, Held, Keep, KeyTaken, Origin, Query, Remove, Write
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.errors import Conflict, Held, KeyTaken
+from muster.storage.port.resources import Guard, Keep, Query, Remove, Write
 from tests.strategies import users
 
 USER_TYPE = registry().types["/Users"]
@@ -25,7 +28,7 @@ _ids = IdSource()
 
 
 def write(bench, workspace, resource_id, decide):
-    return bench.run(bench.storage.write(Write(workspace.id, "User", resource_id, decide, Origin("actor", "request", NOW))))
+    return bench.run(bench.storage.write(Write(workspace.id, "User", resource_id, decide, ChangeOrigin("actor", "request", NOW))))
 
 
 def made(document, version=1, resource_id=None, before=None, **secrets):
@@ -108,8 +111,10 @@ def test_what_decide_raises_changes_nothing_and_harms_no_other(bench, workspace)
         raise ValueError("no")
 
     async def together():
-        writes = [Write(workspace.id, "User", None, lambda _, n=n: made(user(f"n{n}")), Origin("a", "r", NOW)) for n in range(20)]
-        writes.insert(7, Write(workspace.id, "User", None, refuse, Origin("a", "r", NOW)))
+        writes = [
+            Write(workspace.id, "User", None, lambda _, n=n: made(user(f"n{n}")), ChangeOrigin("a", "r", NOW)) for n in range(20)
+        ]
+        writes.insert(7, Write(workspace.id, "User", None, refuse, ChangeOrigin("a", "r", NOW)))
         return await asyncio.gather(*(bench.storage.write(w) for w in writes), return_exceptions=True)
 
     results = bench.run(together())
@@ -125,7 +130,7 @@ def test_what_fails_half_way_is_undone_and_harms_no_other(bench, workspace):
         return make_put(canonical, kind, _ids(1_600_000_000_000), 1, NOW, NOW)
 
     def asked(name, display):
-        return Write(workspace.id, "User", None, lambda _: put(name, display), Origin("a", "r", NOW))
+        return Write(workspace.id, "User", None, lambda _: put(name, display), ChangeOrigin("a", "r", NOW))
 
     async def together(writes):
         return await asyncio.gather(*(bench.storage.write(write) for write in writes), return_exceptions=True)
@@ -150,7 +155,9 @@ def test_a_user_who_keeps_access_for_a_conflict_is_not_counted(bench, workspace)
             put = made(user(name, active=False), now.version + 1, now.id, index(now))
             return dataclasses.replace(put, deprovisions=True)
 
-        return bench.run(bench.storage.write(Write(workspace.id, "User", stored.id, decide, Origin("a", "r", NOW), guard=guard)))
+        return bench.run(
+            bench.storage.write(Write(workspace.id, "User", stored.id, decide, ChangeOrigin("a", "r", NOW), guard=guard))
+        )
 
     with pytest.raises(Conflict):
         deactivate("taken", one)
@@ -196,7 +203,7 @@ def test_concurrent_changes_of_one_resource_all_take_effect(bench, workspace):
         return made(user("a", title=str(int(document["title"]) + 1)), standing.version + 1, stored.id, index(standing))
 
     async def together():
-        write = Write(workspace.id, "User", stored.id, add_one, Origin("a", "r", NOW))
+        write = Write(workspace.id, "User", stored.id, add_one, ChangeOrigin("a", "r", NOW))
         await asyncio.gather(*(bench.storage.write(write) for _ in range(100)))
 
     bench.run(together())

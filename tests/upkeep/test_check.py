@@ -5,12 +5,14 @@ import sqlite3
 
 import pytest
 
-from muster.directory.documents import make_put
-from muster.scim.schema import GROUP, registry
-from muster.storage.derived import bound
+from muster.directory.versions import make_put
+from muster.scim.schema.model import GROUP, registry
 from muster.storage.ids import IdSource
-from muster.storage.port import MemberEdit, Origin, Write
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.members import MemberEdit
+from muster.storage.port.resources import Write
 from muster.storage.postgres import PostgresStorage
+from muster.storage.repair.derived import bound
 from muster.storage.sqlite import SqliteStorage
 from muster.upkeep.check import check
 from tests.postgres import new_database
@@ -31,7 +33,7 @@ class Checked:
         self.workspace = self.run(storage.add_workspace("w", "rfc7644", False, NOW))
         emails = [{"value": "a@x.example", "primary": True}]
         puts = [made(user(f"u{n}", displayName="d", active=True, emails=emails), password="hash") for n in range(20)]
-        self.run(storage.load(self.workspace.id, "User", puts, Origin("a", "r", NOW)))
+        self.run(storage.load(self.workspace.id, "User", puts, ChangeOrigin("a", "r", NOW)))
         self.first = puts[0].stored.id
 
     def run(self, coroutine):
@@ -108,7 +110,7 @@ def test_memberships_are_checked(checked, sql, says):
     ids = [row[0] for row in checked.run(checked.storage.query(bound("SELECT id FROM resources WHERE workspace = $1", 1)))]
     document = {"schemas": [GROUP], "displayName": "g"}
     put = make_put(document, resource_type, IdSource()(1_600_000_000_000), 1, NOW, NOW)
-    write = Write(checked.workspace.id, "Group", None, lambda _: put, Origin("a", "r", NOW), MemberEdit(tuple(ids)))
+    write = Write(checked.workspace.id, "Group", None, lambda _: put, ChangeOrigin("a", "r", NOW), MemberEdit(tuple(ids)))
     checked.run(checked.storage.write(write))
     assert checked.check() == []
     checked.harm(sql, checked.workspace.id)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from muster.scim.schema import ENTERPRISE_USER, GROUP, USER, registry
+from muster.scim.schema.model import ENTERPRISE_USER, GROUP, USER, registry
 from muster.storage.ids import id_of, key_of
 from muster.upkeep import importer as importer_module
 from muster.upkeep.importer import Importer

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from muster.storage.leases import Leases
-from muster.storage.port import Origin, Write
-from muster.storage.requests import Kept, Requests, Wanted, number_of
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.resources import Write
+from muster.storage.records.leases import Leases
+from muster.storage.records.requests import RecordedRequest, RequestFilter, RequestStore, number_of
 from muster.upkeep import trimmer
 from muster.upkeep.trimmer import Trimmer
 from tests.storage.test_writes import index, made, user
@@ -23,15 +24,15 @@ def workspace(bench):
     workspace = bench.new_workspace()
 
     async def fill():
-        first = Write(workspace.id, "User", None, lambda _: made(user("a")), Origin("a", "r", OLD))
+        first = Write(workspace.id, "User", None, lambda _: made(user("a")), ChangeOrigin("a", "r", OLD))
         stored = (await bench.storage.write(first)).stored
         for number in range(2, 11):
 
             def decide(now, number=number):
                 return made(user("a", title=str(number)), number, now.id, index(now))
 
-            await bench.storage.write(Write(workspace.id, "User", stored.id, decide, Origin("a", "r", OLD)))
-        other = Write(workspace.id, "User", None, lambda _: made(user("b")), Origin("a", "r", OLD))
+            await bench.storage.write(Write(workspace.id, "User", stored.id, decide, ChangeOrigin("a", "r", OLD)))
+        other = Write(workspace.id, "User", None, lambda _: made(user("b")), ChangeOrigin("a", "r", OLD))
         await bench.storage.write(other)  # the newest change always stays
 
     bench.run(fill())
@@ -92,14 +93,14 @@ def test_trimming_reads_the_retention_of_each_workspace_as_it_comes_to_it(bench,
 def test_requests_are_kept_by_the_present_setting_even_if_the_caller_knows_a_shorter_one(bench, days, left):
     workspace = bench.new_workspace()
     bench.run(bench.storage.administer([replace(workspace, requests_days=days)]))
-    requests = Requests(bench.storage)
+    requests = RequestStore(bench.storage)
     ages = (timedelta(hours=1), timedelta(days=3), timedelta(days=30))
     numbers = [number_of(time.time() - age.total_seconds()) for age in ages]
-    rows = [Kept(number, "t", "r", "k", "o", "POST", "/", "", 201, 1, "", "", "", "", "", "") for number in numbers]
+    rows = [RecordedRequest(number, "t", "r", "k", "o", "POST", "/", "", 201, 1, "", "", "", "", "", "") for number in numbers]
 
     async def trim():
         await requests.keep(workspace.id, rows)
         await requests.trim(workspace.id, 100, number_of(time.time()))
-        return await requests.find(workspace.id, Wanted())
+        return await requests.find(workspace.id, RequestFilter())
 
     assert len(bench.run(trim())) == left

@@ -7,14 +7,14 @@ import pytest
 
 from tests.people import group, person, replace
 from tests.tenant import Tenant, problem
-from tests.upkeep.test_audit import tampered
+from tests.upkeep.test_audit_verification import tampered
 
 
 def trim(tenant, ahead=timedelta(days=91), every=False):
     """Trim the workspace, or every one, as if it were so much later."""
     import muster
     from muster.app import open_storage
-    from muster.storage.leases import Leases
+    from muster.storage.records.leases import Leases
     from muster.upkeep.trimmer import Trimmer
 
     async def run():

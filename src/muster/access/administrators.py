@@ -14,13 +14,16 @@ import orjson
 import pyotp
 
 from muster.access.permissions import ADMIN, PERMISSIONS
-from muster.access.settings import Store
-from muster.passwords import hash_password, verify_password
+from muster.access.settings import SettingsStore
+from muster.base.passwords import hash_password, verify_password
 from muster.scim.errors import ScimError, invalid_value
 from muster.scim.values import Json, fold
-from muster.storage.items import refresh
-from muster.storage.port import FLASH_KIND, INSTALLATION, Item, Note, Origin, Outdated, StorageError
-from muster.storage.tries import Tries
+from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.errors import Outdated, StorageError
+from muster.storage.port.items import INSTALLATION, Item
+from muster.storage.port.resources import FLASH_KIND
+from muster.storage.records.attempts import Attempts
+from muster.storage.records.items import refresh
 
 ADMINISTRATOR_KIND, SESSION_KIND, INVITATION_KIND = "administrator", "session", "invitation"
 EVERYWHERE = "*"
@@ -114,11 +117,11 @@ class Session:
 class Administrators:
     """Makes administrators and sessions."""
 
-    def __init__(self, accounts: Store, clock: Clock = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, accounts: SettingsStore, clock: Clock = lambda: datetime.now(UTC)) -> None:
         self._accounts = accounts
         self._clock = clock
-        self._names = Tries(accounts, _TRIES, _WINDOW)
-        self._places = Tries(accounts, _FROM_ONE_PLACE, _WINDOW)
+        self._names = Attempts(accounts, _TRIES, _WINDOW)
+        self._places = Attempts(accounts, _FROM_ONE_PLACE, _WINDOW)
 
     async def all(self) -> Sequence[Admin]:
         """Everyone, by e-mail address."""
@@ -146,7 +149,7 @@ class Administrators:
         item = await self._accounts.item(INSTALLATION, INVITATION_KIND, digest(token))
         return item is not None and item.body["expires"] > _text(self._clock())
 
-    async def accept(self, token: str, email: str, password: str, origin: Origin) -> Admin:
+    async def accept(self, token: str, email: str, password: str, origin: ChangeOrigin) -> Admin:
         """Make the administrator whom a token is for. Raises ScimError 400, and 403 where the token does not hold."""
         item = await self._accounts.item(INSTALLATION, INVITATION_KIND, digest(token))
         if item is None or item.body["expires"] <= _text(self._clock()):
@@ -156,7 +159,7 @@ class Administrators:
         await self._accounts.administer(puts, [self._note(made, "create", origin)], read)
         return made
 
-    async def create(self, email: str, password: str, roles: dict[str, list[str]], origin: Origin) -> Admin:
+    async def create(self, email: str, password: str, roles: dict[str, list[str]], origin: ChangeOrigin) -> Admin:
         """Make an administrator. Raises ScimError 400 and 409."""
         made = await self._make(email, password, roles)
         await self._accounts.administer([made.item()], [self._note(made, "create", origin)], [_nobody(made.id)])
@@ -172,7 +175,7 @@ class Administrators:
             raise ScimError(409, "email: there is an administrator with this address already")
         return Admin(admin_id, email, await hash_password(password), roles, _text(self._clock()))
 
-    async def remove(self, admin: Admin, origin: Origin) -> None:
+    async def remove(self, admin: Admin, origin: ChangeOrigin) -> None:
         """Remove an administrator, and end their sessions. Raises ScimError 409 for the last one of the installation."""
         others = [other.item() for other in await self.all() if other.everywhere and other.id != admin.id]
         if admin.everywhere and not others:
@@ -181,7 +184,7 @@ class Administrators:
         gone = [replace(item, body=None) for item in (admin.item(), *ended)]
         await self._accounts.administer(gone, [self._note(admin, "delete", origin)], others if admin.everywhere else ())
 
-    async def change_password(self, session: Session, old: str, new: str, origin: Origin) -> None:
+    async def change_password(self, session: Session, old: str, new: str, origin: ChangeOrigin) -> None:
         """Give an administrator another password, and end their other sessions. Raises ScimError 400 and 401."""
         check_password(new)
         await self._confirm(session.admin, old, "old")
@@ -196,7 +199,7 @@ class Administrators:
         secret = pyotp.random_base32()
         return secret, pyotp.TOTP(secret).provisioning_uri(name=admin.email, issuer_name="muster")
 
-    async def keep_totp(self, admin: Admin, secret: str, code: str, origin: Origin) -> list[str]:
+    async def keep_totp(self, admin: Admin, secret: str, code: str, origin: ChangeOrigin) -> list[str]:
         """Turn the second factor on, and return the recovery codes, which are shown this once.
 
         Raises ScimError 400 for a wrong code, and 409 if the second factor is on already or an OpenID provider has it.
@@ -213,7 +216,7 @@ class Administrators:
         await self._accounts.administer([changed.item()], [self._note(changed, "update", origin, changed="totp")], [admin.item()])
         return codes
 
-    async def drop_totp(self, admin: Admin, password: str, code: str, origin: Origin) -> None:
+    async def drop_totp(self, admin: Admin, password: str, code: str, origin: ChangeOrigin) -> None:
         """Turn the second factor off. Raises ScimError 401 for a wrong password or code, and 429 for too many of them."""
         await self._confirm(admin, password, "password", None if admin.totp is None else code.strip())
         changed = replace(admin, totp=None, recovery=(), last_code=None, last_step=None)
@@ -236,7 +239,7 @@ class Administrators:
                 raise ScimError(401, "code: enter a code that the authenticator shows now, or a recovery code") from None
         await self._names.forget(INSTALLATION, f"account {admin.id}")
 
-    async def sign_in(self, email: str, password: str, code: str, origin: Origin, agent: str) -> str:
+    async def sign_in(self, email: str, password: str, code: str, origin: ChangeOrigin, agent: str) -> str:
         """The token of a new session. It takes as long for an unknown address as for a wrong password.
 
         Raises NotSignedIn, CodeNeeded, and ScimError 429.
@@ -273,7 +276,7 @@ class Administrators:
             raise NotSignedIn
         return replace(admin, recovery=left)
 
-    async def begin(self, admin: Admin, origin: Origin, agent: str, before: Admin | None) -> str:
+    async def begin(self, admin: Admin, origin: ChangeOrigin, agent: str, before: Admin | None) -> str:
         """The token of a new session of someone who has shown who they are. What has ended is swept away.
 
         before: the administrator as they were read, None for one who is new. Raises Outdated where they are not so any more.
@@ -319,7 +322,7 @@ class Administrators:
         found = [_session(item, admin) for item in await self._sessions_of(admin)]
         return sorted(found, key=lambda session: session.seen, reverse=True)
 
-    async def end(self, admin: Admin, session_id: str, origin: Origin) -> None:
+    async def end(self, admin: Admin, session_id: str, origin: ChangeOrigin) -> None:
         """End a session of an administrator."""
         for item in await self._sessions_of(admin):
             if item.id == session_id:
@@ -330,7 +333,7 @@ class Administrators:
         items = await self._accounts.items(INSTALLATION, SESSION_KIND)
         return [item for item in items if item.body["admin"] == admin.id and item.body["expires"] > now]
 
-    def _note(self, admin: Admin, action: str, origin: Origin, **told: Json) -> Note:
+    def _note(self, admin: Admin, action: str, origin: ChangeOrigin, **told: Json) -> Note:
         came_by = {} if admin.connector is None else {"connector": admin.connector}
         document = orjson.dumps({"email": admin.email, "roles": admin.roles, **came_by, **told})
         return Note(INSTALLATION, origin, "Administrator", admin.id, action, document)

@@ -14,10 +14,12 @@ from muster.access.administrators import ADDRESS, ADMINISTRATOR_KIND, EVERYWHERE
 from muster.access.openid import Client, Identity, OpenId, ProviderFailed
 from muster.access.permissions import ADMIN, beyond
 from muster.access.roles import check_permissions
+from muster.scim.document import kind
 from muster.scim.errors import forbidden, invalid_syntax, invalid_value, not_found
-from muster.scim.resource import kind
 from muster.scim.values import Json, fold
-from muster.storage.port import INSTALLATION, Accounts, Item, Note, Origin
+from muster.storage.port.accounts import Accounts
+from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.items import INSTALLATION, Item
 
 CONNECTOR_KIND = "open-id-connector"
 _ID = "connector"
@@ -59,7 +61,7 @@ class Setter:
     """Who sets up a connector. place: a workspace, or INSTALLATION. permissions: what they may do there."""
 
     place: int
-    origin: Origin
+    origin: ChangeOrigin
     permissions: tuple[str, ...]
 
 
@@ -110,7 +112,7 @@ class Connectors:
         self._check_owner(by, before)
         await self._keep(by, None, "delete", before)
 
-    async def welcome(self, place: int, connector: Connector, identity: Identity, origin: Origin, agent: str) -> str:
+    async def welcome(self, place: int, connector: Connector, identity: Identity, origin: ChangeOrigin, agent: str) -> str:
         """The token of a new session of whoever came. Raises ScimError 403 where the connector does not let them in."""
         verified = connector.trust_email if identity.verified is None else identity.verified
         if not verified:
@@ -141,7 +143,7 @@ class Connectors:
         await self._accounts.administer([Item(by.place, CONNECTOR_KIND, _ID, body)], [note])
         await self._drop_admins(by.place, by.origin)
 
-    async def _drop_admins(self, place: int, origin: Origin) -> None:
+    async def _drop_admins(self, place: int, origin: ChangeOrigin) -> None:
         """Remove whoever came by a connector, with their sessions."""
         items = await self._accounts.items(INSTALLATION, ADMINISTRATOR_KIND)
         gone = {item.id: item for item in items if item.body.get("connector") == place}

@@ -12,13 +12,16 @@ import orjson
 
 from muster.access import allowlist
 from muster.access.allowlist import Network
-from muster.access.limits import capped, limit_of
-from muster.access.notes import Administrator
+from muster.access.audit_notes import Administrator
 from muster.access.permissions import ADMIN
+from muster.access.rate_limit import capped, limit_of
 from muster.access.registries import Registries
 from muster.access.roles import ROLE_KIND
-from muster.scim.schema import Registry
-from muster.storage.port import Accounts, Item, KeyRecord, Note, Origin, Outdated, Workspace
+from muster.scim.schema.model import Registry
+from muster.storage.port.accounts import Accounts, KeyRecord, Workspace
+from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.errors import Outdated
+from muster.storage.port.items import Item
 
 _ALGORITHM = "HS256"
 _ISSUER = "muster"
@@ -132,7 +135,7 @@ class Keys:
 
     def _by(self, workspace: Workspace, by: Administrator | None) -> Administrator:
         """Who does something: whoever runs the command, where no one is named."""
-        return by or Administrator(workspace, Origin("command", "", _text(self._clock())), (ADMIN,))
+        return by or Administrator(workspace, ChangeOrigin("command", "", _text(self._clock())), (ADMIN,))
 
     async def rotate(
         self, workspace: Workspace, key: KeyRecord, overlap: timedelta, by: Administrator | None = None
@@ -172,7 +175,7 @@ class Keys:
 
     async def turned_away(self, grant: Grant, request_id: str, address: str) -> None:
         """Record that a request was refused for where it came from."""
-        origin = Origin(grant.actor, request_id, _text(self._clock()), address)
+        origin = ChangeOrigin(grant.actor, request_id, _text(self._clock()), address)
         detail = {"attempted": "request", "detail": f"the IP allowlist does not admit {address}"}
         await self._accounts.note([Note(grant.workspace.id, origin, "ApiKey", grant.key.id, "refuse", orjson.dumps(detail))])
 

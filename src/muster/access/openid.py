@@ -15,7 +15,7 @@ import httpcore2
 import httpx2
 import orjson
 
-from muster.outbound import FAILURES, pool
+from muster.base.outbound import FAILURES, pool
 from muster.scim.errors import ScimError
 
 _SECONDS = 15.0

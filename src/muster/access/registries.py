@@ -2,10 +2,10 @@
 
 from collections import OrderedDict
 
-from muster.scim.custom import CustomSchema, extended
-from muster.scim.schema import Registry, registry
+from muster.scim.schema.custom import CustomSchema, extended
+from muster.scim.schema.model import Registry, registry
 from muster.scim.values import Json
-from muster.storage.port import Accounts, Workspace
+from muster.storage.port.accounts import Accounts, Workspace
 
 SCHEMA_KIND = "schema"
 TYPE_KIND = "resource-type"

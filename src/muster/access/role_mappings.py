@@ -7,11 +7,12 @@ from typing import Any
 
 import orjson
 
-from muster.access.notes import Administrator
+from muster.access.audit_notes import Administrator
+from muster.scim.document import kind
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value, not_found
-from muster.scim.resource import kind
 from muster.scim.values import Json
-from muster.storage.port import Accounts, Item
+from muster.storage.port.accounts import Accounts
+from muster.storage.port.items import Item
 
 MAPPING_KIND = "role-mapping"
 _MAX_MAPPINGS = 10_000

@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from muster.access.notes import Administrator
+from muster.access.audit_notes import Administrator
 from muster.access.permissions import ADMIN, PERMISSIONS, beyond
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
 from muster.scim.values import Json
-from muster.storage.port import Accounts, Item, KeyRecord
+from muster.storage.port.accounts import Accounts, KeyRecord
+from muster.storage.port.items import Item
 
 ROLE_KIND = "role"
 _NAME = re.compile(r"\S(?:[^\x00-\x1f\x7f/]{0,98}\S)?")

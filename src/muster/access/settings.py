@@ -5,13 +5,15 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from muster.access import allowlist
-from muster.access.limits import check_ceiling
-from muster.access.notes import Administrator
+from muster.access.audit_notes import Administrator
+from muster.access.rate_limit import check_ceiling
+from muster.scim.document import kind
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value
-from muster.scim.resource import kind
 from muster.scim.values import Json
-from muster.storage import group_names
-from muster.storage.port import Accounts, Conflict, Outdated, Upkeep, Workspace
+from muster.storage.groups import unique_display_names
+from muster.storage.port.accounts import Accounts, Workspace
+from muster.storage.port.engine import Upkeep
+from muster.storage.port.errors import Conflict, Outdated
 
 GUARD_MODES = ("hold", "watch", "off")
 CONTRACTS = ("rfc7644", "cortex")
@@ -48,7 +50,7 @@ _ENDLESS = frozenset({"changesDays"})
 """Those of which 0 stands for ever. None may be so short that somebody has the audit log forget at once what they did."""
 
 
-class Store(Accounts, Upkeep, Protocol):
+class SettingsStore(Accounts, Upkeep, Protocol):
     """What administering needs of an engine."""
 
 
@@ -57,10 +59,10 @@ def shown(workspace: Workspace) -> dict[str, Json]:
     return {name: getattr(workspace, field) for name, field in _NAMES.items()}
 
 
-class Settings:
+class WorkspaceSettings:
     """Changes the settings of workspaces. ceiling: the highest rate limit that one may set; 0 for none."""
 
-    def __init__(self, store: Store, ceiling: int = 0) -> None:
+    def __init__(self, store: SettingsStore, ceiling: int = 0) -> None:
         self._store = store
         self._ceiling = ceiling
 
@@ -103,7 +105,7 @@ class Settings:
 
     async def _check_group_names(self, workspace: Workspace) -> None:
         """Raises ScimError 409 that names some of the names which groups share, if any."""
-        statement = group_names.shared(workspace.id, _SHOWN)
+        statement = unique_display_names.shared(workspace.id, _SHOWN)
         shared = [row[0] for row in await self._store.query(statement)]
         if shared:
             raise ScimError(409, f"uniqueGroupNames: groups share these names: {', '.join(map(repr, shared))}", "uniqueness")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from muster.storage.port import Accounts
+from muster.storage.port.accounts import Accounts
 
 _TOLD = 20
 

@@ -19,7 +19,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from muster.access.administrators import digest
 from muster.scim.values import Json
-from muster.storage.port import FLASH_KIND, INSTALLATION, Accounts, Item, Outdated, StorageError
+from muster.storage.port.accounts import Accounts
+from muster.storage.port.errors import Outdated, StorageError
+from muster.storage.port.items import INSTALLATION, Item
+from muster.storage.port.resources import FLASH_KIND
 
 SECONDS = 60
 _NONCE = 12

@@ -13,13 +13,14 @@ from muster.access.administrators import Administrators
 from muster.access.permissions import lacking
 from muster.access.registries import Registries
 from muster.console.flashes import Flashes
-from muster.console.web import ANYONE, FORM_COOKIE, HEADERS, INSTALLATION_ADMIN, SESSION_COOKIE, SIGNED_IN, Route, Visit
-from muster.http import paths
-from muster.http.errors import MethodNotAllowed, error_headers
-from muster.http.message import Request, Response
-from muster.http.origin import Origin
+from muster.console.web import ANYONE, FORM_COOKIE, HEADERS, INSTALLATION_ADMIN, SESSION_COOKIE, SIGNED_IN, PageRoute, Visit
+from muster.http.wire import paths
+from muster.http.wire.base_url import BaseUrl
+from muster.http.wire.errors import MethodNotAllowed, error_headers
+from muster.http.wire.message import Request, Response
 from muster.scim.errors import ScimError, forbidden, not_found
-from muster.storage.port import Accounts, StorageError
+from muster.storage.port.accounts import Accounts
+from muster.storage.port.errors import StorageError
 
 _STATIC = Path(__file__).parent / "static"
 _STATIC_PATH = "/static/"
@@ -28,14 +29,14 @@ _STATIC_PATH = "/static/"
 class Site:
     """Answers the pages of the console."""
 
-    def __init__(self, accounts: Accounts, administrators: Administrators, origin: Origin, routes: Iterable[Route]) -> None:
+    def __init__(self, accounts: Accounts, administrators: Administrators, origin: BaseUrl, routes: Iterable[PageRoute]) -> None:
         self._accounts = accounts
         self._administrators = administrators
         self._registries = Registries(accounts)
         self._flashes = Flashes(accounts)
         self._origin = origin
         self.routes = list(routes)
-        self._paths: dict[str, tuple[re.Pattern[str], dict[str, Route]]] = {}
+        self._paths: dict[str, tuple[re.Pattern[str], dict[str, PageRoute]]] = {}
         for route in self.routes:
             self._paths.setdefault(route.path, (paths.pattern(route.path), {}))[1][route.method] = route
 
@@ -103,7 +104,7 @@ class Site:
             return not lacking(visit.permissions, (route.permission, *route.also))
         return True
 
-    async def _still_allowed(self, visit: Visit, route: Route) -> bool:
+    async def _still_allowed(self, visit: Visit, route: PageRoute) -> bool:
         """Whether the session holds, and its administrator may still open the page."""
         session = await self._administrators.session(visit.cookie(SESSION_COOKIE) or "")
         if session is None:
@@ -115,7 +116,7 @@ class Site:
             return False
         return True
 
-    def _route(self, visit: Visit) -> Route:
+    def _route(self, visit: Visit) -> PageRoute:
         request = visit.request
         method = "GET" if request.method == "HEAD" else request.method
         allowed: list[str] = []
@@ -131,7 +132,7 @@ class Site:
             raise MethodNotAllowed(method, tuple(allowed))
         raise not_found("there is no such page")
 
-    async def _allow(self, visit: Visit, route: Route) -> None:
+    async def _allow(self, visit: Visit, route: PageRoute) -> None:
         """Hold a page to those who may open it. Raises ScimError 403, and 404 for a workspace that one has nothing to do in."""
         if visit.session is None:
             return

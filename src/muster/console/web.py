@@ -14,19 +14,21 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from muster.access.administrators import Session
-from muster.access.notes import Administrator
+from muster.access.audit_notes import Administrator
 from muster.access.permissions import ADMIN, AUDIT, RESTORE, SCIM, SETTINGS, allows
+from muster.base.clock import timestamp
 from muster.console import flashes
 from muster.console.flashes import Flashes
-from muster.directory.documents import timestamp
 from muster.directory.service import Caller
-from muster.http.media import UnsupportedMedia
-from muster.http.message import MAX_HEADER, Headers, Request, Response
-from muster.http.origin import Origin as BaseUrl
+from muster.http.wire.base_url import BaseUrl as BaseUrl
+from muster.http.wire.media import UnsupportedMedia
+from muster.http.wire.message import MAX_HEADER, Headers, Request, Response
 from muster.scim.errors import ScimError, forbidden
-from muster.scim.schema import Registry
+from muster.scim.schema.model import Registry
 from muster.scim.values import Json
-from muster.storage.port import INSTALLATION, Origin, Workspace
+from muster.storage.port.accounts import Workspace
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.items import INSTALLATION
 
 SESSION_COOKIE, FORM_COOKIE = "muster_session", "muster_form"
 _FORM = "application/x-www-form-urlencoded"
@@ -123,9 +125,9 @@ class Visit:
         return self.base.base(self.request).startswith("https://")
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> ChangeOrigin:
         """Where what is done here comes from, for the audit log."""
-        return Origin(self._actor, self.request.id, timestamp(datetime.now(UTC)), self.base.client(self.request))
+        return ChangeOrigin(self._actor, self.request.id, timestamp(datetime.now(UTC)), self.base.client(self.request))
 
     @property
     def _has_host_alone(self) -> bool:
@@ -315,7 +317,7 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class PageRoute:
     """A page of the console.
 
     Attributes:

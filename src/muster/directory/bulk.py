@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from muster.directory.memberships import tag_of
+from muster.directory.groups.memberships import tag_of
 from muster.directory.service import Caller, Directory, Precondition
-from muster.scim.bulk import Operation, Refused
+from muster.scim.bulk import Operation, RefusedOperation
 from muster.scim.errors import ScimError, invalid_path, invalid_value, too_many
-from muster.scim.schema import ResourceType
+from muster.scim.schema.model import ResourceType
 from muster.scim.values import Json
-from muster.storage.port import StorageError, Stored
+from muster.storage.port.errors import StorageError
+from muster.storage.port.resources import Stored
 
 MAX_CIRCLE = 100
 """How many operations may refer to each other in a circle: each is written twice, by itself."""
@@ -21,7 +22,7 @@ _AT_ONCE = 200
 class Result:
     """What came of an operation. stored: the resource, as it stands or as it stood; error: why it was not carried out."""
 
-    operation: Operation | Refused
+    operation: Operation | RefusedOperation
     resource_type: ResourceType | None = None
     stored: Stored | None = None
     error: Exception | None = None
@@ -30,7 +31,7 @@ class Result:
 async def carry_out(
     directory: Directory,
     caller: Caller,
-    operations: list[Operation | Refused],
+    operations: list[Operation | RefusedOperation],
     fail_on_errors: int | None,
 ) -> list[Result]:
     """The results of operations, in their order; after too many errors the rest is not carried out, and has no result."""
@@ -50,7 +51,7 @@ class _Run:
     of them fail, and the resources created so far are deleted again.
     """
 
-    def __init__(self, directory: Directory, caller: Caller, operations: list[Operation | Refused]) -> None:
+    def __init__(self, directory: Directory, caller: Caller, operations: list[Operation | RefusedOperation]) -> None:
         self._directory = directory
         self._caller = caller
         self._operations = operations
@@ -109,7 +110,7 @@ class _Run:
         held: set[tuple[str, str]] = set()
         for number in waiting:
             operation = self._operations[number]
-            if isinstance(operation, Refused):
+            if isinstance(operation, RefusedOperation):
                 yield number
                 continue
             target = (operation.endpoint, operation.target)
@@ -124,7 +125,7 @@ class _Run:
         method, targets = None, set[tuple[str, str]]()
         for number in ready:
             operation = self._operations[number]
-            if isinstance(operation, Refused):
+            if isinstance(operation, RefusedOperation):
                 wave.append(number)
                 continue
             target = (operation.endpoint, operation.target)
@@ -204,7 +205,7 @@ class _Run:
     async def _attempt(self, result: Result, later: frozenset[str] = frozenset()) -> None:
         """Carry out the operation of a result. later: the bulkIds whose references are left out."""
         operation = result.operation
-        if isinstance(operation, Refused):
+        if isinstance(operation, RefusedOperation):
             result.error = operation.error
             return
         try:

@@ -3,20 +3,21 @@
 import hashlib
 from typing import Protocol
 
+from muster.base.passwords import verify_password
 from muster.directory.documents import parse_all
 from muster.directory.service import Caller, Directory, Search
-from muster.passwords import verify_password
 from muster.scim.errors import ScimError
 from muster.scim.values import fold
-from muster.storage.port import Resources, Upkeep
-from muster.storage.tries import Tries
+from muster.storage.port.engine import Upkeep
+from muster.storage.port.resources import Resources
+from muster.storage.records.attempts import Attempts
 
 _WINDOW = 60
 _ATTEMPTS = 10
 """How many passwords may be tried for one user name in a window, in seconds."""
 
 
-class Store(Resources, Upkeep, Protocol):
+class CredentialStore(Resources, Upkeep, Protocol):
     """What this needs of an engine."""
 
 
@@ -31,10 +32,10 @@ class TooManyAttempts(ScimError):
 class Credentials:
     """Checks passwords."""
 
-    def __init__(self, storage: Store, directory: Directory) -> None:
+    def __init__(self, storage: CredentialStore, directory: Directory) -> None:
         self._storage = storage
         self._directory = directory
-        self._tries = Tries(storage, _ATTEMPTS, _WINDOW)
+        self._tries = Attempts(storage, _ATTEMPTS, _WINDOW)
 
     async def verify(self, caller: Caller, user_name: str, password: str) -> str | None:
         """The id of the active user who has this name and this password, or None: it takes as long whatever is wrong.

@@ -5,14 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from muster.directory.documents import parse
-from muster.directory.events import changed_values
-from muster.directory.member_edits import MEMBERS
+from muster.directory.groups.member_edits import MEMBERS
+from muster.directory.history.events import changed_values
 from muster.directory.service import MANY_MEMBERS, Caller, Directory
+from muster.scim.document import Document
 from muster.scim.errors import ScimError
-from muster.scim.resource import Document
-from muster.scim.schema import ResourceType
+from muster.scim.schema.model import ResourceType
 from muster.scim.values import Json
-from muster.storage.port import Keep, MemberDelta, MemberEdit, Note, Outcome, Put, Remove, Resources, Stored, Write
+from muster.storage.port.changes import Note
+from muster.storage.port.members import MemberDelta, MemberEdit
+from muster.storage.port.resources import Keep, Outcome, Put, Remove, Resources, Stored, Write
 
 
 class _Rehearsing:

@@ -8,47 +8,35 @@ from typing import Any, TypeVar
 
 import orjson
 
-from muster.directory import member_edits, provisioning
-from muster.directory.across import Merged, Places, merge
-from muster.directory.documents import index_of_document, make_put, next_version, parse, timestamp
-from muster.directory.member_edits import MEMBERS
-from muster.directory.memberships import GROUPS, each_with_groups, split, with_groups
-from muster.directory.outcomes import touched
-from muster.directory.provisioning import Withheld
-from muster.directory.walks import Step, Walks
-from muster.passwords import hash_password
-from muster.scim import patch, predicate, resource
+from muster.base.clock import timestamp
+from muster.base.passwords import hash_password
+from muster.directory.documents import parse
+from muster.directory.groups import member_edits
+from muster.directory.groups.member_edits import MEMBERS
+from muster.directory.groups.memberships import GROUPS, each_with_groups, split, with_groups
+from muster.directory.guard import policy
+from muster.directory.guard.policy import Withheld
+from muster.directory.history.outcomes import touched
+from muster.directory.search.merge import Merged, Places, merge
+from muster.directory.search.walks import Walks, WalkStep
+from muster.directory.versions import index_of_document, make_put, next_version
+from muster.scim import document as documents
+from muster.scim import patch
 from muster.scim.bounds import MAX_COMPARISONS, MAX_ELEMENTS, check_growth
+from muster.scim.dialects import Dialect
+from muster.scim.document import Document
 from muster.scim.errors import ScimError, invalid_path, invalid_value, mutability, no_target, not_found, too_many, uniqueness
-from muster.scim.predicate import Field, Test
-from muster.scim.quirks import Dialect
-from muster.scim.resource import Document
-from muster.scim.schema import Registry, ResourceType, registry, secret_places
+from muster.scim.filter import predicate
+from muster.scim.filter.predicate import Field, Test
+from muster.scim.schema.model import Registry, ResourceType, registry, secret_places
 from muster.scim.values import Json
 from muster.storage.ids import IdSource
-from muster.storage.port import (
-    HELD_KIND,
-    Conflict,
-    Held,
-    Item,
-    Keep,
-    Member,
-    MemberChoice,
-    MemberEdit,
-    NoSuchMember,
-    Note,
-    Origin,
-    Outcome,
-    PageTooLarge,
-    Position,
-    Query,
-    Remove,
-    Resources,
-    Stored,
-    TooExpensive,
-    Workspace,
-    Write,
-)
+from muster.storage.port.accounts import Workspace
+from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.errors import Conflict, Held, NoSuchMember, PageTooLarge, TooExpensive
+from muster.storage.port.items import HELD_KIND, Item
+from muster.storage.port.members import Member, MemberChoice, MemberEdit
+from muster.storage.port.resources import Keep, Outcome, Position, Query, Remove, Resources, Stored, Write
 
 Precondition = Callable[[Stored], None]
 Clock = Callable[[], datetime]
@@ -233,17 +221,17 @@ class Directory:
         page = await self._storage.find(query)
         total = page.total if page.total is not None or step is None else step.total
         if page.last is not None and page.mark is not None and total is not None:
-            self._walks.remember(_listing(query, search), query.offset + page.count, Step(page.last, page.mark, total))
+            self._walks.remember(_listing(query, search), query.offset + page.count, WalkStep(page.last, page.mark, total))
         return Listing(total, page.count, page.documents, None, page.grouped)
 
     async def create(self, caller: Caller, resource_type: ResourceType, body: Json) -> Stored:
         """Make a resource (RFC 7644 section 3.3). Raises ScimError invalidSyntax, invalidValue or uniqueness."""
         try:
-            provisioning.check_create(caller.workspace, resource_type)
+            policy.check_create(caller.workspace, resource_type)
         except Withheld as withheld:
             await self._refuse(caller, resource_type, "", withheld)
             raise
-        document = await _read(caller, lambda: resource.read(body, resource_type, caller.dialect(), caller.registry))
+        document = await _read(caller, lambda: documents.read(body, resource_type, caller.dialect(), caller.registry))
         secrets = await _take_secrets(document, resource_type, caller.workspace.id)
         edit = member_edits.take(document) if resource_type.computed == MEMBERS else None
 
@@ -260,7 +248,7 @@ class Directory:
     ) -> Stored:
         """Replace a resource (RFC 7644 section 3.5.1); what is readOnly stays. Raises as create does, and 404 and 412."""
         dialect = caller.dialect()
-        incoming = await _read(caller, lambda: resource.read(body, resource_type, dialect, caller.registry))
+        incoming = await _read(caller, lambda: documents.read(body, resource_type, dialect, caller.registry))
         secrets = await _take_secrets(incoming, resource_type, caller.workspace.id)
         edit = member_edits.take(incoming) if resource_type.computed == MEMBERS else None
         unmentioned = _unmentioned(body, resource_type, dialect)
@@ -270,7 +258,7 @@ class Directory:
         def change(current: Document) -> Document:
             kept = {a.name: current[a.name] for _, a in resource_type.attributes() if a.read_only and a.name in current}
             kept |= {name: current[name] for name in unmentioned if name in current}
-            return resource.keep_immutable(current, {**incoming, **kept}, resource_type)
+            return documents.keep_immutable(current, {**incoming, **kept}, resource_type)
 
         return await self._change(caller, resource_type, resource_id, change, precondition, secrets, edit)
 
@@ -306,7 +294,7 @@ class Directory:
             if standing is None:
                 raise _absent(resource_type, resource_id)
             precondition(standing)
-            provisioning.check_delete(caller.workspace, resource_type)
+            policy.check_delete(caller.workspace, resource_type)
             document = parse(standing.document)
             loses = resource_type.name == "User" and document.get("active") is not False
             return Remove(standing, index_of_document(document, resource_type), loses)
@@ -337,11 +325,11 @@ class Directory:
             check_growth(current, changed, caller.max_elements)
             if changed == current and not secrets and not standing.delta:
                 return Keep(standing)
-            provisioning.check_change(caller.workspace, resource_type, current, changed)
+            policy.check_change(caller.workspace, resource_type, current, changed)
             put = next_version(standing, changed, resource_type, now, secrets, whole)
-            if provisioning.takes_access(resource_type, current, changed):
+            if policy.takes_access(resource_type, current, changed):
                 return replace(put, deprovisions=True)
-            return replace(put, reprovisions=True) if provisioning.gives_access(resource_type, current, changed) else put
+            return replace(put, reprovisions=True) if policy.gives_access(resource_type, current, changed) else put
 
         return await self._write(caller, resource_type, resource_id, decide, now, edit)
 
@@ -356,15 +344,13 @@ class Directory:
         attempted: str = "deactivate",
     ) -> Stored:
         touch = touched(caller.registry.types["/Groups"], now)
-        origin = Origin(caller.actor, caller.request_id, now, caller.address)
-        guard = (
-            provisioning.guard_of(caller.workspace, self._clock()) if caller.guarded and resource_type.name == "User" else None
-        )
+        origin = ChangeOrigin(caller.actor, caller.request_id, now, caller.address)
+        guard = policy.guard_of(caller.workspace, self._clock()) if caller.guarded and resource_type.name == "User" else None
         write = Write(caller.workspace.id, resource_type.name, resource_id, decide, origin, edit, touch, guard)
         try:
             outcome = await self._storage.write(write)
         except Held as error:
-            withheld = provisioning.held(error, attempted)
+            withheld = policy.held(error, attempted)
             await self._refuse(caller, resource_type, resource_id or "", withheld)
             raise withheld from None
         except Withheld as withheld:
@@ -378,7 +364,7 @@ class Directory:
 
     async def _refuse(self, caller: Caller, resource_type: ResourceType, resource_id: str, withheld: Withheld) -> None:
         """Record what provisioning was not allowed to do."""
-        origin = Origin(caller.actor, caller.request_id, timestamp(self._clock()), caller.address)
+        origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(self._clock()), caller.address)
         told = orjson.dumps({"attempted": withheld.attempted, "detail": withheld.detail})
         note = Note(caller.workspace.id, origin, resource_type.name, resource_id, "refuse", told)
         if not withheld.guarded:
@@ -404,7 +390,7 @@ async def _take_secrets(document: Document, resource_type: ResourceType, workspa
     return secrets
 
 
-async def _secrets_of(steps: Sequence[patch.Step], resource_type: ResourceType, workspace: int) -> Secrets:
+async def _secrets_of(steps: Sequence[patch.PatchStep], resource_type: ResourceType, workspace: int) -> Secrets:
     """The hashes of the secrets that the steps of a PATCH set, by path; None for those that they remove."""
     secrets: Secrets = {}
     for step in steps:
@@ -429,7 +415,7 @@ def _unmentioned(body: Json, resource_type: ResourceType, dialect: Dialect) -> f
     guarded = {"active": "put-without-active"} if "active" in resource_type.defaults else {}
     if resource_type.computed == MEMBERS:
         guarded[MEMBERS] = "put-without-members"
-    found = {name: row for name, row in guarded.items() if not resource.mentions(body, name, empty=name == MEMBERS)}
+    found = {name: row for name, row in guarded.items() if not documents.mentions(body, name, empty=name == MEMBERS)}
     for row in found.values():
         dialect.notice(row)
     return frozenset() if dialect.strict else frozenset(found)

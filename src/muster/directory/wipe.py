@@ -3,11 +3,14 @@
 It goes a thousand at a time, a transaction each: where it is interrupted, what is gone is gone whole, and it can be begun again.
 """
 
-from muster.directory.documents import parse_all, timestamp
-from muster.directory.outcomes import removed, touched
+from muster.base.clock import timestamp
+from muster.directory.documents import parse_all
+from muster.directory.history.outcomes import removed, touched
 from muster.directory.service import Caller, utc_now
-from muster.scim.schema import ResourceType
-from muster.storage.port import GROUP, MemberEdit, Note, Origin, Query, Resources, Write
+from muster.scim.schema.model import ResourceType
+from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.members import GROUP, MemberEdit
+from muster.storage.port.resources import Query, Resources, Write
 
 _CHUNK = 1000
 
@@ -46,5 +49,5 @@ def _removal(caller: Caller, kind: ResourceType, resource_id: str) -> Write:
     )
 
 
-def _origin(caller: Caller) -> Origin:
-    return Origin(caller.actor, caller.request_id, timestamp(utc_now()), caller.address)
+def _origin(caller: Caller) -> ChangeOrigin:
+    return ChangeOrigin(caller.actor, caller.request_id, timestamp(utc_now()), caller.address)

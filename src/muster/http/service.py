@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from muster.access.keys import Grant, Keys
-from muster.access.limits import RateLimiter
 from muster.access.permissions import SCIM, allows
-from muster.http.admission import Budget, Waits, network_of
-from muster.http.api.router import API_FOLDER, Api
-from muster.http.errors import MethodNotAllowed, Unauthorized, error_headers, problem, scim_error, too_many_requests
-from muster.http.message import MAX_HEADER, MAX_HEADER_BYTES, MAX_HEADERS, Request, Response
-from muster.http.metrics import Metrics
-from muster.http.origin import SCIM_ROOT, Origin
-from muster.http.recorder import Recorder
-from muster.http.request_log import RequestLog
-from muster.http.scim import Scim
+from muster.access.rate_limit import RateLimiter
+from muster.http.management.router import API_FOLDER, Api
+from muster.http.observe.metrics import Metrics
+from muster.http.observe.recorder import Recorder
+from muster.http.observe.request_log import RequestLog
+from muster.http.scim.resources import Scim
+from muster.http.wire.admission import Budget, Waits, network_of
+from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
+from muster.http.wire.errors import MethodNotAllowed, Unauthorized, error_headers, problem, scim_error, too_many_requests
+from muster.http.wire.message import MAX_HEADER, MAX_HEADER_BYTES, MAX_HEADERS, Request, Response
 from muster.scim.errors import ScimError, forbidden
-from muster.storage.port import StatementRejected, StorageError
+from muster.storage.port.errors import StatementRejected, StorageError
 
 _log = logging.getLogger(__name__)
 _SLASHES = re.compile("//+")
@@ -74,7 +74,7 @@ class Service:
         limiter: RateLimiter,
         scim: Scim,
         api: Api,
-        origin: Origin,
+        origin: BaseUrl,
         pages: dict[str, Page],
         log: RequestLog | None,
         metrics: Metrics | None,

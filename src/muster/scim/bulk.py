@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from muster.scim.bulk_references import in_data, in_target, is_bulk_id
+from muster.scim.dialects import Dialect
+from muster.scim.document import kind
 from muster.scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value
 from muster.scim.messages import check_schemas, fields_of
-from muster.scim.quirks import Dialect
-from muster.scim.resource import kind
-from muster.scim.schema import ResourceType
+from muster.scim.schema.model import ResourceType
 from muster.scim.values import Json
 
 BULK_REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
@@ -52,7 +52,7 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedOperation:
     """An operation that cannot be read, and what of it could."""
 
     method: str | None
@@ -64,7 +64,7 @@ class Refused:
 class Bulk:
     """A whole request. fail_on_errors: None where errors end nothing."""
 
-    operations: list[Operation | Refused]
+    operations: list[Operation | RefusedOperation]
     fail_on_errors: int | None
 
 
@@ -91,13 +91,13 @@ def read_bulk(message: Json, max_operations: int, types: Mapping[str, ResourceTy
 
 def _read_or_error(
     item: Json, where: str, seen: set[str], types: Mapping[str, ResourceType], dialect: Dialect
-) -> Operation | Refused:
+) -> Operation | RefusedOperation:
     try:
         return _read(item, where, seen, types, dialect)
     except ScimError as error:
         fields = item if isinstance(item, dict) else {}
         method, bulk_id = (given if isinstance(given := fields.get(name), str) else None for name in ("method", "bulkId"))
-        return Refused(method, bulk_id, error)
+        return RefusedOperation(method, bulk_id, error)
 
 
 def _read(item: Json, where: str, seen: set[str], types: Mapping[str, ResourceType], dialect: Dialect) -> Operation:

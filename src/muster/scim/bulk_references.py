@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from muster.scim.schema import Attribute, ResourceType, Schema
+from muster.scim.schema.model import Attribute, ResourceType, Schema
 from muster.scim.values import Json
 
 Replace = Callable[[str], str | None]

@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from muster.scim.evaluate import comparable
-from muster.scim.schema import Attribute
+from muster.scim.filter.evaluate import comparable
+from muster.scim.schema.model import Attribute
 from muster.scim.values import Json
 
 Key = tuple[Any, ...]

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from muster.scim.evaluate import comparable, values_at
-from muster.scim.predicate import Field, Test, equals, field_of, string_field
-from muster.scim.resource import Document
-from muster.scim.schema import Attribute, ResourceType
+from muster.scim.document import Document
+from muster.scim.filter.evaluate import comparable, values_at
+from muster.scim.filter.predicate import Field, Test, equals, field_of, string_field
+from muster.scim.schema.model import Attribute, ResourceType
 from muster.scim.values import Json, fold, mail_domain
 
 _UNSEARCHED = frozenset({"location", "version"})
@@ -20,7 +20,7 @@ FALSE = "false"
 """The look-up of a boolean that is false."""
 
 
-class Entry(NamedTuple):
+class LookupEntry(NamedTuple):
     """One look-up: the attribute's path and a value as it compares. first: the value that the resource sorts by."""
 
     attribute: str
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class LookupIndex:
     """The fields of a resource type that have look-ups, by canonical path. unique: those whose look-ups are unique values.
 
     denied: booleans of which only false has look-ups.
@@ -45,7 +45,7 @@ class Index:
 
 
 @lru_cache(maxsize=1024)
-def index_of(resource_type: ResourceType) -> Index:
+def index_of(resource_type: ResourceType) -> LookupIndex:
     """The index of a resource type."""
     fields = _fields(resource_type, resource_type.indexed)
     constrained = _fields(resource_type, resource_type.constrained)
@@ -53,7 +53,7 @@ def index_of(resource_type: ResourceType) -> Index:
     unique = frozenset(name for name, field in served if field.attribute.uniqueness in ("server", "global"))
     domains = tuple(fields[path] for path in resource_type.mail_domains)
     denied, building = (_fields(resource_type, paths) for paths in (resource_type.denied, resource_type.building))
-    return Index(fields, unique, domains, denied, building, constrained)
+    return LookupIndex(fields, unique, domains, denied, building, constrained)
 
 
 def unique_equality(resource_type: ResourceType, path: str, value: str) -> Test | None:
@@ -67,28 +67,30 @@ def _fields(resource_type: ResourceType, paths: tuple[str, ...]) -> dict[str, Fi
     return {place.name: field_of(place) for place in places if place is not None}
 
 
-def entries(document: Document, resource_type: ResourceType) -> tuple[frozenset[Entry], frozenset[Entry]]:
+def entries(document: Document, resource_type: ResourceType) -> tuple[frozenset[LookupEntry], frozenset[LookupEntry]]:
     """The look-ups of a canonical document, and its unique values apart."""
-    lookups: set[Entry] = set()
-    unique: set[Entry] = set()
+    lookups: set[LookupEntry] = set()
+    unique: set[LookupEntry] = set()
     for look in _looks_of(resource_type):
         field = look.field
         if field.keys[0] in document and (values := values_at(field, document)):
             holder = unique if look.unique else lookups
             if field.each:
                 sorts_by = look.form(sort_value(field, document))
-                holder.update([Entry(look.name, value, value == sorts_by) for value in {look.form(item) for item in values}])
+                holder.update(
+                    [LookupEntry(look.name, value, value == sorts_by) for value in {look.form(item) for item in values}]
+                )
             else:
-                holder.add(Entry(look.name, look.form(values[0])))
+                holder.add(LookupEntry(look.name, look.form(values[0])))
     index = index_of(resource_type)
     for name, field in index.denied.items():
         if False in values_at(field, document):
-            lookups.add(Entry(name, FALSE))
+            lookups.add(LookupEntry(name, FALSE))
     for field in index.domains:
         for value in values_at(field, document):
             domain = mail_domain(value)
             if domain is not None:
-                lookups.add(Entry(DOMAIN, domain))
+                lookups.add(LookupEntry(DOMAIN, domain))
     return frozenset(lookups), frozenset(unique)
 
 

@@ -13,10 +13,10 @@ from urllib.parse import quote, unquote_plus
 
 import orjson
 
+from muster.scim.dialects import Dialect
 from muster.scim.errors import ScimError
-from muster.scim.filter import And, Compare, Filter, Not, Or, Present, ValuePath, parse, to_text
-from muster.scim.quirks import Dialect
-from muster.scim.schema import Attribute, Registry, ResourceType, Schema
+from muster.scim.filter.grammar import And, Compare, Filter, Not, Or, Present, ValuePath, parse, to_text
+from muster.scim.schema.model import Attribute, Registry, ResourceType, Schema
 from muster.scim.values import Json
 
 MASK = "•••"

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
+from muster.scim.dialects import Dialect
+from muster.scim.document import kind
 from muster.scim.errors import ScimError, invalid_syntax
-from muster.scim.quirks import Dialect
-from muster.scim.resource import kind
 from muster.scim.values import Json
 
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"

@@ -12,17 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from muster.scim import quirks
+from muster.scim import dialects
 from muster.scim.bounds import too_many_comparisons
-from muster.scim.elements import Elements, distinct, is_primary, merged, same_value, without_stale_reference
-from muster.scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value, mutability, no_target
-from muster.scim.evaluate import matches
-from muster.scim.filter import And, Compare, Filter
-from muster.scim.messages import check_schemas, fields_of
-from muster.scim.path import Target, parse_path
-from muster.scim.predicate import conditions
-from muster.scim.quirks import Dialect, bare_place
-from muster.scim.resource import (
+from muster.scim.dialects import Dialect, bare_place
+from muster.scim.document import (
     Document,
     arrange,
     check_required_subs,
@@ -33,7 +26,14 @@ from muster.scim.resource import (
     read_partial,
     read_value,
 )
-from muster.scim.schema import Attribute, Place, ResourceType
+from muster.scim.elements import Elements, distinct, is_primary, merged, same_value, without_stale_reference
+from muster.scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value, mutability, no_target
+from muster.scim.filter.evaluate import matches
+from muster.scim.filter.grammar import And, Compare, Filter
+from muster.scim.filter.path import Target, parse_path
+from muster.scim.filter.predicate import conditions
+from muster.scim.messages import check_schemas, fields_of
+from muster.scim.schema.model import Attribute, Place, ResourceType
 from muster.scim.values import Json
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -69,7 +69,7 @@ Value = Json | Partial | Whole | Named
 
 
 @dataclass(slots=True)
-class Step:
+class PatchStep:
     """One change to one target.
 
     Attributes:
@@ -92,13 +92,13 @@ class Step:
         return attribute if attribute is not None and attribute.secret else None
 
 
-def prepare(message: Json, resource_type: ResourceType, dialect: Dialect) -> list[Step]:
+def prepare(message: Json, resource_type: ResourceType, dialect: Dialect) -> list[PatchStep]:
     """Read a PatchOp message into steps: every path resolved and every value checked.
 
     Raises:
         ScimError: invalidSyntax, invalidPath, invalidValue, noTarget or mutability that names the operation's index.
     """
-    steps: list[Step] = []
+    steps: list[PatchStep] = []
     for index, operation in enumerate(_operations(message, dialect)):
         steps.extend(_steps(operation, f"Operations[{index}]", resource_type, dialect))
     return steps
@@ -120,7 +120,7 @@ def _operations(message: Json, dialect: Dialect) -> list[Json]:
     return operations
 
 
-def _steps(operation: Json, where: str, resource_type: ResourceType, dialect: Dialect) -> Iterator[Step]:
+def _steps(operation: Json, where: str, resource_type: ResourceType, dialect: Dialect) -> Iterator[PatchStep]:
     if not isinstance(operation, dict):
         raise invalid_syntax(f"{where} must be an object, and is {kind(operation)}")
     fields = {key.lower(): item for key, item in operation.items()}
@@ -147,7 +147,7 @@ def _name(name: Json, where: str, dialect: Dialect) -> str:
     raise invalid_syntax(f"{where}: op must be add, replace or remove")
 
 
-def _pathless(name: str, value: Json, where: str, resource_type: ResourceType, dialect: Dialect) -> Iterator[Step]:
+def _pathless(name: str, value: Json, where: str, resource_type: ResourceType, dialect: Dialect) -> Iterator[PatchStep]:
     """A value without a path stands for an operation on each of its keys."""
     if name == "remove":
         raise no_target(f"{where}: remove needs a path")
@@ -193,7 +193,7 @@ def _key_target(key: str, resource_type: ResourceType, dialect: Dialect, where: 
 
 def _target_steps(
     name: str, target: Target, value: Json, where: str, resource_type: ResourceType, dialect: Dialect
-) -> Iterator[Step]:
+) -> Iterator[PatchStep]:
     place = target.place
     attribute, leaf = place.attribute, place.leaf
     if attribute is None or leaf is None:
@@ -206,19 +206,19 @@ def _target_steps(
             raise mutability(f"{where} is required and cannot be removed")
         return  # derived from the document
     if name == "remove":
-        yield Step(name, target, _removed(target, value, where, dialect), where)
+        yield PatchStep(name, target, _removed(target, value, where, dialect), where)
         return
     read = _read(target, value, where, dialect)
     if name == "add" and (read is Whole.CLEARED or isinstance(read, Partial)):
         read = Partial(read.assigned if isinstance(read, Partial) else {})  # an add of null adds nothing
         if not read.assigned and target.predicate is None:
             return
-    yield Step(name, target, read, where)
+    yield PatchStep(name, target, read, where)
 
 
 def _extension_steps(
     name: str, target: Target, value: Json, where: str, resource_type: ResourceType, dialect: Dialect
-) -> Iterator[Step]:
+) -> Iterator[PatchStep]:
     """A whole extension: removed at once; added or replaced attribute by attribute, as a complex attribute is."""
     schema = resource_type.extension(target.place.schema or "")
     if schema is None:
@@ -226,7 +226,7 @@ def _extension_steps(
     if name == "remove" and value is not None:
         raise invalid_value(f"{where}: remove takes no value for an extension; name the attributes to remove by their paths")
     if name == "remove" or (name == "replace" and value is None):
-        yield Step("remove", target, Whole.EVERYTHING, where)
+        yield PatchStep("remove", target, Whole.EVERYTHING, where)
         return
     if value is None:
         return
@@ -275,7 +275,7 @@ def _read(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
         return _read_sub(attribute, sub, value, where, dialect)
     if attribute.multi_valued and target.predicate is None:
         return Whole.CLEARED if value is None or value == [] else read_elements(attribute, _listed(value), where, dialect)
-    value = quirks.single(value, attribute.is_complex, where, dialect)
+    value = dialects.single(value, attribute.is_complex, where, dialect)
     if value is None:
         return Whole.CLEARED
     if value in ([], {}):
@@ -297,14 +297,14 @@ def _read_sub(attribute: Attribute, sub: Attribute, value: Json, where: str, dia
     if sub.name == "value" and not attribute.multi_valued and is_blank(value):
         dialect.take("manager-blank", where)
         return Whole.CLEARED
-    if attribute.name == "roles" and sub.name == "value" and quirks.role_in_text(value) is not None:
+    if attribute.name == "roles" and sub.name == "value" and dialects.role_in_text(value) is not None:
         role = read_one(attribute, {"value": value}, where, dialect)  # it has a display too
         return Partial(role)
     item = read_value(sub, value, where, dialect)
     return Partial({}, (sub.name,)) if item is None else Partial({sub.name: item})
 
 
-def apply(document: Document, steps: list[Step], resource_type: ResourceType, dialect: Dialect) -> Document:
+def apply(document: Document, steps: list[PatchStep], resource_type: ResourceType, dialect: Dialect) -> Document:
     """Apply steps to a document, each to the result of the one before, and return the new document.
 
     Steps on secrets are skipped. Neither the document nor the steps are changed.
@@ -325,13 +325,13 @@ class _Application:
         self.dialect = dialect
         self.comparisons = 0
 
-    def run(self, steps: list[Step]) -> Document:
+    def run(self, steps: list[PatchStep]) -> Document:
         for step in steps:
             if step.secret is None:
                 self._apply(step)
         return arrange(self.document, self.resource_type, self.removed)
 
-    def _apply(self, step: Step) -> None:
+    def _apply(self, step: PatchStep) -> None:
         place = step.target.place
         if place.attribute is None:
             self._remove_extension(step)
@@ -358,7 +358,7 @@ class _Application:
         else:
             self.document.pop(urn, None)
 
-    def _remove_extension(self, step: Step) -> None:
+    def _remove_extension(self, step: PatchStep) -> None:
         urn = step.target.place.schema or ""
         schema, held = self.resource_type.extension(urn), self.document.get(urn, {})
         for attribute in schema.attributes.values() if schema is not None else ():
@@ -366,7 +366,7 @@ class _Application:
                 _check_change(attribute, held[attribute.name], None, f"{step.where}:{attribute.name}")
         self.document.pop(urn, None)
 
-    def _after(self, attribute: Attribute, before: Json, step: Step) -> Json:
+    def _after(self, attribute: Attribute, before: Json, step: PatchStep) -> Json:
         """The value of an attribute after a step; None for none."""
         if attribute.multi_valued:
             elements = self._elements(attribute, before or [], step)
@@ -377,7 +377,7 @@ class _Application:
             return _merge(attribute, before or {}, step.value, step) or None
         return None if isinstance(step.value, Whole) else step.value
 
-    def _elements(self, attribute: Attribute, before: list[Json], step: Step) -> list[Json]:
+    def _elements(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
         self.comparisons += len(before) * (1 if step.target.predicate is None else conditions(step.target.predicate))
         if self.comparisons > self.dialect.max_comparisons:
             raise too_many_comparisons(step.where, self.dialect.max_comparisons)
@@ -385,7 +385,7 @@ class _Application:
             return self._whole(attribute, before, step)
         return self._chosen(attribute, before, step)
 
-    def _whole(self, attribute: Attribute, before: list[Json], step: Step) -> list[Json]:
+    def _whole(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
         """The elements after a step on the attribute as a whole."""
         values = step.value
         if not isinstance(values, list):  # EVERYTHING or CLEARED
@@ -408,7 +408,7 @@ class _Application:
                 touched.append(position)
         return _move_primary(found.items, touched, step.where)
 
-    def _chosen(self, attribute: Attribute, before: list[Json], step: Step) -> list[Json]:
+    def _chosen(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
         """The elements after a step on those that its value path chooses; without a filter it chooses all."""
         predicate, value = step.target.predicate, step.value
         chosen = [n for n, item in enumerate(before) if predicate is None or matches(predicate, _as_document(attribute, item))]
@@ -428,7 +428,7 @@ class _Application:
         after = _move_primary(after, touched, step.where)
         return distinct(attribute, [item for item in after if item != {}])
 
-    def _with_made(self, attribute: Attribute, before: list[Json], step: Step) -> list[Json]:
+    def _with_made(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
         """The elements with the one that a value path without a match asks for; it may exist under another condition."""
         made = _made(attribute, step, self.dialect)
         found = Elements(attribute, before)
@@ -446,7 +446,7 @@ def _as_document(attribute: Attribute, element: Json) -> Document:
     return element if attribute.is_complex else {"value": element}
 
 
-def _changed(attribute: Attribute, element: Json, step: Step) -> Json:
+def _changed(attribute: Attribute, element: Json, step: PatchStep) -> Json:
     """A chosen element after a step."""
     value = step.value
     if not isinstance(value, Partial):
@@ -460,7 +460,7 @@ def _changed(attribute: Attribute, element: Json, step: Step) -> Json:
     return value.assigned  # RFC 7644 section 3.5.2.3: the record that the value path selects is replaced
 
 
-def _without(attribute: Attribute, before: Json, named: Named, step: Step) -> Json:
+def _without(attribute: Attribute, before: Json, named: Named, step: PatchStep) -> Json:
     """A value after a remove that names it: None, or without the sub-attribute; unchanged if it is another value."""
     value, sub = named.value, step.target.place.sub
     if before is None:
@@ -472,7 +472,7 @@ def _without(attribute: Attribute, before: Json, named: Named, step: Step) -> Js
     return None if Elements(attribute, [before]).named(wanted) else before
 
 
-def _merge(attribute: Attribute, before: Document, value: Partial, step: Step) -> Document:
+def _merge(attribute: Attribute, before: Document, value: Partial, step: PatchStep) -> Document:
     """A complex value with some of its sub-attributes changed (RFC 7644 sections 3.5.2.1 and 3.5.2.3)."""
     after = {**before, **value.assigned}
     for name in value.cleared:
@@ -505,7 +505,7 @@ def _check_change(attribute: Attribute, before: Json, after: Json, where: str) -
         _check_subs(attribute, before, after or {}, where)
 
 
-def _made(attribute: Attribute, step: Step, dialect: Dialect) -> Json:
+def _made(attribute: Attribute, step: PatchStep, dialect: Dialect) -> Json:
     """The element that a value path asks for and that does not exist, with the values of the filter's eq terms."""
     place, node, value = step.target.place, step.target.filter, step.value
     if step.operation == "remove" or place.sub is None or not isinstance(value, Partial) or not value.assigned:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from muster.scim.bounds import MAX_NAMES
+from muster.scim.document import Document
 from muster.scim.errors import invalid_value
-from muster.scim.resource import Document
-from muster.scim.schema import Attribute, Place, ResourceType
+from muster.scim.schema.model import Attribute, Place, ResourceType
 from muster.scim.values import Json
 
 Chosen = dict[tuple[str | None, str], set[str] | None]

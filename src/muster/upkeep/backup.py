@@ -4,7 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from muster.storage.port import StorageCorrupt, StorageError
+from muster.storage.port.errors import StorageCorrupt, StorageError
 from muster.storage.sqlite.connection import translated
 
 

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 import orjson
 
 from muster.access.registries import Registries
-from muster.directory.documents import display_of, etag, index_of_document, parse
+from muster.directory.documents import parse
+from muster.directory.versions import display_of, index_of_document
+from muster.scim.etag import etag
 from muster.scim.indexing import search_form
-from muster.scim.schema import ResourceType
-from muster.storage import derived
-from muster.storage.derived import Kept
+from muster.scim.schema.model import ResourceType
 from muster.storage.ids import key_of
-from muster.storage.port import Put, Statement, Storage, StorageCorrupt, StorageError, Stored, Upkeep, Workspace
+from muster.storage.port.accounts import Workspace
+from muster.storage.port.engine import Statement, Storage, Upkeep
+from muster.storage.port.errors import StorageCorrupt, StorageError
+from muster.storage.port.resources import Put, Stored
+from muster.storage.repair import derived
+from muster.storage.repair.derived import StoredRow
 
 _BATCH = 500
 _LOOKS = 3
@@ -29,7 +34,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Report:
+class CheckReport:
     """What a check looked at, what it found, and what of it was mended."""
 
     workspaces: int = 0
@@ -38,9 +43,9 @@ class Report:
     mended: int = 0
 
 
-async def check(storage: Storage, repair: bool, say: Callable[[str], object]) -> Report:
+async def check(storage: Storage, repair: bool, say: Callable[[str], object]) -> CheckReport:
     """Look at everything, say what is wrong, a line each, and mend what can be mended where that is asked for."""
-    report = Report()
+    report = CheckReport()
     try:
         damage = await storage.integrity()
     except StorageCorrupt as error:
@@ -69,7 +74,7 @@ async def check(storage: Storage, repair: bool, say: Callable[[str], object]) ->
     return report
 
 
-async def findings(storage: Storage, workspaces: Sequence[Workspace], report: Report) -> AsyncIterator[Finding]:
+async def findings(storage: Storage, workspaces: Sequence[Workspace], report: CheckReport) -> AsyncIterator[Finding]:
     """All that is wrong in these workspaces. Writes that go on meanwhile are no errors: what looks wrong is looked at again."""
     registries = Registries(storage)
     for workspace in workspaces:
@@ -86,14 +91,14 @@ async def findings(storage: Storage, workspaces: Sequence[Workspace], report: Re
             yield finding
 
 
-async def _resources(storage: Upkeep, workspace: Workspace, kind: ResourceType, report: Report) -> AsyncIterator[Finding]:
+async def _resources(storage: Upkeep, workspace: Workspace, kind: ResourceType, report: CheckReport) -> AsyncIterator[Finding]:
     after = -1
     while rows := await derived.read(storage, workspace.id, kind.name, after, _BATCH):
         after = rows[-1].key
         report.resources += len(rows)
         for row in rows:
             if _wrong(row, kind):
-                looked: Kept | None = row
+                looked: StoredRow | None = row
                 for _ in range(_LOOKS):
                     again = await derived.read(storage, workspace.id, kind.name, row.key - 1, 1)
                     looked = again[0] if again and again[0].key == row.key else None
@@ -103,7 +108,7 @@ async def _resources(storage: Upkeep, workspace: Workspace, kind: ResourceType, 
                     yield Finding(workspace, f"{kind.name} {row.id}", "; ".join(what), _mend(workspace, kind, looked))
 
 
-def _wrong(row: Kept, kind: ResourceType) -> list[str]:
+def _wrong(row: StoredRow, kind: ResourceType) -> list[str]:
     """What is wrong with one resource."""
     if key_of(row.id) != row.key:
         return ["its id is not that of its key"]
@@ -131,7 +136,7 @@ def _wrong(row: Kept, kind: ResourceType) -> list[str]:
     return wrong
 
 
-def _mend(workspace: Workspace, kind: ResourceType, row: Kept) -> Sequence[Statement]:
+def _mend(workspace: Workspace, kind: ResourceType, row: StoredRow) -> Sequence[Statement]:
     """What makes the derived anew; a document is nothing that could be."""
     try:
         document = parse(row.document.encode())

@@ -3,10 +3,13 @@
 from collections.abc import AsyncIterator
 
 from muster.access.registries import Registries
-from muster.directory.member_edits import MEMBERS
-from muster.directory.memberships import member, split
-from muster.scim.schema import ResourceType
-from muster.storage.port import Member, Query, Resources, Storage, Workspace
+from muster.directory.groups.member_edits import MEMBERS
+from muster.directory.groups.memberships import member, split
+from muster.scim.schema.model import ResourceType
+from muster.storage.port.accounts import Workspace
+from muster.storage.port.engine import Storage
+from muster.storage.port.members import Member
+from muster.storage.port.resources import Query, Resources
 
 _PAGE = 500
 

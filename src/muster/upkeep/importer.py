@@ -8,16 +8,22 @@ from typing import Any, Protocol
 
 import orjson
 
-from muster.directory import member_edits, provisioning
-from muster.directory.documents import make_put, parse, timestamp
-from muster.directory.member_edits import MEMBERS
+from muster.base.clock import timestamp
+from muster.directory.documents import parse
+from muster.directory.groups import member_edits
+from muster.directory.groups.member_edits import MEMBERS
+from muster.directory.guard import policy
+from muster.directory.versions import make_put
+from muster.scim.dialects import Dialect
+from muster.scim.document import Document, read
 from muster.scim.errors import ScimError
-from muster.scim.quirks import Dialect
-from muster.scim.resource import Document, read
-from muster.scim.schema import Registry, ResourceType, secret_places
+from muster.scim.schema.model import Registry, ResourceType, secret_places
 from muster.scim.values import Json, sortable_date_time
 from muster.storage.ids import IdSource, key_of
-from muster.storage.port import Conflict, KeyTaken, Note, Origin, Put, Resources, Workspace
+from muster.storage.port.accounts import Workspace
+from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.errors import Conflict, KeyTaken
+from muster.storage.port.resources import Put, Resources
 from muster.upkeep.joining import Joining
 from muster.upkeep.new_ids import NewIds
 
@@ -34,7 +40,7 @@ class Progress(Protocol):
 
 
 @dataclass(slots=True)
-class Report:
+class ImportReport:
     """What came of an import. refused: the line's number, and why."""
 
     made: int = 0
@@ -102,12 +108,12 @@ class Importer:
         self._values: set[bytes] = set()
         self._made: dict[int, tuple[bytes, bytes]] = {}
         """What this run has made, or would have: the unique values, and the fingerprint of each key."""
-        self.report = Report()
+        self.report = ImportReport()
         self._joining = Joining(
             storage, workspace, registry.types["/Groups"], rehearse, self.report.refused, clock, self._renewed
         )
 
-    async def take(self, lines: Iterable[Line], progress: Progress) -> Report:
+    async def take(self, lines: Iterable[Line], progress: Progress) -> ImportReport:
         """Import all lines; each that cannot be is in the report, and none is passed over in silence."""
         if self._override and not self._rehearse:
             await self._record_override()
@@ -118,7 +124,7 @@ class Importer:
         return self.report
 
     async def _record_override(self) -> None:
-        origin, name = Origin("import", "import", timestamp(self._clock())), self._workspace.name
+        origin, name = ChangeOrigin("import", "import", timestamp(self._clock())), self._workspace.name
         note = Note(self._workspace.id, origin, "Workspace", name, "override", orjson.dumps({"attempted": "import"}))
         await self._storage.note([note])
 
@@ -218,7 +224,7 @@ class Importer:
     def _check(self, entry: _Entry) -> None:
         """Raises ScimError if provisioning is off, or a unique value is one of an earlier line."""
         if not self._override:
-            provisioning.check_create(self._workspace, entry.kind)
+            policy.check_create(self._workspace, entry.kind)
         for attribute, value in entry.values():
             if value in self._values:
                 raise ScimError(409, f"{attribute}: an earlier line has this value")
@@ -229,7 +235,7 @@ class Importer:
             return
         if any(entry.key in self._made for entry in entries):
             raise KeyTaken
-        origin, puts = Origin("import", "import", timestamp(self._clock())), [entry.put for entry in entries]
+        origin, puts = ChangeOrigin("import", "import", timestamp(self._clock())), [entry.put for entry in entries]
         await self._storage.load(self._workspace.id, entries[0].kind.name, puts, origin, self._rehearse)
         for entry in entries:
             self._made[entry.key] = entry.fingerprint()

@@ -7,22 +7,16 @@ from types import TracebackType
 
 import orjson
 
-from muster.directory.documents import index_of_document, make_put, parse, timestamp
-from muster.scim.schema import ResourceType
+from muster.base.clock import timestamp
+from muster.directory.documents import parse
+from muster.directory.versions import index_of_document, make_put
+from muster.scim.schema.model import ResourceType
 from muster.scim.values import Json
-from muster.storage.port import (
-    GROUP,
-    MEMBER_TYPES,
-    Keep,
-    MemberEdit,
-    NoSuchMember,
-    Origin,
-    Outcome,
-    Resources,
-    Stored,
-    Workspace,
-    Write,
-)
+from muster.storage.port.accounts import Workspace
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.errors import NoSuchMember
+from muster.storage.port.members import GROUP, MEMBER_TYPES, MemberEdit
+from muster.storage.port.resources import Keep, Outcome, Resources, Stored, Write
 from muster.upkeep.export import members as members_of
 from muster.upkeep.new_ids import NewIds
 
@@ -112,7 +106,7 @@ class Joining:
         if self._rehearse:
             await self._rehearse_fill(members)
             return
-        origin = Origin("import", "import", timestamp(self._clock()))
+        origin = ChangeOrigin("import", "import", timestamp(self._clock()))
         await self._storage.write(Write(self._workspace.id, GROUP, group_id, self._same, origin, MemberEdit(members)))
 
     async def _rehearse_fill(self, members: tuple[str, ...]) -> None:

@@ -3,8 +3,8 @@
 import hashlib
 from typing import Any
 
-from muster.scim.resource import Document
-from muster.scim.schema import Attribute, ResourceType
+from muster.scim.document import Document
+from muster.scim.schema.model import Attribute, ResourceType
 from muster.storage.ids import id_of, key_of
 
 _COUNTER_BITS = 21

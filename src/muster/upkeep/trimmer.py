@@ -13,12 +13,15 @@ from typing import Any
 
 import orjson
 
-from muster.directory.documents import timestamp
-from muster.storage.derived import bound
-from muster.storage.leases import Leases
-from muster.storage.port import INSTALLATION, TRIM_ID, TRIM_KIND, Item, Note, Origin, Statement, Storage, StorageError
-from muster.storage.rounds import going_on
-from muster.webhooks.endpoints import WEBHOOK_KIND
+from muster.base.clock import timestamp
+from muster.events.webhooks.endpoints import WEBHOOK_KIND
+from muster.storage.background import log_and_continue
+from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.engine import Statement, Storage
+from muster.storage.port.errors import StorageError
+from muster.storage.port.items import INSTALLATION, TRIM_ID, TRIM_KIND, Item
+from muster.storage.records.leases import Leases
+from muster.storage.repair.derived import bound
 
 _CHUNK = 500
 _EVERY_SECONDS = 3600.0
@@ -63,13 +66,13 @@ class Trimmer:
         """Trim once an hour, as long as this is not cancelled."""
         while True:
             await asyncio.sleep(_EVERY_SECONDS)
-            with going_on("trimming"):
+            with log_and_continue("trimming"):
                 await self.trim_all()
 
     async def trim_all(self) -> None:
         """Trim every workspace, and what is recorded of the installation."""
         for workspace in [INSTALLATION, *(workspace.id for workspace in await self._storage.workspaces())]:
-            with going_on("trimming"):
+            with log_and_continue("trimming"):
                 await self.trim(workspace, self._days)
 
     async def trim(self, workspace: int, days: int) -> None:
@@ -113,7 +116,7 @@ class Trimmer:
         if row is None or row[0] <= mark.sequence:
             return mark
         moved = _Mark(row[0], None if row[2] is None else bytes(row[2]).hex(), mark.done)
-        origin = Origin("upkeep", "", timestamp(self._clock()))
+        origin = ChangeOrigin("upkeep", "", timestamp(self._clock()))
         told = orjson.dumps({"before": oldest, "hash": moved.chain})
         note = Note(workspace, origin, "Changes", TRIM_ID, "trim", told)
         await self._storage.note([note], [moved.item(workspace, mark.done)])

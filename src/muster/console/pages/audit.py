@@ -10,10 +10,11 @@ import orjson
 
 from muster.access.permissions import AUDIT
 from muster.console.actors import names_of
-from muster.console.web import Route, Visit
-from muster.http.message import Response
-from muster.http.tokens import Tokens
-from muster.storage.port import Change, Sought, Storage
+from muster.console.web import PageRoute, Visit
+from muster.http.management.tokens import Tokens
+from muster.http.wire.message import Response
+from muster.storage.port.changes import Change, ChangeFilter
+from muster.storage.port.engine import Storage
 
 _PAGE = 100
 _CHUNK = 1000
@@ -28,16 +29,16 @@ class AuditPages:
         self._storage = storage
         self._tokens = Tokens(storage)
 
-    def __iter__(self) -> Iterator[Route]:
-        yield Route("GET", "/w/{workspace}/audit", AUDIT, self.show)
-        yield Route("GET", "/w/{workspace}/audit/export.csv", AUDIT, self.export_csv)
-        yield Route("GET", "/w/{workspace}/audit/export.jsonl", AUDIT, self.export_lines)
+    def __iter__(self) -> Iterator[PageRoute]:
+        yield PageRoute("GET", "/w/{workspace}/audit", AUDIT, self.show)
+        yield PageRoute("GET", "/w/{workspace}/audit/export.csv", AUDIT, self.export_csv)
+        yield PageRoute("GET", "/w/{workspace}/audit/export.jsonl", AUDIT, self.export_lines)
 
     async def show(self, visit: Visit) -> Response:
         workspace, before = visit.there().id, visit.text("before")
         asked = {name: visit.text(name) for name in ("actor", "type", "action")}
         place = await self._tokens.read(workspace, before, "before") if before else None
-        rows, place = await self._rows(workspace, place, Sought(**asked))
+        rows, place = await self._rows(workspace, place, ChangeFilter(**asked))
         return visit.render(
             "audit.html",
             rows=rows,
@@ -46,7 +47,7 @@ class AuditPages:
             names=await names_of(self._storage, workspace),
         )
 
-    async def _rows(self, workspace: int, place: int | None, sought: Sought) -> tuple[list[Change], int | None]:
+    async def _rows(self, workspace: int, place: int | None, sought: ChangeFilter) -> tuple[list[Change], int | None]:
         rows: list[Change] = []
         for _ in range(_SEARCHES):
             found, place = await self._storage.search_changes(workspace, place, _PAGE - len(rows), sought)

@@ -11,12 +11,13 @@ import orjson
 from muster.access.connectors import Connector, Connectors, Setter
 from muster.access.openid import OpenId
 from muster.access.permissions import ADMIN, PERMISSIONS, SCIM
-from muster.console.pages.entry import signed_in
-from muster.console.web import ANYONE, INSTALLATION_ADMIN, Route, Visit
-from muster.http.message import Response
+from muster.console.pages.sign_in import signed_in
+from muster.console.web import ANYONE, INSTALLATION_ADMIN, PageRoute, Visit
+from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, forbidden, not_found
-from muster.storage.port import INSTALLATION, Storage
-from muster.storage.tries import Tries
+from muster.storage.port.engine import Storage
+from muster.storage.port.items import INSTALLATION
+from muster.storage.records.attempts import Attempts
 
 _COOKIE = "muster_openid"
 _SECONDS = 600
@@ -36,17 +37,17 @@ class ConnectorPages:
         self._accounts = storage
         self._connectors = connectors
         self._openid = openid
-        self._places = Tries(storage, _FROM_ONE_PLACE, _SECONDS)
+        self._places = Attempts(storage, _FROM_ONE_PLACE, _SECONDS)
 
-    def __iter__(self) -> Iterator[Route]:
-        yield Route("GET", "/sign-in/openid", ANYONE, self.start)
-        yield Route("GET", _CALLBACK, ANYONE, self.finish)
-        yield Route("GET", "/open-id-connector", INSTALLATION_ADMIN, self.show)
-        yield Route("POST", "/open-id-connector", INSTALLATION_ADMIN, self.change)
-        yield Route("POST", "/open-id-connector/remove", INSTALLATION_ADMIN, self.remove)
-        yield Route("GET", "/w/{workspace}/open-id-connector", SCIM, self.show)
-        yield Route("POST", "/w/{workspace}/open-id-connector", SCIM, self.change)
-        yield Route("POST", "/w/{workspace}/open-id-connector/remove", SCIM, self.remove)
+    def __iter__(self) -> Iterator[PageRoute]:
+        yield PageRoute("GET", "/sign-in/openid", ANYONE, self.start)
+        yield PageRoute("GET", _CALLBACK, ANYONE, self.finish)
+        yield PageRoute("GET", "/open-id-connector", INSTALLATION_ADMIN, self.show)
+        yield PageRoute("POST", "/open-id-connector", INSTALLATION_ADMIN, self.change)
+        yield PageRoute("POST", "/open-id-connector/remove", INSTALLATION_ADMIN, self.remove)
+        yield PageRoute("GET", "/w/{workspace}/open-id-connector", SCIM, self.show)
+        yield PageRoute("POST", "/w/{workspace}/open-id-connector", SCIM, self.change)
+        yield PageRoute("POST", "/w/{workspace}/open-id-connector/remove", SCIM, self.remove)
 
     async def start(self, visit: Visit) -> Response:
         """Send a browser to the provider of a workspace, or of the installation."""

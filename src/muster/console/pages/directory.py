@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator
 
 from muster.access.permissions import SCIM
-from muster.console.web import Route, Visit
+from muster.console.web import PageRoute, Visit
 from muster.directory.documents import parse_all
 from muster.directory.service import Directory, Search
-from muster.http.cursors import Cursor, Cursors
-from muster.http.message import Response
+from muster.http.scim.cursors import Cursor, Cursors
+from muster.http.wire.message import Response
 from muster.scim.errors import ScimError
 
 _PAGE = 50
@@ -25,9 +25,9 @@ class DirectoryPages:
         self._directory = directory
         self._cursors = cursors
 
-    def __iter__(self) -> Iterator[Route]:
-        yield Route("GET", "/w/{workspace}/users", SCIM, self.users)
-        yield Route("GET", "/w/{workspace}/groups", SCIM, self.groups)
+    def __iter__(self) -> Iterator[PageRoute]:
+        yield PageRoute("GET", "/w/{workspace}/users", SCIM, self.users)
+        yield PageRoute("GET", "/w/{workspace}/groups", SCIM, self.groups)
 
     async def users(self, visit: Visit) -> Response:
         return await self._list(visit, "/Users", "users")

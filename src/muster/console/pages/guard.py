@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from muster.access.permissions import SETTINGS
 from muster.console.actors import names_of
-from muster.console.web import Route, Visit
-from muster.directory.guard import GuardDesk
-from muster.http.message import Response
-from muster.storage.port import Accounts
+from muster.console.web import PageRoute, Visit
+from muster.directory.guard.desk import GuardDesk
+from muster.http.wire.message import Response
+from muster.storage.port.accounts import Accounts
 
 
 class GuardPages:
@@ -17,11 +17,11 @@ class GuardPages:
         self._accounts = accounts
         self._desk = desk
 
-    def __iter__(self) -> Iterator[Route]:
-        yield Route("GET", "/w/{workspace}/guard", SETTINGS, self.show)
-        yield Route("POST", "/w/{workspace}/guard/let-all", SETTINGS, self.let_all)
-        yield Route("POST", "/w/{workspace}/guard/{id}/let", SETTINGS, self.let)
-        yield Route("POST", "/w/{workspace}/guard/{id}/keep", SETTINGS, self.keep)
+    def __iter__(self) -> Iterator[PageRoute]:
+        yield PageRoute("GET", "/w/{workspace}/guard", SETTINGS, self.show)
+        yield PageRoute("POST", "/w/{workspace}/guard/let-all", SETTINGS, self.let_all)
+        yield PageRoute("POST", "/w/{workspace}/guard/{id}/let", SETTINGS, self.let)
+        yield PageRoute("POST", "/w/{workspace}/guard/{id}/keep", SETTINGS, self.keep)
 
     async def show(self, visit: Visit) -> Response:
         names = await names_of(self._accounts, visit.there().id)

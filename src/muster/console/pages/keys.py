@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from muster.access.keys import Keys, state_of
 from muster.access.permissions import ADMIN, PERMISSIONS, SETTINGS, beyond
 from muster.access.roles import Roles, check_permissions
-from muster.console.web import Route, Visit
-from muster.http.message import Response
-from muster.http.origin import SCIM_ROOT
+from muster.console.web import PageRoute, Visit
+from muster.http.wire.base_url import SCIM_ROOT
+from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
-from muster.storage.port import Accounts, KeyRecord
+from muster.storage.port.accounts import Accounts, KeyRecord
 
 _MAX_NAME = 200
 _LIFETIMES = {"": None, "30": 30, "90": 90, "365": 365}
@@ -25,11 +25,11 @@ class KeyPages:
         self._keys = keys
         self._roles = Roles(accounts)
 
-    def __iter__(self) -> Iterator[Route]:
-        yield Route("GET", "/w/{workspace}/keys", SETTINGS, self.show)
-        yield Route("POST", "/w/{workspace}/keys", SETTINGS, self.create)
-        yield Route("POST", "/w/{workspace}/keys/{id}/rotate", SETTINGS, self.rotate)
-        yield Route("POST", "/w/{workspace}/keys/{id}/revoke", SETTINGS, self.revoke)
+    def __iter__(self) -> Iterator[PageRoute]:
+        yield PageRoute("GET", "/w/{workspace}/keys", SETTINGS, self.show)
+        yield PageRoute("POST", "/w/{workspace}/keys", SETTINGS, self.create)
+        yield PageRoute("POST", "/w/{workspace}/keys/{id}/rotate", SETTINGS, self.rotate)
+        yield PageRoute("POST", "/w/{workspace}/keys/{id}/revoke", SETTINGS, self.revoke)
 
     async def show(self, visit: Visit, status: int = 200, **values: object) -> Response:
         workspace = visit.there()

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from muster.access.permissions import SCIM
-from muster.console.web import Route, Visit
-from muster.http.message import Response
-from muster.overview import HOURS, Lookout
+from muster.console.web import PageRoute, Visit
+from muster.http.wire.message import Response
+from muster.insight.overview import HOURS, Overview
 
 _CHART_WIDTH, _CHART_HEIGHT, _BAR = 480, 80, 18
 
@@ -22,14 +22,14 @@ class Bar:
     label: str
 
 
-class Overview:
+class OverviewPages:
     """The overview."""
 
-    def __init__(self, lookout: Lookout) -> None:
+    def __init__(self, lookout: Overview) -> None:
         self._lookout = lookout
 
-    def __iter__(self) -> Iterator[Route]:
-        yield Route("GET", "/w/{workspace}", SCIM, self.show)
+    def __iter__(self) -> Iterator[PageRoute]:
+        yield PageRoute("GET", "/w/{workspace}", SCIM, self.show)
 
     async def show(self, visit: Visit) -> Response:
         now = datetime.now(UTC)

@@ -7,19 +7,20 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from muster.access.permissions import SCIM, SETTINGS
-from muster.access.settings import Settings
-from muster.console.web import HEADERS, Route, Visit
-from muster.directory.documents import parse, timestamp
-from muster.directory.events import changed_values
+from muster.access.settings import WorkspaceSettings
+from muster.base.clock import timestamp
+from muster.console.web import HEADERS, PageRoute, Visit
+from muster.directory.documents import parse
+from muster.directory.history.events import changed_values
 from muster.directory.rehearsal import rehearse
-from muster.doctor import LOST_FIX, examine
-from muster.http.message import Response
+from muster.http.wire.message import Response
+from muster.insight.doctor import LOST_FIX, examine
+from muster.scim.dialects import QUIRKS
 from muster.scim.errors import not_found
 from muster.scim.masking import MASK
-from muster.scim.quirks import QUIRKS
-from muster.scim.schema import Registry
-from muster.storage.port import Storage
-from muster.storage.requests import Kept, Requests, Wanted
+from muster.scim.schema.model import Registry
+from muster.storage.port.engine import Storage
+from muster.storage.records.requests import RecordedRequest, RequestFilter, RequestStore
 
 _PAGE = 50
 _LIVE_SECONDS = 0.5
@@ -30,18 +31,18 @@ _RECORD = timedelta(minutes=15)
 class RequestPages:
     """The pages of requests."""
 
-    def __init__(self, storage: Storage, requests: Requests) -> None:
+    def __init__(self, storage: Storage, requests: RequestStore) -> None:
         self._storage = storage
         self._requests = requests
-        self._settings = Settings(storage)
+        self._settings = WorkspaceSettings(storage)
 
-    def __iter__(self) -> Iterator[Route]:
-        yield Route("GET", "/w/{workspace}/requests", SCIM, self.show)
-        yield Route("GET", "/w/{workspace}/requests/live", SCIM, self.live)
-        yield Route("GET", "/w/{workspace}/requests/{number}", SCIM, self.one)
-        yield Route("POST", "/w/{workspace}/requests/{number}/rehearse", SCIM, self.rehearse)
-        yield Route("POST", "/w/{workspace}/requests/record", SETTINGS, self.record)
-        yield Route("GET", "/w/{workspace}/doctor", SCIM, self.doctor)
+    def __iter__(self) -> Iterator[PageRoute]:
+        yield PageRoute("GET", "/w/{workspace}/requests", SCIM, self.show)
+        yield PageRoute("GET", "/w/{workspace}/requests/live", SCIM, self.live)
+        yield PageRoute("GET", "/w/{workspace}/requests/{number}", SCIM, self.one)
+        yield PageRoute("POST", "/w/{workspace}/requests/{number}/rehearse", SCIM, self.rehearse)
+        yield PageRoute("POST", "/w/{workspace}/requests/record", SETTINGS, self.record)
+        yield PageRoute("GET", "/w/{workspace}/doctor", SCIM, self.doctor)
 
     async def show(self, visit: Visit) -> Response:
         wanted = self._wanted(visit)
@@ -54,9 +55,9 @@ class RequestPages:
         asked = {name: visit.text(name) for name in ("key", "status", "path", "resource")}
         return visit.render("requests.html", found=found, keys=keys, following=following, asked=asked, recording=recording)
 
-    def _wanted(self, visit: Visit) -> Wanted:
+    def _wanted(self, visit: Visit) -> RequestFilter:
         status, before = visit.text("status"), visit.text("before")
-        return Wanted(
+        return RequestFilter(
             before=int(before) if before.isdigit() and len(before) < 19 else None,
             key=visit.text("key") or None,
             status=int(status) if status.isdigit() and len(status) in (1, 3) else None,
@@ -94,7 +95,7 @@ class RequestPages:
         rehearsed = await rehearse(self._storage, visit.caller, kept.method, kind, target, body, projected)
         return await visit.redirect_telling(page, rehearsed=asdict(rehearsed))
 
-    async def _get(self, visit: Visit) -> Kept:
+    async def _get(self, visit: Visit) -> RecordedRequest:
         number = visit.names["number"]
         kept = None
         if number.isdigit() and len(number) < 19:
@@ -107,7 +108,7 @@ class RequestPages:
         """The requests that come from now on, as server-sent events, each a row of the table."""
         workspace = visit.there().id
         keys = {key.id: key.name for key in await self._storage.keys(workspace)}
-        latest = await self._requests.find(workspace, Wanted(limit=1))
+        latest = await self._requests.find(workspace, RequestFilter(limit=1))
         after = latest[0].number if latest else 0
 
         async def tail(after: int) -> AsyncIterator[bytes]:
@@ -115,7 +116,7 @@ class RequestPages:
             for _ in range(int(_LIVE_FOR / _LIVE_SECONDS)):
                 if not await visit.still_allowed():
                     return
-                for kept in reversed(await self._requests.find(workspace, Wanted(after=after, limit=_PAGE))):
+                for kept in reversed(await self._requests.find(workspace, RequestFilter(after=after, limit=_PAGE))):
                     after = kept.number
                     row = visit.render("request_row.html", kept=kept, keys=keys).body.decode()
                     lines = "".join(f"data: {line}\n" for line in row.splitlines())
@@ -135,7 +136,7 @@ class RequestPages:
         return visit.render("doctor.html", found=await examine(self._storage, visit.there().id), fix=LOST_FIX)
 
 
-def _obstacle(kept: Kept, registry: Registry) -> str | None:
+def _obstacle(kept: RecordedRequest, registry: Registry) -> str | None:
     """The reason why a request cannot be rehearsed; None if it can be."""
     endpoint, _, target = kept.path.strip("/").partition("/")
     if kept.method not in ("POST", "PUT", "PATCH", "DELETE") or target.lower() == ".search":

@@ -6,26 +6,28 @@ from typing import Any, NamedTuple
 
 from muster.access.permissions import RESTORE, SCIM
 from muster.access.role_mappings import RoleMappings, granted
+from muster.base.clock import timestamp
 from muster.console.actors import names_of, told
-from muster.console.web import Route, Visit
-from muster.directory.documents import parse, timestamp
-from muster.directory.events import changed_values
-from muster.directory.past import Past, Was, moment
+from muster.console.web import PageRoute, Visit
+from muster.directory.documents import parse
+from muster.directory.history.events import changed_values
+from muster.directory.history.past import Past, PastState, moment
+from muster.directory.history.restore import RestoredResource, Restorer
 from muster.directory.service import Directory
-from muster.directory.undo import Restored, Undo
-from muster.http.message import Response
-from muster.http.tokens import Tokens
+from muster.http.management.tokens import Tokens
+from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, not_found
-from muster.scim.schema import ResourceType
+from muster.scim.schema.model import ResourceType
 from muster.storage.ids import key_of
-from muster.storage.port import Change, Storage
+from muster.storage.port.changes import Change
+from muster.storage.port.engine import Storage
 
 _HISTORY = 50
 _MEMBERS = 100
 _PLURALS = {"users": "/Users", "groups": "/Groups"}
 
 
-class Named(NamedTuple):
+class NamedResource(NamedTuple):
     """A user or group that a page links to. note: what is said of it beside its name."""
 
     id: str
@@ -34,12 +36,12 @@ class Named(NamedTuple):
     note: str = ""
 
 
-class Shown(NamedTuple):
+class ShownValue(NamedTuple):
     """A resource on its page, now or then. document: None where it is not there. following: where more members begin."""
 
     document: dict[str, Any] | None
-    members: Sequence[Named] = ()
-    groups: Sequence[Named] = ()
+    members: Sequence[NamedResource] = ()
+    groups: Sequence[NamedResource] = ()
     following: str = ""
     more: int = 0
 
@@ -47,7 +49,7 @@ class Shown(NamedTuple):
 class ResourcePages:
     """The pages of one user and of one group."""
 
-    def __init__(self, storage: Storage, directory: Directory, undo: Undo) -> None:
+    def __init__(self, storage: Storage, directory: Directory, undo: Restorer) -> None:
         self._storage = storage
         self._directory = directory
         self._undo = undo
@@ -55,10 +57,10 @@ class ResourcePages:
         self._tokens = Tokens(storage)
         self._mappings = RoleMappings(storage)
 
-    def __iter__(self) -> Iterator[Route]:
-        yield Route("GET", "/w/{workspace}/users/{id}", SCIM, self.user)
-        yield Route("GET", "/w/{workspace}/groups/{id}", SCIM, self.group)
-        yield Route("POST", "/w/{workspace}/{kind}/{id}/restore", RESTORE, self.restore)
+    def __iter__(self) -> Iterator[PageRoute]:
+        yield PageRoute("GET", "/w/{workspace}/users/{id}", SCIM, self.user)
+        yield PageRoute("GET", "/w/{workspace}/groups/{id}", SCIM, self.group)
+        yield PageRoute("POST", "/w/{workspace}/{kind}/{id}/restore", RESTORE, self.restore)
 
     async def user(self, visit: Visit) -> Response:
         return await self._page(visit, "users")
@@ -84,7 +86,7 @@ class ResourcePages:
             return await visit.redirect_telling(f"./{plural}/{visit.names['id']}", said=said)
         return visit.redirect(f"./{plural}/{visit.names['id']}")
 
-    async def _restored(self, visit: Visit, kind: ResourceType) -> Restored:
+    async def _restored(self, visit: Visit, kind: ResourceType) -> RestoredResource:
         caller = visit.caller_overriding()
         if visit.text("time"):
             time = timestamp(moment(visit.text("time"), "time"))
@@ -135,37 +137,39 @@ class ResourcePages:
             error=error,
         )
 
-    async def _now(self, visit: Visit, kind: ResourceType) -> Shown:
+    async def _now(self, visit: Visit, kind: ResourceType) -> ShownValue:
         try:
             document = parse((await self._directory.get(visit.caller, kind, visit.names["id"])).document)
         except ScimError:
-            return Shown(None)
-        groups = [Named(g["value"], "groups", g.get("display") or g["value"], g["type"]) for g in document.get("groups", [])]
+            return ShownValue(None)
+        groups = [
+            NamedResource(g["value"], "groups", g.get("display") or g["value"], g["type"]) for g in document.get("groups", [])
+        ]
         if kind.endpoint != "/Groups":
-            return Shown(document, (), groups)
+            return ShownValue(document, (), groups)
         after = key_of(visit.text("members"))
         place = -1 if after is None else after
         members = await self._storage.members(visit.there().id, visit.names["id"], place, _MEMBERS + 1)
-        named = [Named(m.id, _plural(m.type), m.display or m.id, _note(m.type)) for m in members[:_MEMBERS]]
-        return Shown(document, named, (), members[_MEMBERS - 1].id if len(members) > _MEMBERS else "")
+        named = [NamedResource(m.id, _plural(m.type), m.display or m.id, _note(m.type)) for m in members[:_MEMBERS]]
+        return ShownValue(document, named, (), members[_MEMBERS - 1].id if len(members) > _MEMBERS else "")
 
-    async def _then(self, workspace: int, was: Was | None) -> Shown:
+    async def _then(self, workspace: int, was: PastState | None) -> ShownValue:
         """A resource as it was; who was in it, or what it was in, by what is known of them last."""
         if was is None or was.change.action == "delete":
-            return Shown(None)
+            return ShownValue(None)
         members, groups = was.members or [], was.groups or []
         named = [await self._named(workspace, found) for found in members[:_MEMBERS]]
         joined = [await self._named(workspace, found) for found in groups[:_MEMBERS]]
-        return Shown(parse(was.change.document), named, joined, "", max(0, len(members) - _MEMBERS, len(groups) - _MEMBERS))
+        return ShownValue(parse(was.change.document), named, joined, "", max(0, len(members) - _MEMBERS, len(groups) - _MEMBERS))
 
-    async def _named(self, workspace: int, resource_id: str) -> Named:
+    async def _named(self, workspace: int, resource_id: str) -> NamedResource:
         change = await self._past.before(workspace, resource_id, None)
         if change is None:
-            return Named(resource_id, "users", resource_id)
+            return NamedResource(resource_id, "users", resource_id)
         document = parse(change.document)
         name = document.get("displayName") or document.get("userName") or resource_id
         note = "deleted since" if change.action == "delete" else _note(change.type)
-        return Named(resource_id, _plural(change.type), name, note)
+        return NamedResource(resource_id, _plural(change.type), name, note)
 
 
 def _plural(type_name: str) -> str:

@@ -5,13 +5,16 @@ from typing import Any, TypeVar
 
 from muster.access.administrators import EVERYWHERE, Administrators, all_permissions
 from muster.access.permissions import ADMIN, PERMISSIONS, SCIM, SETTINGS
-from muster.access.settings import NUMBERS, OPTIONAL, Settings, Store, shown
-from muster.console.web import INSTALLATION_ADMIN, Route, Visit
-from muster.http.message import Response
-from muster.http.origin import SCIM_ROOT
+from muster.access.settings import NUMBERS, OPTIONAL, SettingsStore, WorkspaceSettings, shown
+from muster.console.web import INSTALLATION_ADMIN, PageRoute, Visit
+from muster.http.wire.base_url import SCIM_ROOT
+from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, invalid_value, not_found
-from muster.storage.port import INSTALLATION, KeyRecord, Sought, Storage, Workspace
-from muster.storage.requests import Requests, Wanted
+from muster.storage.port.accounts import KeyRecord, Workspace
+from muster.storage.port.changes import ChangeFilter
+from muster.storage.port.engine import Storage
+from muster.storage.port.items import INSTALLATION
+from muster.storage.records.requests import RequestFilter, RequestStore
 
 _SWITCHES = ("strict", "automaticProvisioning", "automaticDeprovisioning", "uniqueGroupNames")
 _RECENT, _LATEST = 200, 5
@@ -74,20 +77,22 @@ PROVIDERS: dict[str, tuple[str, Sequence[str], Sequence[tuple[str, str]]]] = {
 class SettingsPages:
     """The pages of settings."""
 
-    def __init__(self, storage: Storage, store: Store, administrators: Administrators, requests: Requests, ceiling: int) -> None:
+    def __init__(
+        self, storage: Storage, store: SettingsStore, administrators: Administrators, requests: RequestStore, ceiling: int
+    ) -> None:
         self._storage = storage
-        self._settings = Settings(store, ceiling)
+        self._settings = WorkspaceSettings(store, ceiling)
         self._administrators = administrators
         self._requests = requests
 
-    def __iter__(self) -> Iterator[Route]:
-        yield Route("GET", "/w/{workspace}/settings", SETTINGS, self.show)
-        yield Route("POST", "/w/{workspace}/settings", SETTINGS, self.change)
-        yield Route("GET", "/w/{workspace}/connect", SCIM, self.connect)
-        yield Route("GET", "/w/{workspace}/connect/{provider}", SCIM, self.connect)
-        yield Route("GET", "/administrators", INSTALLATION_ADMIN, self.administrators)
-        yield Route("POST", "/administrators", INSTALLATION_ADMIN, self.invite)
-        yield Route("POST", "/administrators/{id}/remove", INSTALLATION_ADMIN, self.remove)
+    def __iter__(self) -> Iterator[PageRoute]:
+        yield PageRoute("GET", "/w/{workspace}/settings", SETTINGS, self.show)
+        yield PageRoute("POST", "/w/{workspace}/settings", SETTINGS, self.change)
+        yield PageRoute("GET", "/w/{workspace}/connect", SCIM, self.connect)
+        yield PageRoute("GET", "/w/{workspace}/connect/{provider}", SCIM, self.connect)
+        yield PageRoute("GET", "/administrators", INSTALLATION_ADMIN, self.administrators)
+        yield PageRoute("POST", "/administrators", INSTALLATION_ADMIN, self.invite)
+        yield PageRoute("POST", "/administrators/{id}/remove", INSTALLATION_ADMIN, self.remove)
 
     async def show(self, visit: Visit, status: int = 200, error: str = "", confirm: bool = False) -> Response:
         said = visit.told.get("said", "")
@@ -114,7 +119,7 @@ class SettingsPages:
             raise not_found("there are no steps for this client")
         client, steps, mapping = PROVIDERS[name]
         keys = {key.id: key for key in await self._storage.keys(visit.there().id)}
-        recent = await self._requests.find(visit.there().id, Wanted(limit=_RECENT))
+        recent = await self._requests.find(visit.there().id, RequestFilter(limit=_RECENT))
         latest = _of_provider(name, [(kept, _key_name(keys, kept.key_id), kept.agent) for kept in recent])[:_LATEST]
         own = _of_provider(name, [(key, key.name, "") for key in keys.values()])
         used = sorted((key.last_used, key.name) for key in own if key.last_used)
@@ -130,7 +135,7 @@ class SettingsPages:
         workspaces = await self._storage.workspaces()
         names = {str(workspace.id): workspace.name for workspace in workspaces} | {EVERYWHERE: "every workspace"}
         given = {"link": "", "error": "", **visit.told, **values}
-        log, _ = await self._storage.search_changes(INSTALLATION, None, 20, Sought())
+        log, _ = await self._storage.search_changes(INSTALLATION, None, 20, ChangeFilter())
         return visit.render(
             "administrators.html", status, found=found, names=names, all=workspaces, permissions=PERMISSIONS, log=log, **given
         )

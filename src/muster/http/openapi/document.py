@@ -6,16 +6,16 @@
 from collections.abc import Iterable
 from typing import Any
 
-from muster.directory.member_edits import MEMBERS
-from muster.http.api.router import Route
-from muster.http.media import PLAIN_JSON, PROBLEM_JSON, SCIM_JSON
+from muster.directory.groups.member_edits import MEMBERS
+from muster.http.management.router import ApiRoute
 from muster.http.openapi.management import management_paths
 from muster.http.openapi.schemas import schemas
+from muster.http.wire.media import PLAIN_JSON, PROBLEM_JSON, SCIM_JSON
 from muster.scim.bulk import BULK_REQUEST
-from muster.scim.discovery import Limits
 from muster.scim.messages import SEARCH_REQUEST
 from muster.scim.patch import PATCH_OP
-from muster.scim.schema import ENTERPRISE_USER, GROUP, USER, Registry, ResourceType
+from muster.scim.schema.discovery import Limits
+from muster.scim.schema.model import ENTERPRISE_USER, GROUP, USER, Registry, ResourceType
 from muster.version import __version__
 
 Json = dict[str, Any]
@@ -39,7 +39,7 @@ _PATCHES: dict[str, Json] = {
 }
 
 
-def openapi_document(limits: Limits, registry: Registry, routes: Iterable[Route]) -> Json:
+def openapi_document(limits: Limits, registry: Registry, routes: Iterable[ApiRoute]) -> Json:
     """The document for a workspace with that registry, but for its servers, which vary with the request. routes: of /api/v1."""
     types = list(registry.types.values())
     paths: Json = {}

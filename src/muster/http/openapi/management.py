@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from muster.http.api.router import API_ROOT, Route
-from muster.http.media import PLAIN_JSON, PROBLEM_JSON
+from muster.http.management.router import API_ROOT, ApiRoute
+from muster.http.wire.media import PLAIN_JSON, PROBLEM_JSON
 
 Json = dict[str, Any]
 _ERRORS = {
@@ -55,7 +55,7 @@ _QUERIES: dict[str, tuple[tuple[str, str, str], ...]] = {
 _EMPTY_BODY = frozenset({"rotateKey", "rotateWebhook", "letThrough", "keepHeld"})
 
 
-def management_paths(routes: Iterable[Route]) -> Json:
+def management_paths(routes: Iterable[ApiRoute]) -> Json:
     """The paths of the management REST."""
     paths: Json = {}
     for route in routes:
@@ -68,7 +68,7 @@ def management_paths(routes: Iterable[Route]) -> Json:
     return paths
 
 
-def _operation(route: Route) -> Json:
+def _operation(route: ApiRoute) -> Json:
     answer: Json = {"description": route.summary}
     if route.status != 204:
         answer["content"] = {PLAIN_JSON: {"schema": {}}}

@@ -6,7 +6,7 @@ from typing import Any
 from muster.scim.bulk import BULK_REQUEST, BULK_RESPONSE, METHODS
 from muster.scim.messages import ERROR, LIST_RESPONSE, SEARCH_REQUEST
 from muster.scim.patch import PATCH_OP
-from muster.scim.schema import Attribute, ResourceType
+from muster.scim.schema.model import Attribute, ResourceType
 
 Json = dict[str, Any]
 _SCALARS: dict[str, Json] = {

@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Inspector, Table, UniqueConstraint, inspect
 
-from muster.storage.port import NewerDatabase
+from muster.storage.port.errors import NewerDatabase
 from muster.storage.tables import metadata
 
 

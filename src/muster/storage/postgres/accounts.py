@@ -4,8 +4,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from muster.storage import group_names
-from muster.storage.columns import (
+from muster.storage.groups import unique_display_names
+from muster.storage.port.accounts import KeyRecord, Setting, Workspace
+from muster.storage.port.changes import Note
+from muster.storage.port.errors import Conflict, Outdated, StorageError
+from muster.storage.port.items import Item
+from muster.storage.postgres.connection import Connection, Pool
+from muster.storage.postgres.epoch import CHANNEL, PostgresEpoch
+from muster.storage.postgres.lock import lock
+from muster.storage.postgres.rows import append, names_are_unique
+from muster.storage.records.columns import (
     ITEM,
     KEY,
     WORKSPACE,
@@ -18,11 +26,6 @@ from muster.storage.columns import (
     stands,
     workspace_of,
 )
-from muster.storage.port import Conflict, Item, KeyRecord, Note, Outdated, Setting, StorageError, Workspace
-from muster.storage.postgres.connection import Connection, Pool
-from muster.storage.postgres.epoch import CHANNEL, Epoch
-from muster.storage.postgres.lock import lock
-from muster.storage.postgres.rows import append, names_are_unique
 
 _WORKSPACE = f"SELECT {WORKSPACE} FROM workspaces"
 _KEY = f"SELECT {KEY} FROM api_keys WHERE workspace = $1"
@@ -44,7 +47,7 @@ class PostgresAccounts:
     """The Accounts half of the port."""
 
     _pool: Pool
-    _epoch: Epoch
+    _epoch: PostgresEpoch
 
     def epoch(self) -> int:
         return self._epoch.value()
@@ -156,10 +159,10 @@ async def _hold_names(connection: Connection, after: Workspace) -> None:
     if await names_are_unique(connection, after.id) == after.unique_group_names:
         return
     if after.unique_group_names:
-        shared = group_names.shared(after.id)
+        shared = unique_display_names.shared(after.id)
         if await connection.fetchrow(shared.sql, *shared.parameters) is not None:
-            raise Conflict(group_names.ATTRIBUTE)
-    for statement in group_names.change(after):
+            raise Conflict(unique_display_names.ATTRIBUTE)
+    for statement in unique_display_names.change(after):
         await connection.execute(statement.sql, *statement.parameters)
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
-from muster.storage.port import StatementRejected, StorageCorrupt, StorageError, StorageFull
+from muster.storage.port.errors import StatementRejected, StorageCorrupt, StorageError, StorageFull
 
 CONNECT_SECONDS = 5.0
 _GRACE_SECONDS = 2.0

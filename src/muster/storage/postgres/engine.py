@@ -8,45 +8,33 @@ from typing import Any
 
 import asyncpg
 
+from muster.scim.filter.predicate import Test
 from muster.scim.indexing import index_of
-from muster.scim.predicate import Test
-from muster.storage.answer import CHANGES_SHARE, PAGE_BYTES, QUICK_ROWS, Stale, answer, is_quick
-from muster.storage.binder import Binder
-from muster.storage.chain import LINKED, REACH, SOUGHT, left_off
-from muster.storage.compile import Compiler, Plan, Seek
-from muster.storage.hierarchy import Hierarchies, keys_of
+from muster.storage.audit.chain import LINKED
+from muster.storage.audit.search import REACH, SOUGHT, left_off
+from muster.storage.groups.hierarchy import Hierarchies, keys_of
+from muster.storage.groups.member_delta import moved
 from muster.storage.ids import key_of
-from muster.storage.moves import moved
-from muster.storage.port import (
-    GROUP,
-    Change,
-    Groups,
-    Member,
-    Origin,
-    Outcome,
-    Page,
-    PageTooLarge,
-    Pressure,
-    Put,
-    Query,
-    Sought,
-    Statement,
-    Stored,
-    TooExpensive,
-    Write,
-)
+from muster.storage.port.changes import Change, ChangeFilter, ChangeOrigin
+from muster.storage.port.engine import Pressure, Statement
+from muster.storage.port.errors import PageTooLarge, TooExpensive
+from muster.storage.port.members import GROUP, Groups, Member
+from muster.storage.port.resources import Outcome, Page, Put, Query, Stored, Write
 from muster.storage.postgres import members
 from muster.storage.postgres.accounts import PostgresAccounts
 from muster.storage.postgres.connection import Connection, Pool, translate
-from muster.storage.postgres.epoch import Epoch
+from muster.storage.postgres.epoch import PostgresEpoch
 from muster.storage.postgres.functions import PostgresFunctions
 from muster.storage.postgres.loader import Loader
 from muster.storage.postgres.lock import lock
 from muster.storage.postgres.migrate import migrate, missing
 from muster.storage.postgres.rows import DEPROVISIONED
-from muster.storage.postgres.writer import Writer
-from muster.storage.related import pinned_member
-from muster.storage.turns import Turns
+from muster.storage.postgres.writer import PostgresWriter
+from muster.storage.query.binder import Binder
+from muster.storage.query.compiler import Compiler, QueryPlan, Seek
+from muster.storage.query.memberships import pinned_member
+from muster.storage.query.paging import CHANGES_SHARE, PAGE_BYTES, QUICK_ROWS, Stale, answer, is_quick
+from muster.storage.query.turns import Turns
 
 _READY_SECONDS = 2.0
 _STORED = """
@@ -140,8 +128,8 @@ class PostgresStorage(PostgresAccounts):
 
     async def start(self) -> None:
         self._pool = Pool(self._url, self._pool_size, self._scan_seconds)
-        self._epoch = Epoch(self._url)
-        self._writer = Writer(self._pool, self._url, self.on_commit)
+        self._epoch = PostgresEpoch(self._url)
+        self._writer = PostgresWriter(self._pool, self._url, self.on_commit)
         self._searches = asyncio.Semaphore(max(1, self._pool_size // 2))
         self._turns = Turns(max(1, self._pool_size // 5))
         await self.signing_secret()
@@ -247,7 +235,7 @@ class PostgresStorage(PostgresAccounts):
             counted: int = await connection.fetchval(f"SELECT count(*) FROM ({keys}) n", *bind.values)
         return counted
 
-    async def _answer(self, query: Query, plan: Plan) -> Page:
+    async def _answer(self, query: Query, plan: QueryPlan) -> Page:
         async with self._bounded() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             return await _run(connection, query, plan)
 
@@ -287,7 +275,9 @@ class PostgresStorage(PostgresAccounts):
         answers = await self._writer.transact(workspace, writes, whole=True)
         return [answer for answer in answers if not isinstance(answer, Exception)]
 
-    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin, rehearse: bool = False) -> None:
+    async def load(
+        self, workspace: int, type_name: str, puts: Sequence[Put], origin: ChangeOrigin, rehearse: bool = False
+    ) -> None:
         writes = [Write(workspace, type_name, None, _make(put), origin) for put in puts]
         await self._writer.transact(workspace, writes, whole=True, rehearse=rehearse)
 
@@ -341,7 +331,7 @@ class PostgresStorage(PostgresAccounts):
         return limit
 
     async def search_changes(
-        self, workspace: int, before: int | None, limit: int, sought: Sought
+        self, workspace: int, before: int | None, limit: int, sought: ChangeFilter
     ) -> tuple[Sequence[Change], int | None]:
         end = _END if before is None else before
         first, count = (await self._pool.rows(REACH, workspace, end))[0]
@@ -371,7 +361,7 @@ class PostgresStorage(PostgresAccounts):
 
 def _change(sequence: int, time: str, actor: str, request_id: str, *row: Any) -> Change:
     kind, resource_id, action, version, document, members, address, chain, before = row
-    origin = Origin(actor, request_id, time, address or "")
+    origin = ChangeOrigin(actor, request_id, time, address or "")
     return Change(sequence, origin, kind, resource_id, action, version, document, moved(members), before, chain)
 
 
@@ -379,7 +369,7 @@ def _make(put: Put) -> Callable[[Stored | None], Outcome]:
     return lambda _: put
 
 
-async def _run(connection: Connection, query: Query, plan: Plan) -> Page:
+async def _run(connection: Connection, query: Query, plan: QueryPlan) -> Page:
     steps = answer(query, plan)
     try:
         statement = next(steps)

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from typing import Any
 
-from muster.storage.port import StorageError
+from muster.storage.port.errors import StorageError
 from muster.storage.postgres.connection import Connection, connect, translated
 
 CHANNEL = "muster_epoch"
@@ -14,7 +14,7 @@ _PATIENCE_SECONDS = 2.0
 _log = logging.getLogger(__name__)
 
 
-class Epoch:
+class PostgresEpoch:
     """A number that differs whenever something may have changed: it is told, it is found, or the server is out of sight."""
 
     def __init__(self, url: str) -> None:

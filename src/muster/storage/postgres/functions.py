@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from muster.scim.values import Json
-from muster.storage.compile import BOOLEAN, NUMBER, Functions
+from muster.storage.query.compiler import BOOLEAN, NUMBER, Functions
 
 _CASTS = {NUMBER: "::numeric", BOOLEAN: "::boolean"}
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from muster.storage.port import copy_of
+from muster.storage.port.errors import copy_of
 
 S = TypeVar("S", bound=Hashable)
 K = TypeVar("K")

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import asyncpg
 
-from muster.storage.hierarchy import Hierarchy
+from muster.storage.groups.hierarchy import Hierarchy
+from muster.storage.groups.member_delta import comes_to, keys_of
 from muster.storage.ids import key_of
-from muster.storage.moves import comes_to, keys_of
-from muster.storage.port import GROUP, MEMBER_TYPES, Member, MemberChoice, MemberDelta, MemberEdit
+from muster.storage.port.members import GROUP, MEMBER_TYPES, Member, MemberChoice, MemberDelta, MemberEdit
 from muster.storage.postgres.connection import Connection
 
 VERSION = "SELECT version FROM hierarchies WHERE workspace = $1"

@@ -9,26 +9,15 @@ from itertools import groupby
 from typing import Any
 
 from muster.scim.errors import ScimError
-from muster.scim.indexing import Entry
-from muster.storage import group_names
-from muster.storage.chain import LINKED, link
-from muster.storage.hierarchy import Hierarchy, keys_of
+from muster.scim.indexing import LookupEntry
+from muster.storage.audit.chain import LINKED, link
+from muster.storage.groups import unique_display_names
+from muster.storage.groups.hierarchy import Hierarchy, keys_of
+from muster.storage.groups.member_delta import moves
 from muster.storage.ids import key_of
-from muster.storage.moves import moves
-from muster.storage.port import (
-    GROUP,
-    Conflict,
-    Held,
-    Index,
-    KeyTaken,
-    MemberDelta,
-    NoSuchMember,
-    Outcome,
-    Put,
-    Remove,
-    Stored,
-    Write,
-)
+from muster.storage.port.errors import Conflict, Held, KeyTaken, NoSuchMember
+from muster.storage.port.members import GROUP, MemberDelta
+from muster.storage.port.resources import Lookups, Outcome, Put, Remove, Stored, Write
 from muster.storage.postgres import members
 from muster.storage.postgres.connection import Connection
 
@@ -161,8 +150,8 @@ class _Row:
     was: bool
     display: str | None = None
     groups: Sequence[str] = ()
-    index: Index | None = None
-    before: Index | None = None
+    index: Lookups | None = None
+    before: Lookups | None = None
     put: Put | None = None
     secrets: dict[str, str | None] = field(default_factory=dict)
 
@@ -213,7 +202,7 @@ class Batch:
         row = None if write.id is None else self._row(write.type, write.id)
         outcome = write.decide(None if row is None else row.stored)
         if write.type == GROUP:
-            outcome = group_names.held(outcome, self._unique_names)
+            outcome = unique_display_names.held(outcome, self._unique_names)
         guarded = write.guard is not None and isinstance(outcome, Put | Remove) and outcome.deprovisions
         if guarded:
             self._guard(write)
@@ -263,7 +252,7 @@ class Batch:
             if key in self.rows or key in self._standing:
                 raise KeyTaken
             row = _Row(key, write.type, None, False)
-        before = row.index or (put.before if row.stored is not None else None) or Index()
+        before = row.index or (put.before if row.stored is not None else None) or Lookups()
         self._take(write.type, key, put.index.unique - before.unique)
         self._leave(write.type, before.unique - put.index.unique)
         created = row.stored is None
@@ -280,10 +269,10 @@ class Batch:
         self._leave(write.type, before.unique)
         self.touches.append(Touch(write, row.groups, MemberDelta(removed=(remove.stored.id,))))
         row.before = row.before or before
-        row.stored, row.index, row.put, row.groups = None, Index(), None, ()
+        row.stored, row.index, row.put, row.groups = None, Lookups(), None, ()
         self._record(write, "delete", remove.stored, -1, moved)
 
-    def _take(self, type_name: str, key: int, entries: Iterable[Entry]) -> None:
+    def _take(self, type_name: str, key: int, entries: Iterable[LookupEntry]) -> None:
         """Make unique values a resource's. Raises Conflict, and takes none."""
         wanted = [(type_name, entry.attribute, entry.value) for entry in entries]
         for value in wanted:
@@ -295,7 +284,7 @@ class Batch:
                 self.unknown.add(value)
             self._owners[value] = key
 
-    def _leave(self, type_name: str, entries: Iterable[Entry]) -> None:
+    def _leave(self, type_name: str, entries: Iterable[LookupEntry]) -> None:
         for entry in entries:
             self._owners[type_name, entry.attribute, entry.value] = None
 
@@ -403,7 +392,7 @@ async def _decide(
 
 async def names_are_unique(connection: Connection, workspace: int) -> bool:
     """Whether no two groups of a workspace may share a name."""
-    return group_names.are_unique(await connection.fetchval(group_names.SETTINGS, workspace))
+    return unique_display_names.are_unique(await connection.fetchval(unique_display_names.SETTINGS, workspace))
 
 
 async def _guarded(connection: Connection, workspace: int, writes: Sequence[Write], reprovisioned: Iterable[int]) -> Guarded:
@@ -511,7 +500,7 @@ def _entries(touched: Sequence[_Row]) -> tuple[tuple[Rows, Rows], tuple[Rows, Ro
     drops: tuple[Rows, Rows] = ([], [])
     adds: tuple[Rows, Rows] = ([], [])
     for row in touched:
-        before, after = (row.before if row.was else None) or Index(), row.index or Index()
+        before, after = (row.before if row.was else None) or Lookups(), row.index or Lookups()
         for n, (old, new) in enumerate(((before.unique, after.unique), (before.lookups, after.lookups))):
             drops[n].extend((row.type, entry.attribute, entry.value, row.key) for entry in old - new)
             adds[n].extend((row.type, entry.attribute, entry.value, row.key, entry.first) for entry in new - old)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 
 import asyncpg
 
-from muster.storage.port import KeyTaken, Outcome, StorageError, Write, copy_of
+from muster.storage.port.errors import KeyTaken, StorageError, copy_of
+from muster.storage.port.resources import Outcome, Write
 from muster.storage.postgres import rows
 from muster.storage.postgres.connection import FAILED, LOST, Connection, Pool, connect, elsewhere, is_rejection, translate
 from muster.storage.postgres.lock import LOCK, LOCK_SPACE, lock_last_change
@@ -57,7 +58,7 @@ class _Batch:
         return [waiting.write for waiting in self.taken]
 
 
-class Writer:
+class PostgresWriter:
     """Carries out writes, in the order in which they come to a workspace."""
 
     def __init__(self, pool: Pool, url: str, on_commit: Callable[[int], None]) -> None:

@@ -4,14 +4,17 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from muster.storage import group_names
-from muster.storage.columns import KEY, WORKSPACE, kept, moves_epoch, read_again, read_key, read_workspace, stands
-from muster.storage.port import Conflict, Item, KeyRecord, Note, Outdated, Setting, Workspace
+from muster.storage.groups import unique_display_names
+from muster.storage.port.accounts import KeyRecord, Setting, Workspace
+from muster.storage.port.changes import Note
+from muster.storage.port.errors import Conflict, Outdated
+from muster.storage.port.items import Item
+from muster.storage.records.columns import KEY, WORKSPACE, kept, moves_epoch, read_again, read_key, read_workspace, stands
 from muster.storage.sqlite import rows
 from muster.storage.sqlite.connection import translate, translated
-from muster.storage.sqlite.epoch import Epoch, Stamps
+from muster.storage.sqlite.epoch import SqliteEpoch, Stamps
 from muster.storage.sqlite.functions import positional
-from muster.storage.sqlite.writer import Writer
+from muster.storage.sqlite.writer import SqliteWriter
 
 _WORKSPACE = f"SELECT {WORKSPACE} FROM workspaces"
 _KEY = f"SELECT {KEY} FROM api_keys WHERE workspace = ?"
@@ -24,8 +27,8 @@ class SqliteAccounts:
     """The Accounts half of the port. Reads run inline; each is one look-up by key."""
 
     _accounts: sqlite3.Connection
-    _writer: Writer
-    _epoch: Epoch
+    _writer: SqliteWriter
+    _epoch: SqliteEpoch
     _stamps: Stamps
 
     def epoch(self) -> int:
@@ -131,9 +134,9 @@ def _hold_names(connection: sqlite3.Connection, after: Workspace) -> None:
     """Begin or end the uniqueness of groups' names if the setting changes. Raises Conflict if groups share a name."""
     if rows.names_are_unique(connection, after.id) == after.unique_group_names:
         return
-    if after.unique_group_names and connection.execute(*positional(group_names.shared(after.id))).fetchone() is not None:
-        raise Conflict(group_names.ATTRIBUTE)
-    for statement in group_names.change(after):
+    if after.unique_group_names and connection.execute(*positional(unique_display_names.shared(after.id))).fetchone() is not None:
+        raise Conflict(unique_display_names.ATTRIBUTE)
+    for statement in unique_display_names.change(after):
         connection.execute(*positional(statement))
 
 

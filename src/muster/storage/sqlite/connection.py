@@ -10,7 +10,7 @@ from sqlalchemy import NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from muster.storage import migrations
-from muster.storage.port import PageTooLarge, StatementRejected, StorageCorrupt, StorageError, StorageFull
+from muster.storage.port.errors import PageTooLarge, StatementRejected, StorageCorrupt, StorageError, StorageFull
 
 BUSY_SECONDS = 10.0
 _FULL = frozenset({sqlite3.SQLITE_FULL})
@@ -33,7 +33,7 @@ def connect(path: str, cache_kib: int, read_only: bool = False) -> sqlite3.Conne
     return connection
 
 
-class Lent:
+class ConnectionPool:
     """Connections that each serve one at a time, the one that was given back last first: its pages are the nearest."""
 
     def __init__(self, connections: Iterable[sqlite3.Connection]) -> None:

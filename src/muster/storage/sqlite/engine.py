@@ -11,43 +11,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from muster.base.threads import stand_back
+from muster.scim.filter.predicate import Test
 from muster.scim.indexing import index_of
-from muster.scim.predicate import Test
-from muster.storage.answer import CHANGES_SHARE, PAGE_BYTES, QUICK_ROWS, Stale, answer, is_quick
-from muster.storage.binder import Binder
-from muster.storage.chain import LINKED, REACH, SOUGHT, left_off
-from muster.storage.compile import Compiler, Plan, Seek
-from muster.storage.hierarchy import Hierarchies, keys_of
+from muster.storage.audit.chain import LINKED
+from muster.storage.audit.search import REACH, SOUGHT, left_off
+from muster.storage.groups.hierarchy import Hierarchies, keys_of
+from muster.storage.groups.member_delta import moved
 from muster.storage.ids import key_of
-from muster.storage.moves import moved
-from muster.storage.port import (
-    GROUP,
-    Change,
-    Groups,
-    Member,
-    MemberChoice,
-    Origin,
-    Outcome,
-    Page,
-    Pressure,
-    Put,
-    Query,
-    Sought,
-    Statement,
-    Stored,
-    TooExpensive,
-    Write,
-)
-from muster.storage.related import pinned_member
+from muster.storage.port.changes import Change, ChangeFilter, ChangeOrigin
+from muster.storage.port.engine import Pressure, Statement
+from muster.storage.port.errors import TooExpensive
+from muster.storage.port.members import GROUP, Groups, Member, MemberChoice
+from muster.storage.port.resources import Outcome, Page, Put, Query, Stored, Write
+from muster.storage.query.binder import Binder
+from muster.storage.query.compiler import Compiler, QueryPlan, Seek
+from muster.storage.query.memberships import pinned_member
+from muster.storage.query.paging import CHANGES_SHARE, PAGE_BYTES, QUICK_ROWS, Stale, answer, is_quick
+from muster.storage.query.turns import Turns
 from muster.storage.sqlite import members, rows
 from muster.storage.sqlite.accounts import SqliteAccounts
-from muster.storage.sqlite.connection import Lent, connect, migrate, missing, translate, translated
-from muster.storage.sqlite.epoch import Epoch, Stamps
+from muster.storage.sqlite.connection import ConnectionPool, connect, migrate, missing, translate, translated
+from muster.storage.sqlite.epoch import SqliteEpoch, Stamps
 from muster.storage.sqlite.functions import SqliteFunctions, positional
 from muster.storage.sqlite.snapshot import Snapshot
-from muster.storage.sqlite.writer import Writer
-from muster.storage.turns import Turns
-from muster.threads import stand_back
+from muster.storage.sqlite.writer import SqliteWriter
 
 T = TypeVar("T")
 _READER_CACHE_KIB = 48 * 1024
@@ -124,10 +112,10 @@ class SqliteStorage(SqliteAccounts):
             reader.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self.page_bytes + 1)  # SQLite itself stops joining a page there
             self._snapshot = Snapshot(reader, self._stamps)
             self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
-            self._epoch = Epoch(self._stamps, self._accounts)
-            self._writer = Writer(connect(self.path, _WRITER_CACHE_KIB), self._snapshot.let_go, self._committed)
-            self._askers = Lent(connect(self.path, _SMALL_CACHE_KIB, read_only=True) for _ in range(_ASKERS))
-            self._scanners = Lent(self._scanner() for _ in range(_SCANNERS))
+            self._epoch = SqliteEpoch(self._stamps, self._accounts)
+            self._writer = SqliteWriter(connect(self.path, _WRITER_CACHE_KIB), self._snapshot.let_go, self._committed)
+            self._askers = ConnectionPool(connect(self.path, _SMALL_CACHE_KIB, read_only=True) for _ in range(_ASKERS))
+            self._scanners = ConnectionPool(self._scanner() for _ in range(_SCANNERS))
         self._turns = Turns(_SCANNERS)
         self._scanning = ThreadPoolExecutor(_SCANNERS, "muster-scan", stand_back, (_SCAN_NICE,))
 
@@ -245,7 +233,7 @@ class SqliteStorage(SqliteAccounts):
             counted: int = self._snapshot.reader().execute(*positional(statement)).fetchone()[0]
         return counted
 
-    def _is_light(self, plan: Plan) -> bool:
+    def _is_light(self, plan: QueryPlan) -> bool:
         """Whether the documents that a quick search looks into are so few bytes that it may run in the event loop."""
         if plan.seek is None or not plan.checks:
             return True
@@ -327,7 +315,9 @@ class SqliteStorage(SqliteAccounts):
 
         return await self._writer.write(job, large=True)
 
-    async def load(self, workspace: int, type_name: str, puts: Sequence[Put], origin: Origin, rehearse: bool = False) -> None:
+    async def load(
+        self, workspace: int, type_name: str, puts: Sequence[Put], origin: ChangeOrigin, rehearse: bool = False
+    ) -> None:
         def job(connection: sqlite3.Connection) -> None:
             rows.load(connection, workspace, type_name, puts, origin)
             if rehearse:
@@ -399,7 +389,7 @@ class SqliteStorage(SqliteAccounts):
             return self._bounded(self._accounts.execute(_HISTORY, values))
 
     async def search_changes(
-        self, workspace: int, before: int | None, limit: int, sought: Sought
+        self, workspace: int, before: int | None, limit: int, sought: ChangeFilter
     ) -> tuple[Sequence[Change], int | None]:
         end = _END if before is None else before
         asked = (sought.actor, sought.type, sought.action, limit)
@@ -462,12 +452,12 @@ class _Budget:
 
 def _change(row: tuple[Any, ...]) -> Change:
     sequence, time, actor, request_id, type_name, resource_id, action, version, document, members, address, chain, before = row
-    origin = Origin(actor, request_id, time, address or "")
+    origin = ChangeOrigin(actor, request_id, time, address or "")
     told = (type_name, resource_id, action, version, document.encode())
     return Change(sequence, origin, *told, moved(members), None if before is None else before.encode(), chain)
 
 
-def _run(connection: sqlite3.Connection, query: Query, plan: Plan) -> Page:
+def _run(connection: sqlite3.Connection, query: Query, plan: QueryPlan) -> Page:
     """The page, and the exact total, in one snapshot."""
     connection.execute("BEGIN")
     try:
@@ -476,7 +466,7 @@ def _run(connection: sqlite3.Connection, query: Query, plan: Plan) -> Page:
         connection.execute("COMMIT")
 
 
-def _page(connection: sqlite3.Connection, query: Query, plan: Plan) -> Page:
+def _page(connection: sqlite3.Connection, query: Query, plan: QueryPlan) -> Page:
     """The page, and the exact total, in the snapshot that the connection is at."""
     steps = answer(query, plan)
     try:

@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import time
 
-from muster.storage.port import StorageError, StorageFull
+from muster.storage.port.errors import StorageError, StorageFull
 
 _STAMP_BITS = 64
 _SIZE = 2 * _STAMP_BITS // 8
@@ -67,7 +67,7 @@ def _allocate(descriptor: int) -> None:
         os.pwrite(descriptor, bytes(_SIZE), 0)
 
 
-class Epoch:
+class SqliteEpoch:
     """The number of changes to keys and settings, read from the database when their stamp is another, and once a second."""
 
     def __init__(self, stamps: Stamps, connection: sqlite3.Connection) -> None:

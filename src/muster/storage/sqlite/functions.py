@@ -4,8 +4,8 @@ import re
 from functools import lru_cache
 
 from muster.scim.values import Json
-from muster.storage.compile import Functions
-from muster.storage.port import Statement
+from muster.storage.port.engine import Statement
+from muster.storage.query.compiler import Functions
 
 _NUMBERED = re.compile(r"\$(\d+)")
 

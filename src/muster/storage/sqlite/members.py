@@ -5,11 +5,11 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from muster.storage.hierarchy import Hierarchy, Row
-from muster.storage.hierarchy import keys_of as hierarchy_keys
+from muster.storage.groups.hierarchy import Hierarchy, Row
+from muster.storage.groups.hierarchy import keys_of as hierarchy_keys
+from muster.storage.groups.member_delta import comes_to, keys_of
 from muster.storage.ids import key_of
-from muster.storage.moves import comes_to, keys_of
-from muster.storage.port import GROUP, MEMBER_TYPES, Member, MemberChoice, MemberDelta, MemberEdit
+from muster.storage.port.members import GROUP, MEMBER_TYPES, Member, MemberChoice, MemberDelta, MemberEdit
 
 VERSION = "SELECT version FROM hierarchies WHERE workspace = ?"
 """Of the hierarchy. It is read before what it is the version of, which so is at least as new."""

@@ -5,29 +5,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from muster.scim.indexing import Entry
-from muster.storage import group_names
-from muster.storage.chain import LINKED, link
-from muster.storage.columns import note_row
-from muster.storage.hierarchy import Hierarchy
+from muster.scim.indexing import LookupEntry
+from muster.storage.audit.chain import LINKED, link
+from muster.storage.groups import unique_display_names
+from muster.storage.groups.hierarchy import Hierarchy
+from muster.storage.groups.member_delta import moves
 from muster.storage.ids import key_of
-from muster.storage.moves import moves
-from muster.storage.port import (
-    GROUP,
-    Conflict,
-    Guard,
-    Held,
-    Keep,
-    KeyTaken,
-    MemberDelta,
-    Note,
-    Origin,
-    Outcome,
-    Put,
-    Remove,
-    Stored,
-    Write,
-)
+from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.errors import Conflict, Held, KeyTaken
+from muster.storage.port.members import GROUP, MemberDelta
+from muster.storage.port.resources import Guard, Keep, Outcome, Put, Remove, Stored, Write
+from muster.storage.records.columns import note_row
 from muster.storage.sqlite import members
 
 _ATTEMPTS = 20
@@ -57,7 +45,7 @@ _DEPROVISION = 'INSERT OR IGNORE INTO deprovisionings (workspace, time, "key") V
 _REPROVISION = 'DELETE FROM deprovisionings WHERE workspace = ? AND "key" = ?'
 _FORGET_DEPROVISIONED = "DELETE FROM deprovisionings WHERE workspace = ? AND time < ?"
 _USERS = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
-_SETTINGS = group_names.SETTINGS.replace("$1", "?")
+_SETTINGS = unique_display_names.SETTINGS.replace("$1", "?")
 _FORGET_SECRET = 'DELETE FROM secrets WHERE workspace = ? AND "key" = ? AND name = ?'
 
 
@@ -109,7 +97,7 @@ def _apply(connection: sqlite3.Connection, write: Write, standing: _Standing | N
             stored.delta = moved
     outcome = write.decide(stored)
     if write.type == GROUP:
-        outcome = group_names.held(outcome, names_are_unique(connection, write.workspace))
+        outcome = unique_display_names.held(outcome, names_are_unique(connection, write.workspace))
     if write.guard is not None and isinstance(outcome, Put | Remove) and outcome.deprovisions:
         _guard(connection, write, write.guard, outcome.stored)
     if isinstance(outcome, Put) and outcome.reprovisions:
@@ -165,7 +153,7 @@ def _touch(connection: sqlite3.Connection, write: Write, groups: Sequence[str], 
     for group_id in groups:
         standing = _standing(connection, write.workspace, GROUP, group_id)
         if standing is not None and write.touch is not None:
-            put = group_names.held(write.touch(standing.stored), names_are_unique(connection, write.workspace))
+            put = unique_display_names.held(write.touch(standing.stored), names_are_unique(connection, write.workspace))
             _replace(connection, write.workspace, GROUP, put)
             _record(connection, write, GROUP, "update", put.stored, moved)
 
@@ -173,7 +161,7 @@ def _touch(connection: sqlite3.Connection, write: Write, groups: Sequence[str], 
 def names_are_unique(connection: sqlite3.Connection, workspace: int) -> bool:
     """Whether no two groups of a workspace may share a name."""
     row = connection.execute(_SETTINGS, (workspace,)).fetchone()
-    return row is not None and group_names.are_unique(row[0])
+    return row is not None and unique_display_names.are_unique(row[0])
 
 
 def insert(connection: sqlite3.Connection, workspace: int, type_name: str, put: Put) -> None:
@@ -213,22 +201,22 @@ def _remove(connection: sqlite3.Connection, write: Write, remove: Remove) -> Non
     connection.execute(_COUNT, (workspace, write.type, -1))
 
 
-def _take(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, unique: Iterable[Entry]) -> None:
+def _take(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, unique: Iterable[LookupEntry]) -> None:
     """Make unique values a resource's. Raises Conflict."""
     for entry in unique:
         if connection.execute(_ADD_UNIQUE, (workspace, type_name, entry.attribute, entry.value, key)).rowcount == 0:
             raise Conflict(entry.attribute)
 
 
-def _leave(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, unique: Iterable[Entry]) -> None:
+def _leave(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, unique: Iterable[LookupEntry]) -> None:
     connection.executemany(_DROP_UNIQUE, [(workspace, type_name, e.attribute, e.value, key) for e in unique])
 
 
-def _add(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, lookups: Iterable[Entry]) -> None:
+def _add(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, lookups: Iterable[LookupEntry]) -> None:
     connection.executemany(_ADD_LOOKUP, [(workspace, type_name, e.attribute, e.value, key, e.first) for e in lookups])
 
 
-def _drop(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, lookups: Iterable[Entry]) -> None:
+def _drop(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, lookups: Iterable[LookupEntry]) -> None:
     connection.executemany(_DROP_LOOKUP, [(workspace, type_name, e.attribute, e.value, key) for e in lookups])
 
 
@@ -270,13 +258,13 @@ def load(
     workspace: int,
     type_name: str,
     puts: Sequence[Put],
-    origin: Origin,
+    origin: ChangeOrigin,
 ) -> None:
     """Make many new resources, a table at a time. Raises KeyTaken or Conflict."""
     scope = (workspace, type_name)
     if type_name == GROUP:
         unique_names = names_are_unique(connection, workspace)
-        puts = [group_names.held(put, unique_names) for put in puts]
+        puts = [unique_display_names.held(put, unique_names) for put in puts]
     keyed = [(_key(put.stored), put) for put in puts]
     documents = [put.stored.document.decode() for put in puts]
     resources = [(key, *scope, p.stored.id, p.stored.version, d, p.display) for (key, p), d in zip(keyed, documents, strict=True)]

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from muster.storage.port import StorageError, copy_of
+from muster.storage.port.errors import StorageError, copy_of
 from muster.storage.sqlite.connection import translate
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class _Waiting:
         self.error: BaseException | None = None
 
 
-class Writer:
+class SqliteWriter:
     """Runs jobs on its own connection, in the order in which they come."""
 
     def __init__(self, connection: sqlite3.Connection, on_begin: Callable[[], None], on_commit: Callable[[int], None]) -> None:

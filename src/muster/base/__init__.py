@@ -1,0 +1,1 @@
+"""Building blocks without knowledge of SCIM: clock, hashing, outbound connections, threads."""

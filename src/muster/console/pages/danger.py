@@ -1,0 +1,32 @@
+"""The danger zone of a workspace: deleting all of its resources."""
+
+from collections.abc import Iterator
+
+from muster.access.permissions import ADMIN
+from muster.console.pages.schemas import _ROOT
+from muster.console.web import PageRoute, Visit
+from muster.directory.wipe import wipe
+from muster.http.wire.message import Response
+from muster.storage.port.engine import Storage
+
+
+class DangerPages:
+    """The danger zone."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def __iter__(self) -> Iterator[PageRoute]:
+        yield PageRoute("GET", f"{_ROOT}/wipe", ADMIN, self.show)
+        yield PageRoute("POST", f"{_ROOT}/wipe", ADMIN, self.wipe)
+
+    async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
+        said = visit.told.get("said", "")
+        return visit.render("wipe.html", status, workspace=visit.there(), said=said, error=error)
+
+    async def wipe(self, visit: Visit) -> Response:
+        workspace = visit.there()
+        if visit.text("name") != workspace.name:
+            return await self.show(visit, 400, error=f"name: type {workspace.name}, the name of the workspace, to confirm")
+        count = await wipe(self._storage, visit.caller)
+        return await visit.redirect_telling("./wipe", said=f"All that there was is gone: {count} resources are deleted.")

@@ -1,0 +1,43 @@
+"""Role mappings in the console."""
+
+from collections.abc import Iterator
+
+from muster.access.permissions import IDENTITY_MAPPINGS, SCIM
+from muster.access.role_mappings import RoleMappings
+from muster.console.pages.schemas import _ROOT
+from muster.console.web import PageRoute, Visit
+from muster.http.wire.message import Response
+from muster.scim.errors import ScimError
+from muster.storage.port.engine import Storage
+
+
+class RoleMappingPages:
+    """The page of role mappings."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._mappings = RoleMappings(storage)
+
+    def __iter__(self) -> Iterator[PageRoute]:
+        yield PageRoute("GET", f"{_ROOT}/role-mappings", SCIM, self.show)
+        yield PageRoute("POST", f"{_ROOT}/role-mappings", IDENTITY_MAPPINGS, self.create)
+        yield PageRoute("POST", f"{_ROOT}/role-mappings/{{id}}/remove", IDENTITY_MAPPINGS, self.remove)
+
+    async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
+        mappings = await self._mappings.all(visit.there().id)
+        given = {name: visit.text(name) if error else "" for name in ("idpValue", "role", "tag")}
+        edits = visit.may(IDENTITY_MAPPINGS)
+        return visit.render("role_mappings.html", status, mappings=mappings, error=error, given=given, edits=edits)
+
+    async def create(self, visit: Visit) -> Response:
+        role = {"role": visit.text("role"), "tag": visit.text("tag") or None}
+        try:
+            await self._mappings.create(visit.administrator, {"idpValue": visit.text("idpValue"), "role": role})
+        except ScimError as error:
+            if not visit.may(SCIM):
+                raise
+            return await self.show(visit, error.status, error.detail)
+        return visit.redirect("./role-mappings")
+
+    async def remove(self, visit: Visit) -> Response:
+        await self._mappings.delete(visit.administrator, visit.names["id"])
+        return visit.redirect("./role-mappings")

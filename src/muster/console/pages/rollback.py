@@ -1,0 +1,69 @@
+"""Undoing everything that one key did between two moments: looked at first, then done."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from muster.access.permissions import RESTORE
+from muster.console.actors import told
+from muster.console.web import PageRoute, Visit
+from muster.directory.history.past import moment
+from muster.directory.history.rollback import Rollback, RollbackPlan
+from muster.http.management.tokens import Tokens
+from muster.http.wire.message import Response
+from muster.scim.errors import ScimError, not_found
+from muster.storage.port.accounts import Accounts
+
+_PATH = "/w/{workspace}/undo"
+
+
+class UndoPages:
+    """The page of undoing."""
+
+    def __init__(self, accounts: Accounts, rollback: Rollback) -> None:
+        self._accounts = accounts
+        self._rollback = rollback
+        self._tokens = Tokens(accounts)
+
+    def __iter__(self) -> Iterator[PageRoute]:
+        yield PageRoute("GET", _PATH, RESTORE, self.show)
+        yield PageRoute("POST", _PATH, RESTORE, self.undo)
+
+    async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
+        """Which key and when; and what it did, once that is chosen."""
+        plan, at = None, ""
+        if visit.text("key"):
+            try:
+                plan = await self._plan(visit)
+                at = await self._tokens.write(visit.there().id, plan.at)
+            except ScimError as failed:
+                status, error = failed.status if status == 200 else status, error or failed.detail
+        now = datetime.now(UTC)
+        until = visit.text("until") or f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M}"
+        asked = {"key": visit.text("key"), "since": visit.text("since") or f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M}"}
+        keys = await self._accounts.keys(visit.there().id)
+        values = {"plan": plan, "at": at, "keys": keys, "asked": {**asked, "until": until}}
+        return visit.render("undo.html", status, said=visit.told.get("said", ""), error=error, **values)
+
+    async def undo(self, visit: Visit) -> Response:
+        ids = visit.fields.get("resource", [])
+        if not ids:
+            return await self.show(visit, 400, error="Choose what is to be undone.")
+        try:
+            at = await self._tokens.read(visit.there().id, visit.text("at"), "at")
+            since, until = (moment(visit.text(name), name) for name in ("since", "until"))
+            caller = visit.caller_overriding()
+            undone = await self._rollback.carry_out(caller, await self._actor(visit), since, until, at, ids)
+        except ScimError as error:
+            return await self.show(visit, error.status, error=error.detail)
+        without = f" Not there any more, and so in no group again: {told(undone.left_out)}." if undone.left_out else ""
+        said = f"Undone: {undone.count}. The audit log has each.{without}"
+        return await visit.redirect_telling("./undo", {name: visit.text(name) for name in ("key", "since", "until")}, said=said)
+
+    async def _plan(self, visit: Visit) -> RollbackPlan:
+        since, until = (moment(visit.text(name), name) for name in ("since", "until"))
+        return await self._rollback.plan(visit.there().id, await self._actor(visit), since, until)
+
+    async def _actor(self, visit: Visit) -> str:
+        if await self._accounts.key(visit.there().id, visit.text("key")) is None:
+            raise not_found("there is no such key")
+        return f"key:{visit.text('key')}"

@@ -1,0 +1,1 @@
+"""Groups: edits of their members, and the memberships of resources."""

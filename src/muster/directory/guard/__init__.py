@@ -1,0 +1,1 @@
+"""The deprovisioning guard and the provisioning switches."""

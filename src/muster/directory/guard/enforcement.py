@@ -1,0 +1,64 @@
+"""The guard and the provisioning switches, applied to undoing and restoring.
+
+Both are enforced in the transaction that stores the writes. An administrator may override them explicitly; the audit log
+records that, as it records a refusal.
+"""
+
+from collections.abc import Sequence
+
+import orjson
+
+from muster.base.clock import timestamp
+from muster.directory.guard import policy
+from muster.directory.guard.policy import Withheld
+from muster.directory.service import Caller, utc_now
+from muster.storage.port.accounts import Workspace
+from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.errors import Held
+from muster.storage.port.resources import Guard, Outcome, Resources, Write
+
+_HINT = 'An administrator with the permission "Configure Settings" can override this.'
+
+
+def switches(caller: Caller) -> Workspace | None:
+    """The workspace whose switches apply to a caller; None if the caller overrides them."""
+    return None if caller.overrides else caller.workspace
+
+
+def guard(caller: Caller, type_name: str) -> Guard | None:
+    """The guard that applies to a write of this resource type; None if it is off or overridden."""
+    if caller.overrides or type_name != "User":
+        return None
+    return policy.guard_of(caller.workspace, utc_now())
+
+
+async def enforced(
+    storage: Resources, caller: Caller, writes: Sequence[Write], attempted: str, ids: Sequence[str]
+) -> Sequence[Outcome]:
+    """Store writes in one transaction, and record a refusal or an override in the audit log.
+
+    Args:
+        attempted: restore or undo.
+        ids: The resources concerned.
+
+    Raises Withheld if the guard or a switch forbids one of the writes, and the errors of `Resources.write_all`.
+    """
+    if caller.overrides:
+        await _note(storage, caller, "override", {"attempted": attempted, "resources": list(ids)})
+    try:
+        return await storage.write_all(caller.workspace.id, writes)
+    except Held as held:
+        detail = (
+            f"The deprovisioning guard does not allow this: {held.done} users lost access within the last hour,"
+            f" and {held.allowed} may. {_HINT}"
+        )
+    except Withheld as withheld:
+        detail = f"{withheld.detail}. {_HINT}"
+    await _note(storage, caller, "refuse", {"attempted": attempted, "detail": detail, "resources": list(ids)})
+    raise Withheld(attempted, detail)
+
+
+async def _note(storage: Resources, caller: Caller, action: str, told: dict[str, object]) -> None:
+    origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(utc_now()), caller.address)
+    workspace = caller.workspace
+    await storage.note([Note(workspace.id, origin, "Workspace", workspace.name, action, orjson.dumps(told))])

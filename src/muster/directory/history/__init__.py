@@ -1,0 +1,1 @@
+"""Past states of resources: reading, restoring and rolling back."""

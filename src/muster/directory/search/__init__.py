@@ -1,0 +1,1 @@
+"""Searches over several resource types, and walks through pages."""

@@ -1,0 +1,1 @@
+"""Events for the product: webhooks, signed as Standard Webhooks."""

@@ -1,0 +1,1 @@
+"""Webhooks: endpoints, delivery and retries."""

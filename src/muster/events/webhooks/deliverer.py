@@ -1,0 +1,223 @@
+"""Sends what changed to the webhooks: in order, each until it arrives, by one process at a time."""
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import time
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import orjson
+from standardwebhooks.webhooks import Webhook as Signer
+
+from muster.access.audit_notes import Administrator
+from muster.base.clock import timestamp
+from muster.directory.history.events import Event, events
+from muster.events.webhooks.endpoints import Webhook, Webhooks
+from muster.events.webhooks.sender import Answer, Sender
+from muster.scim.errors import ScimError
+from muster.storage.background import log_and_continue
+from muster.storage.port.accounts import Workspace
+from muster.storage.port.changes import Change, ChangeOrigin
+from muster.storage.port.engine import Storage
+from muster.storage.port.errors import StorageError
+from muster.storage.records.leases import Leases, now
+from muster.storage.records.webhooks import Delivery, State, WebhookStates
+
+PAUSES = (5, 30, 120, 600, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600)
+"""How many seconds are between one attempt and the next; the last one again and again."""
+GIVEN_UP_AFTER = 3 * 24 * 3600
+"""How many seconds nothing may arrive before a webhook is disabled."""
+_LOOK_SECONDS = 5.0
+_ASK_SECONDS = 0.5
+_HELD_SECONDS = 60
+_ROWS = 50
+_log = logging.getLogger(__name__)
+
+
+class Deliverer:
+    """One task for each webhook that this process has taken over."""
+
+    def __init__(self, storage: Storage, webhooks: Webhooks, states: WebhookStates, sender: Sender, leases: Leases) -> None:
+        self._storage = storage
+        self._webhooks = webhooks
+        self._states = states
+        self._sender = sender
+        self._leases = leases
+        self._tasks: dict[tuple[int, str], asyncio.Task[None]] = {}
+        self._held_until: dict[tuple[int, str], float] = {}
+
+    async def run(self) -> None:
+        """Look for webhooks that no process sends, as long as this is not cancelled."""
+        epoch = -1
+        looked = 0.0
+        while True:
+            moment = time.monotonic()
+            with log_and_continue("looking for webhooks"):
+                if self._storage.epoch() != epoch or moment - looked > _HELD_SECONDS / 2:
+                    epoch, looked = self._storage.epoch(), moment
+                    await self._look()
+            await asyncio.sleep(_ASK_SECONDS)
+
+    async def close(self) -> None:
+        """Let go of all webhooks, for another process to go on with."""
+        for task in self._tasks.values():
+            task.cancel()
+        for (workspace, webhook_id), task in self._tasks.items():
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            with contextlib.suppress(StorageError):
+                await self._leases.release(workspace, _lease(webhook_id))
+        await self._sender.close()
+
+    async def _look(self) -> None:
+        """Serve the webhooks of every workspace that can be read; an unreachable one does not keep the others waiting."""
+        workspaces = await self._storage.workspaces()
+        for workspace in workspaces:
+            with log_and_continue("looking for webhooks"):
+                await self._look_at(workspace)
+        there = {workspace.id for workspace in workspaces}
+        self._cancel([key for key in self._tasks if key[0] not in there])
+
+    async def _look_at(self, workspace: Workspace) -> None:
+        """Start what is to be sent of one workspace, and end what is not any more."""
+        wanted = {(workspace.id, webhook.id) for webhook in await self._webhooks.all(workspace.id) if webhook.disabled is None}
+        for key in wanted:
+            if key not in self._tasks or self._tasks[key].done():
+                self._tasks[key] = asyncio.create_task(self._serve(workspace, key[1]))
+        self._cancel({key for key in self._tasks if key[0] == workspace.id} - wanted)
+
+    def _cancel(self, keys: Collection[tuple[int, str]]) -> None:
+        for key in keys:
+            self._tasks.pop(key).cancel()
+
+    async def _serve(self, workspace: Workspace, webhook_id: str) -> None:
+        """Send a webhook what it is to be sent, as long as it is ours."""
+        while True:
+            try:
+                held = await self._hold(workspace.id, webhook_id) > 0
+                state = await self._states.state(workspace.id, webhook_id) if held else None
+                if state is None or state.due > now():
+                    wait = _LOOK_SECONDS if state is None else min(_LOOK_SECONDS, (state.due - now()) / 1000)
+                    await asyncio.sleep(max(_ASK_SECONDS, wait))
+                    continue
+                webhook = await self._webhooks.get(workspace.id, webhook_id)
+                if webhook.disabled is not None:
+                    return
+                if not await self._step(workspace, webhook, state):
+                    await asyncio.sleep(_ASK_SECONDS)
+            except ScimError:
+                return  # it was removed
+            except StorageError as error:
+                _log.warning("webhook %s: %s", webhook_id, error)
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _hold(self, workspace_id: int, webhook_id: str) -> float:
+        """The seconds for which no other process can send a webhook; 0 if another process does. Renews the lease in time."""
+        key = (workspace_id, webhook_id)
+        asked = time.monotonic()
+        if self._held_until.get(key, 0.0) - asked < _HELD_SECONDS / 2:
+            self._held_until.pop(key, None)
+            if not await self._leases.take(workspace_id, _lease(webhook_id), _HELD_SECONDS):
+                return 0.0
+            self._held_until[key] = asked + _HELD_SECONDS
+        return max(0.0, self._held_until[key] - time.monotonic())
+
+    async def _advance(self, webhook: Webhook, before: State, after: State) -> bool:
+        """Record how far a webhook has come. False if this process no longer holds it: nothing more may be sent then."""
+        lease = (_lease(webhook.id), self._leases.owner)
+        held = await self._hold(webhook.workspace, webhook.id) > 0
+        if held and await self._states.advance(webhook.workspace, webhook.id, before, after, lease):
+            return True
+        self._held_until.pop((webhook.workspace, webhook.id), None)
+        return False
+
+    async def _step(self, workspace: Workspace, webhook: Webhook, state: State) -> bool:
+        """Send what there is, up to the first that does not arrive. Returns whether there was anything.
+
+        Two processes never send a webhook at once: every send ends before the lease does, and a process that was suspended
+        meanwhile cannot record its progress, and stops.
+        """
+        if await self._storage.latest_change(workspace.id) <= state.position:
+            return False
+        begun = time.monotonic()
+        for change in await self._storage.changes(workspace.id, state.position, _ROWS, with_before=True):
+            for part, event in enumerate(events(change)):
+                if part < state.part or not webhook.wants(event.type):
+                    continue
+                answer = await self._deliver_held(webhook, event, part, state.attempts + 1)
+                if answer is None:
+                    return True
+                if not answer.arrived:
+                    await self._failed(workspace, webhook, replace(state, part=part), state, answer)
+                    return True
+                after = State(state.position, part + 1)
+                if not await self._advance(webhook, state, after):
+                    return True
+                state = after
+            after = State(change.sequence)
+            if not await self._advance(webhook, state, after):
+                return True
+            state = after
+            if time.monotonic() - begun > _HELD_SECONDS / 4:
+                break
+        return True
+
+    async def _deliver_held(self, webhook: Webhook, event: Event, part: int, attempt: int) -> Answer | None:
+        """Send one event while the lease holds; None if it does not, or not for long enough."""
+        left = await self._hold(webhook.workspace, webhook.id)
+        if left <= 0:
+            return None
+        try:
+            async with asyncio.timeout(left):
+                return await self.deliver(webhook, event, part, attempt)
+        except TimeoutError:
+            return None
+
+    async def _failed(self, workspace: Workspace, webhook: Webhook, at: State, before: State, answer: Answer) -> None:
+        moment = now()
+        since = before.failing_since or moment
+        pause = PAUSES[min(before.attempts, len(PAUSES) - 1)]
+        after = State(at.position, at.part, before.attempts + 1, moment + pause * 1000, since)
+        if not await self._advance(webhook, before, after):
+            return
+        if moment - since > GIVEN_UP_AFTER * 1000:
+            why = f"nothing arrived for {GIVEN_UP_AFTER // 3600} hours: {answer.error or f'status {answer.status}'}"
+            origin = ChangeOrigin("webhooks", "", timestamp(datetime.now(UTC)))
+            await self._webhooks.disable(Administrator(workspace, origin, ()), webhook, why)
+
+    async def deliver(self, webhook: Webhook, event: Event, part: int, attempt: int) -> Answer:
+        """Send one event, and log what came of it."""
+        change, moment = event.change, datetime.now(UTC)
+        message_id = _message_id(await self._storage.signing_secret(), webhook, change, part)
+        body = orjson.dumps({"type": event.type, "timestamp": change.origin.time, "data": event.shown()})
+        signature = Signer(await self._webhooks.secret(webhook)).sign(message_id, moment, body.decode())
+        headers: dict[bytes | str, bytes | str] = {
+            "content-type": "application/json",
+            "user-agent": "muster-webhooks",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(moment.timestamp())),
+            "webhook-signature": signature,
+        }
+        answer = await self._sender.post(webhook.url, headers, body)
+        ended = (attempt, answer.status, answer.error, answer.milliseconds)
+        number = time.time_ns() // 1000
+        delivery = Delivery(number, change.sequence, part, event.type, timestamp(moment), *ended)
+        await self._states.log(webhook.workspace, webhook.id, delivery)
+        return answer
+
+
+def _lease(webhook_id: str) -> str:
+    return f"webhook {webhook_id}"
+
+
+def _message_id(secret: bytes, webhook: Webhook, change: Change, part: int) -> str:
+    """The same id for every attempt at one event, and another for any other event.
+
+    It is derived from the number of the change, which identifies it, and does not reveal that number, which would tell how much
+    changes in other workspaces.
+    """
+    named = f"{webhook.workspace} {webhook.id} {change.sequence} {change.origin.time} {part}"
+    return f"msg_{webhook.id}_{hmac.digest(secret, named.encode(), 'sha256').hex()[:32]}"

@@ -1,0 +1,176 @@
+"""/api/v1/changes: the feed of what changed, from any point, none skipped and none doubled."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from muster.access.permissions import AUDIT, SCIM
+from muster.directory.documents import parse
+from muster.directory.history.events import events
+from muster.http.management.router import ApiRoute, Call
+from muster.http.management.tokens import Tokens
+from muster.http.scim.search import integer
+from muster.http.wire.admission import GaveWay, Waits
+from muster.http.wire.message import Response, json_response
+from muster.scim.errors import ScimError, invalid_value
+from muster.storage.port.changes import ChangeFilter
+from muster.storage.port.engine import Storage
+from muster.storage.port.errors import StorageError
+from muster.storage.port.items import TRIM_ID, TRIM_KIND
+from muster.storage.port.resources import Resources
+
+_ASK_SECONDS = 0.25
+_MAX_WAIT = 60
+_ROWS, _MAX_ROWS = 100, 1000
+_END = "end"
+
+
+class FeedRoutes:
+    """The operations on the feed, and the audit log that it is read from."""
+
+    def __init__(self, storage: Storage, tokens: Tokens) -> None:
+        self._storage = storage
+        self._tokens = tokens
+        self._watch = Watch(storage)
+
+    def __iter__(self) -> Iterator[ApiRoute]:
+        yield ApiRoute("GET", "/changes", SCIM, self.find_changes, "What changed, in order, after a cursor")
+        yield ApiRoute("GET", "/audit", AUDIT, self.find_audit, "Who did what, when and from where, after a cursor")
+
+    async def find_changes(self, call: Call) -> Response:
+        """Events after a cursor, oldest first. Without a cursor from the beginning; with `end` from now on."""
+        after, limit, wait = await self._asked(call)
+        changes = await self._storage.changes(call.workspace, after, limit, with_before=True)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + wait
+        told: list[dict[str, Any]] = []
+        while True:
+            for change in changes:
+                token = await self._tokens.write(call.workspace, change.sequence)
+                told.extend({"id": f"{token}.{n}", **event.shown()} for n, event in enumerate(events(change)))
+                await asyncio.sleep(0)  # whoever waits meanwhile has a turn between two changes
+            after = changes[-1].sequence if changes else after
+            if told or loop.time() >= end:
+                break
+            if not changes and not await self._change(call, after, end):
+                break
+            changes = await self._storage.changes(call.workspace, after, limit, with_before=True)
+        more = await self._storage.latest_change(call.workspace) > after
+        return json_response(200, {"events": told, "cursor": await self._tokens.write(call.workspace, after), "more": more})
+
+    async def find_audit(self, call: Call) -> Response:
+        """Rows of the audit log after a cursor, oldest first: of those that are looked at the ones that are sought."""
+        after, limit, _ = await self._asked(call, "actor", "type", "action")
+        parameters = call.request.parameters()
+        sought = ChangeFilter(**{name: parameters.get(name, "") for name in ("actor", "type", "action")})
+        changes = await self._storage.changes(call.workspace, after, limit)
+        rows = [
+            {
+                "id": await self._tokens.write(call.workspace, change.sequence),
+                "time": change.origin.time,
+                "actor": change.origin.actor,
+                "address": change.origin.address,
+                "requestId": change.origin.request_id,
+                "action": change.action,
+                "type": change.type,
+                "resource": change.id,
+                "version": change.version,
+                "document": parse(change.document),
+                "members": None if change.members is None else change.members.shown(),
+                "hash": None if change.chain is None else change.chain.hex(),
+            }
+            for change in changes
+            if sought.matches(change)
+        ]
+        after = changes[-1].sequence if changes else after
+        cursor = await self._tokens.write(call.workspace, after)
+        more = await self._storage.latest_change(call.workspace) > after
+        return json_response(200, {"rows": rows, "cursor": cursor, "more": more})
+
+    async def _asked(self, call: Call, *further: str) -> tuple[int, int, int]:
+        """The place, how many rows of `changes` at the most, and how many seconds to wait for one. further: parameters."""
+        parameters = call.request.parameters()
+        known = ("cursor", "limit", "wait", *further)
+        unknown = set(parameters) - set(known)
+        if unknown:
+            raise invalid_value(f"there is no parameter {min(unknown)[:100]!r}; there are {', '.join(known)}")
+        limit, wait = integer(parameters, "limit", _ROWS), integer(parameters, "wait", 0)
+        cursor = parameters.get("cursor", "")
+        if cursor == _END:
+            after = await self._storage.latest_change(call.workspace)
+        else:
+            after = await self._tokens.read(call.workspace, cursor) if cursor else 0
+            after = await self._kept(call.workspace, after)
+        return after, max(1, min(limit, _MAX_ROWS)), max(0, min(wait, _MAX_WAIT))
+
+    async def _kept(self, workspace: int, after: int) -> int:
+        """The place to go on from: the beginning is where what is kept begins.
+
+        Raises ScimError 410 where something that came after a place is not kept any more: nothing is passed over in silence.
+        """
+        mark = await self._storage.item(workspace, TRIM_KIND, TRIM_ID)
+        begins = 0 if mark is None else int(mark.body["sequence"])
+        if 0 < after < begins:
+            raise ScimError(410, "cursor: what came after it is not kept any more: read what there is, and begin again at 'end'")
+        return max(after, begins)
+
+    async def _change(self, call: Call, after: int, end: float) -> bool:
+        """Wait until something has changed after a place.
+
+        False if the time is up, the client has gone, or another request needs its place.
+        """
+        request, left = call.request, max(0.0, end - asyncio.get_running_loop().time())
+        changed, gone = asyncio.ensure_future(self._watch.change(call.workspace, after)), asyncio.ensure_future(request.gone())
+        try:
+            async with (request.waits or Waits()).waiting(call.workspace, left, idle=True):
+                await asyncio.wait((changed, gone), return_when=asyncio.FIRST_COMPLETED)
+            return changed.done() and changed.result()
+        except (TimeoutError, GaveWay):
+            return False
+        finally:
+            changed.cancel()
+            gone.cancel()
+
+
+class Watch:
+    """Tells those who wait for changes of a workspace, and asks the storage once for all of them.
+
+    Whoever makes the change may be another process, so that there is no event to wait for.
+    """
+
+    def __init__(self, storage: Resources) -> None:
+        self._storage = storage
+        self._waiting: dict[int, dict[asyncio.Future[bool], int]] = {}
+        self._asking: dict[int, asyncio.Task[None]] = {}
+
+    async def change(self, workspace: int, after: int) -> bool:
+        """True once something has changed after a place. Raises StorageError."""
+        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(workspace, {})[told] = after
+        if workspace not in self._asking:
+            self._asking[workspace] = asyncio.create_task(self._ask(workspace))
+        try:
+            return await told
+        finally:
+            waiting = self._waiting.get(workspace, {})
+            waiting.pop(told, None)
+            if not waiting:
+                self._waiting.pop(workspace, None)
+
+    async def _ask(self, workspace: int) -> None:
+        """Ask as long as somebody waits."""
+        try:
+            while waiting := self._waiting.get(workspace):
+                try:
+                    latest = await self._storage.latest_change(workspace)
+                except StorageError as error:
+                    for told in waiting:
+                        if not told.done():
+                            told.set_exception(type(error)(*error.args))
+                else:
+                    for told, after in waiting.items():
+                        if latest > after and not told.done():
+                            told.set_result(True)
+                await asyncio.sleep(_ASK_SECONDS)
+        finally:
+            del self._asking[workspace]

@@ -1,0 +1,149 @@
+"""The routes of /api/v1: each a method, a path and the permission that it needs."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from muster.access.audit_notes import Administrator
+from muster.access.keys import Grant
+from muster.access.permissions import SETTINGS, allows, lacking
+from muster.base.clock import timestamp
+from muster.directory.service import Caller
+from muster.http.management.bodies import B, read_body
+from muster.http.wire import paths
+from muster.http.wire.errors import MethodNotAllowed
+from muster.http.wire.media import read_json
+from muster.http.wire.message import Request, Response, json_response
+from muster.scim.document import kind
+from muster.scim.errors import forbidden, invalid_syntax, not_found
+from muster.scim.schema.discovery import Limits
+from muster.scim.values import Json
+from muster.storage.port.changes import ChangeOrigin
+
+API_ROOT = "/api/v1"
+API_FOLDER = f"{API_ROOT}/"
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of a route. names: what stands in the path for its {names}. permissions: what the key may do."""
+
+    request: Request
+    grant: Grant
+    names: dict[str, str]
+    limits: Limits
+
+    @property
+    def workspace(self) -> int:
+        return self.grant.workspace.id
+
+    @property
+    def administrator(self) -> Administrator:
+        """Who calls, as what they change is recorded."""
+        origin = ChangeOrigin(self.grant.actor, self.request.id, timestamp(datetime.now(UTC)), self.request.address)
+        return Administrator(self.grant.workspace, origin, self.grant.permissions)
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls, as the directory has it."""
+        grant, request = self.grant, self.request
+        origin = (grant.actor, request.id, request.address)
+        who = (grant.workspace, *origin, grant.registry, grant.key.user, request.seen)
+        return Caller(*who, max_elements=self.limits.max_elements, max_comparisons=self.limits.max_comparisons)
+
+    def caller_overriding(self, override: bool) -> Caller:
+        """The caller, who passes the guard and the provisioning switches if `override` is set.
+
+        Raises ScimError 403 if the key may not change the settings, and so not override them either.
+        """
+        if override and not allows(self.grant.permissions, SETTINGS):
+            raise forbidden(f'override: the API key does not have the permission "{SETTINGS}"')
+        return replace(self.caller, overrides=override)
+
+    async def body(self) -> Json:
+        """The JSON body. Raises ScimError."""
+        return await read_json(self.request, self.limits)
+
+    async def read(self, model: type[B], empty: bool = False) -> B:
+        """The JSON body as a model. Raises ScimError that names each wrong value. empty: no body stands for an empty object."""
+        return read_body(model, await self.object(empty))
+
+    async def object(self, empty: bool = False) -> dict[str, Json]:
+        """The body, which must be a JSON object; nothing stands for an empty one where that is allowed."""
+        if empty and self.request.header("content-length") in (None, "0") and self.request.header("transfer-encoding") is None:
+            return {}
+        body = await self.body()
+        if not isinstance(body, dict):
+            raise invalid_syntax(f"the body must be a JSON object, and is {kind(body)}")
+        return body
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRoute:
+    """One operation of the management REST.
+
+    Attributes:
+        path: The path after /api/v1, with {names}.
+        permission: The permission that a key needs.
+        summary: The summary in the OpenAPI document.
+        status: The status of a success in the OpenAPI document.
+        also: Further permissions that a key needs as well.
+    """
+
+    method: str
+    path: str
+    permission: str
+    handler: Handler
+    summary: str
+    status: int = 200
+    also: tuple[str, ...] = ()
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """All permissions that a key needs."""
+        return (self.permission, *self.also)
+
+    @property
+    def operation_id(self) -> str:
+        """The name of the operation, as findRoles."""
+        first, *rest = self.handler.__name__.split("_")
+        return first + "".join(word.title() for word in rest)
+
+
+class Api:
+    """Answers what lies under /api/v1, for a request whose key is checked."""
+
+    def __init__(self, routes: Iterable[ApiRoute], limits: Limits) -> None:
+        self.routes = list(routes)
+        self._limits = limits
+        self._paths: dict[str, tuple[re.Pattern[str], dict[str, ApiRoute]]] = {}
+        for route in self.routes:
+            self._paths.setdefault(route.path, (paths.pattern(route.path), {}))[1][route.method] = route
+
+    async def answer(self, request: Request, grant: Grant) -> Response:
+        """The answer to a request. Raises ScimError 403, 404 and 405."""
+        path = request.path[len(API_ROOT) :].rstrip("/")
+        method = "GET" if request.method == "HEAD" else request.method
+        for pattern, methods in self._paths.values():
+            match = pattern.fullmatch(path)
+            if match is None:
+                continue
+            if method not in methods:
+                raise MethodNotAllowed(method, tuple(methods))
+            route = methods[method]
+            request.operation = route.operation_id
+            missing = lacking(grant.permissions, route.permissions)
+            if missing:
+                raise forbidden(f'This API key does not have the permission "{missing[0]}".')
+            return await route.handler(Call(request, grant, paths.names(match), self._limits))
+        raise not_found(f"there is nothing at {request.path[:200]!r}")
+
+
+def created(content: Json, place: str, name: str) -> Response:
+    """201 with what was made, and where it is: under that name at a place."""
+    return json_response(201, content, headers=[("location", f"{API_ROOT}{place}/{quote(name, safe='')}")])

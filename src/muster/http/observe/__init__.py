@@ -1,0 +1,1 @@
+"""Observability: health, metrics, logs, recorded requests and traces."""

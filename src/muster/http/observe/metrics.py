@@ -1,0 +1,168 @@
+"""What /metrics tells: requests and how long they took, what waits, and how large the database is (prometheus-client)."""
+
+import os
+from bisect import bisect_right
+from collections.abc import Mapping
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from muster.http.wire.admission import Budget
+from muster.http.wire.message import Request, Response
+from muster.storage.port.engine import Pressure
+from muster.version import __version__
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_GATHERED = 64
+MAX_WORKSPACES = 200
+OTHER = "(other)"
+"""The label of the workspaces that came after the first MAX_WORKSPACES; no workspace has this name."""
+
+
+class Times(Histogram):
+    """A histogram that observes many amounts in one go."""
+
+    def observe_all(self, amounts: list[float]) -> None:
+        """What observe() does for each amount, in a step a bucket: one by one they are a twelfth of what a read costs."""
+        self._sum.inc(sum(amounts))
+        amounts, counted = sorted(amounts), 0
+        for bound, bucket in zip(self._upper_bounds, self._buckets, strict=True):
+            within = bisect_right(amounts, bound, counted)
+            if within > counted:
+                bucket.inc(within - counted)
+                counted = within
+
+
+class _Tally:
+    """Requests of one operation, status and workspace. seconds: of those that are not counted yet."""
+
+    __slots__ = ("seconds", "timer", "total")
+
+    def __init__(self, timer: Times, total: Counter) -> None:
+        self.timer = timer
+        self.total = total
+        self.seconds: list[float] = []
+
+    def count(self) -> None:
+        """Count what has gathered."""
+        gathered, self.seconds = self.seconds, []
+        self.timer.observe_all(gathered)
+        self.total.inc(len(gathered))
+
+
+class Metrics:
+    """Every label is bounded: operations of the API page, statuses, and the first MAX_WORKSPACES that a worker met."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._tallies: dict[tuple[str, int, str], _Tally] = {}
+        self._workspaces: set[str] = set()
+        self._seconds = Times(
+            "muster_request_seconds",
+            "Requests answered, and the time that it took.",
+            ("operation", "status"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._requests = Counter(
+            "muster_requests",
+            "Requests answered; those that the rate limit refused have status 429.",
+            ("operation", "status", "workspace"),
+            registry=registry,
+        )
+        self._unrecorded = Counter(
+            "muster_requests_unrecorded", "Requests that were to be kept for the console and were not.", registry=registry
+        )
+        self._batches = Histogram(
+            "muster_write_batch_size", "Writes that shared a transaction.", buckets=_SIZES, registry=registry
+        )
+        self._in_flight = self._gauge("requests_in_flight", "Requests that are being answered.")
+        self._places = self._gauge(
+            "places_in_use", "Requests without a key, with a session, and answers in pieces.", labels=("kind",)
+        )
+        self._turned_away = Counter(
+            "muster_places_refused", "Requests refused because their kind had no place left.", ("kind",), registry=registry
+        )
+        self._stalls = Counter(
+            "muster_loop_stalls", "Times that the event loop stood still for longer than half a second.", registry=registry
+        )
+        self._writes = self._gauge("writes_waiting", "Writes that wait for a transaction.")
+        self._searches = self._gauge("searches_waiting", "Searches that wait for a connection.")
+        self._connections = self._gauge("connections_in_use", "Connections to PostgreSQL that are in use.")
+        self._database = self._gauge("database_bytes", "The size of the database.", "livemax")
+        self._gauge("build_info", "1, with the version as its label.", "livemax", ("version",)).labels(__version__).set(1)
+
+    def _gauge(self, name: str, text: str, mode: str = "livesum", labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(f"muster_{name}", text, labels, registry=self._registry, multiprocess_mode=mode)  # type: ignore[arg-type]
+
+    def observe(self, operation: str, status: int, workspace: str, seconds: float) -> None:
+        """Count one request, within a second. workspace: its name, or empty where it is not known."""
+        tally = self._tallies.get((operation, status, workspace))
+        if tally is None:
+            tally = self._tally(operation, status, workspace)
+        tally.seconds.append(seconds)
+        if len(tally.seconds) >= _GATHERED:
+            tally.count()
+
+    def _tally(self, operation: str, status: int, workspace: str) -> _Tally:
+        if workspace not in self._workspaces:
+            if len(self._workspaces) >= MAX_WORKSPACES:
+                workspace = OTHER
+            self._workspaces.add(workspace)
+        key = (operation, status, workspace)
+        if key not in self._tallies:
+            timer = self._seconds.labels(operation, str(status))
+            self._tallies[key] = _Tally(timer, self._requests.labels(operation, str(status), workspace))
+        return self._tallies[key]
+
+    def committed(self, writes: int) -> None:
+        """Note a transaction, and how many writes it held."""
+        self._batches.observe(writes)
+
+    def tell(self, in_flight: int, pressure: Pressure, unrecorded: int) -> None:
+        """Show what is going on now; done once a second. unrecorded: since the last time."""
+        self._unrecorded.inc(unrecorded)
+        self._count()
+        self._in_flight.set(in_flight)
+        self._writes.set(pressure.writes_waiting)
+        self._searches.set(pressure.searches_waiting)
+        self._connections.set(pressure.connections_in_use)
+
+    def tell_waiting(self, budgets: Mapping[str, Budget], stalls: int) -> None:
+        """Show what the budgets hold, and count what they refused, and stalls of the event loop, since the last time."""
+        self._stalls.inc(stalls)
+        for kind, budget in budgets.items():
+            self._places.labels(kind).set(budget.inside)
+            refused, budget.refused = budget.refused, 0
+            self._turned_away.labels(kind).inc(refused)
+
+    def tell_size(self, size: int) -> None:
+        """Show how large the database is, in bytes."""
+        self._database.set(size)
+
+    def _count(self) -> None:
+        for tally in self._tallies.values():
+            if tally.seconds:
+                tally.count()
+
+    async def response(self, _: Request) -> Response:
+        """The exposition, over all workers where there are several."""
+        self._count()
+        registry = self._registry
+        if _FOLDER in os.environ:
+            _bury(Path(os.environ[_FOLDER]))
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return Response(200, [("content-type", CONTENT_TYPE_LATEST)], generate_latest(registry))
+
+
+def _bury(folder: Path) -> None:
+    """Take away what workers that have died said of themselves as they lived."""
+    for pid in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]

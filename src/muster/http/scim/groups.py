@@ -1,0 +1,93 @@
+"""Groups with their members, read and sent in pieces."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+import orjson
+
+from muster.directory.documents import located
+from muster.directory.groups.member_edits import MEMBERS
+from muster.directory.groups.memberships import member
+from muster.scim.document import Document
+from muster.scim.projection import Projection
+from muster.storage.port.members import Member
+
+_TURN, _TURN_BYTES = 25, 64 * 1024
+"""How many documents are projected in one go, and how many bytes of them, but for one that is longer."""
+
+
+_BETWEEN = b'},{"schemas":['
+
+
+_ANY = {"value": "-", "$ref": "-", "type": "-", "display": "-"}
+
+
+Read = Callable[[str], AsyncIterator[Sequence[Member]]]
+
+
+def shows_members(shown: Projection | None) -> bool:
+    """Whether a projection shows anything of the members: where it does not, they are not read."""
+    return shown is None or shown.part(MEMBERS, [_ANY]) is not None
+
+
+def projected(documents: bytes, shown: Projection | None) -> bytes:
+    """Documents, a few with commas in between, parsed only where a projection asks for it."""
+    if shown is None or _shows_all(shown):
+        return documents
+    return _shown(orjson.loads(b"[%b]" % documents), shown)
+
+
+async def projected_in_turns(documents: bytes, shown: Projection | None) -> bytes:
+    """The same of a page, some documents at a time, so that whoever waits meanwhile has a turn in between."""
+    if shown is None or _shows_all(shown):
+        return documents
+    try:
+        done = []
+        for some in _turns(documents):
+            done.append(_shown(orjson.loads(b"[%b]" % some), shown))
+            await asyncio.sleep(0)
+        return b",".join(done)
+    except orjson.JSONDecodeError:  # something within a document looks like the beginning of one
+        return _shown(orjson.loads(b"[%b]" % documents), shown)
+
+
+def _turns(documents: bytes) -> Iterator[bytes]:
+    """The documents of a page, as many together as are projected in one go."""
+    start = end = count = 0
+    while (end := documents.find(_BETWEEN, end)) >= 0:
+        count, end = count + 1, end + 2
+        if count == _TURN or end - start >= _TURN_BYTES:
+            yield documents[start : end - 1]
+            start, count = end, 0
+    if start < len(documents):
+        yield documents[start:]
+
+
+def _shows_all(shown: Projection) -> bool:
+    """Whether a document is shown as it is kept: none has the members of its group."""
+    return shown.resource_type.computed == MEMBERS and shown.leaves_out_only(MEMBERS)
+
+
+def _shown(parsed: list[Document], shown: Projection) -> bytes:
+    return orjson.dumps([shown(document) for document in parsed])[1:-1]
+
+
+async def pieces(group_id: str, document: bytes, shown: Projection | None, base: str, read: Read) -> AsyncIterator[bytes]:
+    """A group's document with its members, in pieces; `members` is an empty array if it has none.
+
+    document: as it is kept. read: the members of a group, by its id.
+    """
+    body = projected(located(document, base), shown)
+    if not shows_members(shown):
+        yield body
+        return
+    yield b'%b,"members":[' % body[:-1]
+    begun = False
+    async for page in read(group_id):
+        elements = located(b",".join([member(found) for found in page]), base)
+        if shown is not None:
+            elements = orjson.dumps(shown.part(MEMBERS, orjson.loads(b"[%b]" % elements)) or [])[1:-1]
+        if elements:
+            yield b"," + elements if begun else elements
+            begun = True
+    yield b"]}"

@@ -1,0 +1,252 @@
+"""SCIM over HTTP (RFC 7644 section 3): the resources and the discovery documents, under /scim/v2."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import orjson
+
+from muster.access.keys import Grant
+from muster.directory.documents import located, location_of
+from muster.directory.groups.member_edits import MEMBERS
+from muster.directory.groups.memberships import tag_of
+from muster.directory.service import Caller, Directory
+from muster.http.scim import bulk
+from muster.http.scim.conditions import Conditions
+from muster.http.scim.cursors import Cursors
+from muster.http.scim.groups import Read, pieces, projected
+from muster.http.scim.listing import ListRequest
+from muster.http.scim.search import named, one_of, parameters_of
+from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
+from muster.http.wire.errors import MethodNotAllowed
+from muster.http.wire.media import answer_type, read_json
+from muster.http.wire.message import Headers, Request, Response, json_response
+from muster.http.wire.streaming import streamed
+from muster.scim.errors import ScimError, forbidden, not_found
+from muster.scim.etag import etag
+from muster.scim.messages import LIST_END, list_head
+from muster.scim.projection import Projection, projection, shows_on_request
+from muster.scim.schema import discovery
+from muster.scim.schema.discovery import Limits
+from muster.scim.schema.model import Registry, ResourceType
+from muster.storage.port.resources import Stored
+
+_UNDER_ROOT = len(SCIM_ROOT) + 1
+Operation = Callable[[Request, Caller, ResourceType, str], Awaitable[Response]]
+
+
+class Scim:
+    """Answers what lies under /scim/v2, for a request whose key is checked."""
+
+    def __init__(self, directory: Directory, origin: BaseUrl, limits: Limits, cursors: Cursors) -> None:
+        self._directory = directory
+        self._origin = origin
+        self._limits = limits
+        self._listing = ListRequest(directory, limits, cursors)
+        self._discovery = {
+            "ServiceProviderConfig": self._service_provider_config,
+            "ResourceTypes": self._resource_types,
+            "Schemas": self._schemas,
+        }
+        self._collection: dict[str, tuple[str, str, Operation]] = {
+            "GET": ("find", "s", self.find),
+            "POST": ("create", "", self.create),
+        }
+        self._item: dict[str, tuple[str, str, Operation]] = {
+            "GET": ("get", "", self.get),
+            "PUT": ("update", "", self.replace),
+            "PATCH": ("patch", "", self.patch),
+            "DELETE": ("delete", "", self.delete),
+        }
+
+    def answer(self, request: Request, grant: Grant) -> Awaitable[Response]:
+        """The answer to a request, to be awaited. Raises ScimError."""
+        registry, key = grant.registry, grant.key
+        who = (grant.workspace, grant.actor, request.id, request.address, registry, key.user, request.seen)
+        caller = Caller(*who, max_elements=self._limits.max_elements, max_comparisons=self._limits.max_comparisons)
+        endpoint, _, name = request.path[_UNDER_ROOT:].rstrip("/").partition("/")
+        resource_type = registry.types.get(f"/{endpoint}")
+        method = request.method
+        if method == "HEAD":
+            method = "GET"
+        if name == ".search" and resource_type is not None:
+            return self.search(request, caller, [resource_type])
+        if resource_type is not None and "/" not in name:
+            operations = self._item if name else self._collection
+            operation = operations.get(method)
+            if operation is None:
+                raise MethodNotAllowed(method, tuple(operations))
+            verb, plural, answer = operation
+            request.operation = f"{verb}{resource_type.name}{plural}"
+            return answer(request, caller, resource_type, name)
+        types = registry.types
+        if endpoint in self._discovery:
+            return self._discover(request, registry, endpoint, name, method)
+        if not endpoint and method == "GET":
+            request.operation = "search"
+            return self._list(request, caller, list(types.values()), named(request.parameters(), caller.dialect))
+        if endpoint == ".search" and not name:
+            return self.search(request, caller, list(types.values()))
+        if endpoint == "Bulk" and not name:
+            return self.bulk(request, caller)
+        if endpoint == "Me" and not name:
+            return self.me(request, caller, method)
+        raise not_found(f"there is nothing at {request.path[:200]!r}")
+
+    async def get(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
+        stored = await self._directory.get(caller, resource_type, resource_id)
+        if request.header("if-none-match") is not None or request.header("if-match") is not None:  # noqa: SIM102
+            if Conditions(request).not_modified(stored):
+                return Response(304, [("etag", etag(tag_of(stored)))])
+        shown = self._projection(request, caller, resource_type) if request.query or shows_on_request(resource_type) else None
+        if resource_type.computed == MEMBERS:
+            return await self._group(request, caller, stored, 200, shown)
+        return self._resource(request, stored, 200, shown)
+
+    def find(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Awaitable[Response]:
+        one = one_of(request.query, resource_type) if resource_type.computed != MEMBERS else None
+        if one is not None:
+            return self._listing.one(request, caller, resource_type, one, self._base(request))
+        return self._list(request, caller, (resource_type,), named(request.parameters(), caller.dialect))
+
+    async def search(self, request: Request, caller: Caller, types: Sequence[ResourceType]) -> Response:
+        """A find whose parameters come as a SearchRequest (RFC 7644 section 3.4.3)."""
+        request.operation = "search"
+        if request.method != "POST":
+            raise MethodNotAllowed(request.method, ("POST",))
+        message = await read_json(request, self._limits, caller.dialect)
+        return await self._list(request, caller, types, parameters_of(message, caller.dialect()))
+
+    async def me(self, request: Request, caller: Caller, method: str) -> Response:
+        """The user that the key is bound to (RFC 7644 section 3.11)."""
+        if caller.user is None:
+            raise ScimError(501, "/Me is not supported for this API key: it is bound to no user")
+        if method not in self._item:
+            raise MethodNotAllowed(method, tuple(self._item))
+        verb, _, answer = self._item[method]
+        request.operation = f"{verb}Me"
+        response = await answer(request, caller, caller.registry.types["/Users"], caller.user)
+        response.headers.append(("content-location", f"{self._base(request)}/Users/{caller.user}"))
+        return response
+
+    async def bulk(self, request: Request, caller: Caller) -> Response:
+        request.operation = "bulk"
+        if request.method != "POST":
+            raise MethodNotAllowed(request.method, ("POST",))
+        return await bulk.answer(request, caller, self._directory, self._limits, self._base(request))
+
+    def _list(
+        self, request: Request, caller: Caller, types: Sequence[ResourceType], parameters: dict[str, str]
+    ) -> Awaitable[Response]:
+        return self._listing.answer(request, caller, types, parameters, self._base(request))
+
+    def _members(self, caller: Caller) -> Read:
+        return lambda group_id: self._directory.members(caller, group_id)
+
+    async def create(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
+        shown = self._projection(request, caller, resource_type)
+        Conditions(request).check_create()
+        body = await read_json(request, self._limits, caller.dialect)
+        caller.body_bytes = len(request.body)
+        stored = await self._directory.create(caller, resource_type, body)
+        location = location_of(resource_type, self._base(request)) + stored.id
+        status = 200 if caller.workspace.contract == "cortex" else 201
+        headers = [("location", location)]
+        if resource_type.computed == MEMBERS:
+            return await self._group(request, caller, stored, status, shown, headers)
+        return self._resource(request, stored, status, shown, headers)
+
+    async def replace(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
+        shown = self._projection(request, caller, resource_type)
+        body = await read_json(request, self._limits, caller.dialect)
+        caller.body_bytes = len(request.body)
+        check = Conditions(request).check_write
+        stored = await self._directory.replace(caller, resource_type, resource_id, body, check)
+        if resource_type.computed == MEMBERS:
+            return await self._group(request, caller, stored, 200, shown)
+        return self._resource(request, stored, 200, shown)
+
+    async def patch(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
+        shown = self._projection(request, caller, resource_type)
+        body = await read_json(request, self._limits, caller.dialect)
+        caller.body_bytes = len(request.body)
+        check = Conditions(request).check_write
+        stored = await self._directory.patch(caller, resource_type, resource_id, body, check)
+        if resource_type.computed == MEMBERS:
+            if shown is None and await self._directory.has_many_members(caller, stored.id):
+                return Response(204, [("etag", etag(tag_of(stored)))])  # RFC 7644 section 3.5.2 has either
+            return await self._group(request, caller, stored, 200, shown)
+        return self._resource(request, stored, 200, shown)
+
+    async def delete(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
+        check = Conditions(request).check_write
+        stored = await self._directory.delete(caller, resource_type, resource_id, check)
+        if caller.workspace.contract == "cortex":
+            return self._resource(request, stored, 200, None)
+        return Response(204)
+
+    def _resource(
+        self,
+        request: Request,
+        stored: Stored,
+        status: int,
+        shown: Projection | None,
+        headers: Headers | None = None,
+    ) -> Response:
+        """A resource as an answer: its stored bytes with the base URL put in, parsed only where a projection asks for it."""
+        body = projected(located(stored.document, self._base(request)), shown)
+        return Response(status, _headers(request, stored, headers), body)
+
+    async def _group(
+        self,
+        request: Request,
+        caller: Caller,
+        stored: Stored,
+        status: int,
+        shown: Projection | None,
+        headers: Headers | None = None,
+    ) -> Response:
+        """A group as an answer, with its members where they are to be shown."""
+        body = pieces(stored.id, stored.document, shown, self._base(request), self._members(caller))
+        return await streamed(status, _headers(request, stored, headers), body)
+
+    def _projection(self, request: Request, caller: Caller, resource_type: ResourceType) -> Projection | None:
+        parameters = named(request.parameters(), caller.dialect)
+        return projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
+
+    async def _discover(self, request: Request, registry: Registry, endpoint: str, name: str, method: str) -> Response:
+        request.operation = f"discover{endpoint}"
+        if method != "GET":
+            raise MethodNotAllowed(method, ("GET",))
+        if "filter" in request.parameters():
+            raise forbidden(f"/{endpoint} cannot be filtered (RFC 7644 section 4)")
+        return self._discovery[endpoint](request, registry, name)
+
+    def _service_provider_config(self, request: Request, _: Registry, name: str) -> Response:
+        if name:
+            raise not_found("there is one ServiceProviderConfig, and it has no id")
+        content = discovery.service_provider_config(self._limits, self._base(request))
+        return json_response(200, content, answer_type(request))
+
+    def _resource_types(self, request: Request, registry: Registry, name: str) -> Response:
+        documents = discovery.resource_type_documents(registry, self._base(request))
+        return self._listed(request, documents, name, "resource type")
+
+    def _schemas(self, request: Request, registry: Registry, name: str) -> Response:
+        return self._listed(request, discovery.schema_documents(registry, self._base(request)), name, "schema")
+
+    def _listed(self, request: Request, documents: list[dict[str, object]], name: str, what: str) -> Response:
+        """All of the documents, or the one that is named, in any case."""
+        media_type = answer_type(request)
+        if not name:
+            head = list_head(len(documents), len(documents), '"startIndex":1,')
+            return Response(200, [("content-type", media_type)], head + orjson.dumps(documents)[1:-1] + LIST_END)
+        for document in documents:
+            if str(document["id"]).lower() == name.lower():
+                return json_response(200, document, media_type)
+        raise not_found(f"no {what} is named {name[:200]!r}")
+
+    def _base(self, request: Request) -> str:
+        return self._origin.base(request) + SCIM_ROOT
+
+
+def _headers(request: Request, stored: Stored, headers: Headers | None) -> Headers:
+    return [("content-type", answer_type(request)), ("etag", etag(tag_of(stored))), *(headers or ())]

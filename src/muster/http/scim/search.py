@@ -1,0 +1,102 @@
+"""A find as a client asks it: by the parameters of a GET, or by a SearchRequest (RFC 7644 sections 3.4.2 and 3.4.3)."""
+
+import re
+from collections.abc import Callable
+
+from muster.directory.service import Search
+from muster.scim.dialects import Dialect
+from muster.scim.document import kind
+from muster.scim.errors import ScimError, invalid_filter, invalid_value
+from muster.scim.filter.predicate import Test
+from muster.scim.indexing import unique_equality
+from muster.scim.messages import SEARCH_REQUEST, check_schemas, fields_of
+from muster.scim.schema.discovery import Limits
+from muster.scim.schema.model import ResourceType
+from muster.scim.values import Json
+
+_ONE = re.compile(r"filter=([A-Za-z][A-Za-z0-9.:]{0,100})(?:%20|\+)eq(?:%20|\+)%22((?:[A-Za-z0-9._@-]|%40){1,200})%22")
+_MAX_INTEGER_LENGTH = 19
+_TEXTS = ("filter", "sortBy", "sortOrder", "domain", "cursor")
+_NUMBERS = ("startIndex", "count")
+_LISTS = ("attributes", "excludedAttributes")
+_NAMES = (*_TEXTS, *_NUMBERS, *_LISTS)
+_CANONICAL = {name.lower(): name for name in _NAMES}
+
+
+def one_of(query: str, resource_type: ResourceType) -> Test | None:
+    """The equality of a unique string that a query string is, with nothing beside; None for any other, which is read in full.
+
+    Every provider asks for this before it makes somebody, so that it is worth a way of its own.
+    """
+    match = _ONE.fullmatch(query)
+    return None if match is None else unique_equality(resource_type, match[1], match[2].replace("%40", "@"))
+
+
+def search_of(parameters: dict[str, str], limits: Limits) -> Search:
+    """The find that query parameters ask for, its page brought within the limits (RFC 7644 section 3.4.2.4)."""
+    by_cursor = "cursor" in parameters
+    if by_cursor and "startIndex" in parameters:
+        raise invalid_value("startIndex and cursor: give one of them (RFC 9865)")
+    start_index = max(1, integer(parameters, "startIndex", 1))
+    count = max(0, integer(parameters, "count", limits.default_page, "invalidCount" if by_cursor else "invalidValue"))
+    order = parameters.get("sortOrder", "ascending").lower()
+    if order not in ("ascending", "descending"):
+        raise invalid_value("sortOrder must be ascending or descending")
+    text = parameters.get("filter")
+    if text is not None and not text.strip():
+        raise invalid_filter("position 1: the filter is empty")
+    domain = parameters.get("domain")
+    if domain is not None and not domain.strip():
+        raise invalid_value("domain is empty")
+    count = min(count, limits.max_results)
+    return Search(text, domain, parameters.get("sortBy"), order == "descending", start_index, count, by_cursor)
+
+
+def named(parameters: dict[str, str], dialect: Callable[[], Dialect]) -> dict[str, str]:
+    """Query parameters by their names in the RFC, whatever their case: `Filter` must not list everything.
+
+    Parameters that the protocol does not have are left alone. Raises ScimError.
+    """
+    if all(name in _NAMES or name.lower() not in _CANONICAL for name in parameters):
+        return parameters
+    found: dict[str, str] = {}
+    for name, value in parameters.items():
+        canonical = _CANONICAL.get(name.lower(), name)
+        if canonical in found:
+            raise invalid_value(f"the parameter {canonical!r} is given twice")
+        if canonical != name:
+            dialect().take("message-key-case", name)
+        found[canonical] = value
+    return found
+
+
+def parameters_of(message: Json, dialect: Dialect) -> dict[str, str]:
+    """The parameters that a SearchRequest stands for. Raises ScimError invalidSyntax or invalidValue."""
+    fields = fields_of(message, ("schemas", *_NAMES), dialect, others=False)
+    check_schemas(fields.get("schemas"), SEARCH_REQUEST, dialect)
+    return {name: _text(name, fields[name]) for name in _NAMES if fields.get(name) is not None}
+
+
+def _text(name: str, value: Json) -> str:
+    if name in _LISTS and isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ",".join(value)
+    if name in _NUMBERS and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if name in _TEXTS and isinstance(value, str):
+        return value
+    wanted = "an array of strings" if name in _LISTS else "an integer" if name in _NUMBERS else "a string"
+    raise invalid_value(f"{name} must be {wanted}, and is {kind(value)}")
+
+
+def integer(parameters: dict[str, str], name: str, default: int, scim_type: str = "invalidValue") -> int:
+    """An integer parameter; what is beyond 64 bits is as far as that."""
+    text = parameters.get(name)
+    if text is None:
+        return default
+    text = text.strip()
+    digits = text.lstrip("+-")
+    if not digits.isascii() or not digits.isdigit() or len(text) - len(digits) > 1:
+        raise ScimError(400, f"{name} must be an integer", scim_type)
+    if len(digits) >= _MAX_INTEGER_LENGTH:
+        return -(2**62) if text.startswith("-") else 2**62
+    return int(text)

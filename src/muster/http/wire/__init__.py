@@ -1,0 +1,1 @@
+"""The wire: requests, responses, media types, errors and the server interfaces."""

@@ -1,0 +1,25 @@
+"""Answers sent in pieces."""
+
+from collections.abc import AsyncIterator
+
+from muster.http.wire.message import Headers, Response
+
+_WHOLE = 256 * 1024
+"""How many bytes are gathered, so that an answer no longer than that is sent whole, with its length."""
+
+
+async def streamed(status: int, headers: Headers, body: AsyncIterator[bytes]) -> Response:
+    """An answer whose body comes in pieces: whole where it is short, else sent as it is read."""
+    gathered, size = [], 0
+    async for piece in body:
+        gathered.append(piece)
+        size += len(piece)
+        if size > _WHOLE:
+            return Response(status, headers, stream=_rest(b"".join(gathered), body))
+    return Response(status, headers, b"".join(gathered))
+
+
+async def _rest(gathered: bytes, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield gathered
+    async for piece in body:
+        yield piece

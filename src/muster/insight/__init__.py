@@ -1,0 +1,1 @@
+"""Insight into a workspace: the overview and the doctor."""

@@ -1,0 +1,172 @@
+"""The doctor: what each client sends that the RFCs do not allow, and what was refused, by the requests that are kept."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from muster.scim.dialects import QUIRKS, Quirk
+from muster.scim.values import fold
+from muster.storage.port.engine import Storage
+from muster.storage.records.requests import RequestStore
+
+FIXES = {
+    400: "What it sends is not what the schema says: the answer names the attribute, and the mapping is where to put it right.",
+    401: "The key is not valid any more: enter a key that is active under API keys.",
+    403: "The workspace does not allow this: see the answer for the reason.",
+    404: "It asks for what is not there (any more): the client is out of step, and a full sync mends that.",
+    409: "Another has this value already: look for them by it.",
+    412: "Somebody changed it in between: the client reads it anew.",
+    405: "This method does not exist at this path: check the base URL, which ends in /scim/v2.",
+    408: "The body did not arrive in time: check the network between the client and this server.",
+    413: "The request is too large: the answer names the limit and its setting.",
+    415: "Set the Content-Type to application/scim+json or application/json.",
+    429: "It is faster than its rate limit: raise the limit of the key, or of the workspace.",
+    500: "Internal error: quote the request id when you report it.",
+    501: "The feature is not supported: see ServiceProviderConfig. /Me needs a key that is bound to a user.",
+    503: "The server was overloaded or the database did not answer: see the log of the server.",
+    507: "The disk of the database is full: free some space.",
+}
+_REASONS = {
+    "deprovisioning guard": (
+        "The deprovisioning guard holds this, as too many users would lose access. Under Guard, let the users go or keep them;"
+        " Settings has the limit."
+    ),
+    "automatic provisioning is off": "Automatic provisioning is off. Turn it on under Settings to let clients create users.",
+    "automatic deprovisioning is off": (
+        "Automatic deprovisioning is off. Turn it on under Settings to let clients deactivate and delete users."
+    ),
+    "the permission": "The key does not have the permission that the answer names. Use a key that has it; see API keys.",
+    "takes no requests from": "The IP allowlist does not admit this address. Add it under Settings if it is the client's.",
+    "cannot be filtered": "Discovery documents cannot be filtered (RFC 7644 section 4): have the client ask without a filter.",
+}
+"""The cure for a 403 by a part of its detail."""
+_DETAIL = re.compile(r'"detail":("(?:[^"\\]|\\.)*")')
+
+
+LOST_FIX = "They are there: have the client match by userName, or import its users, so that it learns their id."
+_MAX_LOST = 100
+_FORBIDDEN = 403
+
+
+@dataclass(frozen=True, slots=True)
+class DialectFinding:
+    """A row of the dialect table that a key's client showed. latest: the number of the latest request that did."""
+
+    key: str
+    name: str
+    quirk: Quirk
+    count: int
+    latest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a key's client was refused, how often, and what helps. reason: why, if the status alone does not tell."""
+
+    key: str
+    operation: str
+    status: int
+    count: int
+    latest: int
+    reason: str = ""
+
+    @property
+    def fix(self) -> str:
+        return _REASONS.get(self.reason) or FIXES.get(self.status, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A user whom a key's client tries to make though they are there, and does not touch: it has forgotten their id."""
+
+    key: str
+    name: str
+    user: str
+    count: int
+    latest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the doctor finds."""
+
+    shown: Sequence[DialectFinding]
+    refusals: Sequence[Refusal]
+    lost: Sequence[Lost]
+
+    def lines(self) -> list[str]:
+        """The findings as lines of text."""
+        lines = [f"{item.key}\tsends {item.quirk.sends}\t{item.count} times\ttaken as {item.quirk.means}" for item in self.shown]
+        lines += [f"{item.key}\t{item.operation} {item.status}\t{item.count} times\t{item.fix}" for item in self.refusals]
+        lines += [f"{item.key}\tseems to have lost {item.name}\t{item.count} times\t{LOST_FIX}" for item in self.lost]
+        return lines or ["nothing: what is recorded is as the RFCs have it, and nothing was refused"]
+
+
+async def examine(storage: Storage, workspace: int) -> Findings:
+    """What is to be found in the requests of a workspace that are kept."""
+    requests = RequestStore(storage)
+    names = {key.id: key.name for key in await storage.keys(workspace)}
+    counted: dict[tuple[str, str], tuple[int, int]] = {}
+    for key_id, quirks, count, latest in await requests.quirks(workspace):
+        for name in quirks.split():
+            number, last = counted.get((key_id, name), (0, 0))
+            counted[key_id, name] = number + count, max(last, latest)
+    shown = [
+        DialectFinding(names.get(key_id, key_id), name, QUIRKS[name], *told)
+        for (key_id, name), told in sorted(counted.items())
+        if name in QUIRKS
+    ]
+    failures = [Refusal(names.get(key_id, key_id), *told) for key_id, *told in await requests.failures(workspace)]
+    refusals = [refusal for refusal in failures if refusal.status != _FORBIDDEN]
+    refusals += _forbidden(await requests.forbidden(workspace), names)
+    refusals.sort(key=lambda refusal: -refusal.count)
+    return Findings(shown, refusals, await _lost(storage, requests, workspace, names))
+
+
+def _forbidden(rows: Iterable[Sequence[Any]], names: dict[str, str]) -> list[Refusal]:
+    """What was answered 403, in bulk requests too, by the reason that the details give. rows: the newest first."""
+    counted: dict[tuple[str, str, str], tuple[int, int]] = {}
+    for key_id, operation, status, number, answer in rows:
+        reasons = [_reason(found) for found in _DETAIL.findall(answer)]
+        if status == _FORBIDDEN and not reasons:
+            reasons = [""]
+        for reason in reasons:
+            if reason or status == _FORBIDDEN:
+                count, latest = counted.get((key_id, operation, reason), (0, number))
+                counted[key_id, operation, reason] = count + 1, latest
+    return [
+        Refusal(names.get(key_id, key_id), operation, _FORBIDDEN, count, latest, reason)
+        for (key_id, operation, reason), (count, latest) in counted.items()
+    ]
+
+
+def _reason(detail: str) -> str:
+    return next((reason for reason in _REASONS if reason in detail), "")
+
+
+async def _lost(storage: Storage, requests: RequestStore, workspace: int, names: dict[str, str]) -> list[Lost]:
+    """The users whom clients seem to have lost: refused as there already, and not written to by the same key after that."""
+    refused: dict[tuple[str, str], tuple[int, int, str]] = {}
+    for key_id, number, body in await requests.doubles(workspace):
+        name = _user_name(body)
+        if name is not None:
+            count, latest, _ = refused.get((key_id, fold(name)), (0, 0, ""))
+            refused[key_id, fold(name)] = count + 1, max(latest, number), name
+    found = []
+    for (key_id, folded), (count, latest, name) in list(refused.items())[:_MAX_LOST]:
+        user = await storage.owner(workspace, "User", "userName", folded)
+        if user is not None and not await requests.written_since(workspace, key_id, user, latest):
+            found.append(Lost(names.get(key_id, key_id), name, user, count, latest))
+    return found
+
+
+def _user_name(body: str) -> str | None:
+    """The userName in the body of a request that was kept, which may be cut off."""
+    try:
+        name = orjson.loads(body).get("userName")
+    except (ValueError, AttributeError):
+        return None
+    return name if isinstance(name, str) else None

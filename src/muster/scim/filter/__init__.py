@@ -1,0 +1,1 @@
+"""Filters and paths: lexer, grammar, binding and evaluation (RFC 7644 section 3.4.2.2)."""

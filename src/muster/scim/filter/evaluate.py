@@ -1,0 +1,74 @@
+"""Whether a document matches a predicate: what PATCH value paths run, and the oracle for the storage's SQL."""
+
+from collections.abc import Callable
+from typing import Any
+
+from muster.scim.filter.predicate import All, Each, Field, Has, Negation, Predicate, Some, Test
+from muster.scim.schema.model import Attribute
+from muster.scim.values import Json, fold, sortable_date_time
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": lambda stored, operand: stored == operand,
+    "co": lambda stored, operand: operand in stored,
+    "sw": lambda stored, operand: stored.startswith(operand),
+    "ew": lambda stored, operand: stored.endswith(operand),
+    "gt": lambda stored, operand: stored > operand,
+    "ge": lambda stored, operand: stored >= operand,
+    "lt": lambda stored, operand: stored < operand,
+    "le": lambda stored, operand: stored <= operand,
+}
+
+
+def matches(predicate: Predicate, document: dict[str, Json]) -> bool:
+    """Whether the canonical document (or element) matches (RFC 7644 section 3.4.2.2).
+
+    A comparison with a value that is not there is false, so that its negation, and so `ne`, is true.
+    """
+    match predicate:
+        case All(terms):
+            return all(matches(term, document) for term in terms)
+        case Some(terms):
+            return any(matches(term, document) for term in terms)
+        case Negation(term):
+            return not matches(term, document)
+        case Has(field):
+            return any(is_present(value) for value in values_at(field, document))
+        case Each(field, term):
+            return any(isinstance(value, dict) and matches(term, value) for value in values_at(field, document))
+        case Test(field, operator, operand):
+            compare = _COMPARE[operator]
+            stored = (comparable(field.attribute, value) for value in values_at(field, document))
+            return any(value is not None and compare(value, operand) for value in stored)
+
+
+def is_present(value: Json) -> bool:
+    """`pr`: not null, not empty, and for a complex value some sub-attribute that is present."""
+    if isinstance(value, dict):
+        return any(is_present(item) for item in value.values())
+    if isinstance(value, list):
+        return any(is_present(item) for item in value)
+    return value is not None and value != ""
+
+
+def values_at(field: Field, document: dict[str, Json]) -> list[Json]:
+    """The values that a field names in a document."""
+    value: Json = document
+    for key in field.keys:
+        if not isinstance(value, dict) or key not in value:
+            return []
+        value = value[key]
+    if not field.each:
+        return [value]
+    if field.sub is None:
+        return list(value)
+    found = [item[field.sub] for item in value if isinstance(item, dict) and field.sub in item]
+    return [one for values in found for one in values] if field.attribute.multi_valued else found
+
+
+def comparable(attribute: Attribute, value: Json) -> Json:
+    """A stored value in the form in which it compares: folded, or the sortable form of a dateTime."""
+    if isinstance(value, str):
+        if attribute.type == "dateTime":
+            return sortable_date_time(value)
+        return value if attribute.case_exact else fold(value)
+    return value

@@ -1,0 +1,191 @@
+"""The filter grammar of RFC 7644 section 3.4.2.2: text to a small AST, and back."""
+
+import json
+from dataclasses import dataclass, field
+
+from muster.scim.dialects import Dialect
+from muster.scim.errors import ScimError, invalid_filter
+from muster.scim.filter.lexer import Token, misspaced, tokens
+from muster.scim.values import Json
+
+MAX_DEPTH = 40
+MAX_TERMS = 200
+OPERATORS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"})
+_LITERALS = {"true": True, "false": False, "null": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """attrPath SP compareOp SP compValue."""
+
+    path: str
+    operator: str
+    value: Json
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """attrPath SP "pr"."""
+
+    path: str
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    terms: "tuple[Filter, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    terms: "tuple[Filter, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    term: "Filter"
+
+
+@dataclass(frozen=True, slots=True)
+class ValuePath:
+    """attrPath "[" valFilter "]"."""
+
+    path: str
+    term: "Filter"
+    position: int = field(default=0, compare=False)
+
+
+Filter = Compare | Present | And | Or | Not | ValuePath
+
+
+def parse(text: str, dialect: Dialect) -> Filter:
+    """The AST of a filter. Raises ScimError invalidFilter that names the position, counted from 1."""
+    parser = Parser(tokens(text), dialect)
+    node = parser.filter(0)
+    parser.expect("end")
+    return node
+
+
+class Parser:
+    """A recursive descent over tokens: `or` binds loosest, then `and`, then `not`."""
+
+    def __init__(self, found: list[Token], dialect: Dialect, inside: bool = False) -> None:
+        self.tokens = found
+        self.index = 0
+        self.terms = 0
+        self.dialect = dialect
+        self.inside = inside
+        misplaced = misspaced(found)
+        if misplaced is not None:
+            dialect.take("filter-spacing", f"position {misplaced.position}")
+
+    @property
+    def token(self) -> Token:
+        return self.tokens[self.index]
+
+    def take(self) -> Token:
+        token = self.tokens[self.index]
+        self.index = min(self.index + 1, len(self.tokens) - 1)
+        return token
+
+    def expect(self, text: str) -> Token:
+        token = self.token
+        if (token.kind if text == "end" else token.text) != text:
+            raise wrong(token, "the end" if text == "end" else f"'{text}'")
+        return self.take()
+
+    def keyword(self, word: str) -> bool:
+        if self.token.kind == "word" and self.token.text.lower() == word:
+            self.take()
+            return True
+        return False
+
+    def filter(self, depth: int) -> Filter:
+        if depth > MAX_DEPTH:
+            raise invalid_filter(f"position {self.token.position}: nested deeper than {MAX_DEPTH}")
+        arms = [self.conjunction(depth)]
+        while self.keyword("or"):
+            arms.append(self.conjunction(depth))
+        return arms[0] if len(arms) == 1 else Or(tuple(arms))
+
+    def conjunction(self, depth: int) -> Filter:
+        terms = [self.term(depth)]
+        while self.keyword("and"):
+            terms.append(self.term(depth))
+        return terms[0] if len(terms) == 1 else And(tuple(terms))
+
+    def term(self, depth: int) -> Filter:
+        self.terms += 1
+        if self.terms > MAX_TERMS:
+            raise invalid_filter(f"position {self.token.position}: more than {MAX_TERMS} terms")
+        token = self.take()
+        if token.kind == "word" and token.text.lower() == "not" and self.token.text == "(":
+            self.take()
+            return Not(self.group(depth))
+        if token.text == "(":
+            return self.group(depth)
+        if token.kind != "word":
+            raise wrong(token, "an attribute, 'not' or '('")
+        if self.token.text == "[":
+            return self.value_path(token, depth)
+        return self.comparison(token)
+
+    def group(self, depth: int) -> Filter:
+        node = self.filter(depth + 1)
+        self.expect(")")
+        return node
+
+    def value_path(self, path: Token, depth: int) -> Filter:
+        bracket = self.take()
+        if self.inside:
+            raise invalid_filter(f"position {bracket.position}: a value path cannot lie inside another")
+        self.inside = True
+        node = self.filter(depth + 1)
+        self.inside = False
+        self.expect("]")
+        if self.token.text == ".":
+            self.dialect.take("value-path-sub-attribute", f"position {self.token.position}")
+            self.take()
+            node = And((node, self.comparison(self.take())))
+        return ValuePath(path.text, node, path.position)
+
+    def comparison(self, path: Token) -> Filter:
+        token = self.take()
+        operator = token.text.lower()
+        if token.kind == "word" and operator == "pr":
+            return Present(path.text, path.position)
+        if token.kind != "word" or operator not in OPERATORS:
+            raise wrong(token, "an operator (eq ne co sw ew pr gt ge lt le)")
+        return Compare(path.text, operator, self.literal(), path.position)
+
+    def literal(self) -> Json:
+        token = self.take()
+        if token.kind in ("string", "number"):
+            return token.value
+        if token.kind == "word" and token.text.lower() in _LITERALS:
+            return _LITERALS[token.text.lower()]
+        raise wrong(token, "a value (a string in double quotes, a number, true, false or null)")
+
+
+def wrong(token: Token, wanted: str) -> ScimError:
+    """The error for a token where another was wanted."""
+    found = "the end" if token.kind == "end" else repr(token.text[:40])
+    return invalid_filter(f"position {token.position}: expected {wanted}, found {found}")
+
+
+def to_text(node: Filter) -> str:
+    """The filter as text that parses to the same AST."""
+    match node:
+        case Compare(path, operator, value):
+            return f"{path} {operator} {json.dumps(value)}"
+        case Present(path):
+            return f"{path} pr"
+        case ValuePath(path, term):
+            return f"{path}[{to_text(term)}]"
+        case Not(term):
+            return f"not ({to_text(term)})"
+        case And(terms):
+            return " and ".join(f"({to_text(t)})" if isinstance(t, And | Or) else to_text(t) for t in terms)
+        case Or(terms):
+            return " or ".join(f"({to_text(t)})" if isinstance(t, Or) else to_text(t) for t in terms)

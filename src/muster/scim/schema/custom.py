@@ -1,0 +1,284 @@
+"""A workspace's own schemas and resource types, from JSON as RFC 7643 sections 6 and 7 have it."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from muster.scim.document import kind
+from muster.scim.errors import ScimError, invalid_syntax, invalid_value
+from muster.scim.schema.model import ENTERPRISE_USER, Attribute, Registry, ResourceType, Schema, registry
+from muster.scim.values import Json
+
+MAX_SCHEMAS = 50
+MAX_TYPES = 20
+_MAX_ATTRIBUTES = 200
+_MAX_TEXT = 2000
+_URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{0,31}:[A-Za-z0-9()+,.:=@;$_!*'-]{1,200}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_$-]{0,63}")
+_ENDPOINT = re.compile(r"/[A-Za-z][A-Za-z0-9_-]{0,63}")
+_RESERVED_NAMES = frozenset({"schemas", "id", "externalid", "meta"})
+_RESERVED_ENDPOINTS = frozenset({"/me", "/bulk", "/serviceproviderconfig", "/resourcetypes", "/schemas"})
+_TYPES = ("string", "boolean", "decimal", "integer", "dateTime", "binary", "reference", "complex")
+_CHOICES = {
+    "mutability": ("readWrite", "readOnly", "immutable", "writeOnly"),
+    "returned": ("default", "always", "request", "never"),
+    "uniqueness": ("none", "server"),
+}
+_MESSAGES = "urn:ietf:params:scim:api:messages:"
+_FIRST = {"mutability": "readWrite", "returned": "default", "uniqueness": "none"}
+_FLAGS = ("multiValued", "required", "caseExact")
+
+
+@dataclass(frozen=True, slots=True)
+class CustomSchema:
+    """A schema of a workspace. definition: in full, as /Schemas answers it. extends: the resource types that it is an extension
+    of, by name. required: whether it is a required one. indexed: the paths that are looked up by; ready: whether the index holds
+    all there is, so that searches may use it.
+    """
+
+    definition: dict[str, Any]
+    extends: tuple[str, ...] = ()
+    required: bool = False
+    indexed: tuple[str, ...] = ()
+    ready: bool = True
+
+    @property
+    def id(self) -> str:
+        urn: str = self.definition["id"]
+        return urn
+
+    @classmethod
+    def from_json(cls, kept: dict[str, Any]) -> "CustomSchema":
+        """The schema as it was kept."""
+        return cls(kept["definition"], tuple(kept["extends"]), kept["required"], tuple(kept["indexed"]), kept["ready"])
+
+    def to_json(self) -> dict[str, Any]:
+        """The schema as it is kept."""
+        return {
+            "definition": self.definition,
+            "extends": list(self.extends),
+            "required": self.required,
+            "indexed": list(self.indexed),
+            "ready": self.ready,
+        }
+
+
+def read_schema(raw: Json, base: Registry) -> CustomSchema:
+    """A schema as an administrator gives it: as in RFC 7643 section 7, with `extends`, `required`, and `indexed` on attributes.
+
+    What is left out is as the RFC has it by default. base: the registry without it. Raises ScimError that names what is wrong.
+    """
+    if not isinstance(raw, dict):
+        raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
+    urn = raw.get("id")
+    if not isinstance(urn, str) or not _URN.fullmatch(urn):
+        raise invalid_value("id must be a URN, as urn:example:params:scim:schemas:extension:badge:2.0:User")
+    if urn.lower() in registry().schemas or urn.lower().startswith(_MESSAGES):
+        raise invalid_value(f"id: {urn!r} is reserved: RFC 7643 or RFC 7644 defines it")
+    if urn.lower() in base.schemas:
+        raise ScimError(409, f"id: this workspace already has a schema {urn!r}", "uniqueness")
+    extends = raw.get("extends", [])
+    types = {item.name: item for item in base.types.values()}
+    if not isinstance(extends, list) or not all(isinstance(name, str) and name in types for name in extends):
+        raise invalid_value(f"extends must be an array of the names of resource types: {', '.join(types)}")
+    attributes = raw.get("attributes")
+    if not isinstance(attributes, list) or not attributes:
+        raise invalid_value("attributes must be an array with at least one attribute")
+    reserved = frozenset() if extends else _RESERVED_NAMES
+    indexed: list[str] = []
+    definition = {
+        "id": urn,
+        "name": _text(raw, "name", "", required=True),
+        "description": _text(raw, "description", ""),
+        "attributes": _attributes(attributes, "", reserved, indexed, nested=False),
+    }
+    return CustomSchema(definition, tuple(dict.fromkeys(extends)), _flag(raw, "required", ""), tuple(indexed), not indexed)
+
+
+def _attributes(raw: list[Json], where: str, reserved: frozenset[str], indexed: list[str], nested: bool) -> list[dict[str, Any]]:
+    if len(raw) > _MAX_ATTRIBUTES:
+        raise invalid_value(f"{where or 'attributes'}: at most {_MAX_ATTRIBUTES} are taken")
+    seen = set(reserved)
+    made = []
+    for index, item in enumerate(raw):
+        place = f"{where}attributes[{index}]" if not nested else f"{where}[{index}]"
+        attribute = _attribute(item, place, indexed, nested)
+        if attribute["name"].lower() in seen:
+            raise invalid_value(f"{place}: the name {attribute['name']!r} is taken")
+        seen.add(attribute["name"].lower())
+        made.append(attribute)
+    return made
+
+
+def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise invalid_value(f"{where} must be an object, and is {kind(raw)}")
+    name, of_type = raw.get("name"), raw.get("type", "string")
+    if not isinstance(name, str) or not (_NAME.fullmatch(name) or (nested and name == "$ref")):
+        raise invalid_value(f"{where}.name must begin with a letter, and have letters, digits, - and _, 64 at most")
+    where = f"{where} ({name})"
+    if of_type not in _TYPES or (nested and of_type == "complex"):
+        raise invalid_value(f"{where}.type must be one of {', '.join(_TYPES[:-1] if nested else _TYPES)}")
+    made = {"name": name, "type": of_type, "description": _text(raw, "description", where)}
+    made |= {flag: _flag(raw, flag, where) for flag in _FLAGS}
+    for characteristic, choices in _CHOICES.items():
+        value = raw.get(characteristic, _FIRST[characteristic])
+        if value not in choices:
+            raise invalid_value(f"{where}.{characteristic} must be one of {', '.join(choices)}")
+        made[characteristic] = value
+    for listed in ("canonicalValues", "referenceTypes"):
+        if raw.get(listed):
+            made[listed] = _texts(raw[listed], f"{where}.{listed}")
+    if of_type == "complex":
+        subs = raw.get("subAttributes")
+        if not isinstance(subs, list) or not subs:
+            raise invalid_value(f"{where}.subAttributes must be an array with at least one attribute")
+        made["subAttributes"] = _attributes(subs, f"{where}.subAttributes", frozenset(), [], nested=True)
+    if made["uniqueness"] != "none" and (nested or made["multiValued"] or of_type not in ("string", "reference")):
+        raise invalid_value(f"{where}.uniqueness: only a single string at the top can be unique")
+    if made["returned"] == "never" or made["mutability"] == "writeOnly":
+        _check_secret(made, raw, where, nested)
+    if _flag(raw, "indexed", where):
+        if nested or of_type not in ("string", "reference", "dateTime"):
+            raise invalid_value(f"{where}.indexed: only a string, reference or dateTime at the top can be indexed")
+        indexed.append(name)
+    return made
+
+
+def _check_secret(made: dict[str, Any], raw: dict[str, Any], where: str, nested: bool) -> None:
+    """Check an attribute whose values are never returned: they are kept as hashes, so they cannot be parts, or be searched."""
+    if nested or made["multiValued"] or made["type"] not in ("string", "reference", "binary"):
+        raise invalid_value(
+            f"{where}: only a single string, reference or binary at the top can be writeOnly or never returned, since its"
+            " values are kept as hashes"
+        )
+    if made["mutability"] not in ("readWrite", "writeOnly"):
+        raise invalid_value(f"{where}.mutability: an attribute that is never returned must be readWrite or writeOnly")
+    if made["uniqueness"] != "none" or raw.get("indexed"):
+        raise invalid_value(f"{where}: an attribute that is never returned cannot be unique or indexed")
+
+
+def _text(raw: dict[str, Any], name: str, where: str, required: bool = False) -> str:
+    value = raw.get(name, "")
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or (required and not value.strip()):
+        raise invalid_value(f"{where}{'.' if where else ''}{name} must be a string of at most {_MAX_TEXT} characters")
+    return value
+
+
+def _flag(raw: dict[str, Any], name: str, where: str) -> bool:
+    value = raw.get(name, False)
+    if not isinstance(value, bool):
+        raise invalid_value(f"{where}{'.' if where else ''}{name} must be a boolean")
+    return value
+
+
+def _texts(value: Json, where: str) -> list[str]:
+    if not isinstance(value, list) or len(value) > _MAX_ATTRIBUTES or not all(isinstance(item, str) for item in value):
+        raise invalid_value(f"{where} must be an array of strings")
+    return value
+
+
+def read_type(raw: Json, among: Registry) -> dict[str, Any]:
+    """Read a resource type that an administrator defines (RFC 7643 section 6).
+
+    Args:
+        raw: The parsed body.
+        among: The registry of the workspace, with the schemas that the type names.
+
+    Raises:
+        ScimError: with a detail that names the member in error.
+    """
+    if not isinstance(raw, dict):
+        raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
+    name, endpoint = raw.get("name"), raw.get("endpoint")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise invalid_value("name must begin with a letter, and have letters, digits, - and _, 64 at most")
+    if not isinstance(endpoint, str) or not _ENDPOINT.fullmatch(endpoint) or endpoint.lower() in _RESERVED_ENDPOINTS:
+        raise invalid_value("endpoint must be a path as /Devices that is not in use")
+    for taken in among.types.values():
+        if taken.name.lower() == name.lower() or taken.endpoint.lower() == endpoint.lower():
+            raise ScimError(409, f"{taken.name} at {taken.endpoint} is there already", "uniqueness")
+    schema = _schema_named(raw.get("schema"), "schema", among)
+    extensions = raw.get("schemaExtensions", [])
+    if not isinstance(extensions, list) or not all(isinstance(item, dict) for item in extensions):
+        raise invalid_value("schemaExtensions must be an array of objects")
+    return {
+        "name": name,
+        "endpoint": endpoint,
+        "description": _text(raw, "description", ""),
+        "schema": schema,
+        "schemaExtensions": [
+            {
+                "schema": _schema_named(item.get("schema"), f"schemaExtensions[{index}].schema", among),
+                "required": _flag(item, "required", f"schemaExtensions[{index}]"),
+            }
+            for index, item in enumerate(extensions)
+        ],
+    }
+
+
+def _schema_named(urn: Json, where: str, among: Registry) -> str:
+    base_schemas = registry().schemas
+    found = among.schemas.get(urn.lower()) if isinstance(urn, str) else None
+    if found is None or (found.id.lower() in base_schemas and found.id != ENTERPRISE_USER):
+        raise invalid_value(f"{where} must be the id of a schema of this workspace")
+    return found.id
+
+
+def extended(
+    base: Registry, schemas: Sequence[CustomSchema], types: Iterable[dict[str, Any]], unique_group_names: bool
+) -> Registry:
+    """The registry of a workspace: the base with its own schemas and resource types."""
+    known = base.schemas | {schema.id.lower(): Schema.from_json(schema.definition) for schema in schemas}
+    own = {schema.id.lower(): schema for schema in schemas}
+    made = dict(base.types)
+    common = next(iter(base.types.values())).common
+    for raw in types:
+        core, extensions = raw["schema"].lower(), raw["schemaExtensions"]
+        if core in known:
+            made[raw["endpoint"]] = ResourceType(
+                name=raw["name"],
+                endpoint=raw["endpoint"],
+                description=raw["description"],
+                core=known[core],
+                common=common,
+                extensions={e["schema"].lower(): known[e["schema"].lower()] for e in extensions if e["schema"].lower() in known},
+                required_extensions=frozenset(e["schema"] for e in extensions if e["required"]),
+                indexed=("externalId", "meta.lastModified"),
+                mail_domains=(),
+            )
+    return Registry({endpoint: _with(item, own, known, unique_group_names) for endpoint, item in made.items()}, known)
+
+
+def _with(
+    resource_type: ResourceType, own: dict[str, CustomSchema], known: dict[str, Schema], unique_group_names: bool
+) -> ResourceType:
+    """A resource type with the schemas that extend it, and with what of them is looked up by and is unique."""
+    more = {urn: known[urn] for urn, schema in own.items() if resource_type.name in schema.extends}
+    required = frozenset(known[urn].id for urn in more if own[urn].required)
+    extensions = resource_type.extensions | more
+    indexed, building, constrained = list(resource_type.indexed), list(resource_type.building), list(resource_type.constrained)
+    for urn in (resource_type.core.id.lower(), *extensions):
+        if urn in own:
+            prefix = "" if urn == resource_type.core.id.lower() else f"{known[urn].id}:"
+            (indexed if own[urn].ready else building).extend(prefix + name for name in own[urn].indexed)
+            constrained.extend(prefix + attribute.name for attribute in unique_attributes(known[urn]))
+    if unique_group_names and resource_type.computed == "members":
+        constrained.append("displayName")
+    changed = (tuple(indexed), tuple(building), tuple(constrained))
+    if not more and changed == (resource_type.indexed, resource_type.building, resource_type.constrained):
+        return resource_type
+    return replace(
+        resource_type,
+        extensions=extensions,
+        required_extensions=resource_type.required_extensions | required,
+        indexed=changed[0],
+        building=changed[1],
+        constrained=changed[2],
+    )
+
+
+def unique_attributes(schema: Schema) -> Iterator[Attribute]:
+    """The attributes of a schema that no two resources may share a value of."""
+    return (attribute for attribute in schema.attributes.values() if attribute.uniqueness != "none")

@@ -1,0 +1,100 @@
+"""The discovery documents (RFC 7644 section 4): ServiceProviderConfig, ResourceTypes, Schemas."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from muster.scim.bounds import MAX_COMPARISONS, MAX_ELEMENTS
+from muster.scim.schema.model import Registry, ResourceType
+
+SERVICE_PROVIDER_CONFIG = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
+RESOURCE_TYPE = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
+SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Schema"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the service provider takes and gives. default_page: resources in a page where the request names no count.
+
+    max_elements: of a multi-valued attribute. max_comparisons: of a PATCH. max_values: objects, arrays and separators in a JSON
+    body.
+    """
+
+    max_results: int = 1000
+    default_page: int = 100
+    max_body: int = 2_000_000
+    max_operations: int = 1000
+    cursor_seconds: int = 3600
+    body_seconds: float = 30.0
+    max_elements: int = MAX_ELEMENTS
+    max_values: int = 100_000
+    max_comparisons: int = MAX_COMPARISONS
+
+
+def service_provider_config(limits: Limits, base: str) -> dict[str, Any]:
+    """What is supported, truthfully (RFC 7643 section 5). base: the URL that ends in /scim/v2."""
+    return {
+        "schemas": [SERVICE_PROVIDER_CONFIG],
+        "patch": {"supported": True},
+        "bulk": {"supported": True, "maxOperations": limits.max_operations, "maxPayloadSize": limits.max_body},
+        "filter": {"supported": True, "maxResults": limits.max_results},
+        "changePassword": {"supported": True},
+        "sort": {"supported": True},
+        "etag": {"supported": True},
+        "authenticationSchemes": [
+            {
+                "type": "oauthbearertoken",
+                "name": "API key",
+                "description": "An API key of the workspace, as Authorization: Bearer <key>",
+                "specUri": "https://www.rfc-editor.org/info/rfc6750",
+                "primary": True,
+            }
+        ],
+        "pagination": {
+            "cursor": True,
+            "index": True,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": limits.default_page,
+            "maxPageSize": limits.max_results,
+            "cursorTimeout": limits.cursor_seconds,
+        },
+        "meta": {"resourceType": "ServiceProviderConfig", "location": f"{base}/ServiceProviderConfig"},
+    }
+
+
+def resource_type_document(resource_type: ResourceType, base: str) -> dict[str, Any]:
+    """A resource type as /ResourceTypes answers it (RFC 7643 section 6)."""
+    return {
+        "schemas": [RESOURCE_TYPE],
+        "id": resource_type.name,
+        "name": resource_type.name,
+        "endpoint": resource_type.endpoint,
+        "description": resource_type.description,
+        "schema": resource_type.core.id,
+        "schemaExtensions": [
+            {"schema": extension.id, "required": extension.id in resource_type.required_extensions}
+            for extension in resource_type.extensions.values()
+        ],
+        "meta": {"resourceType": "ResourceType", "location": f"{base}/ResourceTypes/{resource_type.name}"},
+    }
+
+
+def resource_type_documents(registry: Registry, base: str) -> list[dict[str, Any]]:
+    """Every resource type that is served."""
+    return [resource_type_document(resource_type, base) for resource_type in registry.types.values()]
+
+
+def schema_documents(registry: Registry, base: str) -> list[dict[str, Any]]:
+    """Every schema of the resource types that are served, and those of the discovery documents (RFC 7643 section 7)."""
+    served = {
+        urn for resource_type in registry.types.values() for urn in (resource_type.core.id.lower(), *resource_type.extensions)
+    }
+    served |= {SERVICE_PROVIDER_CONFIG.lower(), RESOURCE_TYPE.lower(), SCHEMA.lower()}
+    return [
+        {
+            "schemas": [SCHEMA],
+            **schema.definition,
+            "meta": {"resourceType": "Schema", "location": f"{base}/Schemas/{schema.id}"},
+        }
+        for urn, schema in registry.schemas.items()
+        if urn in served
+    ]

@@ -1,0 +1,1 @@
+"""Serving: Granian, its worker processes, and the application in each of them."""

@@ -1,0 +1,1 @@
+"""The audit log in `changes`: the hash chain and the search."""

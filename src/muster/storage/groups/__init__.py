@@ -1,0 +1,1 @@
+"""Group membership: the hierarchy, unique names, member deltas."""

@@ -1,0 +1,1 @@
+"""The storage port: the interface between the use cases and an engine."""

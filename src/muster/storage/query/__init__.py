@@ -1,0 +1,1 @@
+"""Searches as SQL: compiling, paging and taking turns."""

@@ -1,0 +1,54 @@
+"""Turns at searches that no index serves: a workspace has one at a time, so that a core and a turn are left for others."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from muster.storage.port.errors import StorageError
+
+MAX_WAITING = 64
+MAX_OF_ONE = 32
+"""How many searches wait in all, and of one workspace."""
+
+
+class _Queue:
+    """The searches of a workspace. count: those that wait, and the one that has its turn."""
+
+    __slots__ = ("count", "lock")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.lock = asyncio.Lock()
+
+
+class Turns:
+    """at_once: how many searches run at a time, each of another workspace."""
+
+    def __init__(self, at_once: int) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._queues: dict[int, _Queue] = {}
+        self.waiting = 0
+
+    @contextlib.asynccontextmanager
+    async def turn(self, workspace: int) -> AsyncIterator[None]:
+        """A turn, once there is one. Raises StorageError at once where too many wait already."""
+        queue = self._queues.get(workspace) or _Queue()
+        if self.waiting >= MAX_WAITING:
+            raise StorageError(f"too many searches are waiting: {MAX_WAITING} at a time")
+        if queue.count > MAX_OF_ONE:
+            raise StorageError(f"too many searches are waiting: {MAX_OF_ONE + 1} of a workspace at a time")
+        self._queues[workspace] = queue
+        queue.count += 1
+        try:
+            async with contextlib.AsyncExitStack() as held:
+                self.waiting += 1
+                try:
+                    await held.enter_async_context(queue.lock)
+                    await held.enter_async_context(self._free)
+                finally:
+                    self.waiting -= 1
+                yield
+        finally:
+            queue.count -= 1
+            if not queue.count:
+                del self._queues[workspace]

@@ -1,0 +1,1 @@
+"""Small records beside the resources: requests, webhooks, attempts, leases."""

@@ -1,0 +1,19 @@
+"""Changes to items that no other process need be told of. For every engine."""
+
+import orjson
+
+from muster.scim.values import Json
+from muster.storage.port.engine import Upkeep
+from muster.storage.port.items import Item
+from muster.storage.repair.derived import bound
+
+_REFRESH = "UPDATE configuration SET body = $1 WHERE workspace = $2 AND kind = $3 AND id = $4 AND body = $5"
+
+
+async def refresh(storage: Upkeep, read: Item, body: Json) -> None:
+    """Give an item another body, if it still has the one that was read.
+
+    The epoch stays, so that every process keeps its caches. Raises StorageError.
+    """
+    after, before = orjson.dumps(body).decode(), orjson.dumps(read.body).decode()
+    await storage.transact(read.workspace, [bound(_REFRESH, after, read.workspace, read.kind, read.id, before)])

@@ -1,0 +1,39 @@
+"""Leases: what one process at a time does for a workspace, right across workers and replicas. For every engine."""
+
+import secrets
+import time
+
+from muster.storage.port.engine import Upkeep
+from muster.storage.repair.derived import bound
+
+
+def now() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+class Leases:
+    """The leases of one process."""
+
+    def __init__(self, storage: Upkeep) -> None:
+        self._storage = storage
+        self.owner = secrets.token_hex(8)
+
+    async def take(self, workspace: int, name: str, seconds: float) -> bool:
+        """Take a lease, or take it for longer: whether it is ours."""
+        moment = now()
+        take = (
+            "INSERT INTO leases (workspace, name, owner, until) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT (workspace, name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
+            " WHERE leases.owner = excluded.owner OR leases.until < $5"
+        )
+        values = (workspace, name, self.owner, moment + int(seconds * 1000), moment)
+        await self._storage.transact(workspace, [bound(take, *values)])
+        read = "SELECT owner FROM leases WHERE workspace = $1 AND name = $2"
+        rows = await self._storage.query(bound(read, workspace, name))
+        return bool(rows) and rows[0][0] == self.owner
+
+    async def release(self, workspace: int, name: str) -> None:
+        """Let go of a lease."""
+        drop = "DELETE FROM leases WHERE workspace = $1 AND name = $2 AND owner = $3"
+        await self._storage.transact(workspace, [bound(drop, workspace, name, self.owner)])

@@ -1,0 +1,1 @@
+"""Checking and rebuilding data derived from the documents."""

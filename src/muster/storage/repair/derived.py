@@ -1,0 +1,180 @@
+"""What `muster check` reads and rebuilds: what resources are found by, against the resources themselves. For every engine."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from muster.scim.indexing import LookupEntry
+from muster.scim.values import Json
+from muster.storage.port.engine import Statement, Upkeep
+from muster.storage.port.members import MEMBER_TYPES
+from muster.storage.port.resources import Lookups, Put
+from muster.storage.query.binder import Binder
+
+_DERIVED = ("searchable", "lookups", "unique_values", "secrets")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A resource with all that it is found by, as the tables have it. body: None where it is missing."""
+
+    key: int
+    id: str
+    version: int
+    document: str
+    body: Json
+    index: Lookups
+    display: str | None
+
+
+def bound(sql: str, *values: Json) -> Statement:
+    """A statement with its parameters in the order of their numbers."""
+    return Statement(sql, values)
+
+
+async def kinds(storage: Upkeep, workspace: int) -> list[str]:
+    """The types that a workspace has resources or counts of."""
+    sql = (
+        "SELECT DISTINCT type FROM resources WHERE workspace = $1"
+        " UNION SELECT type FROM counts WHERE workspace = $1 AND total <> 0"
+    )
+    return sorted(row[0] for row in await storage.query(bound(sql, workspace)))
+
+
+async def read(storage: Upkeep, workspace: int, kind: str, after: int, limit: int) -> list[StoredRow]:
+    """Resources in the order of their keys, after one."""
+    found = await storage.query(
+        bound(
+            'SELECT "key", id, version, document, display FROM resources'
+            ' WHERE workspace = $1 AND type = $2 AND "key" > $3 ORDER BY "key" LIMIT $4',
+            workspace,
+            kind,
+            after,
+            limit,
+        )
+    )
+    if not found:
+        return []
+    first, last = found[0][0], found[-1][0]
+    within = 'workspace = $1 AND type = $2 AND "key" BETWEEN $3 AND $4'
+    scope = (workspace, kind, first, last)
+    found_bodies = await storage.query(bound(f'SELECT "key", CAST(body AS text) FROM searchable WHERE {within}', *scope))
+    bodies = {row[0]: row[1] for row in found_bodies}
+    lookups: dict[int, set[LookupEntry]] = {}
+    unique: dict[int, set[LookupEntry]] = {}
+    for row in await storage.query(bound(f'SELECT "key", attribute, value, "first" FROM lookups WHERE {within}', *scope)):
+        lookups.setdefault(row[0], set()).add(LookupEntry(row[1], row[2], bool(row[3])))
+    for row in await storage.query(bound(f'SELECT "key", attribute, value FROM unique_values WHERE {within}', *scope)):
+        unique.setdefault(row[0], set()).add(LookupEntry(row[1], row[2]))
+    return [
+        StoredRow(
+            key,
+            resource_id,
+            version,
+            document,
+            orjson.loads(bodies[key]) if key in bodies else None,
+            Lookups(frozenset(lookups.get(key, ())), frozenset(unique.get(key, ()))),
+            display,
+        )
+        for key, resource_id, version, document, display in found
+    ]
+
+
+async def orphans(storage: Upkeep, workspace: int) -> dict[str, int]:
+    """How many rows of each table belong to no resource."""
+    found = {}
+    for table in _DERIVED:
+        rows = await storage.query(bound(f"SELECT count(*) FROM {table} t WHERE {_ORPHANED}", workspace))
+        if rows[0][0]:
+            found[table] = rows[0][0]
+    lost = await storage.query(bound(f"SELECT count(*) FROM members t WHERE {_LOST}", workspace))
+    if lost[0][0]:
+        found["members"] = lost[0][0]
+    return found
+
+
+async def unmarked(storage: Upkeep, workspace: int) -> int:
+    """How many resources are in groups and are not known to be, so that their groups are not shown."""
+    rows = await storage.query(bound(f"SELECT count(*) FROM resources r WHERE {_UNMARKED}", workspace))
+    count: int = rows[0][0]
+    return count
+
+
+def mark(workspace: int) -> list[Statement]:
+    """Statements that make it known of those that are in groups."""
+    return [bound(f"UPDATE resources AS r SET grouped = TRUE WHERE {_UNMARKED}", workspace)]
+
+
+_IN_MEMBERS = 'EXISTS (SELECT 1 FROM members m WHERE m.workspace = $1 AND m.member_key = r."key")'
+_UNMARKED = f"r.workspace = $1 AND r.grouped IS NULL AND {_IN_MEMBERS}"
+_LOST = (
+    "t.workspace = $1 AND"
+    " (NOT EXISTS (SELECT 1 FROM resources r WHERE r.workspace = $1 AND r.\"key\" = t.group_key AND r.type = 'Group')"
+    f' OR NOT EXISTS (SELECT 1 FROM resources r WHERE r.workspace = $1 AND r."key" = t.member_key AND r.type IN {MEMBER_TYPES}))'
+)
+
+_ORPHANED = 't.workspace = $1 AND NOT EXISTS (SELECT 1 FROM resources r WHERE r.workspace = t.workspace AND r."key" = t."key")'
+
+
+async def counts(storage: Upkeep, workspace: int, kind: str) -> tuple[int, int]:
+    """The running count of a type, and how many there are."""
+    sql = (
+        "SELECT coalesce((SELECT total FROM counts WHERE workspace = $1 AND type = $2), 0),"
+        " (SELECT count(*) FROM resources WHERE workspace = $1 AND type = $2)"
+    )
+    row = (await storage.query(bound(sql, workspace, kind)))[0]
+    return row[0], row[1]
+
+
+def remove_orphans(workspace: int) -> list[Statement]:
+    made = [bound(f"DELETE FROM {table} AS t WHERE {_ORPHANED}", workspace) for table in _DERIVED]
+    return [*made, bound(f"DELETE FROM members AS t WHERE {_LOST}", workspace)]
+
+
+def recount(workspace: int, kind: str) -> list[Statement]:
+    """Statements that set the running count to what there is."""
+    return [
+        bound("DELETE FROM counts WHERE workspace = $1 AND type = $2", workspace, kind),
+        bound(
+            "INSERT INTO counts (workspace, type, total)"
+            " SELECT workspace, type, count(*) FROM resources WHERE workspace = $1 AND type = $2 GROUP BY workspace, type",
+            workspace,
+            kind,
+        ),
+    ]
+
+
+def rebuild(workspace: int, kind: str, key: int, put: Put) -> list[Statement]:
+    """Statements that make what a resource is found by anew from its document."""
+    made = [
+        bound(f'DELETE FROM {table} WHERE workspace = $1 AND type = $2 AND "key" = $3', workspace, kind, key)
+        for table in ("searchable", "lookups", "unique_values")
+    ]
+    bind = Binder()
+    columns = f"{bind(key)}, {bind(workspace)}, {bind(kind)}, {bind(put.search.decode())}"
+    made.append(bind.statement(f'INSERT INTO searchable ("key", workspace, type, body) VALUES ({columns})'))
+    made.append(bound('UPDATE resources SET display = $1 WHERE workspace = $2 AND "key" = $3', put.display, workspace, key))
+    for entry in sorted(put.index.lookups):
+        made.append(
+            bound(
+                'INSERT INTO lookups (workspace, type, attribute, value, "key", "first") VALUES ($1, $2, $3, $4, $5, $6)',
+                workspace,
+                kind,
+                entry.attribute,
+                entry.value,
+                key,
+                entry.first,
+            )
+        )
+    for entry in sorted(put.index.unique):
+        made.append(
+            bound(
+                'INSERT INTO unique_values (workspace, type, attribute, value, "key") VALUES ($1, $2, $3, $4, $5)',
+                workspace,
+                kind,
+                entry.attribute,
+                entry.value,
+                key,
+            )
+        )
+    return made

@@ -1,0 +1,89 @@
+"""The first key and the first invitation, while several replicas start at the same moment; on every engine."""
+
+import asyncio
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from muster.access.administrators import INVITATION_KIND, Administrators, all_permissions
+from muster.access.first_run import first_invitation, first_key
+from muster.access.keys import Keys
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.items import INSTALLATION
+from tests.storage.conftest import ENGINES, Bench
+
+HERE = ChangeOrigin("test", "request", "2026-01-01T00:00:00.000Z", "127.0.0.1")
+
+
+@pytest.fixture(params=list(ENGINES))
+def here(request):
+    with tempfile.TemporaryDirectory() as folder:
+        made = Bench(ENGINES[request.param](Path(folder)))
+        yield made
+        made.close()
+
+
+class Starting:
+    """The storage as one of several replicas has it, none of which goes on until all have read as much."""
+
+    def __init__(self, storage, barrier):
+        self.storage = storage
+        self.barrier = barrier
+
+    def __getattr__(self, name):
+        return getattr(self.storage, name)
+
+    async def keys(self, workspace):
+        found = await self.storage.keys(workspace)
+        await self.barrier.wait()
+        return found
+
+    async def items(self, workspace, kind):
+        found = await self.storage.items(workspace, kind)
+        await self.barrier.wait()
+        return found
+
+
+def together(here, start, number=4):
+    """What comes of replicas that start at the same moment."""
+
+    async def run():
+        barrier = asyncio.Barrier(number)
+        return await asyncio.gather(*(start(Starting(here.storage, barrier)) for _ in range(number)))
+
+    return [found for found in here.run(run()) if found is not None]
+
+
+def invited(here):
+    return here.run(here.storage.items(INSTALLATION, INVITATION_KIND))
+
+
+def test_one_key_is_made(here):
+    tokens = together(here, lambda storage: first_key(storage, Keys(storage), here.workspace))
+    assert len(tokens) == len(here.run(here.storage.keys(here.workspace.id))) == 1
+    assert here.run(Keys(here.storage).check(tokens[0])).permissions == ("Admin",)
+    assert here.run(first_key(here.storage, Keys(here.storage), here.workspace)) is None
+
+
+def test_one_invitation_is_made(here):
+    tokens = together(here, lambda storage: first_invitation(storage, Administrators(storage)))
+    assert len(tokens) == len(invited(here)) == 1
+    assert here.run(Administrators(here.storage).invited(tokens[0]))
+
+
+def test_another_invitation_is_made_once_the_first_has_expired(here):
+    administrators, now = Administrators(here.storage), datetime.now(UTC)
+    made = [
+        here.run(first_invitation(here.storage, administrators, lambda minutes=minutes: now + timedelta(minutes=minutes)))
+        for minutes in (0, 59, 61, 62)
+    ]
+    assert [token is not None for token in made] == [True, False, True, False]
+
+
+def test_none_is_made_where_there_is_one(here):
+    here.run(Keys(here.storage).create(here.workspace, "k"))
+    here.run(Administrators(here.storage).create("ada@example.com", "correct horse battery", all_permissions(), HERE))
+    assert here.run(first_key(here.storage, Keys(here.storage), here.workspace)) is None
+    assert here.run(first_invitation(here.storage, Administrators(here.storage))) is None

@@ -1,0 +1,191 @@
+"""Undoing what one key did between two moments."""
+
+from datetime import UTC, datetime, timedelta
+
+from tests.people import group, name, person
+from tests.tenant import Tenant, problem
+from tests.upkeep.test_audit_verification import tampered
+
+
+class Culprit:
+    """A key that does what is to be undone."""
+
+    def __init__(self, tenant):
+        token = tenant.key()
+        self.id = tenant.api.get("/keys").json()[-1]["id"]
+        self.scim = tenant.client(token, "/scim/v2")
+        self.asked = {"key": self.id, "since": (datetime.now(UTC) - timedelta(minutes=1)).isoformat()}
+        self.asked["until"] = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+        self.api = tenant.api
+
+    def plan(self):
+        answer = self.api.get("/undo", params=self.asked)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def undo(self, plan=None, ids=None):
+        plan = plan or self.plan()
+        ids = [row["id"] for row in plan["resources"]] if ids is None else ids
+        return self.api.post("/undo", json={**self.asked, "at": plan["at"], "resources": ids})
+
+
+def state(tenant):
+    """All that there is, without what changes with every write."""
+    found = {}
+    for endpoint in ("/Users", "/Groups"):
+        for resource in tenant.scim.get(endpoint).json()["Resources"]:
+            del resource["meta"]
+            for several in ("groups", "members"):
+                if several in resource:
+                    resource[several].sort(key=lambda item: item["value"])
+            found[resource["id"]] = resource
+    return found
+
+
+def members(found):
+    return {member["value"] for member in found.get("members", [])}
+
+
+def patch(client, path, *operations):
+    answer = client.patch(path, json={"Operations": list(operations)})
+    assert answer.status_code == 200, answer.text
+
+
+def test_all_of_it_is_undone(fresh):
+    ann, ben, cyd, dan = (fresh.user(title=title) for title in ("a", "b", "c", "d"))
+    crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
+    outer = fresh.scim.post("/Groups", json=group("Outer", crew, cyd)).json()
+    before = state(fresh)
+    culprit = Culprit(fresh)
+    patch(culprit.scim, f"/Users/{ann['id']}", {"op": "replace", "path": "title", "value": "x"})
+    patch(culprit.scim, f"/Users/{ann['id']}", {"op": "replace", "path": "active", "value": False})
+    culprit.scim.delete(f"/Users/{ben['id']}")
+    made = culprit.scim.post("/Users", json=person()).json()
+    patch(culprit.scim, f"/Groups/{outer['id']}", {"op": "add", "path": "members", "value": [{"value": made["id"]}]})
+    culprit.scim.delete(f"/Groups/{crew['id']}")
+    own = culprit.scim.post("/Groups", json=group("Own", dan, made)).json()
+    gone = culprit.scim.post("/Users", json=person()).json()
+    culprit.scim.delete(f"/Users/{gone['id']}")
+    plan = culprit.plan()
+    assert {row["id"]: row["action"] for row in plan["resources"]} == {
+        ann["id"]: "restore", ben["id"]: "create", made["id"]: "delete", outer["id"]: "restore",
+        crew["id"]: "create", own["id"]: "delete", gone["id"]: "delete",
+    }  # fmt: skip
+    assert not any(row["changedByOthers"] for row in plan["resources"])
+    assert culprit.undo(plan).json() == {"undone": 7, "leftOut": []}
+    assert state(fresh) == before
+    assert fresh.scim.get(f"/Users/{ben['id']}").json()["groups"][0]["value"] == crew["id"]
+    rows = fresh.api.get("/audit", params={"limit": 500}).json()["rows"]
+    undone = [row for row in rows if row["requestId"] == rows[-1]["requestId"]]
+    assert {row["resource"] for row in undone} >= {ann["id"], ben["id"], made["id"], crew["id"], own["id"]}
+    assert culprit.plan()["resources"] == []
+    note = fresh.api.get("/audit", params={"action": "undo", "limit": 500}).json()["rows"][-1]
+    assert note["document"]["of"] == f"key:{culprit.id}"
+    assert len(note["document"]["resources"]) == 7
+    assert state(fresh) == before
+
+
+def test_what_others_did_is_told_and_what_is_chosen_is_undone(fresh):
+    ann, ben = fresh.user(title="a"), fresh.user(title="b")
+    crew = fresh.scim.post("/Groups", json=group("Crew", ann)).json()
+    culprit = Culprit(fresh)
+    for one in (ann, ben):
+        patch(culprit.scim, f"/Users/{one['id']}", {"op": "replace", "path": "title", "value": "x"})
+    patch(culprit.scim, f"/Groups/{crew['id']}", {"op": "remove", "path": f'members[value eq "{ann["id"]}"]'})
+    patch(fresh.scim, f"/Users/{ann['id']}", {"op": "replace", "path": "nickName", "value": "y"})
+    patch(fresh.scim, f"/Groups/{crew['id']}", {"op": "add", "path": "members", "value": [{"value": ben["id"]}]})
+    plan = culprit.plan()
+    assert {row["id"]: row["changedByOthers"] for row in plan["resources"]} == {
+        ann["id"]: True, ben["id"]: False, crew["id"]: False,
+    }  # fmt: skip
+    assert culprit.undo(plan, [ben["id"], crew["id"]]).json() == {"undone": 2, "leftOut": []}
+    assert fresh.scim.get(f"/Users/{ann['id']}").json()["title"] == "x"
+    assert fresh.scim.get(f"/Users/{ben['id']}").json()["title"] == "b"
+    assert members(fresh.scim.get(f"/Groups/{crew['id']}").json()) == {ann["id"], ben["id"]}
+
+
+def test_all_or_nothing(fresh):
+    ann, ben = fresh.user(title="a"), fresh.user(title="b")
+    culprit = Culprit(fresh)
+    for one in (ann, ben):
+        patch(culprit.scim, f"/Users/{one['id']}", {"op": "replace", "path": "title", "value": "x"})
+    culprit.scim.delete(f"/Users/{ben['id']}")
+    fresh.user(userName=ben["userName"])
+    there = state(fresh)
+    assert problem(culprit.undo(), 409).startswith("userName")
+    assert state(fresh) == there
+    plan = culprit.plan()
+    patch(fresh.scim, f"/Users/{ann['id']}", {"op": "replace", "path": "nickName", "value": "y"})
+    assert "has changed since the list was made" in problem(culprit.undo(plan, [ann["id"]]), 409)
+    assert fresh.scim.get(f"/Users/{ann['id']}").json()["title"] == "x"
+
+
+def test_a_member_that_is_gone_for_good_is_left_out(fresh):
+    ann, ben = fresh.user(), fresh.user()
+    crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
+    culprit = Culprit(fresh)
+    patch(culprit.scim, f"/Groups/{crew['id']}", {"op": "remove", "path": "members"})
+    fresh.scim.delete(f"/Users/{ann['id']}")
+    assert culprit.undo().status_code == 200
+    assert members(fresh.scim.get(f"/Groups/{crew['id']}").json()) == {ben["id"]}
+
+
+def test_many_and_what_is_wrong(fresh):
+    people = [fresh.user(title="a") for _ in range(40)]
+    culprit = Culprit(fresh)
+    for one in people:
+        assert culprit.scim.delete(f"/Users/{one['id']}").status_code == 204
+    assert culprit.undo().json() == {"undone": 40, "leftOut": []}
+    assert fresh.scim.get("/Users?count=0").json()["totalResults"] == 40
+    with Tenant(fresh.server) as other:
+        assert problem(other.api.get("/undo", params=culprit.asked), 404)
+    assert "since" in problem(fresh.api.get("/undo", params={**culprit.asked, "since": "noon"}), 400)
+    assert "until" in problem(fresh.api.get("/undo", params={**culprit.asked, "until": culprit.asked["since"]}), 400)
+    plan = culprit.plan()
+    assert "resources" in problem(culprit.undo(plan, []), 400)
+    assert "resources" in problem(culprit.undo(plan, [name("x")]), 400)
+    assert "at" in problem(fresh.api.post("/undo", json={**culprit.asked, "at": "x", "resources": ["x"]}), 400)
+
+
+def test_a_group_goes_back_though_its_beginning_is_kept_no_more(fresh):
+    """Who was in it is read from what is there now, backwards: not from a history that may have an end."""
+    ann, ben, cyd = (fresh.user() for _ in range(3))
+    crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
+    path = f"/Groups/{crew['id']}"
+    patch(fresh.scim, path, {"op": "replace", "path": "displayName", "value": "Team"})
+    patch(fresh.scim, path, {"op": "add", "path": "members", "value": [{"value": cyd["id"]}]})
+    patch(fresh.scim, path, {"op": "remove", "path": f'members[value eq "{ann["id"]}"]'})
+    renamed = next(row for row in fresh.api.get(f"/history/{crew['id']}").json() if row["version"] == 2)
+    first = "(SELECT min(sequence) FROM changes WHERE workspace = $1 AND id = $2)"
+    tampered(fresh.server, f"DELETE FROM changes WHERE workspace = $1 AND sequence = {first}", fresh.name, crew["id"])
+    restored = fresh.api.post(f"/history/{crew['id']}/restore", json={"change": renamed["change"]})
+    assert restored.status_code == 200
+    assert members(fresh.scim.get(path).json()) == {ann["id"], ben["id"]}
+    fresh.scim.delete(path)
+    assert fresh.api.post(f"/history/{crew['id']}/restore", json={"change": renamed["change"]}).status_code == 200
+    assert members(fresh.scim.get(path).json()) == {ann["id"], ben["id"]}
+    tampered(fresh.server, "DELETE FROM changes WHERE workspace = $1", fresh.name)  # or its chain is broken for other tests
+
+
+def test_what_was_undone_is_offered_again_only_once_it_has_changed(fresh):
+    ann, ben = fresh.user(title="a"), fresh.user(title="b")
+    crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
+    culprit = Culprit(fresh)
+    for user in (ann, ben):
+        patch(culprit.scim, f"/Users/{user['id']}", {"op": "replace", "path": "title", "value": "x"})
+    patch(culprit.scim, f"/Groups/{crew['id']}", {"op": "remove", "path": "members"})
+    fresh.scim.delete(f"/Users/{ben['id']}")
+
+    def offered():
+        return {row["id"] for row in culprit.plan()["resources"]}
+
+    assert culprit.undo(ids=[ann["id"]]).json()["undone"] == 1
+    assert offered() == {ben["id"], crew["id"]}
+    assert culprit.undo(ids=[crew["id"]]).json() == {"undone": 1, "leftOut": [ben["id"]]}
+    assert offered() == {ben["id"]}
+    patch(culprit.scim, f"/Users/{ann['id']}", {"op": "replace", "path": "title", "value": "y"})
+    assert offered() == {ann["id"], ben["id"]}
+    patch(fresh.scim, f"/Users/{ann['id']}", {"op": "replace", "path": "title", "value": "a"})
+    assert offered() == {ben["id"]}
+    patch(culprit.scim, f"/Groups/{crew['id']}", {"op": "remove", "path": "members"})
+    assert offered() == {ben["id"], crew["id"]}

@@ -1,0 +1,88 @@
+"""/metrics: bounded labels, and one exposition over all workers."""
+
+import asyncio
+import os
+import re
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muster.http.observe.metrics import MAX_WORKSPACES, OTHER, Metrics, Times
+from muster.storage.port.engine import Pressure
+from tests.conftest import client_of
+from tests.server import Server
+from tests.waiting import until
+
+
+def _exposed(metrics):
+    return asyncio.run(metrics.response(None)).body.decode()
+
+
+def _sum(text, name, **labels):
+    """The sum of a metric over the lines that have these labels."""
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    lines = [line for line in text.splitlines() if re.match(rf"{name}[ {{]", line) and all(part in line for part in wanted)]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+def test_workspaces_beyond_the_bound_share_a_label():
+    metrics = Metrics()
+    for number in range(MAX_WORKSPACES + 50):
+        for _ in range(2):
+            metrics.observe("getUser", 200, f"w{number}", 0.001)
+    text = _exposed(metrics)
+    assert _sum(text, "muster_requests_total") == 2 * (MAX_WORKSPACES + 50)
+    assert _sum(text, "muster_requests_total", workspace=OTHER) == 100
+    assert len(set(re.findall(r'workspace="([^"]*)"', text))) == MAX_WORKSPACES + 1
+
+
+def test_what_waits_is_told():
+    metrics = Metrics()
+    metrics.tell(3, Pressure(writes_waiting=5, searches_waiting=7, connections_in_use=9), 2)
+    metrics.tell_size(11)
+    metrics.committed(4)
+    text = _exposed(metrics)
+    told = {name: _sum(text, f"muster_{name}") for name in re.findall(r"^muster_(\w+) ", text, re.MULTILINE)}
+    assert told["requests_in_flight"] == 3
+    assert told["writes_waiting"] == 5
+    assert told["searches_waiting"] == 7
+    assert told["connections_in_use"] == 9
+    assert told["database_bytes"] == 11
+    assert (told["write_batch_size_sum"], told["write_batch_size_count"]) == (4, 1)
+
+
+def test_workers_are_counted_together_and_the_dead_are_buried(tmp_path):
+    with Server(tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0") as server:
+        token = server.key("k")
+        for _ in range(40):
+            with client_of(server, token) as client:  # a connection each, so that both workers have some
+                assert client.get("/Users?count=0").status_code == 200
+
+        def told():
+            return httpx.get(f"{server.url}/metrics").text
+
+        def asked():
+            return _sum(told(), "muster_requests_total", operation="findUsers", workspace="default")
+
+        assert until(lambda: asked() == 40)
+        dead = server.workers()[0]
+        os.kill(dead, 9)
+        assert until(lambda: len(server.workers()) == 2 and dead not in server.workers())
+        text = told()
+        assert asked() == 40
+        assert _sum(text, "muster_request_seconds_count", operation="findUsers") == 40
+        assert _sum(text, "muster_build_info") == 1
+
+
+@given(st.lists(st.floats(0, 20) | st.sampled_from([0.001, 0.01, 10.0]), max_size=100))
+def test_many_times_observed_at_once_are_as_each_by_itself(seconds):
+    made = [Times("t", "Times.", ("operation",), buckets=(0.001, 0.01, 10.0), registry=None).labels("get") for _ in range(2)]
+    for one in seconds:
+        made[0].observe(one)
+    made[1].observe_all(seconds)
+    one_by_one, at_once = ({(s.name, *s.labels.values()): s.value for m in each.collect() for s in m.samples} for each in made)
+    assert at_once.keys() == one_by_one.keys()
+    for name, value in one_by_one.items():
+        assert at_once[name] == pytest.approx(value) or name[0].endswith("_created")

@@ -1,0 +1,48 @@
+"""Pages of lists: a large one that is projected leaves others their turns."""
+
+import asyncio
+
+import orjson
+import pytest
+
+from muster.demo import make_batch
+from muster.directory.documents import located
+from muster.http.scim.groups import _TURN, projected, projected_in_turns
+from muster.scim.projection import projection
+from muster.scim.schema.model import registry
+
+USERS = registry().types["/Users"]
+BASE = "https://a.example/scim/v2"
+
+
+@pytest.mark.parametrize("count", [0, 1, _TURN, 4 * _TURN + 1])
+@pytest.mark.parametrize("wanted", [("userName,emails.value", None), (None, "emails"), (None, None)])
+def test_a_page_in_turns_is_the_page(count, wanted):
+    documents = located(b",".join([put.stored.document for put in make_batch(0, count, 7, 0)]), BASE)
+    shown, turns = projection(USERS, *wanted), 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def run():
+        beside = asyncio.create_task(others())
+        page = await projected_in_turns(documents, shown)
+        beside.cancel()
+        return page
+
+    assert asyncio.run(run()) == projected(documents, shown)
+    assert shown is None or turns >= (count - 1) // _TURN
+
+
+@pytest.mark.parametrize("look", ['},{"schemas":[', '{"schemas":["', "},{"])
+@pytest.mark.parametrize("size", [10, 30_000])
+def test_texts_that_look_like_the_edge_of_a_document(look, size):
+    """In strings their quotation marks are escaped; in elements of a workspace's own they are not."""
+    own = {"schemas": ["x"], "title": look}
+    documents = [{"schemas": [USERS.core.id], "id": str(n), "title": look + "x" * size, "emails": [own, own]} for n in range(60)]
+    text = orjson.dumps(documents)[1:-1]
+    shown = projection(USERS, "title,emails", None)
+    assert asyncio.run(projected_in_turns(text, shown)) == projected(text, shown)

@@ -1,0 +1,64 @@
+"""`muster doctor`: what clients send, and what was refused."""
+
+import pytest
+
+from muster.access.permissions import AUDIT
+from muster.insight.doctor import Refusal
+from tests.people import person, replace
+from tests.tenant import Tenant
+
+STATUSES = {400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 429, 500, 501, 503, 507}
+
+
+def test_what_it_says(server):
+    with Tenant(server) as tenant:
+        assert "nothing" in server.muster("doctor", "--workspace", tenant.name).stdout
+        user = tenant.user()
+        for value in ("True", "False"):
+            body = {"Operations": [{"op": "Replace", "path": "active", "value": value}]}
+            tenant.scim.patch(f"/Users/{user['id']}", json=body)
+        tenant.scim.post("/Users", json=person(user["userName"]))
+        tenant.recorded(3)
+        said = server.muster("doctor", "--workspace", tenant.name).stdout
+    assert '"True" or "False" for a boolean\t2 times\ttaken as the boolean' in said
+    assert "createUser 409\t1 times\tAnother has this value already" in said
+
+
+BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
+
+
+def test_each_reason_of_a_403_has_its_own_cure(fresh):
+    """A cure names the page where it is; one for the key's permissions is for those alone."""
+    users = [fresh.user() for _ in range(3)]
+    paths = [f"/Users/{user['id']}" for user in users]
+    weak = fresh.client(fresh.key("--permission", AUDIT), "/scim/v2")
+    fresh.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 0})
+    deletions = [{"method": "DELETE", "path": path} for path in paths[:2]]
+    statuses = [fresh.scim.delete(path).status_code for path in paths]
+    statuses.append(fresh.scim.patch(paths[0], json=replace("active", False)).status_code)
+    assert fresh.scim.post("/Bulk", json={"schemas": [BULK], "Operations": deletions}).status_code == 200
+    fresh.api.patch("/settings", json={"guardMode": "off", "automaticProvisioning": False, "automaticDeprovisioning": False})
+    statuses += [fresh.scim.post("/Users", json=person()).status_code, fresh.scim.delete(paths[1]).status_code]
+    statuses.append(weak.get("/Users").status_code)
+    statuses.append(fresh.scim.get("/Schemas", params={"filter": 'id eq "x"'}).status_code)
+    assert statuses == [403] * 8
+    fresh.recorded(12)
+    found = {}
+    for item in fresh.api.get("/doctor").json()["refusals"]:
+        found.setdefault((item["operation"], item["fix"].split(".")[0]), []).append(item["count"])
+    guard = "The deprovisioning guard holds this, as too many users would lose access"
+    discovery = "Discovery documents cannot be filtered (RFC 7644 section 4): have the client ask without a filter"
+    assert found == {
+        ("deleteUser", guard): [3],
+        ("patchUser", guard): [1],
+        ("bulk", guard): [2],
+        ("createUser", "Automatic provisioning is off"): [1],
+        ("deleteUser", "Automatic deprovisioning is off"): [1],
+        ("unknown", "The key does not have the permission that the answer names"): [1],
+        ("discoverSchemas", discovery): [1],
+    }
+
+
+@pytest.mark.parametrize("status", sorted(STATUSES))
+def test_every_status_has_a_cure(status):
+    assert Refusal("k", "o", status, 1, 1).fix

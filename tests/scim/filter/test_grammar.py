@@ -1,0 +1,141 @@
+"""The filter grammar: text to AST to text, and every error with its position."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muster.scim.dialects import Dialect
+from muster.scim.errors import ScimError
+from muster.scim.filter.grammar import And, Compare, Not, Or, Present, ValuePath, parse, to_text
+from tests.strategies import filters
+
+STRICT = Dialect(strict=True)
+
+
+@given(filters())
+def test_text_of_an_ast_parses_to_the_same_ast(node):
+    assert parse(to_text(node), STRICT) == node
+
+
+@given(st.text(max_size=60))
+def test_any_text_parses_or_is_an_invalid_filter(text):
+    try:
+        node = parse(text, STRICT)
+    except ScimError as error:
+        caught = error
+    else:
+        assert parse(to_text(node), STRICT) == node
+        return
+    assert (caught.status, caught.scim_type) == (400, "invalidFilter")
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30))
+def test_any_string_survives_its_escapes(text):
+    assert parse(to_text(Compare("title", "eq", text)), STRICT) == Compare("title", "eq", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "node"),
+    [
+        ('userName Eq "bjensen"', Compare("userName", "eq", "bjensen")),
+        ('title pr AND userType eq "Employee"', And((Present("title"), Compare("userType", "eq", "Employee")))),
+        (
+            "a eq 1 or b eq 2 and not (c eq true)",
+            Or((Compare("a", "eq", 1), And((Compare("b", "eq", 2), Not(Compare("c", "eq", True)))))),
+        ),
+        (
+            'userType eq "Employee" and (emails co "example.com" or emails.value co "example.org")',
+            And(
+                (
+                    Compare("userType", "eq", "Employee"),
+                    Or((Compare("emails", "co", "example.com"), Compare("emails.value", "co", "example.org"))),
+                )
+            ),
+        ),
+        (
+            'emails[type eq "work" and value co "@example.com"] or ims[type eq "xmpp"]',
+            Or(
+                (
+                    ValuePath("emails", And((Compare("type", "eq", "work"), Compare("value", "co", "@example.com")))),
+                    ValuePath("ims", Compare("type", "eq", "xmpp")),
+                )
+            ),
+        ),
+        (r'title eq "a\"\u00e9\\"', Compare("title", "eq", 'a"é\\')),
+        ("x lt -1.5e3", Compare("x", "lt", -1500.0)),
+        ("x eq null", Compare("x", "eq", None)),
+        (
+            'urn:ietf:params:scim:schemas:core:2.0:User:name.familyName sw "J"',
+            Compare("urn:ietf:params:scim:schemas:core:2.0:User:name.familyName", "sw", "J"),
+        ),
+    ],
+)
+def test_the_grammar(text, node):
+    assert parse(text, STRICT) == node
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [
+        ("", 1),
+        ("userName", 9),
+        ("userName eq", 12),
+        ("userName eq bjensen", 13),
+        ("userName is 'x'", 13),
+        ('userName eq "x" userName eq "y"', 17),
+        ('userName eq "x" and', 20),
+        ('(userName eq "x"', 17),
+        ('userName eq "x")', 16),
+        ('emails[type eq "work"', 22),
+        ("emails[]", 8),
+        ('not userName eq "x"', 5),
+        ('a eq "\\x"', 6),
+        ('a eq "unclosed', 6),
+        ("a eq 01", 6),
+        ("a eq 1e999", 6),
+        ("a eq 99999999999999999999", 6),
+        ('a eq "\\ud800"', 6),
+        ('a eq "\\u0000"', 6),
+        ("e[a[b eq 1]]", 4),
+        ('emails[type eq "work"].value eq "x"', 23),
+    ],
+)
+def test_an_error_names_its_position(text, position):
+    with pytest.raises(ScimError) as caught:
+        parse(text, STRICT)
+    assert caught.value.scim_type == "invalidFilter"
+    assert f"position {position}:" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 41 + "a pr" + ")" * 41,
+        " or ".join(["a pr"] * 201),
+        'a eq "' + "x" * 9000 + '"',
+        "not (" * 500 + "a pr" + ")" * 500,
+    ],
+)
+def test_what_is_too_deep_too_long_or_too_much_is_refused(text):
+    with pytest.raises(ScimError) as caught:
+        parse(text, STRICT)
+    assert caught.value.scim_type == "invalidFilter"
+
+
+@pytest.mark.parametrize(
+    "text", ["(" * 8000, '"' * 8000, "\\" * 8000, "a[" * 4000, "a eq " * 1600, 'a eq "' + "\\\\" * 4000, "1" * 8000]
+)
+def test_hostile_filters_end_at_once(text):
+    started = time.perf_counter()
+    with pytest.raises(ScimError):
+        parse(text, STRICT)
+    assert time.perf_counter() - started < 5  # a hang is what is ruled out, not slowness
+
+
+def test_the_sub_attribute_after_a_value_path_is_a_dialect():
+    dialect = Dialect()
+    node = parse('emails[type eq "work"].value eq "x"', dialect)
+    assert node == ValuePath("emails", And((Compare("type", "eq", "work"), Compare("value", "eq", "x"))))
+    assert dialect.seen == ["value-path-sub-attribute"]
