@@ -28,7 +28,9 @@ def compare(bench, path: Path, users: int) -> None:
             "plain loop, 32 a commit",
             users=users,
         )
-        with peer.started(peer.scim2_command(peer.export(bench.folder / "bulk.jsonl", path))) as its:
+        with peer.started(
+            peer.scim2_command(peer.export(bench.folder / "bulk.jsonl", path))
+        ) as its:
             bench.compare(
                 f"bulk of {_OPERATIONS:,} creates",
                 1,
@@ -58,7 +60,11 @@ def _bulk(port: int, path: str, token: str, seconds: float) -> dict[str, float]:
             break
     connection.close()
     milliseconds = [1000 * each for each in took]
-    return {"rate": _OPERATIONS * len(took) / sum(took), "p50": statistics.median(milliseconds), "p99": max(milliseconds)}
+    return {
+        "rate": _OPERATIONS * len(took) / sum(took),
+        "p50": statistics.median(milliseconds),
+        "p99": max(milliseconds),
+    }
 
 
 def _body(first: int) -> bytes:

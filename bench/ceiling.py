@@ -3,7 +3,12 @@
 import os
 import sqlite3
 
-connection = sqlite3.connect(os.environ["CEILING_DATABASE"], isolation_level=None, check_same_thread=False, cached_statements=64)
+connection = sqlite3.connect(
+    os.environ["CEILING_DATABASE"],
+    isolation_level=None,
+    check_same_thread=False,
+    cached_statements=64,
+)
 connection.text_factory = bytes
 connection.execute("PRAGMA cache_size = -49152")
 HEADERS = [(b"content-type", b"application/scim+json")]

@@ -24,7 +24,12 @@ _JOINED = 5_000
 
 def compare(bench, path: Path, users: int) -> None:
     """Measure the rows of groups on a copy of a database."""
-    people = [row[0] for row in sqlite3.connect(path).execute("SELECT id FROM resources WHERE type = 'User' ORDER BY \"key\"")]
+    people = [
+        row[0]
+        for row in sqlite3.connect(path).execute(
+            "SELECT id FROM resources WHERE type = 'User' ORDER BY \"key\""
+        )
+    ]
     joined, alone = people[:_JOINED], people[-_JOINED:]
     mine = bench.copy(path, "groups.db")
     large = asyncio.run(_fill(mine, people[:-_JOINED], joined))
@@ -35,7 +40,10 @@ def compare(bench, path: Path, users: int) -> None:
 
     in_none = items("none", alone)
     named = items("names", [quote(f'userName eq "{name}"') for name in bench.names(mine)])
-    asked = items("asked", [quote(f'members[value eq "{user_id}"]') for user_id in people[_JOINED:-_JOINED][:20_000]])
+    asked = items(
+        "asked",
+        [quote(f'members[value eq "{user_id}"]') for user_id in people[_JOINED:-_JOINED][:20_000]],
+    )
 
     def work(script, items: Path, target: str) -> tuple[str, str]:
         """Return the scripts for muster and for the other server."""
@@ -43,7 +51,11 @@ def compare(bench, path: Path, users: int) -> None:
 
     rows = (
         ("GET of a user in 20 groups", 0.7, work(scripts.get, items("in", joined), "/Users/")),
-        ("members[value eq]", 0.9, work(scripts.get, asked, "/Groups?excludedAttributes=members&filter=")),
+        (
+            "members[value eq]",
+            0.9,
+            work(scripts.get, asked, "/Groups?excludedAttributes=members&filter="),
+        ),
         ("one member added or removed", 0.5, work(scripts.members, in_none, f"/Groups/{large}")),
     )
     others = (
@@ -55,9 +67,14 @@ def compare(bench, path: Path, users: int) -> None:
         for (called, floor, (script, _)), (against, (other, _)) in zip(rows, others, strict=True):
             measured = bench.wrk(ours.port, script), bench.wrk(ours.port, other)
             bench.compare(called, floor, *measured, against, users=users)
-        with peer.started(peer.scim2_command(peer.export(bench.folder / "groups.jsonl", mine))) as its:
+        with peer.started(
+            peer.scim2_command(peer.export(bench.folder / "groups.jsonl", mine))
+        ) as its:
             for called, _, (script, its_script) in rows:
-                measured = peer.alone(bench.wrk(ours.port, script), its), bench.wrk(its.port, its_script)
+                measured = (
+                    peer.alone(bench.wrk(ours.port, script), its),
+                    bench.wrk(its.port, its_script),
+                )
                 bench.compare(called, 1, *measured, peer.SCIM2, users=users)
     mine.unlink()
 
@@ -75,7 +92,11 @@ async def _fill(path: Path, members: list[str], joined: list[str]) -> str:
         document = {"schemas": [GROUP], "displayName": f"Group {number}"}
         put = make_put(document, _GROUP_TYPE, resource_id, 1, now, now)
         edit = MemberEdit(tuple(joined if number else members))
-        await storage.write(Write(1, "Group", None, lambda _, put=put: put, ChangeOrigin("bench", "bench", now), edit))
+        await storage.write(
+            Write(
+                1, "Group", None, lambda _, put=put: put, ChangeOrigin("bench", "bench", now), edit
+            )
+        )
         made.append(resource_id)
     await storage.close()
     return made[0]

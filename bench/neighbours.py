@@ -25,9 +25,13 @@ def compare(bench, database: Path | str, users: int, engine: str) -> None:
     """Measure reads at a steady pace, alone and while four clients search."""
     bench.run_muster(database, "workspaces", "create", "quiet")
     bench.run_muster(database, "demo", "--users", str(_FEW), "--workspace", "quiet")
-    quiet = bench.run_muster(database, "keys", "create", "--name", "bench", "--workspace", "quiet").strip()
+    quiet = bench.run_muster(
+        database, "keys", "create", "--name", "bench", "--workspace", "quiet"
+    ).strip()
     search = scripts.get(
-        scripts.lines(bench.folder / "searches", [_NOTHING]), "/scim/v2/Users?count=1&filter=", bench.token(database)
+        scripts.lines(bench.folder / "searches", [_NOTHING]),
+        "/scim/v2/Users?count=1&filter=",
+        bench.token(database),
     )
     with servers.muster(database) as running:
 
@@ -39,15 +43,27 @@ def compare(bench, database: Path | str, users: int, engine: str) -> None:
                 return alone()
 
         work = "GET while another workspace searches, p99"
-        bench.compare(work, 0.5, beside, alone, "itself alone", engine=engine, users=users, by="p99")
+        bench.compare(
+            work, 0.5, beside, alone, "itself alone", engine=engine, users=users, by="p99"
+        )
 
 
 @contextlib.contextmanager
 def _searched(port: int, script: str, seconds: float) -> Iterator[None]:
     path = Path(f"/tmp/muster-bench-searches-{port}.lua")
     path.write_text(script)
-    command = ["wrk", "-t1", f"-c{_SEARCHES}", f"-d{seconds + 1:g}s", "-s", str(path), f"http://127.0.0.1:{port}/"]
-    searching = subprocess.Popen([*servers.on(servers.LOAD_CORE), *command], stdout=subprocess.PIPE, text=True)
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{_SEARCHES}",
+        f"-d{seconds + 1:g}s",
+        "-s",
+        str(path),
+        f"http://127.0.0.1:{port}/",
+    ]
+    searching = subprocess.Popen(
+        [*servers.on(servers.LOAD_CORE), *command], stdout=subprocess.PIPE, text=True
+    )
     time.sleep(0.5)
     try:
         yield
@@ -71,7 +87,9 @@ def _reads(port: int, token: str, seconds: float) -> dict[str, float]:
             raise RuntimeError(body)
         return body
 
-    ids = [found["id"] for found in orjson.loads(ask("Users?count=1000&attributes=id"))["Resources"]]
+    ids = [
+        found["id"] for found in orjson.loads(ask("Users?count=1000&attributes=id"))["Resources"]
+    ]
     took, begun = [], time.perf_counter()
     for turn in itertools.count():
         due = begun + turn * _EVERY_SECONDS

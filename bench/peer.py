@@ -29,7 +29,9 @@ def export(file: Path, database: Path) -> Path:
     users = connection.execute("SELECT document FROM resources WHERE type = 'User'")
     with file.open("wb") as out:
         out.writelines(located(row[0].encode(), "") + b"\n" for row in users)
-        for key, document in connection.execute("SELECT \"key\", document FROM resources WHERE type = 'Group'").fetchall():
+        for key, document in connection.execute(
+            "SELECT \"key\", document FROM resources WHERE type = 'Group'"
+        ).fetchall():
             group = parse(document.encode())
             found = connection.execute(_MEMBERS, (key,))
             group["members"] = [{"value": row[0], "type": "User"} for row in found]
@@ -47,7 +49,9 @@ def scim2_command(exported: Path) -> list[str]:
 def started(command: list[str]) -> Iterator[servers.Running]:
     """Run another server; wait until it has loaded its users."""
     port = servers.free_port()
-    with servers.started([*command, str(port)], port, "/ServiceProviderConfig", {}, _PATIENCE) as running:
+    with servers.started(
+        [*command, str(port)], port, "/ServiceProviderConfig", {}, _PATIENCE
+    ) as running:
         yield running
 
 
@@ -60,15 +64,26 @@ def compare(bench, path: Path, users: int) -> None:
         return
     folder = bench.folder / "peers"
     shutil.copytree(_FOLDER, folder, dirs_exist_ok=True)
-    subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True)
-    _beside(bench, path, users, "SCIMMY", ["node", "--max-old-space-size=8192", str(folder / "scimmy.mjs"), str(exported)])
+    subprocess.run(
+        ["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True
+    )
+    _beside(
+        bench,
+        path,
+        users,
+        "SCIMMY",
+        ["node", "--max-old-space-size=8192", str(folder / "scimmy.mjs"), str(exported)],
+    )
 
 
 def _beside(bench, path: Path, users: int, name: str, command: list[str]) -> None:
     mine = bench.copy(path)
     token = bench.token(mine)
     ids = scripts.lines(bench.folder / "peer-ids", bench.ids(mine))
-    filters = scripts.lines(bench.folder / "peer-filters", [quote(f'userName eq "{user}"') for user in bench.names(mine)])
+    filters = scripts.lines(
+        bench.folder / "peer-filters",
+        [quote(f'userName eq "{user}"') for user in bench.names(mine)],
+    )
     empty = scripts.lines(bench.folder / "peer-empty", [""])
     fresh, its_fresh = bench.fresh_bodies(token), bench.fresh_bodies(token)
     with servers.muster(mine) as ours, started(command) as other:
@@ -77,13 +92,22 @@ def _beside(bench, path: Path, users: int, name: str, command: list[str]) -> Non
             ("userName eq", scripts.get, filters, "/Users?filter="),
             ("PATCH", scripts.patch, ids, "/Users/"),
             ("POST", None, None, "/Users"),
-            ("list of 100", scripts.get, empty, "/Users?count=100"),  # last: a server may be busy with it long after
+            (
+                "list of 100",
+                scripts.get,
+                empty,
+                "/Users?count=100",
+            ),  # last: a server may be busy with it long after
         )
         for work, kind, items, tail in works:
             if kind is None:
                 measured = (
                     lambda: servers.wrk(ours.port, next(fresh), bench.seconds),
-                    lambda: servers.wrk(other.port, next(its_fresh).replace("/scim/v2/Users", "/Users"), bench.seconds),
+                    lambda: servers.wrk(
+                        other.port,
+                        next(its_fresh).replace("/scim/v2/Users", "/Users"),
+                        bench.seconds,
+                    ),
                 )
             else:
                 scripted = kind(items, "/scim/v2" + tail, token), kind(items, tail, token)

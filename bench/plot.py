@@ -19,8 +19,14 @@ def growth(rows: list[dict], path: Path) -> None:
     panels = figure.subplots(1, len(engines), sharey=True, squeeze=False)[0]
     for panel, engine in zip(panels, engines, strict=True):
         for work, colour in zip(_WORKS, _COLOURS, strict=True):
-            found = sorted((row["users"], row["rate"]) for row in measured if (row["engine"], row["work"]) == (engine, work))
-            panel.plot(*zip(*found, strict=True), marker="o", markersize=4, color=colour, label=work)
+            found = sorted(
+                (row["users"], row["rate"])
+                for row in measured
+                if (row["engine"], row["work"]) == (engine, work)
+            )
+            panel.plot(
+                *zip(*found, strict=True), marker="o", markersize=4, color=colour, label=work
+            )
         sizes = sorted({row["users"] for row in measured})
         panel.set(title=engine, xlabel="users in the workspace", xscale="log", yscale="log")
         panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
@@ -29,6 +35,15 @@ def growth(rows: list[dict], path: Path) -> None:
     ticks = (1_000, 2_000, 5_000, 10_000, 20_000)
     panels[0].set_yticks(ticks, [f"{tick:,}" for tick in ticks])
     panels[0].set_ylabel("requests a second, 32 connections, one core")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(_WORKS), frameon=False)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=len(_WORKS),
+        frameon=False,
+    )
     for kind in ("png", "svg"):
-        figure.savefig(path.with_suffix(f".{kind}"), dpi=150, metadata={"Date": None} if kind == "svg" else None)
+        figure.savefig(
+            path.with_suffix(f".{kind}"),
+            dpi=150,
+            metadata={"Date": None} if kind == "svg" else None,
+        )

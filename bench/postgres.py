@@ -20,7 +20,12 @@ from muster.storage.port.resources import Put
 from muster.storage.postgres import rows
 
 ENGINE = "PostgreSQL"
-_SETTINGS = {"fsync": "on", "shared_buffers": "1GB", "max_wal_size": "4GB", "checkpoint_timeout": "30min"}
+_SETTINGS = {
+    "fsync": "on",
+    "shared_buffers": "1GB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "30min",
+}
 _CEILING = "bare ASGI with asyncpg, same statement"
 _firsts = itertools.count(300_000_000, 1_000_000)
 _ADD_CHANGES = f"""
@@ -73,9 +78,19 @@ def _reads(bench, url: str, users: int) -> None:
     def items(name: str, found: list[str]):
         return scripts.lines(bench.folder / f"postgres-{name}", found)
 
-    filters, empty = items("filters", [quote(f'userName eq "{name}"') for name in names]), items("empty", [""])
+    filters, empty = (
+        items("filters", [quote(f'userName eq "{name}"') for name in names]),
+        items("empty", [""]),
+    )
     works = (
-        ("GET by id", 0.75, "/scim/v2/Users/", items("ids", ids), "/key/", items("keys", [str(key_of(one)) for one in ids])),
+        (
+            "GET by id",
+            0.75,
+            "/scim/v2/Users/",
+            items("ids", ids),
+            "/key/",
+            items("keys", [str(key_of(one)) for one in ids]),
+        ),
         ("userName eq", 0.7, "/scim/v2/Users?filter=", filters, "/name/", items("names", names)),
         ("list of 100", 0.6, "/scim/v2/Users?count=100", empty, "/list", empty),
     )
@@ -83,22 +98,42 @@ def _reads(bench, url: str, users: int) -> None:
         for work, floor, path, drawn, its_path, its_drawn in works:
             mine, its = scripts.get(drawn, path, token), scripts.get(its_drawn, its_path)
             bench.compare(
-                work, floor, bench.wrk(ours.port, mine), bench.wrk(bare.port, its), _CEILING, engine=ENGINE, users=users
+                work,
+                floor,
+                bench.wrk(ours.port, mine),
+                bench.wrk(bare.port, its),
+                _CEILING,
+                engine=ENGINE,
+                users=users,
             )
 
 
 def _writes(bench, url: str, users: int) -> None:
     """POST and PATCH, compared with a process that writes the same rows, 32 per transaction."""
-    ids, token = _column(bench, url, "SELECT id FROM resources WHERE type = 'User'"), bench.token(url)
+    ids, token = (
+        _column(bench, url, "SELECT id FROM resources WHERE type = 'User'"),
+        bench.token(url),
+    )
     fresh = bench.fresh_bodies(token)
-    patching = scripts.patch(scripts.lines(bench.folder / "postgres-ids", ids), "/scim/v2/Users/", token)
+    patching = scripts.patch(
+        scripts.lines(bench.folder / "postgres-ids", ids), "/scim/v2/Users/", token
+    )
     where = {"engine": ENGINE, "users": users}
     with servers.muster(url) as ours:
         loop = "one process, 32 a transaction"
         post, seconds = (lambda: servers.wrk(ours.port, next(fresh), bench.seconds)), bench.seconds
-        bench.compare("POST", 0.3, post, lambda: {"rate": asyncio.run(_posts(url, seconds))}, loop, **where)
+        bench.compare(
+            "POST", 0.3, post, lambda: {"rate": asyncio.run(_posts(url, seconds))}, loop, **where
+        )
         patch = bench.wrk(ours.port, patching)
-        bench.compare("PATCH", 0.3, patch, lambda: {"rate": asyncio.run(_patches(url, seconds, ids))}, loop, **where)
+        bench.compare(
+            "PATCH",
+            0.3,
+            patch,
+            lambda: {"rate": asyncio.run(_patches(url, seconds, ids))},
+            loop,
+            **where,
+        )
 
 
 async def _posts(url: str, seconds: float) -> float:
@@ -111,7 +146,11 @@ async def _posts(url: str, seconds: float) -> float:
 async def _patches(url: str, seconds: float, ids: list[str]) -> float:
     """Return users changed per second; each change sets another title."""
     keys = [key_of(one) for one in random.sample(ids, min(len(ids), 8_000))]
-    found = await _run(url, 'SELECT document FROM resources WHERE workspace = 1 AND "key" = ANY($1::bigint[])', keys)
+    found = await _run(
+        url,
+        'SELECT document FROM resources WHERE workspace = 1 AND "key" = ANY($1::bigint[])',
+        keys,
+    )
     return await _loop(url, seconds, writes.changed([row[0].encode() for row in found]), _update)
 
 
@@ -130,15 +169,23 @@ async def _loop(url: str, seconds: float, puts: Iterator[Put], write) -> float:
 
 async def _execute(connection, statement: str, found: list[tuple]) -> None:
     if found:
-        await connection.execute(statement, 1, *(list(column) for column in zip(*found, strict=True)))
+        await connection.execute(
+            statement, 1, *(list(column) for column in zip(*found, strict=True))
+        )
 
 
 async def _insert(connection, batch: list[Put]) -> None:
     keyed = [(key_of(put.stored.id), put) for put in batch]
     made = [("User", k, p.stored.id, 1, p.stored.document.decode(), p.display) for k, p in keyed]
     await _execute(connection, rows.INSERT, made)
-    await _execute(connection, rows.INSERT_BODY, [("User", key, put.search.decode()) for key, put in keyed])
-    await _execute(connection, rows.ADD_UNIQUE, [("User", e.attribute, e.value, k) for k, p in keyed for e in p.index.unique])
+    await _execute(
+        connection, rows.INSERT_BODY, [("User", key, put.search.decode()) for key, put in keyed]
+    )
+    await _execute(
+        connection,
+        rows.ADD_UNIQUE,
+        [("User", e.attribute, e.value, k) for k, p in keyed for e in p.index.unique],
+    )
     added = [("User", e.attribute, e.value, k, e.first) for k, p in keyed for e in p.index.lookups]
     await _execute(connection, rows.ADD_LOOKUPS, added)
     await _record(connection, batch, "create")
@@ -147,17 +194,30 @@ async def _insert(connection, batch: list[Put]) -> None:
 
 async def _update(connection, batch: list[Put]) -> None:
     keyed = list({key_of(put.stored.id): put for put in batch}.items())
-    changed = [(key, put.stored.version, put.stored.document.decode(), put.display) for key, put in keyed]
+    changed = [
+        (key, put.stored.version, put.stored.document.decode(), put.display) for key, put in keyed
+    ]
     await _execute(connection, rows.UPDATE, changed)
     await _execute(connection, rows.UPDATE_BODY, [(key, put.search.decode()) for key, put in keyed])
-    dropped = [("User", e.attribute, e.value, k) for k, p in keyed for e in p.before.lookups - p.index.lookups]
+    dropped = [
+        ("User", e.attribute, e.value, k)
+        for k, p in keyed
+        for e in p.before.lookups - p.index.lookups
+    ]
     await _execute(connection, rows.DROP_LOOKUPS, dropped)
-    added = [("User", e.attribute, e.value, k, e.first) for k, p in keyed for e in p.index.lookups - p.before.lookups]
+    added = [
+        ("User", e.attribute, e.value, k, e.first)
+        for k, p in keyed
+        for e in p.index.lookups - p.before.lookups
+    ]
     await _execute(connection, f"{rows.ADD_LOOKUPS} ON CONFLICT DO NOTHING", added)
     await _record(connection, batch, "update")
 
 
 async def _record(connection, batch: list[Put], action: str) -> None:
     origin = (writes.NOW, "bench", "bench", "User")
-    told = [(*origin, p.stored.id, action, p.stored.version, p.stored.document.decode(), None, "") for p in batch]
+    told = [
+        (*origin, p.stored.id, action, p.stored.version, p.stored.document.decode(), None, "")
+        for p in batch
+    ]
     await _execute(connection, _ADD_CHANGES, told)

@@ -29,7 +29,9 @@ class Running:
 
     def processes(self) -> list[int]:
         """Return the ids of the process and its children."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        children = (
+            Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        )
         return [self.process.pid, *map(int, children)]
 
     def rss(self) -> float:
@@ -101,7 +103,16 @@ def muster(database: Path | str, core: str | None = SERVER_CORE, **options: str)
 def ceiling(database: Path | str, application: str = "bench.ceiling:app"):
     """Run a reference application on the same HTTP server as muster."""
     port = free_port()
-    command = [str(BIN / "granian"), "--interface", "asgi", "--runtime-mode", "mt", "--loop", "uvloop", "--no-ws"]
+    command = [
+        str(BIN / "granian"),
+        "--interface",
+        "asgi",
+        "--runtime-mode",
+        "mt",
+        "--loop",
+        "uvloop",
+        "--no-ws",
+    ]
     command += ["--log-level", "error", "--port", str(port), application]
     return started(command, port, "/list", {"CEILING_DATABASE": str(database)})
 

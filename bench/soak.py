@@ -51,7 +51,9 @@ class Load:
     """Clients that find, read, list, create, change and delete."""
 
     def __init__(self, url: str, token: str, ids: list[str], names: list[str]) -> None:
-        self._client = httpx.AsyncClient(base_url=f"{url}/scim/v2", headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        self._client = httpx.AsyncClient(
+            base_url=f"{url}/scim/v2", headers={"Authorization": f"Bearer {token}"}, timeout=60
+        )
         self._ids = ids
         self._names = names
         self._number = 0
@@ -64,7 +66,17 @@ class Load:
 
     async def _one(self, end: float) -> None:
         while time.monotonic() < end:
-            await random.choice((self._read, self._read, self._find, self._list, self._change, self._live, self._wrong))()
+            await random.choice(
+                (
+                    self._read,
+                    self._read,
+                    self._find,
+                    self._list,
+                    self._change,
+                    self._live,
+                    self._wrong,
+                )
+            )()
             await asyncio.sleep(_PAUSE)
 
     async def _ask(self, method: str, path: str, status: int, **rest: object) -> httpx.Response:
@@ -79,19 +91,26 @@ class Load:
         await self._ask("GET", f"/Users/{random.choice(self._ids)}", 200)
 
     async def _find(self) -> None:
-        await self._ask("GET", "/Users", 200, params={"filter": f'userName eq "{random.choice(self._names)}"'})
+        await self._ask(
+            "GET", "/Users", 200, params={"filter": f'userName eq "{random.choice(self._names)}"'}
+        )
 
     async def _list(self) -> None:
         page = {"count": 20, "sortBy": "name.familyName", "startIndex": random.randint(1, 500)}
         await self._ask("GET", "/Users", 200, params=page)
 
     async def _change(self) -> None:
-        body = {"schemas": [_PATCH], "Operations": [{"op": "replace", "path": "title", "value": str(random.random())}]}
+        body = {
+            "schemas": [_PATCH],
+            "Operations": [{"op": "replace", "path": "title", "value": str(random.random())}],
+        }
         await self._ask("PATCH", f"/Users/{random.choice(self._ids)}", 200, json=body)
 
     async def _live(self) -> None:
         self._number += 1
-        made = await self._ask("POST", "/Users", 201, json={"userName": f"soak-{os.getpid()}-{self._number}"})
+        made = await self._ask(
+            "POST", "/Users", 201, json={"userName": f"soak-{os.getpid()}-{self._number}"}
+        )
         await self._ask("DELETE", f"/Users/{made.json()['id']}", 204)
 
     async def _wrong(self) -> None:
@@ -106,14 +125,24 @@ class Refusals:
     def __init__(self, port: int, token: str, ids: list[str], names: list[str]) -> None:
         self._port = port
         key = f"Authorization: Bearer {token}\r\n"
-        change = json.dumps({"schemas": [_PATCH], "Operations": [{"op": "replace", "path": "active", "value": "perhaps"}]})
+        change = json.dumps(
+            {
+                "schemas": [_PATCH],
+                "Operations": [{"op": "replace", "path": "active", "value": "perhaps"}],
+            }
+        )
         kinds = [
             (404, _request("GET", "/Users/0190163d-8694-739b-aea5-966c26f8ad91", key)),
             (404, _request("GET", "/nothing/here", key)),
             (400, _request("GET", "/Users?filter=nosuch%20eq%201", key)),
             (400, _request("PATCH", f"/Users/{ids[0]}", key, change)),
             (400, _request("POST", "/Users", key, "{")),
-            (409, _request("POST", "/Users", key, json.dumps({"schemas": [_USER], "userName": names[0]}))),
+            (
+                409,
+                _request(
+                    "POST", "/Users", key, json.dumps({"schemas": [_USER], "userName": names[0]})
+                ),
+            ),
             (412, _request("DELETE", f"/Users/{ids[0]}", key + 'If-Match: W/"77"\r\n')),
             (401, _request("GET", "/Users", "Authorization: Bearer a.b.c\r\n")),
             (405, _request("PUT", "/Users", key, "{}")),
@@ -143,7 +172,9 @@ class Refusals:
 
 def _request(method: str, path: str, headers: str, body: str = "") -> bytes:
     told = f"Content-Type: application/scim+json\r\nContent-Length: {len(body)}\r\n" if body else ""
-    return f"{method} /scim/v2{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}{told}\r\n{body}".encode()
+    return (
+        f"{method} /scim/v2{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}{told}\r\n{body}".encode()
+    )
 
 
 async def _refuse(refusals: Refusals, process: int, count: int) -> list[float]:
@@ -161,9 +192,18 @@ async def _refuse(refusals: Refusals, process: int, count: int) -> list[float]:
 def _refusals_verdict(memory: list[float], refusals: Refusals) -> int:
     """Print and judge the growth of memory over the refusals; the first third warms up."""
     third = max(1, len(memory) // 3)
-    before, after = statistics.median(memory[third : 2 * third]), statistics.median(memory[2 * third :])
-    print(f"memory over refusals: {before:.1f} MB, then {after:.1f} MB: ratio {after / before:.2f}, limit 1.05")
-    print(f"{refusals.sent:,} refusals, {len(refusals.failed)} with a wrong answer", *refusals.failed[:5], sep="\n")
+    before, after = (
+        statistics.median(memory[third : 2 * third]),
+        statistics.median(memory[2 * third :]),
+    )
+    print(
+        f"memory over refusals: {before:.1f} MB, then {after:.1f} MB: ratio {after / before:.2f}, limit 1.05"
+    )
+    print(
+        f"{refusals.sent:,} refusals, {len(refusals.failed)} with a wrong answer",
+        *refusals.failed[:5],
+        sep="\n",
+    )
     return 0 if after <= before * 1.05 and not refusals.failed else 1
 
 
@@ -206,7 +246,9 @@ def _verdict(samples: list[Sample], failed: list[str]) -> int:
     ):
         before, after = statistics.median(map(read, middle)), statistics.median(map(read, last))
         figures.append(after <= before * allowed)
-        print(f"{name}: {before:.1f}, then {after:.1f}: ratio {after / before:.2f}, limit {allowed:g}")
+        print(
+            f"{name}: {before:.1f}, then {after:.1f}: ratio {after / before:.2f}, limit {allowed:g}"
+        )
     requests = sum(len(sample.milliseconds) for sample in samples)
     print(f"{requests:,} requests, {len(failed)} with a wrong answer", *failed[:5], sep="\n")
     return 0 if all(figures) and not failed else 1

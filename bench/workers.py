@@ -13,7 +13,9 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 def compare(bench, path: Path, users: int) -> None:
     """Measure GET by id with two workers and with one, both on all cores."""
-    script = scripts.get(scripts.lines(bench.folder / "ids", bench.ids(path)), "/scim/v2/Users/", bench.token(path))
+    script = scripts.get(
+        scripts.lines(bench.folder / "ids", bench.ids(path)), "/scim/v2/Users/", bench.token(path)
+    )
     with servers.muster(path, None, MUSTER_WORKERS="2") as two, servers.muster(path, None) as one:
 
         def measure(running: servers.Running):

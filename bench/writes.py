@@ -34,7 +34,10 @@ def posts(path: Path, seconds: float, first: int) -> float:
 def patches(path: Path, seconds: float, ids: list[str]) -> float:
     """Return users changed per second; each change sets another title."""
     connection = connect(str(path), 24 * 1024)
-    drawn, select = random.sample(ids, min(len(ids), 8_000)), 'SELECT document FROM resources WHERE "key" = ?'
+    drawn, select = (
+        random.sample(ids, min(len(ids), 8_000)),
+        'SELECT document FROM resources WHERE "key" = ?',
+    )
     found = [connection.execute(select, (key_of(one),)).fetchone()[0].encode() for one in drawn]
     connection.close()
     puts = changed(found)
@@ -46,11 +49,15 @@ def changed(documents: list[bytes]) -> Iterator[Put]:
     made = []
     for number in range(_TIMES):
         for place, document in enumerate(map(parse, documents)):
-            before = made[-len(documents)].index if number else index_of_document(document, USER_TYPE)
+            before = (
+                made[-len(documents)].index if number else index_of_document(document, USER_TYPE)
+            )
             created = document.pop("meta")["created"]
             document["title"] = f"{random.random()}"
             modified = f"2030-01-01T00:{number:02}:00.{place % 1000:03}Z"
-            made.append(make_put(document, USER_TYPE, document["id"], 2 + number, created, modified, before))
+            made.append(
+                make_put(document, USER_TYPE, document["id"], 2 + number, created, modified, before)
+            )
     return iter(made)
 
 
@@ -76,12 +83,16 @@ def _insert(connection, put: Put) -> None:
 
 def _update(connection, put: Put) -> None:
     key = key_of(put.stored.id)
-    connection.execute('UPDATE resources SET version = 2, document = ? WHERE "key" = ?', (put.stored.document.decode(), key))
+    connection.execute(
+        'UPDATE resources SET version = 2, document = ? WHERE "key" = ?',
+        (put.stored.document.decode(), key),
+    )
     connection.execute('UPDATE searchable SET body = ? WHERE "key" = ?', (put.search.decode(), key))
     for entry in put.before.lookups - put.index.lookups:
         row = (1, "User", entry.attribute, entry.value, key)
         connection.execute(
-            'DELETE FROM lookups WHERE workspace = ? AND type = ? AND attribute = ? AND value = ? AND "key" = ?', row
+            'DELETE FROM lookups WHERE workspace = ? AND type = ? AND attribute = ? AND value = ? AND "key" = ?',
+            row,
         )
     for entry in put.index.lookups - put.before.lookups:
         row = (1, "User", entry.attribute, entry.value, key, entry.first)
@@ -100,4 +111,6 @@ def _record(connection, put: Put, action: str) -> None:
 def bodies(first: int, count: int) -> list[bytes]:
     """Return the bodies of users as a client POSTs them."""
     chance = random.Random(7)
-    return [orjson.dumps(read(person(first + n, chance), USER_TYPE, Dialect())) for n in range(count)]
+    return [
+        orjson.dumps(read(person(first + n, chance), USER_TYPE, Dialect())) for n in range(count)
+    ]

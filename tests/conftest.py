@@ -10,7 +10,9 @@ from tests import postgres
 from tests.server import SERVERS, Server
 from tests.tenant import Tenant
 
-settings.register_profile("muster", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile(
+    "muster", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
 settings.load_profile("muster")
 
 
@@ -39,7 +41,11 @@ def _loops_run(request, caplog):
     """Fail a test during which an event loop stood still for half a second, here or in a server."""
     yield
     if request.node.get_closest_marker("may_stall") is None:
-        here = [record.getMessage() for record in caplog.get_records("call") if record.name == "muster.base.heartbeat"]
+        here = [
+            record.getMessage()
+            for record in caplog.get_records("call")
+            if record.name == "muster.base.heartbeat"
+        ]
         stalls = [*here, *(line for started in list(SERVERS) for line in started.stalls())]
         assert not stalls, stalls
 
@@ -54,7 +60,12 @@ def database(request):
 def server(tmp_path_factory, request):
     """A server with no rate limit and three workspaces: default, one with the contract cortex, and a strict one."""
     options = DATABASES[request.param]()
-    with Server(tmp_path_factory.mktemp("server"), MUSTER_RATE_LIMIT="0", MUSTER_WEBHOOKS_PRIVATE="1", **options) as started:
+    with Server(
+        tmp_path_factory.mktemp("server"),
+        MUSTER_RATE_LIMIT="0",
+        MUSTER_WEBHOOKS_PRIVATE="1",
+        **options,
+    ) as started:
         started.muster("workspaces", "create", "cortex", "--contract", "cortex")
         started.muster("workspaces", "create", "strict", "--strict")
         yield started
@@ -62,11 +73,15 @@ def server(tmp_path_factory, request):
 
 @pytest.fixture(scope="session")
 def tokens(server):
-    return {name: server.key("tests", "--workspace", name) for name in ("default", "cortex", "strict")}
+    return {
+        name: server.key("tests", "--workspace", name) for name in ("default", "cortex", "strict")
+    }
 
 
 def client_of(server, token):
-    return httpx.Client(base_url=f"{server.url}/scim/v2", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    return httpx.Client(
+        base_url=f"{server.url}/scim/v2", headers={"Authorization": f"Bearer {token}"}, timeout=30
+    )
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,12 @@ def person(user_name: str | None = None, **attributes) -> dict:
 def group(display_name: str | None = None, *members: dict, **attributes) -> dict:
     """A group of what was answered when its members were made."""
     listed = [{"value": member["id"]} for member in members]
-    return {"schemas": [GROUP], "displayName": display_name or name("group"), "members": listed, **attributes}
+    return {
+        "schemas": [GROUP],
+        "displayName": display_name or name("group"),
+        "members": listed,
+        **attributes,
+    }
 
 
 def patch(*operations: dict) -> dict:

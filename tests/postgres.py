@@ -112,7 +112,9 @@ class Postgres:
         self.folder = folder
         self.data = folder / "data"
         self.user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
-        self.programs = (_PACKAGE if self.user is None else folder / _PACKAGE.name) / "pginstall18/bin"
+        self.programs = (
+            _PACKAGE if self.user is None else folder / _PACKAGE.name
+        ) / "pginstall18/bin"
 
     @property
     def url(self) -> str:
@@ -120,13 +122,27 @@ class Postgres:
 
     def create(self) -> None:
         """initdb, with a locale whose order is not that of code points, where there is one."""
-        if self.user is not None:  # the server does not run as root, and whom it runs as may not see our folder
+        if (
+            self.user is not None
+        ):  # the server does not run as root, and whom it runs as may not see our folder
             for name in (_PACKAGE.name + "/pginstall18", _PACKAGE.name + ".libs"):
                 shutil.copytree(_PACKAGE.parent / name, self.folder / name, symlinks=True)
             self.data.mkdir()
             os.chown(self.data, self.user, -1)
         (self.folder / "port").write_text(str(free_port()))
-        self._run("initdb", "-D", str(self.data), "-U", "muster", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        self._run(
+            "initdb",
+            "-D",
+            str(self.data),
+            "-U",
+            "muster",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "-N",
+        )
 
     def start(self, **settings: str) -> None:
         """Start it, and wait until it answers."""
@@ -187,7 +203,10 @@ class Postgres:
             process.wait(30)  # a zombie that no one has waited for still owns its lock files
             return
         for _ in range(600):
-            if not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            if (
+                not Path(f"/proc/{pid}").exists()
+                or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            ):
                 return
             time.sleep(0.05)
         raise AssertionError(f"process {pid} does not end")

@@ -45,11 +45,15 @@ def _is_there(pid: int) -> bool:
 class Server:
     """A started server. Options are MUSTER_… settings; wrapper goes before the command."""
 
-    def __init__(self, folder: Path, *arguments: str, wrapper: tuple[str, ...] = (), **options: str) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, wrapper: tuple[str, ...] = (), **options: str
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("MUSTER_")}
+        self.environment = {
+            key: value for key, value in os.environ.items() if not key.startswith("MUSTER_")
+        }
         self.environment |= {
             "MUSTER_DATABASE": f"sqlite:///{folder}/muster.db",
             "MUSTER_PORT": str(self.port),
@@ -66,7 +70,12 @@ class Server:
         command = [*self.wrapper, sys.executable, "-m", "muster", "serve", *self.arguments]
         self.log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(
-            command, env=self.environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=self.log, text=True
+            command,
+            env=self.environment,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
         )
         killer = threading.Timer(_START_SECONDS, self.process.kill)
         killer.start()
@@ -91,10 +100,14 @@ class Server:
             os.kill(pid, 9)
         self.process.kill()
         self.wait()
-        assert until(lambda: not any(map(_is_there, workers)))  # one that waits for the disk has the port a little longer
+        assert until(
+            lambda: not any(map(_is_there, workers))
+        )  # one that waits for the disk has the port a little longer
 
     def workers(self) -> list[int]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        children = (
+            Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        )
         return [int(pid) for pid in children if "resource_tracker" not in _command(pid)]
 
     def wait(self) -> int:
@@ -147,4 +160,6 @@ class Server:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.stop()
-        assert "StatementRejected" not in self.logged(), f"a request made the database reject a statement: {self.logged()}"
+        assert "StatementRejected" not in self.logged(), (
+            f"a request made the database reject a statement: {self.logged()}"
+        )

@@ -13,11 +13,51 @@ from muster.scim.filter.grammar import And, Compare, Filter, Not, Or, Present, V
 from muster.scim.schema.custom import extended, read_schema
 from muster.scim.schema.model import ENTERPRISE_USER, USER, Attribute, ResourceType, registry
 
-WORDS = ("ada", "Ada", "ADA LOVELACE", "zoë", "ZOË", "straße", "STRASSE", "ﬁne", "a%b", "a_b", "", "x", "ada ", "😀", "İstanbul")
-DATES = ("2020-01-01T00:00:00Z", "2020-01-01T01:00:00+01:00", "2024-02-29T12:30:00.123456Z", "1999-12-31T23:59:59-08:00")
-TEXT = ("displayName", "title", "nickName", "externalId", "name.familyName", "name.givenName", "profileUrl", "userType")
-MULTI = ("emails.value", "emails.type", "phoneNumbers.value", "roles.value", "emails", "addresses.locality")
-ENTERPRISE = tuple(f"{ENTERPRISE_USER}:{name}" for name in ("department", "employeeNumber", "manager.value", "manager"))
+WORDS = (
+    "ada",
+    "Ada",
+    "ADA LOVELACE",
+    "zoë",
+    "ZOË",
+    "straße",
+    "STRASSE",
+    "ﬁne",
+    "a%b",
+    "a_b",
+    "",
+    "x",
+    "ada ",
+    "😀",
+    "İstanbul",
+)
+DATES = (
+    "2020-01-01T00:00:00Z",
+    "2020-01-01T01:00:00+01:00",
+    "2024-02-29T12:30:00.123456Z",
+    "1999-12-31T23:59:59-08:00",
+)
+TEXT = (
+    "displayName",
+    "title",
+    "nickName",
+    "externalId",
+    "name.familyName",
+    "name.givenName",
+    "profileUrl",
+    "userType",
+)
+MULTI = (
+    "emails.value",
+    "emails.type",
+    "phoneNumbers.value",
+    "roles.value",
+    "emails",
+    "addresses.locality",
+)
+ENTERPRISE = tuple(
+    f"{ENTERPRISE_USER}:{name}"
+    for name in ("department", "employeeNumber", "manager.value", "manager")
+)
 
 words = st.sampled_from(WORDS)
 filled = words.filter(lambda word: bool(word.strip()))
@@ -30,11 +70,16 @@ def _optional(**fields: st.SearchStrategy) -> st.SearchStrategy:
 
 def _elements(**fields: st.SearchStrategy) -> st.SearchStrategy:
     items = _optional(**fields, primary=st.booleans()).filter(bool)
-    lists = st.lists(items, max_size=3, unique_by=lambda item: str({**item, "primary": None}).casefold())
+    lists = st.lists(
+        items, max_size=3, unique_by=lambda item: str({**item, "primary": None}).casefold()
+    )
     return lists.filter(lambda items: sum(1 for item in items if item.get("primary")) <= 1)
 
 
-addresses = st.one_of(words, st.sampled_from(("ada@example.com", "ADA@Example.COM", "zoë@exämple.com", "b@example.org")))
+addresses = st.one_of(
+    words,
+    st.sampled_from(("ada@example.com", "ADA@Example.COM", "zoë@exämple.com", "b@example.org")),
+)
 
 
 plain_addresses = st.sampled_from(("ada@example.com", "b@example.org", "c.d@sub.example.net"))
@@ -42,7 +87,9 @@ plain_addresses = st.sampled_from(("ada@example.com", "b@example.org", "c.d@sub.
 
 
 @st.composite
-def users(draw: st.DrawFn, mail: st.SearchStrategy[str] = addresses, url: st.SearchStrategy[str] = words) -> dict:
+def users(
+    draw: st.DrawFn, mail: st.SearchStrategy[str] = addresses, url: st.SearchStrategy[str] = words
+) -> dict:
     """A user as a client might POST it, valid."""
     fields = _optional(
         externalId=words,
@@ -58,8 +105,14 @@ def users(draw: st.DrawFn, mail: st.SearchStrategy[str] = addresses, url: st.Sea
         roles=_elements(value=words, display=words),
         addresses=_elements(locality=words, type=types),
     )
-    enterprise = _optional(department=words, employeeNumber=words, manager=st.fixed_dictionaries({"value": filled}))
-    document = {"schemas": [USER, ENTERPRISE_USER], "userName": draw(st.uuids()).hex, **draw(fields)}
+    enterprise = _optional(
+        department=words, employeeNumber=words, manager=st.fixed_dictionaries({"value": filled})
+    )
+    document = {
+        "schemas": [USER, ENTERPRISE_USER],
+        "userName": draw(st.uuids()).hex,
+        **draw(fields),
+    }
     document[ENTERPRISE_USER] = draw(enterprise)
     return document
 
@@ -83,18 +136,47 @@ _ordered = st.sampled_from(("eq", "ne", "gt", "ge", "lt", "le"))
 
 def _compares() -> st.SearchStrategy[Filter]:
     return st.one_of(
-        st.builds(Compare, st.sampled_from(TEXT + MULTI + ENTERPRISE), operators, st.one_of(words, addresses)),
-        st.builds(Compare, st.sampled_from(("active", "emails.primary")), st.sampled_from(("eq", "ne")), st.booleans()),
-        st.builds(Compare, st.sampled_from(("meta.created", "meta.lastModified")), _ordered, st.sampled_from(DATES)),
-        st.builds(Compare, st.sampled_from((*TEXT, "name", "emails", "active")), st.sampled_from(("eq", "ne")), st.none()),
-        st.builds(Compare, st.just("schemas"), st.just("eq"), st.sampled_from((USER, ENTERPRISE_USER))),
-        st.builds(Present, st.sampled_from((*TEXT, *MULTI, *ENTERPRISE, "name", "active", "id", "meta"))),
+        st.builds(
+            Compare,
+            st.sampled_from(TEXT + MULTI + ENTERPRISE),
+            operators,
+            st.one_of(words, addresses),
+        ),
+        st.builds(
+            Compare,
+            st.sampled_from(("active", "emails.primary")),
+            st.sampled_from(("eq", "ne")),
+            st.booleans(),
+        ),
+        st.builds(
+            Compare,
+            st.sampled_from(("meta.created", "meta.lastModified")),
+            _ordered,
+            st.sampled_from(DATES),
+        ),
+        st.builds(
+            Compare,
+            st.sampled_from((*TEXT, "name", "emails", "active")),
+            st.sampled_from(("eq", "ne")),
+            st.none(),
+        ),
+        st.builds(
+            Compare, st.just("schemas"), st.just("eq"), st.sampled_from((USER, ENTERPRISE_USER))
+        ),
+        st.builds(
+            Present, st.sampled_from((*TEXT, *MULTI, *ENTERPRISE, "name", "active", "id", "meta"))
+        ),
     )
 
 
 def _inside() -> st.SearchStrategy[Filter]:
     terms = st.one_of(
-        st.builds(Compare, st.sampled_from(("value", "type", "display")), operators, st.one_of(words, addresses, types)),
+        st.builds(
+            Compare,
+            st.sampled_from(("value", "type", "display")),
+            operators,
+            st.one_of(words, addresses, types),
+        ),
         st.builds(Compare, st.just("primary"), st.just("eq"), st.booleans()),
         st.builds(Present, st.sampled_from(("value", "type", "primary"))),
     )
@@ -108,7 +190,9 @@ def _joined(children: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
 
 def filters() -> st.SearchStrategy[Filter]:
     """A filter that binds to User."""
-    leaves = st.one_of(_compares(), st.builds(ValuePath, st.sampled_from(("emails", "EMAILS")), _inside()))
+    leaves = st.one_of(
+        _compares(), st.builds(ValuePath, st.sampled_from(("emails", "EMAILS")), _inside())
+    )
     return st.recursive(leaves, _joined, max_leaves=6)
 
 
@@ -120,13 +204,22 @@ def _definitions(prefix: str, **more) -> list[dict]:
     types = ("string", "boolean", "decimal", "integer", "dateTime", "binary", "reference")
     single = [{"name": f"{prefix}{kind}", "type": kind} | more for kind in types]
     exact = [{"name": f"{prefix}exact", "type": "string", "caseExact": True} | more]
-    return [*single, *exact, *({**item, "name": f"{item['name']}s", "multiValued": True} for item in single)]
+    return [
+        *single,
+        *exact,
+        *({**item, "name": f"{item['name']}s", "multiValued": True} for item in single),
+    ]
 
 
 @cache
 def everything() -> ResourceType:
     """User with an extension that has attributes of every type, also within complex attributes, single and multi-valued."""
-    inner = [*_definitions("sub"), {"name": "value"}, {"name": "type"}, {"name": "primary", "type": "boolean"}]
+    inner = [
+        *_definitions("sub"),
+        {"name": "value"},
+        {"name": "type"},
+        {"name": "primary", "type": "boolean"},
+    ]
     raw = {
         "id": EVERYTHING,
         "name": "Everything",
@@ -159,17 +252,26 @@ def _value_of(draw: st.DrawFn, attribute: Attribute) -> object:
     """A value of an attribute, of one element where it is multi-valued."""
     if attribute.is_complex:
         return draw(_object_of(tuple(attribute.sub_attributes.values())))
-    return draw(filled if attribute.required and attribute.type == "string" else _VALUES[attribute.type])
+    return draw(
+        filled if attribute.required and attribute.type == "string" else _VALUES[attribute.type]
+    )
 
 
 @st.composite
 def _object_of(draw: st.DrawFn, attributes: tuple[Attribute, ...]) -> dict:
     """An object with a few of the attributes, and with all that are required."""
     settable = [item for item in attributes if not item.read_only and item.returned != "never"]
-    drawn = {item.name: item for item in draw(st.lists(st.sampled_from(settable), min_size=1, max_size=6))}
+    drawn = {
+        item.name: item
+        for item in draw(st.lists(st.sampled_from(settable), min_size=1, max_size=6))
+    }
     found = {}
     for item in (*drawn.values(), *(item for item in settable if item.required)):
-        values = draw(st.lists(_value_of(item), max_size=3)) if item.multi_valued else [draw(_value_of(item))]
+        values = (
+            draw(st.lists(_value_of(item), max_size=3))
+            if item.multi_valued
+            else [draw(_value_of(item))]
+        )
         if item.multi_valued and item.is_complex:
             for other in [value for value in values if value.get("primary")][1:]:
                 del other["primary"]
@@ -181,7 +283,9 @@ def _object_of(draw: st.DrawFn, attributes: tuple[Attribute, ...]) -> dict:
 def users_of(draw: st.DrawFn, resource_type: ResourceType) -> dict:
     """A user as a client might POST it, drawn from every attribute of its schemas."""
     document = {"schemas": [USER, *(schema.id for schema in resource_type.extensions.values())]}
-    document |= draw(_object_of(tuple(resource_type.core.attributes.values()))) | {"userName": draw(st.uuids()).hex}
+    document |= draw(_object_of(tuple(resource_type.core.attributes.values()))) | {
+        "userName": draw(st.uuids()).hex
+    }
     for schema in resource_type.extensions.values():
         document[schema.id] = draw(_object_of(tuple(schema.attributes.values())))
     assume(_is_readable(document, resource_type))
@@ -229,7 +333,9 @@ def _comparison(draw: st.DrawFn, targets: list[tuple[str, Attribute]]) -> Filter
 @st.composite
 def _value_path(draw: st.DrawFn, targets: list[tuple[str, list[tuple[str, Attribute]]]]) -> Filter:
     path, subs = draw(st.sampled_from(targets))
-    return ValuePath(draw(_spelt(path)), draw(st.recursive(_comparison(subs), _joined, max_leaves=3)))
+    return ValuePath(
+        draw(_spelt(path)), draw(st.recursive(_comparison(subs), _joined, max_leaves=3))
+    )
 
 
 @cache
@@ -243,7 +349,11 @@ def filters_of(resource_type: ResourceType) -> st.SearchStrategy[Filter]:
         compared.append((path, attribute))
         if attribute.is_complex:
             unfiltered = ("location", "version") if attribute.name == "meta" else ()
-            subs = _Targets((sub.name, sub) for sub in attribute.sub_attributes.values() if sub.name not in unfiltered)
+            subs = _Targets(
+                (sub.name, sub)
+                for sub in attribute.sub_attributes.values()
+                if sub.name not in unfiltered
+            )
             compared.extend((f"{path}.{name}", sub) for name, sub in subs)
             complex_ones.append((path, subs))
     leaves = st.one_of(_comparison(compared), _value_path(complex_ones))

@@ -40,7 +40,12 @@ class Tenant:
     def __init__(self, server):
         self.server = server
         self.name = f"tenant-{next(_numbers)}"
-        administer(server, lambda storage: storage.add_workspace(self.name, "rfc7644", False, "2026-01-01T00:00:00+00:00"))
+        administer(
+            server,
+            lambda storage: storage.add_workspace(
+                self.name, "rfc7644", False, "2026-01-01T00:00:00+00:00"
+            ),
+        )
         self.token, self._clients = self.key(), []
         self.api = self.client(self.token, "/api/v1")
         self.scim = self.client(self.token, "/scim/v2")
@@ -48,7 +53,9 @@ class Tenant:
     def key(self, *arguments):
         """A key; arguments: --permission and what it may do."""
         assert arguments[:1] in ((), ("--permission",))
-        permissions = tuple(argument for argument in arguments if argument != "--permission") or (ADMIN,)
+        permissions = tuple(argument for argument in arguments if argument != "--permission") or (
+            ADMIN,
+        )
 
         async def work(storage):
             workspace = await storage.find_workspace(self.name)
@@ -57,7 +64,11 @@ class Tenant:
         return administer(self.server, work)
 
     def client(self, token, root):
-        made = httpx.Client(base_url=self.server.url + root, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        made = httpx.Client(
+            base_url=self.server.url + root,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
+        )
         self._clients.append(made)
         return made
 
@@ -75,7 +86,12 @@ class Tenant:
 
     def recorded(self, number):
         """The requests that are kept, once they are so many: it takes a moment."""
-        found = until(lambda: len(kept := self.api.get("/requests", params={"limit": 500}).json()) >= number and kept)
+        found = until(
+            lambda: (
+                len(kept := self.api.get("/requests", params={"limit": 500}).json()) >= number
+                and kept
+            )
+        )
         assert found
         return found
 

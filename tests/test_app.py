@@ -20,7 +20,9 @@ from tests.people import person
 
 @pytest.fixture
 def app(tmp_path):
-    return muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False))
+    return muster.create_app(
+        muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False)
+    )
 
 
 MANY_TERMS = " or ".join(f'nickName co "zz{n}"' for n in range(100))
@@ -35,7 +37,9 @@ async def _token(app):
 
 def _client(app, token, base):
     transport = httpx.ASGITransport(app)
-    return httpx.AsyncClient(transport=transport, base_url=base, headers={"Authorization": f"Bearer {token}"})
+    return httpx.AsyncClient(
+        transport=transport, base_url=base, headers={"Authorization": f"Bearer {token}"}
+    )
 
 
 def test_links_follow_the_prefix_it_is_mounted_under(app):
@@ -51,7 +55,9 @@ def test_links_follow_the_prefix_it_is_mounted_under(app):
                 listed = await client.get("/idp/scim/v2/Schemas")
                 assert "https://apps.example/idp/scim/v2/Schemas/" in listed.text
                 assert (await client.get("/idp/")).headers["location"] == "/idp/sign-in"
-                assert (await client.get("/idp/openapi.json")).json()["servers"] == [{"url": "https://apps.example/idp"}]
+                assert (await client.get("/idp/openapi.json")).json()["servers"] == [
+                    {"url": "https://apps.example/idp"}
+                ]
                 assert (await client.get("/other")).status_code == 404
 
     asyncio.run(run())
@@ -68,7 +74,9 @@ def test_links_follow_the_prefix_it_is_mounted_under(app):
     ],
 )
 def test_hsts_is_sent_by_an_application_that_has_its_host_alone(tmp_path, base, url, sent):
-    app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False, base_url=base))
+    app = muster.create_app(
+        muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False, base_url=base)
+    )
     outer = Starlette(routes=[Mount("/idp", app=app), Mount("/", app=app)])
 
     async def run():
@@ -84,14 +92,20 @@ def test_hsts_is_sent_by_an_application_that_has_its_host_alone(tmp_path, base, 
 def test_links_follow_the_path_of_the_public_url(tmp_path, kept):
     """Whether the proxy in front takes the path off a request, or leaves it there."""
     app = muster.create_app(
-        muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False, base_url="https://apps.example/idp/")
+        muster.Settings(
+            database=f"sqlite:///{tmp_path}/m.db",
+            request_log=False,
+            base_url="https://apps.example/idp/",
+        )
     )
 
     async def run():
         async with app.lifespan(), _client(app, await _token(app), "http://inside") as client:
             listed = await client.get(f"{kept}/scim/v2/Schemas")
             assert "https://apps.example/idp/scim/v2/Schemas/" in listed.text
-            first = await client.get(f"{kept}/first?token={await app.administrators.invite(all_permissions())}")
+            first = await client.get(
+                f"{kept}/first?token={await app.administrators.invite(all_permissions())}"
+            )
             assert re.search(r'<form[^>]* action="/idp/first', first.text)
             assert set(re.findall(r'(?:href|src|action)="(/[^"/]*)', first.text)) == {"/idp"}
             assert (await client.get(f"{kept}/")).headers["location"] == "/idp/sign-in"
@@ -173,8 +187,18 @@ def test_a_body_over_the_limit_is_stopped_while_reading(app):
             async def send(message):
                 sent.append(message)
 
-            headers = [(b"authorization", f"Bearer {token}".encode()), (b"host", b"x"), (b"content-type", b"application/json")]
-            scope = {"type": "http", "method": "POST", "path": "/scim/v2/Users", "headers": headers, "scheme": "http"}
+            headers = [
+                (b"authorization", f"Bearer {token}".encode()),
+                (b"host", b"x"),
+                (b"content-type", b"application/json"),
+            ]
+            scope = {
+                "type": "http",
+                "method": "POST",
+                "path": "/scim/v2/Users",
+                "headers": headers,
+                "scheme": "http",
+            }
             await app(scope, receive, send)
             assert sent[0]["status"] == 413
             assert given == 21
@@ -201,7 +225,11 @@ def test_a_bug_of_ours_is_a_500_that_shows_nothing(app, caplog, monkeypatch):
 
 
 def test_a_scan_that_takes_too_long_is_stopped(tmp_path):
-    app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False, scan_seconds=0.00001))
+    app = muster.create_app(
+        muster.Settings(
+            database=f"sqlite:///{tmp_path}/m.db", request_log=False, scan_seconds=0.00001
+        )
+    )
 
     async def run():
         async with app.lifespan():
@@ -229,7 +257,9 @@ def test_the_example_works(tmp_path, monkeypatch):
             await stack.enter_async_context(outer.router.lifespan_context(outer))
             token = await _token(example["scim"])
             async with _client(outer, token, "http://test") as client:
-                assert (await client.post("/provisioning/scim/v2/Users", json=person())).status_code == 201
+                assert (
+                    await client.post("/provisioning/scim/v2/Users", json=person())
+                ).status_code == 201
                 return (await client.get("/")).json()
 
     assert asyncio.run(run())["users"] == 1

@@ -27,19 +27,34 @@ def test_a_key_is_printed_alone(muster):
 
 
 def test_keys_are_listed_rotated_and_revoked(muster):
-    muster("keys", "create", "--name", "okta", "--permission", "View audit logs", "Edit Roles", "--permission", "Edit Roles")
+    muster(
+        "keys",
+        "create",
+        "--name",
+        "okta",
+        "--permission",
+        "View audit logs",
+        "Edit Roles",
+        "--permission",
+        "Edit Roles",
+    )
     listed = muster("keys", "list").stdout.split("\t")
     assert listed[1:4] == ["okta", "active", "View audit logs, Edit Roles"]
     assert muster("keys", "rotate", "okta", "--overlap", "60").stdout.count(".") == 2
     assert muster("keys", "revoke", listed[0]).stdout == ""
-    assert [line.split("\t")[2] for line in muster("keys", "list").stdout.splitlines()] == ["revoked", "active"]
+    assert [line.split("\t")[2] for line in muster("keys", "list").stdout.splitlines()] == [
+        "revoked",
+        "active",
+    ]
 
 
 def test_workspaces(muster):
     muster("workspaces", "create", "acme", "--contract", "cortex", "--strict")
     muster("workspaces", "set", "acme", "--no-strict")
     rows = [line.split("\t")[:3] for line in muster("workspaces", "list").stdout.splitlines()]
-    assert rows == [["acme", "cortex", "lenient"], ["default", "rfc7644", "lenient"]] or rows == [["acme", "cortex", "lenient"]]
+    assert rows == [["acme", "cortex", "lenient"], ["default", "rfc7644", "lenient"]] or rows == [
+        ["acme", "cortex", "lenient"]
+    ]
     again = muster("workspaces", "create", "acme", check=False)
     assert (again.returncode, again.stderr) == (1, "muster: there is a workspace 'acme' already\n")
 
@@ -52,7 +67,10 @@ def test_migrate_says_what_it_did(muster):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["keys", "create", "--name", "x", "--permission", "Fly"], "Configure Open ID Connector & SCIM"),
+        (
+            ["keys", "create", "--name", "x", "--permission", "Fly"],
+            "Configure Open ID Connector & SCIM",
+        ),
         (["keys", "create", "--name", "x", "--workspace", "nosuch"], "there are default"),
         (["keys", "create", "--name", "x", "--database", "mysql://x"], "sqlite:///relative.db"),
         (["migrate", "--database", "postgresql://muster:a/b@127.0.0.1:1/m"], "percent-encode"),
@@ -82,7 +100,10 @@ def test_a_wrong_word_is_named_with_what_is_allowed(muster, arguments, says):
 def test_settings_from_environment_and_file(tmp_path):
     server = Server(tmp_path, MUSTER_CONTRACT="cortex")
     (tmp_path / "muster.toml").write_text("strict_mode = true\n")
-    assert "there is no setting 'strict_mode'; allowed are host, port" in server.muster("workspaces", "list", check=False).stderr
+    assert (
+        "there is no setting 'strict_mode'; allowed are host, port"
+        in server.muster("workspaces", "list", check=False).stderr
+    )
     (tmp_path / "muster.toml").write_text('contract = "rfc7644"\nrate_limit = "lots"\n')
     assert "MUSTER_RATE_LIMIT" in server.muster("migrate", check=False).stderr
     (tmp_path / "muster.toml").write_text('trusted_proxies = "10.0.0.0/8, proxy"\n')
@@ -93,7 +114,11 @@ def test_settings_from_environment_and_file(tmp_path):
 
 
 def test_a_slip_in_a_variables_name_is_said(tmp_path):
-    said = Server(tmp_path, MUSTER_RATE_LIMITS="5", MUSTER_XYZZY="1", MUSTER_TEST_POSTGRES="x").muster("migrate").stderr
+    said = (
+        Server(tmp_path, MUSTER_RATE_LIMITS="5", MUSTER_XYZZY="1", MUSTER_TEST_POSTGRES="x")
+        .muster("migrate")
+        .stderr
+    )
     assert said == (
         "muster: MUSTER_RATE_LIMITS is not a setting; did you mean MUSTER_RATE_LIMIT?\nmuster: MUSTER_XYZZY is not a setting\n"
     )
@@ -106,9 +131,13 @@ def test_a_port_that_is_taken_is_named(tmp_path):
         other.listen()
         refused = server.muster("serve", "--first-key", check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith(f"muster: cannot listen on 127.0.0.1 port {server.port}: Address already in use")
+    assert refused.stderr.startswith(
+        f"muster: cannot listen on 127.0.0.1 port {server.port}: Address already in use"
+    )
     assert "--port" in refused.stderr
-    assert "first key" not in server.muster("keys", "list", check=False).stdout  # nobody has seen it
+    assert (
+        "first key" not in server.muster("keys", "list", check=False).stdout
+    )  # nobody has seen it
 
 
 def test_first_key_is_told_once_with_a_curl_line_that_works(tmp_path):
@@ -139,13 +168,21 @@ def test_first_key_is_told_once_with_a_curl_line_that_works(tmp_path):
         ({"MUSTER_HOST": "10.1.2.3", "MUSTER_PORT": "80"}, [], "http://10.1.2.3:80"),
         ({}, ["--host", "0.0.0.0", "--port", "9090"], "http://127.0.0.1:9090"),
         ({"MUSTER_BASE_URL": "https://apps.example/idp/"}, [], "https://apps.example/idp"),
-        ({"MUSTER_HOST": "0.0.0.0"}, ["--base-url", "https://apps.example"], "https://apps.example"),
+        (
+            {"MUSTER_HOST": "0.0.0.0"},
+            ["--base-url", "https://apps.example"],
+            "https://apps.example",
+        ),
     ],
 )
 def test_links_for_people_can_be_opened(tmp_path, monkeypatch, capsys, settings, arguments, base):
     """Those of `muster admins invite`, and those that `muster serve --first-key` prints."""
     monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("MUSTER_") and not name.startswith("MUSTER_TEST")]:
+    for name in [
+        name
+        for name in os.environ
+        if name.startswith("MUSTER_") and not name.startswith("MUSTER_TEST")
+    ]:
         monkeypatch.delenv(name)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
@@ -155,7 +192,9 @@ def test_links_for_people_can_be_opened(tmp_path, monkeypatch, capsys, settings,
     assert ("--base-url" in said.err) == ("base" not in str([*settings, *arguments]).lower())
     greeting = []
     monkeypatch.setattr("muster.serving.server.check_address", lambda _: None)
-    monkeypatch.setattr("muster.serving.server.serve", lambda _, ready: greeting.extend(ready.splitlines()))
+    monkeypatch.setattr(
+        "muster.serving.server.serve", lambda _, ready: greeting.extend(ready.splitlines())
+    )
     assert cli.main(["serve", "--first-key", *arguments]) == 0
     assert greeting[0] == f"muster serves SCIM at {base}/scim/v2"
     assert any(f'"{base}/scim/v2/Users?count=10"' in line for line in greeting)
@@ -198,13 +237,21 @@ def test_every_setting_is_a_flag_of_serve(name):
     assert getattr(cli._settings(options), name) == value
 
 
-@pytest.mark.parametrize("command", ["keys list", "workspaces list", "export", "--help", "serve --help", "admins list"])
+@pytest.mark.parametrize(
+    "command", ["keys list", "workspaces list", "export", "--help", "serve --help", "admins list"]
+)
 def test_a_reader_that_goes_away_ends_a_command_quietly(tmp_path, command):
     server = Server(tmp_path)
     server.muster("keys", "create", "--name", "x")
     shell = f'set -o pipefail; {sys.executable} -m muster {command} | (exec <&-; sleep 0.1); echo "${{PIPESTATUS[0]}}"'
     done = subprocess.run(
-        ["bash", "-c", shell], env=server.environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+        ["bash", "-c", shell],
+        env=server.environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
@@ -215,9 +262,17 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(tmp_path, command):
 def test_many_lines_into_head(tmp_path):
     server = Server(tmp_path)
     server.muster("demo", "--workspace", "acme", "--users", "1500")
-    shell = f'{sys.executable} -m muster export --workspace acme | head -n 1; echo "${{PIPESTATUS[0]}}"'
+    shell = (
+        f'{sys.executable} -m muster export --workspace acme | head -n 1; echo "${{PIPESTATUS[0]}}"'
+    )
     done = subprocess.run(
-        ["bash", "-c", shell], env=server.environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+        ["bash", "-c", shell],
+        env=server.environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert (done.stdout.splitlines()[1:], "Traceback" in done.stderr) == (["141"], False)
 
@@ -243,5 +298,7 @@ def test_demo_people_are_plausible_and_repeatable(tmp_path):
 
 
 def test_the_module_runs():
-    shown = subprocess.run([sys.executable, "-m", "muster", "--version"], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-m", "muster", "--version"], capture_output=True, text=True, check=True
+    )
     assert shown.stdout.startswith("muster 0.")

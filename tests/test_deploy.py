@@ -28,7 +28,9 @@ RULES = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())["groups"][0]["rules
 def _metrics():
     metrics = Metrics()
     metrics.observe("getUser", 200, "w", 0.1)
-    names = re.findall(r"^# TYPE (\w+) (\w+)$", generate_latest(metrics._registry).decode(), re.MULTILINE)
+    names = re.findall(
+        r"^# TYPE (\w+) (\w+)$", generate_latest(metrics._registry).decode(), re.MULTILINE
+    )
     return {name: kind for name, kind in names if not name.endswith("_created")}
 
 
@@ -43,7 +45,9 @@ def test_every_metric_that_is_asked_for_is_told():
     histograms = [name for name, kind in told.items() if kind == "histogram"]
     every = {*told, *(name + tail for name in histograms for tail in ("_bucket", "_sum", "_count"))}
     dashboard = json.loads((DEPLOY / "grafana.json").read_text())
-    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]] + [rule["expr"] for rule in RULES]
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]] + [
+        rule["expr"] for rule in RULES
+    ]
     assert set(re.findall(r"muster_\w+", " ".join(asked))) <= every
     assert set(re.findall(r"^\| `(muster_\w+)`", OPERATE, re.MULTILINE)) == set(told)
 
@@ -53,8 +57,12 @@ def test_every_alert_says_what_to_do():
 
 
 def test_every_table_of_a_workspace_can_be_distributed():
-    listed = set(re.findall(r"'(\w+)'", OPERATE.split("## Citus")[1].split("## Upgrading")[0])) - {"workspace"}
-    assert listed == {name for name, table in metadata.tables.items() if "workspace" in table.columns}
+    listed = set(re.findall(r"'(\w+)'", OPERATE.split("## Citus")[1].split("## Upgrading")[0])) - {
+        "workspace"
+    }
+    assert listed == {
+        name for name, table in metadata.tables.items() if "workspace" in table.columns
+    }
 
 
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
@@ -63,7 +71,9 @@ HARD_PASSWORD = "p@ss/w:r?d#%20'$HOME"
 
 def test_a_password_with_any_characters_works_with_the_files(tmp_path):
     """The password is in no URL, and the service takes it from PGPASSWORD, for its migrations too."""
-    [container] = next(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))["spec"]["template"]["spec"]["containers"]
+    [container] = next(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))["spec"][
+        "template"
+    ]["spec"]["containers"]
     kubernetes = {entry["name"] for entry in container["env"]}
     environment = COMPOSE["muster"]["environment"]
     assert "$" not in environment["MUSTER_DATABASE"]
@@ -90,7 +100,9 @@ def test_a_password_with_any_characters_works_with_the_files(tmp_path):
 async def _protect(server):
     """Have the server ask everyone for the password."""
     connection = await asyncpg.connect(f"{server.url}/postgres")
-    await connection.execute("ALTER ROLE muster PASSWORD '" + HARD_PASSWORD.replace("'", "''") + "'")
+    await connection.execute(
+        "ALTER ROLE muster PASSWORD '" + HARD_PASSWORD.replace("'", "''") + "'"
+    )
     (server.data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
     await connection.execute("SELECT pg_reload_conf()")
     await connection.close()
@@ -101,7 +113,9 @@ def test_the_files_say_how_to_get_the_first_key():
         ("compose.yaml", "docker compose -f deploy/compose.yaml exec muster "),
         ("kubernetes.yaml", "kubectl exec deploy/muster -- "),
     ):
-        said = re.findall(rf"^#   {re.escape(start)}muster (.+)$", (DEPLOY / name).read_text(), re.MULTILINE)
+        said = re.findall(
+            rf"^#   {re.escape(start)}muster (.+)$", (DEPLOY / name).read_text(), re.MULTILINE
+        )
         assert len(said) == 2
         for command in said:
             assert cli._parser().parse_args(command.split()).run

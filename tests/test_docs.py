@@ -29,10 +29,23 @@ def test_every_block_of_the_tour_runs(server, tmp_path):
     tour = README.partition("## A five-minute tour")[2].partition("\n## ")[0]
     blocks = re.findall(r"```bash\n(.*?)```", tour, re.S)
     assert len(blocks) == 5
-    script = "set -euo pipefail\n" + "\n".join(f"echo; echo '--- block {n}'\n{block}" for n, block in enumerate(blocks))
+    script = "set -euo pipefail\n" + "\n".join(
+        f"echo; echo '--- block {n}'\n{block}" for n, block in enumerate(blocks)
+    )
     server.muster("workspaces", "create", "tour")
-    environment = {"BASE": f"{server.url}/scim/v2", "KEY": server.key("tour", "--workspace", "tour"), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(["bash", "-c", script], check=False, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    environment = {
+        "BASE": f"{server.url}/scim/v2",
+        "KEY": server.key("tour", "--workspace", "tour"),
+        "PATH": "/usr/bin:/bin",
+    }
+    done = subprocess.run(
+        ["bash", "-c", script],
+        check=False,
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     created, found, patched, paged, deleted = done.stdout.split("--- block ")[1:]
     assert '"userName":"bjensen@example.com"' in created
@@ -48,7 +61,13 @@ def test_the_table_of_settings_is_the_settings():
     for name, field in Settings.model_fields.items():
         shown = rows[name.upper()].strip(" `")
         default = field.default
-        expected = "" if default in (None, ()) else str(default).lower() if isinstance(default, bool) else str(default)
+        expected = (
+            ""
+            if default in (None, ())
+            else str(default).lower()
+            if isinstance(default, bool)
+            else str(default)
+        )
         assert shown == expected, name
 
 
@@ -57,17 +76,25 @@ def test_the_example_configuration_is_read(tmp_path, monkeypatch):
     (tmp_path / "muster.toml").write_text(example)
     monkeypatch.chdir(tmp_path)
     read = Settings().model_dump(include=set(tomllib.loads(example)))
-    assert {name: list(value) if isinstance(value, tuple) else value for name, value in read.items()} == tomllib.loads(example)
+    assert {
+        name: list(value) if isinstance(value, tuple) else value for name, value in read.items()
+    } == tomllib.loads(example)
 
 
 def _documents():
     """Every Markdown file of the project: at the top, in docs/ and in bench/."""
-    return [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md")), *(ROOT / "bench").glob("*.md")]
+    return [
+        *ROOT.glob("*.md"),
+        *sorted((ROOT / "docs").rglob("*.md")),
+        *(ROOT / "bench").glob("*.md"),
+    ]
 
 
 def _anchors(document: Path) -> set[str]:
     """The anchors that GitHub gives to the headings of a document."""
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", document.read_text(), flags=re.S), re.M)
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"```.*?```", "", document.read_text(), flags=re.S), re.M
+    )
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
@@ -86,7 +113,9 @@ def _limits():
     """The rows of docs/limits.md: what is limited, to how much."""
     text = (ROOT / "docs" / "limits.md").read_text()
     rows = re.findall(r"^\| *([^|]*?) *\| *([^|]*?) *\| *([^|]*?) *\|", text, re.M)
-    return {what: (default, setting) for what, default, setting in rows if what not in ("limit", "---")}
+    return {
+        what: (default, setting) for what, default, setting in rows if what not in ("limit", "---")
+    }
 
 
 def test_the_limits_are_those_of_the_code():
@@ -110,23 +139,38 @@ def test_the_limits_are_those_of_the_code():
         "changes in an answer of the feed or the audit log": [feed._MAX_ROWS],
         "sending one chunk of a streamed answer": [message.SEND_SECONDS],
         "a long poll of the feed": [feed._MAX_WAIT],
-        "requests with a session of the console, in all and per administrator": [service._SESSIONS, service._OF_ONE],
-        "streamed answers, in all and per workspace or administrator": [service._STREAMS, service._STREAMS_OF_ONE],
+        "requests with a session of the console, in all and per administrator": [
+            service._SESSIONS,
+            service._OF_ONE,
+        ],
+        "streamed answers, in all and per workspace or administrator": [
+            service._STREAMS,
+            service._STREAMS_OF_ONE,
+        ],
         "connections": [serving._CONNECTIONS],
         "waiting writes": [writer.MAX_WAITING],
         "waiting searches without an index, in all; running and waiting, per workspace": [
             turns.MAX_WAITING,
             turns.MAX_OF_ONE + 1,
         ],
-        "requests that wait to be stored in the request log, and bytes of their bodies": [recorder._WAITING, recorder._HELD],
+        "requests that wait to be stored in the request log, and bytes of their bodies": [
+            recorder._WAITING,
+            recorder._HELD,
+        ],
     }
     limits = _limits()
     for what, amounts in fixed.items():
-        assert re.findall(r"\d+", limits[what][0].replace(",", "")) == [str(amount) for amount in amounts], what
+        assert re.findall(r"\d+", limits[what][0].replace(",", "")) == [
+            str(amount) for amount in amounts
+        ], what
     named = set()
     for what, (default, setting) in limits.items():
         for name in re.findall(r"MUSTER_(\w+)", setting):
             named.add(name)
-            amount = Settings.model_fields[name.lower()].default / (4 if "quarter" in setting else 1)
+            amount = Settings.model_fields[name.lower()].default / (
+                4 if "quarter" in setting else 1
+            )
             assert f"{amount:,.0f}" in default, what
-    assert {name for name in Settings.model_fields if name.startswith("max_")} <= {name.lower() for name in named}
+    assert {name for name in Settings.model_fields if name.startswith("max_")} <= {
+        name.lower() for name in named
+    }

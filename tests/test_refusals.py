@@ -18,7 +18,16 @@ from muster.http.wire.message import Request
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.errors import ScimError
 from muster.storage.port.changes import ChangeOrigin
-from muster.storage.port.errors import Conflict, Held, NoSuchMember, Outdated, StorageError, StorageFull, TooExpensive, copy_of
+from muster.storage.port.errors import (
+    Conflict,
+    Held,
+    NoSuchMember,
+    Outdated,
+    StorageError,
+    StorageFull,
+    TooExpensive,
+    copy_of,
+)
 from muster.storage.port.resources import Keep, Stored, Write
 from muster.storage.postgres.loader import Loader
 from muster.storage.sqlite import SqliteStorage
@@ -40,9 +49,17 @@ def test_no_module_and_no_class_holds_an_exception():
     """One that is raised again and again keeps the frames of everyone who saw it."""
     held = []
     for module in modules():
-        classes = [value for value in vars(module).values() if inspect.isclass(value) and value.__module__ == module.__name__]
+        classes = [
+            value
+            for value in vars(module).values()
+            if inspect.isclass(value) and value.__module__ == module.__name__
+        ]
         for owner in (module, *classes):
-            held += [f"{owner.__name__}.{name}" for name, value in vars(owner).items() if isinstance(value, BaseException)]
+            held += [
+                f"{owner.__name__}.{name}"
+                for name, value in vars(owner).items()
+                if isinstance(value, BaseException)
+            ]
     assert held == []
 
 
@@ -68,16 +85,22 @@ class Refused:
         return await self.client.get("/scim/v2/Users/0190163d-8694-739b-aea5-966c26f8ad91")
 
     async def unknown_users_changed(self):
-        return await self.client.patch("/scim/v2/Users/0190163d-8694-739b-aea5-966c26f8ad91", json=replace("title", "x"))
+        return await self.client.patch(
+            "/scim/v2/Users/0190163d-8694-739b-aea5-966c26f8ad91", json=replace("title", "x")
+        )
 
     async def wrong_filter(self):
         return await self.client.get("/scim/v2/Users", params={"filter": "nosuch eq 1"})
 
     async def too_expensive(self):
-        return await self.client.get("/scim/v2/Users", params={"filter": 'title co "a" or nickName co "b"'})
+        return await self.client.get(
+            "/scim/v2/Users", params={"filter": 'title co "a" or nickName co "b"'}
+        )
 
     async def too_expensive_over_types(self):
-        return await self.client.get("/scim/v2", params={"filter": 'displayName co "a"', "sortBy": "displayName"})
+        return await self.client.get(
+            "/scim/v2", params={"filter": 'displayName co "a"', "sortBy": "displayName"}
+        )
 
     async def taken_name(self):
         return await self.client.post("/scim/v2/Users", json=person(self.user["userName"]))
@@ -89,10 +112,14 @@ class Refused:
         return await self.client.post("/scim/v2/Users", json=person(active="perhaps"))
 
     async def wrong_json(self):
-        return await self.client.post("/scim/v2/Users", content=b"{", headers={"content-type": "application/scim+json"})
+        return await self.client.post(
+            "/scim/v2/Users", content=b"{", headers={"content-type": "application/scim+json"}
+        )
 
     async def wrong_patch(self):
-        return await self.client.patch(self.path, json=patch({"op": "add", "path": "nosuch", "value": 1}))
+        return await self.client.patch(
+            self.path, json=patch({"op": "add", "path": "nosuch", "value": 1})
+        )
 
     async def wrong_member(self):
         return await self.client.post("/scim/v2/Groups", json=group(None, {"id": "nobody"}))
@@ -104,7 +131,9 @@ class Refused:
         return await self.client.put("/scim/v2/Users", json={})
 
     async def wrong_type(self):
-        return await self.client.post("/scim/v2/Users", content=b"x", headers={"content-type": "text/plain"})
+        return await self.client.post(
+            "/scim/v2/Users", content=b"x", headers={"content-type": "text/plain"}
+        )
 
     async def wrong_key(self):
         return await self.client.get(self.path, headers={"authorization": "Bearer a.b.c"})
@@ -114,7 +143,9 @@ class Refused:
 
     async def wrong_bulk(self):
         operations = [{"method": "DELETE", "path": "/Users/x"}] * 3
-        answer = await self.client.post("/scim/v2/Bulk", json={"schemas": [BULK_REQUEST], "Operations": operations})
+        answer = await self.client.post(
+            "/scim/v2/Bulk", json={"schemas": [BULK_REQUEST], "Operations": operations}
+        )
         assert answer.json()["Operations"][0]["status"] == "404"
         return httpx.Response(400)
 
@@ -140,7 +171,11 @@ KINDS = [name for name in vars(Refused) if not name.startswith("_")]
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def service(request, tmp_path_factory):
-    database = f"sqlite:///{tmp_path_factory.mktemp('refusals')}/m.db" if request.param == "sqlite" else postgres.new_database()
+    database = (
+        f"sqlite:///{tmp_path_factory.mktemp('refusals')}/m.db"
+        if request.param == "sqlite"
+        else postgres.new_database()
+    )
     options = {"request_log": False, "scan_seconds": 10.0, "rate_limit": 0, "requests_kept": 0}
     app = muster.create_app(muster.Settings(database=database, **options))
     with asyncio.Runner() as runner:
@@ -149,7 +184,11 @@ def service(request, tmp_path_factory):
         async def begin():
             token, _ = await app.keys.create(await app.storage.find_workspace("default"), "k")
             transport = httpx.ASGITransport(app)
-            client = httpx.AsyncClient(transport=transport, base_url="http://x", headers={"authorization": f"Bearer {token}"})
+            client = httpx.AsyncClient(
+                transport=transport,
+                base_url="http://x",
+                headers={"authorization": f"Bearer {token}"},
+            )
             return Refused(app, client, (await client.post("/scim/v2/Users", json=person())).json())
 
         yield runner, runner.run(begin())
@@ -159,7 +198,9 @@ def service(request, tmp_path_factory):
 @pytest.mark.parametrize("kind", KINDS)
 def test_refusals_keep_nothing_alive(service, kind, monkeypatch, caplog):
     runner, refused = service
-    caplog.set_level(logging.CRITICAL + 1)  # what pytest keeps of the log is not kept by the service
+    caplog.set_level(
+        logging.CRITICAL + 1
+    )  # what pytest keeps of the log is not kept by the service
     if "expensive" in kind:
         monkeypatch.setattr(type(refused.app.storage), "find", _too_expensive)
 
@@ -173,7 +214,11 @@ def test_refusals_keep_nothing_alive(service, kind, monkeypatch, caplog):
     runner.run(refuse())
     gc.collect()
     after = _counts()
-    grown = {kept.__name__: after[kept] - before[kept] for kept in KEPT if after[kept] > before[kept] + TIMES // 4}
+    grown = {
+        kept.__name__: after[kept] - before[kept]
+        for kept in KEPT
+        if after[kept] > before[kept] + TIMES // 4
+    }
     assert grown == {}
 
 
@@ -213,13 +258,22 @@ def test_everyone_who_waits_for_a_batch_gets_an_exception_of_their_own(bench, mo
 
     async def both():
         if isinstance(bench.storage, SqliteStorage):
-            monkeypatch.setattr(bench.storage._writer, "_execute", _broken(lambda: sqlite3.OperationalError("disk I/O error")))
+            monkeypatch.setattr(
+                bench.storage._writer,
+                "_execute",
+                _broken(lambda: sqlite3.OperationalError("disk I/O error")),
+            )
             calls = [lambda: bench.storage.write(write)]
         else:
-            monkeypatch.setattr(bench.storage._writer, "_attempt", _broken(lambda: StorageError("away")))
+            monkeypatch.setattr(
+                bench.storage._writer, "_attempt", _broken(lambda: StorageError("away"))
+            )
             loader = Loader(_broken(lambda: StorageError("away")))
             calls = [lambda: bench.storage.write(write), lambda: loader.load(1, 2)]
-        return [await asyncio.gather(*(call() for _ in range(9)), return_exceptions=True) for call in calls]
+        return [
+            await asyncio.gather(*(call() for _ in range(9)), return_exceptions=True)
+            for call in calls
+        ]
 
     for told in bench.run(both()):
         assert all(isinstance(error, StorageError) for error in told)

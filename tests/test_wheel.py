@@ -22,7 +22,16 @@ NEEDED = (
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+    ]
     subprocess.run([*command, "--wheel-dir", folder, ROOT], check=True)
     [built] = folder.glob("muster_scim-*.whl")
     return built
@@ -35,11 +44,17 @@ def test_it_holds_what_muster_needs(wheel):
 def test_it_runs_from_elsewhere(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed"), "MUSTER_DATABASE": f"sqlite:///{tmp_path}/m.db"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tmp_path / "installed"),
+        "MUSTER_DATABASE": f"sqlite:///{tmp_path}/m.db",
+    }
 
     def run(*arguments):
         command = [sys.executable, *arguments]
-        return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
 
     assert str(tmp_path) in run("-c", "import muster; print(muster.__file__)")
     assert run("-m", "muster", "keys", "create", "--name", "k").count(".") == 2

@@ -92,11 +92,15 @@ _DOCUMENTS = 50
 
 def open_storage(settings: Settings) -> Storage:
     """The engine that the database URL names."""
-    page_bytes = max(settings.max_page_bytes, 2 * settings.max_body)  # one resource is a page at least
+    page_bytes = max(
+        settings.max_page_bytes, 2 * settings.max_body
+    )  # one resource is a page at least
     if is_postgres(settings.database):
         from muster.storage.postgres import PostgresStorage
 
-        return PostgresStorage(settings.database, settings.pool_size, settings.scan_seconds, page_bytes)
+        return PostgresStorage(
+            settings.database, settings.pool_size, settings.scan_seconds, page_bytes
+        )
     return SqliteStorage(sqlite_path(settings.database), settings.scan_seconds, page_bytes)
 
 
@@ -104,7 +108,9 @@ async def ensure_workspace(storage: Storage, settings: Settings) -> None:
     """Make the workspace `default` where it is not there yet."""
     if await storage.find_workspace(DEFAULT_WORKSPACE) is None:
         with contextlib.suppress(Conflict):  # another process was first
-            await storage.add_workspace(DEFAULT_WORKSPACE, settings.contract, False, datetime.now(UTC).isoformat())
+            await storage.add_workspace(
+                DEFAULT_WORKSPACE, settings.contract, False, datetime.now(UTC).isoformat()
+            )
 
 
 class Muster:
@@ -174,13 +180,35 @@ class Muster:
         load = Load(settings.max_in_flight, self._stopping, *anonymous, settings.form_seconds)
         requests = RequestStore(storage)
         if settings.requests_kept:
-            self._recorder = Recorder(requests, Retention(settings.requests_days, settings.requests_kept))
-        site = Site(storage, self.administrators, self._origin, self._console(directory, requests, cursors))
+            self._recorder = Recorder(
+                requests, Retention(settings.requests_days, settings.requests_kept)
+            )
+        site = Site(
+            storage, self.administrators, self._origin, self._console(directory, requests, cursors)
+        )
         log, metrics = self._log, self._metrics
-        kind = Service if self._traces is None else tracing.traced_service(self._traces.get_tracer("muster"))
-        return kind(self.keys, self._limiter, scim, api, self._origin, pages, log, metrics, load, self._recorder, site)
+        kind = (
+            Service
+            if self._traces is None
+            else tracing.traced_service(self._traces.get_tracer("muster"))
+        )
+        return kind(
+            self.keys,
+            self._limiter,
+            scim,
+            api,
+            self._origin,
+            pages,
+            log,
+            metrics,
+            load,
+            self._recorder,
+            site,
+        )
 
-    def _console(self, directory: Directory, requests: RequestStore, cursors: Cursors) -> Iterator[PageRoute]:
+    def _console(
+        self, directory: Directory, requests: RequestStore, cursors: Cursors
+    ) -> Iterator[PageRoute]:
         """The pages of the console."""
         storage = self.storage
         yield from SignInPages(self.administrators, self._connectors)
@@ -196,7 +224,9 @@ class Muster:
         yield from WebhookPages(storage, self._webhooks, WebhookStates(storage))
         yield from SchemaPages(CustomSchemas(storage))
         yield from DangerPages(storage)
-        yield from SettingsPages(storage, storage, self.administrators, requests, self.settings.ceiling)
+        yield from SettingsPages(
+            storage, storage, self.administrators, requests, self.settings.ceiling
+        )
         yield from AuditPages(storage)
 
     def _routes(self, directory: Directory) -> Iterator[ApiRoute]:
@@ -244,7 +274,9 @@ class Muster:
         for task in self._tasks:
             task.cancel()
         for name, step in self._closing_steps():
-            with log_and_continue(name):  # a full disk, or any other error, ends no more than its own step
+            with log_and_continue(
+                name
+            ):  # a full disk, or any other error, ends no more than its own step
                 await step()
         self._started = False
 

@@ -79,11 +79,17 @@ def _why(error: StorageError, settings: Settings | None) -> str:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    given = {name: value for name in Settings.model_fields if (value := getattr(options, name, None)) is not None}
+    given = {
+        name: value
+        for name in Settings.model_fields
+        if (value := getattr(options, name, None)) is not None
+    }
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise WrongSetting("; ".join(_said(problem["loc"], problem["msg"]) for problem in error.errors())) from None
+        raise WrongSetting(
+            "; ".join(_said(problem["loc"], problem["msg"]) for problem in error.errors())
+        ) from None
 
 
 def _said(location: tuple[int | str, ...], message: str) -> str:
@@ -96,7 +102,9 @@ def _said(location: tuple[int | str, ...], message: str) -> str:
 def _serve(options: argparse.Namespace, settings: Settings) -> None:
     with tempfile.TemporaryDirectory(prefix="muster-metrics-") as folder:
         if settings.workers > 1:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read as muster.serving.server is imported
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = (
+                folder  # read as muster.serving.server is imported
+            )
         from muster.serving.server import check_address, serve
 
         with _listening(settings):
@@ -113,10 +121,14 @@ def _listening(settings: Settings) -> Iterator[None]:
         yield
     except OSError as error:
         where = f"{settings.host} port {settings.port}"
-        raise Refused(f"cannot listen on {where}: {error.strerror}; choose another with --port") from None
+        raise Refused(
+            f"cannot listen on {where}: {error.strerror}; choose another with --port"
+        ) from None
 
 
-def _greeting(settings: Settings, token: str | None, invitation: str | None, wanted: bool) -> list[str]:
+def _greeting(
+    settings: Settings, token: str | None, invitation: str | None, wanted: bool
+) -> list[str]:
     """The lines that `muster serve` prints when it is ready. token: of the first key, invitation: for the first administrator,
     where they were made just now.
     """
@@ -134,7 +146,9 @@ def _greeting(settings: Settings, token: str | None, invitation: str | None, wan
             "",
         ]
     elif wanted:
-        lines += [f"The first API key was told when it was made. Another: {_program()} keys create --name NAME"]
+        lines += [
+            f"The first API key was told when it was made. Another: {_program()} keys create --name NAME"
+        ]
     if invitation is not None:
         lines += [
             "The console, for its first administrator (this link holds once, and for an hour):",
@@ -146,7 +160,9 @@ def _greeting(settings: Settings, token: str | None, invitation: str | None, wan
     return lines
 
 
-async def _first(storage: Storage, settings: Settings, wanted: bool) -> tuple[str | None, str | None]:
+async def _first(
+    storage: Storage, settings: Settings, wanted: bool
+) -> tuple[str | None, str | None]:
     """The token of a first key, and of a link for the first administrator, where they are wanted and there is none yet."""
     workspace = await workspace_of(storage, DEFAULT, settings)
     if not wanted:
@@ -156,12 +172,16 @@ async def _first(storage: Storage, settings: Settings, wanted: bool) -> tuple[st
 
 
 def _admins_create(options: argparse.Namespace, settings: Settings) -> None:
-    password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    password = (
+        getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    )
     origin = ChangeOrigin("command", "", datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     async def work(storage: Storage) -> Admin:
         try:
-            return await Administrators(storage).create(options.email, password, all_permissions(), origin)
+            return await Administrators(storage).create(
+                options.email, password, all_permissions(), origin
+            )
         except ScimError as error:
             raise Refused(error.detail) from None
 
@@ -189,26 +209,35 @@ def _admins_list(_: argparse.Namespace, settings: Settings) -> None:
         return await Administrators(storage).all()
 
     for admin in run(settings, work):
-        sys.stdout.write(f"{admin.email}\t{'everything' if admin.everywhere else 'some workspaces'}\t{admin.created}\n")
+        sys.stdout.write(
+            f"{admin.email}\t{'everything' if admin.everywhere else 'some workspaces'}\t{admin.created}\n"
+        )
 
 
 def _migrate(_: argparse.Namespace, settings: Settings) -> None:
     from muster.app import open_storage
 
     before, after = asyncio.run(open_storage(settings).migrate())
-    sys.stdout.write(f"at revision {after}" + (", as before\n" if before == after else f", before at {before or 'none'}\n"))
+    sys.stdout.write(
+        f"at revision {after}"
+        + (", as before\n" if before == after else f", before at {before or 'none'}\n")
+    )
 
 
 def _keys_create(options: argparse.Namespace, settings: Settings) -> None:
     permissions = tuple(dict.fromkeys(options.permission or (ADMIN,)))
     for permission in permissions:
         if permission not in (*PERMISSIONS, ADMIN):
-            raise WrongSetting(f"no permission {permission!r}; allowed are {', '.join(map(repr, PERMISSIONS))}")
+            raise WrongSetting(
+                f"no permission {permission!r}; allowed are {', '.join(map(repr, PERMISSIONS))}"
+            )
     lifetime = None if options.expires_in_days is None else timedelta(days=options.expires_in_days)
 
     async def work(storage: Storage) -> str:
         workspace = await workspace_of(storage, options.workspace, settings)
-        token, _ = await Keys(storage).create(workspace, options.name, permissions, options.key_rate_limit, lifetime)
+        token, _ = await Keys(storage).create(
+            workspace, options.name, permissions, options.key_rate_limit, lifetime
+        )
         return token
 
     sys.stdout.write(run(settings, work) + "\n")
@@ -222,7 +251,14 @@ def _keys_list(options: argparse.Namespace, settings: Settings) -> None:
     for key in run(settings, work):
         ended = state_of(key, now)
         limit = "default" if key.rate_limit is None else str(key.rate_limit)
-        columns = (key.id, key.name, ended, ", ".join(key.permissions), f"limit {limit}", f"last used {key.last_used or 'never'}")
+        columns = (
+            key.id,
+            key.name,
+            ended,
+            ", ".join(key.permissions),
+            f"limit {limit}",
+            f"last used {key.last_used or 'never'}",
+        )
         sys.stdout.write("\t".join(columns) + "\n")
 
 
@@ -246,7 +282,9 @@ def _keys_revoke(options: argparse.Namespace, settings: Settings) -> None:
 def _keys_set(options: argparse.Namespace, settings: Settings) -> None:
     async def work(storage: Storage) -> None:
         workspace, key = await _key(storage, options, settings)
-        await Keys(storage).limit(workspace, key, None if options.key_rate_limit < 0 else options.key_rate_limit)
+        await Keys(storage).limit(
+            workspace, key, None if options.key_rate_limit < 0 else options.key_rate_limit
+        )
 
     run(settings, work)
 
@@ -271,7 +309,9 @@ def _workspaces_list(_: argparse.Namespace, settings: Settings) -> None:
 
     for workspace in run(settings, work):
         reading = "strict" if workspace.strict else "lenient"
-        sys.stdout.write(f"{workspace.name}\t{workspace.contract}\t{reading}\t{workspace.created}\n")
+        sys.stdout.write(
+            f"{workspace.name}\t{workspace.contract}\t{reading}\t{workspace.created}\n"
+        )
 
 
 def _workspaces_set(options: argparse.Namespace, settings: Settings) -> None:
@@ -279,7 +319,9 @@ def _workspaces_set(options: argparse.Namespace, settings: Settings) -> None:
         workspace = await workspace_of(storage, options.name, settings)
         strict = workspace.strict if options.strict is None else options.strict
         await storage.administer(
-            [replace(workspace, contract=options.contract or workspace.contract, strict=strict)], (), [workspace]
+            [replace(workspace, contract=options.contract or workspace.contract, strict=strict)],
+            (),
+            [workspace],
         )
 
     run(settings, work)
@@ -291,15 +333,21 @@ def _demo(options: argparse.Namespace, settings: Settings) -> None:
     async def work(storage: Storage) -> None:
         workspace = await storage.find_workspace(options.workspace)
         if workspace is None:
-            workspace = await storage.add_workspace(options.workspace, settings.contract, False, datetime.now(UTC).isoformat())
+            workspace = await storage.add_workspace(
+                options.workspace, settings.contract, False, datetime.now(UTC).isoformat()
+            )
         await fill(storage, workspace, options.users, options.seed)
 
     run(settings, work)
     sys.stdout.write(f"{options.users} users made for the workspace {options.workspace!r}\n")
-    sys.stdout.write(f"An API key for it: {_program()} keys create --workspace {options.workspace} --name NAME\n")
+    sys.stdout.write(
+        f"An API key for it: {_program()} keys create --workspace {options.workspace} --name NAME\n"
+    )
 
 
-async def _key(storage: Storage, options: argparse.Namespace, settings: Settings) -> tuple[Workspace, KeyRecord]:
+async def _key(
+    storage: Storage, options: argparse.Namespace, settings: Settings
+) -> tuple[Workspace, KeyRecord]:
     """The key that an id, or a name that only one active key has, stands for."""
     workspace = await workspace_of(storage, options.workspace, settings)
     keys = await storage.keys(workspace.id)
@@ -307,25 +355,42 @@ async def _key(storage: Storage, options: argparse.Namespace, settings: Settings
     found = found or [key for key in keys if key.name == options.key and key.revoked is None]
     if len(found) == 1:
         return workspace, found[0]
-    raise Refused(f"{'no key' if not found else 'more than one key'} {options.key!r} in {workspace.name}: see muster keys list")
+    raise Refused(
+        f"{'no key' if not found else 'more than one key'} {options.key!r} in {workspace.name}: see muster keys list"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="muster", description="A SCIM 2.0 service provider.", allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="muster", description="A SCIM 2.0 service provider.", allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=f"muster {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     database = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    database.add_argument("--database", metavar="URL", help="sqlite:///relative.db or postgresql://… [MUSTER_DATABASE]")
+    database.add_argument(
+        "--database",
+        metavar="URL",
+        help="sqlite:///relative.db or postgresql://… [MUSTER_DATABASE]",
+    )
 
     serve = _command(commands, "serve", "serve SCIM over HTTP", _serve, database)
     _add_settings(serve, [name for name in Settings.model_fields if name != "database"])
-    serve.add_argument("--first-key", action="store_true", help="where there is no API key yet, make one and print it")
+    serve.add_argument(
+        "--first-key",
+        action="store_true",
+        help="where there is no API key yet, make one and print it",
+    )
 
     _command(commands, "migrate", "bring the database to this version's tables", _migrate, database)
     _add_keys(commands.add_parser("keys", help="API keys", allow_abbrev=False), database)
-    _add_workspaces(commands.add_parser("workspaces", help="workspaces", allow_abbrev=False), database)
+    _add_workspaces(
+        commands.add_parser("workspaces", help="workspaces", allow_abbrev=False), database
+    )
 
-    _add_admins(commands.add_parser("admins", help="administrators of the console", allow_abbrev=False), database)
+    _add_admins(
+        commands.add_parser("admins", help="administrators of the console", allow_abbrev=False),
+        database,
+    )
     cli_upkeep.add(commands, database)
     demo = _command(commands, "demo", "fill a workspace with made-up people", _demo, database)
     demo.add_argument("--workspace", default=_DEMO, help="created if it does not exist [demo]")
@@ -341,7 +406,9 @@ def _add_settings(command: argparse.ArgumentParser, names: Iterable[str]) -> Non
         text = f"{field.description} [MUSTER_{name.upper()}]".replace("%", "%%")
         flag = f"--{name.replace('_', '-')}"
         if field.annotation is bool:
-            command.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+            command.add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=None, help=text
+            )
         else:
             command.add_argument(flag, help=text)
 
@@ -351,33 +418,66 @@ def _add_keys(keys: argparse.ArgumentParser, database: argparse.ArgumentParser) 
     scoped = argparse.ArgumentParser(add_help=False, parents=[database], allow_abbrev=False)
     scoped.add_argument("--workspace", default=DEFAULT, help="the workspace [default]")
 
-    create = _command(commands, "create", "make a key and print it, this once", _keys_create, scoped)
+    create = _command(
+        commands, "create", "make a key and print it, this once", _keys_create, scoped
+    )
     create.add_argument("--name", required=True)
-    create.add_argument("--permission", nargs="+", action="extend", metavar="P", help="; ".join(PERMISSIONS) + " [all: Admin]")
-    create.add_argument("--rate-limit", dest="key_rate_limit", type=_natural, metavar="N", help="requests a minute; 0 for none")
+    create.add_argument(
+        "--permission",
+        nargs="+",
+        action="extend",
+        metavar="P",
+        help="; ".join(PERMISSIONS) + " [all: Admin]",
+    )
+    create.add_argument(
+        "--rate-limit",
+        dest="key_rate_limit",
+        type=_natural,
+        metavar="N",
+        help="requests a minute; 0 for none",
+    )
     create.add_argument("--expires-in-days", type=_positive, metavar="DAYS")
 
     _command(commands, "list", "the keys of a workspace", _keys_list, scoped)
-    rotate = _command(commands, "rotate", "make a key in the place of another, and print it", _keys_rotate, scoped)
+    rotate = _command(
+        commands, "rotate", "make a key in the place of another, and print it", _keys_rotate, scoped
+    )
     rotate.add_argument("key", help="the id, or the name")
-    rotate.add_argument("--overlap", type=_natural, default=0, metavar="SECONDS", help="how long the old key still works [0]")
+    rotate.add_argument(
+        "--overlap",
+        type=_natural,
+        default=0,
+        metavar="SECONDS",
+        help="how long the old key still works [0]",
+    )
     revoke = _command(commands, "revoke", "end a key", _keys_revoke, scoped)
     revoke.add_argument("key", help="the id, or the name")
     change = _command(commands, "set", "change a key's rate limit", _keys_set, scoped)
     change.add_argument("key", help="the id, or the name")
     change.add_argument(
-        "--rate-limit", dest="key_rate_limit", type=int, required=True, metavar="N", help="0 for none, -1 for the default"
+        "--rate-limit",
+        dest="key_rate_limit",
+        type=int,
+        required=True,
+        metavar="N",
+        help="0 for none, -1 for the default",
     )
 
 
 def _add_admins(admins: argparse.ArgumentParser, database: argparse.ArgumentParser) -> None:
     commands = admins.add_subparsers(required=True, metavar="COMMAND")
     create = _command(
-        commands, "create", "make an administrator; the password is read from standard input", _admins_create, database
+        commands,
+        "create",
+        "make an administrator; the password is read from standard input",
+        _admins_create,
+        database,
     )
     create.add_argument("--email", required=True)
     text = "print a link that makes one administrator, once and within an hour"
-    _add_settings(_command(commands, "invite", text, _admins_invite, database), ("host", "port", "base_url"))
+    _add_settings(
+        _command(commands, "invite", text, _admins_invite, database), ("host", "port", "base_url")
+    )
     _command(commands, "list", "who there is", _admins_list, database)
 
 
@@ -389,9 +489,13 @@ def _add_workspaces(workspaces: argparse.ArgumentParser, database: argparse.Argu
     ):
         command = _command(commands, name, text, work, database)
         command.add_argument("name")
-        command.add_argument("--contract", choices=("rfc7644", "cortex"), help="which status codes it answers")
         command.add_argument(
-            "--strict", action=argparse.BooleanOptionalAction, help="refuse what the RFCs do not allow, whoever sends it"
+            "--contract", choices=("rfc7644", "cortex"), help="which status codes it answers"
+        )
+        command.add_argument(
+            "--strict",
+            action=argparse.BooleanOptionalAction,
+            help="refuse what the RFCs do not allow, whoever sends it",
         )
     _command(commands, "list", "all workspaces", _workspaces_list, database)
 
@@ -403,7 +507,9 @@ def _command(
     run: Callable[[argparse.Namespace, Settings], None],
     parent: argparse.ArgumentParser,
 ) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=text, description=text, parents=[parent], allow_abbrev=False)
+    command = commands.add_parser(
+        name, help=text, description=text, parents=[parent], allow_abbrev=False
+    )
     command.set_defaults(run=run)
     return command
 

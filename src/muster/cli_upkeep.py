@@ -16,38 +16,69 @@ from muster.session import Refused, run, workspace_of
 from muster.storage.port.engine import Storage
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", database: argparse.ArgumentParser) -> None:
+def add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    database: argparse.ArgumentParser,
+) -> None:
     """Add the commands to the parser. database: the parser of the options that name one."""
 
     def command(name: str, text: str, work: object) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=text, description=text, parents=[database], allow_abbrev=False)
+        made = commands.add_parser(
+            name, help=text, description=text, parents=[database], allow_abbrev=False
+        )
         made.set_defaults(run=work)
         return made
 
     check = command("check", "verify a whole database, resource by resource", _check)
-    check.add_argument("--repair", action="store_true", help="make anew what is derived from the resources, and count anew")
-    command("backup", "copy a SQLite database to a file, while it is in use", _backup).add_argument("file", type=Path)
-    restore = command("restore", "put a backup in the place of a SQLite database that is not there", _restore)
-    restore.add_argument("file", type=Path)
-    command("doctor", "what clients send that the RFCs do not allow, and what was refused", _doctor).add_argument(
-        "--workspace", default="default"
+    check.add_argument(
+        "--repair",
+        action="store_true",
+        help="make anew what is derived from the resources, and count anew",
     )
+    command("backup", "copy a SQLite database to a file, while it is in use", _backup).add_argument(
+        "file", type=Path
+    )
+    restore = command(
+        "restore", "put a backup in the place of a SQLite database that is not there", _restore
+    )
+    restore.add_argument("file", type=Path)
+    command(
+        "doctor", "what clients send that the RFCs do not allow, and what was refused", _doctor
+    ).add_argument("--workspace", default="default")
     _add_audit(commands.add_parser("audit", help="the audit log", allow_abbrev=False), database)
     export = command("export", "write a workspace as JSON Lines of SCIM resources", _export)
     export.add_argument("--workspace", default="default")
-    export.add_argument("--output", type=Path, metavar="FILE", help="a file that is not there yet [standard output]")
-    take = command("import", "make the resources of such lines; those that are there already are passed over", _import)
+    export.add_argument(
+        "--output", type=Path, metavar="FILE", help="a file that is not there yet [standard output]"
+    )
+    take = command(
+        "import",
+        "make the resources of such lines; those that are there already are passed over",
+        _import,
+    )
     take.add_argument("--workspace", default="default")
-    take.add_argument("--rehearse", action="store_true", help="do everything but commit, and report the same")
-    take.add_argument("--new-ids", action="store_true", help="give each resource a new id, for a copy beside the original")
-    take.add_argument("--override", action="store_true", help="create users even if automatic provisioning is off (audited)")
+    take.add_argument(
+        "--rehearse", action="store_true", help="do everything but commit, and report the same"
+    )
+    take.add_argument(
+        "--new-ids",
+        action="store_true",
+        help="give each resource a new id, for a copy beside the original",
+    )
+    take.add_argument(
+        "--override",
+        action="store_true",
+        help="create users even if automatic provisioning is off (audited)",
+    )
     take.add_argument("file", help="the file, or - for standard input")
 
 
 def _add_audit(audit: argparse.ArgumentParser, database: argparse.ArgumentParser) -> None:
     commands = audit.add_subparsers(required=True, metavar="COMMAND")
     text = "follow the chain of hashes through the audit log of every workspace"
-    commands.add_parser("verify", help=text, description=text, parents=[database], allow_abbrev=False).set_defaults(run=_verify)
+    commands.add_parser(
+        "verify", help=text, description=text, parents=[database], allow_abbrev=False
+    ).set_defaults(run=_verify)
 
 
 def _verify(_: argparse.Namespace, settings: Settings) -> int:
@@ -79,7 +110,9 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         return await check(storage, options.repair, lambda line: sys.stdout.write(line + "\n"))
 
     report = run(settings, work)
-    sys.stdout.write(f"{report.resources} resources in {report.workspaces} workspaces; {report.found} findings")
+    sys.stdout.write(
+        f"{report.resources} resources in {report.workspaces} workspaces; {report.found} findings"
+    )
     sys.stdout.write(f", {report.mended} mended\n" if options.repair else "\n")
     return 1 if report.found > report.mended else 0
 
@@ -88,7 +121,9 @@ def _backup(options: argparse.Namespace, settings: Settings) -> None:
     from muster.upkeep.backup import backup
 
     if is_postgres(settings.database):
-        raise Refused("PostgreSQL has its own tools: pg_dump --format=custom --file=FILE URL (docs/operate.md)")
+        raise Refused(
+            "PostgreSQL has its own tools: pg_dump --format=custom --file=FILE URL (docs/operate.md)"
+        )
     size = backup(sqlite_path(settings.database), options.file)
     sys.stdout.write(f"{options.file}: {size} bytes, checked\n")
 
@@ -97,7 +132,9 @@ def _restore(options: argparse.Namespace, settings: Settings) -> None:
     from muster.upkeep.backup import restore
 
     if is_postgres(settings.database):
-        raise Refused("PostgreSQL has its own tools: pg_restore --dbname=URL FILE (docs/operate.md)")
+        raise Refused(
+            "PostgreSQL has its own tools: pg_restore --dbname=URL FILE (docs/operate.md)"
+        )
     path = sqlite_path(settings.database)
     size = restore(options.file, path)
     sys.stdout.write(f"{path}: {size} bytes, checked\n")
@@ -138,7 +175,9 @@ def _import(options: argparse.Namespace, settings: Settings) -> int:
         workspace = await workspace_of(storage, options.workspace, settings)
         registry = await Registries(storage).of(workspace)
         modes = {"override": options.override, "new_ids": options.new_ids}
-        importer = Importer(storage, workspace, registry, options.rehearse, lambda: datetime.now(UTC), **modes)
+        importer = Importer(
+            storage, workspace, registry, options.rehearse, lambda: datetime.now(UTC), **modes
+        )
         with _progress() as progress:
             task = progress.add_task(f"into {workspace.name}", total=None)
             return await importer.take(lines, lambda done: progress.advance(task, done))
@@ -151,11 +190,18 @@ def _import(options: argparse.Namespace, settings: Settings) -> int:
     for number, reason in report.refused:
         sys.stdout.write(f"line {number}: {reason}\n")
     made = "would be made" if options.rehearse else "made"
-    sys.stdout.write(f"{report.made} {made}, {report.there} there already, {len(report.refused)} refused\n")
+    sys.stdout.write(
+        f"{report.made} {made}, {report.there} there already, {len(report.refused)} refused\n"
+    )
     return 1 if report.refused else 0
 
 
 def _progress() -> Progress:
     """A bar on standard error: standard output is for what a program may read."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     return Progress(*columns, console=Console(stderr=True))

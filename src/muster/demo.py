@@ -26,8 +26,30 @@ from muster.storage.port.resources import Put, Query, Resources
 _BATCH = 1000
 _AHEAD = 6
 _NAMES = json.loads(resources.files("muster").joinpath("demo_names.json").read_text("utf-8"))
-_DEPARTMENTS = ("Engineering", "Sales", "Finance", "Legal", "Marketing", "People", "Support", "Operations", "Research", "Design")
-_TITLES = ("Engineer", "Manager", "Analyst", "Director", "Specialist", "Lead", "Associate", "Consultant", "Architect", "Partner")
+_DEPARTMENTS = (
+    "Engineering",
+    "Sales",
+    "Finance",
+    "Legal",
+    "Marketing",
+    "People",
+    "Support",
+    "Operations",
+    "Research",
+    "Design",
+)
+_TITLES = (
+    "Engineer",
+    "Manager",
+    "Analyst",
+    "Director",
+    "Specialist",
+    "Lead",
+    "Associate",
+    "Consultant",
+    "Architect",
+    "Partner",
+)
 _PLACES = (
     ("Berlin", "DE", "Europe/Berlin", "de-DE"),
     ("Lagos", "NG", "Africa/Lagos", "en-NG"),
@@ -46,21 +68,37 @@ async def fill(storage: Resources, workspace: Workspace, users: int, seed: int) 
 
     Other processes make them while this one writes.
     """
-    first = (await storage.find(Query(workspace.id, registry().types["/Users"], limit=0))).total or 0
+    first = (
+        await storage.find(Query(workspace.id, registry().types["/Users"], limit=0))
+    ).total or 0
     starts = range(first, first + users, _BATCH)
     now = datetime.now(UTC)
-    millis = int(now.timestamp() * 1000) - len(starts)  # a millisecond for each batch, so that no two make one id
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    makers = ProcessPoolExecutor(max(1, (os.cpu_count() or 2) - 1), multiprocessing.get_context("spawn"))
+    millis = int(now.timestamp() * 1000) - len(
+        starts
+    )  # a millisecond for each batch, so that no two make one id
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    makers = ProcessPoolExecutor(
+        max(1, (os.cpu_count() or 2) - 1), multiprocessing.get_context("spawn")
+    )
     with makers, Progress(*columns) as progress:
         task = progress.add_task(f"users for {workspace.name}", total=users)
-        ranges = [(start, min(start + _BATCH, first + users), seed, millis + n) for n, start in enumerate(starts)]
+        ranges = [
+            (start, min(start + _BATCH, first + users), seed, millis + n)
+            for n, start in enumerate(starts)
+        ]
         waiting = deque(makers.submit(make_batch, *arguments) for arguments in ranges[:_AHEAD])
         for arguments in [*ranges[_AHEAD:], *[None] * len(waiting)]:
             batch = await asyncio.wrap_future(waiting.popleft())
             if arguments is not None:
                 waiting.append(makers.submit(make_batch, *arguments))
-            await storage.load(workspace.id, "User", batch, ChangeOrigin("demo", "demo", timestamp(now)))
+            await storage.load(
+                workspace.id, "User", batch, ChangeOrigin("demo", "demo", timestamp(now))
+            )
             progress.advance(task, len(batch))
 
 
@@ -70,15 +108,26 @@ def make_batch(first: int, end: int, seed: int, millis: int) -> list[Put]:
     new_id, dialect = IdSource(), Dialect(strict=True)
     chance = random.Random(f"{seed} {first}")  # noqa: S311
     created = timestamp(datetime.fromtimestamp(millis / 1000, UTC))
-    documents = (read(person(number, chance), resource_type, dialect) for number in range(first, end))
-    return [make_put(document, resource_type, new_id(millis), 1, created, created) for document in documents]
+    documents = (
+        read(person(number, chance), resource_type, dialect) for number in range(first, end)
+    )
+    return [
+        make_put(document, resource_type, new_id(millis), 1, created, created)
+        for document in documents
+    ]
 
 
 def person(number: int, chance: random.Random) -> Document:
     """A made-up user of about 1.2 KB, whose userName the number makes unique."""
     given, family = chance.choice(_NAMES["given"]), chance.choice(_NAMES["family"])
     city, country, timezone, locale = chance.choice(_PLACES)
-    plain = unicodedata.normalize("NFKD", f"{given}.{family}").replace("'", "").encode("ascii", "ignore").decode().lower()
+    plain = (
+        unicodedata.normalize("NFKD", f"{given}.{family}")
+        .replace("'", "")
+        .encode("ascii", "ignore")
+        .decode()
+        .lower()
+    )
     address = f"{plain}.{number}@{chance.choice(_DOMAINS)}"
     department = chance.choice(_DEPARTMENTS)
     hired = datetime(2015, 1, 1, tzinfo=UTC) + timedelta(days=chance.randrange(4000))
@@ -101,7 +150,12 @@ def person(number: int, chance: random.Random) -> Document:
         ],
         "phoneNumbers": [{"value": f"+1-555-{chance.randrange(10**7):07d}", "type": "work"}],
         "addresses": [
-            {"streetAddress": f"{chance.randrange(200)} Main Street", "locality": city, "country": country, "type": "work"}
+            {
+                "streetAddress": f"{chance.randrange(200)} Main Street",
+                "locality": city,
+                "country": country,
+                "type": "work",
+            }
         ],
         "roles": [{"value": chance.choice(("viewer", "editor", "owner"))}],
         ENTERPRISE_USER: {

@@ -59,13 +59,21 @@ def meanwhile(monkeypatch, happens):
 
 def test_an_invitation_makes_one_administrator(here):
     token = here.run(here.administrators.invite(all_permissions()))
-    accepted = [here.administrators.accept(token, f"a{n}@example.com", PASSWORD, HERE) for n in range(4)]
+    accepted = [
+        here.administrators.accept(token, f"a{n}@example.com", PASSWORD, HERE) for n in range(4)
+    ]
     made = [each for each in outcomes(here, *accepted) if not isinstance(each, Exception)]
     assert len(made) == len(here.run(here.administrators.all())) == 1
 
 
 def test_an_address_is_one_administrators(here):
-    made = outcomes(here, *(here.administrators.create("a@example.com", PASSWORD, all_permissions(), HERE) for _ in range(4)))
+    made = outcomes(
+        here,
+        *(
+            here.administrators.create("a@example.com", PASSWORD, all_permissions(), HERE)
+            for _ in range(4)
+        ),
+    )
     assert len([each for each in made if not isinstance(each, Exception)]) == 1
 
 
@@ -81,7 +89,9 @@ def test_who_is_removed_while_they_sign_in_stays_removed(here, monkeypatch):
 def test_a_password_that_is_changed_while_somebody_signs_in_stays_changed(here, monkeypatch):
     admin(here)
     session = here.run(
-        here.administrators.session(here.run(here.administrators.sign_in("ada@example.com", PASSWORD, "", HERE, "")))
+        here.administrators.session(
+            here.run(here.administrators.sign_in("ada@example.com", PASSWORD, "", HERE, ""))
+        )
     )
     change = here.administrators.change_password
     with monkeypatch.context() as patched:
@@ -102,13 +112,20 @@ def test_a_code_lets_in_once(here):
     made = admin(here)
     secret, _ = here.run(here.administrators.begin_totp(made))
     codes = here.run(here.administrators.keep_totp(made, secret, pyotp.TOTP(secret).now(), HERE))
-    tries = [here.administrators.sign_in("ada@example.com", PASSWORD, codes[0], HERE, "") for _ in range(4)]
-    assert sorted(type(each).__name__ for each in outcomes(here, *tries)) == ["NotSignedIn"] * 3 + ["str"]
+    tries = [
+        here.administrators.sign_in("ada@example.com", PASSWORD, codes[0], HERE, "")
+        for _ in range(4)
+    ]
+    assert sorted(type(each).__name__ for each in outcomes(here, *tries)) == ["NotSignedIn"] * 3 + [
+        "str"
+    ]
 
 
 def test_two_who_remove_each_other_do_not_leave_nobody(here):
     one, two = admin(here), admin(here, "bob@example.com")
-    found = outcomes(here, here.administrators.remove(one, HERE), here.administrators.remove(two, HERE))
+    found = outcomes(
+        here, here.administrators.remove(one, HERE), here.administrators.remove(two, HERE)
+    )
     assert [type(each) for each in found if each is not None] in ([Outdated], [ScimError])
     assert len(here.run(here.administrators.all())) == 1
 
@@ -117,7 +134,8 @@ def test_a_session_that_is_ended_while_it_is_seen_stays_ended(here, monkeypatch)
     made = admin(here)
     token = here.run(here.administrators.sign_in("ada@example.com", PASSWORD, "", HERE, ""))
     later = Administrators(
-        here.storage, lambda: administrators.datetime.now(administrators.UTC) + administrators.timedelta(hours=1)
+        here.storage,
+        lambda: administrators.datetime.now(administrators.UTC) + administrators.timedelta(hours=1),
     )
     get = later.get
 
@@ -165,7 +183,9 @@ class Clocked:
         self.administrators = Administrators(here.storage, lambda: self.now)
         self.made = admin(here)
         self.secret, _ = here.run(self.administrators.begin_totp(self.made))
-        self.codes = here.run(self.administrators.keep_totp(self.made, self.secret, self.code(), HERE))
+        self.codes = here.run(
+            self.administrators.keep_totp(self.made, self.secret, self.code(), HERE)
+        )
         self.now += timedelta(minutes=5)
 
     def code(self, steps=0):
@@ -176,7 +196,11 @@ class Clocked:
 
     def signs_in(self, code):
         try:
-            return bool(self.here.run(self.administrators.sign_in("ada@example.com", PASSWORD, code, HERE, "")))
+            return bool(
+                self.here.run(
+                    self.administrators.sign_in("ada@example.com", PASSWORD, code, HERE, "")
+                )
+            )
         except NotSignedIn:
             return False
 
@@ -191,7 +215,14 @@ def spellings(code):
     for zero in map(chr, range(0x80, 0x110000)):
         if unicodedata.decimal(zero, None) == 0:
             yield "".join(chr(ord(zero) + int(digit)) for digit in code)
-    yield from (f"{code[:3]} {code[3:]}", f"{code}\u200b", f"+{code}", f"0{code}", code[:5], f"{code[:3]}_{code[3:]}")
+    yield from (
+        f"{code[:3]} {code[3:]}",
+        f"{code}\u200b",
+        f"+{code}",
+        f"0{code}",
+        code[:5],
+        f"{code[:3]}_{code[3:]}",
+    )
 
 
 def test_no_spelling_of_a_code_is_accepted_but_its_own(clocked):
@@ -217,7 +248,9 @@ class Unlimited:
     ("used", "later", "accepted"),
     [(used, later, later > used) for used in (-1, 0, 1) for later in (-1, 0, 1)],
 )
-def test_a_code_of_the_same_or_an_earlier_step_is_not_accepted_after_another(clocked, used, later, accepted):
+def test_a_code_of_the_same_or_an_earlier_step_is_not_accepted_after_another(
+    clocked, used, later, accepted
+):
     assert clocked.signs_in(clocked.code(used))
     assert clocked.signs_in(clocked.code(later)) == accepted
 
@@ -243,7 +276,13 @@ def test_a_code_that_an_earlier_version_accepted_is_used(clocked):
 
 def test_the_second_factor_is_turned_off_by_password_and_code_alone(clocked):
     off = clocked.administrators.drop_totp
-    for password, code in ((OTHER, clocked.code()), (PASSWORD, ""), (PASSWORD, "000000"), ("", ""), (PASSWORD, clocked.code(5))):
+    for password, code in (
+        (OTHER, clocked.code()),
+        (PASSWORD, ""),
+        (PASSWORD, "000000"),
+        ("", ""),
+        (PASSWORD, clocked.code(5)),
+    ):
         with pytest.raises(ScimError) as caught:
             clocked.here.run(off(clocked.standing(), password, code, HERE))
         assert caught.value.status == 401
@@ -254,20 +293,30 @@ def test_the_second_factor_is_turned_off_by_password_and_code_alone(clocked):
 
 
 def test_the_second_factor_is_turned_off_by_a_recovery_code(clocked):
-    clocked.here.run(clocked.administrators.drop_totp(clocked.standing(), PASSWORD, clocked.codes[0], HERE))
+    clocked.here.run(
+        clocked.administrators.drop_totp(clocked.standing(), PASSWORD, clocked.codes[0], HERE)
+    )
     assert clocked.standing().totp is None
 
 
 def test_a_second_factor_is_not_replaced_while_it_is_on(clocked):
     secret = pyotp.random_base32()
     with pytest.raises(ScimError, match="on already"):
-        clocked.here.run(clocked.administrators.keep_totp(clocked.standing(), secret, pyotp.TOTP(secret).at(clocked.now), HERE))
+        clocked.here.run(
+            clocked.administrators.keep_totp(
+                clocked.standing(), secret, pyotp.TOTP(secret).at(clocked.now), HERE
+            )
+        )
     assert clocked.standing().totp == clocked.secret
 
 
 def test_guesses_of_the_old_password_and_of_codes_are_limited(clocked):
     here, administrators = clocked.here, clocked.administrators
-    session = here.run(administrators.session(here.run(administrators.begin(clocked.standing(), HERE, "", clocked.standing()))))
+    session = here.run(
+        administrators.session(
+            here.run(administrators.begin(clocked.standing(), HERE, "", clocked.standing()))
+        )
+    )
     statuses = []
     for number in range(12):
         work = (

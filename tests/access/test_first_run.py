@@ -51,7 +51,9 @@ def together(here, start, number=4):
 
     async def run():
         barrier = asyncio.Barrier(number)
-        return await asyncio.gather(*(start(Starting(here.storage, barrier)) for _ in range(number)))
+        return await asyncio.gather(
+            *(start(Starting(here.storage, barrier)) for _ in range(number))
+        )
 
     return [found for found in here.run(run()) if found is not None]
 
@@ -76,7 +78,13 @@ def test_one_invitation_is_made(here):
 def test_another_invitation_is_made_once_the_first_has_expired(here):
     administrators, now = Administrators(here.storage), datetime.now(UTC)
     made = [
-        here.run(first_invitation(here.storage, administrators, lambda minutes=minutes: now + timedelta(minutes=minutes)))
+        here.run(
+            first_invitation(
+                here.storage,
+                administrators,
+                lambda minutes=minutes: now + timedelta(minutes=minutes),
+            )
+        )
         for minutes in (0, 59, 61, 62)
     ]
     assert [token is not None for token in made] == [True, False, True, False]
@@ -84,6 +92,10 @@ def test_another_invitation_is_made_once_the_first_has_expired(here):
 
 def test_none_is_made_where_there_is_one(here):
     here.run(Keys(here.storage).create(here.workspace, "k"))
-    here.run(Administrators(here.storage).create("ada@example.com", "correct horse battery", all_permissions(), HERE))
+    here.run(
+        Administrators(here.storage).create(
+            "ada@example.com", "correct horse battery", all_permissions(), HERE
+        )
+    )
     assert here.run(first_key(here.storage, Keys(here.storage), here.workspace)) is None
     assert here.run(first_invitation(here.storage, Administrators(here.storage))) is None

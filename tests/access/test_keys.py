@@ -127,7 +127,11 @@ def test_what_this_installation_signed_but_never_gave_out_grants_nothing(here):
     claims = jwt.decode(token, options={"verify_signature": False})
     secret = here.run(here.storage.signing_secret())
     for changed in ({"jti": "other"}, {"wid": "1"}, {"wid": 10**30}, {"sub": 5}, {"sub": "nosuch"}):
-        forged = jwt.encode(claims | changed, secret, algorithm="HS256") if changed.get("sub") != 5 else "x"
+        forged = (
+            jwt.encode(claims | changed, secret, algorithm="HS256")
+            if changed.get("sub") != 5
+            else "x"
+        )
         assert here.run(here.keys.check(forged)) is None, changed
     here.run(here.storage.administer([replace(record, id="other")]))
     assert here.run(here.keys.check(token))
@@ -150,7 +154,9 @@ def test_settings_take_effect_at_the_next_check(here):
 
 def test_a_rotated_key_lasts_as_long_as_it_did(here):
     _, endless = here.key()
-    assert here.run(here.keys.rotate(here.workspace, endless, timedelta(hours=1)))[1].expires is None
+    assert (
+        here.run(here.keys.rotate(here.workspace, endless, timedelta(hours=1)))[1].expires is None
+    )
     _, record = here.key(lifetime=timedelta(days=90))
     here.clock.now += timedelta(days=80)
     _, made = here.run(here.keys.rotate(here.workspace, record, timedelta(days=30)))
@@ -192,7 +198,9 @@ def test_a_key_that_was_used_meanwhile_can_be_revoked(here):
         ("cortex", None, None, None, None),
     ],
 )
-def test_the_rate_limit_is_of_the_key_then_the_workspace_then_the_contract(here, contract, installation, workspace, key, limit):
+def test_the_rate_limit_is_of_the_key_then_the_workspace_then_the_contract(
+    here, contract, installation, workspace, key, limit
+):
     changed = replace(here.workspace, contract=contract, rate_limit=workspace)
     here.run(here.storage.administer([changed], [], []))
     token, _ = here.run(Keys(here.storage, here.clock).create(changed, "k", rate_limit=key))

@@ -123,7 +123,9 @@ class Broken(Accounts):
         return await super().lease(*asked)
 
 
-@pytest.mark.parametrize("error", [StorageFull("the disk is full"), StorageError("the database is busy")])
+@pytest.mark.parametrize(
+    "error", [StorageFull("the disk is full"), StorageError("the database is busy")]
+)
 def test_without_leases_a_worker_counts_on_its_own_up_to_the_limit(error):
     async def run():
         accounts, clock = Broken(), Clock()

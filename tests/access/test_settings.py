@@ -47,7 +47,10 @@ def test_each_of_several_changes_takes_effect(bench, by):
         record_reads="2030-01-01T00:00:00.000Z",
     )
     changes = bench.run(bench.storage.changes(by.workspace.id, 0, 10))
-    assert sorted(b"".join(change.document for change in changes).count(name) for name in (b"strict", b"recordReads")) == [2, 2]
+    assert sorted(
+        b"".join(change.document for change in changes).count(name)
+        for name in (b"strict", b"recordReads")
+    ) == [2, 2]
 
 
 def test_what_is_not_so_any_more_is_not_built_upon(bench, by):
@@ -56,12 +59,16 @@ def test_what_is_not_so_any_more_is_not_built_upon(bench, by):
     bench.run(put([item], (), [replace(item, body=None)]))
     with pytest.raises(Outdated):
         bench.run(put([item], (), [replace(item, body=None)]))
-    bench.run(put([replace(item, body={"n": 2})], (), [replace(item, body={"n": 1})]))  # null says as much as nothing
+    bench.run(
+        put([replace(item, body={"n": 2})], (), [replace(item, body={"n": 1})])
+    )  # null says as much as nothing
     with pytest.raises(Outdated):
         bench.run(put([replace(item, body={"n": 3})], (), [item]))
     bench.run(put([replace(workspace, strict=True)], (), [workspace]))
     with pytest.raises(Outdated):
-        bench.run(put([replace(workspace, contract="cortex"), replace(item, body=None)], (), [workspace]))
+        bench.run(
+            put([replace(workspace, contract="cortex"), replace(item, body=None)], (), [workspace])
+        )
     assert bench.run(bench.storage.workspace(workspace.id)) == replace(workspace, strict=True)
     assert bench.run(bench.storage.item(workspace.id, "thing", "one")).body == {"n": 2}
 
@@ -79,4 +86,6 @@ def test_a_role_is_made_once(bench, by):
     roles = Roles(bench.storage)
     found = together(bench, *(roles.create(by, "Reader", [SCIM]) for _ in range(3)))
     assert len([each for each in found if not isinstance(each, Exception)]) == 1
-    assert all(isinstance(each, Outdated | ScimError) for each in found if isinstance(each, Exception))
+    assert all(
+        isinstance(each, Outdated | ScimError) for each in found if isinstance(each, Exception)
+    )

@@ -17,4 +17,6 @@ async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
 
 
-app = Starlette(routes=[Mount("/api/2.0/preview", app=scim), Mount("/", app=scim)], lifespan=lifespan)
+app = Starlette(
+    routes=[Mount("/api/2.0/preview", app=scim), Mount("/", app=scim)], lifespan=lifespan
+)

@@ -26,7 +26,9 @@ def filled(value, names):
 def holds(shown, wanted):
     """Whether an answer has what is wanted: objects may have more, lists the same elements in any order."""
     if isinstance(wanted, dict):
-        return isinstance(shown, dict) and all(key in shown and holds(shown[key], value) for key, value in wanted.items())
+        return isinstance(shown, dict) and all(
+            key in shown and holds(shown[key], value) for key, value in wanted.items()
+        )
     if isinstance(wanted, list):
         return (
             isinstance(shown, list)
@@ -43,9 +45,13 @@ def test_a_whole_life(server, path):
         for step in fixture["steps"]:
             said = f"{fixture['client']}: {step['name']}"
             body = filled(step["body"], names) if "body" in step else None
-            headers = {"content-type": "application/scim+json; charset=utf-8"} if body is not None else {}
+            headers = (
+                {"content-type": "application/scim+json; charset=utf-8"} if body is not None else {}
+            )
             content = None if body is None else json.dumps(body)
-            answer = tenant.scim.request(step["method"], filled(step["path"], names), content=content, headers=headers)
+            answer = tenant.scim.request(
+                step["method"], filled(step["path"], names), content=content, headers=headers
+            )
             assert answer.status_code == step["status"], f"{said}: {answer.text}"
             shown = answer.json() if answer.content else {}
             for name, attribute in step.get("save", {}).items():
@@ -65,10 +71,14 @@ def test_a_strict_workspace_refuses_each_dialect(server, path):
             body = filled(step["body"], names) if "body" in step else None
             if step.get("quirks"):
                 tenant.api.patch("/settings", json={"strict": True})
-                refused = tenant.scim.request(step["method"], filled(step["path"], names), json=body)
+                refused = tenant.scim.request(
+                    step["method"], filled(step["path"], names), json=body
+                )
                 tenant.api.patch("/settings", json={"strict": False})
                 assert refused.status_code == 400, f"{step['name']}: {refused.text}"
-                assert refused.json()["scimType"] in {QUIRKS[quirk].scim_type for quirk in step["quirks"]}, step["name"]
+                assert refused.json()["scimType"] in {
+                    QUIRKS[quirk].scim_type for quirk in step["quirks"]
+                }, step["name"]
             answer = tenant.scim.request(step["method"], filled(step["path"], names), json=body)
             for name, attribute in step.get("save", {}).items():
                 names[name] = answer.json()[attribute]

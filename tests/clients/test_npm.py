@@ -20,7 +20,9 @@ _BIN = Path(sys.executable).parent
 
 @pytest.fixture
 def environment(database, tmp_path):
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")
+    }
     return {**inherited, "MUSTER_DATABASE": f"sqlite:///{tmp_path}/m.db", **database}
 
 
@@ -28,9 +30,18 @@ def environment(database, tmp_path):
 def mounted(environment, tmp_path):
     """The URL of an application that muster is mounted in, where Databricks has its API and at the root."""
     port = free_port()
-    command = [str(_BIN / "granian"), "--interface", "asgi", "--port", str(port), "tests.clients.mounted:app"]
+    command = [
+        str(_BIN / "granian"),
+        "--interface",
+        "asgi",
+        "--port",
+        str(port),
+        "tests.clients.mounted:app",
+    ]
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=_FOLDER.parents[1], env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=_FOLDER.parents[1], env=environment, stdout=log, stderr=log
+        )
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(300):
@@ -46,9 +57,13 @@ def mounted(environment, tmp_path):
 
 def what_it_saw(program, url, environment):
     made = [str(_BIN / "muster"), "keys", "create", "--name", program]
-    token = subprocess.run(made, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    token = subprocess.run(
+        made, env=environment, capture_output=True, text=True, check=True
+    ).stdout.strip()
     command = [str(_BIN / "node"), program, url, token]
-    ran = subprocess.run(command, check=False, cwd=_FOLDER / "npm", capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(
+        command, check=False, cwd=_FOLDER / "npm", capture_output=True, text=True, timeout=120
+    )
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
 
@@ -66,10 +81,16 @@ def test_ringcentral(mounted, environment):
     assert seen["searched"] == [user["id"]]
     patched = seen["patched"]
     assert patched["title"] == "Rear admiral"
-    assert [email["value"] for email in patched["emails"]] == ["grace@example.com", "grace@home.example"]
+    assert [email["value"] for email in patched["emails"]] == [
+        "grace@example.com",
+        "grace@home.example",
+    ]
     assert seen["disabled"]["active"] is False
     assert "title" not in seen["replaced"]
-    assert (seen["replaced"]["userName"], seen["replaced"]["active"]) == ("hopper@example.com", True)
+    assert (seen["replaced"]["userName"], seen["replaced"]["active"]) == (
+        "hopper@example.com",
+        True,
+    )
     assert (seen["deleted"], seen["gone"]) == (None, 404)
 
 
@@ -84,8 +105,15 @@ def test_databricks(mounted, environment):
     assert seen["found"] == [user["id"]]
     assert [set(one) for one in seen["brief"]] == [{"schemas", "id", "userName"}]
     assert seen["patched"] == 400
-    replaced = {name: seen["replaced"].get(name) for name in ("userName", "displayName", "active", "emails")}
-    assert replaced == {"userName": "ada@example.org", "displayName": "Ada", "active": False, "emails": None}
+    replaced = {
+        name: seen["replaced"].get(name) for name in ("userName", "displayName", "active", "emails")
+    }
+    assert replaced == {
+        "userName": "ada@example.org",
+        "displayName": "Ada",
+        "active": False,
+        "emails": None,
+    }
     assert [member["value"] for member in seen["group"]["members"]] == [user["id"]]
     assert [group["display"] for group in seen["member"]] == ["Analysts"]
     assert seen["groups"] == [seen["group"]["id"]]

@@ -29,7 +29,9 @@ class Visitor:
 
     def __init__(self, server, **headers):
         self.server = server
-        self.http = httpx.Client(base_url=server.url, timeout=30, headers={"Accept": "text/html,*/*;q=0.8", **headers})
+        self.http = httpx.Client(
+            base_url=server.url, timeout=30, headers={"Accept": "text/html,*/*;q=0.8", **headers}
+        )
         self.csrf = ""
 
     def get(self, path, /, **parameters):
@@ -52,7 +54,9 @@ class Visitor:
         """Become an administrator by a link."""
         path = link.removeprefix(self.server.url)
         assert self.get(path).status_code == 200
-        answer = self.post("/first", token=path.partition("token=")[2], email=email, password=PASSWORD)
+        answer = self.post(
+            "/first", token=path.partition("token=")[2], email=email, password=PASSWORD
+        )
         assert answer.status_code == 303, answer.text
         return self
 
@@ -67,19 +71,28 @@ def invitation(server):
 
 def launch(playwright):
     """A started Chromium."""
-    program = os.environ.get("MUSTER_TEST_CHROMIUM") or _program(playwright.chromium.executable_path)
+    program = os.environ.get("MUSTER_TEST_CHROMIUM") or _program(
+        playwright.chromium.executable_path
+    )
     return playwright.chromium.launch(executable_path=program, args=_FLAGS)
 
 
 def _program(own):
     """The program of a Chromium: Playwright's own, Debian's, or what can be installed now. A test that has none fails."""
     for attempt in range(2):
-        for program in (own, shutil.which("chromium"), shutil.which("chromium-browser"), shutil.which("google-chrome")):
+        for program in (
+            own,
+            shutil.which("chromium"),
+            shutil.which("chromium-browser"),
+            shutil.which("google-chrome"),
+        ):
             if program and os.path.exists(program):
                 return program
         if attempt == 0:
             _install()
-    raise AssertionError("there is no Chromium: 'playwright install chromium' or 'apt-get install chromium' brings one")
+    raise AssertionError(
+        "there is no Chromium: 'playwright install chromium' or 'apt-get install chromium' brings one"
+    )
 
 
 def _install():
@@ -88,7 +101,14 @@ def _install():
         fcntl.flock(lock, fcntl.LOCK_EX)
         if shutil.which("chromium"):
             return
-        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False, capture_output=True, timeout=120)
+        subprocess.run(
+            [sys.executable, "-m", "playwright", "install", "chromium"],
+            check=False,
+            capture_output=True,
+            timeout=120,
+        )
         if shutil.which("apt-get") and os.geteuid() == 0:
             for arguments in (["update", "-qq"], ["install", "-y", "-qq", "chromium"]):
-                subprocess.run(["apt-get", *arguments], check=False, capture_output=True, timeout=250)
+                subprocess.run(
+                    ["apt-get", *arguments], check=False, capture_output=True, timeout=250
+                )

@@ -35,7 +35,10 @@ def filled(server):
     with Tenant(server) as made:
         users = [made.user(displayName=f"Person {n}") for n in range(3)]
         made.crew = made.scim.post("/Groups", json=group("Crew", *users)).json()
-        made.scim.patch(f"/Users/{users[0]['id']}", json={"Operations": [{"op": "Replace", "path": "title", "value": "x"}]})
+        made.scim.patch(
+            f"/Users/{users[0]['id']}",
+            json={"Operations": [{"op": "Replace", "path": "title", "value": "x"}]},
+        )
         made.scim.post("/Users", json=person(users[0]["userName"]))
         made.users = users
         yield made
@@ -60,7 +63,12 @@ class Watched:
     def __init__(self, page):
         self.page = page
         self.complaints = []
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: (
+                self.complaints.append(message.text) if message.type == "error" else None
+            ),
+        )
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
 
@@ -82,7 +90,9 @@ def test_from_the_first_sign_in_to_an_undo(server, watched, filled):
     page.fill("input[name=name]", "okta")
     page.click("text=Make the key")
     token = page.locator(".highlight code.copyable").inner_text()
-    with httpx.Client(base_url=f"{server.url}/scim/v2", headers={"Authorization": f"Bearer {token}"}) as okta:
+    with httpx.Client(
+        base_url=f"{server.url}/scim/v2", headers={"Authorization": f"Bearer {token}"}
+    ) as okta:
         page.goto(f"{base}/requests")
         page.wait_for_timeout(1000)
         made = okta.post("/Users", json=person(displayName="Live Tail")).json()
@@ -107,21 +117,34 @@ def test_a_guard_that_trips_and_what_was_before(server, watched):
     """An identity provider empties a workspace: the guard holds it, an administrator decides, and looks at what was before."""
     with Tenant(server) as tenant:
         visitor = Visitor(server).accept(invitation(server), name("guard"))
-        cookie = {"name": "muster_session", "value": visitor.http.cookies["muster_session"], "url": server.url}
+        cookie = {
+            "name": "muster_session",
+            "value": visitor.http.cookies["muster_session"],
+            "url": server.url,
+        }
         visitor.close()
         page, base = watched.page, f"{server.url}/w/{tenant.name}"
         page.context.add_cookies([cookie])
         page.goto(f"{base}/settings")
         page.select_option("select[name=guardMode]", "hold")
         page.fill("input[name=guardLeast]", "2")
-        page.locator("select[name=guardMode]").locator("xpath=ancestor::form").locator("button.primary, button").last.click()
+        page.locator("select[name=guardMode]").locator("xpath=ancestor::form").locator(
+            "button.primary, button"
+        ).last.click()
         page.wait_for_selector("[role=status]")
-        with httpx2.Client(base_url=f"{server.url}/scim/v2", headers={"Authorization": f"Bearer {tenant.token}"}) as http:
+        with httpx2.Client(
+            base_url=f"{server.url}/scim/v2", headers={"Authorization": f"Bearer {tenant.token}"}
+        ) as http:
             provider = SyncSCIMClient(http)
             provider.discover()
             user, crew = provider.get_resource_model("User"), provider.get_resource_model("Group")
-            people = [provider.create(user(user_name=name(), display_name=f"Guarded {n}")) for n in range(4)]
-            made = provider.create(crew(display_name="Everyone", members=[{"value": one.id} for one in people]))
+            people = [
+                provider.create(user(user_name=name(), display_name=f"Guarded {n}"))
+                for n in range(4)
+            ]
+            made = provider.create(
+                crew(display_name="Everyone", members=[{"value": one.id} for one in people])
+            )
             then = this_moment()
             gone = [provider.delete(user, one.id, raise_scim_errors=False) for one in people]
         assert [error.status for error in gone if error is not None] == [403, 403]
@@ -161,7 +184,9 @@ def test_signing_in_by_openid_connect(server, watched, provider):
         page.wait_for_url(f"{server.url}/w/{tenant.name}**")
         page.goto(f"{server.url}/account")
         assert "You sign in by OpenID Connect" in page.content()
-        assert not [complaint for complaint in watched.complaints if "Content Security Policy" in complaint]
+        assert not [
+            complaint for complaint in watched.complaints if "Content Security Policy" in complaint
+        ]
 
 
 def test_by_keyboard_alone(server, watched, filled):
@@ -214,16 +239,44 @@ def test_without_scripts(server, chromium, filled):
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_nothing(server, chromium, filled, scheme, width):
     visitor = Visitor(server).accept(invitation(server), name("axe"))
-    cookie = {"name": "muster_session", "value": visitor.http.cookies["muster_session"], "url": server.url}
+    cookie = {
+        "name": "muster_session",
+        "value": visitor.http.cookies["muster_session"],
+        "url": server.url,
+    }
     base = f"/w/{filled.name}"
     request = re.search(rf'href="({base}/requests/\d+)"', visitor.get(f"{base}/requests").text)[1]
     visitor.close()
-    context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 860}, bypass_csp=True)
+    context = chromium.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": 860}, bypass_csp=True
+    )
     page, found = context.new_page(), []
-    paths = ["/sign-in", "/nothing", invitation(server).removeprefix(server.url), base, f"{base}/users", f"{base}/groups"]
+    paths = [
+        "/sign-in",
+        "/nothing",
+        invitation(server).removeprefix(server.url),
+        base,
+        f"{base}/users",
+        f"{base}/groups",
+    ]
     of_crew = f"{base}/groups/{filled.crew['id']}"
-    paths += [f"{base}/users/{filled.users[0]['id']}", of_crew, f"{of_crew}?at=2100-01-01T00:00", f"{base}/requests", request]
-    names = ("doctor", "undo", "role-mappings", "webhooks", "schemas", "wipe", "connect/entra", "open-id-connector")
+    paths += [
+        f"{base}/users/{filled.users[0]['id']}",
+        of_crew,
+        f"{of_crew}?at=2100-01-01T00:00",
+        f"{base}/requests",
+        request,
+    ]
+    names = (
+        "doctor",
+        "undo",
+        "role-mappings",
+        "webhooks",
+        "schemas",
+        "wipe",
+        "connect/entra",
+        "open-id-connector",
+    )
     paths += [f"{base}/{path}" for path in (*names, "keys", "audit", "settings", "guard")]
     paths += ["/account", "/administrators", "/open-id-connector"]
     for path in paths:
@@ -231,8 +284,13 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
             context.add_cookies([cookie])
         page.goto(server.url + path)
         violations = Axe().run(page).response["violations"]
-        found += [(path, item["id"], [node["html"][:100] for node in item["nodes"]][:2]) for item in violations]
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        found += [
+            (path, item["id"], [node["html"][:100] for node in item["nodes"]][:2])
+            for item in violations
+        ]
+        wide = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
         assert wide <= 0, f"{path} is wider than the window by {wide}: {page.evaluate(WIDEST)}"
     context.close()
     assert found == []

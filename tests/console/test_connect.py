@@ -25,7 +25,9 @@ def key_named(tenant, title):
 
 
 def check(root, tenant, provider):
-    return root.http.get(f"/w/{tenant.name}/connect/{provider}", headers={"hx-request": "true"}).text
+    return root.http.get(
+        f"/w/{tenant.name}/connect/{provider}", headers={"hx-request": "true"}
+    ).text
 
 
 def test_a_successful_read_after_a_refusal_turns_the_check_green(root, fresh):
@@ -74,7 +76,10 @@ def test_a_key_that_is_not_valid_is_shown_where_it_belongs(root, fresh):
     revoked = fresh.client(token, "/scim/v2")
     assert revoked.post("/Users", json=person()).status_code == 401
     found = fresh.recorded(2)
-    assert [(item["status"], item["method"], item["key_id"]) for item in found] == [(401, "POST", key_id), (401, "GET", key_id)]
+    assert [(item["status"], item["method"], item["key_id"]) for item in found] == [
+        (401, "POST", key_id),
+        (401, "GET", key_id),
+    ]
     assert "was answered 401" not in check(root, fresh, "entra")
     assert token not in str(found)
     (refusal,) = fresh.api.get("/doctor").json()["refusals"]
@@ -91,6 +96,10 @@ def test_any_wrong_key_is_shown_if_there_is_one_workspace(tmp_path, database):
         token = server.key("k")
         for header in ({}, {"authorization": "Bearer nonsense"}, {"authorization": "Basic x"}):
             assert httpx.get(f"{server.url}/scim/v2/Users", headers=header).status_code == 401
-        with httpx.Client(base_url=f"{server.url}/api/v1", headers={"authorization": f"Bearer {token}"}) as api:
+        with httpx.Client(
+            base_url=f"{server.url}/api/v1", headers={"authorization": f"Bearer {token}"}
+        ) as api:
             assert until(lambda: len(api.get("/requests").json()) == 3)
-            assert {(item["status"], item["key_id"]) for item in api.get("/requests").json()} == {(401, "")}
+            assert {(item["status"], item["key_id"]) for item in api.get("/requests").json()} == {
+                (401, "")
+            }

@@ -38,8 +38,18 @@ def provider():
 
 
 def setting(issuer, *permissions, **others):
-    given = {"title": "Corp", "issuer": issuer, "clientId": "muster", "clientSecret": "s3cret-words"}
-    return {**given, "allowedDomains": [DOMAIN], "permissions": list(permissions) or [SCIM], **others}
+    given = {
+        "title": "Corp",
+        "issuer": issuer,
+        "clientId": "muster",
+        "clientSecret": "s3cret-words",
+    }
+    return {
+        **given,
+        "allowedDomains": [DOMAIN],
+        "permissions": list(permissions) or [SCIM],
+        **others,
+    }
 
 
 def by_provider(visitor, subject, **query):
@@ -72,7 +82,11 @@ def test_administrators_of_a_workspace_sign_in_by_its_provider(server, root, fre
     assert visitor.get("/w/default").status_code == 404
     assert "You sign in by OpenID Connect" in visitor.get("/account").text
     assert "OpenID Connect</td>" in root.get("/administrators").text
-    actors = [row["actor"] for row in fresh.api.get("/audit").json()["rows"] if row["type"] == "OpenIdConnector"]
+    actors = [
+        row["actor"]
+        for row in fresh.api.get("/audit").json()["rows"]
+        if row["type"] == "OpenIdConnector"
+    ]
     assert len(actors) == 1
     assert "s3cret-words" not in fresh.api.get("/audit").text
     again = Visitor(server)
@@ -89,12 +103,19 @@ def test_the_audit_log_tells_who_came_by_a_provider(server, root, fresh, provide
     """A workspace's provider chooses the addresses that it sends: it must not be able to imitate anybody in the audit log."""
     fresh.api.put("/open-id-connector", json=setting(provider, SETTINGS, SCIM))
     root.get("/open-id-connector")
-    root.post("/open-id-connector", **setting(provider, allowedDomains=DOMAIN, permissions=""), permission=[ADMIN])
+    root.post(
+        "/open-id-connector",
+        **setting(provider, allowedDomains=DOMAIN, permissions=""),
+        permission=[ADMIN],
+    )
     for place, query in ((fresh.name, {"workspace": fresh.name}), ("*", {})):
         visitor = Visitor(server)
         by_provider(visitor, "ann", **query)
         visitor.get(f"/w/{fresh.name}/keys")
-        assert visitor.post(f"/w/{fresh.name}/keys", name="by ann", permission=[SCIM]).status_code == 303
+        assert (
+            visitor.post(f"/w/{fresh.name}/keys", name="by ann", permission=[SCIM]).status_code
+            == 303
+        )
         rows = fresh.api.get("/audit", params={"actor": f"openid:{place}:"}).json()["rows"]
         made = [(row["actor"], row["type"], row["action"]) for row in rows]
         assert made == [(f"openid:{place}:Ann@{DOMAIN.upper()}", "ApiKey", "create")]
@@ -119,7 +140,9 @@ def test_who_is_not_let_in(server, fresh, provider, subject, status, said):
 def test_an_installation_has_one_as_well(server, root, provider):
     root.get("/open-id-connector")
     page = root.submit(
-        "/open-id-connector", **setting(provider, title="The House", allowedDomains=DOMAIN, permissions=""), permission=[ADMIN]
+        "/open-id-connector",
+        **setting(provider, title="The House", allowedDomains=DOMAIN, permissions=""),
+        permission=[ADMIN],
     )
     assert "The connector is kept" in page.text
     assert "s3cret-words" not in page.text
@@ -134,10 +157,15 @@ def test_an_installation_has_one_as_well(server, root, provider):
     visitor.close()
 
 
-def test_an_address_that_an_administrator_has_already_is_no_way_in_as_them(server, root, fresh, provider):
+def test_an_address_that_an_administrator_has_already_is_no_way_in_as_them(
+    server, root, fresh, provider
+):
     """Whoever sets up a connector decides what its provider says: it must not speak for people of other places."""
     root.get("/administrators")
-    link = re.search(r'data-copy="(http[^"]+)"', root.submit("/administrators", workspace="*", permission=[ADMIN]).text)[1]
+    link = re.search(
+        r'data-copy="(http[^"]+)"',
+        root.submit("/administrators", workspace="*", permission=[ADMIN]).text,
+    )[1]
     victim = Visitor(server).accept(link, f"ann@{DOMAIN}")
     fresh.api.put("/open-id-connector", json=setting(provider, SCIM))
     visitor = Visitor(server)
@@ -164,11 +192,17 @@ def test_what_a_connector_must_be(fresh, provider):
     refused(400, "permissions", permissions=["Fly"])
     refused(400, "no setting", secret="x")
     assert fresh.api.get("/open-id-connector").status_code == 404
-    assert fresh.api.put("/open-id-connector", json=setting(provider, SCIM, SETTINGS)).status_code == 200
+    assert (
+        fresh.api.put("/open-id-connector", json=setting(provider, SCIM, SETTINGS)).status_code
+        == 200
+    )
     kept = {**setting(provider, SCIM, SETTINGS, title="Other"), "clientSecret": ""}
     assert fresh.api.put("/open-id-connector", json=kept).json()["title"] == "Other"
     with fresh.client(fresh.key("--permission", SCIM), "/api/v1") as lesser:
-        for answer in (lesser.put("/open-id-connector", json=setting(provider, SCIM)), lesser.delete("/open-id-connector")):
+        for answer in (
+            lesser.put("/open-id-connector", json=setting(provider, SCIM)),
+            lesser.delete("/open-id-connector"),
+        ):
             assert (answer.status_code, SETTINGS in answer.json()["detail"]) == (403, True)
     fresh.api.delete("/open-id-connector")
     with fresh.client(fresh.key("--permission", SCIM), "/api/v1") as lesser:
@@ -188,7 +222,9 @@ def test_a_provider_at_a_private_address_is_not_spoken_to(tmp_path, provider):
 def test_a_sign_in_begins_at_no_host_that_is_not_configured(server, fresh, provider):
     fresh.api.put("/open-id-connector", json=setting(provider))
     visitor = Visitor(server)
-    answer = visitor.http.get("/sign-in/openid", params={"workspace": fresh.name}, headers={"Host": "evil.example"})
+    answer = visitor.http.get(
+        "/sign-in/openid", params={"workspace": fresh.name}, headers={"Host": "evil.example"}
+    )
     assert (answer.status_code, "MUSTER_BASE_URL" in answer.text) == (400, True)
     assert "muster_openid" not in visitor.http.cookies
     visitor.close()
@@ -216,7 +252,10 @@ def test_a_sign_in_belongs_to_the_browser_that_began_it(server, fresh, provider)
     state = parse_qs(urlsplit(sent.headers["location"]).query)["state"][0]
     for said, shown in (("access_denied", "access_denied"), ("<b>", "does not say why")):
         assert shown in victim.get("/sign-in/openid/callback", error=said, state=state).text
-    assert "another identity provider" in victim.get("/sign-in/openid/callback", iss="https://x", code="c", state=state).text
+    assert (
+        "another identity provider"
+        in victim.get("/sign-in/openid/callback", iss="https://x", code="c", state=state).text
+    )
     for one in (attacker, victim):
         one.close()
 
@@ -247,7 +286,13 @@ def liar(forge):
         def do_POST(self):
             self.rfile.read(int(self.headers["content-length"]))
             base = f"http://localhost:{self.server.server_port}"
-            right = {"iss": base, "sub": "ann", "aud": "muster", "iat": asked["now"], "exp": asked["now"] + 60}
+            right = {
+                "iss": base,
+                "sub": "ann",
+                "aud": "muster",
+                "iat": asked["now"],
+                "exp": asked["now"] + 60,
+            }
             right |= {"nonce": asked["nonce"], "email": f"ann@{DOMAIN}", "email_verified": True}
             self.answer({"access_token": "x", "token_type": "Bearer", "id_token": forge(right)})
 
@@ -291,21 +336,32 @@ def signed(claims, key=KEY, alg="RS256"):
         (lambda right: signed({**right, "nonce": "another"}), 401),
         (lambda right: signed({key: value for key, value in right.items() if key != "nonce"}), 401),
         (lambda right: signed({key: value for key, value in right.items() if key != "sub"}), 401),
-        (lambda right: signed({**right, "exp": right["iat"] - 3600, "iat": right["iat"] - 7200}), 401),
+        (
+            lambda right: signed({**right, "exp": right["iat"] - 3600, "iat": right["iat"] - 7200}),
+            401,
+        ),
         (lambda right: "eyJhbGciOiJub25lIn0." + signed(right).split(".")[1] + ".", 401),
         (lambda right: signed(right)[:-8] + "AAAAAAAA", 401),
         (lambda right: signed(right, OctKey.import_key("s3cret-words"), "HS256"), 401),
         (lambda right: None, 401),
         (lambda right: "nonsense", 401),
         (lambda right: signed({**right, "email": ["x"]}), 401),
-        *((lambda right, email=email: signed({**right, "email": email}), 403) for email in NO_ADDRESSES),
+        *(
+            (lambda right, email=email: signed({**right, "email": email}), 403)
+            for email in NO_ADDRESSES
+        ),
         (lambda right: signed({**right, "email": f"ann@{DOMAIN.upper()}"}), 303),
         (lambda right: signed({**right, "email_verified": "true"}), 303),
         (lambda right: signed({**right, "email_verified": False}), 403),
         (lambda right: signed({**right, "email_verified": "false"}), 403),
         (lambda right: signed({**right, "email_verified": 1}), 403),
         (lambda right: signed({**right, "email_verified": ["true"]}), 403),
-        (lambda right: signed({key: value for key, value in right.items() if key != "email_verified"}), 403),
+        (
+            lambda right: signed(
+                {key: value for key, value in right.items() if key != "email_verified"}
+            ),
+            403,
+        ),
         (lambda right: signed({**right, "email_verified": None}), 403),
         (lambda right: signed({**right, "sub": ""}), 401),
         (lambda right: signed({**right, "sub": "x" * 256}), 401),
@@ -321,9 +377,19 @@ def test_an_address_without_a_mark_is_let_in_where_the_connector_trusts_the_prov
         return signed({key: value for key, value in right.items() if key != "email_verified"})
 
     assert callback(server, fresh, forge, trustEmail=True).status_code == 303
-    assert callback(server, fresh, lambda right: signed({**right, "email_verified": False}), trustEmail=True).status_code == 403
+    assert (
+        callback(
+            server, fresh, lambda right: signed({**right, "email_verified": False}), trustEmail=True
+        ).status_code
+        == 403
+    )
     assert fresh.api.get("/open-id-connector").json()["trustEmail"] is True
-    assert fresh.api.put("/open-id-connector", json={**setting("https://x"), "trustEmail": "yes"}).status_code == 400
+    assert (
+        fresh.api.put(
+            "/open-id-connector", json={**setting("https://x"), "trustEmail": "yes"}
+        ).status_code
+        == 400
+    )
 
 
 def callback(server, fresh, forge, **others):
@@ -395,7 +461,9 @@ def odd_provider(place, odd):
                 "userinfo_endpoint": f"{base}/userinfo",
             }
             if path == "openid-configuration":
-                self.answer("metadata", metadata | ({place: odd} if not isinstance(odd, bytes) else {}))
+                self.answer(
+                    "metadata", metadata | ({place: odd} if not isinstance(odd, bytes) else {})
+                )
             elif path == "keys":
                 self.answer("keys", {"keys": [KEY.as_dict(private=False)]})
             else:
@@ -404,7 +472,12 @@ def odd_provider(place, odd):
         def do_POST(self):
             self.rfile.read(int(self.headers["content-length"]))
             now = int(time.time())
-            claims = {"iss": f"http://localhost:{self.server.server_port}", "sub": "ann", "aud": "muster", "nonce": "n"}
+            claims = {
+                "iss": f"http://localhost:{self.server.server_port}",
+                "sub": "ann",
+                "aud": "muster",
+                "nonce": "n",
+            }
             token = signed({**claims, "iat": now, "exp": now + 60})
             self.answer("token", {"access_token": "x", "token_type": "Bearer", "id_token": token})
 

@@ -19,7 +19,9 @@ from tests.console.browsing import PASSWORD, Visitor
 from tests.people import group, name, person, replace
 from tests.tenant import administer
 
-SECRET = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+|whsec_[\w+/=]+|first\?token=[\w-]+|(?<=<code>)[0-9a-f]{6}-[0-9a-f]{6}")
+SECRET = re.compile(
+    r"eyJ[\w-]+\.[\w-]+\.[\w-]+|whsec_[\w+/=]+|first\?token=[\w-]+|(?<=<code>)[0-9a-f]{6}-[0-9a-f]{6}"
+)
 CUSTOM = "urn:example:forms:2.0:"
 HOOK = {"url": "http://127.0.0.1:1/hook"}
 
@@ -48,7 +50,9 @@ class Scene:
 
     def held(self):
         user = self.tenant.user()
-        self.tenant.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 0})
+        self.tenant.api.patch(
+            "/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 0}
+        )
         assert self.tenant.scim.delete(f"/Users/{user['id']}").status_code == 403
         return user["id"]
 
@@ -64,7 +68,13 @@ class Scene:
 
 
 def _settings(scene):
-    fields = {"contract": "rfc7644", "guardMode": "watch", "guardShare": "5", "guardLeast": "3", "changesDays": "30"}
+    fields = {
+        "contract": "rfc7644",
+        "guardMode": "watch",
+        "guardShare": "5",
+        "guardLeast": "3",
+        "changesDays": "30",
+    }
     return scene.post("/settings", **fields)
 
 
@@ -97,7 +107,13 @@ def _undo(scene):
     made = scene.key()
     user = scene.tenant.client(made["token"], "/scim/v2").post("/Users", json=person()).json()
     now = datetime.now(UTC)
-    asked = {"key": made["id"], **{n: f"{now + timedelta(hours=h):%Y-%m-%dT%H:%M}" for n, h in (("since", -1), ("until", 1))}}
+    asked = {
+        "key": made["id"],
+        **{
+            n: f"{now + timedelta(hours=h):%Y-%m-%dT%H:%M}"
+            for n, h in (("since", -1), ("until", 1))
+        },
+    }
     page = scene.visitor.get(f"{scene.base}/undo", **asked).text
     at = re.search(r'name="at" value="([^"]+)"', page)[1]
     return scene.post("/undo", **asked, at=at, resource=[user["id"]])
@@ -114,7 +130,11 @@ def _remove_mapping(scene):
 
 
 def _schema(scene):
-    schema = {"id": f"{CUSTOM}Thing", "name": "Thing", "attributes": [{"name": "label", "type": "string"}]}
+    schema = {
+        "id": f"{CUSTOM}Thing",
+        "name": "Thing",
+        "attributes": [{"name": "label", "type": "string"}],
+    }
     return scene.post("/schemas", schema=json.dumps(schema))
 
 
@@ -125,7 +145,10 @@ def _remove_schema(scene):
 
 def _type(scene):
     _schema(scene)
-    return scene.post("/resource-types", type=json.dumps({"name": "Thing", "endpoint": "/Things", "schema": f"{CUSTOM}Thing"}))
+    return scene.post(
+        "/resource-types",
+        type=json.dumps({"name": "Thing", "endpoint": "/Things", "schema": f"{CUSTOM}Thing"}),
+    )
 
 
 def _remove_type(scene):
@@ -156,22 +179,30 @@ def _first(scene):
     scene.visitor.post("/sign-out")
     path = link(scene.server).removeprefix(scene.server.url)
     scene.visitor.get(path)
-    return scene.visitor.post("/first", token=path.partition("token=")[2], email=name("first"), password=PASSWORD)
+    return scene.visitor.post(
+        "/first", token=path.partition("token=")[2], email=name("first"), password=PASSWORD
+    )
 
 
 FORMS = {
     "/sign-in": _sign_in,
     "/sign-out": lambda scene: scene.visitor.post("/sign-out"),
     "/first": _first,
-    "/account/password": lambda scene: scene.visitor.post("/account/password", old=PASSWORD, new=PASSWORD + "!"),
+    "/account/password": lambda scene: scene.visitor.post(
+        "/account/password", old=PASSWORD, new=PASSWORD + "!"
+    ),
     "/account/totp": lambda scene: scene.totp(),
     "/account/totp/off": _totp_off,
     "/account/sessions/{id}/end": lambda scene: scene.visitor.post("/account/sessions/x/end"),
-    "/administrators": lambda scene: scene.visitor.post("/administrators", workspace="*", permission=[ADMIN]),
+    "/administrators": lambda scene: scene.visitor.post(
+        "/administrators", workspace="*", permission=[ADMIN]
+    ),
     "/administrators/{id}/remove": _remove_administrator,
     "/w/{workspace}/keys": lambda scene: scene.post("/keys", name="k", permission=SCIM),
     "/w/{workspace}/keys/{id}/rotate": _rotate,
-    "/w/{workspace}/keys/{id}/revoke": lambda scene: scene.post(f"/keys/{scene.key()['id']}/revoke"),
+    "/w/{workspace}/keys/{id}/revoke": lambda scene: scene.post(
+        f"/keys/{scene.key()['id']}/revoke"
+    ),
     "/w/{workspace}/settings": _settings,
     "/w/{workspace}/requests/record": lambda scene: scene.post("/requests/record"),
     "/w/{workspace}/requests/{number}/rehearse": _rehearse,
@@ -183,9 +214,15 @@ FORMS = {
     "/w/{workspace}/role-mappings": _mapping,
     "/w/{workspace}/role-mappings/{id}/remove": _remove_mapping,
     "/w/{workspace}/webhooks": lambda scene: scene.post("/webhooks", **HOOK),
-    "/w/{workspace}/webhooks/{id}/switch": lambda scene: scene.post(f"/webhooks/{scene.webhook()}/switch"),
-    "/w/{workspace}/webhooks/{id}/rotate": lambda scene: scene.post(f"/webhooks/{scene.webhook()}/rotate"),
-    "/w/{workspace}/webhooks/{id}/remove": lambda scene: scene.post(f"/webhooks/{scene.webhook()}/remove"),
+    "/w/{workspace}/webhooks/{id}/switch": lambda scene: scene.post(
+        f"/webhooks/{scene.webhook()}/switch"
+    ),
+    "/w/{workspace}/webhooks/{id}/rotate": lambda scene: scene.post(
+        f"/webhooks/{scene.webhook()}/rotate"
+    ),
+    "/w/{workspace}/webhooks/{id}/remove": lambda scene: scene.post(
+        f"/webhooks/{scene.webhook()}/remove"
+    ),
     "/w/{workspace}/schemas": _schema,
     "/w/{workspace}/schemas/{urn}/remove": _remove_schema,
     "/w/{workspace}/resource-types": _type,
@@ -193,17 +230,27 @@ FORMS = {
     "/w/{workspace}/wipe": lambda scene: scene.post("/wipe", name=scene.tenant.name),
 }
 """Every form of the console, filled in so that it is accepted."""
-BY_PROVIDER = {f"{place}/open-id-connector{end}" for place in ("", "/w/{workspace}") for end in ("", "/remove")}
+BY_PROVIDER = {
+    f"{place}/open-id-connector{end}" for place in ("", "/w/{workspace}") for end in ("", "/remove")
+}
 """The forms that need an identity provider: tests/console/test_connector.py sends them."""
 SHOW_SECRETS = {
-    *("/w/{workspace}/keys", "/w/{workspace}/keys/{id}/rotate", "/w/{workspace}/webhooks", "/w/{workspace}/webhooks/{id}/rotate"),
+    *(
+        "/w/{workspace}/keys",
+        "/w/{workspace}/keys/{id}/rotate",
+        "/w/{workspace}/webhooks",
+        "/w/{workspace}/webhooks/{id}/rotate",
+    ),
     *("/administrators", "/account/totp"),
 }
 
 
 def test_every_form_is_here(tmp_path):
     app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db"))
-    assert {route.path for route in app.service._site.routes if route.method == "POST"} == {*FORMS, *BY_PROVIDER}
+    assert {route.path for route in app.service._site.routes if route.method == "POST"} == {
+        *FORMS,
+        *BY_PROVIDER,
+    }
 
 
 @pytest.mark.parametrize("path", FORMS)
@@ -225,7 +272,10 @@ def test_the_members_that_a_restore_left_out_are_named_once(server, fresh):
     scene = Scene(server, fresh)
     answer = _restore_without_members(scene)
     assert answer.status_code == 303
-    shown = [("not there any more" in scene.visitor.get(answer.headers["location"]).text) for _ in range(2)]
+    shown = [
+        ("not there any more" in scene.visitor.get(answer.headers["location"]).text)
+        for _ in range(2)
+    ]
     assert shown == [True, False]
     scene.visitor.close()
 
@@ -235,7 +285,10 @@ def test_a_cookie_that_was_used_shows_nothing_again(server, fresh):
     scene = Scene(server, fresh)
     answer = scene.post("/keys", name="k", permission=SCIM)
     cookies = "; ".join(f"{key}={value}" for key, value in scene.visitor.http.cookies.items())
-    pages = [httpx.get(server.url + answer.headers["location"], headers={"cookie": cookies}) for _ in range(2)]
+    pages = [
+        httpx.get(server.url + answer.headers["location"], headers={"cookie": cookies})
+        for _ in range(2)
+    ]
     assert [bool(SECRET.search(page.text)) for page in pages] == [True, False]
     scene.visitor.close()
 
@@ -254,7 +307,11 @@ def test_values_are_for_one_session_and_page_and_end(server, monkeypatch):
     async def work(storage):
         flashes = Flashes(storage)
         token = await flashes.put("session", "/page", {"token": "words"})
-        for session, place, given in (("other", "/page", token), ("session", "/other", token), ("session", "/page", token + "x")):
+        for session, place, given in (
+            ("other", "/page", token),
+            ("session", "/other", token),
+            ("session", "/page", token + "x"),
+        ):
             assert await flashes.take(session, place, given) is None
         assert await flashes.take("session", "/page", token) == {"token": "words"}
         assert await flashes.take("session", "/page", token) is None

@@ -43,7 +43,10 @@ class Page(HTMLParser):
             if self._form:
                 self.forms.append(self._form)
         elif self._form and tag == "input" and given.get("name"):
-            self._form[1][given["name"]] = {given.get("value") or "", _TEXTS.get(given["name"], given.get("value") or "")}
+            self._form[1][given["name"]] = {
+                given.get("value") or "",
+                _TEXTS.get(given["name"], given.get("value") or ""),
+            }
         elif tag == "select" and self._form:
             self._select = self._form[1].setdefault(given["name"], set())
         elif tag == "option" and self._select is not None:
@@ -67,14 +70,29 @@ class Page(HTMLParser):
 def filled(server):
     """A workspace with more than a page of everything."""
     with Tenant(server) as tenant:
-        operations = [{"method": "POST", "bulkId": str(n), "path": "/Users", "data": person(f"a{n}")} for n in range(MANY)]
+        operations = [
+            {"method": "POST", "bulkId": str(n), "path": "/Users", "data": person(f"a{n}")}
+            for n in range(MANY)
+        ]
         made = tenant.scim.post("/Bulk", json={"schemas": [BULK], "Operations": operations}).json()
-        users = [{"id": operation["location"].rpartition("/")[2]} for operation in made["Operations"]]
+        users = [
+            {"id": operation["location"].rpartition("/")[2]} for operation in made["Operations"]
+        ]
         tenant.scim.post("/Groups", json=group("all", *users)).raise_for_status()
-        more = [{"method": "POST", "bulkId": str(n), "path": "/Groups", "data": group(f"g{n}", users[0])} for n in range(MANY)]
+        more = [
+            {
+                "method": "POST",
+                "bulkId": str(n),
+                "path": "/Groups",
+                "data": group(f"g{n}", users[0]),
+            }
+            for n in range(MANY)
+        ]
         tenant.scim.post("/Bulk", json={"schemas": [BULK], "Operations": more}).raise_for_status()
         for number in range(MANY):
-            tenant.scim.patch(f"/Users/{users[0]['id']}", json=replace("title", f"t{number}")).raise_for_status()
+            tenant.scim.patch(
+                f"/Users/{users[0]['id']}", json=replace("title", f"t{number}")
+            ).raise_for_status()
         tenant.scim.post("/Users", json=person("a1"))
         tenant.recorded(MANY + 3)
         yield tenant
@@ -84,19 +102,34 @@ def shape(url):
     """A URL without its values: pages of one shape need no second look."""
     parts = urlsplit(url)
     path = re.sub(r"/(users|groups|requests|keys)/[^/]+", r"/\1/{}", parts.path)
-    return path, tuple((key, bool(value)) for key, value in parse_qsl(parts.query, keep_blank_values=True))
+    return path, tuple(
+        (key, bool(value)) for key, value in parse_qsl(parts.query, keep_blank_values=True)
+    )
 
 
 def test_every_page_and_every_filter_with_two_pages_of_data(root, filled):
     """Follows every link and asks every form, three of each shape."""
     start = f"/w/{filled.name}"
-    user = filled.scim.get("/Users", params={"filter": 'userName eq "a0"'}).json()["Resources"][0]["id"]
-    all_of_them = filled.scim.get("/Groups", params={"filter": 'displayName eq "all"'}).json()["Resources"][0]["id"]
-    waiting, seen, counted = [start, f"{start}/users/{user}", f"{start}/groups/{all_of_them}"], set(), {}
+    user = filled.scim.get("/Users", params={"filter": 'userName eq "a0"'}).json()["Resources"][0][
+        "id"
+    ]
+    all_of_them = filled.scim.get("/Groups", params={"filter": 'displayName eq "all"'}).json()[
+        "Resources"
+    ][0]["id"]
+    waiting, seen, counted = (
+        [start, f"{start}/users/{user}", f"{start}/groups/{all_of_them}"],
+        set(),
+        {},
+    )
     while waiting:
         url = waiting.pop(0)
         shaped = shape(url)
-        if url in seen or counted.get(shaped, 0) >= 3 or not urlsplit(url).path.startswith(start) or "/live" in url:
+        if (
+            url in seen
+            or counted.get(shaped, 0) >= 3
+            or not urlsplit(url).path.startswith(start)
+            or "/live" in url
+        ):
             continue
         seen.add(url)
         counted[shaped] = counted.get(shaped, 0) + 1
@@ -105,7 +138,9 @@ def test_every_page_and_every_filter_with_two_pages_of_data(root, filled):
         if "text/html" in answer.headers["content-type"]:
             page = Page(answer.text)
             waiting += sorted(page.links | set(page.asked()))
-    names = {(path.removeprefix(start), key) for path, query in counted for key, value in query if value}
+    names = {
+        (path.removeprefix(start), key) for path, query in counted for key, value in query if value
+    }
     for wanted in (
         ("/requests", "before"), ("/audit", "before"), ("/users", "cursor"), ("/groups", "cursor"), ("/users/{}", "before"),
         ("/groups/{}", "members"), ("/requests", "path"), ("/requests", "status"), ("/requests", "key"), ("/audit", "action"),
@@ -114,13 +149,22 @@ def test_every_page_and_every_filter_with_two_pages_of_data(root, filled):
 
 
 def test_the_second_page_of_requests_keeps_every_filter(root, filled):
-    keys = re.findall(r'<option value="([0-9a-f]{16})"', root.get(f"/w/{filled.name}/requests").text)
-    resource = filled.scim.get("/Users", params={"filter": 'userName eq "a0"'}).json()["Resources"][0]["id"]
-    for status, path, key, chosen in itertools.product(("", "2"), ("", "/Users"), ("", keys[0]), ("", resource)):
+    keys = re.findall(
+        r'<option value="([0-9a-f]{16})"', root.get(f"/w/{filled.name}/requests").text
+    )
+    resource = filled.scim.get("/Users", params={"filter": 'userName eq "a0"'}).json()["Resources"][
+        0
+    ]["id"]
+    for status, path, key, chosen in itertools.product(
+        ("", "2"), ("", "/Users"), ("", keys[0]), ("", resource)
+    ):
         asked = {"status": status, "path": path, "key": key, "resource": chosen}
         first = root.get(f"/w/{filled.name}/requests", **asked)
         older = html.unescape(re.search(r'href="([^"]*before=[^"]*)"', first.text)[1])
-        assert dict(parse_qsl(urlsplit(older).query)).items() >= {name: value for name, value in asked.items() if value}.items()
+        assert (
+            dict(parse_qsl(urlsplit(older).query)).items()
+            >= {name: value for name, value in asked.items() if value}.items()
+        )
         second = root.http.get(older)
         assert second.status_code == 200
         numbers = [set(re.findall(r"/requests/(\d+)", answer.text)) for answer in (first, second)]
@@ -129,7 +173,9 @@ def test_the_second_page_of_requests_keeps_every_filter(root, filled):
 
 
 def test_the_page_of_a_request_shows_json_and_extensions(root, fresh):
-    user = fresh.user(**{ENTERPRISE_USER: {"department": "Tours"}}, emails=[{"value": "a@x.com", "primary": True}])
+    user = fresh.user(
+        **{ENTERPRISE_USER: {"department": "Tours"}}, emails=[{"value": "a@x.com", "primary": True}]
+    )
     patch = {
         "Operations": [
             {"op": "replace", "path": f"{ENTERPRISE_USER}:department", "value": "Sales"},
@@ -141,15 +187,26 @@ def test_the_page_of_a_request_shows_json_and_extensions(root, fresh):
     fresh.scim.patch(f"/Users/{user['id']}", json=patch).raise_for_status()
     number = next(item["number"] for item in fresh.recorded(2) if item["method"] == "PATCH")
     shown = html.unescape(root.get(f"/w/{fresh.name}/requests/{number}").text)
-    assert f'<th scope="row">{ENTERPRISE_USER}:department</th><td class="was">Tours</td><td class="is">Sales</td>' in shown
+    assert (
+        f'<th scope="row">{ENTERPRISE_USER}:department</th><td class="was">Tours</td><td class="is">Sales</td>'
+        in shown
+    )
     assert '<td class="was">[{"value": "a@x.com", "primary": true}]</td>' in shown
-    assert '<th scope="row">active</th><td class="was">true</td><td class="is">false</td>' in shown.replace("—", "true")
+    assert (
+        '<th scope="row">active</th><td class="was">true</td><td class="is">false</td>'
+        in shown.replace("—", "true")
+    )
     assert "True" not in shown
     assert "{'" not in shown
-    fresh.scim.patch(f"/Users/{user['id']}", json=replace(f"{ENTERPRISE_USER}:department", "Other")).raise_for_status()
+    fresh.scim.patch(
+        f"/Users/{user['id']}", json=replace(f"{ENTERPRISE_USER}:department", "Other")
+    ).raise_for_status()
     root.get(f"/w/{fresh.name}/requests/{number}")
     tried = html.unescape(root.submit(f"/w/{fresh.name}/requests/{number}/rehearse").text)
-    assert f'<th scope="row">{ENTERPRISE_USER}:department</th><td class="was">Other</td><td class="is">Sales</td>' in tried
+    assert (
+        f'<th scope="row">{ENTERPRISE_USER}:department</th><td class="was">Other</td><td class="is">Sales</td>'
+        in tried
+    )
 
 
 def test_a_group_patch_is_tried_with_its_members_and_a_read_is_not_offered(root, fresh):
@@ -161,7 +218,9 @@ def test_a_group_patch_is_tried_with_its_members_and_a_read_is_not_offered(root,
     assert fresh.scim.get("/Users/nobody").status_code == 404
     assert fresh.scim.post("/Users", content=b"{").status_code == 400
     assert fresh.scim.post("/Users/.search", json={"filter": "?"}).status_code == 400
-    kept = {(item["method"], item["path"], item["status"]): item["number"] for item in fresh.recorded(7)}
+    kept = {
+        (item["method"], item["path"], item["status"]): item["number"] for item in fresh.recorded(7)
+    }
 
     def tried(*request):
         page = f"{base}/{kept[request]}"
@@ -175,7 +234,10 @@ def test_a_group_patch_is_tried_with_its_members_and_a_read_is_not_offered(root,
     fresh.scim.patch(path, json=replace("members", [{"value": first["id"]}])).raise_for_status()
     assert f"Members added (1): {second['id']}" in tried(*patched)
     fresh.scim.delete(f"/Users/{second['id']}").raise_for_status()
-    assert f"It would be answered 400 members: no User or Group has the id '{second['id']}'" in tried(*patched)
+    assert (
+        f"It would be answered 400 members: no User or Group has the id '{second['id']}'"
+        in tried(*patched)
+    )
     assert "It only reads" in tried("GET", "/Users/nobody", 404)
     assert "It only reads" in tried("POST", "/Users/.search", 400)
     assert "Its body was not kept whole" in tried("POST", "/Users", 400)

@@ -45,7 +45,9 @@ async def _end_sessions(_, administrators, admin):
 
 async def _take_permissions(storage, _, admin):
     item = admin.item()
-    await storage.administer([type(item)(item.workspace, item.kind, item.id, {**item.body, "roles": {}})])
+    await storage.administer(
+        [type(item)(item.workspace, item.kind, item.id, {**item.body, "roles": {}})]
+    )
 
 
 @pytest.mark.parametrize("change", [_remove, _end_sessions, _take_permissions])
@@ -57,7 +59,9 @@ def test_it_ends_with_the_access_of_its_administrator(server, visitor, change):
         lines = tail.iter_lines()
         assert next(lines) == "retry: 3000"
         _admin(server, email, change)
-        assert all(line in ("", ": still here") or line.startswith(("event", "data")) for line in lines)  # until it ends
+        assert all(
+            line in ("", ": still here") or line.startswith(("event", "data")) for line in lines
+        )  # until it ends
     assert leaving.http.get(LIVE).status_code in (303, 403, 404)
     leaving.close()
 
@@ -66,7 +70,9 @@ def test_one_administrator_has_so_many_at_most(visitor):
     with contextlib.ExitStack() as open_tails:
         for _ in range(_STREAMS_OF_ONE):
             client = open_tails.enter_context(
-                httpx.Client(base_url=visitor.http.base_url, cookies=visitor.http.cookies, timeout=60)
+                httpx.Client(
+                    base_url=visitor.http.base_url, cookies=visitor.http.cookies, timeout=60
+                )
             )
             assert open_tails.enter_context(client.stream("GET", LIVE)).status_code == 200
         refused = visitor.http.get(LIVE, headers={"Accept": "text/event-stream"})

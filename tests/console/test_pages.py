@@ -8,7 +8,15 @@ import httpx
 import pyotp
 import pytest
 
-from muster.access.permissions import ADMIN, AUDIT, IDENTITY_MAPPINGS, PERMISSIONS, RESTORE, SCIM, SETTINGS
+from muster.access.permissions import (
+    ADMIN,
+    AUDIT,
+    IDENTITY_MAPPINGS,
+    PERMISSIONS,
+    RESTORE,
+    SCIM,
+    SETTINGS,
+)
 from tests.console.browsing import PASSWORD, Visitor, invitation
 from tests.people import group, name, person, replace
 from tests.tenant import Tenant
@@ -18,7 +26,9 @@ from tests.waiting import this_moment, until
 def invited(root, server, workspace, *permissions):
     """An administrator of one workspace, with some permissions."""
     root.get("/administrators")
-    ids = dict(re.findall(r'<option value="(\d+)">([^<]+)</option>', root.get("/administrators").text))
+    ids = dict(
+        re.findall(r'<option value="(\d+)">([^<]+)</option>', root.get("/administrators").text)
+    )
     number = next(value for value, title in ids.items() if title == workspace)
     page = root.submit("/administrators", workspace=number, permission=list(permissions))
     link = re.search(r'data-copy="(http[^"]+)"', page.text)[1]
@@ -68,10 +78,14 @@ def test_every_route_has_a_rule_here(tmp_path):
     served = {"GET": set(), "POST": set()}
     for route in app.service._site.routes:
         if route.path.startswith("/w/{workspace}"):
-            served[route.method].add(re.sub(r"\{\w+\}", "{}", route.path.removeprefix("/w/{workspace}")))
+            served[route.method].add(
+                re.sub(r"\{\w+\}", "{}", route.path.removeprefix("/w/{workspace}"))
+            )
         else:
             assert route.path in ELSEWHERE[route.method], route.path
-    assert {path.replace("/{}/{}/restore", "/users/{}/restore") for path in served["POST"]} == set(map(shape, FORMS))
+    assert {path.replace("/{}/{}/restore", "/users/{}/restore") for path in served["POST"]} == set(
+        map(shape, FORMS)
+    )
     assert served["GET"] == set(map(shape, PAGES))
 
 
@@ -79,7 +93,10 @@ def test_no_page_is_anyones(server):
     visitor = Visitor(server)
     for path in [*(f"/w/default{path}" for path in PAGES), "/account", "/administrators"]:
         answer = visitor.get(path)
-        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/sign-in"), path
+        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (
+            303,
+            "/sign-in",
+        ), path
     for path in FORMS:
         assert visitor.post(f"/w/default{path}").headers["location"] == "/sign-in"
     visitor.close()
@@ -152,7 +169,9 @@ def test_a_session_that_was_there_before_is_not_ones_own_after(root, server, fre
     victim = Visitor(server)
     victim.http.cookies.set("muster_session", "chosen-by-somebody-else")
     victim.get("/sign-in")
-    victim.given = victim.post("/sign-in", email=admin.email, password=PASSWORD).headers["set-cookie"]
+    victim.given = victim.post("/sign-in", email=admin.email, password=PASSWORD).headers[
+        "set-cookie"
+    ]
     assert "chosen-by-somebody-else" not in victim.given
     stolen = Visitor(server)
     stolen.http.cookies.set("muster_session", "chosen-by-somebody-else")
@@ -162,7 +181,14 @@ def test_a_session_that_was_there_before_is_not_ones_own_after(root, server, fre
 
 
 @pytest.mark.parametrize(
-    "to", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\r\nx: y"]
+    "to",
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/a\r\nx: y",
+    ],
 )
 def test_no_one_is_sent_elsewhere(root, server, fresh, to):
     admin = invited(root, server, fresh.name, SCIM)
@@ -183,8 +209,14 @@ def test_a_form_needs_its_token_and_its_site(root, server, fresh):
         assert admin.post(path, csrf=csrf, name="k", permission=SETTINGS).status_code == 403
     assert admin.post(path, headers={"origin": "https://evil.example"}, name="k").status_code == 403
     refused = admin.http.post(path, json={"csrf": admin.csrf})
-    assert (refused.status_code, refused.headers["accept"]) == (415, "application/x-www-form-urlencoded")
-    assert admin.post(path, headers={"origin": server.url}, name="k", permission=SETTINGS).status_code == 303
+    assert (refused.status_code, refused.headers["accept"]) == (
+        415,
+        "application/x-www-form-urlencoded",
+    )
+    assert (
+        admin.post(path, headers={"origin": server.url}, name="k", permission=SETTINGS).status_code
+        == 303
+    )
     assert len(fresh.api.get("/keys").json()) == 2
     admin.close()
 
@@ -195,7 +227,10 @@ def test_sign_in_attempts_are_limited(root, server, fresh, tmp_path):
     with Server(tmp_path) as alone:
         visitor = Visitor(alone)
         visitor.get("/sign-in")
-        answers = [visitor.post("/sign-in", email="a@example.com", password="x").status_code for _ in range(11)]
+        answers = [
+            visitor.post("/sign-in", email="a@example.com", password="x").status_code
+            for _ in range(11)
+        ]
         assert answers == [401] * 10 + [429]
         visitor.close()
 
@@ -206,20 +241,45 @@ def test_the_authenticator_and_its_recovery_codes(root, server, fresh):
     assert admin.post("/account/totp", secret=secret, code="000000").status_code == 400
     admin.get("/account")
     code = pyotp.TOTP(secret).now()
-    codes = re.findall(r"<li><code>([0-9a-f-]+)</code>", admin.submit("/account/totp", secret=secret, code=code).text)
+    codes = re.findall(
+        r"<li><code>([0-9a-f-]+)</code>",
+        admin.submit("/account/totp", secret=secret, code=code).text,
+    )
     assert len(codes) == 8
     other = Visitor(server)
     other.get("/sign-in")
-    assert "a code of the authenticator" in other.post("/sign-in", email=admin.email, password=PASSWORD).text
-    assert other.post("/sign-in", email=admin.email, password=PASSWORD, code="000000").status_code == 401
-    assert other.post("/sign-in", email=admin.email, password=PASSWORD, code=code).status_code == 401  # it was used already
-    assert other.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[0]).status_code == 303
+    assert (
+        "a code of the authenticator"
+        in other.post("/sign-in", email=admin.email, password=PASSWORD).text
+    )
+    assert (
+        other.post("/sign-in", email=admin.email, password=PASSWORD, code="000000").status_code
+        == 401
+    )
+    assert (
+        other.post("/sign-in", email=admin.email, password=PASSWORD, code=code).status_code == 401
+    )  # it was used already
+    assert (
+        other.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[0]).status_code
+        == 303
+    )
     again = Visitor(server)
     again.get("/sign-in")
-    assert again.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[0]).status_code == 401
-    assert again.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[1]).status_code == 303
+    assert (
+        again.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[0]).status_code
+        == 401
+    )
+    assert (
+        again.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[1]).status_code
+        == 303
+    )
     again.get("/account")
-    for fields in ({}, {"password": PASSWORD}, {"code": codes[2]}, {"password": PASSWORD, "code": codes[1]}):
+    for fields in (
+        {},
+        {"password": PASSWORD},
+        {"code": codes[2]},
+        {"password": PASSWORD, "code": codes[1]},
+    ):
         again.get("/account")
         assert again.post("/account/totp/off", **fields).status_code == 401
     again.get("/account")
@@ -246,9 +306,23 @@ def test_the_command_makes_administrators(server):
     import sys
 
     command = [sys.executable, "-m", "muster", "admins", "create", "--email", email]
-    short = subprocess.run(command, env=server.environment, input="short\n", capture_output=True, text=True, check=False)
+    short = subprocess.run(
+        command,
+        env=server.environment,
+        input="short\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (short.returncode, "12 characters" in short.stderr) == (1, True)
-    made = subprocess.run(command, env=server.environment, input=f"{PASSWORD}\n", capture_output=True, text=True, check=False)
+    made = subprocess.run(
+        command,
+        env=server.environment,
+        input=f"{PASSWORD}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert made.returncode == 0, made.stderr
     assert PASSWORD.encode() not in server.stored()
     visitor = Visitor(server)
@@ -262,12 +336,26 @@ def test_every_value_is_shown_as_it_is(root, fresh):
     user = fresh.user(user_name=f"{bad}{name()}", displayName=bad, title=bad, externalId=bad)
     fresh.scim.post("/Groups", json=group(bad, user))
     fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", f"{bad}2"))
-    fresh.scim.post("/Users", json=person(userName=""), headers={"user-agent": bad, "x-request-id": "r1"})
+    fresh.scim.post(
+        "/Users", json=person(userName=""), headers={"user-agent": bad, "x-request-id": "r1"}
+    )
     fresh.api.post("/keys", json={"name": bad, "permissions": [SCIM]})
     fresh.recorded(4)
     base = f"/w/{fresh.name}"
-    pages = [base, f"{base}/users", f"{base}/groups", f"{base}/users/{user['id']}", f"{base}/requests", f"{base}/keys"]
-    pages += [f"{base}/audit", f"{base}/doctor", f"{base}/users?q=%3Cscript%3E", f"{base}/requests?path=%3Cscript%3E"]
+    pages = [
+        base,
+        f"{base}/users",
+        f"{base}/groups",
+        f"{base}/users/{user['id']}",
+        f"{base}/requests",
+        f"{base}/keys",
+    ]
+    pages += [
+        f"{base}/audit",
+        f"{base}/doctor",
+        f"{base}/users?q=%3Cscript%3E",
+        f"{base}/requests?path=%3Cscript%3E",
+    ]
     pages += re.findall(rf'href="({base}/requests/\d+)"', root.get(f"{base}/requests").text)
     assert len(pages) > 11
     for path in pages:
@@ -306,7 +394,11 @@ def test_a_key_is_made_shown_once_rotated_and_revoked(root, fresh):
         assert len([key for key in fresh.api.get("/keys").json() if key["name"] == "okta"]) == 2
     with fresh.client(token, "/scim/v2") as scim:
         assert scim.get("/Users").status_code == 200
-        key = next(key for key in fresh.api.get("/keys").json() if key["name"] == "okta" and key["status"] == "active")
+        key = next(
+            key
+            for key in fresh.api.get("/keys").json()
+            if key["name"] == "okta" and key["status"] == "active"
+        )
         root.get(path)
         assert root.post(f"{path}/{key['id']}/revoke").status_code == 303
         assert scim.get("/Users").status_code == 401
@@ -338,13 +430,23 @@ def test_no_one_makes_a_key_that_may_do_more_than_they(root, server, fresh):
 def test_settings_are_changed_with_what_is_wrong_named(root, fresh):
     path = f"/w/{fresh.name}/settings"
     root.get(path)
-    given = {"contract": "cortex", "guardMode": "hold", "guardShare": "5", "guardLeast": "3", "strict": "on"}
+    given = {
+        "contract": "cortex",
+        "guardMode": "hold",
+        "guardShare": "5",
+        "guardLeast": "3",
+        "strict": "on",
+    }
     given |= {"automaticProvisioning": "on", "rateLimit": "500", "ipAllowlist": "127.0.0.0/8"}
     given |= {"requestsDays": "3", "changesDays": ""}
     answer = root.submit(path, **given)
     assert "The settings are kept" in answer.text
     kept = fresh.api.get("/settings").json()
-    assert (kept["contract"], kept["strict"], kept["automaticDeprovisioning"]) == ("cortex", True, False)
+    assert (kept["contract"], kept["strict"], kept["automaticDeprovisioning"]) == (
+        "cortex",
+        True,
+        False,
+    )
     assert (kept["rateLimit"], kept["ipAllowlist"]) == (500, ["127.0.0.0/8"])
     assert (kept["requestsDays"], kept["changesDays"]) == (3, None)
     assert "changesDays must be" in root.post(path, **{**given, "changesDays": "2"}).text
@@ -357,7 +459,10 @@ def test_settings_are_changed_with_what_is_wrong_named(root, fresh):
 
 
 def test_users_are_found_as_one_types(root, fresh):
-    users = [fresh.user(displayName=f"Person {n}", emails=[{"value": f"p{n}@find.example"}]) for n in range(3)]
+    users = [
+        fresh.user(displayName=f"Person {n}", emails=[{"value": f"p{n}@find.example"}])
+        for n in range(3)
+    ]
     path = f"/w/{fresh.name}/users"
     assert users[1]["id"] in root.get(path, q="Person 1").text
     assert users[0]["id"] not in root.get(path, q="Person 1").text
@@ -374,8 +479,16 @@ def test_users_are_found_as_one_types(root, fresh):
 
 
 def test_pages_go_on_from_a_cursor(root, fresh):
-    operations = [{"method": "POST", "path": "/Users", "bulkId": str(n), "data": person()} for n in range(120)]
-    fresh.scim.post("/Bulk", json={"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations})
+    operations = [
+        {"method": "POST", "path": "/Users", "bulkId": str(n), "data": person()} for n in range(120)
+    ]
+    fresh.scim.post(
+        "/Bulk",
+        json={
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+            "Operations": operations,
+        },
+    )
     seen, path = set(), f"/w/{fresh.name}/users"
     while path:
         page = root.get(path).text
@@ -404,7 +517,9 @@ def test_a_user_is_brought_back_with_its_groups(root, fresh):
     again = fresh.scim.get(f"/Users/{user['id']}").json()
     assert again["title"] == "first"
     assert [item["value"] for item in again["groups"]] == [made["id"]]
-    assert [item["value"] for item in fresh.scim.get(f"/Groups/{made['id']}").json()["members"]] == [user["id"]]
+    assert [
+        item["value"] for item in fresh.scim.get(f"/Groups/{made['id']}").json()["members"]
+    ] == [user["id"]]
     assert fresh.server.muster("check").stdout.strip().endswith("0 findings")
     root.get(path)
     other = fresh.api.get("/changes?cursor=end").json()["cursor"]
@@ -455,7 +570,9 @@ def test_who_is_gone_is_said_when_a_group_comes_back(root, fresh):
     first = re.findall(r'name="change" value="([^"]+)"', root.get(path).text)[-1]
     answer = root.submit(f"{path}/restore", change=first)
     assert (answer.status_code, f"not there any more: {user['id']}" in answer.text) == (200, True)
-    assert [item["value"] for item in fresh.scim.get(f"/Groups/{made['id']}").json()["members"]] == [other["id"]]
+    assert [
+        item["value"] for item in fresh.scim.get(f"/Groups/{made['id']}").json()["members"]
+    ] == [other["id"]]
 
 
 def test_every_member_and_all_of_a_history_can_be_seen(root, fresh):
@@ -466,7 +583,10 @@ def test_every_member_and_all_of_a_history_can_be_seen(root, fresh):
     path = f"/w/{fresh.name}/groups/{made['id']}"
     page = root.get(path).text
     more = page
-    for following, once in (("More members", r"/users/([0-9a-f-]{36})"), ("Older", r'name="change" value="([^"]+)"')):
+    for following, once in (
+        ("More members", r"/users/([0-9a-f-]{36})"),
+        ("Older", r'name="change" value="([^"]+)"'),
+    ):
         link = re.search(rf'href="([^"]+)">{following}<', page)[1].replace("&amp;", "&")
         more = root.get(link).text
         assert f">{following}<" not in more
@@ -487,8 +607,13 @@ def test_who_is_brought_back_takes_no_ones_name(root, fresh):
 
 def test_requests_are_kept_without_their_secrets(root, fresh):
     body = person(password="very secret words", title="kept")
-    user = fresh.scim.post("/Users", json=body, headers={"user-agent": "okta/1", "x-request-id": "abc-1"}).json()
-    fresh.scim.patch(f"/Users/{user['id']}", json={"Operations": [{"op": "Replace", "path": "password", "value": "other words"}]})
+    user = fresh.scim.post(
+        "/Users", json=body, headers={"user-agent": "okta/1", "x-request-id": "abc-1"}
+    ).json()
+    fresh.scim.patch(
+        f"/Users/{user['id']}",
+        json={"Operations": [{"op": "Replace", "path": "password", "value": "other words"}]},
+    )
     fresh.scim.post("/Users", json=person(user["userName"]))
     fresh.scim.get(f"/Users/{user['id']}")
     fresh.scim.get("/Users/nobody")
@@ -546,7 +671,9 @@ def test_a_request_is_tried_again_and_nothing_is_changed(root, fresh):
 
 def test_a_status_that_is_none_finds_nothing(root, fresh):
     for status in ("551653499761", "-5449379", "1000"):
-        answer = fresh.api.get("/requests", params={"status": status, "before": "-1", "limit": "-1"})
+        answer = fresh.api.get(
+            "/requests", params={"status": status, "before": "-1", "limit": "-1"}
+        )
         assert (answer.status_code, answer.json()) == (200, []), answer.text
         assert root.get(f"/w/{fresh.name}/requests", status=status).status_code in (200, 400)
 
@@ -605,7 +732,13 @@ def test_the_audit_log_is_looked_through(root, fresh):
 
 
 NUMBERS = {"guardShare": "10", "guardLeast": "20"}
-CONNECTOR = {"title": "x", "clientId": "y", "clientSecret": "z", "permission": SCIM, "allowedDomains": "a.example"}
+CONNECTOR = {
+    "title": "x",
+    "clientId": "y",
+    "clientSecret": "z",
+    "permission": SCIM,
+    "allowedDomains": "a.example",
+}
 REFUSED = [
     (
         "settings",
@@ -614,27 +747,46 @@ REFUSED = [
         'name="guardLeast" inputmode="numeric" value="7"',
     ),
     ("settings", {**NUMBERS, "guardShare": "x"}, "guardShare", 'value="x"'),
-    ("settings", {**NUMBERS, "ipAllowlist": "10.0.0.0/8\nnowhere"}, "ipAllowlist", "nowhere</textarea>"),
-    ("keys", {"name": "", "days": "90", "permission": AUDIT}, "name", '<option value="90" selected>'),
+    (
+        "settings",
+        {**NUMBERS, "ipAllowlist": "10.0.0.0/8\nnowhere"},
+        "ipAllowlist",
+        "nowhere</textarea>",
+    ),
+    (
+        "keys",
+        {"name": "", "days": "90", "permission": AUDIT},
+        "name",
+        '<option value="90" selected>',
+    ),
     ("keys", {"name": "for okta"}, "permission", 'value="for okta"'),
     ("webhooks", {"url": "nowhere", "description": "mine"}, "url", 'value="mine"'),
     ("role-mappings", {"idpValue": "eng", "role": " "}, "role", 'value="eng"'),
     ("schemas", {"schema": '{"id": 5}'}, "schema", "{&#34;id&#34;: 5}</textarea>"),
     ("open-id-connector", {**CONNECTOR, "issuer": "http://a"}, "issuer", 'value="y"'),
-    ("open-id-connector", {**CONNECTOR, "issuer": "https://a.example", "permission": []}, "permissions", 'value="y"'),
+    (
+        "open-id-connector",
+        {**CONNECTOR, "issuer": "https://a.example", "permission": []},
+        "permissions",
+        'value="y"',
+    ),
     ("wipe", {"name": "other"}, "name", ""),
 ]
 
 
 @pytest.mark.parametrize(("page", "fields", "wrong", "kept"), REFUSED)
-def test_an_error_is_beside_its_field_and_nothing_typed_is_lost(root, fresh, page, fields, wrong, kept):
+def test_an_error_is_beside_its_field_and_nothing_typed_is_lost(
+    root, fresh, page, fields, wrong, kept
+):
     path = f"/w/{fresh.name}/{page}"
     root.get(path)
     answer = root.post(path, **{"contract": "rfc7644", "guardMode": "watch", **fields})
     assert 400 <= answer.status_code < 500
     assert f'id="wrong-{wrong}"' in answer.text
     if not wrong.startswith("permission"):
-        assert re.search(rf'name="{wrong}" aria-invalid="true" aria-describedby="wrong-{wrong}"', answer.text)
+        assert re.search(
+            rf'name="{wrong}" aria-invalid="true" aria-describedby="wrong-{wrong}"', answer.text
+        )
     assert kept in answer.text
     assert "aria-invalid" not in root.get(path).text
 
@@ -652,7 +804,10 @@ def test_what_is_not_there_and_what_is_not_for_it(root, server):
 def test_the_further_settings(root, fresh):
     base = f"/w/{fresh.name}"
     root.get(f"{base}/settings")
-    assert root.post(f"{base}/role-mappings", idpValue="<b>eng", role="Engineer", tag="x").status_code == 303
+    assert (
+        root.post(f"{base}/role-mappings", idpValue="<b>eng", role="Engineer", tag="x").status_code
+        == 303
+    )
     page = root.get(f"{base}/role-mappings").text
     assert "&lt;b&gt;eng" in page
     assert "idpValue" in root.post(f"{base}/role-mappings", idpValue=" ", role="Engineer").text
@@ -661,7 +816,9 @@ def test_the_further_settings(root, fresh):
     remove = re.search(rf'action="({base}/role-mappings/\w+/remove)"', page)[1]
     assert root.post(remove).status_code == 303
     assert fresh.api.get(f"/users/{user['id']}/roles").json()["roles"] == []
-    made = root.post(f"{base}/webhooks", url="http://127.0.0.1:1/hook", events="user.* group.created")
+    made = root.post(
+        f"{base}/webhooks", url="http://127.0.0.1:1/hook", events="user.* group.created"
+    )
     assert (made.status_code, made.headers["location"]) == (303, f"{base}/webhooks")
     assert re.search(r"whsec_\S+", root.get(f"{base}/webhooks").text)
     assert "whsec_" not in root.get(f"{base}/webhooks").text
@@ -679,7 +836,12 @@ def test_the_further_settings(root, fresh):
 def test_schemas_of_ones_own_on_a_page(root, fresh):
     base, urn = f"/w/{fresh.name}", "urn:example:params:Badge"
     root.get(f"{base}/schemas")
-    schema = {"id": urn, "name": "Badge", "extends": ["User"], "attributes": [{"name": "number", "type": "string"}]}
+    schema = {
+        "id": urn,
+        "name": "Badge",
+        "extends": ["User"],
+        "attributes": [{"name": "number", "type": "string"}],
+    }
     assert "no JSON" in root.post(f"{base}/schemas", schema="{").text
     assert root.post(f"{base}/schemas", schema=json.dumps(schema)).status_code == 303
     fresh.user(**{urn: {"number": "7"}})
@@ -687,7 +849,11 @@ def test_schemas_of_ones_own_on_a_page(root, fresh):
     refused = root.post(f"{base}/schemas", schema=json.dumps(schema))
     assert (refused.status_code, "7" in refused.text) == (409, True)
     assert root.post(f"{base}/schemas/{urn}/remove").status_code == 409
-    other = {"id": "urn:example:params:Device", "name": "Device", "attributes": [{"name": "label", "type": "string"}]}
+    other = {
+        "id": "urn:example:params:Device",
+        "name": "Device",
+        "attributes": [{"name": "label", "type": "string"}],
+    }
     assert root.post(f"{base}/schemas", schema=json.dumps(other)).status_code == 303
     kind = {"name": "Device", "endpoint": "/Devices", "schema": other["id"]}
     assert root.post(f"{base}/resource-types", type=json.dumps(kind)).status_code == 303
@@ -704,18 +870,27 @@ def test_wiping_a_workspace(root, fresh, server):
         other.user()
         root.get(f"/w/{fresh.name}/wipe")
         assert "name: type" in root.post(f"/w/{fresh.name}/wipe", name=other.name).text
-        assert "workspace must be" in fresh.api.post("/wipe", json={"workspace": other.name}).json()["detail"]
+        assert (
+            "workspace must be"
+            in fresh.api.post("/wipe", json={"workspace": other.name}).json()["detail"]
+        )
         assert fresh.scim.get("/Users?count=0").json()["totalResults"] == 3
-        assert "5 resources are deleted" in root.submit(f"/w/{fresh.name}/wipe", name=fresh.name).text
+        assert (
+            "5 resources are deleted" in root.submit(f"/w/{fresh.name}/wipe", name=fresh.name).text
+        )
         assert other.scim.get("/Users?count=0").json()["totalResults"] == 1
     for endpoint in ("/Users", "/Groups"):
         assert fresh.scim.get(f"{endpoint}?count=0").json()["totalResults"] == 0
-    told = [event["type"] for event in fresh.api.get("/changes", params={"limit": 500}).json()["events"]]
+    told = [
+        event["type"] for event in fresh.api.get("/changes", params={"limit": 500}).json()["events"]
+    ]
     assert told.count("user.deleted") == 3
     assert told.count("group.deleted") == 2
     fresh.user()
     assert fresh.api.post("/wipe", json={"workspace": fresh.name}).json() == {"deleted": 1}
-    assert "wipe" in [row["action"] for row in fresh.api.get("/audit", params={"limit": 500}).json()["rows"]]
+    assert "wipe" in [
+        row["action"] for row in fresh.api.get("/audit", params={"limit": 500}).json()["rows"]
+    ]
 
 
 def test_the_doctor_finds_users_that_a_client_has_lost(root, fresh):
@@ -738,16 +913,28 @@ def test_the_doctor_finds_users_that_a_client_has_lost(root, fresh):
 
 def test_what_no_text_can_be_is_nowhere_a_mistake_of_ours(root, fresh):
     """NUL, which PostgreSQL takes in no text, and bytes that are no UTF-8: in the names and the parameters of every page."""
-    base, parameters = f"/w/{fresh.name}", ("q", "before", "key", "actor", "type", "action", "status", "path", "resource", "at")
+    base, parameters = (
+        f"/w/{fresh.name}",
+        ("q", "before", "key", "actor", "type", "action", "status", "path", "resource", "at"),
+    )
     for called in ("%00", "a%00b", "%FF"):
         for page in PAGES:
             asked = [f"{base}{page}?{parameter}={called}" for parameter in parameters]
-            for path in (*asked, re.sub("/(x|1|entra)(?=/|$)", f"/{called}", base + page), f"/w/{called}{page}"):
+            for path in (
+                *asked,
+                re.sub("/(x|1|entra)(?=/|$)", f"/{called}", base + page),
+                f"/w/{called}{page}",
+            ):
                 if "/live" not in path:
                     assert root.get(path).status_code < 500, path
         for form in FORMS:
             path = re.sub("/(x|1)(?=/|$)", f"/{called}", base + form)
-            assert root.post(path, name="a\0b", key="\0", idpValue="\0", role="\0", schema="\0").status_code < 500, path
+            assert (
+                root.post(
+                    path, name="a\0b", key="\0", idpValue="\0", role="\0", schema="\0"
+                ).status_code
+                < 500
+            ), path
         assert root.post(f"{base}/wipe", name="a\0b").status_code < 500
 
 
@@ -756,9 +943,17 @@ def test_no_link_is_made_for_a_host_that_is_not_configured(root, server, fresh):
     root.get("/administrators")
     evil = {"Host": "evil.example"}
     page = root.post("/administrators", headers=evil, workspace="*", permission=[ADMIN])
-    assert (page.status_code, "MUSTER_BASE_URL" in page.text, "token=" in page.text) == (400, True, False)
+    assert (page.status_code, "MUSTER_BASE_URL" in page.text, "token=" in page.text) == (
+        400,
+        True,
+        False,
+    )
     shown = root.http.get("/open-id-connector", headers=evil)
-    assert (shown.status_code, "MUSTER_BASE_URL" in shown.text, "evil.example" in shown.text) == (200, True, False)
+    assert (shown.status_code, "MUSTER_BASE_URL" in shown.text, "evil.example" in shown.text) == (
+        200,
+        True,
+        False,
+    )
     for path in ("/sign-in/openid", "/sign-in/openid/callback"):
         assert root.http.get(path, headers=evil).status_code in (400, 403, 404)
 
@@ -782,11 +977,18 @@ def test_what_is_told_once_is_told_to_its_page_and_session_alone(root, server, f
     assert 'data-copy="eyJ' in root.get(path).text
 
 
-CHOICES = [*((permission,) for permission in PERMISSIONS), PERMISSIONS[1:3], (SETTINGS, RESTORE), (PERMISSIONS[2], SCIM)]
+CHOICES = [
+    *((permission,) for permission in PERMISSIONS),
+    PERMISSIONS[1:3],
+    (SETTINGS, RESTORE),
+    (PERMISSIONS[2], SCIM),
+]
 
 
 @pytest.mark.parametrize("permissions", CHOICES)
-def test_whoever_may_open_a_page_comes_to_it_and_nothing_leads_in_a_circle(root, server, fresh, permissions):
+def test_whoever_may_open_a_page_comes_to_it_and_nothing_leads_in_a_circle(
+    root, server, fresh, permissions
+):
     admin = invited(root, server, fresh.name, *permissions)
 
     def follow(answer):
@@ -803,13 +1005,19 @@ def test_whoever_may_open_a_page_comes_to_it_and_nothing_leads_in_a_circle(root,
         if path.endswith(("/live", "/export.csv", "/export.jsonl")):
             continue
         page = admin.get(f"/w/{fresh.name}{path}")
-        links = {link for link in re.findall(r'href="(/[^"]*)"', page.text) if not link.startswith("/static/")}
+        links = {
+            link
+            for link in re.findall(r'href="(/[^"]*)"', page.text)
+            if not link.startswith("/static/")
+        }
         for link in links:
             assert follow(admin.get(html.unescape(link))).status_code == 200, (path, link)
     admin.get("/account")
     for path in FORMS:
         answer = admin.post(f"/w/{fresh.name}{path}")
-        assert follow(answer).status_code == (200 if answer.status_code == 303 else answer.status_code), path
+        assert follow(answer).status_code == (
+            200 if answer.status_code == 303 else answer.status_code
+        ), path
     admin.close()
 
 
@@ -824,29 +1032,54 @@ def test_nothing_of_a_workspace_is_seen_or_done_by_an_administrator_of_another(r
             answer = admin.get(f"/w/{fresh.name}{path.replace('/x', '/' + user['id'])}")
             assert (answer.status_code, user["userName"] in answer.text) == (404, False), path
         for path in FORMS:
-            answer = admin.post(f"/w/{fresh.name}{path.replace('/x', '/' + user['id'])}", name=fresh.name)
+            answer = admin.post(
+                f"/w/{fresh.name}{path.replace('/x', '/' + user['id'])}", name=fresh.name
+            )
             assert answer.status_code == 404, path
-            here = admin.post(f"/w/{other.name}{path.replace('/x', '/' + user['id'])}", key="x", change="x")
+            here = admin.post(
+                f"/w/{other.name}{path.replace('/x', '/' + user['id'])}", key="x", change="x"
+            )
             assert user["userName"] not in here.text, path
         assert len(fresh.api.get("/audit", params={"limit": 1000}).json()["rows"]) == before
         admin.close()
     assert fresh.scim.get(f"/Users/{user['id']}").json() == user
 
 
-@pytest.mark.parametrize("held", [(RESTORE, SCIM), (RESTORE, SCIM, SETTINGS)], ids=["restores", "restores and changes settings"])
-def test_restoring_past_the_guard_takes_a_tick_and_the_permission_to_change_settings(root, server, fresh, held):
+@pytest.mark.parametrize(
+    "held",
+    [(RESTORE, SCIM), (RESTORE, SCIM, SETTINGS)],
+    ids=["restores", "restores and changes settings"],
+)
+def test_restoring_past_the_guard_takes_a_tick_and_the_permission_to_change_settings(
+    root, server, fresh, held
+):
     user = fresh.user(active=False)
     change = fresh.api.get(f"/history/{user['id']}").json()[0]["change"]
     fresh.scim.patch(f"/Users/{user['id']}", json=replace("active", True))
-    fresh.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 0, "automaticDeprovisioning": False})
+    fresh.api.patch(
+        "/settings",
+        json={
+            "guardMode": "hold",
+            "guardShare": 0,
+            "guardLeast": 0,
+            "automaticDeprovisioning": False,
+        },
+    )
     admin = invited(root, server, fresh.name, *held)
-    page, form = f"/w/{fresh.name}/users/{user['id']}", f"/w/{fresh.name}/users/{user['id']}/restore"
+    page, form = (
+        f"/w/{fresh.name}/users/{user['id']}",
+        f"/w/{fresh.name}/users/{user['id']}/restore",
+    )
     assert ('name="override"' in admin.get(page).text) == (SETTINGS in held)
     assert admin.post(form, change=change).status_code == 403
     assert fresh.scim.get(f"/Users/{user['id']}").json()["active"] is True
     overridden = admin.post(form, change=change, override="on")
     assert overridden.status_code == (303 if SETTINGS in held else 403)
     assert fresh.scim.get(f"/Users/{user['id']}").json()["active"] is (SETTINGS not in held)
-    rows = [row for row in fresh.api.get("/audit", params={"limit": 1000}).json()["rows"] if row["action"] == "override"]
+    rows = [
+        row
+        for row in fresh.api.get("/audit", params={"limit": 1000}).json()["rows"]
+        if row["action"] == "override"
+    ]
     assert [row["actor"] for row in rows] == ([f"admin:{admin.email}"] if SETTINGS in held else [])
     admin.close()

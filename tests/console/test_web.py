@@ -13,10 +13,16 @@ NAMES = st.text("abcXYZ_-!", min_size=1, max_size=8)
 VALUES = st.text("abc123=+/_-\\%", max_size=12)
 
 
-@given(st.dictionaries(NAMES, VALUES, max_size=6), st.sampled_from(["; ", ";", " ; "]), st.booleans())
+@given(
+    st.dictionaries(NAMES, VALUES, max_size=6), st.sampled_from(["; ", ";", " ; "]), st.booleans()
+)
 def test_cookies_come_back_as_they_were_set(cookies, joined, quoted):
-    pairs = [f'{name}="{value}"' if quoted else f"{name}={value}" for name, value in cookies.items()]
-    assert {name: value for name, value in read_cookies(joined.join(pairs)).items() if name} == cookies
+    pairs = [
+        f'{name}="{value}"' if quoted else f"{name}={value}" for name, value in cookies.items()
+    ]
+    assert {
+        name: value for name, value in read_cookies(joined.join(pairs)).items() if name
+    } == cookies
 
 
 @given(st.text(st.characters(max_codepoint=255), max_size=200))
@@ -32,7 +38,10 @@ def test_cookies_are_read_up_to_a_length():
     assert read_cookies("a=" + "x" * (MAX_HEADER - 2))["a"].startswith("x")
     with pytest.raises(ScimError) as refused:
         read_cookies("a=" + "x" * (MAX_HEADER - 1))
-    assert (refused.value.status, refused.value.detail) == (431, "the cookies are 16,385 bytes long, and at most 16,384 are read")
+    assert (refused.value.status, refused.value.detail) == (
+        431,
+        "the cookies are 16,385 bytes long, and at most 16,384 are read",
+    )
 
 
 @pytest.mark.parametrize("filler", ["\\", '"', ";", "=", "a=b;", '"\\', ","])

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from muster.directory.bulk import _circles
 
 GRAPHS = st.integers(1, 7).flatmap(
-    lambda size: st.lists(st.lists(st.integers(0, size - 1), max_size=3, unique=True), min_size=size, max_size=size)
+    lambda size: st.lists(
+        st.lists(st.integers(0, size - 1), max_size=3, unique=True), min_size=size, max_size=size
+    )
 )
 
 
@@ -24,7 +26,11 @@ def reached(graph, start):
 def test_circles_are_the_nodes_that_reach_each_other_dependencies_first(edges):
     graph = dict(enumerate(edges))
     circles = list(_circles(graph))
-    expected = {frozenset(m for m in reached(graph, n) if n in reached(graph, m)) for n in graph if n in reached(graph, n)}
+    expected = {
+        frozenset(m for m in reached(graph, n) if n in reached(graph, m))
+        for n in graph
+        if n in reached(graph, n)
+    }
     assert {frozenset(circle) for circle in circles} == expected
     assert sum(map(len, circles)) == len(set().union(*circles))
     for earlier, circle in enumerate(circles):

@@ -47,16 +47,26 @@ class Life:
             return error.status
 
     def taken(self, name, but=None):
-        return any(fold(user["userName"]) == fold(name) for user_id, user in self.users.items() if user_id != but)
+        return any(
+            fold(user["userName"]) == fold(name)
+            for user_id, user in self.users.items()
+            if user_id != but
+        )
 
     def some(self):
         """Ids of what is there, of what is not any more, and of what never was."""
         there = st.sampled_from([*self.users, *self.groups] or ["none"])
-        return st.lists(st.one_of(there, st.sampled_from([*self.gone[-2:], "x"])), max_size=3, unique=True)
+        return st.lists(
+            st.one_of(there, st.sampled_from([*self.gone[-2:], "x"])), max_size=3, unique=True
+        )
 
     def create_user(self):
         name, title = self.draw(st.sampled_from(NAMES)), self.draw(st.sampled_from(TITLES))
-        answer = self.do(self.directory.create(self.caller, USERS, {"schemas": [USER], "userName": name, "title": title}))
+        answer = self.do(
+            self.directory.create(
+                self.caller, USERS, {"schemas": [USER], "userName": name, "title": title}
+            )
+        )
         if self.taken(name):
             assert answer == 409
         else:
@@ -68,12 +78,18 @@ class Life:
         active = self.draw(st.sampled_from((True, False, None)))
         wanted = {"userName": name, "title": title, "active": active}
         if self.draw(st.booleans()):
-            work = self.directory.replace(self.caller, USERS, user_id, {"schemas": [USER], **wanted}, anything)
+            work = self.directory.replace(
+                self.caller, USERS, user_id, {"schemas": [USER], **wanted}, anything
+            )
             if active is None:
-                wanted["active"] = self.users[user_id]["active"] is not False  # a PUT that does not mention it leaves it as it is
+                wanted["active"] = (
+                    self.users[user_id]["active"] is not False
+                )  # a PUT that does not mention it leaves it as it is
         else:
             operations = [
-                {"op": "remove", "path": path} if value is None else {"op": "replace", "path": path, "value": value}
+                {"op": "remove", "path": path}
+                if value is None
+                else {"op": "replace", "path": path, "value": value}
                 for path, value in wanted.items()
             ]
             work = self.directory.patch(self.caller, USERS, user_id, patch(*operations), anything)
@@ -104,7 +120,11 @@ class Life:
 
     def create_group(self):
         members = self.draw(self.some())
-        body = {"schemas": [GROUP], "displayName": self.draw(st.sampled_from(NAMES)), "members": [{"value": m} for m in members]}
+        body = {
+            "schemas": [GROUP],
+            "displayName": self.draw(st.sampled_from(NAMES)),
+            "members": [{"value": m} for m in members],
+        }
         answer = self.do(self.directory.create(self.caller, GROUPS, body))
         if self.there(members):
             self.groups[answer.id] = {"displayName": body["displayName"], "members": set(members)}
@@ -123,16 +143,28 @@ class Life:
             wanted = {"displayName": name, "members": set(named)}
         else:
             operation, members = {
-                "add": ({"op": "add", "path": "members", "value": values}, group["members"] | set(named)),
-                "remove": ({"op": "remove", "path": "members", "value": values}, group["members"] - set(named)),
+                "add": (
+                    {"op": "add", "path": "members", "value": values},
+                    group["members"] | set(named),
+                ),
+                "remove": (
+                    {"op": "remove", "path": "members", "value": values},
+                    group["members"] - set(named),
+                ),
                 "replace": ({"op": "replace", "path": "members", "value": values}, set(named)),
-                "rename": ({"op": "replace", "path": "displayName", "value": name}, group["members"]),
+                "rename": (
+                    {"op": "replace", "path": "displayName", "value": name},
+                    group["members"],
+                ),
                 "clear": ({"op": "remove", "path": "members"}, set()),
             }[kind]
             if kind == "remove" and not named:
                 return  # what an empty value stands for is for the tests of PATCH to say
             work = self.directory.patch(self.caller, GROUPS, group_id, patch(operation), anything)
-            wanted = {"displayName": name if kind == "rename" else group["displayName"], "members": members}
+            wanted = {
+                "displayName": name if kind == "rename" else group["displayName"],
+                "members": members,
+            }
         answer = self.do(work)
         if kind in ("add", "replace", "put") and not self.there(named):
             assert answer == 400, kind
@@ -143,7 +175,9 @@ class Life:
     def restore_user(self):
         """Bring somebody back who was removed, with their groups, where nobody has their name by now."""
         user_id = self.draw(st.sampled_from(self.gone))
-        history = self.bench.run(self.bench.storage.history(self.caller.workspace.id, user_id, None, 10))
+        history = self.bench.run(
+            self.bench.storage.history(self.caller.workspace.id, user_id, None, 10)
+        )
         if user_id in self.users or user_id in self.groups or history[0].type != "User":
             return
         was = parse(history[0].document)
@@ -153,7 +187,9 @@ class Life:
             return
         self.users[user_id] = {name: was.get(name) for name in ("userName", "title", "active")}
         self.gone.remove(user_id)
-        rows = self.bench.run(self.bench.storage.changes(self.caller.workspace.id, history[0].sequence, 100))
+        rows = self.bench.run(
+            self.bench.storage.changes(self.caller.workspace.id, history[0].sequence, 100)
+        )
         for row in rows[: self._touched(rows, user_id)]:
             if row.id in self.groups:
                 self.groups[row.id]["members"].add(user_id)
@@ -173,7 +209,9 @@ class Life:
 
     def above(self, resource_id):
         """The groups that something is in, directly and through others."""
-        direct = {group_id for group_id, group in self.groups.items() if resource_id in group["members"]}
+        direct = {
+            group_id for group_id, group in self.groups.items() if resource_id in group["members"]
+        }
         reached, more = set(), set(direct)
         while more:
             reached |= more
@@ -190,14 +228,20 @@ class Life:
 
     def members(self, group_id):
         async def read():
-            return [member async for page in self.directory.members(self.caller, group_id) for member in page]
+            return [
+                member
+                async for page in self.directory.members(self.caller, group_id)
+                for member in page
+            ]
 
         return self.bench.run(read())
 
     def compare(self):
         """What is read is what it must be, and whatever has one ETag has one body."""
         for kind, among in ((USERS, self.users), (GROUPS, self.groups)):
-            assert self.bench.run(self.directory.find(self.caller, kind, Search())).total == len(among)
+            assert self.bench.run(self.directory.find(self.caller, kind, Search())).total == len(
+                among
+            )
             for resource_id, wanted in among.items():
                 document, tag = self.body(kind, resource_id)
                 text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
@@ -207,16 +251,26 @@ class Life:
                     shown = {item["value"]: item["type"] for item in document.get("groups", [])}
                     assert shown == self.above(resource_id)
                 else:
-                    assert (document["displayName"], set(document["members"])) == (wanted["displayName"], wanted["members"])
+                    assert (document["displayName"], set(document["members"])) == (
+                        wanted["displayName"],
+                        wanted["members"],
+                    )
 
     def told(self):
         """The directory as somebody has it who has only read the feed."""
         users, groups = {}, {}
-        for row in self.bench.run(self.bench.storage.changes(self.caller.workspace.id, 0, 10_000, with_before=True)):
+        for row in self.bench.run(
+            self.bench.storage.changes(self.caller.workspace.id, 0, 10_000, with_before=True)
+        ):
             for event in events(row):
                 noun, _, what = event.type.partition(".")
                 held = (users if noun == "user" else groups).setdefault(row.id, {"members": set()})
-                held.update({name: event.resource.get(name) for name in ("userName", "title", "active", "displayName")})
+                held.update(
+                    {
+                        name: event.resource.get(name)
+                        for name in ("userName", "title", "active", "displayName")
+                    }
+                )
                 if what == "deleted":
                     del (users if noun == "user" else groups)[row.id]
                 elif what == "member_added":
@@ -224,22 +278,41 @@ class Life:
                 elif what == "member_removed":
                     held["members"] -= set(event.members)
         return (
-            {user_id: {name: held[name] for name in ("userName", "title", "active")} for user_id, held in users.items()},
-            {group_id: {name: held[name] for name in ("displayName", "members")} for group_id, held in groups.items()},
+            {
+                user_id: {name: held[name] for name in ("userName", "title", "active")}
+                for user_id, held in users.items()
+            },
+            {
+                group_id: {name: held[name] for name in ("displayName", "members")}
+                for group_id, held in groups.items()
+            },
         )
 
     def remember(self):
         """The directory as it is now, with the number of the last change."""
-        direct = {user_id: {g for g, group in self.groups.items() if user_id in group["members"]} for user_id in self.users}
+        direct = {
+            user_id: {g for g, group in self.groups.items() if user_id in group["members"]}
+            for user_id in self.users
+        }
         members = {group_id: set(group["members"]) for group_id, group in self.groups.items()}
-        self.known.append((self.bench.run(self.bench.storage.latest_change(self.caller.workspace.id)), direct, members))
+        self.known.append(
+            (
+                self.bench.run(self.bench.storage.latest_change(self.caller.workspace.id)),
+                direct,
+                members,
+            )
+        )
 
     def look_back(self):
         """Whatever was remembered is what is told of then."""
         past, workspace = Past(self.bench.storage), self.caller.workspace.id
         for sequence, direct, members in self.known:
             for user_id, groups in direct.items():
-                told = self.bench.run(past.groups(workspace, user_id, lambda change, then=sequence: change.sequence <= then))
+                told = self.bench.run(
+                    past.groups(
+                        workspace, user_id, lambda change, then=sequence: change.sequence <= then
+                    )
+                )
                 assert (len(told), set(told)) == (len(groups), groups)
             for group_id, there in members.items():
                 told = self.bench.run(past.members(workspace, group_id, sequence))
@@ -249,12 +322,21 @@ class Life:
         """What a check of what is kept finds."""
 
         async def look():
-            return [found.what async for found in findings(self.bench.storage, [self.caller.workspace], CheckReport())]
+            return [
+                found.what
+                async for found in findings(
+                    self.bench.storage, [self.caller.workspace], CheckReport()
+                )
+            ]
 
         return self.bench.run(look())
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(data=st.data())
 def test_any_life(bench, data):
     life = Life(bench, data)

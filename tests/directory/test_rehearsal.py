@@ -22,7 +22,9 @@ class Trial:
         workspace = replace(bench.new_workspace(), **settings)
         self.caller = Caller(workspace, "key", "request")
         self.directory = Directory(bench.storage)
-        self.users = [self._run(self.directory.create(self.caller, USERS, person())).id for _ in range(3)]
+        self.users = [
+            self._run(self.directory.create(self.caller, USERS, person())).id for _ in range(3)
+        ]
         body = group(None, *({"id": user} for user in self.users[:2]))
         self.group = self._run(self.directory.create(self.caller, GROUPS, body)).id
 
@@ -30,7 +32,9 @@ class Trial:
         return self._bench.run(coroutine)
 
     def rehearse(self, method, resource_type, resource_id, body):
-        return self._run(rehearse(self._bench.storage, self.caller, method, resource_type, resource_id, body))
+        return self._run(
+            rehearse(self._bench.storage, self.caller, method, resource_type, resource_id, body)
+        )
 
     def status(self, *operations):
         """The status of a PATCH of the group: the rehearsal's and the write's own, which are the same."""
@@ -50,7 +54,9 @@ class Trial:
         return rehearsed.status
 
     def members(self):
-        found = self._run(self._bench.storage.members(self.caller.workspace.id, self.group, -1, 1000))
+        found = self._run(
+            self._bench.storage.members(self.caller.workspace.id, self.group, -1, 1000)
+        )
         return {member.id for member in found}
 
 
@@ -67,11 +73,24 @@ def test_rehearsed_patches_of_members_answer_as_the_patches_do(bench, strict):
     assert trial.status(_add(third)) == 200
     assert trial.status({"op": "remove", "path": f'members[value eq "{third}"]'}) == 200
     assert trial.status({"op": "remove", "path": f'members[value sw "{NOBODY}"]'}) == 400
-    assert trial.status({"op": "remove", "path": f'members[value eq "{third}"]'}) == (400 if strict else 200)
-    assert trial.status(_add(third), {"op": "remove", "path": f'members[value eq "{first}"]'}) == 200
-    assert trial.status(_add(first), {"op": "remove", "path": f'members[value sw "{second[:-1]}"]'}) == 200
+    assert trial.status({"op": "remove", "path": f'members[value eq "{third}"]'}) == (
+        400 if strict else 200
+    )
+    assert (
+        trial.status(_add(third), {"op": "remove", "path": f'members[value eq "{first}"]'}) == 200
+    )
+    assert (
+        trial.status(_add(first), {"op": "remove", "path": f'members[value sw "{second[:-1]}"]'})
+        == 200
+    )
     assert trial.status({"op": "replace", "path": "members", "value": [{"value": second}]}) == 200
-    assert trial.status({"op": "remove", "path": "members"}, {"op": "replace", "path": "displayName", "value": "x"}) == 200
+    assert (
+        trial.status(
+            {"op": "remove", "path": "members"},
+            {"op": "replace", "path": "displayName", "value": "x"},
+        )
+        == 200
+    )
 
 
 def test_a_rehearsed_post_and_put_check_their_members(bench):
@@ -81,7 +100,9 @@ def test_a_rehearsed_post_and_put_check_their_members(bench):
     assert trial.rehearse("PUT", GROUPS, trial.group, body).status == 400
     made = trial.rehearse("POST", GROUPS, "", {**body, "members": [{"value": trial.users[2]}]})
     assert (made.status, made.added) == (201, (trial.users[2],))
-    put = trial.rehearse("PUT", GROUPS, trial.group, {**body, "members": [{"value": trial.users[2]}]})
+    put = trial.rehearse(
+        "PUT", GROUPS, trial.group, {**body, "members": [{"value": trial.users[2]}]}
+    )
     assert (put.status, set(put.removed)) == (200, set(trial.users[:2]))
     assert trial.members() == set(trial.users[:2])
     assert trial.rehearse("DELETE", GROUPS, trial.group, None).status == 204
@@ -93,13 +114,20 @@ def test_a_rehearsal_meets_the_guard_and_the_unique_values(bench):
     taken = person()
     trial._run(trial.directory.create(trial.caller, USERS, taken))
     assert trial.rehearse("POST", USERS, "", taken).status == 409
-    trial.caller.workspace = replace(trial.caller.workspace, guard_mode="hold", guard_share=0, guard_least=0)
+    trial.caller.workspace = replace(
+        trial.caller.workspace, guard_mode="hold", guard_share=0, guard_least=0
+    )
     rehearsed = trial.rehearse("DELETE", USERS, trial.users[0], None)
     assert rehearsed.status == 403, rehearsed
-    assert trial._run(trial._bench.storage.get(trial.caller.workspace.id, "User", trial.users[0])) is not None
+    assert (
+        trial._run(trial._bench.storage.get(trial.caller.workspace.id, "User", trial.users[0]))
+        is not None
+    )
 
 
 def test_a_rehearsed_patch_of_a_large_group_answers_204(bench):
     trial = Trial(bench)
-    users = [trial._run(trial.directory.create(trial.caller, USERS, person())).id for _ in range(100)]
+    users = [
+        trial._run(trial.directory.create(trial.caller, USERS, person())).id for _ in range(100)
+    ]
     assert trial.rehearse("PATCH", GROUPS, trial.group, patch(_add(*users))).status == 204

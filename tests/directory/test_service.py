@@ -27,18 +27,28 @@ def test_a_clock_that_jumps_back_makes_nothing_older(tmp_path):
         storage = SqliteStorage(str(tmp_path / "m.db"))
         await storage.migrate()
         await storage.start()
-        caller = Caller(await storage.add_workspace("w", "rfc7644", False, "now"), "actor", "request")
+        caller = Caller(
+            await storage.add_workspace("w", "rfc7644", False, "now"), "actor", "request"
+        )
         directory = Directory(storage, lambda: moment)
         first = await directory.create(caller, USER_TYPE, person())
         moment -= timedelta(days=400)
         second = await directory.create(caller, USER_TYPE, person())
         assert key_of(second.id) > key_of(first.id)
-        changed = await directory.patch(caller, USER_TYPE, first.id, replace("title", "later"), lambda _: None)
+        changed = await directory.patch(
+            caller, USER_TYPE, first.id, replace("title", "later"), lambda _: None
+        )
         assert changed.version == 2
         assert b'"lastModified":"2030-01-01T00:00:00.000Z"' in changed.document
         listed = await directory.find(caller, USER_TYPE, Search())
-        assert listed.documents.index(first.id.encode()) < listed.documents.index(second.id.encode())
-        assert [change.action for change in await storage.changes(caller.workspace.id, 0, 9)] == ["create", "create", "update"]
+        assert listed.documents.index(first.id.encode()) < listed.documents.index(
+            second.id.encode()
+        )
+        assert [change.action for change in await storage.changes(caller.workspace.id, 0, 9)] == [
+            "create",
+            "create",
+            "update",
+        ]
         await storage.close()
 
     asyncio.run(run())
@@ -61,13 +71,19 @@ def test_a_large_body_is_read_on_a_thread_and_comes_to_the_same(tmp_path, monkey
         storage = SqliteStorage(str(tmp_path / "m.db"))
         await storage.migrate()
         await storage.start()
-        caller = Caller(await storage.add_workspace("w", "rfc7644", False, "now"), "actor", "request")
+        caller = Caller(
+            await storage.add_workspace("w", "rfc7644", False, "now"), "actor", "request"
+        )
         directory = Directory(storage)
         for caller.body_bytes in (0, 10**9):
             made = await directory.create(caller, USER_TYPE, person())
-            changed = await directory.patch(caller, USER_TYPE, made.id, replace("title", "x"), lambda _: None)
+            changed = await directory.patch(
+                caller, USER_TYPE, made.id, replace("title", "x"), lambda _: None
+            )
             assert b'"title":"x"' in changed.document
-            replaced = await directory.replace(caller, USER_TYPE, made.id, person(title="y"), lambda _: None)
+            replaced = await directory.replace(
+                caller, USER_TYPE, made.id, person(title="y"), lambda _: None
+            )
             assert b'"title":"y"' in replaced.document
             with pytest.raises(ScimError, match="emails"):
                 await directory.create(caller, USER_TYPE, person(emails=7))

@@ -35,7 +35,11 @@ def here(request):
     with tempfile.TemporaryDirectory() as folder:
         made = Bench(ENGINES[request.param](Path(folder)))
         made.schemas, made.directory = CustomSchemas(made.storage), Directory(made.storage)
-        made.by = Administrator(made.workspace, ChangeOrigin("test", "request", "2026-01-01T00:00:00.000Z", ""), (ADMIN,))
+        made.by = Administrator(
+            made.workspace,
+            ChangeOrigin("test", "request", "2026-01-01T00:00:00.000Z", ""),
+            (ADMIN,),
+        )
         yield made
         made.close()
 
@@ -63,13 +67,18 @@ def before_it_is_kept(here, monkeypatch, happens):
 
 
 def kept(here):
-    return [item.body["definition"] for item in here.run(here.storage.items(here.workspace.id, SCHEMA_KIND))]
+    return [
+        item.body["definition"]
+        for item in here.run(here.storage.items(here.workspace.id, SCHEMA_KIND))
+    ]
 
 
 def test_what_is_written_while_a_schema_is_looked_at_is_held_against_it(here, monkeypatch):
     here.run(here.schemas.create_schema(here.by, badge(LEVEL)))
     was, among = kept(here), here.run(registry(here))
-    before_it_is_kept(here, monkeypatch, lambda: create(here, among, "/Users", person(**{BADGE: {"level": 1}})))
+    before_it_is_kept(
+        here, monkeypatch, lambda: create(here, among, "/Users", person(**{BADGE: {"level": 1}}))
+    )
     with pytest.raises(Breaks) as refused:
         here.run(here.schemas.replace_schema(here.by, BADGE, badge(COLOUR)))
     assert (refused.value.total, len(refused.value.broken)) == (1, 1)
@@ -83,7 +92,10 @@ def test_what_was_mended_while_a_schema_is_looked_at_is_not(here, monkeypatch):
     async def come_and_go():
         made = await create(here, among, "/Users", person(**{BADGE: {"level": 1}}))
         await here.directory.delete(
-            Caller(here.workspace, "key:k", "r", registry=among), among.types["/Users"], made.id, lambda _: None
+            Caller(here.workspace, "key:k", "r", registry=among),
+            among.types["/Users"],
+            made.id,
+            lambda _: None,
         )
 
     before_it_is_kept(here, monkeypatch, come_and_go)
@@ -94,17 +106,27 @@ def test_what_was_mended_while_a_schema_is_looked_at_is_not(here, monkeypatch):
 def test_a_schema_that_comes_to_be_used_is_not_removed(here, monkeypatch):
     here.run(here.schemas.create_schema(here.by, badge(LEVEL)))
     was, among = kept(here), here.run(registry(here))
-    before_it_is_kept(here, monkeypatch, lambda: create(here, among, "/Users", person(**{BADGE: {"level": 1}})))
+    before_it_is_kept(
+        here, monkeypatch, lambda: create(here, among, "/Users", person(**{BADGE: {"level": 1}}))
+    )
     with pytest.raises(Breaks):
         here.run(here.schemas.delete_schema(here.by, BADGE))
     assert kept(here) == was
 
 
 def test_a_type_that_comes_to_be_used_is_not_removed(here, monkeypatch):
-    here.run(here.schemas.create_schema(here.by, {"id": DEVICE, "name": "Device", "attributes": [{"name": "serial"}]}))
+    here.run(
+        here.schemas.create_schema(
+            here.by, {"id": DEVICE, "name": "Device", "attributes": [{"name": "serial"}]}
+        )
+    )
     here.run(here.schemas.create_type(here.by, DEVICES))
     among = here.run(registry(here))
-    before_it_is_kept(here, monkeypatch, lambda: create(here, among, "/Devices", {"schemas": [DEVICE], "serial": "1"}))
+    before_it_is_kept(
+        here,
+        monkeypatch,
+        lambda: create(here, among, "/Devices", {"schemas": [DEVICE], "serial": "1"}),
+    )
     with pytest.raises(ScimError) as refused:
         here.run(here.schemas.delete_type(here.by, "Device"))
     assert refused.value.status == 409
@@ -115,7 +137,9 @@ def test_a_type_that_comes_to_be_used_is_not_removed(here, monkeypatch):
 def test_of_two_decisions_on_one_schema_one_is_outdated(here, monkeypatch):
     here.run(here.schemas.create_schema(here.by, badge(LEVEL)))
     other = CustomSchemas(here.storage)
-    before_it_is_kept(here, monkeypatch, lambda: other.replace_schema(here.by, BADGE, badge(LEVEL, COLOUR)))
+    before_it_is_kept(
+        here, monkeypatch, lambda: other.replace_schema(here.by, BADGE, badge(LEVEL, COLOUR))
+    )
     with pytest.raises(Outdated):
         here.run(here.schemas.replace_schema(here.by, BADGE, badge(LEVEL, {"name": "shape"})))
     assert [item["name"] for item in kept(here)[0]["attributes"]] == ["level", "colour"]
@@ -135,7 +159,9 @@ def test_an_index_that_is_built_undoes_no_change_of_its_schema(here, monkeypatch
     here.run(create(here, here.run(registry(here)), "/Users", person(**{BADGE: {"colour": "red"}})))
     here.run(here.schemas.replace_schema(here.by, BADGE, badge(COLOUR | {"indexed": True})))
     changed = badge(COLOUR | {"indexed": True}, LEVEL)
-    before_it_is_kept(here, monkeypatch, lambda: here.schemas.replace_schema(here.by, BADGE, changed))
+    before_it_is_kept(
+        here, monkeypatch, lambda: here.schemas.replace_schema(here.by, BADGE, changed)
+    )
 
     async def built():
         building = asyncio.create_task(Indexer(here.storage, Leases(here.storage)).run())
@@ -147,12 +173,17 @@ def test_an_index_that_is_built_undoes_no_change_of_its_schema(here, monkeypatch
             building.cancel()
         return schema
 
-    assert [item["name"] for item in here.run(built()).definition["attributes"]] == ["colour", "level"]
+    assert [item["name"] for item in here.run(built()).definition["attributes"]] == [
+        "colour",
+        "level",
+    ]
 
 
 def test_an_index_is_built_while_another_workspace_cannot_be_read(here, monkeypatch):
     monkeypatch.setattr(indexer, "_TOLD_SECONDS", 0)
-    away = here.run(here.storage.add_workspace("away", "rfc7644", False, "2026-01-01T00:00:00.000Z"))
+    away = here.run(
+        here.storage.add_workspace("away", "rfc7644", False, "2026-01-01T00:00:00.000Z")
+    )
     here.run(here.schemas.create_schema(here.by, badge(COLOUR)))
     here.run(here.schemas.replace_schema(here.by, BADGE, badge(COLOUR | {"indexed": True})))
     items = here.storage.items

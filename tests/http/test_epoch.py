@@ -17,7 +17,15 @@ from tests.tenant import administer
 
 EPOCH = Statement("SELECT epoch FROM installation", ())
 ENDLESS = {"/w/{workspace}/requests/live"}
-SCIM_READS = ("/Users", "/Groups", "/Users/{id}", "/Schemas", "/ResourceTypes", "/ServiceProviderConfig", "/?count=1")
+SCIM_READS = (
+    "/Users",
+    "/Groups",
+    "/Users/{id}",
+    "/Schemas",
+    "/ResourceTypes",
+    "/ServiceProviderConfig",
+    "/?count=1",
+)
 
 
 def epoch(server):
@@ -46,7 +54,9 @@ def age_sessions(server):
 
     async def work(storage):
         items = await storage.items(INSTALLATION, "session")
-        aged = [replace(item, body={**item.body, "seen": "2026-01-01T00:00:00.000Z"}) for item in items]
+        aged = [
+            replace(item, body={**item.body, "seen": "2026-01-01T00:00:00.000Z"}) for item in items
+        ]
         await storage.note([], aged)
 
     administer(server, work)
@@ -86,7 +96,10 @@ def test_no_sign_in_moves_the_epoch(server, admin):
     assert admin.post("/sign-out").status_code == 303
     admin.get("/sign-in")
     assert admin.post("/sign-in", email=admin.email, password="x" * 12).status_code == 401
-    assert admin.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[0]).status_code == 303
+    assert (
+        admin.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[0]).status_code
+        == 303
+    )
     admin.get("/account")
     assert admin.post("/account/password", old=PASSWORD, new=PASSWORD + "!").status_code == 303
     assert epoch(server) == before

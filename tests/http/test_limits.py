@@ -69,7 +69,11 @@ class Row:
 
 def _rows() -> dict[str, Row]:
     text = (ROOT / "docs" / "limits.md").read_text()
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
     return {row[0]: Row(*row) for row in cells if row[0] not in ("limit", "---")}
 
 
@@ -87,7 +91,9 @@ class Here:
         self.workspace = self.runner.run(self.app.storage.find_workspace("default"))
         token = self.runner.run(Keys(self.app.storage).create(self.workspace, "k", (ADMIN,)))[0]
         self.headers = {"authorization": f"Bearer {token}"}
-        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app=self.app), base_url="http://muster.test")
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=self.app), base_url="http://muster.test"
+        )
 
     def ask(self, method: str, path: str, **options) -> httpx.Response:
         """Send a request; the key is given unless the headers say otherwise."""
@@ -108,7 +114,9 @@ class Here:
         return self.made("/Users", person(user_name, **attributes))
 
     def patch(self, user: dict, *operations: dict) -> httpx.Response:
-        return self.ask("PATCH", f"/Users/{user['id']}", content=json.dumps(patch(*operations)), headers=JSON)
+        return self.ask(
+            "PATCH", f"/Users/{user['id']}", content=json.dumps(patch(*operations)), headers=JSON
+        )
 
     def bulk(self, *operations: dict) -> httpx.Response:
         return self.post("/Bulk", {"schemas": [BULK_REQUEST], "Operations": list(operations)})
@@ -125,7 +133,11 @@ class Here:
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def here(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("limits")
-    started = Here(f"sqlite:///{folder / 'muster.db'}" if request.param == "sqlite" else postgres.new_database())
+    started = Here(
+        f"sqlite:///{folder / 'muster.db'}"
+        if request.param == "sqlite"
+        else postgres.new_database()
+    )
     yield started
     started.close()
 
@@ -199,7 +211,11 @@ def post_of_so_many_bytes(here, size):
 
 @sized("bytes of a body", MAX_BODY)
 def put_of_so_many_bytes(here, size):
-    user = here.user() if size <= MAX_BODY else here.ask("GET", "/Users?count=1").json()["Resources"][0]
+    user = (
+        here.user()
+        if size <= MAX_BODY
+        else here.ask("GET", "/Users?count=1").json()["Resources"][0]
+    )
     return here.ask("PUT", f"/Users/{user['id']}", content=padded(person(), size), headers=JSON)
 
 
@@ -237,20 +253,32 @@ def patch_of_so_many_values(here, size):
     text = json.dumps(operations)
     own = sum(map(text.count, "{[,"))
     user = here.ask("GET", "/Users?count=1").json()["Resources"][0]
-    content = text.replace("[0]", f"[{','.join('0' * (size - own + 1))}]").replace('"x"', f'"{size}"')
+    content = text.replace("[0]", f"[{','.join('0' * (size - own + 1))}]").replace(
+        '"x"', f'"{size}"'
+    )
     return here.ask("PATCH", f"/Users/{user['id']}", content=content, headers=JSON)
 
 
 @sized("depth of a body", 64)
 def post_of_such_depth(here, size):
     arrays = size - 1  # the document is an object
-    return here.post("/Users", json.dumps(person()).replace('"active"', f'"unknown": {"[" * arrays}{"]" * arrays}, "active"'))
+    return here.post(
+        "/Users",
+        json.dumps(person()).replace(
+            '"active"', f'"unknown": {"[" * arrays}{"]" * arrays}, "active"'
+        ),
+    )
 
 
 @sized("depth of a body", 64)
 def post_of_such_depth_with_a_value_at_the_bottom(here, size):
     arrays = size - 1
-    return here.post("/Users", json.dumps(person()).replace('"active"', f'"unknown": {"[" * arrays}1{"]" * arrays}, "active"'))
+    return here.post(
+        "/Users",
+        json.dumps(person()).replace(
+            '"active"', f'"unknown": {"[" * arrays}1{"]" * arrays}, "active"'
+        ),
+    )
 
 
 @sized("depth of a body", 64)
@@ -307,13 +335,22 @@ def indexed_value_of_so_many_bytes(here, size):
 def indexed_value_of_so_many_bytes_in_other_letters(here, size):
     """Bytes count, and not characters."""
     stem = name("ж")
-    return here.post("/Users", person(stem + "ж" * ((size - len(stem.encode())) // 2) + "x" * ((size - len(stem.encode())) % 2)))
+    return here.post(
+        "/Users",
+        person(
+            stem
+            + "ж" * ((size - len(stem.encode())) // 2)
+            + "x" * ((size - len(stem.encode())) % 2)
+        ),
+    )
 
 
 @sized("operations of a PATCH", 1_000)
 def patch_of_so_many_operations(here, size):
     user = here.ask("GET", "/Users?count=1").json()["Resources"][0]
-    return here.patch(user, *({"op": "replace", "path": "title", "value": f"{size}{n}"} for n in range(size)))
+    return here.patch(
+        user, *({"op": "replace", "path": "title", "value": f"{size}{n}"} for n in range(size))
+    )
 
 
 COMPARISONS = "operations of a PATCH × elements × conditions of their paths"
@@ -323,7 +360,9 @@ def _compared(here, number, path, elements=10):
     """A PATCH of so many operations on a user with ten e-mail addresses."""
     users = here.ask("GET", "/Users", params={"filter": 'title eq "compared"'}).json()["Resources"]
     user = users[0] if users else here.user(title="compared", emails=emails(elements))
-    return here.patch(user, *({"op": "replace", "path": path, "value": f"{number}-{n}"} for n in range(number)))
+    return here.patch(
+        user, *({"op": "replace", "path": path, "value": f"{number}-{n}"} for n in range(number))
+    )
 
 
 @sized(COMPARISONS, MAX_COMPARISONS // 10, f"{MAX_COMPARISONS:,}")
@@ -372,7 +411,9 @@ def operations_of_each_of_many_patches_of_a_bulk_request(here, size):
     """Each may make 1,000, however many there are."""
     users = here.ask("GET", "/Users", params={"filter": 'title eq "shared"'}).json()["Resources"]
     user = users[0] if users else here.user(title="shared", emails=emails(10))
-    heavy = patch(*({"op": "replace", "path": "emails.display", "value": f"{size}"} for n in range(size)))
+    heavy = patch(
+        *({"op": "replace", "path": "emails.display", "value": f"{size}"} for n in range(size))
+    )
     light = patch({"op": "replace", "path": "emails.display", "value": "light"})
     many = [{"method": "PATCH", "path": f"/Users/{user['id']}", "data": light}] * 21
     response = here.bulk({"method": "PATCH", "path": f"/Users/{user['id']}", "data": heavy}, *many)
@@ -392,21 +433,46 @@ def circle_of_so_many_operations(here, size):
     def data(n):
         return {"displayName": f"{stem}-{n}", "members": [{"value": f"bulkId:g{(n + 1) % size}"}]}
 
-    return _result(here.bulk(*({"method": "POST", "path": "/Groups", "bulkId": f"g{n}", "data": data(n)} for n in range(size))))
+    return _result(
+        here.bulk(
+            *(
+                {"method": "POST", "path": "/Groups", "bulkId": f"g{n}", "data": data(n)}
+                for n in range(size)
+            )
+        )
+    )
 
 
 @sized("headers of a request", 100)
 def so_many_headers(here, size):
-    sent = {"accept": "*/*", "accept-encoding": "identity", "connection": "keep-alive", "user-agent": "x", "host": "muster.test"}
+    sent = {
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        "connection": "keep-alive",
+        "user-agent": "x",
+        "host": "muster.test",
+    }
     own = len({**sent, **here.headers})
-    return here.ask("GET", "/Users?count=0", headers={**sent, **{f"x-{n}": "x" for n in range(size - own)}})
+    return here.ask(
+        "GET", "/Users?count=0", headers={**sent, **{f"x-{n}": "x" for n in range(size - own)}}
+    )
 
 
 @sized("bytes of all headers", 65_536)
 def headers_of_so_many_bytes(here, size):
-    sent = {"accept": "*/*", "accept-encoding": "identity", "connection": "keep-alive", "user-agent": "x", "host": "muster.test"}
+    sent = {
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        "connection": "keep-alive",
+        "user-agent": "x",
+        "host": "muster.test",
+    }
     own = sum(len(key) + len(value) for key, value in {**sent, **here.headers}.items())
-    return here.ask("GET", "/Users?count=0", headers={**sent, "x-padding": "x" * (size - own - len("x-padding"))})
+    return here.ask(
+        "GET",
+        "/Users?count=0",
+        headers={**sent, "x-padding": "x" * (size - own - len("x-padding"))},
+    )
 
 
 HEADERS = "bytes of each of `Cookie`, `If-Match` and `If-None-Match`"
@@ -421,7 +487,9 @@ def cookies_of_so_many_bytes(here, size):
 def if_match_of_so_many_bytes(here, size):
     user = here.ask("GET", "/Users?count=1").json()["Resources"][0]
     return here.ask(
-        "DELETE", f"/Users/{here.user()['id'] if size <= 16_384 else user['id']}", headers={"if-match": "*,".ljust(size)}
+        "DELETE",
+        f"/Users/{here.user()['id'] if size <= 16_384 else user['id']}",
+        headers={"if-match": "*,".ljust(size)},
     )
 
 
@@ -440,7 +508,9 @@ def authorization_of_so_many_bytes(here, size):
 @sized("bytes of a query", 65_536)
 def query_of_so_many_bytes(here, size):
     """httpx sends no query that long."""
-    return here.runner.run(Slow(here, "GET", "/scim/v2/Users", query="count=0&x=".ljust(size, "x")).run())
+    return here.runner.run(
+        Slow(here, "GET", "/scim/v2/Users", query="count=0&x=".ljust(size, "x")).run()
+    )
 
 
 @sized("parameters of a query", 50)
@@ -458,7 +528,9 @@ def filter_of_so_many_characters(here, size):
 
 @sized(LENGTH, 8_192)
 def filter_of_so_many_characters_in_a_search(here, size):
-    return here.post("/Users/.search", {"schemas": [SEARCH_REQUEST], "filter": f'title eq "{"ж" * (size - 11)}"'})
+    return here.post(
+        "/Users/.search", {"schemas": [SEARCH_REQUEST], "filter": f'title eq "{"ж" * (size - 11)}"'}
+    )
 
 
 @sized(LENGTH, 8_192)
@@ -471,17 +543,25 @@ def path_of_so_many_characters(here, size):
 
 @sized("conditions of a filter, a value path counting as one", 200)
 def filter_of_so_many_conditions(here, size):
-    return here.ask("GET", "/Users", params={"filter": " or ".join(["title pr"] * size), "count": 0})
+    return here.ask(
+        "GET", "/Users", params={"filter": " or ".join(["title pr"] * size), "count": 0}
+    )
 
 
 @sized("conditions of a filter, a value path counting as one", 200)
 def value_path_of_so_many_conditions(here, size):
-    return here.ask("GET", "/Users", params={"filter": f"emails[{' or '.join(['type pr'] * (size - 1))}]", "count": 0})
+    return here.ask(
+        "GET",
+        "/Users",
+        params={"filter": f"emails[{' or '.join(['type pr'] * (size - 1))}]", "count": 0},
+    )
 
 
 @sized("depth of a filter", 40)
 def filter_of_such_depth(here, size):
-    return here.ask("GET", "/Users", params={"filter": "(" * size + "title pr" + ")" * size, "count": 0})
+    return here.ask(
+        "GET", "/Users", params={"filter": "(" * size + "title pr" + ")" * size, "count": 0}
+    )
 
 
 NAMES = "names in `attributes` or `excludedAttributes`"
@@ -495,12 +575,16 @@ def so_many_names_in_attributes(here, size):
 @sized(NAMES, 1_000)
 def so_many_names_in_excluded_attributes_of_a_user(here, size):
     user = here.ask("GET", "/Users?count=1").json()["Resources"][0]
-    return here.ask("GET", f"/Users/{user['id']}", params={"excludedAttributes": ",".join(["title"] * size)})
+    return here.ask(
+        "GET", f"/Users/{user['id']}", params={"excludedAttributes": ",".join(["title"] * size)}
+    )
 
 
 @sized(NAMES, 1_000)
 def so_many_names_in_attributes_of_a_new_user(here, size):
-    return here.ask("POST", "/Users", params={"attributes": ",".join(["title"] * size)}, json=person())
+    return here.ask(
+        "POST", "/Users", params={"attributes": ",".join(["title"] * size)}, json=person()
+    )
 
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -551,7 +635,9 @@ def _load(here, number, resource_type="/Users", **attributes):
         )
         for n in range(number)
     ]  # fmt: skip
-    here.runner.run(here.app.storage.load(here.workspace.id, kind.name, puts, ChangeOrigin("key:k", "r", now)))
+    here.runner.run(
+        here.app.storage.load(here.workspace.id, kind.name, puts, ChangeOrigin("key:k", "r", now))
+    )
     return stem, [put.stored.id for put in puts]
 
 
@@ -560,20 +646,37 @@ def _load(here, number, resource_type="/Users", **attributes):
 def test_a_page_has_so_many_resources_and_no_more(here, path):
     stem, _ = _load(here, MAX_RESULTS + 1)
     chosen = f'userName sw "{stem}"'
-    for count, found in ((MAX_RESULTS - 1, MAX_RESULTS - 1), (MAX_RESULTS, MAX_RESULTS), (MAX_RESULTS + 1, MAX_RESULTS)):
+    for count, found in (
+        (MAX_RESULTS - 1, MAX_RESULTS - 1),
+        (MAX_RESULTS, MAX_RESULTS),
+        (MAX_RESULTS + 1, MAX_RESULTS),
+    ):
         if path.endswith(".search"):
-            response = here.post(path, {"schemas": [SEARCH_REQUEST], "filter": chosen, "count": count})
+            response = here.post(
+                path, {"schemas": [SEARCH_REQUEST], "filter": chosen, "count": count}
+            )
         else:
             response = here.ask("GET", path, params={"filter": chosen, "count": count})
         page = response.json()
-        assert (len(page["Resources"]), page["itemsPerPage"], page["totalResults"]) == (found, found, MAX_RESULTS + 1)
+        assert (len(page["Resources"]), page["itemsPerPage"], page["totalResults"]) == (
+            found,
+            found,
+            MAX_RESULTS + 1,
+        )
 
 
 PAGE_BYTES = "bytes of the resources in a page"
 SEARCHES = {
     "an indexed value": {"filter": 'userName sw "{stem}"'},
-    "an indexed value, sorted": {"filter": 'userName sw "{stem}"', "sortBy": "userName", "sortOrder": "descending"},
-    "a scan, sorted by what is not indexed": {"filter": 'userName co "{stem}"', "sortBy": "name.formatted"},
+    "an indexed value, sorted": {
+        "filter": 'userName sw "{stem}"',
+        "sortBy": "userName",
+        "sortOrder": "descending",
+    },
+    "a scan, sorted by what is not indexed": {
+        "filter": 'userName co "{stem}"',
+        "sortBy": "name.formatted",
+    },
     "lifetime of a cursor": {"filter": 'userName sw "{stem}"', "cursor": ""},
     "a projection": {"filter": 'userName sw "{stem}"', "attributes": "userName"},
     "a domain": {"domain": "{stem}.example"},
@@ -605,12 +708,17 @@ def _fill(here, endpoint, resources, path):
     """Lengthen an attribute of each, so that with the commas in between they are as many bytes as a page may have."""
 
     def sizes():
-        found = (here.runner.run(here.app.storage.get(here.workspace.id, endpoint[1:-1], one["id"])) for one in resources)
+        found = (
+            here.runner.run(here.app.storage.get(here.workspace.id, endpoint[1:-1], one["id"]))
+            for one in resources
+        )
         return [len(stored.document) for stored in found]
 
     def lengthen(one, value):
         change = {"op": "replace", "path": path, "value": value}
-        response = here.ask("PATCH", f"{endpoint}/{one['id']}", content=json.dumps(patch(change)), headers=JSON)
+        response = here.ask(
+            "PATCH", f"{endpoint}/{one['id']}", content=json.dumps(patch(change)), headers=JSON
+        )
         assert response.status_code in (200, 204), response.text
 
     for one in resources:
@@ -642,7 +750,12 @@ def notes(here):
 
 @covers(PAGE_BYTES)
 @pytest.mark.parametrize(
-    "chosen", ['members.value eq "{id}"', 'members[value eq "{id}"]', 'members[value eq "{id}" and value pr]']
+    "chosen",
+    [
+        'members.value eq "{id}"',
+        'members[value eq "{id}"]',
+        'members[value eq "{id}" and value pr]',
+    ],
 )
 @pytest.mark.usefixtures("notes")
 def test_a_page_of_the_groups_of_a_member_has_so_many_bytes_and_no_more(here, chosen):
@@ -652,7 +765,11 @@ def test_a_page_of_the_groups_of_a_member_has_so_many_bytes_and_no_more(here, ch
     one_more = _fill(here, "/Groups", few, f"{NOTES}:text")
 
     def page(member, count):
-        return here.ask("GET", "/Groups", params={"filter": chosen.replace("{id}", member["id"]), "count": count})
+        return here.ask(
+            "GET",
+            "/Groups",
+            params={"filter": chosen.replace("{id}", member["id"]), "count": count},
+        )
 
     assert len(page(other, 10).json()["Resources"]) == 4
     within = page(user, 4).json()  # one more group does not fit, and was not asked for
@@ -699,7 +816,12 @@ def test_an_answer_has_so_many_bytes_of_changes_and_no_more(here, which):
     most = MAX_PAGE_BYTES // 4
     sizes = [most // 5] * 12 + [MAX_BODY - 1_000] * 2
     for number, size in enumerate(sizes):
-        assert here.patch(user, {"op": "replace", "path": "title", "value": f"{number} ".ljust(size, "x")}).status_code == 200
+        assert (
+            here.patch(
+                user, {"op": "replace", "path": "title", "value": f"{number} ".ljust(size, "x")}
+            ).status_code
+            == 200
+        )
     answers, at = [], {"cursor": start} if which == "/changes" else {}
     while True:
         path = f"/history/{user['id']}" if which == "/history" else which
@@ -710,12 +832,20 @@ def test_an_answer_has_so_many_bytes_of_changes_and_no_more(here, which):
             done = not answer
         else:
             found = answer["events" if which == "/changes" else "rows"]
-            answers.append([row["version"] for row in found if row.get("resourceId", row.get("resource")) == user["id"]])
+            answers.append(
+                [
+                    row["version"]
+                    for row in found
+                    if row.get("resourceId", row.get("resource")) == user["id"]
+                ]
+            )
             at, done = {"cursor": answer["cursor"]}, not answer["more"]
         if done:
             break
     told = [version for some in answers for version in some]
-    assert [version for version in sorted(told) if version > 1] == list(range(2, len(sizes) + 2)), "each comes once"
+    assert [version for version in sorted(told) if version > 1] == list(range(2, len(sizes) + 2)), (
+        "each comes once"
+    )
     assert max(map(len, answers)) <= 7, answers
 
 
@@ -725,8 +855,23 @@ def test_an_answer_has_so_many_bytes_of_changes_and_no_more(here, which):
 class Slow:
     """A request over ASGI whose body comes, or whose answer is taken, as slowly as wanted. seconds: for each piece."""
 
-    def __init__(self, here, method, path, body=b"", body_seconds=0.0, answer_seconds=0.0, headers=None, query=""):
-        self.here, self.body, self.body_seconds, self.answer_seconds = here, body, body_seconds, answer_seconds
+    def __init__(
+        self,
+        here,
+        method,
+        path,
+        body=b"",
+        body_seconds=0.0,
+        answer_seconds=0.0,
+        headers=None,
+        query="",
+    ):
+        self.here, self.body, self.body_seconds, self.answer_seconds = (
+            here,
+            body,
+            body_seconds,
+            answer_seconds,
+        )
         given = {**here.headers, "host": "x", "content-type": "application/json", **(headers or {})}
         self.scope = {
             "type": "http",
@@ -757,7 +902,11 @@ class Slow:
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory):
     """A service that gives bodies and forms half a second."""
-    made = Here(f"sqlite:///{tmp_path_factory.mktemp('hasty') / 'muster.db'}", body_seconds=0.5, form_seconds=0.5)
+    made = Here(
+        f"sqlite:///{tmp_path_factory.mktemp('hasty') / 'muster.db'}",
+        body_seconds=0.5,
+        form_seconds=0.5,
+    )
     yield made
     made.close()
 
@@ -765,7 +914,9 @@ def hasty(tmp_path_factory):
 @covers("receiving a body of a request with a key")
 def test_a_body_may_take_so_long_and_no_longer(hasty):
     def post(seconds):
-        return hasty.runner.run(Slow(hasty, "POST", "/scim/v2/Users", json.dumps(person()).encode(), seconds).run())
+        return hasty.runner.run(
+            Slow(hasty, "POST", "/scim/v2/Users", json.dumps(person()).encode(), seconds).run()
+        )
 
     assert post(0.2).status_code == 201
     before = hasty.latest_change()
@@ -776,7 +927,9 @@ def test_a_body_may_take_so_long_and_no_longer(hasty):
 @covers("receiving a form of the console")
 def test_a_form_may_take_so_long_and_no_longer(hasty):
     def post(seconds):
-        return hasty.runner.run(Slow(hasty, "POST", "/sign-in", b"csrf=x", seconds, headers=FORM).run())
+        return hasty.runner.run(
+            Slow(hasty, "POST", "/sign-in", b"csrf=x", seconds, headers=FORM).run()
+        )
 
     assert post(0.2).status_code == 403, "it was read: its token is wrong"
     check_refused(ROWS["receiving a form of the console"], post(0.8), "0.5 seconds")
@@ -789,9 +942,13 @@ def test_a_piece_of_an_answer_may_take_so_long_and_no_longer(here, monkeypatch):
     made = here.made("/Groups", group(None, here.user()))
 
     def get(seconds):
-        return here.runner.run(Slow(here, "GET", f"/scim/v2/Groups/{made['id']}", answer_seconds=seconds).run())
+        return here.runner.run(
+            Slow(here, "GET", f"/scim/v2/Groups/{made['id']}", answer_seconds=seconds).run()
+        )
 
-    assert [member["value"] for member in get(0.2).json()["members"]] == [member["value"] for member in made["members"]]
+    assert [member["value"] for member in get(0.2).json()["members"]] == [
+        member["value"] for member in made["members"]
+    ]
     with pytest.raises(TimeoutError):  # at which a server closes the connection
         get(0.8)
     assert here.app.service.streams.inside == 0
@@ -814,7 +971,10 @@ SCAN = "a search without an index; on PostgreSQL any statement"
 @covers(SCAN)
 def test_a_search_may_take_so_long_and_no_longer(here, monkeypatch):
     """PostgreSQL has the time with the connection, so that there a service of its own is asked."""
-    search = {"filter": " or ".join(f'title co "{n}" or name.familyName ew "{n}x"' for n in range(90)), "count": 0}
+    search = {
+        "filter": " or ".join(f'title co "{n}" or name.familyName ew "{n}x"' for n in range(90)),
+        "count": 0,
+    }
     _load(here, 2_000, title="x" * 100)
     assert here.ask("GET", "/Users", params=search).status_code == 200
     database = here.app.settings.database
@@ -914,9 +1074,19 @@ def test_so_many_answers_are_sent_in_pieces_and_no_more(here, monkeypatch, limit
     made = here.made("/Groups", group(None, here.user()))
 
     def fill(number):
-        return taken(here.app.service.streams, number, lambda n: str(here.workspace.id) if own else f"other {n}")
+        return taken(
+            here.app.service.streams,
+            number,
+            lambda n: str(here.workspace.id) if own else f"other {n}",
+        )
 
-    check_places(ROWS[STREAMS], limit, lambda: here.ask("GET", f"/Groups/{made['id']}"), fill, f"{limit} answers")
+    check_places(
+        ROWS[STREAMS],
+        limit,
+        lambda: here.ask("GET", f"/Groups/{made['id']}"),
+        fill,
+        f"{limit} answers",
+    )
 
 
 SESSIONS = "requests with a session of the console, in all and per administrator"
@@ -928,7 +1098,9 @@ def test_so_many_requests_with_a_session_are_in_flight_and_no_more(here, limit, 
     origin = ChangeOrigin("test", "r", "2026-01-01T00:00:00.000Z", "127.0.0.1")
     administrators = here.app.administrators
     address = name("admin")
-    admin = here.runner.run(administrators.create(address, "correct horse battery", all_permissions(), origin))
+    admin = here.runner.run(
+        administrators.create(address, "correct horse battery", all_permissions(), origin)
+    )
     token = here.runner.run(administrators.begin(admin, origin, "", admin))
 
     def ask():
@@ -950,7 +1122,10 @@ def test_so_many_writes_wait_and_no_more(here, monkeypatch):
 
     def at_once(number):
         async def posts():
-            requests = [Slow(here, "POST", "/scim/v2/Users", json.dumps(person()).encode()).run() for _ in range(number)]
+            requests = [
+                Slow(here, "POST", "/scim/v2/Users", json.dumps(person()).encode()).run()
+                for _ in range(number)
+            ]
             return await asyncio.gather(*requests)
 
         before = here.latest_change()

@@ -28,11 +28,23 @@ class Place:
         self.group = self.scim.post("/Groups", json=group(secret, self.user)).json()
         self.key = self.made("/keys", {"name": secret})
         self.role = self.made("/roles", {"name": secret, "permissions": [SCIM]})
-        self.mapping = self.made("/scim/role-mappings", {"idpValue": secret, "role": {"role": secret}})
-        self.hook = self.made("/webhooks", {"url": f"https://{secret}.example/", "events": ["guard.held"]})
+        self.mapping = self.made(
+            "/scim/role-mappings", {"idpValue": secret, "role": {"role": secret}}
+        )
+        self.hook = self.made(
+            "/webhooks", {"url": f"https://{secret}.example/", "events": ["guard.held"]}
+        )
         self.made("/schemas", schema(URN))
-        kind = {"name": "Thing", "endpoint": "/Things", "schema": "urn:walls:Thing", "description": secret}
-        assert self.api.post("/schemas", json={**schema("urn:walls:Thing"), "extends": []}).status_code == 201
+        kind = {
+            "name": "Thing",
+            "endpoint": "/Things",
+            "schema": "urn:walls:Thing",
+            "description": secret,
+        }
+        assert (
+            self.api.post("/schemas", json={**schema("urn:walls:Thing"), "extends": []}).status_code
+            == 201
+        )
         self.made("/resource-types", kind)
         self.scim.post("/Users", json=person(self.user["userName"]))
         self.request = tenant.recorded(1)[0]["number"]
@@ -64,16 +76,32 @@ class Place:
             "/api/v1/webhooks/{id}": self.hook["id"],
         }
         folder = template.partition("}")[0] + "}"
-        return template if "{" not in template else re.sub(r"{\w+}", filled.get(folder, "x"), template)
+        return (
+            template if "{" not in template else re.sub(r"{\w+}", filled.get(folder, "x"), template)
+        )
 
     def state(self):
         """All that an administrator can see of the workspace, but for when keys were used."""
-        seen = [self.scim.get(path).json() for path in ("/Users", "/Groups", "/ResourceTypes", "/Schemas")]
-        paths = ("/settings", "/roles", "/webhooks", "/schemas", "/resource-types", "/scim/role-mappings", "/guard", "/keys")
+        seen = [
+            self.scim.get(path).json()
+            for path in ("/Users", "/Groups", "/ResourceTypes", "/Schemas")
+        ]
+        paths = (
+            "/settings",
+            "/roles",
+            "/webhooks",
+            "/schemas",
+            "/resource-types",
+            "/scim/role-mappings",
+            "/guard",
+            "/keys",
+        )
         seen += [self.api.get(path).json() for path in paths]
         for key in seen[-1]:
             del key["lastUsed"]
-        seen.append([row["id"] for row in self.api.get("/audit", params={"limit": 1000}).json()["rows"]])
+        seen.append(
+            [row["id"] for row in self.api.get("/audit", params={"limit": 1000}).json()["rows"]]
+        )
         return seen
 
 
@@ -107,14 +135,28 @@ def routes(server, place):
 def bodies(place, method, path):
     """Sound bodies for a route, so that nothing but permissions and walls can refuse it."""
     if path.startswith("/scim/v2"):
-        user = person() if method == "POST" else {**person(place.user["userName"]), "id": place.user["id"]}
+        user = (
+            person()
+            if method == "POST"
+            else {**person(place.user["userName"]), "id": place.user["id"]}
+        )
         operation = {"method": "DELETE", "path": f"/Users/{place.user['id']}"}
-        bulk = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [operation]}
-        search = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "filter": 'userName sw ""'}
+        bulk = {
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+            "Operations": [operation],
+        }
+        search = {
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
+            "filter": 'userName sw ""',
+        }
         if "search" in path or path.endswith("Bulk"):
             return search if "search" in path else bulk
         sound = group(name("g"), place.user) if "Groups" in path else user
-        return patch({"op": "replace", "path": "displayName", "value": "taken"}) if method == "PATCH" else sound
+        return (
+            patch({"op": "replace", "path": "displayName", "value": "taken"})
+            if method == "PATCH"
+            else sound
+        )
     return {
         "/api/v1/settings": {"strict": True},
         "/api/v1/wipe": {"workspace": place.tenant.name},
@@ -172,7 +214,9 @@ HOLDERS = {
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
-def test_a_key_is_refused_what_it_has_no_permission_for_and_nothing_happens(server, place, routes, holder):
+def test_a_key_is_refused_what_it_has_no_permission_for_and_nothing_happens(
+    server, place, routes, holder
+):
     allowed = set(HOLDERS[holder])
     role = place.made("/roles", {"name": name("role"), "permissions": list(HOLDERS[holder])})
     made = place.made("/keys", {"name": "k", "role": role["name"]})
@@ -194,11 +238,19 @@ def test_nothing_of_a_workspace_is_seen_or_changed_from_another(server, place, s
     with httpx.Client(base_url=server.url, timeout=30) as client:
         for method, path in routes:
             answer = ask(client, place, method, path, stranger.token)
-            assert answer.status_code < 500 or answer.status_code == 501, (method, path, answer.text)
+            assert answer.status_code < 500 or answer.status_code == 501, (
+                method,
+                path,
+                answer.text,
+            )
             if "{" in path:
-                known = answer.status_code == 200 and answer.json() == []  # the history of what is not there
+                known = (
+                    answer.status_code == 200 and answer.json() == []
+                )  # the history of what is not there
                 assert answer.status_code in (400, 404) or known, (method, path, answer.text)
-            shown = re.sub(r'"detail":"[^"]*"', "", answer.text)  # an error repeats what was asked for
+            shown = re.sub(
+                r'"detail":"[^"]*"', "", answer.text
+            )  # an error repeats what was asked for
             assert not any(secret in shown for secret in place.secrets), (method, path)
     assert place.state() == before
 
@@ -215,11 +267,18 @@ def test_tokens_of_one_workspace_mean_nothing_in_another(place, stranger):
     with_role = stranger.api.post("/keys", json={"name": "k", "role": place.role["name"]})
     for_user = stranger.api.post("/keys", json={"name": "k", "user": place.user["id"]})
     in_group = stranger.scim.post("/Groups", json=group("g", place.user))
-    manager = {"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": {"value": place.user["id"]}}}
+    manager = {
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
+            "manager": {"value": place.user["id"]}
+        }
+    }
     assert [with_role.status_code, for_user.status_code, in_group.status_code] == [404, 404, 400]
     shown = stranger.scim.post("/Users", json=person(**manager))
     assert not any(secret in shown.text for secret in place.secrets)
-    assert stranger.scim.patch(f"/Users/{place.user['id']}", json=replace("active", False)).status_code == 404
+    assert (
+        stranger.scim.patch(f"/Users/{place.user['id']}", json=replace("active", False)).status_code
+        == 404
+    )
 
 
 def test_what_anyone_may_ask_for_tells_nothing_of_a_workspace(server, place):
@@ -227,7 +286,9 @@ def test_what_anyone_may_ask_for_tells_nothing_of_a_workspace(server, place):
         answer = httpx.get(server.url + path, headers={"accept": "*/*"}, follow_redirects=True)
         assert answer.status_code == 200, path
         assert not any(secret in answer.text for secret in place.secrets), path
-        assert path == "/metrics" or place.tenant.name not in answer.text  # metrics count by workspace
+        assert (
+            path == "/metrics" or place.tenant.name not in answer.text
+        )  # metrics count by workspace
 
 
 ODD = [
@@ -252,12 +313,20 @@ ODD = [
 
 def test_no_parameter_and_no_name_in_a_path_is_an_error_of_the_server(place, routes):
     document = place.api.get(f"{place.tenant.server.url}/openapi.json").json()
-    shared = {f"#/components/parameters/{key}": value for key, value in document["components"].get("parameters", {}).items()}
+    shared = {
+        f"#/components/parameters/{key}": value
+        for key, value in document["components"].get("parameters", {}).items()
+    }
     for path, item in document["paths"].items():
-        given = [shared.get(parameter.get("$ref", ""), parameter) for parameter in item.get("get", {}).get("parameters", ())]
+        given = [
+            shared.get(parameter.get("$ref", ""), parameter)
+            for parameter in item.get("get", {}).get("parameters", ())
+        ]
         for parameter in [found["name"] for found in given if found["in"] == "query"]:
             for value in ODD:
-                answer = place.api.get(f"{place.tenant.server.url}{place.path(path)}", params={parameter: value})
+                answer = place.api.get(
+                    f"{place.tenant.server.url}{place.path(path)}", params={parameter: value}
+                )
                 assert answer.status_code < 500, (path, parameter, ascii(value)[:40], answer.text)
         if "{" in path:
             for value in ODD[1:]:

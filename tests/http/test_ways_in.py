@@ -38,7 +38,11 @@ class Place:
         """A key with the SCIM permission alone, bound to a user if one is given: its id, and clients of both APIs."""
         body = {"name": "provider", "permissions": [SCIM], **({"user": user["id"]} if user else {})}
         made = self.api.post("/keys", json=body).json()
-        return made["id"], self.tenant.client(made["token"], "/scim/v2"), self.tenant.client(made["token"], "/api/v1")
+        return (
+            made["id"],
+            self.tenant.client(made["token"], "/scim/v2"),
+            self.tenant.client(made["token"], "/api/v1"),
+        )
 
     def has_access(self, user):
         found = self.scim.get(f"/Users/{user['id']}")
@@ -49,13 +53,18 @@ class Place:
         return rows[-1 - number]["change"]
 
     def undo(self, key, user, **more):
-        period = {"since": datetime.now(UTC) - timedelta(hours=1), "until": datetime.now(UTC) + timedelta(hours=1)}
+        period = {
+            "since": datetime.now(UTC) - timedelta(hours=1),
+            "until": datetime.now(UTC) + timedelta(hours=1),
+        }
         asked = {"key": key, **{when: moment.isoformat() for when, moment in period.items()}}
         at = self.api.get("/undo", params=asked).json()["at"]
         return self.api.post("/undo", json={**asked, "at": at, "resources": [user["id"]], **more})
 
     def actions(self):
-        return [row["action"] for row in self.api.get("/audit", params={"limit": 1000}).json()["rows"]]
+        return [
+            row["action"] for row in self.api.get("/audit", params={"limit": 1000}).json()["rows"]
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +121,14 @@ def restored(by_time, **more):
         then = datetime.now(UTC).isoformat()
         chosen = {"time": then} if by_time else {"change": place.change(user, 0)}
         place.scim.patch(f"/Users/{user['id']}", json=replace("active", True))
-        return user, lambda: place.api.post(f"/history/{user['id']}/restore", json={**chosen, **more}).status_code
+        return (
+            user,
+            lambda: (
+                place.api.post(
+                    f"/history/{user['id']}/restore", json={**chosen, **more}
+                ).status_code
+            ),
+        )
 
     return prepare
 
@@ -132,16 +148,24 @@ def wiped(place):
 
 LOSING = {
     "DELETE": by_scim(lambda scim, user, path: scim.delete(path).status_code),
-    "PATCH": by_scim(lambda scim, user, path: scim.patch(path, json=replace("active", False)).status_code),
+    "PATCH": by_scim(
+        lambda scim, user, path: scim.patch(path, json=replace("active", False)).status_code
+    ),
     "PATCH without a path": by_scim(
-        lambda scim, user, path: scim.patch(path, json=patch({"op": "Add", "value": {"active": "False"}})).status_code
+        lambda scim, user, path: (
+            scim.patch(path, json=patch({"op": "Add", "value": {"active": "False"}})).status_code
+        )
     ),
     "PUT": by_scim(lambda scim, user, path: scim.put(path, json=inactive(user)).status_code),
     "DELETE /Me": by_scim(lambda scim, user, path: scim.delete("/Me").status_code),
-    "PATCH /Me": by_scim(lambda scim, user, path: scim.patch("/Me", json=replace("active", False)).status_code),
+    "PATCH /Me": by_scim(
+        lambda scim, user, path: scim.patch("/Me", json=replace("active", False)).status_code
+    ),
     "PUT /Me": by_scim(lambda scim, user, path: scim.put("/Me", json=inactive(user)).status_code),
     "bulk DELETE": by_scim(lambda scim, user, path: bulk(scim, "DELETE", path)),
-    "bulk PATCH": by_scim(lambda scim, user, path: bulk(scim, "PATCH", path, replace("active", False))),
+    "bulk PATCH": by_scim(
+        lambda scim, user, path: bulk(scim, "PATCH", path, replace("active", False))
+    ),
     "bulk PUT": by_scim(lambda scim, user, path: bulk(scim, "PUT", path, inactive(user))),
     "undo of a creation": undone(True),
     "undo of an activation": undone(False),
@@ -216,7 +240,9 @@ def created_by_restore(place):
     user = place.user()
     change = place.change(user, 0)
     place.scim.delete(f"/Users/{user['id']}")
-    return lambda: place.api.post(f"/history/{user['id']}/restore", json={"change": change}).status_code
+    return lambda: (
+        place.api.post(f"/history/{user['id']}/restore", json={"change": change}).status_code
+    )
 
 
 @pytest.mark.parametrize("prepare", [created, created_in_bulk, created_by_undo, created_by_restore])
@@ -260,7 +286,9 @@ def test_every_operation_that_writes_is_classified_here(place):
         (method.upper(), re.sub("Groups|Users", "{type}", path.removeprefix("/scim/v2")))
         for path, item in document["paths"].items()
         for method in item
-        if path.startswith("/scim/v2") and method in ("post", "put", "patch", "delete") and "search" not in path
+        if path.startswith("/scim/v2")
+        and method in ("post", "put", "patch", "delete")
+        and "search" not in path
     }
     assert scim == {
         ("POST", "/{type}"), ("PUT", "/{type}/{id}"), ("PATCH", "/{type}/{id}"), ("DELETE", "/{type}/{id}"), ("POST", "/Bulk"),
@@ -273,7 +301,9 @@ def test_a_provisioning_key_writes_by_scim_alone(place, route):
     user = place.user()
     _, _, api = place.provider()
     method, path = route
-    answer = api.request(method, path.replace("{id}", user["id"]), json={"workspace": place.tenant.name})
+    answer = api.request(
+        method, path.replace("{id}", user["id"]), json={"workspace": place.tenant.name}
+    )
     assert answer.status_code == 403
     assert place.has_access(user)
 
@@ -291,8 +321,17 @@ def test_an_override_is_an_administrators(place, act):
         answer = api.post(f"/history/{user['id']}/restore", json=body)
     else:
         now = datetime.now(UTC)
-        period = {"since": (now - timedelta(hours=1)).isoformat(), "until": (now + timedelta(hours=1)).isoformat()}
-        body = {"key": made["id"], **period, "at": place.change(user, 0), "resources": [user["id"]], "override": True}
+        period = {
+            "since": (now - timedelta(hours=1)).isoformat(),
+            "until": (now + timedelta(hours=1)).isoformat(),
+        }
+        body = {
+            "key": made["id"],
+            **period,
+            "at": place.change(user, 0),
+            "resources": [user["id"]],
+            "override": True,
+        }
         answer = api.post("/undo", json=body)
     assert (answer.status_code, SETTINGS in answer.text) == (403, True)
     assert place.has_access(user)

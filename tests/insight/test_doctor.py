@@ -36,9 +36,18 @@ def test_each_reason_of_a_403_has_its_own_cure(fresh):
     deletions = [{"method": "DELETE", "path": path} for path in paths[:2]]
     statuses = [fresh.scim.delete(path).status_code for path in paths]
     statuses.append(fresh.scim.patch(paths[0], json=replace("active", False)).status_code)
-    assert fresh.scim.post("/Bulk", json={"schemas": [BULK], "Operations": deletions}).status_code == 200
-    fresh.api.patch("/settings", json={"guardMode": "off", "automaticProvisioning": False, "automaticDeprovisioning": False})
-    statuses += [fresh.scim.post("/Users", json=person()).status_code, fresh.scim.delete(paths[1]).status_code]
+    assert (
+        fresh.scim.post("/Bulk", json={"schemas": [BULK], "Operations": deletions}).status_code
+        == 200
+    )
+    fresh.api.patch(
+        "/settings",
+        json={"guardMode": "off", "automaticProvisioning": False, "automaticDeprovisioning": False},
+    )
+    statuses += [
+        fresh.scim.post("/Users", json=person()).status_code,
+        fresh.scim.delete(paths[1]).status_code,
+    ]
     statuses.append(weak.get("/Users").status_code)
     statuses.append(fresh.scim.get("/Schemas", params={"filter": 'id eq "x"'}).status_code)
     assert statuses == [403] * 8

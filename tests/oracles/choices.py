@@ -42,7 +42,9 @@ def _all_choices() -> Iterator[Choices]:
         script[-1] += 1
 
 
-def outcomes(run: "Callable[[Choices], Json]") -> tuple[list[Json] | None, frozenset[tuple[int, str]]]:
+def outcomes(
+    run: "Callable[[Choices], Json]",
+) -> tuple[list[Json] | None, frozenset[tuple[int, str]]]:
     documents: list[Json] = []
     errors: frozenset[tuple[int, str]] = frozenset()
     for number, choices in enumerate(_all_choices()):

@@ -20,7 +20,9 @@ class Elements(Reader):
             return new
         if not isinstance(new, str) or not equal(attribute, old, new):
             raise Refused("mutability")
-        self.perhaps("mutability")  # the same but for case: no change, or one of an immutable attribute
+        self.perhaps(
+            "mutability"
+        )  # the same but for case: no change, or one of an immutable attribute
         return self.one_of(old, new)
 
     def clear(self, holder: Json, attribute: Attribute) -> None:
@@ -28,17 +30,34 @@ class Elements(Reader):
             raise Refused("mutability")
         holder.pop(attribute.name, None)
         if attribute.name == "active" and holder is self.document and self.one_of(False, True):
-            holder["active"] = True  # the default; whether it is assigned at once or counted when read is open
+            holder["active"] = (
+                True  # the default; whether it is assigned at once or counted when read is open
+            )
 
     def one_primary(self, attribute: Attribute, elements: list[Json], there: list[Json]) -> None:
-        primary = [element for element in elements if isinstance(element, dict) and element.get("primary") is True]
+        primary = [
+            element
+            for element in elements
+            if isinstance(element, dict) and element.get("primary") is True
+        ]
         if len(primary) < 2:
             return None
-        again = any(twins(attribute, one, other) for one in primary for other in elements if one is not other)
+        again = any(
+            twins(attribute, one, other)
+            for one in primary
+            for other in elements
+            if one is not other
+        )
         if again and self.one_of(False, True):
             return None  # the same element several times is one: it may be counted after that
-        known = [element for element in primary if any(whole(attribute, one) == whole(attribute, element) for one in there)]
-        if known and self.one_of(False, True):  # one of them is there already and changes nothing: it may count, or not
+        known = [
+            element
+            for element in primary
+            if any(whole(attribute, one) == whole(attribute, element) for one in there)
+        ]
+        if known and self.one_of(
+            False, True
+        ):  # one of them is there already and changes nothing: it may count, or not
             for element in known:
                 del element["primary"]
             return self.one_primary(attribute, elements, [])
@@ -86,7 +105,12 @@ class Elements(Reader):
     def _update(self, attribute: Attribute, there: Json, element: Json) -> None:
         for sub, value in element.items():
             definition = attribute.subs[sub]
-            if sub in there and isinstance(value, str) and value != there[sub] and equal(definition, there[sub], value):
+            if (
+                sub in there
+                and isinstance(value, str)
+                and value != there[sub]
+                and equal(definition, there[sub], value)
+            ):
                 if self.one_of(True, False):  # the same but for case: either spelling
                     there[sub] = value
                 continue
@@ -96,7 +120,11 @@ class Elements(Reader):
         for one in elements:
             if whole(attribute, one) == whole(attribute, element):
                 # without a value: one that an element before it in the list has made not primary may still count as another
-                demoted = "value" not in element and one.get("primary") is False and not element.get("primary")
+                demoted = (
+                    "value" not in element
+                    and one.get("primary") is False
+                    and not element.get("primary")
+                )
                 return None if demoted and self.one_of(False, True) else one
         if "value" not in element:
             return self._find_but_primary(attribute, elements, element)
@@ -113,7 +141,9 @@ class Elements(Reader):
     def _find_but_primary(self, attribute: Attribute, elements: list[Json], element: Json) -> Json:
         """Find an element that differs in `primary` alone; without a value to compare, it may count as another."""
         for one in elements:
-            same = whole(attribute, {**one, "primary": False}) == whole(attribute, {**element, "primary": False})
+            same = whole(attribute, {**one, "primary": False}) == whole(
+                attribute, {**element, "primary": False}
+            )
             if same and "primary" in attribute.subs and self.one_of(False, True):
                 return one
         return None
@@ -131,15 +161,21 @@ class Elements(Reader):
                 self.add_element(attribute, made, element)
             elif attribute.type != "complex":
                 twin = any(equal(attribute, one, element) for one in made)
-                if not twin or self.one_of(False, True):  # whether a replaced list of simple values keeps duplicates is open
+                if not twin or self.one_of(
+                    False, True
+                ):  # whether a replaced list of simple values keeps duplicates is open
                     made.append(element)
-            elif (twin := next((one for one in made if twins(attribute, one, element)), None)) is None:
+            elif (
+                twin := next((one for one in made if twins(attribute, one, element)), None)
+            ) is None:
                 made.append(element)
             else:  # the same (value, type) twice is one: the first, the last, or both in one
                 self._choose_twin(attribute, made, twin, element)
         return made
 
-    def _choose_twin(self, attribute: Attribute, made: list[Json], twin: Json, element: Json) -> None:
+    def _choose_twin(
+        self, attribute: Attribute, made: list[Json], twin: Json, element: Json
+    ) -> None:
         match self.one_of("first", "last", "both"):
             case "last":
                 made[next(index for index, one in enumerate(made) if one is twin)] = element
@@ -153,13 +189,22 @@ class Elements(Reader):
         """
         kept: list[Json] = []
         for element in elements:
-            at = next((index for index, other in enumerate(kept) if _are_twins(attribute, other, element)), None)
+            at = next(
+                (
+                    index
+                    for index, other in enumerate(kept)
+                    if _are_twins(attribute, other, element)
+                ),
+                None,
+            )
             if at is None:
                 kept.append(element)
                 continue
             one, other = kept[at], element
             action = (
-                self.one_of("both", "first", "second", "merged", "merged back") if one != other else self.one_of("both", "first")
+                self.one_of("both", "first", "second", "merged", "merged back")
+                if one != other
+                else self.one_of("both", "first")
             )
             if action == "both":
                 kept.append(element)
@@ -176,7 +221,9 @@ class Elements(Reader):
         if action in ("merged", "merged back"):
             for sub, value in other.items():
                 folded = sub in made and equal(attribute.subs[sub], made[sub], value)
-                made[sub] = self.one_of(made[sub], value) if folded and made[sub] != value else value
+                made[sub] = (
+                    self.one_of(made[sub], value) if folded and made[sub] != value else value
+                )
         primary = one.get("primary") is True or other.get("primary") is True
         return made | {"primary": True} if primary else made
 
@@ -197,7 +244,9 @@ class Elements(Reader):
                     drop(elements, one)
             return None
         for one in list(elements):
-            if "value" not in one or not equal(attribute.subs["value"], one["value"], element["value"]):
+            if "value" not in one or not equal(
+                attribute.subs["value"], one["value"], element["value"]
+            ):
                 continue
             types = [item.get("type") for item in (one, element)]
             if None not in types:
@@ -213,10 +262,14 @@ class Elements(Reader):
         if "value" in element:
             elements[:] = [one for one in elements if one["value"] != element["value"]]
             return
-        called = [one for one in elements if fold(one.get("display", "")) == fold(element["display"])]
+        called = [
+            one for one in elements if fold(one.get("display", "")) == fold(element["display"])
+        ]
         if len(called) != 1:
             raise Refused("invalidValue", "noTarget")
-        self.perhaps("invalidValue")  # a member named by its display, which is unique among the members: it, or refused
+        self.perhaps(
+            "invalidValue"
+        )  # a member named by its display, which is unique among the members: it, or refused
         elements.remove(called[0])
 
 
@@ -243,7 +296,11 @@ def whole(attribute: Attribute, element: Json) -> dict[str, Json]:
     for sub, value in element.items():
         if sub == "primary" and value is False:
             continue
-        exact = attribute.subs[sub].case_exact or not isinstance(value, str) or attribute.subs[sub].type == "dateTime"
+        exact = (
+            attribute.subs[sub].case_exact
+            or not isinstance(value, str)
+            or attribute.subs[sub].type == "dateTime"
+        )
         made[sub] = value if exact else fold(value)
     return made
 

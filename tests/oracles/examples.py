@@ -24,7 +24,9 @@ def random_of(number: int) -> Random:
     return Random(f"case {number}")
 
 
-def smallest(case: Any, smaller: Callable[[Any], Iterable[Any]], fault: Callable[[Any], str | None]) -> Any:
+def smallest(
+    case: Any, smaller: Callable[[Any], Iterable[Any]], fault: Callable[[Any], str | None]
+) -> Any:
     """Shrink a failing case as long as its fault stays of the same kind.
 
     The kind is the text of the fault before the first colon.
@@ -43,7 +45,9 @@ _TOGETHER = 40
 """How many cases run at once, so that their writes share transactions."""
 
 
-def run(runner: asyncio.Runner, fault: Callable[[int], Awaitable[str | None]]) -> Iterator[tuple[int, str]]:
+def run(
+    runner: asyncio.Runner, fault: Callable[[int], Awaitable[str | None]]
+) -> Iterator[tuple[int, str]]:
     """Run every case and yield the faults."""
 
     async def together(some: range) -> list[str | None]:
@@ -52,10 +56,16 @@ def run(runner: asyncio.Runner, fault: Callable[[int], Awaitable[str | None]]) -
     for first in numbers()[::_TOGETHER]:
         some = range(first, min(first + _TOGETHER, numbers().stop))
         found = runner.run(together(some))
-        yield from ((number, fault) for number, fault in zip(some, found, strict=True) if fault is not None)
+        yield from (
+            (number, fault) for number, fault in zip(some, found, strict=True) if fault is not None
+        )
 
 
-async def smallest_of(case: Any, smaller: Callable[[Any], Iterable[Any]], fault: Callable[[Any], Awaitable[str | None]]) -> Any:
+async def smallest_of(
+    case: Any,
+    smaller: Callable[[Any], Iterable[Any]],
+    fault: Callable[[Any], Awaitable[str | None]],
+) -> Any:
     """The asynchronous form of smallest."""
     kind = (await fault(case) or "").split(":")[0]
     while True:

@@ -83,7 +83,9 @@ class Spelling:
     not_space: str = " "
 
 
-def render(node: Filter, kind: ResourceType, how: Spelling = Spelling(), inside: bool = False) -> str:
+def render(
+    node: Filter, kind: ResourceType, how: Spelling = Spelling(), inside: bool = False
+) -> str:
     """Write a filter with no more parentheses than its precedence needs.
 
     Pass inside for the filter of a value path, whose names are relative.
@@ -99,7 +101,9 @@ def _render(node: Filter, kind: ResourceType, how: Spelling, inside: bool) -> st
             return f"{_name(node.path, kind, how, inside)} {how.keyword('pr')}"
         case Element():
             then = (
-                "" if node.then is None else f".{how.name(node.then.path.last.name)} {node.then.operator} {_spelled(node.then)}"
+                ""
+                if node.then is None
+                else f".{how.name(node.then.path.last.name)} {node.then.operator} {_spelled(node.then)}"
             )
             return f"{_name(node.path, kind, how, inside)}[{_render(node.inner, kind, how, inside=True)}]{then}"
         case Not():
@@ -108,7 +112,9 @@ def _render(node: Filter, kind: ResourceType, how: Spelling, inside: bool) -> st
             texts = [_render(term, kind, how, inside) for term in node.terms]
             if node.operator == "and":
                 loose = [isinstance(term, Logical) and term.operator == "or" for term in node.terms]
-                texts = [f"({text})" if lower else text for text, lower in zip(texts, loose, strict=True)]
+                texts = [
+                    f"({text})" if lower else text for text, lower in zip(texts, loose, strict=True)
+                ]
             return f" {how.keyword(node.operator)} ".join(texts)
 
 
@@ -119,7 +125,9 @@ def _spelled(node: Compare) -> str:
 def _name(path: Path, kind: ResourceType, how: Spelling, inside: bool) -> str:
     if inside:
         return how.name(path.last.name)
-    name = how.name(path.attribute.name) + ("" if path.sub is None else f".{how.name(path.sub.name)}")
+    name = how.name(path.attribute.name) + (
+        "" if path.sub is None else f".{how.name(path.sub.name)}"
+    )
     if path.urn is not None:
         return f"{path.urn}:{name}"
     common = path.attribute.name in ("schemas", "id", "externalId", "meta")
@@ -173,7 +181,8 @@ def _is_made(path: Path) -> bool:
     """
     of, name = path.attribute.name, path.last.name
     return path.urn is None and (
-        (of == "meta" and name in ("location", "version")) or (of in ("groups", "members") and name == "$ref")
+        (of == "meta" and name in ("location", "version"))
+        or (of in ("groups", "members") and name == "$ref")
     )
 
 
@@ -197,10 +206,15 @@ def _comparable(attribute: Attribute, operator: str, value: Json, strict: bool) 
 
 
 def _by_type(kind: str, operator: str, value: Json, strict: bool) -> str:
-    text, number = isinstance(value, str), isinstance(value, int | float) and not isinstance(value, bool)
+    text, number = (
+        isinstance(value, str),
+        isinstance(value, int | float) and not isinstance(value, bool),
+    )
     if kind == "boolean":
         if text and value.lower() in ("true", "false") and operator in ("eq", "ne"):
-            return NO if strict else EITHER  # the dialect table reads booleans in strings, in lenient workspaces
+            return (
+                NO if strict else EITHER
+            )  # the dialect table reads booleans in strings, in lenient workspaces
         return YES if isinstance(value, bool) and operator in ("eq", "ne") else NO
     if kind in ("integer", "decimal"):
         return YES if number and operator not in _SUBSTRING else NO
@@ -220,7 +234,9 @@ def _by_type(kind: str, operator: str, value: Json, strict: bool) -> str:
 def date_allowed(value: str) -> str:
     """Tell whether a server must, may or must not accept a dateTime."""
     if moment(value) is not None:
-        return YES if value == value.upper() else EITHER  # RFC 3339 allows t and z, and xsd:dateTime does not
+        return (
+            YES if value == value.upper() else EITHER
+        )  # RFC 3339 allows t and z, and xsd:dateTime does not
     # xsd:dateTime allows a missing zone, years of more than four digits and negative ones: a server may refuse those
     return EITHER if re.match(r"-?\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d", value) else NO
 
@@ -310,7 +326,12 @@ def _all(several: list[Answers]) -> Answers:
 
 
 def _is_primary(path: Path) -> bool:
-    return path.sub is not None and path.sub.name == "primary" and path.sub.type == "boolean" and path.attribute.multi
+    return (
+        path.sub is not None
+        and path.sub.name == "primary"
+        and path.sub.type == "boolean"
+        and path.attribute.multi
+    )
 
 
 def _is_active(path: Path) -> bool:
@@ -333,7 +354,9 @@ def _filled(value: Json) -> bool:
 
 def _compare(node: Compare, document: _Document) -> Answers:
     operator, path, wanted = node.operator, node.path, node.value
-    if operator == "ne":  # the negation of eq, as documented, so that it holds where the attribute is missing
+    if (
+        operator == "ne"
+    ):  # the negation of eq, as documented, so that it holds where the attribute is missing
         return _negated(_compare(Compare(path, "eq", wanted), document))
     if wanted is None:
         return _is_null(path, document)
@@ -352,7 +375,9 @@ def _is_null(path: Path, document: _Document) -> Answers:
     An empty string is neither null nor a value (`pr`), so both results are right for it.
     """
     values = document.values(path)
-    if (_is_active(path) and not values) or (_is_primary(path) and document.values(path, False) != values):
+    if (_is_active(path) and not values) or (
+        _is_primary(path) and document.values(path, False) != values
+    ):
         return BOTH  # absent, and counted as a value
     if document.has_gaps(path):
         return BOTH  # whether one element without it is enough is open
@@ -425,7 +450,9 @@ def moment(text: str) -> Fraction | None:
     if hour == 24 and (minute or second or int(fraction)):
         return None
     try:
-        start = datetime(year, month, day, tzinfo=UTC) + timedelta(hours=hour, minutes=minute, seconds=second)
+        start = datetime(year, month, day, tzinfo=UTC) + timedelta(
+            hours=hour, minutes=minute, seconds=second
+        )
     except (ValueError, OverflowError):
         return None
     if hour > 24 or minute > 59 or second > 59:
@@ -436,7 +463,9 @@ def moment(text: str) -> Fraction | None:
         if int(zone[4:6]) > 59 or abs(offset) > 14 * 3600:
             return None
     since = start - datetime(1970, 1, 1, tzinfo=UTC)
-    return Fraction(since.days * 86400 + since.seconds - offset) + Fraction(int(fraction), 10 ** len(fraction))
+    return Fraction(since.days * 86400 + since.seconds - offset) + Fraction(
+        int(fraction), 10 ** len(fraction)
+    )
 
 
 def asked_of(node: Filter, document: Json) -> dict[str, Json]:
@@ -445,7 +474,11 @@ def asked_of(node: Filter, document: Json) -> dict[str, Json]:
         case Not():
             return asked_of(node.inner, document)
         case Logical():
-            return {name: value for term in node.terms for name, value in asked_of(term, document).items()}
+            return {
+                name: value
+                for term in node.terms
+                for name, value in asked_of(term, document).items()
+            }
     path = Path(node.path.urn, node.path.attribute)
     return {str(path): _Document(document).values(path)}
 
@@ -462,7 +495,9 @@ def smaller(node: Filter) -> Iterator[Filter]:
                 before, after = node.terms[:index], node.terms[index + 1 :]
                 if len(node.terms) > 2:
                     yield Logical(node.operator, before + after)
-                yield from (Logical(node.operator, (*before, less, *after)) for less in smaller(term))
+                yield from (
+                    Logical(node.operator, (*before, less, *after)) for less in smaller(term)
+                )
         case Element():
             if node.then is not None:
                 yield Element(node.path, node.inner)

@@ -23,10 +23,20 @@ class Ground:
         space.define(PROBE_SCHEMA)
         self.kinds = resource_types(space)
         names = ["taken", *(f"person-{number}" for number in range(5))]
-        people = [space.create("/Users", {"schemas": [USER], "userName": name, "displayName": f"Is {name}"}) for name in names]
-        people += [space.create("/Groups", {"schemas": [GROUP], "displayName": f"sub-{number}"}) for number in range(2)]
+        people = [
+            space.create(
+                "/Users", {"schemas": [USER], "userName": name, "displayName": f"Is {name}"}
+            )
+            for name in names
+        ]
+        people += [
+            space.create("/Groups", {"schemas": [GROUP], "displayName": f"sub-{number}"})
+            for number in range(2)
+        ]
         members = [{"value": person["id"]} for person in people]
-        everyone = space.create("/Groups", {"schemas": [GROUP], "displayName": "everyone", "members": members})
+        everyone = space.create(
+            "/Groups", {"schemas": [GROUP], "displayName": "everyone", "members": members}
+        )
         self.people = {member["value"]: member for member in everyone["members"]}
         self.taken = frozenset(names)
         self._made = 0
@@ -36,7 +46,9 @@ class Ground:
         self._made += 1
         name = document.get("userName")
         return (
-            document | {"userName": f"{name}-{self._made}"} if isinstance(name, str) and name not in ("", "taken") else document
+            document | {"userName": f"{name}-{self._made}"}
+            if isinstance(name, str) and name not in ("", "taken")
+            else document
         )
 
     async def start(self, name: str, document: Json) -> tuple[str, Answer]:
@@ -47,7 +59,9 @@ class Ground:
         return path, await self.space.ask("GET", path)
 
 
-def fault(before: Answer | None, answer: Answer, after: Answer | None, right: Prediction | None) -> str | None:
+def fault(
+    before: Answer | None, answer: Answer, after: Answer | None, right: Prediction | None
+) -> str | None:
     """Compare the answer to a write with its prediction; None if it is right.
 
     before and after are the answers to GET before and after the write.
@@ -63,7 +77,9 @@ def fault(before: Answer | None, answer: Answer, after: Answer | None, right: Pr
         return None
     if not taken:
         error = (answer.status, answer.scim_type)
-        expected = f"instead of {sorted(right.errors)}" if not right.documents else "instead of success"
+        expected = (
+            f"instead of {sorted(right.errors)}" if not right.documents else "instead of success"
+        )
         return None if error in right.errors else f"{error} {expected}: {answer.json['detail']}"
     if not right.documents:
         return f"{answer.status} instead of {sorted(right.errors)}: {answer.body.decode()}"
@@ -79,7 +95,9 @@ def same(one: Json, other: Json) -> bool:
 
 def told(**parts: Json) -> str:
     """Format the parts of a case, one on each line."""
-    return "".join(f"\n  {name} {json.dumps(part, ensure_ascii=False)}" for name, part in parts.items())
+    return "".join(
+        f"\n  {name} {json.dumps(part, ensure_ascii=False)}" for name, part in parts.items()
+    )
 
 
 def shown(document: Json) -> Json:

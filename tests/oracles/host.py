@@ -39,7 +39,12 @@ class Host:
     def __init__(self, database: str) -> None:
         self.runner = asyncio.Runner()
         settings = muster.Settings(
-            database=database, rate_limit=0, request_log=False, requests_kept=0, metrics=False, scan_seconds=120.0
+            database=database,
+            rate_limit=0,
+            request_log=False,
+            requests_kept=0,
+            metrics=False,
+            scan_seconds=120.0,
         )
         self.app = muster.create_app(settings)
         self.runner.run(self.app.start())
@@ -56,7 +61,9 @@ class Host:
         write = storage.write
 
         def watched(wanted: Write) -> Awaitable[Outcome]:
-            return write(wanted if wanted.id is None else replace(wanted, decide=_twice(wanted.decide)))
+            return write(
+                wanted if wanted.id is None else replace(wanted, decide=_twice(wanted.decide))
+            )
 
         storage.write = watched
 
@@ -111,7 +118,11 @@ class Space:
         """Send a request below /scim/v2, or to an /api/v1 path."""
         path = path if path.startswith("/api/v1") else f"/scim/v2{path}"
         content = b"" if body is None else json.dumps(body).encode()
-        status, pieces, unread = 0, [], [{"type": "http.request", "body": content, "more_body": False}]
+        status, pieces, unread = (
+            0,
+            [],
+            [{"type": "http.request", "body": content, "more_body": False}],
+        )
 
         async def receive() -> dict[str, object]:
             return unread.pop() if unread else {"type": "http.disconnect"}

@@ -14,7 +14,21 @@ from tests.oracles.schemas import ENTERPRISE, GROUP, PROBE, USER, Attribute, Pat
 Json = Any
 
 OPERATORS = ("eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le")
-WORDS = ("ada", "Ada", "ADA LOVELACE", "zoë", "ZOË", "straße", "STRASSE", "a%b", "a_b", "a*b", "a[b", 'say "hi"', "back\\slash")
+WORDS = (
+    "ada",
+    "Ada",
+    "ADA LOVELACE",
+    "zoë",
+    "ZOË",
+    "straße",
+    "STRASSE",
+    "a%b",
+    "a_b",
+    "a*b",
+    "a[b",
+    'say "hi"',
+    "back\\slash",
+)
 MORE_WORDS = (
     "x",
     " ada",
@@ -33,7 +47,13 @@ MORE_WORDS = (
     "日本",
     "A b",
 )
-MAILS = ("ada@example.com", "ADA@Example.COM", "b@example.org", "c.d@sub.example.net", "zoë@exämple.com")
+MAILS = (
+    "ada@example.com",
+    "ADA@Example.COM",
+    "b@example.org",
+    "c.d@sub.example.net",
+    "zoë@exämple.com",
+)
 URLS = ("https://example.com/me", "https://Example.com/Me", "urn:x:y")
 BINARY = ("YWRh", "QURB", "AAEC/w==")
 DATES = (
@@ -65,7 +85,12 @@ NOT_DATES = (
     "now",
     "",
 )
-ODD_DATES = ("2020-01-01T00:00:00", "12020-01-01T00:00:00Z", "2020-01-01T00:00:00.12345678Z", "2020-12-31T23:59:60Z")
+ODD_DATES = (
+    "2020-01-01T00:00:00",
+    "12020-01-01T00:00:00Z",
+    "2020-01-01T00:00:00.12345678Z",
+    "2020-12-31T23:59:60Z",
+)
 INTEGERS = (0, 1, 2, -1, 10, 2**31, 2**53, -(2**53))
 DECIMALS = (0.0, 0.1, 1.0, 1.5, -2.25, 1e10, 10.0)
 WRONG = (None, True, False, 0, 1.5, "x", "True", "false", "")
@@ -98,7 +123,9 @@ def _complex(rng: Random, attribute: Attribute) -> Json:
     return {
         sub.name: value_of(rng, sub)
         for sub in attribute.subs.values()
-        if sub.mutability != "readOnly" and sub.name != "primary" and (sub.required or rng.random() < 0.6)
+        if sub.mutability != "readOnly"
+        and sub.name != "primary"
+        and (sub.required or rng.random() < 0.6)
     }
 
 
@@ -119,7 +146,9 @@ def any_value(rng: Random, attribute: Attribute) -> Json:
 def attributes_of(rng: Random, among: dict[str, Attribute], share: float) -> dict[str, Json]:
     """Valid values of a share of the attributes."""
     settable = [
-        item for item in among.values() if item.mutability != "readOnly" and item.name not in ("schemas", "members", "password")
+        item
+        for item in among.values()
+        if item.mutability != "readOnly" and item.name not in ("schemas", "members", "password")
     ]
     return {item.name: any_value(rng, item) for item in settable if rng.random() < share}
 
@@ -134,7 +163,9 @@ def user(rng: Random, kind: ResourceType, number: int) -> Json:
     return document
 
 
-def fill(space: Space, kinds: dict[str, ResourceType], rng: Random, users: int = 40, groups: int = 12) -> dict[str, list[Json]]:
+def fill(
+    space: Space, kinds: dict[str, ResourceType], rng: Random, users: int = 40, groups: int = 12
+) -> dict[str, list[Json]]:
     """Create users, and groups that contain users and other groups.
 
     Returns every resource as GET shows it, by type.
@@ -142,7 +173,9 @@ def fill(space: Space, kinds: dict[str, ResourceType], rng: Random, users: int =
     made = [space.create("/Users", user(rng, kinds["User"], number)) for number in range(users)]
     grouped: list[Json] = []
     for number in range(groups):
-        members = rng.sample(made, rng.choice((0, 1, 2, 5))) + rng.sample(grouped, min(len(grouped), rng.choice((0, 0, 1, 2))))
+        members = rng.sample(made, rng.choice((0, 1, 2, 5))) + rng.sample(
+            grouped, min(len(grouped), rng.choice((0, 0, 1, 2)))
+        )
         document = {"schemas": [GROUP], "displayName": f"{rng.choice(WORDS)}-{number}"}
         document |= {"externalId": rng.choice(WORDS)} if rng.random() < 0.5 else {}
         listed = [{"value": member["id"]} for member in members]
@@ -223,10 +256,16 @@ class Maker:
     def _compare(self, path: Path) -> Compare:
         rng = self.rng
         operator = rng.choice(OPERATORS)
-        compared = path.last.subs.get("value", path.last) if path.last.type == "complex" else path.last
+        compared = (
+            path.last.subs.get("value", path.last) if path.last.type == "complex" else path.last
+        )
         if compared.type == "boolean" and rng.random() < 0.9:
             operator = rng.choice(("eq", "ne"))
-        if compared.type in ("integer", "decimal", "dateTime") and operator in ("co", "sw", "ew") and rng.random() < 0.8:
+        if (
+            compared.type in ("integer", "decimal", "dateTime")
+            and operator in ("co", "sw", "ew")
+            and rng.random() < 0.8
+        ):
             operator = rng.choice(("eq", "ne", "gt", "ge", "lt", "le"))
         value = self._wanted(path, compared, operator)
         return Compare(path, operator, value, self._escaped(value))
@@ -241,10 +280,20 @@ class Maker:
             return ""
         if compared.type == "dateTime" and rng.random() < 0.06:
             return rng.choice((*NOT_DATES, *ODD_DATES, MIDNIGHT))
-        seen = self._seen[str(Path(path.urn, path.attribute, path.sub))] if str(path) in self._seen else []
-        seen = [value["value"] for value in seen if "value" in value] if path.last.type == "complex" else seen
+        seen = (
+            self._seen[str(Path(path.urn, path.attribute, path.sub))]
+            if str(path) in self._seen
+            else []
+        )
+        seen = (
+            [value["value"] for value in seen if "value" in value]
+            if path.last.type == "complex"
+            else seen
+        )
         value = rng.choice(seen) if seen and rng.random() < 0.7 else value_of(rng, compared)
-        return self._bent(value) if isinstance(value, str) and compared.type != "dateTime" else value
+        return (
+            self._bent(value) if isinstance(value, str) and compared.type != "dateTime" else value
+        )
 
     def _bent(self, text: str) -> str:
         rng = self.rng
@@ -274,6 +323,8 @@ def broken(rng: Random, text: str) -> str:
     """Damage a filter: leave out, double, replace or insert a few characters."""
     for _ in range(rng.choice((1, 1, 2, 3))):
         at = rng.randrange(len(text))
-        change = rng.choice(("", text[at] * 2, rng.choice(' ()[]".:\\\t0aé'), text[at] + rng.choice(' ()[]"')))
+        change = rng.choice(
+            ("", text[at] * 2, rng.choice(' ()[]".:\\\t0aé'), text[at] + rng.choice(' ()[]"'))
+        )
         text = text[:at] + change + text[at + 1 :] or " "
     return text

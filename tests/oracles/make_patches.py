@@ -51,14 +51,24 @@ _ODD_TEXT = (
 
 def start_user(rng: Random, kind: ResourceType, number: int, share: float = 0.3) -> Json:
     """A valid user to start from."""
-    document = {"schemas": [USER, ENTERPRISE, PROBE], **attributes_of(rng, kind.core, share), "userName": f"user-{number}"}
+    document = {
+        "schemas": [USER, ENTERPRISE, PROBE],
+        **attributes_of(rng, kind.core, share),
+        "userName": f"user-{number}",
+    }
     for urn, attributes in kind.extensions.items():
         if found := attributes_of(rng, attributes, share):
             document[urn] = found
     if rng.random() < 0.5:
         document["emails"] = [
-            {"value": f"{name}@example.com", "type": kind_of, **({"primary": True} if first else {})}
-            for name, kind_of, first in rng.sample((("a", "work", True), ("b", "home", False), ("a", "other", False)), 2)
+            {
+                "value": f"{name}@example.com",
+                "type": kind_of,
+                **({"primary": True} if first else {}),
+            }
+            for name, kind_of, first in rng.sample(
+                (("a", "work", True), ("b", "home", False), ("a", "other", False)), 2
+            )
         ]
     return document
 
@@ -73,7 +83,9 @@ def start_group(rng: Random, people: dict[str, Json], number: int) -> Json:
 class Maker:
     """Generates operations on a resource."""
 
-    def __init__(self, rng: Random, kind: ResourceType, document: Json, people: dict[str, Json]) -> None:
+    def __init__(
+        self, rng: Random, kind: ResourceType, document: Json, people: dict[str, Json]
+    ) -> None:
         self.rng, self.kind, self.document, self.people = rng, kind, document, people
         self._all = [
             (urn, attribute)
@@ -81,7 +93,9 @@ class Maker:
             for attribute in attributes.values()
             if attribute.name != "schemas"
         ]
-        self._there = [(urn, item) for urn, item in self._all if self._of(urn).get(item.name) is not None]
+        self._there = [
+            (urn, item) for urn, item in self._all if self._of(urn).get(item.name) is not None
+        ]
 
     def _of(self, urn: str | None) -> Json:
         return self.document if urn is None else self.document.get(urn, {})
@@ -92,7 +106,11 @@ class Maker:
     def body(self, base: Json) -> Json:
         """Generate a document for POST or PUT: base with attributes removed and replaced."""
         rng = self.rng
-        body = {key: value for key, value in base.items() if key not in ("id", "meta", "groups") and rng.random() < 0.85}
+        body = {
+            key: value
+            for key, value in base.items()
+            if key not in ("id", "meta", "groups") and rng.random() < 0.85
+        }
         body["schemas"] = [self.kind.urn, *self.kind.extensions]
         for name in ("userName", "displayName"):
             if name in base and rng.random() < 0.97:
@@ -101,9 +119,9 @@ class Maker:
             urn, attribute = self._attribute()
             value = self._value(Target(urn, attribute))
             if urn is None:
-                body = {key: item for key, item in body.items() if key.lower() != attribute.name.lower()} | {
-                    attribute.name: value
-                }
+                body = {
+                    key: item for key, item in body.items() if key.lower() != attribute.name.lower()
+                } | {attribute.name: value}
             elif isinstance(inside := body.setdefault(urn, {}), dict):
                 body[urn] = inside | {attribute.name: value}
         if self.kind.extensions and rng.random() < 0.1:
@@ -117,7 +135,12 @@ class Maker:
         spelled = op.capitalize() if rng.random() < 0.05 else op
         chance = rng.random()
         if chance < 0.02:
-            return Operation(spelled, rng.choice(_ODD_TEXT), Unknown(("invalidPath", "invalidFilter")), self._odd())
+            return Operation(
+                spelled,
+                rng.choice(_ODD_TEXT),
+                Unknown(("invalidPath", "invalidFilter")),
+                self._odd(),
+            )
         if chance < 0.04 and op != "remove":
             target, text = self._target()
             return Operation(spelled, text, target)
@@ -159,7 +182,9 @@ class Maker:
             sub = rng.choice(subs)
         return self._spelled(urn, attribute, inner, sub)
 
-    def _spelled(self, urn: str | None, attribute: Attribute, inner: Filter | None, sub: Attribute | None) -> tuple[Target, str]:
+    def _spelled(
+        self, urn: str | None, attribute: Attribute, inner: Filter | None, sub: Attribute | None
+    ) -> tuple[Target, str]:
         rng = self.rng
         case = rng.choice((str, str, str, str, str.lower, str.upper))
         text = case(attribute.name)
@@ -170,7 +195,9 @@ class Maker:
         dialect = ""
         if urn is not None:
             chance = rng.random()
-            if chance < 0.02 and not any(attribute.name in attributes for attributes in (self.kind.core, *self._others(urn))):
+            if chance < 0.02 and not any(
+                attribute.name in attributes for attributes in (self.kind.core, *self._others(urn))
+            ):
                 dialect = "bare"
             elif chance < 0.04:
                 dialect, text = "dot", f"{urn}.{text}"
@@ -190,12 +217,19 @@ class Maker:
             return self._term(urn, attribute)
         if chance < 0.7:
             return Not(self._term(urn, attribute))
-        return Logical(rng.choice(("and", "and", "or")), (self._term(urn, attribute), self._term(urn, attribute)))
+        return Logical(
+            rng.choice(("and", "and", "or")),
+            (self._term(urn, attribute), self._term(urn, attribute)),
+        )
 
     def _term(self, urn: str | None, attribute: Attribute) -> Filter:
         rng = self.rng
-        subs = attribute.subs or {"value": Attribute("value", attribute.type, case_exact=attribute.case_exact)}
-        likely = [sub for sub in subs.values() if sub.name in ("value", "type", "primary")] or list(subs.values())
+        subs = attribute.subs or {
+            "value": Attribute("value", attribute.type, case_exact=attribute.case_exact)
+        }
+        likely = [sub for sub in subs.values() if sub.name in ("value", "type", "primary")] or list(
+            subs.values()
+        )
         sub = rng.choice(likely if rng.random() < 0.8 else list(subs.values()))
         path = Path(urn, attribute, sub)
         if rng.random() < 0.08:
@@ -215,7 +249,12 @@ class Maker:
         there = self._of(urn).get(attribute.name)
         there = there if isinstance(there, list) else [] if there is None else [there]
         values = [item.get(sub.name) if isinstance(item, dict) else item for item in there]
-        if attribute.name == "members" and self.kind.name == "Group" and sub.name == "value" and self.rng.random() < 0.2:
+        if (
+            attribute.name == "members"
+            and self.kind.name == "Group"
+            and sub.name == "value"
+            and self.rng.random() < 0.2
+        ):
             values = sorted(self.people)
         return self.rng.choice(values) if values else None
 
@@ -235,14 +274,22 @@ class Maker:
                 value["nosuch"] = "x"
             elif chance < 0.12:
                 value |= rng.choice(
-                    ({"id": "x"}, {"meta": {"version": "x"}}, {"groups": []} if self.kind.name == "User" else {"id": 1})
+                    (
+                        {"id": "x"},
+                        {"meta": {"version": "x"}},
+                        {"groups": []} if self.kind.name == "User" else {"id": 1},
+                    )
                 )
             elif chance < 0.3 and self.kind.extensions:
                 urn = rng.choice(list(self.kind.extensions))
                 value[urn] = self._extension(urn)
             elif chance < 0.4:
                 target, text = self._target()
-                if target.attribute is not None and target.attribute.mutability != "readOnly" and not _has(value, text):
+                if (
+                    target.attribute is not None
+                    and target.attribute.mutability != "readOnly"
+                    and not _has(value, text)
+                ):
                     keys[text] = target
                     value[text] = self._value(target)
             else:
@@ -267,7 +314,11 @@ class Maker:
             return self._extension(target.urn)
         attribute = target.attribute
         if rng.random() < 0.2:
-            return rng.choice((None, [], "", {}, 5, [None], [{}])) if attribute.name == "userName" else self._odd()
+            return (
+                rng.choice((None, [], "", {}, 5, [None], [{}]))
+                if attribute.name == "userName"
+                else self._odd()
+            )
         if target.sub is not None:
             return self._simple(target.urn, target.sub, attribute)
         if attribute.multi and target.inner is None:
@@ -284,7 +335,14 @@ class Maker:
         rng = self.rng
         value = value_of(rng, attribute)
         if attribute.name == "userName":
-            value = rng.choice(("taken", "Taken", f"{self.document['userName']}-x", self.document["userName"].upper()))
+            value = rng.choice(
+                (
+                    "taken",
+                    "Taken",
+                    f"{self.document['userName']}-x",
+                    self.document["userName"].upper(),
+                )
+            )
         if parent is not None and rng.random() < 0.3:
             known = self._known_value(urn, parent, attribute)
             value = value if known is None else known
@@ -294,15 +352,36 @@ class Maker:
         if chance < 0.85:
             return value
         return rng.choice(
-            ({"value": value}, [{"value": value}], [{"$ref": None, "value": value}], [value], None, "", [value, value])
+            (
+                {"value": value},
+                [{"value": value}],
+                [{"$ref": None, "value": value}],
+                [value],
+                None,
+                "",
+                [value, value],
+            )
         )
 
     def _complex(self, urn: str | None, attribute: Attribute) -> Json:
         rng = self.rng
         if "$ref" in attribute.subs and rng.random() < 0.2:
-            return rng.choice(("boss", "", {"value": ""}, {"displayName": "Boss"}, self._of(urn).get(attribute.name, "x")))
-        subs = rng.sample(list(attribute.subs.values()), rng.choice((1, 1, 2, min(3, len(attribute.subs)))))
-        made = {sub.name: None if rng.random() < 0.2 else self._simple(urn, sub, attribute) for sub in subs}
+            return rng.choice(
+                (
+                    "boss",
+                    "",
+                    {"value": ""},
+                    {"displayName": "Boss"},
+                    self._of(urn).get(attribute.name, "x"),
+                )
+            )
+        subs = rng.sample(
+            list(attribute.subs.values()), rng.choice((1, 1, 2, min(3, len(attribute.subs))))
+        )
+        made = {
+            sub.name: None if rng.random() < 0.2 else self._simple(urn, sub, attribute)
+            for sub in subs
+        }
         made |= {"nosuch": "x"} if rng.random() < 0.08 else {}
         if rng.random() < 0.05:
             made = {"nosuch": "x"}
@@ -322,7 +401,9 @@ class Maker:
             return self._member()
         chance = rng.random()
         if chance < 0.06:
-            return rng.choice((None, "", {}, {"nosuch": "x"}, {"id": "x"}, 5, "x", [], {"value": None}))
+            return rng.choice(
+                (None, "", {}, {"nosuch": "x"}, {"id": "x"}, 5, "x", [], {"value": None})
+            )
         there = self._of(urn).get(attribute.name) or []
         if attribute.type != "complex":
             value = rng.choice(there) if there and chance < 0.4 else value_of(rng, attribute)
@@ -332,7 +413,15 @@ class Maker:
         if there and chance < 0.5:
             return self._bent(urn, attribute, dict(rng.choice(there)))
         if attribute.name == "roles" and chance < 0.6:
-            return {"value": json.dumps({"id": "1", "value": rng.choice(("admin", "x", "Ada")), "displayName": "Administrators"})}
+            return {
+                "value": json.dumps(
+                    {
+                        "id": "1",
+                        "value": rng.choice(("admin", "x", "Ada")),
+                        "displayName": "Administrators",
+                    }
+                )
+            }
         made = any_value(rng, attribute)
         return self._bent(urn, attribute, made[0] if made else {})
 
@@ -343,7 +432,9 @@ class Maker:
             sub = rng.choice(list(attribute.subs.values()))
             match rng.randrange(6):
                 case 0:
-                    element = {name: _swapped(attribute, name, value) for name, value in element.items()}
+                    element = {
+                        name: _swapped(attribute, name, value) for name, value in element.items()
+                    }
                 case 1:
                     element.pop(sub.name, None)
                 case 2:
@@ -390,7 +481,12 @@ class Maker:
         rng = self.rng
         if rng.random() < 0.6:
             return NO_VALUE
-        if target.attribute is not None and target.attribute.multi and target.inner is None and target.sub is None:
+        if (
+            target.attribute is not None
+            and target.attribute.multi
+            and target.inner is None
+            and target.sub is None
+        ):
             return self._value(target)
         return NO_VALUE if rng.random() < 0.8 else self._value(target)
 
@@ -402,7 +498,11 @@ def _has(value: Json, key: str) -> bool:
 def _swapped(attribute: Attribute, name: str, value: Json) -> Json:
     """Swap the case of a string sub-attribute."""
     sub = attribute.subs.get(name)
-    return value.swapcase() if isinstance(value, str) and sub is not None and sub.type == "string" else value
+    return (
+        value.swapcase()
+        if isinstance(value, str) and sub is not None and sub.type == "string"
+        else value
+    )
 
 
 def smaller(start: Json, operations: list[Operation]) -> Iterator[tuple[Json, list[Operation]]]:
@@ -411,13 +511,17 @@ def smaller(start: Json, operations: list[Operation]) -> Iterator[tuple[Json, li
         before, after = operations[:index], operations[index + 1 :]
         if before or after:
             yield start, before + after
-        yield from ((start, [*before, part, *after]) for part in operation.parts() if part is not operation)
+        yield from (
+            (start, [*before, part, *after]) for part in operation.parts() if part is not operation
+        )
     yield from ((smaller, operations) for smaller in less(start))
 
 
 def less(document: Json) -> Iterator[Json]:
     """Yield the document with one attribute or element left out at a time."""
-    return (smaller for smaller in _less(document) if "displayName" in smaller or "userName" in smaller)
+    return (
+        smaller for smaller in _less(document) if "displayName" in smaller or "userName" in smaller
+    )
 
 
 def _less(holder: Json) -> Iterator[Json]:
@@ -426,6 +530,10 @@ def _less(holder: Json) -> Iterator[Json]:
             continue
         yield {key: item for key, item in holder.items() if key != name}
         if isinstance(value, list):
-            yield from ({**holder, name: value[:index] + value[index + 1 :]} for index in range(len(value)) if len(value) > 1)
+            yield from (
+                {**holder, name: value[:index] + value[index + 1 :]}
+                for index in range(len(value))
+                if len(value) > 1
+            )
         elif name.startswith("urn:") and isinstance(value, dict):
             yield from ({**holder, name: smaller} for smaller in _less(value) if smaller)

@@ -33,7 +33,12 @@ class Prediction:
 
 
 def predict(
-    document: Json, operations: list[Operation], kind: ResourceType, strict: bool, people: dict[str, Json], taken: frozenset[str]
+    document: Json,
+    operations: list[Operation],
+    kind: ResourceType,
+    strict: bool,
+    people: dict[str, Json],
+    taken: frozenset[str],
 ) -> Prediction | None:
     """Predict the result of a PATCH; None if too many combinations are open.
 
@@ -58,7 +63,13 @@ class Run(Elements):
     """One run over a document, taking one alternative at each choice."""
 
     def __init__(
-        self, document: Json, kind: ResourceType, strict: bool, people: dict[str, Json], taken: frozenset[str], choices: Choices
+        self,
+        document: Json,
+        kind: ResourceType,
+        strict: bool,
+        people: dict[str, Json],
+        taken: frozenset[str],
+        choices: Choices,
     ) -> None:
         super().__init__(kind, strict, people, choices)
         self.document, self.taken = document, taken
@@ -73,17 +84,27 @@ class Run(Elements):
         document = self.document
         if document.get("userName") != self.name and fold(document["userName"]) in self.taken:
             raise Refused("uniqueness", status=409)
-        if self.of_group and any(member["value"] not in self.people for member in document.get("members", ())):
+        if self.of_group and any(
+            member["value"] not in self.people for member in document.get("members", ())
+        ):
             raise Refused("invalidValue", "noTarget")
         urns = [urn for urn in self.kind.extensions if document.get(urn)]
         for holder in (document, *(document[urn] for urn in urns)):
             attributes = (
-                self.kind.core if holder is document else self.kind.extensions[next(u for u in urns if document[u] is holder)]
+                self.kind.core
+                if holder is document
+                else self.kind.extensions[next(u for u in urns if document[u] is holder)]
             )
             for name, elements in list(holder.items()):
                 if isinstance(elements, list) and name not in ("schemas", "members", "groups"):
                     holder[name] = self.without_twins(attributes[name], elements)
-                    if sum(isinstance(one, dict) and one.get("primary") is True for one in holder[name]) > 1:
+                    if (
+                        sum(
+                            isinstance(one, dict) and one.get("primary") is True
+                            for one in holder[name]
+                        )
+                        > 1
+                    ):
                         raise Refused("invalidValue")
         document["schemas"] = [self.kind.urn, *urns]
         return document
@@ -139,7 +160,9 @@ class Run(Elements):
                 read_only = True  # dialect table: read-only-key
             else:
                 if self.strict and self._resolve(key) is None:
-                    raise Refused("invalidPath")  # dialect table: dotted-key, urn-key, value-path-key
+                    raise Refused(
+                        "invalidPath"
+                    )  # dialect table: dotted-key, urn-key, value-path-key
                 self._read_dialect(target)
                 self.put(name, target, item)
                 done = True
@@ -180,7 +203,10 @@ class Run(Elements):
         return self._tidy(target.urn)
 
     def _hold_read_only(self, target: Target) -> None:
-        if "readOnly" not in (target.attribute.mutability, target.sub.mutability if target.sub else ""):
+        if "readOnly" not in (
+            target.attribute.mutability,
+            target.sub.mutability if target.sub else "",
+        ):
             return
         if target.inner is not None and not target.attribute.multi:
             raise Refused("mutability", "invalidFilter", "invalidPath")
@@ -232,7 +258,11 @@ class Run(Elements):
     def put_simple(self, name: str, holder: Json, attribute: Attribute, value: Json) -> None:
         if value == [] or value is None:
             return self._unassign(name, holder, attribute, value)
-        read = self._required_scalar(attribute, value) if attribute.required else self.scalar(attribute, value)
+        read = (
+            self._required_scalar(attribute, value)
+            if attribute.required
+            else self.scalar(attribute, value)
+        )
         if read is None:
             return self._unassign(name, holder, attribute, None)
         if attribute.required and isinstance(read, str) and not read.strip():
@@ -255,7 +285,11 @@ class Run(Elements):
             return None
         if value == []:
             # an empty array is unassigned for multi-valued attributes; for a single one it may be a wrong type
-            action = self.one_of("clear", "refuse") if name == "replace" else self.one_of("clear", "keep", "refuse")
+            action = (
+                self.one_of("clear", "refuse")
+                if name == "replace"
+                else self.one_of("clear", "keep", "refuse")
+            )
         else:
             # RFC 7643 section 2.5: null is unassigned. Adding it may set it, add nothing, or be refused
             action = "clear" if name == "replace" else self.one_of("clear", "keep", "refuse")
@@ -269,9 +303,16 @@ class Run(Elements):
         if isinstance(value, str):
             value = self._reference(attribute, value)
         elif isinstance(value, list):
-            if self.strict or len(value) != 1 or not value[0] or not isinstance(value[0], dict | str):
+            if (
+                self.strict
+                or len(value) != 1
+                or not value[0]
+                or not isinstance(value[0], dict | str)
+            ):
                 raise Refused("invalidValue")
-            self.perhaps("invalidValue")  # an array of one: taken as it is for simple attributes, or refused
+            self.perhaps(
+                "invalidValue"
+            )  # an array of one: taken as it is for simple attributes, or refused
             value = value[0] if isinstance(value[0], dict) else self._reference(attribute, value[0])
         if not isinstance(value, dict):
             raise Refused("invalidValue")
@@ -325,11 +366,21 @@ class Run(Elements):
 
     def _follow_reference(self, attribute: Attribute, made: Json, changes: dict[str, Json]) -> None:
         """Drop the `$ref` and `displayName` of the previous value if it changes."""
-        if attribute.multi or "$ref" not in attribute.subs or "value" not in changes or changes["value"] == made.get("value"):
+        if (
+            attribute.multi
+            or "$ref" not in attribute.subs
+            or "value" not in changes
+            or changes["value"] == made.get("value")
+        ):
             return
         if "value" not in made and self.one_of(False, True):
             return  # the $ref of no value is not that of another: it goes too, or stays
-        if changes["value"] is None and "$ref" in made and "$ref" not in changes and self.one_of(False, True):
+        if (
+            changes["value"] is None
+            and "$ref" in made
+            and "$ref" not in changes
+            and self.one_of(False, True)
+        ):
             return  # no value is not another value: what is left of the old one may stay
         made.pop("$ref", None)
         made.pop("displayName", None)
@@ -340,7 +391,12 @@ class Run(Elements):
             return self.put_sub_of_all(name, target, value)
         holder = self._holder(target.urn)
         made = dict(holder.get(attribute.name, {}))
-        if "$ref" in attribute.subs and sub.name == "value" and isinstance(value, str) and not value.strip():
+        if (
+            "$ref" in attribute.subs
+            and sub.name == "value"
+            and isinstance(value, str)
+            and not value.strip()
+        ):
             # dialect table: manager-blank, which has the object and the string alone
             self.perhaps("invalidValue")
             if self.strict:
@@ -382,7 +438,9 @@ class Run(Elements):
 
     def _alone(self, attribute: Attribute, value: Json) -> Json:
         if self.strict:
-            self.perhaps("invalidValue")  # dialect table: element-alone. Section 3.5.2.1 shows no value of add but arrays
+            self.perhaps(
+                "invalidValue"
+            )  # dialect table: element-alone. Section 3.5.2.1 shows no value of add but arrays
         elif not isinstance(value, str | dict):
             self.perhaps("invalidValue")
         return value
@@ -394,7 +452,9 @@ class Run(Elements):
             if value is None or value == []:
                 self.perhaps("noTarget", "invalidValue")
                 return self._tidy(target.urn)
-            self.perhaps("noTarget")  # a sub-attribute of no element: there is no target, or one is made
+            self.perhaps(
+                "noTarget"
+            )  # a sub-attribute of no element: there is no target, or one is made
             made: Json = {}
             self.put_simple(name, made, sub, value)
             elements = [made]
@@ -402,11 +462,21 @@ class Run(Elements):
         return self._store(target, elements)
 
     def _put_subs(
-        self, name: str, attribute: Attribute, elements: list[Json], chosen: list[Json], sub: Attribute, value: Json
+        self,
+        name: str,
+        attribute: Attribute,
+        elements: list[Json],
+        chosen: list[Json],
+        sub: Attribute,
+        value: Json,
     ) -> None:
         for element in chosen:
             self.put_simple(name, element, sub, value)
-        if value not in (None, []) and sub.name == "primary" and any(element.get("primary") is True for element in chosen):
+        if (
+            value not in (None, [])
+            and sub.name == "primary"
+            and any(element.get("primary") is True for element in chosen)
+        ):
             if len(chosen) > 1:
                 raise Refused("invalidValue")
             self.only_primary(elements, chosen[0])
@@ -441,9 +511,13 @@ class Run(Elements):
         if not attribute.multi:
             return self._put_at_filter_of_one(name, target, value)
         if self.of_group:
-            self.perhaps("mutability", "noTarget", "invalidValue")  # the sub-attributes of members are immutable
+            self.perhaps(
+                "mutability", "noTarget", "invalidValue"
+            )  # the sub-attributes of members are immutable
         if attribute.type != "complex":
-            self.perhaps("invalidPath", "invalidFilter")  # section 3.5.2.2 has value paths of simple values for remove
+            self.perhaps(
+                "invalidPath", "invalidFilter"
+            )  # section 3.5.2.2 has value paths of simple values for remove
         elements = copy.deepcopy(self._holder(target.urn).get(attribute.name, []))
         self._tidy(target.urn)
         chosen = self._chosen(target, elements)
@@ -457,7 +531,9 @@ class Run(Elements):
             self._put_elements(name, attribute, elements, chosen, value)
         return self._store(target, elements)
 
-    def _put_members(self, target: Target, elements: list[Json], chosen: list[Json], value: Json) -> None:
+    def _put_members(
+        self, target: Target, elements: list[Json], chosen: list[Json], value: Json
+    ) -> None:
         """Replace the chosen members by those given."""
         if target.sub is not None:
             value = {target.sub.name: value}
@@ -480,14 +556,20 @@ class Run(Elements):
             raise Refused("noTarget")
         self.put(name, Target(target.urn, target.attribute, None, target.sub), value)
 
-    def _put_elements(self, name: str, attribute: Attribute, elements: list[Json], chosen: list[Json], value: Json) -> None:
+    def _put_elements(
+        self, name: str, attribute: Attribute, elements: list[Json], chosen: list[Json], value: Json
+    ) -> None:
         if value is None:
             if name == "replace" and self.one_of(False, True):
                 return self._drop_all(elements, chosen)
-            return self.perhaps("invalidValue")  # null for a chosen element: none, no change, or refused
+            return self.perhaps(
+                "invalidValue"
+            )  # null for a chosen element: none, no change, or refused
         if isinstance(value, list):
             if value == [] and name == "replace" and self.one_of(False, True):
-                return self._drop_all(elements, chosen)  # no value for them: they go, or it is refused
+                return self._drop_all(
+                    elements, chosen
+                )  # no value for them: they go, or it is refused
             if self.strict or len(value) != 1:
                 raise Refused("invalidValue")
             value = value[0]  # dialect table: an array of one at a value path
@@ -506,7 +588,11 @@ class Run(Elements):
             self.perhaps("invalidValue")
         for element in chosen:
             # section 3.5.2.3 replaces all matching values; a complex value keeps what is not given: either
-            if name == "replace" and any(item is not None for item in changes.values()) and self.one_of(False, True):
+            if (
+                name == "replace"
+                and any(item is not None for item in changes.values())
+                and self.one_of(False, True)
+            ):
                 self._forget(attribute, element, changes)
             self._merge(name, attribute, element, changes)
         if changes.get("primary") is True:
@@ -529,7 +615,9 @@ class Run(Elements):
         for element in chosen:
             drop(elements, element)
 
-    def _put_simple_elements(self, attribute: Attribute, elements: list[Json], chosen: list[Json], value: Json) -> None:
+    def _put_simple_elements(
+        self, attribute: Attribute, elements: list[Json], chosen: list[Json], value: Json
+    ) -> None:
         read = self.simple_element(attribute, value)
         if read is NOTHING:
             raise Refused("invalidValue")
@@ -544,7 +632,9 @@ class Run(Elements):
         """Make the element that a value path describes (dialect table: value-path-made)."""
         terms = _eq_terms(target.inner)
         if self.strict or terms is None or target.attribute.type != "complex" or self.of_group:
-            raise Refused("noTarget", "invalidValue", "mutability")  # the value may be looked at first
+            raise Refused(
+                "noTarget", "invalidValue", "mutability"
+            )  # the value may be looked at first
         if len(terms) != len({term.path.last.name for term in terms}) or target.sub is None:
             self.perhaps(
                 "noTarget", "invalidValue"
@@ -560,7 +650,11 @@ class Run(Elements):
                 value = value[0]
             if not isinstance(value, dict):
                 raise Refused("invalidValue", "noTarget")
-            element |= {sub: item for sub, item in self.sub_values(target.attribute, value).items() if item is not None}
+            element |= {
+                sub: item
+                for sub, item in self.sub_values(target.attribute, value).items()
+                if item is not None
+            }
         else:
             if value is None or value == []:
                 # a value path made for no value: an element of the filter's terms, none, or no target
@@ -610,7 +704,9 @@ class Run(Elements):
         if self.strict and attribute.multi:
             raise Refused("invalidSyntax", "invalidValue")
         if not attribute.multi:
-            self.perhaps("invalidSyntax", "invalidValue")  # the table has values of multi-valued attributes
+            self.perhaps(
+                "invalidSyntax", "invalidValue"
+            )  # the table has values of multi-valued attributes
             if attribute.required:
                 raise Refused("mutability", "invalidValue")
             # of a single value it may remove that value alone, or the attribute
@@ -621,8 +717,13 @@ class Run(Elements):
         self._tidy(target.urn)
         if value == []:
             return None
-        if isinstance(value, list) and sum(isinstance(item, dict) and item.get("primary") is True for item in value) > 1:
-            self.perhaps("invalidValue")  # two primary elements: no matter for those to be removed, or a wrong value
+        if (
+            isinstance(value, list)
+            and sum(isinstance(item, dict) and item.get("primary") is True for item in value) > 1
+        ):
+            self.perhaps(
+                "invalidValue"
+            )  # two primary elements: no matter for those to be removed, or a wrong value
         if not isinstance(value, list):
             if not isinstance(value, str | dict):
                 self.perhaps("invalidValue", "invalidSyntax")
@@ -669,7 +770,10 @@ class Run(Elements):
         if not chosen:
             if not self.strict and self.one_of(False, True):
                 return None  # removing what is not there: done already, or no target (section 3.12)
-            raise Refused("noTarget", *(("mutability",) if sub is not None and sub.mutability == "immutable" else ()))
+            raise Refused(
+                "noTarget",
+                *(("mutability",) if sub is not None and sub.mutability == "immutable" else ()),
+            )
         for element in chosen:
             if sub is None:
                 drop(there, element)
@@ -715,5 +819,9 @@ def normal(document: Json) -> Json:
 
 def _normal_element(element: Json) -> str:
     if isinstance(element, dict):
-        element = {sub: value for sub, value in element.items() if not (sub == "primary" and value is False)}
+        element = {
+            sub: value
+            for sub, value in element.items()
+            if not (sub == "primary" and value is False)
+        }
     return json.dumps(element, sort_keys=True)

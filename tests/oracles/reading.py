@@ -20,7 +20,9 @@ NOTHING = object()
 class Reader:
     """Reads values, taking one alternative at each choice."""
 
-    def __init__(self, kind: ResourceType, strict: bool, people: dict[str, Json], choices: Choices) -> None:
+    def __init__(
+        self, kind: ResourceType, strict: bool, people: dict[str, Json], choices: Choices
+    ) -> None:
         self.kind, self.strict, self.people, self.choices = kind, strict, people, choices
 
     @property
@@ -47,7 +49,9 @@ class Reader:
         """Read a sub-attribute's value within an object."""
         read = self.scalar(attribute, value)
         if isinstance(value, list | dict):
-            self.perhaps("invalidValue")  # the dialect table does not say whether its wrappings nest
+            self.perhaps(
+                "invalidValue"
+            )  # the dialect table does not say whether its wrappings nest
         return read
 
     def _unwrapped(self, attribute: Attribute, value: Json) -> Json:
@@ -58,10 +62,14 @@ class Reader:
             value = value[0]
             if not isinstance(value, dict):
                 if attribute.type != "boolean" or not isinstance(value, str):
-                    self.perhaps("invalidValue")  # the table has an array of one for booleans in strings alone
+                    self.perhaps(
+                        "invalidValue"
+                    )  # the table has an array of one for booleans in strings alone
                 return self.checked(attribute, value)
         named = {key.lower(): item for key, item in value.items()}
-        if "value" not in named or any(item is not None for key, item in named.items() if key != "value"):
+        if "value" not in named or any(
+            item is not None for key, item in named.items() if key != "value"
+        ):
             raise Refused("invalidValue")
         if set(named) - {"value", "$ref"}:
             self.perhaps("invalidValue")  # the table has no null but that of $ref
@@ -74,12 +82,18 @@ class Reader:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         match attribute.type:
             case "boolean":
-                if isinstance(value, str) and value.lower() in ("true", "false") and not self.strict:
+                if (
+                    isinstance(value, str)
+                    and value.lower() in ("true", "false")
+                    and not self.strict
+                ):
                     return value.lower() == "true"  # dialect table: boolean-as-string
                 valid = isinstance(value, bool)
             case "integer":
                 if isinstance(value, float) and value.is_integer():
-                    self.perhaps("invalidValue")  # JSON has one type of number; RFC 7643 section 2.3.4 has no fraction
+                    self.perhaps(
+                        "invalidValue"
+                    )  # JSON has one type of number; RFC 7643 section 2.3.4 has no fraction
                 valid = number and value == int(value)
             case "decimal":
                 valid = number
@@ -101,10 +115,16 @@ class Reader:
 
         An object that reads to nothing is refused.
         """
-        known = [(sub, item) for key, item in value.items() if (sub := named(attribute.subs, key)) is not None]
+        known = [
+            (sub, item)
+            for key, item in value.items()
+            if (sub := named(attribute.subs, key)) is not None
+        ]
         read_only = any(sub.mutability == "readOnly" for sub, _ in known)
         if read_only and self.strict:
-            self.perhaps("mutability")  # refused as a change of it, or ignored as in PUT (RFC 7644 section 3.5.1)
+            self.perhaps(
+                "mutability"
+            )  # refused as a change of it, or ignored as in PUT (RFC 7644 section 3.5.1)
         made = {
             sub.name: None if item is None else self.inner_scalar(sub, item)
             for sub, item in known
@@ -112,7 +132,9 @@ class Reader:
         }
         if not made:
             if read_only and not self.strict:
-                self.perhaps("invalidValue", "mutability")  # read-only sub-attributes alone: ignored, or read to nothing
+                self.perhaps(
+                    "invalidValue", "mutability"
+                )  # read-only sub-attributes alone: ignored, or read to nothing
                 return {}
             raise Refused("invalidValue", "mutability") if read_only else Refused("invalidValue")
         return made
@@ -123,7 +145,9 @@ class Reader:
         if not found:
             raise Refused("invalidValue")
         if len(found) < len(read):
-            self.perhaps("invalidValue")  # one that reads to nothing beside others: left out, or refused
+            self.perhaps(
+                "invalidValue"
+            )  # one that reads to nothing beside others: left out, or refused
         return found
 
     def element(self, attribute: Attribute, value: Json) -> Json:
@@ -146,9 +170,15 @@ class Reader:
             # [""] reads to nothing; beside others it may be a value
             return self.one_of(NOTHING, value) if value else NOTHING
         if isinstance(value, dict):
-            if self.strict or {key.lower() for key in value} != {"value"} or isinstance(next(iter(value.values())), list | dict):
+            if (
+                self.strict
+                or {key.lower() for key in value} != {"value"}
+                or isinstance(next(iter(value.values())), list | dict)
+            ):
                 raise Refused("invalidValue")
-            inner = next(iter(value.values()))  # dialect table: [{"value": x}] for a multi-valued string
+            inner = next(
+                iter(value.values())
+            )  # dialect table: [{"value": x}] for a multi-valued string
             return NOTHING if inner is None or inner == "" else self.checked(attribute, inner)
         if isinstance(value, list):
             raise Refused("invalidValue")
@@ -167,7 +197,11 @@ class Reader:
             return value
         if self.strict:
             raise Refused("invalidValue")
-        return value | {"value": said["value"]} | ({"display": said["displayName"]} if "displayName" in said else {})
+        return (
+            value
+            | {"value": said["value"]}
+            | ({"display": said["displayName"]} if "displayName" in said else {})
+        )
 
     def _complex_element(self, attribute: Attribute, value: Json) -> Json:
         made, read_only = {}, {}
@@ -199,7 +233,11 @@ class Reader:
         if not value:
             ends = [person for person in self.people if made.get("$ref", "").endswith(f"/{person}")]
             if not ends:
-                return {"display": read_only["display"]} if isinstance(read_only.get("display"), str) else NOTHING
+                return (
+                    {"display": read_only["display"]}
+                    if isinstance(read_only.get("display"), str)
+                    else NOTHING
+                )
             self.perhaps("invalidValue")  # a member named by its $ref alone
             value = ends[0]
         return {"value": value}

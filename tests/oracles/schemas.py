@@ -58,7 +58,9 @@ COMMON = {
     "schemas": Attribute("schemas", "reference", multi=True, required=True, case_exact=True),
     "id": _read_only("id", case_exact=True),
     "externalId": Attribute("externalId", case_exact=True),
-    "meta": Attribute("meta", "complex", mutability="readOnly", subs={sub.name: sub for sub in _META}),
+    "meta": Attribute(
+        "meta", "complex", mutability="readOnly", subs={sub.name: sub for sub in _META}
+    ),
 }
 """The common attributes (RFC 7643 section 3.1), which no schema lists."""
 
@@ -106,13 +108,21 @@ class Path:
 
 def resource_types(space: Space) -> dict[str, ResourceType]:
     """Read the resource types of a workspace by name."""
-    listed = {raw["id"]: raw["attributes"] for raw in space.call("GET", "/Schemas").json["Resources"]}
-    attributes = {urn: {raw["name"]: Attribute.of(raw) for raw in found} for urn, found in listed.items()}
+    listed = {
+        raw["id"]: raw["attributes"] for raw in space.call("GET", "/Schemas").json["Resources"]
+    }
+    attributes = {
+        urn: {raw["name"]: Attribute.of(raw) for raw in found} for urn, found in listed.items()
+    }
     made = {}
     for raw in space.call("GET", "/ResourceTypes").json["Resources"]:
-        extensions = {item["schema"]: attributes[item["schema"]] for item in raw.get("schemaExtensions", ())}
+        extensions = {
+            item["schema"]: attributes[item["schema"]] for item in raw.get("schemaExtensions", ())
+        }
         core = COMMON | attributes[raw["schema"]]
-        made[raw["name"]] = ResourceType(raw["name"], raw["endpoint"], raw["schema"], core, extensions)
+        made[raw["name"]] = ResourceType(
+            raw["name"], raw["endpoint"], raw["schema"], core, extensions
+        )
     return made
 
 
@@ -169,7 +179,11 @@ PROBE_SCHEMA = {
             "locks",
             "complex",
             multiValued=True,
-            subAttributes=[_sub("value", required=True), _sub("type"), _sub("serial", mutability="immutable")],
+            subAttributes=[
+                _sub("value", required=True),
+                _sub("type"),
+                _sub("serial", mutability="immutable"),
+            ],
         ),
     ],
 }

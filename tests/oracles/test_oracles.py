@@ -19,7 +19,9 @@ def attributes(name):
     return {raw["name"]: Attribute.of(raw) for raw in json.loads(text)["attributes"]}
 
 
-USERS = ResourceType("User", "/Users", USER, COMMON | attributes("user"), {ENTERPRISE: attributes("enterprise_user")})
+USERS = ResourceType(
+    "User", "/Users", USER, COMMON | attributes("user"), {ENTERPRISE: attributes("enterprise_user")}
+)
 GROUPS = ResourceType("Group", "/Groups", GROUP, COMMON | attributes("group"), {})
 
 BARBARA = {
@@ -32,7 +34,9 @@ BARBARA = {
         {"value": "bjensen@example.com", "type": "work", "primary": True},
         {"value": "babs@jensen.org", "type": "home"},
     ],
-    "addresses": [{"type": "work", "streetAddress": "100 Universal City Plaza", "locality": "Hollywood"}],
+    "addresses": [
+        {"type": "work", "streetAddress": "100 Universal City Plaza", "locality": "Hollywood"}
+    ],
     "meta": {"resourceType": "User", "lastModified": "2011-05-13T04:42:34Z"},
 }
 
@@ -54,7 +58,11 @@ def compare(name, operator, value):
         (compare("name.familyName", "co", "O'Malley"), 'name.familyName co "O\'Malley"', False),
         (compare("userName", "sw", "J"), 'userName sw "J"', False),
         (Present(path("title")), "title pr", False),
-        (compare("meta.lastModified", "gt", "2011-05-13T04:42:34Z"), 'meta.lastModified gt "2011-05-13T04:42:34Z"', False),
+        (
+            compare("meta.lastModified", "gt", "2011-05-13T04:42:34Z"),
+            'meta.lastModified gt "2011-05-13T04:42:34Z"',
+            False,
+        ),
         (compare("meta.lastModified", "ge", "2011-05-13T06:42:34.0+02:00"), None, True),
         (compare("meta.lastModified", "lt", "2011-05-13T04:42:34.0000001Z"), None, True),
         (compare("schemas", "eq", ENTERPRISE), f'schemas eq "{ENTERPRISE}"', False),
@@ -63,7 +71,13 @@ def compare(name, operator, value):
                 "and",
                 (
                     compare("userType", "eq", "Employee"),
-                    Logical("or", (compare("emails", "co", "example.com"), compare("emails.value", "co", "example.org"))),
+                    Logical(
+                        "or",
+                        (
+                            compare("emails", "co", "example.com"),
+                            compare("emails.value", "co", "example.org"),
+                        ),
+                    ),
                 ),
             ),
             'userType eq "Employee" and (emails co "example.com" or emails.value co "example.org")',
@@ -72,7 +86,10 @@ def compare(name, operator, value):
         (
             Logical(
                 "and",
-                (compare("userType", "ne", "Employee"), Not(compare("emails", "co", "example.com"))),
+                (
+                    compare("userType", "ne", "Employee"),
+                    Not(compare("emails", "co", "example.com")),
+                ),
             ),
             'userType ne "Employee" and not (emails co "example.com")',
             False,
@@ -80,13 +97,27 @@ def compare(name, operator, value):
         (
             Element(
                 path("emails"),
-                Logical("and", (compare("emails.type", "eq", "work"), compare("emails.value", "co", "@jensen.org"))),
+                Logical(
+                    "and",
+                    (
+                        compare("emails.type", "eq", "work"),
+                        compare("emails.value", "co", "@jensen.org"),
+                    ),
+                ),
             ),
             'emails[type eq "work" and value co "@jensen.org"]',
             False,
         ),
-        (Element(path("emails"), compare("emails.primary", "eq", False)), "emails[primary eq false]", True),
-        (Element(path("name"), compare("name.givenName", "eq", "barbara")), 'name[givenName eq "barbara"]', True),
+        (
+            Element(path("emails"), compare("emails.primary", "eq", False)),
+            "emails[primary eq false]",
+            True,
+        ),
+        (
+            Element(path("name"), compare("name.givenName", "eq", "barbara")),
+            'name[givenName eq "barbara"]',
+            True,
+        ),
     ],
 )
 def test_filters_of_section_3_4_2_2(node, text, expected):
@@ -141,11 +172,18 @@ HOME_ADDRESS = compare("addresses.type", "eq", "work")
         (add(target("emails"), [{"value": "BABS@jensen.org", "type": "home"}]), {}),
         (remove(target("emails", WORK)), {"emails": BARBARA["emails"][1:]}),
         (remove(target("emails")), {"emails": None}),
-        (replace(target("name"), {"givenName": "Babs"}), {"name": {"familyName": "Jensen", "givenName": "Babs"}}),
+        (
+            replace(target("name"), {"givenName": "Babs"}),
+            {"name": {"familyName": "Jensen", "givenName": "Babs"}},
+        ),
         (replace(target("name"), {"givenName": None}), {"name": {"familyName": "Jensen"}}),
         (
             replace(target("addresses", HOME_ADDRESS, "streetAddress"), "911 Universal City Plaza"),
-            {"addresses": [{**BARBARA["addresses"][0], "streetAddress": "911 Universal City Plaza"}]},
+            {
+                "addresses": [
+                    {**BARBARA["addresses"][0], "streetAddress": "911 Universal City Plaza"}
+                ]
+            },
         ),
         (
             add(target("emails"), [{"value": "b@example.com", "primary": True}]),
@@ -184,17 +222,25 @@ def test_operations_that_a_server_must_refuse(operation, error):
 
 
 def test_members_of_section_3_5_2():
-    group = {"schemas": [GROUP], "displayName": "Tours", "members": [{"value": "2819c223", "display": "Babs"}]}
+    group = {
+        "schemas": [GROUP],
+        "displayName": "Tours",
+        "members": [{"value": "2819c223", "display": "Babs"}],
+    }
     both = [*group["members"], {"value": "902c246b", "display": "Babs"}]
     members = target("members", kind=GROUPS)
     again = predict(group, GROUPS, add(members, [{"value": "2819c223"}]))
     assert (again.documents, again.errors) == ([group], frozenset())
-    assert predict(group, GROUPS, add(members, [{"value": "902c246b"}])).documents == [group | {"members": both}]
+    assert predict(group, GROUPS, add(members, [{"value": "902c246b"}])).documents == [
+        group | {"members": both}
+    ]
     named = Compare(path("members.value", GROUPS), "eq", "2819c223")
     gone = {"schemas": [GROUP], "displayName": "Tours"}
     assert predict(group, GROUPS, remove(target("members", named, kind=GROUPS))).documents == [gone]
     assert predict(group, GROUPS, remove(members, []), strict=False).documents == [group]
-    assert predict(group, GROUPS, remove(members, [{"id": "2819c223"}]), strict=False).documents == []
+    assert (
+        predict(group, GROUPS, remove(members, [{"id": "2819c223"}]), strict=False).documents == []
+    )
 
 
 def imported(file):
@@ -205,8 +251,12 @@ def imported(file):
             yield str(node.module)
 
 
-@pytest.mark.parametrize("file", sorted(File(__file__).parent.glob("*.py")), ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file", sorted(File(__file__).parent.glob("*.py")), ids=lambda file: file.stem
+)
 def test_the_oracles_share_no_code_with_the_server(file):
     """Only host starts the service, and only this module looks for its schemas."""
-    allowed = {"host": {"muster", "muster.storage.port.resources"}, "test_oracles": {"muster"}}.get(file.stem, set())
+    allowed = {"host": {"muster", "muster.storage.port.resources"}, "test_oracles": {"muster"}}.get(
+        file.stem, set()
+    )
     assert {name for name in imported(file) if name.split(".")[0] == "muster"} <= allowed

@@ -14,7 +14,12 @@ Json = Any
 
 
 def predict(
-    before: Json | None, body: Json, kind: ResourceType, strict: bool, people: dict[str, Json], taken: frozenset[str]
+    before: Json | None,
+    body: Json,
+    kind: ResourceType,
+    strict: bool,
+    people: dict[str, Json],
+    taken: frozenset[str],
 ) -> Prediction | None:
     """Predict the result of a POST (before is None) or a PUT; None if too open."""
 
@@ -26,7 +31,11 @@ def predict(
         return None
     if errors:  # a server may name any of the faults
         for key in body:
-            less = {name: value for name, value in body.items() if name in (key, "schemas", "userName", "displayName")}
+            less = {
+                name: value
+                for name, value in body.items()
+                if name in (key, "schemas", "userName", "displayName")
+            }
             errors |= outcomes(lambda choices, less=less: run(choices, less))[1]
     return Prediction(documents, errors)
 
@@ -55,12 +64,16 @@ class Whole(Run):
                 return self.perhaps("invalidValue")  # no value at all, or of a wrong type
             raise Refused("invalidValue", "invalidSyntax")
         if value and not any(named(self.kind.extensions[urn], key) for key in value):
-            return self.perhaps("invalidValue")  # of unknown keys alone: ignored as those of a document are, or read to nothing
+            return self.perhaps(
+                "invalidValue"
+            )  # of unknown keys alone: ignored as those of a document are, or read to nothing
         for key, item in value.items():
             self._assign(urn, self.kind.extensions[urn], key, item)
         return None
 
-    def _assign(self, urn: str | None, attributes: dict[str, Attribute], key: str, value: Json) -> None:
+    def _assign(
+        self, urn: str | None, attributes: dict[str, Attribute], key: str, value: Json
+    ) -> None:
         attribute = named(attributes, key)
         if attribute is None or attribute.name == "schemas" or attribute.mutability == "readOnly":
             return None
@@ -68,9 +81,15 @@ class Whole(Run):
             return None  # unassigned (RFC 7643 section 2.5)
         if value in ([], {}) and not attribute.multi:
             return self.perhaps("invalidValue")  # unassigned as well, or of a wrong type
-        subs = {named(attribute.subs, sub) for sub in value} - {None} if isinstance(value, dict) else set()
+        subs = (
+            {named(attribute.subs, sub) for sub in value} - {None}
+            if isinstance(value, dict)
+            else set()
+        )
         if subs and all(sub.mutability == "readOnly" for sub in subs):
-            return self.perhaps("invalidValue", "mutability")  # read-only sub-attributes alone are ignored, or read to nothing
+            return self.perhaps(
+                "invalidValue", "mutability"
+            )  # read-only sub-attributes alone are ignored, or read to nothing
         return self.put("replace", Target(urn, attribute), value)
 
     def _keep(self, body: Json, before: Json) -> None:
@@ -80,7 +99,9 @@ class Whole(Run):
 
         Whether null counts as mentioning them is open: some clients write null for every attribute without a value.
         """
-        nulls = any(body.get(name, "") is None for name in ("active", "members")) and self.one_of(False, True)
+        nulls = any(body.get(name, "") is None for name in ("active", "members")) and self.one_of(
+            False, True
+        )
         mentioned = {key.lower() for key, value in body.items() if value is not None or nulls}
         if self.of_group:
             if not self.strict and "members" not in mentioned and "members" in before:
@@ -88,12 +109,18 @@ class Whole(Run):
         elif "active" not in self.document:
             if not self.strict and "active" not in mentioned and before:
                 self.document["active"] = before.get("active", True)
-            elif not before or self.one_of(True, False):  # by PUT it may be cleared, or be given its default (section 3.5.1)
+            elif not before or self.one_of(
+                True, False
+            ):  # by PUT it may be cleared, or be given its default (section 3.5.1)
                 self.document["active"] = True
 
     def _required(self) -> None:
         for attribute in self.kind.core.values():
-            if attribute.required and attribute.name not in ("id", "schemas") and not self.document.get(attribute.name):
+            if (
+                attribute.required
+                and attribute.name not in ("id", "schemas")
+                and not self.document.get(attribute.name)
+            ):
                 raise Refused("invalidValue", "mutability")
 
     def _immutable(self, before: Json) -> None:

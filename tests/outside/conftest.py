@@ -8,7 +8,9 @@ from tests.oracles.host import Host
 
 def _host(request, tmp_path_factory) -> Host:
     folder = tmp_path_factory.mktemp("host")
-    return Host(f"sqlite:///{folder}/m.db" if request.param == "sqlite" else postgres.new_database())
+    return Host(
+        f"sqlite:///{folder}/m.db" if request.param == "sqlite" else postgres.new_database()
+    )
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])

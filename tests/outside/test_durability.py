@@ -31,7 +31,12 @@ def test_two_processes_race_to_create_one_name(tmp_path, database):
         with concurrent.futures.ThreadPoolExecutor(len(clients)) as pool:
             for _ in range(25):
                 user = person()
-                statuses = sorted(pool.map(lambda client, user=user: client.post("/Users", json=user).status_code, clients))
+                statuses = sorted(
+                    pool.map(
+                        lambda client, user=user: client.post("/Users", json=user).status_code,
+                        clients,
+                    )
+                )
                 assert statuses == [201, 409, 409, 409]
         assert clients[0].get("/Users?count=0").json()["totalResults"] == 25
         for client in clients:
@@ -43,15 +48,26 @@ def test_two_installed_servers_race_on_one_database(tmp_path, database):
     options = {"MUSTER_RATE_LIMIT": "0", **database}
     with Server(tmp_path, **options) as one, Server(tmp_path, **options) as other:
         token = one.key("race")
-        with client_of(one, token) as first, client_of(other, token) as second, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        with (
+            client_of(one, token) as first,
+            client_of(other, token) as second,
+            concurrent.futures.ThreadPoolExecutor(2) as pool,
+        ):
             for _ in range(25):
                 user = person()
-                statuses = sorted(pool.map(lambda c, user=user: c.post("/Users", json=user).status_code, (first, second)))
+                statuses = sorted(
+                    pool.map(
+                        lambda c, user=user: c.post("/Users", json=user).status_code,
+                        (first, second),
+                    )
+                )
                 assert statuses == [201, 409]
             key_id = one.muster("keys", "list").stdout.split("\t")[0]
             one.muster("keys", "revoke", key_id)
             if database:  # PostgreSQL tells the replicas, within a second
-                assert until(lambda: {found.get("/Users").status_code for found in (first, second)} == {401})
+                assert until(
+                    lambda: {found.get("/Users").status_code for found in (first, second)} == {401}
+                )
             assert first.get("/Users").status_code == second.get("/Users").status_code == 401
 
 
@@ -63,12 +79,19 @@ def test_32_clients_patch_one_user_and_nothing_is_lost(server, client, tokens):
         with client_of(server, tokens["default"]) as mine:
             for turn in range(4):
                 value = {"value": f"{number}-{turn}", "type": "other"}
-                assert mine.patch(at, json=patch({"op": "add", "path": "phoneNumbers", "value": [value]})).status_code == 200
+                assert (
+                    mine.patch(
+                        at, json=patch({"op": "add", "path": "phoneNumbers", "value": [value]})
+                    ).status_code
+                    == 200
+                )
 
     with concurrent.futures.ThreadPoolExecutor(32) as pool:
         list(pool.map(work, range(32)))
     after = client.get(at).json()
-    assert {item["value"] for item in after["phoneNumbers"]} == {f"{n}-{t}" for n in range(32) for t in range(4)}
+    assert {item["value"] for item in after["phoneNumbers"]} == {
+        f"{n}-{t}" for n in range(32) for t in range(4)
+    }
     assert after["meta"]["version"] == f'W/"{1 + 128}"'
 
 
@@ -78,7 +101,9 @@ def test_if_match_lets_one_of_many_through(server, client, tokens):
     def work(number):
         with client_of(server, tokens["default"]) as mine:
             headers = {"If-Match": user["meta"]["version"]}
-            return mine.patch(f"/Users/{user['id']}", json=replace("title", f"T{number}"), headers=headers).status_code
+            return mine.patch(
+                f"/Users/{user['id']}", json=replace("title", f"T{number}"), headers=headers
+            ).status_code
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         statuses = sorted(pool.map(work, range(16)))
@@ -96,7 +121,12 @@ def write_until(stop, server, token, kept):
             resource_id = created.json()["id"]
             kept[resource_id] = {"created", "patched"}
             if random.random() < 0.5:
-                if client.patch(f"/Users/{resource_id}", json=replace("title", "patched")).status_code == 200:
+                if (
+                    client.patch(
+                        f"/Users/{resource_id}", json=replace("title", "patched")
+                    ).status_code
+                    == 200
+                ):
                     kept[resource_id] = {"patched"}
             elif random.random() < 0.5:
                 kept[resource_id] = {"created", None}
@@ -117,10 +147,16 @@ def check(server, token, kept):
                 assert [item["id"] for item in found["Resources"]] == [resource_id]
         counted = client.get("/Users?count=0").json()["totalResults"]
         listed = sum(
-            len(client.get("/Users", params={"startIndex": start, "count": 1000, "attributes": "id"}).json()["Resources"])
+            len(
+                client.get(
+                    "/Users", params={"startIndex": start, "count": 1000, "attributes": "id"}
+                ).json()["Resources"]
+            )
             for start in range(1, counted + 1001, 1000)
         )
-        filtered = client.get("/Users", params={"filter": "userName pr", "count": 0}).json()["totalResults"]
+        filtered = client.get("/Users", params={"filter": "userName pr", "count": 0}).json()[
+            "totalResults"
+        ]
         assert counted == listed == filtered
         assert counted >= sum(None not in titles for titles in kept.values())
     assert server.muster("check").stdout.endswith("; 0 findings\n")
@@ -132,7 +168,9 @@ def test_kill_9_during_writes_loses_nothing_acknowledged(tmp_path, database):
     token = server.key("torture")
     for number in range(ROUNDS):
         stop = threading.Event()
-        threads = [threading.Thread(target=write_until, args=(stop, server, token, kept)) for _ in range(6)]
+        threads = [
+            threading.Thread(target=write_until, args=(stop, server, token, kept)) for _ in range(6)
+        ]
         for thread in threads:
             thread.start()
         time.sleep(random.uniform(0.4, 1.0))
@@ -145,7 +183,9 @@ def test_kill_9_during_writes_loses_nothing_acknowledged(tmp_path, database):
             assert server.muster("check").stdout.endswith("; 0 findings\n")
     check(server, token, kept)
     server.stop()
-    print(f"{len(kept)} users acknowledged over {ROUNDS} kills of the server, all as they were answered")
+    print(
+        f"{len(kept)} users acknowledged over {ROUNDS} kills of the server, all as they were answered"
+    )
 
 
 def test_a_full_disk_refuses_writes_keeps_reads_and_recovers(tmp_path):
@@ -174,11 +214,22 @@ def test_a_full_disk_refuses_writes_keeps_reads_and_recovers(tmp_path):
         assert httpx.get(f"{server.url}/healthz").status_code == 200
         for pid in server.workers():
             subprocess.run(["prlimit", "--fsize=1:unlimited", "--pid", str(pid)], check=True)
-        with client_of(server, unused) as other:  # its first read leases a part of its rate limit, which is a write
-            reads = [f"/Users/{user['id']}", "/Users", f'/Users?filter=userName eq "{user["userName"]}"', "/Schemas"]
-            assert [other.get(reads[number % len(reads)]).status_code for number in range(300)] == [200] * 300
+        with client_of(
+            server, unused
+        ) as other:  # its first read leases a part of its rate limit, which is a write
+            reads = [
+                f"/Users/{user['id']}",
+                "/Users",
+                f'/Users?filter=userName eq "{user["userName"]}"',
+                "/Schemas",
+            ]
+            assert [other.get(reads[number % len(reads)]).status_code for number in range(300)] == [
+                200
+            ] * 300
         for pid in server.workers():
-            subprocess.run(["prlimit", "--fsize=unlimited:unlimited", "--pid", str(pid)], check=True)
+            subprocess.run(
+                ["prlimit", "--fsize=unlimited:unlimited", "--pid", str(pid)], check=True
+            )
         assert client.post("/Users", json=person(title="x" * 3000)).status_code == 201
         assert client.get("/Users?count=0").json()["totalResults"] == 2 + created
     assert server.stop() == 0
@@ -186,7 +237,10 @@ def test_a_full_disk_refuses_writes_keeps_reads_and_recovers(tmp_path):
 
 def test_a_locked_database_refuses_writes_keeps_reads_and_recovers(tmp_path):
     """Another program holds the write lock for longer than a write waits."""
-    with Server(tmp_path, MUSTER_RATE_LIMIT="0") as server, client_of(server, server.key("locked")) as client:
+    with (
+        Server(tmp_path, MUSTER_RATE_LIMIT="0") as server,
+        client_of(server, server.key("locked")) as client,
+    ):
         user = client.post("/Users", json=person()).json()
         other = sqlite3.connect(tmp_path / "muster.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -213,12 +267,18 @@ def test_a_file_that_may_not_be_written_is_named(tmp_path):
         command = ["setpriv", "--inh-caps=-dac_override", "--bounding-set=-dac_override", *command]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert done.stderr == f"muster: the database file cannot be read or written: {path}: Permission denied\n"
+    assert (
+        done.stderr
+        == f"muster: the database file cannot be read or written: {path}: Permission denied\n"
+    )
 
 
 def _request(port, token, method, path, body=b""):
     head = f"{method} /scim/v2{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
-    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    return (
+        f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
 
 
 def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path, database):
@@ -291,7 +351,8 @@ def test_a_service_that_never_answers_ends(tmp_path):
     server.muster("migrate")
     (tmp_path / "muster.db-epoch").unlink(missing_ok=True)
     broken = (
-        "import muster.serving.server as s; s._load = None; import sys; from muster.cli import main; sys.exit(main(['serve']))"
+        "import muster.serving.server as s; s._load = None; import sys;"
+        " from muster.cli import main; sys.exit(main(['serve']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", broken],

@@ -30,7 +30,9 @@ async def fault_of(ground: Ground, name: str, start, make) -> str | None:
         body = make(before.json)
         answer, after = await ask("PUT", path, body), await ask("GET", path)
     was = None if before is None else before.json
-    right = await asyncio.to_thread(whole.predict, was, body, kind, ground.space.strict, ground.people, ground.taken)
+    right = await asyncio.to_thread(
+        whole.predict, was, body, kind, ground.space.strict, ground.people, ground.taken
+    )
     found = fault(before, answer, after, right)
     if found is None:
         return None
@@ -42,7 +44,9 @@ async def fault_of_case(ground: Ground, number: int) -> str | None:
     rng = random_of(number)
     name = rng.choice(("User", "User", "Group"))
     kind = ground.kinds[name]
-    start = start_user(rng, kind, number) if name == "User" else start_group(rng, ground.people, number)
+    start = (
+        start_user(rng, kind, number) if name == "User" else start_group(rng, ground.people, number)
+    )
     first, made = None if rng.random() < 0.5 else start, {}
 
     def make(document):

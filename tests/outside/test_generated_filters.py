@@ -32,7 +32,11 @@ class Directory:
         for answer in answers:
             if (fault := self._wrong(name, node, answer)) is not None:
                 return f"{fault}\n  filter {text}"
-        return None if _found(answers[0]) == _found(answers[1]) else f"GET and .search differ\n  filter {text}"
+        return (
+            None
+            if _found(answers[0]) == _found(answers[1])
+            else f"GET and .search differ\n  filter {text}"
+        )
 
     def answers(self, name: str, text: str) -> list[Answer]:
         """The answers to GET and to POST .search."""
@@ -74,14 +78,21 @@ class Directory:
             maker = Maker(rng, self.kinds["User"], self.resources["User"])
             text = broken(rng, filters.render(maker.filter(), self.kinds["User"]))
             one, other = self.answers("User", text)
-            if (one.status, one.scim_type if one.status != 200 else "") not in ((200, ""), (400, "invalidFilter")):
+            if (one.status, one.scim_type if one.status != 200 else "") not in (
+                (200, ""),
+                (400, "invalidFilter"),
+            ):
                 yield number, f"{one.status} {one.body.decode()}\n  filter {text}"
             elif _found(one) != _found(other):
                 yield number, f"GET and .search differ\n  filter {text}"
 
 
 def _found(answer: Answer) -> set[str] | None:
-    return {resource["id"] for resource in answer.json.get("Resources", ())} if answer.status == 200 else None
+    return (
+        {resource["id"] for resource in answer.json.get("Resources", ())}
+        if answer.status == 200
+        else None
+    )
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["lenient", "strict"])
@@ -99,7 +110,12 @@ def test_broken_filters_are_refused_or_understood(directory):
     check(directory.faults_of_broken())
 
 
-@pytest.mark.parametrize("text", ['title\teq\t"x"', 'title eq"x"', 'title eq "x"and title pr', 'title eq "x" or(title pr)'])
+@pytest.mark.parametrize(
+    "text",
+    ['title\teq\t"x"', 'title eq"x"', 'title eq "x"and title pr', 'title eq "x" or(title pr)'],
+)
 def test_strict_workspaces_take_one_space_where_the_grammar_has_one(directory, text):
     answers = directory.answers("User", text)
-    assert [answer.status for answer in answers] == [400 if directory.space.strict else answers[0].status] * 2
+    assert [answer.status for answer in answers] == [
+        400 if directory.space.strict else answers[0].status
+    ] * 2

@@ -22,18 +22,30 @@ async def fault_of(ground: Ground, name: str, start, make) -> str | None:
     """
     path, before = await ground.start(name, start)
     operations = make(before.json)
-    message = {"schemas": [PATCH_OP], "Operations": [operation.message() for operation in operations]}
-    answer, after = await ground.space.ask("PATCH", path, message), await ground.space.ask("GET", path)
+    message = {
+        "schemas": [PATCH_OP],
+        "Operations": [operation.message() for operation in operations],
+    }
+    answer, after = (
+        await ground.space.ask("PATCH", path, message),
+        await ground.space.ask("GET", path),
+    )
     kind, strict = ground.kinds[name], ground.space.strict
-    right = await asyncio.to_thread(patch.predict, before.json, operations, kind, strict, ground.people, ground.taken)
+    right = await asyncio.to_thread(
+        patch.predict, before.json, operations, kind, strict, ground.people, ground.taken
+    )
     found = fault(before, answer, after, right)
     if found is None and right is not None and is_idempotent(operations, right):
         again = await ground.space.ask("PATCH", path, message)
         second = patch.predict(after.json, operations, kind, strict, ground.people, ground.taken)
-        refused = again.status != 200 and fault(after, again, after, second) is None  # no target is left
+        refused = (
+            again.status != 200 and fault(after, again, after, second) is None
+        )  # no target is left
         if not refused and (again.status != 200 or not same(again.json, answer.json)):
             found = f"not the same a second time: {again.body.decode()}"
-    return None if found is None else found + told(on=shown(before.json), PATCH=message["Operations"])
+    return (
+        None if found is None else found + told(on=shown(before.json), PATCH=message["Operations"])
+    )
 
 
 def is_idempotent(operations, right) -> bool:
@@ -52,7 +64,9 @@ async def fault_of_case(ground: Ground, number: int) -> str | None:
     rng = random_of(number)
     name = rng.choice(("User", "User", "Group"))
     kind = ground.kinds[name]
-    start = start_user(rng, kind, number) if name == "User" else start_group(rng, ground.people, number)
+    start = (
+        start_user(rng, kind, number) if name == "User" else start_group(rng, ground.people, number)
+    )
     made = []
 
     def first(document):
@@ -64,7 +78,10 @@ async def fault_of_case(ground: Ground, number: int) -> str | None:
 
     if await fault_of(ground, name, start, first) is None:
         return None
-    return await again(await smallest_of((start, made), lambda case: smaller(*case), again)) or "not seen again"
+    return (
+        await again(await smallest_of((start, made), lambda case: smaller(*case), again))
+        or "not seen again"
+    )
 
 
 @pytest.mark.timeout(0)

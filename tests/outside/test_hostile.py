@@ -33,7 +33,9 @@ PATHS = [
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH"])
 def test_paths(client, path, method):
     response = client.request(method, path, json=None if method == "GET" else {})
-    assert 400 <= response.status_code < 500 or (response.status_code == 200 and path.strip("/") == "Users")
+    assert 400 <= response.status_code < 500 or (
+        response.status_code == 200 and path.strip("/") == "Users"
+    )
     assert "set-cookie" not in response.headers
 
 
@@ -81,7 +83,10 @@ BODIES = [
     {"userName": "x", "password": ["a"]},
     {"": "", "userName": "", " ": 1},
     {"a" * 100_000: 1},
-    {"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": [[]]}, "userName": "x"},
+    {
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": [[]]},
+        "userName": "x",
+    },
 ]
 
 
@@ -95,14 +100,19 @@ def test_bodies(client, body):
         assert response.json()["detail"]
 
 
-@pytest.mark.parametrize("attribute", ["userName", "externalId", "displayName", "familyName", "value"])
+@pytest.mark.parametrize(
+    "attribute", ["userName", "externalId", "displayName", "familyName", "value"]
+)
 def test_the_longest_value_that_can_be_looked_up_by(client, attribute):
     """PostgreSQL's trees take keys of 2,700 bytes; what is as long as we allow is found, what is longer is refused."""
     longest = random.Random(1).randbytes(1000).hex()
     client.post("/Users", json=person())
 
     def body(value):
-        at = {"familyName": {"name": {"familyName": value}}, "value": {"emails": [{"value": value}]}}
+        at = {
+            "familyName": {"name": {"familyName": value}},
+            "value": {"emails": [{"value": value}]},
+        }
         return person(**at.get(attribute, {attribute: value}))
 
     made = client.post("/Users", json=body(longest))
@@ -151,7 +161,9 @@ _json = st.recursive(
     lambda children: (
         st.lists(children, max_size=4)
         | st.dictionaries(
-            st.sampled_from(("userName", "name", "emails", "value", "schemas", "op", "path", "Operations", "x")),
+            st.sampled_from(
+                ("userName", "name", "emails", "value", "schemas", "op", "path", "Operations", "x")
+            ),
             children,
             max_size=5,
         )
@@ -160,14 +172,20 @@ _json = st.recursive(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(body=_json, method=st.sampled_from(("POST", "PUT", "PATCH")))
 def test_any_json(client, body, method):
     path = "/Users" if method == "POST" else "/Users/0193591c-1f00-7b5d-a1b2-3c4d5e6f7081"
     assert client.request(method, path, json=body).status_code in (201, 400, 404, 409)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(text=st.text(st.sampled_from(string.printable + "é\u0000\U0001f600"), max_size=80))
 def test_any_filter(client, text):
     response = client.get("/Users", params={"filter": text})
@@ -209,7 +227,9 @@ def test_raw_bytes(server, raw):
 
 def test_a_body_cut_short_changes_nothing(server, client, tokens):
     before = client.get("/Users?count=0").json()["totalResults"]
-    head = f"POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tokens['default']}\r\n"
+    head = (
+        f"POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tokens['default']}\r\n"
+    )
     head += "Content-Type: application/json\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(f"{head}Content-Length: 1000\r\n\r\n{{".encode())

@@ -11,7 +11,12 @@ def test_nothing_of_one_workspace_is_seen_from_another(client, cortex):
     error_of(cortex.put(at, json=person()), 404)
     error_of(cortex.patch(at, json=replace("active", False)), 404)
     error_of(cortex.delete(at), 404)
-    for filter_ in (f'userName eq "{user["userName"]}"', f'id eq "{user["id"]}"', 'externalId eq "wall"', 'externalId co "wal"'):
+    for filter_ in (
+        f'userName eq "{user["userName"]}"',
+        f'id eq "{user["id"]}"',
+        'externalId eq "wall"',
+        'externalId co "wal"',
+    ):
         assert cortex.get("/Users", params={"filter": filter_}).json()["totalResults"] == 0
         assert client.get("/Users", params={"filter": filter_}).json()["totalResults"] == 1
     assert client.get(at).json() == user

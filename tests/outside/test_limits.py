@@ -13,7 +13,13 @@ from tests.conftest import DATABASES, client_of
 from tests.people import USER, error_of, patch, person
 from tests.server import Server
 
-MAX_BODY, MAX_VALUES, MAX_ELEMENTS, MAX_PAGE_BYTES, MAX_COMPARISONS = 40_000, 1_000, 20, 200_000, 1_000
+MAX_BODY, MAX_VALUES, MAX_ELEMENTS, MAX_PAGE_BYTES, MAX_COMPARISONS = (
+    40_000,
+    1_000,
+    20,
+    200_000,
+    1_000,
+)
 OPTIONS = {
     "MUSTER_RATE_LIMIT": "0",
     "MUSTER_MAX_BODY": str(MAX_BODY),
@@ -27,7 +33,9 @@ OPTIONS = {
 @pytest.fixture(scope="module", params=list(DATABASES))
 def small(tmp_path_factory, request):
     """A server with small limits."""
-    with Server(tmp_path_factory.mktemp("small"), **OPTIONS, **DATABASES[request.param]()) as started:
+    with Server(
+        tmp_path_factory.mktemp("small"), **OPTIONS, **DATABASES[request.param]()
+    ) as started:
         yield started
 
 
@@ -97,7 +105,10 @@ def test_elements_of_an_attribute(here):
     assert error_of(here.post("/Users", json=over), 400, "invalidValue") == said
     assert error_of(here.put(f"/Users/{user['id']}", json=over), 400, "invalidValue") == said
     one_more = {"op": "add", "path": "emails", "value": [{"value": "more@example.com"}]}
-    assert error_of(here.patch(f"/Users/{user['id']}", json=patch(one_more)), 400, "invalidValue") == said
+    assert (
+        error_of(here.patch(f"/Users/{user['id']}", json=patch(one_more)), 400, "invalidValue")
+        == said
+    )
     assert here.get(f"/Users/{user['id']}").json() == user
     replaced = {"op": "replace", "path": "emails", "value": emails(MAX_ELEMENTS)}
     assert here.patch(f"/Users/{user['id']}", json=patch(replaced)).status_code == 200
@@ -113,14 +124,19 @@ def test_elements_of_a_user_in_a_bulk_request(here):
         }
         for number in (MAX_ELEMENTS, MAX_ELEMENTS + 1)
     ]
-    results = here.post("/Bulk", json={"schemas": [BULK_REQUEST], "Operations": operations}).json()["Operations"]
+    results = here.post("/Bulk", json={"schemas": [BULK_REQUEST], "Operations": operations}).json()[
+        "Operations"
+    ]
     assert [result["status"] for result in results] == ["201", "400"]
     assert "MUSTER_MAX_ELEMENTS" in results[1]["response"]["detail"]
 
 
 def test_members_of_a_group_have_no_such_limit(here):
     users = [here.post("/Users", json=person()).json()["id"] for _ in range(MAX_ELEMENTS + 5)]
-    group = here.post("/Groups", json={"displayName": person()["userName"], "members": [{"value": user} for user in users]})
+    group = here.post(
+        "/Groups",
+        json={"displayName": person()["userName"], "members": [{"value": user} for user in users]},
+    )
     assert len(group.json()["members"]) == len(users)
 
 
@@ -134,12 +150,26 @@ def test_names_of_an_object(here):
     said = "an object in the body has 21 names, and at most 20 are allowed (MUSTER_MAX_ELEMENTS)"
     user = here.post("/Users", json=person()).json()
     for body in (person(name=wide), person(emails=[wide]), {**person(), **wide}):
-        assert error_of(here.post("/Users", json=body), 400, "invalidSyntax").endswith("(MUSTER_MAX_ELEMENTS)")
+        assert error_of(here.post("/Users", json=body), 400, "invalidSyntax").endswith(
+            "(MUSTER_MAX_ELEMENTS)"
+        )
     operation = {"op": "add", "value": wide}
-    assert error_of(here.patch(f"/Users/{user['id']}", json=patch(operation)), 400, "invalidSyntax") == said
+    assert (
+        error_of(here.patch(f"/Users/{user['id']}", json=patch(operation)), 400, "invalidSyntax")
+        == said
+    )
 
 
-HEADERS = ["accept", "if-match", "if-none-match", "content-type", "x-forwarded-for", "user-agent", "cookie", "authorization"]
+HEADERS = [
+    "accept",
+    "if-match",
+    "if-none-match",
+    "content-type",
+    "x-forwarded-for",
+    "user-agent",
+    "cookie",
+    "authorization",
+]
 
 
 @pytest.mark.parametrize("name", HEADERS)
@@ -148,9 +178,15 @@ def test_long_headers_are_answered_at_once(small, here, name, filler):
     user = here.post("/Users", json=person()).json()
     for length in (1_000, 16_000, 17_000, 60_000, 70_000):
         headers = {name: filler * (length // len(filler))}
-        for method, path in (("GET", f"/Users/{user['id']}"), ("PATCH", f"/Users/{user['id']}"), ("GET", "/../../sign-in")):
+        for method, path in (
+            ("GET", f"/Users/{user['id']}"),
+            ("PATCH", f"/Users/{user['id']}"),
+            ("GET", "/../../sign-in"),
+        ):
             try:
-                answer = here.request(method, path, headers=headers, content=b"{}" if method == "PATCH" else None)
+                answer = here.request(
+                    method, path, headers=headers, content=b"{}" if method == "PATCH" else None
+                )
             except httpx.TransportError:
                 assert length > 65_000  # the server closes the connection on so many bytes
                 continue
@@ -167,7 +203,9 @@ def test_bytes_of_all_headers(here):
 def test_number_of_headers(here):
     own = len(here.build_request("GET", "/Users").headers)
     for number in (99, 100, 101):
-        answer = here.get("/Users?count=0", headers={f"X-Padding-{n}": "x" for n in range(number - own)})
+        answer = here.get(
+            "/Users?count=0", headers={f"X-Padding-{n}": "x" for n in range(number - own)}
+        )
         assert answer.status_code == (200 if number <= 100 else 431)
 
 
@@ -199,7 +237,10 @@ def test_bytes_of_a_page(here):
     each = MAX_BODY - 1_000
     fits = MAX_PAGE_BYTES // (each + 1_000)
     for number in range(fits + 2):
-        assert here.post("/Users", json=person(f"{stem}-{number}", title="x" * each)).status_code == 201
+        assert (
+            here.post("/Users", json=person(f"{stem}-{number}", title="x" * each)).status_code
+            == 201
+        )
     searches = [
         {"filter": f'userName sw "{stem}"'},
         {"filter": f'userName sw "{stem}"', "sortBy": "userName"},
@@ -209,10 +250,16 @@ def test_bytes_of_a_page(here):
     for search in searches:
         assert len(here.get("/Users", params={**search, "count": fits}).json()["Resources"]) == fits
         detail = error_of(here.get("/Users", params={**search, "count": fits + 2}), 400, "tooMany")
-        assert detail == "the page is larger than a page may be (MUSTER_MAX_PAGE_BYTES): ask for fewer resources by count"
+        assert (
+            detail
+            == "the page is larger than a page may be (MUSTER_MAX_PAGE_BYTES): ask for fewer resources by count"
+        )
     total = count(here)
     assert error_of(here.get("/Users", params={"count": total}), 400, "tooMany")
-    walked = [here.get("/Users", params={"startIndex": start, "count": 2}) for start in range(1, total + 1, 2)]
+    walked = [
+        here.get("/Users", params={"startIndex": start, "count": 2})
+        for start in range(1, total + 1, 2)
+    ]
     assert sum(len(page.json()["Resources"]) for page in walked) == total
 
 
@@ -220,7 +267,11 @@ def test_bytes_of_the_feed_and_of_history(small, here):
     """They answer fewer changes than asked for, and nothing is passed over."""
     made = here.post("/Users", json=person()).json()
     for number in range(12):
-        operation = {"op": "replace", "path": "title", "value": str(number) + "x" * (MAX_BODY - 2_000)}
+        operation = {
+            "op": "replace",
+            "path": "title",
+            "value": str(number) + "x" * (MAX_BODY - 2_000),
+        }
         assert here.patch(f"/Users/{made['id']}", json=patch(operation)).status_code == 200
     api = httpx.Client(base_url=f"{small.url}/api/v1", headers=here.headers, timeout=30)
     found, cursor, answers = [], "", 0
@@ -228,7 +279,9 @@ def test_bytes_of_the_feed_and_of_history(small, here):
         page = api.get("/changes", params={"cursor": cursor, "limit": 1000}).json()
         assert page["events"] or not page["more"]
         found += [
-            event["resource"].get("title", "-")[:3].rstrip("x") for event in page["events"] if event["resourceId"] == made["id"]
+            event["resource"].get("title", "-")[:3].rstrip("x")
+            for event in page["events"]
+            if event["resourceId"] == made["id"]
         ]
         cursor, answers = page["cursor"], answers + 1
         if not page["more"]:
@@ -236,7 +289,9 @@ def test_bytes_of_the_feed_and_of_history(small, here):
     assert found == ["-", *map(str, range(12))]
     assert answers > 3
     newest, before = [], None
-    while page := api.get(f"/history/{made['id']}", params={"before": before} if before else None).json():
+    while page := api.get(
+        f"/history/{made['id']}", params={"before": before} if before else None
+    ).json():
         newest += [change["version"] for change in page]
         assert sum(len(change["resource"].get("title", "")) for change in page) < MAX_PAGE_BYTES
         before = page[-1]["change"]
@@ -253,18 +308,33 @@ def test_bytes_of_the_feed_and_of_history(small, here):
 
 
 @pytest.mark.parametrize(
-    "driver", ['userName sw "{stem}" and ', 'emails.value eq "{stem}@x" and ', 'userName eq "{stem}-0" and ', ""]
+    "driver",
+    [
+        'userName sw "{stem}" and ',
+        'emails.value eq "{stem}@x" and ',
+        'userName eq "{stem}-0" and ',
+        "",
+    ],
 )
 def test_searches_with_many_terms_over_large_documents_leave_others_their_turns(here, driver):
     """Whatever narrows them down: what they look into is many bytes, many times. The watch over the event loop would tell."""
     stem = person()["userName"]
     for number in range(60):
-        emails = [{"value": f"{n}" + "y" * 1_800} for n in range(MAX_ELEMENTS - 1)] + [{"value": f"{stem}@x"}]
-        assert here.post("/Users", json=person(f"{stem}-{number}", emails=emails)).status_code == 201
+        emails = [{"value": f"{n}" + "y" * 1_800} for n in range(MAX_ELEMENTS - 1)] + [
+            {"value": f"{stem}@x"}
+        ]
+        assert (
+            here.post("/Users", json=person(f"{stem}-{number}", emails=emails)).status_code == 201
+        )
     terms = " or ".join(f'emails[type eq "t{n}" or value ew "{n}z"]' for n in range(60))
-    answer = here.get("/Users", params={"filter": driver.replace("{stem}", stem) + f"({terms})", "count": 5})
+    answer = here.get(
+        "/Users", params={"filter": driver.replace("{stem}", stem) + f"({terms})", "count": 5}
+    )
     assert answer.json().get("totalResults") == 0 or error_of(answer, 400, "tooMany")
-    both = here.get("/Users", params={"filter": f'userName eq "{stem}-0" and (title pr or emails[value eq "{stem}@x"])'})
+    both = here.get(
+        "/Users",
+        params={"filter": f'userName eq "{stem}-0" and (title pr or emails[value eq "{stem}@x"])'},
+    )
     assert both.json()["totalResults"] == 1
 
 
@@ -274,7 +344,9 @@ def test_comparisons_of_a_patch(here):
     user = here.post("/Users", json=person(emails=emails(most))).json()
 
     def change(number, path, **value):
-        operations = [{"op": "replace", "path": path, "value": f"t{n}", **value} for n in range(number)]
+        operations = [
+            {"op": "replace", "path": path, "value": f"t{n}", **value} for n in range(number)
+        ]
         return here.patch(f"/Users/{user['id']}", json=patch(*operations))
 
     for path, each in (
@@ -297,9 +369,17 @@ def test_names_of_a_projection(here, name):
     stem = person()["userName"]
     here.post("/Users", json=person(stem))
     for number in (999, 1000):
-        found = here.get("/Users", params={"filter": f'userName eq "{stem}"', name: ",".join(["title"] * number)})
+        found = here.get(
+            "/Users", params={"filter": f'userName eq "{stem}"', name: ",".join(["title"] * number)}
+        )
         assert found.json()["totalResults"] == 1
-    detail = error_of(here.get("/Users", params={name: ",".join(["title"] * 1001)}), 400, "invalidValue")
+    detail = error_of(
+        here.get("/Users", params={name: ",".join(["title"] * 1001)}), 400, "invalidValue"
+    )
     assert detail == f"{name} has 1,001 names, and at most 1,000 are allowed"
-    search = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], name: ["title"] * 400, "count": 0}
+    search = {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
+        name: ["title"] * 400,
+        "count": 0,
+    }
     assert here.post("/Users/.search", json=search).status_code == 200

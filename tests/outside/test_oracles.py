@@ -44,7 +44,9 @@ _numbers = itertools.count()
 def workspace(server, request):
     """A workspace of the test's own: the tester looks for what it made on the first page of everything."""
     name = f"oracle-{next(_numbers)}"
-    server.muster("workspaces", "create", name, *(["--strict"] if request.param == "strict" else []))
+    server.muster(
+        "workspaces", "create", name, *(["--strict"] if request.param == "strict" else [])
+    )
     return name, server.key("oracle", "--workspace", name)
 
 
@@ -59,27 +61,45 @@ def scim(server, workspace):
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_the_suites_are_those_of_the_lock(suite):
-    locked = re.search(rf"^{suite}==(\S+)", (ROOT / "requirements/dev.lock").read_text(), re.MULTILINE)
+    locked = re.search(
+        rf"^{suite}==(\S+)", (ROOT / "requirements/dev.lock").read_text(), re.MULTILINE
+    )
     assert importlib.metadata.version(suite) == locked[1]
 
 
 def test_scim2_tester_finds_nothing(scim):
     results = check_server(scim)
-    wrong = [f"{r.status} {r.title}: {r.reason}" for r in results if r.status not in (Status.SUCCESS, Status.COMPLIANT)]
-    explained = [text for text in wrong if any(re.search(pattern, text) for pattern in TESTER_DEVIATIONS)]
+    wrong = [
+        f"{r.status} {r.title}: {r.reason}"
+        for r in results
+        if r.status not in (Status.SUCCESS, Status.COMPLIANT)
+    ]
+    explained = [
+        text for text in wrong if any(re.search(pattern, text) for pattern in TESTER_DEVIATIONS)
+    ]
     assert [text for text in wrong if text not in explained] == []
     assert len(explained) <= 2
     assert len(results) > 130
 
 
 def test_scim_sanity_finds_nothing(server, workspace):
-    command = [Path(sys.executable).parent / "scim-sanity", "probe", f"{server.url}/scim/v2", "--token", workspace[1]]
+    command = [
+        Path(sys.executable).parent / "scim-sanity",
+        "probe",
+        f"{server.url}/scim/v2",
+        "--token",
+        workspace[1],
+    ]
     command += ["--i-accept-side-effects", "--json-output"]
     probe = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     report = json.loads(probe.stdout)
-    others = {result["name"] for result in report["results"] if result["status"] not in ("pass", "skip")}
+    others = {
+        result["name"] for result in report["results"] if result["status"] not in ("pass", "skip")
+    }
     assert others == set(SANITY_DEVIATIONS)
-    assert {result["name"] for result in report["results"] if result["status"] == "skip"} == set(SANITY_SKIPPED)
+    assert {result["name"] for result in report["results"] if result["status"] == "skip"} == set(
+        SANITY_SKIPPED
+    )
     assert report["summary"]["passed"] >= 27
 
 
@@ -87,7 +107,9 @@ def test_scim2_client_through_a_users_life(scim):
     model = scim.get_resource_model("User")
     user = scim.create(model(user_name=name(), display_name="Barbara"))
     assert user.id
-    found = scim.query(model, query_parameters=SearchRequest(filter=f'userName eq "{user.user_name}"'))
+    found = scim.query(
+        model, query_parameters=SearchRequest(filter=f'userName eq "{user.user_name}"')
+    )
     assert [item.id for item in found.resources] == [user.id]
     operation = PatchOperation(op=PatchOperation.Op.replace_, path="active", value=False)
     patched = scim.modify(model, user.id, PatchOp[model](operations=[operation]))
@@ -110,6 +132,9 @@ def test_scim2_client_through_a_groups_life(scim):
     remove = PatchOperation(op=PatchOperation.Op.remove, path=f'members[value eq "{user.id}"]')
     scim.modify(model, group.id, PatchOp[model](operations=[remove]))
     assert scim.query(model, group.id).members == []
-    found = scim.query(model, query_parameters=SearchRequest(filter=f'displayName eq "{group.display_name.upper()}"'))
+    found = scim.query(
+        model,
+        query_parameters=SearchRequest(filter=f'displayName eq "{group.display_name.upper()}"'),
+    )
     assert [item.id for item in found.resources] == [group.id]
     scim.delete(model, group.id)

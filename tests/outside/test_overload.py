@@ -30,7 +30,9 @@ def _begin_post(server, token, length=10_000):
     """A connection with a POST whose body does not come."""
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
     head = f"POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
-    connection.sendall(f"{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{{".encode())
+    connection.sendall(
+        f"{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{{".encode()
+    )
     return connection
 
 
@@ -46,7 +48,10 @@ def test_past_what_a_worker_takes_on_is_503_at_once(narrow):
         answer = until(lambda: (found := client.get("/Users?count=0")).status_code == 503 and found)
         assert not _answered(*slow), "it waited for the others"
         assert answer.headers["retry-after"] == "1"
-        assert answer.json()["detail"] == "too many requests are in flight: 4 at a time (MUSTER_MAX_IN_FLIGHT)"
+        assert (
+            answer.json()["detail"]
+            == "too many requests are in flight: 4 at a time (MUSTER_MAX_IN_FLIGHT)"
+        )
         ready = httpx.get(f"{narrow.url}/readyz")
         assert (ready.status_code, ready.json()["detail"]) == (503, answer.json()["detail"])
         assert httpx.get(f"{narrow.url}/healthz").status_code == 200
@@ -71,7 +76,9 @@ def test_forms_that_do_not_come_take_no_place_of_requests_with_a_key(narrow, pat
     """More of them than the worker takes on: SCIM answers, /readyz and the metrics tell, and each form ends by itself."""
     token = narrow.key("beside forms")
     stalled = [_begin_form(narrow, path) for _ in range(8)]
-    ready = until(lambda: (found := httpx.get(f"{narrow.url}/readyz")).json().get("degraded") and found)
+    ready = until(
+        lambda: (found := httpx.get(f"{narrow.url}/readyz")).json().get("degraded") and found
+    )
     assert (ready.status_code, ready.json()["degraded"]) == (
         200,
         ["6 requests without a key or a session are in flight (MUSTER_MAX_ANONYMOUS)"],
@@ -82,10 +89,18 @@ def test_forms_that_do_not_come_take_no_place_of_requests_with_a_key(narrow, pat
         assert not all(_answered(connection) for connection in stalled)
     refused = httpx.get(f"{narrow.url}/sign-in")
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-    assert until(lambda: 'muster_places_in_use{kind="anonymous"} 6.0' in httpx.get(f"{narrow.url}/metrics").text)
-    assert 'muster_places_refused_total{kind="anonymous"}' in httpx.get(f"{narrow.url}/metrics").text
+    assert until(
+        lambda: (
+            'muster_places_in_use{kind="anonymous"} 6.0' in httpx.get(f"{narrow.url}/metrics").text
+        )
+    )
+    assert (
+        'muster_places_refused_total{kind="anonymous"}' in httpx.get(f"{narrow.url}/metrics").text
+    )
     answers = [connection.recv(65536) for connection in stalled]
-    assert sorted(answer[:12] for answer in answers) == [b"HTTP/1.1 408"] * 6 + [b"HTTP/1.1 503"] * 2
+    assert (
+        sorted(answer[:12] for answer in answers) == [b"HTTP/1.1 408"] * 6 + [b"HTTP/1.1 503"] * 2
+    )
     assert sum(b"within 10 seconds (MUSTER_FORM_SECONDS)" in answer for answer in answers) == 6
     assert httpx.get(f"{narrow.url}/sign-in").status_code == 200
     for connection in stalled:
@@ -93,11 +108,19 @@ def test_forms_that_do_not_come_take_no_place_of_requests_with_a_key(narrow, pat
 
 
 def test_one_address_has_no_more_than_its_share(tmp_path):
-    options = {"MUSTER_MAX_ANONYMOUS_BY_ADDRESS": "3", "MUSTER_TRUSTED_PROXIES": "127.0.0.1", "MUSTER_FORM_SECONDS": "30"}
+    options = {
+        "MUSTER_MAX_ANONYMOUS_BY_ADDRESS": "3",
+        "MUSTER_TRUSTED_PROXIES": "127.0.0.1",
+        "MUSTER_FORM_SECONDS": "30",
+    }
     with Server(tmp_path, **options) as server:
         stalled = [_begin_form(server) for _ in range(3)]
-        refused = until(lambda: (found := httpx.get(f"{server.url}/sign-in")).status_code == 503 and found)
-        assert refused.json()["detail"].endswith("are in flight from this address (MUSTER_MAX_ANONYMOUS_BY_ADDRESS)")
+        refused = until(
+            lambda: (found := httpx.get(f"{server.url}/sign-in")).status_code == 503 and found
+        )
+        assert refused.json()["detail"].endswith(
+            "are in flight from this address (MUSTER_MAX_ANONYMOUS_BY_ADDRESS)"
+        )
         other = httpx.get(f"{server.url}/sign-in", headers={"X-Forwarded-For": "192.0.2.7"})
         assert other.status_code == 200
         for connection in stalled:
@@ -198,7 +221,9 @@ def test_a_restart_under_load_fails_no_request(tmp_path, database):
             for thread in threads:
                 thread.join()
         with client_of(one, balancer.token) as client:
-            assert client.get("/Users?count=0").json()["totalResults"] == balancer.statuses.count(201)
+            assert client.get("/Users?count=0").json()["totalResults"] == balancer.statuses.count(
+                201
+            )
     assert set(balancer.statuses) <= {200, 201}
     print(f"{len(balancer.statuses)} requests over two restarts, none failed")
 
@@ -206,7 +231,9 @@ def test_a_restart_under_load_fails_no_request(tmp_path, database):
 def _restart(replica):
     """SIGTERM, at which /readyz goes red first; then a start."""
     replica.process.terminate()
-    stopping = until(lambda: (found := httpx.get(f"{replica.url}/readyz")).status_code == 503 and found)
+    stopping = until(
+        lambda: (found := httpx.get(f"{replica.url}/readyz")).status_code == 503 and found
+    )
     assert stopping.json()["detail"] == "this server is stopping"
     assert stopping.headers["connection"] == "close"
     assert replica.wait() == 0
@@ -217,7 +244,13 @@ def test_many_passwords_of_one_workspace_keep_nobody_from_signing_in(narrow):
     """While they are hashed a user of another workspace is verified, and an administrator's sign-in is answered."""
     narrow.muster("workspaces", "create", "hashing")
     operations = [
-        {"method": "POST", "bulkId": f"b{n}", "path": "/Users", "data": person(password=f"correct horse {n}")} for n in range(80)
+        {
+            "method": "POST",
+            "bulkId": f"b{n}",
+            "path": "/Users",
+            "data": person(password=f"correct horse {n}"),
+        }
+        for n in range(80)
     ]
     message = {"schemas": [BULK_REQUEST], "Operations": operations}
     with (
@@ -230,7 +263,12 @@ def test_many_passwords_of_one_workspace_keep_nobody_from_signing_in(narrow):
         assert until(hashing.running)
         verify = {"userName": user["userName"], "password": "correct horse battery"}
         for _ in range(5):
-            found = httpx.post(f"{narrow.url}/api/v1/passwords/verify", json=verify, headers=client.headers, timeout=60)
+            found = httpx.post(
+                f"{narrow.url}/api/v1/passwords/verify",
+                json=verify,
+                headers=client.headers,
+                timeout=60,
+            )
             assert found.json() == {"valid": True, "user": user["id"]}
         visitor = httpx.Client(base_url=narrow.url, timeout=60)
         csrf = re.search(r'name="csrf" value="([^"]*)"', visitor.get("/sign-in").text)[1]
@@ -250,7 +288,9 @@ def _begin_poll(server, token):
 
 
 def _in_flight(server):
-    found = re.search(r"^muster_requests_in_flight (\S+)", httpx.get(f"{server.url}/metrics").text, re.MULTILINE)
+    found = re.search(
+        r"^muster_requests_in_flight (\S+)", httpx.get(f"{server.url}/metrics").text, re.MULTILINE
+    )
     return float(found[1])
 
 

@@ -29,10 +29,14 @@ def postgres():
 
 def test_kill_9_of_postgres_loses_nothing_acknowledged(tmp_path, postgres):
     kept = {}
-    with Server(tmp_path, MUSTER_RATE_LIMIT="0", MUSTER_DATABASE=create_database(postgres.url)) as server:
+    with Server(
+        tmp_path, MUSTER_RATE_LIMIT="0", MUSTER_DATABASE=create_database(postgres.url)
+    ) as server:
         token = server.key("torture")
         stop = threading.Event()
-        threads = [threading.Thread(target=write_until, args=(stop, server, token, kept)) for _ in range(6)]
+        threads = [
+            threading.Thread(target=write_until, args=(stop, server, token, kept)) for _ in range(6)
+        ]
         for thread in threads:
             thread.start()
         for _ in range(ROUNDS):
@@ -47,11 +51,15 @@ def test_kill_9_of_postgres_loses_nothing_acknowledged(tmp_path, postgres):
         check(server, token, kept)
         assert "the writer failed" not in server.logged()
         assert '"status":500' not in server.logged()
-    print(f"{len(kept)} users acknowledged over {ROUNDS} kills of PostgreSQL, all as they were answered")
+    print(
+        f"{len(kept)} users acknowledged over {ROUNDS} kills of PostgreSQL, all as they were answered"
+    )
 
 
 def test_a_lost_server_is_503_and_comes_back(tmp_path, postgres):
-    with Server(tmp_path, MUSTER_RATE_LIMIT="0", MUSTER_DATABASE=create_database(postgres.url)) as server:
+    with Server(
+        tmp_path, MUSTER_RATE_LIMIT="0", MUSTER_DATABASE=create_database(postgres.url)
+    ) as server:
         token = server.key("lost")
         with client_of(server, token) as client:
             user = client.post("/Users", json=person()).json()
@@ -72,8 +80,17 @@ def test_a_lost_server_is_503_and_comes_back(tmp_path, postgres):
 
 
 def test_a_host_that_is_not_known_is_named(tmp_path):
-    command = [sys.executable, "-m", "muster", "serve", "--database", "postgresql://u@nosuch.invalid/x"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "muster",
+        "serve",
+        "--database",
+        "postgresql://u@nosuch.invalid/x",
+    ]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("muster: the database cannot be reached: ")
     assert "nosuch.invalid" in done.stderr
@@ -106,6 +123,7 @@ async def _cut_listeners(url):
     connection = await asyncpg.connect(url)
     name = url.rpartition("/")[2]
     await connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()", name
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()",
+        name,
     )
     await connection.close()

@@ -29,12 +29,16 @@ def test_the_limit_holds_over_workers_and_says_how_long(limited):
     _early_in_a_minute()
 
     def work(_):
-        with client_of(limited, token) as client:  # a connection of its own, so that both workers have some
+        with client_of(
+            limited, token
+        ) as client:  # a connection of its own, so that both workers have some
             return [client.get("/Users?count=0").status_code for _ in range(30)]
 
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
         statuses = [status for answered in pool.map(work, range(10)) for status in answered]
-    assert 195 <= statuses.count(200) <= 200  # a worker may be left with a lease that no one comes to spend
+    assert (
+        195 <= statuses.count(200) <= 200
+    )  # a worker may be left with a lease that no one comes to spend
     assert statuses.count(200) + statuses.count(429) == 300
     with client_of(limited, token) as client:
         response = client.get("/Users?count=0")
@@ -53,5 +57,7 @@ def test_the_limit_changes_for_one_key_at_once(limited):
     with client_of(limited, token) as client:
         assert [client.get("/Users?count=0").status_code for _ in range(3)] == [200, 200, 429]
         limited.muster("keys", "set", "own", "--rate-limit", "0")
-        assert until(lambda: client.get("/Users?count=0").status_code == 200)  # PostgreSQL takes up to a second to tell all
+        assert until(
+            lambda: client.get("/Users?count=0").status_code == 200
+        )  # PostgreSQL takes up to a second to tell all
         assert [client.get("/Users?count=0").status_code for _ in range(300)] == [200] * 300

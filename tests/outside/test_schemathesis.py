@@ -8,16 +8,53 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks as _openapi_checks  # noqa: F401 (registers them)
 
 USER_OPERATIONS = ["findUsers", "createUser", "getUser", "updateUser", "patchUser", "deleteUser"]
-DISCOVERY = ["getServiceProviderConfig", "findResourceTypes", "getResourceType", "findSchemas", "getSchema"]
-GROUP_OPERATIONS = ["findGroups", "createGroup", "getGroup", "updateGroup", "patchGroup", "deleteGroup"]
-OPERATIONS = [*USER_OPERATIONS, *GROUP_OPERATIONS, "searchUsers", "searchGroups", "search", "bulk", *DISCOVERY]
+DISCOVERY = [
+    "getServiceProviderConfig",
+    "findResourceTypes",
+    "getResourceType",
+    "findSchemas",
+    "getSchema",
+]
+GROUP_OPERATIONS = [
+    "findGroups",
+    "createGroup",
+    "getGroup",
+    "updateGroup",
+    "patchGroup",
+    "deleteGroup",
+]
+OPERATIONS = [
+    *USER_OPERATIONS,
+    *GROUP_OPERATIONS,
+    "searchUsers",
+    "searchGroups",
+    "search",
+    "bulk",
+    *DISCOVERY,
+]
 MANAGEMENT = [
     *("getSettings", "updateSettings", "findKeys", "createKey", "getKey", "rotateKey", "revokeKey"),
     *("findRoleMappings", "createRoleMapping", "deleteRoleMapping", "getUserRoles"),
-    *("findRoles", "createRole", "getRole", "updateRole", "deleteRole", "verifyPassword", "findChanges", "findAudit"),
+    *(
+        "findRoles",
+        "createRole",
+        "getRole",
+        "updateRole",
+        "deleteRole",
+        "verifyPassword",
+        "findChanges",
+        "findAudit",
+    ),
     *("findSchemas", "createSchema", "getSchema", "updateSchema", "deleteSchema"),
     *("findResourceTypes", "createResourceType", "getResourceType", "deleteResourceType"),
-    *("findWebhooks", "createWebhook", "getWebhook", "updateWebhook", "deleteWebhook", "rotateWebhook"),
+    *(
+        "findWebhooks",
+        "createWebhook",
+        "getWebhook",
+        "updateWebhook",
+        "deleteWebhook",
+        "rotateWebhook",
+    ),
     *("getOverview", "wipe", "planUndo", "undo"),
     *("getOpenIdConnector", "setOpenIdConnector", "deleteOpenIdConnector"),
     *("findDeliveries", "redeliver", "getGuard", "letThrough", "keepHeld"),
@@ -48,7 +85,9 @@ def openapi(server):
 
 def test_the_list_is_whole(server):
     paths = httpx.get(f"{server.url}/openapi.json").json()["paths"].values()
-    assert {item["operationId"] for path in paths for item in path.values() if "operationId" in item} == {
+    assert {
+        item["operationId"] for path in paths for item in path.values() if "operationId" in item
+    } == {
         *OPERATIONS,
         *MANAGEMENT,
     }
@@ -59,7 +98,16 @@ def test_every_check_is_run_or_has_a_reason():
     assert len(CHECKS) == 9
 
 
-FRAMING = {"connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"}
+FRAMING = {
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+}
 
 
 def unframed(case):
@@ -96,7 +144,10 @@ def test_every_operation_of_the_management_rest(openapi, administrator, operatio
     operation = openapi.find_operation_by_id(operation_id)
 
     @settings(max_examples=15, suppress_health_check=list(HealthCheck))
-    @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE) | operation.as_strategy())
+    @given(
+        case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+        | operation.as_strategy()
+    )
     def run(case):
         if operation_id == "findChanges" and case.query:
             case.query.pop("wait", None)

@@ -41,7 +41,16 @@ def _spelt(random):
 
 def _operation(random, secret):
     path = _spelt(random)
-    value = random.choice((secret, [secret], {"value": secret}, [{"value": secret}], {"$ref": None, "value": secret}, 5))
+    value = random.choice(
+        (
+            secret,
+            [secret],
+            {"value": secret},
+            [{"value": secret}],
+            {"$ref": None, "value": secret},
+            5,
+        )
+    )
     text = json.dumps(secret)
     operation = random.choice(
         (
@@ -86,8 +95,16 @@ def _filter(random, secret):
 
 def _ask(random, scim, user, secret):
     """Send one request of any kind with a secret in it."""
-    vault = {_cased(random, VAULT): {_cased(random, "pin"): secret, _cased(random, "code"): [secret]}}
-    bodies = (person(**{_spelt(random): secret}), person(**{_spelt(random): [secret]}), person(**vault), [secret], secret)
+    vault = {
+        _cased(random, VAULT): {_cased(random, "pin"): secret, _cased(random, "code"): [secret]}
+    }
+    bodies = (
+        person(**{_spelt(random): secret}),
+        person(**{_spelt(random): [secret]}),
+        person(**vault),
+        [secret],
+        secret,
+    )
     body = random.choice(bodies)
     patch, found = _patch(random, secret), _filter(random, secret)
     bulk = [
@@ -105,17 +122,26 @@ def _ask(random, scim, user, secret):
         lambda: scim.post("/Users", json=body),
         lambda: scim.put(f"/Users/{user}", json=body),
         lambda: scim.patch(f"/Users/{user}", json=patch),
-        lambda: scim.patch(f"/Users/{user}", json={_cased(random, "path"): "password", "value": secret}),
+        lambda: scim.patch(
+            f"/Users/{user}", json={_cased(random, "path"): "password", "value": secret}
+        ),
         lambda: scim.post("/Bulk", json={"schemas": [BULK], "Operations": bulk}),
         lambda: scim.post(random.choice(("/.search", "/Users/.search")), json=search),
         lambda: scim.get("/Users", params={"filter": found}),
-        lambda: scim.get("/Users", params={random.choice(("access_token", "Access_Token", "api_key", "x")): secret}),
+        lambda: scim.get(
+            "/Users",
+            params={random.choice(("access_token", "Access_Token", "api_key", "x")): secret},
+        ),
         lambda: scim.get(f"/Users?{secret}"),
         lambda: scim.get(f"/Users%3Faccess_token={secret}"),
         lambda: scim.post("/Users", content=json.dumps(body)[:-1], headers=content),
         lambda: scim.post("/Users", content=f"password={secret}", headers=content),
-        lambda: scim.post("/Users", content=b"\xef\xbb\xbf" + json.dumps(body).encode(), headers=content),
-        lambda: scim.post("/Users", content='{"password":' * 300 + json.dumps(secret) + "}" * 300, headers=content),
+        lambda: scim.post(
+            "/Users", content=b"\xef\xbb\xbf" + json.dumps(body).encode(), headers=content
+        ),
+        lambda: scim.post(
+            "/Users", content='{"password":' * 300 + json.dumps(secret) + "}" * 300, headers=content
+        ),
     )
     return random.choice(choices)()
 
@@ -140,9 +166,16 @@ def test_no_password_is_kept_logged_exported_or_shown(server, strict):
             answer = _ask(rng, tenant.scim, user, f"{MARK}-{uuid.uuid4().hex}")
             assert answer.status_code < 500, answer.text
         last = tenant.scim.post("/Users", json=person()).headers["x-request-id"]
-        kept = until(lambda: last in (found := tenant.api.get("/requests", params={"limit": 500}).text) and found)
+        kept = until(
+            lambda: (
+                last in (found := tenant.api.get("/requests", params={"limit": 500}).text) and found
+            )
+        )
         shown = [kept, server.muster("doctor", "--workspace", tenant.name).stdout]
-        shown += [root.get(f"/w/{tenant.name}/{page}").text for page in ("requests", "doctor", "audit", "connect")]
+        shown += [
+            root.get(f"/w/{tenant.name}/{page}").text
+            for page in ("requests", "doctor", "audit", "connect")
+        ]
         pages = set(re.findall(r"/requests/\d+", shown[2]))
         assert len(pages) == 50
         shown += [root.get(f"/w/{tenant.name}{page}").text for page in pages]

@@ -25,7 +25,10 @@ def document(**attributes):
 def elements(attribute, count):
     if attribute.is_complex:
         name = "value" if "value" in attribute.sub_attributes else "formatted"
-        return [{name: f"{number:08}" if attribute.name == "x509Certificates" else f"v{number}"} for number in range(count)]
+        return [
+            {name: f"{number:08}" if attribute.name == "x509Certificates" else f"v{number}"}
+            for number in range(count)
+        ]
     return [f"v{number}" for number in range(count)]
 
 
@@ -33,14 +36,21 @@ def elements(attribute, count):
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_document_may_have_so_many_elements_and_no_more(attribute, strict):
     def read(count):
-        return documents.read(document(**{attribute.name: elements(attribute, count)}), USERS, Dialect(strict, [], MOST))
+        return documents.read(
+            document(**{attribute.name: elements(attribute, count)}),
+            USERS,
+            Dialect(strict, [], MOST),
+        )
 
     for count in (MOST - 1, MOST):
         assert len(read(count)[attribute.name]) == count
     with pytest.raises(ScimError) as refused:
         read(MOST + 1)
     assert (refused.value.status, refused.value.scim_type) == (400, "invalidValue")
-    assert refused.value.detail == f"{attribute.name} has 8 elements, and at most 7 are allowed (MUSTER_MAX_ELEMENTS)"
+    assert (
+        refused.value.detail
+        == f"{attribute.name} has 8 elements, and at most 7 are allowed (MUSTER_MAX_ELEMENTS)"
+    )
 
 
 @pytest.mark.parametrize("attribute", MANY_VALUED, ids=lambda attribute: attribute.name)
@@ -48,10 +58,14 @@ def test_a_document_may_have_so_many_elements_and_no_more(attribute, strict):
 def test_an_operation_may_name_so_many_elements_and_no_more(attribute, operation):
     def prepare(count):
         steps = {"op": operation, "path": attribute.name, "value": elements(attribute, count)}
-        return patch.prepare({"schemas": [patch.PATCH_OP], "Operations": [steps]}, USERS, Dialect(False, [], MOST))
+        return patch.prepare(
+            {"schemas": [patch.PATCH_OP], "Operations": [steps]}, USERS, Dialect(False, [], MOST)
+        )
 
     assert prepare(MOST)
-    with pytest.raises(ScimError, match=r"has 8 elements, and at most 7 are allowed \(MUSTER_MAX_ELEMENTS\)"):
+    with pytest.raises(
+        ScimError, match=r"has 8 elements, and at most 7 are allowed \(MUSTER_MAX_ELEMENTS\)"
+    ):
         prepare(MOST + 1)
 
 
@@ -63,11 +77,17 @@ def test_elements_that_come_to_nothing_count(filler):
 
 def test_schemas_are_bounded():
     with pytest.raises(ScimError, match="schemas has 8 elements"):
-        documents.read(document(schemas=[USERS.core.id] * (MOST + 1)), USERS, Dialect(False, [], MOST))
+        documents.read(
+            document(schemas=[USERS.core.id] * (MOST + 1)), USERS, Dialect(False, [], MOST)
+        )
 
 
 def test_members_of_a_group_are_not():
-    group = {"schemas": [GROUPS.core.id], "displayName": "x", "members": [{"value": f"u{n}"} for n in range(50)]}
+    group = {
+        "schemas": [GROUPS.core.id],
+        "displayName": "x",
+        "members": [{"value": f"u{n}"} for n in range(50)],
+    }
     assert len(documents.read(group, GROUPS, Dialect(False, [], MOST))["members"]) == 50
 
 

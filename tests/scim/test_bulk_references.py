@@ -48,7 +48,10 @@ def test_patches_of_a_group(path, value, expected):
     assert patched(path, value) == expected
 
 
-@pytest.mark.parametrize("path", ["manager", "manager.value", f"{ENTERPRISE_USER}:manager", f"{ENTERPRISE_USER}:manager.value"])
+@pytest.mark.parametrize(
+    "path",
+    ["manager", "manager.value", f"{ENTERPRISE_USER}:manager", f"{ENTERPRISE_USER}:manager.value"],
+)
 def test_a_manager_is_a_reference_where_the_path_is_the_extensions(path):
     expected = "<u>" if ENTERPRISE_USER in path else "bulkId:u"
     assert patched(path, "bulkId:u", USERS) == (path, expected)
@@ -56,10 +59,16 @@ def test_a_manager_is_a_reference_where_the_path_is_the_extensions(path):
 
 
 def test_an_extension_by_its_urn():
-    manager = {"manager": {"value": "bulkId:u", "displayName": "bulkId:u"}, "department": "bulkId:u"}
+    manager = {
+        "manager": {"value": "bulkId:u", "displayName": "bulkId:u"},
+        "department": "bulkId:u",
+    }
     expected = {"manager": {"value": "<u>", "displayName": "bulkId:u"}, "department": "bulkId:u"}
     assert patched(ENTERPRISE_USER, manager, USERS) == (ENTERPRISE_USER, expected)
-    assert patched(None, {ENTERPRISE_USER.lower(): manager}, USERS) == (None, {ENTERPRISE_USER.lower(): expected})
+    assert patched(None, {ENTERPRISE_USER.lower(): manager}, USERS) == (
+        None,
+        {ENTERPRISE_USER.lower(): expected},
+    )
     assert replaced({ENTERPRISE_USER: manager}) == {ENTERPRISE_USER: expected}
 
 
@@ -72,7 +81,10 @@ def test_what_is_left_out_takes_its_element_along_and_nothing_else():
         "displayName": "g",
         "members": [{"value": "v"}, {"value": "w"}],
     }
-    user = {"userName": "x", ENTERPRISE_USER: {"manager": {"value": "bulkId:u", "displayName": "B"}, "department": "d"}}
+    user = {
+        "userName": "x",
+        ENTERPRISE_USER: {"manager": {"value": "bulkId:u", "displayName": "B"}, "department": "d"},
+    }
     assert drop(user, USERS) == {"userName": "x", ENTERPRISE_USER: {"department": "d"}}
 
 
@@ -102,7 +114,9 @@ VALUES = st.recursive(
     TEXT | st.none() | st.booleans() | st.integers(),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["value", "$ref", "display", "type", "members"]), inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["value", "$ref", "display", "type", "members"]), inner, max_size=3
+        )
     ),
     max_leaves=6,
 )
@@ -123,6 +137,9 @@ def test_nothing_else_is_touched(document):
 
 @given(VALUES)
 def test_any_json_at_a_reference_is_walked(value):
-    for kind, document in ((GROUPS, {"members": value}), (USERS, {ENTERPRISE_USER: {"manager": value}})):
+    for kind, document in (
+        (GROUPS, {"members": value}),
+        (USERS, {ENTERPRISE_USER: {"manager": value}}),
+    ):
         found = json.dumps(replaced(document, kind=kind))
         assert found.replace("<u>", "bulkId:u") == json.dumps(document)

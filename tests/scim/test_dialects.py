@@ -28,16 +28,27 @@ def patched(document, dialect, **message):
 
 
 def one(op, value=..., path=None):
-    operation = {"op": op} | ({} if value is ... else {"value": value}) | ({} if path is None else {"path": path})
+    operation = (
+        {"op": op}
+        | ({} if value is ... else {"value": value})
+        | ({} if path is None else {"path": path})
+    )
     return {"Operations": [operation]}
 
 
 def posted(quirk, document, expected):
-    return pytest.param(quirk, lambda dialect: read(document, USER_TYPE, dialect), expected, id=f"{quirk}-post")
+    return pytest.param(
+        quirk, lambda dialect: read(document, USER_TYPE, dialect), expected, id=f"{quirk}-post"
+    )
 
 
 def patching(quirk, message, expected, before=None):
-    return pytest.param(quirk, lambda dialect: patched(before or user(), dialect, **message), expected, id=f"{quirk}-patch")
+    return pytest.param(
+        quirk,
+        lambda dialect: patched(before or user(), dialect, **message),
+        expected,
+        id=f"{quirk}-patch",
+    )
 
 
 def _taken(operation):
@@ -47,8 +58,13 @@ def _taken(operation):
     return operation.method, operation.bulk_id
 
 
-LONE_POST = {"schemas": [BULK_REQUEST], "Operations": [{"method": "POST", "path": "/Users", "data": {}}]}
-ENTRA_ROLE = '{"id":"06b07648-ecfe-589f-9d2f-6325724a46ee","value":"Admin","displayName":"Administrator"}'
+LONE_POST = {
+    "schemas": [BULK_REQUEST],
+    "Operations": [{"method": "POST", "path": "/Users", "data": {}}],
+}
+ENTRA_ROLE = (
+    '{"id":"06b07648-ecfe-589f-9d2f-6325724a46ee","value":"Admin","displayName":"Administrator"}'
+)
 EXTENDED = [USER, ENTERPRISE_USER]
 MISSPACED = (
     'title\tpr and not (emails[type eq "work"] or (title eq "x"))',
@@ -76,10 +92,22 @@ CASES = [
     patching("operation-case", one("Add", "T", "title"), user(title="T")),
     patching("operation-case", one("REPLACE", "T", "title"), user(title="T")),
     patching("operation-case", one("Remove", path="title"), user(), user(title="T")),
-    patching("message-key-case", {"operations": [{"op": "add", "path": "title", "value": "T"}]}, user(title="T")),
-    patching("single-operation", {"Operations": {"op": "add", "path": "title", "value": "T"}}, user(title="T")),
+    patching(
+        "message-key-case",
+        {"operations": [{"op": "add", "path": "title", "value": "T"}]},
+        user(title="T"),
+    ),
+    patching(
+        "single-operation",
+        {"Operations": {"op": "add", "path": "title", "value": "T"}},
+        user(title="T"),
+    ),
     posted("boolean-as-string", user(active="False"), user(active=False)),
-    posted("boolean-as-string", user(emails=[{"value": "x", "primary": "true"}]), user(emails=[{"value": "x", "primary": True}])),
+    posted(
+        "boolean-as-string",
+        user(emails=[{"value": "x", "primary": "true"}]),
+        user(emails=[{"value": "x", "primary": True}]),
+    ),
     patching("boolean-as-string", one("replace", "True", "active"), user(active=True)),
     patching("dotted-key", one("replace", {"name.givenName": "B"}), user(name={"givenName": "B"})),
     patching(
@@ -93,7 +121,9 @@ CASES = [
         user(emails=[{"value": "n@x", "type": "work"}]),
         user(emails=[{"value": "o@x", "type": "work"}]),
     ),
-    patching("value-path-made", one("add", "n@x", WORK), user(emails=[{"type": "work", "value": "n@x"}])),
+    patching(
+        "value-path-made", one("add", "n@x", WORK), user(emails=[{"type": "work", "value": "n@x"}])
+    ),
     patching(
         "value-path-made",
         one("replace", "n@x", 'emails[type eq "work" and primary eq true].value'),
@@ -123,9 +153,17 @@ CASES = [
     patching("value-in-list", one("replace", [{"value": "T"}], "title"), user(title="T")),
     posted("element-alone", user(emails={"value": "x@y"}), user(emails=[{"value": "x@y"}])),
     posted("element-alone", user(roles="admin"), user(roles=[{"value": "admin"}])),
-    posted("element-as-string", user(roles=["admin", "owner"]), user(roles=[{"value": "admin"}, {"value": "owner"}])),
+    posted(
+        "element-as-string",
+        user(roles=["admin", "owner"]),
+        user(roles=[{"value": "admin"}, {"value": "owner"}]),
+    ),
     patching("element-as-string", one("add", "admin", "roles"), user(roles=[{"value": "admin"}])),
-    posted("role-as-json", user(roles=[{"value": ENTRA_ROLE}]), user(roles=[{"value": "Admin", "display": "Administrator"}])),
+    posted(
+        "role-as-json",
+        user(roles=[{"value": ENTRA_ROLE}]),
+        user(roles=[{"value": "Admin", "display": "Administrator"}]),
+    ),
     patching(
         "role-as-json",
         one("replace", [{"value": ENTRA_ROLE, "primary": True}], "roles"),
@@ -147,7 +185,10 @@ CASES = [
     posted(
         "value-in-list",
         user(**{ENTERPRISE_USER: {"manager": [{"$ref": "../Users/26", "value": "26"}]}}),
-        user(schemas=EXTENDED, **{ENTERPRISE_USER: {"manager": {"$ref": "../Users/26", "value": "26"}}}),
+        user(
+            schemas=EXTENDED,
+            **{ENTERPRISE_USER: {"manager": {"$ref": "../Users/26", "value": "26"}}},
+        ),
     ),
     patching(
         "value-in-list",
@@ -163,8 +204,18 @@ CASES = [
     ),
     posted(
         "primary-twice",
-        user(emails=[{"value": "A@x", "primary": True, "type": "work"}, {"value": "a@x", "primary": True, "type": "home"}]),
-        user(emails=[{"value": "A@x", "primary": True, "type": "work"}, {"value": "a@x", "primary": False, "type": "home"}]),
+        user(
+            emails=[
+                {"value": "A@x", "primary": True, "type": "work"},
+                {"value": "a@x", "primary": True, "type": "home"},
+            ]
+        ),
+        user(
+            emails=[
+                {"value": "A@x", "primary": True, "type": "work"},
+                {"value": "a@x", "primary": False, "type": "home"},
+            ]
+        ),
     ),
     patching(
         "urn-with-dot",
@@ -190,7 +241,9 @@ CASES = [
     ),
     pytest.param(
         "message-key-case",
-        lambda dialect: parameters_of({"schemas": [SEARCH_REQUEST], "Filter": "a pr", "COUNT": 1}, dialect),
+        lambda dialect: parameters_of(
+            {"schemas": [SEARCH_REQUEST], "Filter": "a pr", "COUNT": 1}, dialect
+        ),
         {"filter": "a pr", "count": "1"},
         id="message-key-case-search",
     ),
@@ -230,7 +283,11 @@ CASES = [
     ),
     pytest.param(
         "filter-spacing",
-        lambda dialect: patched(user(emails=[{"value": "a@x"}]), dialect, **one("remove", path='emails[value\teq "a@x"]')),
+        lambda dialect: patched(
+            user(emails=[{"value": "a@x"}]),
+            dialect,
+            **one("remove", path='emails[value\teq "a@x"]'),
+        ),
         user(),
         id="filter-spacing-path",
     ),
@@ -276,9 +333,18 @@ def test_every_row_has_a_test():
 
 
 @pytest.mark.parametrize(
-    "path", ['emails[type ne "work"].value', 'emails[type eq "a" or type eq "b"].value', 'emails[type eq "work"]']
+    "path",
+    [
+        'emails[type ne "work"].value',
+        'emails[type eq "a" or type eq "b"].value',
+        'emails[type eq "work"]',
+    ],
 )
 def test_no_element_is_made_from_what_does_not_say_it(path):
     with pytest.raises(ScimError) as caught:
-        patched(user(), Dialect(), **one("replace", "x@x" if path.endswith("value") else {"value": "x"}, path))
+        patched(
+            user(),
+            Dialect(),
+            **one("replace", "x@x" if path.endswith("value") else {"value": "x"}, path),
+        )
     assert caught.value.scim_type == "noTarget"

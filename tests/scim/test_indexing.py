@@ -19,7 +19,10 @@ def fields():
     """Every field of a user that a filter can name."""
     for extension, attribute in USER_TYPE.attributes():
         prefix = "" if extension is None else f"{extension}:"
-        for name in (attribute.name, *(f"{attribute.name}.{sub.name}" for sub in attribute.sub_attributes.values())):
+        for name in (
+            attribute.name,
+            *(f"{attribute.name}.{sub.name}" for sub in attribute.sub_attributes.values()),
+        ):
             field = field_at(USER_TYPE, prefix + name)
             if field is not None and not field.attribute.is_complex:
                 yield field
@@ -33,7 +36,9 @@ def test_a_search_form_has_each_value_as_it_compares(document):
         compared = [comparable(field.attribute, value) for value in values_at(field, canonical)]
         assert sorted(map(str, values_at(field, found))) == sorted(map(str, compared)), field.name
         if compared:
-            assert sort_value(field, found) == comparable(field.attribute, sort_value(field, canonical)), field.name
+            assert sort_value(field, found) == comparable(
+                field.attribute, sort_value(field, canonical)
+            ), field.name
 
 
 @given(users())
@@ -53,7 +58,13 @@ def test_look_ups_are_the_values_as_they_compare(document):
 
 
 def test_a_value_of_another_type_than_its_attribute_stays_as_it_is():
-    wrong = {"schemas": [], "userName": 7, "name": "Ada", "emails": "a@b", "roles": ["x", {"value": "Y"}]}
+    wrong = {
+        "schemas": [],
+        "userName": 7,
+        "name": "Ada",
+        "emails": "a@b",
+        "roles": ["x", {"value": "Y"}],
+    }
     assert search_form(wrong, USER_TYPE) == {
         "schemas": [],
         "userName": 7,
@@ -64,7 +75,13 @@ def test_a_value_of_another_type_than_its_attribute_stays_as_it_is():
 
 
 def test_only_meta_keeps_its_location_to_itself():
-    sub = {"multiValued": False, "required": False, "caseExact": False, "mutability": "readWrite", "returned": "default"}
+    sub = {
+        "multiValued": False,
+        "required": False,
+        "caseExact": False,
+        "mutability": "readWrite",
+        "returned": "default",
+    }
     sub |= {"uniqueness": "none", "description": "", "type": "string"}
     raw = {
         **sub,
@@ -74,5 +91,11 @@ def test_only_meta_keeps_its_location_to_itself():
     }
     schema = Schema("urn:example:printer", {"printer": Attribute.from_json(raw)}, {})
     kind = dataclasses.replace(USER_TYPE, extensions={schema.id: schema})
-    document = {schema.id: {"printer": {"location": "Basement", "version": "V"}}, "meta": {"location": "L", "version": "V"}}
-    assert search_form(document, kind) == {schema.id: {"printer": {"location": "basement", "version": "v"}}, "meta": {}}
+    document = {
+        schema.id: {"printer": {"location": "Basement", "version": "V"}},
+        "meta": {"location": "L", "version": "V"},
+    }
+    assert search_form(document, kind) == {
+        schema.id: {"printer": {"location": "basement", "version": "v"}},
+        "meta": {},
+    }

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.scim.masking import MASK, Masker, Unreadable, bare_path
-from muster.scim.schema.model import ENTERPRISE_USER, GROUP, USER, Attribute, Registry, Schema, registry
+from muster.scim.schema.model import (
+    ENTERPRISE_USER,
+    GROUP,
+    USER,
+    Attribute,
+    Registry,
+    Schema,
+    registry,
+)
 
 SECRET = 'hunter2 "and" more'
 VAULT = "urn:example:params:vault:2.0:User"
@@ -31,7 +39,10 @@ _VAULT = Schema(
 BUILT_IN = registry()
 _USERS = BUILT_IN.types["/Users"]
 REGISTRY = Registry(
-    {**BUILT_IN.types, "/Users": replace(_USERS, extensions={**_USERS.extensions, VAULT.lower(): _VAULT})},
+    {
+        **BUILT_IN.types,
+        "/Users": replace(_USERS, extensions={**_USERS.extensions, VAULT.lower(): _VAULT}),
+    },
     {**BUILT_IN.schemas, VAULT.lower(): _VAULT},
 )
 
@@ -39,7 +50,9 @@ REGISTRY = Registry(
 def spelt(text):
     """A text in any case."""
     return st.lists(st.booleans(), min_size=len(text), max_size=len(text)).map(
-        lambda upper: "".join(char.upper() if up else char.lower() for char, up in zip(text, upper, strict=True))
+        lambda upper: "".join(
+            char.upper() if up else char.lower() for char, up in zip(text, upper, strict=True)
+        )
     )
 
 
@@ -53,7 +66,14 @@ PATHS = (
     f'{VAULT}:door[label eq "front"].value',
     f"{VAULT}:door",
 )
-KEYS = ("password", f"{USER}:password", f"{VAULT}:pin", f"{VAULT}:code", f"{VAULT}:door.value", f"{VAULT}:door")
+KEYS = (
+    "password",
+    f"{USER}:password",
+    f"{VAULT}:pin",
+    f"{VAULT}:code",
+    f"{VAULT}:door.value",
+    f"{VAULT}:door",
+)
 SECRET_FILTERS = (
     "password {} {}",
     'userName eq "a" and password {} {}',
@@ -67,13 +87,17 @@ SECRET_FILTERS = (
     'title pr or {VAULT}:door[label eq "x" and value {} {}]'.replace("{VAULT}", VAULT),
 )
 operators = st.sampled_from(["eq", "ne", "co", "sw", "ew", "gt", "Eq", "EQ"])
-secrets = st.sampled_from([SECRET, [SECRET], {"value": SECRET}, [{"value": SECRET}], {"x": {"y": [SECRET]}}])
+secrets = st.sampled_from(
+    [SECRET, [SECRET], {"value": SECRET}, [{"value": SECRET}], {"x": {"y": [SECRET]}}]
+)
 
 
 @st.composite
 def filters(draw):
     template = draw(st.sampled_from(SECRET_FILTERS))
-    return template.format(draw(operators), json.dumps(SECRET)) + draw(st.sampled_from(["", " ", " and", ")", ' eq "']))
+    return template.format(draw(operators), json.dumps(SECRET)) + draw(
+        st.sampled_from(["", " ", " and", ")", ' eq "'])
+    )
 
 
 @st.composite
@@ -81,7 +105,11 @@ def documents(draw):
     document = {draw(spelt(draw(st.sampled_from(KEYS)))): draw(secrets), "title": "shown"}
     extension = {
         draw(spelt("pin")): draw(secrets),
-        draw(spelt("door")): draw(st.sampled_from([[{"VALUE": SECRET, "label": "shown"}], {"value": SECRET}, SECRET, [SECRET]])),
+        draw(spelt("door")): draw(
+            st.sampled_from(
+                [[{"VALUE": SECRET, "label": "shown"}], {"value": SECRET}, SECRET, [SECRET]]
+            )
+        ),
     }
     document[draw(spelt(VAULT))] = extension
     return document
@@ -92,15 +120,32 @@ def patches(draw):
     path = draw(st.sampled_from(PATHS))
     operation = draw(
         st.one_of(
-            st.fixed_dictionaries({"path": spelt(path) if "[" not in path else st.just(path), "value": secrets}),
-            st.fixed_dictionaries({"path": filters().map(lambda text: f"emails[{text}].value"), "value": st.just("shown")}),
+            st.fixed_dictionaries(
+                {"path": spelt(path) if "[" not in path else st.just(path), "value": secrets}
+            ),
+            st.fixed_dictionaries(
+                {
+                    "path": filters().map(lambda text: f"emails[{text}].value"),
+                    "value": st.just("shown"),
+                }
+            ),
             st.fixed_dictionaries({"path": filters(), "value": st.just("shown")}),
-            st.fixed_dictionaries({"path": st.sampled_from(["pasword", "", " password ", "door [", 3]), "value": documents()}),
+            st.fixed_dictionaries(
+                {
+                    "path": st.sampled_from(["pasword", "", " password ", "door [", 3]),
+                    "value": documents(),
+                }
+            ),
             st.fixed_dictionaries({"value": documents()}),
-            st.fixed_dictionaries({"path": st.just(VAULT), "value": documents().map(lambda made: made.popitem()[1])}),
+            st.fixed_dictionaries(
+                {"path": st.just(VAULT), "value": documents().map(lambda made: made.popitem()[1])}
+            ),
         )
     )
-    renamed = {draw(spelt(key)): value for key, value in {"op": draw(st.sampled_from(["add", "Replace"])), **operation}.items()}
+    renamed = {
+        draw(spelt(key)): value
+        for key, value in {"op": draw(st.sampled_from(["add", "Replace"])), **operation}.items()
+    }
     return {draw(spelt("operations")): draw(st.sampled_from([[renamed], renamed]))}
 
 
@@ -112,10 +157,16 @@ def messages(draw):
     bulk = {"method": "POST", "bulkId": "1", "path": place, "data": inner}
     search = {draw(spelt("filter")): draw(filters()), "schemas": []}
     lost = {"resource": [inner]}
-    return draw(st.sampled_from([inner, {draw(spelt("operations")): [bulk]}, search, lost, {"Resources": [search]}]))
+    return draw(
+        st.sampled_from(
+            [inner, {draw(spelt("operations")): [bulk]}, search, lost, {"Resources": [search]}]
+        )
+    )
 
 
-@given(messages(), st.sampled_from(["/Users", "/Users/1", "/Me", "/Bulk", "/.search", "", "/nothing"]))
+@given(
+    messages(), st.sampled_from(["/Users", "/Users/1", "/Me", "/Bulk", "/.search", "", "/nothing"])
+)
 def test_no_secret_is_shown(message, path):
     shown = orjson.dumps(Masker(REGISTRY, path).message(orjson.dumps(message))).decode()
     assert "hunter2" not in shown
@@ -133,7 +184,9 @@ def test_no_secret_of_a_query_is_shown(text, name, path):
 
 @given(messages())
 def test_every_message_with_a_secret_is_suspected(message):
-    assert Masker(REGISTRY, "").suspects(orjson.dumps(message).decode()) or "pasword" in str(message)
+    assert Masker(REGISTRY, "").suspects(orjson.dumps(message).decode()) or "pasword" in str(
+        message
+    )
 
 
 TITLED = {"Operations": [{"op": "add", "path": "title", "value": "x"}]}
@@ -142,10 +195,19 @@ TITLED = {"Operations": [{"op": "add", "path": "title", "value": "x"}]}
 @pytest.mark.parametrize(
     "message",
     [
-        {"schemas": [USER, ENTERPRISE_USER], "name": {"givenName": "b"}, "emails": [{"value": "c", "primary": True}]},
+        {
+            "schemas": [USER, ENTERPRISE_USER],
+            "name": {"givenName": "b"},
+            "emails": [{"value": "c", "primary": True}],
+        },
         {"Operations": [{"op": "Add", "path": 'emails[type eq "work"].value', "value": "x"}]},
         {"Operations": [{"op": "remove", "path": "title"}]},
-        {"operations": {"op": "replace", "value": {f"{ENTERPRISE_USER}:department": "x", "name.givenName": "y"}}},
+        {
+            "operations": {
+                "op": "replace",
+                "value": {f"{ENTERPRISE_USER}:department": "x", "name.givenName": "y"},
+            }
+        },
         {"Operations": [{"method": "PATCH", "path": "/Users/1", "data": TITLED}]},
         {"filter": 'userName eq "a" and emails[value co "b"]', "attributes": ["userName"]},
         {"nickName": "[a", "title": "{", "unknown": {"deeper": [1, None, True]}},
@@ -160,22 +222,37 @@ def test_the_rest_is_shown_as_it_came(message):
 
 def test_the_shape_of_a_request_is_shown():
     masker = Masker(REGISTRY, "/Users")
-    message = {"Operations": [{"Op": "replace", "PATH": f'{VAULT}:Door[value eq "hunter2"].Label', "VALUE": "front"}]}
+    message = {
+        "Operations": [
+            {"Op": "replace", "PATH": f'{VAULT}:Door[value eq "hunter2"].Label', "VALUE": "front"}
+        ]
+    }
     shown = masker.message(orjson.dumps(message))
-    assert shown == {"Operations": [{"Op": "replace", "PATH": f'{VAULT}:Door[value eq "{MASK}"].Label', "VALUE": "front"}]}
+    assert shown == {
+        "Operations": [
+            {"Op": "replace", "PATH": f'{VAULT}:Door[value eq "{MASK}"].Label', "VALUE": "front"}
+        ]
+    }
     assert masker.query("filter=" + quote('title eq "a" and password eq "b"')) == (
         f"filter=title%20eq%20%22a%22%20and%20password%20eq%20%22{MASK}%22"
     )
-    assert masker.query("filter=title%20eq%20%22a%22&count=2") == "filter=title%20eq%20%22a%22&count=2"
+    assert (
+        masker.query("filter=title%20eq%20%22a%22&count=2") == "filter=title%20eq%20%22a%22&count=2"
+    )
 
 
 def test_a_type_of_its_own_attributes():
     """`pin` is a secret of users: a group that has an unknown attribute of that name does not show it either."""
     masker = Masker(REGISTRY, "/Groups")
-    assert masker.message(orjson.dumps({"displayName": "shown", "pin": "hunter2"})) == {"displayName": "shown", "pin": MASK}
+    assert masker.message(orjson.dumps({"displayName": "shown", "pin": "hunter2"})) == {
+        "displayName": "shown",
+        "pin": MASK,
+    }
 
 
-@pytest.mark.parametrize("raw", [b'{"password": "hunter2"', b'["hunter2"]', b'"hunter2"', b"password=hunter2", b"\xff{}"])
+@pytest.mark.parametrize(
+    "raw", [b'{"password": "hunter2"', b'["hunter2"]', b'"hunter2"', b"password=hunter2", b"\xff{}"]
+)
 def test_nothing_of_a_message_that_cannot_be_read(raw):
     masker = Masker(REGISTRY, "/Users")
     with pytest.raises(Unreadable):
@@ -199,7 +276,11 @@ def test_depth(key, depth):
 def test_what_an_answer_quotes():
     masker = Masker(REGISTRY, "/Users")
     masker.message(orjson.dumps({"password": SECRET, "schemas": [GROUP]}))
-    answer = {"status": "400", "detail": f"position 3: cannot read {SECRET[:9]!r} or {SECRET} there", "more": [f"x {SECRET}"]}
+    answer = {
+        "status": "400",
+        "detail": f"position 3: cannot read {SECRET[:9]!r} or {SECRET} there",
+        "more": [f"x {SECRET}"],
+    }
     shown = masker.answer(orjson.dumps(answer))
     assert "hunter2" not in str(shown)
     assert shown["detail"].startswith("position 3: cannot read ")
@@ -234,7 +315,15 @@ def test_secrets_in_forms_that_the_protocol_does_not_have_are_masked(body, path)
 
 
 def test_plain_requests_are_kept_readable():
-    body = {"schemas": [USER], "userName": "ada", "title": "Password manager", "emails": [{"value": "a@x.com", "type": "work"}]}
+    body = {
+        "schemas": [USER],
+        "userName": "ada",
+        "title": "Password manager",
+        "emails": [{"value": "a@x.com", "type": "work"}],
+    }
     assert Masker(REGISTRY, "/Users").message(json.dumps(body).encode()) == body
-    message = {"Operations": [{"op": "replace", "path": "title", "value": "Token officer"}], "schemas": ["x"]}
+    message = {
+        "Operations": [{"op": "replace", "path": "title", "value": "Token officer"}],
+        "schemas": ["x"],
+    }
     assert Masker(REGISTRY, "/Users/1").message(json.dumps(message).encode()) == message

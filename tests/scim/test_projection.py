@@ -13,7 +13,10 @@ from tests.strategies import ENTERPRISE, MULTI, TEXT, users
 
 USER_TYPE = registry().types["/Users"]
 names = st.lists(
-    st.sampled_from((*TEXT, *MULTI, *ENTERPRISE, "password", "ID", "schemas", "nosuch", "meta", ENTERPRISE_USER)), max_size=5
+    st.sampled_from(
+        (*TEXT, *MULTI, *ENTERPRISE, "password", "ID", "schemas", "nosuch", "meta", ENTERPRISE_USER)
+    ),
+    max_size=5,
 )
 DOCUMENT = {
     "schemas": [USER, ENTERPRISE_USER],
@@ -45,7 +48,9 @@ def test_what_is_excluded_is_gone_and_all_else_is_there(document, unwanted):
     shown = projection(USER_TYPE, None, ",".join([*unwanted, "title"]))(whole)
     assert "title" not in shown
     gone = {
-        USER_TYPE.place(name).attribute.name for name in unwanted if USER_TYPE.place(name) and USER_TYPE.place(name).attribute
+        USER_TYPE.place(name).attribute.name
+        for name in unwanted
+        if USER_TYPE.place(name) and USER_TYPE.place(name).attribute
     }
     for key, value in whole.items():
         if key not in gone and key not in ("title", ENTERPRISE_USER):
@@ -71,11 +76,13 @@ def test_shows(attributes, excluded, keys):
 
 
 def test_sub_attributes():
-    assert projection(USER_TYPE, "name.familyName,emails.value", None)(DOCUMENT)["name"] == {"familyName": "J"}
-    assert projection(USER_TYPE, None, "emails.type")(DOCUMENT)["emails"] == [{"value": "x"}]
-    assert projection(USER_TYPE, ENTERPRISE_USER + ":manager.value", None)(DOCUMENT)[ENTERPRISE_USER] == {
-        "manager": {"value": "2"}
+    assert projection(USER_TYPE, "name.familyName,emails.value", None)(DOCUMENT)["name"] == {
+        "familyName": "J"
     }
+    assert projection(USER_TYPE, None, "emails.type")(DOCUMENT)["emails"] == [{"value": "x"}]
+    assert projection(USER_TYPE, ENTERPRISE_USER + ":manager.value", None)(DOCUMENT)[
+        ENTERPRISE_USER
+    ] == {"manager": {"value": "2"}}
 
 
 def test_nothing_asked_is_no_projection():
@@ -86,6 +93,10 @@ def test_nothing_asked_is_no_projection():
 def test_what_is_remembered_is_bounded():
     before = module._remembered.cache_info().currsize
     for n in range(3):
-        assert set(projection(USER_TYPE, f"userName,{n}" + "x" * 10_000, None)(DOCUMENT)) == {"schemas", "id", "userName"}
+        assert set(projection(USER_TYPE, f"userName,{n}" + "x" * 10_000, None)(DOCUMENT)) == {
+            "schemas",
+            "id",
+            "userName",
+        }
     assert module._remembered.cache_info().currsize == before
     assert projection(USER_TYPE, "userName", None) is projection(USER_TYPE, "userName", "")

@@ -16,11 +16,16 @@ def test_folding_twice_is_folding_once(text):
 
 @given(st.text())
 def test_case_does_not_matter(text):
-    assert fold(text.lower()) == fold(text) or "İ" in text or text.lower().casefold() != text.casefold()
+    assert (
+        fold(text.lower()) == fold(text)
+        or "İ" in text
+        or text.lower().casefold() != text.casefold()
+    )
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("ZOË@EXÄMPLE.COM", "zoë@exämple.com"), ("straße", "STRASSE"), ("ﬁ", "FI"), ("é", "é")]
+    ("one", "other"),
+    [("ZOË@EXÄMPLE.COM", "zoë@exämple.com"), ("straße", "STRASSE"), ("ﬁ", "FI"), ("é", "é")],
 )
 def test_folds_alike(one, other):
     assert fold(one) == fold(other)
@@ -43,7 +48,9 @@ _fractions = st.text("0123456789", min_size=1, max_size=9)
 
 
 @given(_moments, _zones, _fractions, _moments, _zones, _fractions, st.booleans())
-def test_no_digit_of_a_fraction_is_lost(one, zone, digits, other, other_zone, other_digits, same_second):
+def test_no_digit_of_a_fraction_is_lost(
+    one, zone, digits, other, other_zone, other_digits, same_second
+):
     """The oracle counts in whole fractions of a second, which Python's datetime cannot hold."""
     other = one if same_second else other
 
@@ -56,7 +63,10 @@ def test_no_digit_of_a_fraction_is_lost(one, zone, digits, other, other_zone, ot
             local,
         )
 
-    (first, _, local), (second, _, other_local) = moment(one, zone, digits), moment(other, other_zone, other_digits)
+    (first, _, local), (second, _, other_local) = (
+        moment(one, zone, digits),
+        moment(other, other_zone, other_digits),
+    )
     text, other_text = (
         at.isoformat().replace(at.isoformat()[19:], f".{d}{at.isoformat()[19:]}")
         for at, d in ((local, digits), (other_local, other_digits))
@@ -124,7 +134,14 @@ def test_what_is_no_date_time(text):
 
 
 @pytest.mark.parametrize(
-    ("address", "domain"), [("a@B.com", "b.com"), ("a@x@C.org", "c.org"), ("nobody", None), ("@x.com", None), ("a@", None)]
+    ("address", "domain"),
+    [
+        ("a@B.com", "b.com"),
+        ("a@x@C.org", "c.org"),
+        ("nobody", None),
+        ("@x.com", None),
+        ("a@", None),
+    ],
 )
 def test_mail_domains(address, domain):
     assert mail_domain(address) == domain

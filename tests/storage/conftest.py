@@ -30,7 +30,11 @@ class Bench:
 
     def new_workspace(self):
         self.workspaces += 1
-        return self.run(self.storage.add_workspace(f"w{self.workspaces}", "rfc7644", False, "2020-01-01T00:00:00Z"))
+        return self.run(
+            self.storage.add_workspace(
+                f"w{self.workspaces}", "rfc7644", False, "2020-01-01T00:00:00Z"
+            )
+        )
 
     def close(self) -> None:
         self.run(self.storage.close())

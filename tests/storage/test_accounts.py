@@ -16,13 +16,19 @@ NOW = "2020-01-01T00:00:00Z"
 
 
 def record(workspace, key_id="k1", **fields):
-    key = KeyRecord(workspace.id, key_id, "name", b"digest", ("Admin",), None, NOW, None, None, None)
+    key = KeyRecord(
+        workspace.id, key_id, "name", b"digest", ("Admin",), None, NOW, None, None, None
+    )
     return replace(key, **fields)
 
 
 def test_a_workspace_is_found_and_set(bench):
     workspace = bench.run(bench.storage.add_workspace("acme", "cortex", True, NOW))
-    assert bench.run(bench.storage.find_workspace("acme")) == bench.run(bench.storage.workspace(workspace.id)) == workspace
+    assert (
+        bench.run(bench.storage.find_workspace("acme"))
+        == bench.run(bench.storage.workspace(workspace.id))
+        == workspace
+    )
     assert workspace in bench.run(bench.storage.workspaces())
     changed = replace(workspace, contract="rfc7644", strict=False)
     bench.run(bench.storage.administer([changed]))
@@ -55,7 +61,9 @@ def test_the_epoch_changes_with_every_setting(bench):
 
 
 @pytest.mark.parametrize("place", ["workspace", "installation"])
-@pytest.mark.parametrize("kind", sorted({*UNCACHED_KINDS, "role", "schema", "resource-type", "webhook", "role-mapping"}))
+@pytest.mark.parametrize(
+    "kind", sorted({*UNCACHED_KINDS, "role", "schema", "resource-type", "webhook", "role-mapping"})
+)
 def test_the_epoch_stays_if_no_process_has_what_changed_in_its_memory(bench, kind, place):
     item = Item(bench.workspace.id if place == "workspace" else INSTALLATION, kind, "x", {"a": 1})
     for change in (item, replace(item, body={"a": 2}), replace(item, body=None)):

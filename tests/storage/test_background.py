@@ -25,7 +25,10 @@ def test_an_error_of_ours_is_logged_and_one_of_the_storage_passed_over(caplog):
     with log_and_continue("digging"):
         raise KeyError("spade")
     [record] = caplog.records
-    assert (record.levelno, record.getMessage()) == (logging.ERROR, "digging failed, and will be tried again")
+    assert (record.levelno, record.getMessage()) == (
+        logging.ERROR,
+        "digging failed, and will be tried again",
+    )
     assert record.exc_info is not None
     with log_and_continue("digging"):
         raise StorageError("away")
@@ -55,7 +58,12 @@ def _recorder(bench):
 
 @pytest.mark.parametrize("made", [_indexer, _deliverer, _trimmer, _recorder])
 def test_a_round_that_fails_is_followed_by_others(bench, monkeypatch, made):
-    for module, name in ((indexer, "_ASK"), (deliverer, "_ASK"), (trimmer, "_EVERY"), (recorder, "_FLUSH")):
+    for module, name in (
+        (indexer, "_ASK"),
+        (deliverer, "_ASK"),
+        (trimmer, "_EVERY"),
+        (recorder, "_FLUSH"),
+    ):
         monkeypatch.setattr(module, f"{name}_SECONDS", 0.01)
     monkeypatch.setattr(indexer, "_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(deliverer, "_HELD_SECONDS", 0.0)

@@ -8,7 +8,11 @@ from muster.storage.audit import chain
 from muster.storage.port.changes import ChangeFilter, ChangeOrigin, Note
 from tests.storage.test_writes import NOW
 
-ACTORS, TYPES, ACTIONS = ("key:a", "key:ab", "admin:a", "cli"), ("User", "Group"), ("create", "delete")
+ACTORS, TYPES, ACTIONS = (
+    ("key:a", "key:ab", "admin:a", "cli"),
+    ("User", "Group"),
+    ("create", "delete"),
+)
 NOTES = st.lists(st.tuples(*map(st.sampled_from, (ACTORS, TYPES, ACTIONS))), max_size=12)
 NAMED = (st.sampled_from(("", *TYPES)), st.sampled_from(("", *ACTIONS)))
 WANTED = st.tuples(st.sampled_from(("", "key:", "key:a", "admin:", "%", "x")), *NAMED)
@@ -25,13 +29,21 @@ def whole(bench, workspace, sought, limit):
             return found, searches
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(notes=NOTES, wanted=WANTED, limit=st.integers(1, 5))
 def test_a_search_finds_what_is_sought(bench, notes, wanted, limit):
     workspace, other = bench.new_workspace(), bench.new_workspace()
     for actor, type_name, action in notes:
         for place in (workspace, other):
-            bench.run(bench.storage.note([Note(place.id, ChangeOrigin(actor, "r", NOW), type_name, "x", action, b"{}")]))
+            bench.run(
+                bench.storage.note(
+                    [Note(place.id, ChangeOrigin(actor, "r", NOW), type_name, "x", action, b"{}")]
+                )
+            )
     all_of_them = list(reversed(bench.run(bench.storage.changes(workspace.id, 0, 100))))
     sought = ChangeFilter(*wanted)
     found, _ = whole(bench, workspace.id, sought, limit)
@@ -50,12 +62,19 @@ def test_a_search_says_where_it_left_off(bench, few):
     workspace = bench.new_workspace()
     for number in range(10):
         actor = "admin:a" if number == 1 else "key:a"
-        bench.run(bench.storage.note([Note(workspace.id, ChangeOrigin(actor, "r", NOW), "User", "x", "create", b"{}")]))
-    rows, before = bench.run(bench.storage.search_changes(workspace.id, None, 5, ChangeFilter("admin:")))
+        bench.run(
+            bench.storage.note(
+                [Note(workspace.id, ChangeOrigin(actor, "r", NOW), "User", "x", "create", b"{}")]
+            )
+        )
+    rows, before = bench.run(
+        bench.storage.search_changes(workspace.id, None, 5, ChangeFilter("admin:"))
+    )
     assert not rows
     assert before is not None
     found, searches = whole(bench, workspace.id, ChangeFilter("admin:"), 5)
     assert ([change.origin.actor for change in found], searches) == (["admin:a"], 4)
     assert [change.sequence for change in whole(bench, workspace.id, ChangeFilter(), 2)[0]] == [
-        change.sequence for change in reversed(bench.run(bench.storage.changes(workspace.id, 0, 100)))
+        change.sequence
+        for change in reversed(bench.run(bench.storage.changes(workspace.id, 0, 100)))
     ]

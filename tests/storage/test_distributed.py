@@ -26,7 +26,9 @@ from tests.storage.test_writes import NOW, index, made, user
 ORIGIN = ChangeOrigin("a", "r", NOW)
 _WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
 _PREPARE = b"PREPARE TRANSACTION 'left';\0"
-_NO_LOCK = "CREATE FUNCTION no_advisory_xact_lock(integer, integer) RETURNS void LANGUAGE sql AS 'SELECT'"
+_NO_LOCK = (
+    "CREATE FUNCTION no_advisory_xact_lock(integer, integer) RETURNS void LANGUAGE sql AS 'SELECT'"
+)
 
 
 class Proxy(Cutter):
@@ -79,7 +81,9 @@ def server():
 
 
 def write(storage, workspace, name, resource_id=None, decide=None):
-    return storage.write(Write(workspace.id, "User", resource_id, decide or (lambda _: made(user(name))), ORIGIN))
+    return storage.write(
+        Write(workspace.id, "User", resource_id, decide or (lambda _: made(user(name))), ORIGIN)
+    )
 
 
 async def _waiting(direct):
@@ -92,13 +96,25 @@ async def _chain_holds(storage, workspace):
     previous = None
     for change in await storage.changes(workspace.id, 0, 100):
         members = None
-        row = (change.origin.time, change.origin.actor, change.origin.request_id, change.type, change.id, change.action)
-        previous = link(previous, (*row, change.version, change.document.decode(), members, change.origin.address))
+        row = (
+            change.origin.time,
+            change.origin.actor,
+            change.origin.request_id,
+            change.type,
+            change.id,
+            change.action,
+        )
+        previous = link(
+            previous,
+            (*row, change.version, change.document.decode(), members, change.origin.address),
+        )
         assert change.chain == previous
     assert previous is not None
 
 
-@pytest.mark.parametrize("earlier", [True, False], ids=["with changes", "the first transaction of a workspace"])
+@pytest.mark.parametrize(
+    "earlier", [True, False], ids=["with changes", "the first transaction of a workspace"]
+)
 def test_a_write_waits_for_a_transaction_that_is_prepared(server, earlier):
     """It was acknowledged: the next write finds its unique values, and continues its chain."""
 
@@ -127,13 +143,19 @@ def test_a_change_is_decided_on_what_a_prepared_transaction_left(server):
 
             def titled(title):
                 def decide(standing):
-                    kept = user("ann", **({"nickName": "n"} if b"nickName" in standing.document else {}), title=title)
+                    kept = user(
+                        "ann",
+                        **({"nickName": "n"} if b"nickName" in standing.document else {}),
+                        title=title,
+                    )
                     return made(kept, standing.version + 1, standing.id, index(standing))
 
                 return decide
 
             def named(standing):
-                return made(user("ann", nickName="n"), standing.version + 1, standing.id, index(standing))
+                return made(
+                    user("ann", nickName="n"), standing.version + 1, standing.id, index(standing)
+                )
 
             proxy.prepare = True
             await write(storage, workspace, "", stored.id, named)
@@ -153,13 +175,17 @@ def _note(workspace):
 
 
 WAYS = {
-    "administer": lambda storage, workspace: storage.administer([Item(workspace.id, "k", "i", {})], [_note(workspace)]),
+    "administer": lambda storage, workspace: storage.administer(
+        [Item(workspace.id, "k", "i", {})], [_note(workspace)]
+    ),
     "note": lambda storage, workspace: storage.note([_note(workspace)]),
     "items": lambda storage, workspace: storage.note([], [Item(workspace.id, "k", "i", {})]),
     "transact": lambda storage, workspace: storage.transact(
         workspace.id, [Statement("DELETE FROM lookups WHERE workspace = $1", (workspace.id,))]
     ),
-    "load": lambda storage, workspace: storage.load(workspace.id, "User", [made(user("bob"))], ORIGIN),
+    "load": lambda storage, workspace: storage.load(
+        workspace.id, "User", [made(user("bob"))], ORIGIN
+    ),
 }
 
 
@@ -197,7 +223,9 @@ def test_a_commit_that_was_cut_short_is_not_judged_while_it_is_prepared(server, 
     asyncio.run(run(create_database(server.url)))
 
 
-@pytest.mark.parametrize(("true", "told"), [(b"INSERT 0 1\0", b"INSERT 0 0\0"), (b"INSERT 0 0\0", b"INSERT 0 1\0")])
+@pytest.mark.parametrize(
+    ("true", "told"), [(b"INSERT 0 1\0", b"INSERT 0 0\0"), (b"INSERT 0 0\0", b"INSERT 0 1\0")]
+)
 def test_rows_are_counted_as_they_are_returned(true, told):
     """Citus reports a wrong number of rows for INSERT … SELECT … ON CONFLICT DO NOTHING."""
 
@@ -207,7 +235,9 @@ def test_rows_are_counted_as_they_are_returned(true, told):
             put = made(user("ann"), resource_id=IdSource()(1_600_000_000_000))
             await storage.load(workspace.id, "User", [put], ORIGIN)
             with pytest.raises(KeyTaken):
-                await storage.load(workspace.id, "User", [made(user("bob"), resource_id=put.stored.id)], ORIGIN)
+                await storage.load(
+                    workspace.id, "User", [made(user("bob"), resource_id=put.stored.id)], ORIGIN
+                )
             assert len(await storage.changes(workspace.id, 0, 100)) == 1
 
     url = new_database()
@@ -282,7 +312,9 @@ def test_a_value_that_cannot_be_encoded_drops_no_connection():
         async with spread(url) as (storage, _, _, _):
             idle = await _idle(storage)
             with pytest.raises(StorageError) as caught:
-                await storage.query(Statement("SELECT name FROM workspaces WHERE id = $1", (2**70,)))
+                await storage.query(
+                    Statement("SELECT name FROM workspaces WHERE id = $1", (2**70,))
+                )
             assert caught.value.status == 500
             assert set(storage._pool._idle) == idle
 
@@ -305,7 +337,9 @@ def test_a_note_takes_its_lock_before_it_writes():
             await direct.execute(LOCK, LOCK_SPACE, workspace.id)
             noting = asyncio.create_task(storage.note([_note(workspace)], [item]))
             await _waiting_on(direct)
-            await direct.execute("UPDATE configuration SET body = '{}' WHERE workspace = $1", workspace.id)
+            await direct.execute(
+                "UPDATE configuration SET body = '{}' WHERE workspace = $1", workspace.id
+            )
         await noting
         await direct.close()
         await storage.close()

@@ -45,11 +45,27 @@ print(before != (stamps.commits(), stamps.accounts()))
 def mounted(folder, script, *arguments):
     """The output of a script with a tmpfs of 64 KiB at a folder, in a mount namespace of its own."""
     shell = 'mount -t tmpfs -o size=64k tmpfs "$1" && shift && exec "$@"'
-    command = ["unshare", "--mount", "sh", "-c", shell, "sh", str(folder), sys.executable, "-c", script, str(folder), *arguments]
+    command = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        shell,
+        "sh",
+        str(folder),
+        sys.executable,
+        "-c",
+        script,
+        str(folder),
+        *arguments,
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(("begin", "expected"), [("new", "True\n"), ("hole", "True\n"), ("full", "No space left on device\n")])
+@pytest.mark.parametrize(
+    ("begin", "expected"),
+    [("new", "True\n"), ("hole", "True\n"), ("full", "No space left on device\n")],
+)
 def test_a_full_disk_kills_no_process_that_has_the_stamps_mapped(tmp_path, begin, expected):
     if mounted(tmp_path, "").returncode != 0:
         pytest.skip("mounting a tmpfs needs root")

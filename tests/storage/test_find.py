@@ -48,7 +48,9 @@ def put(document, modified="2020-01-01T00:00:00Z", resource_type=USER_TYPE):
 
 def find(bench, workspace, resource_type=USER_TYPE, **query):
     page = bench.run(bench.storage.find(Query(workspace.id, resource_type, **query)))
-    return page.total, [document["id"] for document in orjson.loads(b"[%b]" % page.documents.replace(b"\x01", b""))]
+    return page.total, [
+        document["id"] for document in orjson.loads(b"[%b]" % page.documents.replace(b"\x01", b""))
+    ]
 
 
 def _sorted(documents, field, descending):
@@ -68,33 +70,54 @@ def _sorted(documents, field, descending):
 
 
 def _at(document, domain):
-    values = [document["userName"], *(item["value"] for item in document.get("emails", ()) if "value" in item)]
+    values = [
+        document["userName"],
+        *(item["value"] for item in document.get("emails", ()) if "value" in item),
+    ]
     return domain is None or any(mail_domain(value) == domain for value in values)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(data=st.data())
 def test_agrees_with_evaluate(bench, data):
-    puts = [put(document, data.draw(st.sampled_from(DATES))) for document in data.draw(st.lists(users(), max_size=8))]
+    puts = [
+        put(document, data.draw(st.sampled_from(DATES)))
+        for document in data.draw(st.lists(users(), max_size=8))
+    ]
     workspace = bench.new_workspace()
     bench.run(bench.storage.load(workspace.id, "User", puts, ChangeOrigin("t", "t", "t")))
     documents = [parse(item.stored.document) for item in puts]
     for _ in range(6):
         node = data.draw(st.none() | any_filter())
-        domain = data.draw(st.none() | st.sampled_from(("example.com", "exämple.com", "example.org", "nowhere")))
+        domain = data.draw(
+            st.none() | st.sampled_from(("example.com", "exämple.com", "example.org", "nowhere"))
+        )
         sort = data.draw(st.none() | st.sampled_from(SORTS))
         descending = data.draw(st.booleans())
         predicate = None if node is None else bind(node, USER_TYPE, Dialect())
         field = None if sort is None else field_at(USER_TYPE, sort)
-        wanted = [d for d in documents if (predicate is None or matches(predicate, d)) and _at(d, domain)]
+        wanted = [
+            d for d in documents if (predicate is None or matches(predicate, d)) and _at(d, domain)
+        ]
         wanted = [document["id"] for document in _sorted(wanted, field, descending)]
         offset, limit = data.draw(st.integers(0, 5)), data.draw(st.integers(0, 6))
         query = {"predicate": predicate, "domain": domain, "sort": field, "descending": descending}
         assert find(bench, workspace, **query) == (len(wanted), wanted)
-        assert find(bench, workspace, **query, offset=offset, limit=limit) == (len(wanted), wanted[offset : offset + limit])
+        assert find(bench, workspace, **query, offset=offset, limit=limit) == (
+            len(wanted),
+            wanted[offset : offset + limit],
+        )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(data=st.data())
 def test_agrees_with_evaluate_on_every_attribute(bench, data):
     """Filters are drawn from the schemas: every type, every operator it allows, value paths over every complex attribute."""
@@ -107,7 +130,9 @@ def test_agrees_with_evaluate_on_every_attribute(bench, data):
     for node in data.draw(st.lists(filters_of(kind), min_size=10, max_size=10)):
         predicate = bind(node, kind, Dialect())
         wanted = [document["id"] for document in documents if matches(predicate, document)]
-        assert find(bench, workspace, kind, predicate=predicate) == (len(wanted), wanted), filters.to_text(node)
+        assert find(bench, workspace, kind, predicate=predicate) == (len(wanted), wanted), (
+            filters.to_text(node)
+        )
 
 
 DEEP = {
@@ -121,12 +146,23 @@ DEEP = {
 
 @pytest.mark.parametrize("shape", DEEP)
 @pytest.mark.parametrize(
-    "leaf", ["emails.value pr", 'emails[type eq "work" or not (value pr)]', 'name[familyName eq "F"]', "groups pr"]
+    "leaf",
+    [
+        "emails.value pr",
+        'emails[type eq "work" or not (value pr)]',
+        'name[familyName eq "F"]',
+        "groups pr",
+    ],
 )
 def test_any_nesting_that_the_grammar_allows_is_answered(bench, shape, leaf):
     """SQLite parses an expression with a stack of 100 entries, and PostgreSQL's nesting is bounded too."""
     workspace = bench.new_workspace()
-    document = {"schemas": [USER], "userName": "u", "name": {"familyName": "F"}, "emails": [{"value": "a@x", "type": "work"}]}
+    document = {
+        "schemas": [USER],
+        "userName": "u",
+        "name": {"familyName": "F"},
+        "emails": [{"value": "a@x", "type": "work"}],
+    }
     item = put(document)
     bench.run(bench.storage.load(workspace.id, "User", [item], ChangeOrigin("t", "t", "t")))
     text, deepest = leaf, None
@@ -142,7 +178,12 @@ def test_any_nesting_within_a_value_path_is_answered(bench, shape):
     workspace = bench.new_workspace()
     item = put({"schemas": [USER], "userName": "u", "emails": [{"value": "a@x", "type": "work"}]})
     bench.run(bench.storage.load(workspace.id, "User", [item], ChangeOrigin("t", "t", "t")))
-    inside = DEEP[shape].replace("title", "type").replace("nickName", "display").replace("userName", "value")
+    inside = (
+        DEEP[shape]
+        .replace("title", "type")
+        .replace("nickName", "display")
+        .replace("userName", "value")
+    )
     for path in ("emails", "groups"):
         text, deepest = "value pr", None
         while (predicate := _bound_or_none(f"{path}[{text}]")) is not None:
@@ -154,7 +195,14 @@ def test_any_nesting_within_a_value_path_is_answered(bench, shape):
 
 @pytest.mark.parametrize("joiner", [" and ", " or "])
 @pytest.mark.parametrize(
-    "term", ['title eq "{}"', 'emails[type eq "{}"]', "not (name[familyName pr])", 'groups[display co "{}"]', "meta[created pr]"]
+    "term",
+    [
+        'title eq "{}"',
+        'emails[type eq "{}"]',
+        "not (name[familyName pr])",
+        'groups[display co "{}"]',
+        "meta[created pr]",
+    ],
 )
 def test_as_many_terms_as_the_grammar_allows_are_answered(bench, joiner, term):
     workspace = bench.new_workspace()
@@ -178,7 +226,14 @@ def _bound_or_none(text):
 def people(bench):
     workspace = bench.new_workspace()
     puts = [
-        put({"schemas": [USER], "userName": f"u{n:04}%_@example.com", "displayName": f"D{n % 7}", "title": f"T{n % 3}"})
+        put(
+            {
+                "schemas": [USER],
+                "userName": f"u{n:04}%_@example.com",
+                "displayName": f"D{n % 7}",
+                "title": f"T{n % 3}",
+            }
+        )
         for n in range(1500)
     ]
     bench.run(bench.storage.load(workspace.id, "User", puts, ChangeOrigin("t", "t", "t")))
@@ -214,7 +269,10 @@ def test_finds_among_many(bench, people, text, total):
 @pytest.mark.parametrize("descending", [False, True])
 def test_pages_cover_everything_once(bench, people, sort, descending):
     field = None if sort is None else field_at(USER_TYPE, sort)
-    pages = [find(bench, people, sort=field, descending=descending, offset=n, limit=333)[1] for n in range(0, 1600, 333)]
+    pages = [
+        find(bench, people, sort=field, descending=descending, offset=n, limit=333)[1]
+        for n in range(0, 1600, 333)
+    ]
     ids = [resource_id for page in pages for resource_id in page]
     assert len(ids) == len(set(ids)) == 1500
 
@@ -231,8 +289,19 @@ def test_documents_without_active_count_as_active(bench):
     """Users stored before muster stored `active` for all of them."""
     workspace = bench.new_workspace()
     ids = {}
-    for name, active in (("absent", {}), ("active", {"active": True}), ("inactive", {"active": False})):
-        item = make_put({"schemas": [USER], "userName": name, **active}, USER_TYPE, _ids(next(_millis)), 1, DATES[0], DATES[0])
+    for name, active in (
+        ("absent", {}),
+        ("active", {"active": True}),
+        ("inactive", {"active": False}),
+    ):
+        item = make_put(
+            {"schemas": [USER], "userName": name, **active},
+            USER_TYPE,
+            _ids(next(_millis)),
+            1,
+            DATES[0],
+            DATES[0],
+        )
         bench.run(bench.storage.load(workspace.id, "User", [item], ChangeOrigin("t", "t", "t")))
         ids[item.stored.id] = name
     for text, wanted in {
@@ -258,7 +327,10 @@ def test_the_empty_string_is_part_of_every_value_and_of_no_absent_one(bench, ope
     for name, held in (("without", {}), ("with", {"title": "t", "addresses": [{"locality": "l"}]})):
         bench.run(
             bench.storage.load(
-                workspace.id, "User", [put({"schemas": [USER], "userName": name, **held})], ChangeOrigin("t", "t", "t")
+                workspace.id,
+                "User",
+                [put({"schemas": [USER], "userName": name, **held})],
+                ChangeOrigin("t", "t", "t"),
             )
         )
     for path in ("title", "addresses.locality"):
@@ -269,10 +341,20 @@ def test_the_empty_string_is_part_of_every_value_and_of_no_absent_one(bench, ope
 def test_a_sub_attribute_with_several_values_is_compared_with_each(bench):
     kind, workspace = everything(), bench.new_workspace()
     item = put(
-        {"schemas": [USER, EVERYTHING], "userName": "u", EVERYTHING: {"many": [{"substrings": ["x", "y"]}]}}, resource_type=kind
+        {
+            "schemas": [USER, EVERYTHING],
+            "userName": "u",
+            EVERYTHING: {"many": [{"substrings": ["x", "y"]}]},
+        },
+        resource_type=kind,
     )
     bench.run(bench.storage.load(workspace.id, "User", [item], ChangeOrigin("t", "t", "t")))
-    for text, total in (('substrings eq "Y"', 1), ('substrings ew "z"', 0), ("substrings pr", 1), ("subintegers pr", 0)):
+    for text, total in (
+        ('substrings eq "Y"', 1),
+        ('substrings ew "z"', 0),
+        ("substrings pr", 1),
+        ("subintegers pr", 0),
+    ):
         predicate = bind(filters.parse(f"{EVERYTHING}:many.{text}", Dialect()), kind, Dialect())
         assert matches(predicate, parse(item.stored.document)) is bool(total)
         assert find(bench, workspace, kind, predicate=predicate)[0] == total

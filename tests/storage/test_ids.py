@@ -17,7 +17,12 @@ def test_an_id_is_a_uuid_7_that_carries_its_key(key, tail):
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 2**63 - 1), st.integers(0, 2**53 - 1)), min_size=2, max_size=2, unique_by=lambda p: p[0])
+    st.lists(
+        st.tuples(st.integers(0, 2**63 - 1), st.integers(0, 2**53 - 1)),
+        min_size=2,
+        max_size=2,
+        unique_by=lambda p: p[0],
+    )
 )
 def test_ids_sort_as_their_keys(pairs):
     (one, one_tail), (other, other_tail) = pairs

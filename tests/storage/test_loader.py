@@ -77,9 +77,18 @@ def test_scopes_do_not_wait_for_one_another_nor_share_a_statement():
     async def run():
         server = Server()
         loader = Loader(server.fetch)
-        loads = [asyncio.ensure_future(loader.load(scope, key)) for scope in ("v", "w") for key in range(3)]
+        loads = [
+            asyncio.ensure_future(loader.load(scope, key))
+            for scope in ("v", "w")
+            for key in range(3)
+        ]
         await settle()
-        assert [(scope, keys) for scope, keys, _ in server.asked] == [("v", [0]), ("v", [1]), ("w", [0]), ("w", [1])]
+        assert [(scope, keys) for scope, keys, _ in server.asked] == [
+            ("v", [0]),
+            ("v", [1]),
+            ("w", [0]),
+            ("w", [1]),
+        ]
         for nth in range(4):
             server.answer(nth)
         await settle()

@@ -46,7 +46,15 @@ class Model:
         def touch(standing):
             return next_version(standing, parse(standing.document), GROUP_TYPE, NOW)
 
-        write = Write(self.workspace.id, kind, resource_id, decide, ChangeOrigin("a", "r", NOW), members, touch)
+        write = Write(
+            self.workspace.id,
+            kind,
+            resource_id,
+            decide,
+            ChangeOrigin("a", "r", NOW),
+            members,
+            touch,
+        )
         return self.bench.run(self.bench.storage.write(write))
 
     def make(self, kind, name, members=()):
@@ -73,7 +81,9 @@ class Model:
 
         before = set(self.members[group_id])
         outcome = self.write("Group", group_id, decide, edit)
-        self.members[group_id] = (set() if edit.clear else before - set(edit.remove)) | set(edit.add)
+        self.members[group_id] = (set() if edit.clear else before - set(edit.remove)) | set(
+            edit.add
+        )
         return outcome
 
     def remove(self, resource_id):
@@ -93,7 +103,9 @@ class Model:
         def decide(now):
             return next_version(now, {**parse(now.document), "displayName": name}, kind, NOW)
 
-        self.documents[resource_id] = parse(self.write(kind.name, resource_id, decide).stored.document)
+        self.documents[resource_id] = parse(
+            self.write(kind.name, resource_id, decide).stored.document
+        )
 
     def called(self, resource_id):
         document = self.documents[resource_id]
@@ -110,9 +122,15 @@ class Model:
         reached, found = set(), set(direct)
         while found:
             reached |= found
-            found = {group for group, members in self.members.items() if members & reached} - reached
+            found = {
+                group for group, members in self.members.items() if members & reached
+            } - reached
         return [
-            {"value": group, "type": "direct" if group in direct else "indirect", "display": self.called(group)}
+            {
+                "value": group,
+                "type": "direct" if group in direct else "indirect",
+                "display": self.called(group),
+            }
             for group in sorted(reached)
         ]
 
@@ -126,7 +144,9 @@ class Model:
         return sorted(item for item, its_kind in self.kinds.items() if its_kind == kind)
 
     def found(self, kind, predicate):
-        page = self.bench.run(self.bench.storage.find(Query(self.workspace.id, TYPES[kind], predicate, limit=1000)))
+        page = self.bench.run(
+            self.bench.storage.find(Query(self.workspace.id, TYPES[kind], predicate, limit=1000))
+        )
         assert page.total == page.count
         return [resource_id for resource_id, _ in split(page.documents)]
 
@@ -156,7 +176,9 @@ def _joined(children):
 def _filters(name, ids, types):
     leaves = st.one_of(
         st.builds(ValuePath, st.just(name), _inside(ids, types)),
-        st.builds(Compare, st.sampled_from((name, f"{name}.value")), operators, st.sampled_from(ids)),
+        st.builds(
+            Compare, st.sampled_from((name, f"{name}.value")), operators, st.sampled_from(ids)
+        ),
         st.builds(Compare, st.just(f"{name}.display"), operators, st.sampled_from(NAMES)),
         st.builds(Compare, st.just(f"{name}.type"), operators, st.sampled_from(types)),
         st.builds(Compare, st.just("displayName"), operators, st.sampled_from(NAMES)),
@@ -166,7 +188,11 @@ def _filters(name, ids, types):
     return st.recursive(leaves, _joined, max_leaves=4)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(data=st.data())
 def test_it_agrees_with_a_plain_model(bench, data):
     model = Model(bench, bench.new_workspace())
@@ -184,7 +210,10 @@ def test_it_agrees_with_a_plain_model(bench, data):
         there = sorted(model.kinds)
         groups = model.ids("Group")
         if data.draw(st.integers(0, 3)) == 0:
-            model.rename(data.draw(st.sampled_from(there)), data.draw(st.sampled_from([name for name in NAMES if name])))
+            model.rename(
+                data.draw(st.sampled_from(there)),
+                data.draw(st.sampled_from([name for name in NAMES if name])),
+            )
         elif groups and data.draw(st.booleans()):
             some = st.sets(st.sampled_from(there), max_size=3)
             add = data.draw(some)
@@ -194,11 +223,18 @@ def test_it_agrees_with_a_plain_model(bench, data):
             model.remove(data.draw(st.sampled_from(there)))
     _compare(bench, model)
     gone = _ids(1_600_000_000_000)
-    for kind, name, types in (("User", "groups", ("direct", "INDIRECT", "x")), ("Group", "members", ("User", "group", "x"))):
+    for kind, name, types in (
+        ("User", "groups", ("direct", "INDIRECT", "x")),
+        ("Group", "members", ("User", "group", "x")),
+    ):
         for _ in range(4):
             node = data.draw(_filters(name, (*sorted(model.kinds), gone, "x"), types))
             predicate = bind(node, TYPES[kind], Dialect())
-            wanted = [resource_id for resource_id in model.ids(kind) if matches(predicate, model.full(resource_id))]
+            wanted = [
+                resource_id
+                for resource_id in model.ids(kind)
+                if matches(predicate, model.full(resource_id))
+            ]
             assert model.found(kind, predicate) == wanted, node
 
 
@@ -215,17 +251,26 @@ def _compare(bench, model):
         assert page.grouped or not any(model.groups(user) for user in model.ids("User"))
     for group_id in model.ids("Group"):
         found = bench.run(storage.members(workspace.id, group_id, -1, 1000))
-        assert [{"value": m.id, "type": m.type, "display": m.display} for m in found] == model.elements(group_id)
-        assert [bench.run(storage.members(workspace.id, group_id, m.key, 1)) for m in found] == [[m] for m in found[1:]] + [
-            []
-        ] * bool(found)
+        assert [
+            {"value": m.id, "type": m.type, "display": m.display} for m in found
+        ] == model.elements(group_id)
+        assert [bench.run(storage.members(workspace.id, group_id, m.key, 1)) for m in found] == [
+            [m] for m in found[1:]
+        ] + [[]] * bool(found)
 
 
 def test_a_member_must_be_there(bench, workspace):
     model, other = Model(bench, workspace), Model(bench, bench.new_workspace())
     user, stranger = model.make("User", "a"), other.make("User", "b")
     group = model.make("Group", "g", [user])
-    for wrong in (stranger, _ids(1_600_000_000_000), "x", "", user.upper(), user[:-1] + ("0" if user[-1] != "0" else "1")):
+    for wrong in (
+        stranger,
+        _ids(1_600_000_000_000),
+        "x",
+        "",
+        user.upper(),
+        user[:-1] + ("0" if user[-1] != "0" else "1"),
+    ):
         with pytest.raises(NoSuchMember):
             model.edit(group, MemberEdit((user, wrong)))
         with pytest.raises(NoSuchMember):
@@ -244,7 +289,9 @@ def test_what_a_delta_says_is_what_changed(bench, workspace):
     model.remove(c)
     model.remove(group)
     changes = bench.run(bench.storage.changes(workspace.id, 0, 100))
-    moved = [(change.action, change.version, change.members) for change in changes if change.id == group]
+    moved = [
+        (change.action, change.version, change.members) for change in changes if change.id == group
+    ]
     assert moved == [
         ("create", 1, MemberDelta((a,))),
         ("update", 2, MemberDelta((b,))),

@@ -96,14 +96,19 @@ def test_those_who_are_not_active_are_found_as_such_after_it(here):
         here.run(directory.create(caller, kind, person(active=active)))
     search = Search(filter="active eq false", count=0)
     assert here.run(directory.find(caller, kind, search)).total == 2
-    before = ("DELETE FROM lookups WHERE attribute = 'active'", "UPDATE alembic_version SET version_num = '0007'")
+    before = (
+        "DELETE FROM lookups WHERE attribute = 'active'",
+        "UPDATE alembic_version SET version_num = '0007'",
+    )
     here.run(here.storage.transact(here.workspace.id, [Statement(sql, ()) for sql in before]))
     assert here.run(directory.find(caller, kind, search)).total == 0
     assert here.run(here.storage.migrate())[0] == "0007"
     assert here.run(directory.find(caller, kind, search)).total == 2
 
     async def look():
-        return [found.what async for found in findings(here.storage, [here.workspace], CheckReport())]
+        return [
+            found.what async for found in findings(here.storage, [here.workspace], CheckReport())
+        ]
 
     assert here.run(look()) == []
 
@@ -125,7 +130,9 @@ FROZEN = {
 def test_no_migration_is_edited_once_it_has_landed():
     """Databases that ran it stay as it left them. Write a further migration, and add its hash here as it lands."""
     folder = Path(migrations.__file__).parent / "versions"
-    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.py")} == FROZEN
+    assert {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.py")
+    } == FROZEN
 
 
 EARLY = {
@@ -153,7 +160,9 @@ def test_a_database_that_ran_a_migration_before_it_was_edited_is_repaired(here, 
     assert here.run(here.storage.missing()) == []
     columns = "SELECT * FROM webhook_states"
     assert here.run(WebhookStates(here.storage).begin(here.workspace.id, "hook", 0)) is None
-    assert len(here.run(here.storage.query(Statement(columns, ())))[0]) == len(metadata.tables["webhook_states"].columns)
+    assert len(here.run(here.storage.query(Statement(columns, ())))[0]) == len(
+        metadata.tables["webhook_states"].columns
+    )
     assert here.run(directory.find(caller, kind, Search())).total == 1
     assert here.run(check(here.storage, False, said.append)).found == 0
 

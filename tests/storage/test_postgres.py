@@ -25,7 +25,9 @@ from muster.storage.tables import metadata
 from tests.postgres import create_database, new_database, own
 from tests.storage.test_writes import NOW, USER_TYPE, index, made, user
 
-DISTRIBUTED = "|".join(name for name, table in metadata.tables.items() if "workspace" in table.columns)
+DISTRIBUTED = "|".join(
+    name for name, table in metadata.tables.items() if "workspace" in table.columns
+)
 
 
 _WAITS = """
@@ -48,7 +50,9 @@ class Cutter:
         return f"postgresql://{self.target.username}@127.0.0.1:{port}{self.target.path}"
 
     async def _serve(self, reader, writer):
-        upstream_reader, upstream_writer = await asyncio.open_connection(self.target.hostname, self.target.port)
+        upstream_reader, upstream_writer = await asyncio.open_connection(
+            self.target.hostname, self.target.port
+        )
         back = asyncio.create_task(self._pump(upstream_reader, writer))
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65536):
@@ -90,7 +94,15 @@ def test_a_commit_that_was_cut_short_happens_once(forwarded):
         workspace = await storage.add_workspace("w", "rfc7644", False, NOW)
 
         def write(name):
-            return storage.write(Write(workspace.id, "User", None, lambda _: made(user(name)), ChangeOrigin("a", "r", NOW)))
+            return storage.write(
+                Write(
+                    workspace.id,
+                    "User",
+                    None,
+                    lambda _: made(user(name)),
+                    ChangeOrigin("a", "r", NOW),
+                )
+            )
 
         await write("first")
         cutter.cut = forwarded
@@ -123,7 +135,9 @@ def test_what_comes_while_a_transaction_waits_for_its_turn_joins_it():
             written = []
             for name in ("a", "b", "a", "c"):
                 origin = ChangeOrigin("a", "r", NOW)
-                write = Write(workspace.id, "User", None, lambda _, name=name: made(user(name)), origin)
+                write = Write(
+                    workspace.id, "User", None, lambda _, name=name: made(user(name)), origin
+                )
                 written.append(asyncio.create_task(storage.write(write)))
                 while not await other.fetchval(_WAITS):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
@@ -166,7 +180,9 @@ def test_a_commit_that_the_server_lost_is_not_taken_for_anothers():
         await storage.start()
         workspace = await storage.add_workspace("w", "rfc7644", False, NOW)
         crasher.crash = True
-        written = Write(workspace.id, "User", None, lambda _: made(user("ann")), ChangeOrigin("a", "r", NOW))
+        written = Write(
+            workspace.id, "User", None, lambda _: made(user("ann")), ChangeOrigin("a", "r", NOW)
+        )
         outcome = await storage.write(written)
         assert not crasher.crash
         assert await storage.get(workspace.id, "User", outcome.stored.id) is not None
@@ -213,12 +229,22 @@ async def _use_everything(url):
     await storage.touch_keys({(workspace.id, "k1"): NOW})
     await storage.lease(workspace.id, "k1", 1, 100, 8)
     await storage.load(
-        workspace.id, "User", [made(user(f"u{n}", title="t", displayName="d")) for n in range(20)], ChangeOrigin("a", "r", NOW)
+        workspace.id,
+        "User",
+        [made(user(f"u{n}", title="t", displayName="d")) for n in range(20)],
+        ChangeOrigin("a", "r", NOW),
     )
-    put = await _write(storage, workspace, None, lambda _: made(user("a", title="t"), password="hash"))
+    put = await _write(
+        storage, workspace, None, lambda _: made(user("a", title="t"), password="hash")
+    )
     stored = put.stored
     changed = user("b", emails=[{"value": "b@x.example"}])
-    await _write(storage, workspace, stored.id, lambda now: made(changed, 2, stored.id, index(now), password=None))
+    await _write(
+        storage,
+        workspace,
+        stored.id,
+        lambda now: made(changed, 2, stored.id, index(now), password=None),
+    )
     await storage.get(workspace.id, "User", stored.id)
     await storage.secret(workspace.id, stored.id, "password")
     await storage.changes(workspace.id, 0, 10)
@@ -230,11 +256,15 @@ async def _use_everything(url):
         'emails[value ew "e"]',
         "name pr",
     ):
-        predicate = None if text is None else bind(filters.parse(text, Dialect()), USER_TYPE, Dialect())
+        predicate = (
+            None if text is None else bind(filters.parse(text, Dialect()), USER_TYPE, Dialect())
+        )
         for sort in (None, "userName", "title", "active"):
             field = None if sort is None else field_at(USER_TYPE, sort)
             for descending, domain in ((False, None), (True, "x.example")):
-                await storage.find(Query(workspace.id, USER_TYPE, predicate, domain, field, descending, 3, 5))
+                await storage.find(
+                    Query(workspace.id, USER_TYPE, predicate, domain, field, descending, 3, 5)
+                )
     await storage.find(Query(workspace.id, USER_TYPE))
     await _use_groups(storage, workspace, stored.id)
     await _write(storage, workspace, stored.id, lambda now: Remove(now, index(now)))
@@ -249,10 +279,14 @@ async def _use_groups(storage, workspace, user_id):
         return next_version(now, parse(now.document), kind, NOW)
 
     def write(group_id, decide, edit):
-        return storage.write(Write(workspace.id, "Group", group_id, decide, ChangeOrigin("a", "r", NOW), edit, touch))
+        return storage.write(
+            Write(workspace.id, "Group", group_id, decide, ChangeOrigin("a", "r", NOW), edit, touch)
+        )
 
     def make(_):
-        return make_put({"schemas": [GROUP], "displayName": "g"}, kind, new_id(1_600_000_000_000), 1, NOW, NOW)
+        return make_put(
+            {"schemas": [GROUP], "displayName": "g"}, kind, new_id(1_600_000_000_000), 1, NOW, NOW
+        )
 
     inner = (await write(None, make, MemberEdit((user_id,)))).stored.id
     outer = (await write(None, make, MemberEdit((inner,)))).stored.id
@@ -264,16 +298,34 @@ async def _use_groups(storage, workspace, user_id):
     for resource_type, texts in (
         (
             USER_TYPE,
-            (f'groups.value eq "{inner}"', 'groups[display eq "g" and type eq "direct"]', "groups pr", 'groups.display co "g"'),
+            (
+                f'groups.value eq "{inner}"',
+                'groups[display eq "g" and type eq "direct"]',
+                "groups pr",
+                'groups.display co "g"',
+            ),
         ),
-        (kind, (f'members[value eq "{user_id}"]', 'members[display co "a" or type eq "User"]', "members pr")),
+        (
+            kind,
+            (
+                f'members[value eq "{user_id}"]',
+                'members[display co "a" or type eq "User"]',
+                "members pr",
+            ),
+        ),
     ):
         for text in texts:
             predicate = bind(filters.parse(text, Dialect()), resource_type, Dialect())
             await storage.find(Query(workspace.id, resource_type, predicate))
     remove = await storage.get(workspace.id, "Group", inner)
-    await write(inner, lambda now: Remove(now, index_of_document(parse(remove.document), kind)), MemberEdit(clear=True))
+    await write(
+        inner,
+        lambda now: Remove(now, index_of_document(parse(remove.document), kind)),
+        MemberEdit(clear=True),
+    )
 
 
 def _write(storage, workspace, resource_id, decide):
-    return storage.write(Write(workspace.id, "User", resource_id, decide, ChangeOrigin("a", "r", NOW)))
+    return storage.write(
+        Write(workspace.id, "User", resource_id, decide, ChangeOrigin("a", "r", NOW))
+    )

@@ -127,9 +127,13 @@ def test_the_log_stays_short_while_somebody_always_reads(tmp_path):
         workspace = await storage.add_workspace("w", "rfc7644", False, "2026-01-01T00:00:00Z")
         reading = AlwaysReading(path)
         reading.start()
-        note = Note(workspace.id, ChangeOrigin("a", "r", "2026-01-01T00:00:00Z"), "T", "x", "update", b"{}")
+        note = Note(
+            workspace.id, ChangeOrigin("a", "r", "2026-01-01T00:00:00Z"), "T", "x", "update", b"{}"
+        )
         for n in range(1200):
-            await storage.note([note], [Item(workspace.id, "t", str(n % 5), {"text": os.urandom(15_000).hex()})])
+            await storage.note(
+                [note], [Item(workspace.id, "t", str(n % 5), {"text": os.urandom(15_000).hex()})]
+            )
             sizes.append(log.stat().st_size)  # noqa: ASYNC240
         reading.ended.set()
         reading.join()

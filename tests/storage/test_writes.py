@@ -28,12 +28,25 @@ _ids = IdSource()
 
 
 def write(bench, workspace, resource_id, decide):
-    return bench.run(bench.storage.write(Write(workspace.id, "User", resource_id, decide, ChangeOrigin("actor", "request", NOW))))
+    return bench.run(
+        bench.storage.write(
+            Write(workspace.id, "User", resource_id, decide, ChangeOrigin("actor", "request", NOW))
+        )
+    )
 
 
 def made(document, version=1, resource_id=None, before=None, **secrets):
     canonical = read(document, USER_TYPE, Dialect())
-    return make_put(canonical, USER_TYPE, resource_id or _ids(1_600_000_000_000), version, NOW, NOW, before, secrets)
+    return make_put(
+        canonical,
+        USER_TYPE,
+        resource_id or _ids(1_600_000_000_000),
+        version,
+        NOW,
+        NOW,
+        before,
+        secrets,
+    )
 
 
 def user(name, **attributes):
@@ -67,15 +80,28 @@ def test_what_is_written_is_read(bench, workspace):
 
 
 def test_a_replaced_document_is_found_by_what_it_is_now(bench, workspace):
-    stored = create(bench, workspace, user("a", displayName="old", emails=[{"value": "a@old.example"}]))
+    stored = create(
+        bench, workspace, user("a", displayName="old", emails=[{"value": "a@old.example"}])
+    )
 
     def decide(standing):
         return made(user("b", displayName="new"), standing.version + 1, stored.id, index(standing))
 
     write(bench, workspace, stored.id, decide)
-    assert total(bench, workspace, 'userName eq "a"') == total(bench, workspace, 'displayName eq "old"') == 0
-    assert total(bench, workspace, 'userName eq "b"') == total(bench, workspace, 'displayName eq "new"') == 1
-    assert bench.run(bench.storage.find(Query(workspace.id, USER_TYPE, domain="old.example"))).total == 0
+    assert (
+        total(bench, workspace, 'userName eq "a"')
+        == total(bench, workspace, 'displayName eq "old"')
+        == 0
+    )
+    assert (
+        total(bench, workspace, 'userName eq "b"')
+        == total(bench, workspace, 'displayName eq "new"')
+        == 1
+    )
+    assert (
+        bench.run(bench.storage.find(Query(workspace.id, USER_TYPE, domain="old.example"))).total
+        == 0
+    )
     assert total(bench, workspace) == 1
 
 
@@ -112,10 +138,19 @@ def test_what_decide_raises_changes_nothing_and_harms_no_other(bench, workspace)
 
     async def together():
         writes = [
-            Write(workspace.id, "User", None, lambda _, n=n: made(user(f"n{n}")), ChangeOrigin("a", "r", NOW)) for n in range(20)
+            Write(
+                workspace.id,
+                "User",
+                None,
+                lambda _, n=n: made(user(f"n{n}")),
+                ChangeOrigin("a", "r", NOW),
+            )
+            for n in range(20)
         ]
         writes.insert(7, Write(workspace.id, "User", None, refuse, ChangeOrigin("a", "r", NOW)))
-        return await asyncio.gather(*(bench.storage.write(w) for w in writes), return_exceptions=True)
+        return await asyncio.gather(
+            *(bench.storage.write(w) for w in writes), return_exceptions=True
+        )
 
     results = bench.run(together())
     assert [type(result) for result in results if isinstance(result, Exception)] == [ValueError]
@@ -130,16 +165,24 @@ def test_what_fails_half_way_is_undone_and_harms_no_other(bench, workspace):
         return make_put(canonical, kind, _ids(1_600_000_000_000), 1, NOW, NOW)
 
     def asked(name, display):
-        return Write(workspace.id, "User", None, lambda _: put(name, display), ChangeOrigin("a", "r", NOW))
+        return Write(
+            workspace.id, "User", None, lambda _: put(name, display), ChangeOrigin("a", "r", NOW)
+        )
 
     async def together(writes):
-        return await asyncio.gather(*(bench.storage.write(write) for write in writes), return_exceptions=True)
+        return await asyncio.gather(
+            *(bench.storage.write(write) for write in writes), return_exceptions=True
+        )
 
     bench.run(bench.storage.write(asked("first", "taken")))
-    writes = [asked(f"n{n}", f"d{n}" if n % 3 else "Taken") for n in range(30)]  # a name is taken before or after the other value
+    writes = [
+        asked(f"n{n}", f"d{n}" if n % 3 else "Taken") for n in range(30)
+    ]  # a name is taken before or after the other value
     results = bench.run(together(writes))
     assert [isinstance(result, Conflict) for result in results] == [n % 3 == 0 for n in range(30)]
-    assert total(bench, workspace) == len(bench.run(bench.storage.changes(workspace.id, 0, 100))) == 21
+    assert (
+        total(bench, workspace) == len(bench.run(bench.storage.changes(workspace.id, 0, 100))) == 21
+    )
     again = bench.run(together([asked(f"n{n}", f"d{n}") for n in range(0, 30, 3)]))
     assert not [result for result in again if isinstance(result, Exception)]
     assert total(bench, workspace) == 31
@@ -156,7 +199,16 @@ def test_a_user_who_keeps_access_for_a_conflict_is_not_counted(bench, workspace)
             return dataclasses.replace(put, deprovisions=True)
 
         return bench.run(
-            bench.storage.write(Write(workspace.id, "User", stored.id, decide, ChangeOrigin("a", "r", NOW), guard=guard))
+            bench.storage.write(
+                Write(
+                    workspace.id,
+                    "User",
+                    stored.id,
+                    decide,
+                    ChangeOrigin("a", "r", NOW),
+                    guard=guard,
+                )
+            )
         )
 
     with pytest.raises(Conflict):
@@ -169,11 +221,22 @@ def test_a_user_who_keeps_access_for_a_conflict_is_not_counted(bench, workspace)
 def test_every_accepted_write_has_its_change_and_a_keep_has_none(bench, workspace):
     stored = create(bench, workspace, user("a"))
     write(bench, workspace, stored.id, Keep)
-    write(bench, workspace, stored.id, lambda now: made(user("a", title="t"), 2, stored.id, index(now)))
+    write(
+        bench,
+        workspace,
+        stored.id,
+        lambda now: made(user("a", title="t"), 2, stored.id, index(now)),
+    )
     write(bench, workspace, stored.id, lambda now: Remove(now, index(now)))
     changes = bench.run(bench.storage.changes(workspace.id, 0, 10))
-    assert [(change.action, change.version) for change in changes] == [("create", 1), ("update", 2), ("delete", 2)]
-    assert {(change.origin.actor, change.origin.request_id, change.id) for change in changes} == {("actor", "request", stored.id)}
+    assert [(change.action, change.version) for change in changes] == [
+        ("create", 1),
+        ("update", 2),
+        ("delete", 2),
+    ]
+    assert {(change.origin.actor, change.origin.request_id, change.id) for change in changes} == {
+        ("actor", "request", stored.id)
+    }
     assert [change.sequence for change in changes] == sorted(change.sequence for change in changes)
     assert bench.run(bench.storage.changes(workspace.id, changes[0].sequence, 1)) == [changes[1]]
 
@@ -182,7 +245,12 @@ def test_secrets_are_kept_apart(bench, workspace):
     stored = create(bench, workspace, user("a"), password="hash")
     assert b"hash" not in stored.document
     assert bench.run(bench.storage.secret(workspace.id, stored.id, "password")) == "hash"
-    write(bench, workspace, stored.id, lambda now: made(user("a"), 2, stored.id, index(now), password=None))
+    write(
+        bench,
+        workspace,
+        stored.id,
+        lambda now: made(user("a"), 2, stored.id, index(now), password=None),
+    )
     assert bench.run(bench.storage.secret(workspace.id, stored.id, "password")) is None
 
 
@@ -200,7 +268,12 @@ def test_concurrent_changes_of_one_resource_all_take_effect(bench, workspace):
 
     def add_one(standing):
         document = parse(standing.document)
-        return made(user("a", title=str(int(document["title"]) + 1)), standing.version + 1, stored.id, index(standing))
+        return made(
+            user("a", title=str(int(document["title"]) + 1)),
+            standing.version + 1,
+            stored.id,
+            index(standing),
+        )
 
     async def together():
         write = Write(workspace.id, "User", stored.id, add_one, ChangeOrigin("a", "r", NOW))
@@ -211,13 +284,22 @@ def test_concurrent_changes_of_one_resource_all_take_effect(bench, workspace):
     assert (standing.version, parse(standing.document)["title"]) == (101, "100")
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(documents=st.lists(users(), min_size=1, max_size=4))
 def test_look_ups_follow_every_change(bench, documents):
     workspace = bench.new_workspace()
     stored = create(bench, workspace, documents[0])
     for version, document in enumerate(documents[1:], 2):
-        write(bench, workspace, stored.id, lambda now, d=document, v=version: made(d, v, stored.id, index(now)))
+        write(
+            bench,
+            workspace,
+            stored.id,
+            lambda now, d=document, v=version: made(d, v, stored.id, index(now)),
+        )
     kept = index(bench.run(bench.storage.get(workspace.id, "User", stored.id)))
     paths = index_of(USER_TYPE).fields
     for entry in kept.lookups | kept.unique:
@@ -225,5 +307,7 @@ def test_look_ups_follow_every_change(bench, documents):
             literal = orjson.dumps(entry.value).decode()
             assert total(bench, workspace, f"{entry.attribute} eq {literal}") == 1
     for name in paths:
-        present = any(entry.attribute == name and entry.value for entry in kept.lookups | kept.unique)
+        present = any(
+            entry.attribute == name and entry.value for entry in kept.lookups | kept.unique
+        )
         assert total(bench, workspace, f"{name} pr") == int(present)

@@ -42,7 +42,11 @@ def test_the_chain_holds_and_breaks_where_something_was_changed(server, filled):
     whole = server.muster("audit", "verify")
     assert whole.stdout.endswith("0 breaks\n")
     third = "(SELECT sequence FROM changes WHERE workspace = $1 ORDER BY sequence LIMIT 1 OFFSET 3)"
-    tampered(server, f"UPDATE changes SET actor = 'nobody' WHERE workspace = $1 AND sequence = {third}", filled.name)
+    tampered(
+        server,
+        f"UPDATE changes SET actor = 'nobody' WHERE workspace = $1 AND sequence = {third}",
+        filled.name,
+    )
     broken = server.muster("audit", "verify", check=False)
     assert broken.returncode == 1
     assert broken.stdout.startswith(f"{filled.name}: the chain breaks at change")
@@ -53,6 +57,8 @@ def test_the_chain_holds_and_breaks_where_something_was_changed(server, filled):
 
 def test_a_row_that_is_missing_breaks_it(server, filled):
     third = "(SELECT sequence FROM changes WHERE workspace = $1 ORDER BY sequence LIMIT 1 OFFSET 3)"
-    tampered(server, f"DELETE FROM changes WHERE workspace = $1 AND sequence = {third}", filled.name)
+    tampered(
+        server, f"DELETE FROM changes WHERE workspace = $1 AND sequence = {third}", filled.name
+    )
     assert server.muster("audit", "verify", check=False).stdout.endswith("1 breaks\n")
     tampered(server, "DELETE FROM changes WHERE workspace = $1", filled.name)

@@ -10,8 +10,15 @@ from tests.server import Server
 
 def _everything(path):
     with sqlite3.connect(path) as connection:
-        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-        rows = {name: sorted(map(repr, connection.execute(f'SELECT * FROM "{name}"'))) for name in names}
+        names = [
+            row[0]
+            for row in connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+            )
+        ]
+        rows = {
+            name: sorted(map(repr, connection.execute(f'SELECT * FROM "{name}"'))) for name in names
+        }
     connection.close()
     return rows
 
@@ -78,5 +85,8 @@ def test_what_is_no_backup_is_not_restored(tmp_path):
     with sqlite3.connect(tmp_path / "other.db") as connection:
         connection.execute("CREATE TABLE t (x)")
     connection.close()
-    assert "no database of muster" in server.muster("restore", str(tmp_path / "other.db"), check=False).stderr
+    assert (
+        "no database of muster"
+        in server.muster("restore", str(tmp_path / "other.db"), check=False).stderr
+    )
     assert not (tmp_path / "muster.db").exists()

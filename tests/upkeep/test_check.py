@@ -19,7 +19,10 @@ from tests.postgres import new_database
 from tests.server import Server
 from tests.storage.test_writes import NOW, made, user
 
-ENGINES = {"sqlite": lambda path: SqliteStorage(str(path / "m.db")), "postgres": lambda _: PostgresStorage(new_database())}
+ENGINES = {
+    "sqlite": lambda path: SqliteStorage(str(path / "m.db")),
+    "postgres": lambda _: PostgresStorage(new_database()),
+}
 
 
 class Checked:
@@ -32,7 +35,10 @@ class Checked:
         self.run(storage.start())
         self.workspace = self.run(storage.add_workspace("w", "rfc7644", False, NOW))
         emails = [{"value": "a@x.example", "primary": True}]
-        puts = [made(user(f"u{n}", displayName="d", active=True, emails=emails), password="hash") for n in range(20)]
+        puts = [
+            made(user(f"u{n}", displayName="d", active=True, emails=emails), password="hash")
+            for n in range(20)
+        ]
         self.run(storage.load(self.workspace.id, "User", puts, ChangeOrigin("a", "r", NOW)))
         self.first = puts[0].stored.id
 
@@ -82,7 +88,11 @@ def test_what_is_derived_is_made_anew(checked, says):
 
 
 def test_rows_of_no_resource_are_found_and_removed(checked):
-    checked.harm("DELETE FROM resources WHERE workspace = $1 AND id = $2", checked.workspace.id, checked.first)
+    checked.harm(
+        "DELETE FROM resources WHERE workspace = $1 AND id = $2",
+        checked.workspace.id,
+        checked.first,
+    )
     said = "\n".join(checked.check())
     for table in (
         "searchable: 1 rows",
@@ -99,18 +109,42 @@ def test_rows_of_no_resource_are_found_and_removed(checked):
 @pytest.mark.parametrize(
     ("sql", "says"),
     [
-        ("UPDATE resources SET grouped = NULL WHERE workspace = $1", "members: 20 members do not show their groups"),
-        ("UPDATE resources SET display = 'x' WHERE workspace = $1 AND type = 'Group'", "what it is called is not that"),
-        ("UPDATE members SET group_key = group_key + 1 WHERE workspace = $1", "members: 20 rows belong to no resource"),
-        ("UPDATE members SET member_key = member_key + 1099511627776 WHERE workspace = $1", "rows belong to no resource"),
+        (
+            "UPDATE resources SET grouped = NULL WHERE workspace = $1",
+            "members: 20 members do not show their groups",
+        ),
+        (
+            "UPDATE resources SET display = 'x' WHERE workspace = $1 AND type = 'Group'",
+            "what it is called is not that",
+        ),
+        (
+            "UPDATE members SET group_key = group_key + 1 WHERE workspace = $1",
+            "members: 20 rows belong to no resource",
+        ),
+        (
+            "UPDATE members SET member_key = member_key + 1099511627776 WHERE workspace = $1",
+            "rows belong to no resource",
+        ),
     ],
 )
 def test_memberships_are_checked(checked, sql, says):
     resource_type = registry().types["/Groups"]
-    ids = [row[0] for row in checked.run(checked.storage.query(bound("SELECT id FROM resources WHERE workspace = $1", 1)))]
+    ids = [
+        row[0]
+        for row in checked.run(
+            checked.storage.query(bound("SELECT id FROM resources WHERE workspace = $1", 1))
+        )
+    ]
     document = {"schemas": [GROUP], "displayName": "g"}
     put = make_put(document, resource_type, IdSource()(1_600_000_000_000), 1, NOW, NOW)
-    write = Write(checked.workspace.id, "Group", None, lambda _: put, ChangeOrigin("a", "r", NOW), MemberEdit(tuple(ids)))
+    write = Write(
+        checked.workspace.id,
+        "Group",
+        None,
+        lambda _: put,
+        ChangeOrigin("a", "r", NOW),
+        MemberEdit(tuple(ids)),
+    )
     checked.run(checked.storage.write(write))
     assert checked.check() == []
     checked.harm(sql, checked.workspace.id)
@@ -123,8 +157,14 @@ def test_memberships_are_checked(checked, sql, says):
     ("sql", "says"),
     [
         ("UPDATE resources SET document = '{' WHERE workspace = $1 AND id = $2", "cannot be read"),
-        ("UPDATE resources SET version = 9 WHERE workspace = $1 AND id = $2", "version is not that of its document"),
-        ("UPDATE resources SET id = id || 'x' WHERE workspace = $1 AND id = $2", "id is not that of its key"),
+        (
+            "UPDATE resources SET version = 9 WHERE workspace = $1 AND id = $2",
+            "version is not that of its document",
+        ),
+        (
+            "UPDATE resources SET id = id || 'x' WHERE workspace = $1 AND id = $2",
+            "id is not that of its key",
+        ),
     ],
 )
 def test_a_document_that_is_wrong_is_said_and_never_made_up(checked, sql, says):
@@ -137,9 +177,11 @@ def test_a_document_that_is_wrong_is_said_and_never_made_up(checked, sql, says):
 
 def test_two_that_claim_one_value_are_said_and_left(checked):
     """Nobody but an operator knows whose the name is."""
-    second = checked.run(checked.storage.query(bound("SELECT id FROM resources WHERE workspace = $1", checked.workspace.id)))[5][
-        0
-    ]
+    second = checked.run(
+        checked.storage.query(
+            bound("SELECT id FROM resources WHERE workspace = $1", checked.workspace.id)
+        )
+    )[5][0]
     checked.harm(
         'UPDATE resources SET document = replace(document, \'"userName":"u5"\', \'"userName":"u6"\')'
         " WHERE workspace = $1 AND id = $2",
@@ -173,7 +215,9 @@ def test_a_corrupted_page_is_said_and_not_served(tmp_path):
     path = tmp_path / "muster.db"
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        [(root,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'resources'")
+        [(root,)] = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'resources'"
+        )
     connection.close()
     with path.open("r+b") as file:
         file.seek((root - 1) * 4096)

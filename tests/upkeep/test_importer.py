@@ -35,7 +35,10 @@ def test_what_is_exported_is_imported_and_again_changes_nothing(server, tmp_path
     server.muster("demo", "--workspace", "acme", "--users", "1200")
     server.muster("workspaces", "create", "copy")
     first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
-    assert server.muster("export", "--workspace", "acme", "--output", str(first)).stdout == f"{first}: 1200 resources\n"
+    assert (
+        server.muster("export", "--workspace", "acme", "--output", str(first)).stdout
+        == f"{first}: 1200 resources\n"
+    )
     part = tmp_path / "part.jsonl"
     part.write_text("".join(first.read_text().splitlines(keepends=True)[:701]))
     refused = server.muster("import", "--workspace", "acme", str(first))
@@ -43,10 +46,16 @@ def test_what_is_exported_is_imported_and_again_changes_nothing(server, tmp_path
     other = Server(tmp_path)
     other.muster("workspaces", "create", "copy")
     copies = (other, "--workspace", "copy")
-    assert other.muster("import", *copies[1:], str(part)).stdout == "701 made, 0 there already, 0 refused\n"
+    assert (
+        other.muster("import", *copies[1:], str(part)).stdout
+        == "701 made, 0 there already, 0 refused\n"
+    )
     rehearsed = other.muster("import", *copies[1:], "--rehearse", str(first)).stdout
     assert rehearsed == "499 would be made, 701 there already, 0 refused\n"
-    assert other.muster("import", *copies[1:], str(first)).stdout == "499 made, 701 there already, 0 refused\n"
+    assert (
+        other.muster("import", *copies[1:], str(first)).stdout
+        == "499 made, 701 there already, 0 refused\n"
+    )
     assert other.muster("check").stdout.endswith("; 0 findings\n")
     other.muster("export", *copies[1:], "--output", str(second))
     assert first.read_bytes() == second.read_bytes()
@@ -63,22 +72,43 @@ def test_every_line_that_cannot_be_is_named(server, tmp_path):
         json.dumps(person(favouriteColour="red")),
         json.dumps(person(password="secret")),
         json.dumps({**person(), "userName": good[0]["userName"].upper()}),
-        json.dumps({**person(), "id": "0190a6e0-0000-7000-8000-000000000001", "meta": {"created": "yesterday"}}),
+        json.dumps(
+            {
+                **person(),
+                "id": "0190a6e0-0000-7000-8000-000000000001",
+                "meta": {"created": "yesterday"},
+            }
+        ),
     ]
     file = tmp_path / "lines"
-    file.write_text("\n".join([json.dumps(good[0]), "", json.dumps(good[1]), *bad, json.dumps(good[2])]))
+    file.write_text(
+        "\n".join([json.dumps(good[0]), "", json.dumps(good[1]), *bad, json.dumps(good[2])])
+    )
     for mode, told in ((["--rehearse"], "3 would be made"), ([], "3 made")):
         said = server.muster("import", *mode, str(file), check=False)
         assert said.returncode == 1
         lines = said.stdout.splitlines()
         assert lines[-1] == f"{told}, 0 there already, 8 refused"
-        assert [line.partition(":")[0] for line in lines[:-1]] == [f"line {n}" for n in range(4, 12)]
-        says = ("JSON", "object", "schemas", "active", "favouriteColour", "password", "userName", "meta.created")
+        assert [line.partition(":")[0] for line in lines[:-1]] == [
+            f"line {n}" for n in range(4, 12)
+        ]
+        says = (
+            "JSON",
+            "object",
+            "schemas",
+            "active",
+            "favouriteColour",
+            "password",
+            "userName",
+            "meta.created",
+        )
         for line, word in zip(lines[:-1], says, strict=True):
             assert word in line
         assert "secret" not in said.stdout
     export = server.muster("export").stdout.splitlines()
-    assert sorted(json.loads(line)["userName"] for line in export) == sorted(user["userName"] for user in good)
+    assert sorted(json.loads(line)["userName"] for line in export) == sorted(
+        user["userName"] for user in good
+    )
 
 
 def test_an_id_that_is_there_with_another_content_is_refused(server, tmp_path):
@@ -89,7 +119,8 @@ def test_an_id_that_is_there_with_another_content_is_refused(server, tmp_path):
     file.write_text("\n".join(json.dumps(user) for user in users))
     said = server.muster("import", str(file), check=False)
     assert (
-        said.stdout == f"line 2: id: {users[1]['id']} is there already, and is not the same\n0 made, 1 there already, 1 refused\n"
+        said.stdout
+        == f"line 2: id: {users[1]['id']} is there already, and is not the same\n0 made, 1 there already, 1 refused\n"
     )
 
 
@@ -106,7 +137,9 @@ def test_groups_come_with_their_members_whatever_the_order(server, tmp_path):
     other.muster("workspaces", "create", "copy")
     for _ in range(2):  # taken up again, it changes nothing
         for mode in (["--rehearse"], []):
-            assert other.muster("import", "--workspace", "copy", *mode, str(turned)).stdout.endswith(" 0 refused\n")
+            assert other.muster(
+                "import", "--workspace", "copy", *mode, str(turned)
+            ).stdout.endswith(" 0 refused\n")
     other.muster("export", "--workspace", "copy", "--output", str(second))
     assert first.read_bytes() == second.read_bytes()
     assert lines_of(second)[4]["meta"]["version"] == 'W/"2"'
@@ -114,7 +147,10 @@ def test_groups_come_with_their_members_whatever_the_order(server, tmp_path):
     lines = lines_of(first)
     del lines[4]["members"][0]
     first.write_text("\n".join(json.dumps(line) for line in lines))
-    assert "has other members" in other.muster("import", "--workspace", "copy", str(first), check=False).stdout
+    assert (
+        "has other members"
+        in other.muster("import", "--workspace", "copy", str(first), check=False).stdout
+    )
 
 
 def test_members_that_are_not_there_are_named_and_foreign_ids_are_followed(server, tmp_path):
@@ -125,8 +161,13 @@ def test_members_that_are_not_there_are_named_and_foreign_ids_are_followed(serve
     for mode in (["--rehearse"], []):
         said = server.muster("import", *mode, str(file), check=False)
         assert said.returncode == 1
-        assert said.stdout.startswith("line 1: members: 1 are no users or groups, and are left out: u-2\n2 ")
-    made = {line["schemas"][0]: line for line in map(json.loads, server.muster("export").stdout.splitlines())}
+        assert said.stdout.startswith(
+            "line 1: members: 1 are no users or groups, and are left out: u-2\n2 "
+        )
+    made = {
+        line["schemas"][0]: line
+        for line in map(json.loads, server.muster("export").stdout.splitlines())
+    }
     assert [item["value"] for item in made[GROUP]["members"]] == [made[USER]["id"]]
 
 
@@ -144,7 +185,9 @@ def test_an_import_honours_the_provisioning_switch_unless_it_is_overridden(serve
         assert started.muster(*into, "--override", str(file)).returncode == 0
         assert tenant.scim.get("/Users?count=0").json()["totalResults"] == 1
         rows = tenant.api.get("/audit?limit=1000").json()["rows"]
-        assert [row["document"] for row in rows if row["action"] == "override"] == [{"attempted": "import"}]
+        assert [row["document"] for row in rows if row["action"] == "override"] == [
+            {"attempted": "import"}
+        ]
 
 
 def test_a_workspace_is_copied_beside_the_original(server, tmp_path):
@@ -153,7 +196,10 @@ def test_a_workspace_is_copied_beside_the_original(server, tmp_path):
         for user in crew:
             client.patch(
                 f"/Users/{user['id']}",
-                json=replace(f"{ENTERPRISE_USER}:manager", {"value": boss["id"], "$ref": f"../Users/{boss['id']}"}),
+                json=replace(
+                    f"{ENTERPRISE_USER}:manager",
+                    {"value": boss["id"], "$ref": f"../Users/{boss['id']}"},
+                ),
             )
         inner = client.post("/Groups", json=group("inner", *crew)).json()
         client.post("/Groups", json=group("outer", inner, boss))
@@ -162,17 +208,27 @@ def test_a_workspace_is_copied_beside_the_original(server, tmp_path):
     turned.write_text("".join(reversed(source.read_text().splitlines(keepends=True))))
     for workspace in ("copy", "other"):
         server.muster("workspaces", "create", workspace)
-    refused = server.muster("import", "--workspace", "copy", "--rehearse", str(source), check=False).stdout
-    assert server.muster("import", "--workspace", "copy", str(source), check=False).stdout == refused.replace(
-        "would be made", "made"
-    )
-    if server.environment["MUSTER_DATABASE"].startswith("sqlite"):  # PostgreSQL keeps the keys of workspaces apart
+    refused = server.muster(
+        "import", "--workspace", "copy", "--rehearse", str(source), check=False
+    ).stdout
+    assert server.muster(
+        "import", "--workspace", "copy", str(source), check=False
+    ).stdout == refused.replace("would be made", "made")
+    if server.environment["MUSTER_DATABASE"].startswith(
+        "sqlite"
+    ):  # PostgreSQL keeps the keys of workspaces apart
         assert refused.splitlines()[-1] == "0 would be made, 0 there already, 6 refused"
         assert f"id: {boss['id']} is in use; --new-ids gives every resource a new id" in refused
     for file in (turned, source):
         for mode in (["--rehearse"], []):
-            said = server.muster("import", "--workspace", "other", "--new-ids", *mode, str(file)).stdout
-            assert said.endswith(", 6 there already, 0 refused\n" if file == source else ", 0 there already, 0 refused\n")
+            said = server.muster(
+                "import", "--workspace", "other", "--new-ids", *mode, str(file)
+            ).stdout
+            assert said.endswith(
+                ", 6 there already, 0 refused\n"
+                if file == source
+                else ", 0 there already, 0 refused\n"
+            )
     server.muster("export", "--workspace", "other", "--output", str(copied))
     ids = {line["id"] for line in lines_of(source)}
     assert ids.isdisjoint(line["id"] for line in lines_of(copied))
@@ -185,7 +241,13 @@ def named(lines):
     names = {line["id"]: line.get("userName") or line["displayName"] for line in lines}
     text = "\n".join(
         sorted(
-            json.dumps({**line, "members": sorted(line.get("members", ()), key=lambda m: names[m["value"]])}) for line in lines
+            json.dumps(
+                {
+                    **line,
+                    "members": sorted(line.get("members", ()), key=lambda m: names[m["value"]]),
+                }
+            )
+            for line in lines
         )
     )
     for resource_id, called in names.items():
@@ -202,14 +264,18 @@ MEMBERS = st.lists(st.sampled_from([*POOL, "nobody"]), max_size=3).map(
 )
 IDS = st.sampled_from([{}, *({"id": resource_id} for resource_id in POOL)])
 USERS = st.builds(
-    lambda name, title, *more: {"schemas": [USER], "userName": name, "title": title} | more[0] | more[1],
+    lambda name, title, *more: (
+        {"schemas": [USER], "userName": name, "title": title} | more[0] | more[1]
+    ),
     NAMES,
     st.sampled_from("xy"),
     IDS,
     META,
 )
 GROUPS = st.builds(
-    lambda name, members, *more: {"schemas": [GROUP], "displayName": name, "members": members} | more[0] | more[1],
+    lambda name, members, *more: (
+        {"schemas": [GROUP], "displayName": name, "members": members} | more[0] | more[1]
+    ),
     NAMES,
     MEMBERS,
     IDS,
@@ -235,16 +301,29 @@ def bench(request, tmp_path_factory):
     again=st.booleans(),
     page=st.sampled_from([1, 3, 500]),
 )
-def test_a_rehearsal_reports_what_the_import_reports(bench, elsewhere, before, lines, new_ids, strict, again, page):
+def test_a_rehearsal_reports_what_the_import_reports(
+    bench, elsewhere, before, lines, new_ids, strict, again, page
+):
     """Whatever is in the workspace, in another one, and twice in the file."""
 
     async def take(workspace, documents, rehearse):
-        importer = Importer(bench.storage, workspace, registry(), rehearse, lambda: datetime.now(UTC), new_ids=new_ids)
-        return await importer.take(((n, json.dumps(line).encode()) for n, line in enumerate(documents, 1)), lambda lines: None)
+        importer = Importer(
+            bench.storage,
+            workspace,
+            registry(),
+            rehearse,
+            lambda: datetime.now(UTC),
+            new_ids=new_ids,
+        )
+        return await importer.take(
+            ((n, json.dumps(line).encode()) for n, line in enumerate(documents, 1)),
+            lambda lines: None,
+        )
 
     async def run():
         other, workspace = [
-            await bench.storage.add_workspace(name("w"), "rfc7644", strict, "2020-01-01T00:00:00Z") for _ in range(2)
+            await bench.storage.add_workspace(name("w"), "rfc7644", strict, "2020-01-01T00:00:00Z")
+            for _ in range(2)
         ]
         await take(other, elsewhere, False)
         await take(workspace, before, False)

@@ -24,15 +24,21 @@ def workspace(bench):
     workspace = bench.new_workspace()
 
     async def fill():
-        first = Write(workspace.id, "User", None, lambda _: made(user("a")), ChangeOrigin("a", "r", OLD))
+        first = Write(
+            workspace.id, "User", None, lambda _: made(user("a")), ChangeOrigin("a", "r", OLD)
+        )
         stored = (await bench.storage.write(first)).stored
         for number in range(2, 11):
 
             def decide(now, number=number):
                 return made(user("a", title=str(number)), number, now.id, index(now))
 
-            await bench.storage.write(Write(workspace.id, "User", stored.id, decide, ChangeOrigin("a", "r", OLD)))
-        other = Write(workspace.id, "User", None, lambda _: made(user("b")), ChangeOrigin("a", "r", OLD))
+            await bench.storage.write(
+                Write(workspace.id, "User", stored.id, decide, ChangeOrigin("a", "r", OLD))
+            )
+        other = Write(
+            workspace.id, "User", None, lambda _: made(user("b")), ChangeOrigin("a", "r", OLD)
+        )
         await bench.storage.write(other)  # the newest change always stays
 
     bench.run(fill())
@@ -40,7 +46,13 @@ def workspace(bench):
 
 
 def count(bench, workspace):
-    return len([change for change in bench.run(bench.storage.changes(workspace.id, 0, 100)) if change.type == "User"])
+    return len(
+        [
+            change
+            for change in bench.run(bench.storage.changes(workspace.id, 0, 100))
+            if change.type == "User"
+        ]
+    )
 
 
 def keep(bench, workspace, days):
@@ -48,7 +60,9 @@ def keep(bench, workspace, days):
 
 
 @pytest.mark.parametrize("extended", [365, 0])
-def test_changes_are_kept_from_the_moment_that_their_retention_is_extended(bench, workspace, monkeypatch, extended):
+def test_changes_are_kept_from_the_moment_that_their_retention_is_extended(
+    bench, workspace, monkeypatch, extended
+):
     monkeypatch.setattr(trimmer, "_CHUNK", 3)
     keep(bench, workspace, 30)
     made = Trimmer(bench.storage, Leases(bench.storage), 0, lambda: NOW)
@@ -75,7 +89,9 @@ def test_changes_are_kept_from_the_moment_that_their_retention_is_extended(bench
     assert count(bench, workspace) == 2
 
 
-def test_trimming_reads_the_retention_of_each_workspace_as_it_comes_to_it(bench, workspace, monkeypatch):
+def test_trimming_reads_the_retention_of_each_workspace_as_it_comes_to_it(
+    bench, workspace, monkeypatch
+):
     keep(bench, workspace, 30)
     workspaces = bench.storage.workspaces
 
@@ -90,13 +106,18 @@ def test_trimming_reads_the_retention_of_each_workspace_as_it_comes_to_it(bench,
 
 
 @pytest.mark.parametrize(("days", "left"), [(None, 0), (1, 1), (7, 2)])
-def test_requests_are_kept_by_the_present_setting_even_if_the_caller_knows_a_shorter_one(bench, days, left):
+def test_requests_are_kept_by_the_present_setting_even_if_the_caller_knows_a_shorter_one(
+    bench, days, left
+):
     workspace = bench.new_workspace()
     bench.run(bench.storage.administer([replace(workspace, requests_days=days)]))
     requests = RequestStore(bench.storage)
     ages = (timedelta(hours=1), timedelta(days=3), timedelta(days=30))
     numbers = [number_of(time.time() - age.total_seconds()) for age in ages]
-    rows = [RecordedRequest(number, "t", "r", "k", "o", "POST", "/", "", 201, 1, "", "", "", "", "", "") for number in numbers]
+    rows = [
+        RecordedRequest(number, "t", "r", "k", "o", "POST", "/", "", 201, 1, "", "", "", "", "", "")
+        for number in numbers
+    ]
 
     async def trim():
         await requests.keep(workspace.id, rows)

@@ -18,11 +18,15 @@ def trim(tenant, ahead=timedelta(days=91), every=False):
     from muster.upkeep.trimmer import Trimmer
 
     async def run():
-        storage = open_storage(muster.Settings(database=tenant.server.environment["MUSTER_DATABASE"]))
+        storage = open_storage(
+            muster.Settings(database=tenant.server.environment["MUSTER_DATABASE"])
+        )
         await storage.start()
         try:
             workspace = await storage.find_workspace(tenant.name)
-            trimmer = Trimmer(storage, Leases(storage), 0 if every else 90, lambda: datetime.now(UTC) + ahead)
+            trimmer = Trimmer(
+                storage, Leases(storage), 0 if every else 90, lambda: datetime.now(UTC) + ahead
+            )
             await (trimmer.trim_all() if every else trimmer.trim(workspace.id, 90))
         finally:
             await storage.close()
@@ -54,7 +58,11 @@ def test_what_is_too_old_goes_and_what_is_there_is_still_known(server, fresh):
     trim(fresh, timedelta(days=89))
     assert history(fresh, ann) == ["update"] * 3 + ["create"]
     trim(fresh)
-    assert (history(fresh, ann), history(fresh, cyd), history(fresh, crew)) == (["update"], ["create"], ["update"])
+    assert (history(fresh, ann), history(fresh, cyd), history(fresh, crew)) == (
+        ["update"],
+        ["create"],
+        ["update"],
+    )
     assert fresh.api.get(f"/history/{ben['id']}").json() == []
     assert not [row for row in rows(fresh) if row["type"] == "ApiKey"]
     assert verified(server).endswith("0 breaks\n")
@@ -74,7 +82,11 @@ def test_what_is_too_old_goes_and_what_is_there_is_still_known(server, fresh):
     assert history(fresh, ann) in (["update"], ["update", "update"])
     assert verified(server).endswith("0 breaks\n")
     fresh.scim.post("/Users", json=person())
-    tampered(server, f"UPDATE changes SET actor = 'nobody' WHERE workspace = $1 AND sequence = {NEWEST}", fresh.name)
+    tampered(
+        server,
+        f"UPDATE changes SET actor = 'nobody' WHERE workspace = $1 AND sequence = {NEWEST}",
+        fresh.name,
+    )
     assert f"{fresh.name}: the chain breaks" in verified(server)
     tampered(server, "DELETE FROM changes WHERE workspace = $1", fresh.name)
 
@@ -102,7 +114,11 @@ def test_the_first_row_after_the_mark_is_proved_by_it(server, fresh):
     trim(fresh)
     fresh.user()
     first = "(SELECT min(sequence) FROM changes WHERE workspace = $1 AND action = 'trim')"
-    tampered(server, f"UPDATE changes SET actor = 'nobody' WHERE workspace = $1 AND sequence = {first}", fresh.name)
+    tampered(
+        server,
+        f"UPDATE changes SET actor = 'nobody' WHERE workspace = $1 AND sequence = {first}",
+        fresh.name,
+    )
     assert f"{fresh.name}: the chain breaks" in verified(server)
     tampered(server, "DELETE FROM changes WHERE workspace = $1", fresh.name)
 

@@ -28,7 +28,9 @@ from muster.storage.records.items import refresh
 ADMINISTRATOR_KIND, SESSION_KIND, INVITATION_KIND = "administrator", "session", "invitation"
 EVERYWHERE = "*"
 """The workspace of permissions that hold in all of them."""
-ADDRESS = re.compile(r"[^\s@\x00-\x1f\x7f\"(),:;<>\[\\\]]{1,64}@[^\s@\x00-\x1f\x7f\"(),:;<>\[\\\]]{1,190}")
+ADDRESS = re.compile(
+    r"[^\s@\x00-\x1f\x7f\"(),:;<>\[\\\]]{1,64}@[^\s@\x00-\x1f\x7f\"(),:;<>\[\\\]]{1,190}"
+)
 """A plain e-mail address: one @, and neither quotes nor comments nor lists (RFC 5322 section 3.4.1)."""
 _SECRET, _CODE = re.compile(r"[A-Z2-7]{16,64}"), re.compile(r"[0-9]{6}")
 _MIN_PASSWORD, _MAX_PASSWORD = 12, 1000
@@ -125,7 +127,9 @@ class Administrators:
 
     async def all(self) -> Sequence[Admin]:
         """Everyone, by e-mail address."""
-        found = [_admin(item) for item in await self._accounts.items(INSTALLATION, ADMINISTRATOR_KIND)]
+        found = [
+            _admin(item) for item in await self._accounts.items(INSTALLATION, ADMINISTRATOR_KIND)
+        ]
         return sorted(found, key=lambda admin: admin.email)
 
     async def get(self, admin_id: str) -> Admin | None:
@@ -133,7 +137,9 @@ class Administrators:
         item = await self._accounts.item(INSTALLATION, ADMINISTRATOR_KIND, admin_id)
         return None if item is None else _admin(item)
 
-    async def invite(self, roles: dict[str, list[str]], also: Sequence[Item] = (), standing: Sequence[Item] = ()) -> str:
+    async def invite(
+        self, roles: dict[str, list[str]], also: Sequence[Item] = (), standing: Sequence[Item] = ()
+    ) -> str:
         """A token with which one administrator can be made, once and soon.
 
         also: items to store with it. standing: items that must still be as they were read; otherwise Outdated is raised.
@@ -141,7 +147,9 @@ class Administrators:
         token = secrets.token_urlsafe(32)
         ends = _text(self._clock() + INVITATION)
         body = {"roles": roles, "expires": ends}
-        await self._accounts.administer([Item(INSTALLATION, INVITATION_KIND, digest(token), body), *also], (), standing)
+        await self._accounts.administer(
+            [Item(INSTALLATION, INVITATION_KIND, digest(token), body), *also], (), standing
+        )
         return token
 
     async def invited(self, token: str) -> bool:
@@ -159,10 +167,14 @@ class Administrators:
         await self._accounts.administer(puts, [self._note(made, "create", origin)], read)
         return made
 
-    async def create(self, email: str, password: str, roles: dict[str, list[str]], origin: ChangeOrigin) -> Admin:
+    async def create(
+        self, email: str, password: str, roles: dict[str, list[str]], origin: ChangeOrigin
+    ) -> Admin:
         """Make an administrator. Raises ScimError 400 and 409."""
         made = await self._make(email, password, roles)
-        await self._accounts.administer([made.item()], [self._note(made, "create", origin)], [_nobody(made.id)])
+        await self._accounts.administer(
+            [made.item()], [self._note(made, "create", origin)], [_nobody(made.id)]
+        )
         return made
 
     async def _make(self, email: str, password: str, roles: dict[str, list[str]]) -> Admin:
@@ -177,14 +189,24 @@ class Administrators:
 
     async def remove(self, admin: Admin, origin: ChangeOrigin) -> None:
         """Remove an administrator, and end their sessions. Raises ScimError 409 for the last one of the installation."""
-        others = [other.item() for other in await self.all() if other.everywhere and other.id != admin.id]
+        others = [
+            other.item() for other in await self.all() if other.everywhere and other.id != admin.id
+        ]
         if admin.everywhere and not others:
             raise ScimError(409, "the last administrator of the installation cannot be removed")
-        ended = [item for item in await self._accounts.items(INSTALLATION, SESSION_KIND) if item.body["admin"] == admin.id]
+        ended = [
+            item
+            for item in await self._accounts.items(INSTALLATION, SESSION_KIND)
+            if item.body["admin"] == admin.id
+        ]
         gone = [replace(item, body=None) for item in (admin.item(), *ended)]
-        await self._accounts.administer(gone, [self._note(admin, "delete", origin)], others if admin.everywhere else ())
+        await self._accounts.administer(
+            gone, [self._note(admin, "delete", origin)], others if admin.everywhere else ()
+        )
 
-    async def change_password(self, session: Session, old: str, new: str, origin: ChangeOrigin) -> None:
+    async def change_password(
+        self, session: Session, old: str, new: str, origin: ChangeOrigin
+    ) -> None:
         """Give an administrator another password, and end their other sessions. Raises ScimError 400 and 401."""
         check_password(new)
         await self._confirm(session.admin, old, "old")
@@ -199,30 +221,48 @@ class Administrators:
         secret = pyotp.random_base32()
         return secret, pyotp.TOTP(secret).provisioning_uri(name=admin.email, issuer_name="muster")
 
-    async def keep_totp(self, admin: Admin, secret: str, code: str, origin: ChangeOrigin) -> list[str]:
+    async def keep_totp(
+        self, admin: Admin, secret: str, code: str, origin: ChangeOrigin
+    ) -> list[str]:
         """Turn the second factor on, and return the recovery codes, which are shown this once.
 
         Raises ScimError 400 for a wrong code, and 409 if the second factor is on already or an OpenID provider has it.
         """
-        if admin.totp is not None:  # replacing it is turning it off: that needs the password and a code
+        if (
+            admin.totp is not None
+        ):  # replacing it is turning it off: that needs the password and a code
             raise ScimError(409, "The second factor is on already. Turn it off first.")
         if admin.connector is not None:
-            raise ScimError(409, "You sign in by OpenID Connect: the second factor is the identity provider's.")
+            raise ScimError(
+                409, "You sign in by OpenID Connect: the second factor is the identity provider's."
+            )
         step = _step_of(secret, code.strip(), self._clock()) if _SECRET.fullmatch(secret) else None
         if step is None:
             raise invalid_value("code: this is not the code that the authenticator shows")
         codes = [f"{secrets.token_hex(3)}-{secrets.token_hex(3)}" for _ in range(_RECOVERY_CODES)]
         changed = replace(admin, totp=secret, recovery=tuple(map(digest, codes)), last_step=step)
-        await self._accounts.administer([changed.item()], [self._note(changed, "update", origin, changed="totp")], [admin.item()])
+        await self._accounts.administer(
+            [changed.item()],
+            [self._note(changed, "update", origin, changed="totp")],
+            [admin.item()],
+        )
         return codes
 
     async def drop_totp(self, admin: Admin, password: str, code: str, origin: ChangeOrigin) -> None:
         """Turn the second factor off. Raises ScimError 401 for a wrong password or code, and 429 for too many of them."""
-        await self._confirm(admin, password, "password", None if admin.totp is None else code.strip())
+        await self._confirm(
+            admin, password, "password", None if admin.totp is None else code.strip()
+        )
         changed = replace(admin, totp=None, recovery=(), last_code=None, last_step=None)
-        await self._accounts.administer([changed.item()], [self._note(changed, "update", origin, changed="totp")], [admin.item()])
+        await self._accounts.administer(
+            [changed.item()],
+            [self._note(changed, "update", origin, changed="totp")],
+            [admin.item()],
+        )
 
-    async def _confirm(self, admin: Admin, password: str, name: str, code: str | None = None) -> None:
+    async def _confirm(
+        self, admin: Admin, password: str, name: str, code: str | None = None
+    ) -> None:
         """Have someone who is signed in show again that it is them. name: the form's field for the password.
 
         Raises ScimError 401 if the password or the code is wrong, and 429 after too many attempts.
@@ -236,21 +276,29 @@ class Administrators:
             try:
                 await self._check_code(admin, code)
             except (CodeNeeded, NotSignedIn):
-                raise ScimError(401, "code: enter a code that the authenticator shows now, or a recovery code") from None
+                raise ScimError(
+                    401, "code: enter a code that the authenticator shows now, or a recovery code"
+                ) from None
         await self._names.forget(INSTALLATION, f"account {admin.id}")
 
-    async def sign_in(self, email: str, password: str, code: str, origin: ChangeOrigin, agent: str) -> str:
+    async def sign_in(
+        self, email: str, password: str, code: str, origin: ChangeOrigin, agent: str
+    ) -> str:
         """The token of a new session. It takes as long for an unknown address as for a wrong password.
 
         Raises NotSignedIn, CodeNeeded, and ScimError 429.
         """
         admin_id = digest(fold(email.strip()))[:16]
         place = f"sign-in from {origin.address}"
-        wait = await self._places.take(INSTALLATION, place) or await self._names.take(INSTALLATION, f"sign-in {admin_id}")
+        wait = await self._places.take(INSTALLATION, place) or await self._names.take(
+            INSTALLATION, f"sign-in {admin_id}"
+        )
         if wait:
             raise ScimError(429, f"too many attempts: try again in {wait} seconds")
         admin = await self.get(admin_id)
-        verified = await verify_password(None if admin is None else admin.password, password[:_MAX_PASSWORD])
+        verified = await verify_password(
+            None if admin is None else admin.password, password[:_MAX_PASSWORD]
+        )
         if admin is None or not verified:
             raise NotSignedIn
         checked = admin if admin.totp is None else await self._check_code(admin, code.strip())
@@ -276,7 +324,9 @@ class Administrators:
             raise NotSignedIn
         return replace(admin, recovery=left)
 
-    async def begin(self, admin: Admin, origin: ChangeOrigin, agent: str, before: Admin | None) -> str:
+    async def begin(
+        self, admin: Admin, origin: ChangeOrigin, agent: str, before: Admin | None
+    ) -> str:
         """The token of a new session of someone who has shown who they are. What has ended is swept away.
 
         before: the administrator as they were read, None for one who is new. Raises Outdated where they are not so any more.
@@ -313,7 +363,9 @@ class Administrators:
         if admin is None:
             return None
         if item.body["seen"] < _text(now - _SEEN_AGAIN):
-            with contextlib.suppress(StorageError):  # the disk is full, or the database cannot be written just now
+            with contextlib.suppress(
+                StorageError
+            ):  # the disk is full, or the database cannot be written just now
                 await refresh(self._accounts, item, {**item.body, "seen": _text(now)})
         return _session(item, admin)
 
@@ -326,12 +378,16 @@ class Administrators:
         """End a session of an administrator."""
         for item in await self._sessions_of(admin):
             if item.id == session_id:
-                await self._accounts.administer([replace(item, body=None)], [self._note(admin, "sign-out", origin)])
+                await self._accounts.administer(
+                    [replace(item, body=None)], [self._note(admin, "sign-out", origin)]
+                )
 
     async def _sessions_of(self, admin: Admin) -> list[Item]:
         now = _text(self._clock())
         items = await self._accounts.items(INSTALLATION, SESSION_KIND)
-        return [item for item in items if item.body["admin"] == admin.id and item.body["expires"] > now]
+        return [
+            item for item in items if item.body["admin"] == admin.id and item.body["expires"] > now
+        ]
 
     def _note(self, admin: Admin, action: str, origin: ChangeOrigin, **told: Json) -> Note:
         came_by = {} if admin.connector is None else {"connector": admin.connector}
@@ -348,7 +404,11 @@ def _step_of(secret: str, code: str, now: datetime) -> int | None:
         return None
     totp = pyotp.TOTP(secret)
     present = totp.timecode(now)
-    matching = [step for step in (present - 1, present, present + 1) if hmac.compare_digest(totp.generate_otp(step), code)]
+    matching = [
+        step
+        for step in (present - 1, present, present + 1)
+        if hmac.compare_digest(totp.generate_otp(step), code)
+    ]
     return max(matching, default=None)
 
 

@@ -16,7 +16,9 @@ def networks(blocks: Iterable[str]) -> tuple[Network, ...]:
 def admits(allowed: tuple[Network, ...], address: str) -> bool:
     """Whether an address is in one of some networks. What is no address is in none."""
     found = _parsed(address)
-    return found is not None and any(found.version == network.version and found in network for network in allowed)
+    return found is not None and any(
+        found.version == network.version and found in network for network in allowed
+    )
 
 
 @lru_cache(maxsize=4096)

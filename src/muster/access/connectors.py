@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from muster.access.administrators import ADDRESS, ADMINISTRATOR_KIND, EVERYWHERE, SESSION_KIND, Admin, Administrators, digest
+from muster.access.administrators import (
+    ADDRESS,
+    ADMINISTRATOR_KIND,
+    EVERYWHERE,
+    SESSION_KIND,
+    Admin,
+    Administrators,
+    digest,
+)
 from muster.access.openid import Client, Identity, OpenId, ProviderFailed
 from muster.access.permissions import ADMIN, beyond
 from muster.access.roles import check_permissions
@@ -23,7 +31,15 @@ from muster.storage.port.items import INSTALLATION, Item
 
 CONNECTOR_KIND = "open-id-connector"
 _ID = "connector"
-_NAMES = ("title", "issuer", "clientId", "clientSecret", "allowedDomains", "permissions", "trustEmail")
+_NAMES = (
+    "title",
+    "issuer",
+    "clientId",
+    "clientSecret",
+    "allowedDomains",
+    "permissions",
+    "trustEmail",
+)
 _MAX_TEXT, _MAX_DOMAINS = 500, 100
 
 
@@ -101,7 +117,12 @@ class Connectors:
             await self._openid.check(connector.client.issuer)
         except ProviderFailed as failed:
             raise invalid_value(f"issuer: {failed.detail}") from None
-        await self._keep(by, {**connector.shown(), "clientSecret": connector.client.client_secret}, "update", connector)
+        await self._keep(
+            by,
+            {**connector.shown(), "clientSecret": connector.client.client_secret},
+            "update",
+            connector,
+        )
         return connector
 
     async def delete(self, by: Setter) -> None:
@@ -112,7 +133,9 @@ class Connectors:
         self._check_owner(by, before)
         await self._keep(by, None, "delete", before)
 
-    async def welcome(self, place: int, connector: Connector, identity: Identity, origin: ChangeOrigin, agent: str) -> str:
+    async def welcome(
+        self, place: int, connector: Connector, identity: Identity, origin: ChangeOrigin, agent: str
+    ) -> str:
         """The token of a new session of whoever came. Raises ScimError 403 where the connector does not let them in."""
         verified = connector.trust_email if identity.verified is None else identity.verified
         if not verified:
@@ -122,13 +145,26 @@ class Connectors:
             )
         domain = _domain_of(identity.email)
         if domain not in connector.domains:
-            raise forbidden(f"the e-mail address {identity.email[:100]!r} is not at one of the domains that may sign in here")
+            raise forbidden(
+                f"the e-mail address {identity.email[:100]!r} is not at one of the domains that may sign in here"
+            )
         where = EVERYWHERE if place == INSTALLATION else str(place)
         admin_id = digest(f"{place} {connector.client.issuer} {identity.subject}")
         known = await self._administrators.get(admin_id)
-        made = Admin(admin_id, identity.email, None, {where: list(connector.permissions)}, origin.time, connector=place)
-        token = await self._administrators.begin(replace(made, created=known.created) if known else made, origin, agent, known)
-        if await self.get(place) != connector:  # it was changed meanwhile, and whoever came by it removed: so are they
+        made = Admin(
+            admin_id,
+            identity.email,
+            None,
+            {where: list(connector.permissions)},
+            origin.time,
+            connector=place,
+        )
+        token = await self._administrators.begin(
+            replace(made, created=known.created) if known else made, origin, agent, known
+        )
+        if (
+            await self.get(place) != connector
+        ):  # it was changed meanwhile, and whoever came by it removed: so are they
             await self._drop_admins(place, origin)
             raise forbidden("the Open ID Connector was changed just now: sign in again")
         return token
@@ -147,39 +183,71 @@ class Connectors:
         """Remove whoever came by a connector, with their sessions."""
         items = await self._accounts.items(INSTALLATION, ADMINISTRATOR_KIND)
         gone = {item.id: item for item in items if item.body.get("connector") == place}
-        sessions = [item for item in await self._accounts.items(INSTALLATION, SESSION_KIND) if item.body["admin"] in gone]
+        sessions = [
+            item
+            for item in await self._accounts.items(INSTALLATION, SESSION_KIND)
+            if item.body["admin"] in gone
+        ]
         notes = [
-            Note(INSTALLATION, origin, "Administrator", item.id, "delete", orjson.dumps({"email": item.body["email"]}))
+            Note(
+                INSTALLATION,
+                origin,
+                "Administrator",
+                item.id,
+                "delete",
+                orjson.dumps({"email": item.body["email"]}),
+            )
             for item in gone.values()
         ]
         if gone:
-            await self._accounts.administer([replace(item, body=None) for item in (*gone.values(), *sessions)], notes)
+            await self._accounts.administer(
+                [replace(item, body=None) for item in (*gone.values(), *sessions)], notes
+            )
 
     def _read(self, by: Setter, raw: Json, before: Connector | None) -> Connector:
         if not isinstance(raw, dict):
             raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
         unknown = [name for name in raw if name not in _NAMES]
         if unknown:
-            raise invalid_value(f"{unknown[0][:100]!r} is no setting of a connector; there are {', '.join(_NAMES)}")
+            raise invalid_value(
+                f"{unknown[0][:100]!r} is no setting of a connector; there are {', '.join(_NAMES)}"
+            )
         issuer = _text(raw, "issuer")
         parts = urlsplit(issuer)
         schemes = ("https", "http") if self._openid.private else ("https",)
-        if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
-            raise invalid_value("issuer: an https:// URL without a query, as the provider calls itself")
+        if (
+            parts.scheme not in schemes
+            or not parts.hostname
+            or parts.query
+            or parts.fragment
+            or "@" in parts.netloc
+        ):
+            raise invalid_value(
+                "issuer: an https:// URL without a query, as the provider calls itself"
+            )
         secret = raw.get("clientSecret")
         if secret in (None, "") and before is not None and before.client.issuer == issuer:
             secret = before.client.client_secret
-        client = Client(issuer, _text(raw, "clientId"), _text({"clientSecret": secret}, "clientSecret"))
+        client = Client(
+            issuer, _text(raw, "clientId"), _text({"clientSecret": secret}, "clientSecret")
+        )
         permissions = check_permissions(by.permissions, raw.get("permissions"), (ADMIN,))
         trusts = raw.get("trustEmail", False)
         if not isinstance(trusts, bool):
             raise invalid_value(f"trustEmail must be a boolean, and is {kind(trusts)}")
-        return Connector(_text(raw, "title"), client, _domains(raw.get("allowedDomains")), permissions, trusts)
+        return Connector(
+            _text(raw, "title"), client, _domains(raw.get("allowedDomains")), permissions, trusts
+        )
 
 
 def _text(raw: Mapping[str, Json], name: str) -> str:
     value = raw.get(name)
-    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_TEXT or not value.isprintable():
+    if (
+        not isinstance(value, str)
+        or not value.strip()
+        or len(value) > _MAX_TEXT
+        or not value.isprintable()
+    ):
         raise invalid_value(f"{name}: a string of 1 to {_MAX_TEXT} characters, not blank")
     return value.strip()
 
@@ -187,10 +255,19 @@ def _text(raw: Mapping[str, Json], name: str) -> str:
 def _domains(raw: Json) -> tuple[str, ...]:
     domains: Sequence[Json] = raw if isinstance(raw, list) else ()
     if not 0 < len(domains) <= _MAX_DOMAINS:
-        raise invalid_value(f"allowedDomains: an array of 1 to {_MAX_DOMAINS} domains, such as example.com")
+        raise invalid_value(
+            f"allowedDomains: an array of 1 to {_MAX_DOMAINS} domains, such as example.com"
+        )
     for domain in domains:
-        if not isinstance(domain, str) or not domain.strip() or len(domain) > 253 or set(domain.strip()) & set("@/ *\0"):
-            raise invalid_value(f"allowedDomains: {str(domain)[:100]!r} is no domain, such as example.com")
+        if (
+            not isinstance(domain, str)
+            or not domain.strip()
+            or len(domain) > 253
+            or set(domain.strip()) & set("@/ *\0")
+        ):
+            raise invalid_value(
+                f"allowedDomains: {str(domain)[:100]!r} is no domain, such as example.com"
+            )
     return tuple(dict.fromkeys(fold(str(domain).strip()) for domain in domains))
 
 
@@ -208,5 +285,9 @@ def _domain_of(email: str) -> str | None:
 def _connector(body: dict[str, Json]) -> Connector:
     client = Client(body["issuer"], body["clientId"], body["clientSecret"])
     return Connector(
-        body["title"], client, tuple(body["allowedDomains"]), tuple(body["permissions"]), body.get("trustEmail", False)
+        body["title"],
+        client,
+        tuple(body["allowedDomains"]),
+        tuple(body["permissions"]),
+        body.get("trustEmail", False),
     )

@@ -24,7 +24,9 @@ async def first_key(accounts: Accounts, keys: Keys, workspace: Workspace) -> str
     if await accounts.keys(workspace.id):
         return None
     with contextlib.suppress(Outdated):
-        token, _ = await keys.create(workspace, "first key", also=[_claimed(claim, "")], standing=[claim])
+        token, _ = await keys.create(
+            workspace, "first key", also=[_claimed(claim, "")], standing=[claim]
+        )
         return token
     return None
 
@@ -38,7 +40,9 @@ async def first_invitation(
     """
     claim = await _claim(accounts, INSTALLATION, "invitation")
     now = clock()
-    if await administrators.all() or (claim.body is not None and claim.body["until"] > now.isoformat()):
+    if await administrators.all() or (
+        claim.body is not None and claim.body["until"] > now.isoformat()
+    ):
         return None
     with contextlib.suppress(Outdated):
         claimed = _claimed(claim, (now + INVITATION).isoformat())

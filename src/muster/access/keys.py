@@ -63,7 +63,13 @@ def _text(moment: datetime) -> str:
 
 def state_of(key: KeyRecord, now: datetime) -> str:
     """Whether a key is active, expired or revoked."""
-    return "revoked" if key.revoked else "expired" if key.expires is not None and key.expires < _text(now) else "active"
+    return (
+        "revoked"
+        if key.revoked
+        else "expired"
+        if key.expires is not None and key.expires < _text(now)
+        else "active"
+    )
 
 
 class Keys:
@@ -74,7 +80,13 @@ class Keys:
         ceiling: The most requests a minute that any key gets; 0 for no ceiling.
     """
 
-    def __init__(self, accounts: Accounts, clock: Clock = _utc_now, rate_limit: int | None = None, ceiling: int = 0) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        clock: Clock = _utc_now,
+        rate_limit: int | None = None,
+        ceiling: int = 0,
+    ) -> None:
         self._accounts = accounts
         self._rate_limit = rate_limit
         self.ceiling = ceiling
@@ -128,40 +140,77 @@ class Keys:
             role,
             user,
         )
-        told = {"name": name, "permissions": permissions, "role": role, "user": user, "expires": record.expires}
+        told = {
+            "name": name,
+            "permissions": permissions,
+            "role": role,
+            "user": user,
+            "expires": record.expires,
+        }
         note = self._by(workspace, by).note("ApiKey", key_id, "create", **told)
         await self._accounts.administer([record, *also], [note], standing)
         return token, record
 
     def _by(self, workspace: Workspace, by: Administrator | None) -> Administrator:
         """Who does something: whoever runs the command, where no one is named."""
-        return by or Administrator(workspace, ChangeOrigin("command", "", _text(self._clock())), (ADMIN,))
+        return by or Administrator(
+            workspace, ChangeOrigin("command", "", _text(self._clock())), (ADMIN,)
+        )
 
     async def rotate(
-        self, workspace: Workspace, key: KeyRecord, overlap: timedelta, by: Administrator | None = None
+        self,
+        workspace: Workspace,
+        key: KeyRecord,
+        overlap: timedelta,
+        by: Administrator | None = None,
     ) -> tuple[str, KeyRecord]:
         """A new key with what another has, to last as long as that one was to, which ends after the overlap."""
-        lasts = None if key.expires is None else datetime.fromisoformat(key.expires) - datetime.fromisoformat(key.created)
-        made = await self.create(workspace, key.name, key.permissions, key.rate_limit, lasts, key.role, key.user, by)
+        lasts = (
+            None
+            if key.expires is None
+            else datetime.fromisoformat(key.expires) - datetime.fromisoformat(key.created)
+        )
+        made = await self.create(
+            workspace, key.name, key.permissions, key.rate_limit, lasts, key.role, key.user, by
+        )
         end = _text(self._clock() + overlap)
         note = self._by(workspace, by).note(
-            "ApiKey", key.id, "rotate", name=key.name, expires=min(end, key.expires or end), next=made[1].id
+            "ApiKey",
+            key.id,
+            "rotate",
+            name=key.name,
+            expires=min(end, key.expires or end),
+            next=made[1].id,
         )
-        await self._set(key, note, lambda standing: replace(standing, expires=min(end, standing.expires or end)))
+        await self._set(
+            key, note, lambda standing: replace(standing, expires=min(end, standing.expires or end))
+        )
         return made
 
-    async def revoke(self, workspace: Workspace, key: KeyRecord, by: Administrator | None = None) -> None:
+    async def revoke(
+        self, workspace: Workspace, key: KeyRecord, by: Administrator | None = None
+    ) -> None:
         """End a key; it stops at the next request, in every worker."""
         note = self._by(workspace, by).note("ApiKey", key.id, "revoke", name=key.name)
         now = _text(self._clock())
         await self._set(key, note, lambda standing: replace(standing, revoked=now))
 
-    async def limit(self, workspace: Workspace, key: KeyRecord, rate_limit: int | None, by: Administrator | None = None) -> None:
+    async def limit(
+        self,
+        workspace: Workspace,
+        key: KeyRecord,
+        rate_limit: int | None,
+        by: Administrator | None = None,
+    ) -> None:
         """Set the key's own rate limit, in requests a minute; None for the installation's."""
-        note = self._by(workspace, by).note("ApiKey", key.id, "update", name=key.name, rateLimit=rate_limit)
+        note = self._by(workspace, by).note(
+            "ApiKey", key.id, "update", name=key.name, rateLimit=rate_limit
+        )
         await self._set(key, note, lambda standing: replace(standing, rate_limit=rate_limit))
 
-    async def _set(self, key: KeyRecord, note: Note, change: Callable[[KeyRecord], KeyRecord]) -> None:
+    async def _set(
+        self, key: KeyRecord, note: Note, change: Callable[[KeyRecord], KeyRecord]
+    ) -> None:
         """Change a key as it stands, which need not be as it was read. Raises Outdated where it has gone."""
         standing: KeyRecord | None = key
         for _ in range(_TRIES):
@@ -177,7 +226,18 @@ class Keys:
         """Record that a request was refused for where it came from."""
         origin = ChangeOrigin(grant.actor, request_id, _text(self._clock()), address)
         detail = {"attempted": "request", "detail": f"the IP allowlist does not admit {address}"}
-        await self._accounts.note([Note(grant.workspace.id, origin, "ApiKey", grant.key.id, "refuse", orjson.dumps(detail))])
+        await self._accounts.note(
+            [
+                Note(
+                    grant.workspace.id,
+                    origin,
+                    "ApiKey",
+                    grant.key.id,
+                    "refuse",
+                    orjson.dumps(detail),
+                )
+            ]
+        )
 
     def known(self, token: str) -> Grant | None:
         """What a token grants, as the last check of it found and nothing has changed since; else None, and check tells."""
@@ -186,7 +246,9 @@ class Keys:
             self._grants.clear()
             self._epoch = epoch
         grant = self._grants.get(_digest(token))
-        if grant is None or (grant.expires is not None and self._clock().timestamp() >= grant.expires):
+        if grant is None or (
+            grant.expires is not None and self._clock().timestamp() >= grant.expires
+        ):
             return None
         return grant
 
@@ -197,7 +259,9 @@ class Keys:
             return known
         epoch, digest = self._epoch, _digest(token)
         grant = await self._read(token, digest)
-        if grant is None or (grant.expires is not None and self._clock().timestamp() >= grant.expires):
+        if grant is None or (
+            grant.expires is not None and self._clock().timestamp() >= grant.expires
+        ):
             return None
         if epoch == self._accounts.epoch():  # what was read before a change must not outlive it
             if len(self._grants) >= _CACHED:
@@ -221,9 +285,21 @@ class Keys:
         if workspace is None:
             return None
         if record is None:
-            record = KeyRecord(workspace.id, "", "", b"", (), None, "", None, None, None, None, None)
+            record = KeyRecord(
+                workspace.id, "", "", b"", (), None, "", None, None, None, None, None
+            )
         place = (workspace.id, record.id)
-        return Grant(workspace, record, f"key:{record.id}", place, None, None, (), await self._registries.of(workspace), ())
+        return Grant(
+            workspace,
+            record,
+            f"key:{record.id}",
+            place,
+            None,
+            None,
+            (),
+            await self._registries.of(workspace),
+            (),
+        )
 
     @property
     def epoch(self) -> int:
@@ -235,20 +311,36 @@ class Keys:
         if claims is None:
             return None
         record = await self._accounts.key(*claims)
-        if record is None or not hmac.compare_digest(record.digest, digest) or record.revoked is not None:
+        if (
+            record is None
+            or not hmac.compare_digest(record.digest, digest)
+            or record.revoked is not None
+        ):
             return None
         workspace = await self._accounts.workspace(record.workspace)
         if workspace is None:
             return None
-        expires = None if record.expires is None else datetime.fromisoformat(record.expires).timestamp()
+        expires = (
+            None if record.expires is None else datetime.fromisoformat(record.expires).timestamp()
+        )
         permissions = record.permissions
         if record.role is not None:
-            roles = {item.id: item.body for item in await self._accounts.items(workspace.id, ROLE_KIND)}
+            roles = {
+                item.id: item.body for item in await self._accounts.items(workspace.id, ROLE_KIND)
+            }
             permissions += tuple(roles.get(record.role, {}).get("permissions", ()))
         networks = allowlist.networks(workspace.ip_allowlist)
         limit = capped(limit_of(record, workspace, self._rate_limit), self.ceiling)
         named = (f"key:{record.id}", (record.workspace, record.id), limit)
-        return Grant(workspace, record, *named, expires, permissions, await self._registries.of(workspace), networks)
+        return Grant(
+            workspace,
+            record,
+            *named,
+            expires,
+            permissions,
+            await self._registries.of(workspace),
+            networks,
+        )
 
     async def _signing_secret(self) -> bytes:
         if self._secret is None:

@@ -20,7 +20,19 @@ from muster.scim.errors import ScimError
 
 _SECONDS = 15.0
 _MAX_BYTES = 1_000_000
-_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+_ALGORITHMS = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519",
+)
 """Signatures that a public key verifies: with any other, whoever knows the client's secret could sign."""
 _LEEWAY = 60
 _MAX_SUBJECT = 255
@@ -79,17 +91,24 @@ class _Bounded(httpx2.AsyncBaseTransport):
         url = request.url
         asked = httpcore2.Request(
             request.method,
-            httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            httpcore2.URL(
+                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+            ),
             headers=request.headers.raw,
             content=await request.aread(),
             extensions=request.extensions,
         )
         answer = await self._pool.handle_async_request(asked)
-        encoding = next((value for name, value in answer.headers if name.lower() == b"content-encoding"), b"identity")
+        encoding = next(
+            (value for name, value in answer.headers if name.lower() == b"content-encoding"),
+            b"identity",
+        )
         body = bytearray()
         try:
             if encoding.strip().lower() != b"identity":  # it would be decompressed without a limit
-                raise ProviderFailed(f"{url.host} compresses its answer, though it was asked not to")
+                raise ProviderFailed(
+                    f"{url.host} compresses its answer, though it was asked not to"
+                )
             async for part in answer.aiter_stream():
                 body += part
                 if len(body) > _MAX_BYTES:
@@ -118,18 +137,33 @@ class OpenId:
 
         metadata = await self._bounded(self._metadata(client.issuer))
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
-        flow = AsyncOAuth2Client(client.client_id, scope="openid email", redirect_uri=redirect_uri, code_challenge_method="S256")
+        flow = AsyncOAuth2Client(
+            client.client_id,
+            scope="openid email",
+            redirect_uri=redirect_uri,
+            code_challenge_method="S256",
+        )
         url, _ = flow.create_authorization_url(
-            _endpoint(metadata, "authorization_endpoint"), state, verifier, response_type="code", nonce=nonce
+            _endpoint(metadata, "authorization_endpoint"),
+            state,
+            verifier,
+            response_type="code",
+            nonce=nonce,
         )
         return Start(str(url), state, nonce, verifier)
 
-    async def finish(self, client: Client, redirect_uri: str, code: str, nonce: str, verifier: str) -> Identity:
+    async def finish(
+        self, client: Client, redirect_uri: str, code: str, nonce: str, verifier: str
+    ) -> Identity:
         """Who a code stands for. Raises ProviderFailed, and ScimError 401 where it stands for no one."""
-        identity: Identity = await self._bounded(self._finish(client, redirect_uri, code, nonce, verifier))
+        identity: Identity = await self._bounded(
+            self._finish(client, redirect_uri, code, nonce, verifier)
+        )
         return identity
 
-    async def _finish(self, client: Client, redirect_uri: str, code: str, nonce: str, verifier: str) -> Identity:
+    async def _finish(
+        self, client: Client, redirect_uri: str, code: str, nonce: str, verifier: str
+    ) -> Identity:
         from authlib.common.errors import AuthlibBaseError  # type: ignore[import-untyped]
         from authlib.integrations.httpx_client import AsyncOAuth2Client
 
@@ -146,9 +180,13 @@ class OpenId:
         ) as flow:
             flow.headers["Accept-Encoding"] = "identity"
             try:
-                token = await flow.fetch_token(_endpoint(metadata, "token_endpoint"), code=code, code_verifier=verifier)
+                token = await flow.fetch_token(
+                    _endpoint(metadata, "token_endpoint"), code=code, code_verifier=verifier
+                )
             except AuthlibBaseError as error:
-                raise ScimError(401, f"the identity provider does not take the code: {str(error.error)[:100]}") from None
+                raise ScimError(
+                    401, f"the identity provider does not take the code: {str(error.error)[:100]}"
+                ) from None
             keys = await self._json(_endpoint(metadata, "jwks_uri"))
             claims = _claims(token, keys, metadata, client, nonce)
             if "email" not in claims and metadata.get("userinfo_endpoint"):
@@ -160,7 +198,9 @@ class OpenId:
         """What a provider says of itself (OpenID Connect Discovery 1.0 section 4). Raises ProviderFailed."""
         found = await self._json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         if found.get("issuer") != issuer:
-            raise ProviderFailed(f"at {issuer} it calls itself {str(found.get('issuer'))[:200]!r}: enter that as the issuer")
+            raise ProviderFailed(
+                f"at {issuer} it calls itself {str(found.get('issuer'))[:200]!r}: enter that as the issuer"
+            )
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
             if not _endpoint(found, name).startswith("https://") and not self.private:
                 raise ProviderFailed(f"its {name} is without TLS")
@@ -213,10 +253,16 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
     """The person that claims are about. Raises ScimError 401 if they name none."""
     subject, email, verified = claims.get("sub"), claims.get("email"), claims.get("email_verified")
     if not isinstance(subject, str) or not 0 < len(subject) <= _MAX_SUBJECT:
-        raise ScimError(401, f"the identity provider's token has no sub of 1 to {_MAX_SUBJECT} characters")
+        raise ScimError(
+            401, f"the identity provider's token has no sub of 1 to {_MAX_SUBJECT} characters"
+        )
     if not isinstance(email, str):
-        raise ScimError(401, "the identity provider tells no e-mail address: have it send the claim 'email'")
-    return Identity(subject, email, None if verified is None else verified is True or verified == "true")
+        raise ScimError(
+            401, "the identity provider tells no e-mail address: have it send the claim 'email'"
+        )
+    return Identity(
+        subject, email, None if verified is None else verified is True or verified == "true"
+    )
 
 
 def _endpoint(metadata: Mapping[str, Any], name: str) -> str:
@@ -225,8 +271,17 @@ def _endpoint(metadata: Mapping[str, Any], name: str) -> str:
     if not isinstance(url, str):
         raise ProviderFailed(f"it names no {name}")
     try:
-        parts = urlsplit(url) if len(url) <= _MAX_URL and url.isascii() and url.isprintable() and " " not in url else None
-        sound = parts is not None and parts.scheme in ("https", "http") and parts.hostname and parts.port != 0
+        parts = (
+            urlsplit(url)
+            if len(url) <= _MAX_URL and url.isascii() and url.isprintable() and " " not in url
+            else None
+        )
+        sound = (
+            parts is not None
+            and parts.scheme in ("https", "http")
+            and parts.hostname
+            and parts.port != 0
+        )
     except ValueError:
         sound = False
     if not sound or "@" in urlsplit(url).netloc:
@@ -235,7 +290,11 @@ def _endpoint(metadata: Mapping[str, Any], name: str) -> str:
 
 
 def _claims(
-    token: Mapping[str, Any], keys: dict[str, Any], metadata: Mapping[str, Any], client: Client, nonce: str
+    token: Mapping[str, Any],
+    keys: dict[str, Any],
+    metadata: Mapping[str, Any],
+    client: Client,
+    nonce: str,
 ) -> dict[str, Any]:
     """The claims of an id_token whose signature, issuer, audience, time and nonce are right (Core section 3.1.3.7)."""
     from authlib.oidc.core import CodeIDToken  # type: ignore[import-untyped]
@@ -246,15 +305,25 @@ def _claims(
 
     offered = _names(metadata, "id_token_signing_alg_values_supported", ["RS256"])
     algorithms = [name for name in _ALGORITHMS if name in offered]
-    options = {"iss": {"essential": True, "value": client.issuer}, "aud": {"essential": True, "value": client.client_id}}
+    options = {
+        "iss": {"essential": True, "value": client.issuer},
+        "aud": {"essential": True, "value": client.client_id},
+    }
     try:
         registry = JWSRegistry(algorithms=algorithms, strict_check_header=False)
-        read = jwt.decode(str(token.get("id_token", "")), KeySet.import_key_set(keys), registry=registry)  # type: ignore[arg-type]
-        parameters = {"nonce": nonce, "client_id": client.client_id, "access_token": token.get("access_token")}
+        key_set = KeySet.import_key_set(keys)  # type: ignore[arg-type]
+        read = jwt.decode(str(token.get("id_token", "")), key_set, registry=registry)
+        parameters = {
+            "nonce": nonce,
+            "client_id": client.client_id,
+            "access_token": token.get("access_token"),
+        }
         claims = CodeIDToken(read.claims, read.header, options, parameters)
         claims.validate(leeway=_LEEWAY)
     except (JoseError, ValueError, TypeError, KeyError) as error:
-        raise ScimError(401, f"the identity provider's token does not hold: {str(error)[:100]}") from None
+        raise ScimError(
+            401, f"the identity provider's token does not hold: {str(error)[:100]}"
+        ) from None
     return dict(claims)
 
 

@@ -71,7 +71,9 @@ class _Bucket:
 class RateLimiter:
     """default: requests a minute for a key that has no limit of its own; 0 for none."""
 
-    def __init__(self, accounts: Accounts, default: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, accounts: Accounts, default: int, clock: Callable[[], float] = time.time
+    ) -> None:
         self._accounts = accounts
         self._default = default
         self._clock = clock

@@ -45,8 +45,13 @@ class RoleMappings:
 
     async def all(self, workspace: int) -> Sequence[RoleMapping]:
         """The mappings of a workspace."""
-        found = [RoleMapping(item.id, **item.body) for item in await self._accounts.items(workspace, MAPPING_KIND)]
-        return sorted(found, key=lambda mapping: (mapping.idp_value, mapping.role, mapping.tag or ""))
+        found = [
+            RoleMapping(item.id, **item.body)
+            for item in await self._accounts.items(workspace, MAPPING_KIND)
+        ]
+        return sorted(
+            found, key=lambda mapping: (mapping.idp_value, mapping.role, mapping.tag or "")
+        )
 
     async def create(self, by: Administrator, raw: Json) -> tuple[RoleMapping, bool]:
         """A mapping from its JSON, and whether it is new: one that exists is answered as it is. Raises ScimError 400."""
@@ -57,16 +62,28 @@ class RoleMappings:
         if len(there) >= _MAX_MAPPINGS:
             raise ScimError(409, f"a workspace has at most {_MAX_MAPPINGS} role mappings")
         body = {"idp_value": mapping.idp_value, "role": mapping.role, "tag": mapping.tag}
-        note = by.note("RoleMapping", mapping.id, "create", idpValue=mapping.idp_value, role=mapping.granted())
-        await self._accounts.administer([Item(by.workspace.id, MAPPING_KIND, mapping.id, body)], [note])
+        note = by.note(
+            "RoleMapping", mapping.id, "create", idpValue=mapping.idp_value, role=mapping.granted()
+        )
+        await self._accounts.administer(
+            [Item(by.workspace.id, MAPPING_KIND, mapping.id, body)], [note]
+        )
         return mapping, True
 
     async def delete(self, by: Administrator, mapping_id: str) -> RoleMapping:
         """Remove a mapping; answers it as it was. Raises ScimError 404."""
         for mapping in await self.all(by.workspace.id):
             if mapping.id == mapping_id:
-                note = by.note("RoleMapping", mapping.id, "delete", idpValue=mapping.idp_value, role=mapping.granted())
-                await self._accounts.administer([Item(by.workspace.id, MAPPING_KIND, mapping_id, None)], [note])
+                note = by.note(
+                    "RoleMapping",
+                    mapping.id,
+                    "delete",
+                    idpValue=mapping.idp_value,
+                    role=mapping.granted(),
+                )
+                await self._accounts.administer(
+                    [Item(by.workspace.id, MAPPING_KIND, mapping_id, None)], [note]
+                )
                 return mapping
         raise not_found(f"there is no role mapping {mapping_id[:100]!r}")
 
@@ -76,8 +93,14 @@ def _read(raw: Json) -> RoleMapping:
         raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
     role = raw.get("role")
     if not isinstance(role, dict):
-        raise invalid_value(f'role must be an object as {{"role": "…", "tag": "…"}}, and is {kind(role)}')
-    value, name, tag = _text(raw.get("idpValue"), "idpValue"), _text(role.get("role"), "role.role"), role.get("tag")
+        raise invalid_value(
+            f'role must be an object as {{"role": "…", "tag": "…"}}, and is {kind(role)}'
+        )
+    value, name, tag = (
+        _text(raw.get("idpValue"), "idpValue"),
+        _text(role.get("role"), "role.role"),
+        role.get("tag"),
+    )
     if tag is not None:
         tag = _text(tag, "role.tag")
     digest = hashlib.sha256(orjson.dumps([value, name, tag])).hexdigest()[:24]
@@ -92,10 +115,16 @@ def _text(value: Json, where: str) -> str:
 
 def granted(roles: Json, mappings: Iterable[RoleMapping]) -> list[dict[str, Any]]:
     """The workspace roles that a user's `roles` come to, each with every mapping that grants it and the value that led there."""
-    values = {role["value"]: role for role in roles or () if isinstance(role, dict) and isinstance(role.get("value"), str)}
+    values = {
+        role["value"]: role
+        for role in roles or ()
+        if isinstance(role, dict) and isinstance(role.get("value"), str)
+    }
     found: dict[tuple[str, str | None], dict[str, Any]] = {}
     for mapping in mappings:
         if mapping.idp_value in values:
-            entry = found.setdefault((mapping.role, mapping.tag), {**mapping.granted(), "because": []})
+            entry = found.setdefault(
+                (mapping.role, mapping.tag), {**mapping.granted(), "because": []}
+            )
             entry["because"].append({"mapping": mapping.id, "idpValue": mapping.idp_value})
     return list(found.values())

@@ -74,7 +74,9 @@ class WorkspaceSettings:
         """
         if not isinstance(raw, dict):
             raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
-        given = {_field(name): _read(name, value) for name, value in raw.items() if name != _CONFIRM}
+        given = {
+            _field(name): _read(name, value) for name, value in raw.items() if name != _CONFIRM
+        }
         check_ceiling(given.get("rate_limit"), self._ceiling)
         if raw.get(_CONFIRM) is not True and "ip_allowlist" in given:
             _check_lockout(given["ip_allowlist"], by.origin.address)
@@ -82,9 +84,13 @@ class WorkspaceSettings:
 
     async def record_reads(self, by: Administrator, until: str | None) -> None:
         """Keep reads that succeed as well, until a time, or none from now on."""
-        await self._set(by, {"record_reads": until}, lambda workspace: {"recordReads": workspace.record_reads})
+        await self._set(
+            by, {"record_reads": until}, lambda workspace: {"recordReads": workspace.record_reads}
+        )
 
-    async def _set(self, by: Administrator, given: dict[str, Any], show: Callable[[Workspace], dict[str, Json]]) -> Workspace:
+    async def _set(
+        self, by: Administrator, given: dict[str, Any], show: Callable[[Workspace], dict[str, Json]]
+    ) -> Workspace:
         """The workspace with what is given. show: its settings as the audit log has them. Raises Outdated."""
         for _ in range(_TRIES):
             before = await self._store.workspace(by.workspace.id) or by.workspace
@@ -93,7 +99,13 @@ class WorkspaceSettings:
                 return before
             was, now = show(before), show(after)
             changed = {name: value for name, value in now.items() if value != was[name]}
-            note = by.note("Settings", before.name, "update", before={name: was[name] for name in changed}, after=changed)
+            note = by.note(
+                "Settings",
+                before.name,
+                "update",
+                before={name: was[name] for name in changed},
+                after=changed,
+            )
             try:
                 await self._store.administer([after], [note], [before])
                 return after
@@ -108,7 +120,11 @@ class WorkspaceSettings:
         statement = unique_display_names.shared(workspace.id, _SHOWN)
         shared = [row[0] for row in await self._store.query(statement)]
         if shared:
-            raise ScimError(409, f"uniqueGroupNames: groups share these names: {', '.join(map(repr, shared))}", "uniqueness")
+            raise ScimError(
+                409,
+                f"uniqueGroupNames: groups share these names: {', '.join(map(repr, shared))}",
+                "uniqueness",
+            )
 
 
 def _field(name: str) -> str:
@@ -142,7 +158,11 @@ def _number(name: str, value: Json) -> int | None:
     least, most = NUMBERS[name]
     if value is None and name in OPTIONAL:
         return None
-    if isinstance(value, int) and not isinstance(value, bool) and (least <= value <= most or (value == 0 and name in _ENDLESS)):
+    if (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and (least <= value <= most or (value == 0 and name in _ENDLESS))
+    ):
         return value
     endless = ", 0 for ever" if name in _ENDLESS else ""
     optional = ", or null for the installation's" if name in OPTIONAL else ""
@@ -150,7 +170,11 @@ def _number(name: str, value: Json) -> int | None:
 
 
 def _blocks(value: Json) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(value) > _MAX_BLOCKS or not all(isinstance(block, str) for block in value):
+    if (
+        not isinstance(value, list)
+        or len(value) > _MAX_BLOCKS
+        or not all(isinstance(block, str) for block in value)
+    ):
         raise invalid_value(f"ipAllowlist must be an array of at most {_MAX_BLOCKS} CIDR blocks")
     blocks = []
     for index, block in enumerate(value):
@@ -164,4 +188,7 @@ def _blocks(value: Json) -> tuple[str, ...]:
 def _check_lockout(blocks: tuple[str, ...], address: str) -> None:
     networks = allowlist.networks(blocks)
     if networks and address and not allowlist.admits(networks, address):
-        raise ScimError(409, f"ipAllowlist: this locks out {address}, which the change comes from; say so with {_CONFIRM}: true")
+        raise ScimError(
+            409,
+            f"ipAllowlist: this locks out {address}, which the change comes from; say so with {_CONFIRM}: true",
+        )

@@ -26,7 +26,9 @@ class Heartbeat:
             now = time.thread_time()
             if now - before > STALL_SECONDS:
                 self._stalls += 1
-                _log.warning("the event loop stood still for %.1f s of processor time", now - before)
+                _log.warning(
+                    "the event loop stood still for %.1f s of processor time", now - before
+                )
             before = now
 
     def stalls(self) -> int:

@@ -8,7 +8,13 @@ from typing import Any
 
 import httpcore2
 
-FAILURES = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError, ValueError)
+FAILURES = (
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.TimeoutException,
+    OSError,
+    ValueError,
+)
 """What a request over such a connection may raise, for no fault of ours."""
 
 
@@ -24,13 +30,17 @@ class _Guarded(httpcore2.AnyIOBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host, port, type=socket.SOCK_STREAM
+            )
         except OSError as error:
             raise httpcore2.ConnectError(f"{host}: {error.strerror}") from error
         addresses = [str(item[4][0]) for item in found]
         for address in addresses:
             if not is_public(address):
-                raise httpcore2.ConnectError(f"{host} is at {address}, which is not a public address")
+                raise httpcore2.ConnectError(
+                    f"{host} is at {address}, which is not a public address"
+                )
         return await super().connect_tcp(addresses[0], port, timeout, local_address, socket_options)
 
 
@@ -74,7 +84,10 @@ _NOT_PUBLIC = {
 }
 """The networks that are not public, by IP version. They are listed here because `ipaddress` judges differently by version."""
 
-_EXCLUDED = {version: [ipaddress.ip_network(network) for network, _ in listed] for version, listed in _NOT_PUBLIC.items()}
+_EXCLUDED = {
+    version: [ipaddress.ip_network(network) for network, _ in listed]
+    for version, listed in _NOT_PUBLIC.items()
+}
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _WITH_IPV4 = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
 """IPv4-mapped addresses, and those of the well-known NAT64 prefix (RFC 6052): as public as the IPv4 address in them."""
@@ -95,5 +108,8 @@ def pool(private: bool) -> httpcore2.AsyncConnectionPool:
     """Connections that follow no redirect. private: also to private addresses."""
     backend = None if private else _Guarded()
     return httpcore2.AsyncConnectionPool(
-        max_connections=100, max_keepalive_connections=20, keepalive_expiry=30, network_backend=backend
+        max_connections=100,
+        max_keepalive_connections=20,
+        keepalive_expiry=30,
+        network_backend=backend,
     )

@@ -27,7 +27,9 @@ async def hash_password(password: str, workspace: int | None = None) -> str:
     workspace: of the user whose password it is, which takes turns with the others; None for an administrator, who goes first.
     """
     rank = _SIGN_IN if workspace is None else _PROVISIONING
-    hashed: str = await asyncio.wrap_future(_executor.submit(_hasher.hash, password, rank=rank, caller=workspace))
+    hashed: str = await asyncio.wrap_future(
+        _executor.submit(_hasher.hash, password, rank=rank, caller=workspace)
+    )
     return hashed
 
 
@@ -38,8 +40,14 @@ async def verify_password(hashed: str | None, password: str, workspace: int | No
     """
     rank = _SIGN_IN if workspace is None else _VERIFICATION
     if not _none:
-        _none.append(await asyncio.wrap_future(_executor.submit(_hasher.hash, secrets.token_hex(), rank=rank)))
-    checking = _executor.submit(_verified, hashed or _none[0], password, rank=rank, caller=workspace)
+        _none.append(
+            await asyncio.wrap_future(
+                _executor.submit(_hasher.hash, secrets.token_hex(), rank=rank)
+            )
+        )
+    checking = _executor.submit(
+        _verified, hashed or _none[0], password, rank=rank, caller=workspace
+    )
     return bool(await asyncio.wrap_future(checking)) and bool(hashed)
 
 

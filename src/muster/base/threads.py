@@ -33,11 +33,15 @@ class FairThread:
         self._thread: threading.Thread | None = None
         self._passed_over = 0
 
-    def submit(self, work: Callable[..., Any], *arguments: Any, rank: int = 0, caller: object = None) -> "Future[Any]":
+    def submit(
+        self, work: Callable[..., Any], *arguments: Any, rank: int = 0, caller: object = None
+    ) -> "Future[Any]":
         """The future result of work, which is carried out when its turn comes."""
         future: Future[Any] = Future()
         with self._changed:
-            self._ranks.setdefault(rank, OrderedDict()).setdefault(caller, deque()).append((future, work, arguments))
+            self._ranks.setdefault(rank, OrderedDict()).setdefault(caller, deque()).append(
+                (future, work, arguments)
+            )
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()

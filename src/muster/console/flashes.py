@@ -51,20 +51,31 @@ class Flashes:
             "sealed": base64.b64encode(sealed).decode(),
         }
         kept = await self._accounts.items(INSTALLATION, FLASH_KIND)
-        ended = [replace(item, body=None) for item in kept if item.body["expires"] <= now.isoformat()]
-        await self._accounts.administer([Item(INSTALLATION, FLASH_KIND, digest(token), body), *ended])
+        ended = [
+            replace(item, body=None) for item in kept if item.body["expires"] <= now.isoformat()
+        ]
+        await self._accounts.administer(
+            [Item(INSTALLATION, FLASH_KIND, digest(token), body), *ended]
+        )
         return token
 
     async def take(self, session: str, place: str, token: str) -> dict[str, Any] | None:
         """Remove the values that a token stands for, and return them; None if they are not for this session and page."""
         try:
             item = await self._accounts.item(INSTALLATION, FLASH_KIND, digest(token))
-            if item is None or item.body["place"] != place or item.body["expires"] <= datetime.now(UTC).isoformat():
+            if (
+                item is None
+                or item.body["place"] != place
+                or item.body["expires"] <= datetime.now(UTC).isoformat()
+            ):
                 return None
             values = _opened(token, item.body["sealed"], _bound(session, place))
             if values is not None:
                 await self._accounts.administer([replace(item, body=None)], (), [item])
-        except (Outdated, StorageError):  # another view took them, or they cannot be deleted now: no view may be the second
+        except (
+            Outdated,
+            StorageError,
+        ):  # another view took them, or they cannot be deleted now: no view may be the second
             return None
         return values
 
@@ -72,7 +83,9 @@ class Flashes:
 def _opened(token: str, sealed: str, bound: bytes) -> dict[str, Any] | None:
     raw = base64.b64decode(sealed)
     try:
-        values: dict[str, Any] = orjson.loads(_cipher(token).decrypt(raw[:_NONCE], raw[_NONCE:], bound))
+        values: dict[str, Any] = orjson.loads(
+            _cipher(token).decrypt(raw[:_NONCE], raw[_NONCE:], bound)
+        )
     except InvalidTag:  # the cookie came to another session
         return None
     return values
@@ -80,7 +93,9 @@ def _opened(token: str, sealed: str, bound: bytes) -> dict[str, Any] | None:
 
 def _cipher(token: str) -> AESGCM:
     """The cipher of a token: its key is in no database, which only has another hash of the token."""
-    return AESGCM(hashlib.sha256(b"muster flash " + token.encode("utf-8", "surrogateescape")).digest())
+    return AESGCM(
+        hashlib.sha256(b"muster flash " + token.encode("utf-8", "surrogateescape")).digest()
+    )
 
 
 def _bound(session: str, place: str) -> bytes:

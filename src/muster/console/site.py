@@ -13,7 +13,16 @@ from muster.access.administrators import Administrators
 from muster.access.permissions import lacking
 from muster.access.registries import Registries
 from muster.console.flashes import Flashes
-from muster.console.web import ANYONE, FORM_COOKIE, HEADERS, INSTALLATION_ADMIN, SESSION_COOKIE, SIGNED_IN, PageRoute, Visit
+from muster.console.web import (
+    ANYONE,
+    FORM_COOKIE,
+    HEADERS,
+    INSTALLATION_ADMIN,
+    SESSION_COOKIE,
+    SIGNED_IN,
+    PageRoute,
+    Visit,
+)
 from muster.http.wire import paths
 from muster.http.wire.base_url import BaseUrl
 from muster.http.wire.errors import MethodNotAllowed, error_headers
@@ -29,7 +38,13 @@ _STATIC_PATH = "/static/"
 class Site:
     """Answers the pages of the console."""
 
-    def __init__(self, accounts: Accounts, administrators: Administrators, origin: BaseUrl, routes: Iterable[PageRoute]) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        administrators: Administrators,
+        origin: BaseUrl,
+        routes: Iterable[PageRoute],
+    ) -> None:
         self._accounts = accounts
         self._administrators = administrators
         self._registries = Registries(accounts)
@@ -38,7 +53,9 @@ class Site:
         self.routes = list(routes)
         self._paths: dict[str, tuple[re.Pattern[str], dict[str, PageRoute]]] = {}
         for route in self.routes:
-            self._paths.setdefault(route.path, (paths.pattern(route.path), {}))[1][route.method] = route
+            self._paths.setdefault(route.path, (paths.pattern(route.path), {}))[1][route.method] = (
+                route
+            )
 
     async def __call__(self, request: Request) -> Response:
         """The answer to a request of a browser; what is wrong is told on a page. Raises what is wrong for any other client."""
@@ -52,13 +69,29 @@ class Site:
                 raise
             headers = error_headers(error)
             title = HTTPStatus(error.status).phrase
-            return visit.render("error.html", error.status, headers, status=error.status, title=title, detail=error.detail)
+            return visit.render(
+                "error.html",
+                error.status,
+                headers,
+                status=error.status,
+                title=title,
+                detail=error.detail,
+            )
         except StorageError as error:
             if not _reads_pages(request):
                 raise
-            headers = [("retry-after", str(error.retry_after))] if error.retry_after is not None else []
+            headers = (
+                [("retry-after", str(error.retry_after))] if error.retry_after is not None else []
+            )
             title = HTTPStatus(error.status).phrase
-            return visit.render("error.html", error.status, headers, status=error.status, title=title, detail=str(error))
+            return visit.render(
+                "error.html",
+                error.status,
+                headers,
+                status=error.status,
+                title=title,
+                detail=str(error),
+            )
 
     async def _answer(self, visit: Visit) -> Response:
         request = visit.request
@@ -67,9 +100,13 @@ class Site:
         visit.session = await self._administrators.session(token) if token else None
         if visit.session is not None:
             request.signed_in(visit.session.admin.id)
-        visit.csrf = visit.session.csrf if visit.session is not None else visit.cookie(FORM_COOKIE) or ""
+        visit.csrf = (
+            visit.session.csrf if visit.session is not None else visit.cookie(FORM_COOKIE) or ""
+        )
         if route.permission != ANYONE and visit.session is None:
-            return visit.redirect("/sign-in", to=request.path if request.method in ("GET", "HEAD") else None)
+            return visit.redirect(
+                "/sign-in", to=request.path if request.method in ("GET", "HEAD") else None
+            )
         if visit.session is not None:
             await self._allow(visit, route)
             visit.still_allowed = functools.partial(self._still_allowed, visit, route)
@@ -84,9 +121,17 @@ class Site:
     def _within_reach(self, visit: Visit, response: Response) -> Response:
         """The answer; a redirect to a page that whoever is signed in may not open leads to their first page instead."""
         location = next((value for name, value in response.headers if name == "location"), None)
-        if response.status != 303 or location is None or visit.session is None or self._opens(visit, location):
+        if (
+            response.status != 303
+            or location is None
+            or visit.session is None
+            or self._opens(visit, location)
+        ):
             return response
-        headers = [(name, visit.url(visit.home()) if name == "location" else value) for name, value in response.headers]
+        headers = [
+            (name, visit.url(visit.home()) if name == "location" else value)
+            for name, value in response.headers
+        ]
         return Response(303, headers)
 
     def _opens(self, visit: Visit, location: str) -> bool:
@@ -137,10 +182,14 @@ class Site:
         if visit.session is None:
             return
         admin = visit.session.admin
-        visit.workspaces = [found for found in await self._accounts.workspaces() if admin.permissions(found.id)]
+        visit.workspaces = [
+            found for found in await self._accounts.workspaces() if admin.permissions(found.id)
+        ]
         name = visit.names.get("workspace")
         if name is not None:
-            visit.workspace = next((found for found in visit.workspaces if found.name == name), None)
+            visit.workspace = next(
+                (found for found in visit.workspaces if found.name == name), None
+            )
             if visit.workspace is None:
                 raise not_found("there is no such workspace")
             visit.registry = await self._registries.of(visit.workspace)
@@ -165,7 +214,9 @@ def _static(request: Request) -> Response:
         raise not_found("there is no such file")
     media, body = found
     headers = [header for header in HEADERS if header[0] != "cache-control"]
-    return Response(200, [("content-type", media), ("cache-control", "public, max-age=3600"), *headers], body)
+    return Response(
+        200, [("content-type", media), ("cache-control", "public, max-age=3600"), *headers], body
+    )
 
 
 @cache

@@ -127,7 +127,12 @@ class Visit:
     @property
     def origin(self) -> ChangeOrigin:
         """Where what is done here comes from, for the audit log."""
-        return ChangeOrigin(self._actor, self.request.id, timestamp(datetime.now(UTC)), self.base.client(self.request))
+        return ChangeOrigin(
+            self._actor,
+            self.request.id,
+            timestamp(datetime.now(UTC)),
+            self.base.client(self.request),
+        )
 
     @property
     def _has_host_alone(self) -> bool:
@@ -146,7 +151,9 @@ class Visit:
         admin = self.session.admin
         if admin.connector is None:
             return f"admin:{admin.email}"
-        names = {INSTALLATION: "*"} | {workspace.id: workspace.name for workspace in self.workspaces}
+        names = {INSTALLATION: "*"} | {
+            workspace.id: workspace.name for workspace in self.workspaces
+        }
         return f"openid:{names.get(admin.connector, admin.connector)}:{admin.email}"
 
     @property
@@ -220,32 +227,49 @@ class Visit:
 
     def set_cookie(self, name: str, value: str, seconds: int | None = None) -> tuple[str, str]:
         """The header that sets a cookie; seconds: 0 to remove it."""
-        parts = [f"{name}={value}", f"Path={self.base.prefix(self.request) or '/'}", "HttpOnly", "SameSite=Lax"]
+        parts = [
+            f"{name}={value}",
+            f"Path={self.base.prefix(self.request) or '/'}",
+            "HttpOnly",
+            "SameSite=Lax",
+        ]
         if seconds is not None:
             parts.append(f"Max-Age={seconds}")
         if self.secure:
             parts.append("Secure")
         return "set-cookie", "; ".join(parts)
 
-    def render(self, template: str, status: int = 200, headers: Headers | None = None, /, **values: Any) -> Response:
+    def render(
+        self, template: str, status: int = 200, headers: Headers | None = None, /, **values: Any
+    ) -> Response:
         """A page."""
-        body = _templates.get_template(template).render(visit=self, **values).encode("utf-8", "replace")
+        body = (
+            _templates.get_template(template)
+            .render(visit=self, **values)
+            .encode("utf-8", "replace")
+        )
         return self._answer(status, "text/html; charset=utf-8", body, headers)
 
     def file(self, media: str, body: bytes, name: str) -> Response:
         """A file to keep."""
-        return self._answer(200, media, body, [("content-disposition", f'attachment; filename="{name}"')])
+        return self._answer(
+            200, media, body, [("content-disposition", f'attachment; filename="{name}"')]
+        )
 
     def _answer(self, status: int, media: str, body: bytes, headers: Headers | None) -> Response:
         strict = [_HSTS] if self.secure and self._has_host_alone else []
         forget = [self.set_cookie(_ONCE_COOKIE, "", 0)] if self.spent else []
-        return Response(status, [("content-type", media), *HEADERS, *strict, *forget, *(headers or ())], body)
+        return Response(
+            status, [("content-type", media), *HEADERS, *strict, *forget, *(headers or ())], body
+        )
 
     def redirect(self, path: str, headers: Headers | None = None, /, **query: Any) -> Response:
         """303 to another page of the console: never to anywhere else."""
         return Response(303, [("location", self.url(path, **query)), *HEADERS, *(headers or ())])
 
-    async def redirect_telling(self, path: str, query: Mapping[str, str] | None = None, /, **told: Json) -> Response:
+    async def redirect_telling(
+        self, path: str, query: Mapping[str, str] | None = None, /, **told: Json
+    ) -> Response:
         """303 to a page of the console that shows these values once: reloading it neither submits the form again nor shows them.
 
         The cookie has a token for them alone; see Flashes.
@@ -253,7 +277,9 @@ class Visit:
         if self.session is None or self.flashes is None:
             raise forbidden("no one is signed in")
         token = await self.flashes.put(self.session.id, self.url(path), told)
-        return self.redirect(path, [self.set_cookie(_ONCE_COOKIE, token, flashes.SECONDS)], **(query or {}))
+        return self.redirect(
+            path, [self.set_cookie(_ONCE_COOKIE, token, flashes.SECONDS)], **(query or {})
+        )
 
     async def read_told(self) -> None:
         """Take the values that the form before left for this page, which `told` then has."""
@@ -302,7 +328,9 @@ def read_cookies(header: str) -> dict[str, str]:
     Raises ScimError 431 if it is too long. (http.cookies takes quadratic time for quoted values before Python 3.11.10.)
     """
     if len(header) > MAX_HEADER:
-        raise ScimError(431, f"the cookies are {len(header):,} bytes long, and at most {MAX_HEADER:,} are read")
+        raise ScimError(
+            431, f"the cookies are {len(header):,} bytes long, and at most {MAX_HEADER:,} are read"
+        )
     found: dict[str, str] = {}
     for pair in header.split(";"):
         name, _, value = pair.partition("=")

@@ -51,7 +51,9 @@ class _Run:
     of them fail, and the resources created so far are deleted again.
     """
 
-    def __init__(self, directory: Directory, caller: Caller, operations: list[Operation | RefusedOperation]) -> None:
+    def __init__(
+        self, directory: Directory, caller: Caller, operations: list[Operation | RefusedOperation]
+    ) -> None:
         self._directory = directory
         self._caller = caller
         self._operations = operations
@@ -72,7 +74,9 @@ class _Run:
             self._waits[number] = {bulk_id for bulk_id in refers if bulk_id in self._makers}
             for bulk_id in self._waits[number]:
                 self._awaited.setdefault(bulk_id, []).append(number)
-        self._circles = list(_circles({number: self._depends_on(number) for number in self._makers.values()}))
+        self._circles = list(
+            _circles({number: self._depends_on(number) for number in self._makers.values()})
+        )
 
     def _depends_on(self, number: int) -> list[int]:
         return [self._makers[bulk_id] for bulk_id in sorted(self._waits[number])]
@@ -82,7 +86,13 @@ class _Run:
         waiting = list(range(len(self._operations)))
         while waiting and (fail_on_errors is None or self._errors() < fail_on_errors):
             ready = None if fail_on_errors is None else self._next_circle(waiting[0])
-            wave = [] if ready else next(self._waves(self._ready(waiting), _AT_ONCE if fail_on_errors is None else 1), [])
+            wave = (
+                []
+                if ready
+                else next(
+                    self._waves(self._ready(waiting), _AT_ONCE if fail_on_errors is None else 1), []
+                )
+            )
             if wave:
                 await asyncio.gather(*(self._one(number) for number in wave))
             else:
@@ -97,7 +107,11 @@ class _Run:
         """The first circle that waits for nothing outside itself; with `first`, only if it has that operation."""
         for circle in self._circles:
             if first is None or first in circle:
-                inside = {operation.bulk_id for n in circle if isinstance(operation := self._operations[n], Operation)}
+                inside = {
+                    operation.bulk_id
+                    for n in circle
+                    if isinstance(operation := self._operations[n], Operation)
+                }
                 if all(self._waits[number] <= inside for number in circle):
                     return circle
         return None
@@ -167,7 +181,9 @@ class _Run:
             return
         try:
             data = self._resolved(operation)
-            result.stored = await self._directory.replace(self._caller, resource_type, created.id, data, _any)
+            result.stored = await self._directory.replace(
+                self._caller, resource_type, created.id, data, _any
+            )
         except (ScimError, StorageError) as error:
             result.error = error
 
@@ -180,8 +196,12 @@ class _Run:
         operation, resource_type, created = result.operation, result.resource_type, result.stored
         result.stored = None
         if result.error is None and isinstance(operation, Operation):
-            named = ", ".join(f"{bulk_id!r}" for bulk_id in sorted(operation.refers & self._makers.keys())[:3])
-            result.error = ScimError(409, f"bulkId {named}: an operation in a circle of references with this one failed")
+            named = ", ".join(
+                f"{bulk_id!r}" for bulk_id in sorted(operation.refers & self._makers.keys())[:3]
+            )
+            result.error = ScimError(
+                409, f"bulkId {named}: an operation in a circle of references with this one failed"
+            )
         if created is None or resource_type is None or not isinstance(operation, Operation):
             return
         if operation.bulk_id is not None:
@@ -225,7 +245,9 @@ class _Run:
         for waiting in self._awaited.pop(made, ()) if made is not None else ():
             self._waits[waiting].discard(made)
 
-    async def _carried_out(self, operation: Operation, resource_type: ResourceType, later: frozenset[str]) -> Stored:
+    async def _carried_out(
+        self, operation: Operation, resource_type: ResourceType, later: frozenset[str]
+    ) -> Stored:
         check = _version(operation.version)
         target = operation.resolved_target(self._ids)
         if operation.method == "DELETE":

@@ -25,7 +25,9 @@ class TooManyAttempts(ScimError):
     """429: passwords of one user name were tried too often. retry_after: seconds."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(429, f"too many passwords were tried for this userName: retry in {retry_after} seconds")
+        super().__init__(
+            429, f"too many passwords were tried for this userName: retry in {retry_after} seconds"
+        )
         self.retry_after = retry_after
 
 

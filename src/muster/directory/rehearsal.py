@@ -107,7 +107,11 @@ async def rehearse(
         return Rehearsed(error.status, error.detail)
     before = {} if trial.standing is None else parse(trial.standing.document)
     delta = trial.delta
-    status = 200 if caller.workspace.contract == "cortex" else {"POST": 201, "DELETE": 204}.get(method, 200)
+    status = (
+        200
+        if caller.workspace.contract == "cortex"
+        else {"POST": 201, "DELETE": 204}.get(method, 200)
+    )
     if method == "PATCH" and not projected and resource_type.computed == MEMBERS:
         status = 204 if await _has_many(storage, caller, resource_id, delta) else 200
     changes = _differences(before, trial.outcome)
@@ -116,7 +120,9 @@ async def rehearse(
 
 async def _has_many(storage: Resources, caller: Caller, group_id: str, delta: MemberDelta) -> bool:
     """Whether a group would have too many members for the answer of a PATCH."""
-    members = await storage.members(caller.workspace.id, group_id, -1, MANY_MEMBERS + 1 + len(delta.removed))
+    members = await storage.members(
+        caller.workspace.id, group_id, -1, MANY_MEMBERS + 1 + len(delta.removed)
+    )
     return len(members) + len(delta.added) - len(delta.removed) > MANY_MEMBERS
 
 

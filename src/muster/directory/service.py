@@ -25,7 +25,16 @@ from muster.scim import patch
 from muster.scim.bounds import MAX_COMPARISONS, MAX_ELEMENTS, check_growth
 from muster.scim.dialects import Dialect
 from muster.scim.document import Document
-from muster.scim.errors import ScimError, invalid_path, invalid_value, mutability, no_target, not_found, too_many, uniqueness
+from muster.scim.errors import (
+    ScimError,
+    invalid_path,
+    invalid_value,
+    mutability,
+    no_target,
+    not_found,
+    too_many,
+    uniqueness,
+)
 from muster.scim.filter import predicate
 from muster.scim.filter.predicate import Field, Test
 from muster.scim.schema.model import Registry, ResourceType, registry, secret_places
@@ -36,7 +45,16 @@ from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.errors import Conflict, Held, NoSuchMember, PageTooLarge, TooExpensive
 from muster.storage.port.items import HELD_KIND, Item
 from muster.storage.port.members import Member, MemberChoice, MemberEdit
-from muster.storage.port.resources import Keep, Outcome, Position, Query, Remove, Resources, Stored, Write
+from muster.storage.port.resources import (
+    Keep,
+    Outcome,
+    Position,
+    Query,
+    Remove,
+    Resources,
+    Stored,
+    Write,
+)
 
 Precondition = Callable[[Stored], None]
 Clock = Callable[[], datetime]
@@ -131,7 +149,9 @@ class Directory:
 
     async def count(self, caller: Caller, resource_type: ResourceType) -> int:
         """How many resources of a type there are."""
-        return (await self._storage.find(Query(caller.workspace.id, resource_type, limit=0))).total or 0
+        return (
+            await self._storage.find(Query(caller.workspace.id, resource_type, limit=0))
+        ).total or 0
 
     async def members(self, caller: Caller, group_id: str) -> AsyncIterator[Sequence[Member]]:
         """All members of a group, some at a time, in the order of their ids. One that stays throughout comes exactly once."""
@@ -146,10 +166,17 @@ class Directory:
 
     async def has_many_members(self, caller: Caller, group_id: str) -> bool:
         """Whether a group is so large that it is not answered where the client need not have it."""
-        return len(await self._storage.members(caller.workspace.id, group_id, -1, MANY_MEMBERS + 1)) > MANY_MEMBERS
+        return (
+            len(await self._storage.members(caller.workspace.id, group_id, -1, MANY_MEMBERS + 1))
+            > MANY_MEMBERS
+        )
 
     async def find(
-        self, caller: Caller, resource_type: ResourceType, search: Search, among: Sequence[ResourceType] = ()
+        self,
+        caller: Caller,
+        resource_type: ResourceType,
+        search: Search,
+        among: Sequence[ResourceType] = (),
     ) -> Listing:
         """A page of what matches (RFC 7644 section 3.4.2). among: the types that are searched together, one after the other.
 
@@ -157,7 +184,9 @@ class Directory:
         """
         query = _query(caller, resource_type, search, among)
         try:
-            listing = await (self._after(query, search) if search.by_cursor else self._at_offset(query, search))
+            listing = await (
+                self._after(query, search) if search.by_cursor else self._at_offset(query, search)
+            )
         except TooExpensive:
             raise _too_much() from None
         except PageTooLarge as error:
@@ -179,7 +208,9 @@ class Directory:
             documents = await self._with_groups(caller, documents)
         return Listing(page.total, page.count, documents)
 
-    async def merge(self, caller: Caller, types: Sequence[ResourceType], search: Search, places: Places) -> Merged:
+    async def merge(
+        self, caller: Caller, types: Sequence[ResourceType], search: Search, places: Places
+    ) -> Merged:
         """A page of what matches in several types, sorted as if they were one. Raises as find does."""
         queries = [_query(caller, resource_type, search, types) for resource_type in types]
         try:
@@ -199,13 +230,20 @@ class Directory:
 
     async def _with_groups(self, caller: Caller, documents: bytes) -> bytes:
         ids = [resource_id for resource_id, _ in split(documents)]
-        return each_with_groups(documents, await self._storage.memberships(caller.workspace.id, ids))
+        return each_with_groups(
+            documents, await self._storage.memberships(caller.workspace.id, ids)
+        )
 
     async def _after(self, query: Query, search: Search) -> Listing:
         """A page by its position; the next one's is told only where something is there."""
         page = await self._storage.find(replace(query, offset=0, after=search.after, walk=True))
         following = page.last
-        if following is not None and not (await self._storage.find(replace(query, offset=0, limit=1, after=following))).count:
+        if (
+            following is not None
+            and not (
+                await self._storage.find(replace(query, offset=0, limit=1, after=following))
+            ).count
+        ):
             following = None
         return Listing(page.total, page.count, page.documents, following, page.grouped)
 
@@ -221,7 +259,11 @@ class Directory:
         page = await self._storage.find(query)
         total = page.total if page.total is not None or step is None else step.total
         if page.last is not None and page.mark is not None and total is not None:
-            self._walks.remember(_listing(query, search), query.offset + page.count, WalkStep(page.last, page.mark, total))
+            self._walks.remember(
+                _listing(query, search),
+                query.offset + page.count,
+                WalkStep(page.last, page.mark, total),
+            )
         return Listing(total, page.count, page.documents, None, page.grouped)
 
     async def create(self, caller: Caller, resource_type: ResourceType, body: Json) -> Stored:
@@ -231,24 +273,37 @@ class Directory:
         except Withheld as withheld:
             await self._refuse(caller, resource_type, "", withheld)
             raise
-        document = await _read(caller, lambda: documents.read(body, resource_type, caller.dialect(), caller.registry))
+        document = await _read(
+            caller, lambda: documents.read(body, resource_type, caller.dialect(), caller.registry)
+        )
         secrets = await _take_secrets(document, resource_type, caller.workspace.id)
         edit = member_edits.take(document) if resource_type.computed == MEMBERS else None
 
         def decide(_: Stored | None) -> Outcome:
             resource_id = self._new_id(int(now.timestamp() * 1000))
-            return make_put(document, resource_type, resource_id, 1, created, created, None, secrets)
+            return make_put(
+                document, resource_type, resource_id, 1, created, created, None, secrets
+            )
 
         now = self._clock()
         created = timestamp(now)
-        return await self._write(caller, resource_type, None, decide, created, edit if edit and edit.add else None)
+        return await self._write(
+            caller, resource_type, None, decide, created, edit if edit and edit.add else None
+        )
 
     async def replace(
-        self, caller: Caller, resource_type: ResourceType, resource_id: str, body: Json, precondition: Precondition
+        self,
+        caller: Caller,
+        resource_type: ResourceType,
+        resource_id: str,
+        body: Json,
+        precondition: Precondition,
     ) -> Stored:
         """Replace a resource (RFC 7644 section 3.5.1); what is readOnly stays. Raises as create does, and 404 and 412."""
         dialect = caller.dialect()
-        incoming = await _read(caller, lambda: documents.read(body, resource_type, dialect, caller.registry))
+        incoming = await _read(
+            caller, lambda: documents.read(body, resource_type, dialect, caller.registry)
+        )
         secrets = await _take_secrets(incoming, resource_type, caller.workspace.id)
         edit = member_edits.take(incoming) if resource_type.computed == MEMBERS else None
         unmentioned = _unmentioned(body, resource_type, dialect)
@@ -256,14 +311,25 @@ class Directory:
             edit = None
 
         def change(current: Document) -> Document:
-            kept = {a.name: current[a.name] for _, a in resource_type.attributes() if a.read_only and a.name in current}
+            kept = {
+                a.name: current[a.name]
+                for _, a in resource_type.attributes()
+                if a.read_only and a.name in current
+            }
             kept |= {name: current[name] for name in unmentioned if name in current}
             return documents.keep_immutable(current, {**incoming, **kept}, resource_type)
 
-        return await self._change(caller, resource_type, resource_id, change, precondition, secrets, edit)
+        return await self._change(
+            caller, resource_type, resource_id, change, precondition, secrets, edit
+        )
 
     async def patch(
-        self, caller: Caller, resource_type: ResourceType, resource_id: str, body: Json, precondition: Precondition
+        self,
+        caller: Caller,
+        resource_type: ResourceType,
+        resource_id: str,
+        body: Json,
+        precondition: Precondition,
     ) -> Stored:
         """Apply a PatchOp (RFC 7644 section 3.5.2), all of it or nothing. Raises the ScimErrors of scim.patch, 404 and 412."""
         dialect = caller.dialect()
@@ -278,16 +344,28 @@ class Directory:
 
         def checked(standing: Stored) -> None:
             precondition(standing)
-            absent = set(standing.delta.absent) - passing if standing.delta is not None and dialect.strict else ()
+            absent = (
+                set(standing.delta.absent) - passing
+                if standing.delta is not None and dialect.strict
+                else ()
+            )
             if absent:
                 raise no_target(f"members: {min(absent)[:100]!r} is not a member")
 
         def change(current: Document) -> Document:
             return patch.apply(current, steps, resource_type, dialect)
 
-        return await self._change(caller, resource_type, resource_id, change, checked, secrets, edit)
+        return await self._change(
+            caller, resource_type, resource_id, change, checked, secrets, edit
+        )
 
-    async def delete(self, caller: Caller, resource_type: ResourceType, resource_id: str, precondition: Precondition) -> Stored:
+    async def delete(
+        self,
+        caller: Caller,
+        resource_type: ResourceType,
+        resource_id: str,
+        precondition: Precondition,
+    ) -> Stored:
         """Remove a resource for good (RFC 7644 section 3.6); answers it as it stood. Raises ScimError 404 and 412."""
 
         def decide(standing: Stored | None) -> Outcome:
@@ -300,7 +378,9 @@ class Directory:
             return Remove(standing, index_of_document(document, resource_type), loses)
 
         edit = MemberEdit(clear=True) if resource_type.computed == MEMBERS else None
-        return await self._write(caller, resource_type, resource_id, decide, timestamp(self._clock()), edit, "delete")
+        return await self._write(
+            caller, resource_type, resource_id, decide, timestamp(self._clock()), edit, "delete"
+        )
 
     async def _change(
         self,
@@ -329,7 +409,11 @@ class Directory:
             put = next_version(standing, changed, resource_type, now, secrets, whole)
             if policy.takes_access(resource_type, current, changed):
                 return replace(put, deprovisions=True)
-            return replace(put, reprovisions=True) if policy.gives_access(resource_type, current, changed) else put
+            return (
+                replace(put, reprovisions=True)
+                if policy.gives_access(resource_type, current, changed)
+                else put
+            )
 
         return await self._write(caller, resource_type, resource_id, decide, now, edit)
 
@@ -345,8 +429,14 @@ class Directory:
     ) -> Stored:
         touch = touched(caller.registry.types["/Groups"], now)
         origin = ChangeOrigin(caller.actor, caller.request_id, now, caller.address)
-        guard = policy.guard_of(caller.workspace, self._clock()) if caller.guarded and resource_type.name == "User" else None
-        write = Write(caller.workspace.id, resource_type.name, resource_id, decide, origin, edit, touch, guard)
+        guard = (
+            policy.guard_of(caller.workspace, self._clock())
+            if caller.guarded and resource_type.name == "User"
+            else None
+        )
+        write = Write(
+            caller.workspace.id, resource_type.name, resource_id, decide, origin, edit, touch, guard
+        )
         try:
             outcome = await self._storage.write(write)
         except Held as error:
@@ -357,14 +447,22 @@ class Directory:
             await self._refuse(caller, resource_type, resource_id or "", withheld)
             raise
         except Conflict as conflict:
-            raise uniqueness(f"{conflict.attribute}: another {resource_type.name} has this value") from None
+            raise uniqueness(
+                f"{conflict.attribute}: another {resource_type.name} has this value"
+            ) from None
         except NoSuchMember as error:
-            raise invalid_value(f"members: no User or Group has the id {error.id[:100]!r}") from None
+            raise invalid_value(
+                f"members: no User or Group has the id {error.id[:100]!r}"
+            ) from None
         return with_groups(outcome.stored)
 
-    async def _refuse(self, caller: Caller, resource_type: ResourceType, resource_id: str, withheld: Withheld) -> None:
+    async def _refuse(
+        self, caller: Caller, resource_type: ResourceType, resource_id: str, withheld: Withheld
+    ) -> None:
         """Record what provisioning was not allowed to do."""
-        origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(self._clock()), caller.address)
+        origin = ChangeOrigin(
+            caller.actor, caller.request_id, timestamp(self._clock()), caller.address
+        )
         told = orjson.dumps({"attempted": withheld.attempted, "detail": withheld.detail})
         note = Note(caller.workspace.id, origin, resource_type.name, resource_id, "refuse", told)
         if not withheld.guarded:
@@ -390,19 +488,25 @@ async def _take_secrets(document: Document, resource_type: ResourceType, workspa
     return secrets
 
 
-async def _secrets_of(steps: Sequence[patch.PatchStep], resource_type: ResourceType, workspace: int) -> Secrets:
+async def _secrets_of(
+    steps: Sequence[patch.PatchStep], resource_type: ResourceType, workspace: int
+) -> Secrets:
     """The hashes of the secrets that the steps of a PATCH set, by path; None for those that they remove."""
     secrets: Secrets = {}
     for step in steps:
         if step.target.place.attribute is None:  # a whole extension is removed
             urn = step.target.place.schema
-            secrets |= {place.name: None for place in secret_places(resource_type) if place.schema == urn}
+            secrets |= {
+                place.name: None for place in secret_places(resource_type) if place.schema == urn
+            }
         if step.secret is None:
             continue
         given = step.value if isinstance(step.value, str) else None
         if given is None and step.secret.required:
             raise mutability(f"{step.where} is required and cannot be removed")
-        secrets[step.target.place.name] = None if given is None else await hash_password(given, workspace)
+        secrets[step.target.place.name] = (
+            None if given is None else await hash_password(given, workspace)
+        )
     return secrets
 
 
@@ -415,7 +519,11 @@ def _unmentioned(body: Json, resource_type: ResourceType, dialect: Dialect) -> f
     guarded = {"active": "put-without-active"} if "active" in resource_type.defaults else {}
     if resource_type.computed == MEMBERS:
         guarded[MEMBERS] = "put-without-members"
-    found = {name: row for name, row in guarded.items() if not documents.mentions(body, name, empty=name == MEMBERS)}
+    found = {
+        name: row
+        for name, row in guarded.items()
+        if not documents.mentions(body, name, empty=name == MEMBERS)
+    }
     for row in found.values():
         dialect.notice(row)
     return frozenset() if dialect.strict else frozenset(found)
@@ -426,7 +534,9 @@ async def _read(caller: Caller, read: Callable[[], Read]) -> Read:
     return read() if caller.body_bytes <= _LARGE_BODY else await asyncio.to_thread(read)
 
 
-def _query(caller: Caller, resource_type: ResourceType, search: Search, among: Sequence[ResourceType]) -> Query:
+def _query(
+    caller: Caller, resource_type: ResourceType, search: Search, among: Sequence[ResourceType]
+) -> Query:
     """The query that a search is. Raises ScimError invalidFilter or invalidPath."""
     chosen = None
     if search.filter is not None:
@@ -442,16 +552,27 @@ def _listing(query: Query, search: Search) -> tuple[object, ...]:
     return (*scope, search.filter, search.domain, search.sort_by, search.descending)
 
 
-def _sort_field(resource_type: ResourceType, path: str | None, among: Sequence[ResourceType]) -> Field | None:
+def _sort_field(
+    resource_type: ResourceType, path: str | None, among: Sequence[ResourceType]
+) -> Field | None:
     """The field to sort by, or None for the order of ids. A complex attribute sorts by its `value`."""
     if path is None:
         return None
-    if resource_type.place(path.strip()) is None and any(other.place(path.strip()) is not None for other in among):
-        return None  # of the types that are searched together another has it: here nothing has a value
+    if resource_type.place(path.strip()) is None and any(
+        other.place(path.strip()) is not None for other in among
+    ):
+        return (
+            None  # of the types that are searched together another has it: here nothing has a value
+        )
     field = predicate.field_at(resource_type, path.strip())
     if field is not None and field.attribute.is_complex:
         field = predicate.field_at(resource_type, f"{path.strip()}.value")
-    if field is None or field.attribute.secret or field.attribute.is_complex or field.keys[0] == resource_type.computed:
+    if (
+        field is None
+        or field.attribute.secret
+        or field.attribute.is_complex
+        or field.keys[0] == resource_type.computed
+    ):
         raise invalid_path(f"sortBy: cannot sort by {path[:100]!r}")
     return field
 

@@ -40,7 +40,11 @@ def make_put(
         "lastModified": modified,
         "version": etag(version),
     }
-    stored = Stored(resource_id, version, _with_location(orjson.dumps(whole), location_of(resource_type, BASE) + resource_id))
+    stored = Stored(
+        resource_id,
+        version,
+        _with_location(orjson.dumps(whole), location_of(resource_type, BASE) + resource_id),
+    )
     search = orjson.dumps(search_form(whole, resource_type))
     index = index_of_document(whole, resource_type)
     _check_length(index)
@@ -68,21 +72,36 @@ def next_version(
     current = parse(standing.document) if current is None else current
     before, meta = index_of_document(current, resource_type), current["meta"]
     modified = max(now, meta["lastModified"])
-    put = make_put(changed, resource_type, standing.id, standing.version + 1, meta["created"], modified, before, secrets)
+    put = make_put(
+        changed,
+        resource_type,
+        standing.id,
+        standing.version + 1,
+        meta["created"],
+        modified,
+        before,
+        secrets,
+    )
     put.stored.groups = standing.groups
     return put
 
 
 def display_of(document: Document) -> str | None:
     """What a resource is called in lists of members and of groups."""
-    found = document.get("displayName") or (document.get("name") or {}).get("formatted") or document.get("userName")
+    found = (
+        document.get("displayName")
+        or (document.get("name") or {}).get("formatted")
+        or document.get("userName")
+    )
     return found if isinstance(found, str) else None
 
 
 def _check_length(index: Lookups) -> None:
     for entry in (*index.unique, *index.lookups):
         if len(entry.value) * 4 > _MAX_INDEXED and len(entry.value.encode()) > _MAX_INDEXED:
-            raise invalid_value(f"{entry.attribute}: {entry.value[:40]!r}… is longer than {_MAX_INDEXED:,} bytes")
+            raise invalid_value(
+                f"{entry.attribute}: {entry.value[:40]!r}… is longer than {_MAX_INDEXED:,} bytes"
+            )
 
 
 def index_of_document(whole: Document, resource_type: ResourceType) -> Lookups:

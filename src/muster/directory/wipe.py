@@ -21,7 +21,9 @@ async def wipe(storage: Resources, caller: Caller) -> int:
     It is noted first, without a guard: an administrator decides it.
     """
     workspace = caller.workspace
-    await storage.note([Note(workspace.id, _origin(caller), "Workspace", workspace.name, "wipe", b"{}")])
+    await storage.note(
+        [Note(workspace.id, _origin(caller), "Workspace", workspace.name, "wipe", b"{}")]
+    )
     kinds = sorted(caller.registry.types.values(), key=lambda kind: kind.name != GROUP)
     return sum([await _wipe_kind(storage, caller, kind) for kind in kinds])
 
@@ -30,7 +32,9 @@ async def _wipe_kind(storage: Resources, caller: Caller, kind: ResourceType) -> 
     """Delete as many as there are, in the order of their ids: what is made meanwhile comes after them."""
     count, there = 0, (await storage.find(Query(caller.workspace.id, kind, limit=0))).total or 0
     while count < there and (ids := await _some(storage, caller, kind, min(_CHUNK, there - count))):
-        await storage.write_all(caller.workspace.id, [_removal(caller, kind, found) for found in ids])
+        await storage.write_all(
+            caller.workspace.id, [_removal(caller, kind, found) for found in ids]
+        )
         count += len(ids)
     return count
 
@@ -45,7 +49,13 @@ def _removal(caller: Caller, kind: ResourceType, resource_id: str) -> Write:
     group_type = caller.registry.types["/Groups"]
     edit = MemberEdit(clear=True) if kind.name == GROUP else None
     return Write(
-        caller.workspace.id, kind.name, resource_id, removed(kind, None), _origin(caller), edit, touched(group_type, now)
+        caller.workspace.id,
+        kind.name,
+        resource_id,
+        removed(kind, None),
+        _origin(caller),
+        edit,
+        touched(group_type, now),
     )
 
 

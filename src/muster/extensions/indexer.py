@@ -74,16 +74,25 @@ class Indexer:
         try:
             await asyncio.sleep(_TOLD_SECONDS)
             kinds = having(await self._registries.of(workspace), schema)
-            progress = _Progress(sum([await backfill.count(self._storage, workspace.id, kind.name) for kind in kinds]))
+            progress = _Progress(
+                sum(
+                    [await backfill.count(self._storage, workspace.id, kind.name) for kind in kinds]
+                )
+            )
             for kind in kinds:
                 await self._fill(workspace, kind, schema, progress)
             await self._done(workspace, schema)
         finally:
             await self._leases.release(workspace.id, name)
 
-    async def _fill(self, workspace: Workspace, kind: ResourceType, schema: CustomSchema, progress: "_Progress") -> None:
+    async def _fill(
+        self, workspace: Workspace, kind: ResourceType, schema: CustomSchema, progress: "_Progress"
+    ) -> None:
         """Make the look-ups of a schema for every resource of a type. What is written meanwhile brings its own."""
-        after, paths = -1, frozenset(path_of(kind, schema, attribute) for attribute in schema.indexed)
+        after, paths = (
+            -1,
+            frozenset(path_of(kind, schema, attribute) for attribute in schema.indexed),
+        )
         while found := await backfill.there(self._storage, workspace.id, kind.name, after, _CHUNK):
             after = found[-1].key
             statements = []
@@ -96,7 +105,12 @@ class Indexer:
             if not await self._leases.take(workspace.id, f"index {schema.id}", _HELD_SECONDS):
                 raise StorageError("another process builds the index by now")
             progress.done += len(found)
-            told = Item(workspace.id, PROGRESS_KIND, schema.id.lower(), {"done": progress.done, "total": progress.total})
+            told = Item(
+                workspace.id,
+                PROGRESS_KIND,
+                schema.id.lower(),
+                {"done": progress.done, "total": progress.total},
+            )
             await self._storage.note([], [told])
             await asyncio.sleep(0)
 
@@ -109,5 +123,7 @@ class Indexer:
                 by = Administrator(workspace, ChangeOrigin("indexer", "", timestamp(utc_now())), ())
                 note = by.note("Schema", schema.id, "index", indexed=list(schema.indexed))
                 told = Item(workspace.id, PROGRESS_KIND, item.id, None)
-                await self._storage.administer([replace(item, body=ready.to_json()), told], [note], [item])
+                await self._storage.administer(
+                    [replace(item, body=ready.to_json()), told], [note], [item]
+                )
                 _log.info("the index of %s in %s is built", schema.id, workspace.name)

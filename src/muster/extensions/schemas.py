@@ -15,7 +15,14 @@ from muster.directory.documents import parse
 from muster.scim.dialects import Dialect
 from muster.scim.document import Document, arrange, read_value
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
-from muster.scim.schema.custom import MAX_SCHEMAS, MAX_TYPES, CustomSchema, extended, read_schema, read_type
+from muster.scim.schema.custom import (
+    MAX_SCHEMAS,
+    MAX_TYPES,
+    CustomSchema,
+    extended,
+    read_schema,
+    read_type,
+)
 from muster.scim.schema.model import Registry, ResourceType, registry
 from muster.scim.values import Json
 from muster.storage.port.changes import Note
@@ -33,7 +40,9 @@ class Breaks(ScimError):
     """409: stored resources would no longer fit. broken: some of them, each with what is wrong with it; total: how many."""
 
     def __init__(self, broken: Sequence[dict[str, str]], total: int) -> None:
-        named = "; ".join(f"{item['resourceType']} {item['id']}: {item['detail']}" for item in broken[:3])
+        named = "; ".join(
+            f"{item['resourceType']} {item['id']}: {item['detail']}" for item in broken[:3]
+        )
         super().__init__(409, f"{total} stored resources would no longer fit: {named}")
         self.broken = broken
         self.total = total
@@ -47,7 +56,10 @@ class CustomSchemas:
 
     async def schemas(self, workspace: int) -> list[CustomSchema]:
         """The schemas of a workspace, by URN."""
-        return [CustomSchema.from_json(item.body) for item in await self._storage.items(workspace, SCHEMA_KIND)]
+        return [
+            CustomSchema.from_json(item.body)
+            for item in await self._storage.items(workspace, SCHEMA_KIND)
+        ]
 
     async def schema(self, workspace: int, urn: str) -> CustomSchema:
         """The schema of that URN, in any case. Raises ScimError 404."""
@@ -88,7 +100,11 @@ class CustomSchemas:
         schema = replace(schema, ready=True)  # nothing has a value yet that an index could lack
         none = Item(by.workspace.id, SCHEMA_KIND, schema.id.lower(), None)
         await self._decide(
-            by, replace(none, body=schema.to_json()), none, having(await self._with(by, schema), schema), _fits(schema)
+            by,
+            replace(none, body=schema.to_json()),
+            none,
+            having(await self._with(by, schema), schema),
+            _fits(schema),
         )
         return schema
 
@@ -98,14 +114,19 @@ class CustomSchemas:
         before = CustomSchema.from_json(item.body)
         if isinstance(raw, dict) and str(raw.get("id", before.id)).lower() != before.id.lower():
             raise invalid_value(f"id must stay {before.id!r}")
-        schema = read_schema({"id": before.id, **raw} if isinstance(raw, dict) else raw, await self._without(by, before.id))
+        schema = read_schema(
+            {"id": before.id, **raw} if isinstance(raw, dict) else raw,
+            await self._without(by, before.id),
+        )
         schema = replace(schema, definition=schema.definition | {"id": before.id})
         if _unique(schema) != _unique(before):
             raise forbidden("uniqueness cannot be changed once a schema is there")
         new = set(schema.indexed) - set(before.indexed)
         schema = replace(schema, ready=before.ready and not new)
         after = await self._with(by, schema)
-        await self._decide(by, replace(item, body=schema.to_json()), item, having(after, schema), _fits(schema))
+        await self._decide(
+            by, replace(item, body=schema.to_json()), item, having(after, schema), _fits(schema)
+        )
         await self._clear_indexes(by, schema, set(before.indexed) - set(schema.indexed), after)
         return schema
 
@@ -114,7 +135,10 @@ class CustomSchemas:
         item = await self._schema(by.workspace.id, urn)
         schema = CustomSchema.from_json(item.body)
         for found in await self.types(by.workspace.id):
-            if schema.id in (found["schema"], *(item["schema"] for item in found["schemaExtensions"])):
+            if schema.id in (
+                found["schema"],
+                *(item["schema"] for item in found["schemaExtensions"]),
+            ):
                 raise ScimError(409, f"the resource type {found['name']} has this schema")
         before = await self._with(by, schema)
 
@@ -131,7 +155,9 @@ class CustomSchemas:
         made = read_type(raw, await self._without(by, None))
         extending = {schema.id for schema in await self.schemas(by.workspace.id) if schema.extends}
         if made["schema"] in extending:
-            raise invalid_value(f"schema: {made['schema']} extends other resource types, and cannot be one's own")
+            raise invalid_value(
+                f"schema: {made['schema']} extends other resource types, and cannot be one's own"
+            )
         none = Item(by.workspace.id, TYPE_KIND, made["endpoint"], None)
         await self._put(by, replace(none, body=made), none)
         return made
@@ -143,21 +169,40 @@ class CustomSchemas:
         if there:
             raise ScimError(409, f"there are {there} resources of this type")
         item = Item(by.workspace.id, TYPE_KIND, found["endpoint"], found)
-        kinds = [kind for kind in (await self._without(by, None)).types.values() if kind.endpoint == found["endpoint"]]
-        await self._decide(by, replace(item, body=None), item, kinds, lambda _, __: "it is of this type")
+        kinds = [
+            kind
+            for kind in (await self._without(by, None)).types.values()
+            if kind.endpoint == found["endpoint"]
+        ]
+        await self._decide(
+            by, replace(item, body=None), item, kinds, lambda _, __: "it is of this type"
+        )
 
     async def _without(self, by: Administrator, urn: str | None) -> Registry:
         """The registry of the workspace without one of its schemas."""
         kept = [schema for schema in await self.schemas(by.workspace.id) if schema.id != urn]
-        return extended(registry(), kept, await self.types(by.workspace.id), by.workspace.unique_group_names)
+        return extended(
+            registry(), kept, await self.types(by.workspace.id), by.workspace.unique_group_names
+        )
 
     async def _with(self, by: Administrator, schema: CustomSchema) -> Registry:
         """The registry of the workspace with a schema, in the place of the one that has its URN."""
-        kept = [other for other in await self.schemas(by.workspace.id) if other.id.lower() != schema.id.lower()]
+        kept = [
+            other
+            for other in await self.schemas(by.workspace.id)
+            if other.id.lower() != schema.id.lower()
+        ]
         types = await self.types(by.workspace.id)
         return extended(registry(), [*kept, schema], types, by.workspace.unique_group_names)
 
-    async def _decide(self, by: Administrator, item: Item, before: Item, kinds: Sequence[ResourceType], wrong: Wrong) -> None:
+    async def _decide(
+        self,
+        by: Administrator,
+        item: Item,
+        before: Item,
+        kinds: Sequence[ResourceType],
+        wrong: Wrong,
+    ) -> None:
         """Put an item in the place of another, where no resource of these types speaks against it. Raises Breaks and Outdated."""
         start = await self._storage.latest_change(by.workspace.id)
         await self._check(by, kinds, wrong)
@@ -177,7 +222,9 @@ class CustomSchemas:
         total = 0
         for kind in kinds:
             after = -1
-            while found := await backfill.there(self._storage, by.workspace.id, kind.name, after, _CHUNK):
+            while found := await backfill.there(
+                self._storage, by.workspace.id, kind.name, after, _CHUNK
+            ):
                 after = found[-1].key
                 for row in found:
                     detail = wrong(parse(row.document.encode()), kind)
@@ -189,25 +236,35 @@ class CustomSchemas:
         if total:
             raise Breaks(broken, total)
 
-    async def _check_since(self, by: Administrator, start: int, kinds: Sequence[ResourceType], wrong: Wrong) -> None:
+    async def _check_since(
+        self, by: Administrator, start: int, kinds: Sequence[ResourceType], wrong: Wrong
+    ) -> None:
         """Hold what was written since a change against a decision, as it was written last. Raises Breaks."""
         broken: dict[str, dict[str, str]] = {}
         named = {kind.name: kind for kind in kinds}
         end = await self._storage.latest_change(by.workspace.id)
-        while start < end and (changes := await self._storage.changes(by.workspace.id, start, _CHUNK)):
+        while start < end and (
+            changes := await self._storage.changes(by.workspace.id, start, _CHUNK)
+        ):
             start = changes[-1].sequence
             for change in changes:
                 if not change.version or change.type not in named:
                     continue
                 broken.pop(change.id, None)
-                detail = None if change.action == "delete" else wrong(parse(change.document), named[change.type])
+                detail = (
+                    None
+                    if change.action == "delete"
+                    else wrong(parse(change.document), named[change.type])
+                )
                 if detail is not None:
                     broken[change.id] = _broken(change.type, change.id, detail)
             await asyncio.sleep(0)
         if broken:
             raise Breaks(list(broken.values())[:_LISTED], len(broken))
 
-    async def _clear_indexes(self, by: Administrator, schema: CustomSchema, names: set[str], among: Registry) -> None:
+    async def _clear_indexes(
+        self, by: Administrator, schema: CustomSchema, names: set[str], among: Registry
+    ) -> None:
         statements = [
             backfill.clear(by.workspace.id, kind.name, path_of(kind, schema, name))
             for kind in having(among, schema)
@@ -220,7 +277,11 @@ class CustomSchemas:
 def having(among: Registry, schema: CustomSchema) -> list[ResourceType]:
     """The resource types that have a schema, as their own or as an extension."""
     urn = schema.id.lower()
-    return [kind for kind in among.types.values() if urn in kind.extensions or kind.core.id.lower() == urn]
+    return [
+        kind
+        for kind in among.types.values()
+        if urn in kind.extensions or kind.core.id.lower() == urn
+    ]
 
 
 def path_of(kind: ResourceType, schema: CustomSchema, name: str) -> str:
@@ -237,7 +298,12 @@ def _note(by: Administrator, item: Item, before: Item) -> Note:
     action = "create" if before.body is None else "delete" if item.body is None else "update"
     held = item.body or before.body
     if item.kind == TYPE_KIND:
-        return by.note("ResourceType", held["name"], action, **({} if item.body is None else {"definition": item.body}))
+        return by.note(
+            "ResourceType",
+            held["name"],
+            action,
+            **({} if item.body is None else {"definition": item.body}),
+        )
     return by.note("Schema", CustomSchema.from_json(held).id, action, **(item.body or {}))
 
 
@@ -246,7 +312,9 @@ def _fits(schema: CustomSchema) -> Wrong:
 
 
 def _unique(schema: CustomSchema) -> set[str]:
-    return {item["name"] for item in schema.definition["attributes"] if item["uniqueness"] != "none"}
+    return {
+        item["name"] for item in schema.definition["attributes"] if item["uniqueness"] != "none"
+    }
 
 
 def _misfit(document: Document, kind: ResourceType, urn: str) -> str | None:
@@ -256,7 +324,14 @@ def _misfit(document: Document, kind: ResourceType, urn: str) -> str | None:
     if schema is None:
         return None
     held = document if core else document.get(schema.id, {})
-    passed_over = {"schemas", "id", "meta", "externalId", *kind.extensions, *(item.id for item in kind.extensions.values())}
+    passed_over = {
+        "schemas",
+        "id",
+        "meta",
+        "externalId",
+        *kind.extensions,
+        *(item.id for item in kind.extensions.values()),
+    }
     for name, value in held.items():
         attribute = schema.attribute(name)
         if core and (name in passed_over or kind.common.attribute(name) is not None):
@@ -266,7 +341,10 @@ def _misfit(document: Document, kind: ResourceType, urn: str) -> str | None:
         if attribute.secret:
             return f"it has a value of {name} in the clear, which cannot become one that is never returned"
         try:
-            if not attribute.read_only and read_value(attribute, value, name, Dialect(strict=True)) != value:
+            if (
+                not attribute.read_only
+                and read_value(attribute, value, name, Dialect(strict=True)) != value
+            ):
                 return f"{name} has a part that would be lost"
         except ScimError as error:
             return error.detail

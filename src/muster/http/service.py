@@ -21,7 +21,14 @@ from muster.http.observe.request_log import RequestLog
 from muster.http.scim.resources import Scim
 from muster.http.wire.admission import Budget, Waits, network_of
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
-from muster.http.wire.errors import MethodNotAllowed, Unauthorized, error_headers, problem, scim_error, too_many_requests
+from muster.http.wire.errors import (
+    MethodNotAllowed,
+    Unauthorized,
+    error_headers,
+    problem,
+    scim_error,
+    too_many_requests,
+)
 from muster.http.wire.message import MAX_HEADER, MAX_HEADER_BYTES, MAX_HEADERS, Request, Response
 from muster.scim.errors import ScimError, forbidden
 from muster.storage.port.errors import StatementRejected, StorageError
@@ -101,7 +108,10 @@ class Service:
         self._waits = Waits()
         self.anonymous = load.anonymous()
         self.sessions = Budget(
-            _SESSIONS, _OF_ONE, f"{_SESSIONS} requests of the console are in flight", f"{_OF_ONE} requests of yours are in flight"
+            _SESSIONS,
+            _OF_ONE,
+            f"{_SESSIONS} requests of the console are in flight",
+            f"{_OF_ONE} requests of yours are in flight",
         )
         self.streams = Budget(
             _STREAMS,
@@ -119,10 +129,16 @@ class Service:
         started = time.perf_counter()
         if "//" in request.path:
             request.path = _SLASHES.sub("/", request.path)
-        if self._prefix and f"{request.path}/".startswith(self._prefix):  # a proxy that leaves the path of the public URL there
+        if self._prefix and f"{request.path}/".startswith(
+            self._prefix
+        ):  # a proxy that leaves the path of the public URL there
             request.path = request.path[len(self._prefix) - 1 :] or "/"
         given = request.header("x-request-id")
-        request.id = given if given is not None and _REQUEST_ID.fullmatch(given) else f"{self._id_prefix}{next(self._numbers):x}"
+        request.id = (
+            given
+            if given is not None and _REQUEST_ID.fullmatch(given)
+            else f"{self._id_prefix}{next(self._numbers):x}"
+        )
         request.address = self._origin.client(request)
         self.in_flight += 1
         try:
@@ -157,11 +173,21 @@ class Service:
         with contextlib.suppress(StorageError):
             grant = await self._keys.meant(token)
             if grant is not None:
-                request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
+                request.workspace, request.key, request.grant = (
+                    grant.workspace.name,
+                    grant.key.id,
+                    grant,
+                )
 
-    def _streamed(self, request: Request, response: Response, stream: AsyncIterator[bytes]) -> Response:
+    def _streamed(
+        self, request: Request, response: Response, stream: AsyncIterator[bytes]
+    ) -> Response:
         """An answer in pieces, in a place of its own until it is sent; or the error that there is no place."""
-        caller = str(request.grant.workspace.id) if request.grant is not None else request.administrator or request.address
+        caller = (
+            str(request.grant.workspace.id)
+            if request.grant is not None
+            else request.administrator or request.address
+        )
         try:
             response.seat = self.streams.enter(caller)
         except StorageError as error:
@@ -169,7 +195,9 @@ class Service:
         response.stream = self._streaming(request, stream)
         return response
 
-    async def _streaming(self, request: Request, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _streaming(
+        self, request: Request, stream: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes]:
         """A body in pieces."""
         try:
             async for piece in stream:
@@ -189,12 +217,17 @@ class Service:
                 response.headers.append(("retry-after", str(error.retry_after)))
             return response
         _log.error("request %s failed", request.id, exc_info=error)
-        return self._error(request, ScimError(500, f"an error of ours: it is logged under the request id {request.id}"))
+        return self._error(
+            request,
+            ScimError(500, f"an error of ours: it is logged under the request id {request.id}"),
+        )
 
     def _error(self, request: Request, error: ScimError) -> Response:
         if _is_scim(request):
             return scim_error(request, error)
-        return problem(error.status, HTTPStatus(error.status).phrase, error.detail, error_headers(error))
+        return problem(
+            error.status, HTTPStatus(error.status).phrase, error.detail, error_headers(error)
+        )
 
     def _route(self, request: Request) -> Awaitable[Response]:
         """What answers a request, to be awaited. Raises ScimError and StorageError.
@@ -220,7 +253,11 @@ class Service:
         if grant is None:
             raise Unauthorized("the API key is not valid", "invalid_token")
         if not self._waits.give_way(grant.workspace.id):
-            request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
+            request.workspace, request.key, request.grant = (
+                grant.workspace.name,
+                grant.key.id,
+                grant,
+            )
             raise StorageError(self._crowded())
         return await self._answer_unknown(request, token, scim)
 
@@ -234,7 +271,9 @@ class Service:
 
     def overloaded(self) -> str | None:
         """Why requests with a key are refused at this moment, if they are."""
-        return self._crowded() if self.in_flight - self._unkeyed >= self.load.max_in_flight else None
+        return (
+            self._crowded() if self.in_flight - self._unkeyed >= self.load.max_in_flight else None
+        )
 
     def degraded(self) -> list[str]:
         """What else is refused at this moment."""
@@ -278,7 +317,9 @@ class Service:
             if request.too_long:
                 raise _too_long()
             folder = request.path.rpartition("/")[0]
-            page = self._pages.get(request.path) or (self._pages.get(f"{folder}/") if folder else None)
+            page = self._pages.get(request.path) or (
+                self._pages.get(f"{folder}/") if folder else None
+            )
             if page is None:
                 return await self._answer_site(request)
             if request.method not in ("GET", "HEAD"):
@@ -305,7 +346,9 @@ class Service:
             seat.leave()
 
 
-def _within(read: Callable[[int], Awaitable[bytes]], seconds: float) -> Callable[[int], Awaitable[bytes]]:
+def _within(
+    read: Callable[[int], Awaitable[bytes]], seconds: float
+) -> Callable[[int], Awaitable[bytes]]:
     """A read of a form that ends after so many seconds with ScimError 408."""
 
     async def bounded(limit: int) -> bytes:
@@ -313,13 +356,17 @@ def _within(read: Callable[[int], Awaitable[bytes]], seconds: float) -> Callable
             async with asyncio.timeout(seconds):
                 return await read(limit)
         except TimeoutError:
-            raise ScimError(408, f"the form did not come within {seconds:g} seconds (MUSTER_FORM_SECONDS)") from None
+            raise ScimError(
+                408, f"the form did not come within {seconds:g} seconds (MUSTER_FORM_SECONDS)"
+            ) from None
 
     return bounded
 
 
 def _too_long() -> ScimError:
-    return ScimError(431, f"the headers are longer than {MAX_HEADER_BYTES:,} bytes, or more than {MAX_HEADERS}")
+    return ScimError(
+        431, f"the headers are longer than {MAX_HEADER_BYTES:,} bytes, or more than {MAX_HEADERS}"
+    )
 
 
 def _bearer(request: Request) -> str:

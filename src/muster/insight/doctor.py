@@ -99,10 +99,21 @@ class Findings:
 
     def lines(self) -> list[str]:
         """The findings as lines of text."""
-        lines = [f"{item.key}\tsends {item.quirk.sends}\t{item.count} times\ttaken as {item.quirk.means}" for item in self.shown]
-        lines += [f"{item.key}\t{item.operation} {item.status}\t{item.count} times\t{item.fix}" for item in self.refusals]
-        lines += [f"{item.key}\tseems to have lost {item.name}\t{item.count} times\t{LOST_FIX}" for item in self.lost]
-        return lines or ["nothing: what is recorded is as the RFCs have it, and nothing was refused"]
+        lines = [
+            f"{item.key}\tsends {item.quirk.sends}\t{item.count} times\ttaken as {item.quirk.means}"
+            for item in self.shown
+        ]
+        lines += [
+            f"{item.key}\t{item.operation} {item.status}\t{item.count} times\t{item.fix}"
+            for item in self.refusals
+        ]
+        lines += [
+            f"{item.key}\tseems to have lost {item.name}\t{item.count} times\t{LOST_FIX}"
+            for item in self.lost
+        ]
+        return lines or [
+            "nothing: what is recorded is as the RFCs have it, and nothing was refused"
+        ]
 
 
 async def examine(storage: Storage, workspace: int) -> Findings:
@@ -119,7 +130,10 @@ async def examine(storage: Storage, workspace: int) -> Findings:
         for (key_id, name), told in sorted(counted.items())
         if name in QUIRKS
     ]
-    failures = [Refusal(names.get(key_id, key_id), *told) for key_id, *told in await requests.failures(workspace)]
+    failures = [
+        Refusal(names.get(key_id, key_id), *told)
+        for key_id, *told in await requests.failures(workspace)
+    ]
     refusals = [refusal for refusal in failures if refusal.status != _FORBIDDEN]
     refusals += _forbidden(await requests.forbidden(workspace), names)
     refusals.sort(key=lambda refusal: -refusal.count)
@@ -147,7 +161,9 @@ def _reason(detail: str) -> str:
     return next((reason for reason in _REASONS if reason in detail), "")
 
 
-async def _lost(storage: Storage, requests: RequestStore, workspace: int, names: dict[str, str]) -> list[Lost]:
+async def _lost(
+    storage: Storage, requests: RequestStore, workspace: int, names: dict[str, str]
+) -> list[Lost]:
     """The users whom clients seem to have lost: refused as there already, and not written to by the same key after that."""
     refused: dict[tuple[str, str], tuple[int, int, str]] = {}
     for key_id, number, body in await requests.doubles(workspace):

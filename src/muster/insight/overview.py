@@ -52,25 +52,42 @@ class Overview:
         failed = sum(count[1] for count in hours.values())
         numbers = {"users": users, "active": users - inactive, "groups": groups, "failed": failed}
         numbers["requests"] = sum(count[0] for count in hours.values())
-        return OverviewFigures(numbers, hours, keys, await self._attention(caller, keys, failed, timestamp(now + _SOON)))
+        return OverviewFigures(
+            numbers,
+            hours,
+            keys,
+            await self._attention(caller, keys, failed, timestamp(now + _SOON)),
+        )
 
     async def _total(self, caller: Caller, endpoint: str, wanted: str | None = None) -> int:
-        page = await self._directory.find(caller, caller.registry.types[endpoint], Search(filter=wanted, count=0))
+        page = await self._directory.find(
+            caller, caller.registry.types[endpoint], Search(filter=wanted, count=0)
+        )
         return page.total or 0
 
-    async def _attention(self, caller: Caller, keys: Sequence[KeyRecord], failed: int, soon: str) -> list[str]:
-        said = [f"The key {key.name} ends soon." for key in keys if key.expires is not None and key.expires < soon]
+    async def _attention(
+        self, caller: Caller, keys: Sequence[KeyRecord], failed: int, soon: str
+    ) -> list[str]:
+        said = [
+            f"The key {key.name} ends soon."
+            for key in keys
+            if key.expires is not None and key.expires < soon
+        ]
         if failed:
             said.append(f"Refused in the last day: {failed}. The doctor says why.")
         guard = await self._desk.state(caller)
         if guard.held:
             said.append(f"The deprovisioning guard holds {len(guard.held)} users: see Guard.")
         elif guard.mode != "off" and guard.done > guard.allowed:
-            said.append(f"{guard.done} users lost access within the last hour; the guard would allow {guard.allowed}.")
+            said.append(
+                f"{guard.done} users lost access within the last hour; the guard would allow {guard.allowed}."
+            )
         for webhook in await self._webhooks.all(caller.workspace.id):
             failure = (await self._webhooks.health(webhook)).failure
             if failure is not None:
-                said.append(f"Deliveries to the webhook at {urlsplit(webhook.url).hostname} fail ({failure}): see Webhooks.")
+                said.append(
+                    f"Deliveries to the webhook at {urlsplit(webhook.url).hostname} fail ({failure}): see Webhooks."
+                )
         if not caller.workspace.automatic_provisioning:
             said.append("Automatic provisioning is off: no user is made.")
         if not caller.workspace.automatic_deprovisioning:

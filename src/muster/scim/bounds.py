@@ -21,7 +21,9 @@ def check_elements(name: str, values: list[Json], where: str, most: int | None) 
         raise too_many_elements(where, len(values), most)
 
 
-def check_growth(before: dict[str, Json], after: dict[str, Json], most: int | None, prefix: str = "") -> None:
+def check_growth(
+    before: dict[str, Json], after: dict[str, Json], most: int | None, prefix: str = ""
+) -> None:
     """Refuse a change after which an attribute has more than `most` elements, and more than before.
 
     Resources from before a lower limit can still be changed otherwise. Raises ScimError invalidValue.
@@ -31,7 +33,9 @@ def check_growth(before: dict[str, Json], after: dict[str, Json], most: int | No
     for name, value in after.items():
         if isinstance(value, list):
             standing = before.get(name)
-            if len(value) > most and len(value) > (len(standing) if isinstance(standing, list) else 0):
+            if len(value) > most and len(value) > (
+                len(standing) if isinstance(standing, list) else 0
+            ):
                 raise too_many_elements(prefix + name, len(value), most)
         elif isinstance(value, dict) and ":" in name:
             check_growth(before.get(name) or {}, value, most, f"{name}:")
@@ -39,7 +43,9 @@ def check_growth(before: dict[str, Json], after: dict[str, Json], most: int | No
 
 def too_many_elements(where: str, count: int, most: int) -> ScimError:
     """The error for a multi-valued attribute over the limit."""
-    return invalid_value(f"{where} has {count:,} elements, and at most {most:,} are allowed ({ELEMENTS_SETTING})")
+    return invalid_value(
+        f"{where} has {count:,} elements, and at most {most:,} are allowed ({ELEMENTS_SETTING})"
+    )
 
 
 def too_many_comparisons(where: str, most: int) -> ScimError:

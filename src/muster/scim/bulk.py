@@ -68,7 +68,9 @@ class Bulk:
     fail_on_errors: int | None
 
 
-def read_bulk(message: Json, max_operations: int, types: Mapping[str, ResourceType], dialect: Dialect) -> Bulk:
+def read_bulk(
+    message: Json, max_operations: int, types: Mapping[str, ResourceType], dialect: Dialect
+) -> Bulk:
     """The operations of a BulkRequest; what is wrong with one of them is that one's error.
 
     types: the resource types by endpoint. Raises ScimError invalidSyntax or invalidValue where the message itself is wrong, and
@@ -80,12 +82,18 @@ def read_bulk(message: Json, max_operations: int, types: Mapping[str, ResourceTy
     if not isinstance(operations, list) or not operations:
         raise invalid_syntax("Operations must be an array with at least one operation")
     if len(operations) > max_operations:
-        raise ScimError(413, f"Operations has {len(operations)} operations, and at most {max_operations} are taken")
+        raise ScimError(
+            413,
+            f"Operations has {len(operations)} operations, and at most {max_operations} are taken",
+        )
     limit = fields.get("failOnErrors")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise invalid_value("failOnErrors must be an integer of at least 1")
     seen: set[str] = set()
-    read = [_read_or_error(item, f"Operations[{n}]", seen, types, dialect) for n, item in enumerate(operations)]
+    read = [
+        _read_or_error(item, f"Operations[{n}]", seen, types, dialect)
+        for n, item in enumerate(operations)
+    ]
     return Bulk(read, limit)
 
 
@@ -96,11 +104,16 @@ def _read_or_error(
         return _read(item, where, seen, types, dialect)
     except ScimError as error:
         fields = item if isinstance(item, dict) else {}
-        method, bulk_id = (given if isinstance(given := fields.get(name), str) else None for name in ("method", "bulkId"))
+        method, bulk_id = (
+            given if isinstance(given := fields.get(name), str) else None
+            for name in ("method", "bulkId")
+        )
         return RefusedOperation(method, bulk_id, error)
 
 
-def _read(item: Json, where: str, seen: set[str], types: Mapping[str, ResourceType], dialect: Dialect) -> Operation:
+def _read(
+    item: Json, where: str, seen: set[str], types: Mapping[str, ResourceType], dialect: Dialect
+) -> Operation:
     if not isinstance(item, dict):
         raise invalid_syntax(f"{where} must be an object, and is {kind(item)}")
     item = fields_of(item, _MEMBERS, dialect)
@@ -113,7 +126,9 @@ def _read(item: Json, where: str, seen: set[str], types: Mapping[str, ResourceTy
         raise invalid_path(f"{where}: path must be a string as /Users or /Users/<id>")
     endpoint, _, target = _SLASHES.sub("/", path)[1:].rstrip("/").partition("/")
     if (method == "POST") == bool(target) or "/" in target:
-        raise invalid_path(f"{where}: {method} needs a path as {'/Users' if method == 'POST' else '/Users/<id>'}")
+        raise invalid_path(
+            f"{where}: {method} needs a path as {'/Users' if method == 'POST' else '/Users/<id>'}"
+        )
     data, version = item.get("data"), item.get("version")
     if method != "DELETE" and not isinstance(data, dict):
         raise invalid_syntax(f"{where}: data must be an object, and is {kind(data)}")
@@ -125,7 +140,9 @@ def _read(item: Json, where: str, seen: set[str], types: Mapping[str, ResourceTy
     return Operation(method, bulk_id, f"/{endpoint}", target, data, version, resource_type, refers)
 
 
-def _references(method: str, target: str, data: Json, resource_type: ResourceType | None) -> frozenset[str]:
+def _references(
+    method: str, target: str, data: Json, resource_type: ResourceType | None
+) -> frozenset[str]:
     """The bulkIds that an operation refers to."""
     found: set[str] = set()
 
@@ -145,7 +162,9 @@ def _bulk_id(given: Json, method: str, where: str, seen: set[str], dialect: Dial
             dialect.take("bulk-id-missing", f"{where}: bulkId")
         return None
     if not isinstance(given, str) or not 0 < len(given) <= _MAX_BULK_ID or not is_bulk_id(given):
-        raise invalid_value(f"{where}: bulkId must have 1 to {_MAX_BULK_ID} characters, none of them a space or one of /\"'[]")
+        raise invalid_value(
+            f"{where}: bulkId must have 1 to {_MAX_BULK_ID} characters, none of them a space or one of /\"'[]"
+        )
     if given in seen:
         raise invalid_value(f"{where}: bulkId {given!r} is another operation's")
     seen.add(given)

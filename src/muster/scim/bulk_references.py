@@ -53,7 +53,10 @@ class _Walk:
         """A PatchOp. Keys are read in any case, as PATCH reads them."""
         if not isinstance(message, dict):
             return message
-        return {key: self._operations(item) if key.lower() == "operations" else item for key, item in message.items()}
+        return {
+            key: self._operations(item) if key.lower() == "operations" else item
+            for key, item in message.items()
+        }
 
     def _operations(self, operations: Json) -> Json:
         if isinstance(operations, list):
@@ -63,14 +66,23 @@ class _Walk:
     def _operation(self, operation: Json) -> Json:
         if not isinstance(operation, dict):
             return operation
-        path = next((item for key, item in operation.items() if key.lower() == "path" and isinstance(item, str)), "")
+        path = next(
+            (
+                item
+                for key, item in operation.items()
+                if key.lower() == "path" and isinstance(item, str)
+            ),
+            "",
+        )
         walked: dict[str, Json] = {}
         for key, item in operation.items():
             match key.lower():
                 case "path" if isinstance(item, str):
                     walked[key] = self._path(item)
                 case "value":
-                    walked[key] = _kept(self._at(path, item) if path.strip() else self.document(item))
+                    walked[key] = _kept(
+                        self._at(path, item) if path.strip() else self.document(item)
+                    )
                 case _:
                     walked[key] = item
         return walked
@@ -110,7 +122,11 @@ class _Walk:
             schema = self._kind.extension(place.schema or "")
             return value if schema is None else self._extension(schema, value)
         sub = place.sub or place.attribute.sub(tail.rpartition("].")[2])
-        return self._attribute(place.attribute, value) if sub is None else self._leaf(place.attribute, sub, value)
+        return (
+            self._attribute(place.attribute, value)
+            if sub is None
+            else self._leaf(place.attribute, sub, value)
+        )
 
     def _path(self, path: str) -> str:
         """A path with the references in its filter replaced."""
@@ -124,10 +140,17 @@ class _Walk:
         if attribute.read_only or not (attribute.is_complex or _is_reference(attribute)):
             return value
         if isinstance(value, list):
-            walked = [item if isinstance(item, list) else self._attribute(attribute, item) for item in value]
+            walked = [
+                item if isinstance(item, list) else self._attribute(attribute, item)
+                for item in value
+            ]
             return [item for item in walked if item is not _DROPPED]
         if isinstance(value, str):
-            return self._text(value, uri=True) if _is_link(attribute) or _is_reference(attribute) else value
+            return (
+                self._text(value, uri=True)
+                if _is_link(attribute) or _is_reference(attribute)
+                else value
+            )
         if not isinstance(value, dict) or not attribute.is_complex:
             return value
         walked_subs = {}
@@ -142,9 +165,14 @@ class _Walk:
             return value
         if isinstance(value, str):
             identifies = _is_link(attribute) and sub.name == "value"
-            return self._text(value, uri=not identifies) if identifies or _is_reference(sub) else value
+            return (
+                self._text(value, uri=not identifies) if identifies or _is_reference(sub) else value
+            )
         if isinstance(value, list):
-            walked = [item if isinstance(item, list) else self._leaf(attribute, sub, item) for item in value]
+            walked = [
+                item if isinstance(item, list) else self._leaf(attribute, sub, item)
+                for item in value
+            ]
             return _DROPPED if any(item is _DROPPED for item in walked) else walked
         return self._attribute(attribute, value) if isinstance(value, dict) else value
 
@@ -160,11 +188,18 @@ class _Walk:
 @lru_cache(maxsize=1024)
 def _names(kind: ResourceType) -> frozenset[str]:
     """The core attributes of a resource type that may hold references, in lower case."""
-    holders = (attribute for schema, attribute in kind.attributes() if schema is None and not attribute.read_only)
+    holders = (
+        attribute
+        for schema, attribute in kind.attributes()
+        if schema is None and not attribute.read_only
+    )
     return frozenset(
         attribute.name.lower()
         for attribute in holders
-        if any(_is_link(item) or _is_reference(item) for item in (attribute, *attribute.sub_attributes.values()))
+        if any(
+            _is_link(item) or _is_reference(item)
+            for item in (attribute, *attribute.sub_attributes.values())
+        )
     )
 
 

@@ -32,14 +32,25 @@ class Quirk:
 
 QUIRKS = {
     "operation-case": Quirk(
-        "Microsoft Entra ID", '"op": "Add", "Replace" or "Remove"', "the operation, in lower case", "invalidSyntax"
+        "Microsoft Entra ID",
+        '"op": "Add", "Replace" or "Remove"',
+        "the operation, in lower case",
+        "invalidSyntax",
     ),
     "single-operation": Quirk(
-        "home-made scripts", '"Operations" as one object', "an array of that one operation", "invalidSyntax"
+        "home-made scripts",
+        '"Operations" as one object',
+        "an array of that one operation",
+        "invalidSyntax",
     ),
-    "boolean-as-string": Quirk("Microsoft Entra ID", '"True" or "False" for a boolean', "the boolean", "invalidValue"),
+    "boolean-as-string": Quirk(
+        "Microsoft Entra ID", '"True" or "False" for a boolean', "the boolean", "invalidValue"
+    ),
     "dotted-key": Quirk(
-        "Microsoft Entra ID, OneLogin", 'a path-less value with the key "name.givenName"', "that path", "invalidPath"
+        "Microsoft Entra ID, OneLogin",
+        'a path-less value with the key "name.givenName"',
+        "that path",
+        "invalidPath",
     ),
     "urn-key": Quirk(
         "Microsoft Entra ID",
@@ -59,8 +70,12 @@ QUIRKS = {
         "an element with what the filter's eq terms say",
         "noTarget",
     ),
-    "manager-as-string": Quirk("Microsoft Entra ID", '"manager": "26118915"', '{"value": "26118915"}', "invalidValue"),
-    "manager-blank": Quirk("Microsoft Entra ID, Okta", '"manager": {"value": ""} or ""', "no manager", "invalidValue"),
+    "manager-as-string": Quirk(
+        "Microsoft Entra ID", '"manager": "26118915"', '{"value": "26118915"}', "invalidValue"
+    ),
+    "manager-blank": Quirk(
+        "Microsoft Entra ID, Okta", '"manager": {"value": ""} or ""', "no manager", "invalidValue"
+    ),
     "unknown-schema": Quirk(
         "Okta, SailPoint",
         "URNs in schemas that this server does not have",
@@ -79,7 +94,12 @@ QUIRKS = {
         "x",
         "invalidValue",
     ),
-    "value-in-object": Quirk("Microsoft Entra ID", '{"value": x} for an element that is a plain value', "x", "invalidValue"),
+    "value-in-object": Quirk(
+        "Microsoft Entra ID",
+        '{"value": x} for an element that is a plain value',
+        "x",
+        "invalidValue",
+    ),
     "element-alone": Quirk(
         "OneLogin, home-made scripts",
         "one value for a multi-valued attribute, in no array",
@@ -99,7 +119,10 @@ QUIRKS = {
         "invalidValue",
     ),
     "role-display-name": Quirk(
-        "Microsoft Entra ID", '"roles": [{"value": x, "displayName": y}]', '{"value": x, "display": y}', "invalidValue"
+        "Microsoft Entra ID",
+        '"roles": [{"value": x, "displayName": y}]',
+        '{"value": x, "display": y}',
+        "invalidValue",
     ),
     "primary-twice": Quirk(
         "PingOne",
@@ -132,19 +155,34 @@ QUIRKS = {
         "invalidPath",
     ),
     "message-key-case": Quirk(
-        "home-made scripts", '"Filter", "Count" or "operations" in a message', "filter, count, Operations", "invalidSyntax"
+        "home-made scripts",
+        '"Filter", "Count" or "operations" in a message',
+        "filter, count, Operations",
+        "invalidSyntax",
     ),
     "byte-order-mark": Quirk(
-        "scripts on Windows", "a UTF-8 byte order mark before the JSON", "the JSON after it", "invalidSyntax"
+        "scripts on Windows",
+        "a UTF-8 byte order mark before the JSON",
+        "the JSON after it",
+        "invalidSyntax",
     ),
     "read-only-key": Quirk(
-        "Okta", "id, meta or groups among the keys of a path-less value", "nothing: they are left out", "mutability"
+        "Okta",
+        "id, meta or groups among the keys of a path-less value",
+        "nothing: they are left out",
+        "mutability",
     ),
     "remove-with-value": Quirk(
-        "Microsoft Entra ID", "remove with a path and a list of values", "remove those values alone", "invalidSyntax"
+        "Microsoft Entra ID",
+        "remove with a path and a list of values",
+        "remove those values alone",
+        "invalidSyntax",
     ),
     "bulk-id-missing": Quirk(
-        "home-made scripts", "a POST in a bulk request without a bulkId", "one that nothing refers to", "invalidSyntax"
+        "home-made scripts",
+        "a POST in a bulk request without a bulkId",
+        "one that nothing refers to",
+        "invalidSyntax",
     ),
     "filter-spacing": Quirk(
         "home-made scripts",
@@ -189,7 +227,11 @@ class Dialect:
         """Accept the deviation that the row `name` describes, or raise its ScimError if the workspace is strict."""
         if self.strict:
             quirk = QUIRKS[name]
-            raise ScimError(400, f"{where}: {quirk.sends} is not allowed (this workspace is strict)", quirk.scim_type)
+            raise ScimError(
+                400,
+                f"{where}: {quirk.sends} is not allowed (this workspace is strict)",
+                quirk.scim_type,
+            )
         self.notice(name)
 
     def notice(self, name: str) -> None:
@@ -221,7 +263,11 @@ def single(value: Json, is_complex: bool, where: str, dialect: Dialect) -> Json:
 
 
 def _is_filled(value: Json) -> bool:
-    return bool(value.strip()) if isinstance(value, str) else value not in (None, {}) and not isinstance(value, list)
+    return (
+        bool(value.strip())
+        if isinstance(value, str)
+        else value not in (None, {}) and not isinstance(value, list)
+    )
 
 
 def simple_element(value: Json, where: str, dialect: Dialect) -> Json:
@@ -269,7 +315,11 @@ def role(value: Json, where: str, dialect: Dialect) -> Json:
         dialect.take("role-display-name", where)
         said = value
     display = None if said is None else said.get("displayName")
-    return {**value, "display": display} if isinstance(display, str) and value.get("display") is None else value
+    return (
+        {**value, "display": display}
+        if isinstance(display, str) and value.get("display") is None
+        else value
+    )
 
 
 def role_in_text(text: Json) -> dict[str, Json] | None:
@@ -292,7 +342,9 @@ def reference_object(value: Json, where: str, dialect: Dialect) -> Json:
     return {"value": value}
 
 
-def bare_place(text: str, resource_type: ResourceType, dialect: Dialect, where: str) -> Place | None:
+def bare_place(
+    text: str, resource_type: ResourceType, dialect: Dialect, where: str
+) -> Place | None:
     """Resolve a path that names an attribute of an extension in a way that the RFC does not have; None if none does.
 
     Accepted are a dot after the schema's URN (urn:…:User.department) and no URN at all (department), the latter only if
@@ -307,7 +359,11 @@ def bare_place(text: str, resource_type: ResourceType, dialect: Dialect, where: 
             return place
     if ":" in text:
         return None
-    found = [place for urn in resource_type.extensions if (place := resource_type.place(f"{urn}:{text}")) is not None]
+    found = [
+        place
+        for urn in resource_type.extensions
+        if (place := resource_type.place(f"{urn}:{text}")) is not None
+    ]
     if len(found) != 1:
         return None
     dialect.take("bare-extension-attribute", f"{where}: {text[:100]!r}")

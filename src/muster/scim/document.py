@@ -9,7 +9,14 @@ from muster.scim.bounds import check_elements
 from muster.scim.dialects import Dialect
 from muster.scim.elements import distinct, same_value
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value, mutability
-from muster.scim.schema.model import Attribute, Registry, ResourceType, Schema, registry, secret_places
+from muster.scim.schema.model import (
+    Attribute,
+    Registry,
+    ResourceType,
+    Schema,
+    registry,
+    secret_places,
+)
 from muster.scim.values import Json, is_assigned, is_base64, sortable_date_time
 
 Document = dict[str, Json]
@@ -17,7 +24,9 @@ _MANAGED = frozenset({"schemas", "id", "meta"})
 _UNASSIGNED: tuple[Document, list[str]] = ({}, [])
 
 
-def read(document: Json, resource_type: ResourceType, dialect: Dialect, among: Registry | None = None) -> Document:
+def read(
+    document: Json, resource_type: ResourceType, dialect: Dialect, among: Registry | None = None
+) -> Document:
     """Read a document that a client POSTs or PUTs into its canonical form.
 
     Attributes that no schema defines and readOnly ones are left out; names take the schema's spelling; null, [] and {} are
@@ -53,7 +62,8 @@ def mentions(document: Json, name: str, empty: bool = False) -> bool:
     empty: whether an empty array counts as a value.
     """
     return isinstance(document, dict) and any(
-        key.lower() == name.lower() and value is not None and (empty or value != []) for key, value in document.items()
+        key.lower() == name.lower() and value is not None and (empty or value != [])
+        for key, value in document.items()
     )
 
 
@@ -70,7 +80,10 @@ def _check_required_secrets(found: Document, resource_type: ResourceType) -> Non
 def _taken(resource_type: ResourceType) -> dict[str, Attribute | Schema]:
     """What is taken from a client's document, by name in lower case and as the schema spells it."""
     taken: dict[str, Attribute | Schema] = {}
-    for attribute in (*resource_type.common.attributes.values(), *resource_type.core.attributes.values()):
+    for attribute in (
+        *resource_type.common.attributes.values(),
+        *resource_type.core.attributes.values(),
+    ):
         if not attribute.read_only and attribute.name not in _MANAGED:
             taken[attribute.name] = taken[attribute.name.lower()] = attribute
     for schema in resource_type.extensions.values():
@@ -78,7 +91,9 @@ def _taken(resource_type: ResourceType) -> dict[str, Attribute | Schema]:
     return taken
 
 
-def check_schemas(document: Document, resource_type: ResourceType, dialect: Dialect, among: Registry) -> None:
+def check_schemas(
+    document: Document, resource_type: ResourceType, dialect: Dialect, among: Registry
+) -> None:
     """Check a client's `schemas` against the resource type. The stored ones are derived from the document.
 
     Raises:
@@ -99,7 +114,9 @@ def check_schemas(document: Document, resource_type: ResourceType, dialect: Dial
         if resource_type.is_core(urn):
             continue
         if not core and resource_type.extension(urn) is None and urn.lower() in among.schemas:
-            raise invalid_value(f"schemas: {urn} is not a schema of {resource_type.name}; send {resource_type.core.id}")
+            raise invalid_value(
+                f"schemas: {urn} is not a schema of {resource_type.name}; send {resource_type.core.id}"
+            )
         if resource_type.extension(urn) is None:
             dialect.take("unknown-schema", f"schemas: {urn[:200]!r}")
     if not core:
@@ -116,7 +133,12 @@ def read_extension(extension: Schema, value: Json, dialect: Dialect) -> Json:
     for key, item in value.items():
         attribute = extension.attribute(key)
         if attribute is not None and not attribute.read_only:
-            _put(found, attribute.name, _read_member(attribute, item, f"{extension.id}:", dialect), key)
+            _put(
+                found,
+                attribute.name,
+                _read_member(attribute, item, f"{extension.id}:", dialect),
+                key,
+            )
     return found or None
 
 
@@ -130,7 +152,9 @@ def _read_member(attribute: Attribute, value: Json, prefix: str, dialect: Dialec
 def read_value(attribute: Attribute, value: Json, where: str, dialect: Dialect) -> Json:
     """The canonical form of an attribute's value, or None where it is unassigned. where: the name for errors."""
     if not attribute.multi_valued:
-        return read_one(attribute, dialects.single(value, attribute.is_complex, where, dialect), where, dialect)
+        return read_one(
+            attribute, dialects.single(value, attribute.is_complex, where, dialect), where, dialect
+        )
     if value is None or value == []:
         return None
     return read_elements(attribute, value, where, dialect)
@@ -152,7 +176,11 @@ def read_elements(attribute: Attribute, values: Json, where: str, dialect: Diale
             raise invalid_value(f"{where}[{index}] names no value: {_known(attribute)}")
         found.append(element)
     found = distinct(attribute, found)
-    return found if len(found) < 2 or not attribute.is_complex else _one_primary(attribute, found, where, dialect)
+    return (
+        found
+        if len(found) < 2 or not attribute.is_complex
+        else _one_primary(attribute, found, where, dialect)
+    )
 
 
 def _known(attribute: Attribute) -> str:
@@ -161,13 +189,19 @@ def _known(attribute: Attribute) -> str:
     return f"give at least one of {', '.join(sub.name for sub in attribute.sub_attributes.values() if not sub.read_only)}"
 
 
-def _one_primary(attribute: Attribute, elements: list[Json], where: str, dialect: Dialect) -> list[Json]:
+def _one_primary(
+    attribute: Attribute, elements: list[Json], where: str, dialect: Dialect
+) -> list[Json]:
     """The elements with at most one primary: several that have the same value leave the first of them primary."""
     if sum(item.get("primary") is True for item in elements) < 2:
         return elements
     primary = [item for item in elements if item.get("primary") is True]
     sub, value = attribute.sub("value"), primary[0].get("value")
-    if sub is None or value is None or not all(same_value(sub, item.get("value"), value) for item in primary):
+    if (
+        sub is None
+        or value is None
+        or not all(same_value(sub, item.get("value"), value) for item in primary)
+    ):
         raise invalid_value(f"{where}: at most one element may be primary")
     dialect.take("primary-twice", where)
     return [{**item, "primary": False} if item in primary[1:] else item for item in elements]
@@ -190,7 +224,11 @@ def read_one(attribute: Attribute, value: Json, where: str, dialect: Dialect) ->
             if not isinstance(value, bool):
                 raise _wrong(where, "a boolean", value)
         case "integer":
-            if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int)
+                or not -(2**63) <= value < 2**63
+            ):
                 raise _wrong(where, "an integer of at most 64 bits", value)
         case "decimal":
             if isinstance(value, bool) or not isinstance(value, int | float):
@@ -218,7 +256,9 @@ def check_required_subs(attribute: Attribute, value: Document, where: str) -> No
             raise invalid_value(f"{where}.{sub.name} is required")
 
 
-def read_partial(attribute: Attribute, value: Json, where: str, dialect: Dialect) -> tuple[Document, list[str]] | None:
+def read_partial(
+    attribute: Attribute, value: Json, where: str, dialect: Dialect
+) -> tuple[Document, list[str]] | None:
     """Read a value of a complex attribute that may leave out sub-attributes, required ones included.
 
     Returns:
@@ -268,7 +308,9 @@ def is_blank(value: Json) -> bool:
     return isinstance(value, str) and not value.strip()
 
 
-def arrange(found: Document, resource_type: ResourceType, without: Set[str] = frozenset()) -> Document:
+def arrange(
+    found: Document, resource_type: ResourceType, without: Set[str] = frozenset()
+) -> Document:
     """Put a document in canonical order, with its `schemas` and defaults; check its required attributes and `primary`.
 
     Args:
@@ -291,7 +333,9 @@ def arrange(found: Document, resource_type: ResourceType, without: Set[str] = fr
         inner = found.get(extension.id)
         if inner:
             arranged["schemas"].append(extension.id)
-            arranged[extension.id] = _arrange_attributes(inner, {}, extension, extension.id + ":", {})
+            arranged[extension.id] = _arrange_attributes(
+                inner, {}, extension, extension.id + ":", {}
+            )
         elif extension.id in resource_type.required_extensions:
             raise invalid_value(f"the extension {extension.id} is required")
     if "meta" in found:
@@ -299,7 +343,9 @@ def arrange(found: Document, resource_type: ResourceType, without: Set[str] = fr
     return arranged
 
 
-def _arrange_attributes(found: Document, arranged: Document, schema: Schema, prefix: str, defaults: Document) -> Document:
+def _arrange_attributes(
+    found: Document, arranged: Document, schema: Schema, prefix: str, defaults: Document
+) -> Document:
     for attribute in schema.attributes.values():
         value = found.get(attribute.name)
         if not value and not is_assigned(value):
@@ -332,7 +378,9 @@ def keep_immutable(current: Document, incoming: Document, resource_type: Resourc
     for extension, attribute in resource_type.attributes():
         if attribute.mutability != "immutable" and not attribute.immutable_subs:
             continue
-        before, after = (doc if extension is None else doc.get(extension, {}) for doc in (current, found))
+        before, after = (
+            doc if extension is None else doc.get(extension, {}) for doc in (current, found)
+        )
         if attribute.name not in before:
             continue
         value = _kept(attribute, before[attribute.name], after.get(attribute.name))

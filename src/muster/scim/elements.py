@@ -77,7 +77,9 @@ def distinct(attribute: Attribute, elements: list[Json]) -> list[Json]:
         if before is None:
             kept[key] = item
         else:
-            kept[key] = merged(attribute, before, {**item, "primary": True} if is_primary(before) else item)
+            kept[key] = merged(
+                attribute, before, {**item, "primary": True} if is_primary(before) else item
+            )
     return elements if len(kept) == len(elements) else list(kept.values())
 
 
@@ -88,7 +90,11 @@ def is_primary(element: Json) -> bool:
 
 def _differ_by_value(elements: list[Json]) -> bool:
     """Whether all elements have a string as `value`, and no two the same: then they need no closer look. Quick."""
-    values = {value.casefold() for item in elements if isinstance(item, dict) and isinstance(value := item.get("value"), str)}
+    values = {
+        value.casefold()
+        for item in elements
+        if isinstance(item, dict) and isinstance(value := item.get("value"), str)
+    }
     return len(values) == len(elements) and all(map(str.isascii, values))
 
 
@@ -103,13 +109,19 @@ def merged(attribute: Attribute, element: Json, named: Json) -> Json:
         name: value
         for name, value in named.items()
         if element.get(name) != value
-        and not (name in ("value", "type") and name in element and _equal_sub(attribute, element, named, name))
+        and not (
+            name in ("value", "type")
+            and name in element
+            and _equal_sub(attribute, element, named, name)
+        )
         and not (name == "primary" and value is False and "primary" not in element)
     }
     return {**element, **changes} if changes else element
 
 
-def without_stale_reference(attribute: Attribute, before: dict[str, Json], after: dict[str, Json], named: Iterable[str]) -> None:
+def without_stale_reference(
+    attribute: Attribute, before: dict[str, Json], after: dict[str, Json], named: Iterable[str]
+) -> None:
     """Drop the `$ref` and the display name from `after` if its `value` is another than before's.
 
     They describe the previous value. Those in `named` were given together with the new one, and stay.
@@ -118,14 +130,18 @@ def without_stale_reference(attribute: Attribute, before: dict[str, Json], after
         return
     given, value = set(named), after.get("value")
     reference = after.get(_REFERENCE)
-    if _REFERENCE not in given and not (isinstance(reference, str) and value and reference.rstrip("/").endswith(f"/{value}")):
+    if _REFERENCE not in given and not (
+        isinstance(reference, str) and value and reference.rstrip("/").endswith(f"/{value}")
+    ):
         after.pop(_REFERENCE, None)
     for name in _DESCRIPTIONS:
         if name not in given:
             after.pop(name, None)
 
 
-def _equal_sub(attribute: Attribute, first: dict[str, Json], second: dict[str, Json], name: str) -> bool:
+def _equal_sub(
+    attribute: Attribute, first: dict[str, Json], second: dict[str, Json], name: str
+) -> bool:
     return bool(_sub(attribute, first, name) == _sub(attribute, second, name))
 
 

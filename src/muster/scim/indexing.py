@@ -50,16 +50,24 @@ def index_of(resource_type: ResourceType) -> LookupIndex:
     fields = _fields(resource_type, resource_type.indexed)
     constrained = _fields(resource_type, resource_type.constrained)
     served = ((name, field) for name, field in fields.items() if name not in constrained)
-    unique = frozenset(name for name, field in served if field.attribute.uniqueness in ("server", "global"))
+    unique = frozenset(
+        name for name, field in served if field.attribute.uniqueness in ("server", "global")
+    )
     domains = tuple(fields[path] for path in resource_type.mail_domains)
-    denied, building = (_fields(resource_type, paths) for paths in (resource_type.denied, resource_type.building))
+    denied, building = (
+        _fields(resource_type, paths) for paths in (resource_type.denied, resource_type.building)
+    )
     return LookupIndex(fields, unique, domains, denied, building, constrained)
 
 
 def unique_equality(resource_type: ResourceType, path: str, value: str) -> Test | None:
     """The comparison of a string that is unique, in whatever spelling; None where the path names something else."""
     field = string_field(resource_type, path)
-    return equals(field, value) if field is not None and field.name in index_of(resource_type).unique else None
+    return (
+        equals(field, value)
+        if field is not None and field.name in index_of(resource_type).unique
+        else None
+    )
 
 
 def _fields(resource_type: ResourceType, paths: tuple[str, ...]) -> dict[str, Field]:
@@ -67,7 +75,9 @@ def _fields(resource_type: ResourceType, paths: tuple[str, ...]) -> dict[str, Fi
     return {place.name: field_of(place) for place in places if place is not None}
 
 
-def entries(document: Document, resource_type: ResourceType) -> tuple[frozenset[LookupEntry], frozenset[LookupEntry]]:
+def entries(
+    document: Document, resource_type: ResourceType
+) -> tuple[frozenset[LookupEntry], frozenset[LookupEntry]]:
     """The look-ups of a canonical document, and its unique values apart."""
     lookups: set[LookupEntry] = set()
     unique: set[LookupEntry] = set()
@@ -78,7 +88,10 @@ def entries(document: Document, resource_type: ResourceType) -> tuple[frozenset[
             if field.each:
                 sorts_by = look.form(sort_value(field, document))
                 holder.update(
-                    [LookupEntry(look.name, value, value == sorts_by) for value in {look.form(item) for item in values}]
+                    [
+                        LookupEntry(look.name, value, value == sorts_by)
+                        for value in {look.form(item) for item in values}
+                    ]
                 )
             else:
                 holder.add(LookupEntry(look.name, look.form(values[0])))
@@ -109,7 +122,9 @@ def _looks_of(resource_type: ResourceType) -> tuple[_Look, ...]:
     kept = [(name, field, name in index.unique) for name, field in index.fields.items()]
     kept += [(name, field, False) for name, field in index.building.items()]
     kept += [(name, field, True) for name, field in index.constrained.items()]
-    return tuple(_Look(name, field, unique, _form_of_one(field.attribute)) for name, field, unique in kept)
+    return tuple(
+        _Look(name, field, unique, _form_of_one(field.attribute)) for name, field, unique in kept
+    )
 
 
 def sort_value(field: Field, document: Document) -> Json:
@@ -131,7 +146,9 @@ def sort_value(field: Field, document: Document) -> Json:
 
 def primary_first(elements: list[Json]) -> list[Json]:
     """The elements with the primary one, if any, in front."""
-    return sorted(elements, key=lambda item: not (isinstance(item, dict) and item.get("primary") is True))
+    return sorted(
+        elements, key=lambda item: not (isinstance(item, dict) and item.get("primary") is True)
+    )
 
 
 def search_form(document: Document, resource_type: ResourceType) -> Document:
@@ -143,9 +160,16 @@ def search_form(document: Document, resource_type: ResourceType) -> Document:
 @lru_cache(maxsize=1024)
 def _form_of_type(resource_type: ResourceType) -> _Form:
     common = resource_type.common.attributes
-    meta = _object_form(sub for sub in common["meta"].sub_attributes.values() if sub.name not in _UNSEARCHED)
-    inner = {schema.id: _object_form(schema.attributes.values()) for schema in resource_type.extensions.values()}
-    return _object_form((*common.values(), *resource_type.core.attributes.values()), meta=meta, **inner)
+    meta = _object_form(
+        sub for sub in common["meta"].sub_attributes.values() if sub.name not in _UNSEARCHED
+    )
+    inner = {
+        schema.id: _object_form(schema.attributes.values())
+        for schema in resource_type.extensions.values()
+    }
+    return _object_form(
+        (*common.values(), *resource_type.core.attributes.values()), meta=meta, **inner
+    )
 
 
 def _form_of(attribute: Attribute) -> _Form:
@@ -182,7 +206,9 @@ def _object_form(attributes: Iterable[Attribute], **more: _Form) -> _Form:
         found = {}
         for name, item in value.items():
             if name in texts and isinstance(item, str):
-                found[name] = item.lower() if item.isascii() else fold(item)  # as fold does, without the call
+                found[name] = (
+                    item.lower() if item.isascii() else fold(item)
+                )  # as fold does, without the call
             elif name in forms:
                 found[name] = forms[name](item)
         return found

@@ -15,17 +15,48 @@ import orjson
 
 from muster.scim.dialects import Dialect
 from muster.scim.errors import ScimError
-from muster.scim.filter.grammar import And, Compare, Filter, Not, Or, Present, ValuePath, parse, to_text
+from muster.scim.filter.grammar import (
+    And,
+    Compare,
+    Filter,
+    Not,
+    Or,
+    Present,
+    ValuePath,
+    parse,
+    to_text,
+)
 from muster.scim.schema.model import Attribute, Registry, ResourceType, Schema
 from muster.scim.values import Json
 
 MASK = "•••"
 MAX_DEPTH = 64
 _MAX_PARAMETERS = 50
-_WORDS = ("passw", "passphrase", "pwd", "secret", "token", "authorization", "credential", "apikey", "api_key", "api-key")
+_WORDS = (
+    "passw",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "authorization",
+    "credential",
+    "apikey",
+    "api_key",
+    "api-key",
+)
 """Parts of names that suggest a secret where no schema defines the name."""
 _PARAMETERS = frozenset(
-    ("filter", "sortby", "sortorder", "domain", "startindex", "count", "cursor", "attributes", "excludedattributes")
+    (
+        "filter",
+        "sortby",
+        "sortorder",
+        "domain",
+        "startindex",
+        "count",
+        "cursor",
+        "attributes",
+        "excludedattributes",
+    )
 )
 _OF_BULK = frozenset(("method", "bulkid", "path", "data", "version", "op"))
 _ENVELOPE = frozenset(("op", "method", "bulkid", "version"))
@@ -93,7 +124,9 @@ def _are_secret(chains: Iterable[Iterable[_Scope]]) -> bool:
 
 def _hold_secrets(scopes: Iterable[_Scope]) -> bool:
     """Whether a value of these that is no object of known sub-attributes might be a secret of one of them."""
-    return any(isinstance(scope, Attribute) and scope.is_complex and _hides(scope) for scope in scopes)
+    return any(
+        isinstance(scope, Attribute) and scope.is_complex and _hides(scope) for scope in scopes
+    )
 
 
 def _paths(operation: dict[str, Json]) -> list[Json]:
@@ -146,7 +179,9 @@ class Masker:
             return part
         text = unquote_plus(value)
         shown = self._filter(text, self._types)
-        return part if shown == text else f"{name}={quote(shown, safe='')}".replace(quote(MASK), MASK)
+        return (
+            part if shown == text else f"{name}={quote(shown, safe='')}".replace(quote(MASK), MASK)
+        )
 
     def message(self, raw: bytes) -> Json:
         """The JSON of a request's body with its secrets masked. Raises Unreadable."""
@@ -208,7 +243,9 @@ class Masker:
 
     def _may_quote(self, text: str, scopes: Sequence[_Scope]) -> bool:
         """Whether a string that is no attribute's value names a secret without being just its name, as "password:x" does."""
-        if any(isinstance(scope, Attribute) for scope in scopes) or text.lstrip().startswith(("{", "[")):
+        if any(isinstance(scope, Attribute) for scope in scopes) or text.lstrip().startswith(
+            ("{", "[")
+        ):
             return False
         return self.suspects(text) and not self._chains(text.strip(), self._types)
 
@@ -223,7 +260,9 @@ class Masker:
         shown = self._walk(value, scopes, depth + 1)
         return text if shown == value else orjson.dumps(shown).decode()
 
-    def _object(self, value: dict[str, Json], scopes: Sequence[_Scope], depth: int) -> dict[str, Json]:
+    def _object(
+        self, value: dict[str, Json], scopes: Sequence[_Scope], depth: int
+    ) -> dict[str, Json]:
         if depth > MAX_DEPTH:
             raise Unreadable
         if _paths(value) and not self._chains("path", scopes):
@@ -236,11 +275,16 @@ class Masker:
     def _points_at_secret(self, value: dict[str, Json], scopes: Sequence[_Scope]) -> bool:
         """Whether an object names a secret under a key of its own, and so may hold it under another one."""
         return any(
-            isinstance(item, str) and self.suspects(item) and key.lower() != "filter" and not self._chains(key, scopes)
+            isinstance(item, str)
+            and self.suspects(item)
+            and key.lower() != "filter"
+            and not self._chains(key, scopes)
             for key, item in value.items()
         )
 
-    def _member(self, key: str, item: Json, scopes: Sequence[_Scope], depth: int) -> tuple[str, Json]:
+    def _member(
+        self, key: str, item: Json, scopes: Sequence[_Scope], depth: int
+    ) -> tuple[str, Json]:
         lowered = key.lower()
         name, chains = self._path(key, scopes)
         if lowered == "operations" and not _are_secret(chains):
@@ -248,19 +292,31 @@ class Masker:
         if lowered == "filter" and isinstance(item, str) and (not chains or self.suspects(item)):
             return name, self._filter(item, self._types)
         if lowered == "filter" and not chains and isinstance(item, list):
-            return name, [self._filter(part, self._types) if isinstance(part, str) else self._mask(part) for part in item]
+            return name, [
+                self._filter(part, self._types) if isinstance(part, str) else self._mask(part)
+                for part in item
+            ]
         if chains:
             return name, self._value(item, chains, depth)
-        unsafe = self.suspects(key) or self.suspects(_NO_LETTERS.sub("", key)) or _hold_secrets(scopes)
+        unsafe = (
+            self.suspects(key) or self.suspects(_NO_LETTERS.sub("", key)) or _hold_secrets(scopes)
+        )
         return name, self._mask(item) if unsafe else self._walk(item, self._types, depth + 1)
 
     def _operations(self, value: Json, depth: int) -> Json:
         """The operations of PATCH or bulk: an array, or one of them alone."""
         if isinstance(value, list):
-            return [self._operations(item, depth) if isinstance(item, dict) else self._mask(item) for item in value]
+            return [
+                self._operations(item, depth) if isinstance(item, dict) else self._mask(item)
+                for item in value
+            ]
         if not isinstance(value, dict):
             return self._mask(value)
-        return self._operation(value, depth) if _paths(value) else self._object(value, self._types, depth)
+        return (
+            self._operation(value, depth)
+            if _paths(value)
+            else self._object(value, self._types, depth)
+        )
 
     def _operation(self, operation: dict[str, Json], depth: int) -> dict[str, Json]:
         """An operation of PATCH, whose value is that of its path, or of bulk, whose data is a message to its path."""
@@ -272,14 +328,18 @@ class Masker:
         unread = any(not found and path != "" for path, (_, found) in zip(paths, read, strict=True))
         shown = iter(read)
         return {
-            key: next(shown)[0] if key.lower() == "path" and item is not None else self._field(key, item, chains, unread, depth)
+            key: next(shown)[0]
+            if key.lower() == "path" and item is not None
+            else self._field(key, item, chains, unread, depth)
             for key, item in operation.items()
         }
 
     def _is_url(self, path: str) -> bool:
         """Whether a path is one of bulk, and not a JSON Pointer (RFC 6901) such as /password."""
         endpoint = path.strip("/").partition("/")[0]
-        return path.startswith("/") and (f"/{endpoint}" in self._registry.types or endpoint in ("Me", "Bulk"))
+        return path.startswith("/") and (
+            f"/{endpoint}" in self._registry.types or endpoint in ("Me", "Bulk")
+        )
 
     def _bulk_operation(self, operation: dict[str, Json], depth: int) -> dict[str, Json]:
         outer = self._types
@@ -288,7 +348,9 @@ class Masker:
             if key.lower() == "path":
                 shown[key] = bare_path(item) if isinstance(item, str) else self._mask(item)
                 self._types = self._types_at(item) if isinstance(item, str) else outer
-            elif key.lower() not in _OF_BULK or (key.lower() == "data" and not isinstance(item, dict)):
+            elif key.lower() not in _OF_BULK or (
+                key.lower() == "data" and not isinstance(item, dict)
+            ):
                 shown[key] = self._mask(item)
         rest = {key: item for key, item in operation.items() if key not in shown}
         try:
@@ -301,14 +363,22 @@ class Masker:
         if not isinstance(path, str):
             return self._mask(path), []
         shown, chains = self._path(path, self._types)
-        return (shown, chains) if chains or not ('"' in shown or self.suspects(shown)) else (self._mask(path), [])
+        return (
+            (shown, chains)
+            if chains or not ('"' in shown or self.suspects(shown))
+            else (self._mask(path), [])
+        )
 
-    def _field(self, key: str, item: Json, chains: list[list[_Scope]], unread: bool, depth: int) -> Json:
+    def _field(
+        self, key: str, item: Json, chains: list[list[_Scope]], unread: bool, depth: int
+    ) -> Json:
         if key.lower() in _ENVELOPE and isinstance(item, str):
             return item
         if unread or (key.lower() != "value" and self.suspects(key)):
             return self._mask(item)
-        return self._value(item, chains, depth) if chains else self._walk(item, self._types, depth + 1)
+        return (
+            self._value(item, chains, depth) if chains else self._walk(item, self._types, depth + 1)
+        )
 
     def _value(self, value: Json, chains: list[list[_Scope]], depth: int) -> Json:
         if _are_secret(chains):
@@ -320,14 +390,24 @@ class Masker:
         head, bracket, rest = text.partition("[")
         chains = self._chains(head.strip(), scopes)
         if not bracket:
-            named = chains or not self.suspects(text) or (_PLAIN.fullmatch(text) and "." not in text)
+            named = (
+                chains or not self.suspects(text) or (_PLAIN.fullmatch(text) and "." not in text)
+            )
             return text if named else self._mask(text), chains
         inner, _, tail = rest.rpartition("]")
         name = tail.strip().lstrip(".").strip()
-        whole = [[*chain, *found] for chain in chains if (found := _chain(chain[-1], name) if name else [chain[-1]])]
+        whole = [
+            [*chain, *found]
+            for chain in chains
+            if (found := _chain(chain[-1], name) if name else [chain[-1]])
+        ]
         if not whole:
             return self._mask(text) if self.suspects(text) or '"' in text else text, []
-        shown = self._mask(inner) if _are_secret(whole) else self._filter(inner, [chain[-1] for chain in chains])
+        shown = (
+            self._mask(inner)
+            if _are_secret(whole)
+            else self._filter(inner, [chain[-1] for chain in chains])
+        )
         return f"{head}[{shown}]{tail}", whole
 
     def _chains(self, name: str, scopes: Iterable[_Scope]) -> list[list[_Scope]]:
@@ -354,7 +434,12 @@ class Masker:
                 return node
             case ValuePath(path, term):
                 chains = self._chains(path, scopes)
-                return ValuePath(path, self._node(term, () if _are_secret(chains) else [chain[-1] for chain in chains]))
+                return ValuePath(
+                    path,
+                    self._node(
+                        term, () if _are_secret(chains) else [chain[-1] for chain in chains]
+                    ),
+                )
             case Compare(path, operator, value):
                 chains = self._chains(path, scopes)
                 if chains and not _are_secret(chains):

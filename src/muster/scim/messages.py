@@ -13,7 +13,9 @@ SEARCH_REQUEST = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 
-def fields_of(message: Json, names: Iterable[str], dialect: Dialect, others: bool = True) -> dict[str, Json]:
+def fields_of(
+    message: Json, names: Iterable[str], dialect: Dialect, others: bool = True
+) -> dict[str, Json]:
     """The members of a client's message by their names in the RFC, whatever their case.
 
     Args:
@@ -33,7 +35,9 @@ def fields_of(message: Json, names: Iterable[str], dialect: Dialect, others: boo
         name = known.get(key.lower())
         if name is None:
             if not others:
-                raise invalid_syntax(f"unknown member {key[:100]!r}: this message has {', '.join(known.values())}")
+                raise invalid_syntax(
+                    f"unknown member {key[:100]!r}: this message has {', '.join(known.values())}"
+                )
             continue
         if name in fields:
             raise invalid_syntax(f"{name} is given twice, the second time as {key!r}")
@@ -45,7 +49,9 @@ def fields_of(message: Json, names: Iterable[str], dialect: Dialect, others: boo
 
 def check_schemas(given: Json, urn: str, dialect: Dialect) -> None:
     """Check the `schemas` of a message, which a lenient workspace does not insist on. Raises ScimError invalidSyntax."""
-    named = isinstance(given, list) and any(isinstance(item, str) and item.lower() == urn.lower() for item in given)
+    named = isinstance(given, list) and any(
+        isinstance(item, str) and item.lower() == urn.lower() for item in given
+    )
     if not named:
         dialect.take("schemas-missing", f"schemas: {urn} is missing")
 

@@ -26,8 +26,22 @@ from muster.scim.document import (
     read_partial,
     read_value,
 )
-from muster.scim.elements import Elements, distinct, is_primary, merged, same_value, without_stale_reference
-from muster.scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value, mutability, no_target
+from muster.scim.elements import (
+    Elements,
+    distinct,
+    is_primary,
+    merged,
+    same_value,
+    without_stale_reference,
+)
+from muster.scim.errors import (
+    ScimError,
+    invalid_path,
+    invalid_syntax,
+    invalid_value,
+    mutability,
+    no_target,
+)
 from muster.scim.filter.evaluate import matches
 from muster.scim.filter.grammar import And, Compare, Filter
 from muster.scim.filter.path import Target, parse_path
@@ -116,11 +130,15 @@ def _operations(message: Json, dialect: Dialect) -> list[Json]:
     if not isinstance(operations, list) or not operations:
         raise invalid_syntax("Operations must be an array with at least one operation")
     if len(operations) > MAX_OPERATIONS:
-        raise ScimError(413, f"Operations has {len(operations)} operations; the limit is {MAX_OPERATIONS}")
+        raise ScimError(
+            413, f"Operations has {len(operations)} operations; the limit is {MAX_OPERATIONS}"
+        )
     return operations
 
 
-def _steps(operation: Json, where: str, resource_type: ResourceType, dialect: Dialect) -> Iterator[PatchStep]:
+def _steps(
+    operation: Json, where: str, resource_type: ResourceType, dialect: Dialect
+) -> Iterator[PatchStep]:
     if not isinstance(operation, dict):
         raise invalid_syntax(f"{where} must be an object, and is {kind(operation)}")
     fields = {key.lower(): item for key, item in operation.items()}
@@ -136,7 +154,9 @@ def _steps(operation: Json, where: str, resource_type: ResourceType, dialect: Di
         yield from _pathless(name, value, where, resource_type, dialect)
         return
     target = parse_path(path, resource_type, dialect, where)
-    yield from _target_steps(name, target, value, f"{where}: {target.place.name}", resource_type, dialect)
+    yield from _target_steps(
+        name, target, value, f"{where}: {target.place.name}", resource_type, dialect
+    )
 
 
 def _name(name: Json, where: str, dialect: Dialect) -> str:
@@ -147,12 +167,16 @@ def _name(name: Json, where: str, dialect: Dialect) -> str:
     raise invalid_syntax(f"{where}: op must be add, replace or remove")
 
 
-def _pathless(name: str, value: Json, where: str, resource_type: ResourceType, dialect: Dialect) -> Iterator[PatchStep]:
+def _pathless(
+    name: str, value: Json, where: str, resource_type: ResourceType, dialect: Dialect
+) -> Iterator[PatchStep]:
     """A value without a path stands for an operation on each of its keys."""
     if name == "remove":
         raise no_target(f"{where}: remove needs a path")
     if not isinstance(value, dict):
-        raise invalid_value(f"{where}: without a path the value must be an object, and is {kind(value)}")
+        raise invalid_value(
+            f"{where}: without a path the value must be an object, and is {kind(value)}"
+        )
     known = not value
     seen: set[str] = set()
     for key, item in value.items():
@@ -162,18 +186,24 @@ def _pathless(name: str, value: Json, where: str, resource_type: ResourceType, d
         known = True
         name_of_target = key if target.predicate is not None else target.place.name
         if name_of_target in seen:
-            raise invalid_syntax(f"{where}: {target.place.name} is given twice, the second time as {key[:100]!r}")
+            raise invalid_syntax(
+                f"{where}: {target.place.name} is given twice, the second time as {key[:100]!r}"
+            )
         seen.add(name_of_target)
         attribute = target.place.attribute
         if attribute is not None and attribute.read_only:
             dialect.take("read-only-key", f"{where}: {attribute.name}")
             continue
-        yield from _target_steps(name, target, item, f"{where}: {target.place.name}", resource_type, dialect)
+        yield from _target_steps(
+            name, target, item, f"{where}: {target.place.name}", resource_type, dialect
+        )
     if not known:
         raise invalid_value(f"{where}: the value names no attribute of {resource_type.name}")
 
 
-def _key_target(key: str, resource_type: ResourceType, dialect: Dialect, where: str) -> Target | None:
+def _key_target(
+    key: str, resource_type: ResourceType, dialect: Dialect, where: str
+) -> Target | None:
     """The target that a key of a path-less value names; None if no schema defines it."""
     if "[" in key:
         dialect.take("value-path-key", f"{where}: {key[:100]!r}")
@@ -192,7 +222,12 @@ def _key_target(key: str, resource_type: ResourceType, dialect: Dialect, where: 
 
 
 def _target_steps(
-    name: str, target: Target, value: Json, where: str, resource_type: ResourceType, dialect: Dialect
+    name: str,
+    target: Target,
+    value: Json,
+    where: str,
+    resource_type: ResourceType,
+    dialect: Dialect,
 ) -> Iterator[PatchStep]:
     place = target.place
     attribute, leaf = place.attribute, place.leaf
@@ -210,21 +245,30 @@ def _target_steps(
         return
     read = _read(target, value, where, dialect)
     if name == "add" and (read is Whole.CLEARED or isinstance(read, Partial)):
-        read = Partial(read.assigned if isinstance(read, Partial) else {})  # an add of null adds nothing
+        read = Partial(
+            read.assigned if isinstance(read, Partial) else {}
+        )  # an add of null adds nothing
         if not read.assigned and target.predicate is None:
             return
     yield PatchStep(name, target, read, where)
 
 
 def _extension_steps(
-    name: str, target: Target, value: Json, where: str, resource_type: ResourceType, dialect: Dialect
+    name: str,
+    target: Target,
+    value: Json,
+    where: str,
+    resource_type: ResourceType,
+    dialect: Dialect,
 ) -> Iterator[PatchStep]:
     """A whole extension: removed at once; added or replaced attribute by attribute, as a complex attribute is."""
     schema = resource_type.extension(target.place.schema or "")
     if schema is None:
         raise invalid_path(f"{where}: no such extension")
     if name == "remove" and value is not None:
-        raise invalid_value(f"{where}: remove takes no value for an extension; name the attributes to remove by their paths")
+        raise invalid_value(
+            f"{where}: remove takes no value for an extension; name the attributes to remove by their paths"
+        )
     if name == "remove" or (name == "replace" and value is None):
         yield PatchStep("remove", target, Whole.EVERYTHING, where)
         return
@@ -241,7 +285,9 @@ def _extension_steps(
                 dialect.take("read-only-key", f"{where}: {attribute.name}")
                 continue
             inner = Target(Place(schema.id, attribute))
-            yield from _target_steps(name, inner, item, f"{where}:{attribute.name}", resource_type, dialect)
+            yield from _target_steps(
+                name, inner, item, f"{where}:{attribute.name}", resource_type, dialect
+            )
     if not known:
         raise invalid_value(f"{where}: the value names no attribute of {schema.id}")
 
@@ -257,7 +303,9 @@ def _removed(target: Target, value: Json, where: str, dialect: Dialect) -> Value
         return [] if value == [] else read_elements(attribute, _listed(value), where, dialect)
     read = _read(target, value, where, dialect)
     if isinstance(read, Whole) or (isinstance(read, Partial) and not read.assigned):
-        raise invalid_value(f"{where}: the value to remove names nothing; leave it out to remove all that the path selects")
+        raise invalid_value(
+            f"{where}: the value to remove names nothing; leave it out to remove all that the path selects"
+        )
     return Named(read)
 
 
@@ -274,7 +322,11 @@ def _read(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
     if sub is not None:
         return _read_sub(attribute, sub, value, where, dialect)
     if attribute.multi_valued and target.predicate is None:
-        return Whole.CLEARED if value is None or value == [] else read_elements(attribute, _listed(value), where, dialect)
+        return (
+            Whole.CLEARED
+            if value is None or value == []
+            else read_elements(attribute, _listed(value), where, dialect)
+        )
     value = dialects.single(value, attribute.is_complex, where, dialect)
     if value is None:
         return Whole.CLEARED
@@ -293,18 +345,26 @@ def _read(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
     return Whole.CLEARED if partial is None else Partial(partial[0], tuple(partial[1]))
 
 
-def _read_sub(attribute: Attribute, sub: Attribute, value: Json, where: str, dialect: Dialect) -> Value:
+def _read_sub(
+    attribute: Attribute, sub: Attribute, value: Json, where: str, dialect: Dialect
+) -> Value:
     if sub.name == "value" and not attribute.multi_valued and is_blank(value):
         dialect.take("manager-blank", where)
         return Whole.CLEARED
-    if attribute.name == "roles" and sub.name == "value" and dialects.role_in_text(value) is not None:
+    if (
+        attribute.name == "roles"
+        and sub.name == "value"
+        and dialects.role_in_text(value) is not None
+    ):
         role = read_one(attribute, {"value": value}, where, dialect)  # it has a display too
         return Partial(role)
     item = read_value(sub, value, where, dialect)
     return Partial({}, (sub.name,)) if item is None else Partial({sub.name: item})
 
 
-def apply(document: Document, steps: list[PatchStep], resource_type: ResourceType, dialect: Dialect) -> Document:
+def apply(
+    document: Document, steps: list[PatchStep], resource_type: ResourceType, dialect: Dialect
+) -> Document:
     """Apply steps to a document, each to the result of the one before, and return the new document.
 
     Steps on secrets are skipped. Neither the document nor the steps are changed.
@@ -336,7 +396,9 @@ class _Application:
         if place.attribute is None:
             self._remove_extension(step)
             return
-        holder = self.document if place.schema is None else dict(self.document.get(place.schema, {}))
+        holder = (
+            self.document if place.schema is None else dict(self.document.get(place.schema, {}))
+        )
         before = holder.get(place.attribute.name)
         after = self._after(place.attribute, before, step)
         _check_change(place.attribute, before, after, step.where)
@@ -363,7 +425,9 @@ class _Application:
         schema, held = self.resource_type.extension(urn), self.document.get(urn, {})
         for attribute in schema.attributes.values() if schema is not None else ():
             if attribute.name in held:
-                _check_change(attribute, held[attribute.name], None, f"{step.where}:{attribute.name}")
+                _check_change(
+                    attribute, held[attribute.name], None, f"{step.where}:{attribute.name}"
+                )
         self.document.pop(urn, None)
 
     def _after(self, attribute: Attribute, before: Json, step: PatchStep) -> Json:
@@ -378,7 +442,9 @@ class _Application:
         return None if isinstance(step.value, Whole) else step.value
 
     def _elements(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
-        self.comparisons += len(before) * (1 if step.target.predicate is None else conditions(step.target.predicate))
+        self.comparisons += len(before) * (
+            1 if step.target.predicate is None else conditions(step.target.predicate)
+        )
         if self.comparisons > self.dialect.max_comparisons:
             raise too_many_comparisons(step.where, self.dialect.max_comparisons)
         if step.target.predicate is None and step.target.place.sub is None:
@@ -411,12 +477,19 @@ class _Application:
     def _chosen(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
         """The elements after a step on those that its value path chooses; without a filter it chooses all."""
         predicate, value = step.target.predicate, step.value
-        chosen = [n for n, item in enumerate(before) if predicate is None or matches(predicate, _as_document(attribute, item))]
+        chosen = [
+            n
+            for n, item in enumerate(before)
+            if predicate is None or matches(predicate, _as_document(attribute, item))
+        ]
         if not chosen:
             return self._with_made(attribute, before, step)
         if isinstance(value, Named):
             among = set(chosen)
-            left = [_without(attribute, item, value, step) if n in among else item for n, item in enumerate(before)]
+            left = [
+                _without(attribute, item, value, step) if n in among else item
+                for n, item in enumerate(before)
+            ]
             return [item for item in left if item not in (None, {})]
         if isinstance(value, Whole):
             gone = set(chosen)
@@ -424,7 +497,9 @@ class _Application:
         after = list(before)
         for position in chosen:
             after[position] = _changed(attribute, after[position], step)
-        touched = [position for position in chosen if is_primary(after[position]) and _sets_primary(value)]
+        touched = [
+            position for position in chosen if is_primary(after[position]) and _sets_primary(value)
+        ]
         after = _move_primary(after, touched, step.where)
         return distinct(attribute, [item for item in after if item != {}])
 
@@ -457,7 +532,9 @@ def _changed(attribute: Attribute, element: Json, step: PatchStep) -> Json:
         return _merge(attribute, element, value, step)
     _check_subs(attribute, element, value.assigned, step.where)
     check_required_subs(attribute, value.assigned, step.where)
-    return value.assigned  # RFC 7644 section 3.5.2.3: the record that the value path selects is replaced
+    return (
+        value.assigned
+    )  # RFC 7644 section 3.5.2.3: the record that the value path selects is replaced
 
 
 def _without(attribute: Attribute, before: Json, named: Named, step: PatchStep) -> Json:
@@ -466,8 +543,14 @@ def _without(attribute: Attribute, before: Json, named: Named, step: PatchStep) 
     if before is None:
         return None
     if sub is not None and isinstance(value, Partial):
-        is_named = sub.name in before and same_value(sub, before[sub.name], value.assigned.get(sub.name))
-        return (_merge(attribute, before, Partial({}, (sub.name,)), step) or None) if is_named else before
+        is_named = sub.name in before and same_value(
+            sub, before[sub.name], value.assigned.get(sub.name)
+        )
+        return (
+            (_merge(attribute, before, Partial({}, (sub.name,)), step) or None)
+            if is_named
+            else before
+        )
     wanted = value.assigned if isinstance(value, Partial) else value
     return None if Elements(attribute, [before]).named(wanted) else before
 
@@ -491,7 +574,9 @@ def _merge(attribute: Attribute, before: Document, value: Partial, step: PatchSt
 def _check_subs(attribute: Attribute, before: Document, after: Document, where: str) -> None:
     """Raises ScimError mutability if an immutable sub-attribute that has a value gets another, or loses it."""
     for sub in attribute.immutable_subs:
-        if sub.name in before and (sub.name not in after or not same_value(sub, before[sub.name], after[sub.name])):
+        if sub.name in before and (
+            sub.name not in after or not same_value(sub, before[sub.name], after[sub.name])
+        ):
             raise mutability(f"{where}: {sub.name} is immutable and has a value")
 
 
@@ -499,7 +584,9 @@ def _check_change(attribute: Attribute, before: Json, after: Json, where: str) -
     """Raises ScimError mutability if an immutable attribute that has a value gets another, or loses it."""
     if before is None:
         return
-    if attribute.mutability == "immutable" and (after is None or not same_value(attribute, before, after)):
+    if attribute.mutability == "immutable" and (
+        after is None or not same_value(attribute, before, after)
+    ):
         raise mutability(f"{where} is immutable and has a value")
     if not attribute.multi_valued:
         _check_subs(attribute, before, after or {}, where)
@@ -508,7 +595,12 @@ def _check_change(attribute: Attribute, before: Json, after: Json, where: str) -
 def _made(attribute: Attribute, step: PatchStep, dialect: Dialect) -> Json:
     """The element that a value path asks for and that does not exist, with the values of the filter's eq terms."""
     place, node, value = step.target.place, step.target.filter, step.value
-    if step.operation == "remove" or place.sub is None or not isinstance(value, Partial) or not value.assigned:
+    if (
+        step.operation == "remove"
+        or place.sub is None
+        or not isinstance(value, Partial)
+        or not value.assigned
+    ):
         raise no_target(f"{step.where}: no element matches the path")
     element: Document = {}
     if node is not None:
@@ -528,7 +620,11 @@ def _made(attribute: Attribute, step: PatchStep, dialect: Dialect) -> Json:
 def _equalities(node: Filter) -> list[Compare] | None:
     """The terms of a filter that is nothing but eq terms joined by and; None for any other."""
     terms = node.terms if isinstance(node, And) else (node,)
-    found = [term for term in terms if isinstance(term, Compare) and term.operator == "eq" and term.value is not None]
+    found = [
+        term
+        for term in terms
+        if isinstance(term, Compare) and term.operator == "eq" and term.value is not None
+    ]
     return found if len(found) == len(terms) else None
 
 

@@ -42,7 +42,11 @@ class Projection:
 
     def leaves_out_only(self, name: str) -> bool:
         """Whether every core attribute but that one is shown as it is, and every extension."""
-        return self.wanted is None and self.unwanted.keys() <= {(None, name)} and not shows_on_request(self.resource_type)
+        return (
+            self.wanted is None
+            and self.unwanted.keys() <= {(None, name)}
+            and not shows_on_request(self.resource_type)
+        )
 
     def part(self, name: str, value: Json) -> Json:
         """What is to be shown of the value of a core attribute, or None."""
@@ -67,7 +71,9 @@ def _plan(resource_type: ResourceType, wanted: Chosen | None, unwanted: Chosen) 
         hidden = unwanted.get(key, set())
         if attribute.returned == "always":
             plan[key] = None
-        elif hidden is not None and _shown(attribute, wanted is not None and key in wanted, wanted is not None):
+        elif hidden is not None and _shown(
+            attribute, wanted is not None and key in wanted, wanted is not None
+        ):
             plan[key] = _subs(attribute, names, hidden) if attribute.sub_attributes else None
     return plan
 
@@ -76,7 +82,8 @@ def _subs(attribute: Attribute, names: set[str] | None, hidden: set[str]) -> fro
     return frozenset(
         sub.name
         for sub in attribute.sub_attributes.values()
-        if (sub.name not in hidden or sub.returned == "always") and _shown(sub, names is None or sub.name in names, bool(names))
+        if (sub.name not in hidden or sub.returned == "always")
+        and _shown(sub, names is None or sub.name in names, bool(names))
     )
 
 
@@ -97,7 +104,9 @@ def shows_on_request(resource_type: ResourceType) -> bool:
     return resource_type.shows_on_request
 
 
-def projection(resource_type: ResourceType, attributes: str | None, excluded: str | None) -> Projection | None:
+def projection(
+    resource_type: ResourceType, attributes: str | None, excluded: str | None
+) -> Projection | None:
     """The projection that the two parameters ask for, or None where the answer is the whole resource.
 
     Names may be in any case, with or without the schema URN, sub-attributes after a dot; unknown ones name nothing.
@@ -107,7 +116,9 @@ def projection(resource_type: ResourceType, attributes: str | None, excluded: st
     asked = (attributes or "", excluded or "")
     for name, names in zip(("attributes", "excludedAttributes"), asked, strict=True):
         if len(names) > MAX_NAMES and names.count(",") >= MAX_NAMES:
-            raise invalid_value(f"{name} has {names.count(',') + 1:,} names, and at most {MAX_NAMES:,} are allowed")
+            raise invalid_value(
+                f"{name} has {names.count(',') + 1:,} names, and at most {MAX_NAMES:,} are allowed"
+            )
     short = len(asked[0]) + len(asked[1]) <= _REMEMBERED_LENGTH
     return (_remembered if short else _made)(resource_type, *asked)
 

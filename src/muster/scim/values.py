@@ -10,7 +10,8 @@ from typing import Any
 Json = Any
 
 _DATE_TIME = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(Z|[+-]\d{2}:\d{2})?", re.IGNORECASE | re.ASCII
+    r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(Z|[+-]\d{2}:\d{2})?",
+    re.IGNORECASE | re.ASCII,
 )
 
 
@@ -39,7 +40,9 @@ def sortable_date_time(text: str) -> str | None:
         hour, days = "00", 1
     zone = "+00:00" if offset is None or offset in "Zz" else offset
     try:
-        moment = datetime.fromisoformat(f"{year}-{month}-{day}T{hour}:{minute}:{second}.{digits[:6].ljust(6, '0')}{zone}")
+        moment = datetime.fromisoformat(
+            f"{year}-{month}-{day}T{hour}:{minute}:{second}.{digits[:6].ljust(6, '0')}{zone}"
+        )
         moment = (moment + timedelta(days=days)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -50,17 +50,25 @@ def serve(settings: Settings, ready: str) -> None:
         websockets=False,
         backlog=2048,
         backpressure=_CONNECTIONS,
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=MAX_HEADER_BYTES),
+        http1_settings=HTTP1Settings(
+            header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=MAX_HEADER_BYTES
+        ),
         http2_settings=HTTP2Settings(max_headers_size=MAX_HEADER_BYTES),
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         workers_kill_timeout=settings.drain_seconds,
     )
     stopping = multiprocessing.Value(ctypes.c_bool, False, lock=False)
-    server.on_startup(lambda: signal.signal(signal.SIGTERM, _draining(server, stopping, settings.drain_delay)))
-    announce = threading.Thread(target=_announce, args=(settings, ready, server.answered), daemon=True)
+    server.on_startup(
+        lambda: signal.signal(signal.SIGTERM, _draining(server, stopping, settings.drain_delay))
+    )
+    announce = threading.Thread(
+        target=_announce, args=(settings, ready, server.answered), daemon=True
+    )
     server.on_startup(announce.start)
-    load: Any = functools.partial(_load, settings, stopping, os.getpid())  # Granian takes any object with the RSGI methods
+    load: Any = functools.partial(
+        _load, settings, stopping, os.getpid()
+    )  # Granian takes any object with the RSGI methods
     server.serve(target_loader=load, wrap_loader=False)
 
 
@@ -76,7 +84,9 @@ class _Server(Server):  # type: ignore[misc, valid-type]
         self.answered = threading.Event()
         self._backoff = Backoff()
 
-    def _respawn_workers(self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
+    def _respawn_workers(
+        self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0
+    ) -> None:
         end = time.monotonic() + self._backoff.delay(time.monotonic())
         while not self.interrupt_signal and time.monotonic() < end:
             time.sleep(_POLL_SECONDS)
@@ -104,7 +114,9 @@ class Backoff:
 
 def check_address(settings: Settings) -> None:
     """Listen for a moment: of an address that is taken, Granian says only that it panicked. Raises OSError."""
-    found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = socket.getaddrinfo(
+        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
     family, kind, protocol, _, address = found[0]
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -28,18 +28,24 @@ async def verify(storage: Storage, say: Callable[[str], object]) -> Verified:
     then. Without a mark the first row may follow one that is not there: its own hash is taken as it is, what follows proves it.
     """
     found = Verified()
-    names = {INSTALLATION: "the installation"} | {workspace.id: workspace.name for workspace in await storage.workspaces()}
+    names = {INSTALLATION: "the installation"} | {
+        workspace.id: workspace.name for workspace in await storage.workspaces()
+    }
     for workspace, name in names.items():
         async for sequence in _breaks(storage, workspace, found):
             found.broken += 1
-            say(f"{name}: the chain breaks at change {sequence}: it, or one before it, is not as it was written")
+            say(
+                f"{name}: the chain breaks at change {sequence}: it, or one before it, is not as it was written"
+            )
     return found
 
 
 async def _breaks(storage: Storage, workspace: int, found: Verified) -> AsyncIterator[int]:
     mark = await storage.item(workspace, TRIM_KIND, TRIM_ID)
     start = 0 if mark is None else mark.body["sequence"]
-    previous = None if mark is None or mark.body["chain"] is None else bytes.fromhex(mark.body["chain"])
+    previous = (
+        None if mark is None or mark.body["chain"] is None else bytes.fromhex(mark.body["chain"])
+    )
     follows = previous is not None
     """Whether the row before is one of the chain."""
     found.unlinked += (await storage.query(bound(_BEFORE, workspace, start)))[0][0]
@@ -54,7 +60,9 @@ async def _breaks(storage: Storage, workspace: int, found: Verified) -> AsyncIte
         previous, follows = chain, True
 
 
-async def _rows(storage: Storage, workspace: int, after: int) -> AsyncIterator[tuple[int, bytes | None, list[object]]]:
+async def _rows(
+    storage: Storage, workspace: int, after: int
+) -> AsyncIterator[tuple[int, bytes | None, list[object]]]:
     """The rows of a workspace after one, in order: the sequence number, the hash, and what it is made from."""
     while rows := await storage.query(bound(ROWS, workspace, after, _CHUNK)):
         for sequence, chain, *row in rows:

@@ -24,7 +24,9 @@ def restore(file: Path, database: str) -> int:
         raise StorageError(f"there is no backup at {file}")
     for beside in ("-wal", "-shm"):
         if Path(database + beside).exists():
-            raise StorageError(f"{database}{beside} is there: remove what is left of the database that was there before")
+            raise StorageError(
+                f"{database}{beside} is there: remove what is left of the database that was there before"
+            )
     return _copy(file, Path(database))
 
 
@@ -55,7 +57,9 @@ def _copy_pages(source: Path, target: Path) -> None:
         if writer.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
             raise StorageCorrupt(f"{source} is damaged: see muster check")
         writer.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
-        installation = writer.execute("SELECT count(*) FROM sqlite_master WHERE name = 'installation'").fetchone()[0]
+        installation = writer.execute(
+            "SELECT count(*) FROM sqlite_master WHERE name = 'installation'"
+        ).fetchone()[0]
         if not installation:
             raise StorageError(f"{source} is no database of muster")
     finally:

@@ -74,7 +74,9 @@ async def check(storage: Storage, repair: bool, say: Callable[[str], object]) ->
     return report
 
 
-async def findings(storage: Storage, workspaces: Sequence[Workspace], report: CheckReport) -> AsyncIterator[Finding]:
+async def findings(
+    storage: Storage, workspaces: Sequence[Workspace], report: CheckReport
+) -> AsyncIterator[Finding]:
     """All that is wrong in these workspaces. Writes that go on meanwhile are no errors: what looks wrong is looked at again."""
     registries = Registries(storage)
     for workspace in workspaces:
@@ -91,7 +93,9 @@ async def findings(storage: Storage, workspaces: Sequence[Workspace], report: Ch
             yield finding
 
 
-async def _resources(storage: Upkeep, workspace: Workspace, kind: ResourceType, report: CheckReport) -> AsyncIterator[Finding]:
+async def _resources(
+    storage: Upkeep, workspace: Workspace, kind: ResourceType, report: CheckReport
+) -> AsyncIterator[Finding]:
     after = -1
     while rows := await derived.read(storage, workspace.id, kind.name, after, _BATCH):
         after = rows[-1].key
@@ -105,7 +109,12 @@ async def _resources(storage: Upkeep, workspace: Workspace, kind: ResourceType, 
                     if looked is None or not _wrong(looked, kind):
                         break
                 if looked is not None and (what := _wrong(looked, kind)):
-                    yield Finding(workspace, f"{kind.name} {row.id}", "; ".join(what), _mend(workspace, kind, looked))
+                    yield Finding(
+                        workspace,
+                        f"{kind.name} {row.id}",
+                        "; ".join(what),
+                        _mend(workspace, kind, looked),
+                    )
 
 
 def _wrong(row: StoredRow, kind: ResourceType) -> list[str]:
@@ -131,7 +140,9 @@ def _wrong(row: StoredRow, kind: ResourceType) -> list[str]:
         wrong.append("what it is called is not that of its document")
     if row.index.lookups != index.lookups:
         wrong.append("its look-ups are not those of its document")
-    if {(entry.attribute, entry.value) for entry in row.index.unique} != {(e.attribute, e.value) for e in index.unique}:
+    if {(entry.attribute, entry.value) for entry in row.index.unique} != {
+        (e.attribute, e.value) for e in index.unique
+    }:
         wrong.append("its unique values are not those of its document")
     return wrong
 
@@ -140,10 +151,19 @@ def _mend(workspace: Workspace, kind: ResourceType, row: StoredRow) -> Sequence[
     """What makes the derived anew; a document is nothing that could be."""
     try:
         document = parse(row.document.encode())
-        if document["id"] != row.id or key_of(row.id) != row.key or document["meta"]["version"] != etag(row.version):
+        if (
+            document["id"] != row.id
+            or key_of(row.id) != row.key
+            or document["meta"]["version"] != etag(row.version)
+        ):
             return ()
         stored = Stored(row.id, row.version, row.document.encode())
-        put = Put(stored, orjson.dumps(search_form(document, kind)), index_of_document(document, kind), display_of(document))
+        put = Put(
+            stored,
+            orjson.dumps(search_form(document, kind)),
+            index_of_document(document, kind),
+            display_of(document),
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         return ()
     return derived.rebuild(workspace.id, kind.name, row.key, put)
@@ -152,13 +172,28 @@ def _mend(workspace: Workspace, kind: ResourceType, row: StoredRow) -> Sequence[
 async def _counts(storage: Upkeep, workspace: Workspace, kind: str) -> AsyncIterator[Finding]:
     kept, there = await derived.counts(storage, workspace.id, kind)
     if kept != there:
-        yield Finding(workspace, kind, f"the running count is {kept}, and there are {there}", derived.recount(workspace.id, kind))
+        yield Finding(
+            workspace,
+            kind,
+            f"the running count is {kept}, and there are {there}",
+            derived.recount(workspace.id, kind),
+        )
 
 
 async def _orphans(storage: Upkeep, workspace: Workspace) -> AsyncIterator[Finding]:
     for table, rows in (await derived.orphans(storage, workspace.id)).items():
         if table in await derived.orphans(storage, workspace.id):
-            yield Finding(workspace, table, f"{rows} rows belong to no resource", derived.remove_orphans(workspace.id))
+            yield Finding(
+                workspace,
+                table,
+                f"{rows} rows belong to no resource",
+                derived.remove_orphans(workspace.id),
+            )
     unmarked = await derived.unmarked(storage, workspace.id)
     if unmarked:
-        yield Finding(workspace, "members", f"{unmarked} members do not show their groups", derived.mark(workspace.id))
+        yield Finding(
+            workspace,
+            "members",
+            f"{unmarked} members do not show their groups",
+            derived.mark(workspace.id),
+        )

@@ -19,7 +19,9 @@ async def export(storage: Storage, workspace: Workspace) -> AsyncIterator[bytes]
     for kind in (await Registries(storage).of(workspace)).types.values():
         after = None
         while True:
-            page = await storage.find(Query(workspace.id, kind, limit=_PAGE, after=after, walk=True))
+            page = await storage.find(
+                Query(workspace.id, kind, limit=_PAGE, after=after, walk=True)
+            )
             for resource_id, document in split(page.documents):
                 yield await _line(storage, workspace, kind, resource_id, document)
             if page.last is None:
@@ -27,11 +29,16 @@ async def export(storage: Storage, workspace: Workspace) -> AsyncIterator[bytes]
             after = page.last
 
 
-async def _line(storage: Resources, workspace: Workspace, kind: ResourceType, resource_id: str, document: bytes) -> bytes:
+async def _line(
+    storage: Resources, workspace: Workspace, kind: ResourceType, resource_id: str, document: bytes
+) -> bytes:
     if kind.computed == MEMBERS:
         found = [element async for element in members(storage, workspace, resource_id)]
         if found:
-            document = b'%b,"members":[%b]}' % (document[:-1], b",".join(member(item) for item in found))
+            document = b'%b,"members":[%b]}' % (
+                document[:-1],
+                b",".join(member(item) for item in found),
+            )
     return document.replace(b"\x01", b"") + b"\n"
 
 

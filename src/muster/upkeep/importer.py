@@ -66,7 +66,10 @@ class _Entry:
     def values(self) -> Iterator[tuple[str, bytes]]:
         """The attributes with unique values, each with a digest of the value."""
         for entry in sorted(self.put.index.unique):
-            yield entry.attribute, _digest(f"{self.kind.name} {entry.attribute} {entry.value}".encode())
+            yield (
+                entry.attribute,
+                _digest(f"{self.kind.name} {entry.attribute} {entry.value}".encode()),
+            )
 
     def fingerprint(self) -> tuple[bytes, bytes]:
         """Digests of what identifies the resource, and of its content."""
@@ -110,7 +113,13 @@ class Importer:
         """What this run has made, or would have: the unique values, and the fingerprint of each key."""
         self.report = ImportReport()
         self._joining = Joining(
-            storage, workspace, registry.types["/Groups"], rehearse, self.report.refused, clock, self._renewed
+            storage,
+            workspace,
+            registry.types["/Groups"],
+            rehearse,
+            self.report.refused,
+            clock,
+            self._renewed,
         )
 
     async def take(self, lines: Iterable[Line], progress: Progress) -> ImportReport:
@@ -124,8 +133,18 @@ class Importer:
         return self.report
 
     async def _record_override(self) -> None:
-        origin, name = ChangeOrigin("import", "import", timestamp(self._clock())), self._workspace.name
-        note = Note(self._workspace.id, origin, "Workspace", name, "override", orjson.dumps({"attempted": "import"}))
+        origin, name = (
+            ChangeOrigin("import", "import", timestamp(self._clock())),
+            self._workspace.name,
+        )
+        note = Note(
+            self._workspace.id,
+            origin,
+            "Workspace",
+            name,
+            "override",
+            orjson.dumps({"attempted": "import"}),
+        )
         await self._storage.note([note])
 
     async def _take(self, lines: Iterable[Line], progress: Progress) -> None:
@@ -160,20 +179,36 @@ class Importer:
         for place in secret_places(kind):
             holder = body if place.schema is None else body.get(place.schema, {})
             if place.attribute is not None and place.attribute.name in holder:
-                raise ScimError(400, f"{place.name}: an import cannot set values that are never returned; set them by PATCH")
+                raise ScimError(
+                    400,
+                    f"{place.name}: an import cannot set values that are never returned; set them by PATCH",
+                )
         members = member_edits.take(body).add if kind.computed == MEMBERS else ()
         if self._renewed is not None:
             self._renewed.relink(body, kind)
         kept = isinstance(given_id, str) and key_of(given_id) is not None and isinstance(meta, dict)
-        return _Entry(number, kind, self._put(kind, body, given_id if kept else None, meta), given_id, kept, members)
+        return _Entry(
+            number,
+            kind,
+            self._put(kind, body, given_id if kept else None, meta),
+            given_id,
+            kept,
+            members,
+        )
 
     def _put(self, kind: ResourceType, body: Document, given_id: str | None, meta: Json) -> Put:
         """What a document is to make. given_id: an id of muster's, with meta. Raises ScimError."""
         now = timestamp(self._clock())
         if given_id is None or not isinstance(meta, dict):
-            return make_put(body, kind, self._new_id(int(self._clock().timestamp() * 1000)), 1, now, now)
+            return make_put(
+                body, kind, self._new_id(int(self._clock().timestamp() * 1000)), 1, now, now
+            )
         resource_id = given_id if self._renewed is None else self._renewed.of(given_id)
-        created, modified, version = _moment(meta, "created", now), _moment(meta, "lastModified", now), _version(meta)
+        created, modified, version = (
+            _moment(meta, "created", now),
+            _moment(meta, "lastModified", now),
+            _version(meta),
+        )
         return make_put(body, kind, resource_id, version, created, modified)
 
     def _kind(self, document: Json) -> ResourceType:
@@ -213,7 +248,9 @@ class Importer:
         if made is not None and made[0] == identity:
             same = made[1] == content
         else:
-            standing = await self._storage.get(self._workspace.id, entry.kind.name, entry.put.stored.id)
+            standing = await self._storage.get(
+                self._workspace.id, entry.kind.name, entry.put.stored.id
+            )
             if standing is None:
                 return False
             same = _content(standing.document) == _content(entry.put.stored.document)
@@ -235,8 +272,13 @@ class Importer:
             return
         if any(entry.key in self._made for entry in entries):
             raise KeyTaken
-        origin, puts = ChangeOrigin("import", "import", timestamp(self._clock())), [entry.put for entry in entries]
-        await self._storage.load(self._workspace.id, entries[0].kind.name, puts, origin, self._rehearse)
+        origin, puts = (
+            ChangeOrigin("import", "import", timestamp(self._clock())),
+            [entry.put for entry in entries],
+        )
+        await self._storage.load(
+            self._workspace.id, entries[0].kind.name, puts, origin, self._rehearse
+        )
         for entry in entries:
             self._made[entry.key] = entry.fingerprint()
             self._values.update(value for _, value in entry.values())
@@ -247,13 +289,21 @@ class Importer:
         try:
             await self._load([entry])
         except Conflict as conflict:
-            self.report.refused.append((entry.number, f"{conflict.attribute}: another {entry.kind.name} has this value"))
+            self.report.refused.append(
+                (entry.number, f"{conflict.attribute}: another {entry.kind.name} has this value")
+            )
         except KeyTaken:
-            advice = "" if self._renewed is not None else "; --new-ids gives every resource a new id"
-            self.report.refused.append((entry.number, f"id: {entry.put.stored.id} is in use{advice}"))
+            advice = (
+                "" if self._renewed is not None else "; --new-ids gives every resource a new id"
+            )
+            self.report.refused.append(
+                (entry.number, f"id: {entry.put.stored.id} is in use{advice}")
+            )
 
     def _accept(self, entry: _Entry) -> None:
-        self._joining.note(entry.number, entry.kind.name, entry.given_id, entry.put.stored.id, entry.members)
+        self._joining.note(
+            entry.number, entry.kind.name, entry.given_id, entry.put.stored.id, entry.members
+        )
 
 
 def _apart(entries: list[_Entry]) -> Iterator[list[_Entry]]:

@@ -50,10 +50,17 @@ class Joining:
         self._noted = tempfile.TemporaryFile()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._noted.close()
 
-    def note(self, number: int, kind: str, given_id: Json, resource_id: str, members: tuple[str, ...]) -> None:
+    def note(
+        self, number: int, kind: str, given_id: Json, resource_id: str, members: tuple[str, ...]
+    ) -> None:
         """Note what a line is made into, and who is in it. kind: the name of its resource type."""
         if isinstance(given_id, str) and self._made_into(given_id) != resource_id:
             self._given[given_id] = resource_id
@@ -85,7 +92,12 @@ class Joining:
         missing = [resource_id for resource_id in members if resource_id not in present]
         if missing:
             named = ", ".join(resource_id[:40] for resource_id in missing[:3])
-            self._refused.append((number, f"members: {len(missing)} are no users or groups, and are left out: {named}"))
+            self._refused.append(
+                (
+                    number,
+                    f"members: {len(missing)} are no users or groups, and are left out: {named}",
+                )
+            )
         return tuple(resource_id for resource_id in members if resource_id in present)
 
     async def _is_there(self, resource_id: str) -> bool:
@@ -101,13 +113,17 @@ class Joining:
         wanted = set(members)
         async for found in members_of(self._storage, self._workspace, group_id):
             if found.id not in wanted:
-                self._refused.append((number, f"id: {group_id} is there already, and has other members"))
+                self._refused.append(
+                    (number, f"id: {group_id} is there already, and has other members")
+                )
                 return
         if self._rehearse:
             await self._rehearse_fill(members)
             return
         origin = ChangeOrigin("import", "import", timestamp(self._clock()))
-        await self._storage.write(Write(self._workspace.id, GROUP, group_id, self._same, origin, MemberEdit(members)))
+        await self._storage.write(
+            Write(self._workspace.id, GROUP, group_id, self._same, origin, MemberEdit(members))
+        )
 
     async def _rehearse_fill(self, members: tuple[str, ...]) -> None:
         """Check what the write checks: groups and members of a rehearsal are not there to be written to. Raises NoSuchMember."""
@@ -123,4 +139,12 @@ class Joining:
             return Keep(standing)
         document, kind = parse(standing.document), self._group_type
         meta, before = document["meta"], index_of_document(document, kind)
-        return make_put(document, kind, standing.id, standing.version, meta["created"], meta["lastModified"], before)
+        return make_put(
+            document,
+            kind,
+            standing.id,
+            standing.version,
+            meta["created"],
+            meta["lastModified"],
+            before,
+        )

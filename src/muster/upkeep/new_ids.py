@@ -28,10 +28,15 @@ class NewIds:
         key = key_of(resource_id)
         if key is None:
             return resource_id
-        digest = hashlib.blake2b(resource_id.lower().encode(), key=self._workspace, digest_size=16).digest()
+        digest = hashlib.blake2b(
+            resource_id.lower().encode(), key=self._workspace, digest_size=16
+        ).digest()
         bits = int.from_bytes(digest, "big")
         shift, bits = bits & ((1 << _SHIFT_BITS) - 1), bits >> _SHIFT_BITS
-        counter, tail = bits & ((1 << _COUNTER_BITS) - 1), (bits >> _COUNTER_BITS) & ((1 << _TAIL_BITS) - 1)
+        counter, tail = (
+            bits & ((1 << _COUNTER_BITS) - 1),
+            (bits >> _COUNTER_BITS) & ((1 << _TAIL_BITS) - 1),
+        )
         millis = max(0, (key >> _COUNTER_BITS) - shift)
         return id_of((millis << _COUNTER_BITS) | counter, tail)
 

@@ -45,7 +45,12 @@ class _Mark:
     done: int = 0
 
     def item(self, workspace: int, done: int) -> Item:
-        return Item(workspace, TRIM_KIND, TRIM_ID, {"sequence": self.sequence, "chain": self.chain, "done": done})
+        return Item(
+            workspace,
+            TRIM_KIND,
+            TRIM_ID,
+            {"sequence": self.sequence, "chain": self.chain, "done": done},
+        )
 
 
 class Trimmer:
@@ -55,7 +60,11 @@ class Trimmer:
     """
 
     def __init__(
-        self, storage: Storage, leases: Leases, days: int, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        storage: Storage,
+        leases: Leases,
+        days: int,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._storage = storage
         self._leases = leases
@@ -71,7 +80,10 @@ class Trimmer:
 
     async def trim_all(self) -> None:
         """Trim every workspace, and what is recorded of the installation."""
-        for workspace in [INSTALLATION, *(workspace.id for workspace in await self._storage.workspaces())]:
+        for workspace in [
+            INSTALLATION,
+            *(workspace.id for workspace in await self._storage.workspaces()),
+        ]:
             with log_and_continue("trimming"):
                 await self.trim(workspace, self._days)
 
@@ -169,4 +181,6 @@ def _superseded(workspace: int, rows: Sequence[Sequence[Any]]) -> list[Statement
             last[resource_id] = sequence if action == "delete" else sequence - 1
     drop_one = "DELETE FROM changes WHERE workspace = $1 AND sequence = $2"
     notes = [bound(drop_one, workspace, sequence) for sequence in alone]
-    return notes + [bound(_DROP, workspace, resource_id, sequence) for resource_id, sequence in last.items()]
+    return notes + [
+        bound(_DROP, workspace, resource_id, sequence) for resource_id, sequence in last.items()
+    ]

@@ -18,7 +18,11 @@ class Tenancy:
         self.provider_id = tenant.api.get("/keys").json()[-1]["id"]
         self.scim = tenant.client(token, "/scim/v2")
         self.provider = tenant.client(token, "/api/v1")
-        self.api = tenant.client(tenant.key("--permission", *permissions), "/api/v1") if permissions else tenant.api
+        self.api = (
+            tenant.client(tenant.key("--permission", *permissions), "/api/v1")
+            if permissions
+            else tenant.api
+        )
         now = datetime.now(UTC)
         self.period = {
             "key": self.provider_id,
@@ -37,7 +41,9 @@ class Tenancy:
 
     def restore(self, user, number, **more):
         """Restore a user to the state after the change of this number; 0 is the first."""
-        history = [row for row in self.tenant.api.get(f"/history/{user['id']}").json() if row["version"]]
+        history = [
+            row for row in self.tenant.api.get(f"/history/{user['id']}").json() if row["version"]
+        ]
         change = history[-1 - number]["change"]
         return self.api.post(f"/history/{user['id']}/restore", json={"change": change, **more})
 
@@ -60,7 +66,9 @@ def settings(tenancy, **given):
     assert tenancy.tenant.api.patch("/settings", json=given).status_code == 200
 
 
-@pytest.mark.parametrize("permission", [permission for permission in PERMISSIONS if permission != RESTORE])
+@pytest.mark.parametrize(
+    "permission", [permission for permission in PERMISSIONS if permission != RESTORE]
+)
 def test_no_other_permission_includes_undo_and_restore(fresh, permission):
     tenancy = Tenancy(fresh, permission)
     user = tenancy.user()
@@ -146,7 +154,8 @@ def test_an_administrator_overrides_explicitly_and_the_audit_log_says_so(tenancy
 
 
 @pytest.mark.parametrize(
-    ("permissions", "status"), [((RESTORE,), 403), ((RESTORE, SCIM, AUDIT), 403), ((RESTORE, SETTINGS), 200), ((ADMIN,), 200)]
+    ("permissions", "status"),
+    [((RESTORE,), 403), ((RESTORE, SCIM, AUDIT), 403), ((RESTORE, SETTINGS), 200), ((ADMIN,), 200)],
 )
 def test_an_override_needs_the_permission_to_change_settings(fresh, permissions, status):
     tenancy = Tenancy(fresh, *permissions)
@@ -159,9 +168,18 @@ def test_restoring_a_group_passes_the_guard_and_the_switches(tenancy):
     user = tenancy.user()
     crew = tenancy.scim.post("/Groups", json=group("Crew", user)).json()
     tenancy.scim.delete(f"/Groups/{crew['id']}")
-    settings(tenancy, guardMode="hold", guardShare=0, guardLeast=0, automaticProvisioning=False, automaticDeprovisioning=False)
+    settings(
+        tenancy,
+        guardMode="hold",
+        guardShare=0,
+        guardLeast=0,
+        automaticProvisioning=False,
+        automaticDeprovisioning=False,
+    )
     assert tenancy.restore(crew, 0).status_code == 200
-    assert tenancy.tenant.scim.get(f"/Groups/{crew['id']}").json()["members"][0]["value"] == user["id"]
+    assert (
+        tenancy.tenant.scim.get(f"/Groups/{crew['id']}").json()["members"][0]["value"] == user["id"]
+    )
 
 
 def test_a_user_whose_deletion_the_guard_held_at_first_is_restored_with_its_groups(tenancy):
@@ -173,4 +191,6 @@ def test_a_user_whose_deletion_the_guard_held_at_first_is_restored_with_its_grou
     assert tenancy.tenant.api.post(f"/guard/{user['id']}/let").status_code == 204
     tenancy.tenant.api.post("/roles", json={"name": user["id"], "permissions": [SCIM]})
     assert tenancy.restore(user, 0).status_code == 200
-    assert [found["value"] for found in tenancy.tenant.scim.get(f"/Users/{user['id']}").json()["groups"]] == [crew["id"]]
+    assert [
+        found["value"] for found in tenancy.tenant.scim.get(f"/Users/{user['id']}").json()["groups"]
+    ] == [crew["id"]]

@@ -11,7 +11,11 @@ from muster.scim.schema.model import ENTERPRISE_USER, Registry, registry
 from muster.storage.port.changes import Change, ChangeOrigin
 from muster.storage.port.members import MemberDelta
 
-values = st.recursive(st.one_of(st.booleans(), st.text(max_size=3)), lambda inner: st.lists(inner, max_size=2), max_leaves=3)
+values = st.recursive(
+    st.one_of(st.booleans(), st.text(max_size=3)),
+    lambda inner: st.lists(inner, max_size=2),
+    max_leaves=3,
+)
 flat = st.dictionaries(st.sampled_from(["title", "active", "emails", "name"]), values, max_size=4)
 documents = st.builds(
     lambda core, extension: {**core, ENTERPRISE_USER: extension} if extension else core,
@@ -33,7 +37,11 @@ def _flattened(document):
 def test_every_value_that_changed_is_told_those_of_extensions_too(before, after):
     one, other = _flattened(before), _flattened(after)
     told = {path: (was, now) for path, was, now in changed_values(before, after)}
-    assert told == {path: (one.get(path), other.get(path)) for path in one | other if one.get(path) != other.get(path)}
+    assert told == {
+        path: (one.get(path), other.get(path))
+        for path in one | other
+        if one.get(path) != other.get(path)
+    }
     assert list(told) == changed_paths(before, after)
 
 
@@ -47,8 +55,23 @@ def test_the_event_types_are_those_that_occur():
     ):
         for before, after in itertools.product((None, *states), states):
             version = 0 if action in ("hold", "let") else 1
-            change = Change(1, ORIGIN, noun, "1", action, version, after, members if noun == "Group" else None, before)
+            change = Change(
+                1,
+                ORIGIN,
+                noun,
+                "1",
+                action,
+                version,
+                after,
+                members if noun == "Group" else None,
+                before,
+            )
             told |= {event.type for event in events(change)}
     assert told == set(types)
     badge = replace(registry().types["/Groups"], name="Badge")
-    assert event_types(Registry({"/Badges": badge}, {})) == ["badge.created", "badge.updated", "badge.deleted", "guard.held"]
+    assert event_types(Registry({"/Badges": badge}, {})) == [
+        "badge.created",
+        "badge.updated",
+        "badge.deleted",
+        "guard.held",
+    ]

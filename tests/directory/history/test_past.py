@@ -25,16 +25,28 @@ def back(tenant, resource, moment):
 
 
 def groups(tenant, user):
-    return {found["value"] for found in tenant.scim.get(f"/Users/{user['id']}").json().get("groups", [])}
+    return {
+        found["value"] for found in tenant.scim.get(f"/Users/{user['id']}").json().get("groups", [])
+    }
 
 
 def test_somebody_who_was_pushed_out_bit_by_bit_comes_back_as_they_were(fresh):
     ann = fresh.user(title="a")
-    crew, team, new = (fresh.scim.post("/Groups", json=group(None, *there)).json() for there in ([ann], [ann], []))
+    crew, team, new = (
+        fresh.scim.post("/Groups", json=group(None, *there)).json() for there in ([ann], [ann], [])
+    )
     then = this_moment()
-    patch(fresh.scim, f"/Groups/{crew['id']}", {"op": "remove", "path": f'members[value eq "{ann["id"]}"]'})
+    patch(
+        fresh.scim,
+        f"/Groups/{crew['id']}",
+        {"op": "remove", "path": f'members[value eq "{ann["id"]}"]'},
+    )
     patch(fresh.scim, f"/Users/{ann['id']}", {"op": "replace", "path": "active", "value": False})
-    patch(fresh.scim, f"/Groups/{new['id']}", {"op": "add", "path": "members", "value": [{"value": ann["id"]}]})
+    patch(
+        fresh.scim,
+        f"/Groups/{new['id']}",
+        {"op": "add", "path": "members", "value": [{"value": ann["id"]}]},
+    )
     was = at(fresh, ann, then)
     assert (was["deleted"], was["resourceType"], was["members"]) == (False, "User", None)
     assert set(was["groups"]) == {crew["id"], team["id"]}
@@ -58,7 +70,11 @@ def test_a_group_comes_back_without_those_who_are_gone(fresh):
     then = this_moment()
     fresh.scim.put(f"/Groups/{crew['id']}", json=group("Other", cyd))
     was = at(fresh, crew, then)
-    assert (set(was["members"]), was["groups"], was["resource"]["displayName"]) == ({ann["id"], ben["id"]}, None, "Crew")
+    assert (set(was["members"]), was["groups"], was["resource"]["displayName"]) == (
+        {ann["id"], ben["id"]},
+        None,
+        "Crew",
+    )
     fresh.scim.delete(f"/Users/{ann['id']}")
     for body in ({"time": then}, {"change": first}):
         answer = fresh.api.post(f"/history/{crew['id']}/restore", json=body)
@@ -90,7 +106,9 @@ def test_what_is_asked_wrongly(fresh):
     assert problem(back(fresh, ann, before), 404)
     assert problem(back(fresh, ann, 5), 400)
     change = fresh.api.get(path).json()[0]["change"]
-    assert problem(fresh.api.post(f"{path}/restore", json={"change": change, "time": this_moment()}), 400)
+    assert problem(
+        fresh.api.post(f"{path}/restore", json={"change": change, "time": this_moment()}), 400
+    )
     assert problem(fresh.api.get(path, params={"before": "x"}), 400)
     with Tenant(fresh.server) as other:
         assert problem(other.api.get(f"{path}/at", params={"time": this_moment()}), 404)
@@ -103,14 +121,21 @@ def test_a_history_is_read_to_its_end_and_any_of_it_brought_back(fresh):
     path = f"/Groups/{crew['id']}"
     culprit = Culprit(fresh)
     for number in range(260):
-        patch(culprit.scim, path, {"op": "replace", "path": "displayName", "value": f"Crew {number}"})
+        patch(
+            culprit.scim, path, {"op": "replace", "path": "displayName", "value": f"Crew {number}"}
+        )
     patch(
-        culprit.scim, path, {"op": "remove", "path": "members"}, {"op": "add", "path": "members", "value": [{"value": ben["id"]}]}
+        culprit.scim,
+        path,
+        {"op": "remove", "path": "members"},
+        {"op": "add", "path": "members", "value": [{"value": ben["id"]}]},
     )
     first = fresh.api.get(f"/history/{crew['id']}").json()
     rest = fresh.api.get(f"/history/{crew['id']}", params={"before": first[-1]["change"]}).json()
     assert [row["version"] for row in first + rest] == [*range(262, 0, -1)]
-    restored = fresh.api.post(f"/history/{crew['id']}/restore", json={"change": rest[-1]["change"]}).json()
+    restored = fresh.api.post(
+        f"/history/{crew['id']}/restore", json={"change": rest[-1]["change"]}
+    ).json()
     assert restored["displayName"] == "Crew"
     assert members(fresh.scim.get(path).json()) == {ann["id"]}
 
@@ -123,7 +148,9 @@ def test_many_refusals_after_do_not_hide_what_a_key_did(fresh):
     patch(culprit.scim, f"/Users/{ann['id']}", {"op": "replace", "path": "title", "value": "x"})
     for _ in range(55):
         assert culprit.scim.delete(f"/Users/{ann['id']}").status_code == 403
-    assert [(row["action"], row["changes"]) for row in culprit.plan()["resources"]] == [("restore", 1)]
+    assert [(row["action"], row["changes"]) for row in culprit.plan()["resources"]] == [
+        ("restore", 1)
+    ]
     assert culprit.undo().json() == {"undone": 1, "leftOut": []}
     assert fresh.scim.get(f"/Users/{ann['id']}").json()["title"] == "a"
 
@@ -132,6 +159,8 @@ def test_more_changes_than_are_read_back_is_said(bench, monkeypatch):
     monkeypatch.setattr("muster.directory.history.past.MAX_CHANGES", 3)
     workspace = bench.new_workspace()
     for _ in range(5):
-        bench.run(Directory(bench.storage).create(Caller(workspace, "actor", "request"), USERS, person()))
+        bench.run(
+            Directory(bench.storage).create(Caller(workspace, "actor", "request"), USERS, person())
+        )
     with pytest.raises(ScimError, match="3 changes"):
         bench.run(Past(bench.storage).groups(workspace.id, "x", lambda _: False))

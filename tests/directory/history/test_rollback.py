@@ -14,7 +14,10 @@ class Culprit:
         token = tenant.key()
         self.id = tenant.api.get("/keys").json()[-1]["id"]
         self.scim = tenant.client(token, "/scim/v2")
-        self.asked = {"key": self.id, "since": (datetime.now(UTC) - timedelta(minutes=1)).isoformat()}
+        self.asked = {
+            "key": self.id,
+            "since": (datetime.now(UTC) - timedelta(minutes=1)).isoformat(),
+        }
         self.asked["until"] = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
         self.api = tenant.api
 
@@ -61,7 +64,11 @@ def test_all_of_it_is_undone(fresh):
     patch(culprit.scim, f"/Users/{ann['id']}", {"op": "replace", "path": "active", "value": False})
     culprit.scim.delete(f"/Users/{ben['id']}")
     made = culprit.scim.post("/Users", json=person()).json()
-    patch(culprit.scim, f"/Groups/{outer['id']}", {"op": "add", "path": "members", "value": [{"value": made["id"]}]})
+    patch(
+        culprit.scim,
+        f"/Groups/{outer['id']}",
+        {"op": "add", "path": "members", "value": [{"value": made["id"]}]},
+    )
     culprit.scim.delete(f"/Groups/{crew['id']}")
     own = culprit.scim.post("/Groups", json=group("Own", dan, made)).json()
     gone = culprit.scim.post("/Users", json=person()).json()
@@ -77,7 +84,13 @@ def test_all_of_it_is_undone(fresh):
     assert fresh.scim.get(f"/Users/{ben['id']}").json()["groups"][0]["value"] == crew["id"]
     rows = fresh.api.get("/audit", params={"limit": 500}).json()["rows"]
     undone = [row for row in rows if row["requestId"] == rows[-1]["requestId"]]
-    assert {row["resource"] for row in undone} >= {ann["id"], ben["id"], made["id"], crew["id"], own["id"]}
+    assert {row["resource"] for row in undone} >= {
+        ann["id"],
+        ben["id"],
+        made["id"],
+        crew["id"],
+        own["id"],
+    }
     assert culprit.plan()["resources"] == []
     note = fresh.api.get("/audit", params={"action": "undo", "limit": 500}).json()["rows"][-1]
     assert note["document"]["of"] == f"key:{culprit.id}"
@@ -91,9 +104,17 @@ def test_what_others_did_is_told_and_what_is_chosen_is_undone(fresh):
     culprit = Culprit(fresh)
     for one in (ann, ben):
         patch(culprit.scim, f"/Users/{one['id']}", {"op": "replace", "path": "title", "value": "x"})
-    patch(culprit.scim, f"/Groups/{crew['id']}", {"op": "remove", "path": f'members[value eq "{ann["id"]}"]'})
+    patch(
+        culprit.scim,
+        f"/Groups/{crew['id']}",
+        {"op": "remove", "path": f'members[value eq "{ann["id"]}"]'},
+    )
     patch(fresh.scim, f"/Users/{ann['id']}", {"op": "replace", "path": "nickName", "value": "y"})
-    patch(fresh.scim, f"/Groups/{crew['id']}", {"op": "add", "path": "members", "value": [{"value": ben["id"]}]})
+    patch(
+        fresh.scim,
+        f"/Groups/{crew['id']}",
+        {"op": "add", "path": "members", "value": [{"value": ben["id"]}]},
+    )
     plan = culprit.plan()
     assert {row["id"]: row["changedByOthers"] for row in plan["resources"]} == {
         ann["id"]: True, ben["id"]: False, crew["id"]: False,
@@ -139,12 +160,18 @@ def test_many_and_what_is_wrong(fresh):
     assert fresh.scim.get("/Users?count=0").json()["totalResults"] == 40
     with Tenant(fresh.server) as other:
         assert problem(other.api.get("/undo", params=culprit.asked), 404)
-    assert "since" in problem(fresh.api.get("/undo", params={**culprit.asked, "since": "noon"}), 400)
-    assert "until" in problem(fresh.api.get("/undo", params={**culprit.asked, "until": culprit.asked["since"]}), 400)
+    assert "since" in problem(
+        fresh.api.get("/undo", params={**culprit.asked, "since": "noon"}), 400
+    )
+    assert "until" in problem(
+        fresh.api.get("/undo", params={**culprit.asked, "until": culprit.asked["since"]}), 400
+    )
     plan = culprit.plan()
     assert "resources" in problem(culprit.undo(plan, []), 400)
     assert "resources" in problem(culprit.undo(plan, [name("x")]), 400)
-    assert "at" in problem(fresh.api.post("/undo", json={**culprit.asked, "at": "x", "resources": ["x"]}), 400)
+    assert "at" in problem(
+        fresh.api.post("/undo", json={**culprit.asked, "at": "x", "resources": ["x"]}), 400
+    )
 
 
 def test_a_group_goes_back_though_its_beginning_is_kept_no_more(fresh):
@@ -155,16 +182,30 @@ def test_a_group_goes_back_though_its_beginning_is_kept_no_more(fresh):
     patch(fresh.scim, path, {"op": "replace", "path": "displayName", "value": "Team"})
     patch(fresh.scim, path, {"op": "add", "path": "members", "value": [{"value": cyd["id"]}]})
     patch(fresh.scim, path, {"op": "remove", "path": f'members[value eq "{ann["id"]}"]'})
-    renamed = next(row for row in fresh.api.get(f"/history/{crew['id']}").json() if row["version"] == 2)
+    renamed = next(
+        row for row in fresh.api.get(f"/history/{crew['id']}").json() if row["version"] == 2
+    )
     first = "(SELECT min(sequence) FROM changes WHERE workspace = $1 AND id = $2)"
-    tampered(fresh.server, f"DELETE FROM changes WHERE workspace = $1 AND sequence = {first}", fresh.name, crew["id"])
+    tampered(
+        fresh.server,
+        f"DELETE FROM changes WHERE workspace = $1 AND sequence = {first}",
+        fresh.name,
+        crew["id"],
+    )
     restored = fresh.api.post(f"/history/{crew['id']}/restore", json={"change": renamed["change"]})
     assert restored.status_code == 200
     assert members(fresh.scim.get(path).json()) == {ann["id"], ben["id"]}
     fresh.scim.delete(path)
-    assert fresh.api.post(f"/history/{crew['id']}/restore", json={"change": renamed["change"]}).status_code == 200
+    assert (
+        fresh.api.post(
+            f"/history/{crew['id']}/restore", json={"change": renamed["change"]}
+        ).status_code
+        == 200
+    )
     assert members(fresh.scim.get(path).json()) == {ann["id"], ben["id"]}
-    tampered(fresh.server, "DELETE FROM changes WHERE workspace = $1", fresh.name)  # or its chain is broken for other tests
+    tampered(
+        fresh.server, "DELETE FROM changes WHERE workspace = $1", fresh.name
+    )  # or its chain is broken for other tests
 
 
 def test_what_was_undone_is_offered_again_only_once_it_has_changed(fresh):
@@ -172,7 +213,9 @@ def test_what_was_undone_is_offered_again_only_once_it_has_changed(fresh):
     crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
     culprit = Culprit(fresh)
     for user in (ann, ben):
-        patch(culprit.scim, f"/Users/{user['id']}", {"op": "replace", "path": "title", "value": "x"})
+        patch(
+            culprit.scim, f"/Users/{user['id']}", {"op": "replace", "path": "title", "value": "x"}
+        )
     patch(culprit.scim, f"/Groups/{crew['id']}", {"op": "remove", "path": "members"})
     fresh.scim.delete(f"/Users/{ben['id']}")
 

@@ -54,7 +54,9 @@ class Here:
 
     async def user(self, name):
         caller = Caller(self.workspace, "key:k", "r")
-        return await self.directory.create(caller, registry().types["/Users"], {"schemas": [USER], "userName": name})
+        return await self.directory.create(
+            caller, registry().types["/Users"], {"schemas": [USER], "userName": name}
+        )
 
     def deliverer(self, sender):
         return Deliverer(self.storage, self.webhooks, self.states, sender, Leases(self.storage))
@@ -133,7 +135,12 @@ def test_a_lease_is_one_processs_until_it_ends(run, monkeypatch):
 
     async def work(here):
         one, other = Leases(here.storage), Leases(here.storage)
-        taken = [await one.take(1, "x", 1), await other.take(1, "x", 1), await other.take(1, "y", 1), await one.take(1, "x", 2)]
+        taken = [
+            await one.take(1, "x", 1),
+            await other.take(1, "x", 1),
+            await other.take(1, "y", 1),
+            await one.take(1, "x", 2),
+        ]
         moment[0] += 1500
         taken.append(await other.take(1, "x", 1))
         moment[0] += 600
@@ -159,7 +166,12 @@ def test_pauses_grow_and_a_webhook_is_given_up_in_the_end(run, monkeypatch):
             pauses.append((after.due - now[0]) // 1000)
             now[0] = max(after.due, now[0] + 1)
         rows = await here.storage.changes(1, 0, 100)
-        return pauses[:-1], (now[0] - begun) / 1000, rows[-1], (await here.webhooks.get(1, here.hook.id)).disabled
+        return (
+            pauses[:-1],
+            (now[0] - begun) / 1000,
+            rows[-1],
+            (await here.webhooks.get(1, here.hook.id)).disabled,
+        )
 
     pauses, seconds, last, why = run(work)
     assert pauses[: len(PAUSES)] == list(PAUSES)
@@ -215,7 +227,9 @@ def test_a_process_that_has_lost_its_webhook_sends_nothing_more_and_moves_nothin
             await here.user(f"u{n}")
         sender = Taking(here)
         sender.status = status
-        await here.deliverer(sender)._step(here.workspace, here.hook, await here.states.state(1, here.hook.id))
+        await here.deliverer(sender)._step(
+            here.workspace, here.hook, await here.states.state(1, here.hook.id)
+        )
         return sender.got, await here.states.state(1, here.hook.id)
 
     got, after = run(work)

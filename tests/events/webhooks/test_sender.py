@@ -26,7 +26,9 @@ def test_private_addresses(address):
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"])
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
+)
 def test_public_addresses(address):
     assert is_public(address)
 
@@ -41,10 +43,17 @@ def test_an_address_within_an_ipv6_one_is_as_public_as_it_is(address):
 @given(st.ip_addresses(v=6))
 def test_only_global_unicast_is_public(address):
     if is_public(str(address)):
-        assert address in ipaddress.ip_network("2000::/3") or address.ipv4_mapped or str(address).startswith("64:ff9b::")
+        assert (
+            address in ipaddress.ip_network("2000::/3")
+            or address.ipv4_mapped
+            or str(address).startswith("64:ff9b::")
+        )
 
 
-@given(st.ip_addresses(v=4), st.sampled_from(["::{}", "::ffff:0:{}", "64:ff9b:1::{}", "fe80::{}", "fec0::{}", "fd00::{}"]))
+@given(
+    st.ip_addresses(v=4),
+    st.sampled_from(["::{}", "::ffff:0:{}", "64:ff9b:1::{}", "fe80::{}", "fec0::{}", "fd00::{}"]),
+)
 def test_no_other_form_of_an_ipv4_address_is_public(address, form):
     assert not is_public(form.format(address))
 
@@ -90,7 +99,9 @@ def there():
     server.server_close()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]", "0x7f.1"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]", "0x7f.1"]
+)
 def test_nothing_is_sent_to_this_machine(there, host):
     answer = posted(f"http://{host}:{there.server_port}/")
     assert answer.status is None

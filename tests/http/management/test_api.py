@@ -5,7 +5,16 @@ import re
 import httpx
 import pytest
 
-from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, IDENTITY_MAPPINGS, PERMISSIONS, RESTORE, SCIM, SETTINGS
+from muster.access.permissions import (
+    ADMIN,
+    AUDIT,
+    EDIT_ROLES,
+    IDENTITY_MAPPINGS,
+    PERMISSIONS,
+    RESTORE,
+    SCIM,
+    SETTINGS,
+)
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.schema.model import GROUP
 from tests.people import error_of, group, name, patch, person, replace
@@ -99,13 +108,17 @@ ALSO = {
 def test_a_route_needs_its_permissions_and_no_other(tenant, method, path, permission):
     needed = [permission, *filter(None, [ALSO.get((method, path))])]
     for missing in needed:
-        others = [arg for other in PERMISSIONS if other != missing for arg in ("--permission", other)]
+        others = [
+            arg for other in PERMISSIONS if other != missing for arg in ("--permission", other)
+        ]
         with tenant.client(tenant.key(*others), "/api/v1") as client:
             assert missing in problem(client.request(method, path), 403)
     problem(httpx.request(method, f"{tenant.server.url}/api/v1{path}"), 401)
     given = [arg for one in needed for arg in ("--permission", one)]
     with tenant.client(tenant.key(*given), "/api/v1") as client:
-        assert client.request(method, path, json={} if method != "GET" else None).status_code not in (401, 403)
+        assert client.request(
+            method, path, json={} if method != "GET" else None
+        ).status_code not in (401, 403)
 
 
 def test_every_permission_governs_some_route():
@@ -151,7 +164,9 @@ def test_settings_are_changed_and_recorded(fresh):
         "requestsDays": None,
         "changesDays": None,
     }
-    changed = fresh.api.patch("/settings", json={"contract": "cortex", "strict": True, "rateLimit": 0}).json()
+    changed = fresh.api.patch(
+        "/settings", json={"contract": "cortex", "strict": True, "rateLimit": 0}
+    ).json()
     assert changed == before | {"contract": "cortex", "strict": True, "rateLimit": 0}
     assert fresh.api.get("/settings").json() == changed
     assert fresh.scim.post("/Users", json=person()).status_code == 200
@@ -182,15 +197,21 @@ def test_a_wrong_setting_is_named_and_changes_nothing(tenant, wrong):
 def test_no_user_is_made_where_automatic_provisioning_is_off(fresh):
     there = fresh.user()
     fresh.api.patch("/settings", json={"automaticProvisioning": False})
-    assert "automatic provisioning is off" in error_of(fresh.scim.post("/Users", json=person()), 403)
+    assert "automatic provisioning is off" in error_of(
+        fresh.scim.post("/Users", json=person()), 403
+    )
     operation = {"method": "POST", "path": "/Users", "bulkId": "x", "data": person()}
-    bulk = fresh.scim.post("/Bulk", json={"schemas": [BULK_REQUEST], "Operations": [operation]}).json()
+    bulk = fresh.scim.post(
+        "/Bulk", json={"schemas": [BULK_REQUEST], "Operations": [operation]}
+    ).json()
     assert bulk["Operations"][0]["status"] == "403"
     assert fresh.scim.get("/Users?count=0").json()["totalResults"] == 1
     assert fresh.scim.patch(f"/Users/{there['id']}", json=replace("title", "x")).status_code == 200
     assert fresh.scim.post("/Groups", json=group()).status_code == 201
     refused = [row for row in fresh.api.get("/audit").json()["rows"] if row["action"] == "refuse"]
-    assert [(row["type"], row["document"]["attempted"]) for row in refused] == [("User", "create")] * 2
+    assert [(row["type"], row["document"]["attempted"]) for row in refused] == [
+        ("User", "create")
+    ] * 2
     fresh.api.patch("/settings", json={"automaticProvisioning": True})
     assert fresh.scim.post("/Users", json=person()).status_code == 201
 
@@ -202,21 +223,33 @@ def test_no_user_is_deactivated_where_automatic_deprovisioning_is_off(fresh):
     fresh.api.patch("/settings", json={"automaticDeprovisioning": False})
     error_of(fresh.scim.delete(path), 403)
     error_of(fresh.scim.patch(path, json=replace("active", False)), 403)
-    error_of(fresh.scim.patch(path, json=patch({"op": "Replace", "value": {"active": "False", "title": "x"}})), 403)
+    error_of(
+        fresh.scim.patch(
+            path, json=patch({"op": "Replace", "value": {"active": "False", "title": "x"}})
+        ),
+        403,
+    )
     error_of(fresh.scim.put(path, json=person(user["userName"], active=False)), 403)
     assert fresh.scim.get(path).json() == user
     assert fresh.scim.patch(path, json=replace("title", "x")).status_code == 200
     assert fresh.scim.patch(f"/Users/{idle['id']}", json=replace("title", "x")).status_code == 200
     error_of(fresh.scim.delete("/Users/nobody"), 404)
     refused = [row for row in fresh.api.get("/audit").json()["rows"] if row["action"] == "refuse"]
-    assert [row["document"]["attempted"] for row in refused] == ["delete", "deactivate", "deactivate", "deactivate"]
+    assert [row["document"]["attempted"] for row in refused] == [
+        "delete",
+        "deactivate",
+        "deactivate",
+        "deactivate",
+    ]
     assert {row["resource"] for row in refused} == {user["id"]}
     fresh.api.patch("/settings", json={"automaticDeprovisioning": True})
     assert fresh.scim.delete(path).status_code == 204
 
 
 def test_requests_come_from_the_allowlist_alone(fresh):
-    assert "127.0.0.1" in problem(fresh.api.patch("/settings", json={"ipAllowlist": ["10.0.0.0/8", "2001:db8::/32"]}), 409)
+    assert "127.0.0.1" in problem(
+        fresh.api.patch("/settings", json={"ipAllowlist": ["10.0.0.0/8", "2001:db8::/32"]}), 409
+    )
     assert fresh.api.get("/settings").json()["ipAllowlist"] == []
     kept = fresh.api.patch("/settings", json={"ipAllowlist": ["127.0.0.0/8", "::1"]}).json()
     assert kept["ipAllowlist"] == ["127.0.0.0/8", "::1/128"]
@@ -233,9 +266,21 @@ def test_group_names_are_unique_where_the_workspace_says_so(fresh):
     fresh.scim.patch(f"/Groups/{second['id']}", json=replace("displayName", "Other"))
     assert fresh.api.patch("/settings", json={"uniqueGroupNames": True}).status_code == 200
     error_of(fresh.scim.post("/Groups", json=group("TEAM")), 409, "uniqueness")
-    error_of(fresh.scim.patch(f"/Groups/{second['id']}", json=replace("displayName", "team")), 409, "uniqueness")
-    assert fresh.scim.patch(f"/Groups/{first['id']}", json=replace("displayName", "Team A")).status_code == 200
-    assert fresh.scim.patch(f"/Groups/{second['id']}", json=replace("displayName", "team")).status_code == 200
+    error_of(
+        fresh.scim.patch(f"/Groups/{second['id']}", json=replace("displayName", "team")),
+        409,
+        "uniqueness",
+    )
+    assert (
+        fresh.scim.patch(
+            f"/Groups/{first['id']}", json=replace("displayName", "Team A")
+        ).status_code
+        == 200
+    )
+    assert (
+        fresh.scim.patch(f"/Groups/{second['id']}", json=replace("displayName", "team")).status_code
+        == 200
+    )
     found = fresh.scim.get("/Groups", params={"filter": 'displayName eq "TEAM"'}).json()
     assert [item["id"] for item in found["Resources"]] == [second["id"]]
     fresh.api.patch("/settings", json={"uniqueGroupNames": False})
@@ -243,7 +288,10 @@ def test_group_names_are_unique_where_the_workspace_says_so(fresh):
 
 
 def test_a_keys_life(tenant):
-    made = tenant.api.post("/keys", json={"name": "okta", "permissions": [SCIM], "rateLimit": 5000, "expiresInSeconds": 3600})
+    made = tenant.api.post(
+        "/keys",
+        json={"name": "okta", "permissions": [SCIM], "rateLimit": 5000, "expiresInSeconds": 3600},
+    )
     assert made.status_code == 201
     key = made.json()
     assert (key["status"], key["permissions"], key["rateLimit"]) == ("active", [SCIM], 5000)
@@ -260,7 +308,11 @@ def test_a_keys_life(tenant):
         assert tenant.api.delete(f"/keys/{turned['id']}").status_code == 204
         assert client.get("/Users").status_code == 401
     problem(tenant.api.post(f"/keys/{turned['id']}/rotate"), 409)
-    actions = [row["action"] for row in tenant.api.get("/audit?limit=1000").json()["rows"] if row["resource"] == turned["id"]]
+    actions = [
+        row["action"]
+        for row in tenant.api.get("/audit?limit=1000").json()["rows"]
+        if row["resource"] == turned["id"]
+    ]
     assert actions == ["create", "revoke"]
 
 
@@ -285,7 +337,9 @@ def test_no_one_hands_on_what_they_may_not_do(tenant):
         problem(client.delete(f"/keys/{stronger['id']}"), 403)
         problem(client.post("/roles", json={"name": "r", "permissions": [SCIM]}), 403)
         problem(client.put(f"/roles/{role['name']}", json={"permissions": [SETTINGS]}), 403)
-        assert client.post("/keys", json={"name": "k", "permissions": [SETTINGS]}).status_code == 201
+        assert (
+            client.post("/keys", json={"name": "k", "permissions": [SETTINGS]}).status_code == 201
+        )
 
 
 def test_roles_for_keys(fresh):
@@ -298,10 +352,18 @@ def test_roles_for_keys(fresh):
     problem(fresh.api.post("/roles", json={"name": "admin", "permissions": [AUDIT]}), 409)
     problem(fresh.api.put("/roles/Admin", json={"permissions": [AUDIT]}), 403)
     problem(fresh.api.delete("/roles/nothing"), 404)
-    for wrong in ({"name": "x"}, {"name": "x", "permissions": ["y"]}, {"name": "a/b", "permissions": [AUDIT]}, {"name": 7}):
+    for wrong in (
+        {"name": "x"},
+        {"name": "x", "permissions": ["y"]},
+        {"name": "a/b", "permissions": [AUDIT]},
+        {"name": 7},
+    ):
         problem(fresh.api.post("/roles", json=wrong), 400)
     key = fresh.api.post("/keys", json={"name": "k", "role": "Reader & co"}).json()
-    with fresh.client(key["token"], "/scim/v2") as scim, fresh.client(key["token"], "/api/v1") as api:
+    with (
+        fresh.client(key["token"], "/scim/v2") as scim,
+        fresh.client(key["token"], "/api/v1") as api,
+    ):
         error_of(scim.get("/Users"), 403)
         assert api.get("/audit").status_code == 200
         fresh.api.put(path, json={"permissions": [SCIM]})
@@ -321,23 +383,35 @@ def test_role_mappings_say_which_roles_a_user_has(fresh):
     again = fresh.api.post("/scim/role-mappings", json=mapping)
     assert (again.status_code, again.json()) == (200, made.json())
     other = fresh.api.post(
-        "/scim/role-mappings", json={"idpValue": "ops", "role": {"role": "Instance Administrator", "tag": "eu"}}
+        "/scim/role-mappings",
+        json={"idpValue": "ops", "role": {"role": "Instance Administrator", "tag": "eu"}},
     )
     assert len(fresh.api.get("/scim/role-mappings").json()) == 2
     user = fresh.user(roles=["admins", "ops", "unmapped"])
     roles = fresh.api.get(f"/users/{user['id']}/roles").json()
-    assert [(role["role"], role["tag"]) for role in roles["roles"]] == [("Instance Administrator", "eu")]
-    assert [why["idpValue"] for why in roles["roles"][0]["because"]] == ["admins", "ops"]
-    fresh.scim.patch(f"/Users/{user['id']}", json=patch({"op": "remove", "path": 'roles[value eq "admins"]'}))
-    assert [why["mapping"] for why in fresh.api.get(f"/users/{user['id']}/roles").json()["roles"][0]["because"]] == [
-        other.json()["id"]
+    assert [(role["role"], role["tag"]) for role in roles["roles"]] == [
+        ("Instance Administrator", "eu")
     ]
+    assert [why["idpValue"] for why in roles["roles"][0]["because"]] == ["admins", "ops"]
+    fresh.scim.patch(
+        f"/Users/{user['id']}", json=patch({"op": "remove", "path": 'roles[value eq "admins"]'})
+    )
+    assert [
+        why["mapping"]
+        for why in fresh.api.get(f"/users/{user['id']}/roles").json()["roles"][0]["because"]
+    ] == [other.json()["id"]]
     assert fresh.api.delete(f"/scim/role-mappings/{other.json()['id']}").status_code == 204
     assert fresh.api.get(f"/users/{user['id']}/roles").json()["roles"] == []
     problem(fresh.api.delete(f"/scim/role-mappings/{other.json()['id']}"), 404)
     problem(fresh.api.put(f"/scim/role-mappings/{made.json()['id']}", json=mapping), 405)
     problem(fresh.api.get("/users/nobody/roles"), 404)
-    for wrong in ({}, {"idpValue": "x"}, {"idpValue": "x", "role": "y"}, {"idpValue": 7, "role": {"role": "y"}}, []):
+    for wrong in (
+        {},
+        {"idpValue": "x"},
+        {"idpValue": "x", "role": "y"},
+        {"idpValue": 7, "role": {"role": "y"}},
+        [],
+    ):
         problem(fresh.api.post("/scim/role-mappings", json=wrong), 400)
 
 
@@ -348,7 +422,9 @@ def test_workspaces_are_walls_here_too(server):
 
 def walled(one, other):
     key = one.api.post("/keys", json={"name": "k"}).json()
-    mapping = one.api.post("/scim/role-mappings", json={"idpValue": "x", "role": {"role": "y"}}).json()
+    mapping = one.api.post(
+        "/scim/role-mappings", json={"idpValue": "x", "role": {"role": "y"}}
+    ).json()
     one.api.post("/roles", json={"name": "r", "permissions": [SCIM]})
     user = one.user()
     problem(other.api.get(f"/keys/{key['id']}"), 404)
@@ -364,7 +440,9 @@ def walled(one, other):
 def test_me_is_the_user_whom_the_key_speaks_for(fresh):
     user = fresh.user()
     problem(fresh.api.post("/keys", json={"name": "me", "user": "nobody"}), 404)
-    token = fresh.api.post("/keys", json={"name": "me", "permissions": [SCIM], "user": user["id"]}).json()["token"]
+    token = fresh.api.post(
+        "/keys", json={"name": "me", "permissions": [SCIM], "user": user["id"]}
+    ).json()["token"]
     with fresh.client(token, "/scim/v2") as me:
         shown = me.get("/Me")
         assert shown.json() == user
@@ -382,7 +460,9 @@ def test_passwords_are_replaced_and_verified(tenant):
     user = tenant.user(password="first secret")
 
     def valid(password, user_name=user["userName"]):
-        answer = tenant.api.post("/passwords/verify", json={"userName": user_name, "password": password})
+        answer = tenant.api.post(
+            "/passwords/verify", json={"userName": user_name, "password": password}
+        )
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -400,13 +480,21 @@ def test_passwords_are_replaced_and_verified(tenant):
     assert valid("third secret")["valid"]
     tenant.scim.put(path, json=person(user["userName"], active=False))
     assert not valid("third secret")["valid"]
-    for wrong in ({}, {"userName": "x"}, {"userName": "x", "password": 7}, {"userName": "x", "password": "y" * 1001}):
+    for wrong in (
+        {},
+        {"userName": "x"},
+        {"userName": "x", "password": 7},
+        {"userName": "x", "password": "y" * 1001},
+    ):
         problem(tenant.api.post("/passwords/verify", json=wrong), 400)
 
 
 def test_passwords_are_not_tried_without_end(tenant):
     user = tenant.user(password="the secret")
-    tries = [tenant.api.post("/passwords/verify", json={"userName": user["userName"], "password": "x"}) for _ in range(12)]
+    tries = [
+        tenant.api.post("/passwords/verify", json={"userName": user["userName"], "password": "x"})
+        for _ in range(12)
+    ]
     assert [answer.status_code for answer in tries] == [200] * 10 + [429] * 2
     assert int(tries[-1].headers["retry-after"]) > 0
     assert b"the secret" not in tenant.server.stored()
@@ -422,7 +510,9 @@ def test_the_feed_tells_what_changed_in_order(fresh):
     start = told(fresh, cursor="end")["cursor"]
     user = fresh.user(title="a")
     path = f"/Users/{user['id']}"
-    fresh.scim.patch(path, json=patch({"op": "replace", "value": {"title": "b", "name": {"givenName": "B"}}}))
+    fresh.scim.patch(
+        path, json=patch({"op": "replace", "value": {"title": "b", "name": {"givenName": "B"}}})
+    )
     fresh.scim.patch(path, json=replace("active", False))
     fresh.scim.patch(path, json=replace("title", "b"))  # changes nothing
     fresh.scim.patch(path, json=replace("active", True))
@@ -473,7 +563,11 @@ def test_history_and_undo(fresh):
     fresh.scim.delete(f"/Users/{user['id']}")
     path = f"/history/{user['id']}"
     rows = fresh.api.get(path).json()
-    assert [(row["action"], row["resource"]["title"]) for row in rows] == [("delete", "b"), ("update", "b"), ("create", "a")]
+    assert [(row["action"], row["resource"]["title"]) for row in rows] == [
+        ("delete", "b"),
+        ("update", "b"),
+        ("create", "a"),
+    ]
     assert rows[1]["attributes"] == ["title"]
     back = fresh.api.post(f"{path}/restore", json={"change": rows[2]["change"]}).json()
     assert (back["id"], back["title"]) == (user["id"], "a")
@@ -485,19 +579,27 @@ def test_history_and_undo(fresh):
 
 def test_requests_and_the_doctor(fresh):
     user = fresh.user(password="quite a secret")
-    fresh.scim.patch(f"/Users/{user['id']}", json=patch({"op": "Replace", "path": "active", "value": "True"}))
+    fresh.scim.patch(
+        f"/Users/{user['id']}", json=patch({"op": "Replace", "path": "active", "value": "True"})
+    )
     found = fresh.recorded(2)
     assert [(item["method"], item["status"]) for item in found] == [("PATCH", 200), ("POST", 201)]
     assert found[0]["quirks"] == ["operation-case", "boolean-as-string"]
     whole = fresh.api.get(f"/requests/{found[1]['number']}").json()
     assert user["userName"] in whole["body"]
     assert "quite a secret" not in whole["body"]
-    assert [item["number"] for item in fresh.api.get("/requests?status=201").json()] == [found[1]["number"]]
-    assert {item["dialect"] for item in fresh.api.get("/doctor").json()["dialects"]} == set(found[0]["quirks"])
+    assert [item["number"] for item in fresh.api.get("/requests?status=201").json()] == [
+        found[1]["number"]
+    ]
+    assert {item["dialect"] for item in fresh.api.get("/doctor").json()["dialects"]} == set(
+        found[0]["quirks"]
+    )
     problem(fresh.api.get("/requests/x"), 404)
 
 
-@pytest.mark.parametrize("query", ["cursor=x", "cursor=" + "a" * 200, "limit=x", "wait=x", "page=1", "cursor=%C3%A9"])
+@pytest.mark.parametrize(
+    "query", ["cursor=x", "cursor=" + "a" * 200, "limit=x", "wait=x", "page=1", "cursor=%C3%A9"]
+)
 def test_a_wrong_question_of_the_feed(tenant, query):
     problem(tenant.api.get(f"/changes?{query}"), 400)
 
@@ -516,14 +618,21 @@ NO_TEXT = ("%00", "a%00b", "%FF", "%ED%A0%80")
 """What no text of a database can be: NUL, and bytes that are no UTF-8."""
 
 
-@pytest.mark.parametrize(("method", "path"), sorted({(method, path) for method, path, _ in ROUTES if "/x" in path}))
+@pytest.mark.parametrize(
+    ("method", "path"), sorted({(method, path) for method, path, _ in ROUTES if "/x" in path})
+)
 def test_a_name_that_no_text_can_be_is_not_there(fresh, method, path):
     for called in NO_TEXT:
         answer = fresh.api.request(method, path.replace("/x", f"/{called}"), json={})
-        assert answer.status_code == 404 if "%00" in called else answer.status_code < 500, (called, answer.text)
+        assert answer.status_code == 404 if "%00" in called else answer.status_code < 500, (
+            called,
+            answer.text,
+        )
 
 
-@pytest.mark.parametrize("called", ["a%41b", "%", "%zz", "100%25", "50% off", "é", "a b", "a+b", "a?b#c", '"', "\\", "ﬀ"])
+@pytest.mark.parametrize(
+    "called", ["a%41b", "%", "%zz", "100%25", "50% off", "é", "a b", "a+b", "a?b#c", '"', "\\", "ﬀ"]
+)
 def test_what_has_any_name_is_where_it_is_said_to_be(fresh, called):
     made = fresh.api.post("/roles", json={"name": called, "permissions": [SCIM]})
     place = made.headers["location"].removeprefix("/api/v1")
@@ -532,7 +641,9 @@ def test_what_has_any_name_is_where_it_is_said_to_be(fresh, called):
     assert fresh.api.get(place).status_code == 404
 
 
-@pytest.mark.parametrize(("path", "name"), [(path, name) for path, names in QUERIES.items() for name in names])
+@pytest.mark.parametrize(
+    ("path", "name"), [(path, name) for path, names in QUERIES.items() for name in names]
+)
 def test_a_parameter_that_no_text_can_be_is_the_clients_mistake(fresh, path, name):
     for value in NO_TEXT:
         answer = fresh.api.get(f"{path}?{name}={value}")
@@ -561,9 +672,17 @@ def test_a_workspace_cannot_lift_its_rate_limit_past_the_installations_ceiling(t
     options = {"MUSTER_RATE_LIMIT": "300", "MUSTER_RATE_LIMIT_CEILING": "600", **database}
     with Server(tmp_path, **options) as server, Tenant(server) as tenant:
         for limit in (0, 601, 10_000_000):
-            assert "1 to 600" in problem(tenant.api.patch("/settings", json={"rateLimit": limit}), 400)
-            assert "1 to 600" in problem(tenant.api.post("/keys", json={"name": "k", "rateLimit": limit}), 400)
+            assert "1 to 600" in problem(
+                tenant.api.patch("/settings", json={"rateLimit": limit}), 400
+            )
+            assert "1 to 600" in problem(
+                tenant.api.post("/keys", json={"name": "k", "rateLimit": limit}), 400
+            )
         assert tenant.api.get("/settings").json()["rateLimit"] is None
         for limit in (1, 600, None):
-            assert tenant.api.post("/keys", json={"name": "k", "rateLimit": limit}).status_code == 201
-            assert tenant.api.patch("/settings", json={"rateLimit": limit or 600}).status_code == 200
+            assert (
+                tenant.api.post("/keys", json={"name": "k", "rateLimit": limit}).status_code == 201
+            )
+            assert (
+                tenant.api.patch("/settings", json={"rateLimit": limit or 600}).status_code == 200
+            )

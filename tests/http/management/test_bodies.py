@@ -23,11 +23,18 @@ class Place:
         self.api = tenant.api
         self.user = tenant.user()
         self.key = self.api.post("/keys", json={"name": "k"}).json()["id"]
-        self.role = self.api.post("/roles", json={"name": "r", "permissions": [SCIM]}).json()["name"]
-        self.hook = self.api.post("/webhooks", json={"url": "https://receiver.example/"}).json()["id"]
+        self.role = self.api.post("/roles", json={"name": "r", "permissions": [SCIM]}).json()[
+            "name"
+        ]
+        self.hook = self.api.post("/webhooks", json={"url": "https://receiver.example/"}).json()[
+            "id"
+        ]
         assert self.api.post("/schemas", json=schema(URN)).status_code == 201
         now = datetime.now(UTC)
-        self.period = {"since": (now - timedelta(hours=1)).isoformat(), "until": (now + timedelta(hours=1)).isoformat()}
+        self.period = {
+            "since": (now - timedelta(hours=1)).isoformat(),
+            "until": (now + timedelta(hours=1)).isoformat(),
+        }
         self.own = self.api.get("/keys").json()[0]["id"]
         self.at = self.api.get("/undo", params={"key": self.own, **self.period}).json()["at"]
         self.change = self.api.get(f"/history/{self.user['id']}").json()[0]["change"]
@@ -49,7 +56,13 @@ def schema(urn):
          "mutability": "readWrite", "returned": "default", "uniqueness": "none", "description": "x"},
         {"name": "parts", "type": "complex", "multiValued": True, "subAttributes": [{"name": "value", "type": "string"}]},
     ]  # fmt: skip
-    return {"id": urn, "name": "Acme", "description": "x", "extends": ["User"], "attributes": attributes}
+    return {
+        "id": urn,
+        "name": "Acme",
+        "description": "x",
+        "extends": ["User"],
+        "attributes": attributes,
+    }
 
 
 CONNECTOR = {
@@ -106,7 +119,13 @@ SCHEMAS = {"createSchema", "updateSchema", "createResourceType"}
 def nodes(value, path=()):
     """Every place in a JSON value."""
     yield path, value
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, item in items:
         yield from nodes(item, (*path, key))
 
@@ -123,13 +142,19 @@ def replaced(body, path, value):
 
 
 def kind_of(value):
-    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
+    return (
+        "number"
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else type(value).__name__
+    )
 
 
 def send(place, operation, body):
     method, path, _ = BODIES[operation]
     headers = {"content-type": "application/json"}
-    return place.api.request(method, path.format(**vars(place)), content=orjson.dumps(body), headers=headers)
+    return place.api.request(
+        method, path.format(**vars(place)), content=orjson.dumps(body), headers=headers
+    )
 
 
 @pytest.mark.parametrize("operation", BODIES)
@@ -157,7 +182,19 @@ def test_no_value_is_an_error_of_the_server(place, operation):
     body = BODIES[operation][2](place)
     strings = ["", " ", "x" * 3000, "\u0000", "\u202e", "../..", "%00", "\ud7ff\U0001f600"]
     for path, value in nodes(body):
-        for other in [*strings, -1, 0, 2**31, 2**63, 2**64 - 1, 1e30, 1e308, {"": ""}, ["x"] * 600, {"x": None}]:
+        for other in [
+            *strings,
+            -1,
+            0,
+            2**31,
+            2**63,
+            2**64 - 1,
+            1e30,
+            1e308,
+            {"": ""},
+            ["x"] * 600,
+            {"x": None},
+        ]:
             if kind_of(other) != kind_of(value) and isinstance(value, str | int | float | bool):
                 continue
             answer = send(place, operation, replaced(body, path, other))
@@ -168,7 +205,11 @@ def test_no_value_is_an_error_of_the_server(place, operation):
 
 @pytest.mark.parametrize(
     "operation",
-    [name for name in BODIES if name not in ("createRoleMapping", "createSchema", "updateSchema", "createResourceType")],
+    [
+        name
+        for name in BODIES
+        if name not in ("createRoleMapping", "createSchema", "updateSchema", "createResourceType")
+    ],
 )
 def test_a_name_that_is_not_known_is_refused(place, operation):
     body = BODIES[operation][2](place)
@@ -184,6 +225,8 @@ def test_every_route_with_a_body_is_here(place):
         for method, operation in item.items()
         if path.startswith("/api/v1") and method in ("post", "put", "patch")
     }
-    assert with_body - {"rotateWebhook", "letThrough", "keepHeld"} == {operation.partition(" ")[0] for operation in BODIES}
+    assert with_body - {"rotateWebhook", "letThrough", "keepHeld"} == {
+        operation.partition(" ")[0] for operation in BODIES
+    }
     for operation in ("rotateWebhook", "letThrough", "keepHeld"):
         assert operation in with_body  # they read no body

@@ -22,7 +22,9 @@ def test_what_is_over_the_limit_is_held_and_the_rest_goes_on(guarded):
     paths = [f"/Users/{user['id']}" for user in users]
     assert guarded.scim.patch(paths[0], json=replace("active", False)).status_code == 200
     assert guarded.scim.delete(paths[1]).status_code == 204
-    assert "2 users lost access within the last hour, and 2 may" in error_of(guarded.scim.delete(paths[2]), 403)
+    assert "2 users lost access within the last hour, and 2 may" in error_of(
+        guarded.scim.delete(paths[2]), 403
+    )
     error_of(guarded.scim.patch(paths[3], json=replace("active", "False")), 403)
     error_of(guarded.scim.put(paths[4], json=person(users[4]["userName"], active=False)), 403)
     assert guarded.scim.patch(paths[5], json=replace("title", "goes on")).status_code == 200
@@ -33,7 +35,11 @@ def test_what_is_over_the_limit_is_held_and_the_rest_goes_on(guarded):
     assert [(write["user"], write["attempted"]) for write in state["held"]] == [
         (users[2]["id"], "delete"), (users[3]["id"], "deactivate"), (users[4]["id"], "deactivate"),
     ]  # fmt: skip
-    events = [event for event in guarded.api.get("/changes").json()["events"] if event["type"] == "guard.held"]
+    events = [
+        event
+        for event in guarded.api.get("/changes").json()["events"]
+        if event["type"] == "guard.held"
+    ]
     assert [event["resourceId"] for event in events] == [write["user"] for write in state["held"]]
     assert guarded.api.post(f"/guard/{users[2]['id']}/let").status_code == 204
     assert guarded.api.post(f"/guard/{users[3]['id']}/let").status_code == 204
@@ -65,7 +71,9 @@ def test_who_has_access_again_is_not_counted(guarded):
     guarded.scim.put(paths[0], json=person(users[0]["userName"])).raise_for_status()
     history = guarded.api.get(f"/history/{users[1]['id']}").json()
     made = next(change for change in history if change["action"] == "create")
-    restored = guarded.api.post(f"/history/{users[1]['id']}/restore", json={"change": made["change"]})
+    restored = guarded.api.post(
+        f"/history/{users[1]['id']}/restore", json={"change": made["change"]}
+    )
     assert restored.status_code == 200, restored.text
     assert done() == 0
     assert guarded.scim.delete(paths[2]).status_code == 204
@@ -84,7 +92,9 @@ def test_who_has_access_again_within_one_commit_is_not_counted(guarded):
         with ThreadPoolExecutor(12) as pool:
             for active in (False, True):
                 asked = [(f"/Users/{user['id']}", replace("active", active)) for user in users[2:5]]
-                statuses = list(pool.map(lambda one: guarded.scim.patch(one[0], json=one[1]).status_code, asked))
+                statuses = list(
+                    pool.map(lambda one: guarded.scim.patch(one[0], json=one[1]).status_code, asked)
+                )
                 assert statuses == [200] * 3
     assert guarded.api.get("/guard").json()["done"] == 0
 
@@ -108,7 +118,10 @@ def test_watched_only_and_off(guarded):
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_never_one_too_many_over_connections_and_workers(tmp_path, engine):
     options = {"MUSTER_DATABASE": postgres.new_database()} if engine == "postgres" else {}
-    with Server(tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0", **options) as server, Tenant(server) as tenant:
+    with (
+        Server(tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0", **options) as server,
+        Tenant(server) as tenant,
+    ):
         tenant.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 7})
         users = [tenant.user()["id"] for _ in range(64)]
 

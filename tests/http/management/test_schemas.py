@@ -15,18 +15,34 @@ def badge(*more, **changed):
     attributes = [
         {"name": "number", "type": "string", "indexed": True, "uniqueness": "server"},
         {"name": "level", "type": "integer"},
-        {"name": "zones", "type": "complex", "multiValued": True, "subAttributes": [{"name": "value"}, {"name": "type"}]},
+        {
+            "name": "zones",
+            "type": "complex",
+            "multiValued": True,
+            "subAttributes": [{"name": "value"}, {"name": "type"}],
+        },
         {"name": "pin", "type": "string", "returned": "request"},
         *more,
     ]
-    return {"id": BADGE, "name": "Badge", "description": "Door badges", "extends": ["User"], "attributes": attributes, **changed}
+    return {
+        "id": BADGE,
+        "name": "Badge",
+        "description": "Door badges",
+        "extends": ["User"],
+        "attributes": attributes,
+        **changed,
+    }
 
 
 def device(**changed):
     attributes = [
         {"name": "serial", "required": True, "uniqueness": "server", "indexed": True},
         {"name": "model", "caseExact": True, "indexed": True},
-        {"name": "owner", "type": "complex", "subAttributes": [{"name": "value"}, {"name": "$ref", "type": "reference"}]},
+        {
+            "name": "owner",
+            "type": "complex",
+            "subAttributes": [{"name": "value"}, {"name": "$ref", "type": "reference"}],
+        },
         {"name": "bought", "type": "dateTime"},
     ]
     return {"id": DEVICE, "name": "Device", "attributes": attributes, **changed}
@@ -45,12 +61,20 @@ def found(tenant, text, path="/Users"):
 def test_an_extension_is_live_at_once(fresh):
     before = fresh.scim.post("/Users", json=holder("0")).json()
     assert BADGE not in before
-    error_of(fresh.scim.get("/Users", params={"filter": f'{BADGE}:number eq "1"'}), 400, "invalidFilter")
+    error_of(
+        fresh.scim.get("/Users", params={"filter": f'{BADGE}:number eq "1"'}), 400, "invalidFilter"
+    )
     made = fresh.api.post("/schemas", json=badge())
     assert made.status_code == 201, made.text
-    assert fresh.api.get(made.headers["location"].removeprefix("/api/v1")).json() == {**made.json(), "indexProgress": 100}
+    assert fresh.api.get(made.headers["location"].removeprefix("/api/v1")).json() == {
+        **made.json(),
+        "indexProgress": 100,
+    }
     one, two = (
-        fresh.scim.post("/Users", json=holder(number, level=level, zones=[{"value": "A", "type": "in"}], pin="1234")).json()
+        fresh.scim.post(
+            "/Users",
+            json=holder(number, level=level, zones=[{"value": "A", "type": "in"}], pin="1234"),
+        ).json()
         for number, level in (("A1", 1), ("B2", 2))
     )
     assert BADGE in one["schemas"]
@@ -62,13 +86,23 @@ def test_an_extension_is_live_at_once(fresh):
     assert "pin" not in fresh.scim.get(f"/Users?filter={BADGE}:number%20eq%20%22a1%22").text
     assert found(fresh, f"{BADGE}:level gt 1") == [two["id"]]
     assert found(fresh, f'{BADGE}:zones[value eq "A" and type eq "in"]') == [one["id"], two["id"]]
-    listed = fresh.scim.get("/Users", params={"sortBy": f"{BADGE}:number", "sortOrder": "descending"}).json()["Resources"]
+    listed = fresh.scim.get(
+        "/Users", params={"sortBy": f"{BADGE}:number", "sortOrder": "descending"}
+    ).json()["Resources"]
     assert [item["id"] for item in listed] == [before["id"], two["id"], one["id"]]
     changed = fresh.scim.patch(f"/Users/{one['id']}", json=replace(f"{BADGE}:level", 7)).json()
     assert changed[BADGE]["level"] == 7
-    error_of(fresh.scim.patch(f"/Users/{one['id']}", json=replace(f"{BADGE}:level", "seven")), 400, "invalidValue")
+    error_of(
+        fresh.scim.patch(f"/Users/{one['id']}", json=replace(f"{BADGE}:level", "seven")),
+        400,
+        "invalidValue",
+    )
     error_of(fresh.scim.post("/Users", json=holder("A1")), 409, "uniqueness")
-    error_of(fresh.scim.patch(f"/Users/{two['id']}", json=replace(f"{BADGE}:number", "a1")), 409, "uniqueness")
+    error_of(
+        fresh.scim.patch(f"/Users/{two['id']}", json=replace(f"{BADGE}:number", "a1")),
+        409,
+        "uniqueness",
+    )
     error_of(fresh.scim.post("/Users", json=holder(7)), 400, "invalidValue")
     fresh.scim.patch(f"/Users/{one['id']}", json=patch({"op": "remove", "path": BADGE}))
     assert fresh.scim.post("/Users", json=holder("A1")).status_code == 201
@@ -77,10 +111,16 @@ def test_an_extension_is_live_at_once(fresh):
 
 def test_what_is_called_as_something_in_meta_is_found_too(fresh):
     subs = [{"name": "location"}, {"name": "version", "type": "integer"}]
-    fresh.api.post("/schemas", json=badge({"name": "printer", "type": "complex", "subAttributes": subs}))
-    one = fresh.scim.post("/Users", json=holder("1", printer={"location": "Basement", "version": 3})).json()
+    fresh.api.post(
+        "/schemas", json=badge({"name": "printer", "type": "complex", "subAttributes": subs})
+    )
+    one = fresh.scim.post(
+        "/Users", json=holder("1", printer={"location": "Basement", "version": 3})
+    ).json()
     assert found(fresh, f'{BADGE}:printer.location eq "basement"') == [one["id"]]
-    assert found(fresh, f"{BADGE}:printer.version gt 2 and {BADGE}:printer.location pr") == [one["id"]]
+    assert found(fresh, f"{BADGE}:printer.version gt 2 and {BADGE}:printer.location pr") == [
+        one["id"]
+    ]
 
 
 def test_discovery_and_openapi_show_it(fresh, server):
@@ -91,7 +131,12 @@ def test_discovery_and_openapi_show_it(fresh, server):
     for item in fresh.scim.get("/Schemas").json()["Resources"]:
         Schema.model_validate(item)
     shown = fresh.scim.get(f"/Schemas/{BADGE}").json()
-    assert [attribute["name"] for attribute in shown["attributes"]] == ["number", "level", "zones", "pin"]
+    assert [attribute["name"] for attribute in shown["attributes"]] == [
+        "number",
+        "level",
+        "zones",
+        "pin",
+    ]
     assert shown["attributes"][1]["mutability"] == "readWrite"
     types = {item["name"]: item for item in fresh.scim.get("/ResourceTypes").json()["Resources"]}
     for item in types.values():
@@ -104,14 +149,29 @@ def test_discovery_and_openapi_show_it(fresh, server):
     with Tenant(server) as other:
         assert other.scim.get(f"/Schemas/{BADGE}").status_code == 404
         error_of(other.scim.get("/Devices"), 404)
-        assert "/scim/v2/Devices" not in other.scim.get(f"{server.url}/openapi.json").json()["paths"]
+        assert (
+            "/scim/v2/Devices" not in other.scim.get(f"{server.url}/openapi.json").json()["paths"]
+        )
 
 
 def test_a_resource_type_of_its_own(fresh):
-    problem(fresh.api.post("/resource-types", json={"name": "Device", "endpoint": "/Devices", "schema": DEVICE}), 400)
+    problem(
+        fresh.api.post(
+            "/resource-types", json={"name": "Device", "endpoint": "/Devices", "schema": DEVICE}
+        ),
+        400,
+    )
     fresh.api.post("/schemas", json=device())
-    fresh.api.post("/resource-types", json={"name": "Device", "endpoint": "/Devices", "schema": DEVICE})
-    body = {"schemas": [DEVICE], "serial": "S1", "model": "x1", "owner": {"value": "u"}, "bought": "2026-01-01T00:00:00Z"}
+    fresh.api.post(
+        "/resource-types", json={"name": "Device", "endpoint": "/Devices", "schema": DEVICE}
+    )
+    body = {
+        "schemas": [DEVICE],
+        "serial": "S1",
+        "model": "x1",
+        "owner": {"value": "u"},
+        "bought": "2026-01-01T00:00:00Z",
+    }
     made = fresh.scim.post("/Devices", json=body)
     assert made.status_code == 201
     one = made.json()
@@ -122,7 +182,9 @@ def test_a_resource_type_of_its_own(fresh):
     error_of(fresh.scim.post("/Devices", json={"schemas": [DEVICE]}), 400, "invalidValue")
     assert found(fresh, 'serial eq "s1"', "/Devices") == [one["id"]]
     assert found(fresh, 'model eq "X1"', "/Devices") == []
-    assert found(fresh, 'bought lt "2026-02-01T00:00:00Z" and owner.value eq "u"', "/Devices") == [one["id"]]
+    assert found(fresh, 'bought lt "2026-02-01T00:00:00Z" and owner.value eq "u"', "/Devices") == [
+        one["id"]
+    ]
     changed = fresh.scim.patch(f"/Devices/{one['id']}", json=replace("model", "x2"))
     assert changed.headers["etag"] == 'W/"2"'
     assert fresh.scim.get("/").json()["totalResults"] == 1
@@ -142,9 +204,17 @@ def test_two_workspaces_define_one_urn_each_in_its_way(fresh, server):
         level = {"name": "level", "type": "string"}
         other.api.post("/schemas", json=badge(attributes=[level]))
         assert fresh.scim.post("/Users", json=holder("1", level=1)).status_code == 201
-        assert other.scim.post("/Users", json=person(**{BADGE: {"level": "high"}})).status_code == 201
-        error_of(fresh.scim.post("/Users", json=person(**{BADGE: {"level": "high"}})), 400, "invalidValue")
-        error_of(other.scim.post("/Users", json=person(**{BADGE: {"level": 1}})), 400, "invalidValue")
+        assert (
+            other.scim.post("/Users", json=person(**{BADGE: {"level": "high"}})).status_code == 201
+        )
+        error_of(
+            fresh.scim.post("/Users", json=person(**{BADGE: {"level": "high"}})),
+            400,
+            "invalidValue",
+        )
+        error_of(
+            other.scim.post("/Users", json=person(**{BADGE: {"level": 1}})), 400, "invalidValue"
+        )
         problem(other.api.get("/schemas/urn:example:none"), 404)
 
 
@@ -156,8 +226,15 @@ def test_what_would_break_stored_documents_is_refused_with_the_list(fresh):
     refused = {
         "level as string": [numbers, {"name": "level", "type": "string"}],
         "without level": [numbers],
-        "another required": [numbers, {"name": "level", "type": "integer"}, {"name": "more", "required": True}],
-        "level required and more": [numbers, {"name": "level", "type": "integer", "multiValued": True}],
+        "another required": [
+            numbers,
+            {"name": "level", "type": "integer"},
+            {"name": "more", "required": True},
+        ],
+        "level required and more": [
+            numbers,
+            {"name": "level", "type": "integer", "multiValued": True},
+        ],
     }
     for attributes in refused.values():
         answer = fresh.api.put(f"/schemas/{BADGE}", json=badge(attributes=attributes))
@@ -181,7 +258,10 @@ def test_what_would_break_stored_documents_is_refused_with_the_list(fresh):
 def test_an_index_is_built_over_what_is_there(fresh):
     colour = {"name": "colour"}
     fresh.api.post("/schemas", json=badge(colour))
-    users = [fresh.scim.post("/Users", json=holder(f"{n}", colour=f"c{n % 3}")).json()["id"] for n in range(30)]
+    users = [
+        fresh.scim.post("/Users", json=holder(f"{n}", colour=f"c{n % 3}")).json()["id"]
+        for n in range(30)
+    ]
     indexed = fresh.api.put(f"/schemas/{BADGE}", json=badge(colour | {"indexed": True})).json()
     assert indexed["indexReady"] is False
     assert found(fresh, f'{BADGE}:colour eq "C1"') == users[1::3]
@@ -228,7 +308,13 @@ def test_a_schema_that_cannot_be(fresh, wrong):
 def test_a_resource_type_that_cannot_be(fresh, wrong, status):
     fresh.api.post("/schemas", json=device())
     fresh.api.post("/schemas", json=badge())
-    problem(fresh.api.post("/resource-types", json={"name": "Device", "endpoint": "/Devices", "schema": DEVICE, **wrong}), status)
+    problem(
+        fresh.api.post(
+            "/resource-types",
+            json={"name": "Device", "endpoint": "/Devices", "schema": DEVICE, **wrong},
+        ),
+        status,
+    )
 
 
 def test_they_are_exported_and_imported_with_their_schema(fresh, server, tmp_path):
@@ -269,7 +355,11 @@ def test_a_secret_is_kept_nowhere_that_it_could_be_read(fresh):
         fresh.api.get("/changes"),
     ]
     assert not any("s3cret" in answer.text for answer in shown)
-    error_of(fresh.scim.get("/Users", params={"filter": f'{BADGE}:code eq "s3cret-4"'}), 400, "invalidFilter")
+    error_of(
+        fresh.scim.get("/Users", params={"filter": f'{BADGE}:code eq "s3cret-4"'}),
+        400,
+        "invalidFilter",
+    )
     error_of(fresh.scim.patch(path, json=replace(f"{BADGE}:code", 7)), 400, "invalidValue")
 
 
@@ -307,7 +397,11 @@ def test_a_required_secret_must_be_given(fresh):
     user = fresh.scim.post("/Users", json=holder("2", code="s3cret")).json()
     path = f"/Users/{user['id']}"
     assert fresh.scim.patch(path, json=replace(f"{BADGE}:level", 1)).status_code == 200
-    error_of(fresh.scim.patch(path, json=patch({"op": "remove", "path": f"{BADGE}:code"})), 400, "mutability")
+    error_of(
+        fresh.scim.patch(path, json=patch({"op": "remove", "path": f"{BADGE}:code"})),
+        400,
+        "mutability",
+    )
 
 
 def test_only_the_ids_of_the_rfcs_are_reserved(fresh):

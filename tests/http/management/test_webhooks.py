@@ -94,15 +94,25 @@ def test_what_does_not_arrive_is_sent_again_before_what_follows(fresh, endpoint)
     got = endpoint.wait(3)
     assert [json.loads(body)["data"]["resourceId"] for _, body in got] == users
     deliveries = kept(fresh, hook, 4)
-    assert [(item["status"], item["attempt"]) for item in reversed(deliveries)] == [(500, 1), (204, 2), (204, 1), (204, 1)]
+    assert [(item["status"], item["attempt"]) for item in reversed(deliveries)] == [
+        (500, 1),
+        (204, 2),
+        (204, 1),
+        (204, 1),
+    ]
 
 
 def test_only_the_events_that_are_wanted(fresh, endpoint):
-    hook = fresh.api.post("/webhooks", json={"url": endpoint.url, "events": ["group.*", "*.deleted"]}).json()
+    hook = fresh.api.post(
+        "/webhooks", json={"url": endpoint.url, "events": ["group.*", "*.deleted"]}
+    ).json()
     user = fresh.user()
     fresh.scim.post("/Groups", json=group())
     fresh.scim.delete(f"/Users/{user['id']}")
-    assert [json.loads(body)["type"] for _, body in endpoint.wait(2)] == ["group.created", "user.deleted"]
+    assert [json.loads(body)["type"] for _, body in endpoint.wait(2)] == [
+        "group.created",
+        "user.deleted",
+    ]
     changed = fresh.api.patch(f"/webhooks/{hook['id']}", json={"enabled": False}).json()
     assert (changed["enabled"], changed["disabled"]) == (False, "by an administrator")
     time.sleep(1.5)
@@ -125,7 +135,13 @@ def test_one_event_or_all_from_a_place_are_sent_again(fresh, endpoint):
     assert endpoint.got[2][0]["webhook-id"] == first[0]["webhook-id"]
     assert fresh.api.post(path, json={"from": start}).status_code == 202
     assert [json.loads(body)["data"]["resourceId"] for _, body in endpoint.wait(5)[3:]] == users
-    for wrong in ({}, {"event": "x"}, {"from": "x"}, {"event": event["id"].split(".")[0] + ".9"}, {"event": 7}):
+    for wrong in (
+        {},
+        {"event": "x"},
+        {"from": "x"},
+        {"event": event["id"].split(".")[0] + ".9"},
+        {"event": 7},
+    ):
         problem(fresh.api.post(path, json=wrong), 404 if ".9" in str(wrong) else 400)
     turned = fresh.api.post(f"/webhooks/{hook['id']}/rotate").json()
     assert turned["secret"] != hook["secret"]
@@ -150,7 +166,13 @@ def test_a_webhook_that_cannot_be(fresh, wrong):
 def test_a_webhook_is_one_workspaces(server, fresh, endpoint):
     hook = fresh.api.post("/webhooks", json={"url": endpoint.url}).json()
     with Tenant(server) as other:
-        for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rotate"), ("GET", "/deliveries")):
+        for method, path in (
+            ("GET", ""),
+            ("PATCH", ""),
+            ("DELETE", ""),
+            ("POST", "/rotate"),
+            ("GET", "/deliveries"),
+        ):
             problem(other.api.request(method, f"/webhooks/{hook['id']}{path}", json={}), 404)
         other.user()
     fresh.user()
@@ -175,9 +197,13 @@ EVENTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("known", [*EVENTS, "user.*", "group.*", "guard.*", "*.deleted", "*.held", "*"])
+@pytest.mark.parametrize(
+    "known", [*EVENTS, "user.*", "group.*", "guard.*", "*.deleted", "*.held", "*"]
+)
 def test_event_types_that_exist(fresh, endpoint, known):
-    made = fresh.api.post("/webhooks", json={"url": endpoint.url, "events": ["user.created", known]})
+    made = fresh.api.post(
+        "/webhooks", json={"url": endpoint.url, "events": ["user.created", known]}
+    )
     assert made.status_code == 201, made.text
 
 
@@ -199,12 +225,21 @@ def test_event_types_that_do_not_exist(fresh, endpoint, unknown):
 
 
 def test_events_of_a_resource_type_of_ones_own(fresh, endpoint):
-    schema = {"id": "urn:example:params:scim:schemas:badge:2.0:Badge", "name": "Badge", "attributes": [{"name": "number"}]}
+    schema = {
+        "id": "urn:example:params:scim:schemas:badge:2.0:Badge",
+        "name": "Badge",
+        "attributes": [{"name": "number"}],
+    }
     assert fresh.api.post("/schemas", json=schema).status_code == 201
     kind = {"name": "Badge", "endpoint": "/Badges", "schema": schema["id"]}
     made = fresh.api.post("/resource-types", json=kind)
     assert made.status_code == 201, made.text
-    assert fresh.api.post("/webhooks", json={"url": endpoint.url, "events": ["badge.created", "badge.*"]}).status_code == 201
+    assert (
+        fresh.api.post(
+            "/webhooks", json={"url": endpoint.url, "events": ["badge.created", "badge.*"]}
+        ).status_code
+        == 201
+    )
 
 
 def test_a_receiver_that_answers_500_is_shown_as_failing(fresh, endpoint):

@@ -23,7 +23,11 @@ def _exposed(metrics):
 def _sum(text, name, **labels):
     """The sum of a metric over the lines that have these labels."""
     wanted = [f'{label}="{value}"' for label, value in labels.items()]
-    lines = [line for line in text.splitlines() if re.match(rf"{name}[ {{]", line) and all(part in line for part in wanted)]
+    lines = [
+        line
+        for line in text.splitlines()
+        if re.match(rf"{name}[ {{]", line) and all(part in line for part in wanted)
+    ]
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
@@ -44,7 +48,10 @@ def test_what_waits_is_told():
     metrics.tell_size(11)
     metrics.committed(4)
     text = _exposed(metrics)
-    told = {name: _sum(text, f"muster_{name}") for name in re.findall(r"^muster_(\w+) ", text, re.MULTILINE)}
+    told = {
+        name: _sum(text, f"muster_{name}")
+        for name in re.findall(r"^muster_(\w+) ", text, re.MULTILINE)
+    }
     assert told["requests_in_flight"] == 3
     assert told["writes_waiting"] == 5
     assert told["searches_waiting"] == 7
@@ -57,7 +64,9 @@ def test_workers_are_counted_together_and_the_dead_are_buried(tmp_path):
     with Server(tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0") as server:
         token = server.key("k")
         for _ in range(40):
-            with client_of(server, token) as client:  # a connection each, so that both workers have some
+            with client_of(
+                server, token
+            ) as client:  # a connection each, so that both workers have some
                 assert client.get("/Users?count=0").status_code == 200
 
         def told():
@@ -78,11 +87,19 @@ def test_workers_are_counted_together_and_the_dead_are_buried(tmp_path):
 
 @given(st.lists(st.floats(0, 20) | st.sampled_from([0.001, 0.01, 10.0]), max_size=100))
 def test_many_times_observed_at_once_are_as_each_by_itself(seconds):
-    made = [Times("t", "Times.", ("operation",), buckets=(0.001, 0.01, 10.0), registry=None).labels("get") for _ in range(2)]
+    made = [
+        Times("t", "Times.", ("operation",), buckets=(0.001, 0.01, 10.0), registry=None).labels(
+            "get"
+        )
+        for _ in range(2)
+    ]
     for one in seconds:
         made[0].observe(one)
     made[1].observe_all(seconds)
-    one_by_one, at_once = ({(s.name, *s.labels.values()): s.value for m in each.collect() for s in m.samples} for each in made)
+    one_by_one, at_once = (
+        {(s.name, *s.labels.values()): s.value for m in each.collect() for s in m.samples}
+        for each in made
+    )
     assert at_once.keys() == one_by_one.keys()
     for name, value in one_by_one.items():
         assert at_once[name] == pytest.approx(value) or name[0].endswith("_created")

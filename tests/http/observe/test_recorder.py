@@ -39,8 +39,21 @@ class Keeper:
 
 
 def request(body, status=200, answer=b"{}", path="/Users", query="", workspace=1, headers=None):
-    grant = SimpleNamespace(workspace=Workspace(workspace, f"w{workspace}", "rfc7644", False, ""), registry=registry())
-    made = Request("POST", f"/scim/v2{path}", query, (headers or {}).get, None, "", "http", "h", grant=grant, body=body)
+    grant = SimpleNamespace(
+        workspace=Workspace(workspace, f"w{workspace}", "rfc7644", False, ""), registry=registry()
+    )
+    made = Request(
+        "POST",
+        f"/scim/v2{path}",
+        query,
+        (headers or {}).get,
+        None,
+        "",
+        "http",
+        "h",
+        grant=grant,
+        body=body,
+    )
     return made, Response(status, [], answer)
 
 
@@ -61,8 +74,23 @@ def recorded(*requests, keeper=None):
         {"PassWord": SECRET},
         {"Operations": [{"op": "replace", "path": "password", "value": SECRET}]},
         {"Operations": [{"op": "replace", "Path": "PASSWORD", "VALUE": SECRET}]},
-        {"Operations": [{"op": "replace", "path": "urn:ietf:params:scim:schemas:core:2.0:User:password", "value": SECRET}]},
-        {"Operations": [{"op": "replace", "value": {"urn:ietf:params:scim:schemas:core:2.0:User:password": SECRET}}]},
+        {
+            "Operations": [
+                {
+                    "op": "replace",
+                    "path": "urn:ietf:params:scim:schemas:core:2.0:User:password",
+                    "value": SECRET,
+                }
+            ]
+        },
+        {
+            "Operations": [
+                {
+                    "op": "replace",
+                    "value": {"urn:ietf:params:scim:schemas:core:2.0:User:password": SECRET},
+                }
+            ]
+        },
         {"Operations": [{"method": "POST", "data": {"password": SECRET}}]},
         [{"token": SECRET}, {"secret": [SECRET]}],
         {"filter": f'password eq "{SECRET}"'},
@@ -70,7 +98,12 @@ def recorded(*requests, keeper=None):
 )
 def test_secrets_are_masked(body, status):
     answer = orjson.dumps({"detail": f"cannot read {SECRET!r}"} if status == 400 else {})
-    whole = request(orjson.dumps(body), status, answer, query=f"filter=password%20eq%20%22{SECRET}%22&access_token={SECRET}")
+    whole = request(
+        orjson.dumps(body),
+        status,
+        answer,
+        query=f"filter=password%20eq%20%22{SECRET}%22&access_token={SECRET}",
+    )
     cut = request(orjson.dumps(body)[:-1], 400, answer, path=f"/Users?access_token={SECRET}")
     kept, lost = recorded(whole, cut)
     assert SECRET not in str(kept)
@@ -84,9 +117,15 @@ def test_a_name_that_is_written_with_escapes():
     assert SECRET not in kept[0].body
 
 
-@given(st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3), st.sampled_from([200, 400]))
+@given(
+    st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
+    st.sampled_from([200, 400]),
+)
 def test_the_rest_is_kept(body, status):
-    assume(not any(word in str(body).lower() for word in ("pwd", "token")) and not any('"' in key for key in body))
+    assume(
+        not any(word in str(body).lower() for word in ("pwd", "token"))
+        and not any('"' in key for key in body)
+    )
     raw = orjson.dumps(body)
     kept, _ = recorded(request(raw, status))
     if "\0" not in kept[0].body and "�" not in kept[0].body:
@@ -94,7 +133,9 @@ def test_the_rest_is_kept(body, status):
 
 
 def test_no_more_than_is_of_use():
-    kept, _ = recorded(request(b'{"a": "%b"}' % (b"x" * 100_000)), request(b""), request(b"\xff\0", 400))
+    kept, _ = recorded(
+        request(b'{"a": "%b"}' % (b"x" * 100_000)), request(b""), request(b"\xff\0", 400)
+    )
     assert len(kept[0].body) < 20_000
     assert kept[1].body == ""
     assert "�" not in kept[2].body
@@ -144,7 +185,9 @@ def test_a_request_that_cannot_be_prepared_is_lost_alone_and_counted():
 @pytest.mark.parametrize("error", [ValueError, StorageError])
 def test_a_request_that_cannot_be_stored_is_lost_alone_and_counted(error):
     keeper = Keeper(lambda kept: kept.path == "/Bad", error)
-    requests = [request(b"{}", path="/Bad" if number in (2, 3, 7) else "/Users") for number in range(10)]
+    requests = [
+        request(b"{}", path="/Bad" if number in (2, 3, 7) else "/Users") for number in range(10)
+    ]
     kept, lost = recorded(*requests, keeper=keeper)
     assert len(kept) == 7
     assert lost == 3
@@ -174,7 +217,24 @@ def test_what_is_too_old_or_too_much_is_let_go_of(tmp_path):
         await storage.start()
         requests = RequestStore(storage)
         kept = [
-            RecordedRequest(number_of(1000.0 + n), "t", "r", "k", "o", "POST", "/", "", 201, 1, "", "", "", "", "", "")
+            RecordedRequest(
+                number_of(1000.0 + n),
+                "t",
+                "r",
+                "k",
+                "o",
+                "POST",
+                "/",
+                "",
+                201,
+                1,
+                "",
+                "",
+                "",
+                "",
+                "",
+                "",
+            )
             for n in range(9)
         ]
         await requests.keep(1, kept)
@@ -249,7 +309,14 @@ def test_the_first_success_after_a_refusal_is_kept_even_if_it_is_a_read():
         recorder.note(*made)
     asyncio.run(recorder.flush())
     kept = [(kept.method, kept.status) for kept in keeper.kept]
-    assert kept == [("GET", 400), ("GET", 200), ("POST", 409), ("POST", 201), ("GET", 404), ("GET", 200)]
+    assert kept == [
+        ("GET", 400),
+        ("GET", 200),
+        ("POST", 409),
+        ("POST", 201),
+        ("GET", 404),
+        ("GET", 200),
+    ]
     assert {kept.key_id for kept in keeper.kept} == {"k"}
 
 
@@ -290,5 +357,9 @@ def test_what_waits_holds_no_more_bytes_than_it_may(monkeypatch):
     for number in range(200):
         recorder.note(*request(bytes([number]) * 2_000, 201, bytes([number]) * 1_000), 0.1)
     assert len(recorder._waiting) == 200
-    bodies = [body for noted in recorder._waiting for body in (noted.body, noted.answer, noted.request.body)]
+    bodies = [
+        body
+        for noted in recorder._waiting
+        for body in (noted.body, noted.answer, noted.request.body)
+    ]
     assert 50_000 < sum(map(len, bodies)) <= 100_000

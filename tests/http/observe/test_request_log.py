@@ -44,7 +44,12 @@ def shown(text: str) -> str:
     return text[:300].encode("utf-8", "replace").decode()
 
 
-requests = st.tuples(st.builds(made, FEW, ANY, FEW, FEW), st.integers(100, 599), st.floats(0, 1e6), st.integers(0, 2**40))
+requests = st.tuples(
+    st.builds(made, FEW, ANY, FEW, FEW),
+    st.integers(100, 599),
+    st.floats(0, 1e6),
+    st.integers(0, 2**40),
+)
 
 
 @given(st.lists(requests, max_size=80))

@@ -29,7 +29,11 @@ def collector():
                 body = gzip.decompress(body)
             for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
                 named = {item.key: item.value.string_value for item in resource.resource.attributes}
-                spans.extend((named["service.name"], span) for scope in resource.scope_spans for span in scope.spans)
+                spans.extend(
+                    (named["service.name"], span)
+                    for scope in resource.scope_spans
+                    for span in scope.spans
+                )
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
@@ -49,14 +53,22 @@ def test_requests_and_what_they_ask_of_the_storage(tmp_path):
         Server(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=url, OTEL_BSP_SCHEDULE_DELAY="100") as server,
     ):
         key = server.key("traced")
-        headers = {"Authorization": f"Bearer {key}", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "x-request-id": "r-1"}
-        made = httpx.post(f"{server.url}/scim/v2/Users", json=person("traced@x.example"), headers=headers)
+        headers = {
+            "Authorization": f"Bearer {key}",
+            "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01",
+            "x-request-id": "r-1",
+        }
+        made = httpx.post(
+            f"{server.url}/scim/v2/Users", json=person("traced@x.example"), headers=headers
+        )
         assert made.status_code == 201
         until(lambda: any(span.name == "POST createUser" for _, span in spans))
     request = next(span for _, span in spans if span.name == "POST createUser")
     assert {name for name, _ in spans} == {"muster"}
     assert request.trace_id.hex() == TRACE
-    told = {item.key: item.value.string_value or item.value.int_value for item in request.attributes}
+    told = {
+        item.key: item.value.string_value or item.value.int_value for item in request.attributes
+    }
     assert told["http.response.status_code"] == 201
     assert told["muster.request_id"] == "r-1"
     assert told["url.path"] == "/scim/v2/Users"
@@ -69,9 +81,13 @@ def test_requests_and_what_they_ask_of_the_storage(tmp_path):
 
 
 def test_a_collector_that_is_not_there_stops_nobody(tmp_path):
-    with Server(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1", OTEL_BSP_EXPORT_TIMEOUT="500") as server:
+    with Server(
+        tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1", OTEL_BSP_EXPORT_TIMEOUT="500"
+    ) as server:
         key = server.key("traced")
-        answer = httpx.get(f"{server.url}/scim/v2/Users", headers={"Authorization": f"Bearer {key}"})
+        answer = httpx.get(
+            f"{server.url}/scim/v2/Users", headers={"Authorization": f"Bearer {key}"}
+        )
         assert answer.status_code == 200
 
 

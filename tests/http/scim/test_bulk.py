@@ -15,18 +15,29 @@ from tests.people import error_of, group, name, patch, person
 
 
 def bulk(client, *operations, **more):
-    answer = client.post("/Bulk", json={"schemas": [BULK_REQUEST], "Operations": list(operations), **more})
+    answer = client.post(
+        "/Bulk", json={"schemas": [BULK_REQUEST], "Operations": list(operations), **more}
+    )
     assert answer.status_code == 200, answer.text
     assert answer.json()["schemas"] == [BULK_RESPONSE]
     return answer.json()["Operations"]
 
 
 def post(bulk_id, data):
-    return {"method": "POST", "path": "/Users" if "userName" in data else "/Groups", "bulkId": bulk_id, "data": data}
+    return {
+        "method": "POST",
+        "path": "/Users" if "userName" in data else "/Groups",
+        "bulkId": bulk_id,
+        "data": data,
+    }
 
 
 def crew(*bulk_ids, **attributes):
-    return {**group(), "members": [{"value": f"bulkId:{bulk_id}"} for bulk_id in bulk_ids], **attributes}
+    return {
+        **group(),
+        "members": [{"value": f"bulkId:{bulk_id}"} for bulk_id in bulk_ids],
+        **attributes,
+    }
 
 
 def read(client, result):
@@ -47,7 +58,12 @@ def test_every_method_on_every_type(client):
     results = bulk(
         client,
         post("u", person()),
-        {"method": "put", "path": f"/Users/{kept['id']}", "data": person(kept["userName"], title="put"), "version": 'W/"1"'},
+        {
+            "method": "put",
+            "path": f"/Users/{kept['id']}",
+            "data": person(kept["userName"], title="put"),
+            "version": 'W/"1"',
+        },
         {
             "method": "PATCH",
             "path": f"/Groups/{made['id']}",
@@ -75,7 +91,12 @@ def test_each_operation_fails_alone_with_its_error(client):
         post("dup", person(taken["userName"].upper())),
         good,
         {"method": "DELETE", "path": "/Users/nobody"},
-        {"method": "PUT", "path": f"/Users/{taken['id']}", "data": person(taken["userName"]), "version": 'W/"7"'},
+        {
+            "method": "PUT",
+            "path": f"/Users/{taken['id']}",
+            "data": person(taken["userName"]),
+            "version": 'W/"7"',
+        },
         {
             "method": "PATCH",
             "path": f"/Users/{taken['id']}",
@@ -115,7 +136,10 @@ def test_each_operation_fails_alone_with_its_error(client):
         ({"method": "POST", "path": "/Bulk", "bulkId": "b", "data": {}}, "invalidPath"),
         ({"method": "DELETE", "path": "/Users/x", "version": 7}, "invalidValue"),
         ({"method": "DELETE", "path": "/Users/bulkId:nothing"}, None),
-        ({"method": "POST", "path": "/Groups", "bulkId": "b", "data": crew("nothing")}, "invalidValue"),
+        (
+            {"method": "POST", "path": "/Groups", "bulkId": "b", "data": crew("nothing")},
+            "invalidValue",
+        ),
     ],
 )
 def test_an_operation_that_is_none_is_its_own_error(client, operation, scim_type):
@@ -143,8 +167,13 @@ def test_the_limits_are_what_is_advertised(client):
     advertised = client.get("/ServiceProviderConfig").json()["bulk"]
     assert advertised["supported"] is True
     assert advertised["maxOperations"] == 1000
-    body = b'{"schemas":["%b"],"Operations":[{"method":"%b"}]}' % (BULK_REQUEST.encode(), b"x" * advertised["maxPayloadSize"])
-    error_of(client.post("/Bulk", content=body, headers={"content-type": "application/scim+json"}), 413)
+    body = b'{"schemas":["%b"],"Operations":[{"method":"%b"}]}' % (
+        BULK_REQUEST.encode(),
+        b"x" * advertised["maxPayloadSize"],
+    )
+    error_of(
+        client.post("/Bulk", content=body, headers={"content-type": "application/scim+json"}), 413
+    )
 
 
 def test_bulk_ids_lead_forward_and_back(client):
@@ -152,13 +181,28 @@ def test_bulk_ids_lead_forward_and_back(client):
     results = bulk(
         client,
         post("g", crew("u", "v")),  # forward
-        {"method": "PATCH", "path": "/Groups/bulkId:g", "data": patch({"op": "remove", "path": 'members[value eq "bulkId:u"]'})},
+        {
+            "method": "PATCH",
+            "path": "/Groups/bulkId:g",
+            "data": patch({"op": "remove", "path": 'members[value eq "bulkId:u"]'}),
+        },
         post("u", person()),
         post("v", person()),
         post(
-            "boss", person(**{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": {"value": "bulkId:v"}}})
+            "boss",
+            person(
+                **{
+                    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
+                        "manager": {"value": "bulkId:v"}
+                    }
+                }
+            ),
         ),
-        {"method": "PUT", "path": f"/Users/{before['id']}", "data": person(before["userName"], title="bulkId:u in a title")},
+        {
+            "method": "PUT",
+            "path": f"/Users/{before['id']}",
+            "data": person(before["userName"], title="bulkId:u in a title"),
+        },
         {"method": "DELETE", "path": "/Users/bulkId:boss"},
     )
     assert [item["status"] for item in results] == ["201", "200", "201", "201", "201", "200", "204"]
@@ -170,13 +214,21 @@ def test_bulk_ids_lead_forward_and_back(client):
 
 
 def test_a_circle_is_made_and_then_linked(client):
-    results = bulk(client, post("a", crew("b", "u")), post("b", crew("c")), post("c", crew("a", "c")), post("u", person()))
+    results = bulk(
+        client,
+        post("a", crew("b", "u")),
+        post("b", crew("c")),
+        post("c", crew("a", "c")),
+        post("u", person()),
+    )
     assert [item["status"] for item in results] == ["201"] * 4
     a, b, c, u = (client.get(item["location"]).json() for item in results)
     assert values(a) == sorted([b["id"], u["id"]])
     assert values(b) == [c["id"]]
     assert values(c) == sorted([a["id"], c["id"]])
-    assert [item["version"] for item in results[:3]] == [item["meta"]["version"] for item in (a, b, c)]
+    assert [item["version"] for item in results[:3]] == [
+        item["meta"]["version"] for item in (a, b, c)
+    ]
     assert {item["value"] for item in u["groups"]} == {a["id"], b["id"], c["id"]}
 
 
@@ -185,9 +237,16 @@ def test_who_refers_to_what_failed_fails_with_it(client):
     results = bulk(client, post("g", crew("u", "w")), post("u", person(taken)), post("w", person()))
     assert [item["status"] for item in results] == ["409", "409", "201"]
     assert "'u'" in results[0]["response"]["detail"]
-    circle = bulk(client, post("a", crew("b")), post("b", crew("a", displayName="")), post("w", person()))
+    circle = bulk(
+        client, post("a", crew("b")), post("b", crew("a", displayName="")), post("w", person())
+    )
     assert [item["status"] for item in circle] == ["409", "400", "201"]
-    assert client.get("/Groups", params={"filter": f'displayName eq "{name()}"'}).json()["totalResults"] == 0
+    assert (
+        client.get("/Groups", params={"filter": f'displayName eq "{name()}"'}).json()[
+            "totalResults"
+        ]
+        == 0
+    )
 
 
 def managed(by, **attributes):
@@ -199,20 +258,35 @@ def found(scim, *documents):
     users = scim.get("/Users", params={"count": 1000}).json().get("Resources", [])
     groups = scim.get("/Groups", params={"count": 1000}).json().get("Resources", [])
     names = {user["userName"] for user in users} | {made["displayName"] for made in groups}
-    return names & {document.get("userName") or document.get("displayName") for document in documents}
+    return names & {
+        document.get("userName") or document.get("displayName") for document in documents
+    }
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"automaticDeprovisioning": False}, {"guardMode": "hold", "guardShare": 0, "guardLeast": 0}]
+    "settings",
+    [
+        {},
+        {"automaticDeprovisioning": False},
+        {"guardMode": "hold", "guardShare": 0, "guardLeast": 0},
+    ],
 )
 @pytest.mark.parametrize("length", [2, 3, 5])
 @pytest.mark.parametrize("strict_reading", [False, True])
 def test_a_circle_is_created_whole_or_not_at_all(fresh, settings, length, strict_reading):
     taken = fresh.user()["userName"]
-    assert fresh.api.patch("/settings", json={**settings, "strict": strict_reading}).status_code == 200
+    assert (
+        fresh.api.patch("/settings", json={**settings, "strict": strict_reading}).status_code == 200
+    )
     for bad in range(length):
-        users = [managed((n + 1) % length, userName=taken if n == bad else name()) for n in range(length)]
-        results = bulk(fresh.scim, *(post(str(n), user) for n, user in enumerate(users)), post("apart", person()))
+        users = [
+            managed((n + 1) % length, userName=taken if n == bad else name()) for n in range(length)
+        ]
+        results = bulk(
+            fresh.scim,
+            *(post(str(n), user) for n, user in enumerate(users)),
+            post("apart", person()),
+        )
         assert [item["status"] for item in results] == ["409"] * length + ["201"]
         assert results[bad]["response"]["scimType"] == "uniqueness"
         assert found(fresh.scim, *users) == {taken}
@@ -235,8 +309,13 @@ def test_circles_that_lead_to_each_other(fresh):
     ids = {item["bulkId"]: item["location"].rpartition("/")[2] for item in results}
     for item, data in zip(results, posts.values(), strict=True):
         referred = {member["value"].removeprefix("bulkId:") for member in data.get("members", ())}
-        assert values(fresh.scim.get(item["location"]).json()) == sorted(ids[bulk_id] for bulk_id in referred)
-    posts = {bulk_id: {**data, "displayName": name()} if "members" in data else person() for bulk_id, data in posts.items()}
+        assert values(fresh.scim.get(item["location"]).json()) == sorted(
+            ids[bulk_id] for bulk_id in referred
+        )
+    posts = {
+        bulk_id: {**data, "displayName": name()} if "members" in data else person()
+        for bulk_id, data in posts.items()
+    }
     posts["f"]["displayName"] = ""  # what depends on f fails, and nothing else
     results = bulk(fresh.scim, *(post(bulk_id, data) for bulk_id, data in posts.items()))
     statuses = {item["bulkId"]: item["status"] for item in results}
@@ -256,11 +335,22 @@ def test_a_resource_of_a_failed_circle_that_cannot_be_deleted_is_named(tmp_path)
                 raise StorageFull("the disk is full")
 
             directory.delete = full
-            posts = [post("a", managed("b")), post("b", managed("a", userName="")), post("w", person())]
-            operations = read_bulk({"schemas": [BULK_REQUEST], "Operations": posts}, 10, caller.registry.types, caller.dialect())
+            posts = [
+                post("a", managed("b")),
+                post("b", managed("a", userName="")),
+                post("w", person()),
+            ]
+            operations = read_bulk(
+                {"schemas": [BULK_REQUEST], "Operations": posts},
+                10,
+                caller.registry.types,
+                caller.dialect(),
+            )
             return await carry_out(directory, caller, operations.operations, None)
 
-    app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False))
+    app = muster.create_app(
+        muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False)
+    )
     results = asyncio.run(run())
     assert [getattr(result.error, "status", None) for result in results] == [507, 400, None]
     assert "was created and could not be deleted again (the disk is full)" in str(results[0].error)
@@ -268,20 +358,45 @@ def test_a_resource_of_a_failed_circle_that_cannot_be_deleted_is_named(tmp_path)
 
 def test_bulk_ids_are_replaced_in_references_only(fresh):
     text = "bulkId:u"
-    user = person(title=text, nickName=f"see {text}", roles=[{"value": text, "display": text}], profileUrl=f"https://x/{text}")
-    user[ENTERPRISE_USER] = {"department": text, "manager": {"value": "bulkId:u", "displayName": text}}
-    crowd = {**group(f"{text} and others"), "members": [{"$ref": "/Users/bulkId:u"}], "externalId": text}
+    user = person(
+        title=text,
+        nickName=f"see {text}",
+        roles=[{"value": text, "display": text}],
+        profileUrl=f"https://x/{text}",
+    )
+    user[ENTERPRISE_USER] = {
+        "department": text,
+        "manager": {"value": "bulkId:u", "displayName": text},
+    }
+    crowd = {
+        **group(f"{text} and others"),
+        "members": [{"$ref": "/Users/bulkId:u"}],
+        "externalId": text,
+    }
     results = bulk(
         fresh.scim,
         post("x", user),
         post("g", crowd),
         post("u", person(title=text)),
-        {"method": "PATCH", "path": "/Users/bulkId:x", "data": patch({"op": "replace", "path": "displayName", "value": text})},
-        {"method": "PATCH", "path": "/Groups/bulkId:g", "data": patch({"op": "replace", "value": {"displayName": text}})},
+        {
+            "method": "PATCH",
+            "path": "/Users/bulkId:x",
+            "data": patch({"op": "replace", "path": "displayName", "value": text}),
+        },
+        {
+            "method": "PATCH",
+            "path": "/Groups/bulkId:g",
+            "data": patch({"op": "replace", "value": {"displayName": text}}),
+        },
     )
     assert [item["status"] for item in results] == ["201", "201", "201", "200", "200"]
     x, g, u = (fresh.scim.get(item["location"]).json() for item in results[:3])
-    assert (x["title"], x["nickName"], x["profileUrl"], x["displayName"]) == (text, f"see {text}", f"https://x/{text}", text)
+    assert (x["title"], x["nickName"], x["profileUrl"], x["displayName"]) == (
+        text,
+        f"see {text}",
+        f"https://x/{text}",
+        text,
+    )
     assert x["roles"] == [{"value": text, "display": text}]
     assert x[ENTERPRISE_USER]["department"] == text
     assert x[ENTERPRISE_USER]["manager"]["value"] == u["id"]
@@ -302,17 +417,28 @@ def test_what_is_done_to_one_resource_is_done_in_order(client):
     user = client.post("/Users", json=person()).json()
     path = f"/Users/{user['id']}"
     steps = [
-        {"method": "PATCH", "path": path, "data": patch({"op": "replace", "path": "title", "value": f"t{n}"})} for n in range(20)
+        {
+            "method": "PATCH",
+            "path": path,
+            "data": patch({"op": "replace", "path": "title", "value": f"t{n}"}),
+        }
+        for n in range(20)
     ]
     results = bulk(client, *steps)
     assert [item["version"] for item in results] == [f'W/"{n}"' for n in range(2, 22)]
     assert client.get(path).json()["title"] == "t19"
     reborn = post("again", person(user["userName"]))
-    assert [item["status"] for item in bulk(client, {"method": "DELETE", "path": path}, reborn)] == ["204", "201"]
+    assert [
+        item["status"] for item in bulk(client, {"method": "DELETE", "path": path}, reborn)
+    ] == ["204", "201"]
 
 
 def test_a_thousand_at_once(client):
-    results = bulk(client, *(post(f"{n}", person()) for n in range(999)), post("all", crew(*map(str, range(999)))))
+    results = bulk(
+        client,
+        *(post(f"{n}", person()) for n in range(999)),
+        post("all", crew(*map(str, range(999)))),
+    )
     assert {item["status"] for item in results} == {"201"}
     assert len(values(client.get(results[-1]["location"]).json())) == 999
 
@@ -331,7 +457,9 @@ def test_only_post(client):
     assert response.headers["allow"] == "POST"
 
 
-@pytest.mark.parametrize(("patches", "each"), [(0, 100_000), (1, 100_000), (10, 100_000), (20, 50_000), (1000, 1000)])
+@pytest.mark.parametrize(
+    ("patches", "each"), [(0, 100_000), (1, 100_000), (10, 100_000), (20, 50_000), (1000, 1000)]
+)
 def test_patches_of_a_bulk_request_share_their_comparisons(patches, each):
     assert bulk_answers._share(100_000, patches) == each
 
@@ -339,9 +467,18 @@ def test_patches_of_a_bulk_request_share_their_comparisons(patches, each):
 def test_a_bulk_request_of_many_heavy_patches_is_refused_patch_by_patch(client):
     emails = [{"value": f"u{number}@example.com"} for number in range(600)]
     user = client.post("/Users", json=person(emails=emails)).json()
-    heavy = patch(*({"op": "replace", "path": 'emails[value eq "u1@example.com"].display', "value": str(n)} for n in range(2)))
-    operations = [{"method": "PATCH", "path": f"/Users/{user['id']}", "data": heavy} for _ in range(1000)]
-    answer = client.post("/Bulk", json={"schemas": [BULK_REQUEST], "Operations": operations, "failOnErrors": 1})
+    heavy = patch(
+        *(
+            {"op": "replace", "path": 'emails[value eq "u1@example.com"].display', "value": str(n)}
+            for n in range(2)
+        )
+    )
+    operations = [
+        {"method": "PATCH", "path": f"/Users/{user['id']}", "data": heavy} for _ in range(1000)
+    ]
+    answer = client.post(
+        "/Bulk", json={"schemas": [BULK_REQUEST], "Operations": operations, "failOnErrors": 1}
+    )
     assert answer.status_code == 200, answer.text
     failed = answer.json()["Operations"][-1]
     assert (failed["status"], failed["response"]["scimType"]) == ("400", "tooMany")
@@ -371,8 +508,16 @@ def test_a_circle_that_fails_counts_before_later_operations(client):
         group(f"{stem}-a", members=[{"value": "bulkId:b"}]),
         group(f"{stem}-b", members=[{"value": "bulkId:a"}, {"value": "nobody"}]),
     ]
-    circle = [{"method": "POST", "path": "/Groups", "bulkId": key, "data": one} for key, one in zip("ab", data, strict=True)]
+    circle = [
+        {"method": "POST", "path": "/Groups", "bulkId": key, "data": one}
+        for key, one in zip("ab", data, strict=True)
+    ]
     last = {"method": "POST", "path": "/Users", "bulkId": "z", "data": later}
     results = bulk(client, *circle, last, failOnErrors=1)
     assert sorted(result["status"] for result in results) == ["400", "409"]
-    assert client.get("/Users", params={"filter": f'userName eq "{later["userName"]}"'}).json()["totalResults"] == 0
+    assert (
+        client.get("/Users", params={"filter": f'userName eq "{later["userName"]}"'}).json()[
+            "totalResults"
+        ]
+        == 0
+    )

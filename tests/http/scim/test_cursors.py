@@ -66,7 +66,9 @@ def test_walks_by_start_index_cover_what_one_page_has(walked, query):
     whole = walked.get("/Users", params={"count": 1000, **query}).json()
     found = []
     while len(found) < whole["totalResults"]:
-        page = walked.get("/Users", params={"count": 64, "startIndex": len(found) + 1, **query}).json()
+        page = walked.get(
+            "/Users", params={"count": 64, "startIndex": len(found) + 1, **query}
+        ).json()
         assert (page["totalResults"], page["startIndex"]) == (whole["totalResults"], len(found) + 1)
         found += page["Resources"]
     assert found == whole["Resources"]
@@ -74,11 +76,19 @@ def test_walks_by_start_index_cover_what_one_page_has(walked, query):
 
 def test_a_walk_sees_what_changed_on_the_way(client):
     mark = name("moving")
-    users = [client.post("/Users", json=person(title=mark, displayName=f"{n:02}")).json() for n in range(9)]
+    users = [
+        client.post("/Users", json=person(title=mark, displayName=f"{n:02}")).json()
+        for n in range(9)
+    ]
     where = {"filter": f'title eq "{mark}"', "sortBy": "displayName", "count": 3}
 
     def names(start):
-        return [item["displayName"] for item in client.get("/Users", params={**where, "startIndex": start}).json()["Resources"]]
+        return [
+            item["displayName"]
+            for item in client.get("/Users", params={**where, "startIndex": start}).json()[
+                "Resources"
+            ]
+        ]
 
     assert names(1) == ["00", "01", "02"]
     assert names(4) == ["03", "04", "05"]
@@ -90,11 +100,18 @@ def test_a_walk_sees_what_changed_on_the_way(client):
 
 def test_cursors_are_stable_while_others_write(client):
     mark = name("stable")
-    before = [client.post("/Users", json=person(title=mark, displayName=f"{n:03}")).json()["id"] for n in range(30)]
+    before = [
+        client.post("/Users", json=person(title=mark, displayName=f"{n:03}")).json()["id"]
+        for n in range(30)
+    ]
     seen = []
-    for number, page in enumerate(pages(client, filter=f'title eq "{mark}"', sortBy="displayName", count=7)):
+    for number, page in enumerate(
+        pages(client, filter=f'title eq "{mark}"', sortBy="displayName", count=7)
+    ):
         seen += [item["id"] for item in page["Resources"]]
-        client.post("/Users", json=person(title=mark, displayName=f"00{number}-"))  # before the cursor
+        client.post(
+            "/Users", json=person(title=mark, displayName=f"00{number}-")
+        )  # before the cursor
         client.delete(f"/Users/{seen[-1]}")  # the very resource that the cursor stands at
     assert [item for item in seen if item in before] == before
     assert len(seen) == len(set(seen))
@@ -113,8 +130,12 @@ def test_a_cursor_belongs_to_one_query_of_one_workspace(client, walked):
     again = {"cursor": cursor, "sortBy": "userName"}
     assert walked.get("/Users", params={**again, "count": 500}).json()["itemsPerPage"] == 500
     error_of(walked.get("/Users", params={**again, "sortBy": "title"}), 400, "invalidCursor")
-    error_of(walked.get("/Users", params={**again, "sortOrder": "descending"}), 400, "invalidCursor")
-    error_of(walked.get("/Users", params={**again, "filter": "active eq true"}), 400, "invalidCursor")
+    error_of(
+        walked.get("/Users", params={**again, "sortOrder": "descending"}), 400, "invalidCursor"
+    )
+    error_of(
+        walked.get("/Users", params={**again, "filter": "active eq true"}), 400, "invalidCursor"
+    )
     error_of(client.get("/Users", params=again), 400, "invalidCursor")
 
 

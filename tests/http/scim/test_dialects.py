@@ -13,12 +13,18 @@ def made(client, **attributes):
 
 
 def group_of(client, *members):
-    body = {"schemas": [GROUP], "displayName": name("group"), "members": [{"value": member["id"]} for member in members]}
+    body = {
+        "schemas": [GROUP],
+        "displayName": name("group"),
+        "members": [{"value": member["id"]} for member in members],
+    }
     return client.post("/Groups", json=body).json()
 
 
 def members(client, group):
-    return sorted(item["value"] for item in client.get(f"/Groups/{group['id']}").json().get("members", []))
+    return sorted(
+        item["value"] for item in client.get(f"/Groups/{group['id']}").json().get("members", [])
+    )
 
 
 def put_user(client, user, **attributes):
@@ -32,7 +38,9 @@ def test_a_user_without_active_is_stored_as_active(client):
     body = {key: value for key, value in person().items() if key != "active"}
     user = client.post("/Users", json=body).json()
     assert user["active"] is True
-    found = client.get("/Users", params={"filter": f'userName eq "{user["userName"]}" and active eq true'}).json()
+    found = client.get(
+        "/Users", params={"filter": f'userName eq "{user["userName"]}" and active eq true'}
+    ).json()
     assert found["totalResults"] == 1
 
 
@@ -42,7 +50,9 @@ def test_put_without_active_keeps_it_in_a_lenient_workspace(client, strict):
     assert put_user(client, user, active=None) is False
     assert put_user(client, user, active=[]) is False
     assert put_user(client, user, active=True) is True
-    assert put_user(strict, made(strict, active=False)) is True  # RFC 7644 section 3.5.1: what is omitted takes its default
+    assert (
+        put_user(strict, made(strict, active=False)) is True
+    )  # RFC 7644 section 3.5.1: what is omitted takes its default
 
 
 @pytest.mark.parametrize("given", [{}, {"members": None}])
@@ -84,7 +94,12 @@ def test_an_unknown_member_of_a_search_is_refused(client):
 
 
 def test_a_search_needs_no_schemas_in_a_lenient_workspace(client, strict):
-    assert client.post("/Users/.search", json={"filter": 'userName eq "nobody"'}).json()["totalResults"] == 0
+    assert (
+        client.post("/Users/.search", json={"filter": 'userName eq "nobody"'}).json()[
+            "totalResults"
+        ]
+        == 0
+    )
     error_of(strict.post("/Users/.search", json={"count": 1}), 400, "invalidSyntax")
 
 
@@ -94,20 +109,41 @@ def test_members_are_never_emptied_by_a_value_that_names_nobody(client, strict, 
         user = made(asked)
         group = group_of(asked, user)
         path = f"/Groups/{group['id']}"
-        for value in ([{"id": user["id"]}], [{"display": "x"}], [None], [""], [{}], {}, {key: [{"value": user["id"]}]}, "", 0):
+        for value in (
+            [{"id": user["id"]}],
+            [{"display": "x"}],
+            [None],
+            [""],
+            [{}],
+            {},
+            {key: [{"value": user["id"]}]},
+            "",
+            0,
+        ):
             for operation in ("add", "remove", "replace"):
-                answer = asked.patch(path, json=patch({"op": operation, "path": "members", "value": value}))
+                answer = asked.patch(
+                    path, json=patch({"op": operation, "path": "members", "value": value})
+                )
                 assert answer.status_code == 400, (operation, value, answer.text)
             body = {"schemas": [GROUP], "displayName": group["displayName"], "members": value}
             error_of(asked.put(path, json=body), 400, "invalidValue")
-            error_of(asked.post("/Groups", json={**body, "displayName": name("group")}), 400, "invalidValue")
+            error_of(
+                asked.post("/Groups", json={**body, "displayName": name("group")}),
+                400,
+                "invalidValue",
+            )
             assert members(asked, group) == [user["id"]]
 
 
 def test_members_are_removed_by_an_empty_array_not_at_all(client):
     user = made(client)
     group = group_of(client, user)
-    assert client.patch(f"/Groups/{group['id']}", json=patch({"op": "remove", "path": "members", "value": []})).status_code == 200
+    assert (
+        client.patch(
+            f"/Groups/{group['id']}", json=patch({"op": "remove", "path": "members", "value": []})
+        ).status_code
+        == 200
+    )
     assert members(client, group) == [user["id"]]
 
 

@@ -18,14 +18,23 @@ CHECK = Path(__file__).parents[1] / "contract" / "check.py"
 def test_service_provider_config(client):
     config = client.get("/ServiceProviderConfig").json()
     ServiceProviderConfig.model_validate(config)
-    assert config["patch"] == config["sort"] == config["etag"] == config["changePassword"] == {"supported": True}
+    assert (
+        config["patch"]
+        == config["sort"]
+        == config["etag"]
+        == config["changePassword"]
+        == {"supported": True}
+    )
     assert config["filter"] == {"supported": True, "maxResults": 1000}
     assert config["bulk"]["supported"] is True
 
 
 def test_resource_types(client):
     listed = client.get("/ResourceTypes").json()
-    assert [ResourceType.model_validate(item).name for item in listed["Resources"]] == ["User", "Group"]
+    assert [ResourceType.model_validate(item).name for item in listed["Resources"]] == [
+        "User",
+        "Group",
+    ]
     assert client.get("/ResourceTypes/User").json() == listed["Resources"][0]
 
 
@@ -50,7 +59,13 @@ def test_metrics_count_requests(server, client):
     assert 'muster_request_seconds_count{operation="findUsers",status="200"}' in text
     assert 'muster_requests_total{operation="findUsers",status="200",workspace="default"}' in text
     assert "muster_write_batch_size_count" in text
-    for gauge in ("requests_in_flight", "writes_waiting", "searches_waiting", "connections_in_use", "database_bytes"):
+    for gauge in (
+        "requests_in_flight",
+        "writes_waiting",
+        "searches_waiting",
+        "connections_in_use",
+        "database_bytes",
+    ):
         assert f"\nmuster_{gauge}" in text
     size = re.search(r"^muster_database_bytes\S* (\S+)", text, re.MULTILINE)
     assert float(size[1]) > 10_000
@@ -72,14 +87,21 @@ def test_the_examples_of_the_document_work(server):
 
 def _try_examples(server, client):
     document = httpx.get(f"{server.url}/openapi.json").json()
-    posting = document["paths"]["/scim/v2/Users"]["post"]["requestBody"]["content"]["application/json"]["example"]
-    patching = document["paths"]["/scim/v2/Users/{id}"]["patch"]["requestBody"]["content"]["application/json"]["example"]
+    posting = document["paths"]["/scim/v2/Users"]["post"]["requestBody"]["content"][
+        "application/json"
+    ]["example"]
+    patching = document["paths"]["/scim/v2/Users/{id}"]["patch"]["requestBody"]["content"][
+        "application/json"
+    ]["example"]
     created = client.post("/Users", json=posting)
     assert created.status_code == 201
     assert client.patch(f"/Users/{created.json()['id']}", json=patching).status_code == 200
     for parameter in document["components"]["parameters"].values():
         if parameter["in"] == "query" and "example" in parameter:
-            assert client.get("/Users", params={parameter["name"]: parameter["example"]}).status_code == 200
+            assert (
+                client.get("/Users", params={parameter["name"]: parameter["example"]}).status_code
+                == 200
+            )
 
 
 def test_the_api_page_is_whole_without_internet(server):

@@ -9,7 +9,12 @@ from tests.people import error_of, name, patch, person, replace
 
 
 def group(*members, **attributes):
-    return {"schemas": [GROUP], "displayName": name("group"), "members": [{"value": m} for m in members], **attributes}
+    return {
+        "schemas": [GROUP],
+        "displayName": name("group"),
+        "members": [{"value": m} for m in members],
+        **attributes,
+    }
 
 
 def make(client, body):
@@ -30,7 +35,9 @@ def users(client):
 def test_what_is_posted_is_read(client, users):
     person_0 = client.get(f"/Users/{users[0]}").json()
     inner = make(client, group())
-    posted = client.post("/Groups", json=group(users[0], inner["id"], users[0], externalId="x-1", unknown=1))
+    posted = client.post(
+        "/Groups", json=group(users[0], inner["id"], users[0], externalId="x-1", unknown=1)
+    )
     assert posted.status_code == 201
     body = posted.json()
     assert posted.headers["location"] == body["meta"]["location"]
@@ -38,8 +45,18 @@ def test_what_is_posted_is_read(client, users):
     assert posted.headers["etag"] == body["meta"]["version"] == 'W/"1"'
     base = str(client.base_url).rstrip("/")
     assert sorted(body["members"], key=lambda item: item["type"]) == [
-        {"value": inner["id"], "$ref": f"{base}/Groups/{inner['id']}", "display": inner["displayName"], "type": "Group"},
-        {"value": users[0], "$ref": f"{base}/Users/{users[0]}", "display": person_0["userName"], "type": "User"},
+        {
+            "value": inner["id"],
+            "$ref": f"{base}/Groups/{inner['id']}",
+            "display": inner["displayName"],
+            "type": "Group",
+        },
+        {
+            "value": users[0],
+            "$ref": f"{base}/Users/{users[0]}",
+            "display": person_0["userName"],
+            "type": "User",
+        },
     ]
     assert "unknown" not in body
     read = client.get(f"/Groups/{body['id']}")
@@ -57,7 +74,9 @@ def test_an_empty_group_shows_an_empty_array(client, strict):
         assert workspace.get(path).json() == body
         assert workspace.get("/Groups", params={"filter": named}).json()["Resources"] == [body]
         assert workspace.get("/", params={"filter": named}).json()["Resources"] == [body]
-        renamed = workspace.put(path, json={"schemas": [GROUP], "displayName": body["displayName"], "externalId": "e"})
+        renamed = workspace.put(
+            path, json={"schemas": [GROUP], "displayName": body["displayName"], "externalId": "e"}
+        )
         assert renamed.json()["members"] == []
         assert workspace.patch(path, json=replace("externalId", "f")).json()["members"] == []
         for shown, wanted in {"members": [], "members.value": [], "displayName": None}.items():
@@ -91,7 +110,10 @@ def test_a_member_of_another_workspace_is_none_of_ours(client, strict, users):
 
 
 def test_a_member_may_be_named_by_its_reference(client, users):
-    body = make(client, group() | {"members": [{"$ref": f"https://elsewhere.example/scim/v2/Users/{users[0]}"}]})
+    body = make(
+        client,
+        group() | {"members": [{"$ref": f"https://elsewhere.example/scim/v2/Users/{users[0]}"}]},
+    )
     assert [item["value"] for item in body["members"]] == [users[0]]
 
 
@@ -100,21 +122,37 @@ def test_which_attributes_are_shown(client, users):
     path = f"/Groups/{made['id']}"
     without = client.get(path, params={"excludedAttributes": "members"}).json()
     assert without == {key: value for key, value in made.items() if key != "members"}
-    assert client.get(path, params={"attributes": "displayName"}).json().keys() == {"schemas", "id", "displayName"}
-    assert client.get(path, params={"attributes": "members.value"}).json()["members"] == [{"value": users[0]}]
+    assert client.get(path, params={"attributes": "displayName"}).json().keys() == {
+        "schemas",
+        "id",
+        "displayName",
+    }
+    assert client.get(path, params={"attributes": "members.value"}).json()["members"] == [
+        {"value": users[0]}
+    ]
     less = client.get(path, params={"excludedAttributes": "members.$ref,members.display"}).json()
     assert less["members"] == [{"value": users[0], "type": "User"}]
-    listed = client.get("/Groups", params={"filter": f'id eq "{made["id"]}"', "attributes": "members.type"}).json()
+    listed = client.get(
+        "/Groups", params={"filter": f'id eq "{made["id"]}"', "attributes": "members.type"}
+    ).json()
     assert listed["Resources"][0]["members"] == [{"type": "User"}]
 
 
 @pytest.mark.parametrize("path", ["/Users", "/"])
-@pytest.mark.parametrize("chosen", [{"attributes": "displayName,groups.value"}, {"excludedAttributes": "emails,groups.display"}])
+@pytest.mark.parametrize(
+    "chosen",
+    [{"attributes": "displayName,groups.value"}, {"excludedAttributes": "emails,groups.display"}],
+)
 def test_a_page_shows_of_each_what_a_read_of_it_shows(client, path, chosen):
     mark = name("page")
-    made = [client.post("/Users", json=person(displayName=mark, title='"}}')).json()["id"] for _ in range(60)]
+    made = [
+        client.post("/Users", json=person(displayName=mark, title='"}}')).json()["id"]
+        for _ in range(60)
+    ]
     make(client, group(*made[::7], displayName=mark))
-    found = client.get(path, params={"filter": f'displayName eq "{mark}"', "count": 100, **chosen}).json()["Resources"]
+    found = client.get(
+        path, params={"filter": f'displayName eq "{mark}"', "count": 100, **chosen}
+    ).json()["Resources"]
     users = [one for one in found if one["id"] in made]
     assert [one["id"] for one in users] == made
     assert users == [client.get(f"/Users/{one}", params=chosen).json() for one in made]
@@ -140,15 +178,26 @@ def test_members_are_added_and_removed_by_patch(client, users):
     assert changes(client, path, {"op": "remove", "path": f'members[value eq "{a}"]'}) == 'W/"3"'
     assert changes(client, path, {"op": "remove", "path": f'members[value eq "{a}"]'}) == 'W/"3"'
     assert members_of(client, made["id"]) == [b]
-    changes(client, path, {"op": "replace", "path": "members", "value": [{"value": c}, {"value": d}]})
+    changes(
+        client, path, {"op": "replace", "path": "members", "value": [{"value": c}, {"value": d}]}
+    )
     assert members_of(client, made["id"]) == [c, d]
     changes(client, path, {"op": "Remove", "path": "members", "value": [{"value": c}]})  # Entra's
     assert members_of(client, made["id"]) == [d]
-    changes(client, path, {"op": "add", "value": {"members": [{"value": a}], "displayName": "together"}})
+    changes(
+        client, path, {"op": "add", "value": {"members": [{"value": a}], "displayName": "together"}}
+    )
     assert members_of(client, made["id"]) == sorted([a, d])
-    changes(client, path, {"op": "remove", "path": 'members[type eq "User"]'}, {"op": "add", **_one(b)})
+    changes(
+        client, path, {"op": "remove", "path": 'members[type eq "User"]'}, {"op": "add", **_one(b)}
+    )
     assert members_of(client, made["id"]) == [b]
-    changes(client, path, {"op": "add", **_one(a)}, {"op": "remove", "path": f'members[value eq "{a}" or value eq "{b}"]'})
+    changes(
+        client,
+        path,
+        {"op": "add", **_one(a)},
+        {"op": "remove", "path": f'members[value eq "{a}" or value eq "{b}"]'},
+    )
     assert members_of(client, made["id"]) == []
     changes(client, path, {"op": "add", **_one(a)})
     changes(client, path, {"op": "remove", "path": "members"})
@@ -209,7 +258,13 @@ def test_a_put_writes_the_difference(client, users):
     none = client.put(path, json={**same, "members": []})
     assert none.json()["members"] == []
     error_of(client.put("/Groups/01a20b4a-6b4f-700c-a4f4-9a46cf5870fd", json=same), 404)
-    error_of(client.patch("/Groups/01a20b4a-6b4f-700c-a4f4-9a46cf5870fd", json=patch({"op": "add", **_one("nobody")})), 404)
+    error_of(
+        client.patch(
+            "/Groups/01a20b4a-6b4f-700c-a4f4-9a46cf5870fd",
+            json=patch({"op": "add", **_one("nobody")}),
+        ),
+        404,
+    )
 
 
 def test_a_write_may_be_conditional(client, users):
@@ -240,10 +295,16 @@ def test_the_groups_of_a_user_are_computed(client, users):
         both["id"]: ("direct", both["displayName"]),
     }
     shown = client.get(f"/Users/{user}").json()
-    assert {item["$ref"] for item in shown["groups"]} == {f"{base}/Groups/{item['id']}" for item in (inner, outer, both)}
-    listed = client.get("/Users", params={"filter": f'userName eq "{shown["userName"]}"'}).json()["Resources"]
+    assert {item["$ref"] for item in shown["groups"]} == {
+        f"{base}/Groups/{item['id']}" for item in (inner, outer, both)
+    }
+    listed = client.get("/Users", params={"filter": f'userName eq "{shown["userName"]}"'}).json()[
+        "Resources"
+    ]
     assert listed == [shown]
-    assert client.get("/Users", params={"filter": f'id eq "{user}"', "sortBy": "title"}).json()["Resources"] == [shown]
+    assert client.get("/Users", params={"filter": f'id eq "{user}"', "sortBy": "title"}).json()[
+        "Resources"
+    ] == [shown]
     assert client.get(f"/Users/{user}", params={"attributes": "groups.value"}).json()["groups"] == [
         {"value": item["value"]} for item in shown["groups"]
     ]
@@ -260,7 +321,9 @@ def test_a_user_whose_groups_changed_has_another_etag(client, users):
     def changed():
         answer = client.get(user)
         assert answer.json()["meta"]["version"] == answer.headers["etag"]
-        assert client.get(user, headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+        assert (
+            client.get(user, headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+        )
         assert client.get(user, headers={"If-None-Match": seen[-1]}).status_code == 200
         seen.append(answer.headers["etag"])
         return len(set(seen)) == len(seen)
@@ -277,7 +340,11 @@ def test_a_user_whose_groups_changed_has_another_etag(client, users):
     answer = client.patch(user, json=replace("title", "t"), headers={"If-Match": seen[-1]})
     assert answer.status_code == 200
     assert len(answer.json()["groups"]) == 2
-    assert answer.headers["etag"] == answer.json()["meta"]["version"] == client.get(user).headers["etag"]
+    assert (
+        answer.headers["etag"]
+        == answer.json()["meta"]["version"]
+        == client.get(user).headers["etag"]
+    )
     assert changed()
     client.delete(f"/Groups/{inner['id']}")
     assert client.get(user).headers["etag"] == 'W/"2"'
@@ -288,10 +355,27 @@ def test_groups_cannot_be_written_on_a_user(client, users):
     mine = [{"value": made["id"]}]
     user = make(client, person(groups=mine))
     path = f"/Users/{user['id']}"
-    assert "groups" not in client.put(path, json={**person(user["userName"]), "groups": mine}).json()
-    error_of(client.patch(path, json=patch({"op": "add", "path": "groups", "value": mine})), 400, "mutability")
-    error_of(client.patch(path, json=patch({"op": "remove", "path": f'groups[value eq "{made["id"]}"]'})), 400, "mutability")
-    assert client.patch(path, json=patch({"op": "add", "value": {"groups": mine, "title": "t"}})).status_code == 200
+    assert (
+        "groups" not in client.put(path, json={**person(user["userName"]), "groups": mine}).json()
+    )
+    error_of(
+        client.patch(path, json=patch({"op": "add", "path": "groups", "value": mine})),
+        400,
+        "mutability",
+    )
+    error_of(
+        client.patch(
+            path, json=patch({"op": "remove", "path": f'groups[value eq "{made["id"]}"]'})
+        ),
+        400,
+        "mutability",
+    )
+    assert (
+        client.patch(
+            path, json=patch({"op": "add", "value": {"groups": mine, "title": "t"}})
+        ).status_code
+        == 200
+    )
     assert groups_of(client, user["id"]) == {}
     assert members_of(client, made["id"]) == []
 
@@ -311,10 +395,19 @@ def test_cycles_are_harmless(client, users):
     a, b = make(client, group(users[0])), make(client, group())
     client.patch(f"/Groups/{b['id']}", json=patch({"op": "add", **_one(a["id"])}))
     client.patch(
-        f"/Groups/{a['id']}", json=patch({"op": "add", "path": "members", "value": [{"value": b["id"]}, {"value": a["id"]}]})
+        f"/Groups/{a['id']}",
+        json=patch(
+            {"op": "add", "path": "members", "value": [{"value": b["id"]}, {"value": a["id"]}]}
+        ),
     )
-    assert {key: kind for key, (kind, _) in groups_of(client, users[0]).items()} == {a["id"]: "direct", b["id"]: "indirect"}
-    for text in (f'groups.value eq "{b["id"]}"', f'groups[value eq "{b["id"]}" and type eq "indirect"]'):
+    assert {key: kind for key, (kind, _) in groups_of(client, users[0]).items()} == {
+        a["id"]: "direct",
+        b["id"]: "indirect",
+    }
+    for text in (
+        f'groups.value eq "{b["id"]}"',
+        f'groups[value eq "{b["id"]}" and type eq "indirect"]',
+    ):
         assert client.get("/Users", params={"filter": text}).json()["totalResults"] == 1
     assert client.delete(f"/Groups/{a['id']}").status_code == 204
     assert groups_of(client, users[0]) == {}
@@ -329,17 +422,37 @@ def test_filters_on_members_and_groups(client, users):
         assert answer.status_code == 200, answer.text
         return sorted(item["id"] for item in answer.json()["Resources"])
 
-    assert found("/Groups", f'members[value eq "{users[0]}"]') == found("/Groups", f'members eq "{users[0]}"') == [made["id"]]
-    assert found("/Groups", f'id eq "{made["id"]}" and members eq "{users[0]}"', excludedAttributes="members") == [made["id"]]
+    assert (
+        found("/Groups", f'members[value eq "{users[0]}"]')
+        == found("/Groups", f'members eq "{users[0]}"')
+        == [made["id"]]
+    )
+    assert found(
+        "/Groups", f'id eq "{made["id"]}" and members eq "{users[0]}"', excludedAttributes="members"
+    ) == [made["id"]]
     assert found("/Groups", f'id eq "{made["id"]}" and members eq "{users[2]}"') == []
     assert found("/Groups", f'displayName eq "{made["displayName"].upper()}"') == [made["id"]]
     assert found("/Users", f'groups.value eq "{made["id"]}"') == sorted(users[:2])
-    assert found("/Users", f'groups[display eq "{outer["displayName"].upper()}"]') == sorted(users[:2])
-    assert found("/Users", f'groups[display eq "{outer["displayName"]}" and type eq "direct"]') == []
-    assert found("/Users", f'groups.value eq "{made["id"]}" and userName pr', sortBy="userName") == sorted(users[:2])
-    for path, text in (("/Groups", 'members.$ref eq "x"'), ("/Users", 'groups.$ref co "x"'), ("/Groups", "members.value eq 7")):
+    assert found("/Users", f'groups[display eq "{outer["displayName"].upper()}"]') == sorted(
+        users[:2]
+    )
+    assert (
+        found("/Users", f'groups[display eq "{outer["displayName"]}" and type eq "direct"]') == []
+    )
+    assert found(
+        "/Users", f'groups.value eq "{made["id"]}" and userName pr', sortBy="userName"
+    ) == sorted(users[:2])
+    for path, text in (
+        ("/Groups", 'members.$ref eq "x"'),
+        ("/Users", 'groups.$ref co "x"'),
+        ("/Groups", "members.value eq 7"),
+    ):
         error_of(client.get(path, params={"filter": text}), 400, "invalidFilter")
-    for path, by in (("/Groups", "members"), ("/Groups", "members.value"), ("/Users", "groups.display")):
+    for path, by in (
+        ("/Groups", "members"),
+        ("/Groups", "members.value"),
+        ("/Users", "groups.display"),
+    ):
         error_of(client.get(path, params={"sortBy": by}), 400, "invalidPath")
 
 
@@ -349,7 +462,10 @@ def test_a_search_over_everything(client):
     groups = [make(client, group(user["id"], displayName=f"{mark} {letter}")) for letter in "ca"]
 
     def search(**message):
-        answer = client.post("/.search", json={"schemas": [SEARCH_REQUEST], "filter": f'displayName sw "{mark}"', **message})
+        answer = client.post(
+            "/.search",
+            json={"schemas": [SEARCH_REQUEST], "filter": f'displayName sw "{mark}"', **message},
+        )
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -358,17 +474,36 @@ def test_a_search_over_everything(client):
     assert [item["id"] for item in ordered["Resources"]] == wanted
     assert ordered["totalResults"] == ordered["itemsPerPage"] == 3
     assert ordered["Resources"][0]["members"][0]["value"] == user["id"]
-    assert {item["value"] for item in ordered["Resources"][1]["groups"]} == {item["id"] for item in groups}
+    assert {item["value"] for item in ordered["Resources"][1]["groups"]} == {
+        item["id"] for item in groups
+    }
     down = search(sortBy="displayName", sortOrder="descending", startIndex=2, count=1)
     assert [item["id"] for item in down["Resources"]] == [user["id"]]
     assert down["totalResults"] == 3
-    by_user_name = search(sortBy="userName", attributes=["displayName"])  # groups have none: they come last
-    assert [item["id"] for item in by_user_name["Resources"]] == [user["id"], groups[0]["id"], groups[1]["id"]]
-    assert [item["id"] for item in search(filter=f'title eq "t" and displayName sw "{mark}"')["Resources"]] == [user["id"]]
+    by_user_name = search(
+        sortBy="userName", attributes=["displayName"]
+    )  # groups have none: they come last
+    assert [item["id"] for item in by_user_name["Resources"]] == [
+        user["id"],
+        groups[0]["id"],
+        groups[1]["id"],
+    ]
+    assert [
+        item["id"]
+        for item in search(filter=f'title eq "t" and displayName sw "{mark}"')["Resources"]
+    ] == [user["id"]]
     assert search(filter=f'members.value eq "{user["id"]}"')["totalResults"] == 2
     assert search(filter=f'displayName sw "{mark}" and not (title pr)')["totalResults"] == 2
-    error_of(client.post("/.search", json={"schemas": [SEARCH_REQUEST], "filter": 'nothing eq "x"'}), 400, "invalidFilter")
-    error_of(client.post("/.search", json={"schemas": [SEARCH_REQUEST], "sortBy": "nothing"}), 400, "invalidPath")
+    error_of(
+        client.post("/.search", json={"schemas": [SEARCH_REQUEST], "filter": 'nothing eq "x"'}),
+        400,
+        "invalidFilter",
+    )
+    error_of(
+        client.post("/.search", json={"schemas": [SEARCH_REQUEST], "sortBy": "nothing"}),
+        400,
+        "invalidPath",
+    )
     asked = client.get("", params={"filter": f'displayName sw "{mark}"', "sortBy": "displayName"})
     assert asked.json() == ordered
     for sort in (None, "displayName", "title"):
@@ -396,20 +531,31 @@ def crowd(server):
 def test_a_large_group_is_streamed_whole(crowd):
     ids, cursor = [], ""
     while cursor is not None:
-        page = crowd.get("/Users", params={"cursor": cursor, "count": 1000, "attributes": "id"}).json()
+        page = crowd.get(
+            "/Users", params={"cursor": cursor, "count": 1000, "attributes": "id"}
+        ).json()
         ids += [item["id"] for item in page["Resources"]]
         cursor = page.get("nextCursor")
     made = make(crowd, group(*ids[:100]))
     path = f"/Groups/{made['id']}"
-    answer = crowd.patch(path, json=patch({"op": "add", "path": "members", "value": [{"value": item} for item in ids]}))
+    answer = crowd.patch(
+        path,
+        json=patch({"op": "add", "path": "members", "value": [{"value": item} for item in ids]}),
+    )
     assert answer.status_code == 204  # it is large
     read = crowd.get(path)
     assert answer.headers["etag"] == read.headers["etag"]
     assert "content-length" not in read.headers
     assert [item["value"] for item in read.json()["members"]] == ids
     few = crowd.get(path, params={"attributes": "members.value"}).json()
-    assert few == {"schemas": [GROUP], "id": made["id"], "members": [{"value": item} for item in ids]}
-    listed = crowd.get("/Groups", params={"filter": f'displayName eq "{made["displayName"]}"'}).json()
+    assert few == {
+        "schemas": [GROUP],
+        "id": made["id"],
+        "members": [{"value": item} for item in ids],
+    }
+    listed = crowd.get(
+        "/Groups", params={"filter": f'displayName eq "{made["displayName"]}"'}
+    ).json()
     assert listed["Resources"] == [read.json()]
     assert crowd.request("HEAD", path).status_code == 200
     assert crowd.put(path, json=group(*ids[10:])).headers["etag"] == 'W/"3"'
@@ -439,7 +585,11 @@ def test_operations_on_members_by_filter_apply_in_order(client, users):
     assert client.patch(path, json=patch(*after_adds)).status_code == 200
     assert members_of(client, made["id"]) == [c]
     shown = client.get(f"/Users/{d}").json()["userName"]
-    named = [{"op": "add", **_one(d)}, _by_filter(f'display eq "{shown}"'), {"op": "add", **_one(a)}]
+    named = [
+        {"op": "add", **_one(d)},
+        _by_filter(f'display eq "{shown}"'),
+        {"op": "add", **_one(a)},
+    ]
     assert client.patch(path, json=patch(*named)).status_code == 200
     assert sorted(members_of(client, made["id"])) == sorted([a, c])
     rest = [_by_filter("value pr"), {"op": "add", **_one(b)}]
@@ -464,7 +614,9 @@ def test_removing_someone_who_is_no_member_is_an_error_in_a_strict_workspace_alo
         made = make(asked, group(user))
         path = f"/Groups/{made['id']}"
         either = patch(_by_filter(f'value eq "{other}" or value eq "{user}"'))
-        assert asked.patch(f"/Groups/{make(asked, group(user))['id']}", json=either).status_code == 200
+        assert (
+            asked.patch(f"/Groups/{make(asked, group(user))['id']}", json=either).status_code == 200
+        )
         emptied = patch({"op": "remove", "path": "members"}, _by_filter(f'value eq "{user}"'))
         assert asked.patch(path, json=emptied).status_code == (400 if asked is strict else 200)
         for more in ([], [{"op": "remove", "path": "members"}], [_by_filter("type pr")]):

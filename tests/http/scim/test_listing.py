@@ -16,9 +16,13 @@ BASE = "https://a.example/scim/v2"
 
 
 @pytest.mark.parametrize("count", [0, 1, _TURN, 4 * _TURN + 1])
-@pytest.mark.parametrize("wanted", [("userName,emails.value", None), (None, "emails"), (None, None)])
+@pytest.mark.parametrize(
+    "wanted", [("userName,emails.value", None), (None, "emails"), (None, None)]
+)
 def test_a_page_in_turns_is_the_page(count, wanted):
-    documents = located(b",".join([put.stored.document for put in make_batch(0, count, 7, 0)]), BASE)
+    documents = located(
+        b",".join([put.stored.document for put in make_batch(0, count, 7, 0)]), BASE
+    )
     shown, turns = projection(USERS, *wanted), 0
 
     async def others():
@@ -42,7 +46,10 @@ def test_a_page_in_turns_is_the_page(count, wanted):
 def test_texts_that_look_like_the_edge_of_a_document(look, size):
     """In strings their quotation marks are escaped; in elements of a workspace's own they are not."""
     own = {"schemas": ["x"], "title": look}
-    documents = [{"schemas": [USERS.core.id], "id": str(n), "title": look + "x" * size, "emails": [own, own]} for n in range(60)]
+    documents = [
+        {"schemas": [USERS.core.id], "id": str(n), "title": look + "x" * size, "emails": [own, own]}
+        for n in range(60)
+    ]
     text = orjson.dumps(documents)[1:-1]
     shown = projection(USERS, "title,emails", None)
     assert asyncio.run(projected_in_turns(text, shown)) == projected(text, shown)

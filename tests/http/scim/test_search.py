@@ -12,11 +12,18 @@ def test_it_answers_as_the_get_does(client, path):
     mark = name("search")
     for number in range(3):
         client.post("/Users", json=person(title=mark, displayName=f"D{number}"))
-    message = {"schemas": [SEARCH_REQUEST], "filter": f'title eq "{mark}"', "sortBy": "displayName", "sortOrder": "descending"}
+    message = {
+        "schemas": [SEARCH_REQUEST],
+        "filter": f'title eq "{mark}"',
+        "sortBy": "displayName",
+        "sortOrder": "descending",
+    }
     message |= {"startIndex": 2, "count": 1, "attributes": ["displayName"]}
     found = client.post(path, json=message)
     assert found.status_code == 200
-    same = {key: value for key, value in message.items() if key not in ("schemas", "attributes")} | {"attributes": "displayName"}
+    same = {
+        key: value for key, value in message.items() if key not in ("schemas", "attributes")
+    } | {"attributes": "displayName"}
     assert found.json() == client.get("/Users", params=same).json()
     assert found.json()["totalResults"] == 3
     assert found.json()["Resources"][0]["displayName"] == "D1"
@@ -63,5 +70,7 @@ def test_a_value_path_may_name_a_single_complex_attribute(client, strict, value_
     for workspace in (client, strict):
         made = person(**{ENTERPRISE_USER: {"manager": {"value": "m1"}}})
         assert workspace.post("/Users", json=made).status_code == 201
-        answer = workspace.get("/Users", params={"filter": f'userName eq "{made["userName"]}" and {value_path}'})
+        answer = workspace.get(
+            "/Users", params={"filter": f'userName eq "{made["userName"]}" and {value_path}'}
+        )
         assert (answer.status_code, answer.json()["totalResults"]) == (200, int(found))

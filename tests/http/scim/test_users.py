@@ -28,7 +28,11 @@ def test_post_answers_201_with_the_user(client):
     body = response.json()
     assert response.status_code == 201
     assert response.headers["content-type"] == SCIM
-    assert response.headers["location"] == body["meta"]["location"] == f"{client.base_url}Users/{body['id']}"
+    assert (
+        response.headers["location"]
+        == body["meta"]["location"]
+        == f"{client.base_url}Users/{body['id']}"
+    )
     assert response.headers["etag"] == body["meta"]["version"] == 'W/"1"'
     assert body["meta"]["created"] == body["meta"]["lastModified"]
     assert body["meta"]["resourceType"] == "User"
@@ -70,14 +74,29 @@ def test_the_contract_cortex_answers_200_on_post_and_delete(cortex):
 
 @pytest.mark.parametrize("accept", ["application/json", "application/json; charset=utf-8"])
 def test_both_media_types_in_and_out(client, accept):
-    for content_type in (SCIM, "application/json", "application/scim+json; charset=UTF-8", "APPLICATION/JSON;charset=utf-8"):
-        response = client.post("/Users", content=_json(person()), headers={"Accept": accept, "Content-Type": content_type})
+    for content_type in (
+        SCIM,
+        "application/json",
+        "application/scim+json; charset=UTF-8",
+        "APPLICATION/JSON;charset=utf-8",
+    ):
+        response = client.post(
+            "/Users",
+            content=_json(person()),
+            headers={"Accept": accept, "Content-Type": content_type},
+        )
         assert response.status_code == 201
         assert response.headers["content-type"] == "application/json"
-    assert client.get("/Users?count=0", headers={"Accept": accept}).headers["content-type"] == "application/json"
+    assert (
+        client.get("/Users?count=0", headers={"Accept": accept}).headers["content-type"]
+        == "application/json"
+    )
 
 
-@pytest.mark.parametrize("accept", [SCIM, "*/*", "application/json, application/scim+json", "application/json, */*", "text/html"])
+@pytest.mark.parametrize(
+    "accept",
+    [SCIM, "*/*", "application/json, application/scim+json", "application/json, */*", "text/html"],
+)
 def test_scim_json_otherwise(client, accept):
     assert client.get("/Users?count=0", headers={"Accept": accept}).headers["content-type"] == SCIM
 
@@ -97,9 +116,22 @@ def test_find_by_name_in_any_case_and_script(client):
 
 
 @pytest.mark.parametrize(
-    "path", ["userName", "USERNAME", f"{USER}:userName", "displayName", "id", "password", "nosuch", "emails.value"]
+    "path",
+    [
+        "userName",
+        "USERNAME",
+        f"{USER}:userName",
+        "displayName",
+        "id",
+        "password",
+        "nosuch",
+        "emails.value",
+    ],
 )
-@pytest.mark.parametrize("value", ["{name}", "{NAME}", "nobody@example.com", "o'hara@example.com", "a+b@example.com", "a b", ""])
+@pytest.mark.parametrize(
+    "value",
+    ["{name}", "{NAME}", "nobody@example.com", "o'hara@example.com", "a+b@example.com", "a b", ""],
+)
 @pytest.mark.parametrize("space", ["%20", "+"])
 def test_the_shortest_way_to_a_user_answers_as_the_long_one(client, user, path, value, space):
     """One equality alone in a query is answered without more ado; with another parameter beside it, in full."""
@@ -145,7 +177,11 @@ def test_no_count_is_100_and_the_most_is_1000(server):
         assert len(find(client)["Resources"]) == 100
         page = find(client, count=1_000_000)
         assert (page["totalResults"], len(page["Resources"])) == (1200, 1000)
-        seen = {item["id"] for start in range(1, 1201, 250) for item in find(client, startIndex=start, count=250)["Resources"]}
+        seen = {
+            item["id"]
+            for start in range(1, 1201, 250)
+            for item in find(client, startIndex=start, count=250)["Resources"]
+        }
         assert len(seen) == 1200
 
 
@@ -176,9 +212,18 @@ def test_domain_follows_every_change_and_joins_with_filters(client):
     first = client.post("/Users", json=person(f"a@{domain.upper()}", emails=None)).json()
     client.post("/Users", json=person(emails=[{"value": f"b@{domain}"}], title="T"))
     client.post("/Users", json=person(f"c@sub.{domain}", emails=None))
-    assert find(client, domain=domain)["totalResults"] == find(client, domain=domain.upper())["totalResults"] == 2
+    assert (
+        find(client, domain=domain)["totalResults"]
+        == find(client, domain=domain.upper())["totalResults"]
+        == 2
+    )
     assert find(client, domain=domain, filter='title eq "t"')["totalResults"] == 1
-    assert find(client, domain=domain, count=1, startIndex=2, sortBy="userName")["Resources"][0]["title"] == "T"
+    assert (
+        find(client, domain=domain, count=1, startIndex=2, sortBy="userName")["Resources"][0][
+            "title"
+        ]
+        == "T"
+    )
     client.patch(f"/Users/{first['id']}", json=replace("userName", name()))
     assert find(client, domain=domain)["totalResults"] == 1
 
@@ -203,7 +248,11 @@ def test_conditional_requests(client, user):
     at, etag = f"/Users/{user['id']}", user["meta"]["version"]
     for header in (etag, "*", f'"x", {etag}', etag.removeprefix("W/")):
         response = client.get(at, headers={"If-None-Match": header})
-        assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", etag)
+        assert (response.status_code, response.content, response.headers["etag"]) == (
+            304,
+            b"",
+            etag,
+        )
     assert client.get(at, headers={"If-None-Match": 'W/"99"'}).status_code == 200
     assert client.get(at, headers={"If-Match": etag}).status_code == 200
     for headers in ({"If-Match": 'W/"99"'}, {"If-None-Match": "*"}, {"If-None-Match": etag}):
@@ -221,14 +270,21 @@ def test_conditional_requests(client, user):
 def test_a_write_that_changes_nothing_keeps_version_and_last_modified(client, user):
     at = f"/Users/{user['id']}"
     assert client.patch(at, json=replace("active", True)).json() == user
-    assert client.patch(at, json=patch({"op": "add", "path": "emails", "value": user["emails"]})).json() == user
+    assert (
+        client.patch(
+            at, json=patch({"op": "add", "path": "emails", "value": user["emails"]})
+        ).json()
+        == user
+    )
     assert client.put(at, json=user).json() == user
     assert client.get(at).json() == user
 
 
 def test_a_refused_patch_changes_nothing(client, user):
     at = f"/Users/{user['id']}"
-    operations = patch({"op": "replace", "path": "title", "value": "x"}, {"op": "remove", "path": "userName"})
+    operations = patch(
+        {"op": "replace", "path": "title", "value": "x"}, {"op": "remove", "path": "userName"}
+    )
     assert "Operations[1]" in error_of(client.patch(at, json=operations), 400, "mutability")
     assert client.get(at).json() == user
 
@@ -238,7 +294,9 @@ def test_a_taken_user_name_is_409(client, user):
     assert "userName" in error_of(client.post("/Users", json=person(taken)), 409, "uniqueness")
     other = client.post("/Users", json=person()).json()
     error_of(client.put(f"/Users/{other['id']}", json=person(taken)), 409, "uniqueness")
-    error_of(client.patch(f"/Users/{other['id']}", json=replace("userName", taken)), 409, "uniqueness")
+    error_of(
+        client.patch(f"/Users/{other['id']}", json=replace("userName", taken)), 409, "uniqueness"
+    )
     assert client.get(f"/Users/{other['id']}").json() == other
     assert client.delete(f"/Users/{user['id']}").status_code == 204
     assert client.post("/Users", json=person(taken)).status_code == 201
@@ -246,7 +304,9 @@ def test_a_taken_user_name_is_409(client, user):
 
 def test_a_password_is_never_shown_and_never_an_oracle(client, server):
     secret = "correct horse battery"
-    user = client.post("/Users", params={"attributes": "password"}, json=person(password=secret)).json()
+    user = client.post(
+        "/Users", params={"attributes": "password"}, json=person(password=secret)
+    ).json()
     at = f"/Users/{user['id']}"
     assert set(user) == {"schemas", "id"}
     answers = [
@@ -256,7 +316,10 @@ def test_a_password_is_never_shown_and_never_an_oracle(client, server):
         client.put(at, json=person(password=secret)),
         client.get("/Users", params={"filter": f'password eq "{secret}"'}),
         client.get("/Users", params={"filter": f'userName pr and not (password ne "{secret}")'}),
-        client.get("/Users", params={"filter": 'urn:ietf:params:scim:schemas:core:2.0:User:password sw "c"'}),
+        client.get(
+            "/Users",
+            params={"filter": 'urn:ietf:params:scim:schemas:core:2.0:User:password sw "c"'},
+        ),
         client.post("/Users", json=person(password=secret, active="never")),
     ]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 400, 400, 400, 400]
@@ -277,11 +340,19 @@ def test_dialects_are_taken_and_a_strict_workspace_refuses_them(client, strict, 
     assert "strict" in error_of(strict.post("/Users", json=document), 400, "invalidValue")
     mine = strict.post("/Users", json=person()).json()
     error_of(
-        strict.patch(f"/Users/{mine['id']}", json=patch({"op": "Replace", "path": "title", "value": "x"})), 400, "invalidSyntax"
+        strict.patch(
+            f"/Users/{mine['id']}", json=patch({"op": "Replace", "path": "title", "value": "x"})
+        ),
+        400,
+        "invalidSyntax",
     )
     error_of(strict.post("/Users", json={"userName": "x"}), 400, "invalidSyntax")
 
 
 def test_head_is_get_without_a_body(client, user):
     response = client.head(f"/Users/{user['id']}")
-    assert (response.status_code, response.content, response.headers["etag"]) == (200, b"", user["meta"]["version"])
+    assert (response.status_code, response.content, response.headers["etag"]) == (
+        200,
+        b"",
+        user["meta"]["version"],
+    )

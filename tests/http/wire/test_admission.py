@@ -13,7 +13,9 @@ CALLERS = st.sampled_from("abcd")
 
 
 @given(
-    st.integers(1, 6), st.integers(1, 4), st.lists(st.tuples(st.sampled_from(["enter", "leave", "twice"]), CALLERS), max_size=60)
+    st.integers(1, 6),
+    st.integers(1, 4),
+    st.lists(st.tuples(st.sampled_from(["enter", "leave", "twice"]), CALLERS), max_size=60),
 )
 def test_a_budget_counts_who_is_inside(most, most_of_one, moves):
     budget = Budget(most, most_of_one, "all", "one")
@@ -80,9 +82,15 @@ def _outcomes(counts, idle, asking):
 
     async def run():
         waits = Waits()
-        tasks = [asyncio.create_task(_wait(waits, workspace)) for workspace, count in counts.items() for _ in range(count)]
+        tasks = [
+            asyncio.create_task(_wait(waits, workspace))
+            for workspace, count in counts.items()
+            for _ in range(count)
+        ]
         tasks += [
-            asyncio.create_task(_wait(waits, workspace, idle=True)) for workspace, count in idle.items() for _ in range(count)
+            asyncio.create_task(_wait(waits, workspace, idle=True))
+            for workspace, count in idle.items()
+            for _ in range(count)
         ]
         await asyncio.sleep(0)
         given = [waits.give_way(workspace) for workspace in asking]

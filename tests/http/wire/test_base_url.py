@@ -17,11 +17,16 @@ FORWARDED = {"x_forwarded_proto": "https", "x_forwarded_host": "public.example"}
 
 def test_the_requests_host():
     assert BaseUrl(None, ()).base(request()) == "http://scim.example"
-    assert BaseUrl(None, ()).base(request(host="[::1]:8080", prefix="/idp")) == "http://[::1]:8080/idp"
+    assert (
+        BaseUrl(None, ()).base(request(host="[::1]:8080", prefix="/idp")) == "http://[::1]:8080/idp"
+    )
 
 
 def test_the_setting_wins():
-    assert BaseUrl("https://fixed.example", ("10.0.0.0/8",)).base(request(**FORWARDED)) == "https://fixed.example"
+    assert (
+        BaseUrl("https://fixed.example", ("10.0.0.0/8",)).base(request(**FORWARDED))
+        == "https://fixed.example"
+    )
 
 
 def test_forwarded_headers_only_from_trusted_proxies():
@@ -41,10 +46,23 @@ def test_the_clients_address():
     chain = "6.6.6.6, 1.2.3.4, 10.0.0.9"
     assert BaseUrl(None, ()).client(request(x_forwarded_for=chain)) == "10.0.0.1"
     assert BaseUrl(None, ("10.0.0.0/8",)).client(request(x_forwarded_for=chain)) == "1.2.3.4"
-    assert BaseUrl(None, ("10.0.0.0/8",)).client(request("[2001:db8::1]:99", x_forwarded_for=chain)) == "2001:db8::1"
+    assert (
+        BaseUrl(None, ("10.0.0.0/8",)).client(request("[2001:db8::1]:99", x_forwarded_for=chain))
+        == "2001:db8::1"
+    )
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1:8080", "127.1.2.3", "[::1]:8080", "muster.localhost"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost:8080",
+        "127.0.0.1:8080",
+        "127.1.2.3",
+        "[::1]:8080",
+        "muster.localhost",
+    ],
+)
 def test_links_for_people_are_made_for_loopback_hosts(host):
     assert BaseUrl(None, ()).public(request(host=host)) == f"http://{host}"
 
@@ -67,4 +85,6 @@ def test_links_for_people_are_made_for_no_other_host_that_is_not_configured(host
             origin.public(request(host=host))
     with pytest.raises(ScimError, match="MUSTER_BASE_URL"):
         BaseUrl(None, ("10.0.0.0/8",)).public(request(host="localhost", x_forwarded_host=host))
-    assert BaseUrl("https://fixed.example", ()).public(request(host=host)) == "https://fixed.example"
+    assert (
+        BaseUrl("https://fixed.example", ()).public(request(host=host)) == "https://fixed.example"
+    )

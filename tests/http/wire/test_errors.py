@@ -7,7 +7,12 @@ from tests.people import error_of, name, person
 
 
 def test_without_a_key(server):
-    for headers in ({}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}, {"Authorization": "Bearer x.y.z"}):
+    for headers in (
+        {},
+        {"Authorization": "Basic eDp5"},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer x.y.z"},
+    ):
         for path in ("/Users", "/Users/1", "/Schemas", "/nosuch", ""):
             response = httpx.get(f"{server.url}/scim/v2{path}", headers=headers)
             error_of(response, 401)
@@ -16,18 +21,33 @@ def test_without_a_key(server):
 
 def test_without_the_permission(server):
     token = server.key("auditor", "--permission", "View audit logs")
-    response = httpx.get(f"{server.url}/scim/v2/Users", headers={"Authorization": f"Bearer {token}"})
+    response = httpx.get(
+        f"{server.url}/scim/v2/Users", headers={"Authorization": f"Bearer {token}"}
+    )
     assert "Configure Open ID Connector & SCIM" in error_of(response, 403)
 
 
 def test_with_the_permission_alone(server):
     token = server.key("scim", "--permission", "Configure Open ID Connector & SCIM")
-    assert httpx.get(f"{server.url}/scim/v2/Users", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    assert (
+        httpx.get(
+            f"{server.url}/scim/v2/Users", headers={"Authorization": f"Bearer {token}"}
+        ).status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/nosuch", "/Users/a/b", "/Schemas/nosuch", "/ResourceTypes/nosuch", "/users", "/Users/%F0", "/ServiceProviderConfig/x"],
+    [
+        "/nosuch",
+        "/Users/a/b",
+        "/Schemas/nosuch",
+        "/ResourceTypes/nosuch",
+        "/users",
+        "/Users/%F0",
+        "/ServiceProviderConfig/x",
+    ],
 )
 def test_unknown_paths_are_404(client, path):
     error_of(client.get(path), 404)
@@ -83,38 +103,67 @@ def test_501_for_me_where_the_key_is_no_users(client):
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_a_malformed_body_is_invalid_syntax(client, body, method):
     path = "/Users" if method == "POST" else "/Users/0193591c-1f00-7b5d-a1b2-3c4d5e6f7081"
-    error_of(client.request(method, path, content=body, headers={"Content-Type": "application/scim+json"}), 400, "invalidSyntax")
+    error_of(
+        client.request(
+            method, path, content=body, headers={"Content-Type": "application/scim+json"}
+        ),
+        400,
+        "invalidSyntax",
+    )
 
 
 def test_an_escaped_backslash_before_u0000_is_plain_text(client):
-    body = b'{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"' + name().encode() + b'","title":"\\\\u0000"}'
-    response = client.post("/Users", content=body, headers={"Content-Type": "application/scim+json"})
+    body = (
+        b'{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"'
+        + name().encode()
+        + b'","title":"\\\\u0000"}'
+    )
+    response = client.post(
+        "/Users", content=body, headers={"Content-Type": "application/scim+json"}
+    )
     assert response.json()["title"] == "\\u0000"
 
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/plain", "application/xml", "application/x-www-form-urlencoded", "application/json; charset=latin-1", ""],
+    [
+        "text/plain",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "application/json; charset=latin-1",
+        "",
+    ],
 )
 def test_415(client, content_type):
     refused = client.post("/Users", content=b"{}", headers={"Content-Type": content_type})
     error_of(refused, 415)
     assert refused.headers["accept"] == "application/scim+json, application/json"
-    refused = client.post("/Users", content=b"x", headers={"Content-Type": "application/json", "Content-Encoding": "gzip"})
+    refused = client.post(
+        "/Users",
+        content=b"x",
+        headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    )
     error_of(refused, 415)
     assert refused.headers["accept-encoding"] == "identity"
     assert "accept" not in refused.headers
 
 
 def test_413_announced_and_not(client):
-    error_of(client.post("/Users", content=b" " * 2_000_001, headers={"Content-Type": "application/json"}), 413)
+    error_of(
+        client.post(
+            "/Users", content=b" " * 2_000_001, headers={"Content-Type": "application/json"}
+        ),
+        413,
+    )
 
     def chunks():
         for _ in range(400):
             yield b" " * 10_000
 
     try:
-        response = client.post("/Users", content=chunks(), headers={"Content-Type": "application/json"})
+        response = client.post(
+            "/Users", content=chunks(), headers={"Content-Type": "application/json"}
+        )
     except httpx.WriteError:
         return  # the server had answered and closed before all was sent, as it may
     error_of(response, 413)
@@ -135,7 +184,10 @@ def test_a_host_that_is_none_is_refused(client):
 
 
 def test_request_ids_are_taken_or_made(client):
-    assert client.get("/Users?count=0", headers={"X-Request-Id": "abc-123"}).headers["x-request-id"] == "abc-123"
+    assert (
+        client.get("/Users?count=0", headers={"X-Request-Id": "abc-123"}).headers["x-request-id"]
+        == "abc-123"
+    )
     made = client.get("/Users?count=0", headers={"X-Request-Id": "x" * 500}).headers["x-request-id"]
     assert 8 <= len(made) <= 40
     assert client.get("/Users?count=0").headers["x-request-id"] != made
@@ -143,8 +195,14 @@ def test_request_ids_are_taken_or_made(client):
 
 def test_outside_scim_errors_are_problems(server):
     response = httpx.get(f"{server.url}/nosuch")
-    assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
+    assert (response.status_code, response.headers["content-type"]) == (
+        404,
+        "application/problem+json",
+    )
     response = httpx.get(f"{server.url}/scim/v2x")
-    assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
+    assert (response.status_code, response.headers["content-type"]) == (
+        404,
+        "application/problem+json",
+    )
     response = httpx.post(f"{server.url}/healthz")
     assert (response.status_code, response.headers["allow"]) == (405, "GET")

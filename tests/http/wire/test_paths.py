@@ -49,9 +49,18 @@ def _doubled(path):
 
 
 def _answer(client, method, path):
-    answer = client.request(method, str(client.base_url.copy_with(path=path)), json={} if method[0] == "P" else None)
-    headers = {name: answer.headers.get(name) for name in ("allow", "location", "content-type", "www-authenticate")}
-    keys = sorted(answer.json()) if "json" in (headers["content-type"] or "") and answer.content else None
+    answer = client.request(
+        method, str(client.base_url.copy_with(path=path)), json={} if method[0] == "P" else None
+    )
+    headers = {
+        name: answer.headers.get(name)
+        for name in ("allow", "location", "content-type", "www-authenticate")
+    }
+    keys = (
+        sorted(answer.json())
+        if "json" in (headers["content-type"] or "") and answer.content
+        else None
+    )
     return answer.status_code, headers, keys
 
 
@@ -59,7 +68,9 @@ def _answer(client, method, path):
 @pytest.mark.parametrize("path", PATHS)
 def test_repeated_slashes_are_one(client, method, path):
     for spelling in _doubled(path):
-        assert _answer(client, method, spelling) == _answer(client, method, re.sub("/+", "/", spelling)), spelling
+        assert _answer(client, method, spelling) == _answer(
+            client, method, re.sub("/+", "/", spelling)
+        ), spelling
 
 
 def test_a_write_with_repeated_slashes_is_a_write_to_that_resource(client):
@@ -69,7 +80,9 @@ def test_a_write_with_repeated_slashes_is_a_write_to_that_resource(client):
     changed = client.patch(f"{root}/Users//{made['id']}", json=patch(operation))
     assert (changed.status_code, changed.json()["title"]) == (200, "x")
     assert client.get(f"{root}//Users///{made['id']}//").json() == changed.json()
-    found = client.get(f"{root}//Users", params={"filter": f'userName eq "{made["userName"]}"'}).json()
+    found = client.get(
+        f"{root}//Users", params={"filter": f'userName eq "{made["userName"]}"'}
+    ).json()
     assert [resource["id"] for resource in found["Resources"]] == [made["id"]]
     assert client.delete(f"{root}///Users//{made['id']}").status_code == 204
 
@@ -77,5 +90,10 @@ def test_a_write_with_repeated_slashes_is_a_write_to_that_resource(client):
 @pytest.mark.parametrize("path", ["//Users", "/Users//", "///Users"])
 def test_a_bulk_path_with_repeated_slashes(client, path):
     operation = {"method": "POST", "bulkId": "a", "path": path, "data": person()}
-    message = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [operation]}
-    assert [result["status"] for result in client.post("/Bulk", json=message).json()["Operations"]] == ["201"]
+    message = {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "Operations": [operation],
+    }
+    assert [
+        result["status"] for result in client.post("/Bulk", json=message).json()["Operations"]
+    ] == ["201"]

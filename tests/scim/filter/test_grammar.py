@@ -40,17 +40,27 @@ def test_any_string_survives_its_escapes(text):
     ("text", "node"),
     [
         ('userName Eq "bjensen"', Compare("userName", "eq", "bjensen")),
-        ('title pr AND userType eq "Employee"', And((Present("title"), Compare("userType", "eq", "Employee")))),
+        (
+            'title pr AND userType eq "Employee"',
+            And((Present("title"), Compare("userType", "eq", "Employee"))),
+        ),
         (
             "a eq 1 or b eq 2 and not (c eq true)",
-            Or((Compare("a", "eq", 1), And((Compare("b", "eq", 2), Not(Compare("c", "eq", True)))))),
+            Or(
+                (Compare("a", "eq", 1), And((Compare("b", "eq", 2), Not(Compare("c", "eq", True)))))
+            ),
         ),
         (
             'userType eq "Employee" and (emails co "example.com" or emails.value co "example.org")',
             And(
                 (
                     Compare("userType", "eq", "Employee"),
-                    Or((Compare("emails", "co", "example.com"), Compare("emails.value", "co", "example.org"))),
+                    Or(
+                        (
+                            Compare("emails", "co", "example.com"),
+                            Compare("emails.value", "co", "example.org"),
+                        )
+                    ),
                 )
             ),
         ),
@@ -58,7 +68,12 @@ def test_any_string_survives_its_escapes(text):
             'emails[type eq "work" and value co "@example.com"] or ims[type eq "xmpp"]',
             Or(
                 (
-                    ValuePath("emails", And((Compare("type", "eq", "work"), Compare("value", "co", "@example.com")))),
+                    ValuePath(
+                        "emails",
+                        And(
+                            (Compare("type", "eq", "work"), Compare("value", "co", "@example.com"))
+                        ),
+                    ),
                     ValuePath("ims", Compare("type", "eq", "xmpp")),
                 )
             ),
@@ -125,7 +140,16 @@ def test_what_is_too_deep_too_long_or_too_much_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["(" * 8000, '"' * 8000, "\\" * 8000, "a[" * 4000, "a eq " * 1600, 'a eq "' + "\\\\" * 4000, "1" * 8000]
+    "text",
+    [
+        "(" * 8000,
+        '"' * 8000,
+        "\\" * 8000,
+        "a[" * 4000,
+        "a eq " * 1600,
+        'a eq "' + "\\\\" * 4000,
+        "1" * 8000,
+    ],
 )
 def test_hostile_filters_end_at_once(text):
     started = time.perf_counter()
@@ -137,5 +161,7 @@ def test_hostile_filters_end_at_once(text):
 def test_the_sub_attribute_after_a_value_path_is_a_dialect():
     dialect = Dialect()
     node = parse('emails[type eq "work"].value eq "x"', dialect)
-    assert node == ValuePath("emails", And((Compare("type", "eq", "work"), Compare("value", "eq", "x"))))
+    assert node == ValuePath(
+        "emails", And((Compare("type", "eq", "work"), Compare("value", "eq", "x")))
+    )
     assert dialect.seen == ["value-path-sub-attribute"]

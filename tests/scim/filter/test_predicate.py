@@ -21,8 +21,14 @@ DOCUMENT = {
     "name": {"familyName": "Jensen"},
     "active": False,
     "title": "",
-    "emails": [{"value": "zoë@exämple.com", "type": "work", "primary": True}, {"value": "z@home.org", "type": "home"}],
-    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "R&D", "manager": {"value": "26"}},
+    "emails": [
+        {"value": "zoë@exämple.com", "type": "work", "primary": True},
+        {"value": "z@home.org", "type": "home"},
+    ],
+    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
+        "department": "R&D",
+        "manager": {"value": "26"},
+    },
     "meta": {"created": "2020-01-01T00:00:00Z", "lastModified": "2020-06-01T12:00:00.5Z"},
 }
 
@@ -105,17 +111,37 @@ def test_a_boolean_as_text_is_a_dialect():
     assert _matches('active eq "False"', strict=False)
 
 
-CORE = ("userName", "emails", "externalId", "name.familyName", "password", "meta.location", "active", "nothing", "members.value")
+CORE = (
+    "userName",
+    "emails",
+    "externalId",
+    "name.familyName",
+    "password",
+    "meta.location",
+    "active",
+    "nothing",
+    "members.value",
+)
 OTHERS = ("id", f"{ENTERPRISE_USER}:department", "DISPLAYNAME", "meta.created", "x509Certificates")
 SHORT = st.sampled_from((*CORE, *OTHERS))
-ELEMENTS = st.sampled_from(("emails", "members", "groups", "roles", "EMAILS", "name", "addresses", "nothing", "userName"))
-SUBS = st.sampled_from(("value", "type", "VALUE", "display", "primary", "nothing", "$ref", "formatted"))
+ELEMENTS = st.sampled_from(
+    ("emails", "members", "groups", "roles", "EMAILS", "name", "addresses", "nothing", "userName")
+)
+SUBS = st.sampled_from(
+    ("value", "type", "VALUE", "display", "primary", "nothing", "$ref", "formatted")
+)
 
 
-@given(st.sampled_from(["/Users", "/Groups"]), st.one_of(SHORT, st.tuples(ELEMENTS, SUBS)), st.text(max_size=12))
+@given(
+    st.sampled_from(["/Users", "/Groups"]),
+    st.one_of(SHORT, st.tuples(ELEMENTS, SUBS)),
+    st.text(max_size=12),
+)
 def test_what_is_read_without_the_parser_is_what_the_parser_reads(endpoint, path, value):
     quoted = value.replace("\\", "\\\\").replace('"', '\\"')
-    text = f'{path} eq "{quoted}"' if isinstance(path, str) else f'{path[0]}[{path[1]} eq "{quoted}"]'
+    text = (
+        f'{path} eq "{quoted}"' if isinstance(path, str) else f'{path[0]}[{path[1]} eq "{quoted}"]'
+    )
     kind = registry().types[endpoint]
 
     def outcome(read):
@@ -129,7 +155,10 @@ def test_what_is_read_without_the_parser_is_what_the_parser_reads(endpoint, path
     )
 
 
-WITHOUT = {"userName": "a", "emails": [{"value": "a@x", "type": "work"}, {"value": "b@x", "primary": True}]}
+WITHOUT = {
+    "userName": "a",
+    "emails": [{"value": "a@x", "type": "work"}, {"value": "b@x", "primary": True}],
+}
 """A user as it was stored before `active` was always stored."""
 ACTIVE = {
     "active eq true": (True, True, False),
@@ -146,7 +175,10 @@ ACTIVE = {
 @pytest.mark.parametrize("text", ACTIVE)
 def test_a_user_without_active_is_active(text):
     documents = (WITHOUT, WITHOUT | {"active": True}, WITHOUT | {"active": False})
-    for form, wanted in ((text, ACTIVE[text]), (f"not ({text})", tuple(not found for found in ACTIVE[text]))):
+    for form, wanted in (
+        (text, ACTIVE[text]),
+        (f"not ({text})", tuple(not found for found in ACTIVE[text])),
+    ):
         predicate = bind(filters.parse(form, STRICT), USER_TYPE, STRICT)
         assert tuple(matches(predicate, document) for document in documents) == wanted
 
@@ -172,5 +204,7 @@ def test_an_absent_primary_is_false(text, found):
     """RFC 7643 section 2.4: an element whose primary is not given is not primary."""
     predicate = bind(filters.parse(text, STRICT), USER_TYPE, STRICT)
     assert matches(predicate, WITHOUT) is found
-    explicit = WITHOUT | {"emails": [{"value": "a@x", "type": "work", "primary": False}, WITHOUT["emails"][1]]}
+    explicit = WITHOUT | {
+        "emails": [{"value": "a@x", "type": "work", "primary": False}, WITHOUT["emails"][1]]
+    }
     assert matches(predicate, explicit) is (True if "pr]" in text else found)

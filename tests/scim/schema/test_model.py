@@ -28,13 +28,16 @@ def test_any_spelling_leads_there(spelling, name):
     assert place.name == name
 
 
-@pytest.mark.parametrize("path", ["", ".", "name.", "name.x", "userName.value", "urn:x:y", USER, "department", "a.b.c"])
+@pytest.mark.parametrize(
+    "path", ["", ".", "name.", "name.x", "userName.value", "urn:x:y", USER, "department", "a.b.c"]
+)
 def test_what_leads_nowhere(path):
     assert USER_TYPE.place(path) is None
 
 
 @pytest.mark.parametrize(
-    ("model", "urn"), [(User, USER), (EnterpriseUser, ENTERPRISE_USER), (Group, USER.replace("User", "Group"))]
+    ("model", "urn"),
+    [(User, USER), (EnterpriseUser, ENTERPRISE_USER), (Group, USER.replace("User", "Group"))],
 )
 def test_the_definitions_agree_with_scim2_models(model, urn):
     ours = registry().schemas[urn.lower()]
@@ -43,11 +46,23 @@ def test_the_definitions_agree_with_scim2_models(model, urn):
         assert attribute is not None, theirs.name
         assert attribute.multi_valued == bool(theirs.multi_valued), theirs.name
         assert attribute.type == theirs.type.value, theirs.name
-        assert {sub.name for sub in attribute.sub_attributes.values()} == {sub.name for sub in theirs.sub_attributes or ()}
+        assert {sub.name for sub in attribute.sub_attributes.values()} == {
+            sub.name for sub in theirs.sub_attributes or ()
+        }
 
 
 def test_every_characteristic_is_there():
-    wanted = {"name", "type", "multiValued", "description", "required", "caseExact", "mutability", "returned", "uniqueness"}
+    wanted = {
+        "name",
+        "type",
+        "multiValued",
+        "description",
+        "required",
+        "caseExact",
+        "mutability",
+        "returned",
+        "uniqueness",
+    }
 
     def check(raw):
         assert wanted <= set(raw), raw["name"]

@@ -34,7 +34,15 @@ async def create(storage, workspace, name, kind):
 
 
 async def rename(storage, workspace, stored, name, kind):
-    await storage.write(Write(workspace.id, "Group", stored.id, lambda now: next_version(now, group(name), kind, NOW), ORIGIN))
+    await storage.write(
+        Write(
+            workspace.id,
+            "Group",
+            stored.id,
+            lambda now: next_version(now, group(name), kind, NOW),
+            ORIGIN,
+        )
+    )
 
 
 async def remove(storage, workspace, stored, kind):
@@ -92,7 +100,9 @@ def test_names_that_are_shared_keep_the_setting_as_it_is(bench):
 
     async def at_once():
         changed = bench.storage.administer([replace(workspace, unique_group_names=True)], [], [])
-        others = (create(bench.storage, workspace, f"B{number}", KINDS[False]) for number in range(5))
+        others = (
+            create(bench.storage, workspace, f"B{number}", KINDS[False]) for number in range(5)
+        )
         return await asyncio.gather(changed, *others, return_exceptions=True)
 
     outcomes = bench.run(at_once())
@@ -109,7 +119,9 @@ def test_the_setting_may_change_while_writers_take_values(bench):
     async def switch():
         for number in range(6):
             try:
-                await bench.storage.administer([replace(workspace, unique_group_names=number % 2 == 0)], [], [])
+                await bench.storage.administer(
+                    [replace(workspace, unique_group_names=number % 2 == 0)], [], []
+                )
             except Conflict:
                 assert number % 2 == 0
             await asyncio.sleep(0.01)
@@ -132,6 +144,8 @@ def test_the_setting_may_change_while_writers_take_values(bench):
 
     bench.run(together())
     unique = bench.run(bench.storage.workspace(workspace.id)).unique_group_names
-    held, kept = (bench.run(names(bench.storage, workspace, table)) for table in ("unique_values", "lookups"))
+    held, kept = (
+        bench.run(names(bench.storage, workspace, table)) for table in ("unique_values", "lookups")
+    )
     assert held == (kept if unique else [])
     assert not unique or len(set(kept)) == len(kept)

@@ -13,7 +13,9 @@ def test_each_of_many_at_a_time_has_its_own_answer(bench):
     workspaces = [bench.new_workspace() for _ in range(8)] * 200
 
     async def ask(workspace):
-        return await bench.storage.query(Statement("SELECT name FROM workspaces WHERE id = $1", (workspace.id,)))
+        return await bench.storage.query(
+            Statement("SELECT name FROM workspaces WHERE id = $1", (workspace.id,))
+        )
 
     async def together():
         return await asyncio.gather(*map(ask, workspaces))
@@ -27,7 +29,9 @@ def test_one_that_is_given_up_leaves_the_others_their_answers(bench):
 
     async def ask(workspace, give_up):
         asking = asyncio.ensure_future(
-            bench.storage.query(Statement("SELECT name FROM workspaces WHERE id = $1", (workspace.id,)))
+            bench.storage.query(
+                Statement("SELECT name FROM workspaces WHERE id = $1", (workspace.id,))
+            )
         )
         if give_up:
             await asyncio.sleep(0)
@@ -55,11 +59,18 @@ def test_a_statement_that_the_database_rejects_is_no_outage(bench, statement):
     with pytest.raises(StatementRejected) as caught:
         bench.run(bench.storage.query(statement))
     assert (caught.value.status, caught.value.retry_after) == (500, None)
-    assert bench.run(bench.storage.query(Statement("SELECT name FROM workspaces WHERE id = $1", (bench.workspace.id,))))
+    assert bench.run(
+        bench.storage.query(
+            Statement("SELECT name FROM workspaces WHERE id = $1", (bench.workspace.id,))
+        )
+    )
 
 
 def test_a_violated_constraint_is_no_outage(bench):
-    insert = Statement("INSERT INTO counts (workspace, type, total) VALUES ($1, 'Thing', 1)", (bench.new_workspace().id,))
+    insert = Statement(
+        "INSERT INTO counts (workspace, type, total) VALUES ($1, 'Thing', 1)",
+        (bench.new_workspace().id,),
+    )
     workspace = insert.parameters[0]
     bench.run(bench.storage.transact(workspace, [insert]))
     with pytest.raises(StatementRejected):

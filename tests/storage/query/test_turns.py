@@ -67,7 +67,9 @@ def test_who_waits_is_bounded_and_in_nobody_elses_way():
             await search(1)
         async with turns.turn(2):
             pass
-        tasks += [asyncio.create_task(search(3 + n)) for n in range(MAX_WAITING - turns.waiting + 1)]
+        tasks += [
+            asyncio.create_task(search(3 + n)) for n in range(MAX_WAITING - turns.waiting + 1)
+        ]
         await asyncio.sleep(0)
         assert turns.waiting == MAX_WAITING
         with pytest.raises(StorageError, match="too many searches"):
@@ -86,5 +88,9 @@ def test_scans_stand_back(bench):
     if scan is None:
         return  # PostgreSQL's own processes run them
     mine = os.getpriority(os.PRIO_PROCESS, 0)
-    theirs = bench.run(scan(bench.workspace.id, lambda _: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
+    theirs = bench.run(
+        scan(
+            bench.workspace.id, lambda _: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        )
+    )
     assert theirs > mine

@@ -47,10 +47,14 @@ class AuditPages:
             names=await names_of(self._storage, workspace),
         )
 
-    async def _rows(self, workspace: int, place: int | None, sought: ChangeFilter) -> tuple[list[Change], int | None]:
+    async def _rows(
+        self, workspace: int, place: int | None, sought: ChangeFilter
+    ) -> tuple[list[Change], int | None]:
         rows: list[Change] = []
         for _ in range(_SEARCHES):
-            found, place = await self._storage.search_changes(workspace, place, _PAGE - len(rows), sought)
+            found, place = await self._storage.search_changes(
+                workspace, place, _PAGE - len(rows), sought
+            )
             rows += found
             if place is None or len(rows) == _PAGE:
                 break
@@ -58,7 +62,17 @@ class AuditPages:
         return rows, place
 
     async def export_csv(self, visit: Visit) -> Response:
-        columns = ("time", "actor", "address", "request", "action", "type", "resource", "version", "hash")
+        columns = (
+            "time",
+            "actor",
+            "address",
+            "request",
+            "action",
+            "type",
+            "resource",
+            "version",
+            "hash",
+        )
         return self._file(visit, "text/csv; charset=utf-8", "csv", _csv(columns), _csv_row)
 
     async def export_lines(self, visit: Visit) -> Response:
@@ -86,13 +100,26 @@ def _csv(values: Sequence[Any]) -> bytes:
 
 def _harmless(value: Any) -> Any:
     """A value that a spreadsheet takes for no formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r")
+        else value
+    )
 
 
 def _csv_row(change: Change) -> bytes:
     origin = change.origin
     hashed = "" if change.chain is None else change.chain.hex()
-    told = (origin.time, origin.actor, origin.address, origin.request_id, change.action, change.type, change.id, change.version)
+    told = (
+        origin.time,
+        origin.actor,
+        origin.address,
+        origin.request_id,
+        change.action,
+        change.type,
+        change.id,
+        change.version,
+    )
     return _csv((*told, hashed))
 
 

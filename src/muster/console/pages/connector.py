@@ -57,7 +57,14 @@ class ConnectorPages:
             raise not_found("there is no sign-in by OpenID Connect under this name")
         place, connector = found
         begun = await self._openid.start(connector.client, self._redirect_uri(visit))
-        flow = (int(time.time()) + _SECONDS, begun.state, begun.nonce, begun.verifier, place, visit.text("to")[:_MAX_TO])
+        flow = (
+            int(time.time()) + _SECONDS,
+            begun.state,
+            begun.nonce,
+            begun.verifier,
+            place,
+            visit.text("to")[:_MAX_TO],
+        )
         cookie = visit.set_cookie(_COOKIE, await self._signed(flow), _SECONDS)
         return visit.leave(begun.url, [cookie])
 
@@ -66,17 +73,25 @@ class ConnectorPages:
         await self._take(visit)
         flow = await self._flow(visit)
         if flow is None or not hmac.compare_digest(visit.text("state").encode(), flow[1].encode()):
-            raise forbidden("this sign-in was not begun in this browser, or its time is up: begin again")
+            raise forbidden(
+                "this sign-in was not begun in this browser, or its time is up: begin again"
+            )
         _, _, nonce, verifier, place, to = flow
         connector = await self._connectors.get(place)
         if connector is None:
             raise not_found("there is no sign-in by OpenID Connect here any more")
         if visit.text("error"):
             said = _REFUSAL.fullmatch(visit.text("error"))
-            raise forbidden(f"the identity provider lets no one in: {said[0] if said else 'it does not say why'}")
+            raise forbidden(
+                f"the identity provider lets no one in: {said[0] if said else 'it does not say why'}"
+            )
         if visit.text("iss") not in ("", connector.client.issuer):  # RFC 9207
-            raise forbidden("this answer is from another identity provider than the one that was asked")
-        identity = await self._openid.finish(connector.client, self._redirect_uri(visit), visit.text("code"), nonce, verifier)
+            raise forbidden(
+                "this answer is from another identity provider than the one that was asked"
+            )
+        identity = await self._openid.finish(
+            connector.client, self._redirect_uri(visit), visit.text("code"), nonce, verifier
+        )
         agent = visit.request.header("user-agent") or ""
         token = await self._connectors.welcome(place, connector, identity, visit.origin, agent)
         return signed_in(visit, token, to, [visit.set_cookie(_COOKIE, "", 0)])
@@ -84,13 +99,25 @@ class ConnectorPages:
     async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
         connector = await self._connectors.get(_place(visit))
         given = _typed(visit) if error else _given(connector)
-        wanted = visit.fields.get("permission", []) if error else list(connector.permissions if connector else ())
+        wanted = (
+            visit.fields.get("permission", [])
+            if error
+            else list(connector.permissions if connector else ())
+        )
         name = visit.workspace.name if visit.workspace else None
-        values = {"given": given, "wanted": wanted, "permissions": (ADMIN, *PERMISSIONS), "there": connector is not None}
+        values = {
+            "given": given,
+            "wanted": wanted,
+            "permissions": (ADMIN, *PERMISSIONS),
+            "there": connector is not None,
+        }
         links = {"redirect": "", "link": "", "unset": ""}
         try:
             base = visit.base.public(visit.request)
-            links["redirect"], links["link"] = base + _CALLBACK, f"{base}/sign-in/openid" + (f"?workspace={name}" if name else "")
+            links["redirect"], links["link"] = (
+                base + _CALLBACK,
+                f"{base}/sign-in/openid" + (f"?workspace={name}" if name else ""),
+            )
         except ScimError as refused:
             links["unset"] = refused.detail
         said = visit.told.get("said", "")
@@ -99,7 +126,10 @@ class ConnectorPages:
     async def change(self, visit: Visit) -> Response:
         raw = {name: visit.text(name) for name in ("title", "issuer", "clientId", "clientSecret")}
         raw_flags = {"trustEmail": visit.text("trustEmail") == "on"}
-        lists = {"allowedDomains": visit.text("allowedDomains").split(), "permissions": visit.fields.get("permission", [])}
+        lists = {
+            "allowedDomains": visit.text("allowedDomains").split(),
+            "permissions": visit.fields.get("permission", []),
+        }
         try:
             await self._connectors.put(_setter(visit), {**raw, **lists, **raw_flags})
         except ScimError as error:
@@ -112,7 +142,9 @@ class ConnectorPages:
             await self._connectors.delete(_setter(visit))
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
-        return await visit.redirect_telling(_page(visit), said="The connector is removed, and whoever came by it signed out.")
+        return await visit.redirect_telling(
+            _page(visit), said="The connector is removed, and whoever came by it signed out."
+        )
 
     async def _take(self, visit: Visit) -> None:
         wait = await self._places.take(INSTALLATION, f"openid from {visit.origin.address}")
@@ -163,5 +195,10 @@ def _given(connector: Connector | None) -> dict[str, str]:
         return dict.fromkeys((*_SHOWN, "trustEmail"), "")
     client = connector.client
     domains = "\n".join(connector.domains)
-    shown = {"title": connector.title, "issuer": client.issuer, "clientId": client.client_id, "allowedDomains": domains}
+    shown = {
+        "title": connector.title,
+        "issuer": client.issuer,
+        "clientId": client.client_id,
+        "allowedDomains": domains,
+    }
     return {**shown, "trustEmail": "on" if connector.trust_email else ""}

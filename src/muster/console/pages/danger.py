@@ -27,6 +27,12 @@ class DangerPages:
     async def wipe(self, visit: Visit) -> Response:
         workspace = visit.there()
         if visit.text("name") != workspace.name:
-            return await self.show(visit, 400, error=f"name: type {workspace.name}, the name of the workspace, to confirm")
+            return await self.show(
+                visit,
+                400,
+                error=f"name: type {workspace.name}, the name of the workspace, to confirm",
+            )
         count = await wipe(self._storage, visit.caller)
-        return await visit.redirect_telling("./wipe", said=f"All that there was is gone: {count} resources are deleted.")
+        return await visit.redirect_telling(
+            "./wipe", said=f"All that there was is gone: {count} resources are deleted."
+        )

@@ -13,7 +13,12 @@ from muster.scim.errors import ScimError
 
 _PAGE = 50
 _SORTS = {
-    "/Users": {"": None, "userName": "userName", "name": "name.familyName", "changed": "meta.lastModified"},
+    "/Users": {
+        "": None,
+        "userName": "userName",
+        "name": "name.familyName",
+        "changed": "meta.lastModified",
+    },
     "/Groups": {"": None, "displayName": "displayName", "changed": "meta.lastModified"},
 }
 
@@ -39,12 +44,26 @@ class DirectoryPages:
         kind = visit.caller.registry.types[endpoint]
         asked, raw = visit.text("q"), visit.text("filter")
         order = visit.text("sort") if visit.text("sort") in _SORTS[endpoint] else ""
-        search = Search(raw or _filter(asked, endpoint) or None, None, _SORTS[endpoint][order], order == "changed", count=_PAGE)
+        search = Search(
+            raw or _filter(asked, endpoint) or None,
+            None,
+            _SORTS[endpoint][order],
+            order == "changed",
+            count=_PAGE,
+        )
         search.by_cursor = True
         if endpoint == "/Users" and asked.startswith("@") and not raw:
             search.filter, search.domain = None, asked[1:].strip() or None
         rows, error, following, total = [], "", "", 0
-        named = (visit.there().id, "console", endpoint, search.filter, search.domain, search.sort_by, search.descending)
+        named = (
+            visit.there().id,
+            "console",
+            endpoint,
+            search.filter,
+            search.domain,
+            search.sort_by,
+            search.descending,
+        )
         try:
             place = Cursor(0, (), 0)
             if visit.text("cursor"):
@@ -57,8 +76,19 @@ class DirectoryPages:
                 following = await self._cursors.write(Cursor(0, (page.following,), total), named)
         except ScimError as failed:
             error = failed.detail
-        values = {"rows": rows, "error": error, "following": following, "total": total, "q": asked, "filter": raw, "sort": order}
-        partial = visit.request.header("hx-request") == "true" and visit.request.header("hx-boosted") is None
+        values = {
+            "rows": rows,
+            "error": error,
+            "following": following,
+            "total": total,
+            "q": asked,
+            "filter": raw,
+            "sort": order,
+        }
+        partial = (
+            visit.request.header("hx-request") == "true"
+            and visit.request.header("hx-boosted") is None
+        )
         template = "directory_rows.html" if partial else "directory.html"
         return visit.render(template, 200, plural=plural, sorts=_SORTS[endpoint], **values)
 

@@ -33,12 +33,20 @@ class KeyPages:
 
     async def show(self, visit: Visit, status: int = 200, **values: object) -> Response:
         workspace = visit.there()
-        found = sorted(await self._accounts.keys(workspace.id), key=lambda key: key.created, reverse=True)
+        found = sorted(
+            await self._accounts.keys(workspace.id), key=lambda key: key.created, reverse=True
+        )
         now = datetime.now(UTC)
         rows = [(key, state_of(key, now), await self._reaches(visit, key)) for key in found]
-        roles = [role for role in await self._roles.all(workspace.id) if not beyond(visit.permissions, role.permissions)]
+        roles = [
+            role
+            for role in await self._roles.all(workspace.id)
+            if not beyond(visit.permissions, role.permissions)
+        ]
         given = {"error": "", "said": "", "token": "", **visit.told, **values}
-        typed = {name: visit.text(name) if given["error"] else "" for name in ("name", "role", "days")}
+        typed = {
+            name: visit.text(name) if given["error"] else "" for name in ("name", "role", "days")
+        }
         chosen = visit.fields.get("permission", []) if given["error"] else PERMISSIONS[:1]
         base = visit.base.base(visit.request) + SCIM_ROOT
         form = {"roles": roles, "permissions": PERMISSIONS, "typed": typed, "chosen": chosen}
@@ -55,7 +63,9 @@ class KeyPages:
             role, permissions = await self._may(visit)
             days = _LIFETIMES.get(visit.text("days"))
             lifetime = None if days is None else timedelta(days=days)
-            token, _ = await self._keys.create(by.workspace, name, permissions, None, lifetime, role, None, by)
+            token, _ = await self._keys.create(
+                by.workspace, name, permissions, None, lifetime, role, None, by
+            )
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
         return await visit.redirect_telling("./keys", token=token, said=f"The key {name} is made.")
@@ -75,7 +85,9 @@ class KeyPages:
         key = await self._key(visit)
         overlap = timedelta(seconds=_OVERLAPS.get(visit.text("overlap"), 0))
         token, _ = await self._keys.rotate(visit.there(), key, overlap, visit.administrator)
-        return await visit.redirect_telling("./keys", token=token, said=f"A new key replaces {key.name}.")
+        return await visit.redirect_telling(
+            "./keys", token=token, said=f"A new key replaces {key.name}."
+        )
 
     async def revoke(self, visit: Visit) -> Response:
         key = await self._key(visit)

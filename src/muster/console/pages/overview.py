@@ -35,7 +35,13 @@ class OverviewPages:
         now = datetime.now(UTC)
         seen = await self._lookout.look(visit.caller, now)
         bars = _bars(seen.hours, now)
-        return visit.render("overview.html", numbers=seen.numbers, bars=bars, keys=seen.keys, attention=seen.attention)
+        return visit.render(
+            "overview.html",
+            numbers=seen.numbers,
+            bars=bars,
+            keys=seen.keys,
+            attention=seen.attention,
+        )
 
 
 def _bars(hours: dict[str, tuple[int, int]], now: datetime) -> list[Bar]:
@@ -45,5 +51,12 @@ def _bars(hours: dict[str, tuple[int, int]], now: datetime) -> list[Bar]:
         moment = now - timedelta(hours=HOURS - 1 - number)
         asked, failed = hours.get(moment.strftime("%Y-%m-%dT%H"), (0, 0))
         height, bad = (round(value / most * _CHART_HEIGHT) for value in (asked, failed))
-        bars.append(Bar(number * (_CHART_WIDTH // HOURS), height, bad, f"{moment:%H}:00: {asked} requests, {failed} refused"))
+        bars.append(
+            Bar(
+                number * (_CHART_WIDTH // HOURS),
+                height,
+                bad,
+                f"{moment:%H}:00: {asked} requests, {failed} refused",
+            )
+        )
     return bars

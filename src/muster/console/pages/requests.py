@@ -53,7 +53,14 @@ class RequestPages:
         if recording is not None and recording <= timestamp(datetime.now(UTC)):
             recording = None
         asked = {name: visit.text(name) for name in ("key", "status", "path", "resource")}
-        return visit.render("requests.html", found=found, keys=keys, following=following, asked=asked, recording=recording)
+        return visit.render(
+            "requests.html",
+            found=found,
+            keys=keys,
+            following=following,
+            asked=asked,
+            recording=recording,
+        )
 
     def _wanted(self, visit: Visit) -> RequestFilter:
         status, before = visit.text("status"), visit.text("before")
@@ -78,9 +85,15 @@ class RequestPages:
                     changes.append((change, changed_values(before, after)))
         quirks = [(name, QUIRKS[name]) for name in kept.quirks.split() if name in QUIRKS]
         keys = {key.id: key.name for key in await self._storage.keys(visit.there().id)}
-        told = {"rehearsed": visit.told.get("rehearsed"), "obstacle": _obstacle(kept, visit.caller.registry), "mask": MASK}
+        told = {
+            "rehearsed": visit.told.get("rehearsed"),
+            "obstacle": _obstacle(kept, visit.caller.registry),
+            "mask": MASK,
+        }
         shown = {"body": _indented(kept.body), "answer": _indented(kept.answer)}
-        return visit.render("request.html", kept=kept, changes=changes, quirks=quirks, keys=keys, **told, **shown)
+        return visit.render(
+            "request.html", kept=kept, changes=changes, quirks=quirks, keys=keys, **told, **shown
+        )
 
     async def rehearse(self, visit: Visit) -> Response:
         """Rehearse the same request on the current state; nothing is written. The page of the request then shows the outcome."""
@@ -92,7 +105,9 @@ class RequestPages:
         names = {part.partition("=")[0].lower() for part in kept.query.split("&")}
         projected = bool(names & {"attributes", "excludedattributes"})
         kind = visit.caller.registry.types[f"/{endpoint}"]
-        rehearsed = await rehearse(self._storage, visit.caller, kept.method, kind, target, body, projected)
+        rehearsed = await rehearse(
+            self._storage, visit.caller, kept.method, kind, target, body, projected
+        )
         return await visit.redirect_telling(page, rehearsed=asdict(rehearsed))
 
     async def _get(self, visit: Visit) -> RecordedRequest:
@@ -116,7 +131,9 @@ class RequestPages:
             for _ in range(int(_LIVE_FOR / _LIVE_SECONDS)):
                 if not await visit.still_allowed():
                     return
-                for kept in reversed(await self._requests.find(workspace, RequestFilter(after=after, limit=_PAGE))):
+                for kept in reversed(
+                    await self._requests.find(workspace, RequestFilter(after=after, limit=_PAGE))
+                ):
                     after = kept.number
                     row = visit.render("request_row.html", kept=kept, keys=keys).body.decode()
                     lines = "".join(f"data: {line}\n" for line in row.splitlines())
@@ -133,7 +150,9 @@ class RequestPages:
         return visit.redirect("./requests")
 
     async def doctor(self, visit: Visit) -> Response:
-        return visit.render("doctor.html", found=await examine(self._storage, visit.there().id), fix=LOST_FIX)
+        return visit.render(
+            "doctor.html", found=await examine(self._storage, visit.there().id), fix=LOST_FIX
+        )
 
 
 def _obstacle(kept: RecordedRequest, registry: Registry) -> str | None:

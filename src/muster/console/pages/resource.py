@@ -94,7 +94,9 @@ class ResourcePages:
         sequence = await self._tokens.read(visit.there().id, visit.text("change"), "change")
         return await self._undo.restore(caller, kind, visit.names["id"], sequence)
 
-    async def _page(self, visit: Visit, plural: str, status: int = 200, error: str = "") -> Response:
+    async def _page(
+        self, visit: Visit, plural: str, status: int = 200, error: str = ""
+    ) -> Response:
         workspace, resource_id = visit.there().id, visit.names["id"]
         kind = visit.caller.registry.types[_PLURALS[plural]]
         asked = visit.text("before")
@@ -110,7 +112,9 @@ class ResourcePages:
                 seen = await self._then(workspace, await self._past.at(workspace, resource_id, at))
         except ScimError as failed:
             status, error, at = failed.status, failed.detail, ""
-        document = seen.document or next((parse(change.document) for change in changes if change.version), {})
+        document = seen.document or next(
+            (parse(change.document) for change in changes if change.version), {}
+        )
         older = changes[-1].sequence if len(changes) == _HISTORY else None
         return visit.render(
             "resource.html",
@@ -123,7 +127,9 @@ class ResourcePages:
             seen=seen,
             shown=document,
             parts=_parts(document, kind),
-            roles=granted(document.get("roles"), await self._mappings.all(workspace)) if plural == "users" else [],
+            roles=granted(document.get("roles"), await self._mappings.all(workspace))
+            if plural == "users"
+            else [],
             history=[
                 (change, await self._tokens.write(workspace, change.sequence), _changed(change))
                 for change in changes
@@ -139,19 +145,29 @@ class ResourcePages:
 
     async def _now(self, visit: Visit, kind: ResourceType) -> ShownValue:
         try:
-            document = parse((await self._directory.get(visit.caller, kind, visit.names["id"])).document)
+            document = parse(
+                (await self._directory.get(visit.caller, kind, visit.names["id"])).document
+            )
         except ScimError:
             return ShownValue(None)
         groups = [
-            NamedResource(g["value"], "groups", g.get("display") or g["value"], g["type"]) for g in document.get("groups", [])
+            NamedResource(g["value"], "groups", g.get("display") or g["value"], g["type"])
+            for g in document.get("groups", [])
         ]
         if kind.endpoint != "/Groups":
             return ShownValue(document, (), groups)
         after = key_of(visit.text("members"))
         place = -1 if after is None else after
-        members = await self._storage.members(visit.there().id, visit.names["id"], place, _MEMBERS + 1)
-        named = [NamedResource(m.id, _plural(m.type), m.display or m.id, _note(m.type)) for m in members[:_MEMBERS]]
-        return ShownValue(document, named, (), members[_MEMBERS - 1].id if len(members) > _MEMBERS else "")
+        members = await self._storage.members(
+            visit.there().id, visit.names["id"], place, _MEMBERS + 1
+        )
+        named = [
+            NamedResource(m.id, _plural(m.type), m.display or m.id, _note(m.type))
+            for m in members[:_MEMBERS]
+        ]
+        return ShownValue(
+            document, named, (), members[_MEMBERS - 1].id if len(members) > _MEMBERS else ""
+        )
 
     async def _then(self, workspace: int, was: PastState | None) -> ShownValue:
         """A resource as it was; who was in it, or what it was in, by what is known of them last."""
@@ -160,7 +176,13 @@ class ResourcePages:
         members, groups = was.members or [], was.groups or []
         named = [await self._named(workspace, found) for found in members[:_MEMBERS]]
         joined = [await self._named(workspace, found) for found in groups[:_MEMBERS]]
-        return ShownValue(parse(was.change.document), named, joined, "", max(0, len(members) - _MEMBERS, len(groups) - _MEMBERS))
+        return ShownValue(
+            parse(was.change.document),
+            named,
+            joined,
+            "",
+            max(0, len(members) - _MEMBERS, len(groups) - _MEMBERS),
+        )
 
     async def _named(self, workspace: int, resource_id: str) -> NamedResource:
         change = await self._past.before(workspace, resource_id, None)

@@ -20,18 +20,24 @@ class RoleMappingPages:
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", f"{_ROOT}/role-mappings", SCIM, self.show)
         yield PageRoute("POST", f"{_ROOT}/role-mappings", IDENTITY_MAPPINGS, self.create)
-        yield PageRoute("POST", f"{_ROOT}/role-mappings/{{id}}/remove", IDENTITY_MAPPINGS, self.remove)
+        yield PageRoute(
+            "POST", f"{_ROOT}/role-mappings/{{id}}/remove", IDENTITY_MAPPINGS, self.remove
+        )
 
     async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
         mappings = await self._mappings.all(visit.there().id)
         given = {name: visit.text(name) if error else "" for name in ("idpValue", "role", "tag")}
         edits = visit.may(IDENTITY_MAPPINGS)
-        return visit.render("role_mappings.html", status, mappings=mappings, error=error, given=given, edits=edits)
+        return visit.render(
+            "role_mappings.html", status, mappings=mappings, error=error, given=given, edits=edits
+        )
 
     async def create(self, visit: Visit) -> Response:
         role = {"role": visit.text("role"), "tag": visit.text("tag") or None}
         try:
-            await self._mappings.create(visit.administrator, {"idpValue": visit.text("idpValue"), "role": role})
+            await self._mappings.create(
+                visit.administrator, {"idpValue": visit.text("idpValue"), "role": role}
+            )
         except ScimError as error:
             if not visit.may(SCIM):
                 raise

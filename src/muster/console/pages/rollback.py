@@ -39,10 +39,15 @@ class UndoPages:
                 status, error = failed.status if status == 200 else status, error or failed.detail
         now = datetime.now(UTC)
         until = visit.text("until") or f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M}"
-        asked = {"key": visit.text("key"), "since": visit.text("since") or f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M}"}
+        asked = {
+            "key": visit.text("key"),
+            "since": visit.text("since") or f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M}",
+        }
         keys = await self._accounts.keys(visit.there().id)
         values = {"plan": plan, "at": at, "keys": keys, "asked": {**asked, "until": until}}
-        return visit.render("undo.html", status, said=visit.told.get("said", ""), error=error, **values)
+        return visit.render(
+            "undo.html", status, said=visit.told.get("said", ""), error=error, **values
+        )
 
     async def undo(self, visit: Visit) -> Response:
         ids = visit.fields.get("resource", [])
@@ -52,12 +57,20 @@ class UndoPages:
             at = await self._tokens.read(visit.there().id, visit.text("at"), "at")
             since, until = (moment(visit.text(name), name) for name in ("since", "until"))
             caller = visit.caller_overriding()
-            undone = await self._rollback.carry_out(caller, await self._actor(visit), since, until, at, ids)
+            undone = await self._rollback.carry_out(
+                caller, await self._actor(visit), since, until, at, ids
+            )
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
-        without = f" Not there any more, and so in no group again: {told(undone.left_out)}." if undone.left_out else ""
+        without = (
+            f" Not there any more, and so in no group again: {told(undone.left_out)}."
+            if undone.left_out
+            else ""
+        )
         said = f"Undone: {undone.count}. The audit log has each.{without}"
-        return await visit.redirect_telling("./undo", {name: visit.text(name) for name in ("key", "since", "until")}, said=said)
+        return await visit.redirect_telling(
+            "./undo", {name: visit.text(name) for name in ("key", "since", "until")}, said=said
+        )
 
     async def _plan(self, visit: Visit) -> RollbackPlan:
         since, until = (moment(visit.text(name), name) for name in ("since", "until"))

@@ -25,9 +25,13 @@ class SchemaPages:
         yield PageRoute("POST", f"{_ROOT}/schemas", SETTINGS, self.keep)
         yield PageRoute("POST", f"{_ROOT}/schemas/{{urn}}/remove", SETTINGS, self.remove)
         yield PageRoute("POST", f"{_ROOT}/resource-types", SETTINGS, self.keep_type)
-        yield PageRoute("POST", f"{_ROOT}/resource-types/{{name}}/remove", SETTINGS, self.remove_type)
+        yield PageRoute(
+            "POST", f"{_ROOT}/resource-types/{{name}}/remove", SETTINGS, self.remove_type
+        )
 
-    async def show(self, visit: Visit, status: int = 200, error: str = "", broken: object = ()) -> Response:
+    async def show(
+        self, visit: Visit, status: int = 200, error: str = "", broken: object = ()
+    ) -> Response:
         workspace = visit.there().id
         rows = []
         for schema in await self._custom.schemas(workspace):
@@ -35,7 +39,9 @@ class SchemaPages:
             rows.append((schema, await self._custom.progress(workspace, schema), text))
         given = {name: visit.text(name) if error else "" for name in ("schema", "type")}
         types = await self._custom.types(workspace)
-        return visit.render("schemas.html", status, rows=rows, types=types, error=error, broken=broken, given=given)
+        return visit.render(
+            "schemas.html", status, rows=rows, types=types, error=error, broken=broken, given=given
+        )
 
     async def keep(self, visit: Visit) -> Response:
         """Make a schema, or replace the one of its URN."""

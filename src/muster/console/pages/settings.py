@@ -34,7 +34,12 @@ PROVIDERS: dict[str, tuple[str, Sequence[str], Sequence[tuple[str, str]]]] = {
             "Enter the base URL and the key as the bearer token; the unique identifier field is userName.",
             "Turn on: import, push new users, push profile updates, push groups. Then Test API Credentials.",
         ),
-        (("login", "userName"), ("email", 'emails[type eq "work"]'), ("firstName, lastName", "name"), ("active", "active")),
+        (
+            ("login", "userName"),
+            ("email", 'emails[type eq "work"]'),
+            ("firstName, lastName", "name"),
+            ("active", "active"),
+        ),
     ),
     "entra": (
         "Microsoft Entra ID",
@@ -43,7 +48,11 @@ PROVIDERS: dict[str, tuple[str, Sequence[str], Sequence[tuple[str, str]]]] = {
             "Tenant URL: the base URL. Secret token: the key. Then Test Connection.",
             "The default mappings work. Start provisioning.",
         ),
-        (("userPrincipalName", "userName"), ("objectId", "externalId"), ("mail", 'emails[type eq "work"].value')),
+        (
+            ("userPrincipalName", "userName"),
+            ("objectId", "externalId"),
+            ("mail", 'emails[type eq "work"].value'),
+        ),
     ),
     "onelogin": (
         "OneLogin",
@@ -78,7 +87,12 @@ class SettingsPages:
     """The pages of settings."""
 
     def __init__(
-        self, storage: Storage, store: SettingsStore, administrators: Administrators, requests: RequestStore, ceiling: int
+        self,
+        storage: Storage,
+        store: SettingsStore,
+        administrators: Administrators,
+        requests: RequestStore,
+        ceiling: int,
     ) -> None:
         self._storage = storage
         self._settings = WorkspaceSettings(store, ceiling)
@@ -94,11 +108,21 @@ class SettingsPages:
         yield PageRoute("POST", "/administrators", INSTALLATION_ADMIN, self.invite)
         yield PageRoute("POST", "/administrators/{id}/remove", INSTALLATION_ADMIN, self.remove)
 
-    async def show(self, visit: Visit, status: int = 200, error: str = "", confirm: bool = False) -> Response:
+    async def show(
+        self, visit: Visit, status: int = 200, error: str = "", confirm: bool = False
+    ) -> Response:
         said = visit.told.get("said", "")
         given = _given(visit) if error else _kept(visit.there())
         address = visit.origin.address
-        return visit.render("settings.html", status, given=given, said=said, error=error, confirm=confirm, address=address)
+        return visit.render(
+            "settings.html",
+            status,
+            given=given,
+            said=said,
+            error=error,
+            confirm=confirm,
+            address=address,
+        )
 
     async def change(self, visit: Visit) -> Response:
         raw: dict[str, Any] = {name: visit.text(name) == "on" for name in _SWITCHES}
@@ -109,8 +133,12 @@ class SettingsPages:
             raw |= {name: _number(visit, name) for name in NUMBERS}
             visit.workspace = await self._settings.change(visit.administrator, raw)
         except ScimError as error:
-            return await self.show(visit, error.status, error=error.detail, confirm=error.status == 409)
-        return await visit.redirect_telling("./settings", said="The settings are kept, and hold from the next request on.")
+            return await self.show(
+                visit, error.status, error=error.detail, confirm=error.status == 409
+            )
+        return await visit.redirect_telling(
+            "./settings", said="The settings are kept, and hold from the next request on."
+        )
 
     async def connect(self, visit: Visit) -> Response:
         """Steps to connect a client, and what its first requests were."""
@@ -120,24 +148,43 @@ class SettingsPages:
         client, steps, mapping = PROVIDERS[name]
         keys = {key.id: key for key in await self._storage.keys(visit.there().id)}
         recent = await self._requests.find(visit.there().id, RequestFilter(limit=_RECENT))
-        latest = _of_provider(name, [(kept, _key_name(keys, kept.key_id), kept.agent) for kept in recent])[:_LATEST]
+        latest = _of_provider(
+            name, [(kept, _key_name(keys, kept.key_id), kept.agent) for kept in recent]
+        )[:_LATEST]
         own = _of_provider(name, [(key, key.name, "") for key in keys.values()])
         used = sorted((key.last_used, key.name) for key in own if key.last_used)
         partial = visit.request.header("hx-request") == "true"
         base = visit.base.base(visit.request) + SCIM_ROOT
-        values = {"client": client, "steps": steps, "mapping": mapping, "chosen": name, "base": base}
+        values = {
+            "client": client,
+            "steps": steps,
+            "mapping": mapping,
+            "chosen": name,
+            "base": base,
+        }
         names = {key_id: key.name for key_id, key in keys.items()}
         template = "connect_check.html" if partial else "connect.html"
-        return visit.render(template, providers=PROVIDERS, latest=latest, keys=names, used=used, **values)
+        return visit.render(
+            template, providers=PROVIDERS, latest=latest, keys=names, used=used, **values
+        )
 
     async def administrators(self, visit: Visit, status: int = 200, **values: Any) -> Response:
         found = await self._administrators.all()
         workspaces = await self._storage.workspaces()
-        names = {str(workspace.id): workspace.name for workspace in workspaces} | {EVERYWHERE: "every workspace"}
+        names = {str(workspace.id): workspace.name for workspace in workspaces} | {
+            EVERYWHERE: "every workspace"
+        }
         given = {"link": "", "error": "", **visit.told, **values}
         log, _ = await self._storage.search_changes(INSTALLATION, None, 20, ChangeFilter())
         return visit.render(
-            "administrators.html", status, found=found, names=names, all=workspaces, permissions=PERMISSIONS, log=log, **given
+            "administrators.html",
+            status,
+            found=found,
+            names=names,
+            all=workspaces,
+            permissions=PERMISSIONS,
+            log=log,
+            **given,
         )
 
     async def invite(self, visit: Visit) -> Response:
@@ -146,9 +193,13 @@ class SettingsPages:
         wanted = visit.fields.get("permission", [])
         known = {str(workspace.id) for workspace in await self._storage.workspaces()}
         if place not in {*known, EVERYWHERE}:
-            return await self.administrators(visit, 400, error="workspace: choose where they may do something")
+            return await self.administrators(
+                visit, 400, error="workspace: choose where they may do something"
+            )
         if not wanted or not set(wanted) <= {*PERMISSIONS, ADMIN}:
-            return await self.administrators(visit, 400, error="permission: choose what they may do")
+            return await self.administrators(
+                visit, 400, error="permission: choose what they may do"
+            )
         roles = all_permissions() if place == EVERYWHERE and ADMIN in wanted else {place: wanted}
         try:
             base = visit.base.public(visit.request)
@@ -175,7 +226,10 @@ def _key_name(keys: dict[str, KeyRecord], key_id: str) -> str:
 def _provider(key_name: str, agent: str) -> str | None:
     """The identity provider that the name of a key or a User-Agent tells; None if neither does."""
     for text in (key_name.lower(), agent.lower()):
-        found = next((provider for provider, signs in _SIGNS.items() if any(sign in text for sign in signs)), None)
+        found = next(
+            (provider for provider, signs in _SIGNS.items() if any(sign in text for sign in signs)),
+            None,
+        )
         if found is not None:
             return found
     return None
@@ -200,7 +254,9 @@ def _kept(workspace: Workspace) -> dict[str, Any]:
 def _given(visit: Visit) -> dict[str, Any]:
     """What was typed, so that nothing of it is lost where it is refused."""
     texts = ("contract", "guardMode", "ipAllowlist", *NUMBERS)
-    return {name: visit.text(name) for name in texts} | {name: visit.text(name) == "on" for name in _SWITCHES}
+    return {name: visit.text(name) for name in texts} | {
+        name: visit.text(name) == "on" for name in _SWITCHES
+    }
 
 
 def _number(visit: Visit, name: str) -> int | None:

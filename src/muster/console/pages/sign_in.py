@@ -37,7 +37,9 @@ class SignInPages:
     async def sign_in_form(self, visit: Visit) -> Response:
         if visit.session is not None:
             return visit.redirect("/")
-        return await self._sign_in_page(visit, to=visit.text("to"), empty=not await self._administrators.all())
+        return await self._sign_in_page(
+            visit, to=visit.text("to"), empty=not await self._administrators.all()
+        )
 
     async def _sign_in_page(self, visit: Visit, status: int = 200, **values: object) -> Response:
         _, headers = visit.form_token()
@@ -47,19 +49,32 @@ class SignInPages:
         if name and found is None and status == 200:
             status, values["error"] = 404, "There is no sign-in by OpenID Connect under this name."
         usual = {"to": "", "email": "", "error": "", "code": False, "empty": False}
-        return visit.render("sign_in.html", status, headers, connector=connector, workspace=name, **{**usual, **values})
+        return visit.render(
+            "sign_in.html",
+            status,
+            headers,
+            connector=connector,
+            workspace=name,
+            **{**usual, **values},
+        )
 
     async def sign_in(self, visit: Visit) -> Response:
         email, to = visit.text("email"), visit.text("to")
         agent = visit.request.header("user-agent") or ""
         password = visit.fields.get("password", [""])[-1]
         try:
-            token = await self._administrators.sign_in(email, password, visit.text("code"), visit.origin, agent)
+            token = await self._administrators.sign_in(
+                email, password, visit.text("code"), visit.origin, agent
+            )
         except (CodeNeeded, NotSignedIn) as error:
             code = isinstance(error, CodeNeeded) or bool(visit.text("code"))
-            return await self._sign_in_page(visit, 401, to=to, email=email, error=error.detail, code=code)
+            return await self._sign_in_page(
+                visit, 401, to=to, email=email, error=error.detail, code=code
+            )
         except ScimError as error:
-            return await self._sign_in_page(visit, error.status, to=to, email=email, error=error.detail)
+            return await self._sign_in_page(
+                visit, error.status, to=to, email=email, error=error.detail
+            )
         return signed_in(visit, token, to)
 
     async def sign_out(self, visit: Visit) -> Response:
@@ -71,7 +86,9 @@ class SignInPages:
     async def first_form(self, visit: Visit) -> Response:
         token = visit.text("token")
         if not await self._administrators.invited(token):
-            raise forbidden("this link was used already, or its time is up: ask for another with 'muster admins invite'")
+            raise forbidden(
+                "this link was used already, or its time is up: ask for another with 'muster admins invite'"
+            )
         _, headers = visit.form_token()
         return visit.render("first.html", 200, headers, token=token, email="", error="")
 
@@ -82,18 +99,26 @@ class SignInPages:
             admin = await self._administrators.accept(token, email, password, visit.origin)
         except ScimError as error:
             _, headers = visit.form_token()
-            return visit.render("first.html", error.status, headers, token=token, email=email, error=error.detail)
+            return visit.render(
+                "first.html", error.status, headers, token=token, email=email, error=error.detail
+            )
         agent = visit.request.header("user-agent") or ""
-        return signed_in(visit, await self._administrators.begin(admin, visit.origin, agent, admin), "/")
+        return signed_in(
+            visit, await self._administrators.begin(admin, visit.origin, agent, admin), "/"
+        )
 
     async def account(self, visit: Visit, status: int = 200, **values: object) -> Response:
         if visit.session is None:
             raise forbidden("no one is signed in")
         admin = visit.session.admin
-        secret, uri = await self._administrators.begin_totp(admin) if admin.totp is None else ("", "")
+        secret, uri = (
+            await self._administrators.begin_totp(admin) if admin.totp is None else ("", "")
+        )
         given = {"error": "", "said": "", "codes": [], **visit.told, **values}
         sessions = await self._administrators.sessions(admin)
-        return visit.render("account.html", status, admin=admin, secret=secret, uri=uri, sessions=sessions, **given)
+        return visit.render(
+            "account.html", status, admin=admin, secret=secret, uri=uri, sessions=sessions, **given
+        )
 
     async def change_password(self, visit: Visit) -> Response:
         if visit.session is None:
@@ -103,24 +128,32 @@ class SignInPages:
             await self._administrators.change_password(visit.session, old, new, visit.origin)
         except ScimError as error:
             return await self.account(visit, error.status, error=error.detail)
-        return await visit.redirect_telling("/account", said="The password is changed, and your other sessions are ended.")
+        return await visit.redirect_telling(
+            "/account", said="The password is changed, and your other sessions are ended."
+        )
 
     async def keep_totp(self, visit: Visit) -> Response:
         if visit.session is None:
             raise forbidden("no one is signed in")
         admin = visit.session.admin
         try:
-            codes = await self._administrators.keep_totp(admin, visit.text("secret"), visit.text("code"), visit.origin)
+            codes = await self._administrators.keep_totp(
+                admin, visit.text("secret"), visit.text("code"), visit.origin
+            )
         except ScimError as error:
             return await self.account(visit, error.status, error=error.detail)
-        return await visit.redirect_telling("/account", codes=codes, said="A code is asked for from now on.")
+        return await visit.redirect_telling(
+            "/account", codes=codes, said="A code is asked for from now on."
+        )
 
     async def drop_totp(self, visit: Visit) -> Response:
         if visit.session is None:
             raise forbidden("no one is signed in")
         password = visit.fields.get("password", [""])[-1]
         try:
-            await self._administrators.drop_totp(visit.session.admin, password, visit.text("code"), visit.origin)
+            await self._administrators.drop_totp(
+                visit.session.admin, password, visit.text("code"), visit.origin
+            )
         except ScimError as error:
             return await self.account(visit, error.status, error=error.detail)
         return await visit.redirect_telling("/account", said="No code is asked for any more.")
@@ -133,5 +166,7 @@ class SignInPages:
 
 def signed_in(visit: Visit, token: str, to: str, headers: Headers | None = None) -> Response:
     """The answer to whoever has signed in: their cookie, and the page of ours that they wanted."""
-    own = to if to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable() else "/"
+    own = (
+        to if to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable() else "/"
+    )
     return visit.redirect(own, [visit.set_cookie(SESSION_COOKIE, token), *(headers or ())])

@@ -39,9 +39,13 @@ class WebhookPages:
             behind = state is not None and state.position < latest
             deliveries = await self._states.deliveries(workspace, webhook.id, _DELIVERIES)
             rows.append((webhook, behind, await self._webhooks.health(webhook), deliveries))
-        given = {name: visit.text(name) if error else "" for name in ("url", "events", "description")}
+        given = {
+            name: visit.text(name) if error else "" for name in ("url", "events", "description")
+        }
         secret = visit.told.get("secret", "")
-        return visit.render("webhooks.html", status, rows=rows, error=error, secret=secret, given=given)
+        return visit.render(
+            "webhooks.html", status, rows=rows, error=error, secret=secret, given=given
+        )
 
     async def create(self, visit: Visit) -> Response:
         raw: dict[str, Json] = {"url": visit.text("url"), "description": visit.text("description")}
@@ -56,12 +60,16 @@ class WebhookPages:
 
     async def switch(self, visit: Visit) -> Response:
         webhook = await self._webhook(visit)
-        await self._webhooks.change(visit.administrator, webhook, {"enabled": webhook.disabled is not None})
+        await self._webhooks.change(
+            visit.administrator, webhook, {"enabled": webhook.disabled is not None}
+        )
         return visit.redirect("./webhooks")
 
     async def rotate(self, visit: Visit) -> Response:
         changed = await self._webhooks.rotate(visit.administrator, await self._webhook(visit))
-        return await visit.redirect_telling("./webhooks", secret=await self._webhooks.secret(changed))
+        return await visit.redirect_telling(
+            "./webhooks", secret=await self._webhooks.secret(changed)
+        )
 
     async def remove(self, visit: Visit) -> Response:
         await self._webhooks.delete(visit.administrator, await self._webhook(visit))

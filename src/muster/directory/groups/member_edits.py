@@ -45,14 +45,22 @@ def fold(steps: list[PatchStep], strict: bool) -> tuple[MemberEdit | MemberChoic
         ScimError: mutability or invalidValue.
     """
     moves = [_move(step, strict) for step in steps]
-    if not all(isinstance(move.ids, list | Whole) for move in moves) or (strict and _hides_an_absence(moves)):
-        lists = [move.ids for move in moves if move.operation != "remove" and isinstance(move.ids, list)]
+    if not all(isinstance(move.ids, list | Whole) for move in moves) or (
+        strict and _hides_an_absence(moves)
+    ):
+        lists = [
+            move.ids for move in moves if move.operation != "remove" and isinstance(move.ids, list)
+        ]
         named = tuple(dict.fromkeys(resource_id for ids in lists for resource_id in ids))
-        return MemberChoice(named, lambda current, known: _simulate(moves, current, known, strict)), frozenset()
+        return MemberChoice(
+            named, lambda current, known: _simulate(moves, current, known, strict)
+        ), frozenset()
     folding = _Folding()
     for move in moves:
         folding.take(move)
-    return MemberEdit(tuple(folding.add), tuple(folding.remove), folding.clear), frozenset(folding.passing)
+    return MemberEdit(tuple(folding.add), tuple(folding.remove), folding.clear), frozenset(
+        folding.passing
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +77,14 @@ def _move(step: PatchStep, strict: bool) -> _Move:
     if place.sub is not None or (predicate is not None and step.operation != "remove"):
         raise mutability(f"{step.where}: members are added or removed, and never changed")
     if isinstance(value, Named):
-        raise invalid_value(f"{step.where}: remove takes no value beside a filter that chooses the members")
+        raise invalid_value(
+            f"{step.where}: remove takes no value beside a filter that chooses the members"
+        )
     if predicate is not None:
         named = _named(predicate)
-        if named is None or (strict and len(named) > 1):  # a filter may match some of the ids that it names
+        if named is None or (
+            strict and len(named) > 1
+        ):  # a filter may match some of the ids that it names
             return _Move("remove", predicate, step.where)
         return _Move("remove", named, step.where)
     if isinstance(value, Whole):
@@ -83,7 +95,9 @@ def _move(step: PatchStep, strict: bool) -> _Move:
 def _hides_an_absence(moves: list[_Move]) -> bool:
     """Whether members are removed by id beside all of them, so that an edit cannot tell that one was no member."""
     by_id = any(move.operation == "remove" and isinstance(move.ids, list) for move in moves)
-    return by_id and any(move.operation == "replace" or isinstance(move.ids, Whole) for move in moves)
+    return by_id and any(
+        move.operation == "replace" or isinstance(move.ids, Whole) for move in moves
+    )
 
 
 class _Folding:
@@ -123,7 +137,9 @@ class _Folding:
         self.clear = True
 
 
-def _simulate(moves: list[_Move], current: Sequence[Member], known: Mapping[str, Member], strict: bool) -> MemberEdit:
+def _simulate(
+    moves: list[_Move], current: Sequence[Member], known: Mapping[str, Member], strict: bool
+) -> MemberEdit:
     """Carry moves out on the members, each on the result of the one before; answer the difference. Raises ScimError noTarget."""
     before = {member.id: element_of(member) for member in current}
     members = dict(before)
@@ -133,11 +149,15 @@ def _simulate(moves: list[_Move], current: Sequence[Member], known: Mapping[str,
         elif isinstance(move.ids, Whole):
             chosen = list(members)
         else:
-            chosen = [resource_id for resource_id, shown in members.items() if matches(move.ids, shown)]
+            chosen = [
+                resource_id for resource_id, shown in members.items() if matches(move.ids, shown)
+            ]
             if not chosen:
                 raise no_target(f"{move.where}: no member matches the path")
         if move.operation == "remove":
-            absent = [resource_id for resource_id in chosen if members.pop(resource_id, None) is None]
+            absent = [
+                resource_id for resource_id in chosen if members.pop(resource_id, None) is None
+            ]
             if absent and strict:
                 raise no_target(f"{move.where}: {absent[0][:100]!r} is not a member")
             continue
@@ -145,9 +165,13 @@ def _simulate(moves: list[_Move], current: Sequence[Member], known: Mapping[str,
             members.clear()
         for resource_id in chosen:
             member = known.get(resource_id)
-            members.setdefault(resource_id, {"value": resource_id} if member is None else element_of(member))
+            members.setdefault(
+                resource_id, {"value": resource_id} if member is None else element_of(member)
+            )
     added = tuple(resource_id for resource_id in members if resource_id not in before)
-    return MemberEdit(added, tuple(resource_id for resource_id in before if resource_id not in members))
+    return MemberEdit(
+        added, tuple(resource_id for resource_id in before if resource_id not in members)
+    )
 
 
 def _ids(elements: Any, where: str) -> list[str]:
@@ -168,5 +192,7 @@ def _named(predicate: Predicate) -> list[str] | None:
             return [operand]
         case Some(terms):
             named = [_named(term) for term in terms]
-            return [resource_id for ids in named if ids for resource_id in ids] if all(named) else None
+            return (
+                [resource_id for ids in named if ids for resource_id in ids] if all(named) else None
+            )
     return None

@@ -11,7 +11,9 @@ from muster.storage.port.resources import BASE, Stored
 GROUPS = "groups"
 _LOCATION = b'"location":"%b' % BASE.encode()
 _END = b'"}}'
-_ENDPOINTS = {resource_type.name: resource_type.endpoint for resource_type in registry().types.values()}
+_ENDPOINTS = {
+    resource_type.name: resource_type.endpoint for resource_type in registry().types.values()
+}
 
 
 def tag_of(stored: Stored) -> str:
@@ -47,13 +49,22 @@ def split(documents: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _shown(document: bytes, groups: Groups) -> bytes:
-    version = document.rindex(b'",' + _LOCATION) - 2  # where the ETag within meta ends, its quotation mark escaped
-    return b'%b-%b%b,"groups":[%b]}' % (document[:version], groups.digest.encode(), document[version:-1], groups.elements)
+    version = (
+        document.rindex(b'",' + _LOCATION) - 2
+    )  # where the ETag within meta ends, its quotation mark escaped
+    return b'%b-%b%b,"groups":[%b]}' % (
+        document[:version],
+        groups.digest.encode(),
+        document[version:-1],
+        groups.elements,
+    )
 
 
 def member(found: Member) -> bytes:
     """A member as an element of `members`."""
-    return element(f"{BASE}{_ENDPOINTS[found.type]}/{found.id}", found.id, found.display, found.type)
+    return element(
+        f"{BASE}{_ENDPOINTS[found.type]}/{found.id}", found.id, found.display, found.type
+    )
 
 
 def element_of(found: Member) -> Document:

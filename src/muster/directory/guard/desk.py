@@ -17,7 +17,10 @@ from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.items import HELD_KIND, Item
 from muster.storage.port.resources import Resources, Stored
 
-_DEACTIVATE = {"schemas": [PATCH_OP], "Operations": [{"op": "replace", "path": "active", "value": False}]}
+_DEACTIVATE = {
+    "schemas": [PATCH_OP],
+    "Operations": [{"op": "replace", "path": "active", "value": False}],
+}
 
 
 class GuardStore(Accounts, Resources, Protocol):
@@ -36,7 +39,13 @@ class HeldWrite:
 
     def shown(self) -> dict[str, Any]:
         """The write as JSON."""
-        return {"user": self.id, "userName": self.name, "attempted": self.attempted, "time": self.time, "actor": self.actor}
+        return {
+            "user": self.id,
+            "userName": self.name,
+            "attempted": self.attempted,
+            "time": self.time,
+            "actor": self.actor,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +78,14 @@ class GuardDesk:
         for item in await self._store.items(workspace.id, HELD_KIND):
             stored = await self._store.get(workspace.id, "User", item.id)
             document = {} if stored is None else parse(stored.document)
-            gone = stored is None or (item.body["attempted"] == "deactivate" and document.get("active") is False)
+            gone = stored is None or (
+                item.body["attempted"] == "deactivate" and document.get("active") is False
+            )
             if not gone:
                 held.append(HeldWrite(item.id, str(document.get("userName")), **item.body))
-        return GuardState(workspace.guard_mode, done, allowed, sorted(held, key=lambda write: write.time))
+        return GuardState(
+            workspace.guard_mode, done, allowed, sorted(held, key=lambda write: write.time)
+        )
 
     async def let_through(self, caller: Caller, user_id: str) -> None:
         """Do what is held. Raises ScimError 404 where nothing is."""

@@ -54,11 +54,18 @@ async def enforced(
         )
     except Withheld as withheld:
         detail = f"{withheld.detail}. {_HINT}"
-    await _note(storage, caller, "refuse", {"attempted": attempted, "detail": detail, "resources": list(ids)})
+    await _note(
+        storage,
+        caller,
+        "refuse",
+        {"attempted": attempted, "detail": detail, "resources": list(ids)},
+    )
     raise Withheld(attempted, detail)
 
 
 async def _note(storage: Resources, caller: Caller, action: str, told: dict[str, object]) -> None:
     origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(utc_now()), caller.address)
     workspace = caller.workspace
-    await storage.note([Note(workspace.id, origin, "Workspace", workspace.name, action, orjson.dumps(told))])
+    await storage.note(
+        [Note(workspace.id, origin, "Workspace", workspace.name, action, orjson.dumps(told))]
+    )

@@ -30,26 +30,44 @@ class Withheld(ScimError):
 def check_create(workspace: Workspace, resource_type: ResourceType) -> None:
     """Raises Withheld where users are not made by provisioning."""
     if resource_type.name == _USER and not workspace.automatic_provisioning:
-        raise Withheld("create", "automatic provisioning is off for this workspace: no user is made")
+        raise Withheld(
+            "create", "automatic provisioning is off for this workspace: no user is made"
+        )
 
 
 def check_delete(workspace: Workspace, resource_type: ResourceType) -> None:
     """Raises Withheld where users are not deleted by provisioning."""
     if resource_type.name == _USER and not workspace.automatic_deprovisioning:
-        raise Withheld("delete", "automatic deprovisioning is off for this workspace: the user is not deleted")
+        raise Withheld(
+            "delete", "automatic deprovisioning is off for this workspace: the user is not deleted"
+        )
 
 
-def check_change(workspace: Workspace, resource_type: ResourceType, before: Document, after: Document) -> None:
+def check_change(
+    workspace: Workspace, resource_type: ResourceType, before: Document, after: Document
+) -> None:
     """Raises Withheld where users are not deactivated by provisioning, and this change would do that."""
-    if resource_type.name == _USER and not workspace.automatic_deprovisioning and deactivates(before, after):
-        raise Withheld("deactivate", "automatic deprovisioning is off for this workspace: active is not set to false")
+    if (
+        resource_type.name == _USER
+        and not workspace.automatic_deprovisioning
+        and deactivates(before, after)
+    ):
+        raise Withheld(
+            "deactivate",
+            "automatic deprovisioning is off for this workspace: active is not set to false",
+        )
 
 
 def guard_of(workspace: Workspace, now: datetime) -> Guard | None:
     """The guard that a workspace has, with the window that ends now; None where it is off."""
     if workspace.guard_mode == "off":
         return None
-    return Guard(timestamp(now - WINDOW), workspace.guard_share, workspace.guard_least, workspace.guard_mode == "hold")
+    return Guard(
+        timestamp(now - WINDOW),
+        workspace.guard_share,
+        workspace.guard_least,
+        workspace.guard_mode == "hold",
+    )
 
 
 def held(error: Held, attempted: str) -> Withheld:

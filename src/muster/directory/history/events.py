@@ -78,9 +78,13 @@ def events(change: Change) -> Iterator[Event]:
         yield from _updates(noun, change, document)
     if change.type == GROUP and change.members is not None and change.action != "delete":
         if change.members.added:
-            yield Event(f"{noun}.member_added", change, members=change.members.added, resource=document)
+            yield Event(
+                f"{noun}.member_added", change, members=change.members.added, resource=document
+            )
         if change.members.removed:
-            yield Event(f"{noun}.member_removed", change, members=change.members.removed, resource=document)
+            yield Event(
+                f"{noun}.member_removed", change, members=change.members.removed, resource=document
+            )
 
 
 def _updates(noun: str, change: Change, document: Document) -> Iterator[Event]:
@@ -106,7 +110,11 @@ def changed_paths(before: Document, after: Document) -> list[str]:
             continue
         if ":" in name:
             one, other = one or {}, other or {}
-            paths.extend(f"{name}:{inner}" for inner in sorted(one.keys() | other.keys()) if one.get(inner) != other.get(inner))
+            paths.extend(
+                f"{name}:{inner}"
+                for inner in sorted(one.keys() | other.keys())
+                if one.get(inner) != other.get(inner)
+            )
         else:
             paths.append(name)
     return paths
@@ -114,7 +122,10 @@ def changed_paths(before: Document, after: Document) -> list[str]:
 
 def changed_values(before: Document, after: Document) -> list[tuple[str, Json, Json]]:
     """The paths of `changed_paths`, each with its value before and after; None where it has no value."""
-    return [(path, _value_at(before, path), _value_at(after, path)) for path in changed_paths(before, after)]
+    return [
+        (path, _value_at(before, path), _value_at(after, path))
+        for path in changed_paths(before, after)
+    ]
 
 
 def _value_at(document: Document, path: str) -> Json:

@@ -14,7 +14,14 @@ from muster.storage.port.resources import Keep, Outcome, Put, Remove, Stored
 Decide = Callable[[Stored | None], Outcome]
 
 
-def restored(before: Change, kind: ResourceType, resource_id: str, version: int, now: str, switches: Workspace | None) -> Decide:
+def restored(
+    before: Change,
+    kind: ResourceType,
+    resource_id: str,
+    version: int,
+    now: str,
+    switches: Workspace | None,
+) -> Decide:
     """Restore a resource to the state that one of its changes left.
 
     Args:
@@ -39,7 +46,9 @@ def restored(before: Change, kind: ResourceType, resource_id: str, version: int,
         if switches is not None:
             policy.check_change(switches, kind, current, document)
         put = next_version(standing, document, kind, now)
-        takes, gives = (asked(kind, current, document) for asked in (policy.takes_access, policy.gives_access))
+        takes, gives = (
+            asked(kind, current, document) for asked in (policy.takes_access, policy.gives_access)
+        )
         return replace(put, deprovisions=takes, reprovisions=gives)
 
     return decide
@@ -71,7 +80,9 @@ def removed(kind: ResourceType, switches: Workspace | None) -> Decide:
         if switches is not None:
             policy.check_delete(switches, kind)
         document = parse(standing.document)
-        return Remove(standing, index_of_document(document, kind), policy.takes_access(kind, document, None))
+        return Remove(
+            standing, index_of_document(document, kind), policy.takes_access(kind, document, None)
+        )
 
     return decide
 

@@ -43,11 +43,17 @@ class Past:
 
     async def before(self, workspace: int, resource_id: str, sequence: int | None) -> Change | None:
         """The last change of a resource before one of its changes, or of all, where it is known."""
-        return await anext((c async for c in self._history(workspace, resource_id, sequence) if c.version), None)
+        return await anext(
+            (c async for c in self._history(workspace, resource_id, sequence) if c.version), None
+        )
 
     async def change_at(self, workspace: int, resource_id: str, time: str) -> Change | None:
         """The last change of a resource by a moment, a timestamp as `meta` has them, where it is known."""
-        by_then = (c async for c in self._history(workspace, resource_id) if c.version and c.origin.time <= time)
+        by_then = (
+            c
+            async for c in self._history(workspace, resource_id)
+            if c.version and c.origin.time <= time
+        )
         return await anext(by_then, None)
 
     async def at(self, workspace: int, resource_id: str, time: str) -> PastState | None:
@@ -60,20 +66,30 @@ class Past:
             return None
         gone = change.action == "delete"
         if change.type == GROUP:
-            return PastState(change, [] if gone else await self.members(workspace, resource_id, change.sequence), None)
-        return PastState(change, None, [] if gone else await self.groups_at(workspace, resource_id, time))
+            return PastState(
+                change,
+                [] if gone else await self.members(workspace, resource_id, change.sequence),
+                None,
+            )
+        return PastState(
+            change, None, [] if gone else await self.groups_at(workspace, resource_id, time)
+        )
 
     async def members(self, workspace: int, group_id: str, sequence: int) -> list[str]:
         """The ids of who was in a group after a change."""
         there = dict.fromkeys([found async for found in self._members(workspace, group_id)])
-        later = [c for c in await self.since(workspace, group_id, sequence) if c.sequence > sequence]
+        later = [
+            c for c in await self.since(workspace, group_id, sequence) if c.sequence > sequence
+        ]
         edit = inverse(reversed(later)) or MemberEdit()
         there |= dict.fromkeys(edit.add)
         for found in edit.remove:
             there.pop(found, None)
         return list(there)
 
-    async def groups(self, workspace: int, resource_id: str, by_then: Callable[[Change], bool]) -> list[str]:
+    async def groups(
+        self, workspace: int, resource_id: str, by_then: Callable[[Change], bool]
+    ) -> list[str]:
         """The ids of the groups that a resource was in directly. by_then: whether a change had been made.
 
         Raises ScimError 400 where too much has changed since.
@@ -84,7 +100,9 @@ class Past:
             if by_then(change):
                 break
             if read == MAX_CHANGES:
-                raise invalid_value(f"more than {MAX_CHANGES} changes were made since: its groups then cannot be told")
+                raise invalid_value(
+                    f"more than {MAX_CHANGES} changes were made since: its groups then cannot be told"
+                )
             read += 1
             if change.members is not None and resource_id in change.members.added:
                 there.pop(change.id, None)
@@ -111,7 +129,9 @@ class Past:
         """The changes of a workspace, the newest first. Others have their turn between."""
         before, limit = None, _FIRST
         while True:
-            changes, before = await self._storage.search_changes(workspace, before, limit, ChangeFilter())
+            changes, before = await self._storage.search_changes(
+                workspace, before, limit, ChangeFilter()
+            )
             for change in changes:
                 yield change
             if before is None:
@@ -119,7 +139,9 @@ class Past:
             limit = min(limit * 10, _CHUNK)
             await asyncio.sleep(0)
 
-    async def _history(self, workspace: int, resource_id: str, before: int | None = None) -> AsyncIterator[Change]:
+    async def _history(
+        self, workspace: int, resource_id: str, before: int | None = None
+    ) -> AsyncIterator[Change]:
         limit = _FIRST
         while changes := await self._storage.history(workspace, resource_id, before, limit):
             for change in changes:
@@ -163,4 +185,6 @@ def inverse(changes: Iterable[Change]) -> MemberEdit | None:
                 del taken_out[member]
             else:
                 put_in[member] = None
-    return MemberEdit(tuple(taken_out), tuple(put_in), lenient=True) if put_in or taken_out else None
+    return (
+        MemberEdit(tuple(taken_out), tuple(put_in), lenient=True) if put_in or taken_out else None
+    )

@@ -73,14 +73,18 @@ class Rollback:
         self._storage = storage
         self._past = Past(storage)
 
-    async def plan(self, workspace: int, actor: str, since: datetime, until: datetime) -> RollbackPlan:
+    async def plan(
+        self, workspace: int, actor: str, since: datetime, until: datetime
+    ) -> RollbackPlan:
         """How what an actor (key:ID, admin:ADDRESS) did is undone. Raises ScimError 400 where it is too much for once."""
         if until <= since:
             raise invalid_value("until must be later than since")
         plan = await self._whole(workspace, actor, since, until)
         return RollbackPlan([step for step in plan.steps if not step.undone], plan.at)
 
-    async def _whole(self, workspace: int, actor: str, since: datetime, until: datetime) -> RollbackPlan:
+    async def _whole(
+        self, workspace: int, actor: str, since: datetime, until: datetime
+    ) -> RollbackPlan:
         """The plan with what is undone already."""
         at = await self._storage.latest_change(workspace)
         done, undone = await self._done(workspace, actor, since, until)
@@ -88,11 +92,20 @@ class Rollback:
             raise invalid_value(
                 f"since, until: {len(done)} resources were changed, and {MAX_RESOURCES} at most are undone at once"
             )
-        steps = [await self._step(workspace, actor, changes, undone.get(changes[0].id, 0)) for changes in done.values()]
+        steps = [
+            await self._step(workspace, actor, changes, undone.get(changes[0].id, 0))
+            for changes in done.values()
+        ]
         return RollbackPlan(steps, at)
 
     async def carry_out(
-        self, caller: Caller, actor: str, since: datetime, until: datetime, at: int, ids: Iterable[str]
+        self,
+        caller: Caller,
+        actor: str,
+        since: datetime,
+        until: datetime,
+        at: int,
+        ids: Iterable[str],
     ) -> Undone:
         """Undo it for the resources with these ids. at: of the plan that was looked at.
 
@@ -106,33 +119,51 @@ class Rollback:
             raise invalid_value("resources: some of these were not changed by the key in this time")
         late = next((step for step in steps if step.latest > at), None)
         if late is not None:
-            raise ScimError(409, f"{late.type} {late.name!r} has changed since the list was made: look at it again")
+            raise ScimError(
+                409,
+                f"{late.type} {late.name!r} has changed since the list was made: look at it again",
+            )
         lost = next((step for step in steps if step.action == "lost"), None)
         if lost is not None:
             raise ScimError(409, f"what {lost.type} {lost.name!r} was before is not known any more")
         try:
-            await enforced(self._storage, caller, list(_writes(caller, steps)), "undo", sorted(wanted))
+            await enforced(
+                self._storage, caller, list(_writes(caller, steps)), "undo", sorted(wanted)
+            )
         except Conflict as conflict:
-            raise uniqueness(f"{conflict.attribute}: another resource has a value by now that one of these had") from None
+            raise uniqueness(
+                f"{conflict.attribute}: another resource has a value by now that one of these had"
+            ) from None
         except KeyTaken:
-            raise ScimError(409, "one of them is there again already: look at the list again") from None
+            raise ScimError(
+                409, "one of them is there again already: look at the list again"
+            ) from None
         await self._note(caller, actor, since, until, sorted(wanted))
         return Undone(len(steps), await self._left_out(caller.workspace.id, steps))
 
-    async def _note(self, caller: Caller, actor: str, since: datetime, until: datetime, ids: list[str]) -> None:
+    async def _note(
+        self, caller: Caller, actor: str, since: datetime, until: datetime, ids: list[str]
+    ) -> None:
         """Record in the audit log what was undone, so that it is not offered again."""
         origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(utc_now()), caller.address)
-        period = {"since": timestamp(since.astimezone(UTC)), "until": timestamp(until.astimezone(UTC))}
+        period = {
+            "since": timestamp(since.astimezone(UTC)),
+            "until": timestamp(until.astimezone(UTC)),
+        }
         told = orjson.dumps({"of": actor, **period, "resources": ids})
         workspace = caller.workspace
-        await self._storage.note([Note(workspace.id, origin, "Workspace", workspace.name, _UNDO, told)])
+        await self._storage.note(
+            [Note(workspace.id, origin, "Workspace", workspace.name, _UNDO, told)]
+        )
 
     async def _left_out(self, workspace: int, steps: Sequence[RollbackStep]) -> list[str]:
         """The ids of those who were taken out of a group, and are not there any more to be put back."""
         found: dict[str, None] = {}
         for step in steps:
             if step.members is not None and step.members.add and step.before is not None:
-                found |= dict.fromkeys(await self._past.missing(workspace, step.id, step.members.add))
+                found |= dict.fromkeys(
+                    await self._past.missing(workspace, step.id, step.members.add)
+                )
         return list(found)
 
     async def _done(
@@ -150,7 +181,9 @@ class Rollback:
             if change.origin.time < first:
                 break
             if read == MAX_CHANGES:
-                raise invalid_value(f"since: more than {MAX_CHANGES} changes were made after it; choose a later one")
+                raise invalid_value(
+                    f"since: more than {MAX_CHANGES} changes were made after it; choose a later one"
+                )
             read += 1
             if change.version and change.origin.actor == actor and change.origin.time <= last:
                 found.setdefault(change.id, []).insert(0, change)
@@ -159,24 +192,37 @@ class Rollback:
                     undone.setdefault(resource_id, change.sequence)
         return found, undone
 
-    async def _step(self, workspace: int, actor: str, changes: Sequence[Change], undone: int) -> RollbackStep:
+    async def _step(
+        self, workspace: int, actor: str, changes: Sequence[Change], undone: int
+    ) -> RollbackStep:
         """What undoing comes to for the resource of these changes. undone: the number of the note of its last undo, or 0."""
         first = changes[0]
-        later = [change for change in await self._past.since(workspace, first.id, first.sequence) if change.version]
+        later = [
+            change
+            for change in await self._past.since(workspace, first.id, first.sequence)
+            if change.version
+        ]
         prior = await self._past.before(workspace, first.id, first.sequence)
         if prior is not None and prior.action == "delete":
             prior = None
         lost = prior is None and first.action != "create"
         standing = later[0].action != "delete"
-        action = "lost" if lost else "delete" if prior is None else "restore" if standing else "create"
+        action = (
+            "lost" if lost else "delete" if prior is None else "restore" if standing else "create"
+        )
         others = any(
-            change.sequence > first.sequence and change.origin.actor != actor and change.members is None for change in later
+            change.sequence > first.sequence
+            and change.origin.actor != actor
+            and change.members is None
+            for change in later
         )
         version = max(change.version for change in later)
         document = parse((prior or first).document)
         name = document.get("userName") or document.get("displayName") or first.id
         edit = inverse(changes) if first.type == GROUP else None
-        back = later[0].sequence < undone or (action == "restore" and prior is not None and _is_back(prior, later, edit))
+        back = later[0].sequence < undone or (
+            action == "restore" and prior is not None and _is_back(prior, later, edit)
+        )
         told = (first.type, first.id, str(name), action, others, len(changes), version)
         return RollbackStep(*told, later[0].sequence, prior, edit, back)
 
@@ -212,7 +258,14 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
                 workspace,
                 step.type,
                 target,
-                restored(step.before, _known(types, step), step.id, step.version + 1, now, switches(caller)),
+                restored(
+                    step.before,
+                    _known(types, step),
+                    step.id,
+                    step.version + 1,
+                    now,
+                    switches(caller),
+                ),
                 origin,
                 None,
                 touch,
@@ -220,12 +273,23 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
             )
     for step in steps:
         if step.before is not None and step.members is not None:
-            yield Write(workspace, step.type, step.id, moved(types[GROUP], now), origin, step.members)
+            yield Write(
+                workspace, step.type, step.id, moved(types[GROUP], now), origin, step.members
+            )
     for step in sorted(steps, key=lambda step: step.type != GROUP):
         if step.action == "delete":
             cleared = MemberEdit(clear=True) if step.type == GROUP else None
             decide = removed(_known(types, step), switches(caller))
-            yield Write(workspace, step.type, step.id, decide, origin, cleared, touch, guard(caller, step.type))
+            yield Write(
+                workspace,
+                step.type,
+                step.id,
+                decide,
+                origin,
+                cleared,
+                touch,
+                guard(caller, step.type),
+            )
 
 
 def _known(types: dict[str, ResourceType], step: RollbackStep) -> ResourceType:

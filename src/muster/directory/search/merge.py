@@ -40,7 +40,9 @@ class Merged:
     following: Places | None
 
 
-async def merge(storage: Resources, queries: Sequence[Query], offset: int, count: int, places: Places) -> Merged:
+async def merge(
+    storage: Resources, queries: Sequence[Query], offset: int, count: int, places: Places
+) -> Merged:
     """A page of what the queries find, one for each type, all in the order that they have in common.
 
     Costs what it passes over: a page by its places is as cheap at any depth, one by its offset is not.
@@ -48,10 +50,17 @@ async def merge(storage: Resources, queries: Sequence[Query], offset: int, count
     Raises:
         PageTooLarge: The page has too many bytes.
     """
-    sources = [_Source(storage, query, place, offset + count) for query, place in zip(queries, places, strict=True)]
+    sources = [
+        _Source(storage, query, place, offset + count)
+        for query, place in zip(queries, places, strict=True)
+    ]
     for source in sources:
         await source.fill()
-    total = None if any(place is not None for place in places) else sum(source.total for source in sources)
+    total = (
+        None
+        if any(place is not None for place in places)
+        else sum(source.total for source in sources)
+    )
     found: list[Found] = []
     passed, size = 0, -1
     while len(found) < count:
@@ -77,7 +86,9 @@ async def _first(sources: "Sequence[_Source]", descending: bool) -> "_Source | N
     def order(one: _Source, other: _Source) -> int:
         return _order(one.head, other.head, descending)
 
-    return min((source for source in sources if source.waiting), key=cmp_to_key(order), default=None)
+    return min(
+        (source for source in sources if source.waiting), key=cmp_to_key(order), default=None
+    )
 
 
 def _order(one: Position, other: Position, descending: bool) -> int:
@@ -101,7 +112,9 @@ def _value(value: Json) -> tuple[str, Json]:
 class _Source:
     """The resources of one type in their order, read some at a time."""
 
-    def __init__(self, storage: Resources, query: Query, place: Position | None, wanted: int) -> None:
+    def __init__(
+        self, storage: Resources, query: Query, place: Position | None, wanted: int
+    ) -> None:
         self._storage = storage
         self._query = query
         self._limit = max(1, min(wanted + 1, _CHUNK))
@@ -128,7 +141,9 @@ class _Source:
         self._more = page.last is not None
         parsed = 0
         for resource_id, document in split(page.documents):
-            self.waiting.append(Found(self._query.resource_type, document, self._position(resource_id, document)))
+            self.waiting.append(
+                Found(self._query.resource_type, document, self._position(resource_id, document))
+            )
             parsed += len(document)
             if parsed > _TURN_BYTES:
                 parsed = 0
@@ -139,7 +154,9 @@ class _Source:
         await asyncio.sleep(0)  # a read may not wait for anything, and many may be passed over
         while True:
             try:
-                return await self._storage.find(replace(self._query, offset=0, limit=self._limit, after=self.place, walk=True))
+                return await self._storage.find(
+                    replace(self._query, offset=0, limit=self._limit, after=self.place, walk=True)
+                )
             except PageTooLarge:
                 if self._limit == 1:
                     raise
@@ -150,4 +167,6 @@ class _Source:
         if sort is not None:
             value = sort_value(sort, parse(document))
         key = key_of(resource_id) or 0
-        return Position(None if value is None or sort is None else comparable(sort.attribute, value), key)
+        return Position(
+            None if value is None or sort is None else comparable(sort.attribute, value), key
+        )

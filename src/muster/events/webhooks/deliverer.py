@@ -40,7 +40,14 @@ _log = logging.getLogger(__name__)
 class Deliverer:
     """One task for each webhook that this process has taken over."""
 
-    def __init__(self, storage: Storage, webhooks: Webhooks, states: WebhookStates, sender: Sender, leases: Leases) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        webhooks: Webhooks,
+        states: WebhookStates,
+        sender: Sender,
+        leases: Leases,
+    ) -> None:
         self._storage = storage
         self._webhooks = webhooks
         self._states = states
@@ -83,7 +90,11 @@ class Deliverer:
 
     async def _look_at(self, workspace: Workspace) -> None:
         """Start what is to be sent of one workspace, and end what is not any more."""
-        wanted = {(workspace.id, webhook.id) for webhook in await self._webhooks.all(workspace.id) if webhook.disabled is None}
+        wanted = {
+            (workspace.id, webhook.id)
+            for webhook in await self._webhooks.all(workspace.id)
+            if webhook.disabled is None
+        }
         for key in wanted:
             if key not in self._tasks or self._tasks[key].done():
                 self._tasks[key] = asyncio.create_task(self._serve(workspace, key[1]))
@@ -100,7 +111,11 @@ class Deliverer:
                 held = await self._hold(workspace.id, webhook_id) > 0
                 state = await self._states.state(workspace.id, webhook_id) if held else None
                 if state is None or state.due > now():
-                    wait = _LOOK_SECONDS if state is None else min(_LOOK_SECONDS, (state.due - now()) / 1000)
+                    wait = (
+                        _LOOK_SECONDS
+                        if state is None
+                        else min(_LOOK_SECONDS, (state.due - now()) / 1000)
+                    )
                     await asyncio.sleep(max(_ASK_SECONDS, wait))
                     continue
                 webhook = await self._webhooks.get(workspace.id, webhook_id)
@@ -143,7 +158,9 @@ class Deliverer:
         if await self._storage.latest_change(workspace.id) <= state.position:
             return False
         begun = time.monotonic()
-        for change in await self._storage.changes(workspace.id, state.position, _ROWS, with_before=True):
+        for change in await self._storage.changes(
+            workspace.id, state.position, _ROWS, with_before=True
+        ):
             for part, event in enumerate(events(change)):
                 if part < state.part or not webhook.wants(event.type):
                     continue
@@ -165,7 +182,9 @@ class Deliverer:
                 break
         return True
 
-    async def _deliver_held(self, webhook: Webhook, event: Event, part: int, attempt: int) -> Answer | None:
+    async def _deliver_held(
+        self, webhook: Webhook, event: Event, part: int, attempt: int
+    ) -> Answer | None:
         """Send one event while the lease holds; None if it does not, or not for long enough."""
         left = await self._hold(webhook.workspace, webhook.id)
         if left <= 0:
@@ -176,7 +195,9 @@ class Deliverer:
         except TimeoutError:
             return None
 
-    async def _failed(self, workspace: Workspace, webhook: Webhook, at: State, before: State, answer: Answer) -> None:
+    async def _failed(
+        self, workspace: Workspace, webhook: Webhook, at: State, before: State, answer: Answer
+    ) -> None:
         moment = now()
         since = before.failing_since or moment
         pause = PAUSES[min(before.attempts, len(PAUSES) - 1)]
@@ -192,8 +213,12 @@ class Deliverer:
         """Send one event, and log what came of it."""
         change, moment = event.change, datetime.now(UTC)
         message_id = _message_id(await self._storage.signing_secret(), webhook, change, part)
-        body = orjson.dumps({"type": event.type, "timestamp": change.origin.time, "data": event.shown()})
-        signature = Signer(await self._webhooks.secret(webhook)).sign(message_id, moment, body.decode())
+        body = orjson.dumps(
+            {"type": event.type, "timestamp": change.origin.time, "data": event.shown()}
+        )
+        signature = Signer(await self._webhooks.secret(webhook)).sign(
+            message_id, moment, body.decode()
+        )
         headers: dict[bytes | str, bytes | str] = {
             "content-type": "application/json",
             "user-agent": "muster-webhooks",

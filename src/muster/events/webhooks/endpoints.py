@@ -107,7 +107,10 @@ class Webhooks:
     async def all(self, workspace: int) -> Sequence[Webhook]:
         """The webhooks of a workspace, oldest first."""
         items = await self._accounts.items(workspace, WEBHOOK_KIND)
-        found = [Webhook(workspace, item.id, **{**item.body, "events": tuple(item.body["events"])}) for item in items]
+        found = [
+            Webhook(workspace, item.id, **{**item.body, "events": tuple(item.body["events"])})
+            for item in items
+        ]
         return sorted(found, key=lambda webhook: (webhook.created, webhook.id))
 
     async def get(self, workspace: int, webhook_id: str) -> Webhook:
@@ -128,7 +131,15 @@ class Webhooks:
         if len(await self.all(by.workspace.id)) >= _MAX_WEBHOOKS:
             raise ScimError(409, f"a workspace has at most {_MAX_WEBHOOKS} webhooks")
         given = self._read({"url": None, **raw}, await self._types(by))
-        made = Webhook(by.workspace.id, secrets.token_hex(8), given["url"], ("*",), "", by.origin.time, secrets.token_hex(8))
+        made = Webhook(
+            by.workspace.id,
+            secrets.token_hex(8),
+            given["url"],
+            ("*",),
+            "",
+            by.origin.time,
+            secrets.token_hex(8),
+        )
         made = replace(made, **given)
         await self._states.begin(made.workspace, made.id, position)
         await self._keep(by, made, "create", None)
@@ -139,7 +150,9 @@ class Webhooks:
         changed = replace(webhook, **self._read(raw, await self._types(by)))
         if changed.disabled is None and webhook.disabled is not None:
             state = await self._states.state(webhook.workspace, webhook.id)
-            await self._states.begin(webhook.workspace, webhook.id, 0 if state is None else state.position)
+            await self._states.begin(
+                webhook.workspace, webhook.id, 0 if state is None else state.position
+            )
         await self._keep(by, changed, "update", webhook)
         return changed
 
@@ -156,7 +169,9 @@ class Webhooks:
             return Health()
         deliveries = await self._states.deliveries(webhook.workspace, webhook.id, 1)
         last = "" if not deliveries else deliveries[0].error or f"status {deliveries[0].status}"
-        return Health(last or "no answer", _moment(state.failing_since), _moment(state.due), state.attempts)
+        return Health(
+            last or "no answer", _moment(state.failing_since), _moment(state.due), state.attempts
+        )
 
     async def delete(self, by: Administrator, webhook: Webhook) -> None:
         """Remove a webhook and all that is kept of it."""
@@ -171,9 +186,20 @@ class Webhooks:
     async def _types(self, by: Administrator) -> list[str]:
         return event_types(await self._registries.of(by.workspace))
 
-    async def _keep(self, by: Administrator, webhook: Webhook, action: str, before: Webhook | None) -> None:
-        note = by.note("Webhook", webhook.id, action, url=webhook.url, events=list(webhook.events), disabled=webhook.disabled)
-        await self._accounts.administer([webhook.item()], [note], [] if before is None else [before.item()])
+    async def _keep(
+        self, by: Administrator, webhook: Webhook, action: str, before: Webhook | None
+    ) -> None:
+        note = by.note(
+            "Webhook",
+            webhook.id,
+            action,
+            url=webhook.url,
+            events=list(webhook.events),
+            disabled=webhook.disabled,
+        )
+        await self._accounts.administer(
+            [webhook.item()], [note], [] if before is None else [before.item()]
+        )
 
     def _read(self, raw: dict[str, Json], types: Sequence[str]) -> dict[str, Any]:
         """What an administrator gives of a webhook. Raises ScimError that names it."""
@@ -186,25 +212,41 @@ class Webhooks:
                     given["events"] = _patterns(value, types)
                 case "description":
                     if not isinstance(value, str) or len(value) > _MAX_URL:
-                        raise invalid_value(f"description must be a string of at most {_MAX_URL} characters")
+                        raise invalid_value(
+                            f"description must be a string of at most {_MAX_URL} characters"
+                        )
                     given["description"] = value
                 case "enabled":
                     if not isinstance(value, bool):
                         raise invalid_value("enabled must be a boolean")
                     given["disabled"] = None if value else "by an administrator"
                 case _:
-                    raise invalid_value(f"a webhook has no {name[:100]!r}; it has url, events, description and enabled")
+                    raise invalid_value(
+                        f"a webhook has no {name[:100]!r}; it has url, events, description and enabled"
+                    )
         return given
 
     def _url(self, value: Json) -> str:
         schemes = ("https", "http") if self._private else ("https",)
         try:
-            parts = urlsplit(value) if isinstance(value, str) and len(value) <= _MAX_URL and value.isascii() else None
-            sound = parts is not None and parts.scheme in schemes and parts.hostname and parts.port != 0 and not parts.username
+            parts = (
+                urlsplit(value)
+                if isinstance(value, str) and len(value) <= _MAX_URL and value.isascii()
+                else None
+            )
+            sound = (
+                parts is not None
+                and parts.scheme in schemes
+                and parts.hostname
+                and parts.port != 0
+                and not parts.username
+            )
         except ValueError:
             sound = False
         if not sound or not value.isprintable() or " " in value:
-            raise invalid_value(f"url must be an absolute {' or '.join(schemes)} URL without a user")
+            raise invalid_value(
+                f"url must be an absolute {' or '.join(schemes)} URL without a user"
+            )
         return str(value)
 
 
@@ -217,10 +259,14 @@ def _matches(pattern: str, event: str) -> bool:
 def _patterns(value: Json, types: Sequence[str]) -> tuple[str, ...]:
     """The patterns that an administrator gives. Raises ScimError if one of them includes no event type."""
     if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
-        raise invalid_value("events must be an array of patterns such as user.*, group.member_added or *")
+        raise invalid_value(
+            "events must be an array of patterns such as user.*, group.member_added or *"
+        )
     for pattern in value:
         if not any(_matches(pattern, event) for event in types):
-            raise invalid_value(f"events: no event type matches {pattern[:100]!r}; the event types are {', '.join(types)}")
+            raise invalid_value(
+                f"events: no event type matches {pattern[:100]!r}; the event types are {', '.join(types)}"
+            )
     return tuple(dict.fromkeys(value))
 
 

@@ -31,12 +31,17 @@ class Sender:
         self.private = private
         self._pool = pool(private)
 
-    async def post(self, url: str, headers: Mapping[bytes | str, bytes | str], body: bytes) -> Answer:
+    async def post(
+        self, url: str, headers: Mapping[bytes | str, bytes | str], body: bytes
+    ) -> Answer:
         """POST a body; it never raises for what the other side does."""
         started = time.monotonic()
         status, error = None, None
         try:
-            async with asyncio.timeout(_SECONDS), self._pool.stream("POST", url, headers=headers, content=body) as response:
+            async with (
+                asyncio.timeout(_SECONDS),
+                self._pool.stream("POST", url, headers=headers, content=body) as response,
+            ):
                 status = response.status
                 async for _ in response.aiter_stream():
                     break  # what it says is of no interest, and may be without end
@@ -44,7 +49,9 @@ class Sender:
             error = f"no answer within {_SECONDS:g} seconds"
         except FAILURES as failed:
             error = str(failed) or type(failed).__name__
-        return Answer(status, error if status is None else None, int((time.monotonic() - started) * 1000))
+        return Answer(
+            status, error if status is None else None, int((time.monotonic() - started) * 1000)
+        )
 
     async def close(self) -> None:
         await self._pool.aclose()

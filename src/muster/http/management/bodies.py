@@ -119,5 +119,7 @@ def _refusal(error: ValidationError) -> ScimError:
 
 def _place(location: tuple[int | str, ...]) -> str:
     """Where a value is, as `attributes[0].name`."""
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:_LABEL]}" for part in location)
+    path = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part[:_LABEL]}" for part in location
+    )
     return path.removeprefix(".") or "body"

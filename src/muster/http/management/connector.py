@@ -18,9 +18,28 @@ class ConnectorRoutes:
         self._connectors = connectors
 
     def __iter__(self) -> Iterator[ApiRoute]:
-        yield ApiRoute("GET", _PATH, SCIM, self.get_open_id_connector, "The Open ID Connector, without its secret")
-        yield ApiRoute("PUT", _PATH, SCIM, self.set_open_id_connector, "Sets the Open ID Connector up; its provider must answer")
-        yield ApiRoute("DELETE", _PATH, SCIM, self.delete_open_id_connector, "Removes it, and signs out whoever came by it", 204)
+        yield ApiRoute(
+            "GET",
+            _PATH,
+            SCIM,
+            self.get_open_id_connector,
+            "The Open ID Connector, without its secret",
+        )
+        yield ApiRoute(
+            "PUT",
+            _PATH,
+            SCIM,
+            self.set_open_id_connector,
+            "Sets the Open ID Connector up; its provider must answer",
+        )
+        yield ApiRoute(
+            "DELETE",
+            _PATH,
+            SCIM,
+            self.delete_open_id_connector,
+            "Removes it, and signs out whoever came by it",
+            204,
+        )
 
     async def get_open_id_connector(self, call: Call) -> Response:
         connector = await self._connectors.get(call.workspace)

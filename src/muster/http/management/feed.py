@@ -34,8 +34,16 @@ class FeedRoutes:
         self._watch = Watch(storage)
 
     def __iter__(self) -> Iterator[ApiRoute]:
-        yield ApiRoute("GET", "/changes", SCIM, self.find_changes, "What changed, in order, after a cursor")
-        yield ApiRoute("GET", "/audit", AUDIT, self.find_audit, "Who did what, when and from where, after a cursor")
+        yield ApiRoute(
+            "GET", "/changes", SCIM, self.find_changes, "What changed, in order, after a cursor"
+        )
+        yield ApiRoute(
+            "GET",
+            "/audit",
+            AUDIT,
+            self.find_audit,
+            "Who did what, when and from where, after a cursor",
+        )
 
     async def find_changes(self, call: Call) -> Response:
         """Events after a cursor, oldest first. Without a cursor from the beginning; with `end` from now on."""
@@ -47,7 +55,10 @@ class FeedRoutes:
         while True:
             for change in changes:
                 token = await self._tokens.write(call.workspace, change.sequence)
-                told.extend({"id": f"{token}.{n}", **event.shown()} for n, event in enumerate(events(change)))
+                told.extend(
+                    {"id": f"{token}.{n}", **event.shown()}
+                    for n, event in enumerate(events(change))
+                )
                 await asyncio.sleep(0)  # whoever waits meanwhile has a turn between two changes
             after = changes[-1].sequence if changes else after
             if told or loop.time() >= end:
@@ -56,13 +67,22 @@ class FeedRoutes:
                 break
             changes = await self._storage.changes(call.workspace, after, limit, with_before=True)
         more = await self._storage.latest_change(call.workspace) > after
-        return json_response(200, {"events": told, "cursor": await self._tokens.write(call.workspace, after), "more": more})
+        return json_response(
+            200,
+            {
+                "events": told,
+                "cursor": await self._tokens.write(call.workspace, after),
+                "more": more,
+            },
+        )
 
     async def find_audit(self, call: Call) -> Response:
         """Rows of the audit log after a cursor, oldest first: of those that are looked at the ones that are sought."""
         after, limit, _ = await self._asked(call, "actor", "type", "action")
         parameters = call.request.parameters()
-        sought = ChangeFilter(**{name: parameters.get(name, "") for name in ("actor", "type", "action")})
+        sought = ChangeFilter(
+            **{name: parameters.get(name, "") for name in ("actor", "type", "action")}
+        )
         changes = await self._storage.changes(call.workspace, after, limit)
         rows = [
             {
@@ -93,7 +113,9 @@ class FeedRoutes:
         known = ("cursor", "limit", "wait", *further)
         unknown = set(parameters) - set(known)
         if unknown:
-            raise invalid_value(f"there is no parameter {min(unknown)[:100]!r}; there are {', '.join(known)}")
+            raise invalid_value(
+                f"there is no parameter {min(unknown)[:100]!r}; there are {', '.join(known)}"
+            )
         limit, wait = integer(parameters, "limit", _ROWS), integer(parameters, "wait", 0)
         cursor = parameters.get("cursor", "")
         if cursor == _END:
@@ -111,7 +133,10 @@ class FeedRoutes:
         mark = await self._storage.item(workspace, TRIM_KIND, TRIM_ID)
         begins = 0 if mark is None else int(mark.body["sequence"])
         if 0 < after < begins:
-            raise ScimError(410, "cursor: what came after it is not kept any more: read what there is, and begin again at 'end'")
+            raise ScimError(
+                410,
+                "cursor: what came after it is not kept any more: read what there is, and begin again at 'end'",
+            )
         return max(after, begins)
 
     async def _change(self, call: Call, after: int, end: float) -> bool:
@@ -120,7 +145,10 @@ class FeedRoutes:
         False if the time is up, the client has gone, or another request needs its place.
         """
         request, left = call.request, max(0.0, end - asyncio.get_running_loop().time())
-        changed, gone = asyncio.ensure_future(self._watch.change(call.workspace, after)), asyncio.ensure_future(request.gone())
+        changed, gone = (
+            asyncio.ensure_future(self._watch.change(call.workspace, after)),
+            asyncio.ensure_future(request.gone()),
+        )
         try:
             async with (request.waits or Waits()).waiting(call.workspace, left, idle=True):
                 await asyncio.wait((changed, gone), return_when=asyncio.FIRST_COMPLETED)

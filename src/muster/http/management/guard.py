@@ -15,9 +15,29 @@ class GuardRoutes:
         self._desk = desk
 
     def __iter__(self) -> Iterator[ApiRoute]:
-        yield ApiRoute("GET", "/guard", SETTINGS, self.get_guard, "How far the deprovisioning guard is, and what it holds")
-        yield ApiRoute("POST", "/guard/{id}/let", SETTINGS, self.let_through, "Does what is held of a user", 204)
-        yield ApiRoute("POST", "/guard/{id}/keep", SETTINGS, self.keep_held, "Leaves a user as they are, and forgets it", 204)
+        yield ApiRoute(
+            "GET",
+            "/guard",
+            SETTINGS,
+            self.get_guard,
+            "How far the deprovisioning guard is, and what it holds",
+        )
+        yield ApiRoute(
+            "POST",
+            "/guard/{id}/let",
+            SETTINGS,
+            self.let_through,
+            "Does what is held of a user",
+            204,
+        )
+        yield ApiRoute(
+            "POST",
+            "/guard/{id}/keep",
+            SETTINGS,
+            self.keep_held,
+            "Leaves a user as they are, and forgets it",
+            204,
+        )
 
     async def get_guard(self, call: Call) -> Response:
         state = await self._desk.state(call.caller)

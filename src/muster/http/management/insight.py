@@ -42,23 +42,69 @@ class InsightRoutes:
         self._tokens = tokens
 
     def __iter__(self) -> Iterator[ApiRoute]:
-        yield ApiRoute("GET", "/overview", SCIM, self.get_overview, "How much there is, and what needs attention")
-        yield ApiRoute("GET", "/requests", SCIM, self.find_requests, "The requests that are kept, the newest first")
-        yield ApiRoute("GET", "/requests/{number}", SCIM, self.get_request, "One request, with its body and its answer")
         yield ApiRoute(
-            "GET", "/doctor", SCIM, self.get_doctor, "What clients send that the RFCs do not allow, and what was refused"
+            "GET",
+            "/overview",
+            SCIM,
+            self.get_overview,
+            "How much there is, and what needs attention",
         )
-        yield ApiRoute("GET", "/history/{id}", SCIM, self.find_history, "What became of a resource, the newest first")
         yield ApiRoute(
-            "GET", "/history/{id}/at", SCIM, self.get_past, "A resource as it was at a moment, with its memberships then"
+            "GET",
+            "/requests",
+            SCIM,
+            self.find_requests,
+            "The requests that are kept, the newest first",
         )
-        yield ApiRoute("POST", "/history/{id}/restore", RESTORE, self.restore, "Brings a resource back to what it was")
+        yield ApiRoute(
+            "GET",
+            "/requests/{number}",
+            SCIM,
+            self.get_request,
+            "One request, with its body and its answer",
+        )
+        yield ApiRoute(
+            "GET",
+            "/doctor",
+            SCIM,
+            self.get_doctor,
+            "What clients send that the RFCs do not allow, and what was refused",
+        )
+        yield ApiRoute(
+            "GET",
+            "/history/{id}",
+            SCIM,
+            self.find_history,
+            "What became of a resource, the newest first",
+        )
+        yield ApiRoute(
+            "GET",
+            "/history/{id}/at",
+            SCIM,
+            self.get_past,
+            "A resource as it was at a moment, with its memberships then",
+        )
+        yield ApiRoute(
+            "POST",
+            "/history/{id}/restore",
+            RESTORE,
+            self.restore,
+            "Brings a resource back to what it was",
+        )
 
     async def get_overview(self, call: Call) -> Response:
         seen = await self._lookout.look(call.caller, datetime.now(UTC))
-        hours = {hour: {"requests": asked, "failed": failed} for hour, (asked, failed) in sorted(seen.hours.items())}
-        keys = [{"id": key.id, "name": key.name, "lastUsed": key.last_used, "expires": key.expires} for key in seen.keys]
-        return json_response(200, {**seen.numbers, "hours": hours, "keys": keys, "attention": list(seen.attention)})
+        hours = {
+            hour: {"requests": asked, "failed": failed}
+            for hour, (asked, failed) in sorted(seen.hours.items())
+        }
+        keys = [
+            {"id": key.id, "name": key.name, "lastUsed": key.last_used, "expires": key.expires}
+            for key in seen.keys
+        ]
+        return json_response(
+            200, {**seen.numbers, "hours": hours, "keys": keys, "attention": list(seen.attention)}
+        )
 
     async def find_requests(self, call: Call) -> Response:
         parameters = call.request.parameters()
@@ -76,7 +122,11 @@ class InsightRoutes:
 
     async def get_request(self, call: Call) -> Response:
         number = call.names["number"]
-        kept = await self._requests.get(call.workspace, int(number)) if number.isdigit() and len(number) < 19 else None
+        kept = (
+            await self._requests.get(call.workspace, int(number))
+            if number.isdigit() and len(number) < 19
+            else None
+        )
         if kept is None:
             raise not_found("there is no such request, or it is kept no more")
         return json_response(200, _shown(kept, whole=True))
@@ -84,14 +134,29 @@ class InsightRoutes:
     async def get_doctor(self, call: Call) -> Response:
         found = await examine(self._storage, call.workspace)
         shown = [
-            {"key": item.key, "dialect": item.name, "sends": item.quirk.sends, "means": item.quirk.means, "count": item.count}
+            {
+                "key": item.key,
+                "dialect": item.name,
+                "sends": item.quirk.sends,
+                "means": item.quirk.means,
+                "count": item.count,
+            }
             for item in found.shown
         ]
         refusals = [
-            {"key": item.key, "operation": item.operation, "status": item.status, "count": item.count, "fix": item.fix}
+            {
+                "key": item.key,
+                "operation": item.operation,
+                "status": item.status,
+                "count": item.count,
+                "fix": item.fix,
+            }
             for item in found.refusals
         ]
-        lost = [{"key": item.key, "userName": item.name, "user": item.user, "count": item.count} for item in found.lost]
+        lost = [
+            {"key": item.key, "userName": item.name, "user": item.user, "count": item.count}
+            for item in found.lost
+        ]
         return json_response(200, {"dialects": shown, "refusals": refusals, "lostUsers": lost})
 
     async def find_history(self, call: Call) -> Response:
@@ -105,7 +170,11 @@ class InsightRoutes:
         before = None if asked is None else await self._tokens.read(call.workspace, asked, "before")
         changes = await self._storage.history(call.workspace, call.names["id"], before, _HISTORY)
         types = {kind.name for kind in call.grant.registry.types.values()}
-        shown = [change for change in changes if change.version or (change.type in types and change.action in _TOLD)]
+        shown = [
+            change
+            for change in changes
+            if change.version or (change.type in types and change.action in _TOLD)
+        ]
         return json_response(200, [await self._change(call, change) for change in shown])
 
     async def get_past(self, call: Call) -> Response:
@@ -113,11 +182,21 @@ class InsightRoutes:
         time = moment(call.request.parameters().get("time"), "time")
         was = await self._past.at(call.workspace, call.names["id"], timestamp(time))
         if was is None:
-            raise not_found(f"{call.names['id'][:100]!r} was not there then, or what it was is not kept any more")
+            raise not_found(
+                f"{call.names['id'][:100]!r} was not there then, or what it was is not kept any more"
+            )
         change = await self._change(call, was.change)
         deleted = was.change.action == "delete"
         shown = {"change": change["change"], "deleted": deleted, "resource": change["resource"]}
-        return json_response(200, {**shown, "resourceType": was.change.type, "members": was.members, "groups": was.groups})
+        return json_response(
+            200,
+            {
+                **shown,
+                "resourceType": was.change.type,
+                "members": was.members,
+                "groups": was.groups,
+            },
+        )
 
     async def _change(self, call: Call, change: Change) -> dict[str, Any]:
         before = parse(change.before) if change.before is not None else {}
@@ -145,13 +224,17 @@ class InsightRoutes:
         body = await call.read(Restore)
         caller = call.caller_overriding(body.override)
         if (body.change is None) == (body.time is None):
-            raise invalid_value("name either change, from the history, or time, a moment such as 2026-01-31T09:00:00Z")
+            raise invalid_value(
+                "name either change, from the history, or time, a moment such as 2026-01-31T09:00:00Z"
+            )
         kind, resource_id = await self._kind(call), call.names["id"]
         if body.change is not None:
             sequence = await self._tokens.read(call.workspace, body.change, "change")
             back = await self._undo.restore(caller, kind, resource_id, sequence)
         else:
-            back = await self._undo.restore_to(caller, kind, resource_id, timestamp(moment(body.time, "time")))
+            back = await self._undo.restore_to(
+                caller, kind, resource_id, timestamp(moment(body.time, "time"))
+            )
         left_out = {"leftOut": back.left_out} if back.left_out else {}
         return json_response(200, {**parse(back.stored.document), **left_out})
 

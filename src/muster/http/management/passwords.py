@@ -17,12 +17,20 @@ class PasswordRoutes:
         self._credentials = credentials
 
     def __iter__(self) -> Iterator[ApiRoute]:
-        yield ApiRoute("POST", "/passwords/verify", SCIM, self.verify_password, "Whether a password is a user's")
+        yield ApiRoute(
+            "POST",
+            "/passwords/verify",
+            SCIM,
+            self.verify_password,
+            "Whether a password is a user's",
+        )
 
     async def verify_password(self, call: Call) -> Response:
         body = await call.read(PasswordCheck)
         try:
             user = await self._credentials.verify(call.caller, body.user_name, body.password)
         except TooManyAttempts as error:
-            return problem(429, "Too Many Requests", error.detail, [("retry-after", str(error.retry_after))])
+            return problem(
+                429, "Too Many Requests", error.detail, [("retry-after", str(error.retry_after))]
+            )
         return json_response(200, {"valid": user is not None, "user": user})

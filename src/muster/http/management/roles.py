@@ -23,19 +23,52 @@ class RoleRoutes:
         self._directory = directory
 
     def __iter__(self) -> Iterator[ApiRoute]:
-        yield ApiRoute("GET", "/scim/role-mappings", SCIM, self.find_role_mappings, "The role mappings of the workspace")
+        yield ApiRoute(
+            "GET",
+            "/scim/role-mappings",
+            SCIM,
+            self.find_role_mappings,
+            "The role mappings of the workspace",
+        )
         changes = IDENTITY_MAPPINGS
-        yield ApiRoute("POST", "/scim/role-mappings", changes, self.create_role_mapping, "Maps a value of `roles` to a role", 201)
-        yield ApiRoute("DELETE", "/scim/role-mappings/{id}", changes, self.delete_role_mapping, "Removes a role mapping", 204)
-        yield ApiRoute("GET", "/users/{id}/roles", SCIM, self.get_user_roles, "Which roles a user has, and why")
+        yield ApiRoute(
+            "POST",
+            "/scim/role-mappings",
+            changes,
+            self.create_role_mapping,
+            "Maps a value of `roles` to a role",
+            201,
+        )
+        yield ApiRoute(
+            "DELETE",
+            "/scim/role-mappings/{id}",
+            changes,
+            self.delete_role_mapping,
+            "Removes a role mapping",
+            204,
+        )
+        yield ApiRoute(
+            "GET", "/users/{id}/roles", SCIM, self.get_user_roles, "Which roles a user has, and why"
+        )
         yield ApiRoute("GET", "/roles", EDIT_ROLES, self.find_roles, "The roles that keys can have")
         yield ApiRoute("POST", "/roles", EDIT_ROLES, self.create_role, "Makes a role", 201)
         yield ApiRoute("GET", "/roles/{name}", EDIT_ROLES, self.get_role, "A role")
-        yield ApiRoute("PUT", "/roles/{name}", EDIT_ROLES, self.update_role, "Gives a role other permissions")
-        yield ApiRoute("DELETE", "/roles/{name}", EDIT_ROLES, self.delete_role, "Removes a role that no key has", 204)
+        yield ApiRoute(
+            "PUT", "/roles/{name}", EDIT_ROLES, self.update_role, "Gives a role other permissions"
+        )
+        yield ApiRoute(
+            "DELETE",
+            "/roles/{name}",
+            EDIT_ROLES,
+            self.delete_role,
+            "Removes a role that no key has",
+            204,
+        )
 
     async def find_role_mappings(self, call: Call) -> Response:
-        return json_response(200, [mapping.shown() for mapping in await self._mappings.all(call.workspace)])
+        return json_response(
+            200, [mapping.shown() for mapping in await self._mappings.all(call.workspace)]
+        )
 
     async def create_role_mapping(self, call: Call) -> Response:
         mapping, new = await self._mappings.create(call.administrator, await call.body())
@@ -48,7 +81,9 @@ class RoleRoutes:
         return Response(204)
 
     async def get_user_roles(self, call: Call) -> Response:
-        user = await self._directory.get(call.caller, call.grant.registry.types["/Users"], call.names["id"])
+        user = await self._directory.get(
+            call.caller, call.grant.registry.types["/Users"], call.names["id"]
+        )
         given = parse(user.document).get("roles")
         roles = granted(given, await self._mappings.all(call.workspace))
         return json_response(200, {"user": user.id, "roles": roles, "values": given or []})
@@ -62,7 +97,9 @@ class RoleRoutes:
         return created(role.shown(), "/roles", role.name)
 
     async def get_role(self, call: Call) -> Response:
-        return json_response(200, (await self._roles.get(call.workspace, call.names["name"])).shown())
+        return json_response(
+            200, (await self._roles.get(call.workspace, call.names["name"])).shown()
+        )
 
     async def update_role(self, call: Call) -> Response:
         body, name = await call.read(RolePermissions), call.names["name"]

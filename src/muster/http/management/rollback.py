@@ -23,13 +23,27 @@ class UndoRoutes:
         self._tokens = tokens
 
     def __iter__(self) -> Iterator[ApiRoute]:
-        yield ApiRoute("GET", "/undo", RESTORE, self.plan_undo, "What a key did between two moments, and how it would be undone")
-        yield ApiRoute("POST", "/undo", RESTORE, self.undo, "Undoes what a key did between two moments, in one transaction")
+        yield ApiRoute(
+            "GET",
+            "/undo",
+            RESTORE,
+            self.plan_undo,
+            "What a key did between two moments, and how it would be undone",
+        )
+        yield ApiRoute(
+            "POST",
+            "/undo",
+            RESTORE,
+            self.undo,
+            "Undoes what a key did between two moments, in one transaction",
+        )
 
     async def plan_undo(self, call: Call) -> Response:
         parameters = call.request.parameters()
         since, until = (moment(parameters.get(name), name) for name in ("since", "until"))
-        plan = await self._rollback.plan(call.workspace, await self._actor(call, parameters.get("key")), since, until)
+        plan = await self._rollback.plan(
+            call.workspace, await self._actor(call, parameters.get("key")), since, until
+        )
         steps = [
             {
                 "resourceType": step.type,
@@ -41,7 +55,9 @@ class UndoRoutes:
             }
             for step in plan.steps
         ]
-        return json_response(200, {"at": await self._tokens.write(call.workspace, plan.at), "resources": steps})
+        return json_response(
+            200, {"at": await self._tokens.write(call.workspace, plan.at), "resources": steps}
+        )
 
     async def undo(self, call: Call) -> Response:
         """Undo what was selected from a plan. In the answer, leftOut lists members that no longer exist.

@@ -42,7 +42,9 @@ class Call:
     @property
     def administrator(self) -> Administrator:
         """Who calls, as what they change is recorded."""
-        origin = ChangeOrigin(self.grant.actor, self.request.id, timestamp(datetime.now(UTC)), self.request.address)
+        origin = ChangeOrigin(
+            self.grant.actor, self.request.id, timestamp(datetime.now(UTC)), self.request.address
+        )
         return Administrator(self.grant.workspace, origin, self.grant.permissions)
 
     @property
@@ -51,7 +53,9 @@ class Call:
         grant, request = self.grant, self.request
         origin = (grant.actor, request.id, request.address)
         who = (grant.workspace, *origin, grant.registry, grant.key.user, request.seen)
-        return Caller(*who, max_elements=self.limits.max_elements, max_comparisons=self.limits.max_comparisons)
+        return Caller(
+            *who, max_elements=self.limits.max_elements, max_comparisons=self.limits.max_comparisons
+        )
 
     def caller_overriding(self, override: bool) -> Caller:
         """The caller, who passes the guard and the provisioning switches if `override` is set.
@@ -72,7 +76,11 @@ class Call:
 
     async def object(self, empty: bool = False) -> dict[str, Json]:
         """The body, which must be a JSON object; nothing stands for an empty one where that is allowed."""
-        if empty and self.request.header("content-length") in (None, "0") and self.request.header("transfer-encoding") is None:
+        if (
+            empty
+            and self.request.header("content-length") in (None, "0")
+            and self.request.header("transfer-encoding") is None
+        ):
             return {}
         body = await self.body()
         if not isinstance(body, dict):
@@ -123,7 +131,9 @@ class Api:
         self._limits = limits
         self._paths: dict[str, tuple[re.Pattern[str], dict[str, ApiRoute]]] = {}
         for route in self.routes:
-            self._paths.setdefault(route.path, (paths.pattern(route.path), {}))[1][route.method] = route
+            self._paths.setdefault(route.path, (paths.pattern(route.path), {}))[1][route.method] = (
+                route
+            )
 
     async def answer(self, request: Request, grant: Grant) -> Response:
         """The answer to a request. Raises ScimError 403, 404 and 405."""
@@ -146,4 +156,6 @@ class Api:
 
 def created(content: Json, place: str, name: str) -> Response:
     """201 with what was made, and where it is: under that name at a place."""
-    return json_response(201, content, headers=[("location", f"{API_ROOT}{place}/{quote(name, safe='')}")])
+    return json_response(
+        201, content, headers=[("location", f"{API_ROOT}{place}/{quote(name, safe='')}")]
+    )

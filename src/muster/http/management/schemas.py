@@ -18,24 +18,65 @@ class SchemaRoutes:
         self._custom = custom
 
     def __iter__(self) -> Iterator[ApiRoute]:
-        yield ApiRoute("GET", "/schemas", SETTINGS, self.find_schemas, "The schemas of the workspace's own")
-        yield ApiRoute("POST", "/schemas", SETTINGS, self.create_schema, "Makes a schema, live at once", 201)
-        yield ApiRoute("GET", "/schemas/{urn}", SETTINGS, self.get_schema, "A schema of the workspace's own")
         yield ApiRoute(
-            "PUT", "/schemas/{urn}", SETTINGS, self.update_schema, "Replaces a schema, where what is stored still fits"
-        )
-        yield ApiRoute("DELETE", "/schemas/{urn}", SETTINGS, self.delete_schema, "Removes a schema that nothing has", 204)
-        yield ApiRoute("GET", "/resource-types", SETTINGS, self.find_resource_types, "The resource types of the workspace's own")
-        yield ApiRoute("POST", "/resource-types", SETTINGS, self.create_resource_type, "Makes a resource type, live at once", 201)
-        yield ApiRoute(
-            "GET", "/resource-types/{name}", SETTINGS, self.get_resource_type, "A resource type of the workspace's own"
+            "GET", "/schemas", SETTINGS, self.find_schemas, "The schemas of the workspace's own"
         )
         yield ApiRoute(
-            "DELETE", "/resource-types/{name}", SETTINGS, self.delete_resource_type, "Removes one without resources", 204
+            "POST", "/schemas", SETTINGS, self.create_schema, "Makes a schema, live at once", 201
+        )
+        yield ApiRoute(
+            "GET", "/schemas/{urn}", SETTINGS, self.get_schema, "A schema of the workspace's own"
+        )
+        yield ApiRoute(
+            "PUT",
+            "/schemas/{urn}",
+            SETTINGS,
+            self.update_schema,
+            "Replaces a schema, where what is stored still fits",
+        )
+        yield ApiRoute(
+            "DELETE",
+            "/schemas/{urn}",
+            SETTINGS,
+            self.delete_schema,
+            "Removes a schema that nothing has",
+            204,
+        )
+        yield ApiRoute(
+            "GET",
+            "/resource-types",
+            SETTINGS,
+            self.find_resource_types,
+            "The resource types of the workspace's own",
+        )
+        yield ApiRoute(
+            "POST",
+            "/resource-types",
+            SETTINGS,
+            self.create_resource_type,
+            "Makes a resource type, live at once",
+            201,
+        )
+        yield ApiRoute(
+            "GET",
+            "/resource-types/{name}",
+            SETTINGS,
+            self.get_resource_type,
+            "A resource type of the workspace's own",
+        )
+        yield ApiRoute(
+            "DELETE",
+            "/resource-types/{name}",
+            SETTINGS,
+            self.delete_resource_type,
+            "Removes one without resources",
+            204,
         )
 
     async def find_schemas(self, call: Call) -> Response:
-        return json_response(200, [_shown(schema) for schema in await self._custom.schemas(call.workspace)])
+        return json_response(
+            200, [_shown(schema) for schema in await self._custom.schemas(call.workspace)]
+        )
 
     async def create_schema(self, call: Call) -> Response:
         try:
@@ -46,11 +87,16 @@ class SchemaRoutes:
 
     async def get_schema(self, call: Call) -> Response:
         schema = await self._custom.schema(call.workspace, call.names["urn"])
-        return json_response(200, _shown(schema) | {"indexProgress": await self._custom.progress(call.workspace, schema)})
+        return json_response(
+            200,
+            _shown(schema) | {"indexProgress": await self._custom.progress(call.workspace, schema)},
+        )
 
     async def update_schema(self, call: Call) -> Response:
         try:
-            schema = await self._custom.replace_schema(call.administrator, call.names["urn"], await call.body())
+            schema = await self._custom.replace_schema(
+                call.administrator, call.names["urn"], await call.body()
+            )
         except Breaks as breaks:
             return _broken(breaks)
         return json_response(200, _shown(schema))
@@ -79,11 +125,20 @@ class SchemaRoutes:
 
 def _shown(schema: CustomSchema) -> dict[str, Json]:
     """A schema as it was given, with what was left out filled in, and whether its index is ready."""
-    attributes = [{**attribute, "indexed": attribute["name"] in schema.indexed} for attribute in schema.definition["attributes"]]
-    more = {"extends": list(schema.extends), "required": schema.required, "indexReady": schema.ready}
+    attributes = [
+        {**attribute, "indexed": attribute["name"] in schema.indexed}
+        for attribute in schema.definition["attributes"]
+    ]
+    more = {
+        "extends": list(schema.extends),
+        "required": schema.required,
+        "indexReady": schema.ready,
+    }
     return {**schema.definition, "attributes": attributes, **more}
 
 
 def _broken(breaks: Breaks) -> Response:
     """409 with the list of what would break."""
-    return problem(409, "Conflict", breaks.detail, more={"broken": list(breaks.broken), "total": breaks.total})
+    return problem(
+        409, "Conflict", breaks.detail, more={"broken": list(breaks.broken), "total": breaks.total}
+    )

@@ -30,25 +30,57 @@ class SettingsRoutes:
         self._directory = directory
 
     def __iter__(self) -> Iterator[ApiRoute]:
-        yield ApiRoute("GET", "/settings", SETTINGS, self.get_settings, "The settings of the workspace")
-        yield ApiRoute("PATCH", "/settings", SETTINGS, self.update_settings, "Changes the settings that are given")
-        yield ApiRoute("POST", "/wipe", ADMIN, self.wipe, "Deletes every resource of the workspace, which is named to confirm it")
+        yield ApiRoute(
+            "GET", "/settings", SETTINGS, self.get_settings, "The settings of the workspace"
+        )
+        yield ApiRoute(
+            "PATCH",
+            "/settings",
+            SETTINGS,
+            self.update_settings,
+            "Changes the settings that are given",
+        )
+        yield ApiRoute(
+            "POST",
+            "/wipe",
+            ADMIN,
+            self.wipe,
+            "Deletes every resource of the workspace, which is named to confirm it",
+        )
         yield ApiRoute("GET", "/keys", SETTINGS, self.find_keys, "The API keys of the workspace")
-        yield ApiRoute("POST", "/keys", SETTINGS, self.create_key, "Makes an API key, whose token is told this once", 201)
+        yield ApiRoute(
+            "POST",
+            "/keys",
+            SETTINGS,
+            self.create_key,
+            "Makes an API key, whose token is told this once",
+            201,
+        )
         yield ApiRoute("GET", "/keys/{id}", SETTINGS, self.get_key, "An API key")
-        yield ApiRoute("POST", "/keys/{id}/rotate", SETTINGS, self.rotate_key, "Makes a key in the place of another", 201)
+        yield ApiRoute(
+            "POST",
+            "/keys/{id}/rotate",
+            SETTINGS,
+            self.rotate_key,
+            "Makes a key in the place of another",
+            201,
+        )
         yield ApiRoute("DELETE", "/keys/{id}", SETTINGS, self.revoke_key, "Ends an API key", 204)
 
     async def get_settings(self, call: Call) -> Response:
         return json_response(200, shown(call.grant.workspace))
 
     async def update_settings(self, call: Call) -> Response:
-        return json_response(200, shown(await self._settings.change(call.administrator, await call.body())))
+        return json_response(
+            200, shown(await self._settings.change(call.administrator, await call.body()))
+        )
 
     async def wipe(self, call: Call) -> Response:
         """Delete every resource of the workspace that the body names."""
         if (await call.read(Wipe)).workspace != call.grant.workspace.name:
-            raise invalid_value("workspace must be the name of the workspace whose key this is, to confirm")
+            raise invalid_value(
+                "workspace must be the name of the workspace whose key this is, to confirm"
+            )
         return json_response(200, {"deleted": await wipe(self._store, call.caller)})
 
     async def find_keys(self, call: Call) -> Response:
@@ -63,7 +95,9 @@ class SettingsRoutes:
         role, permissions = await self._granted(call, body)
         if body.user is not None:
             await self._directory.get(call.caller, call.grant.registry.types["/Users"], body.user)
-        lifetime = None if body.expires_in_seconds is None else timedelta(seconds=body.expires_in_seconds)
+        lifetime = (
+            None if body.expires_in_seconds is None else timedelta(seconds=body.expires_in_seconds)
+        )
         token, record = await self._keys.create(
             by.workspace, body.name, permissions, body.rate_limit, lifetime, role, body.user, by
         )
@@ -81,11 +115,17 @@ class SettingsRoutes:
         return role, check_permissions(call.grant.permissions, list(wanted), (ADMIN,))
 
     async def rotate_key(self, call: Call) -> Response:
-        key, by, body = await self._key(call), call.administrator, await call.read(Rotation, empty=True)
+        key, by, body = (
+            await self._key(call),
+            call.administrator,
+            await call.read(Rotation, empty=True),
+        )
         await self._check_reach(call, key)
         if key.revoked is not None:
             raise ScimError(409, "the key is revoked")
-        token, record = await self._keys.rotate(by.workspace, key, timedelta(seconds=body.overlap_seconds or 0), by)
+        token, record = await self._keys.rotate(
+            by.workspace, key, timedelta(seconds=body.overlap_seconds or 0), by
+        )
         return created({**_shown(record), "token": token}, "/keys", record.id)
 
     async def revoke_key(self, call: Call) -> Response:

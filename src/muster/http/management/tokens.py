@@ -24,13 +24,21 @@ class Tokens:
         """The token of a place in a workspace; always the same."""
         secret, number = await self._key(), sequence.to_bytes(_BYTES)
         mac = _mac(secret, b"mac", workspace.to_bytes(_BYTES) + number)
-        return base64.urlsafe_b64encode(mac + _mixed(number, _mac(secret, b"mask", mac))).rstrip(b"=").decode()
+        return (
+            base64.urlsafe_b64encode(mac + _mixed(number, _mac(secret, b"mask", mac)))
+            .rstrip(b"=")
+            .decode()
+        )
 
     async def read(self, workspace: int, text: str, name: str = "cursor") -> int:
         """The place that a token names. Raises ScimError invalidValue where it is none of this workspace."""
         secret = await self._key()
         try:
-            whole = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)) if len(text) <= _MAX_LENGTH else b""
+            whole = (
+                base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+                if len(text) <= _MAX_LENGTH
+                else b""
+            )
         except ValueError:
             whole = b""
         mac, masked = whole[:_BYTES], whole[_BYTES:]

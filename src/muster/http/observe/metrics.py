@@ -5,7 +5,14 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from muster.http.wire.admission import Budget
@@ -74,29 +81,53 @@ class Metrics:
             registry=registry,
         )
         self._unrecorded = Counter(
-            "muster_requests_unrecorded", "Requests that were to be kept for the console and were not.", registry=registry
+            "muster_requests_unrecorded",
+            "Requests that were to be kept for the console and were not.",
+            registry=registry,
         )
         self._batches = Histogram(
-            "muster_write_batch_size", "Writes that shared a transaction.", buckets=_SIZES, registry=registry
+            "muster_write_batch_size",
+            "Writes that shared a transaction.",
+            buckets=_SIZES,
+            registry=registry,
         )
         self._in_flight = self._gauge("requests_in_flight", "Requests that are being answered.")
         self._places = self._gauge(
-            "places_in_use", "Requests without a key, with a session, and answers in pieces.", labels=("kind",)
+            "places_in_use",
+            "Requests without a key, with a session, and answers in pieces.",
+            labels=("kind",),
         )
         self._turned_away = Counter(
-            "muster_places_refused", "Requests refused because their kind had no place left.", ("kind",), registry=registry
+            "muster_places_refused",
+            "Requests refused because their kind had no place left.",
+            ("kind",),
+            registry=registry,
         )
         self._stalls = Counter(
-            "muster_loop_stalls", "Times that the event loop stood still for longer than half a second.", registry=registry
+            "muster_loop_stalls",
+            "Times that the event loop stood still for longer than half a second.",
+            registry=registry,
         )
         self._writes = self._gauge("writes_waiting", "Writes that wait for a transaction.")
         self._searches = self._gauge("searches_waiting", "Searches that wait for a connection.")
-        self._connections = self._gauge("connections_in_use", "Connections to PostgreSQL that are in use.")
+        self._connections = self._gauge(
+            "connections_in_use", "Connections to PostgreSQL that are in use."
+        )
         self._database = self._gauge("database_bytes", "The size of the database.", "livemax")
-        self._gauge("build_info", "1, with the version as its label.", "livemax", ("version",)).labels(__version__).set(1)
+        self._gauge(
+            "build_info", "1, with the version as its label.", "livemax", ("version",)
+        ).labels(__version__).set(1)
 
-    def _gauge(self, name: str, text: str, mode: str = "livesum", labels: tuple[str, ...] = ()) -> Gauge:
-        return Gauge(f"muster_{name}", text, labels, registry=self._registry, multiprocess_mode=mode)  # type: ignore[arg-type]
+    def _gauge(
+        self, name: str, text: str, mode: str = "livesum", labels: tuple[str, ...] = ()
+    ) -> Gauge:
+        return Gauge(
+            f"muster_{name}",
+            text,
+            labels,
+            registry=self._registry,
+            multiprocess_mode=mode,  # type: ignore[arg-type]
+        )
 
     def observe(self, operation: str, status: int, workspace: str, seconds: float) -> None:
         """Count one request, within a second. workspace: its name, or empty where it is not known."""
@@ -115,7 +146,9 @@ class Metrics:
         key = (operation, status, workspace)
         if key not in self._tallies:
             timer = self._seconds.labels(operation, str(status))
-            self._tallies[key] = _Tally(timer, self._requests.labels(operation, str(status), workspace))
+            self._tallies[key] = _Tally(
+                timer, self._requests.labels(operation, str(status), workspace)
+            )
         return self._tallies[key]
 
     def committed(self, writes: int) -> None:

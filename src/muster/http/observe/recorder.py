@@ -134,11 +134,15 @@ class Recorder:
 
     async def look(self) -> None:
         """Find the keys that another process has refused since, and keep their latest read here if it succeeded after that."""
-        unkept = {key: read for key, read in self._unkept.items() if read[0].path.startswith(SCIM_ROOT)}
+        unkept = {
+            key: read for key, read in self._unkept.items() if read[0].path.startswith(SCIM_ROOT)
+        }
         self._unkept = {}
         for workspace_id in {read[0].grant.workspace.id for read in unkept.values()}:
             now = time.time()
-            since = max(self._looked.get(workspace_id, 0.0) - _OVERLAP_SECONDS, now - _REMEMBERED_SECONDS)
+            since = max(
+                self._looked.get(workspace_id, 0.0) - _OVERLAP_SECONDS, now - _REMEMBERED_SECONDS
+            )
             self._looked[workspace_id] = now
             for key, number in await self._requests.refused_since(workspace_id, number_of(since)):
                 request, status, seconds, slot = unkept.get(key, (None, 0, 0.0, 0.0))
@@ -180,7 +184,9 @@ class Recorder:
         size = len(noted.body) + len(noted.answer)
         self._bytes -= size
         if size > _SHOWN:
-            await asyncio.sleep(0)  # searching a large body takes milliseconds: let requests be answered in between
+            await asyncio.sleep(
+                0
+            )  # searching a large body takes milliseconds: let requests be answered in between
         try:
             return _kept(noted)
         except Exception as error:
@@ -212,7 +218,9 @@ class Recorder:
     def _give_up(self, some: Sequence[RecordedRequest], error: Exception) -> None:
         self._lost += len(some)
         for kept in some:
-            _log.error("request %s is not kept: %s", kept.request_id, type(error).__name__)  # its message may quote a secret
+            _log.error(
+                "request %s is not kept: %s", kept.request_id, type(error).__name__
+            )  # its message may quote a secret
 
     def _records_reads(self, request: Request) -> bool:
         """Whether the workspace wants its reads kept, to half a second: a look at the clock at every read would cost too much."""
@@ -224,8 +232,12 @@ class Recorder:
         now = time.time()
         if now - self._trimmed.get(workspace.id, 0.0) > _TRIM_SECONDS:
             self._trimmed[workspace.id] = now
-            days = self._retention.days if workspace.requests_days is None else workspace.requests_days
-            await self._requests.trim(workspace.id, self._retention.rows, number_of(now - days * 86_400))
+            days = (
+                self._retention.days if workspace.requests_days is None else workspace.requests_days
+            )
+            await self._requests.trim(
+                workspace.id, self._retention.rows, number_of(now - days * 86_400)
+            )
 
 
 def _kept(noted: _Noted) -> RecordedRequest:
@@ -292,4 +304,6 @@ def _storable(text: str) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}\n… {len(text) - _SHOWN} characters more"
+    return (
+        text if len(text) <= _SHOWN else f"{text[:_SHOWN]}\n… {len(text) - _SHOWN} characters more"
+    )

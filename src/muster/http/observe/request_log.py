@@ -39,7 +39,14 @@ class RequestLog:
 
     def add(self, request: Request, status: int, seconds: float, size: int) -> None:
         """Note one answered request."""
-        alike = (request.method, request.operation, status, request.workspace, request.key, request.address)
+        alike = (
+            request.method,
+            request.operation,
+            status,
+            request.workspace,
+            request.key,
+            request.address,
+        )
         self._answered.append((time.time(), request.id, request.path, seconds, size, alike))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
@@ -52,16 +59,19 @@ class RequestLog:
             self._second = int(now)
             self._clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)).encode()
         method, operation, who = self._alike.get(alike) or self._shown(alike)
-        return b'{"time":"%b.%06dZ","request_id":"%b","method":%b,"path":%b,%b,"ms":%.3f,"bytes":%d,%b}\n' % (
-            self._clock,
-            now % 1 * 1_000_000,
-            request_id.encode(),
-            method,
-            _json(path if alike[2] < 400 else bare_path(path)),
-            operation,
-            seconds * 1000,
-            size,
-            who,
+        return (
+            b'{"time":"%b.%06dZ","request_id":"%b","method":%b,"path":%b,%b,"ms":%.3f,"bytes":%d,%b}\n'
+            % (
+                self._clock,
+                now % 1 * 1_000_000,
+                request_id.encode(),
+                method,
+                _json(path if alike[2] < 400 else bare_path(path)),
+                operation,
+                seconds * 1000,
+                size,
+                who,
+            )
         )
 
     def _shown(self, alike: _Alike) -> tuple[bytes, bytes, bytes]:

@@ -25,9 +25,15 @@ _UNTRACED = frozenset({"migrate", "start", "close", "ready", "size"})
 
 def wanted(environment: Mapping[str, str]) -> bool:
     """Whether the environment asks for traces."""
-    if environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or environment.get("OTEL_TRACES_EXPORTER") == "none":
+    if (
+        environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
+        or environment.get("OTEL_TRACES_EXPORTER") == "none"
+    ):
         return False
-    return any(environment.get(name) for name in _ENDPOINTS) or environment.get("OTEL_TRACES_EXPORTER") == "otlp"
+    return (
+        any(environment.get(name) for name in _ENDPOINTS)
+        or environment.get("OTEL_TRACES_EXPORTER") == "otlp"
+    )
 
 
 def begin() -> "TracerProvider":
@@ -54,8 +60,14 @@ def traced_service(tracer: "Tracer") -> type[Service]:
 
     class Traced(Service):
         async def answer(self, request: Request) -> Response:
-            carrier = {name: value for name in ("traceparent", "tracestate") if (value := request.header(name))}
-            with tracer.start_as_current_span(request.method, extract(carrier), SpanKind.SERVER) as span:
+            carrier = {
+                name: value
+                for name in ("traceparent", "tracestate")
+                if (value := request.header(name))
+            }
+            with tracer.start_as_current_span(
+                request.method, extract(carrier), SpanKind.SERVER
+            ) as span:
                 response = await super().answer(request)
                 span.update_name(f"{request.method} {request.operation}")
                 span.set_attributes(
@@ -95,7 +107,9 @@ class _TracedStorage:
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._storage, name, value)
 
-    def _spanned(self, name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    def _spanned(
+        self, name: str, method: Callable[..., Awaitable[Any]]
+    ) -> Callable[..., Awaitable[Any]]:
         from opentelemetry.trace import SpanKind, get_current_span
 
         attributes = {"db.system.name": self._system, "db.operation.name": name}
@@ -103,9 +117,13 @@ class _TracedStorage:
 
         @functools.wraps(method)
         async def spanned(*arguments: Any, **named: Any) -> Any:
-            if not get_current_span().is_recording():  # what goes on in the background is no part of a request
+            if (
+                not get_current_span().is_recording()
+            ):  # what goes on in the background is no part of a request
                 return await method(*arguments, **named)
-            with tracer.start_as_current_span(title, kind=SpanKind.CLIENT, attributes=attributes, record_exception=False):
+            with tracer.start_as_current_span(
+                title, kind=SpanKind.CLIENT, attributes=attributes, record_exception=False
+            ):
                 return await method(*arguments, **named)
 
         return spanned

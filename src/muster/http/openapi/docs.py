@@ -13,7 +13,11 @@ from muster.http.wire.message import Request, Response, json_response
 from muster.scim.errors import ScimError
 from muster.scim.schema.model import Registry, registry
 
-_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".png": "image/png"}
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+}
 _ASSETS = {"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self';"
@@ -56,7 +60,11 @@ def openapi(
 
 async def page(_: Request) -> Response:
     """/docs."""
-    return Response(200, [("content-type", "text/html; charset=utf-8"), ("content-security-policy", _POLICY)], _PAGE)
+    return Response(
+        200,
+        [("content-type", "text/html; charset=utf-8"), ("content-security-policy", _POLICY)],
+        _PAGE,
+    )
 
 
 async def asset(request: Request) -> Response:
@@ -66,7 +74,10 @@ async def asset(request: Request) -> Response:
         return Response(200, [("content-type", _TYPES[".js"])], _START)
     if name not in _ASSETS:
         raise ScimError(404, f"there is nothing at {request.path[:200]!r}")
-    headers = [("content-type", _TYPES[Path(name).suffix]), ("cache-control", "public, max-age=86400")]
+    headers = [
+        ("content-type", _TYPES[Path(name).suffix]),
+        ("cache-control", "public, max-age=86400"),
+    ]
     return Response(200, headers, _asset(name))
 
 

@@ -56,7 +56,11 @@ def openapi_document(limits: Limits, registry: Registry, routes: Iterable[ApiRou
         },
         "tags": [{"name": "SCIM"}, {"name": "Discovery"}, {"name": "Management"}],
         "security": [{"bearerAuth": []}],
-        "paths": paths | _search_paths(types) | _bulk_paths() | _discovery_paths() | management_paths(routes),
+        "paths": paths
+        | _search_paths(types)
+        | _bulk_paths()
+        | _discovery_paths()
+        | management_paths(routes),
         "components": _components(types, limits),
     }
 
@@ -74,7 +78,10 @@ def _components(types: Iterable[ResourceType], limits: Limits) -> Json:
         "parameters": _parameters(limits),
         "headers": {
             "ETag": {"description": "The weak ETag of the version.", "schema": {"type": "string"}},
-            "Location": {"description": "The URI of the resource.", "schema": {"type": "string", "format": "uri"}},
+            "Location": {
+                "description": "The URI of the resource.",
+                "schema": {"type": "string", "format": "uri"},
+            },
         },
         "schemas": schemas(types),
         "responses": _error_responses(),
@@ -84,28 +91,65 @@ def _components(types: Iterable[ResourceType], limits: Limits) -> Json:
 def _parameters(limits: Limits) -> Json:
     def query(name: str, kind: str, description: str, example: Any = None) -> Json:
         schema: Json = {"type": kind} | ({"format": "int32"} if kind == "integer" else {})
-        found: Json = {"in": "query", "name": name, "required": False, "schema": schema, "description": description}
+        found: Json = {
+            "in": "query",
+            "name": name,
+            "required": False,
+            "schema": schema,
+            "description": description,
+        }
         return found | ({"example": example} if example is not None else {})
 
     def header(name: str, description: str) -> Json:
-        return {"in": "header", "name": name, "required": False, "schema": {"type": "string"}, "description": description}
+        return {
+            "in": "header",
+            "name": name,
+            "required": False,
+            "schema": {"type": "string"},
+            "description": description,
+        }
 
-    count = f"Resources in a page; {limits.default_page} without it, {limits.max_results} at the most."
+    count = (
+        f"Resources in a page; {limits.default_page} without it, {limits.max_results} at the most."
+    )
     parameters = [
-        query("attributes", "string", "The attributes to answer, by commas.", "userName,emails.value"),
+        query(
+            "attributes", "string", "The attributes to answer, by commas.", "userName,emails.value"
+        ),
         query("excludedAttributes", "string", "The attributes to leave out, by commas."),
-        query("filter", "string", "A filter (RFC 7644 section 3.4.2.2).", 'userName eq "bjensen@example.com"'),
+        query(
+            "filter",
+            "string",
+            "A filter (RFC 7644 section 3.4.2.2).",
+            'userName eq "bjensen@example.com"',
+        ),
         query("startIndex", "integer", "The first resource of the page, from 1."),
         query("count", "integer", count),
-        query("cursor", "string", "Where the page begins: empty for the first, then each page's nextCursor (RFC 9865).", ""),
+        query(
+            "cursor",
+            "string",
+            "Where the page begins: empty for the first, then each page's nextCursor (RFC 9865).",
+            "",
+        ),
         query("sortBy", "string", "The attribute to sort by.", "name.familyName"),
         query("sortOrder", "string", "ascending or descending.", "ascending"),
-        query("domain", "string", "Users whose userName or an e-mail address is at exactly this domain.", "example.com"),
+        query(
+            "domain",
+            "string",
+            "Users whose userName or an e-mail address is at exactly this domain.",
+            "example.com",
+        ),
         header("If-Match", "Carry on only where the resource is at one of these versions, or *."),
         header("If-None-Match", "Carry on only where the resource is at none of these versions."),
     ]
     return {parameter["name"]: parameter for parameter in parameters} | {
-        "id": {"in": "path", "name": "id", "required": True, "schema": {"type": "string"}, "example": _EXAMPLE_ID}
+        "id": {
+            "in": "path",
+            "name": "id",
+            "required": True,
+            "schema": {"type": "string"},
+            "example": _EXAMPLE_ID,
+        }
     }
 
 
@@ -119,9 +163,15 @@ def _content(schema: Json, example: Any = None) -> Json:
 
 
 def _shown(resource_type: ResourceType, description: str, location: bool = False) -> Json:
-    headers = {"ETag": _reference("headers", "ETag")} | ({"Location": _reference("headers", "Location")} if location else {})
+    headers = {"ETag": _reference("headers", "ETag")} | (
+        {"Location": _reference("headers", "Location")} if location else {}
+    )
     schema = _reference("schemas", f"Shown{resource_type.name}")
-    return {"description": description, "headers": headers, "content": _content(schema, _shown_example(resource_type))}
+    return {
+        "description": description,
+        "headers": headers,
+        "content": _content(schema, _shown_example(resource_type)),
+    }
 
 
 def _shown_example(resource_type: ResourceType) -> Json | None:
@@ -130,9 +180,17 @@ def _shown_example(resource_type: ResourceType) -> Json | None:
 
 
 def _operation(
-    operation_id: str, summary: str, description: str, parameters: list[str], responses: Json, errors: list[int]
+    operation_id: str,
+    summary: str,
+    description: str,
+    parameters: list[str],
+    responses: Json,
+    errors: list[int],
 ) -> Json:
-    shared = {str(status): _reference("responses", _ERRORS[status][0]) for status in (400, 401, 403, *errors, 429, 500, 503)}
+    shared = {
+        str(status): _reference("responses", _ERRORS[status][0])
+        for status in (400, 401, 403, *errors, 429, 500, 503)
+    }
     return {
         "operationId": operation_id,
         "summary": summary,
@@ -144,12 +202,21 @@ def _operation(
 
 
 def _body(schema: str, example: Any) -> Json:
-    return {"requestBody": {"required": True, "content": _content(_reference("schemas", schema), example)}}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": _content(_reference("schemas", schema), example),
+        }
+    }
 
 
 def _resource_paths(resource_type: ResourceType) -> Json:
     """The six operations on a resource type, with the texts that the published page has for users."""
-    name, plural, noun = resource_type.name, resource_type.endpoint.strip("/"), resource_type.name.lower()
+    name, plural, noun = (
+        resource_type.name,
+        resource_type.endpoint.strip("/"),
+        resource_type.name.lower(),
+    )
     shown = ["attributes", "excludedAttributes"]
     finding = [*shown, "filter", "startIndex", "count", "cursor", "sortBy", "sortOrder", "domain"]
     conditions = ["If-Match", "If-None-Match"]
@@ -163,25 +230,54 @@ def _resource_paths(resource_type: ResourceType) -> Json:
     }
     patched = {"200": _shown(resource_type, f"The patched {noun}.")}
     if resource_type.computed == MEMBERS:
-        patched["204"] = {"description": f"The {noun} is patched, and large: `attributes` asks for it."}
+        patched["204"] = {
+            "description": f"The {noun} is patched, and large: `attributes` asks for it."
+        }
     plural_noun = plural.lower()
-    listed = {"200": {"description": f"A page of {plural_noun}.", "content": _content(_reference("schemas", f"{name}List"))}}
-    found = {"200": _shown(resource_type, f"The {noun}."), "304": {"description": "The version that the client has."}}
+    listed = {
+        "200": {
+            "description": f"A page of {plural_noun}.",
+            "content": _content(_reference("schemas", f"{name}List")),
+        }
+    }
+    found = {
+        "200": _shown(resource_type, f"The {noun}."),
+        "304": {"description": "The version that the client has."},
+    }
     written = [408, 409, 412, 413, 415, 507]
     changed = [404, *written]
     body, text = _body(name, _EXAMPLES.get(name)), "based on provided"
-    find_text, replace_text = f"Fetches {plural_noun} {text} criteria", f"Replaces {noun} details {text} id and data"
-    patch_example = {"schemas": [PATCH_OP], "Operations": [_PATCHES[name]]} if name in _PATCHES else None
+    find_text, replace_text = (
+        f"Fetches {plural_noun} {text} criteria",
+        f"Replaces {noun} details {text} id and data",
+    )
+    patch_example = (
+        {"schemas": [PATCH_OP], "Operations": [_PATCHES[name]]} if name in _PATCHES else None
+    )
     return {
         f"/scim/v2/{plural}": {
-            "get": _operation(f"find{plural}", f"Find {plural_noun}", find_text, finding, listed, []),
-            "post": _operation(f"create{name}", f"Creates a {noun}", f"Creates a {noun} {text} data.", shown, made, written)
+            "get": _operation(
+                f"find{plural}", f"Find {plural_noun}", find_text, finding, listed, []
+            ),
+            "post": _operation(
+                f"create{name}",
+                f"Creates a {noun}",
+                f"Creates a {noun} {text} data.",
+                shown,
+                made,
+                written,
+            )
             | body,
         },
         f"/scim/v2/{plural}/{{id}}": {
             "parameters": [_reference("parameters", "id")],
             "get": _operation(
-                f"get{name}", f"Gets a {noun} by id", f"Gets a {noun} {text} id", [*shown, *conditions], found, [404, 412]
+                f"get{name}",
+                f"Gets a {noun} by id",
+                f"Gets a {noun} {text} id",
+                [*shown, *conditions],
+                found,
+                [404, 412],
             ),
             "put": _operation(
                 f"update{name}",
@@ -192,27 +288,58 @@ def _resource_paths(resource_type: ResourceType) -> Json:
                 changed,
             )
             | body,
-            "patch": _operation(f"patch{name}", f"Patches a {noun}", replace_text, [*shown, *conditions], patched, changed)
+            "patch": _operation(
+                f"patch{name}",
+                f"Patches a {noun}",
+                replace_text,
+                [*shown, *conditions],
+                patched,
+                changed,
+            )
             | _body("PatchOp", patch_example),
             "delete": _operation(
-                f"delete{name}", f"Deletes a {noun}", f"Deletes a {noun} {text} id", conditions, gone, [404, 412, 507]
+                f"delete{name}",
+                f"Deletes a {noun}",
+                f"Deletes a {noun} {text} id",
+                conditions,
+                gone,
+                [404, 412, 507],
             ),
         },
     }
 
 
 def _search_paths(types: Iterable[ResourceType]) -> Json:
-    listed = {"200": {"description": "A page of resources.", "content": _content(_reference("schemas", "ResourceList"))}}
-    example = {"schemas": [SEARCH_REQUEST], "filter": 'emails.value ew "@example.com"', "attributes": ["userName"], "count": 10}
+    listed = {
+        "200": {
+            "description": "A page of resources.",
+            "content": _content(_reference("schemas", "ResourceList")),
+        }
+    }
+    example = {
+        "schemas": [SEARCH_REQUEST],
+        "filter": 'emails.value ew "@example.com"',
+        "attributes": ["userName"],
+        "count": 10,
+    }
 
     def post(operation_id: str, summary: str) -> Json:
-        operation = _operation(operation_id, summary, "A find whose parameters are in the body.", [], listed, [408, 413, 415])
+        operation = _operation(
+            operation_id,
+            summary,
+            "A find whose parameters are in the body.",
+            [],
+            listed,
+            [408, 413, 415],
+        )
         return {"post": operation | _body("SearchRequest", example)}
 
     paths = {"/scim/v2/.search": post("search", "Find resources of every type by POST")}
     for resource_type in types:
         plural = resource_type.endpoint.strip("/")
-        paths[f"/scim/v2/{plural}/.search"] = post(f"search{plural}", f"Find {plural.lower()} by POST")
+        paths[f"/scim/v2/{plural}/.search"] = post(
+            f"search{plural}", f"Find {plural.lower()} by POST"
+        )
     return paths
 
 
@@ -226,19 +353,35 @@ def _bulk_paths() -> Json:
         ],
     }
     text = "Carries out each operation alone, and answers what came of it (RFC 7644 section 3.7)."
-    carried = {"200": {"description": "What came of each operation.", "content": _content(_reference("schemas", "BulkResponse"))}}
-    operation = _operation("bulk", "Many operations in one request", text, [], carried, [408, 413, 415])
+    carried = {
+        "200": {
+            "description": "What came of each operation.",
+            "content": _content(_reference("schemas", "BulkResponse")),
+        }
+    }
+    operation = _operation(
+        "bulk", "Many operations in one request", text, [], carried, [408, 413, 415]
+    )
     return {"/scim/v2/Bulk": {"post": operation | _body("BulkRequest", example)}}
 
 
 def _discovery_paths() -> Json:
     def get(operation_id: str, summary: str, errors: list[int]) -> Json:
         responses = {"200": {"description": summary, "content": _content({"type": "object"})}}
-        return {"get": _operation(operation_id, summary, summary, [], responses, errors) | {"tags": ["Discovery"]}}
+        return {
+            "get": _operation(operation_id, summary, summary, [], responses, errors)
+            | {"tags": ["Discovery"]}
+        }
 
-    named = {"parameters": [{"in": "path", "name": "name", "required": True, "schema": {"type": "string"}}]}
+    named = {
+        "parameters": [
+            {"in": "path", "name": "name", "required": True, "schema": {"type": "string"}}
+        ]
+    }
     return {
-        "/scim/v2/ServiceProviderConfig": get("getServiceProviderConfig", "What the service provider supports", []),
+        "/scim/v2/ServiceProviderConfig": get(
+            "getServiceProviderConfig", "What the service provider supports", []
+        ),
         "/scim/v2/ResourceTypes": get("findResourceTypes", "The resource types", []),
         "/scim/v2/ResourceTypes/{name}": named | get("getResourceType", "A resource type", [404]),
         "/scim/v2/Schemas": get("findSchemas", "The schemas", []),
@@ -247,7 +390,10 @@ def _discovery_paths() -> Json:
 
 
 _ERRORS = {
-    400: ("BadRequest", "The request is wrong: `detail` names what and where, `scimType` how (RFC 7644 table 9)."),
+    400: (
+        "BadRequest",
+        "The request is wrong: `detail` names what and where, `scimType` how (RFC 7644 table 9).",
+    ),
     401: ("Unauthorized", "There is no API key, or it is not valid."),
     403: ("Forbidden", "The API key lacks the permission."),
     404: ("NotFound", "There is no such resource."),
@@ -265,7 +411,9 @@ _ERRORS = {
 
 def _error_responses() -> Json:
     error = _reference("schemas", "Error")
-    responses: Json = {name: {"description": text, "content": _content(error)} for name, text in _ERRORS.values()}
+    responses: Json = {
+        name: {"description": text, "content": _content(error)} for name, text in _ERRORS.values()
+    }
     responses["TooManyRequests"] = {
         "description": "The client has exceeded the rate limit by performing too many requests in a short period. "
         "Retry the request after a delay.",
@@ -275,6 +423,8 @@ def _error_responses() -> Json:
                 "schema": {"type": "integer", "format": "int32", "minimum": 0},
             }
         },
-        "content": {PROBLEM_JSON: {"schema": _reference("schemas", "TooManyRequestsProblemDetail")}},
+        "content": {
+            PROBLEM_JSON: {"schema": _reference("schemas", "TooManyRequestsProblemDetail")}
+        },
     }
     return responses

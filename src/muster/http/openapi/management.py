@@ -24,14 +24,22 @@ _ERRORS = {
 }
 _QUERIES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "findChanges": (
-        ("cursor", "string", "The `cursor` of an answer; empty for the beginning, `end` for what is still to come."),
+        (
+            "cursor",
+            "string",
+            "The `cursor` of an answer; empty for the beginning, `end` for what is still to come.",
+        ),
         ("limit", "integer", "How many rows of the log are read at the most."),
         ("wait", "integer", "How many seconds to wait for something to happen, 60 at the most."),
     ),
     "findAudit": (
         ("cursor", "string", "The `cursor` of an answer; empty for the beginning."),
         ("limit", "integer", "How many rows are looked at, at the most."),
-        ("actor", "string", "The beginning of the actor: `key:`, `admin:`, `openid:WORKSPACE:`, or a whole actor."),
+        (
+            "actor",
+            "string",
+            "The beginning of the actor: `key:`, `admin:`, `openid:WORKSPACE:`, or a whole actor.",
+        ),
         ("type", "string", "To what it was done, such as `User` or `ApiKey`."),
         ("action", "string", "What was done, such as `create` or `revoke`."),
     ),
@@ -73,7 +81,10 @@ def _operation(route: ApiRoute) -> Json:
     if route.status != 204:
         answer["content"] = {PLAIN_JSON: {"schema": {}}}
     errors = {
-        str(status): {"description": text, "content": {PROBLEM_JSON: {"schema": {"type": "object"}}}}
+        str(status): {
+            "description": text,
+            "content": {PROBLEM_JSON: {"schema": {"type": "object"}}},
+        }
         for status, text in _ERRORS.items()
     }
     permissions = " and ".join(f"`{permission}`" for permission in route.permissions)
@@ -85,15 +96,30 @@ def _operation(route: ApiRoute) -> Json:
         "responses": {str(route.status): answer, **errors},
     }
     if route.status == 201:
-        made["responses"]["200"] = {"description": "It was there already.", "content": answer["content"]}
+        made["responses"]["200"] = {
+            "description": "It was there already.",
+            "content": answer["content"],
+        }
     if route.operation_id == "redeliver":
-        made["responses"]["202"] = {"description": "All from the place are sent again.", "content": answer["content"]}
+        made["responses"]["202"] = {
+            "description": "All from the place are sent again.",
+            "content": answer["content"],
+        }
     queries = _QUERIES.get(route.operation_id, ())
     if queries:
         made["parameters"] = [
-            {"in": "query", "name": name, "required": False, "schema": {"type": kind}, "description": text}
+            {
+                "in": "query",
+                "name": name,
+                "required": False,
+                "schema": {"type": kind},
+                "description": text,
+            }
             for name, kind, text in queries
         ]
     if route.method in ("POST", "PUT", "PATCH") and route.operation_id not in _EMPTY_BODY:
-        made["requestBody"] = {"required": True, "content": {PLAIN_JSON: {"schema": {"type": "object"}}}}
+        made["requestBody"] = {
+            "required": True,
+            "content": {PLAIN_JSON: {"schema": {"type": "object"}}},
+        }
     return made

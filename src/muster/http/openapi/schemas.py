@@ -66,13 +66,26 @@ def _list_schema(description: str) -> Json:
 
 def _search_schema() -> Json:
     names = {"type": "array", "items": {"type": "string"}}
-    texts = {name: {"type": "string"} for name in ("filter", "sortBy", "sortOrder", "domain", "cursor")}
+    texts = {
+        name: {"type": "string"} for name in ("filter", "sortBy", "sortOrder", "domain", "cursor")
+    }
     numbers = {name: {"type": "integer"} for name in ("startIndex", "count")}
-    schemas = {"type": "array", "items": {"type": "string", "enum": [SEARCH_REQUEST]}, "minItems": 1, "maxItems": 1}
+    schemas = {
+        "type": "array",
+        "items": {"type": "string", "enum": [SEARCH_REQUEST]},
+        "minItems": 1,
+        "maxItems": 1,
+    }
     return {
         "type": "object",
         "required": ["schemas"],
-        "properties": {"schemas": schemas, "attributes": names, "excludedAttributes": names, **texts, **numbers},
+        "properties": {
+            "schemas": schemas,
+            "attributes": names,
+            "excludedAttributes": names,
+            **texts,
+            **numbers,
+        },
     }
 
 
@@ -83,14 +96,20 @@ def _patch_schema() -> Json:
         "properties": {
             "op": {"type": "string", "enum": ["add", "replace", "remove"]},
             "path": {"type": "string", "example": 'emails[type eq "work"].value'},
-            "value": {"description": "Of the type of the attribute at path; without a path, an object of attributes."},
+            "value": {
+                "description": "Of the type of the attribute at path; without a path, an object of attributes."
+            },
         },
     }
     return {
         "type": "object",
         "required": ["schemas", "Operations"],
         "properties": {
-            "schemas": {"type": "array", "items": {"type": "string", "enum": [PATCH_OP]}, "minItems": 1},
+            "schemas": {
+                "type": "array",
+                "items": {"type": "string", "enum": [PATCH_OP]},
+                "minItems": 1,
+            },
             "Operations": {"type": "array", "minItems": 1, "items": operation},
         },
     }
@@ -108,13 +127,20 @@ def _bulk_schema() -> Json:
             "data": {"type": "object"},
         },
     }
-    return _bulk_message(BULK_REQUEST, operation, {"failOnErrors": {"type": "integer", "minimum": 1}})
+    return _bulk_message(
+        BULK_REQUEST, operation, {"failOnErrors": {"type": "integer", "minimum": 1}}
+    )
 
 
 def _bulk_response_schema() -> Json:
-    texts = {name: {"type": "string"} for name in ("method", "bulkId", "version", "location", "status")}
+    texts = {
+        name: {"type": "string"} for name in ("method", "bulkId", "version", "location", "status")
+    }
     response = {"$ref": "#/components/schemas/Error"}
-    return _bulk_message(BULK_RESPONSE, {"type": "object", "required": ["status"], "properties": texts | {"response": response}})
+    return _bulk_message(
+        BULK_RESPONSE,
+        {"type": "object", "required": ["status"], "properties": texts | {"response": response}},
+    )
 
 
 def _bulk_message(urn: str, operation: Json, more: Json | None = None) -> Json:
@@ -122,7 +148,12 @@ def _bulk_message(urn: str, operation: Json, more: Json | None = None) -> Json:
         "type": "object",
         "required": ["schemas", "Operations"],
         "properties": {
-            "schemas": {"type": "array", "items": {"type": "string", "enum": [urn]}, "minItems": 1, "maxItems": 1},
+            "schemas": {
+                "type": "array",
+                "items": {"type": "string", "enum": [urn]},
+                "minItems": 1,
+                "maxItems": 1,
+            },
             "Operations": {"type": "array", "minItems": 1, "items": operation},
             **(more or {}),
         },
@@ -136,7 +167,13 @@ def _problem_schema() -> Json:
         "properties": {
             "type": {"type": "string", "format": "uri-reference"},
             "title": {"type": "string"},
-            "status": {"type": "integer", "format": "int32", "minimum": 100, "maximum": 599, "enum": [429]},
+            "status": {
+                "type": "integer",
+                "format": "int32",
+                "minimum": 100,
+                "maximum": 599,
+                "enum": [429],
+            },
             "detail": {"type": "string"},
             "instance": {"type": "string", "format": "uri-reference"},
             "retryAfter": {
@@ -154,7 +191,9 @@ def _resource_schema(resource_type: ResourceType, required: list[str]) -> Json:
     for extension, attribute in resource_type.attributes():
         holder = properties
         if extension is not None:
-            holder = properties.setdefault(extension, {"type": "object", "properties": {}})["properties"]
+            holder = properties.setdefault(extension, {"type": "object", "properties": {}})[
+                "properties"
+            ]
         holder[attribute.name] = _attribute_schema(attribute)
     return {"type": "object", "required": required, "properties": properties}
 
@@ -162,7 +201,9 @@ def _resource_schema(resource_type: ResourceType, required: list[str]) -> Json:
 def _attribute_schema(attribute: Attribute) -> Json:
     schema: Json = dict(_SCALARS.get(attribute.type, {"type": "object"}))
     if attribute.is_complex:
-        schema["properties"] = {sub.name: _attribute_schema(sub) for sub in attribute.sub_attributes.values()}
+        schema["properties"] = {
+            sub.name: _attribute_schema(sub) for sub in attribute.sub_attributes.values()
+        }
     if attribute.multi_valued:
         schema = {"type": "array", "items": schema}
     schema["description"] = attribute.description

@@ -21,13 +21,20 @@ _SMALL_PATCH = 1000
 _STATUSES = {"POST": 201, "PUT": 200, "PATCH": 200, "DELETE": 204}
 
 
-async def answer(request: Request, caller: Caller, directory: Directory, limits: Limits, base: str) -> Response:
+async def answer(
+    request: Request, caller: Caller, directory: Directory, limits: Limits, base: str
+) -> Response:
     """Carry out a bulk request: 200 with the result of each operation, whatever came of them. Raises ScimError."""
     message = await read_json(request, limits, caller.dialect)
     bulk = read_bulk(message, limits.max_operations, caller.registry.types, caller.dialect())
-    caller.max_comparisons = _share(limits.max_comparisons, sum(item.method == "PATCH" for item in bulk.operations))
+    caller.max_comparisons = _share(
+        limits.max_comparisons, sum(item.method == "PATCH" for item in bulk.operations)
+    )
     results = await carry_out(directory, caller, bulk.operations, bulk.fail_on_errors)
-    content = {"schemas": [BULK_RESPONSE], "Operations": [_shown(result, caller, base) for result in results]}
+    content = {
+        "schemas": [BULK_RESPONSE],
+        "Operations": [_shown(result, caller, base) for result in results],
+    }
     return Response(200, [("content-type", answer_type(request))], orjson.dumps(content))
 
 
@@ -43,8 +50,14 @@ def _shown(result: Result, caller: Caller, base: str) -> dict[str, Any]:
     """One result. A location is there for all but a POST that failed."""
     operation, resource_type, stored = result.operation, result.resource_type, result.stored
     shown: dict[str, Any] = {"method": operation.method, "bulkId": operation.bulk_id}
-    if isinstance(operation, Operation) and resource_type is not None and (stored is not None or operation.target):
-        shown["location"] = location_of(resource_type, base) + (operation.target if stored is None else stored.id)
+    if (
+        isinstance(operation, Operation)
+        and resource_type is not None
+        and (stored is not None or operation.target)
+    ):
+        shown["location"] = location_of(resource_type, base) + (
+            operation.target if stored is None else stored.id
+        )
     shown = {name: value for name, value in shown.items() if value is not None}
     if isinstance(operation, RefusedOperation) or stored is None:
         error = result.error

@@ -48,4 +48,7 @@ def _holds(versions: frozenset[str] | None, tag: str) -> bool:
 
 
 def _failed(standing: Stored) -> ScimError:
-    return ScimError(412, f'the resource is at version W/"{tag_of(standing)}", which the condition does not allow')
+    return ScimError(
+        412,
+        f'the resource is at version W/"{tag_of(standing)}", which the condition does not allow',
+    )

@@ -31,7 +31,9 @@ class Cursor:
 class Cursors:
     """Makes and reads cursors. seconds: how long one holds."""
 
-    def __init__(self, accounts: Accounts, seconds: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, accounts: Accounts, seconds: int, clock: Callable[[], float] = time.time
+    ) -> None:
         self._accounts = accounts
         self._seconds = seconds
         self._clock = clock
@@ -40,13 +42,23 @@ class Cursors:
     async def write(self, cursor: Cursor, query: tuple[object, ...]) -> str:
         """The cursor as text that says nothing and cannot be changed. query: all that the listing depends on."""
         places = [None if place is None else [place.value, place.key] for place in cursor.places]
-        payload = orjson.dumps([int(self._clock()) + self._seconds, cursor.kind, places, cursor.total])
-        return base64.urlsafe_b64encode(await self._mac(payload, query) + payload).rstrip(b"=").decode()
+        payload = orjson.dumps(
+            [int(self._clock()) + self._seconds, cursor.kind, places, cursor.total]
+        )
+        return (
+            base64.urlsafe_b64encode(await self._mac(payload, query) + payload)
+            .rstrip(b"=")
+            .decode()
+        )
 
     async def read(self, text: str, query: tuple[object, ...]) -> Cursor:
         """The cursor that a text is. Raises ScimError invalidCursor where it is not one of this query, and expiredCursor."""
         try:
-            whole = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)) if len(text) <= _MAX_LENGTH else b""
+            whole = (
+                base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+                if len(text) <= _MAX_LENGTH
+                else b""
+            )
         except ValueError:
             whole = b""
         mac, payload = whole[:_MAC_BYTES], whole[_MAC_BYTES:]
@@ -54,8 +66,12 @@ class Cursors:
             raise ScimError(400, "cursor: it was not given for this listing", "invalidCursor")
         expires, kind, places, total = orjson.loads(payload)
         if self._clock() >= expires:
-            raise ScimError(400, f"cursor: it held for {self._seconds} seconds; begin again", "expiredCursor")
-        return Cursor(kind, tuple(None if place is None else Position(*place) for place in places), total)
+            raise ScimError(
+                400, f"cursor: it held for {self._seconds} seconds; begin again", "expiredCursor"
+            )
+        return Cursor(
+            kind, tuple(None if place is None else Position(*place) for place in places), total
+        )
 
     async def _mac(self, payload: bytes, query: tuple[object, ...]) -> bytes:
         if self._secret is None:

@@ -72,7 +72,9 @@ def _shown(parsed: list[Document], shown: Projection) -> bytes:
     return orjson.dumps([shown(document) for document in parsed])[1:-1]
 
 
-async def pieces(group_id: str, document: bytes, shown: Projection | None, base: str, read: Read) -> AsyncIterator[bytes]:
+async def pieces(
+    group_id: str, document: bytes, shown: Projection | None, base: str, read: Read
+) -> AsyncIterator[bytes]:
     """A group's document with its members, in pieces; `members` is an empty array if it has none.
 
     document: as it is kept. read: the members of a group, by its id.
@@ -86,7 +88,9 @@ async def pieces(group_id: str, document: bytes, shown: Projection | None, base:
     async for page in read(group_id):
         elements = located(b",".join([member(found) for found in page]), base)
         if shown is not None:
-            elements = orjson.dumps(shown.part(MEMBERS, orjson.loads(b"[%b]" % elements)) or [])[1:-1]
+            elements = orjson.dumps(shown.part(MEMBERS, orjson.loads(b"[%b]" % elements)) or [])[
+                1:-1
+            ]
         if elements:
             yield b"," + elements if begun else elements
             begun = True

@@ -36,7 +36,12 @@ class ListRequest:
         self._cursors = cursors
 
     async def answer(
-        self, request: Request, caller: Caller, types: Sequence[ResourceType], parameters: dict[str, str], base: str
+        self,
+        request: Request,
+        caller: Caller,
+        types: Sequence[ResourceType],
+        parameters: dict[str, str],
+        base: str,
     ) -> Response:
         """The page that the parameters ask for. Raises ScimError."""
         search = search_of(parameters, self._limits)
@@ -44,7 +49,9 @@ class ListRequest:
         if wanted != (None, None):
             projection(types[0], *wanted)  # it may be refused, and then nothing is read
         if search.by_cursor:
-            parts, count, total, place = await self._by_cursor(caller, types, search, parameters["cursor"])
+            parts, count, total, place = await self._by_cursor(
+                caller, types, search, parameters["cursor"]
+            )
         else:
             parts, count, total, _ = await self._page(caller, types, search, _BEGINNING)
             place = f'"startIndex":{search.start_index},'
@@ -58,20 +65,31 @@ class ListRequest:
             bodies.append(await projected_in_turns(located(documents, base), shown))
         return Response(200, headers, b"%b%b%b" % (head, b",".join(bodies), LIST_END))
 
-    async def one(self, request: Request, caller: Caller, resource_type: ResourceType, test: Test, base: str) -> Response:
+    async def one(
+        self, request: Request, caller: Caller, resource_type: ResourceType, test: Test, base: str
+    ) -> Response:
         """The page of what has a unique value, as answer gives it."""
         page = await self._directory.find_one(caller, resource_type, test)
         shown = projection(resource_type, None, None)
         head = list_head(page.count, page.total or 0, '"startIndex":1,')
         body = projected(located(page.documents, base), shown) if page.count else b""
-        return Response(200, [("content-type", answer_type(request))], b"%b%b%b" % (head, body, LIST_END))
+        return Response(
+            200, [("content-type", answer_type(request))], b"%b%b%b" % (head, body, LIST_END)
+        )
 
     async def _by_cursor(
         self, caller: Caller, types: Sequence[ResourceType], search: Search, text: str
     ) -> tuple[list[Part], int, int, str]:
         """The page after a cursor, the first one where that is empty; and the member that says where the next page begins."""
         names = [resource_type.name for resource_type in types]
-        bound = (caller.workspace.id, names, search.filter, search.domain, search.sort_by, search.descending)
+        bound = (
+            caller.workspace.id,
+            names,
+            search.filter,
+            search.domain,
+            search.sort_by,
+            search.descending,
+        )
         cursor = await self._cursors.read(text, bound) if text else _BEGINNING
         parts, count, total, following = await self._page(caller, types, search, cursor)
         if following is None:
@@ -79,12 +97,18 @@ class ListRequest:
         written = await self._cursors.write(replace(following, total=total), bound)
         return parts, count, total, f'"nextCursor":"{written}",'
 
-    def _page(self, caller: Caller, types: Sequence[ResourceType], search: Search, cursor: Cursor) -> Awaitable[Page]:
+    def _page(
+        self, caller: Caller, types: Sequence[ResourceType], search: Search, cursor: Cursor
+    ) -> Awaitable[Page]:
         if len(types) == 1:
             return self._alone(caller, types[0], search, cursor)
-        return (self._in_turn if search.sort_by is None else self._merged)(caller, types, search, cursor)
+        return (self._in_turn if search.sort_by is None else self._merged)(
+            caller, types, search, cursor
+        )
 
-    async def _alone(self, caller: Caller, resource_type: ResourceType, search: Search, cursor: Cursor) -> Page:
+    async def _alone(
+        self, caller: Caller, resource_type: ResourceType, search: Search, cursor: Cursor
+    ) -> Page:
         """One type."""
         if cursor.places:
             search.after = cursor.places[0]
@@ -93,7 +117,9 @@ class ListRequest:
         parts = [(resource_type, page.documents)] if page.count else []
         return parts, page.count, cursor.total or page.total or 0, following
 
-    async def _in_turn(self, caller: Caller, types: Sequence[ResourceType], search: Search, cursor: Cursor) -> Page:
+    async def _in_turn(
+        self, caller: Caller, types: Sequence[ResourceType], search: Search, cursor: Cursor
+    ) -> Page:
         """One type after the other, each in the order that is asked for."""
         parts: list[Part] = []
         count, total, size = 0, cursor.total, -1
@@ -117,15 +143,29 @@ class ListRequest:
                 following = Cursor(kind + 1, (), 0)
         return parts, count, total, following
 
-    async def _merged(self, caller: Caller, types: Sequence[ResourceType], search: Search, cursor: Cursor) -> Page:
+    async def _merged(
+        self, caller: Caller, types: Sequence[ResourceType], search: Search, cursor: Cursor
+    ) -> Page:
         """All types in one order."""
-        page = await self._directory.merge(caller, types, search, cursor.places or (None,) * len(types))
+        page = await self._directory.merge(
+            caller, types, search, cursor.places or (None,) * len(types)
+        )
         total = cursor.total if page.total is None else page.total
         following = None if page.following is None else Cursor(0, page.following, 0)
-        return [(item.resource_type, item.document) for item in page.found], len(page.found), total, following
+        return (
+            [(item.resource_type, item.document) for item in page.found],
+            len(page.found),
+            total,
+            following,
+        )
 
     async def _pieces(
-        self, head: bytes, parts: Sequence[Part], wanted: tuple[str | None, str | None], caller: Caller, base: str
+        self,
+        head: bytes,
+        parts: Sequence[Part],
+        wanted: tuple[str | None, str | None],
+        caller: Caller,
+        base: str,
     ) -> AsyncIterator[bytes]:
         """A list that has groups with their members, in pieces."""
         before = head
@@ -138,6 +178,8 @@ class ListRequest:
             for group_id, document in split(documents):
                 yield before
                 before = b","
-                async for piece in pieces(group_id, document, shown, base, lambda at: self._directory.members(caller, at)):
+                async for piece in pieces(
+                    group_id, document, shown, base, lambda at: self._directory.members(caller, at)
+                ):
                     yield piece
         yield LIST_END

@@ -36,7 +36,9 @@ Operation = Callable[[Request, Caller, ResourceType, str], Awaitable[Response]]
 class Scim:
     """Answers what lies under /scim/v2, for a request whose key is checked."""
 
-    def __init__(self, directory: Directory, origin: BaseUrl, limits: Limits, cursors: Cursors) -> None:
+    def __init__(
+        self, directory: Directory, origin: BaseUrl, limits: Limits, cursors: Cursors
+    ) -> None:
         self._directory = directory
         self._origin = origin
         self._limits = limits
@@ -60,8 +62,20 @@ class Scim:
     def answer(self, request: Request, grant: Grant) -> Awaitable[Response]:
         """The answer to a request, to be awaited. Raises ScimError."""
         registry, key = grant.registry, grant.key
-        who = (grant.workspace, grant.actor, request.id, request.address, registry, key.user, request.seen)
-        caller = Caller(*who, max_elements=self._limits.max_elements, max_comparisons=self._limits.max_comparisons)
+        who = (
+            grant.workspace,
+            grant.actor,
+            request.id,
+            request.address,
+            registry,
+            key.user,
+            request.seen,
+        )
+        caller = Caller(
+            *who,
+            max_elements=self._limits.max_elements,
+            max_comparisons=self._limits.max_comparisons,
+        )
         endpoint, _, name = request.path[_UNDER_ROOT:].rstrip("/").partition("/")
         resource_type = registry.types.get(f"/{endpoint}")
         method = request.method
@@ -82,7 +96,9 @@ class Scim:
             return self._discover(request, registry, endpoint, name, method)
         if not endpoint and method == "GET":
             request.operation = "search"
-            return self._list(request, caller, list(types.values()), named(request.parameters(), caller.dialect))
+            return self._list(
+                request, caller, list(types.values()), named(request.parameters(), caller.dialect)
+            )
         if endpoint == ".search" and not name:
             return self.search(request, caller, list(types.values()))
         if endpoint == "Bulk" and not name:
@@ -91,23 +107,35 @@ class Scim:
             return self.me(request, caller, method)
         raise not_found(f"there is nothing at {request.path[:200]!r}")
 
-    async def get(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
+    async def get(
+        self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str
+    ) -> Response:
         stored = await self._directory.get(caller, resource_type, resource_id)
         if request.header("if-none-match") is not None or request.header("if-match") is not None:  # noqa: SIM102
             if Conditions(request).not_modified(stored):
                 return Response(304, [("etag", etag(tag_of(stored)))])
-        shown = self._projection(request, caller, resource_type) if request.query or shows_on_request(resource_type) else None
+        shown = (
+            self._projection(request, caller, resource_type)
+            if request.query or shows_on_request(resource_type)
+            else None
+        )
         if resource_type.computed == MEMBERS:
             return await self._group(request, caller, stored, 200, shown)
         return self._resource(request, stored, 200, shown)
 
-    def find(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Awaitable[Response]:
+    def find(
+        self, request: Request, caller: Caller, resource_type: ResourceType, _: str
+    ) -> Awaitable[Response]:
         one = one_of(request.query, resource_type) if resource_type.computed != MEMBERS else None
         if one is not None:
             return self._listing.one(request, caller, resource_type, one, self._base(request))
-        return self._list(request, caller, (resource_type,), named(request.parameters(), caller.dialect))
+        return self._list(
+            request, caller, (resource_type,), named(request.parameters(), caller.dialect)
+        )
 
-    async def search(self, request: Request, caller: Caller, types: Sequence[ResourceType]) -> Response:
+    async def search(
+        self, request: Request, caller: Caller, types: Sequence[ResourceType]
+    ) -> Response:
         """A find whose parameters come as a SearchRequest (RFC 7644 section 3.4.3)."""
         request.operation = "search"
         if request.method != "POST":
@@ -131,17 +159,25 @@ class Scim:
         request.operation = "bulk"
         if request.method != "POST":
             raise MethodNotAllowed(request.method, ("POST",))
-        return await bulk.answer(request, caller, self._directory, self._limits, self._base(request))
+        return await bulk.answer(
+            request, caller, self._directory, self._limits, self._base(request)
+        )
 
     def _list(
-        self, request: Request, caller: Caller, types: Sequence[ResourceType], parameters: dict[str, str]
+        self,
+        request: Request,
+        caller: Caller,
+        types: Sequence[ResourceType],
+        parameters: dict[str, str],
     ) -> Awaitable[Response]:
         return self._listing.answer(request, caller, types, parameters, self._base(request))
 
     def _members(self, caller: Caller) -> Read:
         return lambda group_id: self._directory.members(caller, group_id)
 
-    async def create(self, request: Request, caller: Caller, resource_type: ResourceType, _: str) -> Response:
+    async def create(
+        self, request: Request, caller: Caller, resource_type: ResourceType, _: str
+    ) -> Response:
         shown = self._projection(request, caller, resource_type)
         Conditions(request).check_create()
         body = await read_json(request, self._limits, caller.dialect)
@@ -154,7 +190,9 @@ class Scim:
             return await self._group(request, caller, stored, status, shown, headers)
         return self._resource(request, stored, status, shown, headers)
 
-    async def replace(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
+    async def replace(
+        self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str
+    ) -> Response:
         shown = self._projection(request, caller, resource_type)
         body = await read_json(request, self._limits, caller.dialect)
         caller.body_bytes = len(request.body)
@@ -164,7 +202,9 @@ class Scim:
             return await self._group(request, caller, stored, 200, shown)
         return self._resource(request, stored, 200, shown)
 
-    async def patch(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
+    async def patch(
+        self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str
+    ) -> Response:
         shown = self._projection(request, caller, resource_type)
         body = await read_json(request, self._limits, caller.dialect)
         caller.body_bytes = len(request.body)
@@ -172,11 +212,15 @@ class Scim:
         stored = await self._directory.patch(caller, resource_type, resource_id, body, check)
         if resource_type.computed == MEMBERS:
             if shown is None and await self._directory.has_many_members(caller, stored.id):
-                return Response(204, [("etag", etag(tag_of(stored)))])  # RFC 7644 section 3.5.2 has either
+                return Response(
+                    204, [("etag", etag(tag_of(stored)))]
+                )  # RFC 7644 section 3.5.2 has either
             return await self._group(request, caller, stored, 200, shown)
         return self._resource(request, stored, 200, shown)
 
-    async def delete(self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str) -> Response:
+    async def delete(
+        self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str
+    ) -> Response:
         check = Conditions(request).check_write
         stored = await self._directory.delete(caller, resource_type, resource_id, check)
         if caller.workspace.contract == "cortex":
@@ -208,11 +252,17 @@ class Scim:
         body = pieces(stored.id, stored.document, shown, self._base(request), self._members(caller))
         return await streamed(status, _headers(request, stored, headers), body)
 
-    def _projection(self, request: Request, caller: Caller, resource_type: ResourceType) -> Projection | None:
+    def _projection(
+        self, request: Request, caller: Caller, resource_type: ResourceType
+    ) -> Projection | None:
         parameters = named(request.parameters(), caller.dialect)
-        return projection(resource_type, parameters.get("attributes"), parameters.get("excludedAttributes"))
+        return projection(
+            resource_type, parameters.get("attributes"), parameters.get("excludedAttributes")
+        )
 
-    async def _discover(self, request: Request, registry: Registry, endpoint: str, name: str, method: str) -> Response:
+    async def _discover(
+        self, request: Request, registry: Registry, endpoint: str, name: str, method: str
+    ) -> Response:
         request.operation = f"discover{endpoint}"
         if method != "GET":
             raise MethodNotAllowed(method, ("GET",))
@@ -231,14 +281,20 @@ class Scim:
         return self._listed(request, documents, name, "resource type")
 
     def _schemas(self, request: Request, registry: Registry, name: str) -> Response:
-        return self._listed(request, discovery.schema_documents(registry, self._base(request)), name, "schema")
+        return self._listed(
+            request, discovery.schema_documents(registry, self._base(request)), name, "schema"
+        )
 
-    def _listed(self, request: Request, documents: list[dict[str, object]], name: str, what: str) -> Response:
+    def _listed(
+        self, request: Request, documents: list[dict[str, object]], name: str, what: str
+    ) -> Response:
         """All of the documents, or the one that is named, in any case."""
         media_type = answer_type(request)
         if not name:
             head = list_head(len(documents), len(documents), '"startIndex":1,')
-            return Response(200, [("content-type", media_type)], head + orjson.dumps(documents)[1:-1] + LIST_END)
+            return Response(
+                200, [("content-type", media_type)], head + orjson.dumps(documents)[1:-1] + LIST_END
+            )
         for document in documents:
             if str(document["id"]).lower() == name.lower():
                 return json_response(200, document, media_type)
@@ -249,4 +305,8 @@ class Scim:
 
 
 def _headers(request: Request, stored: Stored, headers: Headers | None) -> Headers:
-    return [("content-type", answer_type(request)), ("etag", etag(tag_of(stored))), *(headers or ())]
+    return [
+        ("content-type", answer_type(request)),
+        ("etag", etag(tag_of(stored))),
+        *(headers or ()),
+    ]

@@ -14,7 +14,9 @@ from muster.scim.schema.discovery import Limits
 from muster.scim.schema.model import ResourceType
 from muster.scim.values import Json
 
-_ONE = re.compile(r"filter=([A-Za-z][A-Za-z0-9.:]{0,100})(?:%20|\+)eq(?:%20|\+)%22((?:[A-Za-z0-9._@-]|%40){1,200})%22")
+_ONE = re.compile(
+    r"filter=([A-Za-z][A-Za-z0-9.:]{0,100})(?:%20|\+)eq(?:%20|\+)%22((?:[A-Za-z0-9._@-]|%40){1,200})%22"
+)
 _MAX_INTEGER_LENGTH = 19
 _TEXTS = ("filter", "sortBy", "sortOrder", "domain", "cursor")
 _NUMBERS = ("startIndex", "count")
@@ -29,7 +31,11 @@ def one_of(query: str, resource_type: ResourceType) -> Test | None:
     Every provider asks for this before it makes somebody, so that it is worth a way of its own.
     """
     match = _ONE.fullmatch(query)
-    return None if match is None else unique_equality(resource_type, match[1], match[2].replace("%40", "@"))
+    return (
+        None
+        if match is None
+        else unique_equality(resource_type, match[1], match[2].replace("%40", "@"))
+    )
 
 
 def search_of(parameters: dict[str, str], limits: Limits) -> Search:
@@ -38,7 +44,15 @@ def search_of(parameters: dict[str, str], limits: Limits) -> Search:
     if by_cursor and "startIndex" in parameters:
         raise invalid_value("startIndex and cursor: give one of them (RFC 9865)")
     start_index = max(1, integer(parameters, "startIndex", 1))
-    count = max(0, integer(parameters, "count", limits.default_page, "invalidCount" if by_cursor else "invalidValue"))
+    count = max(
+        0,
+        integer(
+            parameters,
+            "count",
+            limits.default_page,
+            "invalidCount" if by_cursor else "invalidValue",
+        ),
+    )
     order = parameters.get("sortOrder", "ascending").lower()
     if order not in ("ascending", "descending"):
         raise invalid_value("sortOrder must be ascending or descending")
@@ -49,7 +63,9 @@ def search_of(parameters: dict[str, str], limits: Limits) -> Search:
     if domain is not None and not domain.strip():
         raise invalid_value("domain is empty")
     count = min(count, limits.max_results)
-    return Search(text, domain, parameters.get("sortBy"), order == "descending", start_index, count, by_cursor)
+    return Search(
+        text, domain, parameters.get("sortBy"), order == "descending", start_index, count, by_cursor
+    )
 
 
 def named(parameters: dict[str, str], dialect: Callable[[], Dialect]) -> dict[str, str]:
@@ -84,11 +100,19 @@ def _text(name: str, value: Json) -> str:
         return str(value)
     if name in _TEXTS and isinstance(value, str):
         return value
-    wanted = "an array of strings" if name in _LISTS else "an integer" if name in _NUMBERS else "a string"
+    wanted = (
+        "an array of strings"
+        if name in _LISTS
+        else "an integer"
+        if name in _NUMBERS
+        else "a string"
+    )
     raise invalid_value(f"{name} must be {wanted}, and is {kind(value)}")
 
 
-def integer(parameters: dict[str, str], name: str, default: int, scim_type: str = "invalidValue") -> int:
+def integer(
+    parameters: dict[str, str], name: str, default: int, scim_type: str = "invalidValue"
+) -> int:
     """An integer parameter; what is beyond 64 bits is as far as that."""
     text = parameters.get(name)
     if text is None:

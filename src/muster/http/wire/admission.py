@@ -81,7 +81,9 @@ class GaveWay(StorageError):
     """503: a request that only waited gave its place to another workspace's."""
 
     def __init__(self) -> None:
-        super().__init__("too many requests are in flight, and this one waited: its place went to another (MUSTER_MAX_IN_FLIGHT)")
+        super().__init__(
+            "too many requests are in flight, and this one waited: its place went to another (MUSTER_MAX_IN_FLIGHT)"
+        )
 
 
 class _Wait:
@@ -103,7 +105,9 @@ class Waits:
         self._idle: dict[int, dict[_Wait, None]] = {}
 
     @contextlib.asynccontextmanager
-    async def waiting(self, workspace: int, seconds: float, idle: bool = False) -> AsyncIterator[None]:
+    async def waiting(
+        self, workspace: int, seconds: float, idle: bool = False
+    ) -> AsyncIterator[None]:
         """Wait within this for at most so many seconds. idle: for a change. Raises TimeoutError, and GaveWay."""
         by_workspace = self._idle if idle else self._bodies
         wait: _Wait | None = None

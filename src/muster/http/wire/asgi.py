@@ -4,7 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from muster.http.wire.message import MAX_HEADER_BYTES, MAX_HEADERS, SEND_SECONDS, Request, RequestHandler, too_large
+from muster.http.wire.message import (
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    SEND_SECONDS,
+    Request,
+    RequestHandler,
+    too_large,
+)
 from muster.scim.errors import invalid_syntax
 
 Scope = MutableMapping[str, Any]
@@ -15,7 +22,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 async def answer(service: RequestHandler, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one HTTP request."""
     response = await service.answer(_request(scope, receive))
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
+    ]
     if response.status not in (204, 304) and response.stream is None:
         headers.append((b"content-length", str(len(response.body)).encode()))
     try:
@@ -24,7 +33,12 @@ async def answer(service: RequestHandler, scope: Scope, receive: Receive, send: 
             async for piece in response.stream:
                 async with asyncio.timeout(SEND_SECONDS):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": response.body if scope["method"] != "HEAD" else b""})
+        await send(
+            {
+                "type": "http.response.body",
+                "body": response.body if scope["method"] != "HEAD" else b"",
+            }
+        )
     finally:
         if response.stream is not None:
             await response.close()
@@ -33,12 +47,18 @@ async def answer(service: RequestHandler, scope: Scope, receive: Receive, send: 
 def _headers(scope: Scope) -> dict[str, str] | None:
     """The headers by lower-case name, those of one name joined by commas; None if they are longer than they may be."""
     given = scope["headers"]
-    if len(given) > MAX_HEADERS or sum(len(name) + len(value) for name, value in given) > MAX_HEADER_BYTES:
+    if (
+        len(given) > MAX_HEADERS
+        or sum(len(name) + len(value) for name, value in given) > MAX_HEADER_BYTES
+    ):
         return None
     found: dict[str, list[str]] = {}
     for name, value in given:
         found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
-    return {name: (values[0] if len(values) == 1 else ", ".join(values)) for name, values in found.items()}
+    return {
+        name: (values[0] if len(values) == 1 else ", ".join(values))
+        for name, values in found.items()
+    }
 
 
 def _request(scope: Scope, receive: Receive) -> Request:
@@ -61,7 +81,11 @@ def _request(scope: Scope, receive: Receive) -> Request:
         scope.get("query_string", b"").decode("latin-1"),
         headers.get,
         read,
-        f"{client[0]}:{client[1]}" if client and ":" not in client[0] else f"[{client[0]}]:{client[1]}" if client else "",
+        f"{client[0]}:{client[1]}"
+        if client and ":" not in client[0]
+        else f"[{client[0]}]:{client[1]}"
+        if client
+        else "",
         scope.get("scheme", "http"),
         headers.get("host", ""),
         prefix,

@@ -47,7 +47,10 @@ class BaseUrl:
         """
         base = self.base(request)
         if self._fixed is None and not _is_loopback(urlsplit(base).hostname or ""):
-            raise ScimError(400, "No link is made for a host that is not configured: set MUSTER_BASE_URL to the public URL.")
+            raise ScimError(
+                400,
+                "No link is made for a host that is not configured: set MUSTER_BASE_URL to the public URL.",
+            )
         return base
 
     def client(self, request: Request) -> str:
@@ -63,7 +66,11 @@ class BaseUrl:
 
     def _remember(self, key: tuple[str, str, str]) -> str:
         scheme, host, prefix = key
-        if scheme not in ("http", "https") or not _HOST.fullmatch(host) or not _PREFIX.fullmatch(prefix):
+        if (
+            scheme not in ("http", "https")
+            or not _HOST.fullmatch(host)
+            or not _PREFIX.fullmatch(prefix)
+        ):
             raise ScimError(400, "the Host of the request is not a host name")
         if len(self._known) >= _REMEMBERED:
             self._known.clear()

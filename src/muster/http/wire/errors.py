@@ -25,7 +25,9 @@ class Unauthorized(ScimError):
 
 def scim_error(request: Request, error: ScimError) -> Response:
     """The Error document of RFC 7644 section 3.12."""
-    return json_response(error.status, error_message(error), answer_type(request), error_headers(error))
+    return json_response(
+        error.status, error_message(error), answer_type(request), error_headers(error)
+    )
 
 
 def error_headers(error: ScimError) -> Headers:
@@ -35,21 +37,38 @@ def error_headers(error: ScimError) -> Headers:
     if isinstance(error, UnsupportedMedia):
         return [error.accepted]
     if isinstance(error, Unauthorized):
-        return [("www-authenticate", 'Bearer realm="muster"' + (f', error="{error.error}"' if error.error else ""))]
+        return [
+            (
+                "www-authenticate",
+                'Bearer realm="muster"' + (f', error="{error.error}"' if error.error else ""),
+            )
+        ]
     return []
 
 
 def problem(
-    status: int, title: str, detail: str, headers: Headers | None = None, more: dict[str, Json] | None = None
+    status: int,
+    title: str,
+    detail: str,
+    headers: Headers | None = None,
+    more: dict[str, Json] | None = None,
 ) -> Response:
     """A problem document (RFC 9457). more: members of its own."""
-    content = {"type": "about:blank", "title": title, "status": status, "detail": detail, **(more or {})}
+    content = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        **(more or {}),
+    }
     return json_response(status, content, PROBLEM_JSON, headers)
 
 
 def too_many_requests(request: Request, limit: int, retry_after: int) -> Response:
     """The 429 that the published API page describes. limit: requests a minute. retry_after: seconds."""
-    detail = f"the rate limit of this API key, {limit:,} requests a minute (MUSTER_RATE_LIMIT), is spent"
+    detail = (
+        f"the rate limit of this API key, {limit:,} requests a minute (MUSTER_RATE_LIMIT), is spent"
+    )
     content = {
         "type": "about:blank",
         "title": "Too Many Requests",

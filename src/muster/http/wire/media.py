@@ -43,7 +43,9 @@ def _strict() -> Dialect:
     return Dialect(strict=True)
 
 
-async def read_json(request: Request, limits: Limits, dialect: Callable[[], Dialect] = _strict) -> Json:
+async def read_json(
+    request: Request, limits: Limits, dialect: Callable[[], Dialect] = _strict
+) -> Json:
     """Read the JSON body.
 
     Args:
@@ -61,9 +63,14 @@ async def read_json(request: Request, limits: Limits, dialect: Callable[[], Dial
         async with waits.waiting(workspace, limits.body_seconds):
             body = request.body = await request.read(limits.max_body)
     except TimeoutError:
-        raise ScimError(408, f"the body did not come within {limits.body_seconds:g} seconds (MUSTER_BODY_SECONDS)") from None
+        raise ScimError(
+            408,
+            f"the body did not come within {limits.body_seconds:g} seconds (MUSTER_BODY_SECONDS)",
+        ) from None
     except ScimError as error:
-        raise ScimError(413, f"{error.detail} (MUSTER_MAX_BODY)") if error.status == 413 else error from None
+        raise (
+            ScimError(413, f"{error.detail} (MUSTER_MAX_BODY)") if error.status == 413 else error
+        ) from None
     if body.startswith(BOM_UTF8):
         dialect().take("byte-order-mark", "the body")
         body = request.body = body[len(BOM_UTF8) :]
@@ -79,7 +86,10 @@ def parse_json(body: bytes, limits: Limits) -> Json:
     containers = body.count(b"{") + body.count(b"[")
     values = containers + body.count(b",")
     if values > limits.max_values:
-        raise ScimError(413, f"the body has {values:,} values, and at most {limits.max_values:,} are allowed (MUSTER_MAX_VALUES)")
+        raise ScimError(
+            413,
+            f"the body has {values:,} values, and at most {limits.max_values:,} are allowed (MUSTER_MAX_VALUES)",
+        )
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -95,18 +105,26 @@ def parse_json(body: bytes, limits: Limits) -> Json:
 def check_content_type(request: Request) -> None:
     """Both SCIM's media type and plain JSON are read, in UTF-8. Raises ScimError 415 for others."""
     if (request.header("content-encoding") or "identity").strip().lower() != "identity":
-        raise UnsupportedMedia("Content-Encoding: only identity is supported", "accept-encoding", "identity")
+        raise UnsupportedMedia(
+            "Content-Encoding: only identity is supported", "accept-encoding", "identity"
+        )
     content_type = request.header("content-type")
     if content_type is None or content_type in (SCIM_JSON, PLAIN_JSON):
         return
     if len(content_type) > MAX_HEADER:
-        raise UnsupportedMedia(f"Content-Type is longer than {MAX_HEADER:,} bytes", "accept", _ACCEPTED)
+        raise UnsupportedMedia(
+            f"Content-Type is longer than {MAX_HEADER:,} bytes", "accept", _ACCEPTED
+        )
     media, _, parameters = content_type.partition(";")
     if media.strip().lower() not in (SCIM_JSON, PLAIN_JSON):
         raise UnsupportedMedia(f"Content-Type must be {_ACCEPTED}", "accept", _ACCEPTED)
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in (
+            "utf-8",
+            "utf8",
+            "us-ascii",
+        ):
             raise UnsupportedMedia("Content-Type: the charset must be utf-8", "accept", _ACCEPTED)
 
 

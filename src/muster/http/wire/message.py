@@ -72,7 +72,10 @@ class Request:
         if not self.query:
             return {}
         if len(self.query) > _MAX_QUERY:
-            raise ScimError(414, f"the query is {len(self.query):,} bytes long, and at most {_MAX_QUERY:,} are read")
+            raise ScimError(
+                414,
+                f"the query is {len(self.query):,} bytes long, and at most {_MAX_QUERY:,} are read",
+            )
         found: dict[str, str] = {}
         if self.query.count("&") >= _MAX_PARAMETERS:
             raise invalid_value(f"the query has more than {_MAX_PARAMETERS} parameters")
@@ -94,13 +97,17 @@ def _decoded(text: str) -> str:
         text = text.replace("+", " ")
     if "%" not in text:
         return text
-    text = text.replace("%20", " ").replace("%22", '"').replace("%40", "@")  # nearly all that filters have, and cheap
+    text = (
+        text.replace("%20", " ").replace("%22", '"').replace("%40", "@")
+    )  # nearly all that filters have, and cheap
     if "%" not in text:
         return text
     try:
         return unquote(text, errors="strict")
     except ValueError:
-        raise invalid_value("the query string cannot be read: it must be UTF-8, percent-encoded") from None
+        raise invalid_value(
+            "the query string cannot be read: it must be UTF-8, percent-encoded"
+        ) from None
 
 
 @dataclass(slots=True)
@@ -121,7 +128,9 @@ class Response:
             self.seat.leave()
 
 
-def json_response(status: int, content: Any, media_type: str = "application/json", headers: Headers | None = None) -> Response:
+def json_response(
+    status: int, content: Any, media_type: str = "application/json", headers: Headers | None = None
+) -> Response:
     """An answer that is JSON."""
     return Response(status, [("content-type", media_type), *(headers or ())], orjson.dumps(content))
 

@@ -34,7 +34,10 @@ def matches(predicate: Predicate, document: dict[str, Json]) -> bool:
         case Has(field):
             return any(is_present(value) for value in values_at(field, document))
         case Each(field, term):
-            return any(isinstance(value, dict) and matches(term, value) for value in values_at(field, document))
+            return any(
+                isinstance(value, dict) and matches(term, value)
+                for value in values_at(field, document)
+            )
         case Test(field, operator, operand):
             compare = _COMPARE[operator]
             stored = (comparable(field.attribute, value) for value in values_at(field, document))

@@ -139,7 +139,9 @@ class Parser:
     def value_path(self, path: Token, depth: int) -> Filter:
         bracket = self.take()
         if self.inside:
-            raise invalid_filter(f"position {bracket.position}: a value path cannot lie inside another")
+            raise invalid_filter(
+                f"position {bracket.position}: a value path cannot lie inside another"
+            )
         self.inside = True
         node = self.filter(depth + 1)
         self.inside = False
@@ -186,6 +188,10 @@ def to_text(node: Filter) -> str:
         case Not(term):
             return f"not ({to_text(term)})"
         case And(terms):
-            return " and ".join(f"({to_text(t)})" if isinstance(t, And | Or) else to_text(t) for t in terms)
+            return " and ".join(
+                f"({to_text(t)})" if isinstance(t, And | Or) else to_text(t) for t in terms
+            )
         case Or(terms):
-            return " or ".join(f"({to_text(t)})" if isinstance(t, Or) else to_text(t) for t in terms)
+            return " or ".join(
+                f"({to_text(t)})" if isinstance(t, Or) else to_text(t) for t in terms
+            )

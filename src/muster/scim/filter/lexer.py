@@ -42,7 +42,9 @@ def tokens(text: str) -> list[Token]:
     Raises ScimError invalidFilter where text is too long or a character fits no token.
     """
     if len(text) > MAX_LENGTH:
-        raise invalid_filter(f"filter is {len(text)} characters long, and at most {MAX_LENGTH} are read")
+        raise invalid_filter(
+            f"filter is {len(text)} characters long, and at most {MAX_LENGTH} are read"
+        )
     found = []
     position, end = 0, len(text.rstrip(" \t"))
     while position < end:
@@ -71,14 +73,21 @@ def misspaced(found: list[Token]) -> Token | None:
     """
     before = Token("start", "", 0)
     for token in found:
-        if token.gap != _gap(before, token) and not (token.text == "(" and before.text.lower() == "not" and token.gap == " "):
+        if token.gap != _gap(before, token) and not (
+            token.text == "(" and before.text.lower() == "not" and token.gap == " "
+        ):
             return token
         before = token
     return None
 
 
 def _gap(before: Token, token: Token) -> str:
-    if before.kind == "start" or token.kind == "end" or before.text in ("(", "[", ".") or token.text in (")", "]", "[", "."):
+    if (
+        before.kind == "start"
+        or token.kind == "end"
+        or before.text in ("(", "[", ".")
+        or token.text in (")", "]", "[", ".")
+    ):
         return ""
     return "" if token.text == "(" and before.text.lower() == "not" else " "
 
@@ -87,10 +96,16 @@ def _fits(token: Token) -> bool:
     if len(token.text) > 64:
         return False
     number = token.value
-    return -(2**63) <= number < 2**63 if isinstance(number, int) else number not in (float("inf"), float("-inf"))
+    return (
+        -(2**63) <= number < 2**63
+        if isinstance(number, int)
+        else number not in (float("inf"), float("-inf"))
+    )
 
 
 def _check_text(token: Token) -> None:
     text = token.value
     if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text if char > "\ud7ff"):
-        raise invalid_filter(f"position {token.position}: the string has a character that no stored value can have")
+        raise invalid_filter(
+            f"position {token.position}: the string has a character that no stored value can have"
+        )

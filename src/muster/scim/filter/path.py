@@ -30,7 +30,9 @@ def parse_path(text: str, resource_type: ResourceType, dialect: Dialect, where: 
     place = _place(head.strip(), resource_type, dialect, where)
     attribute = place.attribute
     if attribute is None or place.sub is not None or not attribute.multi_valued:
-        raise invalid_path(f"{where}: {head.strip()!r} is not multi-valued, so a filter cannot choose among its values")
+        raise invalid_path(
+            f"{where}: {head.strip()!r} is not multi-valued, so a filter cannot choose among its values"
+        )
     try:
         return _with_filter(text, place, dialect)
     except ScimError as error:
@@ -52,10 +54,16 @@ def _with_filter(text: str, place: Place, dialect: Dialect) -> Target:
         token = parser.take()
         sub = attribute.sub(token.text)
         if sub is None and (attribute.is_complex or token.text.lower() != "value"):
-            raise invalid_path(f"position {token.position}: {attribute.name} has no sub-attribute {token.text[:100]!r}")
+            raise invalid_path(
+                f"position {token.position}: {attribute.name} has no sub-attribute {token.text[:100]!r}"
+            )
     if parser.token.kind != "end":
         raise invalid_path(f"position {parser.token.position}: nothing can follow here")
-    return Target(Place(place.schema, attribute, sub), bind_element(node, attribute, place.name, dialect), node)
+    return Target(
+        Place(place.schema, attribute, sub),
+        bind_element(node, attribute, place.name, dialect),
+        node,
+    )
 
 
 def _place(text: str, resource_type: ResourceType, dialect: Dialect, where: str) -> Place:

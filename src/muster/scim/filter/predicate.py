@@ -18,7 +18,10 @@ from muster.scim.values import Json, fold, sortable_date_time
 
 _ORDER = frozenset({"gt", "ge", "lt", "le"})
 _EQUALITY = re.compile(r'([A-Za-z][\w.:$-]{0,200}) eq "([^"\\\x00-\x1f\ud800-\udfff]*)"', re.ASCII)
-_ELEMENT = re.compile(r'([A-Za-z][\w.:$-]{0,200})\[([A-Za-z]\w{0,100}) eq "([^"\\\x00-\x1f\ud800-\udfff]*)"\]', re.ASCII)
+_ELEMENT = re.compile(
+    r'([A-Za-z][\w.:$-]{0,200})\[([A-Za-z]\w{0,100}) eq "([^"\\\x00-\x1f\ud800-\udfff]*)"\]',
+    re.ASCII,
+)
 _TEXT = frozenset({"co", "sw", "ew"})
 _UNFILTERED = frozenset({"meta.location", "meta.version", "members.$ref", "groups.$ref"})
 """They vary with the request, or say nothing of the resource."""
@@ -102,7 +105,9 @@ def conditions(predicate: object) -> int:
 Resolve = Callable[[str], Field | None]
 
 
-def read_filter(text: str, resource_type: ResourceType, dialect: Dialect, among: Sequence[ResourceType] = ()) -> Predicate:
+def read_filter(
+    text: str, resource_type: ResourceType, dialect: Dialect, among: Sequence[ResourceType] = ()
+) -> Predicate:
     """The predicate that a filter's text means. Raises ScimError invalidFilter that names the position.
 
     The commonest filters by far, one equality of a string, of the resource or of an element, are read without the parser.
@@ -114,7 +119,10 @@ def read_filter(text: str, resource_type: ResourceType, dialect: Dialect, among:
         if match is not None and (field := string_field(resource_type, match[1])) is not None:
             return equals(field, match[2])
         match = _ELEMENT.fullmatch(text) if match is None else None
-        if match is not None and (fields := _element_fields(resource_type, match[1], match[2])) is not None:
+        if (
+            match is not None
+            and (fields := _element_fields(resource_type, match[1], match[2])) is not None
+        ):
             return Each(fields[0], equals(fields[1], match[3]))
     return bind(parse(text, dialect), resource_type, dialect, among)
 
@@ -127,7 +135,9 @@ def string_field(resource_type: ResourceType, path: str) -> Field | None:
 
 
 @lru_cache(maxsize=1024)
-def _element_fields(resource_type: ResourceType, path: str, sub_name: str) -> tuple[Field, Field] | None:
+def _element_fields(
+    resource_type: ResourceType, path: str, sub_name: str
+) -> tuple[Field, Field] | None:
     """The field of an array of complex elements, and that of a plain string within each, that may be filtered on."""
     field = field_at(resource_type, path)
     if field is None or not field.attribute.is_complex or not _may_filter(field):
@@ -163,7 +173,9 @@ def _may_filter(field: Field) -> bool:
     return not field.attribute.secret and field.name not in _UNFILTERED
 
 
-def bind(node: Filter, resource_type: ResourceType, dialect: Dialect, among: Sequence[ResourceType] = ()) -> Predicate:
+def bind(
+    node: Filter, resource_type: ResourceType, dialect: Dialect, among: Sequence[ResourceType] = ()
+) -> Predicate:
     """The predicate that a filter means on a resource type. among: as read_filter has it.
 
     Raises ScimError invalidFilter for an unknown attribute and for a comparison that the attribute's type forbids.
@@ -183,8 +195,12 @@ def bind_element(node: Filter, attribute: Attribute, name: str, dialect: Dialect
     """The predicate that a value filter means on an element of a complex multi-valued attribute. name: its path."""
 
     def resolve(path: str) -> Field | None:
-        if not attribute.is_complex:  # a plain value is the `value` of its element (RFC 7643 section 2.4)
-            return Field(("value",), attribute, False, None, name) if path.lower() == "value" else None
+        if (
+            not attribute.is_complex
+        ):  # a plain value is the `value` of its element (RFC 7643 section 2.4)
+            return (
+                Field(("value",), attribute, False, None, name) if path.lower() == "value" else None
+            )
         sub = attribute.sub(path)
         return None if sub is None else _within(attribute, name, sub)
 
@@ -273,7 +289,9 @@ class _Binder:
         if field is None:
             return NEVER
         if not field.attribute.is_complex:
-            raise invalid_filter(f"position {position}: {field.name} has no sub-attributes to filter by")
+            raise invalid_filter(
+                f"position {position}: {field.name} has no sub-attributes to filter by"
+            )
         inner = bind_element(term, field.attribute, field.name, self.dialect)
         return Each(field, inner)
 
@@ -288,7 +306,11 @@ class _Binder:
             field = self.value_of(field, node)
         where = f"position {node.position}: {field.name}"
         operator = "eq" if node.operator == "ne" else node.operator
-        test = _compared(Test(field, operator, operand(field.attribute, operator, node.value, where, self.dialect)))
+        test = _compared(
+            Test(
+                field, operator, operand(field.attribute, operator, node.value, where, self.dialect)
+            )
+        )
         return _negated(test) if node.operator == "ne" else test
 
     def null_test(self, field: Field, node: Compare) -> Predicate:
@@ -303,7 +325,9 @@ class _Binder:
         sub = field.attribute.sub("value")
         if sub is None:
             names = ", ".join(item.name for item in field.attribute.sub_attributes.values())
-            raise invalid_filter(f"position {node.position}: {field.name} is complex: compare one of {names}")
+            raise invalid_filter(
+                f"position {node.position}: {field.name} is complex: compare one of {names}"
+            )
         if field.each:
             return Field(field.keys, sub, True, sub.name, f"{field.name}.{sub.name}")
         return Field((*field.keys, sub.name), sub, False, None, f"{field.name}.{sub.name}")

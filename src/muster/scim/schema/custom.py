@@ -7,7 +7,14 @@ from typing import Any
 
 from muster.scim.document import kind
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value
-from muster.scim.schema.model import ENTERPRISE_USER, Attribute, Registry, ResourceType, Schema, registry
+from muster.scim.schema.model import (
+    ENTERPRISE_USER,
+    Attribute,
+    Registry,
+    ResourceType,
+    Schema,
+    registry,
+)
 from muster.scim.values import Json
 
 MAX_SCHEMAS = 50
@@ -18,7 +25,9 @@ _URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{0,31}:[A-Za-z0-9()+,.:=@;$_!*'-]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_$-]{0,63}")
 _ENDPOINT = re.compile(r"/[A-Za-z][A-Za-z0-9_-]{0,63}")
 _RESERVED_NAMES = frozenset({"schemas", "id", "externalid", "meta"})
-_RESERVED_ENDPOINTS = frozenset({"/me", "/bulk", "/serviceproviderconfig", "/resourcetypes", "/schemas"})
+_RESERVED_ENDPOINTS = frozenset(
+    {"/me", "/bulk", "/serviceproviderconfig", "/resourcetypes", "/schemas"}
+)
 _TYPES = ("string", "boolean", "decimal", "integer", "dateTime", "binary", "reference", "complex")
 _CHOICES = {
     "mutability": ("readWrite", "readOnly", "immutable", "writeOnly"),
@@ -51,7 +60,13 @@ class CustomSchema:
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> "CustomSchema":
         """The schema as it was kept."""
-        return cls(kept["definition"], tuple(kept["extends"]), kept["required"], tuple(kept["indexed"]), kept["ready"])
+        return cls(
+            kept["definition"],
+            tuple(kept["extends"]),
+            kept["required"],
+            tuple(kept["indexed"]),
+            kept["ready"],
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The schema as it is kept."""
@@ -73,15 +88,21 @@ def read_schema(raw: Json, base: Registry) -> CustomSchema:
         raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
     urn = raw.get("id")
     if not isinstance(urn, str) or not _URN.fullmatch(urn):
-        raise invalid_value("id must be a URN, as urn:example:params:scim:schemas:extension:badge:2.0:User")
+        raise invalid_value(
+            "id must be a URN, as urn:example:params:scim:schemas:extension:badge:2.0:User"
+        )
     if urn.lower() in registry().schemas or urn.lower().startswith(_MESSAGES):
         raise invalid_value(f"id: {urn!r} is reserved: RFC 7643 or RFC 7644 defines it")
     if urn.lower() in base.schemas:
         raise ScimError(409, f"id: this workspace already has a schema {urn!r}", "uniqueness")
     extends = raw.get("extends", [])
     types = {item.name: item for item in base.types.values()}
-    if not isinstance(extends, list) or not all(isinstance(name, str) and name in types for name in extends):
-        raise invalid_value(f"extends must be an array of the names of resource types: {', '.join(types)}")
+    if not isinstance(extends, list) or not all(
+        isinstance(name, str) and name in types for name in extends
+    ):
+        raise invalid_value(
+            f"extends must be an array of the names of resource types: {', '.join(types)}"
+        )
     attributes = raw.get("attributes")
     if not isinstance(attributes, list) or not attributes:
         raise invalid_value("attributes must be an array with at least one attribute")
@@ -93,10 +114,18 @@ def read_schema(raw: Json, base: Registry) -> CustomSchema:
         "description": _text(raw, "description", ""),
         "attributes": _attributes(attributes, "", reserved, indexed, nested=False),
     }
-    return CustomSchema(definition, tuple(dict.fromkeys(extends)), _flag(raw, "required", ""), tuple(indexed), not indexed)
+    return CustomSchema(
+        definition,
+        tuple(dict.fromkeys(extends)),
+        _flag(raw, "required", ""),
+        tuple(indexed),
+        not indexed,
+    )
 
 
-def _attributes(raw: list[Json], where: str, reserved: frozenset[str], indexed: list[str], nested: bool) -> list[dict[str, Any]]:
+def _attributes(
+    raw: list[Json], where: str, reserved: frozenset[str], indexed: list[str], nested: bool
+) -> list[dict[str, Any]]:
     if len(raw) > _MAX_ATTRIBUTES:
         raise invalid_value(f"{where or 'attributes'}: at most {_MAX_ATTRIBUTES} are taken")
     seen = set(reserved)
@@ -116,10 +145,14 @@ def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[
         raise invalid_value(f"{where} must be an object, and is {kind(raw)}")
     name, of_type = raw.get("name"), raw.get("type", "string")
     if not isinstance(name, str) or not (_NAME.fullmatch(name) or (nested and name == "$ref")):
-        raise invalid_value(f"{where}.name must begin with a letter, and have letters, digits, - and _, 64 at most")
+        raise invalid_value(
+            f"{where}.name must begin with a letter, and have letters, digits, - and _, 64 at most"
+        )
     where = f"{where} ({name})"
     if of_type not in _TYPES or (nested and of_type == "complex"):
-        raise invalid_value(f"{where}.type must be one of {', '.join(_TYPES[:-1] if nested else _TYPES)}")
+        raise invalid_value(
+            f"{where}.type must be one of {', '.join(_TYPES[:-1] if nested else _TYPES)}"
+        )
     made = {"name": name, "type": of_type, "description": _text(raw, "description", where)}
     made |= {flag: _flag(raw, flag, where) for flag in _FLAGS}
     for characteristic, choices in _CHOICES.items():
@@ -133,15 +166,23 @@ def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[
     if of_type == "complex":
         subs = raw.get("subAttributes")
         if not isinstance(subs, list) or not subs:
-            raise invalid_value(f"{where}.subAttributes must be an array with at least one attribute")
-        made["subAttributes"] = _attributes(subs, f"{where}.subAttributes", frozenset(), [], nested=True)
-    if made["uniqueness"] != "none" and (nested or made["multiValued"] or of_type not in ("string", "reference")):
+            raise invalid_value(
+                f"{where}.subAttributes must be an array with at least one attribute"
+            )
+        made["subAttributes"] = _attributes(
+            subs, f"{where}.subAttributes", frozenset(), [], nested=True
+        )
+    if made["uniqueness"] != "none" and (
+        nested or made["multiValued"] or of_type not in ("string", "reference")
+    ):
         raise invalid_value(f"{where}.uniqueness: only a single string at the top can be unique")
     if made["returned"] == "never" or made["mutability"] == "writeOnly":
         _check_secret(made, raw, where, nested)
     if _flag(raw, "indexed", where):
         if nested or of_type not in ("string", "reference", "dateTime"):
-            raise invalid_value(f"{where}.indexed: only a string, reference or dateTime at the top can be indexed")
+            raise invalid_value(
+                f"{where}.indexed: only a string, reference or dateTime at the top can be indexed"
+            )
         indexed.append(name)
     return made
 
@@ -154,15 +195,21 @@ def _check_secret(made: dict[str, Any], raw: dict[str, Any], where: str, nested:
             " values are kept as hashes"
         )
     if made["mutability"] not in ("readWrite", "writeOnly"):
-        raise invalid_value(f"{where}.mutability: an attribute that is never returned must be readWrite or writeOnly")
+        raise invalid_value(
+            f"{where}.mutability: an attribute that is never returned must be readWrite or writeOnly"
+        )
     if made["uniqueness"] != "none" or raw.get("indexed"):
-        raise invalid_value(f"{where}: an attribute that is never returned cannot be unique or indexed")
+        raise invalid_value(
+            f"{where}: an attribute that is never returned cannot be unique or indexed"
+        )
 
 
 def _text(raw: dict[str, Any], name: str, where: str, required: bool = False) -> str:
     value = raw.get(name, "")
     if not isinstance(value, str) or len(value) > _MAX_TEXT or (required and not value.strip()):
-        raise invalid_value(f"{where}{'.' if where else ''}{name} must be a string of at most {_MAX_TEXT} characters")
+        raise invalid_value(
+            f"{where}{'.' if where else ''}{name} must be a string of at most {_MAX_TEXT} characters"
+        )
     return value
 
 
@@ -174,7 +221,11 @@ def _flag(raw: dict[str, Any], name: str, where: str) -> bool:
 
 
 def _texts(value: Json, where: str) -> list[str]:
-    if not isinstance(value, list) or len(value) > _MAX_ATTRIBUTES or not all(isinstance(item, str) for item in value):
+    if (
+        not isinstance(value, list)
+        or len(value) > _MAX_ATTRIBUTES
+        or not all(isinstance(item, str) for item in value)
+    ):
         raise invalid_value(f"{where} must be an array of strings")
     return value
 
@@ -193,8 +244,14 @@ def read_type(raw: Json, among: Registry) -> dict[str, Any]:
         raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
     name, endpoint = raw.get("name"), raw.get("endpoint")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise invalid_value("name must begin with a letter, and have letters, digits, - and _, 64 at most")
-    if not isinstance(endpoint, str) or not _ENDPOINT.fullmatch(endpoint) or endpoint.lower() in _RESERVED_ENDPOINTS:
+        raise invalid_value(
+            "name must begin with a letter, and have letters, digits, - and _, 64 at most"
+        )
+    if (
+        not isinstance(endpoint, str)
+        or not _ENDPOINT.fullmatch(endpoint)
+        or endpoint.lower() in _RESERVED_ENDPOINTS
+    ):
         raise invalid_value("endpoint must be a path as /Devices that is not in use")
     for taken in among.types.values():
         if taken.name.lower() == name.lower() or taken.endpoint.lower() == endpoint.lower():
@@ -210,7 +267,9 @@ def read_type(raw: Json, among: Registry) -> dict[str, Any]:
         "schema": schema,
         "schemaExtensions": [
             {
-                "schema": _schema_named(item.get("schema"), f"schemaExtensions[{index}].schema", among),
+                "schema": _schema_named(
+                    item.get("schema"), f"schemaExtensions[{index}].schema", among
+                ),
                 "required": _flag(item, "required", f"schemaExtensions[{index}]"),
             }
             for index, item in enumerate(extensions)
@@ -227,10 +286,15 @@ def _schema_named(urn: Json, where: str, among: Registry) -> str:
 
 
 def extended(
-    base: Registry, schemas: Sequence[CustomSchema], types: Iterable[dict[str, Any]], unique_group_names: bool
+    base: Registry,
+    schemas: Sequence[CustomSchema],
+    types: Iterable[dict[str, Any]],
+    unique_group_names: bool,
 ) -> Registry:
     """The registry of a workspace: the base with its own schemas and resource types."""
-    known = base.schemas | {schema.id.lower(): Schema.from_json(schema.definition) for schema in schemas}
+    known = base.schemas | {
+        schema.id.lower(): Schema.from_json(schema.definition) for schema in schemas
+    }
     own = {schema.id.lower(): schema for schema in schemas}
     made = dict(base.types)
     common = next(iter(base.types.values())).common
@@ -243,31 +307,53 @@ def extended(
                 description=raw["description"],
                 core=known[core],
                 common=common,
-                extensions={e["schema"].lower(): known[e["schema"].lower()] for e in extensions if e["schema"].lower() in known},
+                extensions={
+                    e["schema"].lower(): known[e["schema"].lower()]
+                    for e in extensions
+                    if e["schema"].lower() in known
+                },
                 required_extensions=frozenset(e["schema"] for e in extensions if e["required"]),
                 indexed=("externalId", "meta.lastModified"),
                 mail_domains=(),
             )
-    return Registry({endpoint: _with(item, own, known, unique_group_names) for endpoint, item in made.items()}, known)
+    return Registry(
+        {endpoint: _with(item, own, known, unique_group_names) for endpoint, item in made.items()},
+        known,
+    )
 
 
 def _with(
-    resource_type: ResourceType, own: dict[str, CustomSchema], known: dict[str, Schema], unique_group_names: bool
+    resource_type: ResourceType,
+    own: dict[str, CustomSchema],
+    known: dict[str, Schema],
+    unique_group_names: bool,
 ) -> ResourceType:
     """A resource type with the schemas that extend it, and with what of them is looked up by and is unique."""
     more = {urn: known[urn] for urn, schema in own.items() if resource_type.name in schema.extends}
     required = frozenset(known[urn].id for urn in more if own[urn].required)
     extensions = resource_type.extensions | more
-    indexed, building, constrained = list(resource_type.indexed), list(resource_type.building), list(resource_type.constrained)
+    indexed, building, constrained = (
+        list(resource_type.indexed),
+        list(resource_type.building),
+        list(resource_type.constrained),
+    )
     for urn in (resource_type.core.id.lower(), *extensions):
         if urn in own:
             prefix = "" if urn == resource_type.core.id.lower() else f"{known[urn].id}:"
-            (indexed if own[urn].ready else building).extend(prefix + name for name in own[urn].indexed)
-            constrained.extend(prefix + attribute.name for attribute in unique_attributes(known[urn]))
+            (indexed if own[urn].ready else building).extend(
+                prefix + name for name in own[urn].indexed
+            )
+            constrained.extend(
+                prefix + attribute.name for attribute in unique_attributes(known[urn])
+            )
     if unique_group_names and resource_type.computed == "members":
         constrained.append("displayName")
     changed = (tuple(indexed), tuple(building), tuple(constrained))
-    if not more and changed == (resource_type.indexed, resource_type.building, resource_type.constrained):
+    if not more and changed == (
+        resource_type.indexed,
+        resource_type.building,
+        resource_type.constrained,
+    ):
         return resource_type
     return replace(
         resource_type,

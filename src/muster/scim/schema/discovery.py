@@ -35,7 +35,11 @@ def service_provider_config(limits: Limits, base: str) -> dict[str, Any]:
     return {
         "schemas": [SERVICE_PROVIDER_CONFIG],
         "patch": {"supported": True},
-        "bulk": {"supported": True, "maxOperations": limits.max_operations, "maxPayloadSize": limits.max_body},
+        "bulk": {
+            "supported": True,
+            "maxOperations": limits.max_operations,
+            "maxPayloadSize": limits.max_body,
+        },
         "filter": {"supported": True, "maxResults": limits.max_results},
         "changePassword": {"supported": True},
         "sort": {"supported": True},
@@ -57,7 +61,10 @@ def service_provider_config(limits: Limits, base: str) -> dict[str, Any]:
             "maxPageSize": limits.max_results,
             "cursorTimeout": limits.cursor_seconds,
         },
-        "meta": {"resourceType": "ServiceProviderConfig", "location": f"{base}/ServiceProviderConfig"},
+        "meta": {
+            "resourceType": "ServiceProviderConfig",
+            "location": f"{base}/ServiceProviderConfig",
+        },
     }
 
 
@@ -74,19 +81,26 @@ def resource_type_document(resource_type: ResourceType, base: str) -> dict[str, 
             {"schema": extension.id, "required": extension.id in resource_type.required_extensions}
             for extension in resource_type.extensions.values()
         ],
-        "meta": {"resourceType": "ResourceType", "location": f"{base}/ResourceTypes/{resource_type.name}"},
+        "meta": {
+            "resourceType": "ResourceType",
+            "location": f"{base}/ResourceTypes/{resource_type.name}",
+        },
     }
 
 
 def resource_type_documents(registry: Registry, base: str) -> list[dict[str, Any]]:
     """Every resource type that is served."""
-    return [resource_type_document(resource_type, base) for resource_type in registry.types.values()]
+    return [
+        resource_type_document(resource_type, base) for resource_type in registry.types.values()
+    ]
 
 
 def schema_documents(registry: Registry, base: str) -> list[dict[str, Any]]:
     """Every schema of the resource types that are served, and those of the discovery documents (RFC 7643 section 7)."""
     served = {
-        urn for resource_type in registry.types.values() for urn in (resource_type.core.id.lower(), *resource_type.extensions)
+        urn
+        for resource_type in registry.types.values()
+        for urn in (resource_type.core.id.lower(), *resource_type.extensions)
     }
     served |= {SERVICE_PROVIDER_CONFIG.lower(), RESOURCE_TYPE.lower(), SCHEMA.lower()}
     return [

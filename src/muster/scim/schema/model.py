@@ -50,10 +50,22 @@ class Attribute:
             ("secret", self.returned == "never" or self.mutability == "writeOnly"),
             ("is_text", text),
             ("has_value", "value" in self.sub_attributes),
-            ("immutable_subs", tuple(sub for sub in self.sub_attributes.values() if sub.mutability == "immutable")),
-            ("required_subs", tuple(sub for sub in self.sub_attributes.values() if sub.required and not sub.read_only)),
+            (
+                "immutable_subs",
+                tuple(sub for sub in self.sub_attributes.values() if sub.mutability == "immutable"),
+            ),
+            (
+                "required_subs",
+                tuple(
+                    sub
+                    for sub in self.sub_attributes.values()
+                    if sub.required and not sub.read_only
+                ),
+            ),
         ):
-            object.__setattr__(self, name, value)  # asked at every value: a property would cost more than what it tells
+            object.__setattr__(
+                self, name, value
+            )  # asked at every value: a property would cost more than what it tells
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "Attribute":
@@ -154,7 +166,11 @@ class ResourceType:
     def shows_on_request(self) -> bool:
         """Whether some attribute is shown only to those who ask for it (RFC 7643 section 7, `returned`)."""
         tops = [attribute for _, attribute in self.attributes()]
-        return any(item.returned == "request" for top in tops for item in (top, *top.sub_attributes.values()))
+        return any(
+            item.returned == "request"
+            for top in tops
+            for item in (top, *top.sub_attributes.values())
+        )
 
     def extension(self, urn: str) -> Schema | None:
         """The extension of that URN, in any case."""
@@ -203,7 +219,9 @@ class ResourceType:
 @lru_cache(maxsize=1024)
 def secret_places(resource_type: ResourceType) -> tuple[Place, ...]:
     """The places of the attributes whose values are never returned."""
-    return tuple(Place(urn, attribute) for urn, attribute in resource_type.attributes() if attribute.secret)
+    return tuple(
+        Place(urn, attribute) for urn, attribute in resource_type.attributes() if attribute.secret
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,8 +242,18 @@ def load_definition(name: str) -> dict[str, Any]:
 @cache
 def registry() -> Registry:
     """The registry that schemas/registry.json lists."""
-    names = ("user", "enterprise_user", "group", "service_provider_config", "resource_type", "schema")
-    schemas = {schema.id.lower(): schema for schema in (Schema.from_json(load_definition(name)) for name in names)}
+    names = (
+        "user",
+        "enterprise_user",
+        "group",
+        "service_provider_config",
+        "resource_type",
+        "schema",
+    )
+    schemas = {
+        schema.id.lower(): schema
+        for schema in (Schema.from_json(load_definition(name)) for name in names)
+    }
     common = Schema.from_json(load_definition("common"))
     types = {}
     for raw in load_definition("registry")["resourceTypes"]:
@@ -236,8 +264,12 @@ def registry() -> Registry:
             description=raw["description"],
             core=schemas[raw["schema"].lower()],
             common=common,
-            extensions={item["schema"].lower(): schemas[item["schema"].lower()] for item in extensions},
-            required_extensions=frozenset(item["schema"] for item in extensions if item["required"]),
+            extensions={
+                item["schema"].lower(): schemas[item["schema"].lower()] for item in extensions
+            },
+            required_extensions=frozenset(
+                item["schema"] for item in extensions if item["required"]
+            ),
             indexed=tuple(raw["indexed"]),
             mail_domains=tuple(raw["mailDomains"]),
             computed=raw["computed"],

@@ -43,7 +43,9 @@ class Hierarchy:
         self._groups.update(dict.fromkeys(asked))
         for key, group_id, display, parents in rows:
             location = f"{BASE}/{GROUP}s/{group_id}"
-            elements = (element(location, group_id, display, kind) for kind in ("direct", "indirect"))
+            elements = (
+                element(location, group_id, display, kind) for kind in ("direct", "indirect")
+            )
             self._groups[key] = _Group(group_id, parents, *elements)
 
     def missing(self, direct: Sequence[int]) -> list[int]:
@@ -74,7 +76,9 @@ class Hierarchy:
         found = [(key, group) for key in sorted(seen) if (group := self._groups[key]) is not None]
         if not found:
             return None
-        elements = b",".join([group.direct if key in at_once else group.indirect for key, group in found])
+        elements = b",".join(
+            [group.direct if key in at_once else group.indirect for key, group in found]
+        )
         return Groups(elements, blake2b(elements, digest_size=_DIGEST_BYTES).hexdigest())
 
     def ids(self, direct: Sequence[int]) -> list[str]:
@@ -84,7 +88,10 @@ class Hierarchy:
 
 def keys_of(direct: str | bytes) -> list[int]:
     """The keys of groups from their text, with commas in between."""
-    return [int(key) for key in direct.split(b"," if isinstance(direct, bytes) else ",")] if direct else []  # type: ignore[arg-type]
+    if not direct:
+        return []
+    keys = direct.split(b",") if isinstance(direct, bytes) else direct.split(",")
+    return [int(key) for key in keys]
 
 
 class Hierarchies:
@@ -107,7 +114,9 @@ class Hierarchies:
         """What keep was given for a set of groups."""
         return self._sets.get((workspace, version, direct))
 
-    def keep(self, workspace: int, version: int, direct: str | bytes, shown: Groups | None) -> Groups | None:
+    def keep(
+        self, workspace: int, version: int, direct: str | bytes, shown: Groups | None
+    ) -> Groups | None:
         """Keep what a set of groups looks like, and answer it. direct: the keys of the set as text."""
         if len(self._sets) >= _MAX_SETS:
             self._sets.clear()

@@ -19,22 +19,38 @@ def comes_to(edit: MemberEdit, there: Mapping[int, str], current: Mapping[int, s
 
     Raises NoSuchMember.
     """
-    missing = {resource_id for resource_id in edit.add if there.get(key_of(resource_id) or 0) != resource_id}
+    missing = {
+        resource_id
+        for resource_id in edit.add
+        if there.get(key_of(resource_id) or 0) != resource_id
+    }
     if missing and not edit.lenient:
         raise NoSuchMember(next(resource_id for resource_id in edit.add if resource_id in missing))
-    wanted = {key: resource_id for key, resource_id in keys_of(edit.add).items() if resource_id not in missing}
+    wanted = {
+        key: resource_id
+        for key, resource_id in keys_of(edit.add).items()
+        if resource_id not in missing
+    }
     added = tuple(resource_id for key, resource_id in wanted.items() if key not in current)
     if edit.clear:
-        return MemberDelta(added, tuple(resource_id for key, resource_id in current.items() if key not in wanted))
+        return MemberDelta(
+            added, tuple(resource_id for key, resource_id in current.items() if key not in wanted)
+        )
     leaving = keys_of(edit.remove)
-    removed = tuple(resource_id for key, resource_id in leaving.items() if current.get(key) == resource_id)
+    removed = tuple(
+        resource_id for key, resource_id in leaving.items() if current.get(key) == resource_id
+    )
     gone = set(removed)
-    return MemberDelta(added, removed, tuple(resource_id for resource_id in edit.remove if resource_id not in gone))
+    return MemberDelta(
+        added, removed, tuple(resource_id for resource_id in edit.remove if resource_id not in gone)
+    )
 
 
 def moves(delta: MemberDelta | None) -> str | None:
     """A delta as its column has it: {"added": [ids], "removed": [ids]}, or None where nothing moved."""
-    return orjson.dumps({"added": delta.added, "removed": delta.removed}).decode() if delta else None
+    return (
+        orjson.dumps({"added": delta.added, "removed": delta.removed}).decode() if delta else None
+    )
 
 
 def moved(column: str | None) -> MemberDelta | None:

@@ -28,7 +28,9 @@ _SHARED = (
 
 def are_unique(settings: str | None) -> bool:
     """Whether the settings of a workspace, as its column has them, ask for unique names of groups."""
-    return bool(settings) and orjson.loads(settings or "{}").get("unique_group_names", False) is True
+    return (
+        bool(settings) and orjson.loads(settings or "{}").get("unique_group_names", False) is True
+    )
 
 
 def shared(workspace: int, limit: int = 1) -> Statement:
@@ -55,6 +57,10 @@ def held(outcome: Decided, unique: bool) -> Decided:
 
 def _held(index: Lookups, unique: bool) -> Lookups:
     others = frozenset(entry for entry in index.unique if entry.attribute != ATTRIBUTE)
-    names = frozenset(LookupEntry(ATTRIBUTE, entry.value) for entry in index.lookups if entry.attribute == ATTRIBUTE)
+    names = frozenset(
+        LookupEntry(ATTRIBUTE, entry.value)
+        for entry in index.lookups
+        if entry.attribute == ATTRIBUTE
+    )
     wanted = others | names if unique else others
     return index if wanted == index.unique else replace(index, unique=wanted)

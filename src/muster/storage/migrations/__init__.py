@@ -55,14 +55,22 @@ def missing(connection: Connection) -> list[str]:
 def _missing_parts(inspector: Inspector, table: Table) -> list[str]:
     columns = {column["name"] for column in inspector.get_columns(table.name)}
     parts = [f"the column {column.name}" for column in table.columns if column.name not in columns]
-    if not inspector.get_pk_constraint(table.name)["constrained_columns"]:  # it has the workspace too on PostgreSQL
+    if not inspector.get_pk_constraint(table.name)[
+        "constrained_columns"
+    ]:  # it has the workspace too on PostgreSQL
         parts.append("the primary key")
     unique = {tuple(item["column_names"]) for item in inspector.get_unique_constraints(table.name)}
     for constraint in table.constraints:
-        wanted = tuple(column.name for column in constraint.columns) if isinstance(constraint, UniqueConstraint) else ()
+        wanted = (
+            tuple(column.name for column in constraint.columns)
+            if isinstance(constraint, UniqueConstraint)
+            else ()
+        )
         if wanted and wanted not in unique:
             parts.append(f"the unique constraint ({', '.join(wanted)})")
-    indexes = {str(index["name"]): index["column_names"] for index in inspector.get_indexes(table.name)}
+    indexes = {
+        str(index["name"]): index["column_names"] for index in inspector.get_indexes(table.name)
+    }
     for index in sorted(table.indexes, key=lambda index: str(index.name)):
         if indexes.get(str(index.name)) != [column.name for column in index.columns]:
             parts.append(f"the index {index.name}")

@@ -4,5 +4,9 @@ from alembic import context
 
 from muster.storage.tables import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, transactional_ddl=False)
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transactional_ddl=False,
+)
 context.run_migrations()

@@ -92,7 +92,12 @@ class Accounts(Notes, Protocol):
     async def items(self, workspace: int, kind: str) -> Sequence[Item]:
         """What a workspace is configured with, of one kind, by id."""
 
-    async def administer(self, puts: "Sequence[Setting]", notes: Sequence[Note] = (), standing: "Sequence[Setting]" = ()) -> None:
+    async def administer(
+        self,
+        puts: "Sequence[Setting]",
+        notes: Sequence[Note] = (),
+        standing: "Sequence[Setting]" = (),
+    ) -> None:
         """Keep settings, keys and items of one workspace, and what is recorded of it: all or none.
 
         Every process is told by the epoch, which moves unless all are items of UNCACHED_KINDS.

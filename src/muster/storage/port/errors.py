@@ -55,7 +55,9 @@ class PageTooLarge(StorageError):
     retry_after = None
 
     def __init__(self) -> None:
-        super().__init__("the page is larger than a page may be (MUSTER_MAX_PAGE_BYTES): ask for fewer resources by count")
+        super().__init__(
+            "the page is larger than a page may be (MUSTER_MAX_PAGE_BYTES): ask for fewer resources by count"
+        )
 
 
 class Outdated(StorageError):

@@ -20,7 +20,9 @@ so it can be nothing else, and one character is what is replaced fastest.
 FLASH_KIND = "flash"
 
 
-UNCACHED_KINDS = frozenset({"administrator", "session", "invitation", "first", "open-id-connector", FLASH_KIND})
+UNCACHED_KINDS = frozenset(
+    {"administrator", "session", "invitation", "first", "open-id-connector", FLASH_KIND}
+)
 """The kinds of items that are read from the database each time they are needed: no process has to be told of a change."""
 
 
@@ -178,7 +180,9 @@ class Resources(Notes, Protocol):
     async def find(self, query: Query) -> Page:
         """A page of what matches. Raises TooExpensive where a scan uses up its time."""
 
-    async def members(self, workspace: int, group_id: str, after: int, limit: int) -> Sequence[Member]:
+    async def members(
+        self, workspace: int, group_id: str, after: int, limit: int
+    ) -> Sequence[Member]:
         """Members of a group, in the order of their keys, after one."""
 
     async def memberships(self, workspace: int, ids: Sequence[str]) -> dict[str, Groups]:
@@ -200,7 +204,12 @@ class Resources(Notes, Protocol):
         """Carry out many writes to one workspace, one after the other, in one transaction: all, or none and what was raised."""
 
     async def load(
-        self, workspace: int, type_name: str, puts: Sequence[Put], origin: ChangeOrigin, rehearse: bool = False
+        self,
+        workspace: int,
+        type_name: str,
+        puts: Sequence[Put],
+        origin: ChangeOrigin,
+        rehearse: bool = False,
     ) -> None:
         """Make many new resources in one transaction; all or none. Raises Conflict and KeyTaken.
 
@@ -208,10 +217,14 @@ class Resources(Notes, Protocol):
         """
 
     # Of changes and history an engine answers fewer rows than asked for, but at least one, once they are many bytes.
-    async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
+    async def changes(
+        self, workspace: int, after: int, limit: int, with_before: bool = False
+    ) -> Sequence[Change]:
         """The changes of a workspace after a sequence number, in order; none that commits later comes before one of these."""
 
-    async def history(self, workspace: int, resource_id: str, before: int | None, limit: int) -> Sequence[Change]:
+    async def history(
+        self, workspace: int, resource_id: str, before: int | None, limit: int
+    ) -> Sequence[Change]:
         """The changes of one resource, and what was noted of it, before a sequence number: the newest first, with `before`."""
 
     async def search_changes(

@@ -85,7 +85,10 @@ class PostgresAccounts:
         return None if row is None else read_key(row)
 
     async def keys(self, workspace: int) -> Sequence[KeyRecord]:
-        return [read_key(row) for row in await self._pool.rows(f"{_KEY} ORDER BY created, id", workspace)]
+        return [
+            read_key(row)
+            for row in await self._pool.rows(f"{_KEY} ORDER BY created, id", workspace)
+        ]
 
     async def item(self, workspace: int, kind: str, item_id: str) -> Item | None:
         row = await self._pool.row(ITEM, workspace, kind, item_id)
@@ -95,12 +98,16 @@ class PostgresAccounts:
         rows = await self._pool.rows(_ITEMS, workspace, kind)
         return [Item(workspace, kind, item_id, json.loads(body)) for item_id, body in rows]
 
-    async def administer(self, puts: Sequence[Setting], notes: Sequence[Note] = (), standing: Sequence[Setting] = ()) -> None:
+    async def administer(
+        self, puts: Sequence[Setting], notes: Sequence[Note] = (), standing: Sequence[Setting] = ()
+    ) -> None:
         async with self._pool.connection() as connection, connection.transaction():
             await lock(connection, workspace_of(puts[0]))
             for read in standing:
                 statement = read_again(read)
-                if not stands(read, await connection.fetchrow(statement.sql, *statement.parameters)):
+                if not stands(
+                    read, await connection.fetchrow(statement.sql, *statement.parameters)
+                ):
                     raise Outdated
             for put in puts:
                 if isinstance(put, Workspace):
@@ -118,7 +125,9 @@ class PostgresAccounts:
         async with self._pool.connection() as connection, connection.transaction():
             workspaces = [note.workspace for note in notes] or [item.workspace for item in items]
             if workspaces:
-                await lock(connection, workspaces[0])  # before any row: the owner of the lock may want one of these rows
+                await lock(
+                    connection, workspaces[0]
+                )  # before any row: the owner of the lock may want one of these rows
             for item in items:
                 statement = kept(item)
                 await connection.execute(statement.sql, *statement.parameters)
@@ -130,7 +139,9 @@ class PostgresAccounts:
             by_workspace.setdefault(workspace, []).append((key_id, time))
         async with self._pool.connection() as connection:
             for workspace, rows in by_workspace.items():
-                await connection.execute(_TOUCH, workspace, [row[0] for row in rows], [row[1] for row in rows])
+                await connection.execute(
+                    _TOUCH, workspace, [row[0] for row in rows], [row[1] for row in rows]
+                )
 
     async def lease(self, workspace: int, key_id: str, window: int, limit: int, share: int) -> int:
         async with self._pool.connection() as connection:

@@ -41,11 +41,18 @@ async def connect(url: str, statement_seconds: float | None = None) -> Connectio
     settings = {"application_name": "muster", "jit": "off", "timezone": "UTC"}
     if statement_seconds is not None:
         milliseconds = str(max(1, int(statement_seconds * 1000)))
-        settings |= {"statement_timeout": milliseconds, "idle_in_transaction_session_timeout": "60000"}
+        settings |= {
+            "statement_timeout": milliseconds,
+            "idle_in_transaction_session_timeout": "60000",
+        }
     limit = None if statement_seconds is None else statement_seconds + _GRACE_SECONDS
     with translated():
         connection: Connection = await asyncpg.connect(
-            url, timeout=CONNECT_SECONDS, command_timeout=limit, server_settings=settings, statement_cache_size=512
+            url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=limit,
+            server_settings=settings,
+            statement_cache_size=512,
         )
     return connection
 

@@ -33,7 +33,14 @@ from muster.storage.postgres.writer import PostgresWriter
 from muster.storage.query.binder import Binder
 from muster.storage.query.compiler import Compiler, QueryPlan, Seek
 from muster.storage.query.memberships import pinned_member
-from muster.storage.query.paging import CHANGES_SHARE, PAGE_BYTES, QUICK_ROWS, Stale, answer, is_quick
+from muster.storage.query.paging import (
+    CHANGES_SHARE,
+    PAGE_BYTES,
+    QUICK_ROWS,
+    Stale,
+    answer,
+    is_quick,
+)
 from muster.storage.query.turns import Turns
 
 _READY_SECONDS = 2.0
@@ -47,7 +54,9 @@ _GET_WITH_GROUPS = _STORED.format(
 )
 """What it asks of the groups costs a fifth of it, whether the resource is in one or not."""
 _TOTAL = "SELECT total FROM counts WHERE workspace = $1 AND type = $2"
-_SIZED = 'SELECT document, grouped, sum(octet_length(document) + 1) OVER (ORDER BY "key") - 1 AS bytes'
+_SIZED = (
+    'SELECT document, grouped, sum(octet_length(document) + 1) OVER (ORDER BY "key") - 1 AS bytes'
+)
 _WITHIN = "CASE WHEN bytes <= {most} THEN convert_to(document, 'UTF8') END"
 _IN_ORDER = f"""
 SELECT {_WITHIN}, grouped, ({_TOTAL}) FROM (
@@ -72,7 +81,8 @@ _BEFORE = (
     " AND b.version > 0 ORDER BY b.sequence DESC LIMIT 1)"
 )
 _CHANGES = (
-    "SELECT sequence, {columns}, chain, {before} FROM changes c WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
+    "SELECT sequence, {columns}, chain, {before} FROM changes c"
+    " WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
 )
 _OWNER = (
     'SELECT r.id FROM unique_values u JOIN resources r ON r.workspace = u.workspace AND r."key" = u."key"'
@@ -107,11 +117,18 @@ class PostgresStorage(PostgresAccounts):
     documents of a page.
     """
 
-    def __init__(self, url: str, pool_size: int = 10, scan_seconds: float = 10.0, page_bytes: int = PAGE_BYTES) -> None:
+    def __init__(
+        self,
+        url: str,
+        pool_size: int = 10,
+        scan_seconds: float = 10.0,
+        page_bytes: int = PAGE_BYTES,
+    ) -> None:
         self.page_bytes = page_bytes
         self._functions = PostgresFunctions(page_bytes)
         self._in_order, self._first, self._by_member = (
-            text.replace("{most}", str(page_bytes)) for text in (_IN_ORDER, _FIRST, members.BY_MEMBER)
+            text.replace("{most}", str(page_bytes))
+            for text in (_IN_ORDER, _FIRST, members.BY_MEMBER)
         )
         self.on_commit: Callable[[int], None] = lambda _: None
         self._hierarchies = Hierarchies()
@@ -166,14 +183,27 @@ class PostgresStorage(PostgresAccounts):
             self._with_groups.add(workspace)  # from now on one round trip for both
             return await self.get(workspace, type_name, resource_id)
         direct = row[6] if row["grouped"] else None
-        shown = await self._shown(workspace, row[7] or 0, direct) if direct and type_name != GROUP else None
+        shown = (
+            await self._shown(workspace, row[7] or 0, direct)
+            if direct and type_name != GROUP
+            else None
+        )
         return Stored(resource_id, row[1], row[2], shown)
 
-    async def _fetch_by_key(self, scope: tuple[int, bool], keys: Sequence[int]) -> Mapping[int, asyncpg.Record]:
+    async def _fetch_by_key(
+        self, scope: tuple[int, bool], keys: Sequence[int]
+    ) -> Mapping[int, asyncpg.Record]:
         workspace, with_groups = scope
-        return {row[0]: row for row in await self._pool.rows(_GET_WITH_GROUPS if with_groups else _GET, workspace, keys)}
+        return {
+            row[0]: row
+            for row in await self._pool.rows(
+                _GET_WITH_GROUPS if with_groups else _GET, workspace, keys
+            )
+        }
 
-    async def _fetch_by_value(self, scope: tuple[int, str, str], values: Sequence[str]) -> Mapping[str, asyncpg.Record]:
+    async def _fetch_by_value(
+        self, scope: tuple[int, str, str], values: Sequence[str]
+    ) -> Mapping[str, asyncpg.Record]:
         return {row[0]: row for row in await self._pool.rows(_BY_UNIQUE, *scope, values)}
 
     async def _shown(self, workspace: int, version: int, direct: str) -> Groups | None:
@@ -187,17 +217,28 @@ class PostgresStorage(PostgresAccounts):
 
     async def find(self, query: Query) -> Page:
         scope = (query.workspace, query.resource_type.name)
-        if query.sort is None and query.domain is None and 0 < query.limit <= QUICK_ROWS and query.after is None:
+        if (
+            query.sort is None
+            and query.domain is None
+            and 0 < query.limit <= QUICK_ROWS
+            and query.after is None
+        ):
             if query.predicate is None and query.offset <= QUICK_ROWS and not query.walk:
                 return await self._first_pages(scope, query)
-            if query.offset == 0 and isinstance(query.predicate, Test) and query.predicate.operator == "eq":
+            if (
+                query.offset == 0
+                and isinstance(query.predicate, Test)
+                and query.predicate.operator == "eq"
+            ):
                 name = query.predicate.field.name
                 if name in index_of(query.resource_type).unique:
                     row = await self._by_value.load((*scope, name), query.predicate.operand)
                     return Page(0) if row is None else Page(1, 1, row[1], bool(row[2]))
             member = pinned_member(query)
             if member is not None:
-                row = await self._pool.row(self._by_member, query.workspace, key_of(member), member, query.limit + 1)
+                row = await self._pool.row(
+                    self._by_member, query.workspace, key_of(member), member, query.limit + 1
+                )
                 if row is not None and row[0] <= query.limit and (row[1] is not None or not row[0]):
                     return Page(row[0], row[0], row[1] or b"")
         try:
@@ -216,7 +257,12 @@ class PostgresStorage(PostgresAccounts):
             return Page(row[0] if row is not None else 0)
         if rows[-1][0] is None:
             raise PageTooLarge
-        return Page(rows[0][2] or 0, len(rows), b",".join([row[0] for row in rows]), any(row[1] for row in rows))
+        return Page(
+            rows[0][2] or 0,
+            len(rows),
+            b",".join([row[0] for row in rows]),
+            any(row[1] for row in rows),
+        )
 
     async def _search(self, query: Query) -> Page:
         """Any find. Half of the connections are for these, the others stay for keyed reads and writes."""
@@ -232,11 +278,16 @@ class PostgresStorage(PostgresAccounts):
         bind = Binder()
         keys = f"SELECT 1 FROM ({seek.keys(bind)}) k LIMIT {QUICK_ROWS + 1}"
         async with self._bounded() as connection:
-            counted: int = await connection.fetchval(f"SELECT count(*) FROM ({keys}) n", *bind.values)
+            counted: int = await connection.fetchval(
+                f"SELECT count(*) FROM ({keys}) n", *bind.values
+            )
         return counted
 
     async def _answer(self, query: Query, plan: QueryPlan) -> Page:
-        async with self._bounded() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        async with (
+            self._bounded() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
             return await _run(connection, query, plan)
 
     @contextlib.asynccontextmanager
@@ -248,8 +299,12 @@ class PostgresStorage(PostgresAccounts):
             except (asyncpg.QueryCanceledError, _TOO_LARGE) as error:
                 raise TooExpensive from error
 
-    async def members(self, workspace: int, group_id: str, after: int, limit: int) -> Sequence[Member]:
-        rows = await self._pool.rows(members.MEMBERS, workspace, key_of(group_id) or 0, after, limit)
+    async def members(
+        self, workspace: int, group_id: str, after: int, limit: int
+    ) -> Sequence[Member]:
+        rows = await self._pool.rows(
+            members.MEMBERS, workspace, key_of(group_id) or 0, after, limit
+        )
         return [Member(*row) for row in rows]
 
     async def memberships(self, workspace: int, ids: Sequence[str]) -> dict[str, Groups]:
@@ -276,7 +331,12 @@ class PostgresStorage(PostgresAccounts):
         return [answer for answer in answers if not isinstance(answer, Exception)]
 
     async def load(
-        self, workspace: int, type_name: str, puts: Sequence[Put], origin: ChangeOrigin, rehearse: bool = False
+        self,
+        workspace: int,
+        type_name: str,
+        puts: Sequence[Put],
+        origin: ChangeOrigin,
+        rehearse: bool = False,
     ) -> None:
         writes = [Write(workspace, type_name, None, _make(put), origin) for put in puts]
         await self._writer.transact(workspace, writes, whole=True, rehearse=rehearse)
@@ -297,20 +357,28 @@ class PostgresStorage(PostgresAccounts):
 
     async def integrity(self) -> Sequence[str]:
         """Page checksums, where the cluster has them; PostgreSQL's own pg_amcheck looks at the rest."""
-        rows = await self._pool.rows("SELECT sum(checksum_failures) FROM pg_stat_database WHERE datname = current_database()")
+        rows = await self._pool.rows(
+            "SELECT sum(checksum_failures) FROM pg_stat_database WHERE datname = current_database()"
+        )
         failures = rows[0][0] or 0
         return [f"{failures} pages failed their checksum"] if failures else []
 
     async def missing(self) -> Sequence[str]:
         return await missing(self._url)
 
-    async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
+    async def changes(
+        self, workspace: int, after: int, limit: int, with_before: bool = False
+    ) -> Sequence[Change]:
         share = CHANGES_SHARE * 2 if with_before else CHANGES_SHARE
         limit = await self._fitting(limit, share, _SIZES_AFTER, workspace, after)
-        rows = await self._pool.rows(_CHANGES_AFTER if with_before else _CHANGES_ALONE, workspace, after, limit)
+        rows = await self._pool.rows(
+            _CHANGES_AFTER if with_before else _CHANGES_ALONE, workspace, after, limit
+        )
         return [_change(*row) for row in rows]
 
-    async def history(self, workspace: int, resource_id: str, before: int | None, limit: int) -> Sequence[Change]:
+    async def history(
+        self, workspace: int, resource_id: str, before: int | None, limit: int
+    ) -> Sequence[Change]:
         place = (workspace, resource_id, _END if before is None else before)
         limit = await self._fitting(limit, CHANGES_SHARE * 2, _SIZES_BEFORE, *place)
         rows = await self._pool.rows(_HISTORY, *place, limit)
@@ -340,14 +408,18 @@ class PostgresStorage(PostgresAccounts):
         rows = await self._pool.rows(_SOUGHT, *asked, fitting)
         if 0 < len(rows) == fitting < limit:
             return [_change(*row) for row in rows], rows[-1][0]
-        return [_change(*row) for row in rows], left_off([row[0] for row in rows], limit, first, count)
+        return [_change(*row) for row in rows], left_off(
+            [row[0] for row in rows], limit, first, count
+        )
 
     async def deprovisioned(self, workspace: int, since: str) -> int:
         row = await self._pool.row(DEPROVISIONED, workspace, since)
         return row[0] if row is not None else 0
 
     async def latest_change(self, workspace: int) -> int:
-        row = await self._pool.row("SELECT max(sequence) FROM changes WHERE workspace = $1", workspace)
+        row = await self._pool.row(
+            "SELECT max(sequence) FROM changes WHERE workspace = $1", workspace
+        )
         return row[0] or 0 if row is not None else 0
 
     async def owner(self, workspace: int, type_name: str, attribute: str, value: str) -> str | None:
@@ -362,7 +434,18 @@ class PostgresStorage(PostgresAccounts):
 def _change(sequence: int, time: str, actor: str, request_id: str, *row: Any) -> Change:
     kind, resource_id, action, version, document, members, address, chain, before = row
     origin = ChangeOrigin(actor, request_id, time, address or "")
-    return Change(sequence, origin, kind, resource_id, action, version, document, moved(members), before, chain)
+    return Change(
+        sequence,
+        origin,
+        kind,
+        resource_id,
+        action,
+        version,
+        document,
+        moved(members),
+        before,
+        chain,
+    )
 
 
 def _make(put: Put) -> Callable[[Stored | None], Outcome]:

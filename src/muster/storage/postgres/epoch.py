@@ -64,7 +64,9 @@ class PostgresEpoch:
             connection.terminate()
 
     async def _ask(self, connection: Connection) -> None:
-        epoch = await connection.fetchval("SELECT epoch FROM installation WHERE id = 1", timeout=_PATIENCE_SECONDS)
+        epoch = await connection.fetchval(
+            "SELECT epoch FROM installation WHERE id = 1", timeout=_PATIENCE_SECONDS
+        )
         if epoch != self._seen:
             self._seen = epoch
             self.bump()

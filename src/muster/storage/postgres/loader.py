@@ -65,7 +65,9 @@ class Loader(Generic[S, K, V]):
         if not lane.running:
             del self._lanes[scope]
 
-    async def _load(self, scope: S, lane: _Lane[K, V], together: Sequence[tuple[K, "asyncio.Future[V | None]"]]) -> None:
+    async def _load(
+        self, scope: S, lane: _Lane[K, V], together: Sequence[tuple[K, "asyncio.Future[V | None]"]]
+    ) -> None:
         try:
             found = await self._fetch(scope, list({key for key, _ in together}))
             for key, future in together:

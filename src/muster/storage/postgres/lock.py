@@ -11,7 +11,9 @@ from muster.storage.postgres.connection import Connection
 LOCK = "SELECT pg_advisory_xact_lock($1, $2)"
 LOCK_SPACE = 0x6D757374
 """The class of muster's advisory locks; the object is the workspace."""
-_LAST_CHANGE = "SELECT 1 FROM changes WHERE workspace = $1 ORDER BY sequence DESC LIMIT 1 FOR UPDATE"
+_LAST_CHANGE = (
+    "SELECT 1 FROM changes WHERE workspace = $1 ORDER BY sequence DESC LIMIT 1 FOR UPDATE"
+)
 _WITHOUT_CHANGES = """
 INSERT INTO hierarchies (workspace, version) VALUES ($1, 0) ON CONFLICT (workspace) DO UPDATE SET version = hierarchies.version
 """

@@ -7,7 +7,14 @@ import asyncpg
 from muster.storage.groups.hierarchy import Hierarchy
 from muster.storage.groups.member_delta import comes_to, keys_of
 from muster.storage.ids import key_of
-from muster.storage.port.members import GROUP, MEMBER_TYPES, Member, MemberChoice, MemberDelta, MemberEdit
+from muster.storage.port.members import (
+    GROUP,
+    MEMBER_TYPES,
+    Member,
+    MemberChoice,
+    MemberDelta,
+    MemberEdit,
+)
 from muster.storage.postgres.connection import Connection
 
 VERSION = "SELECT version FROM hierarchies WHERE workspace = $1"
@@ -55,7 +62,9 @@ WHERE m.workspace = $1 AND m.group_key = $2
 """
 _SOME = f"{_ALL} AND m.member_key = ANY($3::bigint[])"
 _ADD = "INSERT INTO members (workspace, group_key, member_key) SELECT $1, $2, unnest($3::bigint[])"
-_DROP = "DELETE FROM members WHERE workspace = $1 AND group_key = $2 AND member_key = ANY($3::bigint[])"
+_DROP = (
+    "DELETE FROM members WHERE workspace = $1 AND group_key = $2 AND member_key = ANY($3::bigint[])"
+)
 _GROUPED = 'UPDATE resources SET grouped = TRUE WHERE workspace = $1 AND "key" = ANY($2::bigint[]) AND grouped IS NULL'
 _LEAVE_ALL = "DELETE FROM members WHERE workspace = $1 AND member_key = ANY($2::bigint[])"
 _EMPTY = "DELETE FROM members WHERE workspace = $1 AND group_key = ANY($2::bigint[])"
@@ -85,7 +94,9 @@ async def changed(connection: Connection, workspace: int, ids: Iterable[str]) ->
     await connection.execute(_CHANGED, workspace, [key_of(resource_id) or 0 for resource_id in ids])
 
 
-async def delta(connection: Connection, workspace: int, group_key: int | None, edit: MemberEdit | MemberChoice) -> MemberDelta:
+async def delta(
+    connection: Connection, workspace: int, group_key: int | None, edit: MemberEdit | MemberChoice
+) -> MemberDelta:
     """What an edit comes to on a group as it stands, or on a new one. Raises NoSuchMember, and the errors of a choice."""
     if isinstance(edit, MemberChoice):
         edit = await _chosen(connection, workspace, group_key, edit)
@@ -102,10 +113,16 @@ async def delta(connection: Connection, workspace: int, group_key: int | None, e
     return comes_to(edit, there, current)
 
 
-async def _chosen(connection: Connection, workspace: int, group_key: int | None, choice: MemberChoice) -> MemberEdit:
+async def _chosen(
+    connection: Connection, workspace: int, group_key: int | None, choice: MemberChoice
+) -> MemberEdit:
     """The edit that a choice makes of the members within this transaction."""
-    current = [] if group_key is None else await connection.fetch(MEMBERS, workspace, group_key, -1, None)
-    named = await connection.fetch(_NAMED, workspace, [*keys_of(choice.named)]) if choice.named else ()
+    current = (
+        [] if group_key is None else await connection.fetch(MEMBERS, workspace, group_key, -1, None)
+    )
+    named = (
+        await connection.fetch(_NAMED, workspace, [*keys_of(choice.named)]) if choice.named else ()
+    )
     return choice.edit([Member(*row) for row in current], {row[1]: Member(*row) for row in named})
 
 
@@ -120,12 +137,16 @@ async def store(connection: Connection, workspace: int, group_key: int, moved: M
         await connection.execute(_ADD, workspace, group_key, added)
         await connection.execute(_GROUPED, workspace, added)
     if moved.removed:
-        await connection.execute(_DROP, workspace, group_key, [key_of(resource_id) for resource_id in moved.removed])
+        await connection.execute(
+            _DROP, workspace, group_key, [key_of(resource_id) for resource_id in moved.removed]
+        )
     if moved:
         await changed(connection, workspace, (*moved.added, *moved.removed))
 
 
-async def forget(connection: Connection, workspace: int, left: Sequence[int], emptied: Sequence[int]) -> None:
+async def forget(
+    connection: Connection, workspace: int, left: Sequence[int], emptied: Sequence[int]
+) -> None:
     """Take resources that are removed out of every group, and everyone out of groups that are."""
     if left:
         await connection.execute(_LEAVE_ALL, workspace, left)

@@ -32,7 +32,9 @@ async def missing(url: str) -> list[str]:
 
 async def _run(url: str, work: Callable[[Connection], T]) -> T:
     """Run work of SQLAlchemy's in a transaction. Raises StorageError."""
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: connect(url), poolclass=NullPool)
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: connect(url), poolclass=NullPool
+    )
     with translated():
         try:
             async with engine.begin() as connection:

@@ -203,7 +203,9 @@ class Batch:
         outcome = write.decide(None if row is None else row.stored)
         if write.type == GROUP:
             outcome = unique_display_names.held(outcome, self._unique_names)
-        guarded = write.guard is not None and isinstance(outcome, Put | Remove) and outcome.deprovisions
+        guarded = (
+            write.guard is not None and isinstance(outcome, Put | Remove) and outcome.deprovisions
+        )
         if guarded:
             self._guard(write)
         if isinstance(outcome, Put):
@@ -223,9 +225,17 @@ class Batch:
         if self.guarded is None:
             self.unguarded = True
             return
-        done = self.guarded.done - len(self.guarded.keys & self.reprovisioned) + len(self.deprovisioned)
+        done = (
+            self.guarded.done
+            - len(self.guarded.keys & self.reprovisioned)
+            + len(self.deprovisioned)
+        )
         users = self.guarded.users + self.counts.get(write.type, 0)
-        if write.guard is not None and write.guard.holds and done >= (allowed := write.guard.allowed(users, done)):
+        if (
+            write.guard is not None
+            and write.guard.holds
+            and done >= (allowed := write.guard.allowed(users, done))
+        ):
             raise Held(done, allowed)
 
     def _row(self, type_name: str, resource_id: str) -> _Row | None:
@@ -242,7 +252,11 @@ class Batch:
             else:
                 row = _Row(key, type_name, found.stored, True, found.display, found.groups)
             self.rows[key] = row
-        return row if row.stored is None or (row.type == type_name and row.stored.id == resource_id) else None
+        return (
+            row
+            if row.stored is None or (row.type == type_name and row.stored.id == resource_id)
+            else None
+        )
 
     def _put(self, write: Write, row: _Row | None, put: Put, moved: MemberDelta | None) -> None:
         key = key_of(put.stored.id)
@@ -288,9 +302,18 @@ class Batch:
         for entry in entries:
             self._owners[type_name, entry.attribute, entry.value] = None
 
-    def _record(self, write: Write, action: str, stored: Stored, total: int, moved: MemberDelta | None) -> None:
+    def _record(
+        self, write: Write, action: str, stored: Stored, total: int, moved: MemberDelta | None
+    ) -> None:
         origin = (write.origin.time, write.origin.actor, write.origin.request_id)
-        change = (write.type, stored.id, action, stored.version, stored.document.decode(), moves(moved))
+        change = (
+            write.type,
+            stored.id,
+            action,
+            stored.version,
+            stored.document.decode(),
+            moves(moved),
+        )
         self.changes.append((*origin, *change, write.origin.address))
         self.counts[write.type] = self.counts.get(write.type, 0) + total
 
@@ -313,7 +336,11 @@ async def carry_out(
             answers.append(error)
             continue
         batch = await _decide(connection, workspace, run, moved, standing)
-        renamed = [touch.write.id for touch in batch.touches if touch.write.type == GROUP and touch.write.id is not None]
+        renamed = [
+            touch.write.id
+            for touch in batch.touches
+            if touch.write.type == GROUP and touch.write.id is not None
+        ]
         if renamed:
             await members.changed(connection, workspace, renamed)
         mark = await _store(connection, workspace, batch) or mark
@@ -333,20 +360,33 @@ def _runs(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
             yield list(run)
 
 
-async def _standing(connection: Connection, workspace: int, writes: Sequence[Write]) -> dict[int, Standing]:
-    keys = [key for write in writes if write.id is not None and (key := key_of(write.id)) is not None]
+async def _standing(
+    connection: Connection, workspace: int, writes: Sequence[Write]
+) -> dict[int, Standing]:
+    keys = [
+        key for write in writes if write.id is not None and (key := key_of(write.id)) is not None
+    ]
     found = await connection.fetch(_STANDING, workspace, keys) if keys else []
     standing, hierarchy = {}, Hierarchy(0)
-    await members.load(connection.fetch, workspace, hierarchy, sorted({key for row in found for key in keys_of(row[5] or "")}))
+    await members.load(
+        connection.fetch,
+        workspace,
+        hierarchy,
+        sorted({key for row in found for key in keys_of(row[5] or "")}),
+    )
     for type_name, resource_id, version, document, display, direct in found:
         groups = keys_of(direct or "")
         shown = None if type_name == GROUP else hierarchy.shown(groups)
         stored = Stored(resource_id, version, document, shown)
-        standing[key_of(resource_id) or 0] = Standing(type_name, stored, display, hierarchy.ids(groups))
+        standing[key_of(resource_id) or 0] = Standing(
+            type_name, stored, display, hierarchy.ids(groups)
+        )
     return standing
 
 
-async def _moved(connection: Connection, write: Write, standing: dict[int, Standing]) -> MemberDelta | None:
+async def _moved(
+    connection: Connection, write: Write, standing: dict[int, Standing]
+) -> MemberDelta | None:
     """What a write does to the members of its group. Raises NoSuchMember."""
     if write.members is None:
         return None
@@ -372,7 +412,9 @@ async def _decide(
     """
     owners: dict[Value, int | None] = {}
     guarded: Guarded | None = None
-    unique_names = any(write.type == GROUP for write in writes) and await names_are_unique(connection, workspace)
+    unique_names = any(write.type == GROUP for write in writes) and await names_are_unique(
+        connection, workspace
+    )
     while True:
         batch = Batch(writes, moved, standing, owners, guarded, unique_names)
         if batch.unguarded:
@@ -392,12 +434,18 @@ async def _decide(
 
 async def names_are_unique(connection: Connection, workspace: int) -> bool:
     """Whether no two groups of a workspace may share a name."""
-    return unique_display_names.are_unique(await connection.fetchval(unique_display_names.SETTINGS, workspace))
+    return unique_display_names.are_unique(
+        await connection.fetchval(unique_display_names.SETTINGS, workspace)
+    )
 
 
-async def _guarded(connection: Connection, workspace: int, writes: Sequence[Write], reprovisioned: Iterable[int]) -> Guarded:
+async def _guarded(
+    connection: Connection, workspace: int, writes: Sequence[Write], reprovisioned: Iterable[int]
+) -> Guarded:
     """The figures of the guard of some writes, the same for all of them. reprovisioned: keys of users who have access again."""
-    kind, since = next((write.type, write.guard.since) for write in writes if write.guard is not None)
+    kind, since = next(
+        (write.type, write.guard.since) for write in writes if write.guard is not None
+    )
     users, done = (await connection.fetch(_GUARDED, workspace, kind, since))[0]
     keys = list(reprovisioned)
     among = await connection.fetch(_AMONG_DEPROVISIONED, workspace, since, keys) if keys else []
@@ -406,17 +454,34 @@ async def _guarded(connection: Connection, workspace: int, writes: Sequence[Writ
 
 async def _touch(connection: Connection, workspace: int, batch: Batch) -> None:
     """Bring the groups of those who have gone, or are called something else, to their next version."""
-    gone = [row for row in batch.rows.values() if row.was and row.stored is None and row.index is not None]
-    left = [key_of(id_) or 0 for touch in batch.touches if touch.groups and touch.moved for id_ in touch.moved.removed]
-    await members.forget(connection, workspace, left, [row.key for row in gone if row.type == GROUP])
+    gone = [
+        row
+        for row in batch.rows.values()
+        if row.was and row.stored is None and row.index is not None
+    ]
+    left = [
+        key_of(id_) or 0
+        for touch in batch.touches
+        if touch.groups and touch.moved
+        for id_ in touch.moved.removed
+    ]
+    await members.forget(
+        connection, workspace, left, [row.key for row in gone if row.type == GROUP]
+    )
     writes, moved = [], []
     for touch in batch.touches:
         for group_id in touch.groups:
-            writes.append(replace(touch.write, type=GROUP, id=group_id, decide=_next(touch.write), members=None))
+            writes.append(
+                replace(
+                    touch.write, type=GROUP, id=group_id, decide=_next(touch.write), members=None
+                )
+            )
             moved.append(touch.moved)
     if not writes:
         return
-    touched = await _decide(connection, workspace, writes, moved, await _standing(connection, workspace, writes))
+    touched = await _decide(
+        connection, workspace, writes, moved, await _standing(connection, workspace, writes)
+    )
     for answer in touched.answers:
         if isinstance(answer, Exception) and not isinstance(answer, _Gone):
             raise answer
@@ -457,22 +522,44 @@ async def _store(connection: Connection, workspace: int, batch: Batch) -> Mark |
     await run(DROP_LOOKUPS, drops[1])
     new = [(row, put) for row in touched if (put := row.put) is not None and not row.was]
     kept = [(row, put) for row in touched if (put := row.put) is not None and row.was]
-    rows = [(r.type, r.key, p.stored.id, p.stored.version, p.stored.document.decode(), p.display) for r, p in new]
+    rows = [
+        (r.type, r.key, p.stored.id, p.stored.version, p.stored.document.decode(), p.display)
+        for r, p in new
+    ]
     await insert(INSERT, rows)
     await run(INSERT_BODY, [(row.type, row.key, put.search.decode()) for row, put in new])
-    await run(UPDATE, [(row.key, put.stored.version, put.stored.document.decode(), put.display) for row, put in kept])
+    await run(
+        UPDATE,
+        [
+            (row.key, put.stored.version, put.stored.document.decode(), put.display)
+            for row, put in kept
+        ],
+    )
     await run(UPDATE_BODY, [(row.key, put.search.decode()) for row, put in kept])
     await insert(ADD_UNIQUE, [row[:4] for row in adds[0]])
     await run(ADD_LOOKUPS, adds[1])
-    await run(_KEEP_SECRET, [(r.key, name, hashed) for r, _ in (*new, *kept) for name, hashed in r.secrets.items() if hashed])
-    await run(_FORGET_SECRET, [(r.key, name) for r, _ in kept for name, hashed in r.secrets.items() if hashed is None])
+    await run(
+        _KEEP_SECRET,
+        [
+            (r.key, name, hashed)
+            for r, _ in (*new, *kept)
+            for name, hashed in r.secrets.items()
+            if hashed
+        ],
+    )
+    await run(
+        _FORGET_SECRET,
+        [(r.key, name) for r, _ in kept for name, hashed in r.secrets.items() if hashed is None],
+    )
     mark = await append(connection, workspace, batch.changes)
     if batch.reprovisioned:
         await connection.execute(_REPROVISION, workspace, list(batch.reprovisioned))
     if batch.deprovisioned and batch.guarded is not None:
         await run(_DEPROVISION, batch.deprovisioned)
         await connection.execute(_FORGET_DEPROVISIONED, workspace, batch.guarded.since)
-    await run(COUNT, [(type_name, delta) for type_name, delta in sorted(batch.counts.items()) if delta])
+    await run(
+        COUNT, [(type_name, delta) for type_name, delta in sorted(batch.counts.items()) if delta]
+    )
     return mark
 
 
@@ -501,9 +588,16 @@ def _entries(touched: Sequence[_Row]) -> tuple[tuple[Rows, Rows], tuple[Rows, Ro
     adds: tuple[Rows, Rows] = ([], [])
     for row in touched:
         before, after = (row.before if row.was else None) or Lookups(), row.index or Lookups()
-        for n, (old, new) in enumerate(((before.unique, after.unique), (before.lookups, after.lookups))):
-            drops[n].extend((row.type, entry.attribute, entry.value, row.key) for entry in old - new)
-            adds[n].extend((row.type, entry.attribute, entry.value, row.key, entry.first) for entry in new - old)
+        for n, (old, new) in enumerate(
+            ((before.unique, after.unique), (before.lookups, after.lookups))
+        ):
+            drops[n].extend(
+                (row.type, entry.attribute, entry.value, row.key) for entry in old - new
+            )
+            adds[n].extend(
+                (row.type, entry.attribute, entry.value, row.key, entry.first)
+                for entry in new - old
+            )
     return drops, adds
 
 

@@ -14,7 +14,16 @@ import asyncpg
 from muster.storage.port.errors import KeyTaken, StorageError, copy_of
 from muster.storage.port.resources import Outcome, Write
 from muster.storage.postgres import rows
-from muster.storage.postgres.connection import FAILED, LOST, Connection, Pool, connect, elsewhere, is_rejection, translate
+from muster.storage.postgres.connection import (
+    FAILED,
+    LOST,
+    Connection,
+    Pool,
+    connect,
+    elsewhere,
+    is_rejection,
+    translate,
+)
 from muster.storage.postgres.lock import LOCK, LOCK_SPACE, lock_last_change
 
 MAX_BATCH = 128
@@ -23,7 +32,12 @@ _ATTEMPTS = 5
 _RESOLVE_SECONDS = 20.0
 _AGAIN_SECONDS = 0.25
 _KEPT = "SELECT EXISTS (SELECT FROM changes WHERE workspace = $1 AND id = $2 AND chain = $3)"
-_RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError, KeyTaken)
+_RETRIED = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.UniqueViolationError,
+    KeyTaken,
+)
 Join = Callable[[], Sequence[Write]]
 """What is to be written, asked once the transaction has the lock."""
 _log = logging.getLogger(__name__)
@@ -99,7 +113,10 @@ class PostgresWriter:
                     answers = [copy_of(error) for _ in batch.taken]
                 except Exception as error:
                     _log.exception("the writer failed")
-                    answers = [StorageError(f"the database cannot answer ({type(error).__name__})") for _ in batch.taken]
+                    answers = [
+                        StorageError(f"the database cannot answer ({type(error).__name__})")
+                        for _ in batch.taken
+                    ]
                 self.waiting -= len(batch.taken)
                 _answer(batch.taken, answers)
         finally:
@@ -136,9 +153,13 @@ class PostgresWriter:
             if whole:
                 raise taken
             return await self._one_by_one(workspace, join(), taken)
-        raise StorageError("the database cannot be reached" if taken is None else "the database is busy")
+        raise StorageError(
+            "the database cannot be reached" if taken is None else "the database is busy"
+        )
 
-    async def _one_by_one(self, workspace: int, writes: Sequence[Write], taken: KeyTaken) -> Sequence[Outcome | Exception]:
+    async def _one_by_one(
+        self, workspace: int, writes: Sequence[Write], taken: KeyTaken
+    ) -> Sequence[Outcome | Exception]:
         """The writes apart, so that only the one that makes no new id fails."""
         if len(writes) == 1:
             return [taken]
@@ -149,11 +170,15 @@ class PostgresWriter:
     ) -> Sequence[Outcome | Exception]:
         """One transaction. Raises _Lost where it is certain that nothing was committed."""
         try:
-            await connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_SPACE}, {workspace})")  # one round trip
+            await connection.execute(
+                f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_SPACE}, {workspace})"
+            )  # one round trip
             await lock_last_change(connection, workspace)
             writes = join()
             answers, mark = await rows.carry_out(connection, workspace, writes)
-            failed = next((answered for answered in answers if isinstance(answered, Exception)), None)
+            failed = next(
+                (answered for answered in answers if isinstance(answered, Exception)), None
+            )
             if whole and failed is not None:
                 raise failed
             if rehearse:
@@ -204,7 +229,9 @@ class PostgresWriter:
             except (StorageError, *FAILED) as error:
                 _log.warning("not yet: %s", error)
             await asyncio.sleep(_AGAIN_SECONDS)
-        raise AmbiguousCommit("the connection to the database was lost in the middle of a commit: it may have happened or not")
+        raise AmbiguousCommit(
+            "the connection to the database was lost in the middle of a commit: it may have happened or not"
+        )
 
 
 class _Lost(Exception):

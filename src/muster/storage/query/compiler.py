@@ -7,7 +7,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from muster.scim.filter.predicate import All, Each, Field, Has, Negation, Predicate, Some, Test, conditions
+from muster.scim.filter.predicate import (
+    All,
+    Each,
+    Field,
+    Has,
+    Negation,
+    Predicate,
+    Some,
+    Test,
+    conditions,
+)
 from muster.scim.indexing import DOMAIN, FALSE, index_of
 from muster.scim.values import Json, fold
 from muster.storage.ids import key_of
@@ -107,7 +117,11 @@ class Compiler:
         self.index = index_of(query.resource_type)
         self.aliases = 0
         computed = query.resource_type.computed
-        self.related = None if computed is None else MembershipConditions(query.workspace, computed, self._text, self._compare)
+        self.related = (
+            None
+            if computed is None
+            else MembershipConditions(query.workspace, computed, self._text, self._compare)
+        )
 
     async def plan(self, measure: Measure) -> QueryPlan:
         """The plan. measure: answers how many keys a seek holds, up to some bound; asked only to choose among several."""
@@ -116,8 +130,20 @@ class Compiler:
         sort = self.query.sort
         checks = sum(map(conditions, rest)) + (sort is not None)
         if sort is None or seek is not None or sort.name not in self.index.fields:
-            return QueryPlan((self._arm(seek, rest),), seek, self._total(terms), not terms and sort is None, checks)
-        return QueryPlan(self._walk(sort, rest), seek, self._total(terms), not terms and _never_missing(sort), checks)
+            return QueryPlan(
+                (self._arm(seek, rest),),
+                seek,
+                self._total(terms),
+                not terms and sort is None,
+                checks,
+            )
+        return QueryPlan(
+            self._walk(sort, rest),
+            seek,
+            self._total(terms),
+            not terms and _never_missing(sort),
+            checks,
+        )
 
     def _total(self, terms: "tuple[Term, ...]") -> Statement | None:
         if terms:
@@ -133,7 +159,9 @@ class Compiler:
             terms = predicate.terms if isinstance(predicate, All) else (predicate,)
         return terms if domain is None else (*terms, _Domain(fold(domain.strip())))
 
-    async def _drive(self, terms: "tuple[Term, ...]", measure: Measure) -> "tuple[Seek | None, list[Term]]":
+    async def _drive(
+        self, terms: "tuple[Term, ...]", measure: Measure
+    ) -> "tuple[Seek | None, list[Term]]":
         """The most selective seek among the terms, and the terms that its rows are still to be checked for."""
         candidates = [(seek, term) for term in terms if (seek := self.seek(term)) is not None]
         if not candidates:
@@ -141,7 +169,9 @@ class Compiler:
         narrow = [candidate for candidate in candidates if candidate[0].rank < MANY]
         candidates = narrow or candidates
         if len(candidates) > 1 and min(seek.rank for seek, _ in candidates) > ONE:
-            measured = [(replace(seek, size=await measure(seek)), term) for seek, term in candidates]
+            measured = [
+                (replace(seek, size=await measure(seek)), term) for seek, term in candidates
+            ]
             best = min(measured, key=lambda candidate: (candidate[0].size or 0, candidate[0].rank))
         else:
             best = min(candidates, key=lambda candidate: candidate[0].rank)
@@ -151,7 +181,9 @@ class Compiler:
     def seek(self, term: "Term") -> Seek | None:
         """The keys that a term's look-ups hold, or None where it has none."""
         match term:
-            case Test(field) | Has(field) | Each(field) if (related := self._related_to(field)) is not None:
+            case Test(field) | Has(field) | Each(field) if (
+                related := self._related_to(field)
+            ) is not None:
                 keys = related.keys(term)
                 rank = FEW if field.keys == ("members",) else MANY
                 return None if keys is None else Seek(keys, True, rank)
@@ -182,9 +214,15 @@ class Compiler:
             return None
         if operator in _SIGNS:
             rank = RANGE if operator != "eq" else ONE if name in self.index.unique else FEW
-            return self._lookup_seek(name, lambda bind: f"value {_SIGNS[operator]} {bind(operand)}", rank)
+            return self._lookup_seek(
+                name, lambda bind: f"value {_SIGNS[operator]} {bind(operand)}", rank
+            )
         if operator == "sw":
-            return self._lookup_seek(name, lambda bind: f"value >= {bind(operand)} AND value < {bind(_after(operand))}", RANGE)
+            return self._lookup_seek(
+                name,
+                lambda bind: f"value >= {bind(operand)} AND value < {bind(_after(operand))}",
+                RANGE,
+            )
         function = self.functions.contains if operator == "co" else self.functions.ends_with
         return self._lookup_seek(name, lambda bind: function("value", bind(operand)), MANY)
 
@@ -196,7 +234,11 @@ class Compiler:
 
     def _each_seek(self, inner: Predicate) -> Seek | None:
         """The seek of a value path, from a comparison inside it with a sub-attribute that is indexed."""
-        seeks = [self.seek(term) for term in (inner.terms if isinstance(inner, All) else (inner,)) if isinstance(term, Test)]
+        seeks = [
+            self.seek(term)
+            for term in (inner.terms if isinstance(inner, All) else (inner,))
+            if isinstance(term, Test)
+        ]
         return _inexact(seeks)
 
     def _lookup_seek(self, name: str, condition: Callable[[Binder], str], rank: int) -> Seek:
@@ -228,7 +270,9 @@ class Compiler:
             if seek is not None and not by_body:
                 found = f"FROM ({seek.keys(bind)}) s"
             elif seek is not None:
-                found = f"FROM ({seek.keys(bind)}) k JOIN {table} s ON {self._joined('s', 'k', bind)}"
+                found = (
+                    f"FROM ({seek.keys(bind)}) k JOIN {table} s ON {self._joined('s', 'k', bind)}"
+                )
             else:
                 found = f"FROM {table} s"
                 conditions.append(self._scope(bind, "s."))
@@ -268,7 +312,11 @@ class Compiler:
     def _missing_arm(self, sort: Field, rest: "list[Term]") -> Arm:
         def source(bind: Binder, paging: bool) -> str:
             missing = f"{self._value('s.body', _sort_path(sort), bind, TEXT)} IS NULL"
-            conditions = [self._scope(bind, "s."), missing, *(self.check(term, bind) for term in rest)]
+            conditions = [
+                self._scope(bind, "s."),
+                missing,
+                *(self.check(term, bind) for term in rest),
+            ]
             if paging and self.query.after is not None and self.query.after.value is None:
                 conditions.append(f's."key" > {bind(self.query.after.key)}')
             return f"FROM searchable s WHERE {' AND '.join(conditions)}"
@@ -301,15 +349,21 @@ class Compiler:
         operand = bind(self.functions.operand(after.value))
         same = f"({value} = {operand} AND {later})"
         return (
-            f"({value} < {operand} OR {same})" if self.query.descending else f"({value} IS NULL OR {value} > {operand} OR {same})"
+            f"({value} < {operand} OR {same})"
+            if self.query.descending
+            else f"({value} IS NULL OR {value} > {operand} OR {same})"
         )
 
-    def _arm_of(self, source: Callable[[Binder, bool], str], key: str, order: Callable[[Binder], str]) -> Arm:
+    def _arm_of(
+        self, source: Callable[[Binder, bool], str], key: str, order: Callable[[Binder], str]
+    ) -> Arm:
         """The arm of a source. The keys are chosen first, so that the rows that OFFSET passes over are not read."""
         counting, paging = Binder(), Binder()
         count = counting.statement(f"SELECT count(*) {source(counting, False)}")
         keys = f'(SELECT {key} AS "key" {source(paging, True)} ORDER BY {order(paging)} <page>)'
-        return Arm(paging.paged(self.functions.documents(keys, paging(self.query.workspace))), count)
+        return Arm(
+            paging.paged(self.functions.documents(keys, paging(self.query.workspace))), count
+        )
 
     def _body_order(self, bind: Binder) -> str:
         """Missing values last when ascending, first when descending; ties by id (RFC 7644 section 3.4.2.3)."""
@@ -324,19 +378,31 @@ class Compiler:
     def check(self, term: "Term", bind: Binder, json: str = "s.body") -> str:
         """The term as a condition on the search form, true or false and never NULL, as evaluate.py has it."""
         match term:
-            case Test(field) | Has(field) | Each(field) if (related := self._related_to(field)) is not None:
+            case Test(field) | Has(field) | Each(field) if (
+                related := self._related_to(field)
+            ) is not None:
                 return related.condition(term, bind)
             case All(terms):
-                return f"({' AND '.join(self.check(item, bind, json) for item in terms)})" if terms else "TRUE"
+                return (
+                    f"({' AND '.join(self.check(item, bind, json) for item in terms)})"
+                    if terms
+                    else "TRUE"
+                )
             case Some(terms):
-                return f"({' OR '.join(self._alternative(item, bind, json) for item in terms)})" if terms else "FALSE"
+                return (
+                    f"({' OR '.join(self._alternative(item, bind, json) for item in terms)})"
+                    if terms
+                    else "FALSE"
+                )
             case Negation(inner):
                 return f"(NOT {self.check(inner, bind, json)})"
             case Each(field, inner) if not field.each:
                 part = self.functions.object(json, bind(self.functions.path(field.keys)))
                 return f"({part} IS NOT NULL AND {self.check(inner, bind, part)})"
             case Each(field, inner):
-                return self._exists(field.keys, json, bind, lambda element: self.check(inner, bind, element))
+                return self._exists(
+                    field.keys, json, bind, lambda element: self.check(inner, bind, element)
+                )
             case Has(field):
                 return self._present(field, json, bind)
             case Test():
@@ -353,7 +419,9 @@ class Compiler:
     def _test(self, test: Test, json: str, bind: Binder) -> str:
         field = test.field
         if field.each:
-            return self._some_value(field, json, bind, _kind(field), lambda value: self._compare(value, test, bind))
+            return self._some_value(
+                field, json, bind, _kind(field), lambda value: self._compare(value, test, bind)
+            )
         return self._compare(self._value(json, field.keys, bind, _kind(field)), test, bind)
 
     def _compare(self, value: str, test: Test, bind: Binder) -> str:
@@ -376,13 +444,20 @@ class Compiler:
     def _text(self, json: str, keys: tuple[str, ...], bind: Binder) -> str:
         return self._value(json, keys, bind, TEXT)
 
-    def _some_value(self, field: Field, json: str, bind: Binder, kind: str, condition: Callable[[str], str]) -> str:
+    def _some_value(
+        self, field: Field, json: str, bind: Binder, kind: str, condition: Callable[[str], str]
+    ) -> str:
         """Some value that the elements at a field have meets a condition; a sub-attribute may itself have several values."""
 
         def within(element: str) -> str:
             if field.sub is None or not field.attribute.multi_valued:
                 return condition(self._inside(field, element, bind, kind))
-            return self._exists((field.sub,), element, bind, lambda value: condition(self.functions.scalar(value, kind)))
+            return self._exists(
+                (field.sub,),
+                element,
+                bind,
+                lambda value: condition(self.functions.scalar(value, kind)),
+            )
 
         return self._exists(field.keys, json, bind, within)
 
@@ -391,20 +466,30 @@ class Compiler:
             return self.functions.scalar(element, kind)
         return self._value(element, (field.sub,), bind, kind)
 
-    def _exists(self, keys: tuple[str, ...], json: str, bind: Binder, condition: Callable[[str], str]) -> str:
+    def _exists(
+        self, keys: tuple[str, ...], json: str, bind: Binder, condition: Callable[[str], str]
+    ) -> str:
         self.aliases += 1
-        source, element = self.functions.elements(json, bind(self.functions.path(keys)), f"e{self.aliases}")
+        source, element = self.functions.elements(
+            json, bind(self.functions.path(keys)), f"e{self.aliases}"
+        )
         return f"EXISTS (SELECT 1 FROM {source} WHERE {condition(element)})"
 
     def _some_member(self, keys: tuple[str, ...], json: str, bind: Binder) -> str:
         """Something is there in the complex value at keys."""
         self.aliases += 1
-        source, member = self.functions.members(json, bind(self.functions.path(keys)), f"e{self.aliases}")
-        return f"EXISTS (SELECT 1 FROM {source} WHERE {_filled(self.functions.scalar(member, TEXT))})"
+        source, member = self.functions.members(
+            json, bind(self.functions.path(keys)), f"e{self.aliases}"
+        )
+        return (
+            f"EXISTS (SELECT 1 FROM {source} WHERE {_filled(self.functions.scalar(member, TEXT))})"
+        )
 
     def _present(self, field: Field, json: str, bind: Binder) -> str:
         if field.each and field.sub is None and field.attribute.is_complex:
-            return self._exists(field.keys, json, bind, lambda element: self._some_member((), element, bind))
+            return self._exists(
+                field.keys, json, bind, lambda element: self._some_member((), element, bind)
+            )
         if field.each:
             return self._some_value(field, json, bind, TEXT, _filled)
         if field.attribute.is_complex:
@@ -443,7 +528,9 @@ def _sort_path(field: Field) -> tuple[str | int, ...]:
 
 def _inexact(seeks: list[Seek | None]) -> Seek | None:
     """The most selective of some seeks, each of which holds all that match and more."""
-    best = min((seek for seek in seeks if seek is not None), key=lambda seek: seek.rank, default=None)
+    best = min(
+        (seek for seek in seeks if seek is not None), key=lambda seek: seek.rank, default=None
+    )
     return None if best is None else Seek(best.keys, False, best.rank)
 
 
@@ -453,7 +540,11 @@ def _union(seeks: list[Seek | None]) -> Seek | None:
     if len(found) < len(seeks):
         return None
     rank = max(FEW, *(seek.rank for seek in found))
-    return Seek(lambda bind: " UNION ".join(seek.keys(bind) for seek in found), all(seek.exact for seek in found), rank)
+    return Seek(
+        lambda bind: " UNION ".join(seek.keys(bind) for seek in found),
+        all(seek.exact for seek in found),
+        rank,
+    )
 
 
 def _after(prefix: str) -> str:

@@ -45,7 +45,9 @@ class MembershipConditions:
     def _members(self, inner: Predicate, bind: Binder) -> str:
         """The memberships m whose member matches."""
         workspace = bind(self._workspace)
-        joined = f'members m JOIN resources e ON e.workspace = {workspace} AND e."key" = m.member_key'
+        joined = (
+            f'members m JOIN resources e ON e.workspace = {workspace} AND e."key" = m.member_key'
+        )
         kind = "CASE e.type WHEN 'Group' THEN 'group' ELSE 'user' END"
         pinned = _pinned(inner)
         only = "" if pinned is None else f" AND m.member_key = {bind(key_of(pinned) or 0)}"
@@ -90,7 +92,9 @@ class MembershipConditions:
         groups = f"resources e{search} WHERE e.workspace = {workspace} AND e.type = '{GROUP}'"
         return f'SELECT e."key" FROM {groups}{only} AND {condition}'
 
-    def _matching(self, inner: Predicate, kind: str, workspace: str, bind: Binder) -> tuple[str, str]:
+    def _matching(
+        self, inner: Predicate, kind: str, workspace: str, bind: Binder
+    ) -> tuple[str, str]:
         """What to join for the resource e to be compared, and the condition."""
         search = ""
         if "display" in _names(inner):
@@ -100,9 +104,17 @@ class MembershipConditions:
     def _element(self, term: Predicate, kind: str, bind: Binder) -> str:
         match term:
             case All(terms):
-                return f"({' AND '.join(self._element(item, kind, bind) for item in terms)})" if terms else "TRUE"
+                return (
+                    f"({' AND '.join(self._element(item, kind, bind) for item in terms)})"
+                    if terms
+                    else "TRUE"
+                )
             case Some(terms):
-                return f"({' OR '.join(self._alternative(item, kind, bind) for item in terms)})" if terms else "FALSE"
+                return (
+                    f"({' OR '.join(self._alternative(item, kind, bind) for item in terms)})"
+                    if terms
+                    else "FALSE"
+                )
             case Negation(inner):
                 return f"(NOT {self._element(inner, kind, bind)})"
             case Has(field):
@@ -170,7 +182,11 @@ def _names(inner: Predicate) -> frozenset[str]:
 def pinned_member(query: Query) -> str | None:
     """The id, where a query asks for the first page of the groups that have one member, and for nothing else."""
     term = query.predicate
-    if query.resource_type.computed != "members" or query.offset or not isinstance(term, Test | Each):
+    if (
+        query.resource_type.computed != "members"
+        or query.offset
+        or not isinstance(term, Test | Each)
+    ):
         return None
     inner = _of_element(term) if term.field.keys == ("members",) else _ANY
     return str(inner.operand) if _is_id(inner) else None

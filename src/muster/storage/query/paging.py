@@ -42,7 +42,11 @@ def answer(query: Query, plan: QueryPlan) -> Answer:
     mark = None
     if query.walk:
         bind = Binder()
-        mark = (yield bind.statement(f"SELECT max(sequence) FROM changes WHERE workspace = {bind(query.workspace)}"))[0]
+        mark = (
+            yield bind.statement(
+                f"SELECT max(sequence) FROM changes WHERE workspace = {bind(query.workspace)}"
+            )
+        )[0]
     if query.mark is not None and query.mark != mark:
         raise Stale
     resumed = query.after is not None
@@ -55,13 +59,17 @@ def answer(query: Query, plan: QueryPlan) -> Answer:
     return page
 
 
-def _documents(query: Query, plan: QueryPlan, offset: int) -> Generator[Statement, tuple[Any, ...], tuple[Page, bytes]]:
+def _documents(
+    query: Query, plan: QueryPlan, offset: int
+) -> Generator[Statement, tuple[Any, ...], tuple[Page, bytes]]:
     """The page without its total, and the ids on it."""
     count, found, ids, grouped = 0, [], b"", False
     for arm in plan.arms:
         if count >= query.limit:
             break
-        on_page, documents, on_page_ids, some_grouped = yield arm.page.followed_by(query.limit - count, offset)
+        on_page, documents, on_page_ids, some_grouped = yield arm.page.followed_by(
+            query.limit - count, offset
+        )
         if on_page and documents is None:
             raise PageTooLarge
         if on_page:

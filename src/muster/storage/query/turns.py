@@ -36,7 +36,9 @@ class Turns:
         if self.waiting >= MAX_WAITING:
             raise StorageError(f"too many searches are waiting: {MAX_WAITING} at a time")
         if queue.count > MAX_OF_ONE:
-            raise StorageError(f"too many searches are waiting: {MAX_OF_ONE + 1} of a workspace at a time")
+            raise StorageError(
+                f"too many searches are waiting: {MAX_OF_ONE + 1} of a workspace at a time"
+            )
         self._queues[workspace] = queue
         queue.count += 1
         try:

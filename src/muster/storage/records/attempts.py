@@ -16,8 +16,12 @@ ON CONFLICT (workspace, key_id) DO UPDATE SET
     used = CASE WHEN rate_windows."window" > $4 THEN rate_windows.used + 1 ELSE 1 END,
     "window" = CASE WHEN rate_windows."window" > $4 THEN rate_windows."window" ELSE excluded."window" END
 """
-_USED = 'SELECT "window", used FROM rate_windows WHERE workspace = $1 AND key_id = $2 AND "window" > $3'
-_GIVE_BACK = "UPDATE rate_windows SET used = used - 1 WHERE workspace = $1 AND key_id = $2 AND used > 0"
+_USED = (
+    'SELECT "window", used FROM rate_windows WHERE workspace = $1 AND key_id = $2 AND "window" > $3'
+)
+_GIVE_BACK = (
+    "UPDATE rate_windows SET used = used - 1 WHERE workspace = $1 AND key_id = $2 AND used > 0"
+)
 _FORGET = "DELETE FROM rate_windows WHERE workspace = $1 AND key_id = $2"
 _SWEEP = f"""DELETE FROM rate_windows WHERE workspace = $1 AND key_id LIKE '{_PREFIX}%' AND "window" < $2"""
 
@@ -25,7 +29,9 @@ _SWEEP = f"""DELETE FROM rate_windows WHERE workspace = $1 AND key_id LIKE '{_PR
 class Attempts:
     """most: tries of one name of a workspace in a window of so many seconds, which begins with the first of them."""
 
-    def __init__(self, storage: Upkeep, most: int, seconds: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, storage: Upkeep, most: int, seconds: int, clock: Callable[[], float] = time.time
+    ) -> None:
         self._storage = storage
         self._most = most
         self._seconds = seconds
@@ -43,7 +49,9 @@ class Attempts:
             statements.append(bound(_SWEEP, workspace, now - _KEPT_SECONDS))
         await self._storage.transact(workspace, statements)
         begun, used = await self._used(*place, now)
-        return begun + self._seconds - now if used > self._most else 0  # others may have been as quick
+        return (
+            begun + self._seconds - now if used > self._most else 0
+        )  # others may have been as quick
 
     async def give_back(self, workspace: int, name: str) -> None:
         """Take back one try, as it was a good one."""

@@ -12,12 +12,18 @@ from muster.storage.port.engine import Statement
 from muster.storage.port.items import Item
 from muster.storage.port.resources import UNCACHED_KINDS
 
-_SETTINGS = {field.name: field.default for field in fields(Workspace) if field.default is not MISSING}
+_SETTINGS = {
+    field.name: field.default for field in fields(Workspace) if field.default is not MISSING
+}
 
 
 def settings_column(workspace: Workspace) -> str | None:
     """The column of a workspace's settings: what is not as it is without being told, as JSON."""
-    given = {name: value for name, default in _SETTINGS.items() if (value := getattr(workspace, name)) != default}
+    given = {
+        name: value
+        for name, default in _SETTINGS.items()
+        if (value := getattr(workspace, name)) != default
+    }
     return orjson.dumps(given).decode() if given else None
 
 
@@ -40,7 +46,14 @@ KEY = "workspace, id, name, digest, permissions, rate_limit, created, expires, r
 
 def key_row(key: KeyRecord) -> tuple[Any, ...]:
     """A key as its columns have it."""
-    who = (key.workspace, key.id, key.name, key.digest, orjson.dumps(key.permissions).decode(), key.rate_limit)
+    who = (
+        key.workspace,
+        key.id,
+        key.name,
+        key.digest,
+        orjson.dumps(key.permissions).decode(),
+        key.rate_limit,
+    )
     return (*who, key.created, key.expires, key.revoked, key.last_used, key.role, key.user)
 
 
@@ -67,7 +80,9 @@ def kept(put: Setting) -> Statement:
     """The statement that keeps a setting, a key or an item, or removes the item."""
     match put:
         case Workspace():
-            return Statement(_SET_WORKSPACE, (put.contract, put.strict, settings_column(put), put.id))
+            return Statement(
+                _SET_WORKSPACE, (put.contract, put.strict, settings_column(put), put.id)
+            )
         case KeyRecord():
             return Statement(_PUT_KEY, key_row(put))
         case Item(workspace, kind, item_id, None):
@@ -82,7 +97,10 @@ def read_again(read: Setting) -> Statement:
         case Workspace():
             return Statement(f"SELECT {WORKSPACE} FROM workspaces WHERE id = $1", (read.id,))
         case KeyRecord():
-            return Statement(f"SELECT {KEY} FROM api_keys WHERE workspace = $1 AND id = $2", (read.workspace, read.id))
+            return Statement(
+                f"SELECT {KEY} FROM api_keys WHERE workspace = $1 AND id = $2",
+                (read.workspace, read.id),
+            )
         case Item(workspace, kind, item_id):
             return Statement(ITEM, (workspace, kind, item_id))
 
@@ -97,7 +115,9 @@ def stands(read: Setting, row: Any) -> bool:
         case KeyRecord():
             return replace(read_key(row), last_used=read.last_used) == read
         case Item():
-            return read.body is not None and _given(orjson.loads(row[0])) == _given(orjson.loads(orjson.dumps(read.body)))
+            return read.body is not None and _given(orjson.loads(row[0])) == _given(
+                orjson.loads(orjson.dumps(read.body))
+            )
 
 
 def _given(body: dict[str, Any]) -> dict[str, Any]:
@@ -118,4 +138,13 @@ def moves_epoch(puts: Sequence[Setting]) -> bool:
 def note_row(note: Note) -> tuple[Any, ...]:
     """What is recorded beside the writes, as `changes` has it: the columns that a link is made from."""
     origin = (note.origin.time, note.origin.actor, note.origin.request_id)
-    return (*origin, note.type, note.id, note.action, 0, note.document.decode(), None, note.origin.address)
+    return (
+        *origin,
+        note.type,
+        note.id,
+        note.action,
+        0,
+        note.document.decode(),
+        None,
+        note.origin.address,
+    )

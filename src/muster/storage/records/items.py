@@ -16,4 +16,6 @@ async def refresh(storage: Upkeep, read: Item, body: Json) -> None:
     The epoch stays, so that every process keeps its caches. Raises StorageError.
     """
     after, before = orjson.dumps(body).decode(), orjson.dumps(read.body).decode()
-    await storage.transact(read.workspace, [bound(_REFRESH, after, read.workspace, read.kind, read.id, before)])
+    await storage.transact(
+        read.workspace, [bound(_REFRESH, after, read.workspace, read.kind, read.id, before)]
+    )

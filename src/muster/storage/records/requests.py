@@ -82,8 +82,14 @@ class RequestStore:
 
         None goes that the workspace's own setting, as it is now, still keeps: whoever calls may know an earlier one.
         """
-        settings = await self._storage.query(bound("SELECT settings FROM workspaces WHERE id = $1", workspace))
-        days = orjson.loads(settings[0][0]).get("requests_days") if settings and settings[0][0] else None
+        settings = await self._storage.query(
+            bound("SELECT settings FROM workspaces WHERE id = $1", workspace)
+        )
+        days = (
+            orjson.loads(settings[0][0]).get("requests_days")
+            if settings and settings[0][0]
+            else None
+        )
         if days:
             oldest = min(oldest, number_of(time.time() - days * 86_400))
         beyond = (
@@ -91,7 +97,9 @@ class RequestStore:
             " WHERE workspace = $1 ORDER BY number DESC LIMIT 1 OFFSET $2)"
         )
         old = "DELETE FROM requests WHERE workspace = $1 AND number < $2"
-        await self._storage.transact(workspace, [bound(beyond, workspace, rows), bound(old, workspace, oldest)])
+        await self._storage.transact(
+            workspace, [bound(beyond, workspace, rows), bound(old, workspace, oldest)]
+        )
 
     async def find(self, workspace: int, wanted: RequestFilter) -> Sequence[RecordedRequest]:
         """The latest requests that are wanted, the newest first."""
@@ -103,7 +111,9 @@ class RequestStore:
 
     async def get(self, workspace: int, number: int) -> RecordedRequest | None:
         """One request."""
-        found = await self.find(workspace, RequestFilter(before=number + 1, after=number - 1, limit=1))
+        found = await self.find(
+            workspace, RequestFilter(before=number + 1, after=number - 1, limit=1)
+        )
         return found[0] if found else None
 
     async def by_hour(self, workspace: int, since: str) -> dict[str, tuple[int, int]]:
@@ -112,7 +122,10 @@ class RequestStore:
             "SELECT substr(time, 1, 13), count(*), sum(CASE WHEN status >= 400 THEN 1 ELSE 0 END) FROM requests"
             " WHERE workspace = $1 AND time >= $2 GROUP BY substr(time, 1, 13)"
         )
-        return {row[0]: (row[1], int(row[2])) for row in await self._storage.query(bound(sql, workspace, since))}
+        return {
+            row[0]: (row[1], int(row[2]))
+            for row in await self._storage.query(bound(sql, workspace, since))
+        }
 
     async def quirks(self, workspace: int) -> Sequence[tuple[Any, ...]]:
         """For each key and set of quirks: how many requests showed it, and the latest of them."""
@@ -137,7 +150,9 @@ class RequestStore:
             " WHERE workspace = $1 AND number > $2 ORDER BY number DESC LIMIT 2000) AS latest"
             " GROUP BY key_id HAVING max(number) = max(CASE WHEN status >= 400 THEN number ELSE 0 END)"
         )
-        return [(row[0], row[1]) for row in await self._storage.query(bound(sql, workspace, number))]
+        return [
+            (row[0], row[1]) for row in await self._storage.query(bound(sql, workspace, number))
+        ]
 
     async def forbidden(self, workspace: int) -> Sequence[tuple[Any, ...]]:
         """The latest requests that were answered 403, and bulk requests: key, operation, status, number and answer of each."""
@@ -176,7 +191,9 @@ def _conditions(wanted: RequestFilter, bind: Binder) -> list[str]:
     )
     found.extend(text.format(bind(value)) for text, value in comparisons if value is not None)
     if wanted.status is not None:
-        status = max(0, min(wanted.status, _NO_STATUS))  # whatever else is asked for finds nothing, and is no number too large
+        status = max(
+            0, min(wanted.status, _NO_STATUS)
+        )  # whatever else is asked for finds nothing, and is no number too large
         low, high = (status * 100, status * 100 + 99) if status < 10 else (status, status)
         found.append(f"status BETWEEN {bind(low)} AND {bind(high)}")
     if wanted.path:

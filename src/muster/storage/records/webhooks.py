@@ -62,7 +62,10 @@ class WebhookStates:
         """Keep nothing of a webhook."""
         where = "WHERE workspace = $1 AND webhook = $2"
         tables = ("webhook_states", "deliveries")
-        await self._storage.transact(workspace, [bound(f"DELETE FROM {table} {where}", workspace, webhook) for table in tables])
+        await self._storage.transact(
+            workspace,
+            [bound(f"DELETE FROM {table} {where}", workspace, webhook) for table in tables],
+        )
 
     async def state(self, workspace: int, webhook: str) -> State | None:
         """How far a webhook has come."""
@@ -71,7 +74,12 @@ class WebhookStates:
         return State(*rows[0]) if rows else None
 
     async def advance(
-        self, workspace: int, webhook: str, before: State, after: State, lease: tuple[str, str] | None = None
+        self,
+        workspace: int,
+        webhook: str,
+        before: State,
+        after: State,
+        lease: tuple[str, str] | None = None,
     ) -> bool:
         """Record how far a webhook has come, unless somebody else has moved it meanwhile. Returns whether it is recorded.
 
@@ -79,30 +87,47 @@ class WebhookStates:
         """
         bind = Binder()
         given = (after.position, after.part, after.attempts, after.due, after.failing_since)
-        columns = ", ".join(f"{name} = {bind(value)}" for name, value in zip(_STATE.split(", "), given, strict=True))
+        columns = ", ".join(
+            f"{name} = {bind(value)}" for name, value in zip(_STATE.split(", "), given, strict=True)
+        )
         conditions = [f"workspace = {bind(workspace)}", f"webhook = {bind(webhook)}"]
         conditions += [f"position = {bind(before.position)}", f"part = {bind(before.part)}"]
         if lease is not None:
             name, owner = lease
             held = f"workspace = {bind(workspace)} AND name = {bind(name)} AND owner = {bind(owner)} AND until > {bind(now())}"
             conditions.append(f"EXISTS (SELECT 1 FROM leases WHERE {held})")
-        statement = bind.statement(f"UPDATE webhook_states SET {columns} WHERE {' AND '.join(conditions)}")
+        statement = bind.statement(
+            f"UPDATE webhook_states SET {columns} WHERE {' AND '.join(conditions)}"
+        )
         await self._storage.transact(workspace, [statement])
         return await self.state(workspace, webhook) == after
 
     async def log(self, workspace: int, webhook: str, delivery: Delivery) -> None:
         """Keep what came of an attempt, and no more of them than KEPT."""
-        values = (delivery.number, delivery.sequence, delivery.part, delivery.event, delivery.time, delivery.attempt)
+        values = (
+            delivery.number,
+            delivery.sequence,
+            delivery.part,
+            delivery.event,
+            delivery.time,
+            delivery.attempt,
+        )
         ended = (delivery.status, delivery.error, delivery.milliseconds)
         insert = f"INSERT INTO deliveries (workspace, webhook, {_DELIVERY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
         trim = (
             "DELETE FROM deliveries WHERE workspace = $1 AND webhook = $2 AND number <= (SELECT number FROM deliveries"
             f" WHERE workspace = $1 AND webhook = $2 ORDER BY number DESC LIMIT 1 OFFSET {KEPT})"
         )
-        statements = [bound(insert, workspace, webhook, *values, *ended), bound(trim, workspace, webhook)]
+        statements = [
+            bound(insert, workspace, webhook, *values, *ended),
+            bound(trim, workspace, webhook),
+        ]
         await self._storage.transact(workspace, statements)
 
     async def deliveries(self, workspace: int, webhook: str, limit: int) -> Sequence[Delivery]:
         """The latest attempts, the newest first."""
         read = f"SELECT {_DELIVERY} FROM deliveries WHERE workspace = $1 AND webhook = $2 ORDER BY number DESC LIMIT $3"
-        return [Delivery(*row) for row in await self._storage.query(bound(read, workspace, webhook, limit))]
+        return [
+            Delivery(*row)
+            for row in await self._storage.query(bound(read, workspace, webhook, limit))
+        ]

@@ -41,7 +41,9 @@ async def kinds(storage: Upkeep, workspace: int) -> list[str]:
     return sorted(row[0] for row in await storage.query(bound(sql, workspace)))
 
 
-async def read(storage: Upkeep, workspace: int, kind: str, after: int, limit: int) -> list[StoredRow]:
+async def read(
+    storage: Upkeep, workspace: int, kind: str, after: int, limit: int
+) -> list[StoredRow]:
     """Resources in the order of their keys, after one."""
     found = await storage.query(
         bound(
@@ -58,13 +60,19 @@ async def read(storage: Upkeep, workspace: int, kind: str, after: int, limit: in
     first, last = found[0][0], found[-1][0]
     within = 'workspace = $1 AND type = $2 AND "key" BETWEEN $3 AND $4'
     scope = (workspace, kind, first, last)
-    found_bodies = await storage.query(bound(f'SELECT "key", CAST(body AS text) FROM searchable WHERE {within}', *scope))
+    found_bodies = await storage.query(
+        bound(f'SELECT "key", CAST(body AS text) FROM searchable WHERE {within}', *scope)
+    )
     bodies = {row[0]: row[1] for row in found_bodies}
     lookups: dict[int, set[LookupEntry]] = {}
     unique: dict[int, set[LookupEntry]] = {}
-    for row in await storage.query(bound(f'SELECT "key", attribute, value, "first" FROM lookups WHERE {within}', *scope)):
+    for row in await storage.query(
+        bound(f'SELECT "key", attribute, value, "first" FROM lookups WHERE {within}', *scope)
+    ):
         lookups.setdefault(row[0], set()).add(LookupEntry(row[1], row[2], bool(row[3])))
-    for row in await storage.query(bound(f'SELECT "key", attribute, value FROM unique_values WHERE {within}', *scope)):
+    for row in await storage.query(
+        bound(f'SELECT "key", attribute, value FROM unique_values WHERE {within}', *scope)
+    ):
         unique.setdefault(row[0], set()).add(LookupEntry(row[1], row[2]))
     return [
         StoredRow(
@@ -84,7 +92,9 @@ async def orphans(storage: Upkeep, workspace: int) -> dict[str, int]:
     """How many rows of each table belong to no resource."""
     found = {}
     for table in _DERIVED:
-        rows = await storage.query(bound(f"SELECT count(*) FROM {table} t WHERE {_ORPHANED}", workspace))
+        rows = await storage.query(
+            bound(f"SELECT count(*) FROM {table} t WHERE {_ORPHANED}", workspace)
+        )
         if rows[0][0]:
             found[table] = rows[0][0]
     lost = await storage.query(bound(f"SELECT count(*) FROM members t WHERE {_LOST}", workspace))
@@ -95,7 +105,9 @@ async def orphans(storage: Upkeep, workspace: int) -> dict[str, int]:
 
 async def unmarked(storage: Upkeep, workspace: int) -> int:
     """How many resources are in groups and are not known to be, so that their groups are not shown."""
-    rows = await storage.query(bound(f"SELECT count(*) FROM resources r WHERE {_UNMARKED}", workspace))
+    rows = await storage.query(
+        bound(f"SELECT count(*) FROM resources r WHERE {_UNMARKED}", workspace)
+    )
     count: int = rows[0][0]
     return count
 
@@ -147,13 +159,27 @@ def recount(workspace: int, kind: str) -> list[Statement]:
 def rebuild(workspace: int, kind: str, key: int, put: Put) -> list[Statement]:
     """Statements that make what a resource is found by anew from its document."""
     made = [
-        bound(f'DELETE FROM {table} WHERE workspace = $1 AND type = $2 AND "key" = $3', workspace, kind, key)
+        bound(
+            f'DELETE FROM {table} WHERE workspace = $1 AND type = $2 AND "key" = $3',
+            workspace,
+            kind,
+            key,
+        )
         for table in ("searchable", "lookups", "unique_values")
     ]
     bind = Binder()
     columns = f"{bind(key)}, {bind(workspace)}, {bind(kind)}, {bind(put.search.decode())}"
-    made.append(bind.statement(f'INSERT INTO searchable ("key", workspace, type, body) VALUES ({columns})'))
-    made.append(bound('UPDATE resources SET display = $1 WHERE workspace = $2 AND "key" = $3', put.display, workspace, key))
+    made.append(
+        bind.statement(f'INSERT INTO searchable ("key", workspace, type, body) VALUES ({columns})')
+    )
+    made.append(
+        bound(
+            'UPDATE resources SET display = $1 WHERE workspace = $2 AND "key" = $3',
+            put.display,
+            workspace,
+            key,
+        )
+    )
     for entry in sorted(put.index.lookups):
         made.append(
             bound(

@@ -9,7 +9,16 @@ from muster.storage.port.accounts import KeyRecord, Setting, Workspace
 from muster.storage.port.changes import Note
 from muster.storage.port.errors import Conflict, Outdated
 from muster.storage.port.items import Item
-from muster.storage.records.columns import KEY, WORKSPACE, kept, moves_epoch, read_again, read_key, read_workspace, stands
+from muster.storage.records.columns import (
+    KEY,
+    WORKSPACE,
+    kept,
+    moves_epoch,
+    read_again,
+    read_key,
+    read_workspace,
+    stands,
+)
 from muster.storage.sqlite import rows
 from muster.storage.sqlite.connection import translate, translated
 from muster.storage.sqlite.epoch import SqliteEpoch, Stamps
@@ -39,12 +48,16 @@ class SqliteAccounts:
 
     async def signing_secret(self) -> bytes:
         with translated():
-            secret: bytes = self._accounts.execute("SELECT signing_secret FROM installation WHERE id = 1").fetchone()[0]
+            secret: bytes = self._accounts.execute(
+                "SELECT signing_secret FROM installation WHERE id = 1"
+            ).fetchone()[0]
         return secret
 
     async def workspaces(self) -> Sequence[Workspace]:
         with translated():
-            return [read_workspace(row) for row in self._accounts.execute(f"{_WORKSPACE} ORDER BY name")]
+            return [
+                read_workspace(row) for row in self._accounts.execute(f"{_WORKSPACE} ORDER BY name")
+            ]
 
     async def find_workspace(self, name: str) -> Workspace | None:
         return self._one_workspace("name", name)
@@ -79,7 +92,10 @@ class SqliteAccounts:
 
     async def keys(self, workspace: int) -> Sequence[KeyRecord]:
         with translated():
-            return [read_key(row) for row in self._accounts.execute(f"{_KEY} ORDER BY created, id", (workspace,))]
+            return [
+                read_key(row)
+                for row in self._accounts.execute(f"{_KEY} ORDER BY created, id", (workspace,))
+            ]
 
     async def item(self, workspace: int, kind: str, item_id: str) -> Item | None:
         with translated():
@@ -91,7 +107,9 @@ class SqliteAccounts:
             found = self._accounts.execute(_ITEMS, (workspace, kind)).fetchall()
         return [Item(workspace, kind, item_id, json.loads(body)) for item_id, body in found]
 
-    async def administer(self, puts: Sequence[Setting], notes: Sequence[Note] = (), standing: Sequence[Setting] = ()) -> None:
+    async def administer(
+        self, puts: Sequence[Setting], notes: Sequence[Note] = (), standing: Sequence[Setting] = ()
+    ) -> None:
         def job(connection: sqlite3.Connection) -> None:
             for read in standing:
                 if not stands(read, connection.execute(*positional(read_again(read))).fetchone()):
@@ -134,16 +152,23 @@ def _hold_names(connection: sqlite3.Connection, after: Workspace) -> None:
     """Begin or end the uniqueness of groups' names if the setting changes. Raises Conflict if groups share a name."""
     if rows.names_are_unique(connection, after.id) == after.unique_group_names:
         return
-    if after.unique_group_names and connection.execute(*positional(unique_display_names.shared(after.id))).fetchone() is not None:
+    if (
+        after.unique_group_names
+        and connection.execute(*positional(unique_display_names.shared(after.id))).fetchone()
+        is not None
+    ):
         raise Conflict(unique_display_names.ATTRIBUTE)
     for statement in unique_display_names.change(after):
         connection.execute(*positional(statement))
 
 
-def _lease(workspace: int, key_id: str, window: int, limit: int, share: int) -> Callable[[sqlite3.Connection], int]:
+def _lease(
+    workspace: int, key_id: str, window: int, limit: int, share: int
+) -> Callable[[sqlite3.Connection], int]:
     def job(connection: sqlite3.Connection) -> int:
         row = connection.execute(
-            'SELECT "window", used FROM rate_windows WHERE workspace = ? AND key_id = ?', (workspace, key_id)
+            'SELECT "window", used FROM rate_windows WHERE workspace = ? AND key_id = ?',
+            (workspace, key_id),
         ).fetchone()
         used = row[1] if row is not None and row[0] >= window else 0
         left = limit - used

@@ -10,20 +10,33 @@ from sqlalchemy import NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from muster.storage import migrations
-from muster.storage.port.errors import PageTooLarge, StatementRejected, StorageCorrupt, StorageError, StorageFull
+from muster.storage.port.errors import (
+    PageTooLarge,
+    StatementRejected,
+    StorageCorrupt,
+    StorageError,
+    StorageFull,
+)
 
 BUSY_SECONDS = 10.0
 _FULL = frozenset({sqlite3.SQLITE_FULL})
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _REJECTED = frozenset(
-    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE} | {sqlite3.SQLITE_CONSTRAINT}
+    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE}
+    | {sqlite3.SQLITE_CONSTRAINT}
 )
 _NO_ROOM = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 
 
 def connect(path: str, cache_kib: int, read_only: bool = False) -> sqlite3.Connection:
     """A connection in autocommit, durable at each commit, with a page cache of at most cache_kib KiB."""
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection = sqlite3.connect(
+        path,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
@@ -58,7 +71,9 @@ class ConnectionPool:
 def migrate(path: str) -> tuple[str | None, str]:
     """Bring the database file to this version's tables; it is made where there is none. Returns revisions before and after."""
     _make_private(path)
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS * 6})
+    engine = create_engine(
+        f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS * 6}
+    )
 
     @event.listens_for(engine, "connect")
     def no_implicit_transactions(connection: sqlite3.Connection, _: object) -> None:
@@ -89,7 +104,9 @@ def _make_private(path: str) -> None:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
-        raise StorageError(f"the database file cannot be read or written: {path}: {error.strerror}") from None
+        raise StorageError(
+            f"the database file cannot be read or written: {path}: {error.strerror}"
+        ) from None
 
 
 @contextmanager

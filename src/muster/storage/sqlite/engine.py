@@ -27,11 +27,25 @@ from muster.storage.port.resources import Outcome, Page, Put, Query, Stored, Wri
 from muster.storage.query.binder import Binder
 from muster.storage.query.compiler import Compiler, QueryPlan, Seek
 from muster.storage.query.memberships import pinned_member
-from muster.storage.query.paging import CHANGES_SHARE, PAGE_BYTES, QUICK_ROWS, Stale, answer, is_quick
+from muster.storage.query.paging import (
+    CHANGES_SHARE,
+    PAGE_BYTES,
+    QUICK_ROWS,
+    Stale,
+    answer,
+    is_quick,
+)
 from muster.storage.query.turns import Turns
 from muster.storage.sqlite import members, rows
 from muster.storage.sqlite.accounts import SqliteAccounts
-from muster.storage.sqlite.connection import ConnectionPool, connect, migrate, missing, translate, translated
+from muster.storage.sqlite.connection import (
+    ConnectionPool,
+    connect,
+    migrate,
+    missing,
+    translate,
+    translated,
+)
 from muster.storage.sqlite.epoch import SqliteEpoch, Stamps
 from muster.storage.sqlite.functions import SqliteFunctions, positional
 from muster.storage.sqlite.snapshot import Snapshot
@@ -74,7 +88,8 @@ _BEFORE = (
     " AND b.version > 0 ORDER BY b.sequence DESC LIMIT 1)"
 )
 _CHANGES = (
-    "SELECT sequence, {columns}, chain, {before} FROM changes c WHERE workspace = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+    "SELECT sequence, {columns}, chain, {before} FROM changes c"
+    " WHERE workspace = ? AND sequence > ? ORDER BY sequence LIMIT ?"
 )
 _OWNER = (
     'SELECT r.id FROM unique_values u JOIN resources r ON r."key" = u."key"'
@@ -96,7 +111,9 @@ class SqliteStorage(SqliteAccounts):
 
     def __init__(self, path: str, scan_seconds: float = 10.0, page_bytes: int = PAGE_BYTES) -> None:
         self.page_bytes = page_bytes
-        self.path = os.path.realpath(path)  # as SQLite does, which names its log after the file and not after a link to it
+        self.path = os.path.realpath(
+            path
+        )  # as SQLite does, which names its log after the file and not after a link to it
         self.on_commit: Callable[[int], None] = lambda _: None
         self._hierarchies = Hierarchies()
         self.scan_seconds = scan_seconds
@@ -109,12 +126,18 @@ class SqliteStorage(SqliteAccounts):
             self._stamps = Stamps(self.path)
             reader = connect(self.path, _READER_CACHE_KIB, read_only=True)
             reader.text_factory = bytes
-            reader.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self.page_bytes + 1)  # SQLite itself stops joining a page there
+            reader.setlimit(
+                sqlite3.SQLITE_LIMIT_LENGTH, self.page_bytes + 1
+            )  # SQLite itself stops joining a page there
             self._snapshot = Snapshot(reader, self._stamps)
             self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             self._epoch = SqliteEpoch(self._stamps, self._accounts)
-            self._writer = SqliteWriter(connect(self.path, _WRITER_CACHE_KIB), self._snapshot.let_go, self._committed)
-            self._askers = ConnectionPool(connect(self.path, _SMALL_CACHE_KIB, read_only=True) for _ in range(_ASKERS))
+            self._writer = SqliteWriter(
+                connect(self.path, _WRITER_CACHE_KIB), self._snapshot.let_go, self._committed
+            )
+            self._askers = ConnectionPool(
+                connect(self.path, _SMALL_CACHE_KIB, read_only=True) for _ in range(_ASKERS)
+            )
             self._scanners = ConnectionPool(self._scanner() for _ in range(_SCANNERS))
         self._turns = Turns(_SCANNERS)
         self._scanning = ThreadPoolExecutor(_SCANNERS, "muster-scan", stand_back, (_SCAN_NICE,))
@@ -161,13 +184,21 @@ class SqliteStorage(SqliteAccounts):
             version, document, grouped = row
             groups = None
             if grouped and type_name != GROUP:
-                direct, hierarchy = reader.execute(_MEMBERSHIPS, (workspace, key, workspace)).fetchone()
-                groups = self._groups(reader, workspace, hierarchy or 0, direct) if direct is not None else None
+                direct, hierarchy = reader.execute(
+                    _MEMBERSHIPS, (workspace, key, workspace)
+                ).fetchone()
+                groups = (
+                    self._groups(reader, workspace, hierarchy or 0, direct)
+                    if direct is not None
+                    else None
+                )
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
         return Stored(resource_id, version, document, groups)
 
-    def _groups(self, reader: sqlite3.Connection, workspace: int, version: int, direct: bytes) -> Groups | None:
+    def _groups(
+        self, reader: sqlite3.Connection, workspace: int, version: int, direct: bytes
+    ) -> Groups | None:
         """The groups of a resource that is a direct member of these. version: of the hierarchy."""
         known = self._hierarchies.known(workspace, version, direct)
         if known is not None:
@@ -177,10 +208,19 @@ class SqliteStorage(SqliteAccounts):
         return self._hierarchies.keep(workspace, version, direct, hierarchy.shown(keys))
 
     async def find(self, query: Query) -> Page:
-        if query.sort is None and query.domain is None and 0 < query.limit <= QUICK_ROWS and query.after is None:
+        if (
+            query.sort is None
+            and query.domain is None
+            and 0 < query.limit <= QUICK_ROWS
+            and query.after is None
+        ):
             if query.predicate is None and query.offset <= QUICK_ROWS and not query.walk:
                 return self._first_pages(query)
-            if query.offset == 0 and isinstance(query.predicate, Test) and query.predicate.operator == "eq":
+            if (
+                query.offset == 0
+                and isinstance(query.predicate, Test)
+                and query.predicate.operator == "eq"
+            ):
                 name = query.predicate.field.name
                 if name in index_of(query.resource_type).unique:
                     return self._unique(query, name, query.predicate.operand)
@@ -192,7 +232,9 @@ class SqliteStorage(SqliteAccounts):
             if await is_quick(query, plan, self._measure) and self._is_light(plan):
                 with translated():
                     return _page(self._snapshot.reader(), query, plan)
-            return await self._scan(query.workspace, lambda connection: _run(connection, query, plan))
+            return await self._scan(
+                query.workspace, lambda connection: _run(connection, query, plan)
+            )
         except Stale:
             return await self.find(replace(query, after=None, mark=None))
 
@@ -200,7 +242,11 @@ class SqliteStorage(SqliteAccounts):
         """The resources in the order of their ids, and their running count."""
         scope = (query.workspace, query.resource_type.name)
         try:
-            row = self._snapshot.reader().execute(_IN_ORDER, (*scope, *scope, query.limit, query.offset)).fetchone()
+            row = (
+                self._snapshot.reader()
+                .execute(_IN_ORDER, (*scope, *scope, query.limit, query.offset))
+                .fetchone()
+            )
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
         return Page(row[0] or 0, row[1], row[2] or b"", bool(row[3]))
@@ -228,7 +274,9 @@ class SqliteStorage(SqliteAccounts):
     async def _measure(self, seek: Seek) -> int:
         """How many keys a seek holds, counted no further than what runs inline."""
         bind = Binder()
-        statement = bind.statement(f"SELECT count(*) FROM (SELECT 1 FROM ({seek.keys(bind)}) k LIMIT {QUICK_ROWS + 1}) n")
+        statement = bind.statement(
+            f"SELECT count(*) FROM (SELECT 1 FROM ({seek.keys(bind)}) k LIMIT {QUICK_ROWS + 1}) n"
+        )
         with translated():
             counted: int = self._snapshot.reader().execute(*positional(statement)).fetchone()[0]
         return counted
@@ -244,7 +292,9 @@ class SqliteStorage(SqliteAccounts):
         )
         with translated():
             left = _QUICK_BYTES // plan.checks
-            for (size,) in self._snapshot.reader().execute(*positional(statement)):  # read no further than need be
+            for (size,) in self._snapshot.reader().execute(
+                *positional(statement)
+            ):  # read no further than need be
                 left -= size
                 if left < 0:
                     return False
@@ -255,7 +305,9 @@ class SqliteStorage(SqliteAccounts):
         async with self._turns.turn(workspace):
             return await self._run_scan(await self._scanners.take(), job)
 
-    async def _run_scan(self, connection: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]) -> T:
+    async def _run_scan(
+        self, connection: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]
+    ) -> T:
         loop = asyncio.get_running_loop()
         budget = _Budget(connection, loop, self.scan_seconds)
         running = loop.run_in_executor(self._scanning, job, connection)
@@ -273,9 +325,13 @@ class SqliteStorage(SqliteAccounts):
             budget.close()
             self._scanners.give_back(connection)
 
-    async def members(self, workspace: int, group_id: str, after: int, limit: int) -> Sequence[Member]:
+    async def members(
+        self, workspace: int, group_id: str, after: int, limit: int
+    ) -> Sequence[Member]:
         with translated():
-            return members.members(self._snapshot.reader(), workspace, key_of(group_id) or 0, after, limit)
+            return members.members(
+                self._snapshot.reader(), workspace, key_of(group_id) or 0, after, limit
+            )
 
     async def memberships(self, workspace: int, ids: Sequence[str]) -> dict[str, Groups]:
         with translated():
@@ -285,14 +341,18 @@ class SqliteStorage(SqliteAccounts):
             direct = reader.execute(members.DIRECT_OF_EACH, (workspace, keys)).fetchall()
             version = 0 if row is None else row[0]
             found = {
-                id_: self._groups(reader, workspace, version, keys) for id_, (keys,) in zip(ids, direct, strict=True) if keys
+                id_: self._groups(reader, workspace, version, keys)
+                for id_, (keys,) in zip(ids, direct, strict=True)
+                if keys
             }
         return {resource_id: groups for resource_id, groups in found.items() if groups is not None}
 
     async def write(self, write: Write) -> Outcome:
         edit = write.members
         large = edit is not None and (
-            isinstance(edit, MemberChoice) or edit.clear or len(edit.add) + len(edit.remove) > _INLINE_MEMBERS
+            isinstance(edit, MemberChoice)
+            or edit.clear
+            or len(edit.add) + len(edit.remove) > _INLINE_MEMBERS
         )
         return await self._writer.write(lambda connection: rows.carry_out(connection, write), large)
 
@@ -316,7 +376,12 @@ class SqliteStorage(SqliteAccounts):
         return await self._writer.write(job, large=True)
 
     async def load(
-        self, workspace: int, type_name: str, puts: Sequence[Put], origin: ChangeOrigin, rehearse: bool = False
+        self,
+        workspace: int,
+        type_name: str,
+        puts: Sequence[Put],
+        origin: ChangeOrigin,
+        rehearse: bool = False,
     ) -> None:
         def job(connection: sqlite3.Connection) -> None:
             rows.load(connection, workspace, type_name, puts, origin)
@@ -335,7 +400,9 @@ class SqliteStorage(SqliteAccounts):
             if not done.cancelled():
                 done.exception()  # of one that was given up nobody else asks
 
-        asking = asyncio.create_task(asyncio.to_thread(lambda: connection.execute(*positional(statement)).fetchall()))
+        asking = asyncio.create_task(
+            asyncio.to_thread(lambda: connection.execute(*positional(statement)).fetchall())
+        )
         asking.add_done_callback(give_back)
         with translated():
             return await asyncio.shield(asking)
@@ -357,7 +424,10 @@ class SqliteStorage(SqliteAccounts):
             return lambda connection: connection.executemany(sql, some)
 
         # On the thread each row would wait for the interpreter's lock, and every write for the rows.
-        parts = (rows[start : start + _INLINE_APPENDED] for start in range(0, len(rows), _INLINE_APPENDED))
+        parts = (
+            rows[start : start + _INLINE_APPENDED]
+            for start in range(0, len(rows), _INLINE_APPENDED)
+        )
         await asyncio.gather(*(self._writer.write(job(part)) for part in parts))
 
     async def integrity(self) -> Sequence[str]:
@@ -367,7 +437,9 @@ class SqliteStorage(SqliteAccounts):
     async def missing(self) -> Sequence[str]:
         return await asyncio.to_thread(missing, self.path)
 
-    async def changes(self, workspace: int, after: int, limit: int, with_before: bool = False) -> Sequence[Change]:
+    async def changes(
+        self, workspace: int, after: int, limit: int, with_before: bool = False
+    ) -> Sequence[Change]:
         with translated():
             statement = _CHANGES_AFTER if with_before else _CHANGES_ALONE
             return self._bounded(self._accounts.execute(statement, (workspace, after, limit)))
@@ -383,7 +455,9 @@ class SqliteStorage(SqliteAccounts):
                 break
         return found
 
-    async def history(self, workspace: int, resource_id: str, before: int | None, limit: int) -> Sequence[Change]:
+    async def history(
+        self, workspace: int, resource_id: str, before: int | None, limit: int
+    ) -> Sequence[Change]:
         with translated():
             values = (workspace, resource_id, _END if before is None else before, limit)
             return self._bounded(self._accounts.execute(_HISTORY, values))
@@ -395,7 +469,9 @@ class SqliteStorage(SqliteAccounts):
         asked = (sought.actor, sought.type, sought.action, limit)
 
         def search(connection: sqlite3.Connection) -> tuple[Sequence[Change], int | None]:
-            first, count = connection.execute(*positional(Statement(REACH, (workspace, end)))).fetchone()
+            first, count = connection.execute(
+                *positional(Statement(REACH, (workspace, end)))
+            ).fetchone()
             values = (workspace, end, first or 0, *asked)
             rows = connection.execute(*positional(Statement(_SOUGHT, values)))
             found = self._bounded((*map(members.text, row[:-2]), *row[-2:]) for row in rows)
@@ -407,7 +483,9 @@ class SqliteStorage(SqliteAccounts):
 
     async def deprovisioned(self, workspace: int, since: str) -> int:
         with translated():
-            count: int = self._accounts.execute(rows.DEPROVISIONED, (workspace, since)).fetchone()[0]
+            count: int = self._accounts.execute(rows.DEPROVISIONED, (workspace, since)).fetchone()[
+                0
+            ]
         return count
 
     async def latest_change(self, workspace: int) -> int:
@@ -419,13 +497,17 @@ class SqliteStorage(SqliteAccounts):
 
     async def owner(self, workspace: int, type_name: str, attribute: str, value: str) -> str | None:
         with translated():
-            row = self._accounts.execute(_OWNER, (workspace, type_name, attribute, value)).fetchone()
+            row = self._accounts.execute(
+                _OWNER, (workspace, type_name, attribute, value)
+            ).fetchone()
         return None if row is None else row[0]
 
     async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
         statement = 'SELECT hash FROM secrets WHERE workspace = ? AND "key" = ? AND name = ?'
         with translated():
-            row = self._accounts.execute(statement, (workspace, key_of(resource_id), name)).fetchone()
+            row = self._accounts.execute(
+                statement, (workspace, key_of(resource_id), name)
+            ).fetchone()
         return None if row is None else row[0]
 
 
@@ -436,7 +518,9 @@ class _Rehearsed(Exception):
 class _Budget:
     """Interrupts a connection once its time is up, and again until the job has ended: between statements it would be lost."""
 
-    def __init__(self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop, seconds: float
+    ) -> None:
         self._connection = connection
         self._loop = loop
         self._timer = loop.call_later(seconds, self.end)
@@ -451,10 +535,26 @@ class _Budget:
 
 
 def _change(row: tuple[Any, ...]) -> Change:
-    sequence, time, actor, request_id, type_name, resource_id, action, version, document, members, address, chain, before = row
+    (
+        sequence,
+        time,
+        actor,
+        request_id,
+        type_name,
+        resource_id,
+        action,
+        version,
+        document,
+        members,
+        address,
+        chain,
+        before,
+    ) = row
     origin = ChangeOrigin(actor, request_id, time, address or "")
     told = (type_name, resource_id, action, version, document.encode())
-    return Change(sequence, origin, *told, moved(members), None if before is None else before.encode(), chain)
+    return Change(
+        sequence, origin, *told, moved(members), None if before is None else before.encode(), chain
+    )
 
 
 def _run(connection: sqlite3.Connection, query: Query, plan: QueryPlan) -> Page:

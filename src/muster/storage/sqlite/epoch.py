@@ -34,7 +34,11 @@ class Stamps:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            kind = StorageFull if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else StorageError
+            kind = (
+                StorageFull
+                if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+                else StorageError
+            )
             raise kind(f"cannot be read or written: {name}: {error.strerror}") from None
         self._stamps = memoryview(self._map).cast("Q")
 
@@ -62,7 +66,9 @@ class Stamps:
 def _allocate(descriptor: int) -> None:
     """Give the file its bytes on the disk: a write to a hole of a mapped file kills the process if the disk is full (SIGBUS)."""
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, _SIZE)  # keeps the stamps that are there, which others may be changing
+        os.posix_fallocate(
+            descriptor, 0, _SIZE
+        )  # keeps the stamps that are there, which others may be changing
     elif os.fstat(descriptor).st_size < _SIZE:
         os.pwrite(descriptor, bytes(_SIZE), 0)
 
@@ -82,6 +88,8 @@ class SqliteEpoch:
         seen = self._stamps.accounts()
         now = time.monotonic()
         if seen != self._seen or now - self._asked > _AT_LEAST_EVERY:
-            self._value = self._connection.execute("SELECT epoch FROM installation WHERE id = 1").fetchone()[0]
+            self._value = self._connection.execute(
+                "SELECT epoch FROM installation WHERE id = 1"
+            ).fetchone()[0]
             self._seen, self._asked = seen, now
         return self._value

@@ -39,7 +39,9 @@ class SqliteFunctions(Functions):
         return self.elements(json, path, alias)
 
     def documents(self, keys: str, workspace: str) -> str:
-        joined = f'{keys} k CROSS JOIN resources r ON r."key" = k."key" AND r.workspace = {workspace}'
+        joined = (
+            f'{keys} k CROSS JOIN resources r ON r."key" = k."key" AND r.workspace = {workspace}'
+        )
         columns = "count(*), group_concat(document, ','), group_concat(id, ','), max(grouped)"
         return f"SELECT {columns} FROM (SELECT r.document, r.id, r.grouped FROM {joined})"
 

@@ -9,7 +9,14 @@ from muster.storage.groups.hierarchy import Hierarchy, Row
 from muster.storage.groups.hierarchy import keys_of as hierarchy_keys
 from muster.storage.groups.member_delta import comes_to, keys_of
 from muster.storage.ids import key_of
-from muster.storage.port.members import GROUP, MEMBER_TYPES, Member, MemberChoice, MemberDelta, MemberEdit
+from muster.storage.port.members import (
+    GROUP,
+    MEMBER_TYPES,
+    Member,
+    MemberChoice,
+    MemberDelta,
+    MemberEdit,
+)
 
 VERSION = "SELECT version FROM hierarchies WHERE workspace = ?"
 """Of the hierarchy. It is read before what it is the version of, which so is at least as new."""
@@ -65,10 +72,15 @@ LEAVE_ALL = "DELETE FROM members WHERE workspace = ? AND member_key = ?"
 EMPTY = "DELETE FROM members WHERE workspace = ? AND group_key = ?"
 
 
-def members(connection: sqlite3.Connection, workspace: int, group_key: int, after: int, limit: int) -> list[Member]:
+def members(
+    connection: sqlite3.Connection, workspace: int, group_key: int, after: int, limit: int
+) -> list[Member]:
     """Members of a group in the order of their keys, after one."""
     found = connection.execute(_MEMBERS, (workspace, group_key, after, limit))
-    return [Member(key, text(resource_id), text(kind), text(display)) for key, resource_id, kind, display in found]
+    return [
+        Member(key, text(resource_id), text(kind), text(display))
+        for key, resource_id, kind, display in found
+    ]
 
 
 def direct(connection: sqlite3.Connection, workspace: int, key: int) -> list[int]:
@@ -76,7 +88,9 @@ def direct(connection: sqlite3.Connection, workspace: int, key: int) -> list[int
     return hierarchy_keys(connection.execute(DIRECT, (workspace, key)).fetchone()[0] or "")
 
 
-def load(connection: sqlite3.Connection, workspace: int, hierarchy: Hierarchy, groups: Sequence[int]) -> None:
+def load(
+    connection: sqlite3.Connection, workspace: int, hierarchy: Hierarchy, groups: Sequence[int]
+) -> None:
     """Bring into a hierarchy what it lacks of these groups and of those that they are in."""
     while missing := hierarchy.missing(groups):
         rows: list[Row] = []
@@ -84,7 +98,14 @@ def load(connection: sqlite3.Connection, workspace: int, hierarchy: Hierarchy, g
             row = connection.execute(_GROUP, (key, workspace)).fetchone()
             if row is not None:
                 group_id, display, grouped = row
-                rows.append((key, text(group_id), text(display), direct(connection, workspace, key) if grouped else ()))
+                rows.append(
+                    (
+                        key,
+                        text(group_id),
+                        text(display),
+                        direct(connection, workspace, key) if grouped else (),
+                    )
+                )
         hierarchy.add(missing, rows)
 
 
@@ -95,10 +116,17 @@ def text(value: Any) -> Any:
 
 def changed(connection: sqlite3.Connection, workspace: int, ids: Iterable[str]) -> None:
     """Make the hierarchy another version, where any of these is a group."""
-    connection.execute(_CHANGED, (workspace, json.dumps([key_of(resource_id) for resource_id in ids]), workspace))
+    connection.execute(
+        _CHANGED, (workspace, json.dumps([key_of(resource_id) for resource_id in ids]), workspace)
+    )
 
 
-def delta(connection: sqlite3.Connection, workspace: int, group_key: int | None, edit: MemberEdit | MemberChoice) -> MemberDelta:
+def delta(
+    connection: sqlite3.Connection,
+    workspace: int,
+    group_key: int | None,
+    edit: MemberEdit | MemberChoice,
+) -> MemberDelta:
     """What an edit comes to on a group as it stands, or on a new one. Raises NoSuchMember, and the errors of a choice."""
     if isinstance(edit, MemberChoice):
         edit = _chosen(connection, workspace, group_key, edit)
@@ -115,17 +143,27 @@ def delta(connection: sqlite3.Connection, workspace: int, group_key: int | None,
     return comes_to(edit, there, current)
 
 
-def _chosen(connection: sqlite3.Connection, workspace: int, group_key: int | None, choice: MemberChoice) -> MemberEdit:
+def _chosen(
+    connection: sqlite3.Connection, workspace: int, group_key: int | None, choice: MemberChoice
+) -> MemberEdit:
     """The edit that a choice makes of the members within this transaction."""
     current = [] if group_key is None else members(connection, workspace, group_key, -1, _NO_LIMIT)
-    rows = connection.execute(_NAMED, (json.dumps([*keys_of(choice.named)]), workspace)).fetchall() if choice.named else ()
+    rows = (
+        connection.execute(_NAMED, (json.dumps([*keys_of(choice.named)]), workspace)).fetchall()
+        if choice.named
+        else ()
+    )
     return choice.edit(current, {row[1]: Member(*row) for row in rows})
 
 
-def store(connection: sqlite3.Connection, workspace: int, group_key: int, moved: MemberDelta) -> None:
+def store(
+    connection: sqlite3.Connection, workspace: int, group_key: int, moved: MemberDelta
+) -> None:
     """Carry a delta out."""
     added = sorted(key_of(resource_id) or 0 for resource_id in moved.added)
     connection.executemany(_ADD, [(workspace, group_key, key) for key in added])
     connection.executemany(_GROUPED, [(key, workspace) for key in added])
-    connection.executemany(_DROP, [(workspace, group_key, key_of(resource_id)) for resource_id in moved.removed])
+    connection.executemany(
+        _DROP, [(workspace, group_key, key_of(resource_id)) for resource_id in moved.removed]
+    )
     changed(connection, workspace, (*moved.added, *moved.removed))

@@ -22,7 +22,9 @@ _ATTEMPTS = 20
 
 _READ = 'SELECT version, document, display, grouped FROM resources WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?'
 _INSERT = 'INSERT OR IGNORE INTO resources ("key", workspace, type, id, version, document, display) VALUES (?, ?, ?, ?, ?, ?, ?)'
-_UPDATE = 'UPDATE resources SET version = ?, document = ?, display = ? WHERE "key" = ? AND workspace = ?'
+_UPDATE = (
+    'UPDATE resources SET version = ?, document = ?, display = ? WHERE "key" = ? AND workspace = ?'
+)
 _INSERT_BODY = 'INSERT INTO searchable ("key", workspace, type, body) VALUES (?, ?, ?, ?)'
 _UPDATE_BODY = 'UPDATE searchable SET body = ? WHERE "key" = ? AND workspace = ?'
 _ADD_LOOKUP = 'INSERT INTO lookups (workspace, type, attribute, value, "key", "first") VALUES (?, ?, ?, ?, ?, ?)'
@@ -30,7 +32,9 @@ _DROP_LOOKUP = 'DELETE FROM lookups WHERE workspace = ? AND type = ? AND attribu
 _ADD_UNIQUE = 'INSERT OR IGNORE INTO unique_values (workspace, type, attribute, value, "key") VALUES (?, ?, ?, ?, ?)'
 _UNIQUE_OWNER = 'SELECT "key" FROM unique_values WHERE workspace = ? AND type = ? AND attribute = ? AND value = ?'
 _DROP_UNIQUE = 'DELETE FROM unique_values WHERE workspace = ? AND type = ? AND attribute = ? AND value = ? AND "key" = ?'
-_ADD_CHANGE = f"INSERT INTO changes (workspace, {LINKED}, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_CHANGE = (
+    f"INSERT INTO changes (workspace, {LINKED}, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _LAST_LINK = "SELECT chain FROM changes WHERE workspace = ? ORDER BY sequence DESC LIMIT 1"
 _COUNT = (
     "INSERT INTO counts (workspace, type, total) VALUES (?, ?, ?)"
@@ -61,7 +65,9 @@ class _Standing:
 def carry_out(connection: sqlite3.Connection, write: Write) -> Outcome:
     """Decide and carry out one write, within the transaction that is open."""
     if write.id is not None:
-        return _apply(connection, write, _standing(connection, write.workspace, write.type, write.id))
+        return _apply(
+            connection, write, _standing(connection, write.workspace, write.type, write.id)
+        )
     for _ in range(_ATTEMPTS):
         try:
             return _apply(connection, write, None)
@@ -70,7 +76,9 @@ def carry_out(connection: sqlite3.Connection, write: Write) -> Outcome:
     raise KeyTaken
 
 
-def _standing(connection: sqlite3.Connection, workspace: int, type_name: str, resource_id: str) -> _Standing | None:
+def _standing(
+    connection: sqlite3.Connection, workspace: int, type_name: str, resource_id: str
+) -> _Standing | None:
     key = key_of(resource_id)
     if key is None:
         return None
@@ -92,7 +100,9 @@ def _apply(connection: sqlite3.Connection, write: Write, standing: _Standing | N
     moved = None
     stored = None if standing is None else standing.stored
     if write.members is not None and (write.id is None or stored is not None):
-        moved = members.delta(connection, write.workspace, None if stored is None else _key(stored), write.members)
+        moved = members.delta(
+            connection, write.workspace, None if stored is None else _key(stored), write.members
+        )
         if stored is not None:
             stored.delta = moved
     outcome = write.decide(stored)
@@ -119,7 +129,9 @@ def _apply(connection: sqlite3.Connection, write: Write, standing: _Standing | N
             _move(connection, write, "delete", outcome.stored, moved)
             if standing is not None and standing.groups:
                 connection.execute(members.LEAVE_ALL, (write.workspace, _key(outcome.stored)))
-                _touch(connection, write, standing.groups, MemberDelta(removed=(outcome.stored.id,)))
+                _touch(
+                    connection, write, standing.groups, MemberDelta(removed=(outcome.stored.id,))
+                )
         case Keep():
             pass
     return outcome
@@ -136,7 +148,13 @@ def _guard(connection: sqlite3.Connection, write: Write, guard: Guard, stored: S
     connection.execute(_FORGET_DEPROVISIONED, (write.workspace, guard.since))
 
 
-def _move(connection: sqlite3.Connection, write: Write, action: str, stored: Stored, moved: MemberDelta | None) -> None:
+def _move(
+    connection: sqlite3.Connection,
+    write: Write,
+    action: str,
+    stored: Stored,
+    moved: MemberDelta | None,
+) -> None:
     """Carry out what becomes of the members, and record the change with it."""
     if moved is not None:
         members.store(connection, write.workspace, _key(stored), moved)
@@ -148,12 +166,16 @@ def _rename(connection: sqlite3.Connection, write: Write) -> None:
         members.changed(connection, write.workspace, (write.id,))
 
 
-def _touch(connection: sqlite3.Connection, write: Write, groups: Sequence[str], moved: MemberDelta | None) -> None:
+def _touch(
+    connection: sqlite3.Connection, write: Write, groups: Sequence[str], moved: MemberDelta | None
+) -> None:
     """Bring groups to their next version, as a member of theirs has gone or is called something else."""
     for group_id in groups:
         standing = _standing(connection, write.workspace, GROUP, group_id)
         if standing is not None and write.touch is not None:
-            put = unique_display_names.held(write.touch(standing.stored), names_are_unique(connection, write.workspace))
+            put = unique_display_names.held(
+                write.touch(standing.stored), names_are_unique(connection, write.workspace)
+            )
             _replace(connection, write.workspace, GROUP, put)
             _record(connection, write, GROUP, "update", put.stored, moved)
 
@@ -167,8 +189,18 @@ def names_are_unique(connection: sqlite3.Connection, workspace: int) -> bool:
 def insert(connection: sqlite3.Connection, workspace: int, type_name: str, put: Put) -> None:
     """Make a new resource. Raises KeyTaken or Conflict."""
     stored, key = put.stored, _key(put.stored)
-    row = (key, workspace, type_name, stored.id, stored.version, stored.document.decode(), put.display)
-    _take(connection, workspace, type_name, key, put.index.unique)  # first: what is refused then has changed nothing
+    row = (
+        key,
+        workspace,
+        type_name,
+        stored.id,
+        stored.version,
+        stored.document.decode(),
+        put.display,
+    )
+    _take(
+        connection, workspace, type_name, key, put.index.unique
+    )  # first: what is refused then has changed nothing
     if connection.execute(_INSERT, row).rowcount == 0:
         _leave(connection, workspace, type_name, key, put.index.unique)
         raise KeyTaken
@@ -183,7 +215,9 @@ def _replace(connection: sqlite3.Connection, workspace: int, type_name: str, put
     scope = (workspace, type_name, key)
     _take(connection, *scope, after.unique - before.unique)
     _leave(connection, *scope, before.unique - after.unique)
-    connection.execute(_UPDATE, (stored.version, stored.document.decode(), put.display, key, workspace))
+    connection.execute(
+        _UPDATE, (stored.version, stored.document.decode(), put.display, key, workspace)
+    )
     connection.execute(_UPDATE_BODY, (put.search.decode(), key, workspace))
     _drop(connection, *scope, before.lookups - after.lookups)
     _add(connection, *scope, after.lookups - before.lookups)
@@ -195,29 +229,66 @@ def _remove(connection: sqlite3.Connection, write: Write, remove: Remove) -> Non
     _leave(connection, workspace, write.type, key, remove.before.unique)
     _drop(connection, workspace, write.type, key, remove.before.lookups)
     for table in ("resources", "searchable", "secrets"):
-        connection.execute(f'DELETE FROM {table} WHERE "key" = ? AND workspace = ?', (key, workspace))
+        connection.execute(
+            f'DELETE FROM {table} WHERE "key" = ? AND workspace = ?', (key, workspace)
+        )
     if write.type == GROUP:
         connection.execute(members.EMPTY, (workspace, key))
     connection.execute(_COUNT, (workspace, write.type, -1))
 
 
-def _take(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, unique: Iterable[LookupEntry]) -> None:
+def _take(
+    connection: sqlite3.Connection,
+    workspace: int,
+    type_name: str,
+    key: int,
+    unique: Iterable[LookupEntry],
+) -> None:
     """Make unique values a resource's. Raises Conflict."""
     for entry in unique:
-        if connection.execute(_ADD_UNIQUE, (workspace, type_name, entry.attribute, entry.value, key)).rowcount == 0:
+        if (
+            connection.execute(
+                _ADD_UNIQUE, (workspace, type_name, entry.attribute, entry.value, key)
+            ).rowcount
+            == 0
+        ):
             raise Conflict(entry.attribute)
 
 
-def _leave(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, unique: Iterable[LookupEntry]) -> None:
-    connection.executemany(_DROP_UNIQUE, [(workspace, type_name, e.attribute, e.value, key) for e in unique])
+def _leave(
+    connection: sqlite3.Connection,
+    workspace: int,
+    type_name: str,
+    key: int,
+    unique: Iterable[LookupEntry],
+) -> None:
+    connection.executemany(
+        _DROP_UNIQUE, [(workspace, type_name, e.attribute, e.value, key) for e in unique]
+    )
 
 
-def _add(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, lookups: Iterable[LookupEntry]) -> None:
-    connection.executemany(_ADD_LOOKUP, [(workspace, type_name, e.attribute, e.value, key, e.first) for e in lookups])
+def _add(
+    connection: sqlite3.Connection,
+    workspace: int,
+    type_name: str,
+    key: int,
+    lookups: Iterable[LookupEntry],
+) -> None:
+    connection.executemany(
+        _ADD_LOOKUP, [(workspace, type_name, e.attribute, e.value, key, e.first) for e in lookups]
+    )
 
 
-def _drop(connection: sqlite3.Connection, workspace: int, type_name: str, key: int, lookups: Iterable[LookupEntry]) -> None:
-    connection.executemany(_DROP_LOOKUP, [(workspace, type_name, e.attribute, e.value, key) for e in lookups])
+def _drop(
+    connection: sqlite3.Connection,
+    workspace: int,
+    type_name: str,
+    key: int,
+    lookups: Iterable[LookupEntry],
+) -> None:
+    connection.executemany(
+        _DROP_LOOKUP, [(workspace, type_name, e.attribute, e.value, key) for e in lookups]
+    )
 
 
 def _keep_secrets(connection: sqlite3.Connection, workspace: int, key: int, put: Put) -> None:
@@ -229,7 +300,12 @@ def _keep_secrets(connection: sqlite3.Connection, workspace: int, key: int, put:
 
 
 def _record(
-    connection: sqlite3.Connection, write: Write, type_name: str, action: str, stored: Stored, moved: MemberDelta | None
+    connection: sqlite3.Connection,
+    write: Write,
+    type_name: str,
+    action: str,
+    stored: Stored,
+    moved: MemberDelta | None,
 ) -> None:
     origin = (write.origin.time, write.origin.actor, write.origin.request_id)
     change = (type_name, stored.id, action, stored.version, stored.document.decode())
@@ -242,7 +318,9 @@ def note(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
         _append(connection, made.workspace, [note_row(made)])
 
 
-def _append(connection: sqlite3.Connection, workspace: int, changes: Sequence[tuple[Any, ...]]) -> None:
+def _append(
+    connection: sqlite3.Connection, workspace: int, changes: Sequence[tuple[Any, ...]]
+) -> None:
     """Add rows to `changes`, each linked to the one before it. A row has the columns LINKED."""
     last = connection.execute(_LAST_LINK, (workspace,)).fetchone()
     previous = None if last is None else last[0]
@@ -267,16 +345,29 @@ def load(
         puts = [unique_display_names.held(put, unique_names) for put in puts]
     keyed = [(_key(put.stored), put) for put in puts]
     documents = [put.stored.document.decode() for put in puts]
-    resources = [(key, *scope, p.stored.id, p.stored.version, d, p.display) for (key, p), d in zip(keyed, documents, strict=True)]
+    resources = [
+        (key, *scope, p.stored.id, p.stored.version, d, p.display)
+        for (key, p), d in zip(keyed, documents, strict=True)
+    ]
     if connection.executemany(_INSERT, resources).rowcount < len(puts):
         raise KeyTaken
     connection.executemany(_INSERT_BODY, [(key, *scope, put.search.decode()) for key, put in keyed])
-    unique = sorted((*scope, e.attribute, e.value, key) for key, put in keyed for e in put.index.unique)
+    unique = sorted(
+        (*scope, e.attribute, e.value, key) for key, put in keyed for e in put.index.unique
+    )
     if connection.executemany(_ADD_UNIQUE, unique).rowcount < len(unique):
         raise Conflict(
-            next(value[2] for value in unique if connection.execute(_UNIQUE_OWNER, value[:4]).fetchone()[0] != value[4])
+            next(
+                value[2]
+                for value in unique
+                if connection.execute(_UNIQUE_OWNER, value[:4]).fetchone()[0] != value[4]
+            )
         )
-    lookups = sorted((*scope, e.attribute, e.value, key, e.first) for key, put in keyed for e in put.index.lookups)
+    lookups = sorted(
+        (*scope, e.attribute, e.value, key, e.first)
+        for key, put in keyed
+        for e in put.index.lookups
+    )
     connection.executemany(_ADD_LOOKUP, lookups)
     for key, put in keyed:
         _keep_secrets(connection, workspace, key, put)

@@ -24,7 +24,9 @@ class Snapshot:
 
     def reader(self) -> sqlite3.Connection:
         """The connection, at a snapshot that has all that was committed before; to be used at once, not after an await."""
-        stamp = self._stamps.commits()  # before the snapshot, so that a commit in between is seen as one after it
+        stamp = (
+            self._stamps.commits()
+        )  # before the snapshot, so that a commit in between is seen as one after it
         if stamp != self._seen or not self._connection.in_transaction:
             self._renew(stamp)
         return self._connection

@@ -46,7 +46,12 @@ class _Waiting:
 class SqliteWriter:
     """Runs jobs on its own connection, in the order in which they come."""
 
-    def __init__(self, connection: sqlite3.Connection, on_begin: Callable[[], None], on_commit: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        on_begin: Callable[[], None],
+        on_commit: Callable[[int], None],
+    ) -> None:
         self._connection = connection
         self._on_begin = on_begin
         self._on_commit = on_commit
@@ -134,7 +139,9 @@ class SqliteWriter:
             self._connection.execute("SAVEPOINT job")
         try:
             if waiting.large:
-                waiting.answer = await self._loop.run_in_executor(self._thread, waiting.job, self._connection)
+                waiting.answer = await self._loop.run_in_executor(
+                    self._thread, waiting.job, self._connection
+                )
             else:
                 waiting.answer = waiting.job(self._connection)
         except sqlite3.DatabaseError:
