@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from muster.access.permissions import ADMIN, SCIM
 from muster.config import Settings
 from muster.console import web
 from muster.directory import bulk
@@ -20,6 +21,7 @@ from muster.scim.schema import discovery
 from muster.serving import server as serving
 from muster.storage.query import turns
 from muster.storage.sqlite import writer
+from tests.http.management.test_api import ROUTES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -107,6 +109,27 @@ def test_links_lead_to_files_and_headings(document):
             found = document.parent / file if file else document
             assert found.exists(), target
             assert not anchor or anchor in _anchors(found), target
+
+
+@pytest.mark.parametrize("document", _documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_that_a_document_names_exist(document):
+    for named in re.findall(r"`((?:\w+/)+\w+\.py)`", document.read_text()):
+        assert (ROOT / named).exists() or (ROOT / "src/muster" / named).exists(), named
+
+
+def test_the_table_of_the_management_api_is_its_routes():
+    table = README.partition("## The management API")[2].partition("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in table.splitlines()
+        if line.startswith("| ")
+    ]
+    permissions = {path: cells[2] for cells in rows for path in re.findall(r"`(/[^`]+)`", cells[1])}
+    for method, path, permission in ROUTES:
+        named = [row for row in permissions if re.match(re.sub(r"{\w+}", "[^/]+", row), path)]
+        assert named, path
+        short = {ADMIN: "Admin", SCIM: "SCIM"}.get(permission, permission)
+        assert short in permissions[max(named, key=len)], (method, path)
 
 
 def _limits():
