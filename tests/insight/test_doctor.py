@@ -1,5 +1,7 @@
 """`muster doctor`: what clients send, and what was refused."""
 
+import json
+
 import pytest
 
 from muster.access.permissions import AUDIT
@@ -18,9 +20,13 @@ def test_what_it_says(server):
             body = {"Operations": [{"op": "Replace", "path": "active", "value": value}]}
             tenant.scim.patch(f"/Users/{user['id']}", json=body)
         tenant.scim.post("/Users", json=person(user["userName"]))
-        tenant.recorded(3)
+        role = json.dumps(json.dumps({"value": "Admin", "displayName": "Administrator"}))
+        removed = {"Operations": [{"op": "Remove", "path": f"roles[value eq {role}]"}]}
+        tenant.scim.patch(f"/Users/{user['id']}", json=removed)
+        tenant.recorded(4)
         said = server.muster("doctor", "--workspace", tenant.name).stdout
     assert '"True" or "False" for a boolean\t2 times\ttaken as the boolean' in said
+    assert "in a filter or a path, JSON in a string\t1 times" in said
     assert "createUser 409\t1 times\tAnother has this value already" in said
 
 

@@ -124,6 +124,12 @@ QUIRKS = {
         '{"value": x, "display": y}',
         "invalidValue",
     ),
+    "role-json-in-filter": Quirk(
+        "Microsoft Entra ID (AppRoleAssignmentsComplex)",
+        'roles[value eq "{\\"id\\":…,\\"value\\":\\"Admin\\",…}"] in a filter or a path, JSON in a string',
+        'roles[value eq "Admin"] (a strict workspace compares the string as it is)',
+        None,
+    ),
     "primary-twice": Quirk(
         "PingOne",
         '"primary": true on several elements that have the same value',
@@ -331,6 +337,23 @@ def role_in_text(text: Json) -> dict[str, Json] | None:
     except (ValueError, RecursionError):
         return None
     return said if isinstance(said, dict) and isinstance(said.get("value"), str) else None
+
+
+def compared_role(name: str, value: Json, dialect: Dialect) -> Json:
+    """Read the operand of a comparison with the `value` of `roles` as `role` reads an element's value.
+
+    A strict workspace compares the string as it is, since the RFC allows any string.
+
+    Args:
+        name: The path that is compared, in the schema's spelling.
+        value: The operand.
+        dialect: How to read the client.
+    """
+    said = role_in_text(value) if name.rpartition(":")[2] == "roles.value" else None
+    if said is None or dialect.strict:
+        return value
+    dialect.notice("role-json-in-filter")
+    return said["value"]
 
 
 def reference_object(value: Json, where: str, dialect: Dialect) -> Json:

@@ -611,7 +611,8 @@ def _made(attribute: Attribute, step: PatchStep, dialect: Dialect) -> Json:
         for term in terms:
             sub = attribute.sub(term.path)
             if sub is not None and not sub.read_only:
-                element[sub.name] = read_value(sub, term.value, f"{step.where}.{sub.name}", dialect)
+                said = quirks.compared_role(Place(place.schema, attribute, sub).name, term.value, dialect)
+                element[sub.name] = read_value(sub, said, f"{step.where}.{sub.name}", dialect)
     element.update(value.assigned)
     check_required_subs(attribute, element, step.where)
     return element

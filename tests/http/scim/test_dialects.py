@@ -1,5 +1,7 @@
 """Rows of the dialect table that only show over HTTP, in lenient and strict workspaces."""
 
+import json
+
 import orjson
 import pytest
 
@@ -152,3 +154,21 @@ def test_schemas_of_another_type_are_refused(client, strict):
         error_of(asked.post("/Users", json={**person(), "schemas": [GROUP]}), 400, "invalidValue")
         body = {"schemas": [ENTERPRISE_USER], "displayName": name("group")}
         error_of(asked.post("/Groups", json=body), 400, "invalidValue")
+
+
+def test_app_roles_as_json_are_found_and_removed_by_their_value(client, strict):
+    for asked, found in ((client, 1), (strict, 0)):
+        value = name("role")
+        user = made(asked, roles=[{"value": value}, {"value": "other"}])
+        role = json.dumps({"id": "1", "value": value, "displayName": "Shown"})
+        for path in ("roles", "roles.value"):
+            answer = asked.get("/Users", params={"filter": f"{path} eq {json.dumps(role)}"})
+            assert answer.json()["totalResults"] == found, answer.text
+        answer = asked.get("/Users", params={"filter": f"roles[value eq {json.dumps(role)}]"})
+        assert answer.json()["totalResults"] == found, answer.text
+        removed = patch({"op": "remove", "path": f"roles[value eq {json.dumps(role)}]"})
+        answer = asked.patch(f"/Users/{user['id']}", json=removed)
+        if found:
+            assert answer.json()["roles"] == [{"value": "other"}]
+        else:
+            error_of(answer, 400, "noTarget")

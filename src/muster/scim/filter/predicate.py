@@ -306,11 +306,11 @@ class _Binder:
             field = self.value_of(field, node)
         where = f"position {node.position}: {field.name}"
         operator = "eq" if node.operator == "ne" else node.operator
-        test = _compared(
-            Test(
-                field, operator, operand(field.attribute, operator, node.value, where, self.dialect)
-            )
-        )
+        value = node.value
+        if operator == "eq":
+            value = quirks.compared_role(field.name, value, self.dialect)
+        read = operand(field.attribute, operator, value, where, self.dialect)
+        test = _compared(Test(field, operator, read))
         return _negated(test) if node.operator == "ne" else test
 
     def null_test(self, field: Field, node: Compare) -> Predicate:
