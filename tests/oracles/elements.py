@@ -180,7 +180,10 @@ class Elements(Reader):
             case "last":
                 made[next(index for index, one in enumerate(made) if one is twin)] = element
             case "both":
+                primary = twin.get("primary") is True
                 self._update(attribute, twin, element)
+                if primary and self.one_of(True, False):
+                    twin["primary"] = True  # that either of them is primary makes both in one primary
 
     def without_twins(self, attribute: Attribute, elements: list[Json]) -> list[Json]:
         """Handle elements that operations have given the same value and type.

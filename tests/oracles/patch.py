@@ -12,10 +12,10 @@ from typing import Any
 
 from tests.oracles import filters
 from tests.oracles.choices import Choices, Refused, outcomes
-from tests.oracles.elements import Elements, drop
+from tests.oracles.elements import Elements, drop, equal
 from tests.oracles.filters import Compare, Filter, Logical, fold
 from tests.oracles.operations import NO_VALUE, Operation, Target, Unknown
-from tests.oracles.reading import NOTHING, named
+from tests.oracles.reading import NOTHING, is_blank, named, value_of
 from tests.oracles.schemas import Attribute, ResourceType
 
 Json = Any
@@ -447,6 +447,8 @@ class Run(Elements):
 
     def put_sub_of_all(self, name: str, target: Target, value: Json) -> None:
         holder, attribute, sub = self._holder(target.urn), target.attribute, target.sub
+        if sub.name == "value" and is_blank(value) and self.named_by_value(attribute):
+            raise Refused("invalidValue")  # names nothing, and would clear all of them
         elements = copy.deepcopy(holder.get(attribute.name, []))
         if not elements:
             if value is None or value == []:
@@ -523,6 +525,8 @@ class Run(Elements):
         chosen = self._chosen(target, elements)
         if chosen and self.of_group:
             return self._put_members(target, elements, chosen, value)
+        if target.sub is not None and target.sub.name == "value" and self.named_by_value(attribute) and is_blank(value):
+            return self._clear_value(name, target, elements, chosen)
         if not chosen:
             return self._make_element(name, target, elements, value)
         if target.sub is not None:
@@ -531,9 +535,16 @@ class Run(Elements):
             self._put_elements(name, attribute, elements, chosen, value)
         return self._store(target, elements)
 
-    def _put_members(
-        self, target: Target, elements: list[Json], chosen: list[Json], value: Json
-    ) -> None:
+    def _clear_value(self, name: str, target: Target, elements: list[Json], chosen: list[Json]) -> None:
+        """Run add or replace of an empty `value` at a value path (dialect table: value-blank)."""
+        if self.strict:
+            raise Refused("invalidValue", *(() if chosen else ("noTarget",)))
+        if name == "replace":
+            for element in chosen:
+                element.pop("value", None)
+        return self._store(target, elements)
+
+    def _put_members(self, target: Target, elements: list[Json], chosen: list[Json], value: Json) -> None:
         """Replace the chosen members by those given."""
         if target.sub is not None:
             value = {target.sub.name: value}
@@ -582,7 +593,7 @@ class Run(Elements):
             value = {"value": value}
         if not isinstance(value, dict):
             raise Refused("invalidValue")
-        value = self.role(attribute, value)
+        value = self._without_blank(attribute, self.role(attribute, value))
         changes = self.sub_values(attribute, value)
         if not any(item is not None for item in changes.values()):
             self.perhaps("invalidValue")
@@ -600,6 +611,15 @@ class Run(Elements):
                 raise Refused("invalidValue")
             self.only_primary(elements, chosen[0])
         return None
+
+    def _without_blank(self, attribute: Attribute, value: dict[str, Json]) -> dict[str, Json]:
+        """Read an empty `value` beside others as null (dialect table: value-blank)."""
+        if not self.named_by_value(attribute) or not is_blank(value_of(value)):
+            return value
+        others = [named(attribute.subs, key) for key, item in value.items() if key.lower() != "value" and item is not None]
+        if self.strict or not any(sub is not None and sub.mutability != "readOnly" for sub in others):
+            raise Refused("invalidValue")
+        return {key: None if key.lower() == "value" else item for key, item in value.items()}
 
     def _forget(self, attribute: Attribute, element: Json, changes: dict[str, Json]) -> None:
         """Empty an element to replace it.
@@ -645,6 +665,8 @@ class Run(Elements):
             if definition.mutability == "readOnly":
                 raise Refused("noTarget", "mutability")
             element[definition.name] = self.checked(definition, term.value)
+        if self.named_by_value(target.attribute) and is_blank(element.get("value")):
+            raise Refused("invalidValue", "noTarget")
         if target.sub is None:
             if isinstance(value, list) and len(value) == 1:
                 value = value[0]
@@ -678,10 +700,10 @@ class Run(Elements):
         self._hold_read_only(target)
         if target.inner is not None:
             self._ignored_value(value)
-            return self.remove_at_filter(target)
+            return self.remove_at_filter(target, value)
         if target.sub is not None:
             self._ignored_value(value)
-            return self.remove_sub(target)
+            return self.remove_sub(target, value)
         if value is not NO_VALUE and value is not None:
             return self.remove_values(target, value)
         if value is None:
@@ -732,7 +754,21 @@ class Run(Elements):
             self.remove_element(attribute, elements, element)
         return self._store(target, elements)
 
-    def remove_sub(self, target: Target) -> None:
+    def _spared(self, target: Target, element: Json, value: Json) -> bool:
+        """Whether a remove that names a value leaves an element as it is, for having another value.
+
+        Section 3.5.2.2 has no value of remove: the server may ignore it.
+        """
+        sub = target.sub
+        if value is NO_VALUE or value is None or not self.one_of(True, False):
+            return False
+        if sub is None:
+            left = [element]
+            self.remove_element(target.attribute, left, self.element(target.attribute, value))
+            return bool(left)
+        return sub.name not in element or not equal(sub, element[sub.name], self.scalar(sub, value))
+
+    def remove_sub(self, target: Target, value: Json) -> None:
         attribute, sub, holder = target.attribute, target.sub, self._holder(target.urn)
         if sub.required and holder.get(attribute.name):
             raise Refused("mutability", "invalidValue")
@@ -742,10 +778,14 @@ class Run(Elements):
             if not elements:
                 return self.perhaps("noTarget", "mutability")  # of no element
             for element in elements:
-                self.clear(element, sub)
+                if not self._spared(target, element, value):
+                    self.clear(element, sub)
             return self._store(target, elements)
         if not elements:
             return None
+        if self._spared(target, elements, value):
+            holder[attribute.name] = elements
+            return self._tidy(target.urn)
         had = "$ref" in elements
         self.clear(elements, sub)
         if sub.name == "value" and had and self.one_of(True, False):
@@ -757,7 +797,7 @@ class Run(Elements):
             holder.pop(attribute.name)
         return self._tidy(target.urn)
 
-    def remove_at_filter(self, target: Target) -> None:
+    def remove_at_filter(self, target: Target, value: Json) -> None:
         attribute, sub, holder = target.attribute, target.sub, self._holder(target.urn)
         there = copy.deepcopy(holder.get(attribute.name, []))
         self._tidy(target.urn)
@@ -765,7 +805,7 @@ class Run(Elements):
             self.perhaps("invalidPath", "invalidFilter", "noTarget")
             if not self._chosen(target, [there] if there else []):
                 raise Refused("noTarget")
-            return self.remove(Target(target.urn, attribute, None, sub), NO_VALUE)
+            return self.remove(Target(target.urn, attribute, None, sub), value)
         chosen = self._chosen(target, there)
         if not chosen:
             if not self.strict and self.one_of(False, True):
@@ -775,6 +815,8 @@ class Run(Elements):
                 *(("mutability",) if sub is not None and sub.mutability == "immutable" else ()),
             )
         for element in chosen:
+            if self._spared(target, element, value):
+                continue
             if sub is None:
                 drop(there, element)
             else:

@@ -205,6 +205,10 @@ class Reader:
 
     def _complex_element(self, attribute: Attribute, value: Json) -> Json:
         made, read_only = {}, {}
+        if self.named_by_value(attribute) and is_blank(value_of(value)):
+            if self.strict:
+                raise Refused("invalidValue")
+            return NOTHING  # dialect table: value-blank
         for key, item in value.items():
             sub = named(attribute.subs, key)
             if sub is None or item is None:
@@ -217,7 +221,7 @@ class Reader:
             self.perhaps("mutability")
         if attribute.name == "members" and self.of_group:
             return self._member(made, read_only)
-        if not made:
+        if not made or (self.named_by_value(attribute) and is_blank(made.get("value"))):
             return NOTHING
         if all(item == "" for item in made.values()) and self.one_of(False, True):
             return NOTHING  # sub-attributes of empty strings alone: values, or an element that reads to nothing
@@ -227,6 +231,11 @@ class Reader:
             if sub.required and not made.get(sub.name):
                 raise Refused("invalidValue")
         return made
+
+    def named_by_value(self, attribute: Attribute) -> bool:
+        """Whether an empty `value` of an element names nothing. A member may be named by its $ref too."""
+        members = self.of_group and attribute.name == "members"
+        return attribute.multi and "value" in attribute.subs and not members
 
     def _member(self, made: Json, read_only: Json) -> Json:
         value = made.get("value")
@@ -241,6 +250,15 @@ class Reader:
             self.perhaps("invalidValue")  # a member named by its $ref alone
             value = ends[0]
         return {"value": value}
+
+
+def value_of(element: dict[str, Json]) -> Json:
+    """Read the `value` of an element, in any case of the key."""
+    return next((item for key, item in element.items() if key.lower() == "value"), None)
+
+
+def is_blank(value: Json) -> bool:
+    return isinstance(value, str) and not value.strip()
 
 
 def named(attributes: dict[str, Attribute], name: str) -> Attribute | None:

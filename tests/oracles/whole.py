@@ -7,7 +7,7 @@ from tests.oracles.choices import Choices, Refused, outcomes
 from tests.oracles.elements import equal
 from tests.oracles.operations import Target
 from tests.oracles.patch import Prediction, Run
-from tests.oracles.reading import named
+from tests.oracles.reading import is_blank, named, value_of
 from tests.oracles.schemas import Attribute, ResourceType
 
 Json = Any
@@ -87,10 +87,22 @@ class Whole(Run):
             else set()
         )
         if subs and all(sub.mutability == "readOnly" for sub in subs):
-            return self.perhaps(
-                "invalidValue", "mutability"
-            )  # read-only sub-attributes alone are ignored, or read to nothing
+            return self.perhaps("invalidValue", "mutability")  # read-only sub-attributes alone are ignored, or read to nothing
+        if self._is_template(attribute, value):
+            return None  # dialect table: value-blank
         return self.put("replace", Target(urn, attribute), value)
+
+    def _is_template(self, attribute: Attribute, value: Json) -> bool:
+        """Whether all elements have an empty `value` beside other sub-attributes."""
+        if self.strict or not self.named_by_value(attribute):
+            return False
+        listed = value if isinstance(value, list) else [value]
+        return all(
+            isinstance(item, dict)
+            and is_blank(value_of(item))
+            and any(other is not None for key, other in item.items() if key.lower() != "value")
+            for item in listed
+        )
 
     def _keep(self, body: Json, before: Json) -> None:
         """Fill in `active` and `members` if the document does not mention them.

@@ -161,11 +161,28 @@ CASES = [
         user(roles=[{"value": "admin"}, {"value": "owner"}]),
     ),
     patching("element-as-string", one("add", "admin", "roles"), user(roles=[{"value": "admin"}])),
+    posted("value-blank", user(emails=[{"value": "", "type": "work"}]), user()),
     posted(
-        "role-as-json",
-        user(roles=[{"value": ENTRA_ROLE}]),
-        user(roles=[{"value": "Admin", "display": "Administrator"}]),
+        "value-blank",
+        user(phoneNumbers=[{"Value": " ", "type": "work"}, {"value": "1", "type": "home"}]),
+        user(phoneNumbers=[{"value": "1", "type": "home"}]),
     ),
+    patching("value-blank", one("replace", [{"value": ""}, {"value": "a"}], "roles"), user(roles=[{"value": "a"}])),
+    patching("value-blank", one("add", "", WORK), user()),
+    patching("value-blank", one("replace", "", WORK), user()),
+    patching(
+        "value-blank",
+        one("replace", "", WORK),
+        user(emails=[{"type": "work"}]),
+        user(emails=[{"value": "w@x", "type": "work"}]),
+    ),
+    patching(
+        "value-blank",
+        one("replace", {"value": "", "display": "D"}, 'emails[type eq "work"]'),
+        user(emails=[{"display": "D"}]),
+        user(emails=[{"value": "w@x", "type": "work"}]),
+    ),
+    posted("role-as-json", user(roles=[{"value": ENTRA_ROLE}]), user(roles=[{"value": "Admin", "display": "Administrator"}])),
     patching(
         "role-as-json",
         one("replace", [{"value": ENTRA_ROLE, "primary": True}], "roles"),
@@ -324,6 +341,27 @@ def test_a_boolean_as_a_string_is_read_in_the_filter_of_a_path():
     with pytest.raises(ScimError) as caught:
         patched(user(), Dialect(strict=True), **one("replace", "Admin", path))
     assert caught.value.scim_type == "invalidFilter"
+
+
+BLANK = ([{"value": ""}], [{"VALUE": " ", "primary": None}], [{"value": ""}, {"value": " "}], {"value": ""})
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("value", BLANK)
+@pytest.mark.parametrize("attribute", ["emails", "phoneNumbers", "roles", "entitlements", "ims", "photos", "x509Certificates"])
+def test_elements_that_an_empty_value_names_are_refused(strict, value, attribute):
+    before = user(**{attribute: [{"value": "AAAA", "type": "work"}]})
+    acts = [lambda: read(user(**{attribute: value}), USER_TYPE, Dialect(strict))]
+    for operation in ("add", "replace") if strict else ("add", "replace", "remove"):
+        acts.append(lambda op=operation: patched(before, Dialect(strict), **one(op, value, attribute)))
+    for operation in ("add", "replace"):
+        acts.append(lambda op=operation: patched(before, Dialect(strict), **one(op, {"title": "T", attribute: value})))
+    acts.append(lambda: patched(before, Dialect(strict), **one("replace", {"value": ""}, f'{attribute}[type eq "work"]')))
+    acts.append(lambda: patched(before, Dialect(strict), **one("replace", "", f"{attribute}.value")))
+    for number, act in enumerate(acts):
+        with pytest.raises(ScimError) as caught:
+            act()
+        assert caught.value.scim_type == "invalidValue", number
 
 
 ROLE_IN_FILTER = json.dumps(ENTRA_ROLE)

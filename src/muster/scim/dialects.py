@@ -112,6 +112,12 @@ QUIRKS = {
         '[{"value": "admin"}]',
         "invalidValue",
     ),
+    "value-blank": Quirk(
+        "Okta, exports of personnel systems, home-made scripts",
+        '"emails": [{"value": "", "type": "work"}], an element whose value is empty',
+        "no such element: it is left out beside others, and in POST and PUT; a PATCH of a value path clears the value",
+        "invalidValue",
+    ),
     "role-as-json": Quirk(
         "Microsoft Entra ID (AppRoleAssignmentsComplex)",
         '"roles": [{"value": "{\\"id\\":…,\\"value\\":\\"Admin\\",\\"displayName\\":\\"Admin\\"}"}], JSON in a string',
@@ -304,6 +310,37 @@ def element(value: Json, where: str, dialect: Dialect) -> Json:
         return value
     dialect.take("element-as-string", where)
     return {"value": value} if value.strip() else None
+
+
+def is_template(value: Json, where: str, dialect: Dialect) -> bool:
+    """Whether the elements of a POST or PUT all have an empty string as `value`, beside other sub-attributes.
+
+    Some clients send every element that a user could have, and an empty string for a value that the user does not have.
+    """
+    listed = value if isinstance(value, list) else [value]
+    if not listed or not all(has_blank_value(item) and _has_others(item) for item in listed):
+        return False
+    dialect.take("value-blank", where)
+    return True
+
+
+def has_blank_value(element: Json) -> bool:
+    """Whether an element is an object whose `value`, in any case, is an empty or blank string.
+
+    An empty string is a value (RFC 7643 section 2.5), but as the `value` of an element it names nothing.
+    """
+    if not isinstance(element, dict):
+        return False
+    value = element["value"] if "value" in element else _member(element, "value")
+    return isinstance(value, str) and not value.strip()
+
+
+def _member(element: dict[str, Json], name: str) -> Json:
+    return next((item for key, item in element.items() if key.lower() == name), None)
+
+
+def _has_others(element: dict[str, Json]) -> bool:
+    return any(item is not None for key, item in element.items() if key.lower() != "value")
 
 
 def role(value: Json, where: str, dialect: Dialect) -> Json:

@@ -157,6 +157,8 @@ def read_value(attribute: Attribute, value: Json, where: str, dialect: Dialect) 
         )
     if value is None or value == []:
         return None
+    if attribute.named_by_value and quirks.is_template(value, where, dialect):
+        return None
     return read_elements(attribute, value, where, dialect)
 
 
@@ -171,10 +173,16 @@ def read_elements(attribute: Attribute, values: Json, where: str, dialect: Diale
     check_elements(attribute.name, values, where, dialect.max_elements)
     found = []
     for index, item in enumerate(values):
+        if attribute.named_by_value and quirks.has_blank_value(item) and len(values) > 1:
+            continue
         element = read_one(attribute, item, f"{where}[{index}]", dialect)
-        if element is None or element == "":
+        if element is None or element == "" or (attribute.named_by_value and quirks.has_blank_value(element)):
             raise invalid_value(f"{where}[{index}] names no value: {_known(attribute)}")
         found.append(element)
+    if len(found) < len(values):
+        dialect.take("value-blank", where)
+    if not found:
+        raise invalid_value(f"{where} names no value: {_known(attribute)}")
     found = distinct(attribute, found)
     return (
         found

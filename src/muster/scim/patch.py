@@ -70,6 +70,8 @@ class Partial:
 
     assigned: Document
     cleared: tuple[str, ...] = ()
+    optional: bool = False
+    """Nothing happens if the path selects no element; otherwise that is an error."""
 
 
 @dataclass(slots=True)
@@ -245,9 +247,9 @@ def _target_steps(
         return
     read = _read(target, value, where, dialect)
     if name == "add" and (read is Whole.CLEARED or isinstance(read, Partial)):
-        read = Partial(
-            read.assigned if isinstance(read, Partial) else {}
-        )  # an add of null adds nothing
+        if isinstance(read, Partial) and read.optional and not read.assigned:
+            return
+        read = Partial(read.assigned if isinstance(read, Partial) else {})  # an add of null adds nothing
         if not read.assigned and target.predicate is None:
             return
     yield PatchStep(name, target, read, where)
@@ -319,6 +321,11 @@ def _read(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
     attribute, sub = target.place.attribute, target.place.sub
     if attribute is None:
         raise invalid_path(f"{where}: an attribute is needed")
+    if sub is not None and sub.name == "value" and attribute.named_by_value and is_blank(value):
+        if target.predicate is None:
+            raise invalid_value(f"{where} names no value; choose the elements by a filter, or remove {attribute.name}")
+        dialect.take("value-blank", where)
+        return Partial({}, (sub.name,), optional=True)
     if sub is not None:
         return _read_sub(attribute, sub, value, where, dialect)
     if attribute.multi_valued and target.predicate is None:
@@ -342,7 +349,16 @@ def _read(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
         raise invalid_value(f"{where} names no value")
     if partial == ({}, []):
         dialect.take("read-only-key", where)
-    return Whole.CLEARED if partial is None else Partial(partial[0], tuple(partial[1]))
+    if partial is None:
+        return Whole.CLEARED
+    assigned, cleared = partial
+    if attribute.named_by_value and is_blank(assigned.get("value")):
+        others = {name: item for name, item in assigned.items() if name != "value"}
+        if not others:
+            raise invalid_value(f"{where} names no value")
+        dialect.take("value-blank", where)
+        return Partial(others, (*cleared, "value"))
+    return Partial(assigned, tuple(cleared))
 
 
 def _read_sub(
@@ -359,6 +375,8 @@ def _read_sub(
         role = read_one(attribute, {"value": value}, where, dialect)  # it has a display too
         return Partial(role)
     item = read_value(sub, value, where, dialect)
+    if sub.name == "value" and attribute.named_by_value and is_blank(item):
+        raise invalid_value(f"{where} names no value")
     return Partial({}, (sub.name,)) if item is None else Partial({sub.name: item})
 
 
@@ -477,11 +495,9 @@ class _Application:
     def _chosen(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
         """The elements after a step on those that its value path chooses; without a filter it chooses all."""
         predicate, value = step.target.predicate, step.value
-        chosen = [
-            n
-            for n, item in enumerate(before)
-            if predicate is None or matches(predicate, _as_document(attribute, item))
-        ]
+        chosen = [n for n, item in enumerate(before) if predicate is None or matches(predicate, _as_document(attribute, item))]
+        if not chosen and isinstance(value, Partial) and value.optional and not value.assigned:
+            return before
         if not chosen:
             return self._with_made(attribute, before, step)
         if isinstance(value, Named):
@@ -614,6 +630,8 @@ def _made(attribute: Attribute, step: PatchStep, dialect: Dialect) -> Json:
                 said = quirks.compared_role(Place(place.schema, attribute, sub).name, term.value, dialect)
                 element[sub.name] = read_value(sub, said, f"{step.where}.{sub.name}", dialect)
     element.update(value.assigned)
+    if attribute.named_by_value and quirks.has_blank_value(element):
+        raise invalid_value(f"{step.where} names no value")
     check_required_subs(attribute, element, step.where)
     return element
 

@@ -308,7 +308,7 @@ class _Binder:
         operator = "eq" if node.operator == "ne" else node.operator
         value = node.value
         if operator == "eq":
-            value = quirks.compared_role(field.name, value, self.dialect)
+            value = dialects.compared_role(field.name, value, self.dialect)
         read = operand(field.attribute, operator, value, where, self.dialect)
         test = _compared(Test(field, operator, read))
         return _negated(test) if node.operator == "ne" else test

@@ -38,6 +38,8 @@ class Attribute:
     """Any string is a value of it as it stands."""
     has_value: bool = field(init=False)
     """It has the sub-attribute `value`."""
+    named_by_value: bool = field(init=False)
+    """Its elements are named by their `value`, which cannot be empty. Members may be named by their `$ref` as well."""
     required_subs: "tuple[Attribute, ...]" = field(init=False)
     """Those that a client has to give."""
     immutable_subs: "tuple[Attribute, ...]" = field(init=False)
@@ -50,18 +52,9 @@ class Attribute:
             ("secret", self.returned == "never" or self.mutability == "writeOnly"),
             ("is_text", text),
             ("has_value", "value" in self.sub_attributes),
-            (
-                "immutable_subs",
-                tuple(sub for sub in self.sub_attributes.values() if sub.mutability == "immutable"),
-            ),
-            (
-                "required_subs",
-                tuple(
-                    sub
-                    for sub in self.sub_attributes.values()
-                    if sub.required and not sub.read_only
-                ),
-            ),
+            ("named_by_value", self.multi_valued and "value" in self.sub_attributes and self.name != "members"),
+            ("immutable_subs", tuple(sub for sub in self.sub_attributes.values() if sub.mutability == "immutable")),
+            ("required_subs", tuple(sub for sub in self.sub_attributes.values() if sub.required and not sub.read_only)),
         ):
             object.__setattr__(
                 self, name, value
