@@ -76,7 +76,10 @@ def _elements(**fields: st.SearchStrategy) -> st.SearchStrategy:
     return lists.filter(lambda items: sum(1 for item in items if item.get("primary")) <= 1)
 
 
-addresses = st.one_of(filled, st.sampled_from(("ada@example.com", "ADA@Example.COM", "zoë@exämple.com", "b@example.org")))
+addresses = st.one_of(
+    filled,
+    st.sampled_from(("ada@example.com", "ADA@Example.COM", "zoë@exämple.com", "b@example.org")),
+)
 
 
 plain_addresses = st.sampled_from(("ada@example.com", "b@example.org", "c.d@sub.example.net"))
@@ -249,7 +252,9 @@ def _value_of(draw: st.DrawFn, attribute: Attribute) -> object:
     """A value of an attribute, of one element where it is multi-valued."""
     if attribute.is_complex:
         return draw(_object_of(tuple(attribute.sub_attributes.values())))
-    named = attribute.required or attribute.name == "value"  # an element's `value` names it, and is never empty
+    named = (
+        attribute.required or attribute.name == "value"
+    )  # an element's `value` names it, and is never empty
     return draw(filled if named and attribute.type == "string" else _VALUES[attribute.type])
 
 

@@ -183,7 +183,9 @@ class Elements(Reader):
                 primary = twin.get("primary") is True
                 self._update(attribute, twin, element)
                 if primary and self.one_of(True, False):
-                    twin["primary"] = True  # that either of them is primary makes both in one primary
+                    twin["primary"] = (
+                        True  # that either of them is primary makes both in one primary
+                    )
 
     def without_twins(self, attribute: Attribute, elements: list[Json]) -> list[Json]:
         """Handle elements that operations have given the same value and type.

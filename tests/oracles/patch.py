@@ -525,7 +525,12 @@ class Run(Elements):
         chosen = self._chosen(target, elements)
         if chosen and self.of_group:
             return self._put_members(target, elements, chosen, value)
-        if target.sub is not None and target.sub.name == "value" and self.named_by_value(attribute) and is_blank(value):
+        if (
+            target.sub is not None
+            and target.sub.name == "value"
+            and self.named_by_value(attribute)
+            and is_blank(value)
+        ):
             return self._clear_value(name, target, elements, chosen)
         if not chosen:
             return self._make_element(name, target, elements, value)
@@ -535,7 +540,9 @@ class Run(Elements):
             self._put_elements(name, attribute, elements, chosen, value)
         return self._store(target, elements)
 
-    def _clear_value(self, name: str, target: Target, elements: list[Json], chosen: list[Json]) -> None:
+    def _clear_value(
+        self, name: str, target: Target, elements: list[Json], chosen: list[Json]
+    ) -> None:
         """Run add or replace of an empty `value` at a value path (dialect table: value-blank)."""
         if self.strict:
             raise Refused("invalidValue", *(() if chosen else ("noTarget",)))
@@ -544,7 +551,9 @@ class Run(Elements):
                 element.pop("value", None)
         return self._store(target, elements)
 
-    def _put_members(self, target: Target, elements: list[Json], chosen: list[Json], value: Json) -> None:
+    def _put_members(
+        self, target: Target, elements: list[Json], chosen: list[Json], value: Json
+    ) -> None:
         """Replace the chosen members by those given."""
         if target.sub is not None:
             value = {target.sub.name: value}
@@ -616,8 +625,14 @@ class Run(Elements):
         """Read an empty `value` beside others as null (dialect table: value-blank)."""
         if not self.named_by_value(attribute) or not is_blank(value_of(value)):
             return value
-        others = [named(attribute.subs, key) for key, item in value.items() if key.lower() != "value" and item is not None]
-        if self.strict or not any(sub is not None and sub.mutability != "readOnly" for sub in others):
+        others = [
+            named(attribute.subs, key)
+            for key, item in value.items()
+            if key.lower() != "value" and item is not None
+        ]
+        if self.strict or not any(
+            sub is not None and sub.mutability != "readOnly" for sub in others
+        ):
             raise Refused("invalidValue")
         return {key: None if key.lower() == "value" else item for key, item in value.items()}
 

@@ -87,7 +87,9 @@ class Whole(Run):
             else set()
         )
         if subs and all(sub.mutability == "readOnly" for sub in subs):
-            return self.perhaps("invalidValue", "mutability")  # read-only sub-attributes alone are ignored, or read to nothing
+            return self.perhaps(
+                "invalidValue", "mutability"
+            )  # read-only sub-attributes alone are ignored, or read to nothing
         if self._is_template(attribute, value):
             return None  # dialect table: value-blank
         return self.put("replace", Target(urn, attribute), value)

@@ -167,7 +167,11 @@ CASES = [
         user(phoneNumbers=[{"Value": " ", "type": "work"}, {"value": "1", "type": "home"}]),
         user(phoneNumbers=[{"value": "1", "type": "home"}]),
     ),
-    patching("value-blank", one("replace", [{"value": ""}, {"value": "a"}], "roles"), user(roles=[{"value": "a"}])),
+    patching(
+        "value-blank",
+        one("replace", [{"value": ""}, {"value": "a"}], "roles"),
+        user(roles=[{"value": "a"}]),
+    ),
     patching("value-blank", one("add", "", WORK), user()),
     patching("value-blank", one("replace", "", WORK), user()),
     patching(
@@ -182,7 +186,11 @@ CASES = [
         user(emails=[{"display": "D"}]),
         user(emails=[{"value": "w@x", "type": "work"}]),
     ),
-    posted("role-as-json", user(roles=[{"value": ENTRA_ROLE}]), user(roles=[{"value": "Admin", "display": "Administrator"}])),
+    posted(
+        "role-as-json",
+        user(roles=[{"value": ENTRA_ROLE}]),
+        user(roles=[{"value": "Admin", "display": "Administrator"}]),
+    ),
     patching(
         "role-as-json",
         one("replace", [{"value": ENTRA_ROLE, "primary": True}], "roles"),
@@ -343,21 +351,41 @@ def test_a_boolean_as_a_string_is_read_in_the_filter_of_a_path():
     assert caught.value.scim_type == "invalidFilter"
 
 
-BLANK = ([{"value": ""}], [{"VALUE": " ", "primary": None}], [{"value": ""}, {"value": " "}], {"value": ""})
+BLANK = (
+    [{"value": ""}],
+    [{"VALUE": " ", "primary": None}],
+    [{"value": ""}, {"value": " "}],
+    {"value": ""},
+)
 
 
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("value", BLANK)
-@pytest.mark.parametrize("attribute", ["emails", "phoneNumbers", "roles", "entitlements", "ims", "photos", "x509Certificates"])
+@pytest.mark.parametrize(
+    "attribute",
+    ["emails", "phoneNumbers", "roles", "entitlements", "ims", "photos", "x509Certificates"],
+)
 def test_elements_that_an_empty_value_names_are_refused(strict, value, attribute):
     before = user(**{attribute: [{"value": "AAAA", "type": "work"}]})
     acts = [lambda: read(user(**{attribute: value}), USER_TYPE, Dialect(strict))]
     for operation in ("add", "replace") if strict else ("add", "replace", "remove"):
-        acts.append(lambda op=operation: patched(before, Dialect(strict), **one(op, value, attribute)))
+        acts.append(
+            lambda op=operation: patched(before, Dialect(strict), **one(op, value, attribute))
+        )
     for operation in ("add", "replace"):
-        acts.append(lambda op=operation: patched(before, Dialect(strict), **one(op, {"title": "T", attribute: value})))
-    acts.append(lambda: patched(before, Dialect(strict), **one("replace", {"value": ""}, f'{attribute}[type eq "work"]')))
-    acts.append(lambda: patched(before, Dialect(strict), **one("replace", "", f"{attribute}.value")))
+        acts.append(
+            lambda op=operation: patched(
+                before, Dialect(strict), **one(op, {"title": "T", attribute: value})
+            )
+        )
+    acts.append(
+        lambda: patched(
+            before, Dialect(strict), **one("replace", {"value": ""}, f'{attribute}[type eq "work"]')
+        )
+    )
+    acts.append(
+        lambda: patched(before, Dialect(strict), **one("replace", "", f"{attribute}.value"))
+    )
     for number, act in enumerate(acts):
         with pytest.raises(ScimError) as caught:
             act()
@@ -383,7 +411,10 @@ def test_a_role_as_json_in_a_filter_compares_by_its_value(sent, meant):
     assert strict.seen == []
 
 
-@pytest.mark.parametrize("sent", [f"roles co {ROLE_IN_FILTER}", f"roles.display eq {ROLE_IN_FILTER}", 'roles eq "{\\"a\\":1}"'])
+@pytest.mark.parametrize(
+    "sent",
+    [f"roles co {ROLE_IN_FILTER}", f"roles.display eq {ROLE_IN_FILTER}", 'roles eq "{\\"a\\":1}"'],
+)
 def test_json_in_other_comparisons_is_a_plain_string(sent):
     dialect = Dialect()
     read_filter(sent, USER_TYPE, dialect)

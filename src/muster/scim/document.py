@@ -157,7 +157,7 @@ def read_value(attribute: Attribute, value: Json, where: str, dialect: Dialect) 
         )
     if value is None or value == []:
         return None
-    if attribute.named_by_value and quirks.is_template(value, where, dialect):
+    if attribute.named_by_value and dialects.is_template(value, where, dialect):
         return None
     return read_elements(attribute, value, where, dialect)
 
@@ -173,10 +173,14 @@ def read_elements(attribute: Attribute, values: Json, where: str, dialect: Diale
     check_elements(attribute.name, values, where, dialect.max_elements)
     found = []
     for index, item in enumerate(values):
-        if attribute.named_by_value and quirks.has_blank_value(item) and len(values) > 1:
+        if attribute.named_by_value and dialects.has_blank_value(item) and len(values) > 1:
             continue
         element = read_one(attribute, item, f"{where}[{index}]", dialect)
-        if element is None or element == "" or (attribute.named_by_value and quirks.has_blank_value(element)):
+        if (
+            element is None
+            or element == ""
+            or (attribute.named_by_value and dialects.has_blank_value(element))
+        ):
             raise invalid_value(f"{where}[{index}] names no value: {_known(attribute)}")
         found.append(element)
     if len(found) < len(values):

@@ -249,7 +249,9 @@ def _target_steps(
     if name == "add" and (read is Whole.CLEARED or isinstance(read, Partial)):
         if isinstance(read, Partial) and read.optional and not read.assigned:
             return
-        read = Partial(read.assigned if isinstance(read, Partial) else {})  # an add of null adds nothing
+        read = Partial(
+            read.assigned if isinstance(read, Partial) else {}
+        )  # an add of null adds nothing
         if not read.assigned and target.predicate is None:
             return
     yield PatchStep(name, target, read, where)
@@ -323,7 +325,9 @@ def _read(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
         raise invalid_path(f"{where}: an attribute is needed")
     if sub is not None and sub.name == "value" and attribute.named_by_value and is_blank(value):
         if target.predicate is None:
-            raise invalid_value(f"{where} names no value; choose the elements by a filter, or remove {attribute.name}")
+            raise invalid_value(
+                f"{where} names no value; choose the elements by a filter, or remove {attribute.name}"
+            )
         dialect.take("value-blank", where)
         return Partial({}, (sub.name,), optional=True)
     if sub is not None:
@@ -495,7 +499,11 @@ class _Application:
     def _chosen(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
         """The elements after a step on those that its value path chooses; without a filter it chooses all."""
         predicate, value = step.target.predicate, step.value
-        chosen = [n for n, item in enumerate(before) if predicate is None or matches(predicate, _as_document(attribute, item))]
+        chosen = [
+            n
+            for n, item in enumerate(before)
+            if predicate is None or matches(predicate, _as_document(attribute, item))
+        ]
         if not chosen and isinstance(value, Partial) and value.optional and not value.assigned:
             return before
         if not chosen:
@@ -627,10 +635,12 @@ def _made(attribute: Attribute, step: PatchStep, dialect: Dialect) -> Json:
         for term in terms:
             sub = attribute.sub(term.path)
             if sub is not None and not sub.read_only:
-                said = quirks.compared_role(Place(place.schema, attribute, sub).name, term.value, dialect)
+                said = dialects.compared_role(
+                    Place(place.schema, attribute, sub).name, term.value, dialect
+                )
                 element[sub.name] = read_value(sub, said, f"{step.where}.{sub.name}", dialect)
     element.update(value.assigned)
-    if attribute.named_by_value and quirks.has_blank_value(element):
+    if attribute.named_by_value and dialects.has_blank_value(element):
         raise invalid_value(f"{step.where} names no value")
     check_required_subs(attribute, element, step.where)
     return element

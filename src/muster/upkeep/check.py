@@ -18,6 +18,7 @@ from muster.storage.port.errors import StorageCorrupt, StorageError
 from muster.storage.port.resources import Put, Stored
 from muster.storage.repair import derived
 from muster.storage.repair.derived import StoredRow
+from muster.upkeep import tables
 
 _BATCH = 500
 _LOOKS = 3
@@ -50,11 +51,10 @@ async def check(storage: Storage, repair: bool, say: Callable[[str], object]) ->
         damage = await storage.integrity()
     except StorageCorrupt as error:
         damage = [str(error)]
-    missing = [] if damage else await storage.missing()
-    for what in (*damage, *missing):
+    for what in damage:
         report.found += 1
         say(f"database: {what}")
-    if any("the table" in what or "the column" in what for what in missing):
+    if not damage and not await _check_tables(storage, repair, say, report):
         say("database: nothing else is checked, because tables or columns are missing")
         return report
     workspaces = await storage.workspaces()
@@ -72,6 +72,35 @@ async def check(storage: Storage, repair: bool, say: Callable[[str], object]) ->
                 said += " (mended)"
         say(said)
     return report
+
+
+async def _check_tables(
+    storage: Storage, repair: bool, say: Callable[[str], object], report: CheckReport
+) -> bool:
+    """Say which parts of the tables are missing, and create them if that is asked for. Returns whether all can be read."""
+    whole = True
+    recreated = []
+    for gap in await storage.missing():
+        report.found += 1
+        said, mended = f"database: {gap}", False
+        if gap.kind == "column" or (gap.kind == "table" and gap.table not in tables.REPLACEABLE):
+            said += ". It holds data that cannot be rebuilt: restore the database from a backup"
+        elif repair:
+            try:
+                await storage.recreate(gap)
+            except StorageError as error:
+                said += f" (not mended: {error})"
+            else:
+                mended = True
+                recreated.append(gap.table)
+                lost = tables.REPLACEABLE.get(gap.table) if gap.kind == "table" else None
+                said += f" (mended: {lost})" if lost else " (mended)"
+        whole = whole and (mended or gap.kind not in ("table", "column"))
+        report.mended += mended
+        say(said)
+    if whole:
+        await tables.fill(storage, recreated)
+    return whole
 
 
 async def findings(

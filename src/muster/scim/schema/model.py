@@ -52,9 +52,22 @@ class Attribute:
             ("secret", self.returned == "never" or self.mutability == "writeOnly"),
             ("is_text", text),
             ("has_value", "value" in self.sub_attributes),
-            ("named_by_value", self.multi_valued and "value" in self.sub_attributes and self.name != "members"),
-            ("immutable_subs", tuple(sub for sub in self.sub_attributes.values() if sub.mutability == "immutable")),
-            ("required_subs", tuple(sub for sub in self.sub_attributes.values() if sub.required and not sub.read_only)),
+            (
+                "named_by_value",
+                self.multi_valued and "value" in self.sub_attributes and self.name != "members",
+            ),
+            (
+                "immutable_subs",
+                tuple(sub for sub in self.sub_attributes.values() if sub.mutability == "immutable"),
+            ),
+            (
+                "required_subs",
+                tuple(
+                    sub
+                    for sub in self.sub_attributes.values()
+                    if sub.required and not sub.read_only
+                ),
+            ),
         ):
             object.__setattr__(
                 self, name, value

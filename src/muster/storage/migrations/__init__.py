@@ -8,6 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Inspector, Table, UniqueConstraint, inspect
 
+from muster.storage.port.engine import Missing
 from muster.storage.port.errors import NewerDatabase
 from muster.storage.tables import metadata
 
@@ -39,26 +40,26 @@ def upgrade(connection: Connection, revision: str = "head") -> tuple[str | None,
     return before, head
 
 
-def missing(connection: Connection) -> list[str]:
-    """The tables, columns, keys and indexes that this version needs and the database does not have, a line each."""
+def missing(connection: Connection) -> list[Missing]:
+    """The tables, columns, keys and indexes that this version needs and the database does not have."""
     inspector = inspect(connection)
     there = set(inspector.get_table_names())
     found = []
     for name, table in sorted(metadata.tables.items()):
         if name not in there:
-            found.append(f"the table {name} is missing")
+            found.append(Missing(name))
         else:
-            found += [f"{name}: {what} is missing" for what in _missing_parts(inspector, table)]
+            found += [Missing(name, *part) for part in _missing_parts(inspector, table)]
     return found
 
 
-def _missing_parts(inspector: Inspector, table: Table) -> list[str]:
+def _missing_parts(inspector: Inspector, table: Table) -> list[tuple[str, str]]:
     columns = {column["name"] for column in inspector.get_columns(table.name)}
-    parts = [f"the column {column.name}" for column in table.columns if column.name not in columns]
+    parts = [("column", column.name) for column in table.columns if column.name not in columns]
     if not inspector.get_pk_constraint(table.name)[
         "constrained_columns"
     ]:  # it has the workspace too on PostgreSQL
-        parts.append("the primary key")
+        parts.append(("primary key", ""))
     unique = {tuple(item["column_names"]) for item in inspector.get_unique_constraints(table.name)}
     for constraint in table.constraints:
         wanted = (
@@ -67,11 +68,11 @@ def _missing_parts(inspector: Inspector, table: Table) -> list[str]:
             else ()
         )
         if wanted and wanted not in unique:
-            parts.append(f"the unique constraint ({', '.join(wanted)})")
+            parts.append(("unique constraint", f"({', '.join(wanted)})"))
     indexes = {
         str(index["name"]): index["column_names"] for index in inspector.get_indexes(table.name)
     }
     for index in sorted(table.indexes, key=lambda index: str(index.name)):
         if indexes.get(str(index.name)) != [column.name for column in index.columns]:
-            parts.append(f"the index {index.name}")
+            parts.append(("index", str(index.name)))
     return parts

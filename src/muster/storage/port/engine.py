@@ -30,6 +30,26 @@ class Pressure:
     connections_in_use: int
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A part of the tables that the database does not have.
+
+    Attributes:
+        table: The name of the table.
+        kind: "table", "column", "primary key", "unique constraint" or "index".
+        name: The name of the column or index, or the columns of the constraint; empty for others.
+    """
+
+    table: str
+    kind: str = "table"
+    name: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "table":
+            return f"the table {self.table} is missing"
+        return f"{self.table}: the {' '.join(filter(None, (self.kind, self.name)))} is missing"
+
+
 class Upkeep(Protocol):
     """What an engine lends to those who check and move whole databases."""
 
@@ -45,8 +65,14 @@ class Upkeep(Protocol):
     async def integrity(self) -> Sequence[str]:
         """What the engine itself finds wrong with its files."""
 
-    async def missing(self) -> Sequence[str]:
+    async def missing(self) -> "Sequence[Missing]":
         """The tables, columns, keys and indexes that this version needs and the database does not have."""
+
+    async def recreate(self, missing: "Missing") -> None:
+        """Create a missing table, empty, or a missing key or index, as the migrations define it.
+
+        Raises StorageError if it cannot be created, for example a unique key over values that repeat.
+        """
 
 
 class Storage(Resources, Accounts, Upkeep, Protocol):

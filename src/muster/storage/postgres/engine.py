@@ -16,7 +16,7 @@ from muster.storage.groups.hierarchy import Hierarchies, keys_of
 from muster.storage.groups.member_delta import moved
 from muster.storage.ids import key_of
 from muster.storage.port.changes import Change, ChangeFilter, ChangeOrigin
-from muster.storage.port.engine import Pressure, Statement
+from muster.storage.port.engine import Missing, Pressure, Statement
 from muster.storage.port.errors import PageTooLarge, TooExpensive
 from muster.storage.port.members import GROUP, Groups, Member
 from muster.storage.port.resources import Outcome, Page, Put, Query, Stored, Write
@@ -27,7 +27,7 @@ from muster.storage.postgres.epoch import PostgresEpoch
 from muster.storage.postgres.functions import PostgresFunctions
 from muster.storage.postgres.loader import Loader
 from muster.storage.postgres.lock import lock
-from muster.storage.postgres.migrate import migrate, missing
+from muster.storage.postgres.migrate import migrate, missing, recreate
 from muster.storage.postgres.rows import DEPROVISIONED
 from muster.storage.postgres.writer import PostgresWriter
 from muster.storage.query.binder import Binder
@@ -363,8 +363,11 @@ class PostgresStorage(PostgresAccounts):
         failures = rows[0][0] or 0
         return [f"{failures} pages failed their checksum"] if failures else []
 
-    async def missing(self) -> Sequence[str]:
+    async def missing(self) -> Sequence[Missing]:
         return await missing(self._url)
+
+    async def recreate(self, missing: Missing) -> None:
+        await recreate(self._url, missing)
 
     async def changes(
         self, workspace: int, after: int, limit: int, with_before: bool = False

@@ -9,9 +9,17 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from muster.storage import migrations
+from muster.storage.port.engine import Missing
+from muster.storage.port.errors import StorageError
 from muster.storage.postgres.connection import connect, translated
 
 _LOCK = 0x6D7573746572
+_SCRATCH = "muster_repair"
+_INDEX = "SELECT indexdef FROM pg_indexes WHERE schemaname = :schema AND indexname = :name"
+_CONSTRAINTS = (
+    "SELECT pg_get_constraintdef(oid) FROM pg_constraint"
+    " WHERE conrelid = CAST(CAST(:table AS text) AS regclass) AND CAST(contype AS text) = :kind"
+)
 T = TypeVar("T")
 
 
@@ -25,9 +33,52 @@ async def migrate(url: str, revision: str = "head") -> tuple[str | None, str]:
     return await _run(url, upgrade)
 
 
-async def missing(url: str) -> list[str]:
+async def missing(url: str) -> list[Missing]:
     """The tables, columns and indexes that the database does not have."""
     return await _run(url, migrations.missing)
+
+
+async def recreate(url: str, gap: Missing) -> None:
+    """Create a missing table, key or index as the migrations do: they run in a schema of its own, and it is taken from there.
+
+    Raises StorageError.
+    """
+
+    def take(connection: Connection) -> None:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        target = connection.execute(text("SELECT quote_ident(current_schema())")).scalar_one()
+        connection.execute(text(f"CREATE SCHEMA {_SCRATCH}"))
+        connection.execute(text(f"SET LOCAL search_path = {_SCRATCH}"))
+        migrations.upgrade(connection)
+        for statement in _taking(connection, gap, target):
+            connection.execute(text(statement))
+        connection.execute(text(f"DROP SCHEMA {_SCRATCH} CASCADE"))
+
+    await _run(url, take)
+
+
+def _taking(connection: Connection, gap: Missing, target: str) -> list[str]:
+    """The statements that create a missing part in a schema as it is in the scratch schema."""
+    if gap.kind == "table":
+        return [f"ALTER TABLE {_SCRATCH}.{gap.table} SET SCHEMA {target}"]
+    if gap.kind == "index":
+        found = connection.execute(
+            text(_INDEX), {"schema": _SCRATCH, "name": gap.name}
+        ).scalar_one()
+        return [
+            f"DROP INDEX IF EXISTS {target}.{gap.name}",
+            str(found).replace(f" ON {_SCRATCH}.", f" ON {target}.", 1),
+        ]
+    kind = {"primary key": "p", "unique constraint": "u"}.get(gap.kind)
+    defined = (
+        connection.execute(text(_CONSTRAINTS), {"table": f"{_SCRATCH}.{gap.table}", "kind": kind})
+        .scalars()
+        .all()
+    )
+    wanted = [one for one in defined if one.endswith(gap.name)]
+    if not wanted:
+        raise StorageError(f"the {gap.kind} cannot be added to a table that exists")
+    return [f"ALTER TABLE {target}.{gap.table} ADD {one}" for one in wanted]
 
 
 async def _run(url: str, work: Callable[[Connection], T]) -> T:

@@ -4,12 +4,13 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
-from sqlalchemy import NullPool, create_engine, event
+from sqlalchemy import NullPool, StaticPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from muster.storage import migrations
+from muster.storage.port.engine import Missing
 from muster.storage.port.errors import (
     PageTooLarge,
     StatementRejected,
@@ -92,11 +93,47 @@ def migrate(path: str) -> tuple[str | None, str]:
     return revisions
 
 
-def missing(path: str) -> list[str]:
+def missing(path: str) -> list[Missing]:
     """The tables, columns and indexes that the database file does not have."""
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
     with translated(), engine.connect() as connection:
         return migrations.missing(connection)
+
+
+def recreate(path: str, gap: Missing) -> None:
+    """Create a missing table or index as the migrations do, from the text that they leave in a new database.
+
+    Raises StorageError for anything else: SQLite adds no key to a table.
+    """
+    with sqlite3.connect(":memory:") as scratch:
+        engine = create_engine("sqlite://", creator=lambda: scratch, poolclass=StaticPool)
+        with engine.begin() as made:
+            migrations.upgrade(made)
+        # The table comes before its indexes.
+        chosen = (
+            "tbl_name = ? ORDER BY type DESC"
+            if gap.kind == "table"
+            else "type = 'index' AND name = ?"
+        )
+        found = scratch.execute(
+            f"SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND {chosen}",
+            (gap.name or gap.table,),
+        )
+        statements = [sql for (sql,) in found]
+    scratch.close()
+    if not statements or gap.kind not in ("table", "index"):
+        raise StorageError(f"SQLite cannot add the {gap.kind} to a table that exists")
+    if gap.kind == "index":
+        statements.insert(0, f"DROP INDEX IF EXISTS {gap.name}")
+    with translated(), closing(connect(path, 1024)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
 
 
 def _make_private(path: str) -> None:

@@ -20,7 +20,7 @@ from muster.storage.groups.hierarchy import Hierarchies, keys_of
 from muster.storage.groups.member_delta import moved
 from muster.storage.ids import key_of
 from muster.storage.port.changes import Change, ChangeFilter, ChangeOrigin
-from muster.storage.port.engine import Pressure, Statement
+from muster.storage.port.engine import Missing, Pressure, Statement
 from muster.storage.port.errors import TooExpensive
 from muster.storage.port.members import GROUP, Groups, Member, MemberChoice
 from muster.storage.port.resources import Outcome, Page, Put, Query, Stored, Write
@@ -43,6 +43,7 @@ from muster.storage.sqlite.connection import (
     connect,
     migrate,
     missing,
+    recreate,
     translate,
     translated,
 )
@@ -434,8 +435,11 @@ class SqliteStorage(SqliteAccounts):
         found = [row[0] for row in await self.query(Statement("PRAGMA integrity_check", ()))]
         return [] if found == ["ok"] else found
 
-    async def missing(self) -> Sequence[str]:
+    async def missing(self) -> Sequence[Missing]:
         return await asyncio.to_thread(missing, self.path)
+
+    async def recreate(self, missing: Missing) -> None:
+        await asyncio.to_thread(recreate, self.path, missing)
 
     async def changes(
         self, workspace: int, after: int, limit: int, with_before: bool = False

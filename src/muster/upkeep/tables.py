@@ -1,0 +1,42 @@
+"""Tables that can be created anew after they were lost, and what then has to be put into them."""
+
+import time
+from collections.abc import Collection
+
+from muster.events.webhooks.endpoints import WEBHOOK_KIND
+from muster.storage.port.engine import Storage
+from muster.storage.records.webhooks import WebhookStates
+from muster.storage.repair.derived import bound
+
+REPLACEABLE = {
+    "searchable": "",
+    "lookups": "",
+    "unique_values": "",
+    "counts": "",
+    "leases": "",
+    "hierarchies": "",
+    "rate_windows": "the rate limits start anew",
+    "webhook_states": "webhooks continue with the next change",
+    "deliveries": "the log of past deliveries is lost",
+    "requests": "the requests kept until now are lost",
+    "deprovisionings": "the guard counts from zero",
+}
+"""The tables that a repair creates, with the consequence for the operator if there is one.
+
+All others hold data that exists nowhere else.
+"""
+_HIERARCHIES = "INSERT INTO hierarchies (workspace, version) VALUES ($1, $2)"
+
+
+async def fill(storage: Storage, recreated: Collection[str]) -> None:
+    """Put into tables that were just created what the service cannot begin without."""
+    for workspace in await storage.workspaces():
+        if "hierarchies" in recreated:
+            version = (
+                time.time_ns() // 1000
+            )  # none that a running worker may still have in its cache
+            await storage.transact(workspace.id, [bound(_HIERARCHIES, workspace.id, version)])
+        if "webhook_states" in recreated:
+            latest = await storage.latest_change(workspace.id)
+            for item in await storage.items(workspace.id, WEBHOOK_KIND):
+                await WebhookStates(storage).begin(workspace.id, item.id, latest)
