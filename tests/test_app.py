@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 import muster
+import muster.app
 from muster.access.administrators import all_permissions
 from muster.storage.port.errors import StorageFull
 from tests.people import person
@@ -169,6 +170,34 @@ def test_a_full_disk_at_the_end_skips_neither_the_log_nor_the_close(tmp_path, mo
     assert closed == [True]
     assert b'"path":"/scim/v2/Users"' in written.getvalue()
     assert not (tmp_path / "m.db-wal").exists()
+
+
+def test_when_a_key_was_used_is_kept_after_a_failure(tmp_path, monkeypatch):
+    app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db"))
+
+    async def full(*_):
+        raise StorageFull("the disk is full")
+
+    async def run():
+        async with app.lifespan():
+            token = await _token(app)
+            async with _client(app, token, "http://test") as client:
+                assert (await client.get("/scim/v2/Users")).status_code == 200
+            with monkeypatch.context() as broken:
+                broken.setattr(app.storage, "touch_keys", full)
+                with pytest.raises(StorageFull):
+                    await app._touch()
+            await app._touch()
+            workspace = await app.storage.find_workspace("default")
+            assert [key.last_used is not None for key in await app.storage.keys(workspace.id)] == [
+                True
+            ]
+
+    asyncio.run(run())
+
+
+def test_last_used_is_at_most_a_minute_behind():
+    assert muster.app._TOUCH_SECONDS <= 60
 
 
 def test_a_body_over_the_limit_is_stopped_while_reading(app):

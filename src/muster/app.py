@@ -64,13 +64,13 @@ from muster.http.scim.cursors import Cursors
 from muster.http.scim.resources import Scim
 from muster.http.service import Load, Page, Service
 from muster.http.wire import asgi
-from muster.http.wire.base_url import BaseUrl
+from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
 from muster.insight.overview import Overview
 from muster.scim.schema.discovery import Limits
 from muster.scim.schema.model import Registry
 from muster.storage.background import log_and_continue
 from muster.storage.port.engine import Storage
-from muster.storage.port.errors import Conflict
+from muster.storage.port.errors import Conflict, StorageError
 from muster.storage.records.leases import Leases
 from muster.storage.records.requests import RequestStore
 from muster.storage.records.webhooks import WebhookStates
@@ -160,7 +160,7 @@ class Muster:
         directory = Directory(storage)
         cursors = Cursors(storage, settings.cursor_seconds)
         scim = Scim(directory, self._origin, limits, cursors)
-        api = Api(self._routes(directory), limits)
+        api = Api(self._routes(directory), limits, self._origin)
 
         @lru_cache(maxsize=_DOCUMENTS)
         def document(registry: Registry) -> dict[str, Any]:
@@ -234,7 +234,8 @@ class Muster:
         storage, private = self.storage, self.settings.webhooks_private
         states, tokens, leases = WebhookStates(storage), Tokens(storage), Leases(storage)
         self._webhooks = webhooks = Webhooks(storage, states, private)
-        self._deliverer = Deliverer(storage, webhooks, states, Sender(private), leases)
+        base = self.settings.base_url + SCIM_ROOT if self.settings.base_url else ""
+        self._deliverer = Deliverer(storage, webhooks, states, Sender(private), leases, base)
         self._indexer = Indexer(storage, leases)
         yield from SettingsRoutes(storage, self.keys, directory)
         yield from RoleRoutes(storage, directory)
@@ -349,7 +350,11 @@ class Muster:
         if used:
             self.service.used.clear()
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            await self.storage.touch_keys(dict.fromkeys(used, now))
+            try:
+                await self.storage.touch_keys(dict.fromkeys(used, now))
+            except StorageError:
+                self.service.used |= used  # for the next time
+                raise
 
 
 def create_app(settings: Settings | None = None) -> Muster:

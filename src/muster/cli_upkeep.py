@@ -15,6 +15,9 @@ from muster.config import Settings, is_postgres, sqlite_path
 from muster.session import Refused, run, workspace_of
 from muster.storage.port.engine import Storage
 
+_SHOWN = 20
+"""How many refused lines an import lists, unless it is told to list all."""
+
 
 def add(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
@@ -69,6 +72,9 @@ def add(
         "--override",
         action="store_true",
         help="create users even if automatic provisioning is off (audited)",
+    )
+    take.add_argument(
+        "--all", action="store_true", help=f"list every line that is refused [the first {_SHOWN}]"
     )
     take.add_argument("file", help="the file, or - for standard input")
 
@@ -187,8 +193,10 @@ def _import(options: argparse.Namespace, settings: Settings) -> int:
             report = run(settings, lambda storage: work(storage, enumerate(file, 1)))
     except OSError as error:
         raise Refused(f"{options.file}: {error.strerror}") from None
-    for number, reason in report.refused:
-        sys.stdout.write(f"line {number}: {reason}\n")
+    shown = report.refused if options.all else report.refused[:_SHOWN]
+    sys.stdout.write("".join(f"line {number}: {reason}\n" for number, reason in shown))
+    if len(shown) < len(report.refused):
+        sys.stdout.write(f"… and {len(report.refused) - len(shown):,} more; --all to list them\n")
     made = "would be made" if options.rehearse else "made"
     sys.stdout.write(
         f"{report.made} {made}, {report.there} there already, {len(report.refused)} refused\n"

@@ -62,6 +62,22 @@ def test_what_is_exported_is_imported_and_again_changes_nothing(server, tmp_path
     assert "already" in server.muster("export", "--output", str(first), check=False).stderr
 
 
+def test_many_refused_lines_are_listed_in_part(server, tmp_path):
+    file = tmp_path / "lines"
+    file.write_text("{}\n" * 1021)
+    for mode in ([], ["--rehearse"]):
+        lines = server.muster("import", *mode, str(file), check=False).stdout.splitlines()
+        assert [line.partition(":")[0] for line in lines[:-2]] == [
+            f"line {n}" for n in range(1, 21)
+        ]
+        assert lines[-2] == "… and 1,001 more; --all to list them"
+        assert lines[-1].endswith("0 there already, 1021 refused")
+    lines = server.muster(
+        "import", "--rehearse", "--all", str(file), check=False
+    ).stdout.splitlines()
+    assert (lines[-2].partition(":")[0], len(lines)) == ("line 1021", 1022)
+
+
 def test_every_line_that_cannot_be_is_named(server, tmp_path):
     good = [person() for _ in range(3)]
     bad = [

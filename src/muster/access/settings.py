@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from muster.access import allowlist
 from muster.access.audit_notes import Administrator
+from muster.access.permissions import SCIM, allows
 from muster.access.rate_limit import check_ceiling
 from muster.scim.document import kind
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value
@@ -112,19 +113,20 @@ class WorkspaceSettings:
             except Outdated:
                 continue
             except Conflict:
-                await self._check_group_names(after)
+                await self._check_group_names(by, after)
         raise Outdated
 
-    async def _check_group_names(self, workspace: Workspace) -> None:
-        """Raises ScimError 409 that names some of the names which groups share, if any."""
+    async def _check_group_names(self, by: Administrator, workspace: Workspace) -> None:
+        """Raises ScimError 409 if groups share names; it has some of the names for those who may read groups."""
         statement = unique_display_names.shared(workspace.id, _SHOWN)
         shared = [row[0] for row in await self._store.query(statement)]
         if shared:
-            raise ScimError(
-                409,
-                f"uniqueGroupNames: groups share these names: {', '.join(map(repr, shared))}",
-                "uniqueness",
+            named = (
+                f" these names: {', '.join(map(repr, shared))}"
+                if allows(by.permissions, SCIM)
+                else " names"
             )
+            raise ScimError(409, f"uniqueGroupNames: groups share{named}", "uniqueness")
 
 
 def _field(name: str) -> str:

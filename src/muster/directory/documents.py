@@ -9,9 +9,9 @@ from muster.storage.port.resources import BASE
 _BASE = BASE.encode()
 
 
-def parse(document: bytes) -> Document:
-    """A stored document as a dict; its meta.location has no base URL."""
-    parsed: Document = orjson.loads(document.replace(_BASE, b""))
+def parse(document: bytes, base: str = "") -> Document:
+    """A stored document as a dict. base: the URL that ends in /scim/v2, for its references; without one they are relative."""
+    parsed: Document = orjson.loads(document.replace(_BASE, base.encode()))
     return parsed
 
 

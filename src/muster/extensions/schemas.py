@@ -37,15 +37,25 @@ _LISTED = 20
 
 
 class Breaks(ScimError):
-    """409: stored resources would no longer fit. broken: some of them, each with what is wrong with it; total: how many."""
+    """409: stored resources would no longer fit. The detail has their number alone.
+
+    Attributes:
+        broken: Some of them, each with its id and the reason.
+        total: How many there are.
+    """
 
     def __init__(self, broken: Sequence[dict[str, str]], total: int) -> None:
-        named = "; ".join(
-            f"{item['resourceType']} {item['id']}: {item['detail']}" for item in broken[:3]
-        )
-        super().__init__(409, f"{total} stored resources would no longer fit: {named}")
+        super().__init__(409, f"{total} stored resources would no longer fit")
         self.broken = broken
         self.total = total
+
+    @property
+    def full_detail(self) -> str:
+        """The detail with the first of the resources, for those who may read them."""
+        named = "; ".join(
+            f"{item['resourceType']} {item['id']}: {item['detail']}" for item in self.broken[:3]
+        )
+        return f"{self.detail}: {named}"
 
 
 class CustomSchemas:

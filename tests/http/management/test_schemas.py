@@ -3,7 +3,8 @@
 import pytest
 from scim2_models import ResourceType, Schema
 
-from tests.people import error_of, patch, person, replace
+from muster.access.permissions import SETTINGS
+from tests.people import error_of, group, patch, person, replace
 from tests.tenant import Tenant, problem
 from tests.waiting import until
 
@@ -216,6 +217,35 @@ def test_two_workspaces_define_one_urn_each_in_its_way(fresh, server):
             other.scim.post("/Users", json=person(**{BADGE: {"level": 1}})), 400, "invalidValue"
         )
         problem(other.api.get("/schemas/urn:example:none"), 404)
+
+
+def test_who_may_not_read_resources_gets_the_number_of_those_that_would_break(fresh):
+    fresh.api.post("/schemas", json=badge())
+    ids = [fresh.scim.post("/Users", json=holder("1", level=1)).json()["id"], fresh.user()["id"]]
+    settings = fresh.client(fresh.key("--permission", SETTINGS), "/api/v1")
+    unique = {"name": "number", "indexed": True, "uniqueness": "server"}
+    for answer in (
+        settings.put(f"/schemas/{BADGE}", json=badge(attributes=[unique])),
+        settings.put(f"/schemas/{BADGE}", json=badge(required=True)),
+        settings.delete(f"/schemas/{BADGE}"),
+    ):
+        problem(answer, 409)
+        assert answer.json()["total"] == 1
+        assert "broken" not in answer.json()
+        assert not any(found in answer.text for found in ids)
+
+
+def test_who_may_not_read_groups_gets_none_of_the_names_that_they_share(fresh):
+    for _ in range(2):
+        fresh.scim.post("/Groups", json=group("Secret Project"))
+    settings = fresh.client(fresh.key("--permission", SETTINGS), "/api/v1")
+    refused = settings.patch("/settings", json={"uniqueGroupNames": True})
+    assert "groups share names" in problem(refused, 409)
+    assert "ecret" not in refused.text
+    assert (
+        "'secret project'"
+        in problem(fresh.api.patch("/settings", json={"uniqueGroupNames": True}), 409).lower()
+    )
 
 
 def test_what_would_break_stored_documents_is_refused_with_the_list(fresh):

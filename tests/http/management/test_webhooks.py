@@ -8,6 +8,7 @@ import time
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from muster.events.webhooks.endpoints import audited_url
 from tests.people import group, person, replace
 from tests.tenant import Tenant, problem
 from tests.waiting import until
@@ -260,3 +261,16 @@ def test_a_receiver_that_answers_500_is_shown_as_failing(fresh, endpoint):
     endpoint.wait(1)
     assert until(lambda: fresh.api.get(path).json()["upToDate"])
     assert fresh.api.get(path).json()["failing"] is False
+
+
+def test_the_audit_log_has_the_url_of_a_webhook_without_its_secrets(fresh):
+    url = "https://hooks.example.com:8443/in?token=t0psecret#s3cret"
+    made = fresh.api.post("/webhooks", json={"url": url}).json()
+    path = f"/webhooks/{made['id']}"
+    assert fresh.api.patch(path, json={"enabled": False}).status_code == 200
+    assert fresh.api.post(f"{path}/rotate").status_code == 200
+    assert fresh.api.delete(path).status_code == 204
+    rows = [row for row in fresh.api.get("/audit").json()["rows"] if row["type"] == "Webhook"]
+    assert [row["action"] for row in rows] == ["create", "update", "rotate", "delete"]
+    assert {row["document"]["url"] for row in rows} == {"https://hooks.example.com:8443/in"}
+    assert audited_url("http://user:secret@[::1]:80/a;b?c") == "http://[::1]:80/a;b"

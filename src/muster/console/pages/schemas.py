@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from muster.access.permissions import SETTINGS
+from muster.access.permissions import SCIM, SETTINGS
 from muster.console.web import PageRoute, Visit
 from muster.extensions.schemas import Breaks, CustomSchemas
 from muster.http.wire.message import Response
@@ -78,8 +78,9 @@ class SchemaPages:
         return visit.redirect("./schemas")
 
     async def _wrong(self, visit: Visit, error: ScimError) -> Response:
-        broken = error.broken if isinstance(error, Breaks) else ()
-        return await self.show(visit, error.status, error.detail, broken)
+        if isinstance(error, Breaks) and visit.may(SCIM):
+            return await self.show(visit, error.status, error.full_detail, error.broken)
+        return await self.show(visit, error.status, error.detail)
 
 
 def _json(text: str) -> Json:

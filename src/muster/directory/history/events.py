@@ -63,13 +63,16 @@ class Event:
         return {**told, "resource": self.resource}
 
 
-def events(change: Change) -> Iterator[Event]:
-    """The events that a row of `changes` comes to, in order; none where it is no write to a resource."""
+def events(change: Change, base: str = "") -> Iterator[Event]:
+    """The events that a row of `changes` comes to, in order; none where it is no write to a resource.
+
+    base: the URL that ends in /scim/v2, for references within the resources; without one they are relative.
+    """
     if not change.version:
         if change.action == "hold":
             yield Event(_GUARD_HELD, change, resource=parse(change.document))
         return
-    noun, document = _noun(change.type), parse(change.document)
+    noun, document = _noun(change.type), parse(change.document, base)
     if change.action == "create":
         yield Event(f"{noun}.created", change, resource=document)
     elif change.action == "delete":

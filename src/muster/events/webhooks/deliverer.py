@@ -47,12 +47,15 @@ class Deliverer:
         states: WebhookStates,
         sender: Sender,
         leases: Leases,
+        base: str = "",
     ) -> None:
         self._storage = storage
         self._webhooks = webhooks
         self._states = states
         self._sender = sender
         self._leases = leases
+        self.base = base
+        """The URL that ends in /scim/v2, for references in what is sent; empty if it is not configured."""
         self._tasks: dict[tuple[int, str], asyncio.Task[None]] = {}
         self._held_until: dict[tuple[int, str], float] = {}
 
@@ -161,7 +164,7 @@ class Deliverer:
         for change in await self._storage.changes(
             workspace.id, state.position, _ROWS, with_before=True
         ):
-            for part, event in enumerate(events(change)):
+            for part, event in enumerate(events(change, self.base)):
                 if part < state.part or not webhook.wants(event.type):
                     continue
                 answer = await self._deliver_held(webhook, event, part, state.attempts + 1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from muster.access.audit_notes import Administrator
 from muster.access.registries import Registries
@@ -175,7 +175,7 @@ class Webhooks:
 
     async def delete(self, by: Administrator, webhook: Webhook) -> None:
         """Remove a webhook and all that is kept of it."""
-        note = by.note("Webhook", webhook.id, "delete", url=webhook.url)
+        note = by.note("Webhook", webhook.id, "delete", url=audited_url(webhook.url))
         await self._accounts.administer([replace(webhook.item(), body=None)], [note])
         await self._states.forget(webhook.workspace, webhook.id)
 
@@ -189,14 +189,12 @@ class Webhooks:
     async def _keep(
         self, by: Administrator, webhook: Webhook, action: str, before: Webhook | None
     ) -> None:
-        note = by.note(
-            "Webhook",
-            webhook.id,
-            action,
-            url=webhook.url,
-            events=list(webhook.events),
-            disabled=webhook.disabled,
-        )
+        told = {
+            "url": audited_url(webhook.url),
+            "events": list(webhook.events),
+            "disabled": webhook.disabled,
+        }
+        note = by.note("Webhook", webhook.id, action, **told)
         await self._accounts.administer(
             [webhook.item()], [note], [] if before is None else [before.item()]
         )
@@ -248,6 +246,12 @@ class Webhooks:
                 f"url must be an absolute {' or '.join(schemes)} URL without a user"
             )
         return str(value)
+
+
+def audited_url(url: str) -> str:
+    """The URL of a webhook without the parts that may hold a secret: user, query and fragment."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _matches(pattern: str, event: str) -> bool:

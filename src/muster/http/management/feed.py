@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from muster.access.permissions import AUDIT, SCIM
-from muster.directory.documents import parse
 from muster.directory.history.events import events
 from muster.http.management.router import ApiRoute, Call
 from muster.http.management.tokens import Tokens
 from muster.http.scim.search import integer
 from muster.http.wire.admission import GaveWay, Waits
+from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.message import Response, json_response
 from muster.scim.errors import ScimError, invalid_value
 from muster.storage.port.changes import ChangeFilter
@@ -52,12 +52,13 @@ class FeedRoutes:
         loop = asyncio.get_running_loop()
         end = loop.time() + wait
         told: list[dict[str, Any]] = []
+        scim = call.base + SCIM_ROOT
         while True:
             for change in changes:
                 token = await self._tokens.write(call.workspace, change.sequence)
                 told.extend(
                     {"id": f"{token}.{n}", **event.shown()}
-                    for n, event in enumerate(events(change))
+                    for n, event in enumerate(events(change, scim))
                 )
                 await asyncio.sleep(0)  # whoever waits meanwhile has a turn between two changes
             after = changes[-1].sequence if changes else after
@@ -95,7 +96,7 @@ class FeedRoutes:
                 "type": change.type,
                 "resource": change.id,
                 "version": change.version,
-                "document": parse(change.document),
+                "document": call.document(change.document),
                 "members": None if change.members is None else change.members.shown(),
                 "hash": None if change.chain is None else change.chain.hex(),
             }

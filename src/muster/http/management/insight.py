@@ -212,7 +212,7 @@ class InsightRoutes:
             "version": change.version,
             "attributes": changed_paths(before, document) if change.action == "update" else [],
             "members": None if change.members is None else change.members.shown(),
-            "resource": document,
+            "resource": call.document(change.document),
         }
 
     async def restore(self, call: Call) -> Response:
@@ -236,7 +236,7 @@ class InsightRoutes:
                 caller, kind, resource_id, timestamp(moment(body.time, "time"))
             )
         left_out = {"leftOut": back.left_out} if back.left_out else {}
-        return json_response(200, {**parse(back.stored.document), **left_out})
+        return json_response(200, {**call.document(back.stored.document), **left_out})
 
     async def _kind(self, call: Call) -> ResourceType:
         """The type of the resource, by what is known of it. Raises ScimError 404."""

@@ -4,15 +4,18 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 from muster.access.audit_notes import Administrator
 from muster.access.keys import Grant
 from muster.access.permissions import SETTINGS, allows, lacking
 from muster.base.clock import timestamp
+from muster.directory.documents import parse
 from muster.directory.service import Caller
 from muster.http.management.bodies import B, read_body
 from muster.http.wire import paths
+from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
 from muster.http.wire.errors import MethodNotAllowed
 from muster.http.wire.media import read_json
 from muster.http.wire.message import Request, Response, json_response
@@ -34,6 +37,8 @@ class Call:
     grant: Grant
     names: dict[str, str]
     limits: Limits
+    base: str
+    """The URL under which the application is reached."""
 
     @property
     def workspace(self) -> int:
@@ -65,6 +70,10 @@ class Call:
         if override and not allows(self.grant.permissions, SETTINGS):
             raise forbidden(f'override: the API key does not have the permission "{SETTINGS}"')
         return replace(self.caller, overrides=override)
+
+    def document(self, stored: bytes) -> dict[str, Any]:
+        """A stored document with absolute references, as SCIM answers have them."""
+        return parse(stored, self.base + SCIM_ROOT)
 
     async def body(self) -> Json:
         """The JSON body. Raises ScimError."""
@@ -126,8 +135,9 @@ class ApiRoute:
 class Api:
     """Answers what lies under /api/v1, for a request whose key is checked."""
 
-    def __init__(self, routes: Iterable[ApiRoute], limits: Limits) -> None:
+    def __init__(self, routes: Iterable[ApiRoute], limits: Limits, origin: BaseUrl) -> None:
         self.routes = list(routes)
+        self._origin = origin
         self._limits = limits
         self._paths: dict[str, tuple[re.Pattern[str], dict[str, ApiRoute]]] = {}
         for route in self.routes:
@@ -150,7 +160,9 @@ class Api:
             missing = lacking(grant.permissions, route.permissions)
             if missing:
                 raise forbidden(f'This API key does not have the permission "{missing[0]}".')
-            return await route.handler(Call(request, grant, paths.names(match), self._limits))
+            return await route.handler(
+                Call(request, grant, paths.names(match), self._limits, self._origin.base(request))
+            )
         raise not_found(f"there is nothing at {request.path[:200]!r}")
 
 

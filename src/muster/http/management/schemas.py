@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from muster.access.permissions import SETTINGS
+from muster.access.permissions import SCIM, SETTINGS, allows
 from muster.extensions.schemas import Breaks, CustomSchemas
 from muster.http.management.router import ApiRoute, Call, created
 from muster.http.wire.errors import problem
@@ -82,7 +82,7 @@ class SchemaRoutes:
         try:
             schema = await self._custom.create_schema(call.administrator, await call.body())
         except Breaks as breaks:
-            return _broken(breaks)
+            return _broken(call, breaks)
         return created(_shown(schema), "/schemas", schema.id)
 
     async def get_schema(self, call: Call) -> Response:
@@ -98,14 +98,14 @@ class SchemaRoutes:
                 call.administrator, call.names["urn"], await call.body()
             )
         except Breaks as breaks:
-            return _broken(breaks)
+            return _broken(call, breaks)
         return json_response(200, _shown(schema))
 
     async def delete_schema(self, call: Call) -> Response:
         try:
             await self._custom.delete_schema(call.administrator, call.names["urn"])
         except Breaks as breaks:
-            return _broken(breaks)
+            return _broken(call, breaks)
         return Response(204)
 
     async def find_resource_types(self, call: Call) -> Response:
@@ -137,8 +137,9 @@ def _shown(schema: CustomSchema) -> dict[str, Json]:
     return {**schema.definition, "attributes": attributes, **more}
 
 
-def _broken(breaks: Breaks) -> Response:
-    """409 with the list of what would break."""
-    return problem(
-        409, "Conflict", breaks.detail, more={"broken": list(breaks.broken), "total": breaks.total}
-    )
+def _broken(call: Call, breaks: Breaks) -> Response:
+    """409 with the number of resources that would break, and some of them if the key may read resources."""
+    if not allows(call.grant.permissions, SCIM):
+        return problem(409, "Conflict", breaks.detail, more={"total": breaks.total})
+    more = {"broken": list(breaks.broken), "total": breaks.total}
+    return problem(409, "Conflict", breaks.full_detail, more=more)

@@ -174,7 +174,7 @@ class WebhookRoutes:
         for change in await self._storage.changes(
             call.workspace, sequence - 1, 1, with_before=True
         ):
-            for part, event in enumerate(events(change)):
+            for part, event in enumerate(events(change, self._deliverer.base)):
                 if change.sequence == sequence and str(part) == number:
                     answer = await self._deliverer.deliver(webhook, event, part, 1)
                     told = {
