@@ -35,7 +35,7 @@ class Filled(InMemoryStorage):
 
 
 if __name__ == "__main__":
-    cli.InMemoryStorage = Filled  # type: ignore[misc]
+    cli.InMemoryStorage = Filled  # type: ignore[misc]  # replaces the server's storage class
     _file = Path(sys.argv[1])
     sys.argv = ["scim2-server", "--port", sys.argv[2]]
     cli.main()

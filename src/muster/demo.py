@@ -106,7 +106,7 @@ def make_batch(first: int, end: int, seed: int, millis: int) -> list[Put]:
     """The users of these numbers as the storage keeps them, made at that time in milliseconds since 1970."""
     resource_type = registry().types["/Users"]
     new_id, dialect = IdSource(), Dialect(strict=True)
-    chance = random.Random(f"{seed} {first}")  # noqa: S311
+    chance = random.Random(f"{seed} {first}")  # noqa: S311 (made-up people, no secrets)
     created = timestamp(datetime.fromtimestamp(millis / 1000, UTC))
     documents = (
         read(person(number, chance), resource_type, dialect) for number in range(first, end)

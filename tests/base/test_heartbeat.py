@@ -41,7 +41,7 @@ def test_many_short_callbacks_and_long_waits_are_not_reported(caplog):
         for _ in range(10):
             _compute(0.1)
             await asyncio.sleep(0.06)
-        time.sleep(STALL_SECONDS + 0.1)  # noqa: ASYNC251 - whoever waits for a disk computes nothing
+        time.sleep(STALL_SECONDS + 0.1)  # noqa: ASYNC251 (waits without computing, as for a disk)
 
     assert _watched(work) == (0, 0)
     assert "stood still" not in caplog.text

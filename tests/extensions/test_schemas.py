@@ -167,7 +167,7 @@ def test_an_index_that_is_built_undoes_no_change_of_its_schema(here, monkeypatch
         building = asyncio.create_task(Indexer(here.storage, Leases(here.storage)).run())
         try:
             async with asyncio.timeout(30):
-                while not (schema := await here.schemas.schema(here.workspace.id, BADGE)).ready:  # noqa: ASYNC110
+                while not (schema := await here.schemas.schema(here.workspace.id, BADGE)).ready:
                     await asyncio.sleep(0.02)
         finally:
             building.cancel()

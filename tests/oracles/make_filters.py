@@ -210,7 +210,7 @@ class Maker:
         rng = self.rng
         if rng.random() < 0.6:
             return Spelling()
-        case = lambda: rng.choice((str, str.upper, str.lower, str.swapcase))  # noqa: E731
+        case = lambda: rng.choice((str, str.upper, str.lower, str.swapcase))  # noqa: E731 (used on the next line only)
         return Spelling(case(), rng.random() < 0.3, case(), rng.choice(("", " ")))
 
     def _tree(self, depth: int, leaf: Any) -> Filter:

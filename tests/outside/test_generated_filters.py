@@ -68,7 +68,7 @@ class Directory:
             maker = Maker(rng, self.kinds[name], self.resources[name])
             node, how = maker.filter(), maker.spelling()
             if self.fault(name, node, how):
-                least = smallest(node, filters.smaller, lambda less: self.fault(name, less, how))  # noqa: B023
+                least = smallest(node, filters.smaller, lambda less: self.fault(name, less, how))  # noqa: B023 (called within this turn)
                 yield number, self.fault(name, least, how)
 
     def faults_of_broken(self) -> Iterator[tuple[int, str]]:

@@ -88,7 +88,7 @@ def write(storage, workspace, name, resource_id=None, decide=None):
 
 async def _waiting(direct):
     async with asyncio.timeout(10):
-        while not await direct.fetchval(_WAITS):  # noqa: ASYNC110
+        while not await direct.fetchval(_WAITS):
             await asyncio.sleep(0.01)
 
 
@@ -346,7 +346,7 @@ def test_a_note_takes_its_lock_before_it_writes():
 
     async def _waiting_on(direct):
         async with asyncio.timeout(10):
-            while not await direct.fetchval(  # noqa: ASYNC110
+            while not await direct.fetchval(
                 "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
                 " WHERE d.datname = current_database() AND NOT l.granted)"
             ):

@@ -139,7 +139,7 @@ def test_what_comes_while_a_transaction_waits_for_its_turn_joins_it():
                     workspace.id, "User", None, lambda _, name=name: made(user(name)), origin
                 )
                 written.append(asyncio.create_task(storage.write(write)))
-                while not await other.fetchval(_WAITS):  # noqa: ASYNC110
+                while not await other.fetchval(_WAITS):
                     await asyncio.sleep(0.01)
         outcomes = await asyncio.gather(*written, return_exceptions=True)
         await other.close()

@@ -133,7 +133,7 @@ class OpenId:
 
     async def start(self, client: Client, redirect_uri: str) -> Start:
         """Where to send a browser. Raises ProviderFailed."""
-        from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[import-untyped]  # slow to load
+        from authlib.integrations.httpx_client import AsyncOAuth2Client  # slow to load
 
         metadata = await self._bounded(self._metadata(client.issuer))
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
@@ -164,7 +164,7 @@ class OpenId:
     async def _finish(
         self, client: Client, redirect_uri: str, code: str, nonce: str, verifier: str
     ) -> Identity:
-        from authlib.common.errors import AuthlibBaseError  # type: ignore[import-untyped]
+        from authlib.common.errors import AuthlibBaseError
         from authlib.integrations.httpx_client import AsyncOAuth2Client
 
         metadata = await self._metadata(client.issuer)
@@ -297,7 +297,7 @@ def _claims(
     nonce: str,
 ) -> dict[str, Any]:
     """The claims of an id_token whose signature, issuer, audience, time and nonce are right (Core section 3.1.3.7)."""
-    from authlib.oidc.core import CodeIDToken  # type: ignore[import-untyped]
+    from authlib.oidc.core import CodeIDToken
     from joserfc import jwt
     from joserfc.errors import JoseError
     from joserfc.jwk import KeySet
@@ -311,7 +311,7 @@ def _claims(
     }
     try:
         registry = JWSRegistry(algorithms=algorithms, strict_check_header=False)
-        key_set = KeySet.import_key_set(keys)  # type: ignore[arg-type]
+        key_set = KeySet.import_key_set(keys)  # type: ignore[arg-type]  # any JSON object; it checks
         read = jwt.decode(str(token.get("id_token", "")), key_set, registry=registry)
         parameters = {
             "nonce": nonce,

@@ -72,7 +72,7 @@ def serve(settings: Settings, ready: str) -> None:
     server.serve(target_loader=load, wrap_loader=False)
 
 
-class _Server(Server):  # type: ignore[misc, valid-type]
+class _Server(Server):  # type: ignore[misc, valid-type]  # Granian picks its class at import
     """Granian's server, which goes on replacing a worker that dies again and again.
 
     Granian takes two deaths of one worker within six seconds for a loop and ends the whole service. Here the next worker is made
@@ -145,7 +145,7 @@ def _load(settings: Settings, stopping: Any, parent: int, *_: object) -> RsgiWor
 
 def _announce(settings: Settings, ready: str, answered: threading.Event) -> None:
     """Print the line and set answered once a request is answered. It sleeps first, while Granian forks its workers."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 (compared, not bound)
     while True:
         time.sleep(_POLL_SECONDS)
         connection = http.client.HTTPConnection(host, settings.port, timeout=5)

@@ -65,7 +65,7 @@ class Here:
         tasks = [asyncio.create_task(item.run()) for item in running]
         try:
             async with asyncio.timeout(30):
-                while not await test():  # noqa: ASYNC110
+                while not await test():
                     await asyncio.sleep(0.02)
         finally:
             for task in tasks:

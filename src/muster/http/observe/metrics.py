@@ -126,7 +126,7 @@ class Metrics:
             text,
             labels,
             registry=self._registry,
-            multiprocess_mode=mode,  # type: ignore[arg-type]
+            multiprocess_mode=mode,  # type: ignore[arg-type]  # one of the library's literals
         )
 
     def observe(self, operation: str, status: int, workspace: str, seconds: float) -> None:
@@ -188,7 +188,7 @@ class Metrics:
         if _FOLDER in os.environ:
             _bury(Path(os.environ[_FOLDER]))
             registry = CollectorRegistry()
-            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's
         return Response(200, [("content-type", CONTENT_TYPE_LATEST)], generate_latest(registry))
 
 
@@ -198,4 +198,4 @@ def _bury(folder: Path) -> None:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
-            multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+            multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]  # the library's

@@ -111,7 +111,7 @@ class Scim:
         self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str
     ) -> Response:
         stored = await self._directory.get(caller, resource_type, resource_id)
-        if request.header("if-none-match") is not None or request.header("if-match") is not None:  # noqa: SIM102
+        if request.header("if-none-match") is not None or request.header("if-match") is not None:  # noqa: SIM102 (one line each)
             if Conditions(request).not_modified(stored):
                 return Response(304, [("etag", etag(tag_of(stored)))])
         shown = (

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
+from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]  # compiled, not in its stubs
 
 from muster.http.wire.message import SEND_SECONDS, Request, RequestHandler, too_large
 from muster.scim.errors import invalid_syntax
