@@ -26,8 +26,19 @@ def test_a_thread_stands_back_and_no_other():
 
 def _order(*submitted):
     """In which order work is carried out that comes while the thread is busy. submitted: (rank, caller) each."""
-    thread, busy, done = FairThread("x", niceness()), threading.Event(), []
-    first = thread.submit(busy.wait, 60)
+    thread, started, busy, done = (
+        FairThread("x", niceness()),
+        threading.Event(),
+        threading.Event(),
+        [],
+    )
+
+    def keep_busy():
+        started.set()
+        busy.wait(60)
+
+    first = thread.submit(keep_busy)
+    assert started.wait(60)
     futures = [
         thread.submit(done.append, f"{caller}{number}", rank=rank, caller=caller)
         for number, (rank, caller) in enumerate(submitted)

@@ -1,12 +1,15 @@
 """Threads that compute for long, beside the one that answers."""
 
+import asyncio
 import os
 import sys
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _URGENT_IN_A_ROW = 3
 _Work = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
@@ -76,3 +79,13 @@ class FairThread:
         elif not callers:
             del self._ranks[first]
         return taken
+
+
+_NICE = 5
+_computing = FairThread("muster-compute", _NICE)
+
+
+async def compute(caller: object, work: Callable[[], T]) -> T:
+    """Do work that takes long on a thread, one piece at a time, and return its result. The callers take turns."""
+    result: T = await asyncio.wrap_future(_computing.submit(work, caller=caller))
+    return result

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import orjson
+
 from muster.directory.groups.memberships import tag_of
 from muster.directory.service import Caller, Directory, Precondition
+from muster.scim.bounds import LARGE_BODY
 from muster.scim.bulk import Operation, RefusedOperation
 from muster.scim.errors import ScimError, invalid_path, invalid_value, too_many
 from muster.scim.schema.model import ResourceType
@@ -55,7 +58,8 @@ class _Run:
         self, directory: Directory, caller: Caller, operations: list[Operation | RefusedOperation]
     ) -> None:
         self._directory = directory
-        self._caller = caller
+        self._caller = replace(caller, body_bytes=0)
+        self._is_large = caller.body_bytes > LARGE_BODY
         self._operations = operations
         self._results: dict[int, Result] = {}
         self._ids: dict[str, str] = {}
@@ -253,10 +257,13 @@ class _Run:
         if operation.method == "DELETE":
             return await self._directory.delete(self._caller, resource_type, target, check)
         data = self._resolved(operation, later)
+        caller = self._caller
+        if self._is_large:  # nearly all of it may be of one operation
+            caller = replace(caller, body_bytes=len(orjson.dumps(data)))
         if operation.method == "POST":
-            return await self._directory.create(self._caller, resource_type, data)
+            return await self._directory.create(caller, resource_type, data)
         change = self._directory.replace if operation.method == "PUT" else self._directory.patch
-        return await change(self._caller, resource_type, target, data, check)
+        return await change(caller, resource_type, target, data, check)
 
     def _resolved(self, operation: Operation, later: frozenset[str] = frozenset()) -> Json:
         """The data of an operation with ids for references, those of later left out. Raises ScimError where one leads nowhere."""

@@ -1,6 +1,5 @@
 """The directory: what provisioning clients do to resources, each change whole or not at all."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ import orjson
 
 from muster.base.clock import timestamp
 from muster.base.passwords import hash_password
+from muster.base.threads import compute
 from muster.directory.documents import parse
 from muster.directory.groups import member_edits
 from muster.directory.groups.member_edits import MEMBERS
@@ -22,7 +22,7 @@ from muster.directory.search.walks import Walks, WalkStep
 from muster.directory.versions import index_of_document, make_put, next_version
 from muster.scim import document as documents
 from muster.scim import patch
-from muster.scim.bounds import MAX_COMPARISONS, MAX_ELEMENTS, check_growth
+from muster.scim.bounds import LARGE_BODY, MAX_COMPARISONS, MAX_ELEMENTS, check_growth
 from muster.scim.dialects import Dialect
 from muster.scim.document import Document
 from muster.scim.errors import (
@@ -63,8 +63,6 @@ _CHUNK = 1000
 """How many members are read at a time."""
 MANY_MEMBERS = 100
 """The most members of a group that a PATCH answers with."""
-_LARGE_BODY = 200_000
-"""The most bytes of a body that is read in the event loop."""
 Read = TypeVar("Read")
 _NEAR = 1000
 """How far the rows that an offset passes over are not worth remembering."""
@@ -78,7 +76,7 @@ class Caller:
     request showed. guarded: the deprovisioning guard holds what is too much, as it does not where an administrator decides.
     overrides: an administrator has asked to pass the guard and the provisioning switches; undoing and restoring honour it.
     max_elements: the most elements that a multi-valued attribute may have. max_comparisons: the most comparisons of a PATCH.
-    body_bytes: the size of the body, of a request that is about one resource; a large one is read on a thread.
+    body_bytes: the size of the body; a large one is read on a thread.
     """
 
     workspace: Workspace
@@ -273,7 +271,7 @@ class Directory:
         except Withheld as withheld:
             await self._refuse(caller, resource_type, "", withheld)
             raise
-        document = await _read(
+        document = await read(
             caller, lambda: documents.read(body, resource_type, caller.dialect(), caller.registry)
         )
         secrets = await _take_secrets(document, resource_type, caller.workspace.id)
@@ -301,7 +299,7 @@ class Directory:
     ) -> Stored:
         """Replace a resource (RFC 7644 section 3.5.1); what is readOnly stays. Raises as create does, and 404 and 412."""
         dialect = caller.dialect()
-        incoming = await _read(
+        incoming = await read(
             caller, lambda: documents.read(body, resource_type, dialect, caller.registry)
         )
         secrets = await _take_secrets(incoming, resource_type, caller.workspace.id)
@@ -333,7 +331,7 @@ class Directory:
     ) -> Stored:
         """Apply a PatchOp (RFC 7644 section 3.5.2), all of it or nothing. Raises the ScimErrors of scim.patch, 404 and 412."""
         dialect = caller.dialect()
-        steps = await _read(caller, lambda: patch.prepare(body, resource_type, dialect))
+        steps = await read(caller, lambda: patch.prepare(body, resource_type, dialect))
         edit: MemberEdit | MemberChoice | None = None
         passing = frozenset[str]()
         if resource_type.computed == MEMBERS:
@@ -356,7 +354,7 @@ class Directory:
             return patch.apply(current, steps, resource_type, dialect)
 
         return await self._change(
-            caller, resource_type, resource_id, change, checked, secrets, edit
+            caller, resource_type, resource_id, change, checked, secrets, edit, _passes(steps)
         )
 
     async def delete(
@@ -391,6 +389,7 @@ class Directory:
         precondition: Precondition,
         secrets: Secrets,
         edit: MemberEdit | MemberChoice | None,
+        passes: int = 1,
     ) -> Stored:
         """Change what stands, within the write's transaction; a change that changes nothing keeps version and lastModified."""
         now = timestamp(self._clock())
@@ -415,7 +414,9 @@ class Directory:
                 else put
             )
 
-        return await self._write(caller, resource_type, resource_id, decide, now, edit)
+        return await self._write(
+            caller, resource_type, resource_id, decide, now, edit, passes=passes
+        )
 
     async def _write(
         self,
@@ -426,6 +427,7 @@ class Directory:
         now: str,
         edit: MemberEdit | MemberChoice | None,
         attempted: str = "deactivate",
+        passes: int = 1,
     ) -> Stored:
         touch = touched(caller.registry.types["/Groups"], now)
         origin = ChangeOrigin(caller.actor, caller.request_id, now, caller.address)
@@ -434,9 +436,8 @@ class Directory:
             if caller.guarded and resource_type.name == "User"
             else None
         )
-        write = Write(
-            caller.workspace.id, resource_type.name, resource_id, decide, origin, edit, touch, guard
-        )
+        who = (caller.workspace.id, resource_type.name, resource_id)
+        write = Write(*who, decide, origin, edit, touch, guard, caller.body_bytes, passes)
         try:
             outcome = await self._storage.write(write)
         except Held as error:
@@ -529,9 +530,17 @@ def _unmentioned(body: Json, resource_type: ResourceType, dialect: Dialect) -> f
     return frozenset() if dialect.strict else frozenset(found)
 
 
-async def _read(caller: Caller, read: Callable[[], Read]) -> Read:
+async def read(caller: Caller, parse: Callable[[], Read]) -> Read:
     """Read a body; on a thread if it is large, so that whoever waits meanwhile has a turn."""
-    return read() if caller.body_bytes <= _LARGE_BODY else await asyncio.to_thread(read)
+    return parse() if caller.body_bytes <= LARGE_BODY else await compute(caller.workspace.id, parse)
+
+
+def _passes(steps: Sequence[patch.PatchStep]) -> int:
+    """How often the steps of a PATCH go through the elements of an attribute."""
+    return sum(
+        1 if step.target.predicate is None else predicate.conditions(step.target.predicate)
+        for step in steps
+    )
 
 
 def _query(

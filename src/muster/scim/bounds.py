@@ -12,6 +12,8 @@ MAX_COMPARISONS = 100_000
 """Comparisons of one PATCH: each operation looks at each element of its attribute, once for each condition of its path."""
 MAX_NAMES = 1000
 """Names in `attributes` or `excludedAttributes`."""
+LARGE_BODY = 50_000
+"""The most bytes of a body that is read in the event loop: to read one of 50,000 takes up to 10 ms."""
 _EXEMPT = "members"
 
 

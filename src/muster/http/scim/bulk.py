@@ -7,7 +7,7 @@ import orjson
 from muster.directory.bulk import Result, carry_out
 from muster.directory.documents import location_of
 from muster.directory.groups.memberships import tag_of
-from muster.directory.service import Caller, Directory
+from muster.directory.service import Caller, Directory, read
 from muster.http.wire.media import answer_type, read_json
 from muster.http.wire.message import Request, Response
 from muster.scim.bulk import BULK_RESPONSE, Operation, RefusedOperation, read_bulk
@@ -26,7 +26,11 @@ async def answer(
 ) -> Response:
     """Carry out a bulk request: 200 with the result of each operation, whatever came of them. Raises ScimError."""
     message = await read_json(request, limits, caller.dialect)
-    bulk = read_bulk(message, limits.max_operations, caller.registry.types, caller.dialect())
+    caller.body_bytes = len(request.body)
+    bulk = await read(
+        caller,
+        lambda: read_bulk(message, limits.max_operations, caller.registry.types, caller.dialect()),
+    )
     caller.max_comparisons = _share(
         limits.max_comparisons, sum(item.method == "PATCH" for item in bulk.operations)
     )

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable
 
 import orjson
 
+from muster.base.threads import compute
 from muster.http.wire.admission import Waits
 from muster.http.wire.message import MAX_HEADER, Request
-from muster.scim.bounds import ELEMENTS_SETTING
+from muster.scim.bounds import ELEMENTS_SETTING, LARGE_BODY
 from muster.scim.dialects import Dialect
 from muster.scim.errors import ScimError, invalid_syntax
 from muster.scim.schema.discovery import Limits
@@ -74,6 +75,8 @@ async def read_json(
     if body.startswith(BOM_UTF8):
         dialect().take("byte-order-mark", "the body")
         body = request.body = body[len(BOM_UTF8) :]
+    if len(body) > LARGE_BODY:
+        return await compute(workspace, lambda: parse_json(body, limits))
     return parse_json(body, limits)
 
 

@@ -111,7 +111,7 @@ class Write:
     and where the transaction has to begin anew.
     members: of a group, what becomes of its members. touch: a group as it stands to the same at its next version; called for the
     groups that the resource is a direct member of where it is removed, or is called something else. guard: what holds it where it
-    deprovisions one too many.
+    deprovisions one too many. size: the bytes of what the client sent. passes: how often the decision goes through the document.
     """
 
     workspace: int
@@ -122,6 +122,19 @@ class Write:
     members: MemberEdit | MemberChoice | None = None
     touch: Callable[[Stored], Put] | None = None
     guard: Guard | None = None
+    size: int = 0
+    passes: int = 1
+
+    def is_long(self, standing: int) -> bool:
+        """Whether deciding takes so long that it is done on a thread. standing: the bytes of the resource as it is, or 0."""
+        return self.size * _EACH_PASS + standing * (_EACH_PASS + self.passes) > LONG_DECISION
+
+
+LONG_DECISION, _EACH_PASS = 200_000, 4
+"""A decision is long from about 10 ms: it reads, indexes and writes 50,000 bytes, or fewer but again and again.
+
+A pass over the document, as a PATCH makes with each operation, costs about a quarter of reading and writing it.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 Every statement names the workspace, so that the tables can be distributed by it.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
+from muster.base.threads import compute
 from muster.scim.errors import ScimError
 from muster.scim.indexing import LookupEntry
 from muster.storage.audit.chain import LINKED, link
@@ -415,8 +417,10 @@ async def _decide(
     unique_names = any(write.type == GROUP for write in writes) and await names_are_unique(
         connection, workspace
     )
+    long = _is_long(writes, standing)
     while True:
-        batch = Batch(writes, moved, standing, owners, guarded, unique_names)
+        decide = functools.partial(Batch, writes, moved, standing, owners, guarded, unique_names)
+        batch = await compute(workspace, decide) if long else decide()
         if batch.unguarded:
             guarded = await _guarded(connection, workspace, writes, batch.reprovisioned)
             continue
@@ -430,6 +434,15 @@ async def _decide(
             taken = True
         if not taken:
             return batch
+
+
+def _is_long(writes: Sequence[Write], standing: dict[int, Standing]) -> bool:
+    """Whether some write takes too long to be decided in the event loop."""
+    for write in writes:
+        found = standing.get(key_of(write.id) or 0) if write.id is not None else None
+        if write.is_long(len(found.stored.document) if found is not None else 0):
+            return True
+    return False
 
 
 async def names_are_unique(connection: Connection, workspace: int) -> bool:

@@ -350,12 +350,17 @@ class SqliteStorage(SqliteAccounts):
 
     async def write(self, write: Write) -> Outcome:
         edit = write.members
-        large = edit is not None and (
-            isinstance(edit, MemberChoice)
-            or edit.clear
-            or len(edit.add) + len(edit.remove) > _INLINE_MEMBERS
+        large = write.is_long(0) or (
+            edit is not None
+            and (
+                isinstance(edit, MemberChoice)
+                or edit.clear
+                or len(edit.add) + len(edit.remove) > _INLINE_MEMBERS
+            )
         )
-        return await self._writer.write(lambda connection: rows.carry_out(connection, write), large)
+        return await self._writer.write(
+            lambda connection: rows.carry_out(connection, write, inline=not large), large
+        )
 
     async def rehearse(self, write: Write) -> Outcome:
         outcomes: list[Outcome] = []

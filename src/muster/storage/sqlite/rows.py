@@ -1,7 +1,7 @@
 """The statements of a write: the document, what it is found by, its change and the running count."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,14 @@ _SETTINGS = unique_display_names.SETTINGS.replace("$1", "?")
 _FORGET_SECRET = 'DELETE FROM secrets WHERE workspace = ? AND "key" = ? AND name = ?'
 
 
+class OnThread(Exception):
+    """Work that takes too long for the event loop. job: does it on a thread."""
+
+    def __init__(self, job: Callable[[sqlite3.Connection], Any]) -> None:
+        super().__init__()
+        self.job = job
+
+
 @dataclass(slots=True)
 class _Standing:
     """What a write finds. display: what it is called; groups: the ids of those that it is a direct member of."""
@@ -62,12 +70,17 @@ class _Standing:
     groups: Sequence[str]
 
 
-def carry_out(connection: sqlite3.Connection, write: Write) -> Outcome:
-    """Decide and carry out one write, within the transaction that is open."""
+def carry_out(connection: sqlite3.Connection, write: Write, inline: bool = False) -> Outcome:
+    """Decide and carry out one write, within the transaction that is open.
+
+    inline: in the event loop. Raises OnThread, before anything has changed, if it takes too long
+    for that.
+    """
     if write.id is not None:
-        return _apply(
-            connection, write, _standing(connection, write.workspace, write.type, write.id)
-        )
+        standing = _standing(connection, write.workspace, write.type, write.id)
+        if inline and standing is not None and write.is_long(len(standing.stored.document)):
+            raise OnThread(lambda on_thread: carry_out(on_thread, write))
+        return _apply(connection, write, standing)
     for _ in range(_ATTEMPTS):
         try:
             return _apply(connection, write, None)

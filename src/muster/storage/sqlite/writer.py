@@ -4,7 +4,8 @@ One that fails once it has changed something takes its own changes back alone: t
 For what never fails so a savepoint is too dear, a copy of every page that the write changes.
 
 The statements run in the event loop, one write at a time with the loop free in between, for two threads that share an
-interpreter lock cost more than they give. What may wait for a disk or a lock, BEGIN and COMMIT, runs on a thread.
+interpreter lock cost more than they give. What may wait for a disk or a lock, BEGIN and COMMIT, runs on a thread, and so does a
+write that takes long, so that reads are answered meanwhile.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 
 from muster.storage.port.errors import StorageError, copy_of
 from muster.storage.sqlite.connection import translate
+from muster.storage.sqlite.rows import OnThread
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
@@ -146,6 +148,11 @@ class SqliteWriter:
                 waiting.answer = waiting.job(self._connection)
         except sqlite3.DatabaseError:
             raise
+        except OnThread as error:
+            waiting.job, waiting.large = error.job, True
+            if savepoint:
+                self._connection.execute("RELEASE job")
+            return await self._attempt(waiting, savepoint)
         except Exception as error:
             waiting.error = error
             if not savepoint:
