@@ -117,6 +117,24 @@ def test_modules_that_a_document_names_exist(document):
         assert (ROOT / named).exists() or (ROOT / "src/muster" / named).exists(), named
 
 
+def test_the_index_of_decisions_has_every_page_with_its_title():
+    folder = ROOT / "docs/decisions"
+    rows = re.findall(
+        r"^\| \[(\d+)\]\((.+)\) \| (.+) \|$", (folder / "README.md").read_text(), re.M
+    )
+    pages = sorted(path.name for path in folder.glob("[0-9]*.md"))
+    assert [name for _, name, _ in rows] == pages
+    for position, (number, name, title) in enumerate(rows, 1):
+        assert int(number) == position
+        assert (folder / name).read_text().startswith(f"# {number}. {title}\n")
+
+
+def test_the_glossary_is_in_order():
+    words = re.findall(r"^\*\*(.+?)\.\*\*", (ROOT / "docs/glossary.md").read_text(), re.M)
+    assert len(words) > 50
+    assert words == sorted(words)
+
+
 def test_the_table_of_the_management_api_is_its_routes():
     table = README.partition("## The management API")[2].partition("\n## ")[0]
     rows = [
