@@ -35,7 +35,7 @@ PROBLEM = "application/problem+json"
 
 
 class Tenant:
-    """A workspace of the test's own, with a client of its management REST and one of its SCIM."""
+    """A workspace of the test's own, with a client of its management API and one of its SCIM."""
 
     def __init__(self, server):
         self.server = server

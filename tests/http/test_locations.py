@@ -1,4 +1,4 @@
-"""References in answers of the management REST are absolute, as in those of SCIM."""
+"""References in answers of the management API are absolute, as in those of SCIM."""
 
 import pytest
 

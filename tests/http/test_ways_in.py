@@ -264,7 +264,7 @@ NEEDS = {
     ("POST", "/guard/{id}/let"): SETTINGS,
     ("POST", "/wipe"): ADMIN,
 }
-"""The operations of the management REST that write resources, and what they need. SCIM needs the SCIM permission."""
+"""The operations of the management API that write resources, and what they need. SCIM needs the SCIM permission."""
 CONFIGURE = {
     "/settings", "/keys", "/keys/{id}", "/keys/{id}/rotate", "/scim/role-mappings", "/scim/role-mappings/{id}", "/roles",
     "/roles/{name}", "/open-id-connector", "/schemas", "/schemas/{urn}", "/resource-types", "/resource-types/{name}", "/webhooks",

@@ -291,7 +291,7 @@ class Service:
         return await self._answer_key(request, grant, scim)
 
     def _answer_key(self, request: Request, grant: Grant, scim: bool) -> Awaitable[Response]:
-        """The answer to a request with a key: SCIM, or the management REST. Raises ScimError."""
+        """The answer to a request with a key: SCIM, or the management API. Raises ScimError."""
         request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
         request.waits = self._waits
         self.used.add(grant.place)

@@ -1,4 +1,4 @@
-"""The management REST: who may, settings, keys, roles, role mappings, passwords, the feed and the audit log."""
+"""The management API: who may, settings, keys, roles, role mappings, passwords, the feed and the audit log."""
 
 import re
 

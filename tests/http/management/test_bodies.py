@@ -1,4 +1,4 @@
-"""Every value of every body of the management REST, replaced by a value of another type."""
+"""Every value of every body of the management API, replaced by a value of another type."""
 
 import copy
 from datetime import UTC, datetime, timedelta

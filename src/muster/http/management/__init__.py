@@ -1,1 +1,1 @@
-"""The management REST API under /api/v1."""
+"""The management API under /api/v1."""

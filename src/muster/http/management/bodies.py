@@ -1,4 +1,4 @@
-"""The request bodies of the management REST, each as a pydantic model.
+"""The request bodies of the management API, each as a pydantic model.
 
 Values are read strictly: no type is converted into another, and an unknown name is an error.
 """

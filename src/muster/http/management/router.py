@@ -102,7 +102,7 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class ApiRoute:
-    """One operation of the management REST.
+    """One operation of the management API.
 
     Attributes:
         path: The path after /api/v1, with {names}.

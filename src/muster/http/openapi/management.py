@@ -64,7 +64,7 @@ _EMPTY_BODY = frozenset({"rotateKey", "rotateWebhook", "letThrough", "keepHeld"}
 
 
 def management_paths(routes: Iterable[ApiRoute]) -> Json:
-    """The paths of the management REST."""
+    """The paths of the management API."""
     paths: Json = {}
     for route in routes:
         names = [

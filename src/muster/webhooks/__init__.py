@@ -1,1 +1,0 @@
-"""Webhooks: the feed, sent to where a workspace wants it, signed as Standard Webhooks."""
