@@ -44,10 +44,14 @@ from muster.events.webhooks.sender import Sender
 from muster.extensions.indexer import Indexer
 from muster.extensions.schemas import CustomSchemas
 from muster.http.management.connector import ConnectorRoutes
+from muster.http.management.doctor import DoctorRoutes
 from muster.http.management.feed import FeedRoutes
 from muster.http.management.guard import GuardRoutes
-from muster.http.management.insight import InsightRoutes
+from muster.http.management.history import HistoryRoutes
+from muster.http.management.keys import KeyRoutes
+from muster.http.management.overview import OverviewRoutes
 from muster.http.management.passwords import PasswordRoutes
+from muster.http.management.requests import RequestRoutes
 from muster.http.management.roles import RoleRoutes
 from muster.http.management.rollback import UndoRoutes
 from muster.http.management.router import Api, ApiRoute
@@ -55,6 +59,7 @@ from muster.http.management.schemas import SchemaRoutes
 from muster.http.management.settings import SettingsRoutes
 from muster.http.management.tokens import Tokens
 from muster.http.management.webhooks import WebhookRoutes
+from muster.http.management.wipe import WipeRoutes
 from muster.http.observe import health, tracing
 from muster.http.observe.metrics import Metrics
 from muster.http.observe.recorder import Recorder, Retention
@@ -237,13 +242,18 @@ class Muster:
         base = self.settings.base_url + SCIM_ROOT if self.settings.base_url else ""
         self._deliverer = Deliverer(storage, webhooks, states, Sender(private), leases, base)
         self._indexer = Indexer(storage, leases)
-        yield from SettingsRoutes(storage, self.keys, directory)
+        yield from SettingsRoutes(storage, self.keys.ceiling)
+        yield from KeyRoutes(storage, self.keys, directory)
+        yield from WipeRoutes(storage)
         yield from RoleRoutes(storage, directory)
         yield from ConnectorRoutes(self._connectors)
         yield from GuardRoutes(GuardDesk(storage, directory))
         yield from PasswordRoutes(Credentials(storage, directory))
         yield from SchemaRoutes(CustomSchemas(storage))
-        yield from InsightRoutes(storage, Overview(storage, directory), Restorer(storage), tokens)
+        yield from OverviewRoutes(Overview(storage, directory))
+        yield from RequestRoutes(RequestStore(storage))
+        yield from DoctorRoutes(storage)
+        yield from HistoryRoutes(storage, Restorer(storage), tokens)
         yield from UndoRoutes(storage, Rollback(storage), tokens)
         yield from FeedRoutes(storage, tokens)
         yield from WebhookRoutes(storage, webhooks, states, self._deliverer, tokens)

@@ -1,7 +1,6 @@
-"""/api/v1: the requests that are kept, the doctor, the history of a resource, and undo."""
+"""/api/v1/history: the history of a resource, and restoring it."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from muster.access.permissions import RESTORE, SCIM
@@ -13,63 +12,28 @@ from muster.directory.history.restore import Restorer
 from muster.http.management.bodies import Restore
 from muster.http.management.router import ApiRoute, Call
 from muster.http.management.tokens import Tokens
-from muster.http.scim.search import integer
 from muster.http.wire.message import Response, json_response
-from muster.insight.doctor import examine
-from muster.insight.overview import Overview
 from muster.scim.errors import invalid_value, not_found
 from muster.scim.schema.model import ResourceType
 from muster.storage.ids import key_of
 from muster.storage.port.changes import Change
-from muster.storage.port.engine import Storage
-from muster.storage.records.requests import RecordedRequest, RequestFilter, RequestStore
+from muster.storage.port.resources import Resources
 
-_SHOWN, _MAX_SHOWN = 50, 500
 _HISTORY = 200
 _TOLD = frozenset({"refuse", "hold", "let", "keep"})
 """The notes of the audit log that belong to the history of a resource."""
 
 
-class InsightRoutes:
-    """The operations that look back."""
+class HistoryRoutes:
+    """The operations on the history of resources."""
 
-    def __init__(self, storage: Storage, lookout: Overview, undo: Restorer, tokens: Tokens) -> None:
+    def __init__(self, storage: Resources, restorer: Restorer, tokens: Tokens) -> None:
         self._storage = storage
-        self._requests = RequestStore(storage)
-        self._lookout = lookout
-        self._undo = undo
+        self._restorer = restorer
         self._past = Past(storage)
         self._tokens = tokens
 
     def __iter__(self) -> Iterator[ApiRoute]:
-        yield ApiRoute(
-            "GET",
-            "/overview",
-            SCIM,
-            self.get_overview,
-            "How much there is, and what needs attention",
-        )
-        yield ApiRoute(
-            "GET",
-            "/requests",
-            SCIM,
-            self.find_requests,
-            "The requests that are kept, the newest first",
-        )
-        yield ApiRoute(
-            "GET",
-            "/requests/{number}",
-            SCIM,
-            self.get_request,
-            "One request, with its body and its answer",
-        )
-        yield ApiRoute(
-            "GET",
-            "/doctor",
-            SCIM,
-            self.get_doctor,
-            "What clients send that the RFCs do not allow, and what was refused",
-        )
         yield ApiRoute(
             "GET",
             "/history/{id}",
@@ -91,73 +55,6 @@ class InsightRoutes:
             self.restore,
             "Brings a resource back to what it was",
         )
-
-    async def get_overview(self, call: Call) -> Response:
-        seen = await self._lookout.look(call.caller, datetime.now(UTC))
-        hours = {
-            hour: {"requests": asked, "failed": failed}
-            for hour, (asked, failed) in sorted(seen.hours.items())
-        }
-        keys = [
-            {"id": key.id, "name": key.name, "lastUsed": key.last_used, "expires": key.expires}
-            for key in seen.keys
-        ]
-        return json_response(
-            200, {**seen.numbers, "hours": hours, "keys": keys, "attention": list(seen.attention)}
-        )
-
-    async def find_requests(self, call: Call) -> Response:
-        parameters = call.request.parameters()
-        status = integer(parameters, "status", 0)
-        wanted = RequestFilter(
-            before=integer(parameters, "before", 0) or None,
-            key=parameters.get("key"),
-            status=status or None,
-            path=parameters.get("path"),
-            resource=parameters.get("resource"),
-            limit=max(1, min(integer(parameters, "limit", _SHOWN), _MAX_SHOWN)),
-        )
-        found = await self._requests.find(call.workspace, wanted)
-        return json_response(200, [_shown(kept, whole=False) for kept in found])
-
-    async def get_request(self, call: Call) -> Response:
-        number = call.names["number"]
-        kept = (
-            await self._requests.get(call.workspace, int(number))
-            if number.isdigit() and len(number) < 19
-            else None
-        )
-        if kept is None:
-            raise not_found("there is no such request, or it is kept no more")
-        return json_response(200, _shown(kept, whole=True))
-
-    async def get_doctor(self, call: Call) -> Response:
-        found = await examine(self._storage, call.workspace)
-        shown = [
-            {
-                "key": item.key,
-                "dialect": item.name,
-                "sends": item.quirk.sends,
-                "means": item.quirk.means,
-                "count": item.count,
-            }
-            for item in found.shown
-        ]
-        refusals = [
-            {
-                "key": item.key,
-                "operation": item.operation,
-                "status": item.status,
-                "count": item.count,
-                "fix": item.fix,
-            }
-            for item in found.refusals
-        ]
-        lost = [
-            {"key": item.key, "userName": item.name, "user": item.user, "count": item.count}
-            for item in found.lost
-        ]
-        return json_response(200, {"dialects": shown, "refusals": refusals, "lostUsers": lost})
 
     async def find_history(self, call: Call) -> Response:
         """The changes of a resource, the newest first; with `before`, those before a change.
@@ -230,9 +127,9 @@ class InsightRoutes:
         kind, resource_id = await self._kind(call), call.names["id"]
         if body.change is not None:
             sequence = await self._tokens.read(call.workspace, body.change, "change")
-            back = await self._undo.restore(caller, kind, resource_id, sequence)
+            back = await self._restorer.restore(caller, kind, resource_id, sequence)
         else:
-            back = await self._undo.restore_to(
+            back = await self._restorer.restore_to(
                 caller, kind, resource_id, timestamp(moment(body.time, "time"))
             )
         left_out = {"leftOut": back.left_out} if back.left_out else {}
@@ -245,11 +142,3 @@ class InsightRoutes:
         if last is None or last.type not in types:
             raise not_found(f"nothing is known of {call.names['id'][:100]!r}")
         return types[last.type]
-
-
-def _shown(kept: RecordedRequest, whole: bool) -> dict[str, Any]:
-    """A request as JSON; whole: with its body and its answer."""
-    told = kept._asdict()
-    if not whole:
-        del told["body"], told["answer"]
-    return {**told, "number": str(kept.number), "quirks": kept.quirks.split()}

@@ -1,0 +1,53 @@
+"""/api/v1/doctor."""
+
+from collections.abc import Iterator
+
+from muster.access.permissions import SCIM
+from muster.http.management.router import ApiRoute, Call
+from muster.http.wire.message import Response, json_response
+from muster.insight.doctor import examine
+from muster.storage.port.engine import Storage
+
+
+class DoctorRoutes:
+    """The findings of the doctor."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def __iter__(self) -> Iterator[ApiRoute]:
+        yield ApiRoute(
+            "GET",
+            "/doctor",
+            SCIM,
+            self.get_doctor,
+            "What clients send that the RFCs do not allow, and what was refused",
+        )
+
+    async def get_doctor(self, call: Call) -> Response:
+        found = await examine(self._storage, call.workspace)
+        shown = [
+            {
+                "key": item.key,
+                "dialect": item.name,
+                "sends": item.quirk.sends,
+                "means": item.quirk.means,
+                "count": item.count,
+            }
+            for item in found.shown
+        ]
+        refusals = [
+            {
+                "key": item.key,
+                "operation": item.operation,
+                "status": item.status,
+                "count": item.count,
+                "fix": item.fix,
+            }
+            for item in found.refusals
+        ]
+        lost = [
+            {"key": item.key, "userName": item.name, "user": item.user, "count": item.count}
+            for item in found.lost
+        ]
+        return json_response(200, {"dialects": shown, "refusals": refusals, "lostUsers": lost})

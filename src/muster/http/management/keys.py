@@ -1,0 +1,129 @@
+"""/api/v1/keys."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from muster.access.keys import Keys, state_of
+from muster.access.permissions import ADMIN, SETTINGS
+from muster.access.rate_limit import check_ceiling
+from muster.access.roles import Roles, check_permissions
+from muster.directory.service import Directory
+from muster.http.management.bodies import NewKey, Rotation
+from muster.http.management.router import ApiRoute, Call, created
+from muster.http.wire.message import Response, json_response
+from muster.scim.errors import ScimError, forbidden, not_found
+from muster.storage.port.accounts import Accounts, KeyRecord
+
+
+class KeyRoutes:
+    """The operations on the API keys of a workspace."""
+
+    def __init__(self, accounts: Accounts, keys: Keys, directory: Directory) -> None:
+        self._accounts = accounts
+        self._roles = Roles(accounts)
+        self._keys = keys
+        self._directory = directory
+
+    def __iter__(self) -> Iterator[ApiRoute]:
+        yield ApiRoute("GET", "/keys", SETTINGS, self.find_keys, "The API keys of the workspace")
+        yield ApiRoute(
+            "POST",
+            "/keys",
+            SETTINGS,
+            self.create_key,
+            "Makes an API key, whose token is told this once",
+            201,
+        )
+        yield ApiRoute("GET", "/keys/{id}", SETTINGS, self.get_key, "An API key")
+        yield ApiRoute(
+            "POST",
+            "/keys/{id}/rotate",
+            SETTINGS,
+            self.rotate_key,
+            "Makes a key in the place of another",
+            201,
+        )
+        yield ApiRoute("DELETE", "/keys/{id}", SETTINGS, self.revoke_key, "Ends an API key", 204)
+
+    async def find_keys(self, call: Call) -> Response:
+        return json_response(
+            200, [_shown(key) for key in await self._accounts.keys(call.workspace)]
+        )
+
+    async def get_key(self, call: Call) -> Response:
+        return json_response(200, _shown(await self._key(call)))
+
+    async def create_key(self, call: Call) -> Response:
+        by, body = call.administrator, await call.read(NewKey)
+        check_ceiling(body.rate_limit, self._keys.ceiling)
+        role, permissions = await self._granted(call, body)
+        if body.user is not None:
+            await self._directory.get(call.caller, call.grant.registry.types["/Users"], body.user)
+        lifetime = (
+            None if body.expires_in_seconds is None else timedelta(seconds=body.expires_in_seconds)
+        )
+        token, record = await self._keys.create(
+            by.workspace, body.name, permissions, body.rate_limit, lifetime, role, body.user, by
+        )
+        return created({**_shown(record), "token": token}, "/keys", record.id)
+
+    async def _granted(self, call: Call, body: NewKey) -> tuple[str | None, tuple[str, ...]]:
+        """The role and the permissions of a new key. Raises ScimError 400, 403 and 404."""
+        role, wanted = body.role, body.permissions
+        if role == ADMIN or (role is None and wanted is None):
+            role, wanted = None, [ADMIN]
+        if role is not None:
+            await self._roles.check_grantable(call.workspace, call.grant.permissions, role)
+        if wanted is None:
+            return role, ()
+        return role, check_permissions(call.grant.permissions, list(wanted), (ADMIN,))
+
+    async def rotate_key(self, call: Call) -> Response:
+        key, by, body = (
+            await self._key(call),
+            call.administrator,
+            await call.read(Rotation, empty=True),
+        )
+        await self._check_reach(call, key)
+        if key.revoked is not None:
+            raise ScimError(409, "the key is revoked")
+        token, record = await self._keys.rotate(
+            by.workspace, key, timedelta(seconds=body.overlap_seconds or 0), by
+        )
+        return created({**_shown(record), "token": token}, "/keys", record.id)
+
+    async def revoke_key(self, call: Call) -> Response:
+        key = await self._key(call)
+        await self._check_reach(call, key)
+        if key.revoked is None:
+            await self._keys.revoke(call.grant.workspace, key, call.administrator)
+        return Response(204)
+
+    async def _key(self, call: Call) -> KeyRecord:
+        key = await self._accounts.key(call.workspace, call.names["id"])
+        if key is None:
+            raise not_found(f"there is no key {call.names['id'][:100]!r}")
+        return key
+
+    async def _check_reach(self, call: Call, key: KeyRecord) -> None:
+        """Raises ScimError 403 where a key may do more than whoever would end it or take its place."""
+        refused = await self._roles.beyond_reach(call.grant.permissions, key)
+        if refused:
+            raise forbidden(f"the key may do what you may not: {', '.join(refused)}")
+
+
+def _shown(key: KeyRecord) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "status": state_of(key, datetime.now(UTC)),
+        "permissions": list(key.permissions),
+        "role": key.role,
+        "user": key.user,
+        "rateLimit": key.rate_limit,
+        "created": key.created,
+        "expires": key.expires,
+        "revoked": key.revoked,
+        "lastUsed": key.last_used,
+    }

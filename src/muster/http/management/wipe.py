@@ -1,0 +1,35 @@
+"""/api/v1/wipe."""
+
+from collections.abc import Iterator
+
+from muster.access.permissions import ADMIN
+from muster.directory.wipe import wipe
+from muster.http.management.bodies import Wipe
+from muster.http.management.router import ApiRoute, Call
+from muster.http.wire.message import Response, json_response
+from muster.scim.errors import invalid_value
+from muster.storage.port.engine import Storage
+
+
+class WipeRoutes:
+    """The operation that empties a workspace."""
+
+    def __init__(self, store: Storage) -> None:
+        self._store = store
+
+    def __iter__(self) -> Iterator[ApiRoute]:
+        yield ApiRoute(
+            "POST",
+            "/wipe",
+            ADMIN,
+            self.wipe,
+            "Deletes every resource of the workspace, which is named to confirm it",
+        )
+
+    async def wipe(self, call: Call) -> Response:
+        """Delete every resource of the workspace that the body names."""
+        if (await call.read(Wipe)).workspace != call.grant.workspace.name:
+            raise invalid_value(
+                "workspace must be the name of the workspace whose key this is, to confirm"
+            )
+        return json_response(200, {"deleted": await wipe(self._store, call.caller)})
