@@ -137,7 +137,7 @@ class Muster:
         self._limiter = RateLimiter(self.storage, settings.rate_limit)
         self._origin = BaseUrl(settings.base_url, settings.trusted_proxies)
         self._log = RequestLog() if settings.request_log else None
-        self._metrics = Metrics() if settings.metrics else None
+        self._metrics = Metrics(settings.metrics_token) if settings.metrics else None
         self.service = self._make_service()
         self._heartbeat = Heartbeat()
         self._starting = asyncio.Lock()

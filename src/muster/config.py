@@ -131,6 +131,11 @@ class Settings(BaseSettings):
         description="webhooks and OpenID providers may be at private addresses, and without TLS",
     )
     metrics: bool = Field(True, description="count and time requests for /metrics")
+    metrics_token: str | None = Field(
+        None,
+        min_length=1,
+        description="the bearer token with which /metrics has the names of workspaces",
+    )
 
     @property
     def ceiling(self) -> int:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import socket
 import sqlite3
@@ -15,13 +16,19 @@ import time
 
 import httpx
 
+import muster
 from tests.conftest import client_of
+from tests.console.browsing import Visitor, invitation
 from tests.people import patch, person, replace
 from tests.server import Server
 from tests.waiting import until
 
 ROUNDS = int(os.environ.get("MUSTER_TEST_ROUNDS", "4"))
 """How often each kill -9 test kills; `make torture` has a hundred."""
+
+
+OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/sign-in")
+SEARCH = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 1}
 
 
 def test_two_processes_race_to_create_one_name(tmp_path, database):
@@ -233,6 +240,64 @@ def test_a_full_disk_refuses_writes_keeps_reads_and_recovers(tmp_path):
         assert client.post("/Users", json=person(title="x" * 3000)).status_code == 201
         assert client.get("/Users?count=0").json()["totalResults"] == 2 + created
     assert server.stop() == 0
+
+
+def _fill(server):
+    for pid in server.workers():
+        subprocess.run(["prlimit", "--fsize=1:unlimited", "--pid", str(pid)], check=True)
+
+
+def _pages(app, name, resource_id):
+    """The paths of every page of the console and operation of the management REST that reads."""
+    values = {"workspace": name, "id": resource_id, "provider": "okta"}
+
+    def filled(path):
+        return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], "none"), path)
+
+    pages = [filled(route.path) for route in app.service._site.routes if route.method == "GET"]
+    reads = [filled(route.path) for route in app.service._api.routes if route.method == "GET"]
+    return [page for page in pages if not page.endswith("/live")], reads
+
+
+def test_everything_that_reads_goes_on_while_the_disk_is_full(tmp_path):
+    app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/routes.db"))
+    with Server(tmp_path, MUSTER_RATE_LIMIT="2000") as server:
+        visitor = Visitor(server).accept(invitation(server), "full@example.com")
+        visitor.get("/account")
+        token = server.key("full")
+        with client_of(server, token) as scim:
+            user = scim.post("/Users", json=person(password="correct horse")).json()
+            api = httpx.Client(base_url=f"{server.url}/api/v1", headers=scim.headers, timeout=30)
+            _fill(server)
+            pages, reads = _pages(app, "default", user["id"])
+            found = {path: visitor.http.get(path).status_code for path in pages}
+            found |= {path: api.get(path).status_code for path in reads}
+            found |= {path: httpx.get(server.url + path).status_code for path in OPEN}
+            for path in ("/.search", "/Users/.search", "/Groups/.search"):
+                found[path] = scim.post(path, json=SEARCH).status_code
+            for path in ("/Users", "/Groups", f"/Users/{user['id']}", "/Schemas", "/ResourceTypes"):
+                found[path] = scim.get(path).status_code
+            assert {path: status for path, status in found.items() if status >= 500} == {}
+            asked = {"userName": user["userName"], "password": "correct horse"}
+            wrong = {**asked, "password": "wrong"}
+            assert api.post("/passwords/verify", json=asked).json()["valid"] is True
+            tried = [api.post("/passwords/verify", json=wrong).status_code for _ in range(11)]
+            assert tried == [200] * 9 + [429] * 2
+            writes = [
+                scim.post("/Users", json=person()),
+                scim.delete(f"/Users/{user['id']}"),
+                api.post("/keys", json={"name": "k"}),
+                api.patch("/settings", json={"strict": True}),
+                visitor.post("/w/default/keys", name="k", permission="Admin"),
+                visitor.post("/administrators", workspace="*", permission="Admin"),
+            ]
+            assert [answer.status_code for answer in writes] == [507] * len(writes)
+            for pid in server.workers():
+                unlimited = ["prlimit", "--fsize=unlimited:unlimited", "--pid", str(pid)]
+                subprocess.run(unlimited, check=True)
+            assert scim.post("/Users", json=person()).status_code == 201
+            api.close()
+        visitor.close()
 
 
 def test_a_locked_database_refuses_writes_keeps_reads_and_recovers(tmp_path):

@@ -1,6 +1,5 @@
 """/metrics: bounded labels, and one exposition over all workers."""
 
-import asyncio
 import os
 import re
 
@@ -8,6 +7,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import generate_latest
 
 from muster.http.observe.metrics import MAX_WORKSPACES, OTHER, Metrics, Times
 from muster.storage.port.engine import Pressure
@@ -17,7 +17,7 @@ from tests.waiting import until
 
 
 def _exposed(metrics):
-    return asyncio.run(metrics.response(None)).body.decode()
+    return generate_latest(metrics.collected(workspaces=True)).decode()
 
 
 def _sum(text, name, **labels):
@@ -42,6 +42,39 @@ def test_workspaces_beyond_the_bound_share_a_label():
     assert len(set(re.findall(r'workspace="([^"]*)"', text))) == MAX_WORKSPACES + 1
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_workspaces_are_named_to_the_operator_alone(tmp_path, workers):
+    options = {"MUSTER_RATE_LIMIT": "0", "MUSTER_METRICS_TOKEN": "s3cret words"}
+    with Server(tmp_path, "--workers", workers, **options) as server:
+        server.muster("workspaces", "create", "acme-corp")
+        for name in ("default", "acme-corp"):
+            with client_of(server, server.key("k", "--workspace", name)) as client:
+                assert client.get("/Users?count=0").status_code == 200
+
+        def told(**headers):
+            return httpx.get(f"{server.url}/metrics", headers=headers)
+
+        asked = {"operation": "findUsers", "status": "200"}
+        assert until(lambda: _sum(told().text, "muster_requests_total", **asked) == 2)
+        open_, named = told(), told(authorization="Bearer s3cret words")
+        assert (open_.status_code, named.status_code) == (200, 200)
+        assert "workspace" not in re.sub("# .*", "", open_.text)
+        assert "acme-corp" not in open_.text
+        assert _sum(named.text, "muster_requests_total", workspace="acme-corp", **asked) == 1
+        kinds = [re.findall("^# TYPE .*", answer.text, re.MULTILINE) for answer in (open_, named)]
+        assert kinds[0] == kinds[1]
+        for wrong in ("Bearer other", "Bearer", "Basic s3cret words", "s3cret words"):
+            refused = told(authorization=wrong.encode())
+            assert (refused.status_code, "acme" in refused.text) == (401, False)
+            assert refused.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_an_installation_without_a_token_names_no_workspace_to_anyone(server):
+    for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "Bearer"}):
+        answer = httpx.get(f"{server.url}/metrics", headers=headers)
+        assert (answer.status_code, 'workspace="' in answer.text) == (200, False)
+
+
 def test_what_waits_is_told():
     metrics = Metrics()
     metrics.tell(3, Pressure(writes_waiting=5, searches_waiting=7, connections_in_use=9), 2)
@@ -61,7 +94,9 @@ def test_what_waits_is_told():
 
 
 def test_workers_are_counted_together_and_the_dead_are_buried(tmp_path):
-    with Server(tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0") as server:
+    with Server(
+        tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0", MUSTER_METRICS_TOKEN="t"
+    ) as server:
         token = server.key("k")
         for _ in range(40):
             with client_of(
@@ -70,7 +105,8 @@ def test_workers_are_counted_together_and_the_dead_are_buried(tmp_path):
                 assert client.get("/Users?count=0").status_code == 200
 
         def told():
-            return httpx.get(f"{server.url}/metrics").text
+            headers = {"authorization": "Bearer t"}
+            return httpx.get(f"{server.url}/metrics", headers=headers).text
 
         def asked():
             return _sum(told(), "muster_requests_total", operation="findUsers", workspace="default")

@@ -1,8 +1,9 @@
 """What /metrics tells: requests and how long they took, what waits, and how large the database is (prometheus-client)."""
 
+import hmac
 import os
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from prometheus_client import (
@@ -14,14 +15,18 @@ from prometheus_client import (
     multiprocess,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from muster.http.wire.admission import Budget
+from muster.http.wire.errors import Unauthorized
 from muster.http.wire.message import Request, Response
 from muster.storage.port.engine import Pressure
 from muster.version import __version__
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+_WORKSPACE = "workspace"
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _GATHERED = 64
 MAX_WORKSPACES = 200
@@ -61,9 +66,13 @@ class _Tally:
 
 
 class Metrics:
-    """Every label is bounded: operations of the API page, statuses, and the first MAX_WORKSPACES that a worker met."""
+    """Every label is bounded: operations of the API page, statuses, and the first MAX_WORKSPACES that a worker met.
 
-    def __init__(self) -> None:
+    token: the operator's; requests with it are answered with the names of workspaces.
+    """
+
+    def __init__(self, token: str | None = None) -> None:
+        self._token = token
         self._registry = registry = CollectorRegistry()
         self._tallies: dict[tuple[str, int, str], _Tally] = {}
         self._workspaces: set[str] = set()
@@ -77,7 +86,7 @@ class Metrics:
         self._requests = Counter(
             "muster_requests",
             "Requests answered; those that the rate limit refused have status 429.",
-            ("operation", "status", "workspace"),
+            ("operation", "status", _WORKSPACE),
             registry=registry,
         )
         self._unrecorded = Counter(
@@ -181,15 +190,66 @@ class Metrics:
             if tally.seconds:
                 tally.count()
 
-    async def response(self, _: Request) -> Response:
-        """The exposition, over all workers where there are several."""
+    async def response(self, request: Request) -> Response:
+        """The exposition; with workspaces for a request that has the operator's token, and without them for any other.
+
+        Raises Unauthorized for a wrong token, so that a scrape that lacks workspaces by mistake is noticed.
+        """
+        given = request.header("authorization")
+        if self._token is None or given is None:
+            return _exposition(self.collected(workspaces=False))
+        scheme, _, token = given.partition(" ")
+        right = hmac.compare_digest(token.strip().encode("utf-8", "replace"), self._token.encode())
+        if scheme.lower() != "bearer" or not right:
+            raise Unauthorized("The token is not that of MUSTER_METRICS_TOKEN.", "invalid_token")
+        return _exposition(self.collected(workspaces=True))
+
+    def collected(self, workspaces: bool) -> Collector:
+        """The metrics over all workers, where there are several.
+
+        Args:
+            workspaces: Count requests by workspace; otherwise over all of them, as their names are the customers'.
+        """
         self._count()
         registry = self._registry
         if _FOLDER in os.environ:
             _bury(Path(os.environ[_FOLDER]))
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's
-        return Response(200, [("content-type", CONTENT_TYPE_LATEST)], generate_latest(registry))
+        return registry if workspaces else _WithoutWorkspaces(registry)
+
+
+class _WithoutWorkspaces(Collector):
+    """The metrics of a registry without the label `workspace`: samples that differ in it alone are added up."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            if any(_WORKSPACE in sample.labels for sample in metric.samples):
+                metric = _summed(metric)
+            yield metric
+
+
+def _summed(metric: Metric) -> Metric:
+    """A counter over all workspaces. The time of its creation, which is a sample as well, is the earliest."""
+    values: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+    for sample in metric.samples:
+        labels = tuple((name, value) for name, value in sample.labels.items() if name != _WORKSPACE)
+        key = (sample.name, labels)
+        if sample.name.endswith("_created"):
+            values[key] = min(values.get(key, sample.value), sample.value)
+        else:
+            values[key] = values.get(key, 0.0) + sample.value
+    made = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+    for (name, labels), value in values.items():
+        made.add_sample(name, dict(labels), value)
+    return made
+
+
+def _exposition(collector: Collector) -> Response:
+    return Response(200, [("content-type", CONTENT_TYPE_LATEST)], generate_latest(collector))
 
 
 def _bury(folder: Path) -> None:

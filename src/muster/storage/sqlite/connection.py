@@ -21,6 +21,8 @@ from muster.storage.port.errors import (
 
 BUSY_SECONDS = 10.0
 _FULL = frozenset({sqlite3.SQLITE_FULL})
+_UNWRITABLE = frozenset({sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""A write that the file system refuses for another limit than its size: a quota, or the size of a file."""
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _REJECTED = frozenset(
     {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE}
@@ -163,13 +165,16 @@ def translate(error: sqlite3.DatabaseError) -> StorageError:
     """The port's error for one of SQLite's."""
     if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
         return StorageError("the database is closed")
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    code = extended & 0xFF
     if code == sqlite3.SQLITE_TOOBIG:
         return PageTooLarge()
     if code in _REJECTED:
         return StatementRejected(f"the database rejected a statement ({error})")
     if code in _FULL:
         return StorageFull("the disk is full: nothing was written")
+    if extended in _UNWRITABLE:
+        return StorageFull("the disk is full, or has reached a quota: nothing was written")
     if code in _CORRUPT:
         return StorageCorrupt("the database file is damaged")
     if code in _NO_ROOM:
