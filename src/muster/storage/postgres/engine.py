@@ -31,11 +31,12 @@ from muster.storage.postgres.migrate import migrate, missing, recreate
 from muster.storage.postgres.rows import DEPROVISIONED
 from muster.storage.postgres.writer import PostgresWriter
 from muster.storage.query.binder import Binder
-from muster.storage.query.compiler import Compiler, QueryPlan, Seek
+from muster.storage.query.compiler import ONE, Compiler, QueryPlan, Seek
 from muster.storage.query.memberships import pinned_member
 from muster.storage.query.paging import (
     CHANGES_SHARE,
     PAGE_BYTES,
+    QUICK_BYTES,
     QUICK_ROWS,
     Stale,
     answer,
@@ -103,6 +104,8 @@ _SIZES_BEFORE = (
 )
 _FEW = 4
 """So many changes are read without a look at their sizes."""
+_FEW_CHECKS = 2
+"""So many conditions on one document, which has no more bytes than a body, are checked unweighed."""
 _END = 2**62
 _CHANGES_ALONE = _CHANGES.format(columns=_COLUMNS, before="NULL")
 _CHANGES_AFTER = _CHANGES.format(columns=_COLUMNS, before=_BEFORE)
@@ -268,10 +271,39 @@ class PostgresStorage(PostgresAccounts):
         """Any find. Half of the connections are for these, the others stay for keyed reads and writes."""
         async with self._searches:
             plan = await Compiler(query, self._functions).plan(self._measure)
-            if await is_quick(query, plan, self._measure):
+            if await self._is_quick(query, plan):
                 return await self._answer(query, plan)
         async with self._turns.turn(query.workspace), self._searches:
             return await self._answer(query, plan)
+
+    async def _is_quick(self, query: Query, plan: QueryPlan) -> bool:
+        """Whether a search reads so few rows, of so few bytes, that it need not wait for a turn."""
+        seek, sizes = plan.seek, list[int]()
+        if seek is None or not plan.checks or (seek.rank == ONE and plan.checks <= _FEW_CHECKS):
+            return await is_quick(query, plan, self._measure)
+
+        async def weigh(found: Seek) -> int:
+            rows, size = await self._weigh(query.workspace, found)
+            sizes.append(size)
+            return rows
+
+        if not await is_quick(query, plan, weigh):
+            return False
+        size = sizes[0] if sizes else (await self._weigh(query.workspace, seek))[1]
+        return size * plan.checks <= QUICK_BYTES
+
+    async def _weigh(self, workspace: int, seek: Seek) -> tuple[int, int]:
+        """How many keys a seek holds, as _measure counts them, and the bytes of their documents."""
+        bind = Binder()
+        keys = f'SELECT k."key" FROM ({seek.keys(bind)}) k LIMIT {QUICK_ROWS + 1}'
+        at = f'r.workspace = {bind(workspace)} AND r."key" = n."key"'
+        async with self._bounded() as connection:
+            rows = await connection.fetch(
+                "SELECT count(*), coalesce(sum(octet_length(r.document)), 0)"
+                f" FROM ({keys}) n LEFT JOIN resources r ON {at}",
+                *bind.values,
+            )
+        return rows[0][0], rows[0][1]
 
     async def _measure(self, seek: Seek) -> int:
         """How many keys a seek holds, counted no further than what is quick."""

@@ -20,6 +20,8 @@ PAGE_BYTES, CHANGES_SHARE = 16_000_000, 4
 """The most bytes of the documents of a page, and which part of that the changes that are read at a time may be."""
 QUICK_ROWS = 1000
 """How many rows are read without waiting for a turn."""
+QUICK_BYTES = 4_000_000
+"""The most bytes of documents times conditions that a search checks without waiting for a turn."""
 
 
 class Stale(Exception):

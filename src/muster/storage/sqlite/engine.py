@@ -30,6 +30,7 @@ from muster.storage.query.memberships import pinned_member
 from muster.storage.query.paging import (
     CHANGES_SHARE,
     PAGE_BYTES,
+    QUICK_BYTES,
     QUICK_ROWS,
     Stale,
     answer,
@@ -64,8 +65,6 @@ _SCAN_NICE, _SCAN_STEPS = 5, 1000
 
 Else a keyed read waits for a time slice of theirs at each of its turns: beside two scans 500 reads a second took a second each.
 """
-_QUICK_BYTES = 4_000_000
-"""How many bytes of documents a search looks into, as often as it has conditions, and still runs in the event loop."""
 _INTERRUPT_SECONDS = 0.02
 _INLINE_MEMBERS = 100
 """How many members a write may name and still run inline."""
@@ -292,7 +291,7 @@ class SqliteStorage(SqliteAccounts):
             f' FROM ({plan.seek.keys(bind)} LIMIT {QUICK_ROWS}) k JOIN searchable s ON s."key" = k."key"'
         )
         with translated():
-            left = _QUICK_BYTES // plan.checks
+            left = QUICK_BYTES // plan.checks
             for (size,) in self._snapshot.reader().execute(
                 *positional(statement)
             ):  # read no further than need be
