@@ -5,8 +5,8 @@ import json
 import pytest
 
 from muster.access.permissions import AUDIT
-from muster.insight.doctor import Refusal
-from tests.people import person, replace
+from muster.insight.doctor import _REASONS, FIXES, Refusal
+from tests.people import group, person, replace
 from tests.tenant import Tenant
 
 STATUSES = {400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 429, 500, 501, 503, 507}
@@ -27,7 +27,7 @@ def test_what_it_says(server):
         said = server.muster("doctor", "--workspace", tenant.name).stdout
     assert '"True" or "False" for a boolean\t2 times\ttaken as the boolean' in said
     assert "in a filter or a path, JSON in a string\t1 times" in said
-    assert "createUser 409\t1 times\tAnother has this value already" in said
+    assert "createUser 409\t1 times\tAnother resource has this value" in said
 
 
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
@@ -74,6 +74,54 @@ def test_each_reason_of_a_403_has_its_own_cure(fresh):
     }
 
 
+def test_a_cure_names_the_attribute_value_or_limit(fresh):
+    user, crew = fresh.user(), fresh.scim.post("/Groups", json=group("Crew")).json()
+    fresh.scim.post("/Users", json=person(user["userName"]))
+    fresh.scim.post("/Users", json=person(active="perhaps"))
+    fresh.scim.get("/Groups", params={"filter": "nosuch eq 1"})
+    fresh.scim.get(f"/Users/{crew['id']}")
+    fresh.scim.patch(f"/Users/{user['id']}", content=b"x", headers={"content-type": "text/csv"})
+    fresh.recorded(7)
+    fixes = {
+        (item["operation"], item["status"]): item["fix"]
+        for item in fresh.api.get("/doctor").json()["refusals"]
+    }
+    named = {
+        ("createUser", 400): "active",
+        ("findGroups", 400): "position 1: no attribute",
+        ("getUser", 404): crew["id"],
+        ("patchUser", 415): "Content-Type",
+    }
+    for finding, word in named.items():
+        assert word in fixes[finding], fixes[finding]
+    assert len(set(fixes.values())) == len(fixes)
+
+
+WHERE = (
+    *(
+        "Schemas",
+        "API keys",
+        "Settings",
+        "Audit log",
+        "Users or Groups",
+        "Requests",
+        "Guard",
+        "Connect",
+    ),
+    *("MUSTER_", "muster ", "/.search", "Content-Type", "the setting that the answer names"),
+    *("proxy", "disk", "the server's log", "a filter"),
+)
+"""The pages, commands and settings that cures name."""
+
+
+def test_every_cure_is_of_one_finding_and_says_where():
+    cures = [*FIXES.values(), *_REASONS.values()]
+    assert len(set(cures)) == len(cures)
+    assert [cure for cure in cures if not any(place in cure for place in WHERE)] == []
+
+
 @pytest.mark.parametrize("status", sorted(STATUSES))
 def test_every_status_has_a_cure(status):
-    assert Refusal("k", "o", status, 1, 1).fix
+    assert status in FIXES
+    assert Refusal("k", "o", status, 1, 1).fix == FIXES[status]
+    assert Refusal("k", "o", status, 1, 1, detail="n: 1").fix.endswith("The latest answer: n: 1")

@@ -13,22 +13,26 @@ from muster.storage.port.engine import Storage
 from muster.storage.records.requests import RequestStore
 
 FIXES = {
-    400: "What it sends is not what the schema says: the answer names the attribute, and the mapping is where to put it right.",
-    401: "The key is not valid any more: enter a key that is active under API keys.",
-    403: "The workspace does not allow this: see the answer for the reason.",
-    404: "It asks for what is not there (any more): the client is out of step, and a full sync mends that.",
-    409: "Another has this value already: look for them by it.",
-    412: "Somebody changed it in between: the client reads it anew.",
-    405: "This method does not exist at this path: check the base URL, which ends in /scim/v2.",
-    408: "The body did not arrive in time: check the network between the client and this server.",
-    413: "The request is too large: the answer names the limit and its setting.",
-    415: "Set the Content-Type to application/scim+json or application/json.",
-    429: "It is faster than its rate limit: raise the limit of the key, or of the workspace.",
-    500: "Internal error: quote the request id when you report it.",
-    501: "The feature is not supported: see ServiceProviderConfig. /Me needs a key that is bound to a user.",
-    503: "The server was overloaded or the database did not answer: see the log of the server.",
-    507: "The disk of the database is full: free some space.",
+    400: "The request does not match the schema. Correct the attribute mapping of the client; Schemas lists the attributes.",
+    401: "The key is invalid, expired or revoked. Enter an active key in the client; see API keys.",
+    403: "The workspace does not allow this. See Settings, and the permissions of the key under API keys.",
+    404: "The resource does not exist, or was deleted; Audit log has the deletion. Run a full sync in the client.",
+    405: "This method does not exist at this path. Check the base URL of the client, which ends in /scim/v2; see Connect.",
+    408: "The body did not arrive in time. Check the network between client and server, or raise MUSTER_BODY_SECONDS.",
+    409: "Another resource has this value. Find it under Users or Groups, and change or delete one of the two.",
+    410: "The cursor is older than the retained changes. Begin again without it, or keep changes longer under Settings.",
+    412: "The resource has changed since the client read it. Have the client read it again; Audit log has the change.",
+    413: "The request is too large. Have the client send less at once, or raise the setting that the answer names.",
+    414: "The URL is too long. Have the client send the search as POST to /.search.",
+    415: "Have the client send Content-Type: application/scim+json or application/json.",
+    429: "The client exceeds its rate limit. Raise it under Settings, or with 'muster keys set KEY --rate-limit N'.",
+    431: "The headers are too long. Have the client, or the proxy before the server, send fewer.",
+    500: "Internal error. Report it with the request id, which Requests shows.",
+    501: "The feature is not supported; /ServiceProviderConfig lists those that are. /Me needs a key bound to a user (API keys).",
+    503: "The server was overloaded, or the database did not answer. See the server's log, and docs/operate.md for the alerts.",
+    507: "The disk of the database is full. Free some space; writes then go on by themselves.",
 }
+"""The cure of a status; each names the page, setting or command for it."""
 _REASONS = {
     "deprovisioning guard": (
         "The deprovisioning guard holds this, as too many users would lose access. Under Guard, let the users go or keep them;"
@@ -47,6 +51,8 @@ _DETAIL = re.compile(r'"detail":("(?:[^"\\]|\\.)*")')
 
 
 LOST_FIX = "They are there: have the client match by userName, or import its users, so that it learns their id."
+_OTHERWISE = "Requests has the whole answer."
+_MAX_DETAIL = 300
 _MAX_LOST = 100
 _FORBIDDEN = 403
 
@@ -64,7 +70,13 @@ class DialectFinding:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a key's client was refused, how often, and what helps. reason: why, if the status alone does not tell."""
+    """What a key's client was refused, how often, and what helps.
+
+    Attributes:
+        latest: The number of the latest of these requests.
+        reason: Why, if the status alone does not tell.
+        detail: The detail of the latest answer, which names the attribute, value or limit.
+    """
 
     key: str
     operation: str
@@ -72,10 +84,13 @@ class Refusal:
     count: int
     latest: int
     reason: str = ""
+    detail: str = ""
 
     @property
     def fix(self) -> str:
-        return _REASONS.get(self.reason) or FIXES.get(self.status, "")
+        """The cure, with the latest answer."""
+        cure = _REASONS.get(self.reason) or FIXES.get(self.status, _OTHERWISE)
+        return f"{cure} The latest answer: {self.detail}" if self.detail else cure
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +145,17 @@ async def examine(storage: Storage, workspace: int) -> Findings:
         for (key_id, name), told in sorted(counted.items())
         if name in QUIRKS
     ]
-    failures = [
-        Refusal(names.get(key_id, key_id), *told)
-        for key_id, *told in await requests.failures(workspace)
+    failures = [row for row in await requests.failures(workspace) if row[2] != _FORBIDDEN]
+    details = {
+        number: next(iter(_details(answer)), "")
+        for number, answer in await requests.answers(workspace, [row[4] for row in failures])
+    }
+    refusals = [
+        Refusal(
+            names.get(key_id, key_id), operation, status, count, latest, "", details.get(latest, "")
+        )
+        for key_id, operation, status, count, latest in failures
     ]
-    refusals = [refusal for refusal in failures if refusal.status != _FORBIDDEN]
     refusals += _forbidden(await requests.forbidden(workspace), names)
     refusals.sort(key=lambda refusal: -refusal.count)
     return Findings(shown, refusals, await _lost(storage, requests, workspace, names))
@@ -142,19 +163,24 @@ async def examine(storage: Storage, workspace: int) -> Findings:
 
 def _forbidden(rows: Iterable[Sequence[Any]], names: dict[str, str]) -> list[Refusal]:
     """What was answered 403, in bulk requests too, by the reason that the details give. rows: the newest first."""
-    counted: dict[tuple[str, str, str], tuple[int, int]] = {}
+    counted: dict[tuple[str, str, str], tuple[int, int, str]] = {}
     for key_id, operation, status, number, answer in rows:
-        reasons = [_reason(found) for found in _DETAIL.findall(answer)]
-        if status == _FORBIDDEN and not reasons:
-            reasons = [""]
-        for reason in reasons:
+        found = [(_reason(detail), detail) for detail in _details(answer)]
+        if status == _FORBIDDEN and not found:
+            found = [("", "")]
+        for reason, detail in found:
             if reason or status == _FORBIDDEN:
-                count, latest = counted.get((key_id, operation, reason), (0, number))
-                counted[key_id, operation, reason] = count + 1, latest
+                count, latest, first = counted.get((key_id, operation, reason), (0, number, detail))
+                counted[key_id, operation, reason] = count + 1, latest, first
     return [
-        Refusal(names.get(key_id, key_id), operation, _FORBIDDEN, count, latest, reason)
-        for (key_id, operation, reason), (count, latest) in counted.items()
+        Refusal(names.get(key_id, key_id), operation, _FORBIDDEN, count, latest, reason, detail)
+        for (key_id, operation, reason), (count, latest, detail) in counted.items()
     ]
+
+
+def _details(answer: str) -> list[str]:
+    """The details of the errors in an answer that was kept, which may be cut off."""
+    return [str(orjson.loads(found))[:_MAX_DETAIL] for found in _DETAIL.findall(answer)]
 
 
 def _reason(detail: str) -> str:

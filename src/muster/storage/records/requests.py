@@ -143,6 +143,16 @@ class RequestStore:
         )
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
 
+    async def answers(self, workspace: int, numbers: Sequence[int]) -> Sequence[tuple[int, str]]:
+        """The answers of requests with these numbers, each with its number."""
+        if not numbers:
+            return []
+        bind = Binder()
+        place = f"workspace = {bind(workspace)}"
+        among = ", ".join(bind(number) for number in numbers)
+        sql = f"SELECT number, answer FROM requests WHERE {place} AND number IN ({among})"
+        return [(row[0], row[1]) for row in await self._storage.query(bind.statement(sql))]
+
     async def refused_since(self, workspace: int, number: int) -> Sequence[tuple[str, int]]:
         """The keys whose latest request after a number was refused, with the number of that request, by the last 2,000 kept."""
         sql = (
