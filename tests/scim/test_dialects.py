@@ -10,7 +10,7 @@ from muster.scim.dialects import QUIRKS, Dialect
 from muster.scim.document import read, read_value
 from muster.scim.errors import ScimError
 from muster.scim.filter import grammar as filters
-from muster.scim.filter.predicate import read_filter
+from muster.scim.filter.shapes import read_filter
 from muster.scim.messages import SEARCH_REQUEST
 from muster.scim.patch import PATCH_OP, apply, prepare
 from muster.scim.schema.model import ENTERPRISE_USER, USER, Attribute, registry

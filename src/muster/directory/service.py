@@ -37,6 +37,7 @@ from muster.scim.errors import (
 )
 from muster.scim.filter import predicate
 from muster.scim.filter.predicate import Field, Test
+from muster.scim.filter.shapes import read_filter
 from muster.scim.schema.model import Registry, ResourceType, registry, secret_places
 from muster.scim.values import Json
 from muster.storage.ids import IdSource
@@ -549,7 +550,7 @@ def _query(
     """The query that a search is. Raises ScimError invalidFilter or invalidPath."""
     chosen = None
     if search.filter is not None:
-        chosen = predicate.read_filter(search.filter, resource_type, caller.dialect(), among)
+        chosen = read_filter(search.filter, resource_type, caller.dialect(), among)
     sort = _sort_field(resource_type, search.sort_by, among)
     scope = (caller.workspace.id, resource_type, chosen, search.domain)
     return Query(*scope, sort, search.descending, search.start_index - 1, search.count)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from muster.scim.document import Document
 from muster.scim.filter.evaluate import comparable, values_at
-from muster.scim.filter.predicate import Field, Test, equals, field_of, string_field
+from muster.scim.filter.predicate import Field, field_of
 from muster.scim.schema.model import Attribute, ResourceType
 from muster.scim.values import Json, fold, mail_domain
 
@@ -58,16 +58,6 @@ def index_of(resource_type: ResourceType) -> LookupIndex:
         _fields(resource_type, paths) for paths in (resource_type.denied, resource_type.building)
     )
     return LookupIndex(fields, unique, domains, denied, building, constrained)
-
-
-def unique_equality(resource_type: ResourceType, path: str, value: str) -> Test | None:
-    """The comparison of a string that is unique, in whatever spelling; None where the path names something else."""
-    field = string_field(resource_type, path)
-    return (
-        equals(field, value)
-        if field is not None and field.name in index_of(resource_type).unique
-        else None
-    )
 
 
 def _fields(resource_type: ResourceType, paths: tuple[str, ...]) -> dict[str, Field]:

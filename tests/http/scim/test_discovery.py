@@ -11,7 +11,7 @@ from scim2_models import ResourceType, Schema, ServiceProviderConfig
 from tests.conftest import client_of
 from tests.people import person
 
-CHECK = Path(__file__).parents[1] / "contract" / "check.py"
+CHECK = Path(__file__).parents[2] / "contract" / "check.py"
 """The published page and its checker, as they came."""
 
 

@@ -8,7 +8,8 @@ from muster.scim.dialects import Dialect
 from muster.scim.errors import ScimError
 from muster.scim.filter import grammar as filters
 from muster.scim.filter.evaluate import matches
-from muster.scim.filter.predicate import bind, read_filter
+from muster.scim.filter.predicate import bind
+from muster.scim.filter.shapes import read_filter
 from muster.scim.schema.model import ENTERPRISE_USER, registry
 
 STRICT = Dialect(strict=True)

@@ -14,7 +14,7 @@ from muster.http.scim.conditions import Conditions
 from muster.http.scim.cursors import Cursors
 from muster.http.scim.groups import Read, pieces, projected
 from muster.http.scim.listing import ListRequest
-from muster.http.scim.search import named, one_of, parameters_of
+from muster.http.scim.search import named, parameters_of, unique_search
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
 from muster.http.wire.errors import MethodNotAllowed
 from muster.http.wire.media import answer_type, read_json
@@ -126,12 +126,13 @@ class Scim:
     def find(
         self, request: Request, caller: Caller, resource_type: ResourceType, _: str
     ) -> Awaitable[Response]:
-        one = one_of(request.query, resource_type) if resource_type.computed != MEMBERS else None
-        if one is not None:
-            return self._listing.one(request, caller, resource_type, one, self._base(request))
-        return self._list(
-            request, caller, (resource_type,), named(request.parameters(), caller.dialect)
-        )
+        parameters = named(request.parameters(), caller.dialect)
+        if resource_type.computed != MEMBERS:
+            unique = unique_search(parameters, resource_type, caller.dialect)
+            if unique is not None:
+                base = self._base(request)
+                return self._listing.one(request, caller, resource_type, unique, base)
+        return self._list(request, caller, (resource_type,), parameters)
 
     async def search(
         self, request: Request, caller: Caller, types: Sequence[ResourceType]

@@ -1,6 +1,5 @@
 """A find as a client asks it: by the parameters of a GET, or by a SearchRequest (RFC 7644 sections 3.4.2 and 3.4.3)."""
 
-import re
 from collections.abc import Callable
 
 from muster.directory.service import Search
@@ -8,16 +7,16 @@ from muster.scim.dialects import Dialect
 from muster.scim.document import kind
 from muster.scim.errors import ScimError, invalid_filter, invalid_value
 from muster.scim.filter.predicate import Test
-from muster.scim.indexing import unique_equality
+from muster.scim.filter.shapes import read_filter
+from muster.scim.indexing import index_of
 from muster.scim.messages import SEARCH_REQUEST, check_schemas, fields_of
 from muster.scim.schema.discovery import Limits
 from muster.scim.schema.model import ResourceType
 from muster.scim.values import Json
 
-_ONE = re.compile(
-    r"filter=([A-Za-z][A-Za-z0-9.:]{0,100})(?:%20|\+)eq(?:%20|\+)%22((?:[A-Za-z0-9._@-]|%40){1,200})%22"
-)
 _MAX_INTEGER_LENGTH = 19
+_MAX_UNIQUE = 400
+"""Characters of a filter that is tried as one by a unique value."""
 _TEXTS = ("filter", "sortBy", "sortOrder", "domain", "cursor")
 _NUMBERS = ("startIndex", "count")
 _LISTS = ("attributes", "excludedAttributes")
@@ -25,17 +24,23 @@ _NAMES = (*_TEXTS, *_NUMBERS, *_LISTS)
 _CANONICAL = {name.lower(): name for name in _NAMES}
 
 
-def one_of(query: str, resource_type: ResourceType) -> Test | None:
-    """The equality of a unique string that a query string is, with nothing beside; None for any other, which is read in full.
+def unique_search(
+    parameters: dict[str, str], resource_type: ResourceType, dialect: Callable[[], Dialect]
+) -> Test | None:
+    """Return the comparison if a search asks for the resource with one unique value, and for nothing else.
 
-    Every provider asks for this before it makes somebody, so that it is worth a way of its own.
+    Every provider asks for this before it creates a user, and a unique value is read in one step.
+
+    Raises:
+        ScimError: invalidFilter.
     """
-    match = _ONE.fullmatch(query)
-    return (
-        None
-        if match is None
-        else unique_equality(resource_type, match[1], match[2].replace("%40", "@"))
-    )
+    text = parameters.get("filter")
+    if text is None or len(parameters) > 1 or len(text) > _MAX_UNIQUE:
+        return None
+    predicate = read_filter(text, resource_type, dialect())
+    if isinstance(predicate, Test) and predicate.operator == "eq":
+        return predicate if predicate.field.name in index_of(resource_type).unique else None
+    return None
 
 
 def search_of(parameters: dict[str, str], limits: Limits) -> Search:

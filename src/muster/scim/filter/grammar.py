@@ -15,6 +15,17 @@ _LITERALS = {"true": True, "false": False, "null": None}
 
 
 @dataclass(frozen=True, slots=True)
+class Hole:
+    """The place of a string in the shape of a filter.
+
+    Attributes:
+        number: How many strings of the filter come before it.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Compare:
     """attrPath SP compareOp SP compValue."""
 
@@ -59,9 +70,18 @@ class ValuePath:
 Filter = Compare | Present | And | Or | Not | ValuePath
 
 
-def parse(text: str, dialect: Dialect) -> Filter:
-    """The AST of a filter. Raises ScimError invalidFilter that names the position, counted from 1."""
-    parser = Parser(tokens(text), dialect)
+def parse(text: str, dialect: Dialect, holes: bool = False) -> Filter:
+    """Parse a filter.
+
+    Args:
+        text: The filter.
+        dialect: How to read the client.
+        holes: Whether to put a `Hole` in the place of each string.
+
+    Raises:
+        ScimError: invalidFilter, with the position of the mistake, counted from 1.
+    """
+    parser = Parser(tokens(text), dialect, holes=holes)
     node = parser.filter(0)
     parser.expect("end")
     return node
@@ -70,8 +90,11 @@ def parse(text: str, dialect: Dialect) -> Filter:
 class Parser:
     """A recursive descent over tokens: `or` binds loosest, then `and`, then `not`."""
 
-    def __init__(self, found: list[Token], dialect: Dialect, inside: bool = False) -> None:
+    def __init__(
+        self, found: list[Token], dialect: Dialect, inside: bool = False, holes: bool = False
+    ) -> None:
         self.tokens = found
+        self.holes = iter(range(len(found))) if holes else None
         self.index = 0
         self.terms = 0
         self.dialect = dialect
@@ -163,6 +186,8 @@ class Parser:
 
     def literal(self) -> Json:
         token = self.take()
+        if token.kind == "string" and self.holes is not None:
+            return Hole(next(self.holes))
         if token.kind in ("string", "number"):
             return token.value
         if token.kind == "word" and token.text.lower() in _LITERALS:

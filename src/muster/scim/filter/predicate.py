@@ -3,25 +3,17 @@
 What evaluate.py runs on a dict and the storage compiles to SQL; both see the same, so that both answer the same.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from muster.scim import dialects
 from muster.scim.dialects import Dialect
 from muster.scim.errors import ScimError, invalid_filter
-from muster.scim.filter.grammar import And, Compare, Filter, Not, Or, Present, ValuePath, parse
-from muster.scim.filter.lexer import MAX_LENGTH
+from muster.scim.filter.grammar import And, Compare, Filter, Hole, Not, Or, Present, ValuePath
 from muster.scim.schema.model import USER, Attribute, Place, ResourceType
 from muster.scim.values import Json, fold, sortable_date_time
 
 _ORDER = frozenset({"gt", "ge", "lt", "le"})
-_EQUALITY = re.compile(r'([A-Za-z][\w.:$-]{0,200}) eq "([^"\\\x00-\x1f\ud800-\udfff]*)"', re.ASCII)
-_ELEMENT = re.compile(
-    r'([A-Za-z][\w.:$-]{0,200})\[([A-Za-z]\w{0,100}) eq "([^"\\\x00-\x1f\ud800-\udfff]*)"\]',
-    re.ASCII,
-)
 _TEXT = frozenset({"co", "sw", "ew"})
 _UNFILTERED = frozenset({"meta.location", "meta.version", "members.$ref", "groups.$ref"})
 """They vary with the request, or say nothing of the resource."""
@@ -105,56 +97,8 @@ def conditions(predicate: object) -> int:
 Resolve = Callable[[str], Field | None]
 
 
-def read_filter(
-    text: str, resource_type: ResourceType, dialect: Dialect, among: Sequence[ResourceType] = ()
-) -> Predicate:
-    """The predicate that a filter's text means. Raises ScimError invalidFilter that names the position.
-
-    The commonest filters by far, one equality of a string, of the resource or of an element, are read without the parser.
-    among: the types that are searched together: an attribute that another of them has is one without a value here (RFC 7644
-    section 3.4.2.1).
-    """
-    if len(text) <= MAX_LENGTH:
-        match = _EQUALITY.fullmatch(text)
-        if match is not None and (field := string_field(resource_type, match[1])) is not None:
-            return equals(field, match[2])
-        match = _ELEMENT.fullmatch(text) if match is None else None
-        if (
-            match is not None
-            and (fields := _element_fields(resource_type, match[1], match[2])) is not None
-        ):
-            return Each(fields[0], equals(fields[1], match[3]))
-    return bind(parse(text, dialect), resource_type, dialect, among)
-
-
-@lru_cache(maxsize=1024)
-def string_field(resource_type: ResourceType, path: str) -> Field | None:
-    """The field of a plain string that may be filtered on."""
-    field = field_at(resource_type, path)
-    return field if field is not None and _is_plain(field) else None
-
-
-@lru_cache(maxsize=1024)
-def _element_fields(
-    resource_type: ResourceType, path: str, sub_name: str
-) -> tuple[Field, Field] | None:
-    """The field of an array of complex elements, and that of a plain string within each, that may be filtered on."""
-    field = field_at(resource_type, path)
-    if field is None or not field.attribute.is_complex or not _may_filter(field):
-        return None
-    sub = field.attribute.sub(sub_name)
-    inner = None if sub is None else _within(field.attribute, field.name, sub)
-    return (field, inner) if inner is not None and _is_plain(inner) else None
-
-
-def _is_plain(field: Field) -> bool:
-    """Whether it holds strings, and may be filtered on."""
-    return field.attribute.type == "string" and _may_filter(field)
-
-
-def equals(field: Field, value: str) -> Test:
-    """The comparison of a plain string with a value."""
-    return Test(field, "eq", value if field.attribute.case_exact else fold(value))
+class UnfilledError(Exception):
+    """The meaning of a comparison depends on a string that is not known yet."""
 
 
 def _within(attribute: Attribute, name: str, sub: Attribute) -> Field:
@@ -355,7 +299,16 @@ def _negated(predicate: Predicate) -> Predicate:
 
 
 def operand(attribute: Attribute, operator: str, value: Json, where: str, dialect: Dialect) -> Json:
-    """The operand in the form in which stored values compare. Raises ScimError invalidFilter where the type forbids it."""
+    """Convert an operand to the form in which stored values compare.
+
+    Raises:
+        ScimError: invalidFilter if the type of the attribute forbids the comparison.
+        UnfilledError: If the operand is a hole, and its attribute is not text.
+    """
+    if isinstance(value, Hole):
+        if attribute.type not in ("string", "reference"):
+            raise UnfilledError
+        return value
     match attribute.type:
         case "boolean":
             if not dialect.strict:
