@@ -1,7 +1,13 @@
-"""The groups of a workspace as readers keep them: what each is called, and which groups it is in itself.
+"""Caches the groups of a workspace: their names, and the groups that contain them.
 
-They are good for one version of the workspace's hierarchy, a number that changes with every group that is renamed, removed or
-put into another. Who is a direct member of what is not kept: that is read each time.
+A user's `groups` includes the groups of their groups. Computing that with a recursive query for
+each read costs more than the read. So each process keeps the graph of groups, which is small and
+rarely changes, and reads only the direct memberships of a user each time.
+
+The cache is valid for one version of the workspace's hierarchy: a number in the database that
+changes whenever a group is renamed, deleted, or added to or removed from another group. A read gets
+the version and the direct memberships in one statement. If a group is missing from the cache, it is
+loaded with all its ancestors.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,10 +20,10 @@ from muster.storage.port.resources import BASE
 
 _MAX_GROUPS = 50_000
 _MAX_SETS = 2_000
-"""How many groups, and how many sets of them as they are shown, are kept in a process, of all workspaces together."""
+"""The most groups, and the most rendered sets of groups, that a process caches."""
 _DIGEST_BYTES = 6
 Row = tuple[int, str, str | None, Sequence[int]]
-"""A group: its key, its id, what it is called, and the keys of the groups that it is in."""
+"""A group: its key, id and name, and the keys of the groups that contain it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,10 @@ class _Group:
 
 
 class Hierarchy:
-    """Groups of one workspace at one version. Whoever reads it asks what is missing, and loads that first."""
+    """The cached groups of one workspace at one version.
+
+    Before reading, load the groups that `missing` returns.
+    """
 
     def __init__(self, version: int) -> None:
         self.version = version
@@ -39,7 +48,7 @@ class Hierarchy:
         return len(self._groups)
 
     def add(self, asked: Iterable[int], rows: Iterable[Row]) -> None:
-        """Keep groups. What was asked for and is in no row is there no more."""
+        """Add groups. A key that was asked for but has no row belongs to a deleted group."""
         self._groups.update(dict.fromkeys(asked))
         for key, group_id, display, parents in rows:
             location = f"{BASE}/{GROUP}s/{group_id}"
@@ -49,7 +58,7 @@ class Hierarchy:
             self._groups[key] = _Group(group_id, parents, *elements)
 
     def missing(self, direct: Sequence[int]) -> list[int]:
-        """The groups that are still to be loaded, of these and of all that they are in."""
+        """Return the keys of the groups and their ancestors that are not in the cache."""
         lacking, seen, waiting = [], set(direct), list(direct)
         while waiting:
             key = waiting.pop()
@@ -64,7 +73,11 @@ class Hierarchy:
         return lacking
 
     def shown(self, direct: Sequence[int]) -> Groups | None:
-        """The groups of a resource that is a direct member of these: each once, direct where it is so at all."""
+        """Render the groups of a direct member of these groups.
+
+        Each group appears once, as direct if it is direct at all, in the order of keys.
+        """
+        # Walk upwards; `seen` also ends the walk if groups contain each other.
         seen, waiting = set(direct), list(direct)
         while waiting:
             group = self._groups[waiting.pop()]
@@ -82,12 +95,12 @@ class Hierarchy:
         return Groups(elements, blake2b(elements, digest_size=_DIGEST_BYTES).hexdigest())
 
     def ids(self, direct: Sequence[int]) -> list[str]:
-        """The ids of these groups."""
+        """Return the ids of these groups."""
         return [group.id for key in direct if (group := self._groups[key]) is not None]
 
 
 def keys_of(direct: str | bytes) -> list[int]:
-    """The keys of groups from their text, with commas in between."""
+    """Read a comma-separated list of keys."""
     if not direct:
         return []
     keys = direct.split(b",") if isinstance(direct, bytes) else direct.split(",")
@@ -95,14 +108,17 @@ def keys_of(direct: str | bytes) -> list[int]:
 
 
 class Hierarchies:
-    """Those of all workspaces in one process, and what sets of groups look like: many people are in the same ones."""
+    """The hierarchies of all workspaces in one process, and rendered sets of groups.
+
+    Many users are in the same groups, so rendered sets are shared.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[int, Hierarchy] = {}
         self._sets: dict[tuple[int, int, str | bytes], Groups | None] = {}
 
     def at(self, workspace: int, version: int) -> Hierarchy:
-        """The hierarchy of a workspace at a version: the one that is kept, or a new one."""
+        """Return the cached hierarchy of a workspace at a version, or a new one."""
         kept = self._kept.get(workspace)
         if kept is None or kept.version != version or len(kept) > _MAX_GROUPS:
             if sum(map(len, self._kept.values())) > _MAX_GROUPS:
@@ -111,13 +127,17 @@ class Hierarchies:
         return kept
 
     def known(self, workspace: int, version: int, direct: str | bytes) -> Groups | None:
-        """What keep was given for a set of groups."""
+        """Return a rendered set of groups; None if it is not cached."""
         return self._sets.get((workspace, version, direct))
 
     def keep(
         self, workspace: int, version: int, direct: str | bytes, shown: Groups | None
     ) -> Groups | None:
-        """Keep what a set of groups looks like, and answer it. direct: the keys of the set as text."""
+        """Cache and return a rendered set of groups.
+
+        Args:
+            direct: The keys of the set as text.
+        """
         if len(self._sets) >= _MAX_SETS:
             self._sets.clear()
         self._sets[workspace, version, direct] = shown

@@ -1,4 +1,4 @@
-"""What an edit of a group's members comes to, and how `changes` keeps it. For every engine."""
+"""Computes the effect of a member edit, and stores it in `changes`."""
 
 from collections.abc import Mapping
 
@@ -10,14 +10,22 @@ from muster.storage.port.members import MemberDelta, MemberEdit
 
 
 def keys_of(ids: tuple[str, ...]) -> dict[int, str]:
-    """The ids by their keys, each once. What is no id of ours has none; comes_to finds that it is not there."""
+    """Return the ids by key, each once.
+
+    An id without a key is left out; `comes_to` reports it as missing.
+    """
     return {key: resource_id for resource_id in ids if (key := key_of(resource_id)) is not None}
 
 
 def comes_to(edit: MemberEdit, there: Mapping[int, str], current: Mapping[int, str]) -> MemberDelta:
-    """What an edit comes to. there: those of `add` that may be members, by key; current: all members, or those the edit names.
+    """Return the members that an edit adds and removes.
 
-    Raises NoSuchMember.
+    Args:
+        there: The resources of `edit.add` that exist and may be members, by key.
+        current: All members, or at least those that the edit names, by key.
+
+    Raises:
+        NoSuchMember: A resource to add does not exist, and the edit is not lenient.
     """
     missing = {
         resource_id
@@ -47,14 +55,14 @@ def comes_to(edit: MemberEdit, there: Mapping[int, str], current: Mapping[int, s
 
 
 def moves(delta: MemberDelta | None) -> str | None:
-    """A delta as its column has it: {"added": [ids], "removed": [ids]}, or None where nothing moved."""
+    """Serialise a delta: {"added": [ids], "removed": [ids]}; None if nothing changed."""
     return (
         orjson.dumps({"added": delta.added, "removed": delta.removed}).decode() if delta else None
     )
 
 
 def moved(column: str | None) -> MemberDelta | None:
-    """The delta that a column has."""
+    """Read a delta from its column."""
     if column is None:
         return None
     kept = orjson.loads(column)

@@ -1,8 +1,9 @@
-"""Unique names of groups, held inside the transactions that write. For every engine.
+"""Enforces unique group names inside the transactions that write.
 
-Whether names are unique is a setting of the workspace. A client's request may have begun before the setting changed, and another
-process may not know of the change yet. So the engines read the setting in the transaction of each write to a group, and adjust
-what the write found it to be. Since the setting and the unique values change in one transaction, no write falls in between.
+Uniqueness of group names is a setting of the workspace. A request may have begun before the setting
+changed, and another process may not know of the change yet. So the engines read the setting in the
+transaction of each write to a group, and adjust the unique values of the write. The setting and the
+unique values of existing groups change in one transaction, so no write falls in between.
 """
 
 from dataclasses import replace
@@ -27,25 +28,25 @@ _SHARED = (
 
 
 def are_unique(settings: str | None) -> bool:
-    """Whether the settings of a workspace, as its column has them, ask for unique names of groups."""
+    """Whether the stored settings of a workspace require unique group names."""
     return (
         bool(settings) and orjson.loads(settings or "{}").get("unique_group_names", False) is True
     )
 
 
 def shared(workspace: int, limit: int = 1) -> Statement:
-    """The statement that finds names which several groups share, so many at most."""
+    """Return the statement that finds names shared by several groups, up to a limit."""
     return Statement(_SHARED, (workspace, GROUP, ATTRIBUTE, limit))
 
 
 def change(workspace: Workspace) -> list[Statement]:
-    """The statements that begin or end the uniqueness of names, as the workspace's new setting has it."""
+    """Return the statements that apply a workspace's new setting to its existing groups."""
     statements = constraints.begin if workspace.unique_group_names else constraints.end
     return statements(workspace.id, GROUP, ATTRIBUTE)
 
 
 def held(outcome: Decided, unique: bool) -> Decided:
-    """The outcome of a write to a group with its unique values as the setting asks for them."""
+    """Return the outcome of a write to a group with unique values as the setting requires."""
     match outcome:
         case Put():
             before = None if outcome.before is None else _held(outcome.before, unique)

@@ -1,4 +1,4 @@
-"""The parameters of a statement, collected as its SQL is written."""
+"""Collects the parameters of a statement while its SQL is written."""
 
 from muster.scim.values import Json
 from muster.storage.port.engine import Statement
@@ -11,7 +11,7 @@ class Binder:
         self.values: list[Json] = []
 
     def __call__(self, value: Json) -> str:
-        """The placeholder for a value."""
+        """Bind a value, and return its placeholder."""
         self.values.append(value)
         return f"${len(self.values)}"
 
@@ -19,6 +19,6 @@ class Binder:
         return Statement(sql, tuple(self.values))
 
     def paged(self, sql: str) -> Statement:
-        """The statement with what is still to come as its last parameters: LIMIT and OFFSET."""
+        """Return the statement with LIMIT and OFFSET as its last parameters, bound later."""
         following = len(self.values) + 1
         return self.statement(sql.replace("<page>", f"LIMIT ${following} OFFSET ${following + 1}"))

@@ -1,6 +1,15 @@
-"""A query compiled to SQL: a seek in the look-ups where there is one, the rest checked on the search form of its rows.
+"""Compiles a query to SQL.
 
-Every value and every path is bound, by number ($1, $2, …). What differs between engines is in Functions.
+The most selective term of the filter that the look-ups can answer becomes the seek: a SELECT of the
+keys that may match. All other terms are checked on the search form of those rows. Without a seek,
+every row of the type is checked.
+
+If there is no seek, a search that sorts by an indexed attribute walks the look-ups in their order, so
+that a page needs no sort. Resources without the attribute have no look-up; they form a second arm of
+the plan, after the first (ascending) or before it (descending).
+
+Every value and path is a bound parameter ($1, $2, …). `Functions` has the SQL that differs between
+engines.
 """
 
 from collections.abc import Awaitable, Callable
@@ -34,32 +43,37 @@ _KINDS = {"boolean": BOOLEAN, "integer": NUMBER, "decimal": NUMBER}
 
 
 class Functions(Protocol):
-    """What an engine calls its JSON and text functions; every argument that is a str is SQL. kind: text, number or boolean."""
+    """The JSON and text functions of an engine.
+
+    Arguments of type str are SQL. `kind` is TEXT, NUMBER or BOOLEAN.
+    """
 
     def path(self, keys: tuple[str | int, ...]) -> Json:
-        """A path into JSON, as the value to bind."""
+        """Return the parameter value for a path into JSON."""
 
     def operand(self, value: Json) -> Json:
-        """What a scalar is compared with, as the value to bind."""
+        """Return the parameter value that a scalar is compared with."""
 
     def value(self, json: str, path: str, kind: str) -> str:
-        """The scalar at a path, NULL where there is none."""
+        """Return the scalar at a path; NULL if the path is absent."""
 
     def scalar(self, element: str, kind: str) -> str:
-        """The scalar that an element is."""
+        """Return an element as a scalar."""
 
     def object(self, json: str, path: str) -> str:
-        """The object at a path as JSON, NULL if the path is absent."""
+        """Return the object at a path as JSON; NULL if the path is absent."""
 
     def elements(self, json: str, path: str, alias: str) -> tuple[str, str]:
-        """A FROM term for the elements of the array at a path, and what an element is called."""
+        """Return a FROM term for the elements of an array, and the name of an element."""
 
     def members(self, json: str, path: str, alias: str) -> tuple[str, str]:
-        """The same of the values of the object at a path."""
+        """Return a FROM term for the values of an object, and the name of a value."""
 
     def documents(self, keys: str, workspace: str) -> str:
-        """The SELECT of what some keys have, in their order: how many, the documents with commas in between, the ids likewise,
-        and whether any of them may be in a group.
+        """Return the SELECT of a page from its keys, in their order.
+
+        Its one row has the number of documents, the documents joined by commas, the ids joined by
+        commas, and whether any of them may be in a group.
         """
 
     def contains(self, text: str, part: str) -> str: ...
@@ -71,9 +85,13 @@ class Functions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Seek:
-    """A set of keys that holds every match. exact: it holds nothing else. rank: how many it may hold, 0 for one at most.
+    """A set of keys that contains every match of a term.
 
-    keys: the SELECT of them, its parameters bound as it is asked for. size: how many it was measured to hold, where it was.
+    Attributes:
+        keys: Returns the SELECT of the keys, and binds its parameters.
+        exact: Whether the set contains nothing but matches.
+        rank: How many keys to expect: ONE, FEW, RANGE or MANY.
+        size: The measured number of keys, if it was measured.
     """
 
     keys: Callable[[Binder], str]
@@ -84,7 +102,10 @@ class Seek:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A run of the answer: its rows in order (LIMIT and OFFSET follow as parameters), and how many it has."""
+    """A run of the answer: its rows in order, and their count.
+
+    LIMIT and OFFSET of the page are its last parameters.
+    """
 
     page: Statement
     count: Statement
@@ -92,16 +113,20 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """The arms, one after the other, and their counts together, make the answer. seek: what drives it, where one does."""
+    """The statements of an answer: the arms in order, and the sum of their counts.
+
+    Attributes:
+        seek: The seek that drives the query, if one does.
+        total: Reads the running count of the type, if the query matches all of it.
+        bounded: Whether only the rows of the page, and those before it, are read.
+        checks: How many values of each row's search form are examined.
+    """
 
     arms: tuple[Arm, ...]
     seek: Seek | None
     total: Statement | None
-    """The running count of the type, where that is the count of all."""
     bounded: bool
-    """Nothing but the rows of the page, and those before it, is read."""
     checks: int = 0
-    """How many values of the document of each row that the seek holds are looked at."""
 
 
 ONE, FEW, RANGE, MANY = 0, 1, 2, 3
@@ -124,7 +149,11 @@ class Compiler:
         )
 
     async def plan(self, measure: Measure) -> QueryPlan:
-        """The plan. measure: answers how many keys a seek holds, up to some bound; asked only to choose among several."""
+        """Return the plan.
+
+        Args:
+            measure: Counts the keys of a seek, up to a bound; called only to choose among several.
+        """
         terms = self._terms()
         seek, rest = await self._drive(terms, measure)
         sort = self.query.sort
@@ -162,7 +191,11 @@ class Compiler:
     async def _drive(
         self, terms: "tuple[Term, ...]", measure: Measure
     ) -> "tuple[Seek | None, list[Term]]":
-        """The most selective seek among the terms, and the terms that its rows are still to be checked for."""
+        """Choose the most selective seek, and return it with the terms still to be checked.
+
+        Candidates of rank MANY are used only if there are no others. If none finds at most one
+        row, the candidates are measured, because ranks are guesses.
+        """
         candidates = [(seek, term) for term in terms if (seek := self.seek(term)) is not None]
         if not candidates:
             return None, list(terms)
@@ -179,7 +212,7 @@ class Compiler:
         return chosen, [term for term in terms if term is not driver or not chosen.exact]
 
     def seek(self, term: "Term") -> Seek | None:
-        """The keys that a term's look-ups hold, or None where it has none."""
+        """Return the seek of a term; None if the look-ups cannot answer it."""
         match term:
             case Test(field) | Has(field) | Each(field) if (
                 related := self._related_to(field)
@@ -204,7 +237,7 @@ class Compiler:
         return None
 
     def _related_to(self, field: Field) -> MembershipConditions | None:
-        """Who compiles conditions on a field, where no document holds it."""
+        """Return the compiler for a computed attribute; None for attributes of documents."""
         return self.related if field.keys == (self.query.resource_type.computed,) else None
 
     def _test_seek(self, name: str, operator: str, operand: str) -> Seek | None:
@@ -233,7 +266,10 @@ class Compiler:
         )
 
     def _each_seek(self, inner: Predicate) -> Seek | None:
-        """The seek of a value path, from a comparison inside it with a sub-attribute that is indexed."""
+        """Return the seek of a value path: the best of its comparisons, inexact.
+
+        Look-ups do not record which element a value belongs to, so the path is checked as well.
+        """
         seeks = [
             self.seek(term)
             for term in (inner.terms if isinstance(inner, All) else (inner,))
@@ -256,12 +292,12 @@ class Compiler:
         return "unique_values" if name in self.index.unique else "lookups"
 
     def _scope(self, bind: Binder, alias: str = "") -> str:
-        """The condition that holds a table to the workspace and the type."""
+        """Return the condition that restricts a table to the workspace and the type."""
         workspace, type_name = self.query.workspace, self.query.resource_type.name
         return f"{alias}workspace = {bind(workspace)} AND {alias}type = {bind(type_name)}"
 
     def _arm(self, seek: Seek | None, rest: "list[Term]") -> Arm:
-        """Everything that matches, by the seek or by all rows of the type."""
+        """Return the arm with all matches, from the seek or from all rows of the type."""
 
         def source(bind: Binder, paging: bool) -> str:
             by_body = bool(rest) or self.query.sort is not None
@@ -284,7 +320,11 @@ class Compiler:
         return self._arm_of(source, 's."key"', self._body_order)
 
     def _walk(self, sort: Field, rest: "list[Term]") -> tuple[Arm, ...]:
-        """All rows in the order of an indexed attribute: those that have it, by the look-ups, and those that have not."""
+        """Return the arms in the order of an indexed attribute.
+
+        One reads the look-ups; the other has the rows without the attribute. A page that starts
+        after a position needs only the arms that are not behind it.
+        """
         after, descending = self.query.after, self.query.descending
         arms = []
         if after is None or after.value is not None or descending:
@@ -327,14 +367,14 @@ class Compiler:
         return f'{alias}."key" = {to}."key" AND {alias}.workspace = {bind(self.query.workspace)}'
 
     def _beyond_entry(self, after: Position, bind: Binder) -> str:
-        """The look-ups that come after a position, by the index."""
+        """Return the condition for look-ups after a position, in a form that the index serves."""
         value, key = bind(after.value), bind(after.key)
         if self.query.descending:
             return f'l.value <= {value} AND (l.value < {value} OR l."key" > {key})'
         return f'(l.value, l."key") > ({value}, {key})'
 
     def _beyond(self, after: Position, bind: Binder) -> str:
-        """The rows that come after a position, in the order of _body_order."""
+        """Return the condition for rows after a position, in the order of `_body_order`."""
         sort = self.query.sort
         later = f's."key" > {bind(after.key)}'
         if sort is None:
@@ -357,7 +397,7 @@ class Compiler:
     def _arm_of(
         self, source: Callable[[Binder, bool], str], key: str, order: Callable[[Binder], str]
     ) -> Arm:
-        """The arm of a source. The keys are chosen first, so that the rows that OFFSET passes over are not read."""
+        """Build an arm. It selects the keys first, so that rows skipped by OFFSET are not read."""
         counting, paging = Binder(), Binder()
         count = counting.statement(f"SELECT count(*) {source(counting, False)}")
         keys = f'(SELECT {key} AS "key" {source(paging, True)} ORDER BY {order(paging)} <page>)'
@@ -366,7 +406,10 @@ class Compiler:
         )
 
     def _body_order(self, bind: Binder) -> str:
-        """Missing values last when ascending, first when descending; ties by id (RFC 7644 section 3.4.2.3)."""
+        """Return the ORDER BY terms (RFC 7644 section 3.4.2.3).
+
+        Missing values come last when ascending and first when descending; ties are ordered by id.
+        """
         sort = self.query.sort
         if sort is None:
             return 's."key"'
@@ -376,7 +419,10 @@ class Compiler:
         return f'{value} IS NULL, {value}, s."key"'
 
     def check(self, term: "Term", bind: Binder, json: str = "s.body") -> str:
-        """The term as a condition on the search form, true or false and never NULL, as evaluate.py has it."""
+        """Return a term as a condition on the search form.
+
+        It is true or false, never NULL, so that NOT and OR agree with `evaluate.py`.
+        """
         match term:
             case Test(field) | Has(field) | Each(field) if (
                 related := self._related_to(field)
@@ -412,7 +458,10 @@ class Compiler:
                 return f"EXISTS (SELECT 1 FROM lookups WHERE {conditions})"
 
     def _alternative(self, term: "Term", bind: Binder, json: str) -> str:
-        """The term as an operand of OR, which needs no parentheses around AND: they would cost depth."""
+        """Return a term as an operand of OR, without parentheses around AND.
+
+        Parentheses cost depth, which SQLite's parser limits.
+        """
         condition = self.check(term, bind, json)
         return condition[1:-1] if isinstance(term, All) and term.terms else condition
 
@@ -447,7 +496,10 @@ class Compiler:
     def _some_value(
         self, field: Field, json: str, bind: Binder, kind: str, condition: Callable[[str], str]
     ) -> str:
-        """Some value that the elements at a field have meets a condition; a sub-attribute may itself have several values."""
+        """Return the condition that some value of the elements at a field matches.
+
+        A sub-attribute may itself have several values.
+        """
 
         def within(element: str) -> str:
             if field.sub is None or not field.attribute.multi_valued:
@@ -476,7 +528,7 @@ class Compiler:
         return f"EXISTS (SELECT 1 FROM {source} WHERE {condition(element)})"
 
     def _some_member(self, keys: tuple[str, ...], json: str, bind: Binder) -> str:
-        """Something is there in the complex value at keys."""
+        """Return the condition that the complex value at `keys` has any value."""
         self.aliases += 1
         source, member = self.functions.members(
             json, bind(self.functions.path(keys)), f"e{self.aliases}"
@@ -499,7 +551,7 @@ class Compiler:
 
 @dataclass(frozen=True, slots=True)
 class _Domain:
-    """Some mail address of the resource is at exactly this domain."""
+    """Matches resources with a mail address at exactly this domain."""
 
     value: str
 
@@ -520,14 +572,14 @@ def _never_missing(field: Field) -> bool:
 
 
 def _sort_path(field: Field) -> tuple[str | int, ...]:
-    """Where the search form has the value to sort by; it has the primary element first."""
+    """Return the path of the value to sort by; the search form has the primary element first."""
     if not field.each:
         return field.keys
     return (*field.keys, 0) if field.sub is None else (*field.keys, 0, field.sub)
 
 
 def _inexact(seeks: list[Seek | None]) -> Seek | None:
-    """The most selective of some seeks, each of which holds all that match and more."""
+    """Return the most selective seek of a conjunction; it may contain more than the matches."""
     best = min(
         (seek for seek in seeks if seek is not None), key=lambda seek: seek.rank, default=None
     )
@@ -535,7 +587,7 @@ def _inexact(seeks: list[Seek | None]) -> Seek | None:
 
 
 def _union(seeks: list[Seek | None]) -> Seek | None:
-    """The keys of all seeks together, or None where one is lacking."""
+    """Return the union of the seeks of a disjunction; None if a term has no seek."""
     found = [seek for seek in seeks if seek is not None]
     if len(found) < len(seeks):
         return None
@@ -548,9 +600,9 @@ def _union(seeks: list[Seek | None]) -> Seek | None:
 
 
 def _after(prefix: str) -> str:
-    """The least text that is greater than all that start with prefix."""
+    """Return the least string that is greater than all strings with a prefix."""
     for position in range(len(prefix) - 1, -1, -1):
-        code = ord(prefix[position])
+        code = ord(prefix[position])  # surrogates (U+D800 to U+DFFF) are skipped: no text has them
         if code < 0x10FFFF:
             return prefix[:position] + chr(0xE000 if code == 0xD7FF else code + 1)
     return _LAST * 64

@@ -1,23 +1,26 @@
 """Rewrites a condition so that its SQL nests little, however deeply the filter nests.
 
-SQLite before 3.46 parses an expression with a stack of 100 entries, and answers "parser stack overflow" beyond that. The parser
-pushes entries for everything to the left of a parenthesis that it has not closed: `a OR b AND (c` holds six. A filter may nest
-40 levels, each of which would cost two to five entries. So the condition is rewritten in three ways, none of which changes its
-value, since no condition is ever NULL:
+SQLite before 3.46 parses an expression with a stack of 100 entries, and fails with "parser stack
+overflow" beyond that. The parser pushes entries for everything to the left of an open parenthesis:
+`a OR b AND (c` holds six. A filter may nest 40 levels, and each level would cost two to five
+entries.
+
+The condition is therefore rewritten in three ways. None changes its value, since no condition is
+ever NULL:
 
 1. Negations move inwards to single terms (De Morgan), and double negations vanish.
 2. A conjunction within a conjunction, or a disjunction within a disjunction, becomes part of it.
-3. The deepest term comes first, where only its opening parenthesis is waiting on the stack.
+3. The deepest term comes first, so that only its opening parenthesis waits on the stack.
 """
 
 from muster.scim.filter.predicate import All, Each, Negation, Predicate, Some
 
 _SHALLOW = 4
-"""Terms are left in their order in conditions that nest no deeper than this."""
+"""Conditions that nest no deeper than this keep the order of their terms."""
 
 
 def flat(predicate: Predicate) -> Predicate:
-    """An equivalent condition in which only single terms are negated and the deepest term comes first."""
+    """Return an equivalent condition, with negations at single terms and the deepest term first."""
     return _flat(predicate, negated=False)
 
 
@@ -34,7 +37,7 @@ def _flat(predicate: Predicate, *, negated: bool) -> Predicate:
 
 
 def _joined(kind: type[All] | type[Some], terms: list[Predicate]) -> Predicate:
-    """The conjunction or disjunction of terms, those of the same kind merged into it."""
+    """Return the conjunction or disjunction of terms, with terms of the same kind merged."""
     merged: list[Predicate] = []
     for term in terms:
         merged.extend(term.terms if isinstance(term, kind) else [term])
@@ -46,7 +49,7 @@ def _joined(kind: type[All] | type[Some], terms: list[Predicate]) -> Predicate:
 
 
 def _depth(predicate: Predicate) -> int:
-    """How many levels a condition nests."""
+    """Return the number of levels that a condition nests."""
     match predicate:
         case Negation(term) | Each(_, term):
             return 1 + _depth(term)

@@ -1,4 +1,9 @@
-"""Conditions on what no document holds: `members` of groups, by one step, and `groups` of users, by any number of steps."""
+"""Compiles conditions on memberships, which no document contains.
+
+`members` of a group are one step away, in the table `members`. `groups` of a user may be any number
+of steps away. For them the SQL starts at the groups that match and walks down to the users (a
+recursive query), because few groups match and most users are in none.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,11 +19,16 @@ Text = Callable[[str, tuple[str, ...], Binder], str]
 Compare = Callable[[str, Test, Binder], str]
 _ANY = All(())
 _CALLED = (("displayName",), ("name", "formatted"), ("userName",))
-"""Where the search form has what a resource is called, as documents.display_of chooses it."""
+"""The paths of a resource's display name in the search form, as `display_of` chooses it."""
 
 
 class MembershipConditions:
-    """Compiles conditions on one computed attribute, members or groups. text, compare: how the compiler reads and compares."""
+    """Compiles conditions on one computed attribute, `members` or `groups`.
+
+    Args:
+        text: The compiler's function that reads a text from JSON.
+        compare: The compiler's function that compares a value.
+    """
 
     def __init__(self, workspace: int, computed: str, text: Text, compare: Compare) -> None:
         self._workspace = workspace
@@ -27,14 +37,14 @@ class MembershipConditions:
         self._compare = compare
 
     def condition(self, term: Test | Has | Each, bind: Binder) -> str:
-        """The term as a condition on the row s."""
+        """Return a term as a condition on the row `s`."""
         inner = _of_element(term)
         if not self._by_step:
             return f's."key" IN ({self._below(inner, bind)})'
         return f'EXISTS (SELECT 1 {self._members(inner, bind)} AND m.group_key = s."key")'
 
     def keys(self, term: Test | Has | Each) -> Callable[[Binder], str] | None:
-        """The SELECT of the keys that match, where there is a seek; it holds nothing else."""
+        """Return the SELECT of exactly the matching keys; None if no index finds them."""
         inner = _of_element(term)
         if not self._by_step:
             return lambda bind: self._users_below(inner, bind)
@@ -43,7 +53,7 @@ class MembershipConditions:
         return lambda bind: f'SELECT m.group_key AS "key" {self._members(inner, bind)}'
 
     def _members(self, inner: Predicate, bind: Binder) -> str:
-        """The memberships m whose member matches."""
+        """Return the FROM and WHERE of the memberships `m` whose member matches."""
         workspace = bind(self._workspace)
         joined = (
             f'members m JOIN resources e ON e.workspace = {workspace} AND e."key" = m.member_key'
@@ -60,8 +70,11 @@ class MembershipConditions:
         return f'SELECT r."key" FROM resources r WHERE r.workspace = {workspace} AND r.type = \'User\' AND r."key" IN ({below})'
 
     def _below(self, inner: Predicate, bind: Binder) -> str:
-        """The keys of all who are in a group that matches, directly or not."""
+        """Return the SELECT of the keys of all direct and indirect members of matching groups."""
         workspace = bind(self._workspace)
+        # The simple form: without `type`, the path to a member does not matter, so UNION removes
+        # duplicates as it walks. With `type`, each row keeps the group where its walk started,
+        # because a member may be direct in one matching group and indirect in another.
         if "type" not in _names(inner):
             return f"""WITH RECURSIVE down("key") AS (
                 SELECT m.member_key FROM members m WHERE m.workspace = {workspace} AND m.group_key IN ({self._roots(inner, bind)})
@@ -72,7 +85,7 @@ class MembershipConditions:
             ' AND x.group_key = d.root AND x.member_key = d."key")'
         )
         kind = f"CASE WHEN {direct} THEN 'direct' ELSE 'indirect' END"
-        roots = self._roots(_untyped(inner), bind)
+        roots = self._roots(_without_type_terms(inner), bind)
         search, condition = self._matching(inner, kind, workspace, bind)
         return f"""WITH RECURSIVE down(root, "key") AS (
             SELECT m.group_key, m.member_key FROM members m WHERE m.workspace = {workspace} AND m.group_key IN ({roots})
@@ -81,7 +94,7 @@ class MembershipConditions:
         WHERE {condition}"""
 
     def _roots(self, inner: Predicate, bind: Binder) -> str:
-        """The keys of the groups that match."""
+        """Return the SELECT of the keys of the groups that match."""
         workspace = bind(self._workspace)
         if isinstance(inner, Test) and inner.field.keys == ("display",) and inner.operator == "eq":
             scope = f"workspace = {workspace} AND type = '{GROUP}' AND attribute = 'displayName'"
@@ -95,7 +108,7 @@ class MembershipConditions:
     def _matching(
         self, inner: Predicate, kind: str, workspace: str, bind: Binder
     ) -> tuple[str, str]:
-        """What to join for the resource e to be compared, and the condition."""
+        """Return the JOIN that a condition on the resource `e` needs, and the condition."""
         search = ""
         if "display" in _names(inner):
             search = f' JOIN searchable b ON b.workspace = {workspace} AND b."key" = e."key"'
@@ -124,7 +137,7 @@ class MembershipConditions:
         raise ValueError(f"{term} does not compare an element")
 
     def _alternative(self, term: Predicate, kind: str, bind: Binder) -> str:
-        """The term as an operand of OR, which needs no parentheses around AND: they would cost depth."""
+        """Return a term as an operand of OR, without parentheses around AND, which cost depth."""
         condition = self._element(term, kind, bind)
         return condition[1:-1] if isinstance(term, All) and term.terms else condition
 
@@ -142,7 +155,7 @@ class MembershipConditions:
 
 
 def _of_element(term: Test | Has | Each) -> Predicate:
-    """What a term asks of some element."""
+    """Return the condition of a term on one element."""
     if isinstance(term, Each):
         return term.term
     if term.field.sub is None:
@@ -151,7 +164,7 @@ def _of_element(term: Test | Has | Each) -> Predicate:
 
 
 def _pinned(inner: Predicate) -> str | None:
-    """The one id that an element must have to match, where there is one."""
+    """Return the id that an element must have to match; None if others may match."""
     terms = inner.terms if isinstance(inner, All) else (inner,)
     return next((str(term.operand) for term in terms if _is_id(term)), None)
 
@@ -160,15 +173,18 @@ def _is_id(term: Predicate) -> TypeGuard[Test]:
     return isinstance(term, Test) and term.field.keys == ("value",) and term.operator == "eq"
 
 
-def _untyped(inner: Predicate) -> Predicate:
-    """What of a condition asks nothing of the type, which a group has not by itself: true of more than the condition is."""
+def _without_type_terms(inner: Predicate) -> Predicate:
+    """Drop the terms that test `type`, giving a weaker condition.
+
+    Groups do not store the `type` of a membership; these terms are checked on the joined row.
+    """
     terms = inner.terms if isinstance(inner, All) else (inner,)
     kept = tuple(term for term in terms if "type" not in _names(term))
     return kept[0] if len(kept) == 1 else All(kept)
 
 
 def _names(inner: Predicate) -> frozenset[str]:
-    """The sub-attributes that a condition compares."""
+    """Return the names of the sub-attributes that a condition compares."""
     match inner:
         case All(terms) | Some(terms):
             return frozenset().union(*(_names(term) for term in terms))
@@ -180,7 +196,7 @@ def _names(inner: Predicate) -> frozenset[str]:
 
 
 def pinned_member(query: Query) -> str | None:
-    """The id, where a query asks for the first page of the groups that have one member, and for nothing else."""
+    """Return the member's id if a query asks only for the groups of one member, from the start."""
     term = query.predicate
     if (
         query.resource_type.computed != "members"

@@ -1,4 +1,8 @@
-"""A page from its plan: which statements to run, and what their rows make. The engines run them, each in its own way."""
+"""Reads a page by its plan.
+
+The functions are generators that yield statements and receive their rows, so that each engine can
+run them in its own way, all within one snapshot.
+"""
 
 from collections.abc import Generator
 from typing import Any
@@ -17,9 +21,9 @@ from muster.storage.query.compiler import ONE, RANGE, Measure, QueryPlan
 Answer = Generator[Statement, tuple[Any, ...], Page]
 _BASE = BASE.encode()
 PAGE_BYTES, CHANGES_SHARE = 16_000_000, 4
-"""The most bytes of the documents of a page, and which part of that the changes that are read at a time may be."""
+"""The most bytes of the documents of a page; one part in CHANGES_SHARE for changes."""
 QUICK_ROWS = 1000
-"""How many rows are read without waiting for a turn."""
+"""The most rows that a search may read without waiting for a turn."""
 QUICK_BYTES = 4_000_000
 """The most bytes of documents times conditions that a search checks without waiting for a turn."""
 
@@ -29,7 +33,7 @@ class Stale(Exception):
 
 
 async def is_quick(query: Query, plan: QueryPlan, measure: Measure) -> bool:
-    """Whether so little is to be read that it need not wait for a turn."""
+    """Whether a search reads so few rows that it need not wait for a turn."""
     if plan.bounded:
         return query.after is not None or query.offset + query.limit <= 2 * QUICK_ROWS
     if plan.seek is None or plan.seek.rank > RANGE:
@@ -40,7 +44,11 @@ async def is_quick(query: Query, plan: QueryPlan, measure: Measure) -> bool:
 
 
 def answer(query: Query, plan: QueryPlan) -> Answer:
-    """Yields statements, each to be sent its one row, all in one snapshot; returns the page. Raises Stale."""
+    """Yield statements, receive the one row of each, and return the page.
+
+    Raises:
+        Stale: The workspace has changed since the query's mark.
+    """
     mark = None
     if query.walk:
         bind = Binder()
@@ -64,7 +72,7 @@ def answer(query: Query, plan: QueryPlan) -> Answer:
 def _documents(
     query: Query, plan: QueryPlan, offset: int
 ) -> Generator[Statement, tuple[Any, ...], tuple[Page, bytes]]:
-    """The page without its total, and the ids on it."""
+    """Return the page without its total, and the ids on it."""
     count, found, ids, grouped = 0, [], b"", False
     for arm in plan.arms:
         if count >= query.limit:
@@ -95,7 +103,7 @@ def _total(query: Query, plan: QueryPlan, page: Page) -> Generator[Statement, tu
 
 
 def _position(query: Query, last_id: str) -> Generator[Statement, tuple[Any, ...], Position]:
-    """Where a page ends: the key of its last resource, and what that sorts by."""
+    """Return the position at which a page ends: the key and sort value of its last resource."""
     key = key_of(last_id) or 0
     if query.sort is None:
         return Position(None, key)

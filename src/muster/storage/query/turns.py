@@ -1,4 +1,7 @@
-"""Turns at searches that no index serves: a workspace has one at a time, so that a core and a turn are left for others."""
+"""Turns for searches without an index: each workspace runs one at a time.
+
+So the searches of one workspace leave a core to the requests of the others.
+"""
 
 import asyncio
 import contextlib
@@ -8,11 +11,15 @@ from muster.storage.port.errors import StorageError
 
 MAX_WAITING = 64
 MAX_OF_ONE = 32
-"""How many searches wait in all, and of one workspace."""
+"""The most searches that wait, in all and of one workspace."""
 
 
 class _Queue:
-    """The searches of a workspace. count: those that wait, and the one that has its turn."""
+    """The searches of a workspace.
+
+    Attributes:
+        count: The number of searches that wait or run.
+    """
 
     __slots__ = ("count", "lock")
 
@@ -22,7 +29,11 @@ class _Queue:
 
 
 class Turns:
-    """at_once: how many searches run at a time, each of another workspace."""
+    """Gives turns.
+
+    Args:
+        at_once: How many searches run at a time, each of another workspace.
+    """
 
     def __init__(self, at_once: int) -> None:
         self._free = asyncio.Semaphore(at_once)
@@ -31,7 +42,11 @@ class Turns:
 
     @contextlib.asynccontextmanager
     async def turn(self, workspace: int) -> AsyncIterator[None]:
-        """A turn, once there is one. Raises StorageError at once where too many wait already."""
+        """Wait for a turn, and hold it within the context.
+
+        Raises:
+            StorageError: Too many searches are waiting.
+        """
         queue = self._queues.get(workspace) or _Queue()
         if self.waiting >= MAX_WAITING:
             raise StorageError(f"too many searches are waiting: {MAX_WAITING} at a time")
