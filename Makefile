@@ -3,24 +3,31 @@
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-STAMP := .venv/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+RUN := .venv/.installed-run
+ALL := .venv/.installed
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*##/:/'
 
-# The stamp is newer than the lock and the project file, so a second run needs no network. The lock is whole, so nothing is
-# resolved (--no-deps): an older pip takes `pydantic[email]` for another requirement than the pinned pydantic, and looks for a newer one.
-$(STAMP): requirements/dev.lock pyproject.toml tests/clients/npm/package-lock.json
+# A stamp is newer than the files that it depends on, so a second run needs no network. `make serve` needs the first stamp only:
+# the runtime and the build backend, without browsers and test tools. The locks are complete, so nothing is resolved (--no-deps):
+# an older pip takes `pydantic[email]` for another requirement than the pinned pydantic, and looks for a newer one.
+$(RUN): requirements/run.lock requirements/build.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "muster needs Python 3.11 or later on the PATH" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
-	$(BIN)/npm ci --silent --no-audit --no-fund --ignore-scripts --cache .venv/npm --prefix tests/clients/npm
-	@touch $(STAMP)
+	$(PIP) --require-hashes --no-deps -r requirements/run.lock -r requirements/build.lock
+	$(PIP) --no-build-isolation --no-deps --editable .
+	@touch $(RUN)
 
-install: $(STAMP) ## create .venv with all development tools
+$(ALL): $(RUN) requirements/dev.lock tests/clients/npm/package-lock.json
+	$(PIP) --require-hashes --no-deps -r requirements/dev.lock
+	$(BIN)/npm ci --silent --no-audit --no-fund --ignore-scripts --prefer-offline --cache .venv/npm --prefix tests/clients/npm
+	@touch $(ALL)
 
-serve: install ## run the service on ./muster.db
+install: $(ALL) ## make .venv with everything in it: the runtime, the tests' tools and clients
+
+serve: $(RUN) ## run the service on ./muster.db; installs the runtime only
 	$(BIN)/muster serve --first-key
 
 test: install ## run every test
@@ -46,13 +53,15 @@ torture: install ## a hundred kill -9 of the server, and as many of PostgreSQL, 
 soak: install ## a million refused requests and half an hour of mixed load; fails if memory or latency grows
 	$(BIN)/python -m bench.soak
 
-lock: install ## resolve the dependencies again (needs uv on the PATH)
+lock: ## resolve the dependencies again (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 		--group dev pyproject.toml -o requirements/dev.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 		--constraint requirements/dev.lock --group bench -o requirements/bench.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 		--constraint requirements/dev.lock --extra otel pyproject.toml -o requirements/run.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+		--constraint requirements/dev.lock --group build -o requirements/build.lock
 
 build: install ## build the wheel in dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
