@@ -13,7 +13,7 @@ import asyncpg
 from tests import postgres
 
 from bench import neighbours, scripts, servers, writes
-from muster.demo import make_batch
+from muster.cli.people import make_batch
 from muster.storage.audit.chain import LINKED
 from muster.storage.ids import key_of
 from muster.storage.port.resources import Put

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from muster.demo import make_batch, person
+from muster.cli.people import make_batch, person
 from muster.directory.documents import parse
 from muster.directory.versions import index_of_document, make_put
 from muster.scim.dialects import Dialect

@@ -131,12 +131,15 @@ class Server:
             return []
         return [line for line in lines if "event loop stood still" in line]
 
-    def muster(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """A command of muster on the same database."""
+    def muster(
+        self, *arguments: str, check: bool = True, typed: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """A command of muster on the same database. typed: its standard input."""
         return subprocess.run(
             [sys.executable, "-m", "muster", *arguments],
             env=self.environment,
             cwd=self.folder,
+            input=typed,
             capture_output=True,
             text=True,
             check=check,

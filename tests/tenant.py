@@ -8,8 +8,8 @@ import httpx
 
 from muster.access.keys import Keys
 from muster.access.permissions import ADMIN
-from muster.app import open_storage
 from muster.config import Settings
+from muster.storage.engines import open_storage
 from tests.people import name, person
 from tests.waiting import until
 

@@ -262,7 +262,7 @@ def test_a_scan_that_takes_too_long_is_stopped(tmp_path):
 
     async def run():
         async with app.lifespan():
-            from muster.demo import fill
+            from muster.cli.people import fill
 
             await fill(app.storage, await app.storage.find_workspace("default"), 6000, 1)
             async with _client(app, await _token(app), "http://test") as client:

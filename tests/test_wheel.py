@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 NEEDED = (
     "muster/py.typed",
-    "muster/demo_names.json",
+    "muster/cli/people_names.json",
     "muster/scim/schemas/user.json",
     "muster/scim/schemas/registry.json",
     "muster/storage/migrations/env.py",

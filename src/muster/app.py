@@ -15,7 +15,7 @@ from muster.access.keys import Keys
 from muster.access.openid import OpenId
 from muster.access.rate_limit import RateLimiter
 from muster.base.heartbeat import Heartbeat
-from muster.config import Settings, is_postgres, sqlite_path
+from muster.config import Settings, is_postgres
 from muster.console.pages.audit import AuditPages
 from muster.console.pages.connector import ConnectorPages
 from muster.console.pages.danger import DangerPages
@@ -74,16 +74,13 @@ from muster.insight.overview import Overview
 from muster.scim.schema.discovery import Limits
 from muster.scim.schema.model import Registry
 from muster.storage.background import log_and_continue
+from muster.storage.engines import ensure_workspace, open_storage
 from muster.storage.port.engine import Storage
-from muster.storage.port.errors import Conflict, StorageError
+from muster.storage.port.errors import StorageError
 from muster.storage.records.leases import Leases
 from muster.storage.records.requests import RequestStore
 from muster.storage.records.webhooks import WebhookStates
-from muster.storage.sqlite import SqliteStorage
 from muster.upkeep.trimmer import Trimmer
-
-DEFAULT_WORKSPACE = "default"
-
 
 _TOUCH_SECONDS = 30.0
 
@@ -93,29 +90,6 @@ _SIZE_SECONDS = 60
 
 _DOCUMENTS = 50
 """How many OpenAPI documents are kept, of workspaces with resource types of their own."""
-
-
-def open_storage(settings: Settings) -> Storage:
-    """The engine that the database URL names."""
-    page_bytes = max(
-        settings.max_page_bytes, 2 * settings.max_body
-    )  # one resource is a page at least
-    if is_postgres(settings.database):
-        from muster.storage.postgres import PostgresStorage
-
-        return PostgresStorage(
-            settings.database, settings.pool_size, settings.scan_seconds, page_bytes
-        )
-    return SqliteStorage(sqlite_path(settings.database), settings.scan_seconds, page_bytes)
-
-
-async def ensure_workspace(storage: Storage, settings: Settings) -> None:
-    """Make the workspace `default` where it is not there yet."""
-    if await storage.find_workspace(DEFAULT_WORKSPACE) is None:
-        with contextlib.suppress(Conflict):  # another process was first
-            await storage.add_workspace(
-                DEFAULT_WORKSPACE, settings.contract, False, datetime.now(UTC).isoformat()
-            )
 
 
 class Muster:

@@ -26,115 +26,118 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MUSTER_", toml_file="muster.toml", extra="forbid")
 
-    host: str = Field("127.0.0.1", description="the address to listen on")
-    port: int = Field(8080, ge=1, le=65535, description="the port to listen on")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
     database: str = Field(
         "sqlite:///muster.db",
-        description="sqlite:///relative.db, sqlite:////absolute.db or postgresql://…",
+        description="sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/database.",
     )
-    workers: int = Field(1, ge=1, le=256, description="how many worker processes serve")
+    workers: int = Field(1, ge=1, le=256, description="Number of worker processes.")
     contract: Contract = Field(
         "rfc7644",
-        description="what new workspaces answer: RFC 7644's status codes, or the Cortex page's",
+        description="Response status codes of new workspaces: those of RFC 7644, or of the Cortex API.",
     )
     rate_limit: int = Field(
         1500,
         ge=0,
-        description="requests a minute for each key, at most 1,000 with the cortex contract; 0 for no limit",
+        description="Requests per minute of each key, at most 1,000 with the cortex contract; 0 for no limit.",
     )
     rate_limit_ceiling: int | None = Field(
         None,
         ge=0,
-        description="the highest rate limit that a workspace or a key may have; 0 for none [ten times rate_limit]",
+        description="Highest rate limit that a workspace or a key may have; 0 for none. Default: ten times the rate limit.",
     )
     base_url: str | None = Field(
-        None, description="the public URL, for meta.location; else the request's host"
+        None,
+        description="Public URL, for meta.location and links. Default: the host of the request.",
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="addresses or networks, by commas, whose X-Forwarded-* headers are believed"
+        (),
+        description="Addresses or networks, separated by commas, whose X-Forwarded-* headers are trusted.",
     )
-    max_body: int = Field(2_000_000, ge=1024, description="the largest request body")
+    max_body: int = Field(2_000_000, ge=1024, description="Largest request body, in bytes.")
     max_values: int = Field(
         100_000,
         ge=1000,
-        description="the most values in a request body: its braces, brackets and commas are counted",
+        description="Most values in a request body, counted by braces, brackets and commas.",
     )
     max_elements: int = Field(
         5000,
         ge=1,
         le=100_000,
-        description="the most elements of a multi-valued attribute; members of groups have no limit",
+        description="Most elements of a multi-valued attribute; members of groups are not limited.",
     )
     max_comparisons: int = Field(
         100_000,
         ge=1000,
-        description="the most operations of a PATCH times the elements, and conditions, that they look at",
+        description="Most operations of a PATCH times the elements and conditions that they examine.",
     )
-    max_results: int = Field(1000, ge=1, le=100_000, description="the most resources in one page")
+    max_results: int = Field(1000, ge=1, le=100_000, description="Most resources in a page.")
     max_page_bytes: int = Field(
         16_000_000,
         ge=1024,
-        description="the most bytes of a page; a quarter of it is read of changes at a time",
+        description="Largest page, in bytes; changes are read a quarter of it at a time.",
     )
-    cursor_seconds: int = Field(3600, ge=1, description="how long a cursor holds")
+    cursor_seconds: int = Field(3600, ge=1, description="Lifetime of a cursor, in seconds.")
     scan_seconds: float = Field(
         10.0,
         gt=0,
-        description="how long a search that no index serves may run; on PostgreSQL, any statement",
+        description="Longest search without an index, in seconds; on PostgreSQL, longest statement.",
     )
     pool_size: int = Field(
-        10, ge=2, le=1000, description="how many connections to PostgreSQL each worker keeps"
+        10, ge=2, le=1000, description="Connections to PostgreSQL of each worker."
     )
     max_in_flight: int = Field(
         1000,
         ge=1,
-        description="how many requests with a key a worker takes on at a time; past them 503",
+        description="Most requests with a key that a worker handles at a time; further ones get 503.",
     )
     max_anonymous: int = Field(
         200,
         ge=1,
-        description="how many requests without a key or a session a worker takes on at a time; past them 503",
+        description="Most requests without a key or a session that a worker handles at a time; further ones get 503.",
     )
     max_anonymous_by_address: int = Field(
         32,
         ge=1,
-        description="how many of those from one address, or one IPv6 /64 network; past them 503",
+        description="Most of those from one address, or one IPv6 /64 network; further ones get 503.",
     )
     form_seconds: float = Field(
-        10.0, gt=0, description="how long a form of the console may take to come"
+        10.0, gt=0, description="Longest time for a form of the console to arrive, in seconds."
     )
     body_seconds: float = Field(
-        30.0, gt=0, description="how long a request's body may take to come"
+        30.0, gt=0, description="Longest time for a request body to arrive, in seconds."
     )
     drain_delay: float = Field(
-        1.0, ge=0, description="how long before SIGTERM stops the server /readyz is red, in seconds"
+        1.0,
+        ge=0,
+        description="Seconds between SIGTERM, when /readyz turns to 503, and the stop of the server.",
     )
     drain_seconds: int = Field(
-        30, ge=1, description="how long SIGTERM waits for requests in flight"
+        30, ge=1, description="Longest wait for requests in progress after SIGTERM, in seconds."
     )
-    request_log: bool = Field(True, description="one JSON line for each request, on standard error")
+    request_log: bool = Field(
+        True, description="Write one JSON line per request to standard error."
+    )
     requests_kept: int = Field(
-        10_000,
-        ge=0,
-        le=1_000_000,
-        description="how many requests of a workspace are kept to be looked at; 0 for none",
+        10_000, ge=0, le=1_000_000, description="Recorded requests of each workspace; 0 for none."
     )
-    requests_days: int = Field(7, ge=1, le=90, description="how many days a request is kept")
+    requests_days: int = Field(7, ge=1, le=90, description="Days that a request is recorded.")
     changes_days: int = Field(
         90,
         ge=0,
         le=36_500,
-        description="how many days the feed, the history and the audit log go back; 0 for all",
+        description="Days that the feed, the history and the audit log go back; 0 for all.",
     )
     webhooks_private: bool = Field(
         False,
-        description="webhooks and OpenID providers may be at private addresses, and without TLS",
+        description="Allow webhooks and OpenID providers at private addresses and without TLS.",
     )
-    metrics: bool = Field(True, description="count and time requests for /metrics")
+    metrics: bool = Field(True, description="Count and time requests for /metrics.")
     metrics_token: str | None = Field(
         None,
         min_length=1,
-        description="the bearer token with which /metrics has the names of workspaces",
+        description="Bearer token with which /metrics has the names of workspaces.",
     )
 
     @property

@@ -14,7 +14,7 @@ STATUSES = {400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 429, 500, 501, 503
 
 def test_what_it_says(server):
     with Tenant(server) as tenant:
-        assert "nothing" in server.muster("doctor", "--workspace", tenant.name).stdout
+        assert "No problems found" in server.muster("doctor", "--workspace", tenant.name).stdout
         user = tenant.user()
         for value in ("True", "False"):
             body = {"Operations": [{"op": "Replace", "path": "active", "value": value}]}

@@ -92,8 +92,8 @@ def test_a_host_that_is_not_known_is_named(tmp_path):
         command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("muster: the database cannot be reached: ")
-    assert "nosuch.invalid" in done.stderr
+    assert done.stderr.startswith("muster: cannot connect to PostgreSQL at nosuch.invalid:5432: ")
+    assert "Check that the server is running" in done.stderr
 
 
 def test_ten_replicas_that_start_at_once_migrate_once():

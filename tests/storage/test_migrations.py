@@ -218,7 +218,7 @@ def test_a_repair_creates_what_is_missing_as_the_migrations_do(here, harm):
         assert "restore the database from a backup" in said[0]
         assert here.run(here.storage.missing()) != []
         return
-    assert "(mended" in said[0], said
+    assert "(repaired" in said[0], said
     assert shape(here) == before
     assert here.run(check(here.storage, False, again.append)).found == 0, again
     name = json.loads(user.document.replace(BASE.encode(), b""))["userName"]
@@ -259,7 +259,7 @@ def test_a_repair_adds_keys_that_are_missing_on_postgresql(tmp_path):
     )
     said = []
     here.run(check(here.storage, True, said.append))
-    assert all(line.endswith("(mended)") for line in said), said
+    assert all(line.endswith("(repaired)") for line in said), said
     assert len(said) == 2
     assert shape(here) == before
     here.close()

@@ -26,7 +26,7 @@ def filled(server):
 def tampered(server, sql, *values):
     """Change the database behind muster's back."""
     import muster
-    from muster.app import open_storage
+    from muster.storage.engines import open_storage
 
     async def run():
         storage = open_storage(muster.Settings(database=server.environment["MUSTER_DATABASE"]))

@@ -45,7 +45,7 @@ def test_what_is_restored_is_what_was_there(tmp_path):
             finally:
                 stop.set()
                 writer.join()
-        assert said == f"{file}: {file.stat().st_size} bytes, checked\n"
+        assert said == f"{file}: {file.stat().st_size} bytes, verified\n"
         assert (file.stat().st_mode & 0o777) == 0o600
         assert not file.with_name("backup.db.partial").exists()
     restored = Server(there, MUSTER_RATE_LIMIT="0")
@@ -68,17 +68,17 @@ def test_nothing_is_overwritten(tmp_path):
     file.write_text("mine")
     refused = server.muster("backup", str(file), check=False)
     assert refused.returncode == 1
-    assert "is there already" in refused.stderr
+    assert "exists already" in refused.stderr
     assert file.read_text() == "mine"
     refused = server.muster("restore", str(file), check=False)
-    assert "is there already" in refused.stderr
+    assert "exists already" in refused.stderr
     assert server.muster("check").returncode == 0
 
 
 def test_what_is_no_backup_is_not_restored(tmp_path):
     server = Server(tmp_path)
     (tmp_path / "x").write_bytes(b"no database at all" * 500)
-    for file, says in (("x", "damaged"), ("nosuch", "there is no backup")):
+    for file, says in (("x", "damaged"), ("nosuch", "no backup at")):
         refused = server.muster("restore", str(tmp_path / file), check=False)
         assert refused.returncode == 1
         assert says in refused.stderr
@@ -86,7 +86,7 @@ def test_what_is_no_backup_is_not_restored(tmp_path):
         connection.execute("CREATE TABLE t (x)")
     connection.close()
     assert (
-        "no database of muster"
+        "is not a muster database"
         in server.muster("restore", str(tmp_path / "other.db"), check=False).stderr
     )
     assert not (tmp_path / "muster.db").exists()

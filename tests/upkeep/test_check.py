@@ -83,7 +83,7 @@ def test_what_is_derived_is_made_anew(checked, says):
     said = checked.check()
     assert len(said) == (1 if "count" in says else 20)
     assert says in said[0]
-    assert all(line.endswith("(mended)") for line in checked.check(repair=True))
+    assert all(line.endswith("(repaired)") for line in checked.check(repair=True))
     assert checked.check() == []
 
 
@@ -171,7 +171,7 @@ def test_a_document_that_is_wrong_is_said_and_never_made_up(checked, sql, says):
     checked.harm(sql, checked.workspace.id, checked.first)
     [said] = checked.check(repair=True)
     assert says in said
-    assert "mended" not in said
+    assert "repaired" not in said
     assert len(checked.check()) == 1
 
 
@@ -189,7 +189,7 @@ def test_two_that_claim_one_value_are_said_and_left(checked):
         second,
     )
     [said] = checked.check(repair=True)
-    assert "not mended" in said
+    assert "not repaired" in said
     assert len(checked.check()) == 1
 
 
@@ -204,7 +204,7 @@ def test_the_command_says_and_counts(tmp_path):
     wrong = server.muster("check", check=False)
     assert wrong.returncode == 1
     assert "acme: User: the running count is 1, and there are 700" in wrong.stdout
-    assert server.muster("check", "--repair").stdout.endswith("1 findings, 1 mended\n")
+    assert server.muster("check", "--repair").stdout.endswith("1 findings, 1 repaired\n")
     assert server.muster("check").returncode == 0
 
 

@@ -42,19 +42,19 @@ def test_what_is_exported_is_imported_and_again_changes_nothing(server, tmp_path
     part = tmp_path / "part.jsonl"
     part.write_text("".join(first.read_text().splitlines(keepends=True)[:701]))
     refused = server.muster("import", "--workspace", "acme", str(first))
-    assert refused.stdout == "0 made, 1200 there already, 0 refused\n"
+    assert refused.stdout == "0 created, 1200 exist already, 0 rejected\n"
     other = Server(tmp_path)
     other.muster("workspaces", "create", "copy")
     copies = (other, "--workspace", "copy")
     assert (
         other.muster("import", *copies[1:], str(part)).stdout
-        == "701 made, 0 there already, 0 refused\n"
+        == "701 created, 0 exist already, 0 rejected\n"
     )
     rehearsed = other.muster("import", *copies[1:], "--rehearse", str(first)).stdout
-    assert rehearsed == "499 would be made, 701 there already, 0 refused\n"
+    assert rehearsed == "499 would be created, 701 exist already, 0 rejected\n"
     assert (
         other.muster("import", *copies[1:], str(first)).stdout
-        == "499 made, 701 there already, 0 refused\n"
+        == "499 created, 701 exist already, 0 rejected\n"
     )
     assert other.muster("check").stdout.endswith("; 0 findings\n")
     other.muster("export", *copies[1:], "--output", str(second))
@@ -70,8 +70,8 @@ def test_many_refused_lines_are_listed_in_part(server, tmp_path):
         assert [line.partition(":")[0] for line in lines[:-2]] == [
             f"line {n}" for n in range(1, 21)
         ]
-        assert lines[-2] == "… and 1,001 more; --all to list them"
-        assert lines[-1].endswith("0 there already, 1021 refused")
+        assert lines[-2] == "… and 1,001 more; list them with --all"
+        assert lines[-1].endswith("0 exist already, 1021 rejected")
     lines = server.muster(
         "import", "--rehearse", "--all", str(file), check=False
     ).stdout.splitlines()
@@ -100,11 +100,11 @@ def test_every_line_that_cannot_be_is_named(server, tmp_path):
     file.write_text(
         "\n".join([json.dumps(good[0]), "", json.dumps(good[1]), *bad, json.dumps(good[2])])
     )
-    for mode, told in ((["--rehearse"], "3 would be made"), ([], "3 made")):
+    for mode, told in ((["--rehearse"], "3 would be created"), ([], "3 created")):
         said = server.muster("import", *mode, str(file), check=False)
         assert said.returncode == 1
         lines = said.stdout.splitlines()
-        assert lines[-1] == f"{told}, 0 there already, 8 refused"
+        assert lines[-1] == f"{told}, 0 exist already, 8 rejected"
         assert [line.partition(":")[0] for line in lines[:-1]] == [
             f"line {n}" for n in range(4, 12)
         ]
@@ -134,10 +134,8 @@ def test_an_id_that_is_there_with_another_content_is_refused(server, tmp_path):
     users[1]["title"] = "another"
     file.write_text("\n".join(json.dumps(user) for user in users))
     said = server.muster("import", str(file), check=False)
-    assert (
-        said.stdout
-        == f"line 2: id: {users[1]['id']} is there already, and is not the same\n0 made, 1 there already, 1 refused\n"
-    )
+    different = f"line 2: id: {users[1]['id']} is there already, and is not the same\n"
+    assert said.stdout == f"{different}0 created, 1 exist already, 1 rejected\n"
 
 
 def test_groups_come_with_their_members_whatever_the_order(server, tmp_path):
@@ -155,7 +153,7 @@ def test_groups_come_with_their_members_whatever_the_order(server, tmp_path):
         for mode in (["--rehearse"], []):
             assert other.muster(
                 "import", "--workspace", "copy", *mode, str(turned)
-            ).stdout.endswith(" 0 refused\n")
+            ).stdout.endswith(" 0 rejected\n")
     other.muster("export", "--workspace", "copy", "--output", str(second))
     assert first.read_bytes() == second.read_bytes()
     assert lines_of(second)[4]["meta"]["version"] == 'W/"2"'
@@ -196,7 +194,7 @@ def test_an_import_honours_the_provisioning_switch_unless_it_is_overridden(serve
         for mode in (["--rehearse"], []):
             refused = started.muster(*into, *mode, str(file), check=False).stdout
             assert "line 1: automatic provisioning is off" in refused
-            assert ", 1 refused" in refused
+            assert ", 1 rejected" in refused
         assert tenant.scim.get("/Users?count=0").json()["totalResults"] == 0
         assert started.muster(*into, "--override", str(file)).returncode == 0
         assert tenant.scim.get("/Users?count=0").json()["totalResults"] == 1
@@ -229,11 +227,11 @@ def test_a_workspace_is_copied_beside_the_original(server, tmp_path):
     ).stdout
     assert server.muster(
         "import", "--workspace", "copy", str(source), check=False
-    ).stdout == refused.replace("would be made", "made")
+    ).stdout == refused.replace("would be created", "created")
     if server.environment["MUSTER_DATABASE"].startswith(
         "sqlite"
     ):  # PostgreSQL keeps the keys of workspaces apart
-        assert refused.splitlines()[-1] == "0 would be made, 0 there already, 6 refused"
+        assert refused.splitlines()[-1] == "0 would be created, 0 exist already, 6 rejected"
         assert f"id: {boss['id']} is in use; --new-ids gives every resource a new id" in refused
     for file in (turned, source):
         for mode in (["--rehearse"], []):
@@ -241,9 +239,9 @@ def test_a_workspace_is_copied_beside_the_original(server, tmp_path):
                 "import", "--workspace", "other", "--new-ids", *mode, str(file)
             ).stdout
             assert said.endswith(
-                ", 6 there already, 0 refused\n"
+                ", 6 exist already, 0 rejected\n"
                 if file == source
-                else ", 0 there already, 0 refused\n"
+                else ", 0 exist already, 0 rejected\n"
             )
     server.muster("export", "--workspace", "other", "--output", str(copied))
     ids = {line["id"] for line in lines_of(source)}

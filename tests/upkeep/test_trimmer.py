@@ -13,7 +13,7 @@ from tests.upkeep.test_audit_verification import tampered
 def trim(tenant, ahead=timedelta(days=91), every=False):
     """Trim the workspace, or every one, as if it were so much later."""
     import muster
-    from muster.app import open_storage
+    from muster.storage.engines import open_storage
     from muster.storage.records.leases import Leases
     from muster.upkeep.trimmer import Trimmer
 

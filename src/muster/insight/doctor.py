@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from muster.base.progress import Progress, silent
 from muster.scim.dialects import QUIRKS, Quirk
 from muster.scim.values import fold
 from muster.storage.port.engine import Storage
@@ -55,6 +56,8 @@ _OTHERWISE = "Requests has the whole answer."
 _MAX_DETAIL = 300
 _MAX_LOST = 100
 _FORBIDDEN = 403
+_STEPS = 4
+"""The queries that `examine` reports its progress by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,28 +115,17 @@ class Findings:
     refusals: Sequence[Refusal]
     lost: Sequence[Lost]
 
-    def lines(self) -> list[str]:
-        """The findings as lines of text."""
-        lines = [
-            f"{item.key}\tsends {item.quirk.sends}\t{item.count} times\ttaken as {item.quirk.means}"
-            for item in self.shown
-        ]
-        lines += [
-            f"{item.key}\t{item.operation} {item.status}\t{item.count} times\t{item.fix}"
-            for item in self.refusals
-        ]
-        lines += [
-            f"{item.key}\tseems to have lost {item.name}\t{item.count} times\t{LOST_FIX}"
-            for item in self.lost
-        ]
-        return lines or [
-            "nothing: what is recorded is as the RFCs have it, and nothing was refused"
-        ]
 
+async def examine(storage: Storage, workspace: int, progress: Progress = silent) -> Findings:
+    """Examine the recorded requests of a workspace.
 
-async def examine(storage: Storage, workspace: int) -> Findings:
-    """What is to be found in the requests of a workspace that are kept."""
+    Args:
+        storage: The database, started.
+        workspace: The id of the workspace.
+        progress: Called after each step.
+    """
     requests = RequestStore(storage)
+    progress(0, _STEPS)
     names = {key.id: key.name for key in await storage.keys(workspace)}
     counted: dict[tuple[str, str], tuple[int, int]] = {}
     for key_id, quirks, count, latest in await requests.quirks(workspace):
@@ -145,6 +137,7 @@ async def examine(storage: Storage, workspace: int) -> Findings:
         for (key_id, name), told in sorted(counted.items())
         if name in QUIRKS
     ]
+    progress(1)
     failures = [row for row in await requests.failures(workspace) if row[2] != _FORBIDDEN]
     details = {
         number: next(iter(_details(answer)), "")
@@ -156,9 +149,13 @@ async def examine(storage: Storage, workspace: int) -> Findings:
         )
         for key_id, operation, status, count, latest in failures
     ]
+    progress(1)
     refusals += _forbidden(await requests.forbidden(workspace), names)
+    progress(1)
     refusals.sort(key=lambda refusal: -refusal.count)
-    return Findings(shown, refusals, await _lost(storage, requests, workspace, names))
+    lost = await _lost(storage, requests, workspace, names)
+    progress(1)
+    return Findings(shown, refusals, lost)
 
 
 def _forbidden(rows: Iterable[Sequence[Any]], names: dict[str, str]) -> list[Refusal]:

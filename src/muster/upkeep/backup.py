@@ -4,43 +4,62 @@ import os
 import sqlite3
 from pathlib import Path
 
+from muster.base.progress import Progress, silent
 from muster.storage.port.errors import StorageCorrupt, StorageError
 from muster.storage.sqlite.connection import translated
 
+_PAGES = 2000
+"""Pages in a step of a copy."""
 
-def backup(database: str, file: Path) -> int:
-    """Copy a database, as it is at one moment, to a file that is not there yet. Returns its size in bytes.
 
-    The copy is checked, and flushed to the disk, before it takes its name. Raises StorageError.
+def backup(database: str, file: Path, progress: Progress = silent) -> int:
+    """Copy a database, as it is at one moment, to a new file.
+
+    The copy is verified and flushed to the disk before it takes its name.
+
+    Args:
+        database: The path of the database; it may be in use.
+        file: The file to create.
+        progress: Called with the number of pages that have been copied.
+
+    Returns:
+        The size of the copy in bytes.
+
+    Raises:
+        StorageError: The database does not exist, the file exists, or the copy failed.
     """
     if not Path(database).exists():
-        raise StorageError(f"there is no database at {database}")
-    return _copy(Path(database), file)
+        raise StorageError(f"no database at {database}; name it with --database or MUSTER_DATABASE")
+    return _copy(Path(database), file, progress)
 
 
-def restore(file: Path, database: str) -> int:
-    """Put a backup in the place of a database that is not there. Returns its size in bytes. Raises StorageError."""
+def restore(file: Path, database: str, progress: Progress = silent) -> int:
+    """Create a database from a backup. Arguments and errors are those of `backup`."""
     if not file.exists():
-        raise StorageError(f"there is no backup at {file}")
+        raise StorageError(f"no backup at {file}")
     for beside in ("-wal", "-shm"):
         if Path(database + beside).exists():
             raise StorageError(
-                f"{database}{beside} is there: remove what is left of the database that was there before"
+                f"{database}{beside} is left from an earlier database; move it away first"
             )
-    return _copy(file, Path(database))
+    return _copy(file, Path(database), progress)
 
 
-def _copy(source: Path, target: Path) -> int:
+def _copy(source: Path, target: Path, progress: Progress) -> int:
     if target.exists():
-        raise StorageError(f"{target} is there already, and is left as it is")
+        raise StorageError(
+            f"{target} exists already, and was not overwritten; move it away or choose another"
+        )
     partial = target.with_name(target.name + ".partial")
     try:
         os.close(os.open(partial, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600))
     except OSError as error:
-        raise StorageError(f"{target} cannot be written: {error.strerror}") from None
+        raise StorageError(
+            f"cannot write {target}: {(error.strerror or str(error)).lower()}"
+        ) from None
     try:
         with translated():
-            _copy_pages(source, partial)
+            _copy_pages(source, partial, progress)
         _flush(partial)
         os.rename(partial, target)
         _flush(target.parent)
@@ -49,19 +68,30 @@ def _copy(source: Path, target: Path) -> int:
     return target.stat().st_size
 
 
-def _copy_pages(source: Path, target: Path) -> None:
+def _copy_pages(source: Path, target: Path, progress: Progress) -> None:
+    copied = 0
+
+    def step(_: int, remaining: int, total: int) -> None:
+        nonlocal copied
+        progress(total - remaining - copied, total)
+        copied = total - remaining
+
     reader, writer = sqlite3.connect(source), sqlite3.connect(target)
     try:
         reader.execute("PRAGMA query_only = ON")
-        reader.backup(writer)  # in one step: of several, each would begin again after a write
+        # Without a transaction, a step would begin again after each commit of another process: the
+        # copy of a busy database would never end. Within one, all steps read the same snapshot.
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM sqlite_master")
+        reader.backup(writer, pages=_PAGES, progress=step)
         if writer.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
-            raise StorageCorrupt(f"{source} is damaged: see muster check")
+            raise StorageCorrupt(f'{source} is damaged; see "muster check"')
         writer.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
         installation = writer.execute(
             "SELECT count(*) FROM sqlite_master WHERE name = 'installation'"
         ).fetchone()[0]
         if not installation:
-            raise StorageError(f"{source} is no database of muster")
+            raise StorageError(f"{source} is not a muster database")
     finally:
         reader.close()
         writer.close()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import orjson
 
 from muster.access.registries import Registries
+from muster.base.progress import Progress, silent
 from muster.directory.documents import parse
 from muster.directory.versions import display_of, index_of_document
 from muster.scim.etag import etag
@@ -44,8 +45,17 @@ class CheckReport:
     mended: int = 0
 
 
-async def check(storage: Storage, repair: bool, say: Callable[[str], object]) -> CheckReport:
-    """Look at everything, say what is wrong, a line each, and mend what can be mended where that is asked for."""
+async def check(
+    storage: Storage, repair: bool, say: Callable[[str], object], progress: Progress = silent
+) -> CheckReport:
+    """Check the whole database, report each problem as a line, and repair if asked to.
+
+    Args:
+        storage: The database, started.
+        repair: Whether to rebuild the derived rows that do not match their resources.
+        say: Called with each problem.
+        progress: Called with the number of resources that have been checked.
+    """
     report = CheckReport()
     try:
         damage = await storage.integrity()
@@ -59,17 +69,18 @@ async def check(storage: Storage, repair: bool, say: Callable[[str], object]) ->
         return report
     workspaces = await storage.workspaces()
     report.workspaces = len(workspaces)
-    async for finding in findings(storage, workspaces, report):
+    progress(0, await _expected(storage, workspaces))
+    async for finding in findings(storage, workspaces, report, progress):
         report.found += 1
         said = f"{finding.workspace.name}: {finding.where}: {finding.what}"
         if repair and finding.mend:
             try:
                 await storage.transact(finding.workspace.id, finding.mend)
             except StorageError as error:
-                said += f" (not mended: {error})"
+                said += f" (not repaired: {error})"
             else:
                 report.mended += 1
-                said += " (mended)"
+                said += " (repaired)"
         say(said)
     return report
 
@@ -89,12 +100,12 @@ async def _check_tables(
             try:
                 await storage.recreate(gap)
             except StorageError as error:
-                said += f" (not mended: {error})"
+                said += f" (not repaired: {error})"
             else:
                 mended = True
                 recreated.append(gap.table)
                 lost = tables.REPLACEABLE.get(gap.table) if gap.kind == "table" else None
-                said += f" (mended: {lost})" if lost else " (mended)"
+                said += f" (repaired: {lost})" if lost else " (repaired)"
         whole = whole and (mended or gap.kind not in ("table", "column"))
         report.mended += mended
         say(said)
@@ -103,8 +114,18 @@ async def _check_tables(
     return whole
 
 
+async def _expected(storage: Upkeep, workspaces: Sequence[Workspace]) -> int:
+    """The number of resources by the running counts, which a finding may correct."""
+    sql = "SELECT coalesce(sum(total), 0) FROM counts WHERE workspace = $1"
+    rows = [(await storage.query(derived.bound(sql, workspace.id)))[0] for workspace in workspaces]
+    return sum(int(row[0]) for row in rows)
+
+
 async def findings(
-    storage: Storage, workspaces: Sequence[Workspace], report: CheckReport
+    storage: Storage,
+    workspaces: Sequence[Workspace],
+    report: CheckReport,
+    progress: Progress = silent,
 ) -> AsyncIterator[Finding]:
     """All that is wrong in these workspaces. Writes that go on meanwhile are no errors: what looks wrong is looked at again."""
     registries = Registries(storage)
@@ -114,7 +135,7 @@ async def findings(
             if kind not in types:
                 yield Finding(workspace, kind, "resources of a type that this muster does not know")
                 continue
-            async for finding in _resources(storage, workspace, types[kind], report):
+            async for finding in _resources(storage, workspace, types[kind], report, progress):
                 yield finding
             async for finding in _counts(storage, workspace, kind):
                 yield finding
@@ -123,12 +144,17 @@ async def findings(
 
 
 async def _resources(
-    storage: Upkeep, workspace: Workspace, kind: ResourceType, report: CheckReport
+    storage: Upkeep,
+    workspace: Workspace,
+    kind: ResourceType,
+    report: CheckReport,
+    progress: Progress,
 ) -> AsyncIterator[Finding]:
     after = -1
     while rows := await derived.read(storage, workspace.id, kind.name, after, _BATCH):
         after = rows[-1].key
         report.resources += len(rows)
+        progress(len(rows))
         for row in rows:
             if _wrong(row, kind):
                 looked: StoredRow | None = row

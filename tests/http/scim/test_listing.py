@@ -5,7 +5,7 @@ import asyncio
 import orjson
 import pytest
 
-from muster.demo import make_batch
+from muster.cli.people import make_batch
 from muster.directory.documents import located
 from muster.http.scim.groups import _TURN, projected, projected_in_turns
 from muster.scim.projection import projection

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Inspector, Table, UniqueConstraint, inspect
 from muster.storage.port.engine import Missing
 from muster.storage.port.errors import NewerDatabase
 from muster.storage.tables import metadata
+from muster.version import __version__
 
 
 def _config(connection: Connection) -> Config:
@@ -33,7 +34,8 @@ def upgrade(connection: Connection, revision: str = "head") -> tuple[str | None,
     head = script.get_current_head() or ""
     if before is not None and before not in known:
         raise NewerDatabase(
-            f"the database is at revision {before}, and this muster knows {head} as the latest: run a later muster"
+            f"the database is at revision {before}, newer than this version of muster"
+            f" ({__version__}, revision {head}). Run the newer version, or restore a backup"
         )
     if before != head:
         command.upgrade(config, revision)

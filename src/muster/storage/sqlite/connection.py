@@ -144,7 +144,7 @@ def _make_private(path: str) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise StorageError(
-            f"the database file cannot be read or written: {path}: {error.strerror}"
+            f"cannot open {path}: {(error.strerror or str(error)).lower()}"
         ) from None
 
 

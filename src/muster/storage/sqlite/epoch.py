@@ -39,7 +39,7 @@ class Stamps:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
                 else StorageError
             )
-            raise kind(f"cannot be read or written: {name}: {error.strerror}") from None
+            raise kind(f"cannot open {name}: {(error.strerror or str(error)).lower()}") from None
         self._stamps = memoryview(self._map).cast("Q")
 
     def accounts(self) -> int:

@@ -1,4 +1,4 @@
-"""`muster demo`: plausible made-up people from a seed, in bulk; for trying muster out, and for the benchmark."""
+"""Made-up users, the same for the same seed: for `muster demo` and the benchmark."""
 
 import asyncio
 import json
@@ -11,9 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from muster.base.clock import timestamp
+from muster.base.progress import Progress, silent
 from muster.directory.versions import make_put
 from muster.scim.dialects import Dialect
 from muster.scim.document import Document, read
@@ -25,7 +24,7 @@ from muster.storage.port.resources import Put, Query, Resources
 
 _BATCH = 1000
 _AHEAD = 6
-_NAMES = json.loads(resources.files("muster").joinpath("demo_names.json").read_text("utf-8"))
+_NAMES = json.loads(resources.files("muster.cli").joinpath("people_names.json").read_text("utf-8"))
 _DEPARTMENTS = (
     "Engineering",
     "Sales",
@@ -63,30 +62,27 @@ _PLACES = (
 _DOMAINS = ("example.com", "example.org", "example.net", "corp.example", "subsidiary.example")
 
 
-async def fill(storage: Resources, workspace: Workspace, users: int, seed: int) -> None:
-    """Add that many made-up users to a workspace, numbered on from those that it has, with a progress bar.
+async def fill(
+    storage: Resources, workspace: Workspace, users: int, seed: int, progress: Progress = silent
+) -> None:
+    """Add made-up users to a workspace, numbered after those that it has.
 
-    Other processes make them while this one writes.
+    Other processes make the users while this one writes them.
+
+    Args:
+        storage: The database, started.
+        workspace: The workspace to fill.
+        users: The number of users to add.
+        seed: The same seed makes the same users.
+        progress: Called with the number of users that have been written.
     """
-    first = (
-        await storage.find(Query(workspace.id, registry().types["/Users"], limit=0))
-    ).total or 0
+    total = (await storage.find(Query(workspace.id, registry().types["/Users"], limit=0))).total
+    first = total or 0
     starts = range(first, first + users, _BATCH)
     now = datetime.now(UTC)
-    millis = int(now.timestamp() * 1000) - len(
-        starts
-    )  # a millisecond for each batch, so that no two make one id
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    makers = ProcessPoolExecutor(
-        max(1, (os.cpu_count() or 2) - 1), multiprocessing.get_context("spawn")
-    )
-    with makers, Progress(*columns) as progress:
-        task = progress.add_task(f"users for {workspace.name}", total=users)
+    millis = int(now.timestamp() * 1000) - len(starts)  # a millisecond per batch keeps ids apart
+    cores = max(1, (os.cpu_count() or 2) - 1)
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as makers:
         ranges = [
             (start, min(start + _BATCH, first + users), seed, millis + n)
             for n, start in enumerate(starts)
@@ -99,11 +95,18 @@ async def fill(storage: Resources, workspace: Workspace, users: int, seed: int) 
             await storage.load(
                 workspace.id, "User", batch, ChangeOrigin("demo", "demo", timestamp(now))
             )
-            progress.advance(task, len(batch))
+            progress(len(batch))
 
 
 def make_batch(first: int, end: int, seed: int, millis: int) -> list[Put]:
-    """The users of these numbers as the storage keeps them, made at that time in milliseconds since 1970."""
+    """Make the users with these numbers, ready to be stored.
+
+    Args:
+        first: The number of the first user.
+        end: The number after the last user.
+        seed: The same seed makes the same users.
+        millis: When they were created, in milliseconds since 1970.
+    """
     resource_type = registry().types["/Users"]
     new_id, dialect = IdSource(), Dialect(strict=True)
     chance = random.Random(f"{seed} {first}")  # noqa: S311 (made-up people, no secrets)
@@ -118,7 +121,7 @@ def make_batch(first: int, end: int, seed: int, millis: int) -> list[Put]:
 
 
 def person(number: int, chance: random.Random) -> Document:
-    """A made-up user of about 1.2 KB, whose userName the number makes unique."""
+    """A made-up user of about 1.2 KB; the number makes its userName unique."""
     given, family = chance.choice(_NAMES["given"]), chance.choice(_NAMES["family"])
     city, country, timezone, locale = chance.choice(_PLACES)
     plain = (

@@ -1,0 +1,165 @@
+"""The commands for a whole database: `muster migrate`, `check`, `backup` and `restore`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from muster.cli.options import Database
+from muster.cli.output import Json, progress, write, write_json
+from muster.cli.session import CommandError, explain, load_settings, run, running
+from muster.config import is_postgres, sqlite_path
+from muster.storage.port.engine import Storage
+from muster.storage.port.errors import StorageError
+
+migrate = App(
+    name="migrate",
+    help="Create or upgrade the tables of the database.",
+    help_epilogue="Examples:\n  muster migrate --database postgresql://muster@db.example.com/muster",
+)
+check = App(
+    name="check",
+    help="Verify a database, resource by resource, and repair it.",
+    help_epilogue="Examples:\n  muster check\n  muster check --repair\n\nExits with 1 if a finding remains.",
+)
+backup = App(
+    name="backup",
+    help="Copy a SQLite database to a file while it is in use.",
+    help_epilogue="Examples:\n  muster backup /backups/muster-$(date +%F).db",
+)
+restore = App(
+    name="restore",
+    help="Create a SQLite database from a backup.",
+    help_epilogue="""Examples:
+  systemctl stop muster
+  mv muster.db* /var/tmp/
+  muster restore /backups/muster-2026-01-01.db""",
+)
+
+
+@migrate.default
+def _migrate(*, json: Json = False, database: Database = None) -> None:
+    """Create or upgrade the tables of the database for this version of muster.
+
+    `muster serve` does the same when it starts.
+    """
+    from muster.storage.engines import open_storage
+
+    settings = load_settings(database=database)
+    before, after = running(settings, open_storage(settings).migrate())
+    if json:
+        write_json({"revision": after, "before": before})
+    else:
+        write(
+            f"at revision {after}"
+            + (", as before" if before == after else f", before at {before or 'none'}")
+        )
+
+
+@check.default
+def _check(
+    *,
+    repair: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="Rebuild the search data and the counts that do not match the resources.",
+        ),
+    ] = False,
+    json: Json = False,
+    database: Database = None,
+) -> int:
+    """Verify that a database is intact and agrees with itself, resource by resource.
+
+    It may run while the service does.
+    """
+    from muster.upkeep.check import CheckReport, check
+
+    settings = load_settings(database=database)
+    findings: list[str] = []
+
+    def say(line: str) -> None:
+        findings.append(line)
+        if not json:
+            write(line)
+
+    async def work(storage: Storage) -> CheckReport:
+        with progress("Checking resources") as advance:
+            return await check(storage, repair, say, advance)
+
+    report = run(settings, work)
+    if json:
+        counts = {"resources": report.resources, "workspaces": report.workspaces}
+        write_json(
+            {**counts, "findings": findings, "found": report.found, "repaired": report.mended}
+        )
+    else:
+        repaired = f", {report.mended} repaired" if repair else ""
+        write(
+            f"{report.resources} resources in {report.workspaces} workspaces; {report.found} findings{repaired}"
+        )
+    return 1 if report.found > report.mended else 0
+
+
+@backup.default
+def _backup(
+    file: Annotated[Path, Parameter(help="The file to create.")],
+    /,
+    *,
+    json: Json = False,
+    database: Database = None,
+) -> None:
+    """Copy a SQLite database to a file, as it is at one moment, and verify the copy.
+
+    The service may go on reading and writing meanwhile.
+    """
+    from muster.upkeep.backup import backup
+
+    settings = load_settings(database=database)
+    if is_postgres(settings.database):
+        raise CommandError(
+            "muster backup copies SQLite databases. Back up PostgreSQL with its own tools:"
+            " pg_dump --format=custom --file=FILE URL (see docs/operate.md)"
+        )
+    try:
+        with progress("Copying pages") as advance:
+            size = backup(sqlite_path(settings.database), file, advance)
+    except StorageError as error:
+        raise CommandError(explain(error, settings)) from error
+    _report(str(file), size, json)
+
+
+@restore.default
+def _restore(
+    file: Annotated[Path, Parameter(help="The backup.")],
+    /,
+    *,
+    json: Json = False,
+    database: Database = None,
+) -> None:
+    """Create the SQLite database from a backup, and verify it.
+
+    The database must not exist: stop the service and move the old file away first.
+    """
+    from muster.upkeep.backup import restore
+
+    settings = load_settings(database=database)
+    if is_postgres(settings.database):
+        raise CommandError(
+            "muster restore creates SQLite databases. Restore PostgreSQL with its own tools:"
+            " pg_restore --dbname=URL FILE (see docs/operate.md)"
+        )
+    path = sqlite_path(settings.database)
+    try:
+        with progress("Copying pages") as advance:
+            size = restore(file, path, advance)
+    except StorageError as error:
+        raise CommandError(explain(error, settings, str(file))) from error
+    _report(path, size, json)
+
+
+def _report(path: str, size: int, json: bool) -> None:
+    if json:
+        write_json({"file": path, "bytes": size})
+    else:
+        write(f"{path}: {size} bytes, verified")

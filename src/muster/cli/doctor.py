@@ -1,0 +1,83 @@
+"""`muster doctor`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cyclopts import App
+
+from muster.cli.options import Database, WorkspaceName
+from muster.cli.output import Json, progress, write, write_json, write_table
+from muster.cli.session import load_settings, run, workspace_of
+from muster.storage.port.engine import Storage
+
+if TYPE_CHECKING:
+    from muster.insight.doctor import Findings
+
+_HEALTHY = "No problems found: the recorded requests follow the SCIM standard, and none failed."
+app = App(
+    name="doctor",
+    help="Report non-standard and failed requests, with advice.",
+    help_epilogue="Examples:\n  muster doctor --workspace acme\n  muster doctor --json | jq -r '.[].advice'",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """One line of the report. request: the number of the latest request that shows the problem."""
+
+    client: str
+    problem: str
+    count: int
+    advice: str
+    request: int
+
+
+@app.default
+def doctor(
+    *, workspace: WorkspaceName = "default", json: Json = False, database: Database = None
+) -> None:
+    """Report the non-standard and the failed requests of each client, with advice."""
+    from muster.insight.doctor import examine
+
+    settings = load_settings(database=database)
+
+    async def work(storage: Storage) -> "Findings":
+        place = await workspace_of(storage, workspace, settings)
+        with progress("Examining requests") as advance:
+            return await examine(storage, place.id, advance)
+
+    problems = list(_problems(run(settings, work)))
+    if json:
+        write_json([_as_json(problem) for problem in problems])
+    elif problems:
+        rows = [
+            (item.client, item.problem, f"{item.count} times", item.advice) for item in problems
+        ]
+        write_table(("Client", "Problem", "Count", "Advice"), rows, _HEALTHY)
+    else:
+        write(_HEALTHY)
+
+
+def _problems(findings: "Findings") -> Iterator[_Problem]:
+    from muster.insight.doctor import LOST_FIX
+
+    for shown in findings.shown:
+        problem, advice = f"sends {shown.quirk.sends}", f"taken as {shown.quirk.means}"
+        yield _Problem(shown.key, problem, shown.count, advice, shown.latest)
+    for refusal in findings.refusals:
+        problem = f"{refusal.operation} {refusal.status}"
+        yield _Problem(refusal.key, problem, refusal.count, refusal.fix, refusal.latest)
+    for lost in findings.lost:
+        problem = f"tries to create {lost.name} again"
+        yield _Problem(lost.key, problem, lost.count, LOST_FIX, lost.latest)
+
+
+def _as_json(problem: _Problem) -> dict[str, object]:
+    return {
+        "client": problem.client,
+        "problem": problem.problem,
+        "count": problem.count,
+        "advice": problem.advice,
+        "latestRequest": problem.request,
+    }

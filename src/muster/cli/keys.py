@@ -1,0 +1,238 @@
+"""`muster keys`: create, list, rotate, revoke and limit API keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from muster.access.permissions import ADMIN, PERMISSIONS
+from muster.cli.options import NATURAL, POSITIVE, Database, WorkspaceName, integer
+from muster.cli.output import Json, write, write_json, write_table
+from muster.cli.session import (
+    CommandError,
+    UsageError,
+    load_settings,
+    run,
+    suggestion,
+    workspace_of,
+)
+from muster.config import Settings
+from muster.storage.port.accounts import KeyRecord, Workspace
+from muster.storage.port.engine import Storage
+
+app = App(
+    name="keys",
+    help="Create, list, rotate and revoke API keys.",
+    help_epilogue="Examples:\n  muster keys create --name okta\n  muster keys list --workspace acme --json",
+)
+Key = Annotated[str, Parameter(help="The id of the key, or its name.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The workspace that a command works on, and the settings that lead to it."""
+
+    settings: Settings
+    workspace: str
+
+    async def find(self, storage: Storage) -> Workspace:
+        return await workspace_of(storage, self.workspace, self.settings)
+
+    async def key(self, storage: Storage, key: str) -> tuple[Workspace, KeyRecord]:
+        """The key with this id, or the only active key with this name."""
+        workspace = await self.find(storage)
+        keys = await storage.keys(workspace.id)
+        found = [item for item in keys if item.id == key]
+        found = found or [item for item in keys if item.name == key and item.revoked is None]
+        if len(found) == 1:
+            return workspace, found[0]
+        listed = f"See muster keys list --workspace {workspace.name}"
+        if found:
+            raise CommandError(
+                f"{len(found)} active keys are named {key!r}: give the id instead. {listed}"
+            )
+        near = suggestion(key, {item.name for item in keys if item.revoked is None})
+        raise CommandError(f"no key {key!r} in workspace {workspace.name!r}{near or '.'} {listed}")
+
+
+@app.command(
+    help_epilogue="""Examples:
+  muster keys create --name okta
+  muster keys create --name okta \\
+    --permission "Configure Open ID Connector & SCIM"
+  muster keys create --name report --workspace acme \\
+    --permission "View audit logs" --expires-in-days 30"""
+)
+def create(
+    *,
+    name: Annotated[
+        str, Parameter(metavar="NAME", help="A name to recognise the key by, such as okta.")
+    ],
+    workspace: WorkspaceName = "default",
+    permission: Annotated[
+        list[str] | None,
+        Parameter(
+            consume_multiple=(1, None),
+            metavar="P",
+            help="What the key may do; give one or more of: " + "; ".join(PERMISSIONS) + "."
+            " Without this option, the key has the Admin role.",
+        ),
+    ] = None,
+    rate_limit: Annotated[
+        int | None,
+        Parameter(converter=NATURAL, metavar="N", help="Requests per minute; 0 for no limit."),
+    ] = None,
+    expires_in_days: Annotated[
+        int | None,
+        Parameter(
+            converter=POSITIVE,
+            metavar="DAYS",
+            help="Days until the key expires; without it, never.",
+        ),
+    ] = None,
+    database: Database = None,
+) -> None:
+    """Create an API key and print it. It cannot be shown again.
+
+    Without --permission, the key has the Admin role: it may do everything in
+    its workspace. An identity provider needs only the permission
+    "Configure Open ID Connector & SCIM".
+    """
+    from muster.access.keys import Keys
+
+    settings = load_settings(database=database)
+    permissions = tuple(dict.fromkeys(permission or (ADMIN,)))
+    for given in permissions:
+        if given not in (*PERMISSIONS, ADMIN):
+            allowed = ", ".join(map(repr, (*PERMISSIONS, ADMIN)))
+            near = suggestion(given, (*PERMISSIONS, ADMIN))
+            raise UsageError(f"no permission {given!r}{near or ';'} allowed are {allowed}")
+    lifetime = None if expires_in_days is None else timedelta(days=expires_in_days)
+
+    async def work(storage: Storage) -> str:
+        place = await _Place(settings, workspace).find(storage)
+        token, _ = await Keys(storage).create(place, name, permissions, rate_limit, lifetime)
+        return token
+
+    write(run(settings, work))
+
+
+@app.command(
+    name="list",
+    help_epilogue="""Examples:
+  muster keys list --workspace acme
+  muster keys list --json | jq -r '.[].name'""",
+)
+def list_(
+    *, workspace: WorkspaceName = "default", json: Json = False, database: Database = None
+) -> None:
+    """List the API keys of a workspace. The keys themselves cannot be shown again."""
+    from muster.access.keys import state_of
+
+    settings = load_settings(database=database)
+
+    async def work(storage: Storage) -> Sequence[KeyRecord]:
+        return await storage.keys((await _Place(settings, workspace).find(storage)).id)
+
+    keys, now = run(settings, work), datetime.now(UTC)
+    if json:
+        write_json([_as_json(key, state_of(key, now)) for key in keys])
+        return
+    columns = ("ID", "Name", "State", "Permissions", "Rate limit", "Last used")
+    rows = [_row(key, state_of(key, now)) for key in keys]
+    write_table(columns, rows, "No API keys. Create one with: muster keys create --name NAME")
+
+
+def _row(key: KeyRecord, state: str) -> tuple[str, ...]:
+    limit = "default" if key.rate_limit is None else str(key.rate_limit)
+    used = f"last used {key.last_used or 'never'}"
+    return key.id, key.name, state, ", ".join(key.permissions), f"limit {limit}", used
+
+
+def _as_json(key: KeyRecord, state: str) -> dict[str, object]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "state": state,
+        "permissions": list(key.permissions),
+        "role": key.role,
+        "user": key.user,
+        "rateLimit": key.rate_limit,
+        "created": key.created,
+        "expires": key.expires,
+        "lastUsed": key.last_used,
+    }
+
+
+@app.command(help_epilogue="Examples:\n  muster keys rotate okta --overlap 3600")
+def rotate(
+    key: Key,
+    /,
+    *,
+    workspace: WorkspaceName = "default",
+    overlap: Annotated[
+        int,
+        Parameter(
+            converter=NATURAL, metavar="SECONDS", help="How long the old key goes on working."
+        ),
+    ] = 0,
+    database: Database = None,
+) -> None:
+    """Replace a key by a new one and print it. It cannot be shown again.
+
+    The new key has the same name, permissions and limits.
+    """
+    from muster.access.keys import Keys
+
+    settings = load_settings(database=database)
+
+    async def work(storage: Storage) -> str:
+        place, record = await _Place(settings, workspace).key(storage, key)
+        token, _ = await Keys(storage).rotate(place, record, timedelta(seconds=overlap))
+        return token
+
+    write(run(settings, work))
+
+
+@app.command(help_epilogue="Examples:\n  muster keys revoke okta --workspace acme")
+def revoke(key: Key, /, *, workspace: WorkspaceName = "default", database: Database = None) -> None:
+    """Revoke a key. It stops working immediately."""
+    from muster.access.keys import Keys
+
+    settings = load_settings(database=database)
+
+    async def work(storage: Storage) -> None:
+        place, record = await _Place(settings, workspace).key(storage, key)
+        await Keys(storage).revoke(place, record)
+
+    run(settings, work)
+
+
+@app.command(name="set", help_epilogue="Examples:\n  muster keys set okta --rate-limit 3000")
+def set_(
+    key: Key,
+    /,
+    *,
+    rate_limit: Annotated[
+        int,
+        Parameter(
+            converter=integer,
+            metavar="N",
+            help="Requests per minute; 0 for no limit, -1 for the default of the workspace.",
+        ),
+    ],
+    workspace: WorkspaceName = "default",
+    database: Database = None,
+) -> None:
+    """Change the rate limit of a key."""
+    from muster.access.keys import Keys
+
+    settings = load_settings(database=database)
+
+    async def work(storage: Storage) -> None:
+        place, record = await _Place(settings, workspace).key(storage, key)
+        await Keys(storage).limit(place, record, None if rate_limit < 0 else rate_limit)
+
+    run(settings, work)

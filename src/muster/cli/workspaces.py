@@ -1,0 +1,111 @@
+"""`muster workspaces`: create, list and change workspaces."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from muster.cli.options import Contract, Database
+from muster.cli.output import Json, write_json, write_table
+from muster.cli.session import CommandError, UsageError, load_settings, run, workspace_of
+from muster.storage.port.accounts import Workspace
+from muster.storage.port.engine import Storage
+from muster.storage.port.errors import Conflict
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+app = App(
+    name="workspaces",
+    help="Create, list and change workspaces.",
+    help_epilogue="Examples:\n  muster workspaces create acme\n  muster workspaces list",
+)
+Name = Annotated[str, Parameter(help="The name of the workspace.")]
+StatusCodes = Annotated[
+    Contract | None,
+    Parameter(help="Response status codes: those of RFC 7644, or of the Cortex API."),
+]
+Strict = Annotated[
+    bool | None,
+    Parameter(help="Reject requests that do not follow the SCIM standard, whoever sends them."),
+]
+
+
+@app.command(
+    help_epilogue="""Examples:
+  muster workspaces create acme
+  muster workspaces create acme --contract cortex"""
+)
+def create(
+    name: Name, /, *, contract: StatusCodes = None, strict: Strict = None, database: Database = None
+) -> None:
+    """Create a workspace: a tenant with users, groups, keys and settings of its own."""
+    settings = load_settings(contract=contract, database=database)
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot name a workspace: use lower-case letters, digits, - and _, 63 at most,"
+            " beginning with a letter or a digit"
+        )
+
+    async def work(storage: Storage) -> None:
+        try:
+            now = datetime.now(UTC).isoformat()
+            await storage.add_workspace(name, settings.contract, bool(strict), now)
+        except Conflict:
+            raise CommandError(f"there is a workspace {name!r} already") from None
+
+    run(settings, work)
+
+
+@app.command(
+    name="list", help_epilogue="Examples:\n  muster workspaces list --json | jq -r '.[].name'"
+)
+def list_(*, json: Json = False, database: Database = None) -> None:
+    """List the workspaces."""
+    settings = load_settings(database=database)
+
+    async def work(storage: Storage) -> Sequence[Workspace]:
+        return await storage.workspaces()
+
+    workspaces = run(settings, work)
+    if json:
+        write_json([_as_json(workspace) for workspace in workspaces])
+        return
+    rows = [
+        (item.name, item.contract, "strict" if item.strict else "lenient", item.created)
+        for item in workspaces
+    ]
+    columns = ("Name", "Contract", "Mode", "Created")
+    write_table(columns, rows, "No workspaces. Create one with: muster workspaces create NAME")
+
+
+def _as_json(workspace: Workspace) -> dict[str, object]:
+    return {
+        "name": workspace.name,
+        "contract": workspace.contract,
+        "strict": workspace.strict,
+        "created": workspace.created,
+    }
+
+
+@app.command(
+    name="set",
+    help_epilogue="Examples:\n  muster workspaces set acme --contract cortex --no-strict",
+)
+def set_(
+    name: Name, /, *, contract: StatusCodes = None, strict: Strict = None, database: Database = None
+) -> None:
+    """Change the status codes or the strictness of a workspace."""
+    settings = load_settings(contract=contract, database=database)
+
+    async def work(storage: Storage) -> None:
+        workspace = await workspace_of(storage, name, settings)
+        changed = replace(
+            workspace,
+            contract=contract or workspace.contract,
+            strict=workspace.strict if strict is None else strict,
+        )
+        await storage.administer([changed], (), [workspace])
+
+    run(settings, work)

@@ -1,0 +1,34 @@
+"""Opens the storage engine that a database URL names."""
+
+import contextlib
+from datetime import UTC, datetime
+
+from muster.config import Settings, is_postgres, sqlite_path
+from muster.storage.port.engine import Storage
+from muster.storage.port.errors import Conflict
+
+DEFAULT_WORKSPACE = "default"
+
+
+def open_storage(settings: Settings) -> Storage:
+    """The engine that the database URL names, not started yet."""
+    page_bytes = max(
+        settings.max_page_bytes, 2 * settings.max_body
+    )  # one resource is a page at least
+    if is_postgres(settings.database):
+        from muster.storage.postgres import PostgresStorage
+
+        return PostgresStorage(
+            settings.database, settings.pool_size, settings.scan_seconds, page_bytes
+        )
+    from muster.storage.sqlite import SqliteStorage
+
+    return SqliteStorage(sqlite_path(settings.database), settings.scan_seconds, page_bytes)
+
+
+async def ensure_workspace(storage: Storage, settings: Settings) -> None:
+    """Create the workspace `default` if it does not exist."""
+    if await storage.find_workspace(DEFAULT_WORKSPACE) is None:
+        with contextlib.suppress(Conflict):  # another process was first
+            now = datetime.now(UTC).isoformat()
+            await storage.add_workspace(DEFAULT_WORKSPACE, settings.contract, False, now)

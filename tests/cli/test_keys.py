@@ -1,0 +1,84 @@
+"""`muster keys`."""
+
+import json
+import re
+
+
+def test_a_key_is_printed_alone(muster):
+    made = muster("keys", "create", "--name", "x")
+    assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", made.stdout)
+    assert made.stderr == ""
+
+
+def test_keys_are_listed_rotated_and_revoked(muster):
+    muster(
+        "keys",
+        "create",
+        "--name",
+        "okta",
+        "--permission",
+        "View audit logs",
+        "Edit Roles",
+        "--permission",
+        "Edit Roles",
+    )
+    listed = muster("keys", "list").stdout.split("\t")
+    assert listed[1:4] == ["okta", "active", "View audit logs, Edit Roles"]
+    assert muster("keys", "rotate", "okta", "--overlap", "60").stdout.count(".") == 2
+    assert muster("keys", "revoke", listed[0]).stdout == ""
+    assert [line.split("\t")[2] for line in muster("keys", "list").stdout.splitlines()] == [
+        "revoked",
+        "active",
+    ]
+
+
+def test_list_as_json(muster):
+    muster("keys", "create", "--name", "a\tb", "--rate-limit", "5")
+    [key] = json.loads(muster("keys", "list", "--json").stdout)
+    assert (key["name"], key["state"], key["permissions"], key["rateLimit"]) == (
+        "a\tb",
+        "active",
+        ["Admin"],
+        5,
+    )
+    assert len(muster("keys", "list").stdout.split("\t")) == 6  # a tab in a name adds no column
+    muster("keys", "set", key["id"], "--rate-limit", "-1")
+    assert json.loads(muster("keys", "list", "--json").stdout)[0]["rateLimit"] is None
+
+
+def test_errors_name_the_next_step(muster):
+    for name in ("okta", "twice", "twice"):
+        muster("keys", "create", "--name", name)
+    cases = {
+        ("revoke", "okat"): (
+            1,
+            "no key 'okat' in workspace 'default'; did you mean 'okta'? See muster keys list",
+        ),
+        ("revoke", "twice"): (
+            1,
+            "2 active keys are named 'twice': give the id instead. See muster keys list",
+        ),
+        ("create", "--name", "x", "--permission", "View audit log"): (
+            2,
+            "did you mean 'View audit logs'?",
+        ),
+        ("create", "--name", "x", "--permission", "Fly"): (
+            2,
+            "allowed are 'Configure Open ID Connector & SCIM', ",
+        ),
+        ("create", "--name", "x", "--expires-in-days", "0"): (
+            2,
+            "must be a whole number, 1 or more",
+        ),
+        ("create", "--name", "x", "--rate-limit", "1.5"): (2, "must be a whole number, 0 or more"),
+    }
+    for arguments, (status, says) in cases.items():
+        refused = muster("keys", *arguments, check=False)
+        assert (refused.returncode, refused.stdout) == (status, "")
+        assert refused.stderr.startswith("muster: ")
+        assert says in refused.stderr
+
+
+def test_help_says_that_a_key_without_permissions_is_an_administrators(muster):
+    shown = " ".join(muster("keys", "create", "--help").stdout.split())
+    assert "Without --permission, the key has the Admin role" in shown

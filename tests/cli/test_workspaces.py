@@ -1,0 +1,38 @@
+"""`muster workspaces`."""
+
+import json
+
+
+def test_workspaces(muster):
+    muster("workspaces", "create", "acme", "--contract", "cortex", "--strict")
+    muster("workspaces", "set", "acme", "--no-strict")
+    rows = [line.split("\t")[:3] for line in muster("workspaces", "list").stdout.splitlines()]
+    assert rows == [["acme", "cortex", "lenient"], ["default", "rfc7644", "lenient"]] or rows == [
+        ["acme", "cortex", "lenient"]
+    ]
+    again = muster("workspaces", "create", "acme", check=False)
+    assert (again.returncode, again.stderr) == (1, "muster: there is a workspace 'acme' already\n")
+
+
+def test_list_as_json(muster):
+    assert json.loads(muster("workspaces", "list", "--json").stdout) == []
+    muster("workspaces", "create", "acme", "--strict")
+    [workspace] = json.loads(muster("workspaces", "list", "--json").stdout)
+    assert workspace.pop("created")
+    assert workspace == {"name": "acme", "contract": "rfc7644", "strict": True}
+
+
+def test_an_unknown_workspace_is_answered_with_similar_names(muster):
+    muster("workspaces", "create", "acme")
+    refused = muster("keys", "list", "--workspace", "acne", check=False)
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "muster: no workspace named 'acne'; did you mean 'acme'? Workspaces: acme, default\n",
+    )
+    refused = muster("keys", "list", "--workspace", "zzz", check=False)
+    assert refused.stderr == "muster: no workspace named 'zzz'. Workspaces: acme, default\n"
+    for number in range(10):
+        muster("workspaces", "create", f"w{number}")
+    refused = muster("keys", "list", "--workspace", "zzz", check=False)
+    assert "There are 12, among them acme, default, w0, " in refused.stderr
+    assert refused.stderr.endswith("; see muster workspaces list\n")
