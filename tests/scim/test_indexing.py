@@ -8,8 +8,9 @@ from muster.scim.dialects import Dialect
 from muster.scim.document import read
 from muster.scim.filter.evaluate import comparable, values_at
 from muster.scim.filter.predicate import field_at
-from muster.scim.indexing import LookupEntry, entries, index_of, search_form, sort_value
+from muster.scim.indexing import LookupEntry, entries, index_of, search_form
 from muster.scim.schema.model import Attribute, Schema, registry
+from muster.scim.sorting import sort_value
 from tests.strategies import users
 
 USER_TYPE = registry().types["/Users"]

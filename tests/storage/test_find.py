@@ -16,8 +16,8 @@ from muster.scim.errors import ScimError
 from muster.scim.filter import grammar as filters
 from muster.scim.filter.evaluate import comparable, matches
 from muster.scim.filter.predicate import bind, field_at
-from muster.scim.indexing import sort_value
 from muster.scim.schema.model import USER, registry
+from muster.scim.sorting import sort_value
 from muster.scim.values import mail_domain
 from muster.storage.ids import IdSource
 from muster.storage.port.changes import ChangeOrigin

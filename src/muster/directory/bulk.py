@@ -11,6 +11,7 @@ from muster.directory.service import Caller, Directory, Precondition
 from muster.scim.bounds import LARGE_BODY
 from muster.scim.bulk import Operation, RefusedOperation
 from muster.scim.errors import ScimError, invalid_path, invalid_value, too_many
+from muster.scim.etag import read_etag
 from muster.scim.schema.model import ResourceType
 from muster.scim.values import Json
 from muster.storage.port.errors import StorageError
@@ -326,7 +327,7 @@ def _version(version: str | None) -> Precondition:
     """The condition that the resource is at a version."""
     if version is None:
         return _any
-    wanted = version.strip().removeprefix("W/").strip('"')
+    wanted = read_etag(version)
 
     def check(standing: Stored) -> None:
         if tag_of(standing) != wanted:

@@ -27,7 +27,6 @@ from muster.scim.dialects import Dialect
 from muster.scim.document import Document
 from muster.scim.errors import (
     ScimError,
-    invalid_path,
     invalid_value,
     mutability,
     no_target,
@@ -35,10 +34,10 @@ from muster.scim.errors import (
     too_many,
     uniqueness,
 )
-from muster.scim.filter import predicate
-from muster.scim.filter.predicate import Field, Test
+from muster.scim.filter.predicate import Test, conditions
 from muster.scim.filter.shapes import read_filter
 from muster.scim.schema.model import Registry, ResourceType, registry, secret_places
+from muster.scim.sorting import sort_field
 from muster.scim.values import Json
 from muster.storage.ids import IdSource
 from muster.storage.port.accounts import Workspace
@@ -539,8 +538,7 @@ async def read(caller: Caller, parse: Callable[[], Read]) -> Read:
 def _passes(steps: Sequence[patch.PatchStep]) -> int:
     """How often the steps of a PATCH go through the elements of an attribute."""
     return sum(
-        1 if step.target.predicate is None else predicate.conditions(step.target.predicate)
-        for step in steps
+        1 if step.target.predicate is None else conditions(step.target.predicate) for step in steps
     )
 
 
@@ -551,7 +549,7 @@ def _query(
     chosen = None
     if search.filter is not None:
         chosen = read_filter(search.filter, resource_type, caller.dialect(), among)
-    sort = _sort_field(resource_type, search.sort_by, among)
+    sort = None if search.sort_by is None else sort_field(resource_type, search.sort_by, among)
     scope = (caller.workspace.id, resource_type, chosen, search.domain)
     return Query(*scope, sort, search.descending, search.start_index - 1, search.count)
 
@@ -560,31 +558,6 @@ def _listing(query: Query, search: Search) -> tuple[object, ...]:
     """What a walk goes through."""
     scope = (query.workspace, query.resource_type.name)
     return (*scope, search.filter, search.domain, search.sort_by, search.descending)
-
-
-def _sort_field(
-    resource_type: ResourceType, path: str | None, among: Sequence[ResourceType]
-) -> Field | None:
-    """The field to sort by, or None for the order of ids. A complex attribute sorts by its `value`."""
-    if path is None:
-        return None
-    if resource_type.place(path.strip()) is None and any(
-        other.place(path.strip()) is not None for other in among
-    ):
-        return (
-            None  # of the types that are searched together another has it: here nothing has a value
-        )
-    field = predicate.field_at(resource_type, path.strip())
-    if field is not None and field.attribute.is_complex:
-        field = predicate.field_at(resource_type, f"{path.strip()}.value")
-    if (
-        field is None
-        or field.attribute.secret
-        or field.attribute.is_complex
-        or field.keys[0] == resource_type.computed
-    ):
-        raise invalid_path(f"sortBy: cannot sort by {path[:100]!r}")
-    return field
 
 
 def _too_much() -> ScimError:

@@ -2,13 +2,14 @@
 
 from collections.abc import Set
 from functools import lru_cache
-from typing import Any
 
 from muster.scim import dialects
 from muster.scim.bounds import check_elements
 from muster.scim.dialects import Dialect
-from muster.scim.elements import distinct, same_value
+from muster.scim.elements import distinct
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value, mutability
+from muster.scim.filter.evaluate import same_value
+from muster.scim.primary import check_primary, one_primary
 from muster.scim.schema.model import (
     Attribute,
     Registry,
@@ -191,7 +192,7 @@ def read_elements(attribute: Attribute, values: Json, where: str, dialect: Diale
     return (
         found
         if len(found) < 2 or not attribute.is_complex
-        else _one_primary(attribute, found, where, dialect)
+        else one_primary(attribute, found, where, dialect)
     )
 
 
@@ -199,24 +200,6 @@ def _known(attribute: Attribute) -> str:
     if not attribute.is_complex:
         return f"give a {attribute.type}"
     return f"give at least one of {', '.join(sub.name for sub in attribute.sub_attributes.values() if not sub.read_only)}"
-
-
-def _one_primary(
-    attribute: Attribute, elements: list[Json], where: str, dialect: Dialect
-) -> list[Json]:
-    """The elements with at most one primary: several that have the same value leave the first of them primary."""
-    if sum(item.get("primary") is True for item in elements) < 2:
-        return elements
-    primary = [item for item in elements if item.get("primary") is True]
-    sub, value = attribute.sub("value"), primary[0].get("value")
-    if (
-        sub is None
-        or value is None
-        or not all(same_value(sub, item.get("value"), value) for item in primary)
-    ):
-        raise invalid_value(f"{where}: at most one element may be primary")
-    dialect.take("primary-twice", where)
-    return [{**item, "primary": False} if item in primary[1:] else item for item in elements]
 
 
 def read_one(attribute: Attribute, value: Json, where: str, dialect: Dialect) -> Json:
@@ -370,12 +353,6 @@ def _arrange_attributes(
             check_primary(value, prefix + attribute.name)
         arranged[attribute.name] = value
     return arranged
-
-
-def check_primary(elements: list[Any], where: str) -> None:
-    """At most one element may be primary (RFC 7643 section 2.4)."""
-    if len(elements) > 1 and sum(1 for item in elements if item.get("primary") is True) > 1:
-        raise invalid_value(f"{where}: at most one element may be primary")
 
 
 def keep_immutable(current: Document, incoming: Document, resource_type: ResourceType) -> Document:

@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
-from muster.scim.filter.evaluate import comparable
+from muster.scim.filter.evaluate import comparable_key
+from muster.scim.primary import is_primary
 from muster.scim.schema.model import Attribute
 from muster.scim.values import Json
 
@@ -14,18 +13,13 @@ _REFERENCE = "$ref"
 _DESCRIPTIONS = ("display", "displayName")
 
 
-def same_value(attribute: Attribute, first: Json, second: Json) -> bool:
-    """Whether two canonical values of an attribute are equal, by its type and its caseExact."""
-    return bool(first == second or _comparable(attribute, first) == _comparable(attribute, second))
-
-
 def key_of(attribute: Attribute, element: Json) -> Key:
     """The identity of an element: its `value` and `type`; without a `value`, everything that it holds.
 
     The RFC asks servers not to return the same combination of `value` and `type` twice.
     """
     if not attribute.is_complex:
-        return (_comparable(attribute, element),)
+        return (comparable_key(attribute, element),)
     if "value" in element:
         return (_sub(attribute, element, "value"), _sub(attribute, element, "type"))
     return (None, _content(attribute, element))
@@ -81,11 +75,6 @@ def distinct(attribute: Attribute, elements: list[Json]) -> list[Json]:
                 attribute, before, {**item, "primary": True} if is_primary(before) else item
             )
     return elements if len(kept) == len(elements) else list(kept.values())
-
-
-def is_primary(element: Json) -> bool:
-    """Whether an element is marked as the primary one."""
-    return isinstance(element, dict) and element.get("primary") is True
 
 
 def _differ_by_value(elements: list[Json]) -> bool:
@@ -147,21 +136,12 @@ def _equal_sub(
 
 def _sub(attribute: Attribute, element: dict[str, Json], name: str) -> Json:
     sub, value = attribute.sub_attributes.get(name), element.get(name)
-    return None if sub is None or value is None else _comparable(sub, value)
+    return None if sub is None or value is None else comparable_key(sub, value)
 
 
 def _content(attribute: Attribute, element: dict[str, Json]) -> frozenset[tuple[str, Json]]:
     return frozenset(
-        (name, _comparable(attribute.sub_attributes[name.lower()], value))
+        (name, comparable_key(attribute.sub_attributes[name.lower()], value))
         for name, value in element.items()
         if not (name == "primary" and value is False)
     )
-
-
-def _comparable(attribute: Attribute, value: Json) -> Json:
-    """A value in the form in which it compares, hashable; true is not 1."""
-    if isinstance(value, list):
-        return tuple(sorted(orjson.dumps(comparable(attribute, item)) for item in value))
-    if isinstance(value, bool):
-        return str(value)
-    return comparable(attribute, value)

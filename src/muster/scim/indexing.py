@@ -8,7 +8,9 @@ from typing import NamedTuple
 from muster.scim.document import Document
 from muster.scim.filter.evaluate import comparable, values_at
 from muster.scim.filter.predicate import Field, field_of
+from muster.scim.primary import primary_first
 from muster.scim.schema.model import Attribute, ResourceType
+from muster.scim.sorting import sort_value
 from muster.scim.values import Json, fold, mail_domain
 
 _UNSEARCHED = frozenset({"location", "version"})
@@ -114,30 +116,6 @@ def _looks_of(resource_type: ResourceType) -> tuple[_Look, ...]:
     kept += [(name, field, True) for name, field in index.constrained.items()]
     return tuple(
         _Look(name, field, unique, _form_of_one(field.attribute)) for name, field, unique in kept
-    )
-
-
-def sort_value(field: Field, document: Document) -> Json:
-    """The value that a document sorts by: of a multi-valued attribute that of the primary element, or else of the first.
-
-    None where there is none (RFC 7644 section 3.4.2.3).
-    """
-    if not field.each:
-        found = values_at(field, document)
-        return found[0] if found else None
-    holder: Json = document
-    for key in field.keys:
-        holder = holder.get(key, {}) if isinstance(holder, dict) else {}
-    elements = primary_first(holder) if holder else []
-    if not elements:
-        return None
-    return elements[0] if field.sub is None else elements[0].get(field.sub)
-
-
-def primary_first(elements: list[Json]) -> list[Json]:
-    """The elements with the primary one, if any, in front."""
-    return sorted(
-        elements, key=lambda item: not (isinstance(item, dict) and item.get("primary") is True)
     )
 
 

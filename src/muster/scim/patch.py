@@ -29,9 +29,7 @@ from muster.scim.document import (
 from muster.scim.elements import (
     Elements,
     distinct,
-    is_primary,
     merged,
-    same_value,
     without_stale_reference,
 )
 from muster.scim.errors import (
@@ -42,11 +40,12 @@ from muster.scim.errors import (
     mutability,
     no_target,
 )
-from muster.scim.filter.evaluate import matches
+from muster.scim.filter.evaluate import matches, same_value
 from muster.scim.filter.grammar import And, Compare, Filter
 from muster.scim.filter.path import Target, parse_path
 from muster.scim.filter.predicate import conditions
 from muster.scim.messages import check_schemas, fields_of
+from muster.scim.primary import is_primary, move_primary
 from muster.scim.schema.model import Attribute, Place, ResourceType
 from muster.scim.values import Json
 
@@ -494,7 +493,7 @@ class _Application:
                 found.items[position] = merged(attribute, found.items[position], value)
             if attribute.is_complex and value.get("primary") is True:
                 touched.append(position)
-        return _move_primary(found.items, touched, step.where)
+        return move_primary(found.items, touched, step.where)
 
     def _chosen(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
         """The elements after a step on those that its value path chooses; without a filter it chooses all."""
@@ -524,7 +523,7 @@ class _Application:
         touched = [
             position for position in chosen if is_primary(after[position]) and _sets_primary(value)
         ]
-        after = _move_primary(after, touched, step.where)
+        after = move_primary(after, touched, step.where)
         return distinct(attribute, [item for item in after if item != {}])
 
     def _with_made(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
@@ -537,7 +536,7 @@ class _Application:
             found.append(made)
         else:
             found.items[position] = merged(attribute, found.items[position], made)
-        return _move_primary(found.items, [position] if is_primary(made) else [], step.where)
+        return move_primary(found.items, [position] if is_primary(made) else [], step.where)
 
 
 def _as_document(attribute: Attribute, element: Json) -> Document:
@@ -659,15 +658,3 @@ def _equalities(node: Filter) -> list[Compare] | None:
 
 def _sets_primary(value: Value) -> bool:
     return isinstance(value, Partial) and value.assigned.get("primary") is True
-
-
-def _move_primary(elements: list[Json], touched: list[int], where: str) -> list[Json]:
-    """The elements with the one that became primary as the only primary one (RFC 7644 section 3.5.2)."""
-    if not touched:
-        return elements
-    if len(set(touched)) > 1:
-        raise invalid_value(f"{where}: at most one element may be primary")
-    return [
-        {**item, "primary": False} if position != touched[0] and is_primary(item) else item
-        for position, item in enumerate(elements)
-    ]

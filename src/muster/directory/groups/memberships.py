@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from muster.scim.document import Document
+from muster.scim.etag import version_tag
 from muster.scim.references import element
 from muster.scim.schema.model import registry
 from muster.storage.port.members import Groups, Member
@@ -18,9 +19,7 @@ _ENDPOINTS = {
 
 def tag_of(stored: Stored) -> str:
     """What the ETag says: the version, and for a user in groups a digest of them, for they change without the user."""
-    if stored.groups is None:
-        return str(stored.version)
-    return f"{stored.version}-{stored.groups.digest}"
+    return version_tag(stored.version, None if stored.groups is None else stored.groups.digest)
 
 
 def with_groups(stored: Stored) -> Stored:

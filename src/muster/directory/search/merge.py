@@ -8,8 +8,8 @@ from functools import cmp_to_key
 from muster.directory.documents import parse
 from muster.directory.groups.memberships import split
 from muster.scim.filter.evaluate import comparable
-from muster.scim.indexing import sort_value
 from muster.scim.schema.model import ResourceType
+from muster.scim.sorting import sort_value
 from muster.scim.values import Json
 from muster.storage.ids import key_of
 from muster.storage.port.errors import PageTooLarge

@@ -3,6 +3,7 @@
 from muster.directory.groups.memberships import tag_of
 from muster.http.wire.message import MAX_HEADER, Request
 from muster.scim.errors import ScimError
+from muster.scim.etag import matches_etag, read_etags
 from muster.storage.port.resources import Stored
 
 
@@ -17,9 +18,9 @@ class Conditions:
 
     def check_write(self, standing: Stored) -> None:
         """Raises ScimError 412 where the resource that stands is not what the client has in mind."""
-        if not _holds(self._match, tag_of(standing)):
+        if not matches_etag(self._match, tag_of(standing)):
             raise _failed(standing)
-        if self._none_match is not None and _holds(self._none_match, tag_of(standing)):
+        if self._none_match is not None and matches_etag(self._none_match, tag_of(standing)):
             raise _failed(standing)
 
     def check_create(self) -> None:
@@ -29,9 +30,9 @@ class Conditions:
 
     def not_modified(self, standing: Stored) -> bool:
         """Whether a read is to be answered 304. Raises ScimError 412 where If-Match does not hold."""
-        if not _holds(self._match, tag_of(standing)):
+        if not matches_etag(self._match, tag_of(standing)):
             raise _failed(standing)
-        return self._none_match is not None and _holds(self._none_match, tag_of(standing))
+        return self._none_match is not None and matches_etag(self._none_match, tag_of(standing))
 
 
 def _versions(header: str | None) -> frozenset[str] | None:
@@ -40,11 +41,7 @@ def _versions(header: str | None) -> frozenset[str] | None:
         return None
     if len(header) > MAX_HEADER:
         raise ScimError(431, f"If-Match and If-None-Match may be {MAX_HEADER:,} bytes long")
-    return frozenset(part.strip().removeprefix("W/").strip('"') for part in header.split(","))
-
-
-def _holds(versions: frozenset[str] | None, tag: str) -> bool:
-    return versions is None or "*" in versions or tag in versions
+    return read_etags(header)
 
 
 def _failed(standing: Stored) -> ScimError:

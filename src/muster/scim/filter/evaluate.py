@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from muster.scim.filter.predicate import All, Each, Field, Has, Negation, Predicate, Some, Test
 from muster.scim.schema.model import Attribute
 from muster.scim.values import Json, fold, sortable_date_time
@@ -75,3 +77,19 @@ def comparable(attribute: Attribute, value: Json) -> Json:
             return sortable_date_time(value)
         return value if attribute.case_exact else fold(value)
     return value
+
+
+def comparable_key(attribute: Attribute, value: Json) -> Json:
+    """Return a stored value in the form in which it compares, hashable; true is not 1."""
+    if isinstance(value, list):
+        return tuple(sorted(orjson.dumps(comparable(attribute, item)) for item in value))
+    if isinstance(value, bool):
+        return str(value)
+    return comparable(attribute, value)
+
+
+def same_value(attribute: Attribute, first: Json, second: Json) -> bool:
+    """Return whether two canonical values are equal, by the attribute's type and its caseExact."""
+    return bool(
+        first == second or comparable_key(attribute, first) == comparable_key(attribute, second)
+    )

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from muster.scim.filter.evaluate import comparable
-from muster.scim.indexing import sort_value
+from muster.scim.sorting import sort_value
 from muster.storage.ids import key_of
 from muster.storage.port.engine import Statement
 from muster.storage.port.errors import PageTooLarge
