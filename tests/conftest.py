@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import postgres
+from tests.clock import StoppedClock
 from tests.server import SERVERS, Server
 from tests.tenant import Tenant
 
@@ -48,6 +49,13 @@ def _loops_run(request, caplog):
         ]
         stalls = [*here, *(line for started in list(SERVERS) for line in started.stalls())]
         assert not stalls, stalls
+
+
+@pytest.fixture
+def clock():
+    """The clock of this process, which stands still until the test moves it."""
+    with StoppedClock() as stopped:
+        yield stopped
 
 
 @pytest.fixture(params=list(DATABASES))

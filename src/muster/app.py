@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +13,7 @@ from muster.access.connectors import Connectors
 from muster.access.keys import Keys
 from muster.access.openid import OpenId
 from muster.access.rate_limit import RateLimiter
+from muster.base import clock
 from muster.base.heartbeat import Heartbeat
 from muster.config import Settings, is_postgres
 from muster.console.pages.audit import AuditPages
@@ -333,7 +333,7 @@ class Muster:
         used = set(self.service.used)
         if used:
             self.service.used.clear()
-            now = datetime.now(UTC).isoformat(timespec="seconds")
+            now = clock.now().isoformat(timespec="seconds")
             try:
                 await self.storage.touch_keys(dict.fromkeys(used, now))
             except StorageError:

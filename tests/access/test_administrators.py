@@ -12,6 +12,7 @@ import pytest
 
 from muster.access import administrators
 from muster.access.administrators import Administrators, NotSignedIn, all_permissions
+from muster.base.clock import timestamp
 from muster.scim.errors import ScimError
 from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.engine import Statement
@@ -130,13 +131,11 @@ def test_two_who_remove_each_other_do_not_leave_nobody(here):
     assert len(here.run(here.administrators.all())) == 1
 
 
-def test_a_session_that_is_ended_while_it_is_seen_stays_ended(here, monkeypatch):
+def test_a_session_that_is_ended_while_it_is_seen_stays_ended(here, clock, monkeypatch):
     made = admin(here)
     token = here.run(here.administrators.sign_in("ada@example.com", PASSWORD, "", HERE, ""))
-    later = Administrators(
-        here.storage,
-        lambda: administrators.datetime.now(administrators.UTC) + administrators.timedelta(hours=1),
-    )
+    clock.advance(hours=1)
+    later = Administrators(here.storage)
     get = later.get
 
     async def get_slowly(admin_id):
@@ -149,10 +148,11 @@ def test_a_session_that_is_ended_while_it_is_seen_stays_ended(here, monkeypatch)
     assert here.run(here.administrators.session(token)) is None
 
 
-def test_a_session_holds_while_the_disk_is_full(here, monkeypatch):
+def test_a_session_holds_while_the_disk_is_full(here, clock, monkeypatch):
     made = admin(here)
     token = here.run(here.administrators.begin(made, HERE, "agent", made))
-    later = Administrators(here.storage, lambda: datetime.now(UTC) + timedelta(minutes=6))
+    clock.advance(minutes=6)
+    later = Administrators(here.storage)
 
     async def full(*_):
         raise StorageFull("the disk is full")
@@ -161,35 +161,35 @@ def test_a_session_holds_while_the_disk_is_full(here, monkeypatch):
     assert here.run(later.session(token)).admin == made
 
 
-def test_using_a_session_moves_no_epoch(here):
+def test_using_a_session_moves_no_epoch(here, clock):
     """Every worker forgets the keys that it knows when the epoch moves: looking at a page is no reason."""
     made = admin(here)
     token = here.run(here.administrators.begin(made, HERE, "agent", made))
     epoch = here.run(here.storage.query(EPOCH))
-    for minutes in (6, 12, 18):
-        moment = datetime.now(UTC) + timedelta(minutes=minutes)
-        later = Administrators(here.storage, lambda moment=moment: moment)
+    for _ in range(3):
+        clock.advance(minutes=6)
+        later = Administrators(here.storage)
         here.run(later.session(token))
-        assert here.run(later.session(token)).seen >= moment.isoformat(timespec="milliseconds")[:19]
+        assert here.run(later.session(token)).seen == timestamp(clock.moment)
     assert here.run(here.storage.query(EPOCH)) == epoch
 
 
 class Clocked:
     """An administrator with a second factor, at a time of the test's own."""
 
-    def __init__(self, here):
-        self.here = here
-        self.now = datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC)
-        self.administrators = Administrators(here.storage, lambda: self.now)
+    def __init__(self, here, clock):
+        self.here, self.clock = here, clock
+        clock.moment = datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC)
+        self.administrators = Administrators(here.storage)
         self.made = admin(here)
         self.secret, _ = here.run(self.administrators.begin_totp(self.made))
         self.codes = here.run(
             self.administrators.keep_totp(self.made, self.secret, self.code(), HERE)
         )
-        self.now += timedelta(minutes=5)
+        clock.advance(minutes=5)
 
     def code(self, steps=0):
-        return pyotp.TOTP(self.secret).at(self.now + steps * timedelta(seconds=30))
+        return pyotp.TOTP(self.secret).at(self.clock.moment + steps * timedelta(seconds=30))
 
     def standing(self):
         return self.here.run(self.administrators.get(self.made.id))
@@ -206,8 +206,8 @@ class Clocked:
 
 
 @pytest.fixture
-def clocked(here):
-    return Clocked(here)
+def clocked(here, clock):
+    return Clocked(here, clock)
 
 
 def spellings(code):
@@ -260,9 +260,9 @@ def test_a_code_of_another_time_is_not_accepted(clocked, steps):
     assert not clocked.signs_in(clocked.code(steps))
 
 
-def test_the_code_that_turned_the_second_factor_on_is_used(here):
-    clocked = Clocked(here)
-    clocked.now -= timedelta(minutes=5)
+def test_the_code_that_turned_the_second_factor_on_is_used(here, clock):
+    clocked = Clocked(here, clock)
+    clock.advance(minutes=-5)
     assert not clocked.signs_in(clocked.code())
 
 
@@ -304,7 +304,7 @@ def test_a_second_factor_is_not_replaced_while_it_is_on(clocked):
     with pytest.raises(ScimError, match="on already"):
         clocked.here.run(
             clocked.administrators.keep_totp(
-                clocked.standing(), secret, pyotp.TOTP(secret).at(clocked.now), HERE
+                clocked.standing(), secret, pyotp.TOTP(secret).at(clocked.clock.moment), HERE
             )
         )
     assert clocked.standing().totp == clocked.secret

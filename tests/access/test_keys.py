@@ -14,23 +14,16 @@ from muster.access.permissions import ADMIN, SCIM, allows
 from muster.storage.sqlite import SqliteStorage
 
 
-class Clock:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self):
-        return self.now
-
-
 class Installation:
     """A storage, its keys and its workspace."""
 
-    def __init__(self, path):
+    def __init__(self, path, clock):
         self.runner = asyncio.Runner()
         self.storage = SqliteStorage(str(path))
         self.run(self.storage.migrate())
         self.run(self.storage.start())
-        self.clock = Clock()
-        self.keys = Keys(self.storage, self.clock)
+        self.clock = clock
+        self.keys = Keys(self.storage)
         self.workspace = self.run(self.storage.add_workspace("w", "rfc7644", False, "x"))
 
     def run(self, coroutine):
@@ -45,8 +38,9 @@ class Installation:
 
 
 @pytest.fixture
-def here(tmp_path):
-    made = Installation(tmp_path / "here.db")
+def here(tmp_path, clock):
+    clock.moment = datetime(2026, 1, 1, tzinfo=UTC)
+    made = Installation(tmp_path / "here.db", clock)
     yield made
     made.close()
 
@@ -72,7 +66,7 @@ def test_the_token_is_a_jwt_of_256_random_bits_and_is_kept_as_its_digest_alone(h
 
 def test_a_revoked_key_stops_at_the_next_check_in_every_worker(here):
     token, record = here.key()
-    other = Keys(here.storage, here.clock)
+    other = Keys(here.storage)
     assert here.run(here.keys.check(token))
     assert here.run(other.check(token))
     here.run(here.keys.revoke(here.workspace, record))
@@ -83,7 +77,7 @@ def test_a_revoked_key_stops_at_the_next_check_in_every_worker(here):
 def test_an_expired_key_stops(here):
     token, _ = here.key(lifetime=timedelta(hours=1))
     assert here.run(here.keys.check(token))
-    here.clock.now += timedelta(hours=1)
+    here.clock.advance(hours=1)
     assert here.run(here.keys.check(token)) is None
 
 
@@ -93,7 +87,7 @@ def test_a_rotated_key_overlaps_as_long_as_told(here):
     assert (new.name, new.permissions, new.rate_limit) == (record.name, record.permissions, 7)
     assert here.run(here.keys.check(token))
     assert here.run(here.keys.check(new_token))
-    here.clock.now += timedelta(minutes=5)
+    here.clock.advance(minutes=5)
     assert here.run(here.keys.check(token)) is None
     assert here.run(here.keys.check(new_token))
 
@@ -138,7 +132,7 @@ def test_what_this_installation_signed_but_never_gave_out_grants_nothing(here):
 
 
 def test_another_installations_key_grants_nothing(here, tmp_path):
-    there = Installation(tmp_path / "there.db")
+    there = Installation(tmp_path / "there.db", here.clock)
     token, _ = there.key()
     there.close()
     here.key()
@@ -158,9 +152,9 @@ def test_a_rotated_key_lasts_as_long_as_it_did(here):
         here.run(here.keys.rotate(here.workspace, endless, timedelta(hours=1)))[1].expires is None
     )
     _, record = here.key(lifetime=timedelta(days=90))
-    here.clock.now += timedelta(days=80)
+    here.clock.advance(days=80)
     _, made = here.run(here.keys.rotate(here.workspace, record, timedelta(days=30)))
-    assert datetime.fromisoformat(made.expires) == here.clock.now + timedelta(days=90)
+    assert datetime.fromisoformat(made.expires) == here.clock.moment + timedelta(days=90)
     kept = here.run(here.storage.key(here.workspace.id, record.id))
     assert kept.expires == record.expires  # the overlap gives it no more time than it had
 
@@ -203,8 +197,8 @@ def test_the_rate_limit_is_of_the_key_then_the_workspace_then_the_contract(
 ):
     changed = replace(here.workspace, contract=contract, rate_limit=workspace)
     here.run(here.storage.administer([changed], [], []))
-    token, _ = here.run(Keys(here.storage, here.clock).create(changed, "k", rate_limit=key))
-    grant = here.run(Keys(here.storage, here.clock, installation).check(token))
+    token, _ = here.run(Keys(here.storage).create(changed, "k", rate_limit=key))
+    grant = here.run(Keys(here.storage, installation).check(token))
     assert grant.limit == limit
 
 
@@ -222,6 +216,6 @@ def test_the_rate_limit_is_of_the_key_then_the_workspace_then_the_contract(
     ],
 )
 def test_no_key_gets_more_than_the_ceiling(here, installation, ceiling, key, limit):
-    token, _ = here.run(Keys(here.storage, here.clock).create(here.workspace, "k", rate_limit=key))
-    grant = here.run(Keys(here.storage, here.clock, installation, ceiling).check(token))
+    token, _ = here.run(Keys(here.storage).create(here.workspace, "k", rate_limit=key))
+    grant = here.run(Keys(here.storage, installation, ceiling).check(token))
     assert grant.limit == limit

@@ -1,6 +1,7 @@
 """The rate limit: exact over workers, at few leases."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -27,11 +28,11 @@ class Accounts:
         return taken
 
 
-class Clock:
-    now = 600.0
-
-    def __call__(self):
-        return self.now
+@pytest.fixture(autouse=True)
+def minute(clock):
+    """The clock stands at the beginning of a minute."""
+    clock.moment = datetime(2026, 1, 1, 12, 10, tzinfo=UTC)
+    return clock
 
 
 async def spend(limiter, limit=None, epoch=0, workspace=1):
@@ -43,8 +44,8 @@ async def spend(limiter, limit=None, epoch=0, workspace=1):
 @given(st.integers(1, 3000), st.integers(1, 5))
 def test_workers_together_pass_exactly_the_limit(limit, workers):
     async def run():
-        accounts, clock = Accounts(), Clock()
-        limiters = [RateLimiter(accounts, limit, clock) for _ in range(workers)]
+        accounts = Accounts()
+        limiters = [RateLimiter(accounts, limit) for _ in range(workers)]
         passed = 0
         for turn in range(limit * 2 + 50):
             passed += await spend(limiters[turn % workers]) is None
@@ -58,7 +59,7 @@ def test_workers_together_pass_exactly_the_limit(limit, workers):
 def test_concurrent_requests_share_a_lease():
     async def run():
         accounts = Accounts()
-        limiter = RateLimiter(accounts, 1000, Clock())
+        limiter = RateLimiter(accounts, 1000)
         answers = await asyncio.gather(*(spend(limiter) for _ in range(60)))
         return answers, accounts.leases
 
@@ -67,14 +68,13 @@ def test_concurrent_requests_share_a_lease():
     assert leases == 1
 
 
-def test_it_resets_with_the_minute_and_says_when():
+def test_it_resets_with_the_minute_and_says_when(clock):
     async def run():
-        clock = Clock()
-        limiter = RateLimiter(Accounts(), 2, clock)
+        limiter = RateLimiter(Accounts(), 2)
         assert [await spend(limiter) for _ in range(3)] == [None, None, WINDOW]
-        clock.now += 45
+        clock.advance(seconds=45)
         assert await spend(limiter) == 15
-        clock.now += 15
+        clock.advance(seconds=15)
         assert await spend(limiter) is None
 
     asyncio.run(run())
@@ -82,17 +82,17 @@ def test_it_resets_with_the_minute_and_says_when():
 
 def test_a_key_of_its_own_limit_and_none_at_all():
     async def run():
-        limiter = RateLimiter(Accounts(), 1, Clock())
+        limiter = RateLimiter(Accounts(), 1)
         assert [await spend(limiter, 3) for _ in range(4)] == [None, None, None, WINDOW]
         assert [await spend(limiter, 0) for _ in range(50)] == [None] * 50
-        assert [await spend(RateLimiter(Accounts(), 0, Clock())) for _ in range(50)] == [None] * 50
+        assert [await spend(RateLimiter(Accounts(), 0)) for _ in range(50)] == [None] * 50
 
     asyncio.run(run())
 
 
 def test_a_raised_limit_takes_effect_at_once():
     async def run():
-        limiter = RateLimiter(Accounts(), 0, Clock())
+        limiter = RateLimiter(Accounts(), 0)
         assert [await spend(limiter, 1) for _ in range(2)] == [None, WINDOW]
         assert await spend(limiter, 5, epoch=1) is None
 
@@ -102,7 +102,7 @@ def test_a_raised_limit_takes_effect_at_once():
 @pytest.mark.parametrize("keys", [3])
 def test_keys_do_not_share(keys):
     async def run():
-        limiter = RateLimiter(Accounts(), 1, Clock())
+        limiter = RateLimiter(Accounts(), 1)
         for workspace in range(keys):
             assert [await spend(limiter, workspace=workspace) for _ in range(2)] == [None, WINDOW]
 
@@ -126,19 +126,19 @@ class Broken(Accounts):
 @pytest.mark.parametrize(
     "error", [StorageFull("the disk is full"), StorageError("the database is busy")]
 )
-def test_without_leases_a_worker_counts_on_its_own_up_to_the_limit(error):
+def test_without_leases_a_worker_counts_on_its_own_up_to_the_limit(clock, error):
     async def run():
-        accounts, clock = Broken(), Clock()
-        limiter = RateLimiter(accounts, 100, clock)
+        accounts = Broken()
+        limiter = RateLimiter(accounts, 100)
         assert [await spend(limiter) for _ in range(10)] == [None] * 10
         accounts.failing = error
         answers = [await spend(limiter) for _ in range(200)]
         assert answers[:90] == [None] * 90
         assert answers[90:] == [WINDOW] * 110
-        clock.now += WINDOW
+        clock.advance(seconds=WINDOW)
         assert [await spend(limiter) for _ in range(101)] == [None] * 100 + [WINDOW]
         accounts.failing = None
-        clock.now += WINDOW
+        clock.advance(seconds=WINDOW)
         assert [await spend(limiter) for _ in range(101)] == [None] * 100 + [WINDOW]
         assert accounts.leases > 0
 
@@ -151,7 +151,7 @@ def test_a_lease_that_does_not_come_is_not_waited_for(monkeypatch):
     async def run():
         accounts = Broken()
         accounts.stuck = True
-        limiter = RateLimiter(accounts, 32, Clock())
+        limiter = RateLimiter(accounts, 32)
         assert [await spend(limiter) for _ in range(33)] == [None] * 32 + [WINDOW]
 
     asyncio.run(run())
@@ -162,6 +162,6 @@ def test_a_bug_in_leasing_is_not_hidden():
         accounts = Broken()
         accounts.failing = RuntimeError("a bug")
         with pytest.raises(RuntimeError, match="a bug"):
-            await spend(RateLimiter(accounts, 10, Clock()))
+            await spend(RateLimiter(accounts, 10))
 
     asyncio.run(run())

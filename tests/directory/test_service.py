@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -18,21 +18,20 @@ from tests.people import person, replace
 USER_TYPE = registry().types["/Users"]
 
 
-def test_a_clock_that_jumps_back_makes_nothing_older(tmp_path):
+def test_a_clock_that_jumps_back_makes_nothing_older(tmp_path, clock):
     """Ids go on growing, lastModified never goes back, and lists keep their order."""
-    moment = datetime(2030, 1, 1, tzinfo=UTC)
+    clock.moment = datetime(2030, 1, 1, tzinfo=UTC)
 
     async def run():
-        nonlocal moment
         storage = SqliteStorage(str(tmp_path / "m.db"))
         await storage.migrate()
         await storage.start()
         caller = Caller(
             await storage.add_workspace("w", "rfc7644", False, "now"), "actor", "request"
         )
-        directory = Directory(storage, lambda: moment)
+        directory = Directory(storage)
         first = await directory.create(caller, USER_TYPE, person())
-        moment -= timedelta(days=400)
+        clock.advance(days=-400)
         second = await directory.create(caller, USER_TYPE, person())
         assert key_of(second.id) > key_of(first.id)
         changed = await directory.patch(

@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
@@ -326,7 +325,6 @@ def test_a_rehearsal_reports_what_the_import_reports(
             workspace,
             registry(),
             rehearse,
-            lambda: datetime.now(UTC),
             new_ids=new_ids,
         )
         return await importer.take(

@@ -61,11 +61,12 @@ def keep(bench, workspace, days):
 
 @pytest.mark.parametrize("extended", [365, 0])
 def test_changes_are_kept_from_the_moment_that_their_retention_is_extended(
-    bench, workspace, monkeypatch, extended
+    bench, workspace, monkeypatch, clock, extended
 ):
+    clock.moment = NOW
     monkeypatch.setattr(trimmer, "_CHUNK", 3)
     keep(bench, workspace, 30)
-    made = Trimmer(bench.storage, Leases(bench.storage), 0, lambda: NOW)
+    made = Trimmer(bench.storage, Leases(bench.storage), 0)
     transact = bench.storage.transact
     drops = 0
 
@@ -90,8 +91,9 @@ def test_changes_are_kept_from_the_moment_that_their_retention_is_extended(
 
 
 def test_trimming_reads_the_retention_of_each_workspace_as_it_comes_to_it(
-    bench, workspace, monkeypatch
+    bench, workspace, monkeypatch, clock
 ):
+    clock.moment = NOW
     keep(bench, workspace, 30)
     workspaces = bench.storage.workspaces
 
@@ -101,7 +103,7 @@ def test_trimming_reads_the_retention_of_each_workspace_as_it_comes_to_it(
         return found
 
     monkeypatch.setattr(bench.storage, "workspaces", listed)
-    bench.run(Trimmer(bench.storage, Leases(bench.storage), 0, lambda: NOW).trim_all())
+    bench.run(Trimmer(bench.storage, Leases(bench.storage), 0).trim_all())
     assert count(bench, workspace) == 11
 
 

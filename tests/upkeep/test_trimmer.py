@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.clock import StoppedClock
 from tests.people import group, person, replace
 from tests.tenant import Tenant, problem
 from tests.upkeep.test_audit_verification import tampered
@@ -24,10 +25,9 @@ def trim(tenant, ahead=timedelta(days=91), every=False):
         await storage.start()
         try:
             workspace = await storage.find_workspace(tenant.name)
-            trimmer = Trimmer(
-                storage, Leases(storage), 0 if every else 90, lambda: datetime.now(UTC) + ahead
-            )
-            await (trimmer.trim_all() if every else trimmer.trim(workspace.id, 90))
+            trimmer = Trimmer(storage, Leases(storage), 0 if every else 90)
+            with StoppedClock(datetime.now(UTC) + ahead):
+                await (trimmer.trim_all() if every else trimmer.trim(workspace.id, 90))
         finally:
             await storage.close()
 

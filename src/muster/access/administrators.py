@@ -5,9 +5,9 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -15,6 +15,8 @@ import pyotp
 
 from muster.access.permissions import ADMIN, PERMISSIONS
 from muster.access.settings import SettingsStore
+from muster.base import clock
+from muster.base.clock import timestamp
 from muster.base.passwords import hash_password, verify_password
 from muster.scim.errors import ScimError, invalid_value
 from muster.scim.values import Json, fold
@@ -40,7 +42,6 @@ _SESSION = timedelta(hours=12)
 _SEEN_AGAIN = timedelta(minutes=5)
 INVITATION = timedelta(hours=1)
 _RECOVERY_CODES = 8
-Clock = Callable[[], datetime]
 
 
 class NotSignedIn(ScimError):
@@ -119,9 +120,8 @@ class Session:
 class Administrators:
     """Makes administrators and sessions."""
 
-    def __init__(self, accounts: SettingsStore, clock: Clock = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, accounts: SettingsStore) -> None:
         self._accounts = accounts
-        self._clock = clock
         self._names = Attempts(accounts, _TRIES, _WINDOW)
         self._places = Attempts(accounts, _FROM_ONE_PLACE, _WINDOW)
 
@@ -145,7 +145,7 @@ class Administrators:
         also: items to store with it. standing: items that must still be as they were read; otherwise Outdated is raised.
         """
         token = secrets.token_urlsafe(32)
-        ends = _text(self._clock() + INVITATION)
+        ends = timestamp(clock.now() + INVITATION)
         body = {"roles": roles, "expires": ends}
         await self._accounts.administer(
             [Item(INSTALLATION, INVITATION_KIND, digest(token), body), *also], (), standing
@@ -155,12 +155,12 @@ class Administrators:
     async def invited(self, token: str) -> bool:
         """Whether a token still holds."""
         item = await self._accounts.item(INSTALLATION, INVITATION_KIND, digest(token))
-        return item is not None and item.body["expires"] > _text(self._clock())
+        return item is not None and item.body["expires"] > timestamp()
 
     async def accept(self, token: str, email: str, password: str, origin: ChangeOrigin) -> Admin:
         """Make the administrator whom a token is for. Raises ScimError 400, and 403 where the token does not hold."""
         item = await self._accounts.item(INSTALLATION, INVITATION_KIND, digest(token))
-        if item is None or item.body["expires"] <= _text(self._clock()):
+        if item is None or item.body["expires"] <= timestamp():
             raise ScimError(403, "this link was used already, or its time is up: ask for another")
         made = await self._make(email, password, item.body["roles"])
         puts, read = [replace(item, body=None), made.item()], [item, _nobody(made.id)]
@@ -185,7 +185,7 @@ class Administrators:
         admin_id = digest(fold(email))[:16]
         if await self.get(admin_id) is not None:
             raise ScimError(409, "email: there is an administrator with this address already")
-        return Admin(admin_id, email, await hash_password(password), roles, _text(self._clock()))
+        return Admin(admin_id, email, await hash_password(password), roles, timestamp())
 
     async def remove(self, admin: Admin, origin: ChangeOrigin) -> None:
         """Remove an administrator, and end their sessions. Raises ScimError 409 for the last one of the installation."""
@@ -236,7 +236,7 @@ class Administrators:
             raise ScimError(
                 409, "You sign in by OpenID Connect: the second factor is the identity provider's."
             )
-        step = _step_of(secret, code.strip(), self._clock()) if _SECRET.fullmatch(secret) else None
+        step = _step_of(secret, code.strip(), clock.now()) if _SECRET.fullmatch(secret) else None
         if step is None:
             raise invalid_value("code: this is not the code that the authenticator shows")
         codes = [f"{secrets.token_hex(3)}-{secrets.token_hex(3)}" for _ in range(_RECOVERY_CODES)]
@@ -313,7 +313,7 @@ class Administrators:
     async def _check_code(self, admin: Admin, code: str) -> Admin:
         if not code:
             raise CodeNeeded
-        step = None if admin.totp is None else _step_of(admin.totp, code, self._clock())
+        step = None if admin.totp is None else _step_of(admin.totp, code, clock.now())
         if step is not None:
             if code == admin.last_code or (admin.last_step is not None and step <= admin.last_step):
                 raise NotSignedIn
@@ -331,13 +331,13 @@ class Administrators:
 
         before: the administrator as they were read, None for one who is new. Raises Outdated where they are not so any more.
         """
-        token, now = secrets.token_urlsafe(32), self._clock()
+        token, now = secrets.token_urlsafe(32), clock.now()
         body = {
             "admin": admin.id,
             "csrf": secrets.token_urlsafe(24),
-            "created": _text(now),
-            "seen": _text(now),
-            "expires": _text(now + _SESSION),
+            "created": timestamp(now),
+            "seen": timestamp(now),
+            "expires": timestamp(now + _SESSION),
             "address": origin.address,
             "agent": agent[:200],
         }
@@ -345,7 +345,7 @@ class Administrators:
             replace(item, body=None)
             for kind in (SESSION_KIND, INVITATION_KIND, FLASH_KIND)
             for item in await self._accounts.items(INSTALLATION, kind)
-            if item.body["expires"] <= _text(now)
+            if item.body["expires"] <= timestamp(now)
         ]
         session = Item(INSTALLATION, SESSION_KIND, digest(token), body)
         note = self._note(admin, "sign-in", origin)
@@ -356,17 +356,17 @@ class Administrators:
     async def session(self, token: str) -> Session | None:
         """The session of a token, where it holds."""
         item = await self._accounts.item(INSTALLATION, SESSION_KIND, digest(token))
-        now = self._clock()
-        if item is None or item.body["expires"] <= _text(now):
+        now = clock.now()
+        if item is None or item.body["expires"] <= timestamp(now):
             return None
         admin = await self.get(item.body["admin"])
         if admin is None:
             return None
-        if item.body["seen"] < _text(now - _SEEN_AGAIN):
+        if item.body["seen"] < timestamp(now - _SEEN_AGAIN):
             with contextlib.suppress(
                 StorageError
             ):  # the disk is full, or the database cannot be written just now
-                await refresh(self._accounts, item, {**item.body, "seen": _text(now)})
+                await refresh(self._accounts, item, {**item.body, "seen": timestamp(now)})
         return _session(item, admin)
 
     async def sessions(self, admin: Admin) -> Sequence[Session]:
@@ -383,7 +383,7 @@ class Administrators:
                 )
 
     async def _sessions_of(self, admin: Admin) -> list[Item]:
-        now = _text(self._clock())
+        now = timestamp()
         items = await self._accounts.items(INSTALLATION, SESSION_KIND)
         return [
             item for item in items if item.body["admin"] == admin.id and item.body["expires"] > now
@@ -441,7 +441,3 @@ def _session(item: Item, admin: Admin) -> Session:
 def digest(text: str) -> str:
     """The hash that stands for a secret, or for a name, in an id."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -5,17 +5,15 @@ others find the claim changed. The claim is read before the check that none exis
 """
 
 import contextlib
-from collections.abc import Callable
-from datetime import UTC, datetime
 
 from muster.access.administrators import INVITATION, Administrators, all_permissions
 from muster.access.keys import Keys
+from muster.base import clock
 from muster.storage.port.accounts import Accounts, Workspace
 from muster.storage.port.errors import Outdated
 from muster.storage.port.items import INSTALLATION, Item
 
 _KIND = "first"
-Clock = Callable[[], datetime]
 
 
 async def first_key(accounts: Accounts, keys: Keys, workspace: Workspace) -> str | None:
@@ -31,15 +29,13 @@ async def first_key(accounts: Accounts, keys: Keys, workspace: Workspace) -> str
     return None
 
 
-async def first_invitation(
-    accounts: Accounts, administrators: Administrators, clock: Clock = lambda: datetime.now(UTC)
-) -> str | None:
+async def first_invitation(accounts: Accounts, administrators: Administrators) -> str | None:
     """The token of an invitation for the first administrator.
 
     None if there is an administrator already, or another such invitation that has not expired.
     """
     claim = await _claim(accounts, INSTALLATION, "invitation")
-    now = clock()
+    now = clock.now()
     if await administrators.all() or (
         claim.body is not None and claim.body["until"] > now.isoformat()
     ):

@@ -5,7 +5,7 @@ import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import jwt
 import orjson
@@ -17,6 +17,8 @@ from muster.access.permissions import ADMIN
 from muster.access.rate_limit import capped, limit_of
 from muster.access.registries import Registries
 from muster.access.roles import ROLE_KIND
+from muster.base import clock
+from muster.base.clock import timestamp
 from muster.scim.schema.model import Registry
 from muster.storage.port.accounts import Accounts, KeyRecord, Workspace
 from muster.storage.port.changes import ChangeOrigin, Note
@@ -28,7 +30,6 @@ _ISSUER = "muster"
 _CACHED = 10_000
 _SHA256 = hashlib.sha256()
 _TRIES = 5
-Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +54,13 @@ class Grant:
         return not self.networks or allowlist.admits(self.networks, address)
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def state_of(key: KeyRecord, now: datetime) -> str:
     """Whether a key is active, expired or revoked."""
     return (
         "revoked"
         if key.revoked
         else "expired"
-        if key.expires is not None and key.expires < _text(now)
+        if key.expires is not None and key.expires < timestamp(now)
         else "active"
     )
 
@@ -83,14 +76,12 @@ class Keys:
     def __init__(
         self,
         accounts: Accounts,
-        clock: Clock = _utc_now,
         rate_limit: int | None = None,
         ceiling: int = 0,
     ) -> None:
         self._accounts = accounts
         self._rate_limit = rate_limit
         self.ceiling = ceiling
-        self._clock = clock
         self._grants: dict[bytes, Grant] = {}
         self._epoch = -1
         self._secret: bytes | None = None
@@ -113,7 +104,7 @@ class Keys:
 
         also: items to store with it. standing: items that must still be as they were read; otherwise Outdated is raised.
         """
-        now = self._clock()
+        now = clock.now()
         key_id = secrets.token_hex(8)
         claims: dict[str, object] = {
             "iss": _ISSUER,
@@ -133,8 +124,8 @@ class Keys:
             _digest(token),
             permissions,
             rate_limit,
-            _text(now),
-            None if expires is None else _text(expires),
+            timestamp(now),
+            None if expires is None else timestamp(expires),
             None,
             None,
             role,
@@ -153,9 +144,7 @@ class Keys:
 
     def _by(self, workspace: Workspace, by: Administrator | None) -> Administrator:
         """Who does something: whoever runs the command, where no one is named."""
-        return by or Administrator(
-            workspace, ChangeOrigin("command", "", _text(self._clock())), (ADMIN,)
-        )
+        return by or Administrator(workspace, ChangeOrigin("command", "", timestamp()), (ADMIN,))
 
     async def rotate(
         self,
@@ -173,7 +162,7 @@ class Keys:
         made = await self.create(
             workspace, key.name, key.permissions, key.rate_limit, lasts, key.role, key.user, by
         )
-        end = _text(self._clock() + overlap)
+        end = timestamp(clock.now() + overlap)
         note = self._by(workspace, by).note(
             "ApiKey",
             key.id,
@@ -192,7 +181,7 @@ class Keys:
     ) -> None:
         """End a key; it stops at the next request, in every worker."""
         note = self._by(workspace, by).note("ApiKey", key.id, "revoke", name=key.name)
-        now = _text(self._clock())
+        now = timestamp()
         await self._set(key, note, lambda standing: replace(standing, revoked=now))
 
     async def limit(
@@ -224,7 +213,7 @@ class Keys:
 
     async def turned_away(self, grant: Grant, request_id: str, address: str) -> None:
         """Record that a request was refused for where it came from."""
-        origin = ChangeOrigin(grant.actor, request_id, _text(self._clock()), address)
+        origin = ChangeOrigin(grant.actor, request_id, timestamp(), address)
         detail = {"attempted": "request", "detail": f"the IP allowlist does not admit {address}"}
         await self._accounts.note(
             [
@@ -246,9 +235,7 @@ class Keys:
             self._grants.clear()
             self._epoch = epoch
         grant = self._grants.get(_digest(token))
-        if grant is None or (
-            grant.expires is not None and self._clock().timestamp() >= grant.expires
-        ):
+        if grant is None or (grant.expires is not None and clock.seconds() >= grant.expires):
             return None
         return grant
 
@@ -259,9 +246,7 @@ class Keys:
             return known
         epoch, digest = self._epoch, _digest(token)
         grant = await self._read(token, digest)
-        if grant is None or (
-            grant.expires is not None and self._clock().timestamp() >= grant.expires
-        ):
+        if grant is None or (grant.expires is not None and clock.seconds() >= grant.expires):
             return None
         if epoch == self._accounts.epoch():  # what was read before a change must not outlive it
             if len(self._grants) >= _CACHED:

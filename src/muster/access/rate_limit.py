@@ -9,9 +9,8 @@ own, up to the whole limit, until leases work again.
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
 
+from muster.base import clock
 from muster.scim.errors import invalid_value
 from muster.storage.port.accounts import Accounts, KeyRecord, Workspace
 from muster.storage.port.errors import StorageError
@@ -71,12 +70,9 @@ class _Bucket:
 class RateLimiter:
     """default: requests a minute for a key that has no limit of its own; 0 for none."""
 
-    def __init__(
-        self, accounts: Accounts, default: int, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, accounts: Accounts, default: int) -> None:
         self._accounts = accounts
         self._default = default
-        self._clock = clock
         self._buckets: dict[tuple[int, str], _Bucket] = {}
         self._leasing: set[asyncio.Task[int]] = set()
         self._warned = -1
@@ -90,7 +86,7 @@ class RateLimiter:
         if self.limit(limit) == 0:
             return True
         bucket = self._buckets.get(key)
-        if bucket is None or bucket.tokens <= 0 or bucket.window != int(self._clock()) // WINDOW:
+        if bucket is None or bucket.tokens <= 0 or bucket.window != int(clock.seconds()) // WINDOW:
             return False
         bucket.tokens -= 1
         return True
@@ -104,7 +100,7 @@ class RateLimiter:
         async with bucket.lock:
             if self.spend(key, limit):
                 return None
-            now = int(self._clock())
+            now = int(clock.seconds())
             window = now // WINDOW
             if bucket.window != window or bucket.epoch != epoch:
                 bucket.taken = bucket.taken if bucket.window == window else 0

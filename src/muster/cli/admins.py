@@ -3,11 +3,11 @@
 import getpass
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from muster.base import clock
 from muster.cli.options import Database, setting_options
 from muster.cli.output import Json, warn, write, write_json, write_table
 from muster.cli.session import CommandError, load_settings, run
@@ -44,7 +44,7 @@ def create(
     settings = load_settings(database=database)
     typed = sys.stdin.isatty()
     password = getpass.getpass("Password: ") if typed else sys.stdin.readline().rstrip("\n")
-    origin = ChangeOrigin("command", "", datetime.now(UTC).isoformat(timespec="milliseconds"))
+    origin = ChangeOrigin("command", "", clock.now().isoformat(timespec="milliseconds"))
 
     async def work(storage: Storage) -> "Admin":
         try:

@@ -1,10 +1,10 @@
 """`muster demo`."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from muster.base import clock
 from muster.cli.options import POSITIVE, Database, integer
 from muster.cli.output import Json, progress, write, write_json
 from muster.cli.serve import program
@@ -41,7 +41,7 @@ def demo(
     async def work(storage: Storage) -> None:
         place = await storage.find_workspace(workspace)
         if place is None:
-            now = datetime.now(UTC).isoformat()
+            now = clock.now().isoformat()
             place = await storage.add_workspace(workspace, settings.contract, False, now)
         with progress(f"Creating users in {workspace}", users) as advance:
             await fill(storage, place, users, seed, advance)

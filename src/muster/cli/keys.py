@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from muster.access.permissions import ADMIN, PERMISSIONS
+from muster.base import clock
 from muster.cli.options import NATURAL, POSITIVE, Database, WorkspaceName, integer
 from muster.cli.output import Json, write, write_json, write_table
 from muster.cli.session import (
@@ -136,7 +137,7 @@ def list_(
     async def work(storage: Storage) -> Sequence[KeyRecord]:
         return await storage.keys((await _Place(settings, workspace).find(storage)).id)
 
-    keys, now = run(settings, work), datetime.now(UTC)
+    keys, now = run(settings, work), clock.now()
     if json:
         write_json([_as_json(key, state_of(key, now)) for key in keys])
         return

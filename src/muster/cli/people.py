@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 
+from muster.base import clock
 from muster.base.clock import timestamp
 from muster.base.progress import Progress, silent
 from muster.directory.versions import make_put
@@ -79,7 +80,7 @@ async def fill(
     total = (await storage.find(Query(workspace.id, registry().types["/Users"], limit=0))).total
     first = total or 0
     starts = range(first, first + users, _BATCH)
-    now = datetime.now(UTC)
+    now = clock.now()
     millis = int(now.timestamp() * 1000) - len(starts)  # a millisecond per batch keeps ids apart
     cores = max(1, (os.cpu_count() or 2) - 1)
     with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as makers:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -136,7 +135,7 @@ def _import(
         place = await workspace_of(storage, workspace, settings)
         registry = await Registries(storage).of(place)
         modes = {"override": override, "new_ids": new_ids}
-        importer = Importer(storage, place, registry, rehearse, lambda: datetime.now(UTC), **modes)
+        importer = Importer(storage, place, registry, rehearse, **modes)
         with _reading(source, place) as advance:
             return await importer.take(enumerate(source, 1), advance)
 

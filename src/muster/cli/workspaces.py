@@ -3,11 +3,11 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from muster.base import clock
 from muster.cli.options import Contract, Database
 from muster.cli.output import Json, write_json, write_table
 from muster.cli.session import CommandError, UsageError, load_settings, run, workspace_of
@@ -50,7 +50,7 @@ def create(
 
     async def work(storage: Storage) -> None:
         try:
-            now = datetime.now(UTC).isoformat()
+            now = clock.now().isoformat()
             await storage.add_workspace(name, settings.contract, bool(strict), now)
         except Conflict:
             raise CommandError(f"there is a workspace {name!r} already") from None

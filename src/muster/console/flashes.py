@@ -10,7 +10,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from muster.access.administrators import digest
+from muster.base import clock
 from muster.scim.values import Json
 from muster.storage.port.accounts import Accounts
 from muster.storage.port.errors import Outdated, StorageError
@@ -42,7 +43,7 @@ class Flashes:
             place: The path of the page.
             values: The values to show, by name.
         """
-        token, now = secrets.token_urlsafe(32), datetime.now(UTC)
+        token, now = secrets.token_urlsafe(32), clock.now()
         nonce = os.urandom(_NONCE)
         sealed = nonce + _cipher(token).encrypt(nonce, orjson.dumps(values), _bound(session, place))
         body = {
@@ -66,7 +67,7 @@ class Flashes:
             if (
                 item is None
                 or item.body["place"] != place
-                or item.body["expires"] <= datetime.now(UTC).isoformat()
+                or item.body["expires"] <= clock.now().isoformat()
             ):
                 return None
             values = _opened(token, item.body["sealed"], _bound(session, place))

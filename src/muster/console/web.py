@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from muster.access.administrators import Session
 from muster.access.audit_notes import Administrator
 from muster.access.permissions import ADMIN, AUDIT, RESTORE, SCIM, SETTINGS, allows
+from muster.base import clock
 from muster.base.clock import timestamp
 from muster.console import flashes
 from muster.console.flashes import Flashes
@@ -55,7 +56,7 @@ def _ago(text: str | None) -> str:
     """A moment as people say it."""
     if not text:
         return "never"
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds()
+    seconds = (clock.now() - datetime.fromisoformat(text)).total_seconds()
     ahead = seconds < 0
     seconds = abs(seconds)
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
@@ -130,7 +131,7 @@ class Visit:
         return ChangeOrigin(
             self._actor,
             self.request.id,
-            timestamp(datetime.now(UTC)),
+            timestamp(),
             self.base.client(self.request),
         )
 

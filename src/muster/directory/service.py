@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import orjson
 
+from muster.base import clock
 from muster.base.clock import timestamp
 from muster.base.passwords import hash_password
 from muster.base.threads import compute
@@ -57,7 +57,6 @@ from muster.storage.port.resources import (
 )
 
 Precondition = Callable[[Stored], None]
-Clock = Callable[[], datetime]
 Secrets = dict[str, str | None]
 _CHUNK = 1000
 """How many members are read at a time."""
@@ -125,16 +124,11 @@ class Listing:
     grouped: bool = False
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Directory:
     """The use cases over a storage."""
 
-    def __init__(self, storage: Resources, clock: Clock = utc_now) -> None:
+    def __init__(self, storage: Resources) -> None:
         self._storage = storage
-        self._clock = clock
         self._new_id = IdSource()
         self._walks = Walks()
 
@@ -283,7 +277,7 @@ class Directory:
                 document, resource_type, resource_id, 1, created, created, None, secrets
             )
 
-        now = self._clock()
+        now = clock.now()
         created = timestamp(now)
         return await self._write(
             caller, resource_type, None, decide, created, edit if edit and edit.add else None
@@ -377,7 +371,7 @@ class Directory:
 
         edit = MemberEdit(clear=True) if resource_type.computed == MEMBERS else None
         return await self._write(
-            caller, resource_type, resource_id, decide, timestamp(self._clock()), edit, "delete"
+            caller, resource_type, resource_id, decide, timestamp(), edit, "delete"
         )
 
     async def _change(
@@ -392,7 +386,7 @@ class Directory:
         passes: int = 1,
     ) -> Stored:
         """Change what stands, within the write's transaction; a change that changes nothing keeps version and lastModified."""
-        now = timestamp(self._clock())
+        now = timestamp()
 
         def decide(standing: Stored | None) -> Outcome:
             if standing is None:
@@ -432,7 +426,7 @@ class Directory:
         touch = touched(caller.registry.types["/Groups"], now)
         origin = ChangeOrigin(caller.actor, caller.request_id, now, caller.address)
         guard = (
-            policy.guard_of(caller.workspace, self._clock())
+            policy.guard_of(caller.workspace, clock.now())
             if caller.guarded and resource_type.name == "User"
             else None
         )
@@ -461,9 +455,7 @@ class Directory:
         self, caller: Caller, resource_type: ResourceType, resource_id: str, withheld: Withheld
     ) -> None:
         """Record what provisioning was not allowed to do."""
-        origin = ChangeOrigin(
-            caller.actor, caller.request_id, timestamp(self._clock()), caller.address
-        )
+        origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)
         told = orjson.dumps({"attempted": withheld.attempted, "detail": withheld.detail})
         note = Note(caller.workspace.id, origin, resource_type.name, resource_id, "refuse", told)
         if not withheld.guarded:

@@ -6,7 +6,7 @@ It goes a thousand at a time, a transaction each: where it is interrupted, what 
 from muster.base.clock import timestamp
 from muster.directory.documents import parse_all
 from muster.directory.history.outcomes import removed, touched
-from muster.directory.service import Caller, utc_now
+from muster.directory.service import Caller
 from muster.scim.schema.model import ResourceType
 from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.members import GROUP, MemberEdit
@@ -45,7 +45,7 @@ async def _some(storage: Resources, caller: Caller, kind: ResourceType, limit: i
 
 
 def _removal(caller: Caller, kind: ResourceType, resource_id: str) -> Write:
-    now = timestamp(utc_now())
+    now = timestamp()
     group_type = caller.registry.types["/Groups"]
     edit = MemberEdit(clear=True) if kind.name == GROUP else None
     return Write(
@@ -60,4 +60,4 @@ def _removal(caller: Caller, kind: ResourceType, resource_id: str) -> Write:
 
 
 def _origin(caller: Caller) -> ChangeOrigin:
-    return ChangeOrigin(caller.actor, caller.request_id, timestamp(utc_now()), caller.address)
+    return ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)

@@ -8,7 +8,6 @@ from muster.access.audit_notes import Administrator
 from muster.access.registries import PROGRESS_KIND, SCHEMA_KIND, Registries
 from muster.base.clock import timestamp
 from muster.directory.documents import parse
-from muster.directory.service import utc_now
 from muster.directory.versions import index_of_document
 from muster.extensions.schemas import having, path_of
 from muster.scim.schema.custom import CustomSchema
@@ -120,7 +119,7 @@ class Indexer:
             schema = CustomSchema.from_json(item.body)
             if schema == built:
                 ready = replace(schema, ready=True)
-                by = Administrator(workspace, ChangeOrigin("indexer", "", timestamp(utc_now())), ())
+                by = Administrator(workspace, ChangeOrigin("indexer", "", timestamp()), ())
                 note = by.note("Schema", schema.id, "index", indexed=list(schema.indexed))
                 told = Item(workspace.id, PROGRESS_KIND, item.id, None)
                 await self._storage.administer(

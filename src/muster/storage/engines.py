@@ -1,8 +1,8 @@
 """Opens the storage engine that a database URL names."""
 
 import contextlib
-from datetime import UTC, datetime
 
+from muster.base import clock
 from muster.config import Settings, is_postgres, sqlite_path
 from muster.storage.port.engine import Storage
 from muster.storage.port.errors import Conflict
@@ -30,5 +30,5 @@ async def ensure_workspace(storage: Storage, settings: Settings) -> None:
     """Create the workspace `default` if it does not exist."""
     if await storage.find_workspace(DEFAULT_WORKSPACE) is None:
         with contextlib.suppress(Conflict):  # another process was first
-            now = datetime.now(UTC).isoformat()
+            now = clock.now().isoformat()
             await storage.add_workspace(DEFAULT_WORKSPACE, settings.contract, False, now)

@@ -1,13 +1,14 @@
 """`muster import`: a workspace from JSON Lines of SCIM resources, streaming, and taken up where it was left."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import orjson
 
+from muster.base import clock
 from muster.base.clock import timestamp
 from muster.directory.documents import parse
 from muster.directory.groups import member_edits
@@ -95,7 +96,6 @@ class Importer:
         workspace: Workspace,
         registry: Registry,
         rehearse: bool,
-        clock: Callable[[], datetime],
         override: bool = False,
         new_ids: bool = False,
     ) -> None:
@@ -107,7 +107,6 @@ class Importer:
         self._types = {kind.core.id: kind for kind in registry.types.values()}
         self._new_id = IdSource()
         self._renewed = NewIds(workspace.name) if new_ids else None
-        self._clock = clock
         self._values: set[bytes] = set()
         self._made: dict[int, tuple[bytes, bytes]] = {}
         """What this run has made, or would have: the unique values, and the fingerprint of each key."""
@@ -118,7 +117,6 @@ class Importer:
             registry.types["/Groups"],
             rehearse,
             self.report.refused,
-            clock,
             self._renewed,
         )
 
@@ -134,7 +132,7 @@ class Importer:
 
     async def _record_override(self) -> None:
         origin, name = (
-            ChangeOrigin("import", "import", timestamp(self._clock())),
+            ChangeOrigin("import", "import", timestamp()),
             self._workspace.name,
         )
         note = Note(
@@ -198,11 +196,9 @@ class Importer:
 
     def _put(self, kind: ResourceType, body: Document, given_id: str | None, meta: Json) -> Put:
         """What a document is to make. given_id: an id of muster's, with meta. Raises ScimError."""
-        now = timestamp(self._clock())
+        now = timestamp()
         if given_id is None or not isinstance(meta, dict):
-            return make_put(
-                body, kind, self._new_id(int(self._clock().timestamp() * 1000)), 1, now, now
-            )
+            return make_put(body, kind, self._new_id(clock.milliseconds()), 1, now, now)
         resource_id = given_id if self._renewed is None else self._renewed.of(given_id)
         created, modified, version = (
             _moment(meta, "created", now),
@@ -273,7 +269,7 @@ class Importer:
         if any(entry.key in self._made for entry in entries):
             raise KeyTaken
         origin, puts = (
-            ChangeOrigin("import", "import", timestamp(self._clock())),
+            ChangeOrigin("import", "import", timestamp()),
             [entry.put for entry in entries],
         )
         await self._storage.load(

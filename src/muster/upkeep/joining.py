@@ -1,8 +1,6 @@
 """The members of the groups of an import: put in once all lines are read, for a group may come before who is in it."""
 
 import tempfile
-from collections.abc import Callable
-from datetime import datetime
 from types import TracebackType
 
 import orjson
@@ -31,7 +29,6 @@ class Joining:
         group_type: ResourceType,
         rehearse: bool,
         refused: list[tuple[int, str]],
-        clock: Callable[[], datetime],
         renewed: NewIds | None = None,
     ) -> None:
         self._storage = storage
@@ -39,7 +36,6 @@ class Joining:
         self._group_type = group_type
         self._rehearse = rehearse
         self._refused = refused
-        self._clock = clock
         self._given: dict[str, str] = {}
         """The ids of lines that are not muster's, and what they are made into."""
         self._renewed = renewed
@@ -120,7 +116,7 @@ class Joining:
         if self._rehearse:
             await self._rehearse_fill(members)
             return
-        origin = ChangeOrigin("import", "import", timestamp(self._clock()))
+        origin = ChangeOrigin("import", "import", timestamp())
         await self._storage.write(
             Write(self._workspace.id, GROUP, group_id, self._same, origin, MemberEdit(members))
         )

@@ -1,8 +1,8 @@
 """Tables that can be created anew after they were lost, and what then has to be put into them."""
 
-import time
 from collections.abc import Collection
 
+from muster.base import clock
 from muster.events.webhooks.endpoints import WEBHOOK_KIND
 from muster.storage.port.engine import Storage
 from muster.storage.records.webhooks import WebhookStates
@@ -32,9 +32,8 @@ async def fill(storage: Storage, recreated: Collection[str]) -> None:
     """Put into tables that were just created what the service cannot begin without."""
     for workspace in await storage.workspaces():
         if "hierarchies" in recreated:
-            version = (
-                time.time_ns() // 1000
-            )  # none that a running worker may still have in its cache
+            # A version that no running worker can have in its cache.
+            version = clock.microseconds()
             await storage.transact(workspace.id, [bound(_HIERARCHIES, workspace.id, version)])
         if "webhook_states" in recreated:
             latest = await storage.latest_change(workspace.id)

@@ -5,14 +5,15 @@ begins anew where the rows end that are gone: at the mark, whose hash is kept.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import takewhile
 from typing import Any
 
 import orjson
 
+from muster.base import clock
 from muster.base.clock import timestamp
 from muster.events.webhooks.endpoints import WEBHOOK_KIND
 from muster.storage.background import log_and_continue
@@ -64,12 +65,10 @@ class Trimmer:
         storage: Storage,
         leases: Leases,
         days: int,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._storage = storage
         self._leases = leases
         self._days = days
-        self._clock = clock
 
     async def run(self) -> None:
         """Trim once an hour, as long as this is not cancelled."""
@@ -109,7 +108,7 @@ class Trimmer:
         """The time of the oldest change that the workspace keeps by its present setting; None to keep all."""
         standing = await self._storage.workspace(workspace)
         kept = days if standing is None or standing.changes_days is None else standing.changes_days
-        return timestamp(self._clock() - timedelta(days=kept)) if kept else None
+        return timestamp(clock.now() - timedelta(days=kept)) if kept else None
 
     async def _next(self, workspace: int, mark: _Mark, oldest: str) -> _Mark:
         """The mark moved to where what is too old ends by now; noted before anything goes."""
@@ -128,7 +127,7 @@ class Trimmer:
         if row is None or row[0] <= mark.sequence:
             return mark
         moved = _Mark(row[0], None if row[2] is None else bytes(row[2]).hex(), mark.done)
-        origin = ChangeOrigin("upkeep", "", timestamp(self._clock()))
+        origin = ChangeOrigin("upkeep", "", timestamp())
         told = orjson.dumps({"before": oldest, "hash": moved.chain})
         note = Note(workspace, origin, "Changes", TRIM_ID, "trim", told)
         await self._storage.note([note], [moved.item(workspace, mark.done)])

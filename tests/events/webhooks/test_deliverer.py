@@ -129,10 +129,7 @@ async def _seen(sender, number):
     return len(sender.got) >= number
 
 
-def test_a_lease_is_one_processs_until_it_ends(run, monkeypatch):
-    moment = [1000]
-    monkeypatch.setattr("muster.storage.records.leases.now", lambda: moment[0])
-
+def test_a_lease_is_one_processs_until_it_ends(run, clock):
     async def work(here):
         one, other = Leases(here.storage), Leases(here.storage)
         taken = [
@@ -141,9 +138,9 @@ def test_a_lease_is_one_processs_until_it_ends(run, monkeypatch):
             await other.take(1, "y", 1),
             await one.take(1, "x", 2),
         ]
-        moment[0] += 1500
+        clock.advance(seconds=1.5)
         taken.append(await other.take(1, "x", 1))
-        moment[0] += 600
+        clock.advance(seconds=0.6)
         taken += [await other.take(1, "x", 1), await one.take(1, "x", 1)]
         await other.release(1, "x")
         return [*taken, await one.take(1, "x", 1)]
@@ -151,24 +148,22 @@ def test_a_lease_is_one_processs_until_it_ends(run, monkeypatch):
     assert run(work) == [True, False, True, True, False, True, False, True]
 
 
-def test_pauses_grow_and_a_webhook_is_given_up_in_the_end(run, monkeypatch):
-    now = [1_000_000]
-    monkeypatch.setattr(deliverer, "now", lambda: now[0])
-
+def test_pauses_grow_and_a_webhook_is_given_up_in_the_end(run, clock):
     async def work(here):
         await here.user("a")
         made, pauses = here.deliverer(Recorder(503)), []
-        begun = now[0]
+        begun = clock.moment
         while (await here.webhooks.get(1, here.hook.id)).disabled is None:
             state = await here.states.state(1, here.hook.id)
             await made._step(here.workspace, here.hook, state)
             after = await here.states.state(1, here.hook.id)
-            pauses.append((after.due - now[0]) // 1000)
-            now[0] = max(after.due, now[0] + 1)
+            pauses.append((after.due - clock.milliseconds) // 1000)
+            clock.advance(milliseconds=max(after.due - clock.milliseconds, 1))
+            made._held_until.clear()  # the lease ends by the clock, and so it is taken again
         rows = await here.storage.changes(1, 0, 100)
         return (
             pauses[:-1],
-            (now[0] - begun) / 1000,
+            (clock.moment - begun).total_seconds(),
             rows[-1],
             (await here.webhooks.get(1, here.hook.id)).disabled,
         )

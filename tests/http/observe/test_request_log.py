@@ -94,7 +94,9 @@ def test_what_is_remembered_of_clients_is_bounded():
 
 
 def test_the_time_of_a_line_is_that_of_the_answer():
-    with mock.patch("time.time", side_effect=[0.000002, 1.999999, 86_400.5]):
+    with mock.patch(
+        "muster.base.clock._read", side_effect=[2_000, 1_999_999_000, 86_400_500_000_000]
+    ):
         lines = logged([(made("GET", "/", "w", "c"), 200, 0.1, 1)] * 3)
     assert [line["time"] for line in lines] == [
         "1970-01-01T00:00:00.000002Z",

@@ -1,6 +1,7 @@
 """Cursors (RFC 9865) and walks by startIndex: every resource once, at any depth, whatever else is written."""
 
 import base64
+from datetime import UTC, datetime
 
 import pytest
 
@@ -163,16 +164,16 @@ class Accounts:
         return b"secret"
 
 
-def test_a_cursor_expires():
+def test_a_cursor_expires(clock):
     import asyncio
 
-    now = [1000.0]
-    cursors = Cursors(Accounts(), 60, lambda: now[0])
+    clock.moment = datetime(2026, 1, 1, tzinfo=UTC)
+    cursors = Cursors(Accounts(), 60)
     cursor = Cursor(0, (Position("é", 2**62), None), 7)
     text = asyncio.run(cursors.write(cursor, (1, "q")))
-    now[0] = 1059.9
+    clock.advance(seconds=59.9)
     assert asyncio.run(cursors.read(text, (1, "q"))) == cursor
-    now[0] = 1060.0
+    clock.advance(seconds=0.1)
     with pytest.raises(ScimError) as raised:
         asyncio.run(cursors.read(text, (1, "q")))
     assert raised.value.scim_type == "expiredCursor"

@@ -9,21 +9,9 @@ from muster.storage.port.items import INSTALLATION
 from muster.storage.records.attempts import Attempts
 
 
-class Clock:
-    now = 1_700_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def workers(bench, clock):
-    return [Attempts(bench.storage, 5, 60, clock) for _ in range(3)]
+    return [Attempts(bench.storage, 5, 60) for _ in range(3)]
 
 
 def test_they_hold_across_workers(bench, workers):
@@ -44,11 +32,11 @@ def test_never_too_many_at_once(bench, workers):
 def test_a_window_begins_with_the_first_try(bench, workers, clock):
     for _ in range(5):
         bench.run(workers[0].take(INSTALLATION, "carol"))
-        clock.now += 10
+        clock.advance(seconds=10)
     assert bench.run(workers[1].take(INSTALLATION, "carol")) == 10
-    clock.now += 10
+    clock.advance(seconds=10)
     assert [bench.run(workers[1].take(INSTALLATION, "carol")) for _ in range(6)] == [0] * 5 + [60]
-    clock.now += 300
+    clock.advance(seconds=300)
     assert bench.run(workers[1].take(INSTALLATION, "carol")) == 0
 
 
@@ -65,7 +53,7 @@ def test_a_good_one_is_given_back_and_a_name_forgotten(bench, workers):
 
 def test_what_is_long_over_is_swept_away(bench, workers, clock, monkeypatch):
     bench.run(workers[0].take(INSTALLATION, "old"))
-    clock.now += 90_000
+    clock.advance(seconds=90_000)
     monkeypatch.setattr("muster.storage.records.attempts.secrets.randbelow", lambda _: 0)
     bench.run(workers[0].take(INSTALLATION, "new"))
     statement = "SELECT key_id FROM rate_windows WHERE key_id IN ('try old', 'try new')"

@@ -3,7 +3,6 @@
 import base64
 import hmac
 import re
-import time
 from collections.abc import Iterator
 
 import orjson
@@ -11,6 +10,7 @@ import orjson
 from muster.access.connectors import Connector, Connectors, Setter
 from muster.access.openid import OpenId
 from muster.access.permissions import ADMIN, PERMISSIONS, SCIM
+from muster.base import clock
 from muster.console.pages.sign_in import signed_in
 from muster.console.web import ANYONE, INSTALLATION_ADMIN, PageRoute, Visit
 from muster.http.wire.message import Response
@@ -58,7 +58,7 @@ class ConnectorPages:
         place, connector = found
         begun = await self._openid.start(connector.client, self._redirect_uri(visit))
         flow = (
-            int(time.time()) + _SECONDS,
+            int(clock.seconds()) + _SECONDS,
             begun.state,
             begun.nonce,
             begun.verifier,
@@ -163,7 +163,7 @@ class ConnectorPages:
         if not hmac.compare_digest(mac.encode(), (await self._mac(payload)).encode()):
             return None
         flow = orjson.loads(base64.urlsafe_b64decode(payload))
-        return tuple(flow) if flow[0] > time.time() else None
+        return tuple(flow) if flow[0] > clock.seconds() else None
 
     async def _mac(self, payload: str) -> str:
         secret = hmac.digest(await self._accounts.signing_secret(), b"openid", "sha256")

@@ -1,11 +1,12 @@
 """API keys in the console: made, rotated, revoked; a token is shown once."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from muster.access.keys import Keys, state_of
 from muster.access.permissions import ADMIN, PERMISSIONS, SETTINGS, beyond
 from muster.access.roles import Roles, check_permissions
+from muster.base import clock
 from muster.console.web import PageRoute, Visit
 from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.message import Response
@@ -36,7 +37,7 @@ class KeyPages:
         found = sorted(
             await self._accounts.keys(workspace.id), key=lambda key: key.created, reverse=True
         )
-        now = datetime.now(UTC)
+        now = clock.now()
         rows = [(key, state_of(key, now), await self._reaches(visit, key)) for key in found]
         roles = [
             role

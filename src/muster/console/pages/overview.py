@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from muster.access.permissions import SCIM
+from muster.base import clock
 from muster.console.web import PageRoute, Visit
 from muster.http.wire.message import Response
 from muster.insight.overview import HOURS, Overview
@@ -32,7 +33,7 @@ class OverviewPages:
         yield PageRoute("GET", "/w/{workspace}", SCIM, self.show)
 
     async def show(self, visit: Visit) -> Response:
-        now = datetime.now(UTC)
+        now = clock.now()
         seen = await self._lookout.look(visit.caller, now)
         bars = _bars(seen.hours, now)
         return visit.render(

@@ -4,10 +4,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from muster.access.permissions import SCIM, SETTINGS
 from muster.access.settings import WorkspaceSettings
+from muster.base import clock
 from muster.base.clock import timestamp
 from muster.console.web import HEADERS, PageRoute, Visit
 from muster.directory.documents import parse
@@ -50,7 +51,7 @@ class RequestPages:
         keys = {key.id: key.name for key in await self._storage.keys(visit.there().id)}
         following = found[-1].number if len(found) == wanted.limit else None
         recording = visit.there().record_reads
-        if recording is not None and recording <= timestamp(datetime.now(UTC)):
+        if recording is not None and recording <= timestamp():
             recording = None
         asked = {name: visit.text(name) for name in ("key", "status", "path", "resource")}
         return visit.render(
@@ -145,7 +146,7 @@ class RequestPages:
 
     async def record(self, visit: Visit) -> Response:
         """Keep reads that succeed as well, for a while."""
-        until = None if visit.text("off") else timestamp(datetime.now(UTC) + _RECORD)
+        until = None if visit.text("off") else timestamp(clock.now() + _RECORD)
         await self._settings.record_reads(visit.administrator, until)
         return visit.redirect("./requests")
 

@@ -1,9 +1,10 @@
 """Undoing everything that one key did between two moments: looked at first, then done."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from muster.access.permissions import RESTORE
+from muster.base import clock
 from muster.console.actors import told
 from muster.console.web import PageRoute, Visit
 from muster.directory.history.past import moment
@@ -37,7 +38,7 @@ class UndoPages:
                 at = await self._tokens.write(visit.there().id, plan.at)
             except ScimError as failed:
                 status, error = failed.status if status == 200 else status, error or failed.detail
-        now = datetime.now(UTC)
+        now = clock.now()
         until = visit.text("until") or f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M}"
         asked = {
             "key": visit.text("key"),

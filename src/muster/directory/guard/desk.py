@@ -6,10 +6,11 @@ from typing import Any, Protocol
 
 import orjson
 
+from muster.base import clock
 from muster.base.clock import timestamp
 from muster.directory.documents import parse
 from muster.directory.guard import policy
-from muster.directory.service import Caller, Directory, utc_now
+from muster.directory.service import Caller, Directory
 from muster.scim.errors import ScimError, not_found
 from muster.scim.patch import PATCH_OP
 from muster.storage.port.accounts import Accounts
@@ -68,7 +69,7 @@ class GuardDesk:
     async def state(self, caller: Caller) -> GuardState:
         """The guard as it is now. What was done all the same in the meantime is held no more."""
         workspace = caller.workspace
-        guard = policy.guard_of(replace(workspace, guard_mode="hold"), utc_now())
+        guard = policy.guard_of(replace(workspace, guard_mode="hold"), clock.now())
         done = allowed = 0
         if guard is not None:
             done = await self._store.deprovisioned(workspace.id, guard.since)
@@ -120,7 +121,7 @@ class GuardDesk:
         return item
 
     async def _decide(self, caller: Caller, item: Item, action: str) -> None:
-        origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(utc_now()), caller.address)
+        origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)
         note = Note(caller.workspace.id, origin, "User", item.id, action, orjson.dumps(item.body))
         await self._store.note([note], [replace(item, body=None)])
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import orjson
 
+from muster.base import clock
 from muster.base.clock import timestamp
 from muster.directory.guard import policy
 from muster.directory.guard.policy import Withheld
-from muster.directory.service import Caller, utc_now
+from muster.directory.service import Caller
 from muster.storage.port.accounts import Workspace
 from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.errors import Held
@@ -29,7 +30,7 @@ def guard(caller: Caller, type_name: str) -> Guard | None:
     """The guard that applies to a write of this resource type; None if it is off or overridden."""
     if caller.overrides or type_name != "User":
         return None
-    return policy.guard_of(caller.workspace, utc_now())
+    return policy.guard_of(caller.workspace, clock.now())
 
 
 async def enforced(
@@ -64,7 +65,7 @@ async def enforced(
 
 
 async def _note(storage: Resources, caller: Caller, action: str, told: dict[str, object]) -> None:
-    origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(utc_now()), caller.address)
+    origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)
     workspace = caller.workspace
     await storage.note(
         [Note(workspace.id, origin, "Workspace", workspace.name, action, orjson.dumps(told))]

@@ -6,7 +6,7 @@ from muster.base.clock import timestamp
 from muster.directory.guard.enforcement import enforced, guard, switches
 from muster.directory.history.outcomes import moved, restored, touched
 from muster.directory.history.past import Past, inverse
-from muster.directory.service import Caller, utc_now
+from muster.directory.service import Caller
 from muster.scim.errors import ScimError, not_found, uniqueness
 from muster.scim.schema.model import ResourceType
 from muster.storage.port.changes import Change, ChangeOrigin
@@ -93,7 +93,7 @@ class Restorer:
         left: list[str],
     ) -> RestoredResource:
         """changes: from the chosen one on, the newest first. joined, left: ids of the groups that it joins, and leaves."""
-        now = timestamp(utc_now())
+        now = timestamp()
         origin = ChangeOrigin(caller.actor, caller.request_id, now, caller.address)
         group_type = caller.registry.types["/Groups"]
         undone = [

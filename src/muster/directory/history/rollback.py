@@ -15,7 +15,7 @@ from muster.directory.documents import parse
 from muster.directory.guard.enforcement import enforced, guard, switches
 from muster.directory.history.outcomes import moved, removed, restored, touched
 from muster.directory.history.past import MAX_CHANGES, Past, inverse
-from muster.directory.service import Caller, utc_now
+from muster.directory.service import Caller
 from muster.scim.document import Document
 from muster.scim.errors import ScimError, invalid_value, uniqueness
 from muster.scim.schema.model import ResourceType
@@ -145,7 +145,7 @@ class Rollback:
         self, caller: Caller, actor: str, since: datetime, until: datetime, ids: list[str]
     ) -> None:
         """Record in the audit log what was undone, so that it is not offered again."""
-        origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(utc_now()), caller.address)
+        origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)
         period = {
             "since": timestamp(since.astimezone(UTC)),
             "until": timestamp(until.astimezone(UTC)),
@@ -246,7 +246,7 @@ def _without_meta(change: Change) -> Document:
 
 def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
     """The writes in an order in which each finds what it needs: first what is to stand, then who is in it, then what is to go."""
-    now = timestamp(utc_now())
+    now = timestamp()
     origin = ChangeOrigin(caller.actor, caller.request_id, now, caller.address)
     types = {kind.name: kind for kind in caller.registry.types.values()}
     workspace = caller.workspace.id

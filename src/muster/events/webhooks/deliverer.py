@@ -7,12 +7,12 @@ import logging
 import time
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import orjson
 from standardwebhooks.webhooks import Webhook as Signer
 
 from muster.access.audit_notes import Administrator
+from muster.base import clock
 from muster.base.clock import timestamp
 from muster.directory.history.events import Event, events
 from muster.events.webhooks.endpoints import Webhook, Webhooks
@@ -23,7 +23,7 @@ from muster.storage.port.accounts import Workspace
 from muster.storage.port.changes import Change, ChangeOrigin
 from muster.storage.port.engine import Storage
 from muster.storage.port.errors import StorageError
-from muster.storage.records.leases import Leases, now
+from muster.storage.records.leases import Leases
 from muster.storage.records.webhooks import Delivery, State, WebhookStates
 
 PAUSES = (5, 30, 120, 600, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600)
@@ -113,11 +113,11 @@ class Deliverer:
             try:
                 held = await self._hold(workspace.id, webhook_id) > 0
                 state = await self._states.state(workspace.id, webhook_id) if held else None
-                if state is None or state.due > now():
+                if state is None or state.due > clock.milliseconds():
                     wait = (
                         _LOOK_SECONDS
                         if state is None
-                        else min(_LOOK_SECONDS, (state.due - now()) / 1000)
+                        else min(_LOOK_SECONDS, (state.due - clock.milliseconds()) / 1000)
                     )
                     await asyncio.sleep(max(_ASK_SECONDS, wait))
                     continue
@@ -201,7 +201,7 @@ class Deliverer:
     async def _failed(
         self, workspace: Workspace, webhook: Webhook, at: State, before: State, answer: Answer
     ) -> None:
-        moment = now()
+        moment = clock.milliseconds()
         since = before.failing_since or moment
         pause = PAUSES[min(before.attempts, len(PAUSES) - 1)]
         after = State(at.position, at.part, before.attempts + 1, moment + pause * 1000, since)
@@ -209,12 +209,12 @@ class Deliverer:
             return
         if moment - since > GIVEN_UP_AFTER * 1000:
             why = f"nothing arrived for {GIVEN_UP_AFTER // 3600} hours: {answer.error or f'status {answer.status}'}"
-            origin = ChangeOrigin("webhooks", "", timestamp(datetime.now(UTC)))
+            origin = ChangeOrigin("webhooks", "", timestamp())
             await self._webhooks.disable(Administrator(workspace, origin, ()), webhook, why)
 
     async def deliver(self, webhook: Webhook, event: Event, part: int, attempt: int) -> Answer:
         """Send one event, and log what came of it."""
-        change, moment = event.change, datetime.now(UTC)
+        change, moment = event.change, clock.now()
         message_id = _message_id(await self._storage.signing_secret(), webhook, change, part)
         body = orjson.dumps(
             {"type": event.type, "timestamp": change.origin.time, "data": event.shown()}
@@ -231,7 +231,7 @@ class Deliverer:
         }
         answer = await self._sender.post(webhook.url, headers, body)
         ended = (attempt, answer.status, answer.error, answer.milliseconds)
-        number = time.time_ns() // 1000
+        number = clock.microseconds()
         delivery = Delivery(number, change.sequence, part, event.type, timestamp(moment), *ended)
         await self._states.log(webhook.workspace, webhook.id, delivery)
         return answer

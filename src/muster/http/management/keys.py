@@ -1,13 +1,14 @@
 """/api/v1/keys."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from muster.access.keys import Keys, state_of
 from muster.access.permissions import ADMIN, SETTINGS
 from muster.access.rate_limit import check_ceiling
 from muster.access.roles import Roles, check_permissions
+from muster.base import clock
 from muster.directory.service import Directory
 from muster.http.management.bodies import NewKey, Rotation
 from muster.http.management.router import ApiRoute, Call, created
@@ -117,7 +118,7 @@ def _shown(key: KeyRecord) -> dict[str, Any]:
     return {
         "id": key.id,
         "name": key.name,
-        "status": state_of(key, datetime.now(UTC)),
+        "status": state_of(key, clock.now()),
         "permissions": list(key.permissions),
         "role": key.role,
         "user": key.user,

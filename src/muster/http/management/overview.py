@@ -1,9 +1,9 @@
 """/api/v1/overview."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from muster.access.permissions import SCIM
+from muster.base import clock
 from muster.http.management.router import ApiRoute, Call
 from muster.http.wire.message import Response, json_response
 from muster.insight.overview import Overview
@@ -25,7 +25,7 @@ class OverviewRoutes:
         )
 
     async def get_overview(self, call: Call) -> Response:
-        seen = await self._overview.look(call.caller, datetime.now(UTC))
+        seen = await self._overview.look(call.caller, clock.now())
         hours = {
             hour: {"requests": asked, "failed": failed}
             for hour, (asked, failed) in sorted(seen.hours.items())

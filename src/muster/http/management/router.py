@@ -3,7 +3,6 @@
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -47,9 +46,7 @@ class Call:
     @property
     def administrator(self) -> Administrator:
         """Who calls, as what they change is recorded."""
-        origin = ChangeOrigin(
-            self.grant.actor, self.request.id, timestamp(datetime.now(UTC)), self.request.address
-        )
+        origin = ChangeOrigin(self.grant.actor, self.request.id, timestamp(), self.request.address)
         return Administrator(self.grant.workspace, origin, self.grant.permissions)
 
     @property

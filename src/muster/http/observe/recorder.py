@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import logging
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 
 import orjson
 
+from muster.base import clock
 from muster.base.clock import timestamp
 from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.message import Request, Response
@@ -80,8 +80,8 @@ class Recorder:
         self._reads = 0
         self._bytes = 0
         self._lost = 0
-        self._now = timestamp(datetime.now(UTC))
-        self._slot = time.time()
+        self._now = timestamp()
+        self._slot = clock.seconds()
         self._refused: set[str] = set()
         """Keys whose latest request that is kept was refused: their next success is kept, even if it is a read."""
         self._unkept: dict[str, _Read] = {}
@@ -117,7 +117,7 @@ class Recorder:
             self._bytes -= len(body) + len(answer)
             body = answer = b""
         request.body = b""  # the request waits with its record, and its body would not be counted
-        now = time.time()
+        now = clock.seconds()
         number = number_of(now, next(self._numbers))
         self._waiting.append(_Noted(request, status, body, answer, location, seconds, now, number))
 
@@ -139,7 +139,7 @@ class Recorder:
         }
         self._unkept = {}
         for workspace_id in {read[0].grant.workspace.id for read in unkept.values()}:
-            now = time.time()
+            now = clock.seconds()
             since = max(
                 self._looked.get(workspace_id, 0.0) - _OVERLAP_SECONDS, now - _REMEMBERED_SECONDS
             )
@@ -162,8 +162,8 @@ class Recorder:
     async def flush(self) -> None:
         """Write what has gathered. A request that cannot be kept takes no other with it."""
         self._reads = 0
-        self._slot = time.time()
-        self._now = timestamp(datetime.now(UTC))
+        self._slot = clock.seconds()
+        self._now = timestamp()
         while self._waiting:
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
             by_workspace: dict[int, list[RecordedRequest]] = {}
@@ -229,7 +229,7 @@ class Recorder:
 
     async def _trim(self, workspace: Workspace) -> None:
         """Let go of what is too old or too much, once in a while."""
-        now = time.time()
+        now = clock.seconds()
         if now - self._trimmed.get(workspace.id, 0.0) > _TRIM_SECONDS:
             self._trimmed[workspace.id] = now
             days = (

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import orjson
 
+from muster.base import clock
 from muster.http.wire.message import Request
 from muster.scim.masking import bare_path
 
@@ -47,7 +48,7 @@ class RequestLog:
             request.key,
             request.address,
         )
-        self._answered.append((time.time(), request.id, request.path, seconds, size, alike))
+        self._answered.append((clock.seconds(), request.id, request.path, seconds, size, alike))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
         elif len(self._answered) >= _FLUSH_LINES:

@@ -3,12 +3,11 @@
 import base64
 import hashlib
 import hmac
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
 
+from muster.base import clock
 from muster.scim.errors import ScimError
 from muster.storage.port.accounts import Accounts
 from muster.storage.port.resources import Position
@@ -31,19 +30,16 @@ class Cursor:
 class Cursors:
     """Makes and reads cursors. seconds: how long one holds."""
 
-    def __init__(
-        self, accounts: Accounts, seconds: int, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, accounts: Accounts, seconds: int) -> None:
         self._accounts = accounts
         self._seconds = seconds
-        self._clock = clock
         self._secret: bytes | None = None
 
     async def write(self, cursor: Cursor, query: tuple[object, ...]) -> str:
         """The cursor as text that says nothing and cannot be changed. query: all that the listing depends on."""
         places = [None if place is None else [place.value, place.key] for place in cursor.places]
         payload = orjson.dumps(
-            [int(self._clock()) + self._seconds, cursor.kind, places, cursor.total]
+            [int(clock.seconds()) + self._seconds, cursor.kind, places, cursor.total]
         )
         return (
             base64.urlsafe_b64encode(await self._mac(payload, query) + payload)
@@ -65,7 +61,7 @@ class Cursors:
         if not hmac.compare_digest(mac, await self._mac(payload, query)):
             raise ScimError(400, "cursor: it was not given for this listing", "invalidCursor")
         expires, kind, places, total = orjson.loads(payload)
-        if self._clock() >= expires:
+        if clock.seconds() >= expires:
             raise ScimError(
                 400, f"cursor: it held for {self._seconds} seconds; begin again", "expiredCursor"
             )

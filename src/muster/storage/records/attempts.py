@@ -2,9 +2,8 @@
 
 import contextlib
 import secrets
-import time
-from collections.abc import Callable
 
+from muster.base import clock
 from muster.storage.port.engine import Upkeep
 from muster.storage.port.errors import StorageFull
 from muster.storage.repair.derived import bound
@@ -33,13 +32,10 @@ _SWEEP = f"""DELETE FROM rate_windows WHERE workspace = $1 AND key_id LIKE '{_PR
 class Attempts:
     """most: tries of one name of a workspace in a window of so many seconds, which begins with the first of them."""
 
-    def __init__(
-        self, storage: Upkeep, most: int, seconds: int, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, storage: Upkeep, most: int, seconds: int) -> None:
         self._storage = storage
         self._most = most
         self._seconds = seconds
-        self._clock = clock
         self._unwritten: dict[tuple[int, str], tuple[int, int]] = {}
         """The attempts made while the disk was full: when the first was made, and how many."""
 
@@ -48,7 +44,7 @@ class Attempts:
 
         While the disk is full, each process counts by itself, so that passwords can still be verified.
         """
-        now = int(self._clock())
+        now = int(clock.seconds())
         place = (workspace, _PREFIX + name)
         begun, used = await self._used(*place, now)
         if used >= self._most:

@@ -1,15 +1,10 @@
 """Leases: what one process at a time does for a workspace, right across workers and replicas. For every engine."""
 
 import secrets
-import time
 
+from muster.base import clock
 from muster.storage.port.engine import Upkeep
 from muster.storage.repair.derived import bound
-
-
-def now() -> int:
-    """Milliseconds since 1970."""
-    return int(time.time() * 1000)
 
 
 class Leases:
@@ -21,7 +16,7 @@ class Leases:
 
     async def take(self, workspace: int, name: str, seconds: float) -> bool:
         """Take a lease, or take it for longer: whether it is ours."""
-        moment = now()
+        moment = clock.milliseconds()
         take = (
             "INSERT INTO leases (workspace, name, owner, until) VALUES ($1, $2, $3, $4)"
             " ON CONFLICT (workspace, name) DO UPDATE SET owner = excluded.owner, until = excluded.until"

@@ -1,12 +1,12 @@
 """The requests that are kept: every write and refusal, and reads while that is wanted. For every engine."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
 
+from muster.base import clock
 from muster.scim.values import Json
 from muster.storage.port.engine import Upkeep
 from muster.storage.query.binder import Binder
@@ -91,7 +91,7 @@ class RequestStore:
             else None
         )
         if days:
-            oldest = min(oldest, number_of(time.time() - days * 86_400))
+            oldest = min(oldest, number_of(clock.seconds() - days * 86_400))
         beyond = (
             "DELETE FROM requests WHERE workspace = $1 AND number <= (SELECT number FROM requests"
             " WHERE workspace = $1 ORDER BY number DESC LIMIT 1 OFFSET $2)"

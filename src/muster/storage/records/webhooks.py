@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from muster.base import clock
 from muster.storage.port.engine import Upkeep
 from muster.storage.query.binder import Binder
-from muster.storage.records.leases import now
 from muster.storage.repair.derived import bound
 
 _STATE = "position, part, attempts, due, failing_since"
@@ -94,7 +94,10 @@ class WebhookStates:
         conditions += [f"position = {bind(before.position)}", f"part = {bind(before.part)}"]
         if lease is not None:
             name, owner = lease
-            held = f"workspace = {bind(workspace)} AND name = {bind(name)} AND owner = {bind(owner)} AND until > {bind(now())}"
+            held = (
+                f"workspace = {bind(workspace)} AND name = {bind(name)}"
+                f" AND owner = {bind(owner)} AND until > {bind(clock.milliseconds())}"
+            )
             conditions.append(f"EXISTS (SELECT 1 FROM leases WHERE {held})")
         statement = bind.statement(
             f"UPDATE webhook_states SET {columns} WHERE {' AND '.join(conditions)}"
