@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 NEEDED = (
     "muster/py.typed",
     "muster/cli/people_names.json",
-    "muster/scim/schemas/user.json",
-    "muster/scim/schemas/registry.json",
+    "muster/scim/schema/definitions/user.json",
+    "muster/scim/schema/definitions/registry.json",
     "muster/storage/migrations/env.py",
     "muster/storage/migrations/versions/0001_users.py",
 )

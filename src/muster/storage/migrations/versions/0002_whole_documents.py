@@ -12,6 +12,4 @@ def upgrade() -> None:
     """Close the documents that 0001 kept open at meta.location."""
     character = "char" if op.get_bind().dialect.name == "sqlite" else "chr"
     for table in ("resources", "changes"):
-        op.execute(
-            f"UPDATE {table} SET document = document || {character}(1) || '/' || type || 's/' || id || '\"}}}}'"
-        )
+        op.execute(f"UPDATE {table} SET document = document || {character}(1) || '/' || type || 's/' || id || '\"}}}}'")

@@ -11,8 +11,7 @@ depends_on = None
 _SQLITE = "replace(document, char(1), '')"
 _NAMES = {
     "sqlite": ", ".join(
-        f"nullif(json_extract({_SQLITE}, '$.{path}'), '')"
-        for path in ("displayName", "name.formatted", "userName")
+        f"nullif(json_extract({_SQLITE}, '$.{path}'), '')" for path in ("displayName", "name.formatted", "userName")
     ),
     "postgresql": ", ".join(
         f"nullif(replace(document, chr(1), '')::json #>> '{{{path}}}', '')"

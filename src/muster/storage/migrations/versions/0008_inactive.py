@@ -7,10 +7,7 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-_INACTIVE = {
-    "sqlite": "json_extract(body, '$.active') = 0",
-    "postgresql": "body -> 'active' = 'false'::jsonb",
-}
+_INACTIVE = {"sqlite": "json_extract(body, '$.active') = 0", "postgresql": "body -> 'active' = 'false'::jsonb"}
 
 
 def upgrade() -> None:
