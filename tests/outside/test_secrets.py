@@ -24,6 +24,22 @@ SCHEMA = {
     "attributes": [
         {"name": "pin", "type": "string", "returned": "never"},
         {"name": "code", "type": "string", "mutability": "writeOnly"},
+        {"name": "codes", "type": "string", "multiValued": True, "returned": "never"},
+        {
+            "name": "box",
+            "type": "complex",
+            "subAttributes": [
+                {"name": "label"},
+                {"name": "pin", "returned": "never"},
+                {"name": "spare", "multiValued": True, "mutability": "writeOnly"},
+            ],
+        },
+        {
+            "name": "keys",
+            "type": "complex",
+            "multiValued": True,
+            "subAttributes": [{"name": "value"}, {"name": "pin", "returned": "never"}],
+        },
     ],
 }
 MARK = "Hunter2"
@@ -35,8 +51,24 @@ def _cased(random, text):
 
 def _spelt(random):
     """The path of a secret: of the password, or of an attribute of the workspace's own."""
-    name = random.choice(("password", f"{USER}:password", f"{VAULT}:pin", f"{VAULT}:code"))
+    own = ("pin", "code", "codes", "box.pin", "box.spare", "keys.pin", 'keys[value eq "a"].pin')
+    name = random.choice(("password", f"{USER}:password", *(f"{VAULT}:{path}" for path in own)))
     return random.choice((name, _cased(random, name)))
+
+
+def _held(random, secret):
+    """The attributes of the workspace's own, with a secret within them."""
+    return {
+        _cased(random, "codes"): [secret, secret],
+        _cased(random, "box"): {"label": "x", _cased(random, "pin"): secret, "spare": [secret]},
+        _cased(random, "keys"): [{"value": "a", _cased(random, "pin"): secret}, {"pin": secret}],
+    }
+
+
+def _within(random, secret):
+    """A path to one of these attributes, and its value."""
+    name, value = random.choice(list(_held(random, secret).items()))
+    return {"path": f"{VAULT}:{name}", "value": value}
 
 
 def _operation(random, secret):
@@ -65,6 +97,9 @@ def _operation(random, secret):
             {"op": "replace", "value": {f"{path}[value eq {text}]": value}},
             {"op": "replace", "path": "", "value": {"title": "shown", path: value}},
             {"op": "Replace", "path": [path], "value": value},
+            {"op": "add", **_within(random, secret)},
+            {"op": "remove", **_within(random, secret)},
+            {"op": "replace", "value": {VAULT: _held(random, secret)}},
         )
     )
     return {_cased(random, key): item for key, item in operation.items()}
@@ -102,6 +137,8 @@ def _ask(random, scim, user, secret):
         person(**{_spelt(random): secret}),
         person(**{_spelt(random): [secret]}),
         person(**vault),
+        person(**{VAULT: _held(random, secret)}),
+        person(**{VAULT: {"box": {"pin": secret}, "keys": [{"value": "a", "pin": secret}]}}),
         [secret],
         secret,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
 
@@ -21,7 +21,7 @@ from muster.directory.search.merge import Merged, Places, merge
 from muster.directory.search.walks import Walks, WalkStep
 from muster.directory.versions import index_of_document, make_put, next_version
 from muster.scim import document as documents
-from muster.scim import patch
+from muster.scim import patch, secrets
 from muster.scim.bounds import LARGE_BODY, MAX_COMPARISONS, MAX_ELEMENTS, check_growth
 from muster.scim.dialects import Dialect
 from muster.scim.document import Document
@@ -36,7 +36,15 @@ from muster.scim.errors import (
 )
 from muster.scim.filter.predicate import Test, conditions
 from muster.scim.filter.shapes import read_filter
-from muster.scim.schema.model import Registry, ResourceType, registry, secret_places
+from muster.scim.schema.model import (
+    Attribute,
+    Place,
+    Registry,
+    ResourceType,
+    registry,
+    secret_places,
+)
+from muster.scim.secrets import Hashes
 from muster.scim.sorting import sort_field
 from muster.scim.values import Json
 from muster.storage.ids import IdSource
@@ -57,7 +65,6 @@ from muster.storage.port.resources import (
 )
 
 Precondition = Callable[[Stored], None]
-Secrets = dict[str, str | None]
 _CHUNK = 1000
 """How many members are read at a time."""
 MANY_MEMBERS = 100
@@ -268,14 +275,14 @@ class Directory:
         document = await read(
             caller, lambda: documents.read(body, resource_type, caller.dialect(), caller.registry)
         )
-        secrets = await _take_secrets(document, resource_type, caller.workspace.id)
+        hashes = await _take_secrets(document, resource_type, caller.workspace.id)
+        document, sealed = secrets.extract(document, resource_type)
+        secrets.add(hashes, sealed)
         edit = member_edits.take(document) if resource_type.computed == MEMBERS else None
 
         def decide(_: Stored | None) -> Outcome:
             resource_id = self._new_id(int(now.timestamp() * 1000))
-            return make_put(
-                document, resource_type, resource_id, 1, created, created, None, secrets
-            )
+            return make_put(document, resource_type, resource_id, 1, created, created, None, hashes)
 
         now = clock.now()
         created = timestamp(now)
@@ -296,7 +303,7 @@ class Directory:
         incoming = await read(
             caller, lambda: documents.read(body, resource_type, dialect, caller.registry)
         )
-        secrets = await _take_secrets(incoming, resource_type, caller.workspace.id)
+        hashes = await _take_secrets(incoming, resource_type, caller.workspace.id)
         edit = member_edits.take(incoming) if resource_type.computed == MEMBERS else None
         unmentioned = _unmentioned(body, resource_type, dialect)
         if MEMBERS in unmentioned:
@@ -312,7 +319,7 @@ class Directory:
             return documents.keep_immutable(current, {**incoming, **kept}, resource_type)
 
         return await self._change(
-            caller, resource_type, resource_id, change, precondition, secrets, edit
+            caller, resource_type, resource_id, change, precondition, hashes, edit
         )
 
     async def patch(
@@ -332,7 +339,7 @@ class Directory:
             steps, moving = member_edits.split(steps)
             if moving:
                 edit, passing = member_edits.fold(moving, dialect.strict)
-        secrets = await _secrets_of(steps, resource_type, caller.workspace.id)
+        hashes = await _secrets_of(steps, resource_type, caller.workspace.id)
 
         def checked(standing: Stored) -> None:
             precondition(standing)
@@ -348,7 +355,7 @@ class Directory:
             return patch.apply(current, steps, resource_type, dialect)
 
         return await self._change(
-            caller, resource_type, resource_id, change, checked, secrets, edit, _passes(steps)
+            caller, resource_type, resource_id, change, checked, hashes, edit, _passes(steps)
         )
 
     async def delete(
@@ -381,7 +388,7 @@ class Directory:
         resource_id: str,
         change: Callable[[Document], Document],
         precondition: Precondition,
-        secrets: Secrets,
+        hashes: Hashes,
         edit: MemberEdit | MemberChoice | None,
         passes: int = 1,
     ) -> Stored:
@@ -394,12 +401,14 @@ class Directory:
             precondition(standing)
             whole = parse(standing.document)
             current = {name: value for name, value in whole.items() if name != "meta"}
-            changed = change(current)
+            changed, sealed = secrets.extract(change(current), resource_type)
+            noted = dict(hashes)
+            secrets.add(noted, sealed)
             check_growth(current, changed, caller.max_elements)
-            if changed == current and not secrets and not standing.delta:
+            if changed == current and not noted and not standing.delta:
                 return Keep(standing)
             policy.check_change(caller.workspace, resource_type, current, changed)
-            put = next_version(standing, changed, resource_type, now, secrets, whole)
+            put = next_version(standing, changed, resource_type, now, noted, whole)
             if policy.takes_access(resource_type, current, changed):
                 return replace(put, deprovisions=True)
             return (
@@ -466,41 +475,96 @@ class Directory:
         await self._storage.note([replace(note, action="hold")], [held])
 
 
-async def _take_secrets(document: Document, resource_type: ResourceType, workspace: int) -> Secrets:
-    """Take the values that are never returned out of a document, hashed, by the path of their attribute."""
-    secrets: Secrets = {}
-    for place in secret_places(resource_type):
-        holder = document if place.schema is None else document.get(place.schema, {})
-        name = place.attribute.name if place.attribute is not None else ""
-        if name in holder:
-            value: Any = holder.pop(name)
-            secrets[place.name] = await hash_password(value, workspace)
-            if not holder and place.schema is not None:
-                document.pop(place.schema)
-                document["schemas"].remove(place.schema)
-    return secrets
+async def _take_secrets(document: Document, resource_type: ResourceType, workspace: int) -> Hashes:
+    """Hash the values that are never returned. Those of top-level attributes leave the document; others are sealed in it.
+
+    Returns:
+        The hashes of the former, by name.
+    """
+    slots = secrets.slots_of_document(document, resource_type)
+    tops = [
+        (place, holder)
+        for place in secret_places(resource_type)
+        if place.attribute is not None
+        and place.attribute.name in (holder := _holder(document, place))
+    ]
+    given = [_texts(holder[place.attribute.name]) for place, holder in tops if place.attribute]
+    secrets.check_number(sum(map(len, given)) + sum(len(slot.values) for slot in slots))
+    hashes: Hashes = {}
+    for (place, holder), texts in zip(tops, given, strict=True):
+        value = holder.pop(place.attribute.name if place.attribute is not None else "")
+        hashed = [await hash_password(text, workspace) for text in texts]
+        _note(hashes, place.name, hashed, replaces=True, several=isinstance(value, list))
+        if not holder and place.schema is not None:
+            document.pop(place.schema)
+            document["schemas"].remove(place.schema)
+    await _seal(slots, workspace)
+    return hashes
+
+
+def _holder(document: Document, place: Place) -> Document:
+    holder: Document = document if place.schema is None else document.get(place.schema, {})
+    return holder
+
+
+def _texts(value: Json) -> list[str]:
+    return [secrets.as_text(item) for item in (value if isinstance(value, list) else [value])]
+
+
+def _note(hashes: Hashes, name: str, hashed: list[str], replaces: bool, several: bool) -> None:
+    """Note the hashes of one attribute; of a multi-valued one beside those that it has, or in their place."""
+    if not several:
+        secrets.add(hashes, {name: hashed[0]})
+        return
+    if replaces:
+        secrets.forget(hashes, name)
+    secrets.keep_all(hashes, name, hashed)
+
+
+async def _seal(slots: Sequence[secrets.Slot], workspace: int) -> None:
+    for slot in slots:
+        slot.seal([await hash_password(text, workspace) for text in slot.values])
 
 
 async def _secrets_of(
     steps: Sequence[patch.PatchStep], resource_type: ResourceType, workspace: int
-) -> Secrets:
-    """The hashes of the secrets that the steps of a PATCH set, by path; None for those that they remove."""
-    secrets: Secrets = {}
+) -> Hashes:
+    """The hashes of the secrets that the steps of a PATCH set, by name; None for those that they remove.
+
+    Secrets within complex values are sealed in the steps.
+    """
+    slots = secrets.slots_of_steps(steps)
+    tops = [_texts(step.value) for step in steps if step.secret is not None and _gives(step)]
+    secrets.check_number(sum(map(len, tops)) + sum(len(slot.values) for slot in slots))
+    hashes: Hashes = {}
     for step in steps:
-        if step.target.place.attribute is None:  # a whole extension is removed
-            urn = step.target.place.schema
-            secrets |= {
-                place.name: None for place in secret_places(resource_type) if place.schema == urn
-            }
-        if step.secret is None:
-            continue
-        given = step.value if isinstance(step.value, str) else None
-        if given is None and step.secret.required:
+        for name in secrets.removed_by(step, resource_type):
+            secrets.forget(hashes, name)
+        if step.secret is not None:
+            await _note_step(hashes, step, step.secret, workspace)
+    await _seal(slots, workspace)
+    return hashes
+
+
+def _gives(step: patch.PatchStep) -> bool:
+    """Whether a step on a top-level secret gives it a value."""
+    return step.operation != "remove" and not isinstance(step.value, patch.Whole)
+
+
+async def _note_step(
+    hashes: Hashes, step: patch.PatchStep, attribute: Attribute, workspace: int
+) -> None:
+    name, value = step.target.place.name, step.value
+    if step.operation == "remove" and isinstance(value, list):
+        raise invalid_value(f"{step.where} is never returned, so a remove cannot name its values")
+    if not _gives(step):
+        if attribute.required:
             raise mutability(f"{step.where} is required and cannot be removed")
-        secrets[step.target.place.name] = (
-            None if given is None else await hash_password(given, workspace)
-        )
-    return secrets
+        secrets.forget(hashes, name)
+        return
+    hashed = [await hash_password(text, workspace) for text in _texts(value)]
+    several = isinstance(value, list)
+    _note(hashes, name, hashed, replaces=step.operation == "replace", several=several)
 
 
 def _unmentioned(body: Json, resource_type: ResourceType, dialect: Dialect) -> frozenset[str]:

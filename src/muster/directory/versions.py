@@ -8,6 +8,7 @@ from muster.scim.errors import invalid_value
 from muster.scim.etag import etag
 from muster.scim.indexing import entries, search_form
 from muster.scim.schema.model import ResourceType
+from muster.scim.secrets import add, gone
 from muster.storage.port.resources import BASE, Lookups, Put, Stored
 
 _MAX_INDEXED = 2000
@@ -72,6 +73,8 @@ def next_version(
     current = parse(standing.document) if current is None else current
     before, meta = index_of_document(current, resource_type), current["meta"]
     modified = max(now, meta["lastModified"])
+    forgotten = gone(current, changed, resource_type)
+    add(forgotten, secrets or {})
     put = make_put(
         changed,
         resource_type,
@@ -80,7 +83,7 @@ def next_version(
         meta["created"],
         modified,
         before,
-        secrets,
+        forgotten,
     )
     put.stored.groups = standing.groups
     return put

@@ -23,7 +23,7 @@ from muster.scim.schema.custom import (
     read_schema,
     read_type,
 )
-from muster.scim.schema.model import Registry, ResourceType, registry
+from muster.scim.schema.model import Attribute, Registry, ResourceType, registry
 from muster.scim.values import Json
 from muster.storage.port.changes import Note
 from muster.storage.port.engine import Storage
@@ -327,6 +327,13 @@ def _unique(schema: CustomSchema) -> set[str]:
     }
 
 
+def _shows_a_secret(attribute: Attribute, value: Json) -> bool:
+    """Whether a stored value has a sub-attribute that is never returned."""
+    secret = {sub.name for sub in attribute.secret_subs}
+    holders = value if isinstance(value, list) else [value]
+    return any(isinstance(item, dict) and not secret.isdisjoint(item) for item in holders)
+
+
 def _misfit(document: Document, kind: ResourceType, urn: str) -> str | None:
     """What of a stored document does not fit a schema as it would be, or None where all does."""
     core = kind.core.id.lower() == urn.lower()
@@ -348,7 +355,7 @@ def _misfit(document: Document, kind: ResourceType, urn: str) -> str | None:
             continue
         if attribute is None or attribute.name != name:
             return f"it has a value of {name}"
-        if attribute.secret:
+        if attribute.secret or _shows_a_secret(attribute, value):
             return f"it has a value of {name} in the clear, which cannot become one that is never returned"
         try:
             if (

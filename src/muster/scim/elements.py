@@ -144,4 +144,5 @@ def _content(attribute: Attribute, element: dict[str, Json]) -> frozenset[tuple[
         (name, comparable_key(attribute.sub_attributes[name.lower()], value))
         for name, value in element.items()
         if not (name == "primary" and value is False)
+        and not attribute.sub_attributes[name.lower()].secret
     )

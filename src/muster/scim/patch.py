@@ -47,7 +47,7 @@ from muster.scim.filter.predicate import conditions
 from muster.scim.messages import check_schemas, fields_of
 from muster.scim.primary import is_primary, move_primary
 from muster.scim.schema.model import Attribute, Place, ResourceType
-from muster.scim.values import Json
+from muster.scim.values import Json, Sealed
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 MAX_OPERATIONS = 1000
@@ -622,7 +622,7 @@ def _made(attribute: Attribute, step: PatchStep, dialect: Dialect) -> Json:
         step.operation == "remove"
         or place.sub is None
         or not isinstance(value, Partial)
-        or not value.assigned
+        or not any(item or not isinstance(item, Sealed) for item in value.assigned.values())
     ):
         raise no_target(f"{step.where}: no element matches the path")
     element: Document = {}

@@ -15,6 +15,12 @@ _DATE_TIME = re.compile(
 )
 
 
+class Sealed(str):
+    """The hash of a secret, in the secret's place in a document; empty for a secret to forget."""
+
+    __slots__ = ()
+
+
 def fold(text: str) -> str:
     """The form in which strings that are not caseExact compare: NFKC, then case folded, until neither changes it."""
     if text.isascii():

@@ -18,7 +18,8 @@ from muster.directory.versions import make_put
 from muster.scim.dialects import Dialect
 from muster.scim.document import Document, read
 from muster.scim.errors import ScimError
-from muster.scim.schema.model import Registry, ResourceType, secret_places
+from muster.scim.schema.model import Registry, ResourceType
+from muster.scim.secrets import first_secret
 from muster.scim.values import Json, sortable_date_time
 from muster.storage.ids import IdSource, key_of
 from muster.storage.port.accounts import Workspace
@@ -174,13 +175,12 @@ class Importer:
         for name in document:
             if kind.extension(name) is None and kind.place(name) is None:
                 raise ScimError(400, f"{name[:100]}: no schema of a {kind.name} defines it")
-        for place in secret_places(kind):
-            holder = body if place.schema is None else body.get(place.schema, {})
-            if place.attribute is not None and place.attribute.name in holder:
-                raise ScimError(
-                    400,
-                    f"{place.name}: an import cannot set values that are never returned; set them by PATCH",
-                )
+        secret = first_secret(body, kind)
+        if secret is not None:
+            raise ScimError(
+                400,
+                f"{secret}: an import cannot set values that are never returned; set them by PATCH",
+            )
         members = member_edits.take(body).add if kind.computed == MEMBERS else ()
         if self._renewed is not None:
             self._renewed.relink(body, kind)

@@ -403,12 +403,29 @@ def test_a_user_may_have_an_extension_of_secrets_alone(fresh):
 @pytest.mark.parametrize(
     "attribute",
     [
-        {**SECRET, "type": "integer"},
-        {**SECRET, "multiValued": True},
         {**SECRET, "uniqueness": "server"},
         {**SECRET, "indexed": True},
         {**SECRET, "mutability": "immutable"},
-        {"name": "box", "type": "complex", "subAttributes": [SECRET]},
+        {**SECRET, "type": "complex", "subAttributes": [{"name": "a"}]},
+        {
+            "name": "box",
+            "type": "complex",
+            "subAttributes": [{"name": "a"}, {**SECRET, "required": True}],
+        },
+        {"name": "box", "type": "complex", "required": True, "subAttributes": [SECRET]},
+        {"name": "box", "type": "complex", "multiValued": True, "subAttributes": [SECRET]},
+        {
+            "name": "box",
+            "type": "complex",
+            "mutability": "immutable",
+            "subAttributes": [{"name": "a"}, SECRET],
+        },
+        {
+            "name": "box",
+            "type": "complex",
+            "multiValued": True,
+            "subAttributes": [{"name": "a"}, {**SECRET, "name": "value"}],
+        },
     ],
 )
 def test_a_secret_that_could_not_be_kept_as_a_hash_is_refused(fresh, attribute):
@@ -419,6 +436,15 @@ def test_values_in_the_clear_cannot_become_secrets(fresh):
     assert fresh.api.post("/schemas", json=badge({"name": "code"})).status_code == 201
     fresh.scim.post("/Users", json=holder("1", code="clear"))
     assert fresh.api.put(f"/schemas/{BADGE}", json=badge(SECRET)).status_code == 409
+    box = {"name": "box", "type": "complex", "multiValued": True}
+    shown = {**box, "subAttributes": [{"name": "a"}, {"name": "code"}]}
+    hidden = {**box, "subAttributes": [{"name": "a"}, SECRET]}
+    assert (
+        fresh.api.put(f"/schemas/{BADGE}", json=badge({"name": "code"}, shown)).status_code == 200
+    )
+    fresh.scim.post("/Users", json=holder("2", box=[{"a": "x", "code": "clear"}]))
+    answer = fresh.api.put(f"/schemas/{BADGE}", json=badge({"name": "code"}, hidden))
+    assert answer.status_code == 409, answer.text
 
 
 def test_a_required_secret_must_be_given(fresh):

@@ -114,7 +114,9 @@ def _is_primary(attribute: Attribute, sub: Attribute) -> bool:
 
 def _may_filter(field: Field) -> bool:
     """What is never returned is no oracle either."""
-    return not field.attribute.secret and field.name not in _UNFILTERED
+    attribute = field.attribute
+    hidden = attribute.is_complex and len(attribute.secret_subs) == len(attribute.sub_attributes)
+    return not attribute.secret and not hidden and field.name not in _UNFILTERED
 
 
 def bind(

@@ -172,11 +172,12 @@ def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[
         made["subAttributes"] = _attributes(
             subs, f"{where}.subAttributes", frozenset(), [], nested=True
         )
+        _check_secret_subs(made, where)
     if made["uniqueness"] != "none" and (
         nested or made["multiValued"] or of_type not in ("string", "reference")
     ):
         raise invalid_value(f"{where}.uniqueness: only a single string at the top can be unique")
-    if made["returned"] == "never" or made["mutability"] == "writeOnly":
+    if _is_secret(made):
         _check_secret(made, raw, where, nested)
     if _flag(raw, "indexed", where):
         if nested or of_type not in ("string", "reference", "dateTime"):
@@ -188,11 +189,11 @@ def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[
 
 
 def _check_secret(made: dict[str, Any], raw: dict[str, Any], where: str, nested: bool) -> None:
-    """Check an attribute whose values are never returned: they are kept as hashes, so they cannot be parts, or be searched."""
-    if nested or made["multiValued"] or made["type"] not in ("string", "reference", "binary"):
+    """Check an attribute whose values are never returned: they are kept as hashes, and cannot be compared."""
+    if made["type"] == "complex":
         raise invalid_value(
-            f"{where}: only a single string, reference or binary at the top can be writeOnly or never returned, since its"
-            " values are kept as hashes"
+            f"{where}: a complex attribute cannot be writeOnly or never returned as a whole; declare so of its"
+            " sub-attributes"
         )
     if made["mutability"] not in ("readWrite", "writeOnly"):
         raise invalid_value(
@@ -202,6 +203,40 @@ def _check_secret(made: dict[str, Any], raw: dict[str, Any], where: str, nested:
         raise invalid_value(
             f"{where}: an attribute that is never returned cannot be unique or indexed"
         )
+    if nested and made["required"]:
+        raise invalid_value(
+            f"{where}.required: a sub-attribute that is never returned cannot be required, since a PATCH cannot"
+            " tell whether it has a value"
+        )
+
+
+def _check_secret_subs(made: dict[str, Any], where: str) -> None:
+    """Check a complex attribute of which some sub-attributes are never returned."""
+    secret = [sub["name"] for sub in made["subAttributes"] if _is_secret(sub)]
+    if not secret:
+        return
+    if made["mutability"] == "immutable":
+        raise invalid_value(
+            f"{where}.mutability: an immutable attribute cannot have sub-attributes that are never returned"
+        )
+    if made["required"] and len(secret) == len(made["subAttributes"]):
+        raise invalid_value(
+            f"{where}.required: a required attribute needs a sub-attribute that is returned"
+        )
+    if made["multiValued"]:
+        reserved = sorted({"value", "type", "primary", "$ref"} & {name.lower() for name in secret})
+        if reserved:
+            raise invalid_value(
+                f"{where}: {reserved[0]} tells elements apart, and cannot be never returned"
+            )
+        if len(secret) == len(made["subAttributes"]):
+            raise invalid_value(
+                f"{where}: elements need a sub-attribute that is returned, to be told apart by"
+            )
+
+
+def _is_secret(made: dict[str, Any]) -> bool:
+    return bool(made["returned"] == "never" or made["mutability"] == "writeOnly")
 
 
 def _text(raw: dict[str, Any], name: str, where: str, required: bool = False) -> str:

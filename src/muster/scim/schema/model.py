@@ -43,6 +43,7 @@ class Attribute:
     required_subs: "tuple[Attribute, ...]" = field(init=False)
     """Those that a client has to give."""
     immutable_subs: "tuple[Attribute, ...]" = field(init=False)
+    secret_subs: "tuple[Attribute, ...]" = field(init=False)
 
     def __post_init__(self) -> None:
         text = self.type in ("string", "reference") and not self.multi_valued and not self.required
@@ -60,6 +61,7 @@ class Attribute:
                 "immutable_subs",
                 tuple(sub for sub in self.sub_attributes.values() if sub.mutability == "immutable"),
             ),
+            ("secret_subs", tuple(sub for sub in self.sub_attributes.values() if sub.secret)),
             (
                 "required_subs",
                 tuple(
@@ -227,6 +229,16 @@ def secret_places(resource_type: ResourceType) -> tuple[Place, ...]:
     """The places of the attributes whose values are never returned."""
     return tuple(
         Place(urn, attribute) for urn, attribute in resource_type.attributes() if attribute.secret
+    )
+
+
+@lru_cache(maxsize=1024)
+def holders_of_secrets(resource_type: ResourceType) -> tuple[Place, ...]:
+    """The places of the complex attributes that have sub-attributes whose values are never returned."""
+    return tuple(
+        Place(urn, attribute)
+        for urn, attribute in resource_type.attributes()
+        if attribute.secret_subs
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from muster.base.threads import compute
 from muster.scim.errors import ScimError
 from muster.scim.indexing import LookupEntry
+from muster.scim.secrets import add as add_hashes
 from muster.storage.audit.chain import LINKED, link
 from muster.storage.groups import unique_display_names
 from muster.storage.groups.hierarchy import Hierarchy, keys_of
@@ -83,7 +84,7 @@ ON CONFLICT (workspace, "key", name) DO UPDATE SET hash = excluded.hash
 """
 _FORGET_SECRET = """
 DELETE FROM secrets s USING unnest($2::bigint[], $3::text[]) AS n ("key", name)
-WHERE s.workspace = $1 AND s."key" = n."key" AND s.name = n.name
+WHERE s.workspace = $1 AND s."key" = n."key" AND (s.name = n.name OR starts_with(s.name, n.name || '['))
 """
 _ADD_CHANGES = f"""
 INSERT INTO changes (workspace, {LINKED}, chain)
@@ -277,7 +278,7 @@ class Batch:
         self.rows[key] = row
         row.before = row.before or before
         row.stored, row.index, row.put, row.display = put.stored, put.index, put, put.display
-        row.secrets |= put.secrets
+        add_hashes(row.secrets, put.secrets)
         self._record(write, "create" if created else "update", put.stored, int(created), moved)
 
     def _remove(self, write: Write, row: _Row, remove: Remove, moved: MemberDelta | None) -> None:
@@ -552,6 +553,10 @@ async def _store(connection: Connection, workspace: int, batch: Batch) -> Mark |
     await insert(ADD_UNIQUE, [row[:4] for row in adds[0]])
     await run(ADD_LOOKUPS, adds[1])
     await run(
+        _FORGET_SECRET,
+        [(r.key, name) for r, _ in kept for name, hashed in r.secrets.items() if hashed is None],
+    )
+    await run(
         _KEEP_SECRET,
         [
             (r.key, name, hashed)
@@ -559,10 +564,6 @@ async def _store(connection: Connection, workspace: int, batch: Batch) -> Mark |
             for name, hashed in r.secrets.items()
             if hashed
         ],
-    )
-    await run(
-        _FORGET_SECRET,
-        [(r.key, name) for r, _ in kept for name, hashed in r.secrets.items() if hashed is None],
     )
     mark = await append(connection, workspace, batch.changes)
     if batch.reprovisioned:

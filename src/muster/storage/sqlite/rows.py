@@ -50,7 +50,10 @@ _REPROVISION = 'DELETE FROM deprovisionings WHERE workspace = ? AND "key" = ?'
 _FORGET_DEPROVISIONED = "DELETE FROM deprovisionings WHERE workspace = ? AND time < ?"
 _USERS = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
 _SETTINGS = unique_display_names.SETTINGS.replace("$1", "?")
-_FORGET_SECRET = 'DELETE FROM secrets WHERE workspace = ? AND "key" = ? AND name = ?'
+_FORGET_SECRET = """
+DELETE FROM secrets WHERE workspace = ?1 AND "key" = ?2
+AND (name = ?3 OR substr(name, 1, length(?3) + 1) = ?3 || '[')
+"""
 
 
 class OnThread(Exception):
