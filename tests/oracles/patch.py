@@ -778,8 +778,11 @@ class Run(Elements):
         if value is NO_VALUE or value is None or not self.one_of(True, False):
             return False
         if sub is None:
+            named_element = self.element(target.attribute, value)
+            if named_element is NOTHING:
+                raise Refused("invalidValue", "invalidSyntax")
             left = [element]
-            self.remove_element(target.attribute, left, self.element(target.attribute, value))
+            self.remove_element(target.attribute, left, named_element)
             return bool(left)
         return sub.name not in element or not equal(sub, element[sub.name], self.scalar(sub, value))
 
