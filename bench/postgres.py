@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import asyncpg
-from tests import postgres
+from tests.support import postgres
 
 from bench import neighbours, scripts, servers, writes
 from muster.cli.people import make_batch

@@ -6,10 +6,10 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import postgres
 from tests.clock import StoppedClock
-from tests.server import SERVERS, Server
-from tests.tenant import Tenant
+from tests.support import postgres
+from tests.support.server import SERVERS, Server
+from tests.support.tenant import Tenant
 
 settings.register_profile(
     "muster", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True

@@ -16,7 +16,7 @@ import muster
 import muster.app
 from muster.access.administrators import all_permissions
 from muster.storage.port.errors import StorageFull
-from tests.people import person
+from tests.support.people import person
 
 
 @pytest.fixture

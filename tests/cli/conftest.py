@@ -1,6 +1,6 @@
 import pytest
 
-from tests.server import Server
+from tests.support.server import Server
 
 
 @pytest.fixture

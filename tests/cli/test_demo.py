@@ -3,7 +3,7 @@
 import json
 
 from tests.conftest import client_of
-from tests.server import Server
+from tests.support.server import Server
 
 
 def test_demo_without_options_fills_a_workspace_of_its_own(muster):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from muster.cli import main
-from tests.server import Server
-from tests.waiting import until
+from tests.support.server import Server
+from tests.support.waiting import until
 
 OPERATE = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
 

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from muster.cli import output
-from tests.server import Server
+from tests.support.server import Server
 
 
 class Terminal:

@@ -13,7 +13,7 @@ from muster.cli.serve import _refused
 from muster.cli.session import load_settings
 from muster.config import Settings
 from tests.conftest import client_of
-from tests.server import Server
+from tests.support.server import Server
 
 
 def test_a_port_that_is_taken_is_named(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from muster.scim.dialects import QUIRKS
-from tests.tenant import Tenant
+from tests.support.tenant import Tenant
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.json"))
 DOCS = Path(__file__).parents[2] / "docs" / "identity-providers"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from muster.scim.schema.model import GROUP, USER
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 _FOLDER = Path(__file__).parent
 _BIN = Path(sys.executable).parent

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.console.browsing import Visitor, invitation
-from tests.people import name
+from tests.support.people import name
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from scim2_client.engines.httpx2 import SyncSCIMClient
 from muster.access.permissions import SCIM
 from tests.console.browsing import PASSWORD, Visitor, invitation, launch
 from tests.console.test_connector import DOMAIN, setting
-from tests.people import group, name, person, replace
-from tests.tenant import Tenant
-from tests.waiting import this_moment
+from tests.support.people import group, name, person, replace
+from tests.support.tenant import Tenant
+from tests.support.waiting import this_moment
 
 expect.set_options(timeout=30_000)
 

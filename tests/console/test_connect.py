@@ -5,10 +5,10 @@ import pytest
 
 from muster.access.keys import Keys
 from muster.access.permissions import SCIM
-from tests.people import name, person
-from tests.server import Server
-from tests.tenant import Tenant, administer
-from tests.waiting import until
+from tests.support.people import name, person
+from tests.support.server import Server
+from tests.support.tenant import Tenant, administer
+from tests.support.waiting import until
 
 BAD = {"filter": "nonsense"}
 

@@ -19,7 +19,7 @@ from muster.access.openid import Client, OpenId
 from muster.access.permissions import ADMIN, AUDIT, SCIM, SETTINGS
 from muster.scim.errors import ScimError
 from tests.console.browsing import Visitor
-from tests.tenant import Tenant
+from tests.support.tenant import Tenant
 
 DOMAIN = "corp.example"
 
@@ -210,7 +210,7 @@ def test_what_a_connector_must_be(fresh, provider):
 
 
 def test_a_provider_at_a_private_address_is_not_spoken_to(tmp_path, provider):
-    from tests.server import Server
+    from tests.support.server import Server
 
     with Server(tmp_path) as strict, Tenant(strict) as tenant:
         for issuer in (provider, "https://localhost:1"):

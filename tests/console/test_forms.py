@@ -16,8 +16,8 @@ from muster.console.flashes import Flashes
 from muster.storage.port.items import INSTALLATION
 from muster.storage.port.resources import FLASH_KIND
 from tests.console.browsing import PASSWORD, Visitor
-from tests.people import group, name, person, replace
-from tests.tenant import administer
+from tests.support.people import group, name, person, replace
+from tests.support.tenant import administer
 
 SECRET = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]+|whsec_[\w+/=]+|first\?token=[\w-]+|(?<=<code>)[0-9a-f]{6}-[0-9a-f]{6}"

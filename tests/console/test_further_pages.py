@@ -10,8 +10,8 @@ import pytest
 
 from muster.scim.patch import PATCH_OP
 from muster.scim.schema.model import ENTERPRISE_USER
-from tests.people import group, name, person, replace
-from tests.tenant import Tenant
+from tests.support.people import group, name, person, replace
+from tests.support.tenant import Tenant
 
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 MANY = 120

@@ -9,8 +9,8 @@ from muster.access.administrators import Administrators
 from muster.http.service import _STREAMS_OF_ONE
 from muster.storage.port.changes import ChangeOrigin
 from tests.console.browsing import Visitor, invitation
-from tests.people import name
-from tests.tenant import administer
+from tests.support.people import name
+from tests.support.tenant import administer
 
 HERE = ChangeOrigin("test", "r", "2026-01-01T00:00:00.000Z")
 LIVE = "/w/default/requests/live"

@@ -18,9 +18,9 @@ from muster.access.permissions import (
     SETTINGS,
 )
 from tests.console.browsing import PASSWORD, Visitor, invitation
-from tests.people import group, name, person, replace
-from tests.tenant import Tenant
-from tests.waiting import this_moment, until
+from tests.support.people import group, name, person, replace
+from tests.support.tenant import Tenant
+from tests.support.waiting import this_moment, until
 
 
 def invited(root, server, workspace, *permissions):
@@ -153,7 +153,7 @@ def test_signing_in_and_out(root, server, fresh):
 
 
 def test_cookies_are_secure_and_hsts_is_on_where_there_is_tls(server, tmp_path):
-    from tests.server import Server
+    from tests.support.server import Server
 
     with Server(tmp_path, MUSTER_TRUSTED_PROXIES="127.0.0.1") as proxied:
         visitor = Visitor(proxied, **{"X-Forwarded-Proto": "https"})
@@ -222,7 +222,7 @@ def test_a_form_needs_its_token_and_its_site(root, server, fresh):
 
 
 def test_sign_in_attempts_are_limited(root, server, fresh, tmp_path):
-    from tests.server import Server
+    from tests.support.server import Server
 
     with Server(tmp_path) as alone:
         visitor = Visitor(alone)

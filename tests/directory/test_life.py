@@ -14,7 +14,7 @@ from muster.scim.errors import ScimError
 from muster.scim.schema.model import GROUP, USER, registry
 from muster.scim.values import fold
 from muster.upkeep.check import CheckReport, findings
-from tests.people import patch
+from tests.support.people import patch
 
 USERS, GROUPS = registry().types["/Users"], registry().types["/Groups"]
 NAMES = ("ada", "Ada", "bob", "zoë", "ZOË")

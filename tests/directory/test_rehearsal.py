@@ -8,7 +8,7 @@ from muster.directory.rehearsal import rehearse
 from muster.directory.service import Caller, Directory
 from muster.scim.errors import ScimError
 from muster.scim.schema.model import registry
-from tests.people import group, patch, person
+from tests.support.people import group, patch, person
 
 USERS, GROUPS = registry().types["/Users"], registry().types["/Groups"]
 NOBODY = "018f0000-0000-7000-8000-000000000000"

@@ -13,7 +13,7 @@ from muster.scim.errors import ScimError
 from muster.scim.schema.model import registry
 from muster.storage.ids import key_of
 from muster.storage.sqlite import SqliteStorage
-from tests.people import person, replace
+from tests.support.people import person, replace
 
 USER_TYPE = registry().types["/Users"]
 

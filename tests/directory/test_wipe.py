@@ -5,7 +5,7 @@ import asyncio
 from muster.directory.service import Caller, Directory, Search
 from muster.directory.wipe import wipe
 from muster.scim.schema.model import registry
-from tests.people import person
+from tests.support.people import person
 
 USERS = registry().types["/Users"]
 

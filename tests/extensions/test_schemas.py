@@ -17,8 +17,8 @@ from muster.scim.errors import ScimError
 from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.errors import Outdated, StorageError
 from muster.storage.records.leases import Leases
-from tests.people import person
 from tests.storage.conftest import ENGINES, Bench
+from tests.support.people import person
 
 BADGE = "urn:example:params:scim:schemas:extension:badge:2.0:User"
 DEVICE = "urn:example:params:scim:schemas:core:2.0:Device"

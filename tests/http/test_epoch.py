@@ -12,8 +12,8 @@ from muster.access.permissions import SCIM
 from muster.storage.port.engine import Statement
 from muster.storage.port.items import INSTALLATION
 from tests.console.browsing import PASSWORD, Visitor
-from tests.people import name, person
-from tests.tenant import administer
+from tests.support.people import name, person
+from tests.support.tenant import administer
 
 EPOCH = Statement("SELECT epoch FROM installation", ())
 ENDLESS = {"/w/{workspace}/requests/live"}

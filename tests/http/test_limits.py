@@ -29,8 +29,8 @@ from muster.scim.messages import SEARCH_REQUEST
 from muster.scim.schema.model import USER, registry
 from muster.storage.ids import IdSource
 from muster.storage.port.changes import ChangeOrigin
-from tests import postgres
-from tests.people import group, name, patch, person
+from tests.support import postgres
+from tests.support.people import group, name, patch, person
 
 ROOT = Path(__file__).parents[2]
 MAX_BODY, MAX_VALUES, MAX_ELEMENTS, MAX_COMPARISONS, MAX_RESULTS = 100_000, 8_000, 20, 2_000, 25

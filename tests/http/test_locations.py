@@ -3,7 +3,7 @@
 import pytest
 
 import muster
-from tests.people import group, replace
+from tests.support.people import group, replace
 
 
 def _locations(value):

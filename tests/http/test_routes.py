@@ -10,8 +10,8 @@ import pytest
 from muster.access.permissions import AUDIT, PERMISSIONS, SCIM
 from tests.http.management.test_api import ALSO, ROUTES
 from tests.http.management.test_bodies import schema
-from tests.people import group, name, patch, person, replace
-from tests.tenant import Tenant
+from tests.support.people import group, name, patch, person, replace
+from tests.support.tenant import Tenant
 
 URN = "urn:walls:User"
 OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs", "/metrics"}

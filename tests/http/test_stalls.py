@@ -13,8 +13,8 @@ from muster.access.permissions import ADMIN
 from muster.app import Muster
 from muster.config import Settings
 from muster.scim.bulk import BULK_REQUEST
-from tests import postgres
-from tests.people import error_of, patch, person
+from tests.support import postgres
+from tests.support.people import error_of, patch, person
 
 MOST_SECONDS = 0.06
 """Of processor time. Each request here took 0.1 to 0.6 s of it in the event loop before it was moved to a thread."""

@@ -11,8 +11,8 @@ import pytest
 
 from muster.access.permissions import ADMIN, RESTORE, SCIM, SETTINGS
 from muster.scim.bulk import BULK_REQUEST
-from tests.people import name, patch, person, replace
-from tests.tenant import Tenant
+from tests.support.people import name, patch, person, replace
+from tests.support.tenant import Tenant
 
 HELD, FREE = {"guardMode": "hold", "guardShare": 0, "guardLeast": 0}, {"guardMode": "off"}
 OFF = {"automaticProvisioning": False, "automaticDeprovisioning": False}

@@ -6,8 +6,8 @@ import pytest
 
 from muster.access.permissions import AUDIT
 from muster.insight.doctor import _REASONS, FIXES, Refusal
-from tests.people import group, person, replace
-from tests.tenant import Tenant
+from tests.support.people import group, person, replace
+from tests.support.tenant import Tenant
 
 STATUSES = {400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 429, 500, 501, 503, 507}
 

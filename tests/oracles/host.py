@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import muster
 from muster.storage.port.resources import Outcome, Stored, Write
-from tests.waiting import until
+from tests.support.waiting import until
 
 Json = Any
 

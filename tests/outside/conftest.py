@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests import postgres
 from tests.oracles.host import Host
+from tests.support import postgres
 
 
 def _host(request, tmp_path_factory) -> Host:

@@ -19,9 +19,9 @@ import httpx
 import muster
 from tests.conftest import client_of
 from tests.console.browsing import Visitor, invitation
-from tests.people import patch, person, replace
-from tests.server import Server
-from tests.waiting import until
+from tests.support.people import patch, person, replace
+from tests.support.server import Server
+from tests.support.waiting import until
 
 ROUNDS = int(os.environ.get("MUSTER_TEST_ROUNDS", "4"))
 """How often each kill -9 test kills; `make torture` has a hundred."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.people import error_of, patch, person
+from tests.support.people import error_of, patch, person
 
 PATHS = [
     "/Users/" + "a" * 8000,

@@ -1,6 +1,6 @@
 """Workspaces are walls: nothing of one is seen from another."""
 
-from tests.people import error_of, name, person, replace
+from tests.support.people import error_of, name, person, replace
 
 
 def test_nothing_of_one_workspace_is_seen_from_another(client, cortex):

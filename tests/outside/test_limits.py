@@ -10,8 +10,8 @@ import pytest
 from muster.http.wire.message import MAX_HEADER_BYTES
 from muster.scim.bulk import BULK_REQUEST
 from tests.conftest import DATABASES, client_of
-from tests.people import USER, error_of, patch, person
-from tests.server import Server
+from tests.support.people import USER, error_of, patch, person
+from tests.support.server import Server
 
 MAX_BODY, MAX_VALUES, MAX_ELEMENTS, MAX_PAGE_BYTES, MAX_COMPARISONS = (
     40_000,

@@ -14,7 +14,7 @@ from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_models import Error, PatchOp, PatchOperation, SearchRequest
 from scim2_tester import Status, check_server
 
-from tests.people import name
+from tests.support.people import name
 
 ROOT = Path(__file__).parents[2]
 SUITES = ("schemathesis", "scim-sanity", "scim2-client", "scim2-models", "scim2-tester")

@@ -12,9 +12,9 @@ import pytest
 
 from muster.scim.bulk import BULK_REQUEST
 from tests.conftest import client_of
-from tests.people import person
-from tests.server import Server
-from tests.waiting import until
+from tests.support.people import person
+from tests.support.server import Server
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")

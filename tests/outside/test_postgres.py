@@ -14,10 +14,10 @@ import pytest
 from muster.storage.postgres import PostgresStorage
 from tests.conftest import client_of
 from tests.outside.test_durability import ROUNDS, check, write_until
-from tests.people import error_of, person
-from tests.postgres import create_database, new_database, own
-from tests.server import Server
-from tests.waiting import until
+from tests.support.people import error_of, person
+from tests.support.postgres import create_database, new_database, own
+from tests.support.server import Server
+from tests.support.waiting import until
 
 
 @pytest.fixture

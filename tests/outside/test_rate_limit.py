@@ -6,8 +6,8 @@ import time
 import pytest
 
 from tests.conftest import DATABASES, client_of
-from tests.server import Server
-from tests.waiting import until
+from tests.support.server import Server
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module", params=list(DATABASES))

@@ -8,9 +8,9 @@ import uuid
 import pytest
 
 from tests.console.browsing import Visitor, invitation
-from tests.people import name, person
-from tests.tenant import Tenant
-from tests.waiting import until
+from tests.support.people import name, person
+from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"

@@ -8,7 +8,7 @@ from muster.scim.dialects import Dialect
 from muster.scim.document import read
 from muster.scim.errors import ScimError
 from muster.scim.schema.model import ENTERPRISE_USER, GROUP, USER, registry
-from tests.strategies import plain_users, users
+from tests.support.strategies import plain_users, users
 
 USER_TYPE = registry().types["/Users"]
 

@@ -11,7 +11,7 @@ from muster.scim.filter.predicate import field_at
 from muster.scim.indexing import LookupEntry, entries, index_of, search_form
 from muster.scim.schema.model import Attribute, Schema, registry
 from muster.scim.sorting import sort_value
-from tests.strategies import users
+from tests.support.strategies import users
 
 USER_TYPE = registry().types["/Users"]
 

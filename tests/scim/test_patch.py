@@ -13,7 +13,7 @@ from muster.scim.document import read
 from muster.scim.errors import ScimError
 from muster.scim.patch import PATCH_OP, apply, prepare
 from muster.scim.schema.model import ENTERPRISE_USER, USER, Schema, registry
-from tests.strategies import filled, plain_addresses, plain_users, users
+from tests.support.strategies import filled, plain_addresses, plain_users, users
 
 USER_TYPE = registry().types["/Users"]
 WORK = 'emails[type eq "work"]'

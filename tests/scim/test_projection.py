@@ -9,7 +9,7 @@ from muster.scim.dialects import Dialect
 from muster.scim.document import read
 from muster.scim.projection import projection
 from muster.scim.schema.model import ENTERPRISE_USER, USER, registry
-from tests.strategies import ENTERPRISE, MULTI, TEXT, users
+from tests.support.strategies import ENTERPRISE, MULTI, TEXT, users
 
 USER_TYPE = registry().types["/Users"]
 names = st.lists(

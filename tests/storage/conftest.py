@@ -6,7 +6,7 @@ import pytest
 
 from muster.storage.postgres import PostgresStorage
 from muster.storage.sqlite import SqliteStorage
-from tests.postgres import new_database
+from tests.support.postgres import new_database
 
 ENGINES = {
     "sqlite": lambda folder: SqliteStorage(str(folder / "muster.db")),

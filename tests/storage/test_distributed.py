@@ -19,9 +19,9 @@ from muster.storage.port.items import Item
 from muster.storage.port.resources import Write
 from muster.storage.postgres import PostgresStorage
 from muster.storage.postgres.lock import LOCK, LOCK_SPACE
-from tests.postgres import create_database, new_database, own
 from tests.storage.test_postgres import Cutter
 from tests.storage.test_writes import NOW, index, made, user
+from tests.support.postgres import create_database, new_database, own
 
 ORIGIN = ChangeOrigin("a", "r", NOW)
 _WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"

@@ -22,8 +22,8 @@ from muster.scim.values import mail_domain
 from muster.storage.ids import IdSource
 from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.resources import Query
-from tests.strategies import DATES, EVERYTHING, everything, filters_of, users, users_of
-from tests.strategies import filters as any_filter
+from tests.support.strategies import DATES, EVERYTHING, everything, filters_of, users, users_of
+from tests.support.strategies import filters as any_filter
 
 USER_TYPE = registry().types["/Users"]
 SORTS = (

@@ -13,7 +13,7 @@ from muster.storage.ids import IdSource
 from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.errors import Conflict
 from muster.storage.port.resources import LONG_DECISION, Write
-from tests.people import name
+from tests.support.people import name
 
 USER_TYPE = registry().types["/Users"]
 NOW = "2020-01-01T00:00:00.000Z"

@@ -23,8 +23,8 @@ from muster.storage.records.webhooks import WebhookStates
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.tables import metadata
 from muster.upkeep.check import CheckReport, check, findings
-from tests.people import person
 from tests.storage.conftest import ENGINES, Bench
+from tests.support.people import person
 
 
 def test_the_migrations_make_what_the_tables_describe(tmp_path):

@@ -22,8 +22,8 @@ from muster.storage.port.resources import Query, Remove, Write
 from muster.storage.postgres import PostgresStorage, connection
 from muster.storage.postgres.lock import LOCK, LOCK_SPACE
 from muster.storage.tables import metadata
-from tests.postgres import create_database, new_database, own
 from tests.storage.test_writes import NOW, USER_TYPE, index, made, user
+from tests.support.postgres import create_database, new_database, own
 
 DISTRIBUTED = "|".join(
     name for name, table in metadata.tables.items() if "workspace" in table.columns

@@ -20,7 +20,7 @@ from muster.storage.ids import IdSource
 from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.errors import Conflict, Held, KeyTaken
 from muster.storage.port.resources import Guard, Keep, Query, Remove, Write
-from tests.strategies import users
+from tests.support.strategies import users
 
 USER_TYPE = registry().types["/Users"]
 NOW = "2020-01-01T00:00:00.000Z"

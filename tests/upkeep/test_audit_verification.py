@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from muster.storage.repair.derived import bound
-from tests.people import person, replace
-from tests.tenant import Tenant
+from tests.support.people import person, replace
+from tests.support.tenant import Tenant
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import sqlite3
 import threading
 
 from tests.conftest import client_of
-from tests.people import person
-from tests.server import Server
+from tests.support.people import person
+from tests.support.server import Server
 
 
 def _everything(path):

@@ -15,9 +15,9 @@ from muster.storage.postgres import PostgresStorage
 from muster.storage.repair.derived import bound
 from muster.storage.sqlite import SqliteStorage
 from muster.upkeep.check import check
-from tests.postgres import new_database
-from tests.server import Server
 from tests.storage.test_writes import NOW, made, user
+from tests.support.postgres import new_database
+from tests.support.server import Server
 
 ENGINES = {
     "sqlite": lambda path: SqliteStorage(str(path / "m.db")),
@@ -226,7 +226,7 @@ def test_a_corrupted_page_is_said_and_not_served(tmp_path):
     assert said.returncode == 1
     assert "Traceback" not in said.stderr
     from tests.conftest import client_of
-    from tests.people import error_of
+    from tests.support.people import error_of
 
     with server as started, client_of(started, token) as client:
         answer = client.get("/Users?count=10")

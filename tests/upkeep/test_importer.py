@@ -13,10 +13,10 @@ from muster.upkeep import importer as importer_module
 from muster.upkeep.importer import Importer
 from muster.upkeep.new_ids import NewIds
 from tests.conftest import DATABASES, client_of
-from tests.people import group, name, person, replace
-from tests.server import Server
 from tests.storage.conftest import ENGINES, Bench
-from tests.tenant import Tenant
+from tests.support.people import group, name, person, replace
+from tests.support.server import Server
+from tests.support.tenant import Tenant
 
 
 @pytest.fixture(params=list(DATABASES))

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from muster.access.permissions import ADMIN, AUDIT, PERMISSIONS, RESTORE, SCIM, SETTINGS
-from tests.people import group, person, replace
-from tests.tenant import problem
+from tests.support.people import group, person, replace
+from tests.support.tenant import problem
 
 
 class Tenancy:

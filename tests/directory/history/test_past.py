@@ -7,9 +7,9 @@ from muster.directory.service import Caller, Directory
 from muster.scim.errors import ScimError
 from muster.scim.schema.model import registry
 from tests.directory.history.test_rollback import Culprit, members, patch
-from tests.people import group, person
-from tests.tenant import Tenant, problem
-from tests.waiting import this_moment
+from tests.support.people import group, person
+from tests.support.tenant import Tenant, problem
+from tests.support.waiting import this_moment
 
 USERS = registry().types["/Users"]
 

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.people import group, name, person
-from tests.tenant import Tenant, problem
+from tests.support.people import group, name, person
+from tests.support.tenant import Tenant, problem
 from tests.upkeep.test_audit_verification import tampered
 
 

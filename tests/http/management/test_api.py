@@ -17,9 +17,9 @@ from muster.access.permissions import (
 )
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.schema.model import GROUP
-from tests.people import error_of, group, name, patch, person, replace
-from tests.server import Server
-from tests.tenant import Tenant, problem
+from tests.support.people import error_of, group, name, patch, person, replace
+from tests.support.server import Server
+from tests.support.tenant import Tenant, problem
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from muster.access.permissions import SCIM
-from tests.people import name
-from tests.tenant import Tenant, problem
+from tests.support.people import name
+from tests.support.tenant import Tenant, problem
 
 URN = "urn:acme:scim:User"
 VALUES = ["x", 7, 1.5, True, None, [], {}, [[1]], [{}], {"a": {"b": []}}]

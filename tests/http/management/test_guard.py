@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests import postgres
-from tests.people import error_of, person, replace
-from tests.server import Server
-from tests.tenant import Tenant, problem
+from tests.support import postgres
+from tests.support.people import error_of, person, replace
+from tests.support.server import Server
+from tests.support.tenant import Tenant, problem
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pytest
 from scim2_models import ResourceType, Schema
 
 from muster.access.permissions import SETTINGS
-from tests.people import error_of, group, patch, person, replace
-from tests.tenant import Tenant, problem
-from tests.waiting import until
+from tests.support.people import error_of, group, patch, person, replace
+from tests.support.tenant import Tenant, problem
+from tests.support.waiting import until
 
 BADGE = "urn:example:params:scim:schemas:extension:badge:2.0:User"
 DEVICE = "urn:example:params:scim:schemas:core:2.0:Device"

@@ -9,9 +9,9 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from muster.events.webhooks.endpoints import audited_url
-from tests.people import group, person, replace
-from tests.tenant import Tenant, problem
-from tests.waiting import until
+from tests.support.people import group, person, replace
+from tests.support.tenant import Tenant, problem
+from tests.support.waiting import until
 
 
 class Endpoint(http.server.ThreadingHTTPServer):

@@ -12,8 +12,8 @@ from prometheus_client import generate_latest
 from muster.http.observe.metrics import MAX_WORKSPACES, OTHER, Metrics, Times
 from muster.storage.port.engine import Pressure
 from tests.conftest import client_of
-from tests.server import Server
-from tests.waiting import until
+from tests.support.server import Server
+from tests.support.waiting import until
 
 
 def _exposed(metrics):

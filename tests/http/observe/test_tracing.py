@@ -10,9 +10,9 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from muster.http.observe import tracing
-from tests.people import person
-from tests.server import Server
-from tests.waiting import until
+from tests.support.people import person
+from tests.support.server import Server
+from tests.support.waiting import until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 

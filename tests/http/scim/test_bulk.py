@@ -11,7 +11,7 @@ from muster.http.scim import bulk as bulk_answers
 from muster.scim.bulk import BULK_REQUEST, BULK_RESPONSE, read_bulk
 from muster.scim.schema.model import ENTERPRISE_USER, USER
 from muster.storage.port.errors import StorageFull
-from tests.people import error_of, group, name, patch, person
+from tests.support.people import error_of, group, name, patch, person
 
 
 def bulk(client, *operations, **more):

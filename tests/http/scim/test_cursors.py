@@ -9,7 +9,7 @@ from muster.http.scim.cursors import Cursor, Cursors
 from muster.scim.errors import ScimError
 from muster.storage.port.resources import Position
 from tests.conftest import client_of
-from tests.people import error_of, name, person, replace
+from tests.support.people import error_of, name, person, replace
 
 
 @pytest.fixture(scope="module")

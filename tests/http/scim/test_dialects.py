@@ -7,7 +7,7 @@ import pytest
 
 from muster.scim.messages import SEARCH_REQUEST
 from muster.scim.schema.model import ENTERPRISE_USER, GROUP, USER
-from tests.people import error_of, name, patch, person
+from tests.support.people import error_of, name, patch, person
 
 
 def made(client, **attributes):

@@ -9,7 +9,7 @@ import httpx
 from scim2_models import ResourceType, Schema, ServiceProviderConfig
 
 from tests.conftest import client_of
-from tests.people import person
+from tests.support.people import person
 
 CHECK = Path(__file__).parents[2] / "contract" / "check.py"
 """The published page and its checker, as they came."""

@@ -5,7 +5,7 @@ import pytest
 from muster.scim.messages import SEARCH_REQUEST
 from muster.scim.schema.model import GROUP
 from tests.conftest import client_of
-from tests.people import error_of, name, patch, person, replace
+from tests.support.people import error_of, name, patch, person, replace
 
 
 def group(*members, **attributes):

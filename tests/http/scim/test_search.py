@@ -4,7 +4,7 @@ import pytest
 
 from muster.scim.messages import SEARCH_REQUEST
 from muster.scim.schema.model import ENTERPRISE_USER
-from tests.people import error_of, name, person
+from tests.support.people import error_of, name, person
 
 
 @pytest.mark.parametrize("path", ["/.search", "/Users/.search"])

@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from muster.scim.schema.model import ENTERPRISE_USER, USER
-from tests.people import error_of, group, name, patch, person, replace
+from tests.support.people import error_of, group, name, patch, person, replace
 
 SCIM = "application/scim+json"
 

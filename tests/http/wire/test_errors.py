@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.people import error_of, name, person
+from tests.support.people import error_of, name, person
 
 
 def test_without_a_key(server):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.people import patch, person
+from tests.support.people import patch, person
 
 SCIM = (
     "",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from muster.scim.dialects import Dialect
 from muster.scim.errors import ScimError
 from muster.scim.filter.grammar import And, Compare, Not, Or, Present, ValuePath, parse, to_text
-from tests.strategies import filters
+from tests.support.strategies import filters
 
 STRICT = Dialect(strict=True)
 

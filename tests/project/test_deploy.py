@@ -17,9 +17,9 @@ from muster.cli.main import parse
 from muster.config import Settings
 from muster.http.observe.metrics import Metrics
 from muster.storage.tables import metadata
-from tests import postgres
+from tests.support import postgres
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 OPERATE = (ROOT / "docs/operate.md").read_text()
 RULES = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())["groups"][0]["rules"]

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 _FOLDER = "MUSTER_TEST_POSTGRES_FOLDER"
 _GIVEN = "MUSTER_TEST_POSTGRES"

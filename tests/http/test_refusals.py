@@ -31,9 +31,9 @@ from muster.storage.port.errors import (
 from muster.storage.port.resources import Keep, Stored, Write
 from muster.storage.postgres.loader import Loader
 from muster.storage.sqlite import SqliteStorage
-from tests import postgres
-from tests.people import group, patch, person, replace
 from tests.storage.conftest import ENGINES, Bench
+from tests.support import postgres
+from tests.support.people import group, patch, person, replace
 
 KEPT = (BaseException, types.TracebackType, types.FrameType, Caller, Request, asyncio.Future)
 TIMES = 40

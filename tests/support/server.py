@@ -11,8 +11,8 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.ports import free_port
-from tests.waiting import until
+from tests.support.ports import free_port
+from tests.support.waiting import until
 
 _START_SECONDS = 60
 SERVERS: "weakref.WeakSet[Server]" = weakref.WeakSet()

@@ -23,7 +23,7 @@ from muster.storage.query import turns
 from muster.storage.sqlite import writer
 from tests.http.management.test_api import ROUTES
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 

@@ -10,8 +10,8 @@ from muster.access.keys import Keys
 from muster.access.permissions import ADMIN
 from muster.config import Settings
 from muster.storage.engines import open_storage
-from tests.people import name, person
-from tests.waiting import until
+from tests.support.people import name, person
+from tests.support.waiting import until
 
 _numbers = itertools.count()
 _thread = ThreadPoolExecutor(1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FILES = sorted(
     path for folder in ("src", "tests", "bench") for path in (ROOT / folder).rglob("*.py")
 )
