@@ -53,7 +53,7 @@ def workspace(server, request):
 @pytest.fixture
 def scim(server, workspace):
     headers = {"Authorization": f"Bearer {workspace[1]}"}
-    with httpx2.Client(base_url=f"{server.url}/scim/v2", headers=headers) as made:
+    with httpx2.Client(base_url=f"{server.url}/scim/v2", headers=headers, timeout=60) as made:
         discovering = SyncSCIMClient(made)
         discovering.discover()
         yield discovering
