@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from muster.base import passwords
-from muster.base.threads import FairThread, stand_back
+from muster.base.threads import FairThread, lower_priority
 
 
 def niceness():
@@ -18,7 +18,7 @@ def niceness():
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are of processes")
 def test_a_thread_stands_back_and_no_other():
     mine = niceness()
-    with ThreadPoolExecutor(1, "x", stand_back, (mine + 3,)) as threads:
+    with ThreadPoolExecutor(1, "x", lower_priority, (mine + 3,)) as threads:
         assert threads.submit(niceness).result() == mine + 3
     assert niceness() == mine
     assert passwords._executor.submit(niceness).result() > mine

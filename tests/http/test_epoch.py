@@ -57,7 +57,7 @@ def age_sessions(server):
         aged = [
             replace(item, body={**item.body, "seen": "2026-01-01T00:00:00.000Z"}) for item in items
         ]
-        await storage.note([], aged)
+        await storage.record([], aged)
 
     administer(server, work)
 

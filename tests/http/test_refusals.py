@@ -26,7 +26,7 @@ from muster.storage.port.errors import (
     StorageError,
     StorageFull,
     TooExpensive,
-    copy_of,
+    copy_exception,
 )
 from muster.storage.port.resources import Keep, Stored, Write
 from muster.storage.postgres.loader import Loader
@@ -238,7 +238,7 @@ def test_a_copy_of_an_exception_has_its_cause_and_no_traceback():
         try:
             raise error from KeyError("cause")
         except Exception as raised:
-            copied = copy_of(raised)
+            copied = copy_exception(raised)
         assert copied is not error
         assert (type(copied), str(copied), vars(copied)) == (type(error), str(error), vars(error))
         assert copied.__traceback__ is None

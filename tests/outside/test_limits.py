@@ -252,7 +252,7 @@ def test_bytes_of_a_page(here):
         detail = error_of(here.get("/Users", params={**search, "count": fits + 2}), 400, "tooMany")
         assert (
             detail
-            == "the page is larger than a page may be (MUSTER_MAX_PAGE_BYTES): ask for fewer resources by count"
+            == "The page would exceed MUSTER_MAX_PAGE_BYTES. Ask for fewer resources with count."
         )
     total = count(here)
     assert error_of(here.get("/Users", params={"count": total}), 400, "tooMany")

@@ -192,7 +192,7 @@ def test_the_limits_are_those_of_the_code():
         "waiting writes": [writer.MAX_WAITING],
         "waiting searches without an index, in all; running and waiting, per workspace": [
             turns.MAX_WAITING,
-            turns.MAX_OF_ONE + 1,
+            turns.MAX_WAITING_PER_WORKSPACE + 1,
         ],
         "requests that wait to be stored in the request log, and bytes of their bodies": [
             recorder._WAITING,

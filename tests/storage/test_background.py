@@ -27,7 +27,7 @@ def test_an_error_of_ours_is_logged_and_one_of_the_storage_passed_over(caplog):
     [record] = caplog.records
     assert (record.levelno, record.getMessage()) == (
         logging.ERROR,
-        "digging failed, and will be tried again",
+        "digging failed; it will be tried again",
     )
     assert record.exc_info is not None
     with log_and_continue("digging"):
@@ -73,7 +73,7 @@ def test_a_round_that_fails_is_followed_by_others(bench, monkeypatch, made):
 
 def test_keys_are_followed_again_after_an_error_of_ours(monkeypatch):
     monkeypatch.setattr(epoch, "_ASK_SECONDS", 0.01)
-    followed = epoch.Epoch("postgresql://nowhere")
+    followed = epoch.PostgresEpoch("postgresql://nowhere")
     before = followed.value()
     assert asyncio.run(_rounds(followed, "_follow", followed._listen)) >= 3
     assert followed.value() > before

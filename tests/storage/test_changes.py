@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from muster.storage.audit import chain
+from muster.storage.audit import search
 from muster.storage.port.changes import ChangeFilter, ChangeOrigin, Note
 from tests.storage.test_writes import NOW
 
@@ -40,7 +40,7 @@ def test_a_search_finds_what_is_sought(bench, notes, wanted, limit):
     for actor, type_name, action in notes:
         for place in (workspace, other):
             bench.run(
-                bench.storage.note(
+                bench.storage.record(
                     [Note(place.id, ChangeOrigin(actor, "r", NOW), type_name, "x", action, b"{}")]
                 )
             )
@@ -53,9 +53,13 @@ def test_a_search_finds_what_is_sought(bench, notes, wanted, limit):
 @pytest.fixture
 def few(monkeypatch, bench):
     """Searches that look at three rows each."""
-    module = __import__(type(bench.storage).__module__, fromlist=["REACH"])
-    monkeypatch.setattr(module, "REACH", chain.REACH.replace(f"LIMIT {chain.SEARCHED}", "LIMIT 3"))
-    monkeypatch.setattr(chain, "SEARCHED", 3)
+    module = __import__(type(bench.storage).__module__, fromlist=["EXAMINED_RANGE"])
+    monkeypatch.setattr(
+        module,
+        "EXAMINED_RANGE",
+        search.EXAMINED_RANGE.replace(f"LIMIT {search.MAX_EXAMINED}", "LIMIT 3"),
+    )
+    monkeypatch.setattr(search, "MAX_EXAMINED", 3)
 
 
 def test_a_search_says_where_it_left_off(bench, few):
@@ -63,7 +67,7 @@ def test_a_search_says_where_it_left_off(bench, few):
     for number in range(10):
         actor = "admin:a" if number == 1 else "key:a"
         bench.run(
-            bench.storage.note(
+            bench.storage.record(
                 [Note(workspace.id, ChangeOrigin(actor, "r", NOW), "User", "x", "create", b"{}")]
             )
         )

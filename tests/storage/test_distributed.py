@@ -10,7 +10,7 @@ import contextlib
 import asyncpg
 import pytest
 
-from muster.storage.audit.chain import link
+from muster.storage.audit.chain import chain_hash
 from muster.storage.ids import IdSource
 from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.engine import Statement
@@ -104,7 +104,7 @@ async def _chain_holds(storage, workspace):
             change.id,
             change.action,
         )
-        previous = link(
+        previous = chain_hash(
             previous,
             (*row, change.version, change.document.decode(), members, change.origin.address),
         )
@@ -178,8 +178,8 @@ WAYS = {
     "administer": lambda storage, workspace: storage.administer(
         [Item(workspace.id, "k", "i", {})], [_note(workspace)]
     ),
-    "note": lambda storage, workspace: storage.note([_note(workspace)]),
-    "items": lambda storage, workspace: storage.note([], [Item(workspace.id, "k", "i", {})]),
+    "note": lambda storage, workspace: storage.record([_note(workspace)]),
+    "items": lambda storage, workspace: storage.record([], [Item(workspace.id, "k", "i", {})]),
     "transact": lambda storage, workspace: storage.transact(
         workspace.id, [Statement("DELETE FROM lookups WHERE workspace = $1", (workspace.id,))]
     ),
@@ -331,11 +331,11 @@ def test_a_note_takes_its_lock_before_it_writes():
         await storage.start()
         workspace = await storage.add_workspace("w", "rfc7644", False, NOW)
         item = Item(workspace.id, "held", "user", {"times": 1})
-        await storage.note([_note(workspace)], [item])
+        await storage.record([_note(workspace)], [item])
         direct = await asyncpg.connect(url)
         async with direct.transaction():
             await direct.execute(LOCK, LOCK_SPACE, workspace.id)
-            noting = asyncio.create_task(storage.note([_note(workspace)], [item]))
+            noting = asyncio.create_task(storage.record([_note(workspace)], [item]))
             await _waiting_on(direct)
             await direct.execute(
                 "UPDATE configuration SET body = '{}' WHERE workspace = $1", workspace.id

@@ -13,7 +13,7 @@ from muster.storage.sqlite.epoch import Stamps
 
 ON_A_SMALL_DISK = """
 import os, sys
-from muster.storage.port.resources import StorageFull
+from muster.storage.port.errors import StorageFull
 from muster.storage.sqlite.epoch import Stamps
 
 def fill():
@@ -36,8 +36,8 @@ except StorageFull as error:
     raise SystemExit
 fill()
 before = stamps.commits(), stamps.accounts()
-stamps.tell_commit()
-stamps.tell_accounts()
+stamps.announce_commit()
+stamps.announce_accounts()
 print(before != (stamps.commits(), stamps.accounts()))
 """
 
@@ -64,7 +64,7 @@ def mounted(folder, script, *arguments):
 
 @pytest.mark.parametrize(
     ("begin", "expected"),
-    [("new", "True\n"), ("hole", "True\n"), ("full", "No space left on device\n")],
+    [("new", "True\n"), ("hole", "True\n"), ("full", "no space left on device\n")],
 )
 def test_a_full_disk_kills_no_process_that_has_the_stamps_mapped(tmp_path, begin, expected):
     if mounted(tmp_path, "").returncode != 0:
@@ -80,7 +80,7 @@ def test_the_stamps_have_their_bytes_on_the_disk(tmp_path):
     for _ in range(2):
         stamps = Stamps(str(path))
         seen = stamps.commits()
-        stamps.tell_commit()
+        stamps.announce_commit()
         assert stamps.commits() != seen
         kept = stamps.commits()
         stamps.close()
@@ -91,7 +91,7 @@ def test_the_stamps_have_their_bytes_on_the_disk(tmp_path):
 
 
 def test_stamps_that_cannot_be_opened_are_named(tmp_path):
-    with pytest.raises(StorageError, match=r"nowhere/m\.db-epoch: No such file"):
+    with pytest.raises(StorageError, match=r"nowhere/m\.db-epoch: no such file"):
         Stamps(str(tmp_path / "nowhere" / "m.db"))
 
 

@@ -52,7 +52,7 @@ def test_what_another_process_has_told_of_is_seen_at_once(path):
         assert read(snapshot.reader()) == 1
         for expected in range(2, 50):
             writer.execute("INSERT INTO t VALUES (1)")
-            others.tell_commit()
+            others.announce_commit()
             assert read(snapshot.reader()) == expected
         others.close()
 
@@ -88,7 +88,7 @@ def test_a_read_that_fails_leaves_no_snapshot_that_is_stuck(path):
     async def work(snapshot, stamps, writer):
         with pytest.raises(sqlite3.OperationalError):
             snapshot.reader().execute("SELECT * FROM nothing")
-        snapshot.let_go()
+        snapshot.release()
         assert read(snapshot.reader()) == 1
 
     with_snapshot(path, work)
@@ -131,7 +131,7 @@ def test_the_log_stays_short_while_somebody_always_reads(tmp_path):
             workspace.id, ChangeOrigin("a", "r", "2026-01-01T00:00:00Z"), "T", "x", "update", b"{}"
         )
         for n in range(1200):
-            await storage.note(
+            await storage.record(
                 [note], [Item(workspace.id, "t", str(n % 5), {"text": os.urandom(15_000).hex()})]
             )
             sizes.append(log.stat().st_size)  # noqa: ASYNC240 (a local file)

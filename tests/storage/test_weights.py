@@ -6,7 +6,7 @@ import pytest
 
 from muster.directory.versions import make_put
 from muster.scim.dialects import Dialect
-from muster.scim.filter.predicate import read_filter
+from muster.scim.filter.shapes import read_filter
 from muster.scim.schema.model import USER, registry
 from muster.storage.ids import IdSource
 from muster.storage.port.changes import ChangeOrigin

@@ -215,7 +215,7 @@ class Keys:
         """Record that a request was refused for where it came from."""
         origin = ChangeOrigin(grant.actor, request_id, timestamp(), address)
         detail = {"attempted": "request", "detail": f"the IP allowlist does not admit {address}"}
-        await self._accounts.note(
+        await self._accounts.record(
             [
                 Note(
                     grant.workspace.id,

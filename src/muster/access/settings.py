@@ -118,7 +118,7 @@ class WorkspaceSettings:
 
     async def _check_group_names(self, by: Administrator, workspace: Workspace) -> None:
         """Raises ScimError 409 if groups share names; it has some of the names for those who may read groups."""
-        statement = unique_display_names.shared(workspace.id, _SHOWN)
+        statement = unique_display_names.find_duplicates(workspace.id, _SHOWN)
         shared = [row[0] for row in await self._store.query(statement)]
         if shared:
             named = (

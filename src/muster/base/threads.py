@@ -15,7 +15,7 @@ _URGENT_IN_A_ROW = 3
 _Work = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
 
 
-def stand_back(niceness: int) -> None:
+def lower_priority(niceness: int) -> None:
     """Let the thread that answers go before this one, by Linux's scheduler; what this one starts stands back as well."""
     if sys.platform == "linux":  # elsewhere priorities are of processes
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
@@ -52,7 +52,7 @@ class FairThread:
         return future
 
     def _run(self) -> None:
-        stand_back(self._niceness)
+        lower_priority(self._niceness)
         while True:
             with self._changed:
                 while not self._ranks:

@@ -468,11 +468,11 @@ class Directory:
         told = orjson.dumps({"attempted": withheld.attempted, "detail": withheld.detail})
         note = Note(caller.workspace.id, origin, resource_type.name, resource_id, "refuse", told)
         if not withheld.guarded:
-            await self._storage.note([note])
+            await self._storage.record([note])
             return
         body = {"attempted": withheld.attempted, "time": origin.time, "actor": origin.actor}
         held = Item(caller.workspace.id, HELD_KIND, resource_id, body)
-        await self._storage.note([replace(note, action="hold")], [held])
+        await self._storage.record([replace(note, action="hold")], [held])
 
 
 async def _take_secrets(document: Document, resource_type: ResourceType, workspace: int) -> Hashes:

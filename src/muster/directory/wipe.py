@@ -21,7 +21,7 @@ async def wipe(storage: Resources, caller: Caller) -> int:
     It is noted first, without a guard: an administrator decides it.
     """
     workspace = caller.workspace
-    await storage.note(
+    await storage.record(
         [Note(workspace.id, _origin(caller), "Workspace", workspace.name, "wipe", b"{}")]
     )
     kinds = sorted(caller.registry.types.values(), key=lambda kind: kind.name != GROUP)

@@ -110,7 +110,7 @@ class Indexer:
                 schema.id.lower(),
                 {"done": progress.done, "total": progress.total},
             )
-            await self._storage.note([], [told])
+            await self._storage.record([], [told])
             await asyncio.sleep(0)
 
     async def _done(self, workspace: Workspace, built: CustomSchema) -> None:

@@ -1,4 +1,4 @@
-"""Rounds of background work: an error ends a round, never the work."""
+"""Rounds of background work: an error ends one round, never the work."""
 
 import contextlib
 import logging
@@ -10,16 +10,20 @@ _log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def log_and_continue(what: str) -> Iterator[None]:
-    """Around a round, which is tried again with the next. The storage's errors are passed over; any other is ours, and logged.
+def log_and_continue(work: str) -> Iterator[None]:
+    """Run one round of background work; an error ends only this round.
 
-    what: the work, as the log names it.
+    Errors of the storage are expected during an outage and are not logged. All others, and rejected
+    statements, are defects and are logged.
+
+    Args:
+        work: The name of the work in the log.
     """
     try:
         yield
     except StatementRejected:
-        _log.exception("%s failed, and will be tried again", what)
+        _log.exception("%s failed; it will be tried again", work)
     except StorageError:
         pass
     except Exception:
-        _log.exception("%s failed, and will be tried again", what)
+        _log.exception("%s failed; it will be tried again", work)

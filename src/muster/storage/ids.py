@@ -1,6 +1,17 @@
-"""Resource ids: UUIDv7 (RFC 9562) whose first 63 free bits are the integer key of the row.
+"""Resource ids that contain the keys of their rows.
 
-So the order of ids is the order of keys, and a read by id is one descent of one tree, with no index on ids.
+An id is a UUIDv7 (RFC 9562). Its 48 bits of time and the next 21 bits, a counter, form the integer
+primary key of the row; 53 bits are random:
+
+    bits 0-47   milliseconds since 1970
+    bits 48-51  version 7
+    bits 52-63  counter, high 12 bits
+    bits 64-65  variant
+    bits 66-74  counter, low 9 bits
+    bits 75-127 random
+
+So a read by id is one descent of one tree, without an index on ids, and the order of ids is the
+order of rows. The random bits are compared as well: knowing a key does not give access to the row.
 """
 
 import secrets
@@ -12,7 +23,12 @@ _VERSION_AND_VARIANT = (7 << 76) | (2 << 62)
 
 
 def id_of(key: int, tail: int) -> str:
-    """The id of a key (48 bits of milliseconds, 15 of them spare, then a 21 bit counter) and 53 random bits."""
+    """Return the id with a key and 53 random bits.
+
+    Args:
+        key: The row's key: milliseconds since 1970, then a counter of 21 bits.
+        tail: The random bits.
+    """
     millis, counter = key >> _COUNTER_BITS, key & ((1 << _COUNTER_BITS) - 1)
     free = (counter << _TAIL_BITS) | tail
     value = (millis << 80) | ((free >> 62) << 64) | (free & ((1 << 62) - 1)) | _VERSION_AND_VARIANT
@@ -21,9 +37,10 @@ def id_of(key: int, tail: int) -> str:
 
 
 def key_of(resource_id: str) -> int | None:
-    """The key of an id, or None for what cannot be an id of ours.
+    """Return the key in an id, or None if muster cannot have generated the id.
 
-    An id in another spelling may have a key too: whoever looks a row up by its key compares the id as well.
+    An id in another spelling (upper case, for example) has a key too, so whoever reads a row by its
+    key must compare the id as well.
     """
     if len(resource_id) != 36 or resource_id[14] != "7":
         return None
@@ -39,14 +56,14 @@ def key_of(resource_id: str) -> int | None:
 
 
 class IdSource:
-    """Makes ids that grow: within a process always, between processes with the clock."""
+    """Generates increasing ids; between processes they increase with the clock."""
 
     def __init__(self) -> None:
         self._last = 0
         self._lock = threading.Lock()
 
     def __call__(self, millis: int) -> str:
-        """A new id for a resource made at that time, in milliseconds since 1970."""
+        """Return a new id for a resource created at a time, in milliseconds since 1970."""
         with self._lock:
             start = (millis << _COUNTER_BITS) | secrets.randbits(_COUNTER_BITS - 1)
             self._last = max(self._last + 1, start)

@@ -1,6 +1,8 @@
-"""The tables. SQLAlchemy Core describes them for the migrations; the drivers run the statements.
+"""The tables, in SQLAlchemy Core.
 
-Every key and unique constraint begins with the workspace, but for the integer keys of rows, which begin with time.
+Migrations are compared with them; the drivers run the statements. Every primary key and unique
+constraint begins with the workspace, except for the integer keys of rows, which begin with the
+time.
 """
 
 from sqlalchemy import (
@@ -20,7 +22,7 @@ from sqlalchemy import (
 metadata = MetaData()
 
 _KEY = BigInteger().with_variant(Integer, "sqlite")
-"""An INTEGER PRIMARY KEY is the rowid itself on SQLite."""
+"""On SQLite an INTEGER PRIMARY KEY is the rowid itself."""
 
 installation = Table(
     "installation",

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from muster.storage.audit.chain import ROWS, link
+from muster.storage.audit.chain import CHAIN_ROWS, chain_hash
 from muster.storage.port.engine import Storage
 from muster.storage.port.items import INSTALLATION, TRIM_ID, TRIM_KIND
 from muster.storage.repair.derived import bound
@@ -54,7 +54,7 @@ async def _breaks(storage: Storage, workspace: int, found: Verified) -> AsyncIte
             found.unlinked += 1
             continue
         found.rows += 1
-        whole = chain == link(previous, row)
+        whole = chain == chain_hash(previous, row)
         if chain is None or (not whole and (follows or found.unlinked)):
             yield sequence
         previous, follows = chain, True
@@ -64,7 +64,7 @@ async def _rows(
     storage: Storage, workspace: int, after: int
 ) -> AsyncIterator[tuple[int, bytes | None, list[object]]]:
     """The rows of a workspace after one, in order: the sequence number, the hash, and what it is made from."""
-    while rows := await storage.query(bound(ROWS, workspace, after, _CHUNK)):
+    while rows := await storage.query(bound(CHAIN_ROWS, workspace, after, _CHUNK)):
         for sequence, chain, *row in rows:
             after = sequence
             yield sequence, None if chain is None else bytes(chain), row

@@ -144,7 +144,7 @@ class Importer:
             "override",
             orjson.dumps({"attempted": "import"}),
         )
-        await self._storage.note([note])
+        await self._storage.record([note])
 
     async def _take(self, lines: Iterable[Line], progress: Progress) -> None:
         for batch in _batches(lines):

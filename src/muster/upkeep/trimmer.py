@@ -130,7 +130,7 @@ class Trimmer:
         origin = ChangeOrigin("upkeep", "", timestamp())
         told = orjson.dumps({"before": oldest, "hash": moved.chain})
         note = Note(workspace, origin, "Changes", TRIM_ID, "trim", told)
-        await self._storage.note([note], [moved.item(workspace, mark.done)])
+        await self._storage.record([note], [moved.item(workspace, mark.done)])
         return moved
 
     async def _end(self, workspace: int) -> int:
@@ -155,7 +155,7 @@ class Trimmer:
             statements = _superseded(workspace, old)
             if statements:
                 await self._storage.transact(workspace, statements)
-            await self._storage.note([], [mark.item(workspace, done)])
+            await self._storage.record([], [mark.item(workspace, done)])
             if not await self._leases.take(workspace, "trim", _HELD_SECONDS):
                 raise StorageError("another process trims by now")
 

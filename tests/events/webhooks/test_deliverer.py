@@ -279,7 +279,7 @@ def test_every_event_has_an_id_of_its_own(run):
         origin = ChangeOrigin("key:k", "r", NOW)
         user = await here.user("a")
         for _ in range(3):
-            await here.storage.note([Note(1, origin, "User", user.id, "hold", b"{}")])
+            await here.storage.record([Note(1, origin, "User", user.id, "hold", b"{}")])
         made = here.deliverer(sender)
         for _ in range(2):
             await made._step(here.workspace, here.hook, State(0))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muster.storage.port.errors import StorageError
-from muster.storage.query.turns import MAX_OF_ONE, MAX_WAITING, Turns
+from muster.storage.query.turns import MAX_WAITING, MAX_WAITING_PER_WORKSPACE, Turns
 
 
 @settings(max_examples=60, deadline=None)
@@ -61,9 +61,9 @@ def test_who_waits_is_bounded_and_in_nobody_elses_way():
             async with turns.turn(workspace):
                 await go_on.wait()
 
-        tasks = [asyncio.create_task(search(1)) for _ in range(MAX_OF_ONE + 1)]
+        tasks = [asyncio.create_task(search(1)) for _ in range(MAX_WAITING_PER_WORKSPACE + 1)]
         await asyncio.sleep(0)
-        with pytest.raises(StorageError, match="too many searches"):
+        with pytest.raises(StorageError, match="Too many searches"):
             await search(1)
         async with turns.turn(2):
             pass
@@ -72,7 +72,7 @@ def test_who_waits_is_bounded_and_in_nobody_elses_way():
         ]
         await asyncio.sleep(0)
         assert turns.waiting == MAX_WAITING
-        with pytest.raises(StorageError, match="too many searches"):
+        with pytest.raises(StorageError, match="Too many searches"):
             await search(1000)
         go_on.set()
         await asyncio.gather(*tasks)

@@ -48,12 +48,12 @@ class AuditPages:
         )
 
     async def _rows(
-        self, workspace: int, place: int | None, sought: ChangeFilter
+        self, workspace: int, place: int | None, criteria: ChangeFilter
     ) -> tuple[list[Change], int | None]:
         rows: list[Change] = []
         for _ in range(_SEARCHES):
             found, place = await self._storage.search_changes(
-                workspace, place, _PAGE - len(rows), sought
+                workspace, place, _PAGE - len(rows), criteria
             )
             rows += found
             if place is None or len(rows) == _PAGE:
@@ -134,7 +134,7 @@ def _json_row(change: Change) -> bytes:
         "type": change.type,
         "resource": change.id,
         "version": change.version,
-        "members": None if change.members is None else change.members.shown(),
+        "members": None if change.members is None else change.members.as_json(),
         "hash": None if change.chain is None else change.chain.hex(),
     }
     document = change.document.replace(b"\x01", b"")

@@ -123,7 +123,7 @@ class GuardDesk:
     async def _decide(self, caller: Caller, item: Item, action: str) -> None:
         origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)
         note = Note(caller.workspace.id, origin, "User", item.id, action, orjson.dumps(item.body))
-        await self._store.note([note], [replace(item, body=None)])
+        await self._store.record([note], [replace(item, body=None)])
 
 
 def _any(_: Stored) -> None:

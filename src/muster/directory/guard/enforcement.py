@@ -67,6 +67,6 @@ async def enforced(
 async def _note(storage: Resources, caller: Caller, action: str, told: dict[str, object]) -> None:
     origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)
     workspace = caller.workspace
-    await storage.note(
+    await storage.record(
         [Note(workspace.id, origin, "Workspace", workspace.name, action, orjson.dumps(told))]
     )

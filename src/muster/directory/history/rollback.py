@@ -152,7 +152,7 @@ class Rollback:
         }
         told = orjson.dumps({"of": actor, **period, "resources": ids})
         workspace = caller.workspace
-        await self._storage.note(
+        await self._storage.record(
             [Note(workspace.id, origin, "Workspace", workspace.name, _UNDO, told)]
         )
 

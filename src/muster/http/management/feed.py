@@ -78,10 +78,10 @@ class FeedRoutes:
         )
 
     async def find_audit(self, call: Call) -> Response:
-        """Rows of the audit log after a cursor, oldest first: of those that are looked at the ones that are sought."""
+        """Rows of the audit log after a cursor, oldest first: those that match."""
         after, limit, _ = await self._asked(call, "actor", "type", "action")
         parameters = call.request.parameters()
-        sought = ChangeFilter(
+        criteria = ChangeFilter(
             **{name: parameters.get(name, "") for name in ("actor", "type", "action")}
         )
         changes = await self._storage.changes(call.workspace, after, limit)
@@ -97,11 +97,11 @@ class FeedRoutes:
                 "resource": change.id,
                 "version": change.version,
                 "document": call.document(change.document),
-                "members": None if change.members is None else change.members.shown(),
+                "members": None if change.members is None else change.members.as_json(),
                 "hash": None if change.chain is None else change.chain.hex(),
             }
             for change in changes
-            if sought.matches(change)
+            if criteria.matches(change)
         ]
         after = changes[-1].sequence if changes else after
         cursor = await self._tokens.write(call.workspace, after)

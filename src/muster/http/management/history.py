@@ -108,7 +108,7 @@ class HistoryRoutes:
             "resourceType": change.type,
             "version": change.version,
             "attributes": changed_paths(before, document) if change.action == "update" else [],
-            "members": None if change.members is None else change.members.shown(),
+            "members": None if change.members is None else change.members.as_json(),
             "resource": call.document(change.document),
         }
 

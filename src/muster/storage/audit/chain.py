@@ -1,8 +1,15 @@
-"""The hash chain of `changes`.
+"""The hash chain of `changes`, which makes tampering with the audit log evident.
 
-The link of a row is SHA-256 over the link of the row before it in the workspace and the row itself
-as JSON. Changing or removing a row breaks the link of the next one. Removing the newest rows cannot
-be detected: nothing follows them.
+Each row stores a SHA-256 hash of its own columns and of the previous row's hash in the same
+workspace. Changing, removing or inserting a row breaks every hash after it, unless all of them are
+computed anew. Removing the newest rows cannot be detected, because nothing follows them.
+
+The rows of a workspace must be hashed in the order of their sequence numbers. Each engine
+guarantees it with the lock that lets one transaction at a time write to a workspace. The sequence
+number itself is not hashed: it is drawn for all workspaces together, so that gaps are normal.
+
+Rows from before the chain was introduced have no hash. Where rows were trimmed, the chain continues
+from the hash of the last trimmed row (`upkeep/trimmer.py`).
 """
 
 import hashlib
@@ -12,12 +19,22 @@ import orjson
 
 from muster.scim.values import Json
 
-LINKED = "time, actor, request_id, type, id, action, version, document, members, address"
-"""The columns that a link covers."""
-ROWS = f"SELECT sequence, chain, {LINKED} FROM changes WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
-"""Selects the rows of a workspace after a sequence number, with their links."""
+HASHED_COLUMNS = "time, actor, request_id, type, id, action, version, document, members, address"
+"""The columns that are hashed, in order."""
 
 
-def link(previous: bytes | None, row: Sequence[Json]) -> bytes:
-    """Return the link of a row with the columns LINKED, given the link before it."""
+CHAIN_ROWS = (
+    f"SELECT sequence, chain, {HASHED_COLUMNS} FROM changes WHERE workspace = $1"
+    " AND sequence > $2 ORDER BY sequence LIMIT $3"
+)
+"""The rows of a workspace after a sequence number, with their hashes."""
+
+
+def chain_hash(previous: bytes | None, row: Sequence[Json]) -> bytes:
+    """Return the hash of a row that follows the row with the hash `previous`.
+
+    Args:
+        previous: The hash of the row before; None for the first row.
+        row: The values of HASHED_COLUMNS, in that order.
+    """
     return hashlib.sha256((previous or b"") + orjson.dumps(row)).digest()

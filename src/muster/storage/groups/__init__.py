@@ -1,1 +1,1 @@
-"""Group membership: the hierarchy, unique names, member deltas."""
+"""Group membership: the hierarchy, member deltas and unique group names."""

@@ -1,13 +1,18 @@
-"""Caches the groups of a workspace: their names, and the groups that contain them.
+"""The groups that contain a resource, computed from a cached hierarchy.
 
-A user's `groups` includes the groups of their groups. Computing that with a recursive query for
-each read costs more than the read. So each process keeps the graph of groups, which is small and
-rarely changes, and reads only the direct memberships of a user each time.
+A user's attribute `groups` lists the groups that contain the user directly, and those that contain
+these groups in turn. The direct memberships are one indexed read and are read each time. Walking
+upwards from them reads a row per group, which made a read of a user in 20 groups three times as
+slow. So every process caches the groups of a workspace, with their names and parents.
 
-The cache is valid for one version of the workspace's hierarchy: a number in the database that
-changes whenever a group is renamed, deleted, or added to or removed from another group. A read gets
-the version and the direct memberships in one statement. If a group is missing from the cache, it is
-loaded with all its ancestors.
+The cache is valid for one version of the workspace's hierarchy. Each transaction that renames or
+deletes a group, or changes which groups it is a member of, increments the version. A reader reads
+the version no later than the direct memberships, so a cached entry can be newer than its label but
+never older.
+
+Groups are loaded as they are needed. The caller asks `unloaded_ancestors`, loads these rows, adds
+them, and asks again, because the new rows name parents of their own. This takes as many rounds as
+the groups are nested deep. A cycle of groups ends the walk, because each key is visited once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,11 +24,12 @@ from muster.storage.port.members import GROUP, Groups
 from muster.storage.port.resources import BASE
 
 _MAX_GROUPS = 50_000
+"""The most groups that a process caches, of all workspaces together."""
 _MAX_SETS = 2_000
-"""The most groups, and the most rendered sets of groups, that a process caches."""
+"""The most sets of groups whose JSON a process caches."""
 _DIGEST_BYTES = 6
 Row = tuple[int, str, str | None, Sequence[int]]
-"""A group: its key, id and name, and the keys of the groups that contain it."""
+"""A group: its key, id, display name, and the keys of the groups that contain it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +41,7 @@ class _Group:
 
 
 class Hierarchy:
-    """The cached groups of one workspace at one version.
-
-    Before reading, load the groups that `missing` returns.
-    """
+    """The groups of one workspace at one version of its hierarchy."""
 
     def __init__(self, version: int) -> None:
         self.version = version
@@ -48,7 +51,12 @@ class Hierarchy:
         return len(self._groups)
 
     def add(self, asked: Iterable[int], rows: Iterable[Row]) -> None:
-        """Add groups. A key that was asked for but has no row belongs to a deleted group."""
+        """Add groups.
+
+        Args:
+            asked: The keys that were looked up; those without a row are remembered as deleted.
+            rows: The groups that exist.
+        """
         self._groups.update(dict.fromkeys(asked))
         for key, group_id, display, parents in rows:
             location = f"{BASE}/{GROUP}s/{group_id}"
@@ -57,88 +65,90 @@ class Hierarchy:
             )
             self._groups[key] = _Group(group_id, parents, *elements)
 
-    def missing(self, direct: Sequence[int]) -> list[int]:
-        """Return the keys of the groups and their ancestors that are not in the cache."""
-        lacking, seen, waiting = [], set(direct), list(direct)
-        while waiting:
-            key = waiting.pop()
+    def unloaded_ancestors(self, direct: Sequence[int]) -> list[int]:
+        """Return the keys to load before `groups_of(direct)` can be answered.
+
+        They are those of the direct groups and of their loaded ancestors that are not loaded.
+        """
+        unloaded, visited, pending = [], set(direct), list(direct)
+        while pending:
+            key = pending.pop()
             if key not in self._groups:
-                lacking.append(key)
+                unloaded.append(key)
                 continue
             group = self._groups[key]
             for parent in group.parents if group is not None else ():
-                if parent not in seen:
-                    seen.add(parent)
-                    waiting.append(parent)
-        return lacking
+                if parent not in visited:
+                    visited.add(parent)
+                    pending.append(parent)
+        return unloaded
 
-    def shown(self, direct: Sequence[int]) -> Groups | None:
-        """Render the groups of a direct member of these groups.
+    def groups_of(self, direct: Sequence[int]) -> Groups | None:
+        """Return the groups of a resource with these direct groups; None if it has none.
 
-        Each group appears once, as direct if it is direct at all, in the order of keys.
+        Each group occurs once. A group that contains the resource both directly and through another
+        group is direct.
         """
-        # Walk upwards; `seen` also ends the walk if groups contain each other.
-        seen, waiting = set(direct), list(direct)
-        while waiting:
-            group = self._groups[waiting.pop()]
+        visited, pending = set(direct), list(direct)
+        while pending:
+            group = self._groups[pending.pop()]
             for parent in group.parents if group is not None else ():
-                if parent not in seen:
-                    seen.add(parent)
-                    waiting.append(parent)
-        at_once = set(direct)
-        found = [(key, group) for key in sorted(seen) if (group := self._groups[key]) is not None]
+                if parent not in visited:
+                    visited.add(parent)
+                    pending.append(parent)
+        directly = set(direct)
+        found = [
+            (key, group) for key in sorted(visited) if (group := self._groups[key]) is not None
+        ]
         if not found:
             return None
         elements = b",".join(
-            [group.direct if key in at_once else group.indirect for key, group in found]
+            [group.direct if key in directly else group.indirect for key, group in found]
         )
         return Groups(elements, blake2b(elements, digest_size=_DIGEST_BYTES).hexdigest())
 
-    def ids(self, direct: Sequence[int]) -> list[str]:
-        """Return the ids of these groups."""
+    def ids_of(self, direct: Sequence[int]) -> list[str]:
+        """Return the ids of those of the groups that exist."""
         return [group.id for key in direct if (group := self._groups[key]) is not None]
 
 
-def keys_of(direct: str | bytes) -> list[int]:
-    """Read a comma-separated list of keys."""
+def parse_keys(direct: str | bytes) -> list[int]:
+    """Parse keys that are separated by commas, as SQL concatenates them."""
     if not direct:
         return []
     keys = direct.split(b",") if isinstance(direct, bytes) else direct.split(",")
     return [int(key) for key in keys]
 
 
-class Hierarchies:
-    """The hierarchies of all workspaces in one process, and rendered sets of groups.
+class HierarchyCache:
+    """The hierarchies of all workspaces in one process, and the JSON of their groups.
 
-    Many users are in the same groups, so rendered sets are shared.
+    Many users have the same direct groups, so the JSON is cached by workspace, version and the text
+    of the direct keys.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[int, Hierarchy] = {}
-        self._sets: dict[tuple[int, int, str | bytes], Groups | None] = {}
+        self._hierarchies: dict[int, Hierarchy] = {}
+        self._groups: dict[tuple[int, int, str | bytes], Groups | None] = {}
 
     def at(self, workspace: int, version: int) -> Hierarchy:
-        """Return the cached hierarchy of a workspace at a version, or a new one."""
-        kept = self._kept.get(workspace)
-        if kept is None or kept.version != version or len(kept) > _MAX_GROUPS:
-            if sum(map(len, self._kept.values())) > _MAX_GROUPS:
-                self._kept.clear()
-            kept = self._kept[workspace] = Hierarchy(version)
-        return kept
+        """Return the hierarchy of a workspace at a version, which may be empty."""
+        cached = self._hierarchies.get(workspace)
+        if cached is None or cached.version != version or len(cached) > _MAX_GROUPS:
+            if sum(map(len, self._hierarchies.values())) > _MAX_GROUPS:
+                self._hierarchies.clear()
+            cached = self._hierarchies[workspace] = Hierarchy(version)
+        return cached
 
-    def known(self, workspace: int, version: int, direct: str | bytes) -> Groups | None:
-        """Return a rendered set of groups; None if it is not cached."""
-        return self._sets.get((workspace, version, direct))
+    def cached_groups(self, workspace: int, version: int, direct: str | bytes) -> Groups | None:
+        """Return the cached groups for direct keys as text, or None."""
+        return self._groups.get((workspace, version, direct))
 
-    def keep(
-        self, workspace: int, version: int, direct: str | bytes, shown: Groups | None
+    def cache_groups(
+        self, workspace: int, version: int, direct: str | bytes, groups: Groups | None
     ) -> Groups | None:
-        """Cache and return a rendered set of groups.
-
-        Args:
-            direct: The keys of the set as text.
-        """
-        if len(self._sets) >= _MAX_SETS:
-            self._sets.clear()
-        self._sets[workspace, version, direct] = shown
-        return shown
+        """Cache the groups for direct keys as text, and return them."""
+        if len(self._groups) >= _MAX_SETS:
+            self._groups.clear()
+        self._groups[workspace, version, direct] = groups
+        return groups

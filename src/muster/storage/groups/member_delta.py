@@ -1,4 +1,4 @@
-"""Computes the effect of a member edit, and stores it in `changes`."""
+"""The effect of an edit on a group's members, and its column in `changes`."""
 
 from collections.abc import Mapping
 
@@ -9,34 +9,33 @@ from muster.storage.port.errors import NoSuchMember
 from muster.storage.port.members import MemberDelta, MemberEdit
 
 
-def keys_of(ids: tuple[str, ...]) -> dict[int, str]:
-    """Return the ids by key, each once.
-
-    An id without a key is left out; `comes_to` reports it as missing.
-    """
+def ids_by_key(ids: tuple[str, ...]) -> dict[int, str]:
+    """Return the ids by their keys, without those that muster cannot have generated."""
     return {key: resource_id for resource_id in ids if (key := key_of(resource_id)) is not None}
 
 
-def comes_to(edit: MemberEdit, there: Mapping[int, str], current: Mapping[int, str]) -> MemberDelta:
-    """Return the members that an edit adds and removes.
+def delta_of(
+    edit: MemberEdit, existing: Mapping[int, str], current: Mapping[int, str]
+) -> MemberDelta:
+    """Compute the effect of an edit on a group's members.
 
     Args:
-        there: The resources of `edit.add` that exist and may be members, by key.
-        current: All members, or at least those that the edit names, by key.
+        existing: Those of `edit.add` that are users or groups, by key.
+        current: The members by key: all of them, or at least those that the edit names.
 
     Raises:
-        NoSuchMember: A resource to add does not exist, and the edit is not lenient.
+        NoSuchMember: An id in `edit.add` does not exist, and the edit is not lenient.
     """
     missing = {
         resource_id
         for resource_id in edit.add
-        if there.get(key_of(resource_id) or 0) != resource_id
+        if existing.get(key_of(resource_id) or 0) != resource_id
     }
     if missing and not edit.lenient:
         raise NoSuchMember(next(resource_id for resource_id in edit.add if resource_id in missing))
     wanted = {
         key: resource_id
-        for key, resource_id in keys_of(edit.add).items()
+        for key, resource_id in ids_by_key(edit.add).items()
         if resource_id not in missing
     }
     added = tuple(resource_id for key, resource_id in wanted.items() if key not in current)
@@ -44,7 +43,7 @@ def comes_to(edit: MemberEdit, there: Mapping[int, str], current: Mapping[int, s
         return MemberDelta(
             added, tuple(resource_id for key, resource_id in current.items() if key not in wanted)
         )
-    leaving = keys_of(edit.remove)
+    leaving = ids_by_key(edit.remove)
     removed = tuple(
         resource_id for key, resource_id in leaving.items() if current.get(key) == resource_id
     )
@@ -54,16 +53,16 @@ def comes_to(edit: MemberEdit, there: Mapping[int, str], current: Mapping[int, s
     )
 
 
-def moves(delta: MemberDelta | None) -> str | None:
-    """Serialise a delta: {"added": [ids], "removed": [ids]}; None if nothing changed."""
+def delta_to_column(delta: MemberDelta | None) -> str | None:
+    """Serialise a delta as `{"added": [ids], "removed": [ids]}`; None if it is empty."""
     return (
         orjson.dumps({"added": delta.added, "removed": delta.removed}).decode() if delta else None
     )
 
 
-def moved(column: str | None) -> MemberDelta | None:
-    """Read a delta from its column."""
+def delta_from_column(column: str | None) -> MemberDelta | None:
+    """Parse the delta in a column."""
     if column is None:
         return None
-    kept = orjson.loads(column)
-    return MemberDelta(tuple(kept["added"]), tuple(kept["removed"]))
+    delta = orjson.loads(column)
+    return MemberDelta(tuple(delta["added"]), tuple(delta["removed"]))

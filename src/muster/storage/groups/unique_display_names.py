@@ -1,9 +1,10 @@
-"""Enforces unique group names inside the transactions that write.
+"""Unique group names, enforced inside the transactions that write.
 
-Uniqueness of group names is a setting of the workspace. A request may have begun before the setting
-changed, and another process may not know of the change yet. So the engines read the setting in the
-transaction of each write to a group, and adjust the unique values of the write. The setting and the
-unique values of existing groups change in one transaction, so no write falls in between.
+Whether names are unique is a setting of the workspace. A request may have begun before the setting
+changed, and another process may not know of the change yet. So each engine reads the setting in the
+transaction of each write to a group, and adjusts the unique values that the write carries. The
+setting and the unique values of all groups change in one transaction, so no write falls between
+them.
 """
 
 from dataclasses import replace
@@ -21,42 +22,43 @@ from muster.storage.repair import constraints
 Decided = TypeVar("Decided", Put, Remove, Keep, Outcome)
 ATTRIBUTE = "displayName"
 SETTINGS = "SELECT settings FROM workspaces WHERE id = $1"
-_SHARED = (
+"""Selects the settings of a workspace, as JSON."""
+_DUPLICATES = (
     "SELECT value FROM lookups WHERE workspace = $1 AND type = $2 AND attribute = $3"
     " GROUP BY value HAVING count(*) > 1 ORDER BY value LIMIT $4"
 )
 
 
 def are_unique(settings: str | None) -> bool:
-    """Whether the stored settings of a workspace require unique group names."""
+    """Tell whether a workspace's settings, as stored, ask for unique names."""
     return (
         bool(settings) and orjson.loads(settings or "{}").get("unique_group_names", False) is True
     )
 
 
-def shared(workspace: int, limit: int = 1) -> Statement:
-    """Return the statement that finds names shared by several groups, up to a limit."""
-    return Statement(_SHARED, (workspace, GROUP, ATTRIBUTE, limit))
+def find_duplicates(workspace: int, limit: int = 1) -> Statement:
+    """Return a statement that finds names shared by several groups."""
+    return Statement(_DUPLICATES, (workspace, GROUP, ATTRIBUTE, limit))
 
 
-def change(workspace: Workspace) -> list[Statement]:
-    """Return the statements that apply a workspace's new setting to its existing groups."""
+def set_uniqueness(workspace: Workspace) -> list[Statement]:
+    """Return the statements that begin or end uniqueness, as the new setting demands."""
     statements = constraints.begin if workspace.unique_group_names else constraints.end
     return statements(workspace.id, GROUP, ATTRIBUTE)
 
 
-def held(outcome: Decided, unique: bool) -> Decided:
-    """Return the outcome of a write to a group with unique values as the setting requires."""
+def with_unique_names(outcome: Decided, unique: bool) -> Decided:
+    """Return the outcome of a write to a group with the unique values that apply."""
     match outcome:
         case Put():
-            before = None if outcome.before is None else _held(outcome.before, unique)
-            return replace(outcome, index=_held(outcome.index, unique), before=before)
+            before = None if outcome.before is None else _adjusted(outcome.before, unique)
+            return replace(outcome, index=_adjusted(outcome.index, unique), before=before)
         case Remove():
-            return replace(outcome, before=_held(outcome.before, unique))
+            return replace(outcome, before=_adjusted(outcome.before, unique))
     return outcome
 
 
-def _held(index: Lookups, unique: bool) -> Lookups:
+def _adjusted(index: Lookups, unique: bool) -> Lookups:
     others = frozenset(entry for entry in index.unique if entry.attribute != ATTRIBUTE)
     names = frozenset(
         LookupEntry(ATTRIBUTE, entry.value)

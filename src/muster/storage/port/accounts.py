@@ -10,14 +10,24 @@ from muster.storage.port.items import Item
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A tenant and its settings. contract: rfc7644 or cortex.
+    """A tenant and its settings.
 
-    automatic_provisioning, automatic_deprovisioning: whether provisioning may make users, and deactivate or delete them.
-    unique_group_names: no two groups are called the same. ip_allowlist: networks that requests may come from, empty for all.
-    rate_limit: requests a minute of keys that have no limit of their own, None for the installation's. record_reads: until when
-    reads that succeed are kept among the requests as well, None for not. guard_mode: hold, watch or off. guard_share and
-    guard_least: how many users may lose access within an hour, in percent of all, and never under so many. requests_days,
-    changes_days: how long those are kept, None for as long as the installation has it; changes for ever where that is 0.
+    Attributes:
+        contract: The status codes that the workspace answers with: `rfc7644` or `cortex`.
+        strict: Refuse requests outside the RFCs instead of reading them leniently.
+        automatic_provisioning: Provisioning clients may create users.
+        automatic_deprovisioning: Provisioning clients may deactivate and delete users.
+        unique_group_names: No two groups may have the same displayName.
+        ip_allowlist: Networks that requests may come from; empty for all.
+        rate_limit: Requests per minute for keys without a limit of their own; None for the
+            installation's default.
+        record_reads: Until this time the request log also stores successful reads; None to store
+            none.
+        guard_mode: `hold`, `watch` or `off`.
+        guard_share: Percentage of the users that may lose access within an hour.
+        guard_least: Number of users that may lose access within an hour whatever the percentage.
+        requests_days: Days that requests are stored; None for the installation's default.
+        changes_days: Days that changes are stored, 0 for ever; None for the installation's default.
     """
 
     id: int
@@ -40,9 +50,14 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """An API key as it is kept. digest: SHA-256 of the token. rate_limit: requests a minute, None for the default.
+    """An API key as it is stored.
 
-    role: whose permissions it has beside its own, as the role has them at the time. user: the id of whom it speaks for, at /Me.
+    Attributes:
+        digest: SHA-256 of the token.
+        permissions: The permissions granted to the key itself.
+        rate_limit: Requests per minute; None for the workspace's default.
+        role: A role whose current permissions the key has as well.
+        user: The id of the user that `/Me` stands for.
     """
 
     workspace: int
@@ -60,55 +75,79 @@ class KeyRecord:
 
 
 Setting = Workspace | KeyRecord | Item
+"""Everything that `administer` can store."""
 
 
 class Accounts(Notes, Protocol):
-    """Workspaces, API keys and the rate limit's leases."""
+    """Workspaces, API keys, configuration items and the leases of rate limits."""
 
     def epoch(self) -> int:
-        """A number that differs whenever a key, a workspace or a setting has changed since it was last asked for."""
+        """Return a number that changes whenever a key, a workspace or an item changes."""
 
     async def signing_secret(self) -> bytes:
-        """The secret that this installation signs its keys with."""
+        """Return the secret with which this installation signs its keys."""
 
     async def workspaces(self) -> Sequence[Workspace]:
-        """All workspaces, by name."""
+        """Return all workspaces, by name."""
 
-    async def find_workspace(self, name: str) -> Workspace | None: ...
+    async def find_workspace(self, name: str) -> Workspace | None:
+        """Return the workspace with a name, or None."""
 
-    async def workspace(self, workspace: int) -> Workspace | None: ...
+    async def workspace(self, workspace: int) -> Workspace | None:
+        """Return the workspace with an id, or None."""
 
     async def add_workspace(self, name: str, contract: str, strict: bool, time: str) -> Workspace:
-        """Make a workspace. Raises Conflict where the name is taken."""
+        """Create a workspace.
 
-    async def key(self, workspace: int, key_id: str) -> KeyRecord | None: ...
+        Raises:
+            Conflict: Another workspace has the name.
+        """
+
+    async def key(self, workspace: int, key_id: str) -> KeyRecord | None:
+        """Return an API key, or None."""
 
     async def keys(self, workspace: int) -> Sequence[KeyRecord]:
-        """The keys of a workspace, oldest first."""
+        """Return the keys of a workspace, oldest first."""
 
     async def item(self, workspace: int, kind: str, item_id: str) -> Item | None:
-        """What a workspace is configured with under an id of a kind."""
+        """Return the configuration item of a kind with an id, or None."""
 
     async def items(self, workspace: int, kind: str) -> Sequence[Item]:
-        """What a workspace is configured with, of one kind, by id."""
+        """Return the configuration items of a kind, by id."""
 
     async def administer(
         self,
         puts: "Sequence[Setting]",
         notes: Sequence[Note] = (),
-        standing: "Sequence[Setting]" = (),
+        expected: "Sequence[Setting]" = (),
     ) -> None:
-        """Keep settings, keys and items of one workspace, and what is recorded of it: all or none.
+        """Store settings, keys and items of one workspace with their notes: all or none.
 
-        Every process is told by the epoch, which moves unless all are items of UNCACHED_KINDS.
+        The change increments the epoch unless every put is an item of UNCACHED_KINDS. The setting
+        `unique_group_names` takes effect in the same transaction.
 
-        standing: what this was decided from, as it was read, an item without a body where there was none. Raises Outdated where
-        one of them is not so any more. A workspace's setting unique_group_names takes effect in the same transaction: raises
-        Conflict if groups share a name.
+        Args:
+            puts: The new states. An item with body None is deleted.
+            notes: Recorded in `changes` in the same transaction.
+            expected: The states that the decision was based on, as they were read; an item that did
+                not exist is given with body None.
+
+        Raises:
+            Outdated: One of `expected` has changed since it was read.
+            Conflict: `unique_group_names` is being turned on and two groups share a name.
         """
 
     async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:
-        """Keep when keys were last used."""
+        """Store the time at which keys were last used, by (workspace, key id)."""
 
     async def lease(self, workspace: int, key_id: str, window: int, limit: int, share: int) -> int:
-        """Take requests out of a key's window: one part in `share` of what is left, at least one; 0 where nothing is."""
+        """Lease requests from a key's window of the rate limit.
+
+        Args:
+            window: The window's number: seconds since 1970, divided by its length.
+            limit: Requests that the key may make within the window.
+            share: Take one `share`-th of the remaining requests, at least one.
+
+        Returns:
+            The number of requests leased; 0 if none remain.
+        """

@@ -1,4 +1,4 @@
-"""The history: changes, notes and where they came from."""
+"""The history: changes, notes and their origins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,13 @@ from muster.storage.port.members import MemberDelta
 
 @dataclass(frozen=True, slots=True)
 class ChangeOrigin:
-    """Where a change comes from. actor: key:ID, admin:ID or command; address: of the client, empty where there is none."""
+    """Who made a change, by which request and when.
+
+    Attributes:
+        actor: `key:ID`, `admin:ADDRESS`, `openid:WORKSPACE:ADDRESS`, `command`, or the name of a
+            background job.
+        address: The client's IP address; empty if the change was not made by a request.
+    """
 
     actor: str
     request_id: str
@@ -20,10 +26,15 @@ class ChangeOrigin:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row of `changes`: a write that was accepted, or what an administrator did, or what was refused.
+    """One row of `changes`: an accepted write, an administrative action or a refusal.
 
-    members: the ids that were added to a group and removed from it, where any were. before: the document of the row of the same
-    resource before this one, where it was asked for. chain: the hash that links the row to the one before it.
+    Attributes:
+        sequence: The row's number, in the order of commits within the workspace.
+        version: The resource's version after the write; 0 for a note.
+        document: The resource after the write, or the JSON of the note.
+        members: The members added to a group and removed from it; None if none were.
+        before: The document of the previous row of the same resource, if the caller asked for it.
+        chain: The hash that links the row to the one before it.
     """
 
     sequence: int
@@ -40,23 +51,33 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ChangeFilter:
-    """Which changes are looked for; empty for any. actor: how it begins (key:, admin:ADDRESS)."""
+    """Selects changes; an empty field matches all.
+
+    Attributes:
+        actor: A prefix of the actor, such as `key:` or `admin:ADDRESS`.
+        type: The resource type, such as `User`.
+        action: The action, such as `create`.
+    """
 
     actor: str = ""
     type: str = ""
     action: str = ""
 
     def matches(self, change: Change) -> bool:
-        of = change.origin.actor.startswith(self.actor)
-        return of and self.type in ("", change.type) and self.action in ("", change.action)
+        """Tell whether a change is selected."""
+        by_actor = change.origin.actor.startswith(self.actor)
+        return by_actor and self.type in ("", change.type) and self.action in ("", change.action)
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What is recorded in `changes` beside the writes: what an administrator did to what, or what was refused and why.
+    """A row of `changes` that is not a write to a resource, stored with version 0.
 
-    type: of what it was done to, as ApiKey, Settings, Role or User. document: JSON, without secrets. It has no version: among the
-    changes its is 0.
+    Notes are the actions of administrators and the refusals of the guard and the switches.
+
+    Attributes:
+        type: The type of the object, such as ApiKey, Settings, Role or User.
+        document: Details as JSON, without secrets.
     """
 
     workspace: int
@@ -68,7 +89,10 @@ class Note:
 
 
 class Notes(Protocol):
-    """What is recorded beside the writes."""
+    """Recording of notes, which resources and accounts share."""
 
-    async def note(self, notes: Sequence[Note], items: "Sequence[Item]" = ()) -> None:
-        """Record what is no write to a resource, of one workspace, and keep items with it that no one need be told of."""
+    async def record(self, notes: Sequence[Note], items: "Sequence[Item]" = ()) -> None:
+        """Record notes of one workspace, and store items with them in one transaction.
+
+        The epoch is not incremented, so the items must be of kinds that no process caches.
+        """

@@ -1,4 +1,4 @@
-"""The whole interface of an engine."""
+"""The complete interface of an engine."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from muster.storage.port.resources import Resources
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL with numbered parameters ($1, $2, …), and these in order."""
+    """SQL with numbered parameters ($1, $2, …), and their values in order."""
 
     sql: str
     parameters: tuple[Json, ...]
 
-    def followed_by(self, *values: Json) -> "Statement":
-        """The same with the parameters that were still to come."""
+    def with_parameters(self, *values: Json) -> "Statement":
+        """Return the statement with further values appended to its parameters."""
         return Statement(self.sql, (*self.parameters, *values))
 
 
 @dataclass(frozen=True, slots=True)
 class Pressure:
-    """What waits in an engine, in this process."""
+    """The work that is waiting in an engine of this process."""
 
     writes_waiting: int
     searches_waiting: int
@@ -51,22 +51,25 @@ class Missing:
 
 
 class Upkeep(Protocol):
-    """What an engine lends to those who check and move whole databases."""
+    """Statements that checks, exports and small tables run on an engine directly."""
 
     async def query(self, statement: Statement) -> Sequence[Sequence[Any]]:
-        """The rows of a read; text comes as str."""
+        """Return the rows of a read; text columns are str."""
 
     async def transact(self, workspace: int, statements: Sequence[Statement]) -> None:
-        """Run statements on one workspace, all or none."""
+        """Run statements on one workspace in one transaction."""
 
     async def append(self, workspace: int, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Run an INSERT once for each row, beside the writes and in their way as little as can be; some rows, or all, or none."""
+        """Run an INSERT once per row, with the least delay for the writes beside it.
+
+        It is not atomic: after an error some of the rows may have been stored.
+        """
 
     async def integrity(self) -> Sequence[str]:
-        """What the engine itself finds wrong with its files."""
+        """Return the damage that the engine itself finds in its files, a line each."""
 
     async def missing(self) -> "Sequence[Missing]":
-        """The tables, columns, keys and indexes that this version needs and the database does not have."""
+        """Return the tables, columns, keys and indexes that this version needs and lacks."""
 
     async def recreate(self, missing: "Missing") -> None:
         """Create a missing table, empty, or a missing key or index, as the migrations define it.
@@ -76,25 +79,36 @@ class Upkeep(Protocol):
 
 
 class Storage(Resources, Accounts, Upkeep, Protocol):
-    """An engine."""
+    """A storage engine: SQLite or PostgreSQL."""
 
     on_commit: Callable[[int], None]
-    """Called after each transaction with how many writes it held."""
+    """Called after each transaction with the number of writes in it."""
 
     def pressure(self) -> Pressure:
-        """What waits just now."""
+        """Return the work that is waiting now."""
 
     async def size(self) -> int:
-        """How many bytes the database takes."""
+        """Return the size of the database in bytes."""
 
     async def migrate(self) -> tuple[str | None, str]:
-        """Bring the database to this version's tables. Returns the revisions before and after. Raises NewerDatabase."""
+        """Migrate the database to this version's tables.
+
+        Returns:
+            The revisions before and after; None if the database was empty.
+
+        Raises:
+            NewerDatabase: A later version of muster has migrated the database.
+        """
 
     async def start(self) -> None:
-        """Open what serving needs. Called in the event loop that then uses it."""
+        """Open the connections. Call it in the event loop that will use the engine."""
 
     async def close(self) -> None:
-        """Finish the writes that wait, and let go of everything."""
+        """Finish the waiting writes, and close all connections."""
 
     async def ready(self) -> None:
-        """Raises StorageError where reads cannot be answered."""
+        """Check that reads can be answered.
+
+        Raises:
+            StorageError: They cannot.
+        """

@@ -1,4 +1,4 @@
-"""Errors of the storage."""
+"""The errors that an engine raises."""
 
 from typing import TypeVar
 
@@ -6,17 +6,22 @@ E = TypeVar("E", bound=BaseException)
 
 
 class StorageError(Exception):
-    """The engine cannot answer. retry_after: seconds after which another try may succeed, or None. status: for the edge."""
+    """The engine cannot answer.
+
+    Attributes:
+        status: The HTTP status of the answer.
+        retry_after: Seconds after which another attempt may succeed, or None.
+    """
 
     status = 503
     retry_after: int | None = 1
 
 
-def copy_of(error: E) -> E:
-    """A copy of an exception with its cause and without its traceback.
+def copy_exception(error: E) -> E:
+    """Return a copy of an exception with its cause and without its traceback.
 
-    Where several callers wait for one result that fails, each raises a copy: an instance that is raised again and again collects
-    the frames of all of them.
+    If several callers wait for one result and it fails, each of them raises a copy: an instance
+    that is raised repeatedly collects the frames of all of them.
     """
     copied = type(error).__new__(type(error), *error.args)
     copied.__dict__.update(error.__dict__)
@@ -25,23 +30,23 @@ def copy_of(error: E) -> E:
 
 
 class StorageFull(StorageError):
-    """There is no room for a write; reads go on."""
+    """The disk is full: writes fail, and reads continue."""
 
     status = 507
     retry_after = None
 
 
 class StorageCorrupt(StorageError):
-    """The database says that it is damaged."""
+    """The database reports that it is damaged."""
 
     status = 500
     retry_after = None
 
 
 class StatementRejected(StorageError):
-    """The database refused a statement as wrong: a defect in muster, never an outage.
+    """The database rejected a statement as wrong: a defect in muster, never an outage.
 
-    A request is answered 500, and the tests fail if a server under test logs one.
+    The request is answered with 500, and the tests fail if a server under test logs one.
     """
 
     status = 500
@@ -49,24 +54,24 @@ class StatementRejected(StorageError):
 
 
 class PageTooLarge(StorageError):
-    """The documents of a page are too many bytes together."""
+    """The documents of a page exceed MUSTER_MAX_PAGE_BYTES."""
 
     status = 400
     retry_after = None
 
     def __init__(self) -> None:
         super().__init__(
-            "the page is larger than a page may be (MUSTER_MAX_PAGE_BYTES): ask for fewer resources by count"
+            "The page would exceed MUSTER_MAX_PAGE_BYTES. Ask for fewer resources with count."
         )
 
 
 class Outdated(StorageError):
-    """What a change was decided from has been changed by somebody else since: nothing was kept."""
+    """A change was based on a state that has changed since; nothing was stored."""
 
     status = 409
 
     def __init__(self) -> None:
-        super().__init__("somebody else has changed this just now: look again, and try once more")
+        super().__init__("Somebody else has changed this in the meantime. Reload it and try again.")
 
 
 class NewerDatabase(StorageError):
@@ -74,7 +79,11 @@ class NewerDatabase(StorageError):
 
 
 class Conflict(Exception):
-    """A unique value is another resource's. attribute: the path whose value it is."""
+    """Another resource has a unique value.
+
+    Attributes:
+        attribute: The path of the attribute with the value.
+    """
 
     def __init__(self, attribute: str) -> None:
         super().__init__(attribute)
@@ -82,7 +91,11 @@ class Conflict(Exception):
 
 
 class NoSuchMember(Exception):
-    """What is to be a member is no user or group of the workspace. id: as it was given."""
+    """A group's new member is not a user or group of the workspace.
+
+    Attributes:
+        id: The id as the client sent it.
+    """
 
     def __init__(self, resource_id: str) -> None:
         super().__init__(resource_id)
@@ -90,7 +103,12 @@ class NoSuchMember(Exception):
 
 
 class Held(Exception):
-    """The guard holds a write. done: how many were deprovisioned in its window; allowed: how many may be."""
+    """The guard refuses a write.
+
+    Attributes:
+        done: Users who lost access within the guard's window.
+        allowed: Users who may lose access within it.
+    """
 
     def __init__(self, done: int, allowed: int) -> None:
         super().__init__(done, allowed)
@@ -99,8 +117,8 @@ class Held(Exception):
 
 
 class KeyTaken(Exception):
-    """The id's key is another resource's: make another id."""
+    """Another resource has the key of a generated id; generate another id."""
 
 
 class TooExpensive(Exception):
-    """A scan used up its time."""
+    """A search exceeded its time budget."""

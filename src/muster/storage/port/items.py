@@ -5,23 +5,28 @@ from dataclasses import dataclass
 from muster.scim.values import Json
 
 INSTALLATION = 0
+"""The workspace of items that belong to no workspace, such as administrators."""
 
 
 TRIM_KIND, TRIM_ID = "trimmed", "changes"
-"""The item that says up to where the changes of a workspace are not kept any more: sequence, and chain, the hash of that row."""
+"""The item that records how far the changes of a workspace are trimmed.
+
+It contains the sequence number of the last trimmed row, and the hash of that row (`chain`).
+"""
 
 
 HELD_KIND = "held"
-"""The resource type that has members, those that members are of (RFC 7643 section 4.2), what stands for no workspace, and the
-kind of items that say what the guard holds.
-"""
+"""The kind of items that describe the writes that the guard holds for review."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something small that a workspace is configured with. kind: role, role-mapping, … body: JSON, None to remove it.
+    """A small piece of configuration.
 
-    workspace: INSTALLATION for what is no workspace's, as its administrators.
+    Attributes:
+        workspace: The workspace's id, or INSTALLATION.
+        kind: The kind of item, such as `role` or `role-mapping`.
+        body: The content as JSON; None to delete the item.
     """
 
     workspace: int

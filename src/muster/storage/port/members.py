@@ -6,14 +6,21 @@ from dataclasses import dataclass
 from muster.scim.values import Json
 
 GROUP = "Group"
+"""The name of the resource type that has members."""
 
 
 MEMBER_TYPES = ("User", GROUP)
+"""The names of the resource types that members may have (RFC 7643 section 4.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of a group. key: what members are in the order of. display: what it is called, if anything."""
+    """A member of a group.
+
+    Attributes:
+        key: The key of the member's row; members are ordered by it.
+        display: The member's display name, or None.
+    """
 
     key: int
     id: str
@@ -23,9 +30,13 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class MemberEdit:
-    """What a write does to a group's members. add, remove: ids; where clear is set, all that are not in add are removed.
+    """A change to the members of a group.
 
-    lenient: who is not there any more is not added; else that is NoSuchMember.
+    Attributes:
+        add: Ids to add.
+        remove: Ids to remove.
+        clear: Remove every member that is not in `add`.
+        lenient: Skip ids in `add` that do not exist, instead of raising NoSuchMember.
     """
 
     add: tuple[str, ...] = ()
@@ -36,12 +47,12 @@ class MemberEdit:
 
 @dataclass(frozen=True, slots=True)
 class MemberChoice:
-    """A change of a group's members that depends on who they are when it is carried out.
+    """A change to a group's members that depends on the members at that moment.
 
     Attributes:
         named: The ids that may be added.
-        edit: Computes the edit from the current members and from those of `named` that exist, by id. It must be pure;
-            raising rejects the write and changes nothing.
+        edit: Computes the edit from the current members and from those of `named` that exist, by
+            id. It must be pure; raising rejects the write and changes nothing.
     """
 
     named: tuple[str, ...]
@@ -50,7 +61,13 @@ class MemberChoice:
 
 @dataclass(frozen=True, slots=True)
 class MemberDelta:
-    """What an edit comes to. added, removed: ids that were not members, and that were. absent: what cannot be removed."""
+    """The effect of an edit on a group's members.
+
+    Attributes:
+        added: Ids that were not members before.
+        removed: Ids that were.
+        absent: Ids that could not be removed because they were not members.
+    """
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -59,16 +76,18 @@ class MemberDelta:
     def __bool__(self) -> bool:
         return bool(self.added or self.removed)
 
-    def shown(self) -> dict[str, Json]:
-        """The delta as JSON."""
+    def as_json(self) -> dict[str, Json]:
+        """Return the delta as JSON, as answers and notes show it."""
         return {"added": list(self.added), "removed": list(self.removed)}
 
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """The groups that a resource is in: elements of `groups` with commas in between, in the order of their ids.
+    """The groups that contain a resource, in the order of their ids.
 
-    digest: of the elements, short: another where any of them is.
+    Attributes:
+        elements: The elements of the attribute `groups` as JSON, separated by commas.
+        digest: A short hash of the elements, which is part of the resource's ETag.
     """
 
     elements: bytes

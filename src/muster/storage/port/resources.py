@@ -1,4 +1,4 @@
-"""Resources: documents, writes, searches."""
+"""Resources: documents, writes and searches."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,25 +12,35 @@ from muster.storage.port.changes import Change, ChangeFilter, ChangeOrigin, Note
 from muster.storage.port.members import Groups, Member, MemberChoice, MemberDelta, MemberEdit
 
 BASE = "\x01"
-"""What stands in a stored document for the base URL of whoever asks. JSON has control characters only in escaped form,
-so it can be nothing else, and one character is what is replaced fastest.
+"""Stands for the base URL in stored documents.
+
+JSON contains control characters only in escaped form, so this one cannot occur otherwise, and a
+single character is the fastest to replace.
 """
 
 
 FLASH_KIND = "flash"
+"""The kind of items that carry a message to the next page of the console."""
 
 
 UNCACHED_KINDS = frozenset(
     {"administrator", "session", "invitation", "first", "open-id-connector", FLASH_KIND}
 )
-"""The kinds of items that are read from the database each time they are needed: no process has to be told of a change."""
+"""The kinds of items that are read from the database whenever they are needed.
+
+No process caches them, so a change to one does not increment the epoch.
+"""
 
 
 @dataclass(slots=True)
 class Stored:
-    """A resource as it is kept. document: its canonical JSON, with BASE for the base URL: an answer is never parsed.
+    """A resource as it is stored.
 
-    groups: those that it is in; None for none, and for a group. delta: in a write, what its edit of the members comes to.
+    Attributes:
+        document: Canonical JSON with BASE for the base URL, so that a read is answered without
+            parsing it.
+        groups: The groups that contain the resource; None for none, and for groups.
+        delta: Within a write: the effect of its member edit.
     """
 
     id: str
@@ -42,7 +52,12 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """What a document is found by."""
+    """The values by which a document is found.
+
+    Attributes:
+        lookups: Folded values of indexed attributes.
+        unique: Folded values that only one resource of the workspace may have.
+    """
 
     lookups: frozenset[LookupEntry] = frozenset()
     unique: frozenset[LookupEntry] = frozenset()
@@ -50,10 +65,16 @@ class Lookups:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Keep this document. before: what the one it replaces was found by. secrets: name to hash, None to forget it.
+    """Creates a resource or replaces its document.
 
-    display: what the resource is called where it is a member, or is a group that has members. deprovisions: a user loses access.
-    reprovisions: a user who had lost access has it again.
+    Attributes:
+        search: The search form of the document.
+        index: The values by which the new document is found.
+        display: The display name that groups show for this member, or the name of a group.
+        before: The values by which the replaced document was found; None for a new resource.
+        secrets: Password hashes by name; None deletes one.
+        deprovisions: A user loses access.
+        reprovisions: A user who had lost access regains it.
     """
 
     stored: Stored
@@ -68,7 +89,13 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Remove the document that stands. before: what it was found by. deprovisions: a user loses access."""
+    """Deletes a resource.
+
+    Attributes:
+        stored: The resource as it was.
+        before: The values by which it was found.
+        deprovisions: A user loses access.
+    """
 
     stored: Stored
     before: Lookups
@@ -77,7 +104,7 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """Nothing changes."""
+    """Leaves a resource as it is."""
 
     stored: Stored
 
@@ -87,9 +114,13 @@ Outcome = Put | Remove | Keep
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """How many users of a workspace may lose access since a time: share, in percent of them, and never under least.
+    """The limit on users who lose access, as one write applies it.
 
-    holds: what is over it is held; else it is only counted.
+    Attributes:
+        since: The start of the window.
+        share: Percentage of the users that may lose access within the window.
+        least: Number of users that may lose access within it whatever the percentage.
+        holds: Refuse a write beyond the limit; otherwise only count.
     """
 
     since: str
@@ -98,20 +129,30 @@ class Guard:
     holds: bool
 
     def allowed(self, users: int, done: int) -> int:
-        """How many may be deprovisioned. users: how many there are now; done: how many of those there were have gone."""
+        """Return the number of users that may lose access within the window.
+
+        Args:
+            users: The users that exist now.
+            done: The users who lost access within the window.
+        """
         return max(self.least, (users + done) * self.share // 100)
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One accepted write to one resource.
+    """A write to one resource, decided inside the transaction that stores it.
 
-    id: the resource, or None for a new one. decide: called in the write's transaction with what stands (None where there
-    is none), it answers what is to stand; it may raise, and then nothing changes. It is called again after KeyTaken,
-    and where the transaction has to begin anew.
-    members: of a group, what becomes of its members. touch: a group as it stands to the same at its next version; called for the
-    groups that the resource is a direct member of where it is removed, or is called something else. guard: what holds it where it
-    deprovisions one too many. size: the bytes of what the client sent. passes: how often the decision goes through the document.
+    Attributes:
+        id: The resource's id; None to create one.
+        decide: Computes the new state from the current one (None if the resource does not exist).
+            It must be pure: the engine calls it again if the generated key is taken or the
+            transaction restarts. Raising rejects the write and changes nothing.
+        members: For groups: the change to the members.
+        touch: Returns a group at its next version. Called for each group that directly contains
+            this resource when the resource is deleted or renamed.
+        guard: Refuses the write if it would deprovision too many users; None to skip the check.
+        size: The bytes that the client sent.
+        passes: The passes of the decision over the document, such as one per operation of a PATCH.
     """
 
     workspace: int
@@ -125,21 +166,35 @@ class Write:
     size: int = 0
     passes: int = 1
 
-    def is_long(self, standing: int) -> bool:
-        """Whether deciding takes so long that it is done on a thread. standing: the bytes of the resource as it is, or 0."""
-        return self.size * _EACH_PASS + standing * (_EACH_PASS + self.passes) > LONG_DECISION
+    def is_long(self, current: int) -> bool:
+        """Tell whether the decision takes so long that it is made on a thread.
+
+        Args:
+            current: The bytes of the current document; 0 if there is none.
+        """
+        return (
+            self.size * _PASSES_TO_STORE + current * (_PASSES_TO_STORE + self.passes)
+            > LONG_DECISION
+        )
 
 
-LONG_DECISION, _EACH_PASS = 200_000, 4
-"""A decision is long from about 10 ms: it reads, indexes and writes 50,000 bytes, or fewer but again and again.
+LONG_DECISION = 200_000
+"""The work, in bytes, from which a decision is long: about 10 ms.
 
-A pass over the document, as a PATCH makes with each operation, costs about a quarter of reading and writing it.
+That is reading, indexing and writing 50,000 bytes, or fewer bytes in more passes.
 """
+_PASSES_TO_STORE = 4
+"""Reading, indexing and writing a document costs as much as so many passes over it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in an order: after the resource of that key, which sorts by that value. value: None where it has none."""
+    """A place in a sorted list: directly after one resource.
+
+    Attributes:
+        value: The value by which the resource is sorted; None if it has none.
+        key: The resource's key, which orders resources with equal values.
+    """
 
     value: Json
     key: int
@@ -147,10 +202,16 @@ class Position:
 
 @dataclass(slots=True)
 class Query:
-    """A find. sort: None for the order of ids. offset counts from 0.
+    """A search within one resource type.
 
-    after: begin there instead of at the offset, and count no total; with a mark only as long as nothing in the workspace has
-    changed since, else at the offset as ever. walk: the page is to say where it ends.
+    Attributes:
+        domain: Only resources with an e-mail address at exactly this domain.
+        sort: The attribute to sort by; None for the order of ids.
+        offset: Resources to skip, from 0.
+        limit: The most resources on the page.
+        after: Begin at this position instead of the offset, and do not count the total.
+        mark: Use `after` only while the workspace's mark is this one; otherwise use the offset.
+        walk: Return the position at which the page ends, and the workspace's mark.
     """
 
     workspace: int
@@ -168,10 +229,15 @@ class Query:
 
 @dataclass(slots=True)
 class Page:
-    """total: all that match, None where it was not counted. count: how many are on the page.
+    """The result of a search.
 
-    documents: those, as they are kept, in order, with commas in between. last: where a full page ends. mark: of the workspace
-    as it was read, another after every change. grouped: some of them may be in a group.
+    Attributes:
+        total: All matching resources; None if they were not counted.
+        count: Resources on this page.
+        documents: Their stored documents in order, separated by commas.
+        grouped: Some of them may be members of a group.
+        last: The position at which a full page ends.
+        mark: The sequence number of the workspace's latest change when the page was read.
     """
 
     total: int | None
@@ -183,38 +249,57 @@ class Page:
 
 
 class Resources(Notes, Protocol):
-    """Resources: found, read, written. page_bytes: the most bytes of the documents of a page, with the commas between them."""
+    """Reads, searches and writes of resources, and their history.
+
+    Attributes:
+        page_bytes: The most bytes of the documents of one page, with the commas between them.
+    """
 
     page_bytes: int
 
     async def get(self, workspace: int, type_name: str, resource_id: str) -> Stored | None:
-        """The resource of that id, or None. Costs one descent of one tree."""
+        """Return a resource, or None. It costs one descent of one tree."""
 
     async def find(self, query: Query) -> Page:
-        """A page of what matches. Raises TooExpensive where a scan uses up its time."""
+        """Return a page of the resources that match.
+
+        Raises:
+            TooExpensive: The search exceeded its time budget.
+            PageTooLarge: The page exceeds `page_bytes`.
+        """
 
     async def members(
         self, workspace: int, group_id: str, after: int, limit: int
     ) -> Sequence[Member]:
-        """Members of a group, in the order of their keys, after one."""
+        """Return members of a group with keys greater than `after`, in the order of keys."""
 
     async def memberships(self, workspace: int, ids: Sequence[str]) -> dict[str, Groups]:
-        """The groups that resources are in, as Stored has them, by id; without those that are in none."""
+        """Return the groups of each resource that is in one, by id."""
 
     async def write(self, write: Write) -> Outcome:
-        """Carry out a write; it is durable once this returns. A resource that is removed is taken out of every group.
+        """Execute a write; it is durable when this returns.
 
-        Raises Conflict, NoSuchMember, Held, StorageError, and what decide raises.
+        A deleted resource is removed from every group.
+
+        Raises:
+            Conflict: Another resource has a unique value.
+            NoSuchMember: A new member does not exist.
+            Held: The guard refuses the write.
+            StorageError: The engine cannot answer.
+            Exception: Whatever `decide` raised.
         """
 
     async def rehearse(self, write: Write) -> Outcome:
-        """Carry out a write in a transaction that is rolled back: nothing is changed, and nobody is told.
+        """Execute a write in a transaction that is rolled back.
 
-        Raises what `write` raises.
+        Nothing is stored or announced. Raises the same errors as `write`.
         """
 
     async def write_all(self, workspace: int, writes: Sequence[Write]) -> Sequence[Outcome]:
-        """Carry out many writes to one workspace, one after the other, in one transaction: all, or none and what was raised."""
+        """Execute writes to one workspace in order, in one transaction.
+
+        If one fails, its error is raised and nothing is stored.
+        """
 
     async def load(
         self,
@@ -224,38 +309,59 @@ class Resources(Notes, Protocol):
         origin: ChangeOrigin,
         rehearse: bool = False,
     ) -> None:
-        """Make many new resources in one transaction; all or none. Raises Conflict and KeyTaken.
+        """Create many resources in one transaction: all or none.
 
-        rehearse: roll the transaction back at its end instead of committing it.
+        Args:
+            rehearse: Roll the transaction back at its end.
+
+        Raises:
+            Conflict: Another resource has a unique value.
+            KeyTaken: Another resource has one of the keys.
         """
 
-    # Of changes and history an engine answers fewer rows than asked for, but at least one, once they are many bytes.
+    # `changes`, `history` and `search_changes` return fewer rows than asked for, but at least one,
+    # if the rows are large: a share of `page_bytes` bounds the memory that they take.
     async def changes(
         self, workspace: int, after: int, limit: int, with_before: bool = False
     ) -> Sequence[Change]:
-        """The changes of a workspace after a sequence number, in order; none that commits later comes before one of these."""
+        """Return the changes of a workspace after a sequence number, in order.
+
+        No change that commits later gets a number below one of these, so a reader may continue from
+        the last one.
+
+        Args:
+            with_before: Include the previous document of each resource.
+        """
 
     async def history(
         self, workspace: int, resource_id: str, before: int | None, limit: int
     ) -> Sequence[Change]:
-        """The changes of one resource, and what was noted of it, before a sequence number: the newest first, with `before`."""
+        """Return the changes and notes of one resource, the newest first, with `before`.
+
+        Args:
+            before: Only rows with lower sequence numbers; None for all.
+        """
 
     async def search_changes(
-        self, workspace: int, before: int | None, limit: int, sought: ChangeFilter
+        self, workspace: int, before: int | None, limit: int, criteria: ChangeFilter
     ) -> tuple[Sequence[Change], int | None]:
-        """Of the changes before a sequence number those that are sought, the newest first; and before which to look on.
+        """Search the changes before a sequence number, the newest first.
 
-        So many at most, of the SEARCHED nearest to it: there may be none, and more before. None where there is nothing before.
+        One call examines at most MAX_EXAMINED rows (`storage/audit/search.py`), so it may find
+        nothing although older changes match.
+
+        Returns:
+            The changes found, and the sequence number to continue before; None if no rows remain.
         """
 
     async def deprovisioned(self, workspace: int, since: str) -> int:
-        """How many users lost access since a time."""
+        """Return the number of users who lost access since a time."""
 
     async def latest_change(self, workspace: int) -> int:
-        """The sequence number of the latest change of a workspace; 0 where there is none."""
+        """Return the sequence number of a workspace's latest change; 0 if it has none."""
 
     async def owner(self, workspace: int, type_name: str, attribute: str, value: str) -> str | None:
-        """The id of the resource that has a unique value, as it compares."""
+        """Return the id of the resource that has a (folded) unique value, or None."""
 
     async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
-        """The hash that is kept for a resource under a name."""
+        """Return the password hash that a resource has under a name, or None."""

@@ -99,11 +99,11 @@ class PostgresAccounts:
         return [Item(workspace, kind, item_id, json.loads(body)) for item_id, body in rows]
 
     async def administer(
-        self, puts: Sequence[Setting], notes: Sequence[Note] = (), standing: Sequence[Setting] = ()
+        self, puts: Sequence[Setting], notes: Sequence[Note] = (), expected: Sequence[Setting] = ()
     ) -> None:
         async with self._pool.connection() as connection, connection.transaction():
             await lock(connection, workspace_of(puts[0]))
-            for read in standing:
+            for read in expected:
                 statement = read_again(read)
                 if not stands(
                     read, await connection.fetchrow(statement.sql, *statement.parameters)
@@ -121,7 +121,7 @@ class PostgresAccounts:
         if moves_epoch(puts):
             self._epoch.bump()
 
-    async def note(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
+    async def record(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
         async with self._pool.connection() as connection, connection.transaction():
             workspaces = [note.workspace for note in notes] or [item.workspace for item in items]
             if workspaces:
@@ -170,10 +170,10 @@ async def _hold_names(connection: Connection, after: Workspace) -> None:
     if await names_are_unique(connection, after.id) == after.unique_group_names:
         return
     if after.unique_group_names:
-        shared = unique_display_names.shared(after.id)
+        shared = unique_display_names.find_duplicates(after.id)
         if await connection.fetchrow(shared.sql, *shared.parameters) is not None:
             raise Conflict(unique_display_names.ATTRIBUTE)
-    for statement in unique_display_names.change(after):
+    for statement in unique_display_names.set_uniqueness(after):
         await connection.execute(statement.sql, *statement.parameters)
 
 

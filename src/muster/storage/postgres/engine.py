@@ -10,10 +10,10 @@ import asyncpg
 
 from muster.scim.filter.predicate import Test
 from muster.scim.indexing import index_of
-from muster.storage.audit.chain import LINKED
-from muster.storage.audit.search import REACH, SOUGHT, left_off
-from muster.storage.groups.hierarchy import Hierarchies, keys_of
-from muster.storage.groups.member_delta import moved
+from muster.storage.audit.chain import HASHED_COLUMNS
+from muster.storage.audit.search import EXAMINED_RANGE, MATCHING_CHANGES, next_position
+from muster.storage.groups.hierarchy import HierarchyCache, parse_keys
+from muster.storage.groups.member_delta import delta_from_column
 from muster.storage.ids import key_of
 from muster.storage.port.changes import Change, ChangeFilter, ChangeOrigin
 from muster.storage.port.engine import Missing, Pressure, Statement
@@ -32,15 +32,15 @@ from muster.storage.postgres.rows import DEPROVISIONED
 from muster.storage.postgres.writer import PostgresWriter
 from muster.storage.query.binder import Binder
 from muster.storage.query.compiler import ONE, Compiler, QueryPlan, Seek
-from muster.storage.query.memberships import pinned_member
+from muster.storage.query.memberships import required_member
 from muster.storage.query.paging import (
     CHANGES_SHARE,
     PAGE_BYTES,
     QUICK_BYTES,
     QUICK_ROWS,
-    Stale,
-    answer,
+    StaleMark,
     is_quick,
+    page_steps,
 )
 from muster.storage.query.turns import Turns
 
@@ -76,7 +76,7 @@ SELECT u.value, convert_to(r.document, 'UTF8'), r.grouped
 FROM unique_values u JOIN resources r ON r.workspace = u.workspace AND r."key" = u."key"
 WHERE u.workspace = $1 AND u.type = $2 AND u.attribute = $3 AND u.value = ANY($4::text[])
 """
-_COLUMNS = LINKED.replace("document", "convert_to(document, 'UTF8')")
+_COLUMNS = HASHED_COLUMNS.replace("document", "convert_to(document, 'UTF8')")
 _BEFORE = (
     "(SELECT convert_to(b.document, 'UTF8') FROM changes b WHERE b.workspace = $1 AND b.id = c.id AND b.sequence < c.sequence"
     " AND b.version > 0 ORDER BY b.sequence DESC LIMIT 1)"
@@ -93,8 +93,10 @@ _HISTORY = (
     f"SELECT sequence, {_COLUMNS}, chain, {_BEFORE} FROM changes c"
     " WHERE workspace = $1 AND id = $2 AND sequence < $3 ORDER BY sequence DESC LIMIT $4"
 )
-_SOUGHT = SOUGHT.format(columns=_COLUMNS, actor="$4::text", type="$5::text", action="$6::text")
-_SIZES_SOUGHT = f"SELECT octet_length(document) FROM ({SOUGHT}) c".format(
+_MATCHING_CHANGES = MATCHING_CHANGES.format(
+    columns=_COLUMNS, actor="$4::text", type="$5::text", action="$6::text"
+)
+_SIZES_OF_MATCHING = f"SELECT octet_length(document) FROM ({MATCHING_CHANGES}) c".format(
     columns="document", actor="$4::text", type="$5::text", action="$6::text"
 )
 _SIZES_AFTER = "SELECT octet_length(document) FROM changes WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
@@ -107,8 +109,8 @@ _FEW = 4
 _FEW_CHECKS = 2
 """So many conditions on one document, which has no more bytes than a body, are checked unweighed."""
 _END = 2**62
-_CHANGES_ALONE = _CHANGES.format(columns=_COLUMNS, before="NULL")
-_CHANGES_AFTER = _CHANGES.format(columns=_COLUMNS, before=_BEFORE)
+_CHANGES_ONLY = _CHANGES.format(columns=_COLUMNS, before="NULL")
+_CHANGES_WITH_PREVIOUS = _CHANGES.format(columns=_COLUMNS, before=_BEFORE)
 _SECRET = 'SELECT hash FROM secrets WHERE workspace = $1 AND "key" = $2 AND name = $3'
 _TOO_LARGE = asyncpg.exceptions.ProgramLimitExceededError
 
@@ -134,7 +136,7 @@ class PostgresStorage(PostgresAccounts):
             for text in (_IN_ORDER, _FIRST, members.BY_MEMBER)
         )
         self.on_commit: Callable[[int], None] = lambda _: None
-        self._hierarchies = Hierarchies()
+        self._hierarchies = HierarchyCache()
         self._by_key = Loader(self._fetch_by_key)
         self._by_value = Loader(self._fetch_by_value)
         self._with_groups: set[int] = set()
@@ -211,12 +213,12 @@ class PostgresStorage(PostgresAccounts):
 
     async def _shown(self, workspace: int, version: int, direct: str) -> Groups | None:
         """The groups of a resource that is a direct member of these. version: of the hierarchy."""
-        known = self._hierarchies.known(workspace, version, direct)
+        known = self._hierarchies.cached_groups(workspace, version, direct)
         if known is not None:
             return known
-        hierarchy, keys = self._hierarchies.at(workspace, version), keys_of(direct)
+        hierarchy, keys = self._hierarchies.at(workspace, version), parse_keys(direct)
         await members.load(self._pool.rows, workspace, hierarchy, keys)
-        return self._hierarchies.keep(workspace, version, direct, hierarchy.shown(keys))
+        return self._hierarchies.cache_groups(workspace, version, direct, hierarchy.groups_of(keys))
 
     async def find(self, query: Query) -> Page:
         scope = (query.workspace, query.resource_type.name)
@@ -237,7 +239,7 @@ class PostgresStorage(PostgresAccounts):
                 if name in index_of(query.resource_type).unique:
                     row = await self._by_value.load((*scope, name), query.predicate.operand)
                     return Page(0) if row is None else Page(1, 1, row[1], bool(row[2]))
-            member = pinned_member(query)
+            member = required_member(query)
             if member is not None:
                 row = await self._pool.row(
                     self._by_member, query.workspace, key_of(member), member, query.limit + 1
@@ -246,7 +248,7 @@ class PostgresStorage(PostgresAccounts):
                     return Page(row[0], row[0], row[1] or b"")
         try:
             return await self._search(query)
-        except Stale:
+        except StaleMark:
             return await self._search(replace(query, after=None, mark=None))
 
     async def _first_pages(self, scope: tuple[int, str], query: Query) -> Page:
@@ -407,7 +409,7 @@ class PostgresStorage(PostgresAccounts):
         share = CHANGES_SHARE * 2 if with_before else CHANGES_SHARE
         limit = await self._fitting(limit, share, _SIZES_AFTER, workspace, after)
         rows = await self._pool.rows(
-            _CHANGES_AFTER if with_before else _CHANGES_ALONE, workspace, after, limit
+            _CHANGES_WITH_PREVIOUS if with_before else _CHANGES_ONLY, workspace, after, limit
         )
         return [_change(*row) for row in rows]
 
@@ -434,16 +436,16 @@ class PostgresStorage(PostgresAccounts):
         return limit
 
     async def search_changes(
-        self, workspace: int, before: int | None, limit: int, sought: ChangeFilter
+        self, workspace: int, before: int | None, limit: int, criteria: ChangeFilter
     ) -> tuple[Sequence[Change], int | None]:
         end = _END if before is None else before
-        first, count = (await self._pool.rows(REACH, workspace, end))[0]
-        asked = (workspace, end, first or 0, sought.actor, sought.type, sought.action)
-        fitting = await self._fitting(limit, CHANGES_SHARE, _SIZES_SOUGHT, *asked)
-        rows = await self._pool.rows(_SOUGHT, *asked, fitting)
+        first, count = (await self._pool.rows(EXAMINED_RANGE, workspace, end))[0]
+        asked = (workspace, end, first or 0, criteria.actor, criteria.type, criteria.action)
+        fitting = await self._fitting(limit, CHANGES_SHARE, _SIZES_OF_MATCHING, *asked)
+        rows = await self._pool.rows(_MATCHING_CHANGES, *asked, fitting)
         if 0 < len(rows) == fitting < limit:
             return [_change(*row) for row in rows], rows[-1][0]
-        return [_change(*row) for row in rows], left_off(
+        return [_change(*row) for row in rows], next_position(
             [row[0] for row in rows], limit, first, count
         )
 
@@ -477,7 +479,7 @@ def _change(sequence: int, time: str, actor: str, request_id: str, *row: Any) ->
         action,
         version,
         document,
-        moved(members),
+        delta_from_column(members),
         before,
         chain,
     )
@@ -488,7 +490,7 @@ def _make(put: Put) -> Callable[[Stored | None], Outcome]:
 
 
 async def _run(connection: Connection, query: Query, plan: QueryPlan) -> Page:
-    steps = answer(query, plan)
+    steps = page_steps(query, plan)
     try:
         statement = next(steps)
         while True:

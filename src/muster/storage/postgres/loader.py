@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from muster.storage.port.errors import copy_of
+from muster.storage.port.errors import copy_exception
 
 S = TypeVar("S", bound=Hashable)
 K = TypeVar("K")
@@ -76,6 +76,6 @@ class Loader(Generic[S, K, V]):
         except Exception as error:  # whoever waits for it is told, whatever it is
             for _, future in together:
                 if not future.done():
-                    future.set_exception(copy_of(error))
+                    future.set_exception(copy_exception(error))
         finally:
             self._go_on(scope, lane)

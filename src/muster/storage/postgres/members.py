@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import asyncpg
 
 from muster.storage.groups.hierarchy import Hierarchy
-from muster.storage.groups.member_delta import comes_to, keys_of
+from muster.storage.groups.member_delta import delta_of, ids_by_key
 from muster.storage.ids import key_of
 from muster.storage.port.members import (
     GROUP,
@@ -84,9 +84,9 @@ Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
 
 async def load(fetch: Fetch, workspace: int, hierarchy: Hierarchy, groups: Sequence[int]) -> None:
     """Bring into a hierarchy what it lacks of these groups and of those that they are in. fetch: runs a statement."""
-    while missing := hierarchy.missing(groups):
-        rows = await fetch(_GROUPS, workspace, missing)
-        hierarchy.add(missing, [(row[0], row[1], row[2], row[3]) for row in rows])
+    while unloaded := hierarchy.unloaded_ancestors(groups):
+        rows = await fetch(_GROUPS, workspace, unloaded)
+        hierarchy.add(unloaded, [(row[0], row[1], row[2], row[3]) for row in rows])
 
 
 async def changed(connection: Connection, workspace: int, ids: Iterable[str]) -> None:
@@ -102,15 +102,15 @@ async def delta(
         edit = await _chosen(connection, workspace, group_key, edit)
     there: dict[int, str] = {}
     current: dict[int, str] = {}
-    named = keys_of(edit.add)
+    named = ids_by_key(edit.add)
     if named:
         there = _by_key(await connection.fetch(_THERE, workspace, [*named]))
     if group_key is not None and edit.clear:
         current = _by_key(await connection.fetch(_ALL, workspace, group_key))
     elif group_key is not None:
-        asked = [*named, *keys_of(edit.remove)]
+        asked = [*named, *ids_by_key(edit.remove)]
         current = _by_key(await connection.fetch(_SOME, workspace, group_key, asked))
-    return comes_to(edit, there, current)
+    return delta_of(edit, there, current)
 
 
 async def _chosen(
@@ -121,7 +121,9 @@ async def _chosen(
         [] if group_key is None else await connection.fetch(MEMBERS, workspace, group_key, -1, None)
     )
     named = (
-        await connection.fetch(_NAMED, workspace, [*keys_of(choice.named)]) if choice.named else ()
+        await connection.fetch(_NAMED, workspace, [*ids_by_key(choice.named)])
+        if choice.named
+        else ()
     )
     return choice.edit([Member(*row) for row in current], {row[1]: Member(*row) for row in named})
 

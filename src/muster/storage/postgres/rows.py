@@ -13,10 +13,10 @@ from muster.base.threads import compute
 from muster.scim.errors import ScimError
 from muster.scim.indexing import LookupEntry
 from muster.scim.secrets import add as add_hashes
-from muster.storage.audit.chain import LINKED, link
+from muster.storage.audit.chain import HASHED_COLUMNS, chain_hash
 from muster.storage.groups import unique_display_names
-from muster.storage.groups.hierarchy import Hierarchy, keys_of
-from muster.storage.groups.member_delta import moves
+from muster.storage.groups.hierarchy import Hierarchy, parse_keys
+from muster.storage.groups.member_delta import delta_to_column
 from muster.storage.ids import key_of
 from muster.storage.port.errors import Conflict, Held, KeyTaken, NoSuchMember
 from muster.storage.port.members import GROUP, MemberDelta
@@ -87,10 +87,10 @@ DELETE FROM secrets s USING unnest($2::bigint[], $3::text[]) AS n ("key", name)
 WHERE s.workspace = $1 AND s."key" = n."key" AND (s.name = n.name OR starts_with(s.name, n.name || '['))
 """
 _ADD_CHANGES = f"""
-INSERT INTO changes (workspace, {LINKED}, chain)
-SELECT $1, {", ".join(f"n.{name}" for name in LINKED.split(", "))}, n.chain
+INSERT INTO changes (workspace, {HASHED_COLUMNS}, chain)
+SELECT $1, {", ".join(f"n.{name}" for name in HASHED_COLUMNS.split(", "))}, n.chain
 FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[], $10::text[],
-    $11::text[], $12::bytea[]) WITH ORDINALITY AS n ({LINKED}, chain, place)
+    $11::text[], $12::bytea[]) WITH ORDINALITY AS n ({HASHED_COLUMNS}, chain, place)
 ORDER BY n.place
 """
 DEPROVISIONED = "SELECT count(*) FROM deprovisionings WHERE workspace = $1 AND time >= $2"
@@ -108,7 +108,7 @@ INSERT INTO deprovisionings (workspace, time, "key") SELECT $1, * FROM unnest($2
 """
 _LAST_LINK = "SELECT chain FROM changes WHERE workspace = $1 ORDER BY sequence DESC LIMIT 1"
 Change = tuple[str, str, str, str, str, str, int, str, str | None, str]
-"""A row of `changes`: the columns LINKED."""
+"""A row of `changes`: the columns HASHED_COLUMNS."""
 Mark = tuple[str, bytes]
 """What tells a row of `changes` from every other: the id of the resource, and the link."""
 
@@ -205,7 +205,7 @@ class Batch:
         row = None if write.id is None else self._row(write.type, write.id)
         outcome = write.decide(None if row is None else row.stored)
         if write.type == GROUP:
-            outcome = unique_display_names.held(outcome, self._unique_names)
+            outcome = unique_display_names.with_unique_names(outcome, self._unique_names)
         guarded = (
             write.guard is not None and isinstance(outcome, Put | Remove) and outcome.deprovisions
         )
@@ -315,7 +315,7 @@ class Batch:
             action,
             stored.version,
             stored.document.decode(),
-            moves(moved),
+            delta_to_column(moved),
         )
         self.changes.append((*origin, *change, write.origin.address))
         self.counts[write.type] = self.counts.get(write.type, 0) + total
@@ -375,14 +375,14 @@ async def _standing(
         connection.fetch,
         workspace,
         hierarchy,
-        sorted({key for row in found for key in keys_of(row[5] or "")}),
+        sorted({key for row in found for key in parse_keys(row[5] or "")}),
     )
     for type_name, resource_id, version, document, display, direct in found:
-        groups = keys_of(direct or "")
-        shown = None if type_name == GROUP else hierarchy.shown(groups)
+        groups = parse_keys(direct or "")
+        shown = None if type_name == GROUP else hierarchy.groups_of(groups)
         stored = Stored(resource_id, version, document, shown)
         standing[key_of(resource_id) or 0] = Standing(
-            type_name, stored, display, hierarchy.ids(groups)
+            type_name, stored, display, hierarchy.ids_of(groups)
         )
     return standing
 
@@ -587,7 +587,7 @@ async def append(connection: Connection, workspace: int, changes: Sequence[Chang
     previous = await connection.fetchval(_LAST_LINK, workspace)
     linked = []
     for row in changes:
-        previous = link(previous, row)
+        previous = chain_hash(previous, row)
         linked.append((*row, previous))
     await connection.execute(_ADD_CHANGES, workspace, *_columns(linked))
     return changes[-1][4], previous

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import asyncpg
 
-from muster.storage.port.errors import KeyTaken, StorageError, copy_of
+from muster.storage.port.errors import KeyTaken, StorageError, copy_exception
 from muster.storage.port.resources import Outcome, Write
 from muster.storage.postgres import rows
 from muster.storage.postgres.connection import (
@@ -110,7 +110,7 @@ class PostgresWriter:
                     answers = await self._transacted(workspace, batch.joined)
                 except StorageError as error:
                     _log.error("%d writes were undone: %s", len(batch.taken), error)
-                    answers = [copy_of(error) for _ in batch.taken]
+                    answers = [copy_exception(error) for _ in batch.taken]
                 except Exception as error:
                     _log.exception("the writer failed")
                     answers = [

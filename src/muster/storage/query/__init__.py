@@ -1,1 +1,1 @@
-"""Searches as SQL: compiling, paging and taking turns."""
+"""Searches: filters compiled to SQL, pages read from plans, and turns at searches."""

@@ -1,15 +1,32 @@
 """Compiles a query to SQL.
 
-The most selective term of the filter that the look-ups can answer becomes the seek: a SELECT of the
-keys that may match. All other terms are checked on the search form of those rows. Without a seek,
-every row of the type is checked.
+The result of a query is a page of rows in order, and a count. They are compiled in three steps:
 
-If there is no seek, a search that sorts by an indexed attribute walks the look-ups in their order, so
-that a page needs no sort. Resources without the attribute have no look-up; they form a second arm of
-the plan, after the first (ascending) or before it (descending).
+1. **Terms.** The filter is flattened (`flatten.py`) and split at its top-level AND. The parameter
+   `domain` is one more term.
+2. **Seek.** Some terms can be answered by an index: a condition on an indexed attribute by
+   `lookups` or `unique_values`, an id by the primary key, a membership by `members`. Such a term
+   gives a *seek*, the SELECT of a set of keys that contains every match. The most selective seek
+   drives the query; if none exists, all rows of the type do.
+3. **Checks.** All other terms become conditions on the search form of the driven rows. A seek is
+   *exact* if it contains nothing but matches of its term; then this term is not checked again.
 
-Every value and path is a bound parameter ($1, $2, …). `Functions` has the SQL that differs between
-engines.
+The choice among seeks is by rank first (at most one row, few, a range, many). Only if several seeks
+compete and none finds at most one row, their sizes are measured, up to a bound: a rank cannot tell
+that a status is common in one workspace and rare in another.
+
+Sorting has two forms. If a seek drives, its rows are sorted by the value in the search form. If
+none does and the attribute is indexed, the look-ups are read in their own order, which is the order
+of the result; that is a *walk*. Resources without the attribute have no look-up, so a walk is up to
+two statements (*arms*): the rows with a value, and the rows without, which come last when ascending
+(RFC 7644 section 3.4.2.3).
+
+Why not one statement with LEFT JOIN and ORDER BY: both engines would sort all rows for each page.
+An arm reads the index up to the end of the page and stops.
+
+Every value and every path into a document is bound as a numbered parameter. The engines differ only
+in the names of functions, which `Functions` supplies. The SQL never yields NULL for a condition, so
+it can be negated, and a property test compares it with `scim/filter/evaluate.py`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -36,51 +53,55 @@ from muster.storage.query.binder import Binder
 from muster.storage.query.flatten import flat
 from muster.storage.query.memberships import MembershipConditions
 
-_SIGNS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-_LAST = "\U0010ffff"
+_SQL_OPERATORS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+_LAST_CHARACTER = "\U0010ffff"
 TEXT, NUMBER, BOOLEAN = "text", "number", "boolean"
+"""The SQL types of values in the search form."""
 _KINDS = {"boolean": BOOLEAN, "integer": NUMBER, "decimal": NUMBER}
 
 
 class Functions(Protocol):
     """The JSON and text functions of an engine.
 
-    Arguments of type str are SQL. `kind` is TEXT, NUMBER or BOOLEAN.
+    Every str argument is SQL; `kind` is TEXT, NUMBER or BOOLEAN.
     """
 
     def path(self, keys: tuple[str | int, ...]) -> Json:
-        """Return the parameter value for a path into JSON."""
+        """Return the parameter for a path into JSON."""
 
     def operand(self, value: Json) -> Json:
-        """Return the parameter value that a scalar is compared with."""
+        """Return the parameter for a scalar that is compared."""
 
     def value(self, json: str, path: str, kind: str) -> str:
-        """Return the scalar at a path; NULL if the path is absent."""
+        """Return SQL for the scalar at a path; it is NULL if the path is absent."""
 
     def scalar(self, element: str, kind: str) -> str:
-        """Return an element as a scalar."""
+        """Return SQL for an array element as a scalar."""
 
     def object(self, json: str, path: str) -> str:
-        """Return the object at a path as JSON; NULL if the path is absent."""
+        """Return SQL for the object at a path as JSON; it is NULL if the path is absent."""
 
     def elements(self, json: str, path: str, alias: str) -> tuple[str, str]:
-        """Return a FROM term for the elements of an array, and the name of an element."""
+        """Return a FROM term over the elements of an array, and SQL for one element."""
 
     def members(self, json: str, path: str, alias: str) -> tuple[str, str]:
-        """Return a FROM term for the values of an object, and the name of a value."""
+        """Return a FROM term over the values of an object, and SQL for one value."""
 
     def documents(self, keys: str, workspace: str) -> str:
-        """Return the SELECT of a page from its keys, in their order.
+        """Return the SELECT that reads the documents of some keys, in their order.
 
-        Its one row has the number of documents, the documents joined by commas, the ids joined by
-        commas, and whether any of them may be in a group.
+        Its one row has the count, the documents and the ids (each separated by commas), and whether
+        any of the resources may be in a group.
         """
 
-    def contains(self, text: str, part: str) -> str: ...
+    def contains(self, text: str, part: str) -> str:
+        """Return the condition that a text contains another."""
 
-    def ends_with(self, text: str, part: str) -> str: ...
+    def ends_with(self, text: str, part: str) -> str:
+        """Return the condition that a text ends with another."""
 
-    def starts_with(self, text: str, part: str) -> str: ...
+    def starts_with(self, text: str, part: str) -> str:
+        """Return the condition that a text starts with another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +110,9 @@ class Seek:
 
     Attributes:
         keys: Returns the SELECT of the keys, and binds its parameters.
-        exact: Whether the set contains nothing but matches.
-        rank: How many keys to expect: ONE, FEW, RANGE or MANY.
-        size: The measured number of keys, if it was measured.
+        exact: The set contains nothing but matches.
+        rank: ONE, FEW, RANGE or MANY: the expected number of keys.
+        size: The measured number of keys, up to a bound; None if it was not measured.
     """
 
     keys: Callable[[Binder], str]
@@ -102,9 +123,11 @@ class Seek:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A run of the answer: its rows in order, and their count.
+    """A part of the result, in order.
 
-    LIMIT and OFFSET of the page are its last parameters.
+    Attributes:
+        page: Reads rows of this part; LIMIT and OFFSET follow as parameters.
+        count: Counts all rows of this part.
     """
 
     page: Statement
@@ -113,13 +136,14 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """The statements of an answer: the arms in order, and the sum of their counts.
+    """The statements that answer a query.
 
     Attributes:
-        seek: The seek that drives the query, if one does.
-        total: Reads the running count of the type, if the query matches all of it.
-        bounded: Whether only the rows of the page, and those before it, are read.
-        checks: How many values of each row's search form are examined.
+        arms: Their rows in sequence are the result, and their counts add up to the total.
+        seek: The seek that drives the query, or None.
+        total: The running count of the type, if it is the total.
+        bounded: Only the rows of the page and of the pages before it are read.
+        checks: The number of values examined in the document of each driven row.
     """
 
     arms: tuple[Arm, ...]
@@ -130,7 +154,9 @@ class QueryPlan:
 
 
 ONE, FEW, RANGE, MANY = 0, 1, 2, 3
+"""The ranks of seeks: at most one key, few, a range of values, or possibly most of the type."""
 Measure = Callable[[Seek], Awaitable[int]]
+"""Counts the keys of a seek, up to a bound."""
 
 
 class Compiler:
@@ -142,20 +168,20 @@ class Compiler:
         self.index = index_of(query.resource_type)
         self.aliases = 0
         computed = query.resource_type.computed
-        self.related = (
+        self.memberships = (
             None
             if computed is None
             else MembershipConditions(query.workspace, computed, self._text, self._compare)
         )
 
     async def plan(self, measure: Measure) -> QueryPlan:
-        """Return the plan.
+        """Compile the query.
 
         Args:
-            measure: Counts the keys of a seek, up to a bound; called only to choose among several.
+            measure: Called only if several seeks compete.
         """
         terms = self._terms()
-        seek, rest = await self._drive(terms, measure)
+        seek, rest = await self._choose_seek(terms, measure)
         sort = self.query.sort
         checks = sum(map(conditions, rest)) + (sort is not None)
         if sort is None or seek is not None or sort.name not in self.index.fields:
@@ -188,17 +214,19 @@ class Compiler:
             terms = predicate.terms if isinstance(predicate, All) else (predicate,)
         return terms if domain is None else (*terms, _Domain(fold(domain.strip())))
 
-    async def _drive(
+    async def _choose_seek(
         self, terms: "tuple[Term, ...]", measure: Measure
     ) -> "tuple[Seek | None, list[Term]]":
-        """Choose the most selective seek, and return it with the terms still to be checked.
+        """Choose the seek that drives the query.
 
-        Candidates of rank MANY are used only if there are no others. If none finds at most one
-        row, the candidates are measured, because ranks are guesses.
+        Returns:
+            The seek or None, and the terms to check on each of its rows.
         """
         candidates = [(seek, term) for term in terms if (seek := self.seek(term)) is not None]
         if not candidates:
             return None, list(terms)
+        # A seek of rank MANY may read most of the type, so it never competes with a narrower one.
+        # Among the others, a seek that finds at most one row wins without being measured.
         narrow = [candidate for candidate in candidates if candidate[0].rank < MANY]
         candidates = narrow or candidates
         if len(candidates) > 1 and min(seek.rank for seek, _ in candidates) > ONE:
@@ -212,12 +240,12 @@ class Compiler:
         return chosen, [term for term in terms if term is not driver or not chosen.exact]
 
     def seek(self, term: "Term") -> Seek | None:
-        """Return the seek of a term; None if the look-ups cannot answer it."""
+        """Return the seek of a term, or None if no index can page_steps it."""
         match term:
             case Test(field) | Has(field) | Each(field) if (
-                related := self._related_to(field)
+                memberships := self._memberships_of(field)
             ) is not None:
-                keys = related.keys(term)
+                keys = memberships.keys(term)
                 rank = FEW if field.keys == ("members",) else MANY
                 return None if keys is None else Seek(keys, True, rank)
             case _Domain(value):
@@ -231,29 +259,29 @@ class Compiler:
             case Each(_, inner):
                 return self._each_seek(inner)
             case All(terms):
-                return _inexact([self.seek(item) for item in terms])
+                return _most_selective([self.seek(item) for item in terms])
             case Some(terms) if terms:
                 return _union([self.seek(item) for item in terms])
         return None
 
-    def _related_to(self, field: Field) -> MembershipConditions | None:
-        """Return the compiler for a computed attribute; None for attributes of documents."""
-        return self.related if field.keys == (self.query.resource_type.computed,) else None
+    def _memberships_of(self, field: Field) -> MembershipConditions | None:
+        """Return the compiler for an attribute that documents do not contain."""
+        return self.memberships if field.keys == (self.query.resource_type.computed,) else None
 
     def _test_seek(self, name: str, operator: str, operand: str) -> Seek | None:
         if name == "id" and operator == "eq":
             return Seek(lambda bind: self._id_keys(bind, operand), True, ONE)
         if name not in self.index.fields:
             return None
-        if operator in _SIGNS:
+        if operator in _SQL_OPERATORS:
             rank = RANGE if operator != "eq" else ONE if name in self.index.unique else FEW
             return self._lookup_seek(
-                name, lambda bind: f"value {_SIGNS[operator]} {bind(operand)}", rank
+                name, lambda bind: f"value {_SQL_OPERATORS[operator]} {bind(operand)}", rank
             )
         if operator == "sw":
             return self._lookup_seek(
                 name,
-                lambda bind: f"value >= {bind(operand)} AND value < {bind(_after(operand))}",
+                lambda bind: f"value >= {bind(operand)} AND value < {bind(_prefix_end(operand))}",
                 RANGE,
             )
         function = self.functions.contains if operator == "co" else self.functions.ends_with
@@ -261,25 +289,29 @@ class Compiler:
 
     def _id_keys(self, bind: Binder, resource_id: str) -> str:
         return (
-            f'SELECT "key" FROM resources WHERE "key" = {bind(key_of(resource_id) or 0)} AND {self._scope(bind)}'
+            f'SELECT "key" FROM resources WHERE "key" = {bind(key_of(resource_id) or 0)}'
+            f" AND {self._scope(bind)}"
             f" AND id = {bind(resource_id)}"
         )
 
     def _each_seek(self, inner: Predicate) -> Seek | None:
-        """Return the seek of a value path: the best of its comparisons, inexact.
+        """Return the seek of a value path, from a test of an indexed sub-attribute.
 
-        Look-ups do not record which element a value belongs to, so the path is checked as well.
+        The seek is not exact: the comparison may hold for one element and the rest of the value
+        path for another.
         """
         seeks = [
             self.seek(term)
             for term in (inner.terms if isinstance(inner, All) else (inner,))
             if isinstance(term, Test)
         ]
-        return _inexact(seeks)
+        return _most_selective(seeks)
 
     def _lookup_seek(self, name: str, condition: Callable[[Binder], str], rank: int) -> Seek:
         table = self._table(name)
         field = self.index.fields.get(name)
+        # A resource with several values may have several entries in a range. Equal entries cannot
+        # repeat, because the primary key of the table contains the value and the key.
         distinct = "DISTINCT " if rank > FEW and field is not None and field.each else ""
 
         def keys(bind: Binder) -> str:
@@ -297,9 +329,10 @@ class Compiler:
         return f"{alias}workspace = {bind(workspace)} AND {alias}type = {bind(type_name)}"
 
     def _arm(self, seek: Seek | None, rest: "list[Term]") -> Arm:
-        """Return the arm with all matches, from the seek or from all rows of the type."""
+        """Return the arm of all matches, driven by the seek or by all rows of the type."""
 
         def source(bind: Binder, paging: bool) -> str:
+            # Without checks and sorting the keys suffice, so the search forms are not joined.
             by_body = bool(rest) or self.query.sort is not None
             table = "searchable" if by_body else "resources"
             conditions = []
@@ -314,17 +347,18 @@ class Compiler:
                 conditions.append(self._scope(bind, "s."))
             conditions.extend(self.check(term, bind) for term in rest)
             if paging and self.query.after is not None:
-                conditions.append(self._beyond(self.query.after, bind))
+                conditions.append(self._after_position(self.query.after, bind))
             return f"{found} WHERE {' AND '.join(conditions)}" if conditions else found
 
         return self._arm_of(source, 's."key"', self._body_order)
 
     def _walk(self, sort: Field, rest: "list[Term]") -> tuple[Arm, ...]:
-        """Return the arms in the order of an indexed attribute.
+        """Return the arms that read an indexed attribute in its own order.
 
-        One reads the look-ups; the other has the rows without the attribute. A page that starts
-        after a position needs only the arms that are not behind it.
+        An arm that lies completely before the position to continue from is left out.
         """
+        # Ascending: values, then missing. Descending: missing, then values. `after.value` tells in
+        # which arm the position lies: None means among the missing ones.
         after, descending = self.query.after, self.query.descending
         arms = []
         if after is None or after.value is not None or descending:
@@ -340,10 +374,11 @@ class Compiler:
             joined = f" JOIN searchable s ON {self._joined('s', 'l', bind)}" if rest else ""
             conditions = [self._scope(bind, "l."), f"l.attribute = {bind(sort.name)}"]
             if table == "lookups":
+                # A multi-valued attribute sorts by its primary or first element only.
                 conditions.append('l."first"')
             conditions.extend(self.check(term, bind) for term in rest)
             if paging and self.query.after is not None and self.query.after.value is not None:
-                conditions.append(self._beyond_entry(self.query.after, bind))
+                conditions.append(self._after_entry(self.query.after, bind))
             return f"FROM {table} l{joined} WHERE {' AND '.join(conditions)}"
 
         direction = " DESC" if self.query.descending else ""
@@ -366,14 +401,19 @@ class Compiler:
     def _joined(self, alias: str, to: str, bind: Binder) -> str:
         return f'{alias}."key" = {to}."key" AND {alias}.workspace = {bind(self.query.workspace)}'
 
-    def _beyond_entry(self, after: Position, bind: Binder) -> str:
-        """Return the condition for look-ups after a position, in a form that the index serves."""
+    def _after_entry(self, after: Position, bind: Binder) -> str:
+        """Return the condition for look-ups after a position.
+
+        The ascending order is a row comparison, which both engines serve from an index range.
+        Descending, values decrease while keys increase, so it takes two conditions: the first
+        bounds the index range, the second drops the keys already read.
+        """
         value, key = bind(after.value), bind(after.key)
         if self.query.descending:
             return f'l.value <= {value} AND (l.value < {value} OR l."key" > {key})'
         return f'(l.value, l."key") > ({value}, {key})'
 
-    def _beyond(self, after: Position, bind: Binder) -> str:
+    def _after_position(self, after: Position, bind: Binder) -> str:
         """Return the condition for rows after a position, in the order of `_body_order`."""
         sort = self.query.sort
         later = f's."key" > {bind(after.key)}'
@@ -397,7 +437,11 @@ class Compiler:
     def _arm_of(
         self, source: Callable[[Binder, bool], str], key: str, order: Callable[[Binder], str]
     ) -> Arm:
-        """Build an arm. It selects the keys first, so that rows skipped by OFFSET are not read."""
+        """Return the arm of a source of keys.
+
+        The keys are chosen in a subquery and the documents joined to them, so that rows skipped by
+        OFFSET are not read.
+        """
         counting, paging = Binder(), Binder()
         count = counting.statement(f"SELECT count(*) {source(counting, False)}")
         keys = f'(SELECT {key} AS "key" {source(paging, True)} ORDER BY {order(paging)} <page>)'
@@ -406,9 +450,10 @@ class Compiler:
         )
 
     def _body_order(self, bind: Binder) -> str:
-        """Return the ORDER BY terms (RFC 7644 section 3.4.2.3).
+        """Return the ORDER BY terms for sorting by the search form.
 
-        Missing values come last when ascending and first when descending; ties are ordered by id.
+        Missing values come last when ascending and first when descending; ties are ordered by id
+        (RFC 7644 section 3.4.2.3).
         """
         sort = self.query.sort
         if sort is None:
@@ -419,15 +464,12 @@ class Compiler:
         return f'{value} IS NULL, {value}, s."key"'
 
     def check(self, term: "Term", bind: Binder, json: str = "s.body") -> str:
-        """Return a term as a condition on the search form.
-
-        It is true or false, never NULL, so that NOT and OR agree with `evaluate.py`.
-        """
+        """Return a term as a condition on the search form: true or false, never NULL."""
         match term:
             case Test(field) | Has(field) | Each(field) if (
-                related := self._related_to(field)
+                memberships := self._memberships_of(field)
             ) is not None:
-                return related.condition(term, bind)
+                return memberships.condition(term, bind)
             case All(terms):
                 return (
                     f"({' AND '.join(self.check(item, bind, json) for item in terms)})"
@@ -454,13 +496,17 @@ class Compiler:
             case Test():
                 return self._test(term, json, bind)
             case _Domain(value):
-                conditions = f'{self._scope(bind)} AND attribute = {bind(DOMAIN)} AND value = {bind(value)} AND "key" = s."key"'
+                conditions = (
+                    f"{self._scope(bind)} AND attribute = {bind(DOMAIN)}"
+                    f' AND value = {bind(value)} AND "key" = s."key"'
+                )
                 return f"EXISTS (SELECT 1 FROM lookups WHERE {conditions})"
 
     def _alternative(self, term: "Term", bind: Binder, json: str) -> str:
-        """Return a term as an operand of OR, without parentheses around AND.
+        """Return a term as an operand of OR.
 
-        Parentheses cost depth, which SQLite's parser limits.
+        AND binds more tightly, so its parentheses are dropped: each pair costs depth in SQLite's
+        parser (`flatten.py`).
         """
         condition = self.check(term, bind, json)
         return condition[1:-1] if isinstance(term, All) and term.terms else condition
@@ -484,7 +530,7 @@ class Compiler:
             case "ew":
                 condition = functions.ends_with(value, operand)
             case operator:
-                condition = f"{value} {_SIGNS[operator]} {operand}"
+                condition = f"{value} {_SQL_OPERATORS[operator]} {operand}"
         return f"coalesce({condition}, FALSE)"
 
     def _value(self, json: str, keys: tuple[str | int, ...], bind: Binder, kind: str) -> str:
@@ -496,7 +542,7 @@ class Compiler:
     def _some_value(
         self, field: Field, json: str, bind: Binder, kind: str, condition: Callable[[str], str]
     ) -> str:
-        """Return the condition that some value of the elements at a field matches.
+        """Return the condition that some value of a multi-valued field meets a condition.
 
         A sub-attribute may itself have several values.
         """
@@ -528,13 +574,14 @@ class Compiler:
         return f"EXISTS (SELECT 1 FROM {source} WHERE {condition(element)})"
 
     def _some_member(self, keys: tuple[str, ...], json: str, bind: Binder) -> str:
-        """Return the condition that the complex value at `keys` has any value."""
+        """Return the condition that a complex value has some non-empty sub-attribute."""
         self.aliases += 1
         source, member = self.functions.members(
             json, bind(self.functions.path(keys)), f"e{self.aliases}"
         )
         return (
-            f"EXISTS (SELECT 1 FROM {source} WHERE {_filled(self.functions.scalar(member, TEXT))})"
+            f"EXISTS (SELECT 1 FROM {source}"
+            f" WHERE {_non_empty(self.functions.scalar(member, TEXT))})"
         )
 
     def _present(self, field: Field, json: str, bind: Binder) -> str:
@@ -543,15 +590,15 @@ class Compiler:
                 field.keys, json, bind, lambda element: self._some_member((), element, bind)
             )
         if field.each:
-            return self._some_value(field, json, bind, TEXT, _filled)
+            return self._some_value(field, json, bind, TEXT, _non_empty)
         if field.attribute.is_complex:
             return self._some_member(field.keys, json, bind)
-        return _filled(self._value(json, field.keys, bind, TEXT))
+        return _non_empty(self._value(json, field.keys, bind, TEXT))
 
 
 @dataclass(frozen=True, slots=True)
 class _Domain:
-    """Matches resources with a mail address at exactly this domain."""
+    """The resource has an e-mail address at exactly this domain."""
 
     value: str
 
@@ -563,23 +610,28 @@ def _kind(field: Field) -> str:
     return _KINDS.get(field.attribute.type, TEXT)
 
 
-def _filled(value: str) -> str:
+def _non_empty(value: str) -> str:
+    """Return the condition that a value is present: neither absent nor the empty text."""
     return f"coalesce({value} <> '', FALSE)"
 
 
 def _never_missing(field: Field) -> bool:
+    """Tell whether every resource has a value, so that a walk needs no second arm."""
     return (field.attribute.required and not field.each) or field.name == "meta.lastModified"
 
 
 def _sort_path(field: Field) -> tuple[str | int, ...]:
-    """Return the path of the value to sort by; the search form has the primary element first."""
+    """Return the path of the sort value; the primary element comes first."""
     if not field.each:
         return field.keys
     return (*field.keys, 0) if field.sub is None else (*field.keys, 0, field.sub)
 
 
-def _inexact(seeks: list[Seek | None]) -> Seek | None:
-    """Return the most selective seek of a conjunction; it may contain more than the matches."""
+def _most_selective(seeks: list[Seek | None]) -> Seek | None:
+    """Return the most selective seek for a conjunction, marked as inexact.
+
+    Any one of them contains every match of the whole conjunction, and usually more.
+    """
     best = min(
         (seek for seek in seeks if seek is not None), key=lambda seek: seek.rank, default=None
     )
@@ -587,7 +639,7 @@ def _inexact(seeks: list[Seek | None]) -> Seek | None:
 
 
 def _union(seeks: list[Seek | None]) -> Seek | None:
-    """Return the union of the seeks of a disjunction; None if a term has no seek."""
+    """Return the union of seeks for a disjunction; None if an alternative has none."""
     found = [seek for seek in seeks if seek is not None]
     if len(found) < len(seeks):
         return None
@@ -599,10 +651,14 @@ def _union(seeks: list[Seek | None]) -> Seek | None:
     )
 
 
-def _after(prefix: str) -> str:
-    """Return the least string that is greater than all strings with a prefix."""
+def _prefix_end(prefix: str) -> str:
+    """Return the least text that is greater than every text with a prefix.
+
+    The last character is incremented. Surrogates (U+D800 to U+DFFF) cannot be encoded and are
+    skipped, and characters that cannot be incremented are dropped.
+    """
     for position in range(len(prefix) - 1, -1, -1):
         code = ord(prefix[position])  # surrogates (U+D800 to U+DFFF) are skipped: no text has them
         if code < 0x10FFFF:
             return prefix[:position] + chr(0xE000 if code == 0xD7FF else code + 1)
-    return _LAST * 64
+    return _LAST_CHARACTER * 64

@@ -1,43 +1,45 @@
-"""Rewrites a condition so that its SQL nests little, however deeply the filter nests.
+"""Rewrites a condition so that its SQL nests little, however deep the filter.
 
-SQLite before 3.46 parses an expression with a stack of 100 entries, and fails with "parser stack
+SQLite before 3.46 parses an expression with a stack of 100 entries, and answers "parser stack
 overflow" beyond that. The parser pushes entries for everything to the left of an open parenthesis:
-`a OR b AND (c` holds six. A filter may nest 40 levels, and each level would cost two to five
-entries.
-
-The condition is therefore rewritten in three ways. None changes its value, since no condition is
+`a OR b AND (c` holds six. A filter may nest 40 levels, each of which would cost two to five
+entries. So the condition is rewritten in three ways. None changes its value, since no condition is
 ever NULL:
 
-1. Negations move inwards to single terms (De Morgan), and double negations vanish.
-2. A conjunction within a conjunction, or a disjunction within a disjunction, becomes part of it.
+1. Negations move inwards to single terms (De Morgan), and double negations disappear.
+2. A conjunction within a conjunction becomes part of it, and likewise a disjunction.
 3. The deepest term comes first, so that only its opening parenthesis waits on the stack.
 """
 
 from muster.scim.filter.predicate import All, Each, Negation, Predicate, Some
 
 _SHALLOW = 4
-"""Conditions that nest no deeper than this keep the order of their terms."""
+"""Conditions that nest no deeper keep the order of their terms, which clients may have chosen."""
 
 
 def flat(predicate: Predicate) -> Predicate:
-    """Return an equivalent condition, with negations at single terms and the deepest term first."""
+    """Return an equivalent condition that nests little."""
     return _flat(predicate, negated=False)
 
 
 def _flat(predicate: Predicate, *, negated: bool) -> Predicate:
+    """Rewrite a condition, which is negated if `negated` is set."""
     match predicate:
         case Negation(term):
             return _flat(term, negated=not negated)
         case All(terms) | Some(terms):
+            # not (a and b) = not a or not b: a negation swaps the kind and passes to each term.
             kind = All if isinstance(predicate, All) != negated else Some
             return _joined(kind, [_flat(term, negated=negated) for term in terms])
         case Each(field, term):
+            # "Some element meets the term": a negation must stay outside, since moving it inwards
+            # would turn "some" into "every".
             predicate = Each(field, _flat(term, negated=False))
     return Negation(predicate) if negated else predicate
 
 
 def _joined(kind: type[All] | type[Some], terms: list[Predicate]) -> Predicate:
-    """Return the conjunction or disjunction of terms, with terms of the same kind merged."""
+    """Return the conjunction or disjunction of terms, merging those of the same kind."""
     merged: list[Predicate] = []
     for term in terms:
         merged.extend(term.terms if isinstance(term, kind) else [term])

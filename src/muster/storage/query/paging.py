@@ -1,7 +1,20 @@
-"""Reads a page by its plan.
+"""Reads a page according to a plan.
 
-The functions are generators that yield statements and receive their rows, so that each engine can
-run them in its own way, all within one snapshot.
+A page takes up to five kinds of statements, whose number depends on the rows found. The engines run
+statements differently (SQLite inline or on a thread, PostgreSQL over a connection), so the logic is
+a generator: it yields a statement, is sent the statement's one row, and returns the page. The
+engine keeps all of it in one snapshot.
+
+The order of the steps:
+
+1. **The mark.** If the query continues a walk, the workspace's latest change is compared with the
+   query's mark; after any change, positions could skip or repeat resources, and StaleMark makes the
+   engine read by offset.
+2. **The documents** of each arm, until the page is full. Only if an arm has no row at the offset,
+   its rows are counted to reduce the offset for the next arm.
+3. **The total.** A page that is not full ends the result, so the total follows from the offset.
+   Otherwise the running count or the counts of the arms are added up.
+4. **The position** at which the page ends, for the next page of the walk.
 """
 
 from collections.abc import Generator
@@ -18,22 +31,25 @@ from muster.storage.port.resources import BASE, Page, Position, Query
 from muster.storage.query.binder import Binder
 from muster.storage.query.compiler import ONE, RANGE, Measure, QueryPlan
 
-Answer = Generator[Statement, tuple[Any, ...], Page]
+PageSteps = Generator[Statement, tuple[Any, ...], Page]
+"""Yields statements, is sent the one row of each, and returns the page."""
 _BASE = BASE.encode()
-PAGE_BYTES, CHANGES_SHARE = 16_000_000, 4
-"""The most bytes of the documents of a page; one part in CHANGES_SHARE for changes."""
-QUICK_ROWS = 1000
-"""The most rows that a search may read without waiting for a turn."""
+PAGE_BYTES = 16_000_000
+"""The default for the most bytes of a page."""
+CHANGES_SHARE = 4
+"""Changes that are read at a time take at most this part (a quarter) of the bytes of a page."""
 QUICK_BYTES = 4_000_000
-"""The most bytes of documents times conditions that a search checks without waiting for a turn."""
+"""The most work of a search that need not wait for a turn: bytes of documents times conditions."""
+QUICK_ROWS = 1000
+"""The most rows that are read without waiting for a turn."""
 
 
-class Stale(Exception):
+class StaleMark(Exception):
     """The workspace has changed since the query's mark."""
 
 
 async def is_quick(query: Query, plan: QueryPlan, measure: Measure) -> bool:
-    """Whether a search reads so few rows that it need not wait for a turn."""
+    """Tell whether a query reads so little that it need not wait for a turn."""
     if plan.bounded:
         return query.after is not None or query.offset + query.limit <= 2 * QUICK_ROWS
     if plan.seek is None or plan.seek.rank > RANGE:
@@ -43,11 +59,12 @@ async def is_quick(query: Query, plan: QueryPlan, measure: Measure) -> bool:
     return (await measure(plan.seek) if plan.seek.size is None else plan.seek.size) <= QUICK_ROWS
 
 
-def answer(query: Query, plan: QueryPlan) -> Answer:
-    """Yield statements, receive the one row of each, and return the page.
+def page_steps(query: Query, plan: QueryPlan) -> PageSteps:
+    """Read a page.
 
     Raises:
-        Stale: The workspace has changed since the query's mark.
+        StaleMark: The workspace has changed since the query's mark.
+        PageTooLarge: The documents exceed the bytes of a page.
     """
     mark = None
     if query.walk:
@@ -58,7 +75,7 @@ def answer(query: Query, plan: QueryPlan) -> Answer:
             )
         )[0]
     if query.mark is not None and query.mark != mark:
-        raise Stale
+        raise StaleMark
     resumed = query.after is not None
     page, ids = yield from _documents(query, plan, 0 if resumed else query.offset)
     page.mark = mark
@@ -72,12 +89,12 @@ def answer(query: Query, plan: QueryPlan) -> Answer:
 def _documents(
     query: Query, plan: QueryPlan, offset: int
 ) -> Generator[Statement, tuple[Any, ...], tuple[Page, bytes]]:
-    """Return the page without its total, and the ids on it."""
+    """Read the page without its total; the ids on its last arm follow."""
     count, found, ids, grouped = 0, [], b"", False
     for arm in plan.arms:
         if count >= query.limit:
             break
-        on_page, documents, on_page_ids, some_grouped = yield arm.page.followed_by(
+        on_page, documents, on_page_ids, some_grouped = yield arm.page.with_parameters(
             query.limit - count, offset
         )
         if on_page and documents is None:
@@ -94,6 +111,7 @@ def _documents(
 
 
 def _total(query: Query, plan: QueryPlan, page: Page) -> Generator[Statement, tuple[Any, ...], int]:
+    """Compute the number of all matches."""
     if 0 < page.count < query.limit:
         return query.offset + page.count
     total = 0
@@ -103,7 +121,7 @@ def _total(query: Query, plan: QueryPlan, page: Page) -> Generator[Statement, tu
 
 
 def _position(query: Query, last_id: str) -> Generator[Statement, tuple[Any, ...], Position]:
-    """Return the position at which a page ends: the key and sort value of its last resource."""
+    """Return the position of the page's last resource: its sort value and its key."""
     key = key_of(last_id) or 0
     if query.sort is None:
         return Position(None, key)

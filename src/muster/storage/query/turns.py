@@ -1,6 +1,12 @@
-"""Turns for searches without an index: each workspace runs one at a time.
+"""Turns at searches that no index serves.
 
-So the searches of one workspace leave a core to the requests of the others.
+Such a search may read every document of a workspace and keep a core busy for seconds. Two rules
+protect others: a workspace runs one of these searches at a time, and a worker runs a fixed number
+of them. Locks are taken in that order, the workspace's before the worker's, so that the second
+search of a workspace does not occupy a place that another workspace could use.
+
+Queues are bounded. A client that is told at once to retry (503) behaves better than one whose
+request times out in a queue.
 """
 
 import asyncio
@@ -10,15 +16,17 @@ from collections.abc import AsyncIterator
 from muster.storage.port.errors import StorageError
 
 MAX_WAITING = 64
-MAX_OF_ONE = 32
-"""The most searches that wait, in all and of one workspace."""
+"""The most searches that wait in a worker."""
+MAX_WAITING_PER_WORKSPACE = 32
+"""The most searches that wait in a worker for one workspace."""
 
 
 class _Queue:
-    """The searches of a workspace.
+    """The searches of one workspace.
 
     Attributes:
-        count: The number of searches that wait or run.
+        count: The searches that wait, and the one that runs.
+        lock: Held by the search that runs.
     """
 
     __slots__ = ("count", "lock")
@@ -29,10 +37,13 @@ class _Queue:
 
 
 class Turns:
-    """Gives turns.
+    """The turns of one worker.
 
     Args:
-        at_once: How many searches run at a time, each of another workspace.
+        at_once: The number of searches that run at a time, each of another workspace.
+
+    Attributes:
+        waiting: The searches that wait.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -42,17 +53,20 @@ class Turns:
 
     @contextlib.asynccontextmanager
     async def turn(self, workspace: int) -> AsyncIterator[None]:
-        """Wait for a turn, and hold it within the context.
+        """Wait for a turn.
 
         Raises:
             StorageError: Too many searches are waiting.
         """
         queue = self._queues.get(workspace) or _Queue()
         if self.waiting >= MAX_WAITING:
-            raise StorageError(f"too many searches are waiting: {MAX_WAITING} at a time")
-        if queue.count > MAX_OF_ONE:
             raise StorageError(
-                f"too many searches are waiting: {MAX_OF_ONE + 1} of a workspace at a time"
+                f"Too many searches are waiting (at most {MAX_WAITING}). Retry later."
+            )
+        if queue.count > MAX_WAITING_PER_WORKSPACE:
+            raise StorageError(
+                "Too many searches of this workspace are waiting (at most"
+                f" {MAX_WAITING_PER_WORKSPACE}). Retry later."
             )
         self._queues[workspace] = queue
         queue.count += 1

@@ -40,7 +40,10 @@ def read_workspace(row: Any) -> Workspace:
 WORKSPACE = "id, name, contract, strict, created, settings"
 """The columns of a workspace."""
 ITEM = "SELECT body FROM configuration WHERE workspace = $1 AND kind = $2 AND id = $3"
-KEY = "workspace, id, name, digest, permissions, rate_limit, created, expires, revoked, last_used, role, user_id"
+KEY = (
+    "workspace, id, name, digest, permissions, rate_limit, created, expires, revoked,"
+    " last_used, role, user_id"
+)
 """The columns of a key."""
 
 

@@ -7,7 +7,10 @@ from muster.storage.port.engine import Upkeep
 from muster.storage.port.items import Item
 from muster.storage.repair.derived import bound
 
-_REFRESH = "UPDATE configuration SET body = $1 WHERE workspace = $2 AND kind = $3 AND id = $4 AND body = $5"
+_REFRESH = (
+    "UPDATE configuration SET body = $1 WHERE workspace = $2 AND kind = $3 AND id = $4"
+    " AND body = $5"
+)
 
 
 async def refresh(storage: Upkeep, read: Item, body: Json) -> None:

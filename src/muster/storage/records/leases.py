@@ -19,7 +19,8 @@ class Leases:
         moment = clock.milliseconds()
         take = (
             "INSERT INTO leases (workspace, name, owner, until) VALUES ($1, $2, $3, $4)"
-            " ON CONFLICT (workspace, name) DO UPDATE SET owner = excluded.owner, until = excluded.until"
+            " ON CONFLICT (workspace, name) DO UPDATE"
+            " SET owner = excluded.owner, until = excluded.until"
             " WHERE leases.owner = excluded.owner OR leases.until < $5"
         )
         values = (workspace, name, self.owner, moment + int(seconds * 1000), moment)

@@ -105,7 +105,10 @@ class RequestStore:
         """The latest requests that are wanted, the newest first."""
         bind = Binder()
         conditions = [f"workspace = {bind(workspace)}", *_conditions(wanted, bind)]
-        sql = f"SELECT {', '.join(_COLUMNS)} FROM requests WHERE {' AND '.join(conditions)} ORDER BY number DESC"
+        sql = (
+            f"SELECT {', '.join(_COLUMNS)} FROM requests WHERE {' AND '.join(conditions)}"
+            " ORDER BY number DESC"
+        )
         found = await self._storage.query(bind.statement(f"{sql} LIMIT {bind(wanted.limit)}"))
         return [RecordedRequest(*row) for row in found]
 
@@ -119,7 +122,8 @@ class RequestStore:
     async def by_hour(self, workspace: int, since: str) -> dict[str, tuple[int, int]]:
         """For each hour, as 2026-01-31T23, how many requests were kept, and how many of them failed."""
         sql = (
-            "SELECT substr(time, 1, 13), count(*), sum(CASE WHEN status >= 400 THEN 1 ELSE 0 END) FROM requests"
+            "SELECT substr(time, 1, 13), count(*), sum(CASE WHEN status >= 400 THEN 1"
+            " ELSE 0 END) FROM requests"
             " WHERE workspace = $1 AND time >= $2 GROUP BY substr(time, 1, 13)"
         )
         return {
@@ -139,7 +143,8 @@ class RequestStore:
         """For each key, operation and status of 400 and above: how many requests there were, and the latest of them."""
         sql = (
             "SELECT key_id, operation, status, count(*), max(number) FROM requests"
-            " WHERE workspace = $1 AND status >= 400 GROUP BY key_id, operation, status ORDER BY count(*) DESC LIMIT 100"
+            " WHERE workspace = $1 AND status >= 400 GROUP BY key_id, operation, status"
+            " ORDER BY count(*) DESC LIMIT 100"
         )
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
 
@@ -158,7 +163,8 @@ class RequestStore:
         sql = (
             "SELECT key_id, max(number) FROM (SELECT key_id, number, status FROM requests"
             " WHERE workspace = $1 AND number > $2 ORDER BY number DESC LIMIT 2000) AS latest"
-            " GROUP BY key_id HAVING max(number) = max(CASE WHEN status >= 400 THEN number ELSE 0 END)"
+            " GROUP BY key_id HAVING max(number) = max(CASE WHEN status >= 400 THEN"
+            " number ELSE 0 END)"
         )
         return [
             (row[0], row[1]) for row in await self._storage.query(bound(sql, workspace, number))
@@ -168,7 +174,8 @@ class RequestStore:
         """The latest requests that were answered 403, and bulk requests: key, operation, status, number and answer of each."""
         sql = (
             "SELECT key_id, operation, status, number, answer FROM requests WHERE workspace = $1"
-            " AND (status = 403 OR (operation = 'bulk' AND status = 200 AND answer LIKE '%\"403\"%'))"
+            " AND (status = 403 OR (operation = 'bulk' AND status = 200"
+            " AND answer LIKE '%\"403\"%'))"
             " ORDER BY number DESC LIMIT 1000"
         )
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
@@ -176,7 +183,8 @@ class RequestStore:
     async def doubles(self, workspace: int) -> Sequence[tuple[Any, ...]]:
         """The latest requests to make a user who is there already: the key, the number and the body of each."""
         sql = (
-            "SELECT key_id, number, body FROM requests WHERE workspace = $1 AND operation = 'createUser' AND status = 409"
+            "SELECT key_id, number, body FROM requests WHERE workspace = $1"
+            " AND operation = 'createUser' AND status = 409"
             " ORDER BY number DESC LIMIT 1000"
         )
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
@@ -184,7 +192,8 @@ class RequestStore:
     async def written_since(self, workspace: int, key: str, resource: str, number: int) -> bool:
         """Whether a key has written to a resource, with success, after a request."""
         sql = (
-            "SELECT 1 FROM requests WHERE workspace = $1 AND key_id = $2 AND resource = $3 AND number > $4 AND status < 400"
+            "SELECT 1 FROM requests WHERE workspace = $1 AND key_id = $2"
+            " AND resource = $3 AND number > $4 AND status < 400"
             " AND method <> 'GET' LIMIT 1"
         )
         return bool(await self._storage.query(bound(sql, workspace, key, resource, number)))

@@ -52,8 +52,10 @@ class WebhookStates:
     async def begin(self, workspace: int, webhook: str, position: int) -> None:
         """Let a webhook begin after a place among the changes."""
         statement = (
-            f"INSERT INTO webhook_states (workspace, webhook, {_STATE}) VALUES ($1, $2, $3, 0, 0, 0, NULL)"
-            " ON CONFLICT (workspace, webhook) DO UPDATE SET position = excluded.position, part = 0, attempts = 0, due = 0,"
+            f"INSERT INTO webhook_states (workspace, webhook, {_STATE})"
+            " VALUES ($1, $2, $3, 0, 0, 0, NULL)"
+            " ON CONFLICT (workspace, webhook) DO UPDATE"
+            " SET position = excluded.position, part = 0, attempts = 0, due = 0,"
             " failing_since = NULL"
         )
         await self._storage.transact(workspace, [bound(statement, workspace, webhook, position)])
@@ -116,9 +118,13 @@ class WebhookStates:
             delivery.attempt,
         )
         ended = (delivery.status, delivery.error, delivery.milliseconds)
-        insert = f"INSERT INTO deliveries (workspace, webhook, {_DELIVERY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+        insert = (
+            f"INSERT INTO deliveries (workspace, webhook, {_DELIVERY})"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+        )
         trim = (
-            "DELETE FROM deliveries WHERE workspace = $1 AND webhook = $2 AND number <= (SELECT number FROM deliveries"
+            "DELETE FROM deliveries WHERE workspace = $1 AND webhook = $2"
+            " AND number <= (SELECT number FROM deliveries"
             f" WHERE workspace = $1 AND webhook = $2 ORDER BY number DESC LIMIT 1 OFFSET {KEPT})"
         )
         statements = [
@@ -129,7 +135,10 @@ class WebhookStates:
 
     async def deliveries(self, workspace: int, webhook: str, limit: int) -> Sequence[Delivery]:
         """The latest attempts, the newest first."""
-        read = f"SELECT {_DELIVERY} FROM deliveries WHERE workspace = $1 AND webhook = $2 ORDER BY number DESC LIMIT $3"
+        read = (
+            f"SELECT {_DELIVERY} FROM deliveries WHERE workspace = $1 AND webhook = $2"
+            " ORDER BY number DESC LIMIT $3"
+        )
         return [
             Delivery(*row)
             for row in await self._storage.query(bound(read, workspace, webhook, limit))

@@ -1,4 +1,4 @@
-"""The SQLite engine: WAL, synchronous=FULL, one writer that commits in groups, readers beside it."""
+"""The SQLite engine."""
 
 from muster.storage.sqlite.engine import SqliteStorage
 

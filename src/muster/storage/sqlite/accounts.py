@@ -1,4 +1,4 @@
-"""Workspaces, API keys and the rate limit's leases on SQLite."""
+"""Workspaces, API keys, items and leases of rate limits on SQLite."""
 
 import json
 import sqlite3
@@ -33,7 +33,7 @@ _EPOCH = "UPDATE installation SET epoch = epoch + 1 WHERE id = 1"
 
 
 class SqliteAccounts:
-    """The Accounts half of the port. Reads run inline; each is one look-up by key."""
+    """The accounts of the port. Reads run inline; each is one look-up by key."""
 
     _accounts: sqlite3.Connection
     _writer: SqliteWriter
@@ -73,7 +73,8 @@ class SqliteAccounts:
     async def add_workspace(self, name: str, contract: str, strict: bool, time: str) -> Workspace:
         def job(connection: sqlite3.Connection) -> Workspace:
             cursor = connection.execute(
-                "INSERT OR IGNORE INTO workspaces (name, contract, strict, created) VALUES (?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO workspaces (name, contract, strict, created)"
+                " VALUES (?, ?, ?, ?)",
                 (name, contract, strict, time),
             )
             if cursor.rowcount == 0 or cursor.lastrowid is None:
@@ -82,7 +83,7 @@ class SqliteAccounts:
             return Workspace(cursor.lastrowid, name, contract, strict, time)
 
         made = await self._writer.write(job)
-        self._stamps.tell_accounts()
+        self._stamps.announce_accounts()
         return made
 
     async def key(self, workspace: int, key_id: str) -> KeyRecord | None:
@@ -108,10 +109,10 @@ class SqliteAccounts:
         return [Item(workspace, kind, item_id, json.loads(body)) for item_id, body in found]
 
     async def administer(
-        self, puts: Sequence[Setting], notes: Sequence[Note] = (), standing: Sequence[Setting] = ()
+        self, puts: Sequence[Setting], notes: Sequence[Note] = (), expected: Sequence[Setting] = ()
     ) -> None:
         def job(connection: sqlite3.Connection) -> None:
-            for read in standing:
+            for read in expected:
                 if not stands(read, connection.execute(*positional(read_again(read))).fetchone()):
                     raise Outdated
             for put in puts:
@@ -120,24 +121,27 @@ class SqliteAccounts:
                 connection.execute(*positional(kept(put)))
             if moves:
                 connection.execute(_EPOCH)
-            rows.note(connection, notes)
+            rows.append_notes(connection, notes)
 
         moves = moves_epoch(puts)
         await self._writer.write(job, large=any(isinstance(put, Workspace) for put in puts))
         if moves:
-            self._stamps.tell_accounts()
+            self._stamps.announce_accounts()
 
-    async def note(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
+    async def record(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
         def job(connection: sqlite3.Connection) -> None:
             for item in items:
                 connection.execute(*positional(kept(item)))
-            rows.note(connection, notes)
+            rows.append_notes(connection, notes)
 
         await self._writer.write(job)
 
     async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:
         used_keys = [(time, workspace, key_id, time) for (workspace, key_id), time in used.items()]
-        statement = "UPDATE api_keys SET last_used = ? WHERE workspace = ? AND id = ? AND (last_used IS NULL OR last_used < ?)"
+        statement = (
+            "UPDATE api_keys SET last_used = ? WHERE workspace = ? AND id = ?"
+            " AND (last_used IS NULL OR last_used < ?)"
+        )
 
         def job(connection: sqlite3.Connection) -> None:
             connection.executemany(statement, used_keys)
@@ -149,22 +153,30 @@ class SqliteAccounts:
 
 
 def _hold_names(connection: sqlite3.Connection, after: Workspace) -> None:
-    """Begin or end the uniqueness of groups' names if the setting changes. Raises Conflict if groups share a name."""
+    """Begin or end the uniqueness of group names if the setting changes.
+
+    Raises:
+        Conflict: Two groups share a name.
+    """
     if rows.names_are_unique(connection, after.id) == after.unique_group_names:
         return
     if (
         after.unique_group_names
-        and connection.execute(*positional(unique_display_names.shared(after.id))).fetchone()
+        and connection.execute(
+            *positional(unique_display_names.find_duplicates(after.id))
+        ).fetchone()
         is not None
     ):
         raise Conflict(unique_display_names.ATTRIBUTE)
-    for statement in unique_display_names.change(after):
+    for statement in unique_display_names.set_uniqueness(after):
         connection.execute(*positional(statement))
 
 
 def _lease(
     workspace: int, key_id: str, window: int, limit: int, share: int
 ) -> Callable[[sqlite3.Connection], int]:
+    """Return a job that leases requests from a window of the rate limit."""
+
     def job(connection: sqlite3.Connection) -> int:
         row = connection.execute(
             'SELECT "window", used FROM rate_windows WHERE workspace = ? AND key_id = ?',
@@ -177,7 +189,8 @@ def _lease(
         taken = max(1, left // share)
         connection.execute(
             'INSERT INTO rate_windows (workspace, key_id, "window", used) VALUES (?, ?, ?, ?)'
-            ' ON CONFLICT (workspace, key_id) DO UPDATE SET "window" = excluded."window", used = excluded.used',
+            " ON CONFLICT (workspace, key_id) DO UPDATE"
+            ' SET "window" = excluded."window", used = excluded.used',
             (workspace, key_id, window, used + taken),
         )
         return taken

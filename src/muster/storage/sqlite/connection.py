@@ -1,4 +1,4 @@
-"""Connections: how each is opened, and which of SQLite's errors means what."""
+"""Connections to SQLite, and the translation of its errors."""
 
 import asyncio
 import os
@@ -32,7 +32,11 @@ _NO_ROOM = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQL
 
 
 def connect(path: str, cache_kib: int, read_only: bool = False) -> sqlite3.Connection:
-    """A connection in autocommit, durable at each commit, with a page cache of at most cache_kib KiB."""
+    """Open a connection in autocommit mode, durable at each commit.
+
+    Args:
+        cache_kib: The size of the page cache in KiB.
+    """
     connection = sqlite3.connect(
         path,
         timeout=BUSY_SECONDS,
@@ -50,29 +54,37 @@ def connect(path: str, cache_kib: int, read_only: bool = False) -> sqlite3.Conne
 
 
 class ConnectionPool:
-    """Connections that each serve one at a time, the one that was given back last first: its pages are the nearest."""
+    """Connections that each serve one caller at a time.
+
+    The connection returned last is taken first, because its cache has the pages in use.
+    """
 
     def __init__(self, connections: Iterable[sqlite3.Connection]) -> None:
-        lent = list(connections)
-        self._free: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue(len(lent))
-        for connection in lent:
+        pooled = list(connections)
+        self._free: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue(len(pooled))
+        for connection in pooled:
             self.give_back(connection)
 
     async def take(self) -> sqlite3.Connection:
-        """One that nobody else has, once there is one."""
+        """Wait for a free connection."""
         return await self._free.get()
 
     def give_back(self, connection: sqlite3.Connection) -> None:
+        """Return a connection to the pool."""
         self._free.put_nowait(connection)
 
     async def close(self) -> None:
-        """Close all, each once it is given back."""
+        """Close all connections, each once it is returned."""
         for _ in range(self._free.maxsize):
             (await self.take()).close()
 
 
 def migrate(path: str) -> tuple[str | None, str]:
-    """Bring the database file to this version's tables; it is made where there is none. Returns revisions before and after."""
+    """Migrate the database file to this version's tables; create it if necessary.
+
+    Returns:
+        The revisions before and after; None if the database was empty.
+    """
     _make_private(path)
     engine = create_engine(
         f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS * 6}
@@ -96,16 +108,19 @@ def migrate(path: str) -> tuple[str | None, str]:
 
 
 def missing(path: str) -> list[Missing]:
-    """The tables, columns and indexes that the database file does not have."""
+    """Return the tables, columns, keys and indexes that the database file lacks."""
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
     with translated(), engine.connect() as connection:
         return migrations.missing(connection)
 
 
 def recreate(path: str, gap: Missing) -> None:
-    """Create a missing table or index as the migrations do, from the text that they leave in a new database.
+    """Create a missing table or index, as the migrations define it.
 
-    Raises StorageError for anything else: SQLite adds no key to a table.
+    The definition is copied from a new database in memory that is migrated to this version.
+
+    Raises:
+        StorageError: The gap is a key, which SQLite cannot add to a table.
     """
     with sqlite3.connect(":memory:") as scratch:
         engine = create_engine("sqlite://", creator=lambda: scratch, poolclass=StaticPool)
@@ -139,7 +154,10 @@ def recreate(path: str, gap: Missing) -> None:
 
 
 def _make_private(path: str) -> None:
-    """A new database file is its owner's alone, for it holds secrets; SQLite gives the files beside it the same mode."""
+    """Create the database file readable by its owner only, as it contains secrets.
+
+    SQLite gives the files beside it the same mode.
+    """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
@@ -150,7 +168,7 @@ def _make_private(path: str) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns SQLite's own errors into the port's."""
+    """Turn SQLite's errors into the port's."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -162,7 +180,7 @@ def translated() -> Iterator[None]:
 
 
 def translate(error: sqlite3.DatabaseError) -> StorageError:
-    """The port's error for one of SQLite's."""
+    """Return the port's error for an error of SQLite."""
     if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
         return StorageError("the database is closed")
     extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
@@ -178,7 +196,7 @@ def translate(error: sqlite3.DatabaseError) -> StorageError:
     if code in _CORRUPT:
         return StorageCorrupt("the database file is damaged")
     if code in _NO_ROOM:
-        return StorageError("the database file cannot be read or written")
+        return StorageError("cannot read or write the database file")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StorageError("the database is busy")
     return StorageError("the database cannot answer")

@@ -1,4 +1,11 @@
-"""The SQLite engine behind the port: keyed reads inline, scans on threads with a budget, writes through the writer."""
+"""The SQLite engine.
+
+- Keyed reads run in the event loop on a shared snapshot (`snapshot.py`).
+- A search runs in the event loop if it reads few rows and bytes, and otherwise on a thread of low
+  priority with a connection of its own, a turn and a time budget.
+- Writes go through the writer (`writer.py`).
+- `query` runs on a thread with a pooled connection.
+"""
 
 import asyncio
 import contextlib
@@ -11,13 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from muster.base.threads import stand_back
+from muster.base.threads import lower_priority
 from muster.scim.filter.predicate import Test
 from muster.scim.indexing import index_of
-from muster.storage.audit.chain import LINKED
-from muster.storage.audit.search import REACH, SOUGHT, left_off
-from muster.storage.groups.hierarchy import Hierarchies, keys_of
-from muster.storage.groups.member_delta import moved
+from muster.storage.audit.chain import HASHED_COLUMNS
+from muster.storage.audit.search import EXAMINED_RANGE, MATCHING_CHANGES, next_position
+from muster.storage.groups.hierarchy import HierarchyCache, parse_keys
+from muster.storage.groups.member_delta import delta_from_column
 from muster.storage.ids import key_of
 from muster.storage.port.changes import Change, ChangeFilter, ChangeOrigin
 from muster.storage.port.engine import Missing, Pressure, Statement
@@ -26,15 +33,15 @@ from muster.storage.port.members import GROUP, Groups, Member, MemberChoice
 from muster.storage.port.resources import Outcome, Page, Put, Query, Stored, Write
 from muster.storage.query.binder import Binder
 from muster.storage.query.compiler import Compiler, QueryPlan, Seek
-from muster.storage.query.memberships import pinned_member
+from muster.storage.query.memberships import required_member
 from muster.storage.query.paging import (
     CHANGES_SHARE,
     PAGE_BYTES,
     QUICK_BYTES,
     QUICK_ROWS,
-    Stale,
-    answer,
+    StaleMark,
     is_quick,
+    page_steps,
 )
 from muster.storage.query.turns import Turns
 from muster.storage.sqlite import members, rows
@@ -57,34 +64,47 @@ T = TypeVar("T")
 _READER_CACHE_KIB = 48 * 1024
 _WRITER_CACHE_KIB = 24 * 1024
 _SMALL_CACHE_KIB = 4 * 1024
-_ASKERS = 4
-"""Connections for reads by statement."""
-_SCANNERS = 2
-_SCAN_NICE, _SCAN_STEPS = 5, 1000
-"""Of the threads of scans: their niceness, and after how many of SQLite's steps they offer the core to whoever waits for it.
+_QUERY_CONNECTIONS = 4
+"""Connections for `query`."""
+_SEARCH_CONNECTIONS = 2
+"""Searches that run on threads at a time, each with its own connection."""
+_SEARCH_NICENESS = 5
+"""The niceness of the threads of searches."""
+_SEARCH_STEPS = 1000
+"""After so many steps of SQLite's bytecode a search offers its core to other threads.
 
-Else a keyed read waits for a time slice of theirs at each of its turns: beside two scans 500 reads a second took a second each.
+Without both, a keyed read waits for a time slice of a search at each of its turns: beside two
+searches, 500 reads a second took a second each.
 """
 _INTERRUPT_SECONDS = 0.02
+"""The interval at which a search beyond its budget is interrupted again."""
 _INLINE_MEMBERS = 100
-"""How many members a write may name and still run inline."""
+"""The most members that a write may name and still run in the event loop."""
 _INLINE_APPENDED = 20
-"""How many rows are appended between two writes."""
+"""Rows that `append` inserts between two writes."""
 
-_GET = 'SELECT version, document, grouped FROM resources WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?'
-_MEMBERSHIPS = f"SELECT ({members.DIRECT}), ({members.VERSION})"
-"""Asked for by itself, and only of who is in a group: within _GET it cost everybody a sixth of the read."""
-_IN_ORDER = (
-    "SELECT (SELECT total FROM counts WHERE workspace = ? AND type = ?), count(*), group_concat(document, ','), max(grouped) FROM"
-    ' (SELECT document, grouped FROM resources WHERE workspace = ? AND type = ? ORDER BY "key" LIMIT ? OFFSET ?)'
+_GET = (
+    'SELECT version, document, grouped FROM resources WHERE "key" = ? AND workspace = ?'
+    " AND type = ? AND id = ?"
 )
-"""Joined by SQLite: one step, and the lock of the interpreter let go of once, not once a row."""
+_MEMBERSHIPS = f"SELECT ({members.DIRECT}), ({members.VERSION})"
+"""Read only for resources in groups: within _GET it cost every read a sixth more."""
+_IN_ORDER = (
+    "SELECT (SELECT total FROM counts WHERE workspace = ?"
+    " AND type = ?), count(*), group_concat(document, ','), max(grouped) FROM"
+    " (SELECT document, grouped FROM resources WHERE workspace = ? AND type = ?"
+    ' ORDER BY "key" LIMIT ? OFFSET ?)'
+)
+"""SQLite joins the documents: one step, so that the interpreter lock is released once per page
+instead of once per row.
+"""
 _BY_UNIQUE = (
     'SELECT r.document, r.grouped FROM unique_values u JOIN resources r ON r."key" = u."key"'
     " WHERE u.workspace = ? AND u.type = ? AND u.attribute = ? AND u.value = ?"
 )
-_BEFORE = (
-    "(SELECT b.document FROM changes b WHERE b.workspace = c.workspace AND b.id = c.id AND b.sequence < c.sequence"
+_PREVIOUS_DOCUMENT = (
+    "(SELECT b.document FROM changes b WHERE b.workspace = c.workspace AND b.id = c.id"
+    " AND b.sequence < c.sequence"
     " AND b.version > 0 ORDER BY b.sequence DESC LIMIT 1)"
 )
 _CHANGES = (
@@ -96,26 +116,33 @@ _OWNER = (
     " WHERE u.workspace = ? AND u.type = ? AND u.attribute = ? AND u.value = ?"
 )
 _HISTORY = (
-    f"SELECT sequence, {LINKED}, chain, {_BEFORE} FROM changes c"
+    f"SELECT sequence, {HASHED_COLUMNS}, chain, {_PREVIOUS_DOCUMENT} FROM changes c"
     " WHERE workspace = ? AND id = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?"
 )
-_SOUGHT = SOUGHT.format(columns=LINKED, actor="$4", type="$5", action="$6")
+_MATCHING_CHANGES = MATCHING_CHANGES.format(
+    columns=HASHED_COLUMNS, actor="$4", type="$5", action="$6"
+)
 _END = 2**62
-_CHANGES_ALONE = _CHANGES.format(columns=LINKED, before="NULL")
-_CHANGES_AFTER = _CHANGES.format(columns=LINKED, before=_BEFORE)
+_CHANGES_ONLY = _CHANGES.format(columns=HASHED_COLUMNS, before="NULL")
+_CHANGES_WITH_PREVIOUS = _CHANGES.format(columns=HASHED_COLUMNS, before=_PREVIOUS_DOCUMENT)
 _FUNCTIONS = SqliteFunctions()
 
 
 class SqliteStorage(SqliteAccounts):
-    """A database file. scan_seconds: how long one scan may take. page_bytes: the most bytes of the documents of a page."""
+    """A database file.
+
+    Args:
+        scan_seconds: The time budget of one search.
+        page_bytes: The most bytes of the documents of a page.
+    """
 
     def __init__(self, path: str, scan_seconds: float = 10.0, page_bytes: int = PAGE_BYTES) -> None:
         self.page_bytes = page_bytes
-        self.path = os.path.realpath(
-            path
-        )  # as SQLite does, which names its log after the file and not after a link to it
+        # The stamps must lie beside SQLite's log, which is named after the file and not after a
+        # symbolic link to it.
+        self.path = os.path.realpath(path)
         self.on_commit: Callable[[int], None] = lambda _: None
-        self._hierarchies = Hierarchies()
+        self._hierarchies = HierarchyCache()
         self.scan_seconds = scan_seconds
 
     async def migrate(self) -> tuple[str | None, str]:
@@ -126,40 +153,44 @@ class SqliteStorage(SqliteAccounts):
             self._stamps = Stamps(self.path)
             reader = connect(self.path, _READER_CACHE_KIB, read_only=True)
             reader.text_factory = bytes
-            reader.setlimit(
-                sqlite3.SQLITE_LIMIT_LENGTH, self.page_bytes + 1
-            )  # SQLite itself stops joining a page there
+            # SQLite stops joining the documents of a page at this length (SQLITE_TOOBIG).
+            reader.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self.page_bytes + 1)
             self._snapshot = Snapshot(reader, self._stamps)
             self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             self._epoch = SqliteEpoch(self._stamps, self._accounts)
             self._writer = SqliteWriter(
-                connect(self.path, _WRITER_CACHE_KIB), self._snapshot.let_go, self._committed
+                connect(self.path, _WRITER_CACHE_KIB), self._snapshot.release, self._committed
             )
-            self._askers = ConnectionPool(
-                connect(self.path, _SMALL_CACHE_KIB, read_only=True) for _ in range(_ASKERS)
+            self._query_pool = ConnectionPool(
+                connect(self.path, _SMALL_CACHE_KIB, read_only=True)
+                for _ in range(_QUERY_CONNECTIONS)
             )
-            self._scanners = ConnectionPool(self._scanner() for _ in range(_SCANNERS))
-        self._turns = Turns(_SCANNERS)
-        self._scanning = ThreadPoolExecutor(_SCANNERS, "muster-scan", stand_back, (_SCAN_NICE,))
+            self._search_pool = ConnectionPool(
+                self._search_connection() for _ in range(_SEARCH_CONNECTIONS)
+            )
+        self._turns = Turns(_SEARCH_CONNECTIONS)
+        self._search_threads = ThreadPoolExecutor(
+            _SEARCH_CONNECTIONS, "muster-scan", lower_priority, (_SEARCH_NICENESS,)
+        )
 
-    def _scanner(self) -> sqlite3.Connection:
-        scanner = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
-        scanner.text_factory = bytes
-        scanner.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self.page_bytes + 1)
-        scanner.set_progress_handler(os.sched_yield, _SCAN_STEPS)
-        return scanner
+    def _search_connection(self) -> sqlite3.Connection:
+        connection = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
+        connection.text_factory = bytes
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self.page_bytes + 1)
+        connection.set_progress_handler(os.sched_yield, _SEARCH_STEPS)
+        return connection
 
     async def close(self) -> None:
         await self._writer.close()
-        await self._scanners.close()
-        await self._askers.close()
-        self._scanning.shutdown()
+        await self._search_pool.close()
+        await self._query_pool.close()
+        self._search_threads.shutdown()
         self._snapshot.close()
         self._accounts.close()
         self._stamps.close()
 
     def _committed(self, writes: int) -> None:
-        self._stamps.tell_commit()
+        self._stamps.announce_commit()
         self.on_commit(writes)
 
     async def ready(self) -> None:
@@ -188,7 +219,7 @@ class SqliteStorage(SqliteAccounts):
                     _MEMBERSHIPS, (workspace, key, workspace)
                 ).fetchone()
                 groups = (
-                    self._groups(reader, workspace, hierarchy or 0, direct)
+                    self._groups_of(reader, workspace, hierarchy or 0, direct)
                     if direct is not None
                     else None
                 )
@@ -196,16 +227,16 @@ class SqliteStorage(SqliteAccounts):
             raise translate(error) from error
         return Stored(resource_id, version, document, groups)
 
-    def _groups(
+    def _groups_of(
         self, reader: sqlite3.Connection, workspace: int, version: int, direct: bytes
     ) -> Groups | None:
-        """The groups of a resource that is a direct member of these. version: of the hierarchy."""
-        known = self._hierarchies.known(workspace, version, direct)
+        """Return the groups for direct keys at a version of the hierarchy."""
+        known = self._hierarchies.cached_groups(workspace, version, direct)
         if known is not None:
             return known
-        hierarchy, keys = self._hierarchies.at(workspace, version), keys_of(direct)
+        hierarchy, keys = self._hierarchies.at(workspace, version), parse_keys(direct)
         members.load(reader, workspace, hierarchy, keys)
-        return self._hierarchies.keep(workspace, version, direct, hierarchy.shown(keys))
+        return self._hierarchies.cache_groups(workspace, version, direct, hierarchy.groups_of(keys))
 
     async def find(self, query: Query) -> Page:
         if (
@@ -224,7 +255,7 @@ class SqliteStorage(SqliteAccounts):
                 name = query.predicate.field.name
                 if name in index_of(query.resource_type).unique:
                     return self._unique(query, name, query.predicate.operand)
-            member = pinned_member(query)
+            member = required_member(query)
             if member is not None and (page := self._by_member(query, member)) is not None:
                 return page
         plan = await Compiler(query, _FUNCTIONS).plan(self._measure)
@@ -232,14 +263,14 @@ class SqliteStorage(SqliteAccounts):
             if await is_quick(query, plan, self._measure) and self._is_light(plan):
                 with translated():
                     return _page(self._snapshot.reader(), query, plan)
-            return await self._scan(
+            return await self._search_on_thread(
                 query.workspace, lambda connection: _run(connection, query, plan)
             )
-        except Stale:
+        except StaleMark:
             return await self.find(replace(query, after=None, mark=None))
 
     def _first_pages(self, query: Query) -> Page:
-        """The resources in the order of their ids, and their running count."""
+        """Return a page in the order of ids, with the running count."""
         scope = (query.workspace, query.resource_type.name)
         try:
             row = (
@@ -252,7 +283,7 @@ class SqliteStorage(SqliteAccounts):
         return Page(row[0] or 0, row[1], row[2] or b"", bool(row[3]))
 
     def _unique(self, query: Query, name: str, value: str) -> Page:
-        """The one resource that has a unique value."""
+        """Return the page of the resource with a unique value."""
         try:
             scope = (query.workspace, query.resource_type.name)
             row = self._snapshot.reader().execute(_BY_UNIQUE, (*scope, name, value)).fetchone()
@@ -261,18 +292,18 @@ class SqliteStorage(SqliteAccounts):
         return Page(0) if row is None else Page(1, 1, row[0], bool(row[1]))
 
     def _by_member(self, query: Query, member: str) -> Page | None:
-        """The groups that have a member, if all of them fit on the page; None if not."""
+        """Return the groups that contain a member, or None if they exceed the page."""
         values = (key_of(member), query.workspace, member, query.limit + 1)
         try:
             count, documents = self._snapshot.reader().execute(members.BY_MEMBER, values).fetchone()
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_TOOBIG:
-                return None  # one more than asked for may be what does not fit
+                return None  # perhaps only because of the extra group beyond the limit
             raise translate(error) from error
         return Page(count, count, documents or b"") if count <= query.limit else None
 
     async def _measure(self, seek: Seek) -> int:
-        """How many keys a seek holds, counted no further than what runs inline."""
+        """Count the keys of a seek, up to one more than may be read in the event loop."""
         bind = Binder()
         statement = bind.statement(
             f"SELECT count(*) FROM (SELECT 1 FROM ({seek.keys(bind)}) k LIMIT {QUICK_ROWS + 1}) n"
@@ -282,35 +313,37 @@ class SqliteStorage(SqliteAccounts):
         return counted
 
     def _is_light(self, plan: QueryPlan) -> bool:
-        """Whether the documents that a quick search looks into are so few bytes that it may run in the event loop."""
+        """Tell whether a quick search reads few enough bytes for the event loop.
+
+        Few rows are not enough: forty users of 0.9 MB with 60 value paths took 109 s.
+        """
         if plan.seek is None or not plan.checks:
             return True
         bind = Binder()
         statement = bind.statement(
             "SELECT length(CAST(s.body AS BLOB))"
-            f' FROM ({plan.seek.keys(bind)} LIMIT {QUICK_ROWS}) k JOIN searchable s ON s."key" = k."key"'
+            f" FROM ({plan.seek.keys(bind)} LIMIT {QUICK_ROWS}) k JOIN searchable s"
+            ' ON s."key" = k."key"'
         )
         with translated():
-            left = QUICK_BYTES // plan.checks
-            for (size,) in self._snapshot.reader().execute(
-                *positional(statement)
-            ):  # read no further than need be
-                left -= size
-                if left < 0:
+            remaining = QUICK_BYTES // plan.checks
+            for (size,) in self._snapshot.reader().execute(*positional(statement)):
+                remaining -= size
+                if remaining < 0:
                     return False
         return True
 
-    async def _scan(self, workspace: int, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a job on a worker thread with a connection of its own; past the budget it is interrupted."""
+    async def _search_on_thread(self, workspace: int, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a job on a thread with a connection of its own, within the time budget."""
         async with self._turns.turn(workspace):
-            return await self._run_scan(await self._scanners.take(), job)
+            return await self._run_search(await self._search_pool.take(), job)
 
-    async def _run_scan(
+    async def _run_search(
         self, connection: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]
     ) -> T:
         loop = asyncio.get_running_loop()
         budget = _Budget(connection, loop, self.scan_seconds)
-        running = loop.run_in_executor(self._scanning, job, connection)
+        running = loop.run_in_executor(self._search_threads, job, connection)
         try:
             return await asyncio.shield(running)
         except sqlite3.DatabaseError as error:
@@ -323,7 +356,7 @@ class SqliteStorage(SqliteAccounts):
             raise
         finally:
             budget.close()
-            self._scanners.give_back(connection)
+            self._search_pool.give_back(connection)
 
     async def members(
         self, workspace: int, group_id: str, after: int, limit: int
@@ -341,7 +374,7 @@ class SqliteStorage(SqliteAccounts):
             direct = reader.execute(members.DIRECT_OF_EACH, (workspace, keys)).fetchall()
             version = 0 if row is None else row[0]
             found = {
-                id_: self._groups(reader, workspace, version, keys)
+                id_: self._groups_of(reader, workspace, version, keys)
                 for id_, (keys,) in zip(ids, direct, strict=True)
                 if keys
             }
@@ -368,12 +401,12 @@ class SqliteStorage(SqliteAccounts):
             outcomes.append(rows.carry_out(connection, write))
             raise _Rehearsed
 
-        with contextlib.suppress(_Rehearsed):  # a large job that raises takes its own changes back
+        with contextlib.suppress(_Rehearsed):  # the writer undoes a large job
             await self._writer.write(job, large=True)
         return outcomes[-1]
 
     async def write_all(self, workspace: int, writes: Sequence[Write]) -> Sequence[Outcome]:
-        del workspace  # each write says so itself
+        del workspace  # each write names it
 
         def job(connection: sqlite3.Connection) -> list[Outcome]:
             return [rows.carry_out(connection, write) for write in writes]
@@ -393,27 +426,31 @@ class SqliteStorage(SqliteAccounts):
             if rehearse:
                 raise _Rehearsed
 
-        with contextlib.suppress(_Rehearsed):  # a large job that raises takes its own changes back
+        with contextlib.suppress(_Rehearsed):  # the writer undoes a large job
             await self._writer.write(job, large=True)
 
     async def query(self, statement: Statement) -> Sequence[Sequence[Any]]:
-        """On a thread, with a connection that nobody else has meanwhile: on a shared one another's parameters may be run."""
-        connection = await self._askers.take()
+        """Run on a thread, with a connection that no other thread uses meanwhile.
+
+        Two threads on one connection can run a shared prepared statement with each other's
+        parameters.
+        """
+        connection = await self._query_pool.take()
 
         def give_back(done: asyncio.Task[Any]) -> None:
-            self._askers.give_back(connection)
+            self._query_pool.give_back(connection)
             if not done.cancelled():
-                done.exception()  # of one that was given up nobody else asks
+                done.exception()  # retrieved, so that an abandoned read logs no warning
 
-        asking = asyncio.create_task(
+        running = asyncio.create_task(
             asyncio.to_thread(lambda: connection.execute(*positional(statement)).fetchall())
         )
-        asking.add_done_callback(give_back)
+        running.add_done_callback(give_back)
         with translated():
-            return await asyncio.shield(asking)
+            return await asyncio.shield(running)
 
     async def transact(self, workspace: int, statements: Sequence[Statement]) -> None:
-        del workspace  # the one writer of the file holds all of them
+        del workspace  # one writer serves the whole file
 
         def job(connection: sqlite3.Connection) -> None:
             for statement in statements:
@@ -422,13 +459,13 @@ class SqliteStorage(SqliteAccounts):
         await self._writer.write(job, large=True)
 
     async def append(self, workspace: int, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        del workspace  # each row says so itself
+        del workspace  # each row names it
         sql, _ = positional(Statement(insert, rows[0]))
 
         def job(some: Sequence[tuple[Any, ...]]) -> Callable[[sqlite3.Connection], object]:
             return lambda connection: connection.executemany(sql, some)
 
-        # On the thread each row would wait for the interpreter's lock, and every write for the rows.
+        # On the thread each row would wait for the interpreter lock, and every write for the rows.
         parts = (
             rows[start : start + _INLINE_APPENDED]
             for start in range(0, len(rows), _INLINE_APPENDED)
@@ -449,11 +486,11 @@ class SqliteStorage(SqliteAccounts):
         self, workspace: int, after: int, limit: int, with_before: bool = False
     ) -> Sequence[Change]:
         with translated():
-            statement = _CHANGES_AFTER if with_before else _CHANGES_ALONE
+            statement = _CHANGES_WITH_PREVIOUS if with_before else _CHANGES_ONLY
             return self._bounded(self._accounts.execute(statement, (workspace, after, limit)))
 
     def _bounded(self, rows: Iterable[tuple[Any, ...]]) -> list[Change]:
-        """Rows as changes, until they are many bytes."""
+        """Convert rows to changes until they exceed their share of the bytes of a page."""
         found, size = [], 0
         for row in rows:
             change = _change(row)
@@ -471,23 +508,23 @@ class SqliteStorage(SqliteAccounts):
             return self._bounded(self._accounts.execute(_HISTORY, values))
 
     async def search_changes(
-        self, workspace: int, before: int | None, limit: int, sought: ChangeFilter
+        self, workspace: int, before: int | None, limit: int, criteria: ChangeFilter
     ) -> tuple[Sequence[Change], int | None]:
         end = _END if before is None else before
-        asked = (sought.actor, sought.type, sought.action, limit)
+        asked = (criteria.actor, criteria.type, criteria.action, limit)
 
         def search(connection: sqlite3.Connection) -> tuple[Sequence[Change], int | None]:
             first, count = connection.execute(
-                *positional(Statement(REACH, (workspace, end)))
+                *positional(Statement(EXAMINED_RANGE, (workspace, end)))
             ).fetchone()
             values = (workspace, end, first or 0, *asked)
-            rows = connection.execute(*positional(Statement(_SOUGHT, values)))
+            rows = connection.execute(*positional(Statement(_MATCHING_CHANGES, values)))
             found = self._bounded((*map(members.text, row[:-2]), *row[-2:]) for row in rows)
             if len(found) < limit and rows.fetchone() is not None:
                 return found, found[-1].sequence
-            return found, left_off([change.sequence for change in found], limit, first, count)
+            return found, next_position([change.sequence for change in found], limit, first, count)
 
-        return await self._scan(workspace, search)
+        return await self._search_on_thread(workspace, search)
 
     async def deprovisioned(self, workspace: int, since: str) -> int:
         with translated():
@@ -520,11 +557,14 @@ class SqliteStorage(SqliteAccounts):
 
 
 class _Rehearsed(Exception):
-    """Ends a rehearsal, so that nothing of it is kept."""
+    """Raised at the end of a rehearsal, so that the writer undoes its changes."""
 
 
 class _Budget:
-    """Interrupts a connection once its time is up, and again until the job has ended: between statements it would be lost."""
+    """Interrupts a connection when its time is up, repeatedly until the job has ended.
+
+    An interrupt between two statements of the job has no effect, so one is not enough.
+    """
 
     def __init__(
         self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop, seconds: float
@@ -543,6 +583,7 @@ class _Budget:
 
 
 def _change(row: tuple[Any, ...]) -> Change:
+    """Convert a row to a change."""
     (
         sequence,
         time,
@@ -559,14 +600,13 @@ def _change(row: tuple[Any, ...]) -> Change:
         before,
     ) = row
     origin = ChangeOrigin(actor, request_id, time, address or "")
-    told = (type_name, resource_id, action, version, document.encode())
-    return Change(
-        sequence, origin, *told, moved(members), None if before is None else before.encode(), chain
-    )
+    content = (type_name, resource_id, action, version, document.encode())
+    previous = None if before is None else before.encode()
+    return Change(sequence, origin, *content, delta_from_column(members), previous, chain)
 
 
 def _run(connection: sqlite3.Connection, query: Query, plan: QueryPlan) -> Page:
-    """The page, and the exact total, in one snapshot."""
+    """Read a page and its exact total in one snapshot."""
     connection.execute("BEGIN")
     try:
         return _page(connection, query, plan)
@@ -575,8 +615,8 @@ def _run(connection: sqlite3.Connection, query: Query, plan: QueryPlan) -> Page:
 
 
 def _page(connection: sqlite3.Connection, query: Query, plan: QueryPlan) -> Page:
-    """The page, and the exact total, in the snapshot that the connection is at."""
-    steps = answer(query, plan)
+    """Read a page and its exact total in the connection's snapshot."""
+    steps = page_steps(query, plan)
     try:
         statement = next(steps)
         while True:

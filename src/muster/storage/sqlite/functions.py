@@ -1,4 +1,4 @@
-"""What SQLite calls the functions that compiled queries use, and how it takes their parameters."""
+"""SQLite's functions for compiled queries, and the form of its parameters."""
 
 import re
 from functools import lru_cache
@@ -11,18 +11,18 @@ _NUMBERED = re.compile(r"\$(\d+)")
 
 
 class SqliteFunctions(Functions):
-    """JSON1 and the text functions; instr and substr know no wildcards."""
+    """The JSON1 and text functions. `instr` and `substr` have no wildcards."""
 
     def path(self, keys: tuple[str | int, ...]) -> str:
         return "$" + "".join(f"[{key}]" if isinstance(key, int) else f'."{key}"' for key in keys)
 
     def operand(self, value: Json) -> Json:
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            return float(value)  # as SQLite reads a JSON number that exceeds 64 bits
+            return float(value)  # SQLite reads a JSON number beyond 64 bits as a float
         return value
 
     def value(self, json: str, path: str, kind: str) -> str:
-        del kind  # json_extract answers each in its own type
+        del kind  # json_extract returns each value in its own type
         return f"json_extract({json}, {path})"
 
     def scalar(self, element: str, kind: str) -> str:
@@ -52,16 +52,22 @@ class SqliteFunctions(Functions):
         return f"instr({text}, {part}) = 1"
 
     def ends_with(self, text: str, part: str) -> str:
-        return f"({text} IS NOT NULL AND (length({part}) = 0 OR substr({text}, -length({part})) = {part}))"
+        return (
+            f"({text} IS NOT NULL AND (length({part}) = 0 OR substr({text}, -length({part}))"
+            f" = {part}))"
+        )
 
 
 def positional(statement: Statement) -> tuple[str, list[Json]]:
-    """The SQL with bare question marks, and the parameters in their order: what sqlite3 takes in every version of Python."""
+    """Return SQL with question marks, and the parameters in their order.
+
+    Every version of Python's sqlite3 takes this form.
+    """
     sql, order = _marked(statement.sql)
     return sql, [statement.parameters[n] for n in order]
 
 
 @lru_cache(maxsize=1024)
 def _marked(sql: str) -> tuple[str, tuple[int, ...]]:
-    """SQL with bare question marks, and which parameter each stands for, from 0."""
+    """Return SQL with question marks, and the index of the parameter at each."""
     return _NUMBERED.sub("?", sql), tuple(int(number) - 1 for number in _NUMBERED.findall(sql))

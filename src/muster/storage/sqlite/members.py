@@ -1,13 +1,12 @@
-"""Memberships on SQLite: who is in a group, which groups a resource is in, and what a write does to them."""
+"""Memberships on SQLite: reads of members and groups, and member edits."""
 
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from muster.storage.groups.hierarchy import Hierarchy, Row
-from muster.storage.groups.hierarchy import keys_of as hierarchy_keys
-from muster.storage.groups.member_delta import comes_to, keys_of
+from muster.storage.groups.hierarchy import Hierarchy, Row, parse_keys
+from muster.storage.groups.member_delta import delta_of, ids_by_key
 from muster.storage.ids import key_of
 from muster.storage.port.members import (
     GROUP,
@@ -19,26 +18,32 @@ from muster.storage.port.members import (
 )
 
 VERSION = "SELECT version FROM hierarchies WHERE workspace = ?"
-"""Of the hierarchy. It is read before what it is the version of, which so is at least as new."""
-DIRECT = "SELECT group_concat(group_key) FROM members WHERE workspace = ? AND member_key = ?"
-"""The keys of the groups that a resource is a direct member of, with commas in between."""
-DIRECT_OF_EACH = """
-SELECT (SELECT group_concat(group_key) FROM members WHERE workspace = ? AND member_key = j.value) FROM json_each(?) j
+"""Selects the version of a workspace's hierarchy.
+
+Read it before the rows that it labels: they are then at least as new as the label.
 """
-"""The same of each of some resources, in their order."""
+DIRECT = "SELECT group_concat(group_key) FROM members WHERE workspace = ? AND member_key = ?"
+"""Selects the keys of the groups that directly contain a resource, separated by commas."""
+DIRECT_OF_EACH = """
+SELECT (SELECT group_concat(group_key) FROM members WHERE workspace = ? AND member_key = j.value)
+    FROM json_each(?) j
+"""
+"""Selects the same for each of several resources, in their order."""
 BY_MEMBER = """
 SELECT count(*), group_concat(document, ',') FROM (
-    SELECT g.document FROM resources e CROSS JOIN members m ON m.workspace = e.workspace AND m.member_key = e."key"
+    SELECT g.document FROM resources e CROSS JOIN members m ON m.workspace = e.workspace
+        AND m.member_key = e."key"
     CROSS JOIN resources g ON g."key" = m.group_key AND g.workspace = m.workspace
     WHERE e."key" = ? AND e.workspace = ? AND e.id = ? ORDER BY m.group_key LIMIT ?
 )
 """
-"""The groups that have one member."""
+"""Selects the groups that directly contain a resource."""
 _GROUP = 'SELECT id, display, grouped FROM resources WHERE "key" = ? AND workspace = ?'
-_CHANGED = f"""
+_BUMP_VERSION = f"""
 INSERT INTO hierarchies (workspace, version)
 SELECT ?, 1 WHERE EXISTS (
-    SELECT 1 FROM json_each(?) j CROSS JOIN resources r ON r."key" = j.value AND r.workspace = ? WHERE r.type = '{GROUP}'
+    SELECT 1 FROM json_each(?) j CROSS JOIN resources r ON r."key" = j.value AND r.workspace = ?
+        WHERE r.type = '{GROUP}'
 )
 ON CONFLICT (workspace) DO UPDATE SET version = version + 1
 """
@@ -47,22 +52,26 @@ SELECT m.member_key, r.id, r.type, r.display
 FROM members m JOIN resources r ON r."key" = m.member_key AND r.workspace = m.workspace
 WHERE m.workspace = ? AND m.group_key = ? AND m.member_key > ? ORDER BY m.member_key LIMIT ?
 """
-_THERE = f"""
-SELECT r."key", r.id FROM json_each(?) j CROSS JOIN resources r ON r."key" = j.value AND r.workspace = ?
+_EXISTING = f"""
+SELECT r."key", r.id FROM json_each(?) j CROSS JOIN resources r ON r."key" = j.value
+    AND r.workspace = ?
 WHERE r.type IN {MEMBER_TYPES}
 """
 _NAMED = f"""
-SELECT r."key", r.id, r.type, r.display FROM json_each(?) j CROSS JOIN resources r ON r."key" = j.value AND r.workspace = ?
+SELECT r."key", r.id, r.type, r.display FROM json_each(?) j CROSS JOIN resources r
+    ON r."key" = j.value AND r.workspace = ?
 WHERE r.type IN {MEMBER_TYPES}
 """
 _NO_LIMIT = -1
 _ALL = """
-SELECT m.member_key, r.id FROM members m JOIN resources r ON r."key" = m.member_key AND r.workspace = m.workspace
+SELECT m.member_key, r.id FROM members m JOIN resources r ON r."key" = m.member_key
+    AND r.workspace = m.workspace
 WHERE m.workspace = ? AND m.group_key = ?
 """
 _SOME = """
 SELECT m.member_key, r.id
-FROM json_each(?) j CROSS JOIN members m ON m.workspace = ? AND m.group_key = ? AND m.member_key = j.value
+FROM json_each(?) j CROSS JOIN members m ON m.workspace = ? AND m.group_key = ?
+    AND m.member_key = j.value
 JOIN resources r ON r."key" = m.member_key AND r.workspace = m.workspace
 """
 _ADD = "INSERT INTO members (workspace, group_key, member_key) VALUES (?, ?, ?)"
@@ -75,7 +84,7 @@ EMPTY = "DELETE FROM members WHERE workspace = ? AND group_key = ?"
 def members(
     connection: sqlite3.Connection, workspace: int, group_key: int, after: int, limit: int
 ) -> list[Member]:
-    """Members of a group in the order of their keys, after one."""
+    """Return members of a group with keys greater than `after`, in the order of keys."""
     found = connection.execute(_MEMBERS, (workspace, group_key, after, limit))
     return [
         Member(key, text(resource_id), text(kind), text(display))
@@ -84,17 +93,17 @@ def members(
 
 
 def direct(connection: sqlite3.Connection, workspace: int, key: int) -> list[int]:
-    """The keys of the groups that a resource is a direct member of."""
-    return hierarchy_keys(connection.execute(DIRECT, (workspace, key)).fetchone()[0] or "")
+    """Return the keys of the groups that directly contain a resource."""
+    return parse_keys(connection.execute(DIRECT, (workspace, key)).fetchone()[0] or "")
 
 
 def load(
     connection: sqlite3.Connection, workspace: int, hierarchy: Hierarchy, groups: Sequence[int]
 ) -> None:
-    """Bring into a hierarchy what it lacks of these groups and of those that they are in."""
-    while missing := hierarchy.missing(groups):
+    """Load into a hierarchy everything that `groups_of(groups)` needs."""
+    while unloaded := hierarchy.unloaded_ancestors(groups):
         rows: list[Row] = []
-        for key in missing:
+        for key in unloaded:
             row = connection.execute(_GROUP, (key, workspace)).fetchone()
             if row is not None:
                 group_id, display, grouped = row
@@ -106,18 +115,19 @@ def load(
                         direct(connection, workspace, key) if grouped else (),
                     )
                 )
-        hierarchy.add(missing, rows)
+        hierarchy.add(unloaded, rows)
 
 
 def text(value: Any) -> Any:
-    """Text as str: a reader's connection has it as bytes."""
+    """Return text as str; the connection of a reader returns it as bytes."""
     return value.decode() if isinstance(value, bytes) else value
 
 
-def changed(connection: sqlite3.Connection, workspace: int, ids: Iterable[str]) -> None:
-    """Make the hierarchy another version, where any of these is a group."""
+def bump_version(connection: sqlite3.Connection, workspace: int, ids: Iterable[str]) -> None:
+    """Increment the version of the hierarchy if any of these resources is a group."""
     connection.execute(
-        _CHANGED, (workspace, json.dumps([key_of(resource_id) for resource_id in ids]), workspace)
+        _BUMP_VERSION,
+        (workspace, json.dumps([key_of(resource_id) for resource_id in ids]), workspace),
     )
 
 
@@ -127,43 +137,51 @@ def delta(
     group_key: int | None,
     edit: MemberEdit | MemberChoice,
 ) -> MemberDelta:
-    """What an edit comes to on a group as it stands, or on a new one. Raises NoSuchMember, and the errors of a choice."""
+    """Compute the effect of an edit on a group's members.
+
+    Args:
+        group_key: The group's key; None for a new group.
+
+    Raises:
+        NoSuchMember: A new member does not exist.
+        ScimError: A choice rejects the write.
+    """
     if isinstance(edit, MemberChoice):
         edit = _chosen(connection, workspace, group_key, edit)
-    there: dict[int, str] = {}
+    existing: dict[int, str] = {}
     current: dict[int, str] = {}
-    named = keys_of(edit.add)
+    named = ids_by_key(edit.add)
     if named:
-        there = dict(connection.execute(_THERE, (json.dumps([*named]), workspace)).fetchall())
+        existing = dict(connection.execute(_EXISTING, (json.dumps([*named]), workspace)).fetchall())
     if group_key is not None and edit.clear:
         current = dict(connection.execute(_ALL, (workspace, group_key)).fetchall())
     elif group_key is not None:
-        asked = json.dumps([*named, *keys_of(edit.remove)])
+        asked = json.dumps([*named, *ids_by_key(edit.remove)])
         current = dict(connection.execute(_SOME, (asked, workspace, group_key)).fetchall())
-    return comes_to(edit, there, current)
+    return delta_of(edit, existing, current)
 
 
 def _chosen(
     connection: sqlite3.Connection, workspace: int, group_key: int | None, choice: MemberChoice
 ) -> MemberEdit:
-    """The edit that a choice makes of the members within this transaction."""
+    """Return the edit that a choice makes, given the members within this transaction."""
     current = [] if group_key is None else members(connection, workspace, group_key, -1, _NO_LIMIT)
     rows = (
-        connection.execute(_NAMED, (json.dumps([*keys_of(choice.named)]), workspace)).fetchall()
+        connection.execute(_NAMED, (json.dumps([*ids_by_key(choice.named)]), workspace)).fetchall()
         if choice.named
         else ()
     )
     return choice.edit(current, {row[1]: Member(*row) for row in rows})
 
 
-def store(
-    connection: sqlite3.Connection, workspace: int, group_key: int, moved: MemberDelta
+def store_delta(
+    connection: sqlite3.Connection, workspace: int, group_key: int, delta: MemberDelta
 ) -> None:
-    """Carry a delta out."""
-    added = sorted(key_of(resource_id) or 0 for resource_id in moved.added)
+    """Store a delta."""
+    added = sorted(key_of(resource_id) or 0 for resource_id in delta.added)
     connection.executemany(_ADD, [(workspace, group_key, key) for key in added])
     connection.executemany(_GROUPED, [(key, workspace) for key in added])
     connection.executemany(
-        _DROP, [(workspace, group_key, key_of(resource_id)) for resource_id in moved.removed]
+        _DROP, [(workspace, group_key, key_of(resource_id)) for resource_id in delta.removed]
     )
-    changed(connection, workspace, (*moved.added, *moved.removed))
+    bump_version(connection, workspace, (*delta.added, *delta.removed))

@@ -1,4 +1,20 @@
-"""The statements of a write: the document, what it is found by, its change and the running count."""
+"""The statements of one write: document, look-ups, members, change and counts.
+
+The order of the steps within the open transaction:
+
+1. Read the current state, with the groups that contain the resource.
+2. Compute the effect of the member edit, which the decision may look at.
+3. Decide. The decision returns the new state, or raises and rejects the write.
+4. Apply the settings of the workspace that may have changed since the request began: unique group
+   names and the guard.
+5. Insert unique values first. A conflict there has changed nothing, so the transaction need not
+   start over (`writer.py`).
+6. Store the document, its look-ups and search form, the members, and the row of `changes`.
+7. Bring the groups that contain the resource to their next version if it was renamed or deleted:
+   answers about them show its name.
+
+The same steps for many writes at a time are in `storage/postgres/rows.py`.
+"""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
@@ -6,10 +22,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from muster.scim.indexing import LookupEntry
-from muster.storage.audit.chain import LINKED, link
+from muster.storage.audit.chain import HASHED_COLUMNS, chain_hash
 from muster.storage.groups import unique_display_names
 from muster.storage.groups.hierarchy import Hierarchy
-from muster.storage.groups.member_delta import moves
+from muster.storage.groups.member_delta import delta_to_column
 from muster.storage.ids import key_of
 from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.errors import Conflict, Held, KeyTaken
@@ -20,20 +36,42 @@ from muster.storage.sqlite import members
 
 _ATTEMPTS = 20
 
-_READ = 'SELECT version, document, display, grouped FROM resources WHERE "key" = ? AND workspace = ? AND type = ? AND id = ?'
-_INSERT = 'INSERT OR IGNORE INTO resources ("key", workspace, type, id, version, document, display) VALUES (?, ?, ?, ?, ?, ?, ?)'
+_READ = (
+    'SELECT version, document, display, grouped FROM resources WHERE "key" = ?'
+    " AND workspace = ? AND type = ? AND id = ?"
+)
+_INSERT = (
+    'INSERT OR IGNORE INTO resources ("key", workspace, type, id, version, document,'
+    " display) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
 _UPDATE = (
     'UPDATE resources SET version = ?, document = ?, display = ? WHERE "key" = ? AND workspace = ?'
 )
 _INSERT_BODY = 'INSERT INTO searchable ("key", workspace, type, body) VALUES (?, ?, ?, ?)'
 _UPDATE_BODY = 'UPDATE searchable SET body = ? WHERE "key" = ? AND workspace = ?'
-_ADD_LOOKUP = 'INSERT INTO lookups (workspace, type, attribute, value, "key", "first") VALUES (?, ?, ?, ?, ?, ?)'
-_DROP_LOOKUP = 'DELETE FROM lookups WHERE workspace = ? AND type = ? AND attribute = ? AND value = ? AND "key" = ?'
-_ADD_UNIQUE = 'INSERT OR IGNORE INTO unique_values (workspace, type, attribute, value, "key") VALUES (?, ?, ?, ?, ?)'
-_UNIQUE_OWNER = 'SELECT "key" FROM unique_values WHERE workspace = ? AND type = ? AND attribute = ? AND value = ?'
-_DROP_UNIQUE = 'DELETE FROM unique_values WHERE workspace = ? AND type = ? AND attribute = ? AND value = ? AND "key" = ?'
+_ADD_LOOKUP = (
+    'INSERT INTO lookups (workspace, type, attribute, value, "key", "first")'
+    " VALUES (?, ?, ?, ?, ?, ?)"
+)
+_DROP_LOOKUP = (
+    "DELETE FROM lookups WHERE workspace = ? AND type = ? AND attribute = ?"
+    ' AND value = ? AND "key" = ?'
+)
+_ADD_UNIQUE = (
+    'INSERT OR IGNORE INTO unique_values (workspace, type, attribute, value, "key")'
+    " VALUES (?, ?, ?, ?, ?)"
+)
+_UNIQUE_OWNER = (
+    'SELECT "key" FROM unique_values WHERE workspace = ? AND type = ? AND attribute = ?'
+    " AND value = ?"
+)
+_DROP_UNIQUE = (
+    "DELETE FROM unique_values WHERE workspace = ? AND type = ? AND attribute = ?"
+    ' AND value = ? AND "key" = ?'
+)
 _ADD_CHANGE = (
-    f"INSERT INTO changes (workspace, {LINKED}, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f"INSERT INTO changes (workspace, {HASHED_COLUMNS}, chain)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _LAST_LINK = "SELECT chain FROM changes WHERE workspace = ? ORDER BY sequence DESC LIMIT 1"
 _COUNT = (
@@ -57,7 +95,11 @@ AND (name = ?3 OR substr(name, 1, length(?3) + 1) = ?3 || '[')
 
 
 class OnThread(Exception):
-    """Work that takes too long for the event loop. job: does it on a thread."""
+    """The work takes too long for the event loop.
+
+    Attributes:
+        job: Does the work; call it on a thread.
+    """
 
     def __init__(self, job: Callable[[sqlite3.Connection], Any]) -> None:
         super().__init__()
@@ -65,8 +107,13 @@ class OnThread(Exception):
 
 
 @dataclass(slots=True)
-class _Standing:
-    """What a write finds. display: what it is called; groups: the ids of those that it is a direct member of."""
+class _Current:
+    """The state that a write finds.
+
+    Attributes:
+        display: The resource's display name.
+        groups: The ids of the groups that directly contain it.
+    """
 
     stored: Stored
     display: str | None
@@ -74,16 +121,21 @@ class _Standing:
 
 
 def carry_out(connection: sqlite3.Connection, write: Write, inline: bool = False) -> Outcome:
-    """Decide and carry out one write, within the transaction that is open.
+    """Decide and store one write in the open transaction.
 
-    inline: in the event loop. Raises OnThread, before anything has changed, if it takes too long
-    for that.
+    A new resource whose key is taken is decided again, which generates another id.
+
+    Args:
+        inline: The call is made in the event loop.
+
+    Raises:
+        OnThread: The decision takes too long for the event loop; nothing has changed.
     """
     if write.id is not None:
-        standing = _standing(connection, write.workspace, write.type, write.id)
-        if inline and standing is not None and write.is_long(len(standing.stored.document)):
+        current = _read_current(connection, write.workspace, write.type, write.id)
+        if inline and current is not None and write.is_long(len(current.stored.document)):
             raise OnThread(lambda on_thread: carry_out(on_thread, write))
-        return _apply(connection, write, standing)
+        return _apply(connection, write, current)
     for _ in range(_ATTEMPTS):
         try:
             return _apply(connection, write, None)
@@ -92,9 +144,9 @@ def carry_out(connection: sqlite3.Connection, write: Write, inline: bool = False
     raise KeyTaken
 
 
-def _standing(
+def _read_current(
     connection: sqlite3.Connection, workspace: int, type_name: str, resource_id: str
-) -> _Standing | None:
+) -> _Current | None:
     key = key_of(resource_id)
     if key is None:
         return None
@@ -104,57 +156,61 @@ def _standing(
     version, document, display, grouped = row
     stored = Stored(resource_id, version, document.encode())
     if not grouped:
-        return _Standing(stored, display, ())
+        return _Current(stored, display, ())
     hierarchy, groups = Hierarchy(0), members.direct(connection, workspace, key)
     members.load(connection, workspace, hierarchy, groups)
     if type_name != GROUP:
-        stored.groups = hierarchy.shown(groups)
-    return _Standing(stored, display, hierarchy.ids(groups))
+        stored.groups = hierarchy.groups_of(groups)
+    return _Current(stored, display, hierarchy.ids_of(groups))
 
 
-def _apply(connection: sqlite3.Connection, write: Write, standing: _Standing | None) -> Outcome:
-    moved = None
-    stored = None if standing is None else standing.stored
+def _apply(connection: sqlite3.Connection, write: Write, current: _Current | None) -> Outcome:
+    delta = None
+    stored = None if current is None else current.stored
     if write.members is not None and (write.id is None or stored is not None):
-        moved = members.delta(
+        delta = members.delta(
             connection, write.workspace, None if stored is None else _key(stored), write.members
         )
         if stored is not None:
-            stored.delta = moved
+            stored.delta = delta
     outcome = write.decide(stored)
     if write.type == GROUP:
-        outcome = unique_display_names.held(outcome, names_are_unique(connection, write.workspace))
+        outcome = unique_display_names.with_unique_names(
+            outcome, names_are_unique(connection, write.workspace)
+        )
     if write.guard is not None and isinstance(outcome, Put | Remove) and outcome.deprovisions:
         _guard(connection, write, write.guard, outcome.stored)
     if isinstance(outcome, Put) and outcome.reprovisions:
         connection.execute(_REPROVISION, (write.workspace, _key(outcome.stored)))
     match outcome:
-        case Put() if standing is None:
+        case Put() if current is None:
             insert(connection, write.workspace, write.type, outcome)
             connection.execute(_COUNT, (write.workspace, write.type, 1))
-            _move(connection, write, "create", outcome.stored, moved)
+            _store_write(connection, write, "create", outcome.stored, delta)
         case Put():
             _replace(connection, write.workspace, write.type, outcome)
-            _move(connection, write, "update", outcome.stored, moved)
-            if standing is not None and outcome.display != standing.display:
-                _touch(connection, write, standing.groups, None)
-                _rename(connection, write)
+            _store_write(connection, write, "update", outcome.stored, delta)
+            if current is not None and outcome.display != current.display:
+                _touch(connection, write, current.groups, None)
+                _bump_hierarchy(connection, write)
         case Remove():
-            _rename(connection, write)
+            _bump_hierarchy(connection, write)
             _remove(connection, write, outcome)
-            _move(connection, write, "delete", outcome.stored, moved)
-            if standing is not None and standing.groups:
+            _store_write(connection, write, "delete", outcome.stored, delta)
+            if current is not None and current.groups:
                 connection.execute(members.LEAVE_ALL, (write.workspace, _key(outcome.stored)))
-                _touch(
-                    connection, write, standing.groups, MemberDelta(removed=(outcome.stored.id,))
-                )
+                _touch(connection, write, current.groups, MemberDelta(removed=(outcome.stored.id,)))
         case Keep():
             pass
     return outcome
 
 
 def _guard(connection: sqlite3.Connection, write: Write, guard: Guard, stored: Stored) -> None:
-    """Count a user who loses access. Raises Held where that is one too many."""
+    """Count a user who loses access.
+
+    Raises:
+        Held: The guard refuses the write.
+    """
     done = connection.execute(DEPROVISIONED, (write.workspace, guard.since)).fetchone()[0]
     users = connection.execute(_USERS, (write.workspace, write.type)).fetchone()
     allowed = guard.allowed(users[0] if users is not None else 0, done)
@@ -164,46 +220,52 @@ def _guard(connection: sqlite3.Connection, write: Write, guard: Guard, stored: S
     connection.execute(_FORGET_DEPROVISIONED, (write.workspace, guard.since))
 
 
-def _move(
+def _store_write(
     connection: sqlite3.Connection,
     write: Write,
     action: str,
     stored: Stored,
-    moved: MemberDelta | None,
+    delta: MemberDelta | None,
 ) -> None:
-    """Carry out what becomes of the members, and record the change with it."""
-    if moved is not None:
-        members.store(connection, write.workspace, _key(stored), moved)
-    _record(connection, write, write.type, action, stored, moved)
+    """Store the change to the members, and record the write."""
+    if delta is not None:
+        members.store_delta(connection, write.workspace, _key(stored), delta)
+    _append_change(connection, write, write.type, action, stored, delta)
 
 
-def _rename(connection: sqlite3.Connection, write: Write) -> None:
+def _bump_hierarchy(connection: sqlite3.Connection, write: Write) -> None:
+    """Increment the version of the hierarchy if the write renames or deletes a group."""
     if write.type == GROUP and write.id is not None:
-        members.changed(connection, write.workspace, (write.id,))
+        members.bump_version(connection, write.workspace, (write.id,))
 
 
 def _touch(
-    connection: sqlite3.Connection, write: Write, groups: Sequence[str], moved: MemberDelta | None
+    connection: sqlite3.Connection, write: Write, groups: Sequence[str], delta: MemberDelta | None
 ) -> None:
-    """Bring groups to their next version, as a member of theirs has gone or is called something else."""
+    """Bring groups to their next version after a member was renamed or deleted."""
     for group_id in groups:
-        standing = _standing(connection, write.workspace, GROUP, group_id)
-        if standing is not None and write.touch is not None:
-            put = unique_display_names.held(
-                write.touch(standing.stored), names_are_unique(connection, write.workspace)
+        current = _read_current(connection, write.workspace, GROUP, group_id)
+        if current is not None and write.touch is not None:
+            put = unique_display_names.with_unique_names(
+                write.touch(current.stored), names_are_unique(connection, write.workspace)
             )
             _replace(connection, write.workspace, GROUP, put)
-            _record(connection, write, GROUP, "update", put.stored, moved)
+            _append_change(connection, write, GROUP, "update", put.stored, delta)
 
 
 def names_are_unique(connection: sqlite3.Connection, workspace: int) -> bool:
-    """Whether no two groups of a workspace may share a name."""
+    """Tell whether the workspace demands unique group names."""
     row = connection.execute(_SETTINGS, (workspace,)).fetchone()
     return row is not None and unique_display_names.are_unique(row[0])
 
 
 def insert(connection: sqlite3.Connection, workspace: int, type_name: str, put: Put) -> None:
-    """Make a new resource. Raises KeyTaken or Conflict."""
+    """Store a new resource.
+
+    Raises:
+        KeyTaken: Another resource has its key.
+        Conflict: Another resource has a unique value.
+    """
     stored, key = put.stored, _key(put.stored)
     row = (
         key,
@@ -214,36 +276,35 @@ def insert(connection: sqlite3.Connection, workspace: int, type_name: str, put: 
         stored.document.decode(),
         put.display,
     )
-    _take(
-        connection, workspace, type_name, key, put.index.unique
-    )  # first: what is refused then has changed nothing
+    # First: a conflict here has changed nothing, so the transaction need not start over.
+    _insert_unique(connection, workspace, type_name, key, put.index.unique)
     if connection.execute(_INSERT, row).rowcount == 0:
-        _leave(connection, workspace, type_name, key, put.index.unique)
+        _delete_unique(connection, workspace, type_name, key, put.index.unique)
         raise KeyTaken
     connection.execute(_INSERT_BODY, (key, workspace, type_name, put.search.decode()))
-    _add(connection, workspace, type_name, key, put.index.lookups)
-    _keep_secrets(connection, workspace, key, put)
+    _insert_lookups(connection, workspace, type_name, key, put.index.lookups)
+    _store_secrets(connection, workspace, key, put)
 
 
 def _replace(connection: sqlite3.Connection, workspace: int, type_name: str, put: Put) -> None:
     stored, key = put.stored, _key(put.stored)
     before, after = put.before or put.index, put.index
     scope = (workspace, type_name, key)
-    _take(connection, *scope, after.unique - before.unique)
-    _leave(connection, *scope, before.unique - after.unique)
+    _insert_unique(connection, *scope, after.unique - before.unique)
+    _delete_unique(connection, *scope, before.unique - after.unique)
     connection.execute(
         _UPDATE, (stored.version, stored.document.decode(), put.display, key, workspace)
     )
     connection.execute(_UPDATE_BODY, (put.search.decode(), key, workspace))
-    _drop(connection, *scope, before.lookups - after.lookups)
-    _add(connection, *scope, after.lookups - before.lookups)
-    _keep_secrets(connection, workspace, key, put)
+    _delete_lookups(connection, *scope, before.lookups - after.lookups)
+    _insert_lookups(connection, *scope, after.lookups - before.lookups)
+    _store_secrets(connection, workspace, key, put)
 
 
 def _remove(connection: sqlite3.Connection, write: Write, remove: Remove) -> None:
     key, workspace = _key(remove.stored), write.workspace
-    _leave(connection, workspace, write.type, key, remove.before.unique)
-    _drop(connection, workspace, write.type, key, remove.before.lookups)
+    _delete_unique(connection, workspace, write.type, key, remove.before.unique)
+    _delete_lookups(connection, workspace, write.type, key, remove.before.lookups)
     for table in ("resources", "searchable", "secrets"):
         connection.execute(
             f'DELETE FROM {table} WHERE "key" = ? AND workspace = ?', (key, workspace)
@@ -253,14 +314,18 @@ def _remove(connection: sqlite3.Connection, write: Write, remove: Remove) -> Non
     connection.execute(_COUNT, (workspace, write.type, -1))
 
 
-def _take(
+def _insert_unique(
     connection: sqlite3.Connection,
     workspace: int,
     type_name: str,
     key: int,
     unique: Iterable[LookupEntry],
 ) -> None:
-    """Make unique values a resource's. Raises Conflict."""
+    """Insert unique values of a resource.
+
+    Raises:
+        Conflict: Another resource has one of them.
+    """
     for entry in unique:
         if (
             connection.execute(
@@ -271,7 +336,7 @@ def _take(
             raise Conflict(entry.attribute)
 
 
-def _leave(
+def _delete_unique(
     connection: sqlite3.Connection,
     workspace: int,
     type_name: str,
@@ -283,7 +348,7 @@ def _leave(
     )
 
 
-def _add(
+def _insert_lookups(
     connection: sqlite3.Connection,
     workspace: int,
     type_name: str,
@@ -295,7 +360,7 @@ def _add(
     )
 
 
-def _drop(
+def _delete_lookups(
     connection: sqlite3.Connection,
     workspace: int,
     type_name: str,
@@ -307,7 +372,7 @@ def _drop(
     )
 
 
-def _keep_secrets(connection: sqlite3.Connection, workspace: int, key: int, put: Put) -> None:
+def _store_secrets(connection: sqlite3.Connection, workspace: int, key: int, put: Put) -> None:
     for name, hashed in put.secrets.items():
         if hashed is None:
             connection.execute(_FORGET_SECRET, (workspace, key, name))
@@ -315,34 +380,42 @@ def _keep_secrets(connection: sqlite3.Connection, workspace: int, key: int, put:
             connection.execute(_KEEP_SECRET, (workspace, key, name, hashed))
 
 
-def _record(
+def _append_change(
     connection: sqlite3.Connection,
     write: Write,
     type_name: str,
     action: str,
     stored: Stored,
-    moved: MemberDelta | None,
+    delta: MemberDelta | None,
 ) -> None:
     origin = (write.origin.time, write.origin.actor, write.origin.request_id)
     change = (type_name, stored.id, action, stored.version, stored.document.decode())
-    _append(connection, write.workspace, [(*origin, *change, moves(moved), write.origin.address)])
+    _append_changes(
+        connection,
+        write.workspace,
+        [(*origin, *change, delta_to_column(delta), write.origin.address)],
+    )
 
 
-def note(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
-    """Record what is no write to a resource."""
-    for made in notes:
-        _append(connection, made.workspace, [note_row(made)])
+def append_notes(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
+    """Record notes."""
+    for note in notes:
+        _append_changes(connection, note.workspace, [note_row(note)])
 
 
-def _append(
+def _append_changes(
     connection: sqlite3.Connection, workspace: int, changes: Sequence[tuple[Any, ...]]
 ) -> None:
-    """Add rows to `changes`, each linked to the one before it. A row has the columns LINKED."""
+    """Append rows to `changes`, each hashed with the row before it.
+
+    Args:
+        changes: The values of HASHED_COLUMNS of each row.
+    """
     last = connection.execute(_LAST_LINK, (workspace,)).fetchone()
     previous = None if last is None else last[0]
     linked = []
     for row in changes:
-        previous = link(previous, row)
+        previous = chain_hash(previous, row)
         linked.append((workspace, *row, previous))
     connection.executemany(_ADD_CHANGE, linked)
 
@@ -354,11 +427,16 @@ def load(
     puts: Sequence[Put],
     origin: ChangeOrigin,
 ) -> None:
-    """Make many new resources, a table at a time. Raises KeyTaken or Conflict."""
+    """Store many new resources, one table at a time.
+
+    Raises:
+        KeyTaken: Another resource has one of the keys.
+        Conflict: Another resource has a unique value.
+    """
     scope = (workspace, type_name)
     if type_name == GROUP:
         unique_names = names_are_unique(connection, workspace)
-        puts = [unique_display_names.held(put, unique_names) for put in puts]
+        puts = [unique_display_names.with_unique_names(put, unique_names) for put in puts]
     keyed = [(_key(put.stored), put) for put in puts]
     documents = [put.stored.document.decode() for put in puts]
     resources = [
@@ -386,18 +464,18 @@ def load(
     )
     connection.executemany(_ADD_LOOKUP, lookups)
     for key, put in keyed:
-        _keep_secrets(connection, workspace, key, put)
-    made = (origin.time, origin.actor, origin.request_id, type_name)
+        _store_secrets(connection, workspace, key, put)
+    prefix = (origin.time, origin.actor, origin.request_id, type_name)
     changes = [
-        (*made, put.stored.id, "create", put.stored.version, document, None, origin.address)
+        (*prefix, put.stored.id, "create", put.stored.version, document, None, origin.address)
         for put, document in zip(puts, documents, strict=True)
     ]
-    _append(connection, workspace, changes)
+    _append_changes(connection, workspace, changes)
     connection.execute(_COUNT, (*scope, len(puts)))
 
 
 def _key(stored: Stored) -> int:
     key = key_of(stored.id)
     if key is None:
-        raise ValueError(f"{stored.id} is not an id of ours")
+        raise ValueError(f"muster did not generate the id {stored.id}")
     return key

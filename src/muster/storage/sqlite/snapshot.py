@@ -1,7 +1,19 @@
-"""The connection of keyed reads. Reads that follow each other closely share a snapshot, as long as nothing is committed.
+"""The connection of keyed reads, and the snapshot that they share.
 
-To begin and to end a read takes locks on a file, which is a third of what a keyed read costs. A snapshot is let go of at the
-first commit of any process, which the stamps tell, and after two milliseconds in any case, so that it holds no checkpoint back.
+Beginning and ending a read transaction takes locks on a file, which is a third of the cost of a
+keyed read. So a read transaction stays open for the reads that follow, under three rules:
+
+- **A read sees every commit that was answered before it.** Whoever commits replaces the commit
+  stamp (`epoch.py`) before anyone is answered. Each read compares the stamp, which costs no system
+  call, and begins a new snapshot if it has changed. The stamp is read *before* the transaction
+  begins: a commit between the two is then seen as a later one, and costs one superfluous renewal
+  instead of being missed.
+- **A snapshot ends after 2 ms**, even without a commit, so that it never delays a checkpoint of the
+  write-ahead log for long.
+- **The writer ends it** before each of its transactions, for the same reason.
+
+All of this runs in the event loop. A caller must use the connection before its next `await`, since
+the snapshot may be replaced afterwards.
 """
 
 import asyncio
@@ -9,40 +21,41 @@ import sqlite3
 
 from muster.storage.sqlite.epoch import Stamps
 
-_HELD_SECONDS = 0.002
+_MAX_HELD_SECONDS = 0.002
 
 
 class Snapshot:
-    """A connection for reading, and the snapshot that it is at."""
+    """A read connection and its current snapshot."""
 
     def __init__(self, connection: sqlite3.Connection, stamps: Stamps) -> None:
         self._connection = connection
         self._stamps = stamps
         self._loop = asyncio.get_running_loop()
-        self._seen = 0
+        self._stamp = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def reader(self) -> sqlite3.Connection:
-        """The connection, at a snapshot that has all that was committed before; to be used at once, not after an await."""
-        stamp = (
-            self._stamps.commits()
-        )  # before the snapshot, so that a commit in between is seen as one after it
-        if stamp != self._seen or not self._connection.in_transaction:
+        """Return the connection, at a snapshot that contains every earlier commit.
+
+        Use it at once, not after an await.
+        """
+        stamp = self._stamps.commits()  # before BEGIN; the module's docstring says why
+        if stamp != self._stamp or not self._connection.in_transaction:
             self._renew(stamp)
         return self._connection
 
     def _renew(self, stamp: int) -> None:
-        self.let_go()
+        self.release()
         self._connection.execute("BEGIN")
-        self._seen = stamp
+        self._stamp = stamp
         if self._timer is None:
-            self._timer = self._loop.call_later(_HELD_SECONDS, self._expire)
+            self._timer = self._loop.call_later(_MAX_HELD_SECONDS, self._expire)
 
     def _expire(self) -> None:
         self._timer = None
-        self.let_go()
+        self.release()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """End the snapshot; the next read begins another."""
         if self._connection.in_transaction:
             self._connection.execute("COMMIT")

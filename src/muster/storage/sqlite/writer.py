@@ -1,11 +1,28 @@
-"""Group commit: writes that wait together share a transaction, and are answered after its commit.
+"""Group commit: writes that wait together share a transaction.
 
-One that fails once it has changed something takes its own changes back alone: the transaction begins anew, a savepoint for each.
-For what never fails so a savepoint is too dear, a copy of every page that the write changes.
+A write is answered after its transaction is on disk. One `fsync` per write would limit the service
+to the disk's rate, so a transaction takes in the writes that arrive while it runs, at most
+MAX_BATCH, and all of them are answered after its COMMIT.
 
-The statements run in the event loop, one write at a time with the loop free in between, for two threads that share an
-interpreter lock cost more than they give. What may wait for a disk or a lock, BEGIN and COMMIT, runs on a thread, and so does a
-write that takes long, so that reads are answered meanwhile.
+**A write that fails** must undo its own changes and leave those of the others. A savepoint per
+write would do, but SQLite then copies every page that the write changes: 25 µs of the 120 µs of a
+POST. Most failures occur before anything has changed (unique values are inserted first), and need
+no undoing. So the transaction runs without savepoints. If a write fails after it has changed
+something, the transaction is rolled back and starts over with a savepoint for each write. Decisions
+are therefore pure: they may run twice.
+
+**An error of SQLite itself** (a full disk, for example) fails the whole transaction, and every
+write in it gets the error.
+
+**Threads.** Statements run in the event loop, one write at a time, and the loop serves reads
+between two writes. A writer thread halved the rate, because two threads compete for the interpreter
+lock. Only calls that may wait for the disk or a lock run on a thread (BEGIN, COMMIT, checkpoints),
+and writes that would keep the loop busy: those marked `large`, and those that raise OnThread once
+they know the size of the current document.
+
+**The log.** SQLite's write-ahead log restarts from its beginning only at a moment when no reader
+uses it. With shared snapshots some reader nearly always does, so the writer looks at the log every
+64 commits, and waits up to 50 ms for the readers if it exceeds 16 MB.
 """
 
 import asyncio
@@ -17,23 +34,26 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from muster.storage.port.errors import StorageError, copy_of
+from muster.storage.port.errors import StorageError, copy_exception
 from muster.storage.sqlite.connection import translate
 from muster.storage.sqlite.rows import OnThread
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 MAX_BATCH = 128
+"""The most writes in one transaction."""
 MAX_WAITING = 10_000
+"""The most writes that wait."""
 _COMMITS_BETWEEN = 64
+"""Commits between two looks at the length of the write-ahead log."""
 _LOG_PAGES = 4_000
-"""How long the log may grow, in pages of 4 KiB, before readers are waited for so that it can start over."""
-_PATIENCE_MILLISECONDS = 50
+"""The length of the log, in pages of 4 KiB, beyond which readers are waited for."""
+_WAIT_FOR_READERS_MILLISECONDS = 50
 _log = logging.getLogger(__name__)
 
 
 class _Waiting:
-    """A job, and the future that waits for what it answers."""
+    """A job, its result, and the future of whoever waits for it."""
 
     __slots__ = ("answer", "error", "future", "job", "large")
 
@@ -46,7 +66,12 @@ class _Waiting:
 
 
 class SqliteWriter:
-    """Runs jobs on its own connection, in the order in which they come."""
+    """Runs jobs on its own connection, in the order in which they arrive.
+
+    Args:
+        on_begin: Called before each transaction.
+        on_commit: Called after each commit with the number of jobs.
+    """
 
     def __init__(
         self,
@@ -65,15 +90,24 @@ class SqliteWriter:
 
     @property
     def waiting(self) -> int:
+        """The number of jobs that wait."""
         return len(self._waiting)
 
     async def write(self, job: Job[T], large: bool = False) -> T:
-        """What the job answers, once its transaction is committed. Raises what it raises, its own changes undone.
+        """Run a job, and return its result after its transaction is committed.
 
-        large: it takes long, and runs on the thread.
+        Args:
+            job: Called with the connection, possibly twice. If it raises, its changes are undone
+                and the error is raised here.
+            large: The job takes long and runs on the thread.
+
+        Raises:
+            StorageError: Too many writes are waiting, or the engine cannot answer.
         """
         if len(self._waiting) >= MAX_WAITING:
-            raise StorageError(f"too many writes are waiting: {MAX_WAITING:,} at a time")
+            raise StorageError(
+                f"Too many writes are waiting (at most {MAX_WAITING:,}). Retry later."
+            )
         future: asyncio.Future[T] = self._loop.create_future()
         self._waiting.append(_Waiting(job, future, large))
         if self._running is None:
@@ -81,14 +115,14 @@ class SqliteWriter:
         return await future
 
     async def close(self) -> None:
-        """Finish what waits, and close the connection."""
+        """Finish the waiting jobs, and close the connection."""
         while self._running is not None:
             await asyncio.wait([self._running])
         self._thread.shutdown()
         self._connection.close()
 
     async def _run(self) -> None:
-        """Transactions, as long as something waits."""
+        """Run transactions while jobs wait."""
         try:
             while self._waiting:
                 batch: list[_Waiting] = []
@@ -100,28 +134,29 @@ class SqliteWriter:
                     _log.exception("the writer failed")
                     self._fail(batch, StorageError("the database cannot answer"), error)
                 _answer(batch)
-                await self._bound_log()
+                await self._limit_log()
         finally:
             self._running = None
 
     async def _transaction(self, batch: list[_Waiting]) -> None:
+        """Run one transaction; `batch` receives its jobs."""
         batch.append(self._waiting.popleft())
-        self._on_begin()  # with no snapshot of ours in the way the log can start over
+        self._on_begin()  # ends this process's snapshot, so that the log can restart
         await self._execute("BEGIN IMMEDIATE")
-        careful = False
+        savepoints = False
         while True:
-            if not await self._attempt(batch[-1], careful):
-                careful = True
-                await self._again(batch)
+            if not await self._run_job(batch[-1], savepoints):
+                savepoints = True
+                await self._restart_with_savepoints(batch)
             if not self._waiting or len(batch) >= MAX_BATCH:
                 break
-            await asyncio.sleep(0)  # whoever reads is served between two writes
+            await asyncio.sleep(0)  # serve reads between two writes
             batch.append(self._waiting.popleft())
         await self._execute("COMMIT")
         self._on_commit(len(batch))
 
-    async def _bound_log(self) -> None:
-        """Have a log that has grown long start over: it cannot by itself while there is always somebody who reads from it."""
+    async def _limit_log(self) -> None:
+        """Restart a write-ahead log that has grown long."""
         self._commits += 1
         if self._commits % _COMMITS_BETWEEN == 0:
             with contextlib.suppress(sqlite3.DatabaseError):  # the next round tries again
@@ -130,10 +165,13 @@ class SqliteWriter:
     async def _execute(self, statement: str) -> None:
         await self._loop.run_in_executor(self._thread, self._connection.execute, statement)
 
-    async def _attempt(self, waiting: _Waiting, savepoint: bool) -> bool:
-        """Run one job. Answers False where it failed and its changes are still there, for want of a savepoint.
+    async def _run_job(self, waiting: _Waiting, savepoint: bool) -> bool:
+        """Run one job.
 
-        An engine's error undoes the whole transaction, any other this job alone.
+        Errors of SQLite propagate and undo the whole transaction; any other error undoes this job.
+
+        Returns:
+            False if the job failed and its changes remain, because it had no savepoint.
         """
         savepoint = savepoint or waiting.large
         before = self._connection.total_changes
@@ -152,7 +190,7 @@ class SqliteWriter:
             waiting.job, waiting.large = error.job, True
             if savepoint:
                 self._connection.execute("RELEASE job")
-            return await self._attempt(waiting, savepoint)
+            return await self._run_job(waiting, savepoint)
         except Exception as error:
             waiting.error = error
             if not savepoint:
@@ -162,18 +200,18 @@ class SqliteWriter:
             self._connection.execute("RELEASE job")
         return True
 
-    async def _again(self, batch: list[_Waiting]) -> None:
-        """Undo the transaction, and carry out its jobs once more, each under a savepoint."""
+    async def _restart_with_savepoints(self, batch: list[_Waiting]) -> None:
+        """Roll the transaction back, and run its jobs again, each under a savepoint."""
         await self._execute("ROLLBACK")
         await self._execute("BEGIN IMMEDIATE")
         for waiting in batch:
             waiting.answer = waiting.error = None
-            await self._attempt(waiting, True)
+            await self._run_job(waiting, True)
 
     def _fail(self, batch: list[_Waiting], error: StorageError, cause: BaseException) -> None:
         _log.error("%d writes were undone: %s (%r)", len(batch), error, cause)
         for waiting in batch:
-            waiting.error = copy_of(error)
+            waiting.error = copy_exception(error)
         if self._connection.in_transaction:
             try:
                 self._connection.execute("ROLLBACK")
@@ -182,11 +220,12 @@ class SqliteWriter:
 
 
 def _restart_log(connection: sqlite3.Connection) -> None:
+    """Checkpoint the log; if it is long, wait for its readers so that it restarts."""
     pages = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
     if pages < _LOG_PAGES:
         return
     usual = connection.execute("PRAGMA busy_timeout").fetchone()[0]
-    connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MILLISECONDS}")
+    connection.execute(f"PRAGMA busy_timeout = {_WAIT_FOR_READERS_MILLISECONDS}")
     try:
         connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
     finally:
