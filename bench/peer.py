@@ -14,7 +14,7 @@ from urllib.parse import quote
 import orjson
 
 from bench import scripts, servers
-from muster.directory.documents import located, parse
+from muster.directory.documents import parse, with_base_url
 
 _FOLDER = Path(__file__).parent / "peers"
 SCIM2 = "scim2-server"
@@ -28,7 +28,7 @@ def export(file: Path, database: Path) -> Path:
     connection = sqlite3.connect(database)
     users = connection.execute("SELECT document FROM resources WHERE type = 'User'")
     with file.open("wb") as out:
-        out.writelines(located(row[0].encode(), "") + b"\n" for row in users)
+        out.writelines(with_base_url(row[0].encode(), "") + b"\n" for row in users)
         for key, document in connection.execute(
             "SELECT \"key\", document FROM resources WHERE type = 'Group'"
         ).fetchall():

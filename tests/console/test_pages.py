@@ -557,7 +557,7 @@ def test_a_user_is_seen_and_brought_back_as_at_a_moment(root, fresh):
     assert fresh.scim.get(f"/Users/{user['id']}").json()["title"] == "as it was"
     assert "was not there then" in root.get(f"{path}?at=2020-01-01T00:00").text
     wrong = root.get(f"{path}?at=noon")
-    assert (wrong.status_code, "at: a moment such as" in wrong.text) == (400, True)
+    assert (wrong.status_code, "at: expected a time such as" in wrong.text) == (400, True)
     assert root.get(f"{path}?before=x").status_code == 400
 
 
@@ -657,7 +657,7 @@ def test_a_request_is_tried_again_and_nothing_is_changed(root, fresh):
 
     assert re.search(r"It would be answered\s+200", tried(second))
     assert re.search(r"title\s+third\s+second", tried(second))
-    assert "It would change nothing" in tried(last)
+    assert "Nothing would change" in tried(last)
     assert re.search(r"It would be answered\s+409", tried(twice))
     assert re.search(r"It would be answered\s+409", tried(first))
     fresh.scim.delete(path)

@@ -48,7 +48,7 @@ class Trial:
         except ScimError as error:
             refused = error
         told = (200, "") if refused is None else (refused.status, refused.detail)
-        assert (rehearsed.status, rehearsed.detail.replace("It would change nothing.", "")) == told
+        assert (rehearsed.status, rehearsed.detail.replace("Nothing would change.", "")) == told
         assert set(rehearsed.added) == self.members() - before
         assert set(rehearsed.removed) == before - self.members()
         return rehearsed.status

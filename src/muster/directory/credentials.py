@@ -1,4 +1,4 @@
-"""Whether a password is a user's: for the application that signs people in by what was provisioned."""
+"""Password verification for applications that sign in provisioned users."""
 
 import hashlib
 from typing import Protocol
@@ -14,38 +14,48 @@ from muster.storage.records.attempts import Attempts
 
 _WINDOW = 60
 _ATTEMPTS = 10
-"""How many passwords may be tried for one user name in a window, in seconds."""
+"""How many passwords may be tried for one userName within a window, in seconds."""
 
 
 class CredentialStore(Resources, Upkeep, Protocol):
-    """What this needs of an engine."""
+    """The parts of an engine that Credentials uses."""
 
 
 class TooManyAttempts(ScimError):
-    """429: passwords of one user name were tried too often. retry_after: seconds."""
+    """429: too many passwords were tried for one userName.
+
+    Attributes:
+        retry_after: Seconds until the next attempt is allowed.
+    """
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(
-            429, f"too many passwords were tried for this userName: retry in {retry_after} seconds"
+            429, f"Too many passwords were tried for this userName. Retry after {retry_after} s."
         )
         self.retry_after = retry_after
 
 
 class Credentials:
-    """Checks passwords."""
+    """Verifies passwords."""
 
     def __init__(self, storage: CredentialStore, directory: Directory) -> None:
         self._storage = storage
         self._directory = directory
-        self._tries = Attempts(storage, _ATTEMPTS, _WINDOW)
+        self._attempts = Attempts(storage, _ATTEMPTS, _WINDOW)
 
     async def verify(self, caller: Caller, user_name: str, password: str) -> str | None:
-        """The id of the active user who has this name and this password, or None: it takes as long whatever is wrong.
+        """Return the id of the active user with this userName and password, or None.
 
-        Raises TooManyAttempts.
+        It takes the same time for an unknown userName, a wrong password and an inactive user, so
+        that the time tells nothing about who exists.
+
+        Raises:
+            TooManyAttempts: Too many passwords were tried for the userName.
         """
-        named = hashlib.sha256(fold(user_name).encode("utf-8", "surrogateescape")).hexdigest()
-        wait = await self._tries.take(caller.workspace.id, f"password {named}")
+        # The attempts are stored by a digest: a user may have typed a password into the wrong
+        # field.
+        digest = hashlib.sha256(fold(user_name).encode("utf-8", "surrogateescape")).hexdigest()
+        wait = await self._attempts.take(caller.workspace.id, f"password {digest}")
         if wait:
             raise TooManyAttempts(wait)
         quoted = user_name.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,4 +1,9 @@
-"""Stored documents as bytes: parsing them and filling in the base URL."""
+"""Stored documents as bytes: parsing them, and inserting the base URL.
+
+Documents are stored with a placeholder (`BASE`) in place of the base URL, so that one stored
+document can be served under any host name. Inserting the URL is a replacement of bytes; it does not
+parse the document.
+"""
 
 import orjson
 
@@ -10,27 +15,40 @@ _BASE = BASE.encode()
 
 
 def parse(document: bytes, base: str = "") -> Document:
-    """A stored document as a dict. base: the URL that ends in /scim/v2, for its references; without one they are relative."""
+    """Parse a stored document.
+
+    Args:
+        document: The document as stored.
+        base: The URL that ends in /scim/v2, for references; without it they are relative.
+    """
     parsed: Document = orjson.loads(document.replace(_BASE, base.encode()))
     return parsed
 
 
 def parse_all(documents: bytes) -> list[Document]:
-    """The documents of a page, which have commas in between, as dicts."""
+    """Parse the comma-joined documents of a page; references are relative."""
     parsed: list[Document] = orjson.loads(b"[%b]" % documents.replace(_BASE, b""))
     return parsed
 
 
-def located(documents: bytes, base: str) -> bytes:
-    """Stored documents, one or many, with what they refer to under base, the URL that ends in /scim/v2; nothing is parsed."""
+def with_base_url(documents: bytes, base: str) -> bytes:
+    """Insert the base URL into one or more stored documents, without parsing them.
+
+    Args:
+        documents: Stored documents.
+        base: The URL that ends in /scim/v2.
+    """
     return documents.replace(_BASE, base.encode())
 
 
-def _with_location(document: bytes, location: str) -> bytes:
-    """The location put last in meta, which comes last: orjson would write the BASE in it escaped."""
+def with_location(document: bytes, location: str) -> bytes:
+    """Append `location` to `meta`, which must be the last attribute.
+
+    The location is inserted as bytes because orjson would escape the placeholder in it.
+    """
     return b'%b,"location":"%b"}}' % (document[:-2], location.encode())
 
 
-def location_of(resource_type: ResourceType, base: str) -> str:
-    """What goes before an id to make its meta.location."""
+def location_prefix(resource_type: ResourceType, base: str) -> str:
+    """Return the part of `meta.location` that precedes the id."""
     return f"{base}{resource_type.endpoint}/"

@@ -1,4 +1,8 @@
-"""A write rehearsed on the current state: carried out as usual, in a transaction that is rolled back."""
+"""Dry runs: a write is executed as usual, in a transaction that is rolled back.
+
+The use cases run unchanged on a storage whose `write` rolls back, so a dry run gives the same
+status and error as the real request: validation, uniqueness, the guard and the switches included.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,51 +21,59 @@ from muster.storage.port.members import MemberDelta, MemberEdit
 from muster.storage.port.resources import Keep, Outcome, Put, Remove, Resources, Stored, Write
 
 
-class _Rehearsing:
-    """A storage that rolls back every write and records nothing. Reads go to the real storage."""
+class _RehearsalStorage:
+    """A storage that rolls back every write and records nothing.
+
+    Reads go to the real storage.
+
+    Attributes:
+        attempted: The write.
+        outcome: The outcome that was decided.
+        current: The resource before the write.
+    """
 
     def __init__(self, storage: Resources) -> None:
         self._storage = storage
-        self.write_tried: Write | None = None
+        self.attempted: Write | None = None
         self.outcome: Outcome | None = None
-        self.standing: Stored | None = None
+        self.current: Stored | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
 
     async def write(self, write: Write) -> Outcome:
-        """Carry a write out up to its commit. Raises what the real write would."""
+        """Execute a write up to its commit. Raises the errors of the real write."""
 
-        def decide(standing: Stored | None) -> Outcome:
-            self.standing = standing
-            return write.decide(standing)
+        def decide(current: Stored | None) -> Outcome:
+            self.current = current
+            return write.decide(current)
 
-        self.write_tried = write
+        self.attempted = write
         self.outcome = await self._storage.rehearse(replace(write, decide=decide))
         return self.outcome
 
     async def note(self, notes: Sequence[Note], items: Sequence[object] = ()) -> None:
-        """Record nothing: a refusal in a rehearsal is no refusal."""
+        """Record nothing: the audit log has no refusals of rehearsals."""
 
     @property
     def delta(self) -> MemberDelta:
-        """The change of the members."""
-        if self.standing is not None:
-            return self.standing.delta or MemberDelta()
-        edit = None if self.write_tried is None else self.write_tried.members
+        """The change to the members of the group."""
+        if self.current is not None:
+            return self.current.delta or MemberDelta()
+        edit = None if self.attempted is None else self.attempted.members
         return MemberDelta(edit.add) if isinstance(edit, MemberEdit) else MemberDelta()
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsed:
-    """The result of a rehearsed write.
+class RehearsalResult:
+    """The result of a dry run.
 
     Attributes:
-        status: The status of the answer.
-        detail: The error's detail, or a remark.
-        changes: The paths of the attributes that change, each with its value before and after.
-        added: The ids that become members of the group.
-        removed: The ids that are members no more.
+        status: The HTTP status of the answer.
+        detail: The detail of the error, or a remark.
+        changes: The paths of the attributes that change, each with its old and new value.
+        added: The ids of the members that the group gains.
+        removed: The ids of the members that the group loses.
     """
 
     status: int
@@ -79,19 +91,19 @@ async def rehearse(
     resource_id: str,
     body: Json,
     projected: bool = False,
-) -> Rehearsed:
-    """Rehearse a request on the current state.
+) -> RehearsalResult:
+    """Execute a request on the current state without storing its result.
 
     Args:
         storage: The storage.
-        caller: The client that sends it.
+        caller: The client that sent the request.
         method: POST, PUT, PATCH or DELETE.
         resource_type: The type of the resource.
         resource_id: Its id; empty for a POST.
         body: The parsed body.
-        projected: Whether the request chooses the attributes of the answer.
+        projected: Whether the request has `attributes` or `excludedAttributes`.
     """
-    trial = _Rehearsing(storage)
+    trial = _RehearsalStorage(storage)
     directory = Directory(trial)
     try:
         match method:
@@ -104,8 +116,8 @@ async def rehearse(
             case _:
                 await directory.delete(caller, resource_type, resource_id, _any)
     except ScimError as error:
-        return Rehearsed(error.status, error.detail)
-    before = {} if trial.standing is None else parse(trial.standing.document)
+        return RehearsalResult(error.status, error.detail)
+    before = {} if trial.current is None else parse(trial.current.document)
     delta = trial.delta
     status = (
         200
@@ -115,11 +127,11 @@ async def rehearse(
     if method == "PATCH" and not projected and resource_type.computed == MEMBERS:
         status = 204 if await _has_many(storage, caller, resource_id, delta) else 200
     changes = _differences(before, trial.outcome)
-    return Rehearsed(status, _remark(trial.outcome), changes, delta.added, delta.removed)
+    return RehearsalResult(status, _remark(trial.outcome), changes, delta.added, delta.removed)
 
 
 async def _has_many(storage: Resources, caller: Caller, group_id: str, delta: MemberDelta) -> bool:
-    """Whether a group would have too many members for the answer of a PATCH."""
+    """Return whether the group would be too large to be answered by a PATCH."""
     members = await storage.members(
         caller.workspace.id, group_id, -1, MANY_MEMBERS + 1 + len(delta.removed)
     )
@@ -129,7 +141,7 @@ async def _has_many(storage: Resources, caller: Caller, group_id: str, delta: Me
 def _remark(outcome: Outcome | None) -> str:
     match outcome:
         case Keep():
-            return "It would change nothing."
+            return "Nothing would change."
         case Remove():
             return "The resource would be deleted."
     return ""
@@ -142,4 +154,4 @@ def _differences(before: Document, outcome: Outcome | None) -> list[tuple[str, J
 
 
 def _any(_: Stored) -> None:
-    """No condition."""
+    """Accept any version."""

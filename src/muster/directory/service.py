@@ -16,7 +16,7 @@ from muster.directory.groups.member_edits import MEMBERS
 from muster.directory.groups.memberships import GROUPS, each_with_groups, split, with_groups
 from muster.directory.guard import policy
 from muster.directory.guard.policy import Withheld
-from muster.directory.history.outcomes import touched
+from muster.directory.history.outcomes import bump
 from muster.directory.search.merge import Merged, Places, merge
 from muster.directory.search.walks import Walks, WalkStep
 from muster.directory.versions import index_of_document, make_put, next_version
@@ -409,11 +409,11 @@ class Directory:
                 return Keep(standing)
             policy.check_change(caller.workspace, resource_type, current, changed)
             put = next_version(standing, changed, resource_type, now, noted, whole)
-            if policy.takes_access(resource_type, current, changed):
+            if policy.deprovisions(resource_type, current, changed):
                 return replace(put, deprovisions=True)
             return (
                 replace(put, reprovisions=True)
-                if policy.gives_access(resource_type, current, changed)
+                if policy.reprovisions(resource_type, current, changed)
                 else put
             )
 
@@ -432,7 +432,7 @@ class Directory:
         attempted: str = "deactivate",
         passes: int = 1,
     ) -> Stored:
-        touch = touched(caller.registry.types["/Groups"], now)
+        touch = bump(caller.registry.types["/Groups"], now)
         origin = ChangeOrigin(caller.actor, caller.request_id, now, caller.address)
         guard = (
             policy.guard_of(caller.workspace, clock.now())

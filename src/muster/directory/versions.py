@@ -1,8 +1,8 @@
-"""New versions of a resource, as the storage keeps them."""
+"""Builds new versions of a resource for the storage."""
 
 import orjson
 
-from muster.directory.documents import _with_location, location_of, parse
+from muster.directory.documents import location_prefix, parse, with_location
 from muster.scim.document import Document
 from muster.scim.errors import invalid_value
 from muster.scim.etag import etag
@@ -12,7 +12,7 @@ from muster.scim.secrets import add, gone
 from muster.storage.port.resources import BASE, Lookups, Put, Stored
 
 _MAX_INDEXED = 2000
-"""How many bytes a value may have that is looked up by: a B-tree of PostgreSQL takes no key much longer."""
+"""The most bytes of an indexed value. PostgreSQL rejects B-tree keys over 2,704 bytes."""
 
 
 def make_put(
@@ -25,14 +25,25 @@ def make_put(
     before: Lookups | None = None,
     secrets: dict[str, str | None] | None = None,
 ) -> Put:
-    """What to keep for a canonical document. before: what the document that it replaces was found by.
+    """Build the write that stores a canonical document.
 
-    Raises ScimError invalidValue where a value is too long to be looked up by.
+    Args:
+        document: The document; `id` and `meta` are replaced.
+        resource_type: Its type.
+        resource_id: Its id.
+        version: The version it gets.
+        created: `meta.created`.
+        modified: `meta.lastModified`.
+        before: The look-ups of the document that it replaces; None for a new resource.
+        secrets: Hashes by attribute; None for those to forget.
+
+    Raises:
+        ScimError: invalidValue, if an indexed value is too long.
     """
     whole: Document = {"schemas": document["schemas"], "id": resource_id}
     whole.update(document)
     whole["id"] = resource_id
-    whole.pop("meta", None)  # it comes last
+    whole.pop("meta", None)  # `meta` must come last: with_location appends to it
     if resource_type.computed is not None:
         whole.pop(resource_type.computed, None)
     whole["meta"] = {
@@ -44,7 +55,7 @@ def make_put(
     stored = Stored(
         resource_id,
         version,
-        _with_location(orjson.dumps(whole), location_of(resource_type, BASE) + resource_id),
+        with_location(orjson.dumps(whole), location_prefix(resource_type, BASE) + resource_id),
     )
     search = orjson.dumps(search_form(whole, resource_type))
     index = index_of_document(whole, resource_type)
@@ -53,44 +64,44 @@ def make_put(
 
 
 def next_version(
-    standing: Stored,
+    current: Stored,
     changed: Document,
     resource_type: ResourceType,
     now: str,
     secrets: dict[str, str | None] | None = None,
-    current: Document | None = None,
+    current_document: Document | None = None,
 ) -> Put:
     """Build the next version of a resource; its lastModified never goes back.
 
     Args:
-        standing: The resource as it is.
+        current: The resource as it is stored now.
         changed: The new document.
         resource_type: Its type.
         now: The time of the change.
         secrets: Hashes by attribute; None for those to forget.
-        current: The parsed document of `standing`, with its meta, if the caller has it.
+        current_document: The parsed document of `current`, with its meta, if the caller has it.
     """
-    current = parse(standing.document) if current is None else current
-    before, meta = index_of_document(current, resource_type), current["meta"]
+    whole = parse(current.document) if current_document is None else current_document
+    before, meta = index_of_document(whole, resource_type), whole["meta"]
     modified = max(now, meta["lastModified"])
-    forgotten = gone(current, changed, resource_type)
-    add(forgotten, secrets or {})
+    hashes = gone(whole, changed, resource_type)
+    add(hashes, secrets or {})
     put = make_put(
         changed,
         resource_type,
-        standing.id,
-        standing.version + 1,
+        current.id,
+        current.version + 1,
         meta["created"],
         modified,
         before,
-        forgotten,
+        hashes,
     )
-    put.stored.groups = standing.groups
+    put.stored.groups = current.groups
     return put
 
 
 def display_of(document: Document) -> str | None:
-    """What a resource is called in lists of members and of groups."""
+    """Return the name of a resource in lists of members and groups."""
     found = (
         document.get("displayName")
         or (document.get("name") or {}).get("formatted")
@@ -103,10 +114,11 @@ def _check_length(index: Lookups) -> None:
     for entry in (*index.unique, *index.lookups):
         if len(entry.value) * 4 > _MAX_INDEXED and len(entry.value.encode()) > _MAX_INDEXED:
             raise invalid_value(
-                f"{entry.attribute}: {entry.value[:40]!r}… is longer than {_MAX_INDEXED:,} bytes"
+                f"{entry.attribute}: {entry.value[:40]!r}… is longer than {_MAX_INDEXED:,} bytes,"
+                " the limit for an indexed attribute"
             )
 
 
 def index_of_document(whole: Document, resource_type: ResourceType) -> Lookups:
-    """What a whole document, with its meta, is found by."""
+    """Return the look-ups and unique values of a document with its `meta`."""
     return Lookups(*entries(whole, resource_type))

@@ -5,7 +5,7 @@ It goes a thousand at a time, a transaction each: where it is interrupted, what 
 
 from muster.base.clock import timestamp
 from muster.directory.documents import parse_all
-from muster.directory.history.outcomes import removed, touched
+from muster.directory.history.outcomes import bump, delete_if_present
 from muster.directory.service import Caller
 from muster.scim.schema.model import ResourceType
 from muster.storage.port.changes import ChangeOrigin, Note
@@ -52,10 +52,10 @@ def _removal(caller: Caller, kind: ResourceType, resource_id: str) -> Write:
         caller.workspace.id,
         kind.name,
         resource_id,
-        removed(kind, None),
+        delete_if_present(kind, None),
         _origin(caller),
         edit,
-        touched(group_type, now),
+        bump(group_type, now),
     )
 
 

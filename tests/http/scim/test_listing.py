@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from muster.cli.people import make_batch
-from muster.directory.documents import located
+from muster.directory.documents import with_base_url
 from muster.http.scim.groups import _TURN, projected, projected_in_turns
 from muster.scim.projection import projection
 from muster.scim.schema.model import registry
@@ -20,7 +20,7 @@ BASE = "https://a.example/scim/v2"
     "wanted", [("userName,emails.value", None), (None, "emails"), (None, None)]
 )
 def test_a_page_in_turns_is_the_page(count, wanted):
-    documents = located(
+    documents = with_base_url(
         b",".join([put.stored.document for put in make_batch(0, count, 7, 0)]), BASE
     )
     shown, turns = projection(USERS, *wanted), 0

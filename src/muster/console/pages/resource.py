@@ -11,7 +11,7 @@ from muster.console.actors import names_of, told
 from muster.console.web import PageRoute, Visit
 from muster.directory.documents import parse
 from muster.directory.history.events import changed_values
-from muster.directory.history.past import Past, PastState, moment
+from muster.directory.history.past import Past, PastState, parse_time
 from muster.directory.history.restore import RestoredResource, Restorer
 from muster.directory.service import Directory
 from muster.http.management.tokens import Tokens
@@ -89,7 +89,7 @@ class ResourcePages:
     async def _restored(self, visit: Visit, kind: ResourceType) -> RestoredResource:
         caller = visit.caller_overriding()
         if visit.text("time"):
-            time = timestamp(moment(visit.text("time"), "time"))
+            time = timestamp(parse_time(visit.text("time"), "time"))
             return await self._undo.restore_to(caller, kind, visit.names["id"], time)
         sequence = await self._tokens.read(visit.there().id, visit.text("change"), "change")
         return await self._undo.restore(caller, kind, visit.names["id"], sequence)
@@ -108,8 +108,10 @@ class ResourcePages:
         seen, at = now, ""
         try:
             if visit.text("at"):
-                at = timestamp(moment(visit.text("at"), "at"))
-                seen = await self._then(workspace, await self._past.at(workspace, resource_id, at))
+                at = timestamp(parse_time(visit.text("at"), "at"))
+                seen = await self._then(
+                    workspace, await self._past.state_at(workspace, resource_id, at)
+                )
         except ScimError as failed:
             status, error, at = failed.status, failed.detail, ""
         document = seen.document or next(
@@ -185,7 +187,7 @@ class ResourcePages:
         )
 
     async def _named(self, workspace: int, resource_id: str) -> NamedResource:
-        change = await self._past.before(workspace, resource_id, None)
+        change = await self._past.last_write(workspace, resource_id)
         if change is None:
             return NamedResource(resource_id, "users", resource_id)
         document = parse(change.document)

@@ -7,7 +7,7 @@ from muster.access.permissions import RESTORE
 from muster.base import clock
 from muster.console.actors import told
 from muster.console.web import PageRoute, Visit
-from muster.directory.history.past import moment
+from muster.directory.history.past import parse_time
 from muster.directory.history.rollback import Rollback, RollbackPlan
 from muster.http.management.tokens import Tokens
 from muster.http.wire.message import Response
@@ -56,7 +56,7 @@ class UndoPages:
             return await self.show(visit, 400, error="Choose what is to be undone.")
         try:
             at = await self._tokens.read(visit.there().id, visit.text("at"), "at")
-            since, until = (moment(visit.text(name), name) for name in ("since", "until"))
+            since, until = (parse_time(visit.text(name), name) for name in ("since", "until"))
             caller = visit.caller_overriding()
             undone = await self._rollback.carry_out(
                 caller, await self._actor(visit), since, until, at, ids
@@ -74,7 +74,7 @@ class UndoPages:
         )
 
     async def _plan(self, visit: Visit) -> RollbackPlan:
-        since, until = (moment(visit.text(name), name) for name in ("since", "until"))
+        since, until = (parse_time(visit.text(name), name) for name in ("since", "until"))
         return await self._rollback.plan(visit.there().id, await self._actor(visit), since, until)
 
     async def _actor(self, visit: Visit) -> str:

@@ -1,1 +1,1 @@
-"""Groups: edits of their members, and the memberships of resources."""
+"""Groups: edits of their members, and the attributes computed from memberships."""

@@ -1,10 +1,26 @@
-"""The members of groups in clients' documents and PATCHes, as one edit for the storage."""
+"""Changes to the members of a group, read from clients' documents and PATCHes.
+
+Members are rows of their own, not part of the group's document. A PATCH can hold any number of
+steps on members, and a group can have hundreds of thousands, so the steps are folded into one of
+two forms before the write begins:
+
+- `MemberEdit`, if every step names its members by id. The edit is the net effect of all steps: the
+  ids to add, the ids to remove, and whether all others are removed first. The storage applies it
+  without reading the members of the group.
+- `MemberChoice`, if a step selects members by another filter, such as `members[type eq "Group"]`.
+  Which members it selects depends on the steps before it and on the members at the time of the
+  write. The choice is a function that the storage calls inside the transaction with all members.
+
+A strict workspace rejects the removal of someone who is not a member. An edit can report that
+afterwards (`MemberDelta.absent`), unless a step of the same PATCH removes everyone: then the edit
+no longer knows who was a member, and a choice is used.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from muster.directory.groups.memberships import element_of
+from muster.directory.groups.memberships import member_element
 from muster.scim.document import Document
 from muster.scim.errors import invalid_value, mutability, no_target
 from muster.scim.filter.evaluate import matches
@@ -16,12 +32,16 @@ MEMBERS = "members"
 
 
 def take(document: Document) -> MemberEdit:
-    """Take the members out of a canonical document: they are to be these and no others. Raises ScimError invalidValue."""
+    """Move `members` out of a document, into an edit that replaces all members.
+
+    Raises:
+        ScimError: invalidValue, if an element names nobody.
+    """
     return MemberEdit(tuple(_ids(document.pop(MEMBERS, None), MEMBERS)), (), True)
 
 
 def split(steps: list[PatchStep]) -> tuple[list[PatchStep], list[PatchStep]]:
-    """The steps of a PATCH that are not on members, and those that are."""
+    """Split the steps of a PATCH: those on other attributes, and those on `members`."""
     others = [step for step in steps if not _on_members(step)]
     return others, [step for step in steps if _on_members(step)]
 
@@ -32,76 +52,92 @@ def _on_members(step: PatchStep) -> bool:
 
 
 def fold(steps: list[PatchStep], strict: bool) -> tuple[MemberEdit | MemberChoice, frozenset[str]]:
-    """Fold steps on members into one change, and name the ids that are removed after they were added.
-
-    Steps that name members by their ids fold into one edit. If a filter asks for more than ids, the members that it
-    chooses depend on the steps before it and on the members in the write's transaction: that is a choice.
+    """Fold steps on members into one change.
 
     Args:
         steps: The steps, in order.
-        strict: Whether removing someone who is not a member is an error. An edit leaves that to its caller.
+        strict: Whether removing someone who is not a member is an error. A choice raises it; for an
+            edit the caller has to check.
+
+    Returns:
+        The change, and the ids that an edit removes after having added them: they are in the group
+        neither before nor after, but their removal is no error.
 
     Raises:
         ScimError: mutability or invalidValue.
     """
-    moves = [_move(step, strict) for step in steps]
-    if not all(isinstance(move.ids, list | Whole) for move in moves) or (
-        strict and _hides_an_absence(moves)
-    ):
-        lists = [
-            move.ids for move in moves if move.operation != "remove" and isinstance(move.ids, list)
-        ]
-        named = tuple(dict.fromkeys(resource_id for ids in lists for resource_id in ids))
-        return MemberChoice(
-            named, lambda current, known: _simulate(moves, current, known, strict)
-        ), frozenset()
+    member_steps = [_read(step, strict) for step in steps]
+    by_id = all(isinstance(step.selection, list | Whole) for step in member_steps)
+    if not by_id or (strict and _may_hide_an_absence(member_steps)):
+        return _choice(member_steps, strict), frozenset()
     folding = _Folding()
-    for move in moves:
-        folding.take(move)
-    return MemberEdit(tuple(folding.add), tuple(folding.remove), folding.clear), frozenset(
-        folding.passing
-    )
+    for step in member_steps:
+        folding.apply(step)
+    edit = MemberEdit(tuple(folding.add), tuple(folding.remove), folding.clear)
+    return edit, frozenset(folding.passing)
 
 
 @dataclass(frozen=True, slots=True)
-class _Move:
-    """A step on members: add, replace or remove the members with these ids, those that a predicate chooses, or everyone."""
+class _MemberStep:
+    """A step on members.
+
+    Attributes:
+        operation: add, replace or remove.
+        selection: The ids of the members, a predicate that selects them, or everyone.
+        where: The step's name in errors.
+    """
 
     operation: str
-    ids: list[str] | Predicate | Whole
+    selection: list[str] | Predicate | Whole
     where: str
 
 
-def _move(step: PatchStep, strict: bool) -> _Move:
+def _read(step: PatchStep, strict: bool) -> _MemberStep:
+    """Read a step of a PATCH as a step on members.
+
+    Raises:
+        ScimError: mutability or invalidValue.
+    """
     place, predicate, value = step.target.place, step.target.predicate, step.value
     if place.sub is not None or (predicate is not None and step.operation != "remove"):
-        raise mutability(f"{step.where}: members are added or removed, and never changed")
-    if isinstance(value, Named):
-        raise invalid_value(
-            f"{step.where}: remove takes no value beside a filter that chooses the members"
+        raise mutability(
+            f"{step.where}: the attributes of a member cannot be changed; add or remove the member"
         )
+    if isinstance(value, Named):
+        raise invalid_value(f"{step.where}: use either a filter or a value to choose the members")
     if predicate is not None:
-        named = _named(predicate)
-        if named is None or (
-            strict and len(named) > 1
-        ):  # a filter may match some of the ids that it names
-            return _Move("remove", predicate, step.where)
-        return _Move("remove", named, step.where)
+        ids = _ids_of(predicate)
+        # `value eq "a" or value eq "b"` succeeds if one of them matches. Removing both ids would
+        # fail in a strict workspace if the other one is not a member, so it stays a predicate
+        # there.
+        if ids is None or (strict and len(ids) > 1):
+            return _MemberStep("remove", predicate, step.where)
+        return _MemberStep("remove", ids, step.where)
     if isinstance(value, Whole):
-        return _Move("remove", Whole.EVERYTHING, step.where)
-    return _Move(step.operation, _ids(value, step.where), step.where)
+        return _MemberStep("remove", Whole.EVERYTHING, step.where)
+    return _MemberStep(step.operation, _ids(value, step.where), step.where)
 
 
-def _hides_an_absence(moves: list[_Move]) -> bool:
-    """Whether members are removed by id beside all of them, so that an edit cannot tell that one was no member."""
-    by_id = any(move.operation == "remove" and isinstance(move.ids, list) for move in moves)
+def _may_hide_an_absence(steps: list[_MemberStep]) -> bool:
+    """Return whether the steps remove both ids and everyone (see the module)."""
+    by_id = any(step.operation == "remove" and isinstance(step.selection, list) for step in steps)
     return by_id and any(
-        move.operation == "replace" or isinstance(move.ids, Whole) for move in moves
+        step.operation == "replace" or isinstance(step.selection, Whole) for step in steps
     )
 
 
 class _Folding:
-    """One edit, from move to move: the ids to add and to remove, each in the order in which it was named."""
+    """The net effect of the steps so far.
+
+    No id is both in `add` and in `remove`: the last step that names an id decides. After a step
+    that removes everyone, `remove` stays empty, since `clear` covers it.
+
+    Attributes:
+        add: The ids to add, in the order in which they were named.
+        remove: The ids to remove, likewise.
+        passing: The ids that were removed after they had been added.
+        clear: Whether all members are removed first.
+    """
 
     def __init__(self) -> None:
         self.add: dict[str, None] = {}
@@ -109,11 +145,11 @@ class _Folding:
         self.passing: set[str] = set()
         self.clear = False
 
-    def take(self, move: _Move) -> None:
-        ids = move.ids if isinstance(move.ids, list) else []
-        if move.operation == "replace" or move.ids is Whole.EVERYTHING:
+    def apply(self, step: _MemberStep) -> None:
+        ids = step.selection if isinstance(step.selection, list) else []
+        if step.operation == "replace" or step.selection is Whole.EVERYTHING:
             self._clear()
-        if move.operation == "remove":
+        if step.operation == "remove":
             self._remove(ids)
         else:
             self._add(ids)
@@ -137,36 +173,63 @@ class _Folding:
         self.clear = True
 
 
+def _choice(steps: list[_MemberStep], strict: bool) -> MemberChoice:
+    """Return the change that applies the steps inside the transaction of the write.
+
+    The storage loads the resources that the steps add, so that filters of later steps can test
+    them.
+    """
+    lists = [
+        step.selection
+        for step in steps
+        if step.operation != "remove" and isinstance(step.selection, list)
+    ]
+    added = tuple(dict.fromkeys(resource_id for ids in lists for resource_id in ids))
+    return MemberChoice(added, lambda current, known: _simulate(steps, current, known, strict))
+
+
 def _simulate(
-    moves: list[_Move], current: Sequence[Member], known: Mapping[str, Member], strict: bool
+    steps: list[_MemberStep], current: Sequence[Member], known: Mapping[str, Member], strict: bool
 ) -> MemberEdit:
-    """Carry moves out on the members, each on the result of the one before; answer the difference. Raises ScimError noTarget."""
-    before = {member.id: element_of(member) for member in current}
+    """Apply the steps in order to the current members and return the difference.
+
+    Args:
+        steps: The steps; each applies to the result of the one before.
+        current: The members of the group.
+        known: The resources that the steps may add, by id.
+        strict: Whether removing someone who is not a member is an error.
+
+    Raises:
+        ScimError: noTarget.
+    """
+    before = {member.id: member_element(member) for member in current}
     members = dict(before)
-    for move in moves:
-        if isinstance(move.ids, list):
-            chosen = move.ids
-        elif isinstance(move.ids, Whole):
+    for step in steps:
+        if isinstance(step.selection, list):
+            chosen = step.selection
+        elif isinstance(step.selection, Whole):
             chosen = list(members)
         else:
             chosen = [
-                resource_id for resource_id, shown in members.items() if matches(move.ids, shown)
+                resource_id
+                for resource_id, element in members.items()
+                if matches(step.selection, element)
             ]
             if not chosen:
-                raise no_target(f"{move.where}: no member matches the path")
-        if move.operation == "remove":
+                raise no_target(f"{step.where}: no member matches the path")
+        if step.operation == "remove":
             absent = [
                 resource_id for resource_id in chosen if members.pop(resource_id, None) is None
             ]
             if absent and strict:
-                raise no_target(f"{move.where}: {absent[0][:100]!r} is not a member")
+                raise no_target(f"{step.where}: {absent[0][:100]!r} is not a member")
             continue
-        if move.operation == "replace":
+        if step.operation == "replace":
             members.clear()
         for resource_id in chosen:
             member = known.get(resource_id)
             members.setdefault(
-                resource_id, {"value": resource_id} if member is None else element_of(member)
+                resource_id, {"value": resource_id} if member is None else member_element(member)
             )
     added = tuple(resource_id for resource_id in members if resource_id not in before)
     return MemberEdit(
@@ -175,7 +238,11 @@ def _simulate(
 
 
 def _ids(elements: Any, where: str) -> list[str]:
-    """The ids that canonical elements name: by `value`, or else by the end of `$ref`. Raises ScimError invalidValue."""
+    """Return the ids in elements of `members`: `value`, or else the end of `$ref`.
+
+    Raises:
+        ScimError: invalidValue, if an element has neither.
+    """
     ids = []
     for index, element in enumerate(elements or ()):
         value = element.get("value") or element.get("$ref", "").rstrip("/").rpartition("/")[2]
@@ -185,14 +252,17 @@ def _ids(elements: Any, where: str) -> list[str]:
     return ids
 
 
-def _named(predicate: Predicate) -> list[str] | None:
-    """The ids of a predicate that is nothing but `value eq "…"`, one or several joined by or; None for any other."""
+def _ids_of(predicate: Predicate) -> list[str] | None:
+    """Return the ids that a predicate lists; None if it tests anything else.
+
+    It lists ids if it is `value eq "…"`, or several of these joined by `or`.
+    """
     match predicate:
         case Test(field, "eq", operand) if field.keys == ("value",):
             return [operand]
         case Some(terms):
-            named = [_named(term) for term in terms]
+            lists = [_ids_of(term) for term in terms]
             return (
-                [resource_id for ids in named if ids for resource_id in ids] if all(named) else None
+                [resource_id for ids in lists if ids for resource_id in ids] if all(lists) else None
             )
     return None

@@ -1,4 +1,8 @@
-"""What documents do not hold, for the memberships say it: `groups` of a user, `members` of a group. Put in as bytes, unparsed."""
+"""Attributes computed from memberships: `groups` of users, `members` of groups.
+
+Documents are stored without them. They are inserted into the bytes of a document when it is
+answered, so that a large group costs no parsing.
+"""
 
 from collections.abc import Iterator
 
@@ -18,28 +22,42 @@ _ENDPOINTS = {
 
 
 def tag_of(stored: Stored) -> str:
-    """What the ETag says: the version, and for a user in groups a digest of them, for they change without the user."""
+    """Return the opaque part of a resource's ETag.
+
+    It is the version. For a user in groups, a digest of the groups follows, because `groups` can
+    change without a new version of the user.
+    """
     return version_tag(stored.version, None if stored.groups is None else stored.groups.digest)
 
 
 def with_groups(stored: Stored) -> Stored:
-    """A resource as it is shown: with the groups that it is in, and with the version that its ETag says."""
+    """Insert the groups of a resource, and the version that its ETag has."""
     if stored.groups is None:
         return stored
-    return Stored(stored.id, stored.version, _shown(stored.document, stored.groups), stored.groups)
+    document = _insert_groups(stored.document, stored.groups)
+    return Stored(stored.id, stored.version, document, stored.groups)
 
 
 def each_with_groups(documents: bytes, memberships: dict[str, Groups]) -> bytes:
-    """The same of each of the documents of a page, which have commas in between. memberships: as the storage has them, by id."""
-    shown = []
+    """Insert the groups into each document of a page.
+
+    Args:
+        documents: Documents joined by commas.
+        memberships: The groups of each resource by its id; resources in no group are absent.
+    """
+    answered = []
     for resource_id, document in split(documents):
         groups = memberships.get(resource_id)
-        shown.append(document if groups is None else _shown(document, groups))
-    return b",".join(shown)
+        answered.append(document if groups is None else _insert_groups(document, groups))
+    return b",".join(answered)
 
 
 def split(documents: bytes) -> Iterator[tuple[str, bytes]]:
-    """The documents of a page, each with its id: each ends with its location, and nothing else is like that."""
+    """Split a page into its documents, each with its id.
+
+    Every document ends with its location, which contains the placeholder of the base URL. No other
+    value can contain the placeholder, so the search for it needs no parsing.
+    """
     start = 0
     while start < len(documents):
         end = documents.index(_END, documents.index(_LOCATION, start))
@@ -47,10 +65,10 @@ def split(documents: bytes) -> Iterator[tuple[str, bytes]]:
         start = end + len(_END) + 1
 
 
-def _shown(document: bytes, groups: Groups) -> bytes:
-    version = (
-        document.rindex(b'",' + _LOCATION) - 2
-    )  # where the ETag within meta ends, its quotation mark escaped
+def _insert_groups(document: bytes, groups: Groups) -> bytes:
+    # `meta` ends with `"version":"W/\"3\"","location":"…"}}`: the digest goes before the escaped
+    # quote.
+    version = document.rindex(b'",' + _LOCATION) - 2
     return b'%b-%b%b,"groups":[%b]}' % (
         document[:version],
         groups.digest.encode(),
@@ -60,13 +78,13 @@ def _shown(document: bytes, groups: Groups) -> bytes:
 
 
 def member(found: Member) -> bytes:
-    """A member as an element of `members`."""
+    """Serialise a member as an element of `members`."""
     return element(
         f"{BASE}{_ENDPOINTS[found.type]}/{found.id}", found.id, found.display, found.type
     )
 
 
-def element_of(found: Member) -> Document:
-    """A member as filters see it."""
-    shown = {"value": found.id, "type": found.type}
-    return shown if found.display is None else {**shown, "display": found.display}
+def member_element(found: Member) -> Document:
+    """Return the element of `members` on which filters are evaluated."""
+    document = {"value": found.id, "type": found.type}
+    return document if found.display is None else {**document, "display": found.display}

@@ -1,4 +1,8 @@
-"""What a workspace does not let provisioning do: to make users, or to deactivate and delete them."""
+"""The provisioning switches and the guard of a workspace.
+
+The switches allow or forbid provisioning clients to create users, or to deactivate and delete them.
+The guard limits how many users may lose access within an hour.
+"""
 
 from datetime import datetime, timedelta
 
@@ -12,13 +16,17 @@ from muster.storage.port.resources import Guard
 
 _USER = "User"
 WINDOW = timedelta(hours=1)
-"""Over which the guard counts."""
+"""The period over which the guard counts."""
 
 
 class Withheld(ScimError):
-    """403: the workspace's settings do not allow it. attempted: create, deactivate or delete. It is recorded.
+    """403: a switch or the guard of the workspace forbids the write.
 
-    guarded: the guard holds it, for an administrator to decide.
+    The refusal is recorded in the audit log.
+
+    Attributes:
+        attempted: create, deactivate or delete; restore or undo.
+        guarded: Whether the guard holds the write until an administrator decides.
     """
 
     def __init__(self, attempted: str, detail: str, guarded: bool = False) -> None:
@@ -28,25 +36,25 @@ class Withheld(ScimError):
 
 
 def check_create(workspace: Workspace, resource_type: ResourceType) -> None:
-    """Raises Withheld where users are not made by provisioning."""
+    """Check that provisioning may create the resource; raises Withheld."""
     if resource_type.name == _USER and not workspace.automatic_provisioning:
         raise Withheld(
-            "create", "automatic provisioning is off for this workspace: no user is made"
+            "create", "automatic provisioning is off for this workspace: the user was not created"
         )
 
 
 def check_delete(workspace: Workspace, resource_type: ResourceType) -> None:
-    """Raises Withheld where users are not deleted by provisioning."""
+    """Check that provisioning may delete the resource; raises Withheld."""
     if resource_type.name == _USER and not workspace.automatic_deprovisioning:
         raise Withheld(
-            "delete", "automatic deprovisioning is off for this workspace: the user is not deleted"
+            "delete", "automatic deprovisioning is off for this workspace: the user was not deleted"
         )
 
 
 def check_change(
     workspace: Workspace, resource_type: ResourceType, before: Document, after: Document
 ) -> None:
-    """Raises Withheld where users are not deactivated by provisioning, and this change would do that."""
+    """Check a change that may deactivate a user; raises Withheld."""
     if (
         resource_type.name == _USER
         and not workspace.automatic_deprovisioning
@@ -54,12 +62,12 @@ def check_change(
     ):
         raise Withheld(
             "deactivate",
-            "automatic deprovisioning is off for this workspace: active is not set to false",
+            "automatic deprovisioning is off for this workspace: the user was not deactivated",
         )
 
 
 def guard_of(workspace: Workspace, now: datetime) -> Guard | None:
-    """The guard that a workspace has, with the window that ends now; None where it is off."""
+    """Return the guard of a workspace for the window that ends now; None if it is off."""
     if workspace.guard_mode == "off":
         return None
     return Guard(
@@ -71,28 +79,31 @@ def guard_of(workspace: Workspace, now: datetime) -> Guard | None:
 
 
 def held(error: Held, attempted: str) -> Withheld:
-    """What a client is told of a write that the guard holds: the rest of its sync goes on."""
+    """Return the error for a write that the guard holds.
+
+    It is a 403 for this user alone, so that clients go on with the rest of their sync.
+    """
     text = (
-        f"the deprovisioning guard holds this: {error.done} users lost access within the last hour, and {error.allowed} may;"
-        " an administrator lets it through, or not"
+        f"the deprovisioning guard holds this change: {error.done} users lost access within the"
+        f" last hour, and the limit is {error.allowed}. An administrator decides under Guard."
     )
     return Withheld(attempted, text, guarded=True)
 
 
-def takes_access(resource_type: ResourceType, before: Document, after: Document | None) -> bool:
-    """Whether a change deactivates an active user, or deletes one (after is None)."""
+def deprovisions(resource_type: ResourceType, before: Document, after: Document | None) -> bool:
+    """Return whether a user with access loses it; `after` is None for a deletion."""
     if resource_type.name != _USER:
         return False
     return before.get("active") is not False if after is None else deactivates(before, after)
 
 
-def gives_access(resource_type: ResourceType, before: Document | None, after: Document) -> bool:
-    """Whether a change reactivates an inactive user, or restores a deleted one (before is None)."""
+def reprovisions(resource_type: ResourceType, before: Document | None, after: Document) -> bool:
+    """Return whether a user without access gets it back; `before` is None if deleted."""
     if resource_type.name != _USER or after.get("active") is False:
         return False
     return before is None or before.get("active") is False
 
 
 def deactivates(before: Document, after: Document) -> bool:
-    """Whether a change takes a user from active, as one is who does not say, to not."""
+    """Return whether a change sets `active` from true (or absent) to false."""
     return before.get("active") is not False and after.get("active") is False

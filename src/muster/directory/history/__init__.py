@@ -1,1 +1,1 @@
-"""Past states of resources: reading, restoring and rolling back."""
+"""Past states of resources: reading them, restoring one, and rolling back a key."""

@@ -1,4 +1,4 @@
-"""The feed: what changed, as events, read off `changes`."""
+"""Events for the feed and for webhooks, derived from rows of `changes`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ from muster.scim.values import Json
 from muster.storage.port.changes import Change
 from muster.storage.port.members import GROUP
 
-_UNTOLD = frozenset({"schemas", "meta", "id"})
+_OMITTED = frozenset({"schemas", "meta", "id"})
 _USER = "User"
 _GUARD_HELD = "guard.held"
 
 
 def event_types(registry: Registry) -> list[str]:
-    """Every type of event that a workspace with these resource types can have."""
+    """Return the types of events that can occur with these resource types."""
     found = []
     for resource_type in registry.types.values():
         actions = ["created", "updated", "deleted"]
@@ -36,7 +36,15 @@ def _noun(type_name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to one resource. type: as user.created. attributes: the paths that changed; members: ids."""
+    """One event of one resource.
+
+    Attributes:
+        type: The type of the event, such as user.created.
+        change: The row of `changes` that it is derived from.
+        attributes: The paths of the attributes that changed.
+        members: The ids of the members that were added or removed.
+        resource: The resource after the change.
+    """
 
     type: str
     change: Change
@@ -44,10 +52,10 @@ class Event:
     members: Sequence[str] = ()
     resource: Document = field(default_factory=dict)
 
-    def shown(self) -> dict[str, Any]:
-        """The event as JSON, but for its id, which whoever tells it gives."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as JSON, without an id; the feed and the webhooks add theirs."""
         change = self.change
-        told: dict[str, Any] = {
+        event: dict[str, Any] = {
             "type": self.type,
             "time": change.origin.time,
             "actor": change.origin.actor,
@@ -57,16 +65,22 @@ class Event:
             "version": change.version,
         }
         if self.attributes:
-            told["attributes"] = list(self.attributes)
+            event["attributes"] = list(self.attributes)
         if self.members:
-            told["members"] = list(self.members)
-        return {**told, "resource": self.resource}
+            event["members"] = list(self.members)
+        return {**event, "resource": self.resource}
 
 
 def events(change: Change, base: str = "") -> Iterator[Event]:
-    """The events that a row of `changes` comes to, in order; none where it is no write to a resource.
+    """Yield the events of a row of `changes`, in order.
 
-    base: the URL that ends in /scim/v2, for references within the resources; without one they are relative.
+    One write can have several events: an update that sets `active` to false is user.updated and
+    user.deactivated. Notes have none, except for a change that the guard holds.
+
+    Args:
+        change: The row.
+        base: The URL that ends in /scim/v2, for references in the resources; without it they are
+            relative.
     """
     if not change.version:
         if change.action == "hold":
@@ -103,20 +117,20 @@ def _updates(noun: str, change: Change, document: Document) -> Iterator[Event]:
 
 
 def changed_paths(before: Document, after: Document) -> list[str]:
-    """The attributes, of extensions too, whose values differ between two documents."""
+    """Return the paths of the top-level attributes, of extensions too, that differ."""
     paths: list[str] = []
     for name in sorted(before.keys() | after.keys()):
-        if name in _UNTOLD:
+        if name in _OMITTED:
             continue
-        one, other = before.get(name), after.get(name)
-        if one == other:
+        old, new = before.get(name), after.get(name)
+        if old == new:
             continue
         if ":" in name:
-            one, other = one or {}, other or {}
+            old, new = old or {}, new or {}
             paths.extend(
                 f"{name}:{inner}"
-                for inner in sorted(one.keys() | other.keys())
-                if one.get(inner) != other.get(inner)
+                for inner in sorted(old.keys() | new.keys())
+                if old.get(inner) != new.get(inner)
             )
         else:
             paths.append(name)
@@ -124,7 +138,7 @@ def changed_paths(before: Document, after: Document) -> list[str]:
 
 
 def changed_values(before: Document, after: Document) -> list[tuple[str, Json, Json]]:
-    """The paths of `changed_paths`, each with its value before and after; None where it has no value."""
+    """Return the paths of `changed_paths`, each with its old and new value or None."""
     return [
         (path, _value_at(before, path), _value_at(after, path))
         for path in changed_paths(before, after)

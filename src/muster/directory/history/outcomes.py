@@ -1,4 +1,8 @@
-"""Outcomes of restoring, undoing and wiping: the functions that `Write.decide` calls."""
+"""The decisions (`Write.decide`) of restoring, rolling back and wiping.
+
+Each function returns a decision: a pure function from the current state of a resource to its
+outcome, which the storage calls inside the transaction of the write.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,79 +18,84 @@ from muster.storage.port.resources import Keep, Outcome, Put, Remove, Stored
 Decide = Callable[[Stored | None], Outcome]
 
 
-def restored(
-    before: Change,
-    kind: ResourceType,
+def restore_to(
+    past: Change,
+    resource_type: ResourceType,
     resource_id: str,
     version: int,
     now: str,
     switches: Workspace | None,
 ) -> Decide:
-    """Restore a resource to the state that one of its changes left.
+    """Restore a resource to its state after one of its changes.
+
+    The decision raises Withheld if a provisioning switch forbids the change.
 
     Args:
-        version: The version that the resource gets if it does not exist now.
+        past: The change.
+        resource_type: The type of the resource.
+        resource_id: Its id, which it keeps if it has to be created again.
+        version: The version that it gets if it does not exist now.
+        now: The time of the write.
         switches: The workspace whose provisioning switches apply; None to ignore them.
-
-    The outcome raises Withheld if a switch forbids the change.
     """
 
-    def decide(standing: Stored | None) -> Outcome:
-        document = parse(before.document)
+    def decide(current: Stored | None) -> Outcome:
+        document = parse(past.document)
         meta = document.pop("meta")
-        if standing is None:
+        if current is None:
             if switches is not None:
-                policy.check_create(switches, kind)
-            made = make_put(document, kind, resource_id, version, meta["created"], now)
-            return replace(made, reprovisions=policy.gives_access(kind, None, document))
-        current = parse(standing.document)
-        current.pop("meta")
-        if current == document and not standing.delta:
-            return Keep(standing)
+                policy.check_create(switches, resource_type)
+            put = make_put(document, resource_type, resource_id, version, meta["created"], now)
+            gives = policy.reprovisions(resource_type, None, document)
+            return replace(put, reprovisions=gives)
+        current_document = parse(current.document)
+        current_document.pop("meta")
+        if current_document == document and not current.delta:
+            return Keep(current)
         if switches is not None:
-            policy.check_change(switches, kind, current, document)
-        put = next_version(standing, document, kind, now)
-        takes, gives = (
-            asked(kind, current, document) for asked in (policy.takes_access, policy.gives_access)
+            policy.check_change(switches, resource_type, current_document, document)
+        return replace(
+            next_version(current, document, resource_type, now),
+            deprovisions=policy.deprovisions(resource_type, current_document, document),
+            reprovisions=policy.reprovisions(resource_type, current_document, document),
         )
-        return replace(put, deprovisions=takes, reprovisions=gives)
 
     return decide
 
 
-def moved(group_type: ResourceType, now: str) -> Decide:
-    """A group at its next version, where the edit of its members comes to anything."""
+def bump_if_members_change(group_type: ResourceType, now: str) -> Decide:
+    """Give a group its next version if the write's edit changes its members."""
 
-    def decide(standing: Stored | None) -> Outcome:
-        if standing is None or not standing.delta:
-            return Keep(standing or Stored("", 0, b""))
-        return touched(group_type, now)(standing)
+    def decide(current: Stored | None) -> Outcome:
+        if current is None or not current.delta:
+            return Keep(current or Stored("", 0, b""))
+        return bump(group_type, now)(current)
 
     return decide
 
 
-def removed(kind: ResourceType, switches: Workspace | None) -> Decide:
-    """Delete a resource; does nothing if it is gone already.
+def delete_if_present(resource_type: ResourceType, switches: Workspace | None) -> Decide:
+    """Delete a resource; does nothing if it no longer exists.
+
+    The decision raises Withheld if a provisioning switch forbids the deletion.
 
     Args:
+        resource_type: The type of the resource.
         switches: The workspace whose provisioning switches apply; None to ignore them.
-
-    The outcome raises Withheld if a switch forbids the deletion.
     """
 
-    def decide(standing: Stored | None) -> Outcome:
-        if standing is None:
+    def decide(current: Stored | None) -> Outcome:
+        if current is None:
             return Keep(Stored("", 0, b""))
         if switches is not None:
-            policy.check_delete(switches, kind)
-        document = parse(standing.document)
-        return Remove(
-            standing, index_of_document(document, kind), policy.takes_access(kind, document, None)
-        )
+            policy.check_delete(switches, resource_type)
+        document = parse(current.document)
+        takes = policy.deprovisions(resource_type, document, None)
+        return Remove(current, index_of_document(document, resource_type), takes)
 
     return decide
 
 
-def touched(group_type: ResourceType, now: str) -> Callable[[Stored], Put]:
-    """A group as it stands, at its next version."""
-    return lambda standing: next_version(standing, parse(standing.document), group_type, now)
+def bump(group_type: ResourceType, now: str) -> Callable[[Stored], Put]:
+    """Give a group its next version, with the same document."""
+    return lambda current: next_version(current, parse(current.document), group_type, now)

@@ -1,4 +1,10 @@
-"""What a resource was: its changes from one on, and who was in a group, or which groups something was in, at that change."""
+"""Reads past states of resources from `changes`.
+
+A row of `changes` has the document as it was stored then, so the state of an attribute is read
+directly. Memberships are stored as differences. They are reconstructed backwards: start from the
+current members and reverse each later change. Reading forwards from the beginning would fail once
+old changes are trimmed.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -12,14 +18,20 @@ from muster.storage.port.members import GROUP, MemberEdit
 from muster.storage.port.resources import Resources
 
 _FIRST, _CHUNK = 4, 1000
-"""How many rows are read at first, and at most, at once: mostly what is looked for is near."""
+"""The rows of the first read, and the most of later ones. Mostly a recent row is wanted."""
 MAX_CHANGES = 100_000
-"""How many changes of a workspace are read back at most."""
+"""The most changes of a workspace that are read back for one answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class PastState:
-    """A resource after one of its changes. members: ids, of a group. groups: ids of those that it was in directly, of others."""
+    """A resource after one of its changes.
+
+    Attributes:
+        change: The change, with the document as it was stored.
+        members: For a group, the ids of its members; else None.
+        groups: For other types, the ids of the groups it was directly in; else None.
+    """
 
     change: Change
     members: list[str] | None
@@ -27,13 +39,16 @@ class PastState:
 
 
 class Past:
-    """Reads backwards, from what is there now: a history may have an end."""
+    """Reads histories, newest first.
+
+    Times are timestamps as in `meta`. Reads yield to the event loop between chunks.
+    """
 
     def __init__(self, storage: Resources) -> None:
         self._storage = storage
 
-    async def since(self, workspace: int, resource_id: str, sequence: int) -> list[Change]:
-        """The changes of a resource from one on, the newest first, and what was noted of it."""
+    async def changes_since(self, workspace: int, resource_id: str, sequence: int) -> list[Change]:
+        """Return the changes and notes of a resource from this one on, newest first."""
         found = []
         async for change in self._history(workspace, resource_id):
             if change.sequence < sequence:
@@ -41,92 +56,116 @@ class Past:
             found.append(change)
         return found
 
-    async def before(self, workspace: int, resource_id: str, sequence: int | None) -> Change | None:
-        """The last change of a resource before one of its changes, or of all, where it is known."""
+    async def last_write(
+        self, workspace: int, resource_id: str, before: int | None = None
+    ) -> Change | None:
+        """Return the last write to a resource, or the last before a sequence number.
+
+        None if no such write exists or it has been trimmed.
+        """
         return await anext(
-            (c async for c in self._history(workspace, resource_id, sequence) if c.version), None
+            (c async for c in self._history(workspace, resource_id, before) if c.version), None
         )
 
-    async def change_at(self, workspace: int, resource_id: str, time: str) -> Change | None:
-        """The last change of a resource by a moment, a timestamp as `meta` has them, where it is known."""
-        by_then = (
+    async def write_at(self, workspace: int, resource_id: str, time: str) -> Change | None:
+        """Return the last write to a resource up to a time; None if it is not known."""
+        writes = (
             c
             async for c in self._history(workspace, resource_id)
             if c.version and c.origin.time <= time
         )
-        return await anext(by_then, None)
+        return await anext(writes, None)
 
-    async def at(self, workspace: int, resource_id: str, time: str) -> PastState | None:
-        """A resource as it was at a moment, a timestamp as `meta` has them; None where it was not there yet, or it is not known.
+    async def state_at(self, workspace: int, resource_id: str, time: str) -> PastState | None:
+        """Return the state of a resource at a time.
 
-        Where it was deleted by then its change is that deletion, and it is in no group. Raises ScimError 400 as `groups` does.
+        Returns:
+            The state; that of a deleted resource has its deletion as the change, and no
+            memberships. None if the resource did not exist yet or its history does not reach back
+            that far.
+
+        Raises:
+            ScimError: 400, if too many changes have been made since.
         """
-        change = await self.change_at(workspace, resource_id, time)
+        change = await self.write_at(workspace, resource_id, time)
         if change is None:
             return None
-        gone = change.action == "delete"
+        deleted = change.action == "delete"
         if change.type == GROUP:
             return PastState(
                 change,
-                [] if gone else await self.members(workspace, resource_id, change.sequence),
+                [] if deleted else await self.members(workspace, resource_id, change.sequence),
                 None,
             )
         return PastState(
-            change, None, [] if gone else await self.groups_at(workspace, resource_id, time)
+            change, None, [] if deleted else await self.groups_at(workspace, resource_id, time)
         )
 
     async def members(self, workspace: int, group_id: str, sequence: int) -> list[str]:
-        """The ids of who was in a group after a change."""
-        there = dict.fromkeys([found async for found in self._members(workspace, group_id)])
+        """Return the ids of the members of a group after a change."""
+        members = dict.fromkeys([found async for found in self._members(workspace, group_id)])
         later = [
-            c for c in await self.since(workspace, group_id, sequence) if c.sequence > sequence
+            change
+            for change in await self.changes_since(workspace, group_id, sequence)
+            if change.sequence > sequence
         ]
-        edit = inverse(reversed(later)) or MemberEdit()
-        there |= dict.fromkeys(edit.add)
+        edit = inverse_edit(reversed(later)) or MemberEdit()
+        members |= dict.fromkeys(edit.add)
         for found in edit.remove:
-            there.pop(found, None)
-        return list(there)
+            members.pop(found, None)
+        return list(members)
 
     async def groups(
-        self, workspace: int, resource_id: str, by_then: Callable[[Change], bool]
+        self, workspace: int, resource_id: str, is_past: Callable[[Change], bool]
     ) -> list[str]:
-        """The ids of the groups that a resource was in directly. by_then: whether a change had been made.
+        """Return the ids of the groups that a resource was directly in.
 
-        Raises ScimError 400 where too much has changed since.
+        Args:
+            workspace: The workspace's id.
+            resource_id: The id of the member.
+            is_past: Whether a change had been made by then; later changes are reversed.
+
+        Raises:
+            ScimError: 400, if too many changes have been made since.
         """
-        there = dict.fromkeys(await self.groups_now(workspace, resource_id))
+        groups = dict.fromkeys(await self.groups_now(workspace, resource_id))
         read = 0
         async for change in self.recent(workspace):
-            if by_then(change):
+            if is_past(change):
                 break
             if read == MAX_CHANGES:
                 raise invalid_value(
-                    f"more than {MAX_CHANGES} changes were made since: its groups then cannot be told"
+                    f"More than {MAX_CHANGES:,} changes have been made since then, too many to find"
+                    " the groups of that time. Choose a later time."
                 )
             read += 1
             if change.members is not None and resource_id in change.members.added:
-                there.pop(change.id, None)
+                groups.pop(change.id, None)
             if change.members is not None and resource_id in change.members.removed:
-                there[change.id] = None
-        return list(there)
+                groups[change.id] = None
+        return list(groups)
 
     async def groups_at(self, workspace: int, resource_id: str, time: str) -> list[str]:
-        """The ids of the groups that a resource was in directly at a moment. Raises as `groups` does."""
+        """Return the ids of the groups that a resource was directly in at a time.
+
+        Raises:
+            ScimError: 400, if too many changes have been made since.
+        """
         return await self.groups(workspace, resource_id, lambda change: change.origin.time <= time)
 
     async def groups_now(self, workspace: int, resource_id: str) -> list[str]:
-        """The ids of the groups that a resource is in directly."""
+        """Return the ids of the groups that a resource is directly in."""
         found = (await self._storage.memberships(workspace, [resource_id])).get(resource_id)
         elements = parse(b'{"groups":[%b]}' % found.elements)["groups"] if found is not None else []
         return [element["value"] for element in elements if element["type"] == "direct"]
 
-    async def missing(self, workspace: int, group_id: str, wanted: Iterable[str]) -> list[str]:
-        """Who of these is not in a group."""
-        there = {found async for found in self._members(workspace, group_id)}
-        return [found for found in wanted if found not in there]
+    async def nonmembers(self, workspace: int, group_id: str, ids: Iterable[str]) -> list[str]:
+        """Return those of the ids that are not in a group."""
+        members = {found async for found in self._members(workspace, group_id)}
+        return [found for found in ids if found not in members]
 
     async def recent(self, workspace: int) -> AsyncIterator[Change]:
-        """The changes of a workspace, the newest first. Others have their turn between."""
+        """Yield the changes of a workspace, newest first."""
         before, limit = None, _FIRST
         while True:
             changes, before = await self._storage.search_changes(
@@ -157,34 +196,50 @@ class Past:
             after = members[-1].key
 
 
-def moment(text: object, name: str) -> datetime:
-    """A moment as ISO 8601 text; UTC where it does not say. Raises ScimError invalidValue."""
+def parse_time(text: object, name: str) -> datetime:
+    """Parse a time in ISO 8601; UTC if it has no offset.
+
+    Args:
+        text: The value of the parameter.
+        name: The parameter's name in errors.
+
+    Raises:
+        ScimError: invalidValue.
+    """
     try:
         found = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         found = None
     if found is None or not 1970 < found.year < 9000:
-        raise invalid_value(f"{name}: a moment such as 2026-01-31T09:00:00Z")
+        raise invalid_value(f"{name}: expected a time such as 2026-01-31T09:00:00Z")
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def inverse(changes: Iterable[Change]) -> MemberEdit | None:
-    """What puts back whom these changes of a group, the oldest first, took out, and takes out whom they put in, if anyone."""
-    put_in: dict[str, None] = {}
-    taken_out: dict[str, None] = {}
+def inverse_edit(changes: Iterable[Change]) -> MemberEdit | None:
+    """Return the edit that reverses the net effect of changes on a group's members.
+
+    A member that the changes removed and added again (or the other way round) is not part of it.
+    The edit is lenient: members that no longer exist are skipped.
+
+    Args:
+        changes: Changes of one group, oldest first.
+
+    Returns:
+        The edit; None if the changes have no net effect.
+    """
+    added: dict[str, None] = {}
+    removed: dict[str, None] = {}
     for change in changes:
         if change.members is None:
             continue
         for member in change.members.removed:
-            if member in put_in:
-                del put_in[member]
+            if member in added:
+                del added[member]
             else:
-                taken_out[member] = None
+                removed[member] = None
         for member in change.members.added:
-            if member in taken_out:
-                del taken_out[member]
+            if member in removed:
+                del removed[member]
             else:
-                put_in[member] = None
-    return (
-        MemberEdit(tuple(taken_out), tuple(put_in), lenient=True) if put_in or taken_out else None
-    )
+                added[member] = None
+    return MemberEdit(tuple(removed), tuple(added), lenient=True) if added or removed else None

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from muster.base.clock import timestamp
 from muster.directory.guard.enforcement import enforced, guard, switches
-from muster.directory.history.outcomes import moved, restored, touched
-from muster.directory.history.past import Past, inverse
+from muster.directory.history.outcomes import bump, bump_if_members_change, restore_to
+from muster.directory.history.past import Past, inverse_edit
 from muster.directory.service import Caller
 from muster.scim.errors import ScimError, not_found, uniqueness
 from muster.scim.schema.model import ResourceType
@@ -60,7 +60,7 @@ class Restorer:
         Raises ScimError 404 where it was not there then, 400 where its groups cannot be told, and 403 and 409 as `restore` does.
         """
         workspace = caller.workspace.id
-        chosen = await self._past.change_at(workspace, resource_id, time)
+        chosen = await self._past.write_at(workspace, resource_id, time)
         if chosen is None or chosen.type != resource_type.name or chosen.action == "delete":
             raise not_found(
                 f"{resource_type.name} {resource_id[:100]!r} was not there then, or it is kept no more"
@@ -79,7 +79,7 @@ class Restorer:
         """The writes to a resource from one on, the newest first; without what the audit log notes of it."""
         return [
             c
-            for c in await self._past.since(caller.workspace.id, resource_id, sequence)
+            for c in await self._past.changes_since(caller.workspace.id, resource_id, sequence)
             if c.version
         ]
 
@@ -101,8 +101,8 @@ class Restorer:
             for c in reversed(changes)
             if c.sequence > chosen.sequence or (c is chosen and c.action == "delete")
         ]
-        members = inverse(undone) if resource_type.name == GROUP else None
-        decide = restored(
+        members = inverse_edit(undone) if resource_type.name == GROUP else None
+        decide = restore_to(
             chosen,
             resource_type,
             chosen.id,
@@ -111,7 +111,7 @@ class Restorer:
             switches(caller),
         )
         target = None if changes[0].action == "delete" else chosen.id
-        touch = touched(group_type, now)
+        touch = bump(group_type, now)
         held = guard(caller, resource_type.name)
         writes = [
             Write(
@@ -130,7 +130,14 @@ class Restorer:
             (left, MemberEdit((), (chosen.id,))),
         ):
             writes += [
-                Write(caller.workspace.id, GROUP, found, moved(group_type, now), origin, edit)
+                Write(
+                    caller.workspace.id,
+                    GROUP,
+                    found,
+                    bump_if_members_change(group_type, now),
+                    origin,
+                    edit,
+                )
                 for found in groups
             ]
         try:
@@ -144,7 +151,7 @@ class Restorer:
         wanted = members.add if members is not None else ()
         return RestoredResource(
             outcome.stored,
-            await self._past.missing(caller.workspace.id, chosen.id, wanted) if wanted else [],
+            await self._past.nonmembers(caller.workspace.id, chosen.id, wanted) if wanted else [],
         )
 
     async def _taken_out_of(self, caller: Caller, deleted: Change) -> list[str]:

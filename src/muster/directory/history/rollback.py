@@ -13,8 +13,13 @@ import orjson
 from muster.base.clock import timestamp
 from muster.directory.documents import parse
 from muster.directory.guard.enforcement import enforced, guard, switches
-from muster.directory.history.outcomes import moved, removed, restored, touched
-from muster.directory.history.past import MAX_CHANGES, Past, inverse
+from muster.directory.history.outcomes import (
+    bump,
+    bump_if_members_change,
+    delete_if_present,
+    restore_to,
+)
+from muster.directory.history.past import MAX_CHANGES, Past, inverse_edit
 from muster.directory.service import Caller
 from muster.scim.document import Document
 from muster.scim.errors import ScimError, invalid_value, uniqueness
@@ -162,7 +167,7 @@ class Rollback:
         for step in steps:
             if step.members is not None and step.members.add and step.before is not None:
                 found |= dict.fromkeys(
-                    await self._past.missing(workspace, step.id, step.members.add)
+                    await self._past.nonmembers(workspace, step.id, step.members.add)
                 )
         return list(found)
 
@@ -199,10 +204,10 @@ class Rollback:
         first = changes[0]
         later = [
             change
-            for change in await self._past.since(workspace, first.id, first.sequence)
+            for change in await self._past.changes_since(workspace, first.id, first.sequence)
             if change.version
         ]
-        prior = await self._past.before(workspace, first.id, first.sequence)
+        prior = await self._past.last_write(workspace, first.id, first.sequence)
         if prior is not None and prior.action == "delete":
             prior = None
         lost = prior is None and first.action != "create"
@@ -219,7 +224,7 @@ class Rollback:
         version = max(change.version for change in later)
         document = parse((prior or first).document)
         name = document.get("userName") or document.get("displayName") or first.id
-        edit = inverse(changes) if first.type == GROUP else None
+        edit = inverse_edit(changes) if first.type == GROUP else None
         back = later[0].sequence < undone or (
             action == "restore" and prior is not None and _is_back(prior, later, edit)
         )
@@ -234,7 +239,7 @@ def _is_back(prior: Change, later: Sequence[Change], edit: MemberEdit | None) ->
     """
     if _without_meta(prior) != _without_meta(later[0]):
         return False
-    moved = inverse(reversed(later))
+    moved = inverse_edit(reversed(later))
     if edit is None or moved is None:
         return True
     return not {*edit.add, *edit.remove} & {*moved.add, *moved.remove}
@@ -250,7 +255,7 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
     origin = ChangeOrigin(caller.actor, caller.request_id, now, caller.address)
     types = {kind.name: kind for kind in caller.registry.types.values()}
     workspace = caller.workspace.id
-    touch = touched(types[GROUP], now)
+    touch = bump(types[GROUP], now)
     for step in steps:
         if step.before is not None:
             target = None if step.action == "create" else step.id
@@ -258,7 +263,7 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
                 workspace,
                 step.type,
                 target,
-                restored(
+                restore_to(
                     step.before,
                     _known(types, step),
                     step.id,
@@ -274,12 +279,17 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
     for step in steps:
         if step.before is not None and step.members is not None:
             yield Write(
-                workspace, step.type, step.id, moved(types[GROUP], now), origin, step.members
+                workspace,
+                step.type,
+                step.id,
+                bump_if_members_change(types[GROUP], now),
+                origin,
+                step.members,
             )
     for step in sorted(steps, key=lambda step: step.type != GROUP):
         if step.action == "delete":
             cleared = MemberEdit(clear=True) if step.type == GROUP else None
-            decide = removed(_known(types, step), switches(caller))
+            decide = delete_if_present(_known(types, step), switches(caller))
             yield Write(
                 workspace,
                 step.type,

@@ -1,1 +1,1 @@
-"""Searches over several resource types, and walks through pages."""
+"""Searches over several resource types, and remembered positions of lists."""

@@ -1,4 +1,13 @@
-"""Several resource types in one order (RFC 7644 section 3.4.3): each read in its own, and merged."""
+"""Searches several resource types as one list (RFC 7644 section 3.4.3).
+
+Each type is a source, read in chunks in the common order. A page is a k-way merge: take the
+smallest head of all sources until the page is full. A cursor holds one position for each source, so
+a page by cursor costs the same at any depth. A page by `startIndex` has to merge everything before
+it.
+
+One SQL query over all types would need no merge, but the types are stored and indexed separately,
+and few searches span more than two of them.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,14 +26,14 @@ from muster.storage.port.resources import Page, Position, Query, Resources
 
 _CHUNK = 500
 _TURN_BYTES = 100_000
-"""How many bytes of documents are parsed before whoever waits has a turn."""
+"""How many bytes of documents are parsed before the event loop may serve others."""
 Places = tuple[Position | None, ...]
-"""Where in each type a page begins, None for its beginning."""
+"""The position in each type after which a page begins; None for the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One resource of a merged page."""
+    """One resource of a merged page, and its position in its type."""
 
     resource_type: ResourceType
     document: bytes
@@ -33,7 +42,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """A page over several types. total: of all, None where a page after the first does not count it."""
+    """A page over several types.
+
+    Attributes:
+        total: The number of all matches; None if not counted, on pages after the first by cursor.
+        found: The resources of the page, in order.
+        following: The places at which the next page begins; None on the last page.
+    """
 
     total: int | None
     found: Sequence[Found]
@@ -43,9 +58,14 @@ class Merged:
 async def merge(
     storage: Resources, queries: Sequence[Query], offset: int, count: int, places: Places
 ) -> Merged:
-    """A page of what the queries find, one for each type, all in the order that they have in common.
+    """Return a page of the matches of several queries in their common order.
 
-    Costs what it passes over: a page by its places is as cheap at any depth, one by its offset is not.
+    Args:
+        storage: The storage.
+        queries: One query for each type, all with the same sort.
+        offset: How many matches to skip.
+        count: The most resources on the page.
+        places: The place at which each query begins.
 
     Raises:
         PageTooLarge: The page has too many bytes.
@@ -74,43 +94,51 @@ async def merge(
             size += len(taken.document) + 1
             if size > storage.page_bytes:
                 raise PageTooLarge
-    left = count > 0 and await _first(sources, queries[0].descending) is not None
-    return Merged(total, found, tuple(source.place for source in sources) if left else None)
+    has_more = count > 0 and await _first(sources, queries[0].descending) is not None
+    return Merged(total, found, tuple(source.place for source in sources) if has_more else None)
 
 
 async def _first(sources: "Sequence[_Source]", descending: bool) -> "_Source | None":
-    """The source whose next resource comes first."""
+    """Return the source with the smallest head; None if all are exhausted."""
     for source in sources:
         await source.fill()
 
     def order(one: _Source, other: _Source) -> int:
-        return _order(one.head, other.head, descending)
+        return _compare(one.head, other.head, descending)
 
-    return min(
-        (source for source in sources if source.waiting), key=cmp_to_key(order), default=None
-    )
+    return min((source for source in sources if source.buffer), key=cmp_to_key(order), default=None)
 
 
-def _order(one: Position, other: Position, descending: bool) -> int:
-    """Missing values last when ascending, first when descending; ties by id (RFC 7644 section 3.4.2.3)."""
+def _compare(one: Position, other: Position, descending: bool) -> int:
+    """Compare two positions as the storage does (RFC 7644 section 3.4.2.3).
+
+    Resources without a value come last in ascending order and first in descending order. Equal
+    values are ordered by id, in ascending order always.
+    """
     before: bool
     if (one.value is None) != (other.value is None):
         before = (one.value is None) == descending
     elif one.value == other.value:
         before = one.key < other.key
     else:
-        before = _value(one.value) < _value(other.value)
+        before = _typed(one.value) < _typed(other.value)
         before = before != descending
     return -1 if before else 1
 
 
-def _value(value: Json) -> tuple[str, Json]:
-    """Values of two types may be of two kinds, which have an order too."""
+def _typed(value: Json) -> tuple[str, Json]:
+    """Make values comparable, since resource types may declare different types."""
     return ("text" if isinstance(value, str) else "number", value)
 
 
 class _Source:
-    """The resources of one type in their order, read some at a time."""
+    """The matches of one type in their order, read in chunks.
+
+    Attributes:
+        place: The position of the last match taken.
+        buffer: The matches that have been read and not taken.
+        total: The number of all matches, if the first chunk was read from the beginning.
+    """
 
     def __init__(
         self, storage: Resources, query: Query, place: Position | None, wanted: int
@@ -120,20 +148,21 @@ class _Source:
         self._limit = max(1, min(wanted + 1, _CHUNK))
         self._more = True
         self.place = place
-        self.waiting: list[Found] = []
+        self.buffer: list[Found] = []
         self.total = 0
 
     @property
     def head(self) -> Position:
-        return self.waiting[0].position
+        return self.buffer[0].position
 
     def take(self) -> Found:
-        taken = self.waiting.pop(0)
+        taken = self.buffer.pop(0)
         self.place = taken.position
         return taken
 
     async def fill(self) -> None:
-        if self.waiting or not self._more:
+        """Read the next chunk if the buffer is empty and the source is not exhausted."""
+        if self.buffer or not self._more:
             return
         page = await self._read()
         if page.total is not None:
@@ -141,7 +170,7 @@ class _Source:
         self._more = page.last is not None
         parsed = 0
         for resource_id, document in split(page.documents):
-            self.waiting.append(
+            self.buffer.append(
                 Found(self._query.resource_type, document, self._position(resource_id, document))
             )
             parsed += len(document)
@@ -150,8 +179,14 @@ class _Source:
                 await asyncio.sleep(0)
 
     async def _read(self) -> Page:
-        """The next resources: fewer than wanted if so many do not fit on a page, as they may not all be on the answer."""
-        await asyncio.sleep(0)  # a read may not wait for anything, and many may be passed over
+        """Read the next chunk, halving its size while it exceeds the limit in bytes.
+
+        A chunk that is too large does not mean that the page is: the page may take only a few of
+        its resources.
+        """
+        await asyncio.sleep(
+            0
+        )  # the storage may answer without waiting, and an offset needs many reads
         while True:
             try:
                 return await self._storage.find(

@@ -217,7 +217,7 @@ class Deliverer:
         change, moment = event.change, clock.now()
         message_id = _message_id(await self._storage.signing_secret(), webhook, change, part)
         body = orjson.dumps(
-            {"type": event.type, "timestamp": change.origin.time, "data": event.shown()}
+            {"type": event.type, "timestamp": change.origin.time, "data": event.to_json()}
         )
         signature = Signer(await self._webhooks.secret(webhook)).sign(
             message_id, moment, body.decode()

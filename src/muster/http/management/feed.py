@@ -57,7 +57,7 @@ class FeedRoutes:
             for change in changes:
                 token = await self._tokens.write(call.workspace, change.sequence)
                 told.extend(
-                    {"id": f"{token}.{n}", **event.shown()}
+                    {"id": f"{token}.{n}", **event.to_json()}
                     for n, event in enumerate(events(change, scim))
                 )
                 await asyncio.sleep(0)  # whoever waits meanwhile has a turn between two changes

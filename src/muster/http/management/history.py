@@ -7,7 +7,7 @@ from muster.access.permissions import RESTORE, SCIM
 from muster.base.clock import timestamp
 from muster.directory.documents import parse
 from muster.directory.history.events import changed_paths
-from muster.directory.history.past import Past, moment
+from muster.directory.history.past import Past, parse_time
 from muster.directory.history.restore import Restorer
 from muster.http.management.bodies import Restore
 from muster.http.management.router import ApiRoute, Call
@@ -76,8 +76,8 @@ class HistoryRoutes:
 
     async def get_past(self, call: Call) -> Response:
         """With the parameter time. members are of a group, groups those that anything else was in directly: their ids."""
-        time = moment(call.request.parameters().get("time"), "time")
-        was = await self._past.at(call.workspace, call.names["id"], timestamp(time))
+        time = parse_time(call.request.parameters().get("time"), "time")
+        was = await self._past.state_at(call.workspace, call.names["id"], timestamp(time))
         if was is None:
             raise not_found(
                 f"{call.names['id'][:100]!r} was not there then, or what it was is not kept any more"
@@ -130,14 +130,14 @@ class HistoryRoutes:
             back = await self._restorer.restore(caller, kind, resource_id, sequence)
         else:
             back = await self._restorer.restore_to(
-                caller, kind, resource_id, timestamp(moment(body.time, "time"))
+                caller, kind, resource_id, timestamp(parse_time(body.time, "time"))
             )
         left_out = {"leftOut": back.left_out} if back.left_out else {}
         return json_response(200, {**call.document(back.stored.document), **left_out})
 
     async def _kind(self, call: Call) -> ResourceType:
         """The type of the resource, by what is known of it. Raises ScimError 404."""
-        last = await self._past.before(call.workspace, call.names["id"], None)
+        last = await self._past.last_write(call.workspace, call.names["id"])
         types = {kind.name: kind for kind in call.grant.registry.types.values()}
         if last is None or last.type not in types:
             raise not_found(f"nothing is known of {call.names['id'][:100]!r}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from muster.access.permissions import RESTORE
-from muster.directory.history.past import moment
+from muster.directory.history.past import parse_time
 from muster.directory.history.rollback import Rollback
 from muster.http.management.bodies import UndoSelection
 from muster.http.management.router import ApiRoute, Call
@@ -40,7 +40,7 @@ class UndoRoutes:
 
     async def plan_undo(self, call: Call) -> Response:
         parameters = call.request.parameters()
-        since, until = (moment(parameters.get(name), name) for name in ("since", "until"))
+        since, until = (parse_time(parameters.get(name), name) for name in ("since", "until"))
         plan = await self._rollback.plan(
             call.workspace, await self._actor(call, parameters.get("key")), since, until
         )
@@ -66,7 +66,7 @@ class UndoRoutes:
         """
         body = await call.read(UndoSelection)
         caller = call.caller_overriding(body.override)
-        since, until = moment(body.since, "since"), moment(body.until, "until")
+        since, until = parse_time(body.since, "since"), parse_time(body.until, "until")
         at = await self._tokens.read(call.workspace, body.at, "at")
         actor = await self._actor(call, body.key)
         undone = await self._rollback.carry_out(caller, actor, since, until, at, body.resources)

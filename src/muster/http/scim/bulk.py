@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from muster.directory.bulk import Result, carry_out
-from muster.directory.documents import location_of
+from muster.directory.documents import location_prefix
 from muster.directory.groups.memberships import tag_of
 from muster.directory.service import Caller, Directory, read
 from muster.http.wire.media import answer_type, read_json
@@ -59,7 +59,7 @@ def _shown(result: Result, caller: Caller, base: str) -> dict[str, Any]:
         and resource_type is not None
         and (stored is not None or operation.target)
     ):
-        shown["location"] = location_of(resource_type, base) + (
+        shown["location"] = location_prefix(resource_type, base) + (
             operation.target if stored is None else stored.id
         )
     shown = {name: value for name, value in shown.items() if value is not None}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import orjson
 
-from muster.directory.documents import located
+from muster.directory.documents import with_base_url
 from muster.directory.groups.member_edits import MEMBERS
 from muster.directory.groups.memberships import member
 from muster.scim.document import Document
@@ -79,14 +79,14 @@ async def pieces(
 
     document: as it is kept. read: the members of a group, by its id.
     """
-    body = projected(located(document, base), shown)
+    body = projected(with_base_url(document, base), shown)
     if not shows_members(shown):
         yield body
         return
     yield b'%b,"members":[' % body[:-1]
     begun = False
     async for page in read(group_id):
-        elements = located(b",".join([member(found) for found in page]), base)
+        elements = with_base_url(b",".join([member(found) for found in page]), base)
         if shown is not None:
             elements = orjson.dumps(shown.part(MEMBERS, orjson.loads(b"[%b]" % elements)) or [])[
                 1:-1

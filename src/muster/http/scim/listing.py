@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
 
-from muster.directory.documents import located
+from muster.directory.documents import with_base_url
 from muster.directory.groups.member_edits import MEMBERS
 from muster.directory.groups.memberships import split
 from muster.directory.service import Caller, Directory, Search
@@ -62,7 +62,7 @@ class ListRequest:
             shown = projection(resource_type, *wanted)
             if resource_type.computed == MEMBERS and shows_members(shown):
                 return await streamed(200, headers, self._pieces(head, parts, wanted, caller, base))
-            bodies.append(await projected_in_turns(located(documents, base), shown))
+            bodies.append(await projected_in_turns(with_base_url(documents, base), shown))
         return Response(200, headers, b"%b%b%b" % (head, b",".join(bodies), LIST_END))
 
     async def one(
@@ -72,7 +72,7 @@ class ListRequest:
         page = await self._directory.find_one(caller, resource_type, test)
         shown = projection(resource_type, None, None)
         head = list_head(page.count, page.total or 0, '"startIndex":1,')
-        body = projected(located(page.documents, base), shown) if page.count else b""
+        body = projected(with_base_url(page.documents, base), shown) if page.count else b""
         return Response(
             200, [("content-type", answer_type(request))], b"%b%b%b" % (head, body, LIST_END)
         )
@@ -172,7 +172,7 @@ class ListRequest:
         for resource_type, documents in parts:
             shown = projection(resource_type, *wanted)
             if resource_type.computed != MEMBERS:
-                yield before + await projected_in_turns(located(documents, base), shown)
+                yield before + await projected_in_turns(with_base_url(documents, base), shown)
                 before = b","
                 continue
             for group_id, document in split(documents):

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import orjson
 
 from muster.access.keys import Grant
-from muster.directory.documents import located, location_of
+from muster.directory.documents import location_prefix, with_base_url
 from muster.directory.groups.member_edits import MEMBERS
 from muster.directory.groups.memberships import tag_of
 from muster.directory.service import Caller, Directory
@@ -184,7 +184,7 @@ class Scim:
         body = await read_json(request, self._limits, caller.dialect)
         caller.body_bytes = len(request.body)
         stored = await self._directory.create(caller, resource_type, body)
-        location = location_of(resource_type, self._base(request)) + stored.id
+        location = location_prefix(resource_type, self._base(request)) + stored.id
         status = 200 if caller.workspace.contract == "cortex" else 201
         headers = [("location", location)]
         if resource_type.computed == MEMBERS:
@@ -237,7 +237,7 @@ class Scim:
         headers: Headers | None = None,
     ) -> Response:
         """A resource as an answer: its stored bytes with the base URL put in, parsed only where a projection asks for it."""
-        body = projected(located(stored.document, self._base(request)), shown)
+        body = projected(with_base_url(stored.document, self._base(request)), shown)
         return Response(status, _headers(request, stored, headers), body)
 
     async def _group(
