@@ -68,11 +68,11 @@ def checked(request, tmp_path):
 
 HARM = {
     "search form is missing": "DELETE FROM searchable WHERE workspace = $1",
-    "look-ups are not those": "DELETE FROM lookups WHERE workspace = $1 AND attribute = 'displayName'",
-    "look-ups are not": "UPDATE lookups SET value = 'other' WHERE workspace = $1 AND attribute = 'displayName'",
-    "unique values are not those": "DELETE FROM unique_values WHERE workspace = $1",
-    "unique values are": "UPDATE unique_values SET value = value || 'x' WHERE workspace = $1",
-    "the running count is 27, and there are 20": "UPDATE counts SET total = total + 7 WHERE workspace = $1",
+    "look-ups do not match the document": "DELETE FROM lookups WHERE workspace = $1 AND attribute = 'displayName'",
+    "look-ups do not match": "UPDATE lookups SET value = 'other' WHERE workspace = $1 AND attribute = 'displayName'",
+    "unique values do not match the document": "DELETE FROM unique_values WHERE workspace = $1",
+    "unique values do not match": "UPDATE unique_values SET value = value || 'x' WHERE workspace = $1",
+    "the running count is 27, but 20 exist": "UPDATE counts SET total = total + 7 WHERE workspace = $1",
 }
 
 
@@ -99,7 +99,7 @@ def test_rows_of_no_resource_are_found_and_removed(checked):
         "lookups: ",
         "unique_values: 1 rows",
         "secrets: 1 rows",
-        "running count is 20, and there are 19",
+        "running count is 20, but 19 exist",
     ):
         assert table in said
     checked.check(repair=True)
@@ -115,7 +115,7 @@ def test_rows_of_no_resource_are_found_and_removed(checked):
         ),
         (
             "UPDATE resources SET display = 'x' WHERE workspace = $1 AND type = 'Group'",
-            "what it is called is not that",
+            "the display name does not match",
         ),
         (
             "UPDATE members SET group_key = group_key + 1 WHERE workspace = $1",
@@ -159,11 +159,11 @@ def test_memberships_are_checked(checked, sql, says):
         ("UPDATE resources SET document = '{' WHERE workspace = $1 AND id = $2", "cannot be read"),
         (
             "UPDATE resources SET version = 9 WHERE workspace = $1 AND id = $2",
-            "version is not that of its document",
+            "version does not match the document",
         ),
         (
             "UPDATE resources SET id = id || 'x' WHERE workspace = $1 AND id = $2",
-            "id is not that of its key",
+            "id does not match the row's key",
         ),
     ],
 )
@@ -203,7 +203,7 @@ def test_the_command_says_and_counts(tmp_path):
     connection.close()
     wrong = server.muster("check", check=False)
     assert wrong.returncode == 1
-    assert "acme: User: the running count is 1, and there are 700" in wrong.stdout
+    assert "acme: User: the running count is 1, but 700 exist" in wrong.stdout
     assert server.muster("check", "--repair").stdout.endswith("1 findings, 1 repaired\n")
     assert server.muster("check").returncode == 0
 

@@ -35,7 +35,7 @@ async def verify(storage: Storage, say: Callable[[str], object]) -> Verified:
         async for sequence in _breaks(storage, workspace, found):
             found.broken += 1
             say(
-                f"{name}: the chain breaks at change {sequence}: it, or one before it, is not as it was written"
+                f"{name}: the chain breaks at change {sequence}: this row or one before it was modified"
             )
     return found
 

@@ -133,7 +133,9 @@ async def findings(
         types = {item.name: item for item in (await registries.of(workspace)).types.values()}
         for kind in await derived.kinds(storage, workspace.id):
             if kind not in types:
-                yield Finding(workspace, kind, "resources of a type that this muster does not know")
+                yield Finding(
+                    workspace, kind, "resources of a type that this version of muster does not know"
+                )
                 continue
             async for finding in _resources(storage, workspace, types[kind], report, progress):
                 yield finding
@@ -175,30 +177,30 @@ async def _resources(
 def _wrong(row: StoredRow, kind: ResourceType) -> list[str]:
     """What is wrong with one resource."""
     if key_of(row.id) != row.key:
-        return ["its id is not that of its key"]
+        return ["the id does not match the row's key"]
     try:
         document = parse(row.document.encode())
         meta = document["meta"]
         index, body = index_of_document(document, kind), search_form(document, kind)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return [f"its document cannot be read ({error})"]
+        return [f"the document cannot be read ({error})"]
     wrong = []
     if document.get("id") != row.id or meta.get("resourceType") != kind.name:
-        wrong.append("its document is of another resource")
+        wrong.append("the document belongs to another resource")
     if meta.get("version") != etag(row.version):
-        wrong.append("its version is not that of its document")
+        wrong.append("the version does not match the document")
     if row.body is None:
-        wrong.append("its search form is missing")
+        wrong.append("the search form is missing")
     elif row.body != orjson.loads(orjson.dumps(body)):
-        wrong.append("its search form is not that of its document")
+        wrong.append("the search form does not match the document")
     if row.display != display_of(document):
-        wrong.append("what it is called is not that of its document")
+        wrong.append("the display name does not match the document")
     if row.index.lookups != index.lookups:
-        wrong.append("its look-ups are not those of its document")
+        wrong.append("the look-ups do not match the document")
     if {(entry.attribute, entry.value) for entry in row.index.unique} != {
         (e.attribute, e.value) for e in index.unique
     }:
-        wrong.append("its unique values are not those of its document")
+        wrong.append("the unique values do not match the document")
     return wrong
 
 
@@ -230,7 +232,7 @@ async def _counts(storage: Upkeep, workspace: Workspace, kind: str) -> AsyncIter
         yield Finding(
             workspace,
             kind,
-            f"the running count is {kept}, and there are {there}",
+            f"the running count is {kept}, but {there} exist",
             derived.recount(workspace.id, kind),
         )
 
