@@ -1,4 +1,8 @@
-"""Whether keys or settings have changed, told between replicas by NOTIFY, and asked for once a second besides."""
+"""The epoch on PostgreSQL: replicas notify each other of changed keys and settings.
+
+A notification may be lost, so the epoch is also read from the database every half second. While the
+server cannot be reached, everything cached counts as stale.
+"""
 
 import asyncio
 import contextlib
@@ -15,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class PostgresEpoch:
-    """A number that differs whenever something may have changed: it is told, it is found, or the server is out of sight."""
+    """A number that changes whenever keys or settings may have changed."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -30,7 +34,7 @@ class PostgresEpoch:
         self._task = asyncio.create_task(self._listen())
 
     def bump(self, *_: Any) -> None:
-        """What is known may be stale from now on."""
+        """Declare everything cached stale."""
         self._value += 1
 
     async def close(self) -> None:
@@ -45,13 +49,13 @@ class PostgresEpoch:
                 await self._follow()
             except (StorageError, TimeoutError) as error:
                 _log.warning("keys and settings are not followed for now: %s", error)
-            except Exception:  # an error of ours: a key that is revoked meanwhile must still stop
+            except Exception:  # a defect of muster: revoked keys must still stop
                 _log.exception("keys and settings are not followed for now")
             self.bump()
             await asyncio.sleep(_ASK_SECONDS)
 
     async def _follow(self) -> None:
-        """Listen, and ask, until the connection is lost."""
+        """Listen and ask until the connection is lost."""
         connection = await connect(self._url)
         try:
             with translated():

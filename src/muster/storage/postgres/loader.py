@@ -1,4 +1,10 @@
-"""Keyed reads that wait together are one statement: a round trip, and a backend's turn, is most of what each would cost."""
+"""Combines keyed reads that wait together into one statement.
+
+A round trip and the scheduling of a server process are most of the cost of a keyed read. Up to two
+statements of a scope run at once. A read that finds a free place starts at once, alone; the reads
+that arrive meanwhile go with the next statement. None joins a statement that has begun, so a read
+always sees everything that was committed before it was asked.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
@@ -10,12 +16,12 @@ S = TypeVar("S", bound=Hashable)
 K = TypeVar("K")
 V = TypeVar("V")
 _AT_ONCE = 2
-"""How many statements of one scope run at once: while the answers of one are handed out, the server has another."""
+"""Statements of one scope at a time: the server works on one while the other is answered."""
 _TOGETHER = 64
 
 
 class _Lane(Generic[K, V]):
-    """What goes on in one scope."""
+    """The running statements and the waiting reads of one scope."""
 
     __slots__ = ("running", "waiting")
 
@@ -25,9 +31,10 @@ class _Lane(Generic[K, V]):
 
 
 class Loader(Generic[S, K, V]):
-    """Reads by key, within scopes: a statement asks for keys of one scope alone.
+    """Reads by key; a statement reads keys of one scope only.
 
-    fetch: what reads some keys; it answers those that are there.
+    Args:
+        fetch: Reads some keys of a scope, and returns those that exist.
     """
 
     def __init__(self, fetch: Callable[[S, Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
@@ -36,9 +43,9 @@ class Loader(Generic[S, K, V]):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def load(self, scope: S, key: K) -> V | None:
-        """What a key has, read after this was called; None where it is not there. Raises what fetch raises.
+        """Return the value of a key, read after this call began; None if it does not exist.
 
-        Where little else goes on it is read at once, by itself.
+        Raises the exceptions of `fetch`.
         """
         lane = self._lanes.get(scope)
         if lane is None:
@@ -54,7 +61,7 @@ class Loader(Generic[S, K, V]):
             self._go_on(scope, lane)
 
     def _go_on(self, scope: S, lane: _Lane[K, V]) -> None:
-        """Read what has gathered meanwhile, or leave."""
+        """Start a statement for the waiting reads, or give the place back."""
         if lane.waiting:
             together, lane.waiting = lane.waiting[:_TOGETHER], lane.waiting[_TOGETHER:]
             task = asyncio.get_running_loop().create_task(self._load(scope, lane, together))
@@ -73,7 +80,7 @@ class Loader(Generic[S, K, V]):
             for key, future in together:
                 if not future.done():
                     future.set_result(found.get(key))
-        except Exception as error:  # whoever waits for it is told, whatever it is
+        except Exception as error:  # each waiting read raises its own copy
             for _, future in together:
                 if not future.done():
                     future.set_exception(copy_exception(error))

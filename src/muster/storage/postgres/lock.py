@@ -1,9 +1,11 @@
-"""The lock of a workspace: every transaction that writes to a workspace takes it first, so that they run one after the other.
+"""The lock of a workspace, which every transaction that writes to the workspace takes first.
 
-It has two parts. The advisory lock is cheap to wait for, but it lives on the server that muster talks to. When the tables are
-spread over several machines (Citus), a transaction may be prepared on a worker, its advisory lock already released and its rows
-not yet visible. Such a transaction still holds its row locks. So the second part is a row: the last change of the workspace,
-which the transaction before has locked as well, and which lies on the same machine as the workspace's other rows.
+So these transactions run one after the other. The lock has two parts. The advisory lock is cheap to
+wait for, but it lives on the server that muster talks to. When the tables are spread over several
+machines (Citus), a transaction may be prepared on a worker, its advisory lock already released and
+its rows not yet visible. Such a transaction still holds its row locks. So the second part is a row:
+the last change of the workspace, which the transaction before has locked as well, and which lies on
+the same machine as the workspace's other rows.
 """
 
 from muster.storage.postgres.connection import Connection
@@ -27,6 +29,9 @@ async def lock(connection: Connection, workspace: int) -> None:
 
 
 async def lock_last_change(connection: Connection, workspace: int) -> None:
-    """Take the second part of the workspace's lock in the open transaction, or wait for it to be free if none is open."""
+    """Take the second part of the workspace's lock.
+
+    Without an open transaction, wait until it is free.
+    """
     if await connection.fetchval(_LAST_CHANGE, workspace) is None:
         await connection.execute(_WITHOUT_CHANGES, workspace)

@@ -1,7 +1,12 @@
-"""Group commit: writes to one workspace that wait together share a transaction, and are answered after its commit.
+"""Group commit: writes to one workspace that wait together share a transaction.
 
-A workspace's transactions come one after the other on every replica, by an advisory lock: so none conflicts with another, and
-the sequence of `changes` is the order in which they commit. Workspaces do not wait for each other.
+They are answered after its commit. A workspace's transactions run one after another, on every
+replica, because each takes the workspace's lock first. So none conflicts with another, and the
+sequence of `changes` is the order of commits. Workspaces do not wait for each other.
+
+A transaction that failed without effect is tried again: if the connection was lost before COMMIT,
+on a deadlock, or if a generated key was taken. If the connection is lost during COMMIT, the writer
+finds out whether it took effect before it answers anyone.
 """
 
 import asyncio
@@ -39,16 +44,16 @@ _RETRIED = (
     KeyTaken,
 )
 Join = Callable[[], Sequence[Write]]
-"""What is to be written, asked once the transaction has the lock."""
+"""Returns the writes of a transaction; called when it has the lock."""
 _log = logging.getLogger(__name__)
 
 
 class AmbiguousCommit(StorageError):
-    """The connection was lost in the middle of a commit, and the server did not come back in time to say what came of it."""
+    """A commit whose outcome is unknown: the server did not come back in time to tell."""
 
 
 class _Waiting:
-    """A write, and the future that waits for its outcome."""
+    """A write, and the future for its outcome."""
 
     __slots__ = ("future", "write")
 
@@ -58,7 +63,11 @@ class _Waiting:
 
 
 class _Batch:
-    """The writes of a transaction. taken: those that are of it by now."""
+    """The writes of a transaction.
+
+    Attributes:
+        taken: The writes that have joined it so far.
+    """
 
     def __init__(self, queue: deque[_Waiting]) -> None:
         self._queue = queue
@@ -66,14 +75,17 @@ class _Batch:
         self.joined()
 
     def joined(self) -> Sequence[Write]:
-        """All of them, with those that came while the transaction waited for its turn: the first alone would cost as much."""
+        """Return all writes, including those that arrived while the transaction waited.
+
+        A transaction of one write would take as long as one of many.
+        """
         while self._queue and len(self.taken) < MAX_BATCH:
             self.taken.append(self._queue.popleft())
         return [waiting.write for waiting in self.taken]
 
 
 class PostgresWriter:
-    """Carries out writes, in the order in which they come to a workspace."""
+    """Executes writes in the order in which they arrive for a workspace."""
 
     def __init__(self, pool: Pool, url: str, on_commit: Callable[[int], None]) -> None:
         self._pool = pool
@@ -84,7 +96,10 @@ class PostgresWriter:
         self.waiting = 0
 
     async def write(self, write: Write) -> Outcome:
-        """The outcome of a write, once it is committed. Raises what decide raises, Conflict and StorageError."""
+        """Execute a write, and return its outcome after the commit.
+
+        Raises the exceptions of `decide`, Conflict and StorageError.
+        """
         if self.waiting >= MAX_WAITING:
             raise StorageError(f"too many writes are waiting: {MAX_WAITING:,} at a time")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -95,12 +110,12 @@ class PostgresWriter:
         return await future
 
     async def close(self) -> None:
-        """Finish what waits."""
+        """Finish the waiting writes."""
         while self._running:
             await asyncio.wait(list(self._running.values()))
 
     async def _run(self, workspace: int) -> None:
-        """Transactions, as long as something waits for this workspace."""
+        """Run transactions while writes are waiting for this workspace."""
         queue = self._queues[workspace]
         try:
             while queue:
@@ -126,16 +141,18 @@ class PostgresWriter:
     async def transact(
         self, workspace: int, writes: Sequence[Write], whole: bool = False, rehearse: bool = False
     ) -> Sequence[Outcome | Exception]:
-        """What came of each write, all committed. A transaction that is known to have failed harmlessly is tried again.
+        """Execute writes in one transaction, and return the outcome or error of each.
 
-        whole: where one cannot be carried out, none is, and what it raised is raised. rehearse: roll back instead of committing.
+        Args:
+            whole: If a write fails, raise its error and store nothing.
+            rehearse: Roll back instead of committing.
         """
         return await self._transacted(workspace, lambda: writes, whole, rehearse)
 
     async def _transacted(
         self, workspace: int, join: Join, whole: bool = False, rehearse: bool = False
     ) -> Sequence[Outcome | Exception]:
-        """What came of each write that joined."""
+        """Try the transaction up to five times, and return the outcome of each write."""
         taken: Exception | None = None
         for _ in range(_ATTEMPTS):
             connection = await self._pool.acquire()
@@ -160,7 +177,7 @@ class PostgresWriter:
     async def _one_by_one(
         self, workspace: int, writes: Sequence[Write], taken: KeyTaken
     ) -> Sequence[Outcome | Exception]:
-        """The writes apart, so that only the one that makes no new id fails."""
+        """Execute the writes apart, so that only the one without a free key fails."""
         if len(writes) == 1:
             return [taken]
         return [(await self.transact(workspace, [write]))[0] for write in writes]
@@ -168,7 +185,7 @@ class PostgresWriter:
     async def _attempt(
         self, connection: Connection, workspace: int, join: Join, whole: bool, rehearse: bool
     ) -> Sequence[Outcome | Exception]:
-        """One transaction. Raises _Lost where it is certain that nothing was committed."""
+        """Run one transaction. Raises _Lost if it is certain that nothing was committed."""
         try:
             await connection.execute(
                 f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_SPACE}, {workspace})"
@@ -210,10 +227,12 @@ class PostgresWriter:
         return answers
 
     async def _was_committed(self, workspace: int, mark: rows.Mark) -> bool:
-        """Whether the transaction with this mark was committed, asked until the server is there to say. Raises AmbiguousCommit.
+        """Whether the transaction with this mark took effect. Raises AmbiguousCommit.
 
-        Its number would not tell: where the server lost it in a crash, another transaction has that number after. First the lock
-        of the workspace is waited for, which it has while it is in progress still.
+        It asks until the server answers. It takes the workspace's lock first, because the
+        transaction holds the lock while it is still in progress. Then it looks for the chain link
+        of the transaction's last change. The transaction's number would not tell: if the server
+        lost it in a crash, it gives the number to another transaction.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + _RESOLVE_SECONDS
