@@ -6,8 +6,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bench import peer, scripts, servers
+from muster.base import clock
 from muster.base.clock import timestamp
-from muster.directory.service import utc_now
 from muster.directory.versions import make_put
 from muster.scim.schema.model import GROUP, registry
 from muster.storage.ids import IdSource
@@ -87,8 +87,8 @@ async def _fill(path: Path, members: list[str], joined: list[str]) -> str:
     new_id = IdSource()
     made = []
     for number in range(_GROUPS):
-        now = timestamp(utc_now())
-        resource_id = new_id(int(utc_now().timestamp() * 1000))
+        now = timestamp(clock.now())
+        resource_id = new_id(int(clock.now().timestamp() * 1000))
         document = {"schemas": [GROUP], "displayName": f"Group {number}"}
         put = make_put(document, _GROUP_TYPE, resource_id, 1, now, now)
         edit = MemberEdit(tuple(joined if number else members))
