@@ -1,16 +1,13 @@
 """Open ID Connectors: their pages, and signing in by one."""
 
-import base64
 import hmac
 import re
 from collections.abc import Iterator
 
-import orjson
-
 from muster.access.connectors import Connector, Connectors, Setter
 from muster.access.openid import OpenId
 from muster.access.permissions import ADMIN, PERMISSIONS, SCIM
-from muster.base import clock
+from muster.base.signing import InvalidToken, Signer
 from muster.console.pages.sign_in import signed_in
 from muster.console.web import ANYONE, INSTALLATION_ADMIN, PageRoute, Visit
 from muster.http.wire.message import Response
@@ -26,15 +23,15 @@ _FROM_ONE_PLACE = 300
 _CALLBACK = "/sign-in/openid/callback"
 _SHOWN = ("title", "issuer", "clientId", "allowedDomains")
 _REFUSAL = re.compile(r"[a-z_]{1,50}")
-_Flow = tuple[int, str, str, str, int, str]
-"""A sign-in under way: until when it holds, its state, nonce and PKCE verifier, the place, and where to go then."""
+_Flow = tuple[str, str, str, int, str]
+"""A sign-in under way: its state, nonce and PKCE verifier, the place, and the page to go to then."""
 
 
 class ConnectorPages:
     """The pages of Open ID Connectors."""
 
     def __init__(self, storage: Storage, connectors: Connectors, openid: OpenId) -> None:
-        self._accounts = storage
+        self._flows = Signer(storage.signing_secret, "openid")
         self._connectors = connectors
         self._openid = openid
         self._places = Attempts(storage, _FROM_ONE_PLACE, _SECONDS)
@@ -58,25 +55,25 @@ class ConnectorPages:
         place, connector = found
         begun = await self._openid.start(connector.client, self._redirect_uri(visit))
         flow = (
-            int(clock.seconds()) + _SECONDS,
             begun.state,
             begun.nonce,
             begun.verifier,
             place,
             visit.text("to")[:_MAX_TO],
         )
-        cookie = visit.set_cookie(_COOKIE, await self._signed(flow), _SECONDS)
+        signed = await self._flows.sign(flow, (_COOKIE,), _SECONDS)
+        cookie = visit.set_cookie(_COOKIE, signed, _SECONDS)
         return visit.leave(begun.url, [cookie])
 
     async def finish(self, visit: Visit) -> Response:
         """Sign in whoever comes back from a provider."""
         await self._take(visit)
         flow = await self._flow(visit)
-        if flow is None or not hmac.compare_digest(visit.text("state").encode(), flow[1].encode()):
+        if flow is None or not hmac.compare_digest(visit.text("state").encode(), flow[0].encode()):
             raise forbidden(
                 "this sign-in was not begun in this browser, or its time is up: begin again"
             )
-        _, _, nonce, verifier, place, to = flow
+        _, nonce, verifier, place, to = flow
         connector = await self._connectors.get(place)
         if connector is None:
             raise not_found("there is no sign-in by OpenID Connect here any more")
@@ -154,20 +151,15 @@ class ConnectorPages:
     def _redirect_uri(self, visit: Visit) -> str:
         return visit.base.public(visit.request) + _CALLBACK
 
-    async def _signed(self, flow: _Flow) -> str:
-        payload = base64.urlsafe_b64encode(orjson.dumps(flow)).decode()
-        return f"{payload}.{await self._mac(payload)}"
-
     async def _flow(self, visit: Visit) -> _Flow | None:
-        payload, _, mac = (visit.cookie(_COOKIE) or "").rpartition(".")
-        if not hmac.compare_digest(mac.encode(), (await self._mac(payload)).encode()):
+        """Return the sign-in that this browser began; None if it is over, or was begun in another."""
+        try:
+            state, nonce, verifier, place, to = await self._flows.read(
+                visit.cookie(_COOKIE) or "", (_COOKIE,)
+            )
+        except InvalidToken:
             return None
-        flow = orjson.loads(base64.urlsafe_b64decode(payload))
-        return tuple(flow) if flow[0] > clock.seconds() else None
-
-    async def _mac(self, payload: str) -> str:
-        secret = hmac.digest(await self._accounts.signing_secret(), b"openid", "sha256")
-        return hmac.new(secret, payload.encode(), "sha256").hexdigest()
+        return state, nonce, verifier, place, to
 
 
 def _place(visit: Visit) -> int:
