@@ -6,8 +6,8 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.clock import StoppedClock
 from tests.support import postgres
+from tests.support.clock import StoppedClock
 from tests.support.server import SERVERS, Server
 from tests.support.tenant import Tenant
 

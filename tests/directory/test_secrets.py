@@ -18,7 +18,7 @@ from muster.scim.schema.model import registry
 from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.resources import Write
 from muster.storage.repair.derived import bound
-from tests.people import patch, person
+from tests.support.people import patch, person
 
 VAULT = "urn:example:params:scim:schemas:extension:vault:2.0:User"
 NEVER = {"returned": "never"}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.clock import StoppedClock
+from tests.support.clock import StoppedClock
 from tests.support.people import group, person, replace
 from tests.support.tenant import Tenant, problem
 from tests.upkeep.test_audit_verification import tampered

@@ -10,6 +10,7 @@ from typing import Any
 
 from muster.directory.documents import parse
 from muster.directory.groups.member_edits import MEMBERS
+from muster.directory.groups.members import first_members
 from muster.directory.history.events import changed_values
 from muster.directory.service import MANY_MEMBERS, Caller, Directory
 from muster.scim.document import Document
@@ -132,9 +133,8 @@ async def rehearse(
 
 async def _has_many(storage: Resources, caller: Caller, group_id: str, delta: MemberDelta) -> bool:
     """Return whether the group would be too large to be answered by a PATCH."""
-    members = await storage.members(
-        caller.workspace.id, group_id, -1, MANY_MEMBERS + 1 + len(delta.removed)
-    )
+    most = MANY_MEMBERS + 1 + len(delta.removed)
+    members = await first_members(storage, caller.workspace.id, group_id, most)
     return len(members) + len(delta.added) - len(delta.removed) > MANY_MEMBERS
 
 

@@ -13,6 +13,7 @@ from muster.base.threads import compute
 from muster.directory.documents import parse
 from muster.directory.groups import member_edits
 from muster.directory.groups.member_edits import MEMBERS
+from muster.directory.groups.members import first_members, member_pages
 from muster.directory.groups.memberships import GROUPS, each_with_groups, split, with_groups
 from muster.directory.guard import policy
 from muster.directory.guard.policy import Withheld
@@ -65,8 +66,6 @@ from muster.storage.port.resources import (
 )
 
 Precondition = Callable[[Stored], None]
-_CHUNK = 1000
-"""How many members are read at a time."""
 MANY_MEMBERS = 100
 """The most members of a group that a PATCH answers with."""
 Read = TypeVar("Read")
@@ -152,23 +151,14 @@ class Directory:
             await self._storage.find(Query(caller.workspace.id, resource_type, limit=0))
         ).total or 0
 
-    async def members(self, caller: Caller, group_id: str) -> AsyncIterator[Sequence[Member]]:
-        """All members of a group, some at a time, in the order of their ids. One that stays throughout comes exactly once."""
-        after = -1
-        while True:
-            page = await self._storage.members(caller.workspace.id, group_id, after, _CHUNK)
-            if page:
-                yield page
-            if len(page) < _CHUNK:
-                return
-            after = page[-1].key
+    def members(self, caller: Caller, group_id: str) -> AsyncIterator[Sequence[Member]]:
+        """Yield all members of a group, a page at a time; see `member_pages`."""
+        return member_pages(self._storage, caller.workspace.id, group_id)
 
     async def has_many_members(self, caller: Caller, group_id: str) -> bool:
         """Whether a group is so large that it is not answered where the client need not have it."""
-        return (
-            len(await self._storage.members(caller.workspace.id, group_id, -1, MANY_MEMBERS + 1))
-            > MANY_MEMBERS
-        )
+        found = await first_members(self._storage, caller.workspace.id, group_id, MANY_MEMBERS + 1)
+        return len(found) > MANY_MEMBERS
 
     async def find(
         self,

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 from muster.access.registries import Registries
 from muster.directory.groups.member_edits import MEMBERS
+from muster.directory.groups.members import all_members
 from muster.directory.groups.memberships import member, split
 from muster.scim.schema.model import ResourceType
 from muster.storage.port.accounts import Workspace
 from muster.storage.port.engine import Storage
-from muster.storage.port.members import Member
 from muster.storage.port.resources import Query, Resources
 
 _PAGE = 500
@@ -33,19 +33,10 @@ async def _line(
     storage: Resources, workspace: Workspace, kind: ResourceType, resource_id: str, document: bytes
 ) -> bytes:
     if kind.computed == MEMBERS:
-        found = [element async for element in members(storage, workspace, resource_id)]
+        found = [element async for element in all_members(storage, workspace.id, resource_id)]
         if found:
             document = b'%b,"members":[%b]}' % (
                 document[:-1],
                 b",".join(member(item) for item in found),
             )
     return document.replace(b"\x01", b"") + b"\n"
-
-
-async def members(storage: Resources, workspace: Workspace, group_id: str) -> AsyncIterator[Member]:
-    """All members of a group."""
-    after = -1
-    while page := await storage.members(workspace.id, group_id, after, _PAGE):
-        for found in page:
-            yield found
-        after = page[-1].key

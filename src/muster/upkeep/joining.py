@@ -7,6 +7,7 @@ import orjson
 
 from muster.base.clock import timestamp
 from muster.directory.documents import parse
+from muster.directory.groups.members import all_members
 from muster.directory.versions import index_of_document, make_put
 from muster.scim.schema.model import ResourceType
 from muster.scim.values import Json
@@ -15,7 +16,6 @@ from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.errors import NoSuchMember
 from muster.storage.port.members import GROUP, MEMBER_TYPES, MemberEdit
 from muster.storage.port.resources import Keep, Outcome, Resources, Stored, Write
-from muster.upkeep.export import members as members_of
 from muster.upkeep.new_ids import NewIds
 
 
@@ -107,7 +107,7 @@ class Joining:
     async def _fill(self, number: int, group_id: str, members: tuple[str, ...]) -> None:
         """Add members to a group, whose version stays as it was exported. Raises NoSuchMember."""
         wanted = set(members)
-        async for found in members_of(self._storage, self._workspace, group_id):
+        async for found in all_members(self._storage, self._workspace.id, group_id):
             if found.id not in wanted:
                 self._refused.append(
                     (number, f"id: {group_id} is there already, and has other members")

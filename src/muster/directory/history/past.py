@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from muster.directory.documents import parse
+from muster.directory.groups.members import all_members
 from muster.scim.errors import invalid_value
 from muster.storage.port.changes import Change, ChangeFilter
-from muster.storage.port.members import GROUP, MemberEdit
+from muster.storage.port.members import GROUP, Member, MemberEdit
 from muster.storage.port.resources import Resources
 
 _FIRST, _CHUNK = 4, 1000
@@ -103,7 +104,7 @@ class Past:
 
     async def members(self, workspace: int, group_id: str, sequence: int) -> list[str]:
         """Return the ids of the members of a group after a change."""
-        members = dict.fromkeys([found async for found in self._members(workspace, group_id)])
+        members = dict.fromkeys([found.id async for found in self._members(workspace, group_id)])
         later = [
             change
             for change in await self.changes_since(workspace, group_id, sequence)
@@ -161,7 +162,7 @@ class Past:
 
     async def nonmembers(self, workspace: int, group_id: str, ids: Iterable[str]) -> list[str]:
         """Return those of the ids that are not in a group."""
-        members = {found async for found in self._members(workspace, group_id)}
+        members = {found.id async for found in self._members(workspace, group_id)}
         return [found for found in ids if found not in members]
 
     async def recent(self, workspace: int) -> AsyncIterator[Change]:
@@ -188,12 +189,8 @@ class Past:
             before, limit = changes[-1].sequence, min(limit * 10, _CHUNK)
             await asyncio.sleep(0)
 
-    async def _members(self, workspace: int, group_id: str) -> AsyncIterator[str]:
-        after = -1
-        while members := await self._storage.members(workspace, group_id, after, _CHUNK):
-            for member in members:
-                yield member.id
-            after = members[-1].key
+    def _members(self, workspace: int, group_id: str) -> AsyncIterator[Member]:
+        return all_members(self._storage, workspace, group_id)
 
 
 def parse_time(text: object, name: str) -> datetime:
