@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 
+from muster.upkeep import backup
 from tests.conftest import client_of
 from tests.support.people import person
 from tests.support.server import Server
@@ -90,3 +91,29 @@ def test_what_is_no_backup_is_not_restored(tmp_path):
         in server.muster("restore", str(tmp_path / "other.db"), check=False).stderr
     )
     assert not (tmp_path / "muster.db").exists()
+
+
+def test_commits_during_a_copy_neither_restart_it_nor_get_into_it(tmp_path):
+    """The copy has more pages than a step; another process commits between the steps."""
+    path = tmp_path / "here.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE installation (x)")
+        connection.executemany("INSERT INTO installation VALUES (zeroblob(4000))", [()] * 5000)
+    connection.close()
+    steps = []
+
+    def step(done, total=None):
+        steps.append((done, total))
+        with sqlite3.connect(path) as other:
+            other.execute("INSERT INTO installation VALUES ('later')")
+        other.close()
+
+    backup.backup(str(path), tmp_path / "there.db", step)
+    copied, total = sum(done for done, _ in steps), steps[-1][1]
+    assert len(steps) > 2
+    assert all(done > 0 for done, _ in steps)
+    assert copied == total
+    with sqlite3.connect(tmp_path / "there.db") as connection:
+        assert connection.execute("SELECT count(*) FROM installation").fetchone() == (5000,)
+    connection.close()

@@ -133,7 +133,7 @@ def test_an_id_that_is_there_with_another_content_is_refused(server, tmp_path):
     users[1]["title"] = "another"
     file.write_text("\n".join(json.dumps(user) for user in users))
     said = server.muster("import", str(file), check=False)
-    different = f"line 2: id: {users[1]['id']} is there already, and is not the same\n"
+    different = f"line 2: id: {users[1]['id']} exists already with other content\n"
     assert said.stdout == f"{different}0 created, 1 exist already, 1 rejected\n"
 
 

@@ -251,7 +251,7 @@ class Importer:
                 return False
             same = _content(standing.document) == _content(entry.put.stored.document)
         if not same:
-            raise ScimError(409, f"id: {entry.put.stored.id} is there already, and is not the same")
+            raise ScimError(409, f"id: {entry.put.stored.id} exists already with other content")
         return True
 
     def _check(self, entry: _Entry) -> None:
@@ -352,5 +352,5 @@ def _moment(meta: dict[str, Any], name: str, default: str) -> str:
 def _version(meta: dict[str, Any]) -> int:
     text = str(meta.get("version", 'W/"1"')).removeprefix("W/").strip('"')
     if not text.isascii() or not text.isdigit() or not 0 < len(text) < 10:
-        raise ScimError(400, "meta.version is not one of ours")
+        raise ScimError(400, 'meta.version must be like W/"1"')
     return int(text)
