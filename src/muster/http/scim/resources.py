@@ -126,12 +126,13 @@ class Scim:
     def find(
         self, request: Request, caller: Caller, resource_type: ResourceType, _: str
     ) -> Awaitable[Response]:
-        parameters = named(request.parameters(), caller.dialect)
+        parameters = request.parameters()
         if resource_type.computed != MEMBERS:
-            unique = unique_search(parameters, resource_type, caller.dialect)
+            unique = unique_search(parameters, resource_type)
             if unique is not None:
                 base = self._base(request)
                 return self._listing.one(request, caller, resource_type, unique, base)
+        parameters = named(parameters, caller.dialect)
         return self._list(request, caller, (resource_type,), parameters)
 
     async def search(

@@ -7,7 +7,7 @@ from muster.scim.dialects import Dialect
 from muster.scim.document import kind
 from muster.scim.errors import ScimError, invalid_filter, invalid_value
 from muster.scim.filter.predicate import Test
-from muster.scim.filter.shapes import read_filter
+from muster.scim.filter.shapes import read_quickly
 from muster.scim.indexing import index_of
 from muster.scim.messages import SEARCH_REQUEST, check_schemas, fields_of
 from muster.scim.schema.discovery import Limits
@@ -15,8 +15,6 @@ from muster.scim.schema.model import ResourceType
 from muster.scim.values import Json
 
 _MAX_INTEGER_LENGTH = 19
-_MAX_UNIQUE = 400
-"""Characters of a filter that is tried as one by a unique value."""
 _TEXTS = ("filter", "sortBy", "sortOrder", "domain", "cursor")
 _NUMBERS = ("startIndex", "count")
 _LISTS = ("attributes", "excludedAttributes")
@@ -24,20 +22,15 @@ _NAMES = (*_TEXTS, *_NUMBERS, *_LISTS)
 _CANONICAL = {name.lower(): name for name in _NAMES}
 
 
-def unique_search(
-    parameters: dict[str, str], resource_type: ResourceType, dialect: Callable[[], Dialect]
-) -> Test | None:
+def unique_search(parameters: dict[str, str], resource_type: ResourceType) -> Test | None:
     """Return the comparison if a search asks for the resource with one unique value, and for nothing else.
 
-    Every provider asks for this before it creates a user, and a unique value is read in one step.
-
-    Raises:
-        ScimError: invalidFilter.
+    Every provider asks for this before it creates a user, and a unique value is read in one step. Any other search,
+    a wrong one too, is read in full.
     """
-    text = parameters.get("filter")
-    if text is None or len(parameters) > 1 or len(text) > _MAX_UNIQUE:
+    if len(parameters) != 1 or (text := parameters.get("filter")) is None:
         return None
-    predicate = read_filter(text, resource_type, dialect())
+    predicate = read_quickly(text, resource_type)
     if isinstance(predicate, Test) and predicate.operator == "eq":
         return predicate if predicate.field.name in index_of(resource_type).unique else None
     return None

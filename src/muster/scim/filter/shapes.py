@@ -32,7 +32,7 @@ from muster.scim.schema.model import ResourceType
 from muster.scim.values import fold
 
 _STRING = re.compile(r'"([^"\\\x00-\x1f]*)"')
-_UNUSUAL = re.compile("[\\\\\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_SHAPE = 500
 """Characters of a shape that is remembered, which bounds the memory that shapes take."""
 
@@ -54,12 +54,22 @@ def read_filter(
     Raises:
         ScimError: invalidFilter, with the position of the mistake.
     """
-    shape = _STRING.sub('""', text)
-    if len(shape) <= _MAX_SHAPE and _UNUSUAL.search(text) is None:
-        fill = _remembered(shape, resource_type, tuple(among))
-        if fill is not None:
-            return fill(_STRING.findall(text))
-    return bind(parse(text, dialect), resource_type, dialect, among)
+    quick = read_quickly(text, resource_type, tuple(among))
+    return bind(parse(text, dialect), resource_type, dialect, among) if quick is None else quick
+
+
+def read_quickly(
+    text: str, resource_type: ResourceType, among: tuple[ResourceType, ...] = ()
+) -> Predicate | None:
+    """Return the predicate that a filter means, or None if its shape does not say everything."""
+    if "\\" in text or not (text.isascii() or _SURROGATE.search(text) is None):
+        return None
+    parts = _STRING.split(text)  # the strings are every second part
+    shape = '""'.join(parts[::2])
+    if len(shape) > _MAX_SHAPE:
+        return None
+    fill = _remembered(shape, resource_type, among)
+    return None if fill is None else fill(parts[1::2])
 
 
 @lru_cache(maxsize=1024)
