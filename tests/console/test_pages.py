@@ -638,7 +638,7 @@ def test_requests_are_kept_without_their_secrets(root, fresh):
     assert root.get(f"{base}/1").status_code == 404
     doctor = root.get(f"/w/{fresh.name}/doctor").text
     assert "the operation, in lower case" in doctor
-    assert "Another has this value already" in doctor
+    assert "Another resource has this value" in doctor
 
 
 def test_a_request_is_tried_again_and_nothing_is_changed(root, fresh):

@@ -1,4 +1,4 @@
-"""Any life of a small directory: what is read agrees with a plain model, with its ETag, with the feed, and with what is kept."""
+"""Random operations on a small directory agree with a plain model, the ETags and the feed."""
 
 import orjson
 from hypothesis import HealthCheck, given, settings
@@ -26,7 +26,7 @@ def anything(_):
 
 
 class Life:
-    """A directory, and what it must be like."""
+    """A directory and the model of its expected content."""
 
     def __init__(self, bench, data):
         self.bench, self.data = bench, data
@@ -40,7 +40,7 @@ class Life:
         return self.data.draw(strategy)
 
     def do(self, work):
-        """What was answered, or the status of the error."""
+        """Run an operation; returns its result, or the status of its error."""
         try:
             return self.bench.run(work)
         except ScimError as error:
@@ -54,7 +54,7 @@ class Life:
         )
 
     def some(self):
-        """Ids of what is there, of what is not any more, and of what never was."""
+        """Draw ids of resources that exist, that were deleted, and that never existed."""
         there = st.sampled_from([*self.users, *self.groups] or ["none"])
         return st.lists(
             st.one_of(there, st.sampled_from([*self.gone[-2:], "x"])), max_size=3, unique=True
@@ -173,7 +173,7 @@ class Life:
             self.groups[group_id] = wanted
 
     def restore_user(self):
-        """Bring somebody back who was removed, with their groups, where nobody has their name by now."""
+        """Restore a deleted user with its groups, unless the userName is taken."""
         user_id = self.draw(st.sampled_from(self.gone))
         history = self.bench.run(
             self.bench.storage.history(self.caller.workspace.id, user_id, None, 10)
@@ -196,7 +196,7 @@ class Life:
 
     @staticmethod
     def _touched(rows, user_id):
-        """How many of these rows are the groups that a removal took somebody out of: they follow it."""
+        """Count the changes of groups that follow the deletion of a member."""
         taken = [row.members is not None and row.members.removed == (user_id,) for row in rows]
         return taken.index(False) if False in taken else len(taken)
 
@@ -208,7 +208,7 @@ class Life:
         self.draw(st.sampled_from(kinds))()
 
     def above(self, resource_id):
-        """The groups that something is in, directly and through others."""
+        """Return the groups of a resource, direct and indirect."""
         direct = {
             group_id for group_id, group in self.groups.items() if resource_id in group["members"]
         }
@@ -219,7 +219,7 @@ class Life:
         return {group_id: "direct" if group_id in direct else "indirect" for group_id in reached}
 
     def body(self, kind, resource_id):
-        """A resource as it is shown, and its ETag."""
+        """Return a resource as it is answered, and its ETag."""
         stored = self.bench.run(self.directory.get(self.caller, kind, resource_id))
         document = parse(stored.document)
         if kind is GROUPS:
@@ -237,7 +237,7 @@ class Life:
         return self.bench.run(read())
 
     def compare(self):
-        """What is read is what it must be, and whatever has one ETag has one body."""
+        """Every answer equals the model, and equal ETags have equal bodies."""
         for kind, among in ((USERS, self.users), (GROUPS, self.groups)):
             assert self.bench.run(self.directory.find(self.caller, kind, Search())).total == len(
                 among
@@ -257,7 +257,7 @@ class Life:
                     )
 
     def told(self):
-        """The directory as somebody has it who has only read the feed."""
+        """The directory as reconstructed from the feed alone."""
         users, groups = {}, {}
         for row in self.bench.run(
             self.bench.storage.changes(self.caller.workspace.id, 0, 10_000, with_before=True)
@@ -289,7 +289,7 @@ class Life:
         )
 
     def remember(self):
-        """The directory as it is now, with the number of the last change."""
+        """Remember the current directory and the sequence number of the last change."""
         direct = {
             user_id: {g for g, group in self.groups.items() if user_id in group["members"]}
             for user_id in self.users
@@ -304,7 +304,7 @@ class Life:
         )
 
     def look_back(self):
-        """Whatever was remembered is what is told of then."""
+        """Past states that are read equal the remembered ones."""
         past, workspace = Past(self.bench.storage), self.caller.workspace.id
         for sequence, direct, members in self.known:
             for user_id, groups in direct.items():
@@ -319,7 +319,7 @@ class Life:
                 assert (len(told), set(told)) == (len(there), there)
 
     def wrong(self):
-        """What a check of what is kept finds."""
+        """Return the findings of `muster check`."""
 
         async def look():
             return [
@@ -338,7 +338,7 @@ class Life:
     deadline=None,
 )
 @given(data=st.data())
-def test_any_life(bench, data):
+def test_random_operations_agree_with_the_model(bench, data):
     life = Life(bench, data)
     for _ in range(data.draw(st.integers(2, 14))):
         life.step()

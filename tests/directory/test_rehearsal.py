@@ -1,4 +1,4 @@
-"""A rehearsed write answers what the write itself would, and changes nothing."""
+"""A dry run gives the answer of the real write and changes nothing."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ NOBODY = "018f0000-0000-7000-8000-000000000000"
 
 
 class Trial:
-    """A workspace with a group of two and a third user, in which writes are rehearsed and then carried out."""
+    """A workspace with a group of two users and a third user, for dry runs and real writes."""
 
     def __init__(self, bench, **settings):
         self._bench = bench
@@ -37,7 +37,7 @@ class Trial:
         )
 
     def status(self, *operations):
-        """The status of a PATCH of the group: the rehearsal's and the write's own, which are the same."""
+        """Return the status of a PATCH of the group, checked to be that of its dry run."""
         body = patch(*operations)
         latest = self._run(self._bench.storage.latest_change(self.caller.workspace.id))
         rehearsed = self.rehearse("PATCH", GROUPS, self.group, body)
@@ -65,7 +65,7 @@ def _add(*ids):
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_rehearsed_patches_of_members_answer_as_the_patches_do(bench, strict):
+def test_dry_run_of_a_patch_of_members_answers_like_the_patch(bench, strict):
     trial = Trial(bench, strict=strict)
     first, second, third = trial.users
     assert trial.status(_add(NOBODY)) == 400
@@ -93,7 +93,7 @@ def test_rehearsed_patches_of_members_answer_as_the_patches_do(bench, strict):
     )
 
 
-def test_a_rehearsed_post_and_put_check_their_members(bench):
+def test_dry_runs_of_post_and_put_check_members(bench):
     trial = Trial(bench)
     body = group(None, {"id": NOBODY})
     assert trial.rehearse("POST", GROUPS, "", body).status == 400
@@ -109,7 +109,7 @@ def test_a_rehearsed_post_and_put_check_their_members(bench):
     assert trial.members() == set(trial.users[:2])
 
 
-def test_a_rehearsal_meets_the_guard_and_the_unique_values(bench):
+def test_dry_run_applies_the_guard_and_unique_values(bench):
     trial = Trial(bench)
     taken = person()
     trial._run(trial.directory.create(trial.caller, USERS, taken))
@@ -125,7 +125,7 @@ def test_a_rehearsal_meets_the_guard_and_the_unique_values(bench):
     )
 
 
-def test_a_rehearsed_patch_of_a_large_group_answers_204(bench):
+def test_dry_run_of_a_patch_of_a_large_group_answers_204(bench):
     trial = Trial(bench)
     users = [
         trial._run(trial.directory.create(trial.caller, USERS, person())).id for _ in range(100)

@@ -1,4 +1,4 @@
-"""The use cases on a clock that cannot be trusted."""
+"""The use cases under an unreliable clock and with large bodies."""
 
 import asyncio
 import threading
@@ -18,8 +18,8 @@ from tests.support.people import person, replace
 USER_TYPE = registry().types["/Users"]
 
 
-def test_a_clock_that_jumps_back_makes_nothing_older(tmp_path, clock):
-    """Ids go on growing, lastModified never goes back, and lists keep their order."""
+def test_times_and_ids_never_go_back_although_the_clock_does(tmp_path, clock):
+    """Ids keep growing, lastModified never decreases, and lists keep their order."""
     clock.moment = datetime(2030, 1, 1, tzinfo=UTC)
 
     async def run():
@@ -53,7 +53,7 @@ def test_a_clock_that_jumps_back_makes_nothing_older(tmp_path, clock):
     asyncio.run(run())
 
 
-def test_a_large_body_is_read_on_a_thread_and_comes_to_the_same(tmp_path, monkeypatch):
+def test_a_large_body_is_parsed_on_a_thread_with_the_same_result(tmp_path, monkeypatch):
     threads = []
 
     def noted(read):

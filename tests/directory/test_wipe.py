@@ -1,4 +1,4 @@
-"""Emptying a workspace."""
+"""Wiping a workspace."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ USERS = registry().types["/Users"]
 
 
 class Refilled:
-    """A storage that gets another user with each deletion, from a client that goes on."""
+    """A storage in which a client creates another user during each deletion."""
 
     def __init__(self, storage, create) -> None:
         self._storage, self._create = storage, create
@@ -24,7 +24,7 @@ class Refilled:
         return await self._storage.write_all(workspace, writes)
 
 
-def test_it_ends_where_a_client_goes_on_creating(bench):
+def test_wipe_ends_although_a_client_keeps_creating_users(bench):
     caller, directory = Caller(bench.new_workspace(), "actor", "request"), Directory(bench.storage)
 
     async def create():

@@ -981,7 +981,7 @@ def test_a_search_may_take_so_long_and_no_longer(here, monkeypatch):
     short = Here(database, scan_seconds=0.02)
     try:
         before = here.latest_change()
-        check_refused(ROWS[SCAN], short.ask("GET", "/Users", params=search), "too much to read")
+        check_refused(ROWS[SCAN], short.ask("GET", "/Users", params=search), "too much data")
         assert here.latest_change() == before
     finally:
         short.close()

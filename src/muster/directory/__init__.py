@@ -1,1 +1,1 @@
-"""The use cases on resources: find, get, create, replace, patch, delete. No HTTP and no SQL."""
+"""The use cases on resources, without HTTP and SQL."""

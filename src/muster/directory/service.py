@@ -1,4 +1,9 @@
-"""The directory: what provisioning clients do to resources, each change whole or not at all."""
+"""The use cases of provisioning: get, find, create, replace, patch and delete.
+
+A write is prepared outside the transaction (the body is parsed and validated, passwords are
+hashed), and decided inside it: the storage calls the decision with the current resource, and stores
+the outcome in the same transaction. A decision is pure, since the storage may call it again.
+"""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -67,21 +72,30 @@ from muster.storage.port.resources import (
 
 Precondition = Callable[[Stored], None]
 MANY_MEMBERS = 100
-"""The most members of a group that a PATCH answers with."""
+"""The most members with which a PATCH answers a group; larger groups are answered 204."""
 Read = TypeVar("Read")
-_NEAR = 1000
-"""How far the rows that an offset passes over are not worth remembering."""
+_SMALL_OFFSET = 1000
+"""Up to this offset, an unfiltered list is read by offset: skipping so few rows costs little."""
 
 
 @dataclass(slots=True)
 class Caller:
-    """Who asks: the workspace that the key belongs to, the actor for `changes`, the request's id and the client's address.
+    """The sender of a request, and the limits and rules that apply to it.
 
-    registry: the workspace's. user: the id of whom the key speaks for, if anyone. seen: the rows of the dialect table that the
-    request showed. guarded: the deprovisioning guard holds what is too much, as it does not where an administrator decides.
-    overrides: an administrator has asked to pass the guard and the provisioning switches; undoing and restoring honour it.
-    max_elements: the most elements that a multi-valued attribute may have. max_comparisons: the most comparisons of a PATCH.
-    body_bytes: the size of the body; a large one is read on a thread.
+    Attributes:
+        workspace: The workspace of the API key.
+        actor: The actor as `changes` stores it, such as key:ID.
+        request_id: The id of the request.
+        address: The client's IP address.
+        registry: The resource types and schemas of the workspace.
+        user: The id of the user that the key is bound to, for /Me; None if it is bound to nobody.
+        seen: Collects the rows of the dialect table that the request shows.
+        guarded: Whether the guard applies; False for what an administrator decides.
+        overrides: Whether an administrator has chosen to override the guard and the switches in a
+            rollback or restore.
+        max_elements: The most elements of a multi-valued attribute.
+        max_comparisons: The most comparisons of elements in a PATCH.
+        body_bytes: The size of the body; a large body is parsed on a thread.
     """
 
     workspace: Workspace
@@ -98,15 +112,23 @@ class Caller:
     body_bytes: int = 0
 
     def dialect(self) -> Dialect:
-        """How to read this client."""
+        """Return the dialect in which the client's requests are read."""
         return Dialect(self.workspace.strict, self.seen, self.max_elements, self.max_comparisons)
 
 
 @dataclass(slots=True)
 class Search:
-    """A find as the client asks it. start_index counts from 1; count is what a page holds at the most.
+    """The parameters of a search (RFC 7644 section 3.4.2).
 
-    by_cursor: the page begins after a position, or at the beginning where that is None, and not at start_index.
+    Attributes:
+        filter: The filter as text; None for all resources.
+        domain: The domain of the e-mail address or userName; None for any.
+        sort_by: The path to sort by; None for the order of ids.
+        descending: Whether sortOrder is descending.
+        start_index: The first result, counted from 1. Ignored with by_cursor.
+        count: The most resources on the page.
+        by_cursor: Whether the page is chosen by a cursor (RFC 9865).
+        after: With by_cursor, the position before the page; None for the first page.
     """
 
     filter: str | None = None
@@ -121,7 +143,16 @@ class Search:
 
 @dataclass(slots=True)
 class Listing:
-    """A page. total: of all, None where it was not counted, after a position. following: where the next page begins, if any."""
+    """A page of a search.
+
+    Attributes:
+        total: The number of all matches; None if not counted, on pages after the first by cursor.
+        count: The number of resources on the page.
+        documents: The stored documents, joined by commas.
+        following: The position after which the next page begins; None on the last page, and by
+            startIndex.
+        grouped: Whether any of the resources may be in a group.
+    """
 
     total: int | None
     count: int
@@ -131,7 +162,11 @@ class Listing:
 
 
 class Directory:
-    """The use cases over a storage."""
+    """The use cases of one storage.
+
+    Methods raise ScimError for errors of the client. `precondition` checks the current version and
+    raises ScimError 412 (RFC 7644 section 3.14).
+    """
 
     def __init__(self, storage: Resources) -> None:
         self._storage = storage
@@ -139,14 +174,14 @@ class Directory:
         self._walks = Walks()
 
     async def get(self, caller: Caller, resource_type: ResourceType, resource_id: str) -> Stored:
-        """The resource of that id in the caller's workspace. Raises ScimError 404."""
+        """Return a resource of the caller's workspace. Raises ScimError 404."""
         stored = await self._storage.get(caller.workspace.id, resource_type.name, resource_id)
         if stored is None:
-            raise _absent(resource_type, resource_id)
+            raise _not_found(resource_type, resource_id)
         return with_groups(stored)
 
     async def count(self, caller: Caller, resource_type: ResourceType) -> int:
-        """How many resources of a type there are."""
+        """Return the number of resources of a type."""
         return (
             await self._storage.find(Query(caller.workspace.id, resource_type, limit=0))
         ).total or 0
@@ -156,7 +191,7 @@ class Directory:
         return member_pages(self._storage, caller.workspace.id, group_id)
 
     async def has_many_members(self, caller: Caller, group_id: str) -> bool:
-        """Whether a group is so large that it is not answered where the client need not have it."""
+        """Return whether a group is too large to be answered by a PATCH."""
         found = await first_members(self._storage, caller.workspace.id, group_id, MANY_MEMBERS + 1)
         return len(found) > MANY_MEMBERS
 
@@ -167,17 +202,27 @@ class Directory:
         search: Search,
         among: Sequence[ResourceType] = (),
     ) -> Listing:
-        """A page of what matches (RFC 7644 section 3.4.2). among: the types that are searched together, one after the other.
+        """Return a page of the matches of a search (RFC 7644 section 3.4.2).
 
-        Raises ScimError invalidFilter, invalidPath or tooMany.
+        Args:
+            caller: The client.
+            resource_type: The type to search.
+            search: The search.
+            among: All types that the client searches at once, if several. An attribute that only
+                another one of them has is no error.
+
+        Raises:
+            ScimError: invalidFilter, invalidPath or tooMany.
         """
         query = _query(caller, resource_type, search, among)
         try:
             listing = await (
-                self._after(query, search) if search.by_cursor else self._at_offset(query, search)
+                self._by_position(query, search)
+                if search.by_cursor
+                else self._by_offset(query, search)
             )
         except TooExpensive:
-            raise _too_much() from None
+            raise _scan_too_large() from None
         except PageTooLarge as error:
             raise too_many(str(error)) from None
         if listing.grouped and resource_type.computed == GROUPS:
@@ -185,12 +230,12 @@ class Directory:
         return listing
 
     def check_page(self, size: int) -> None:
-        """Check the bytes of a page that is put together. Raises ScimError tooMany."""
+        """Check the size in bytes of a page of several types. Raises ScimError tooMany."""
         if size > self._storage.page_bytes:
             raise too_many(str(PageTooLarge()))
 
     async def find_one(self, caller: Caller, resource_type: ResourceType, test: Test) -> Listing:
-        """What has a unique value, if anything."""
+        """Return the resource that matches a test on a unique attribute, if any."""
         page = await self._storage.find(Query(caller.workspace.id, resource_type, test))
         documents = page.documents
         if page.grouped and resource_type.computed == GROUPS:
@@ -200,13 +245,23 @@ class Directory:
     async def merge(
         self, caller: Caller, types: Sequence[ResourceType], search: Search, places: Places
     ) -> Merged:
-        """A page of what matches in several types, sorted as if they were one. Raises as find does."""
+        """Return a page of the matches in several types, sorted as one list.
+
+        Args:
+            caller: The client.
+            types: The types, in the order of the places.
+            search: The search.
+            places: The place in each type at which the page begins.
+
+        Raises:
+            ScimError: invalidFilter, invalidPath or tooMany.
+        """
         queries = [_query(caller, resource_type, search, types) for resource_type in types]
         try:
             offset = 0 if search.by_cursor else search.start_index - 1
             merged = await merge(self._storage, queries, offset, search.count, places)
         except TooExpensive:
-            raise _too_much() from None
+            raise _scan_too_large() from None
         except PageTooLarge as error:
             raise too_many(str(error)) from None
         found = [
@@ -223,8 +278,11 @@ class Directory:
             documents, await self._storage.memberships(caller.workspace.id, ids)
         )
 
-    async def _after(self, query: Query, search: Search) -> Listing:
-        """A page by its position; the next one's is told only where something is there."""
+    async def _by_position(self, query: Query, search: Search) -> Listing:
+        """Return a page by position.
+
+        A full page may be the last one, so a second search looks for one more row.
+        """
         page = await self._storage.find(replace(query, offset=0, after=search.after, walk=True))
         following = page.last
         if (
@@ -236,12 +294,15 @@ class Directory:
             following = None
         return Listing(page.total, page.count, page.documents, following, page.grouped)
 
-    async def _at_offset(self, query: Query, search: Search) -> Listing:
-        """A page by its offset; where the page before it was the last answer, from where that ended."""
-        if search.filter is search.sort_by is search.domain is None and query.offset <= _NEAR:
+    async def _by_offset(self, query: Query, search: Search) -> Listing:
+        """Return a page by offset, or by the remembered end of the previous page."""
+        if (
+            search.filter is search.sort_by is search.domain is None
+            and query.offset <= _SMALL_OFFSET
+        ):
             page = await self._storage.find(query)
             return Listing(page.total, page.count, page.documents, None, page.grouped)
-        step = self._walks.recall(_listing(query, search), query.offset) if query.offset else None
+        step = self._walks.recall(_walk_key(query, search), query.offset) if query.offset else None
         query.walk = True
         if step is not None:
             query.after, query.mark = step.position, step.mark
@@ -249,14 +310,19 @@ class Directory:
         total = page.total if page.total is not None or step is None else step.total
         if page.last is not None and page.mark is not None and total is not None:
             self._walks.remember(
-                _listing(query, search),
+                _walk_key(query, search),
                 query.offset + page.count,
                 WalkStep(page.last, page.mark, total),
             )
         return Listing(total, page.count, page.documents, None, page.grouped)
 
     async def create(self, caller: Caller, resource_type: ResourceType, body: Json) -> Stored:
-        """Make a resource (RFC 7644 section 3.3). Raises ScimError invalidSyntax, invalidValue or uniqueness."""
+        """Create a resource (RFC 7644 section 3.3).
+
+        Raises:
+            ScimError: invalidSyntax, invalidValue or uniqueness.
+            Withheld: Automatic provisioning is off.
+        """
         try:
             policy.check_create(caller.workspace, resource_type)
         except Withheld as withheld:
@@ -288,7 +354,14 @@ class Directory:
         body: Json,
         precondition: Precondition,
     ) -> Stored:
-        """Replace a resource (RFC 7644 section 3.5.1); what is readOnly stays. Raises as create does, and 404 and 412."""
+        """Replace a resource (RFC 7644 section 3.5.1).
+
+        readOnly attributes keep their values.
+
+        Raises:
+            ScimError: invalidSyntax, invalidValue, mutability or uniqueness; 404 or 412.
+            Withheld: A switch or the guard forbids the change.
+        """
         dialect = caller.dialect()
         incoming = await read(
             caller, lambda: documents.read(body, resource_type, dialect, caller.registry)
@@ -320,22 +393,27 @@ class Directory:
         body: Json,
         precondition: Precondition,
     ) -> Stored:
-        """Apply a PatchOp (RFC 7644 section 3.5.2), all of it or nothing. Raises the ScimErrors of scim.patch, 404 and 412."""
+        """Apply a PatchOp atomically (RFC 7644 section 3.5.2).
+
+        Raises:
+            ScimError: The errors of scim.patch and uniqueness; 404 or 412.
+            Withheld: A switch or the guard forbids the change.
+        """
         dialect = caller.dialect()
         steps = await read(caller, lambda: patch.prepare(body, resource_type, dialect))
         edit: MemberEdit | MemberChoice | None = None
         passing = frozenset[str]()
         if resource_type.computed == MEMBERS:
-            steps, moving = member_edits.split(steps)
-            if moving:
-                edit, passing = member_edits.fold(moving, dialect.strict)
+            steps, member_steps = member_edits.split(steps)
+            if member_steps:
+                edit, passing = member_edits.fold(member_steps, dialect.strict)
         hashes = await _secrets_of(steps, resource_type, caller.workspace.id)
 
-        def checked(standing: Stored) -> None:
-            precondition(standing)
+        def checked(current: Stored) -> None:
+            precondition(current)
             absent = (
-                set(standing.delta.absent) - passing
-                if standing.delta is not None and dialect.strict
+                set(current.delta.absent) - passing
+                if current.delta is not None and dialect.strict
                 else ()
             )
             if absent:
@@ -355,16 +433,21 @@ class Directory:
         resource_id: str,
         precondition: Precondition,
     ) -> Stored:
-        """Remove a resource for good (RFC 7644 section 3.6); answers it as it stood. Raises ScimError 404 and 412."""
+        """Delete a resource (RFC 7644 section 3.6) and return its last state.
 
-        def decide(standing: Stored | None) -> Outcome:
-            if standing is None:
-                raise _absent(resource_type, resource_id)
-            precondition(standing)
+        Raises:
+            ScimError: 404 or 412.
+            Withheld: A switch or the guard forbids the deletion.
+        """
+
+        def decide(current: Stored | None) -> Outcome:
+            if current is None:
+                raise _not_found(resource_type, resource_id)
+            precondition(current)
             policy.check_delete(caller.workspace, resource_type)
-            document = parse(standing.document)
+            document = parse(current.document)
             loses = resource_type.name == "User" and document.get("active") is not False
-            return Remove(standing, index_of_document(document, resource_type), loses)
+            return Remove(current, index_of_document(document, resource_type), loses)
 
         edit = MemberEdit(clear=True) if resource_type.computed == MEMBERS else None
         return await self._write(
@@ -382,28 +465,38 @@ class Directory:
         edit: MemberEdit | MemberChoice | None,
         passes: int = 1,
     ) -> Stored:
-        """Change what stands, within the write's transaction; a change that changes nothing keeps version and lastModified."""
+        """Apply a change to the current document, inside the transaction of the write.
+
+        If nothing changes, the resource keeps its version and lastModified.
+
+        Args:
+            change: Computes the new document from the current one; must be pure.
+            precondition: Checks the current version.
+            hashes: The hashes of secrets that the request sets.
+            edit: The change to the members of a group.
+            passes: How often `change` goes through the elements of an attribute.
+        """
         now = timestamp()
 
-        def decide(standing: Stored | None) -> Outcome:
-            if standing is None:
-                raise _absent(resource_type, resource_id)
-            precondition(standing)
-            whole = parse(standing.document)
-            current = {name: value for name, value in whole.items() if name != "meta"}
-            changed, sealed = secrets.extract(change(current), resource_type)
+        def decide(current: Stored | None) -> Outcome:
+            if current is None:
+                raise _not_found(resource_type, resource_id)
+            precondition(current)
+            whole = parse(current.document)
+            document = {name: value for name, value in whole.items() if name != "meta"}
+            changed, sealed = secrets.extract(change(document), resource_type)
             noted = dict(hashes)
             secrets.add(noted, sealed)
-            check_growth(current, changed, caller.max_elements)
-            if changed == current and not noted and not standing.delta:
-                return Keep(standing)
-            policy.check_change(caller.workspace, resource_type, current, changed)
-            put = next_version(standing, changed, resource_type, now, noted, whole)
-            if policy.deprovisions(resource_type, current, changed):
+            check_growth(document, changed, caller.max_elements)
+            if changed == document and not noted and not current.delta:
+                return Keep(current)
+            policy.check_change(caller.workspace, resource_type, document, changed)
+            put = next_version(current, changed, resource_type, now, noted, whole)
+            if policy.deprovisions(resource_type, document, changed):
                 return replace(put, deprovisions=True)
             return (
                 replace(put, reprovisions=True)
-                if policy.reprovisions(resource_type, current, changed)
+                if policy.reprovisions(resource_type, document, changed)
                 else put
             )
 
@@ -453,10 +546,10 @@ class Directory:
     async def _refuse(
         self, caller: Caller, resource_type: ResourceType, resource_id: str, withheld: Withheld
     ) -> None:
-        """Record what provisioning was not allowed to do."""
+        """Record a refusal in the audit log; a held change is also listed under Guard."""
         origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)
-        told = orjson.dumps({"attempted": withheld.attempted, "detail": withheld.detail})
-        note = Note(caller.workspace.id, origin, resource_type.name, resource_id, "refuse", told)
+        detail = orjson.dumps({"attempted": withheld.attempted, "detail": withheld.detail})
+        note = Note(caller.workspace.id, origin, resource_type.name, resource_id, "refuse", detail)
         if not withheld.guarded:
             await self._storage.record([note])
             return
@@ -466,10 +559,12 @@ class Directory:
 
 
 async def _take_secrets(document: Document, resource_type: ResourceType, workspace: int) -> Hashes:
-    """Hash the values that are never returned. Those of top-level attributes leave the document; others are sealed in it.
+    """Hash the values of a document that are never returned.
+
+    Top-level secrets are moved out of the document; those within complex values are sealed in it.
 
     Returns:
-        The hashes of the former, by name.
+        The hashes of the top-level secrets, by name.
     """
     slots = secrets.slots_of_document(document, resource_type)
     tops = [
@@ -502,7 +597,7 @@ def _texts(value: Json) -> list[str]:
 
 
 def _note(hashes: Hashes, name: str, hashed: list[str], replaces: bool, several: bool) -> None:
-    """Note the hashes of one attribute; of a multi-valued one beside those that it has, or in their place."""
+    """Add the hashes of one attribute; those of a multi-valued one accumulate."""
     if not several:
         secrets.add(hashes, {name: hashed[0]})
         return
@@ -519,12 +614,15 @@ async def _seal(slots: Sequence[secrets.Slot], workspace: int) -> None:
 async def _secrets_of(
     steps: Sequence[patch.PatchStep], resource_type: ResourceType, workspace: int
 ) -> Hashes:
-    """The hashes of the secrets that the steps of a PATCH set, by name; None for those that they remove.
+    """Hash the secrets that the steps of a PATCH set.
 
     Secrets within complex values are sealed in the steps.
+
+    Returns:
+        The hashes by name; None for the secrets that the steps remove.
     """
     slots = secrets.slots_of_steps(steps)
-    tops = [_texts(step.value) for step in steps if step.secret is not None and _gives(step)]
+    tops = [_texts(step.value) for step in steps if step.secret is not None and _sets(step)]
     secrets.check_number(sum(map(len, tops)) + sum(len(slot.values) for slot in slots))
     hashes: Hashes = {}
     for step in steps:
@@ -536,8 +634,8 @@ async def _secrets_of(
     return hashes
 
 
-def _gives(step: patch.PatchStep) -> bool:
-    """Whether a step on a top-level secret gives it a value."""
+def _sets(step: patch.PatchStep) -> bool:
+    """Return whether a step on a top-level secret sets it."""
     return step.operation != "remove" and not isinstance(step.value, patch.Whole)
 
 
@@ -547,7 +645,7 @@ async def _note_step(
     name, value = step.target.place.name, step.value
     if step.operation == "remove" and isinstance(value, list):
         raise invalid_value(f"{step.where} is never returned, so a remove cannot name its values")
-    if not _gives(step):
+    if not _sets(step):
         if attribute.required:
             raise mutability(f"{step.where} is required and cannot be removed")
         secrets.forget(hashes, name)
@@ -558,10 +656,11 @@ async def _note_step(
 
 
 def _unmentioned(body: Json, resource_type: ResourceType, dialect: Dialect) -> frozenset[str]:
-    """The attributes that a PUT leaves as they are since it does not mention them: `active` and `members`.
+    """Return those of `active` and `members` that a PUT leaves unchanged.
 
-    That is so in lenient workspaces alone: many clients send only the attributes that they manage, and neither reactivating
-    someone nor emptying a group may be a side effect. A strict workspace follows RFC 7644 section 3.5.1 to the letter.
+    These are the ones that it does not mention, in lenient workspaces: many clients send only the
+    attributes that they manage, and must not reactivate a user or empty a group by omission. A
+    strict workspace follows RFC 7644 section 3.5.1, which clears omitted attributes.
     """
     guarded = {"active": "put-without-active"} if "active" in resource_type.defaults else {}
     if resource_type.computed == MEMBERS:
@@ -577,12 +676,12 @@ def _unmentioned(body: Json, resource_type: ResourceType, dialect: Dialect) -> f
 
 
 async def read(caller: Caller, parse: Callable[[], Read]) -> Read:
-    """Read a body; on a thread if it is large, so that whoever waits meanwhile has a turn."""
+    """Parse a body; on a thread if it is large, to keep the event loop free."""
     return parse() if caller.body_bytes <= LARGE_BODY else await compute(caller.workspace.id, parse)
 
 
 def _passes(steps: Sequence[patch.PatchStep]) -> int:
-    """How often the steps of a PATCH go through the elements of an attribute."""
+    """Return how often the steps of a PATCH go through the elements of an attribute."""
     return sum(
         1 if step.target.predicate is None else conditions(step.target.predicate) for step in steps
     )
@@ -591,7 +690,7 @@ def _passes(steps: Sequence[patch.PatchStep]) -> int:
 def _query(
     caller: Caller, resource_type: ResourceType, search: Search, among: Sequence[ResourceType]
 ) -> Query:
-    """The query that a search is. Raises ScimError invalidFilter or invalidPath."""
+    """Build the query of a search. Raises ScimError invalidFilter or invalidPath."""
     chosen = None
     if search.filter is not None:
         chosen = read_filter(search.filter, resource_type, caller.dialect(), among)
@@ -600,17 +699,18 @@ def _query(
     return Query(*scope, sort, search.descending, search.start_index - 1, search.count)
 
 
-def _listing(query: Query, search: Search) -> tuple[object, ...]:
-    """What a walk goes through."""
+def _walk_key(query: Query, search: Search) -> tuple[object, ...]:
+    """Return the key under which the positions of a list are remembered."""
     scope = (query.workspace, query.resource_type.name)
     return (*scope, search.filter, search.domain, search.sort_by, search.descending)
 
 
-def _too_much() -> ScimError:
+def _scan_too_large() -> ScimError:
     return too_many(
-        "the filter or the sort has too much to read (MUSTER_SCAN_SECONDS): narrow it with eq on an indexed attribute"
+        "This search would scan too much data (MUSTER_SCAN_SECONDS). Add an eq condition on an"
+        " indexed attribute such as userName or externalId."
     )
 
 
-def _absent(resource_type: ResourceType, resource_id: str) -> ScimError:
-    return not_found(f"no {resource_type.name} has the id {resource_id[:100]!r}")
+def _not_found(resource_type: ResourceType, resource_id: str) -> ScimError:
+    return not_found(f"No {resource_type.name} has the id {resource_id[:100]!r}.")

@@ -1,6 +1,8 @@
-"""Emptying a workspace: every user, group and other resource is deleted as ever, so that whoever reads the feed knows.
+"""Deletes all resources of a workspace.
 
-It goes a thousand at a time, a transaction each: where it is interrupted, what is gone is gone whole, and it can be begun again.
+Each resource is deleted like any other, so that the feed and the audit log have every deletion. A
+transaction deletes at most 1,000 of them. If the wipe is interrupted, the transactions so far
+remain, and it can be run again.
 """
 
 from muster.base.clock import timestamp
@@ -16,43 +18,56 @@ _CHUNK = 1000
 
 
 async def wipe(storage: Resources, caller: Caller) -> int:
-    """Delete all that there is as it begins; answers how much that was. What clients create meanwhile stays.
+    """Delete every resource of the caller's workspace.
 
-    It is noted first, without a guard: an administrator decides it.
+    The audit log records the wipe first. The guard and the switches do not apply, as an
+    administrator has decided it.
+
+    Returns:
+        The number of deleted resources. Resources that clients create meanwhile stay.
     """
     workspace = caller.workspace
     await storage.record(
         [Note(workspace.id, _origin(caller), "Workspace", workspace.name, "wipe", b"{}")]
     )
-    kinds = sorted(caller.registry.types.values(), key=lambda kind: kind.name != GROUP)
-    return sum([await _wipe_kind(storage, caller, kind) for kind in kinds])
+    # Groups go first: deleting their members first would write a new version of every group.
+    types = sorted(caller.registry.types.values(), key=lambda found: found.name != GROUP)
+    return sum([await _wipe_type(storage, caller, resource_type) for resource_type in types])
 
 
-async def _wipe_kind(storage: Resources, caller: Caller, kind: ResourceType) -> int:
-    """Delete as many as there are, in the order of their ids: what is made meanwhile comes after them."""
-    count, there = 0, (await storage.find(Query(caller.workspace.id, kind, limit=0))).total or 0
-    while count < there and (ids := await _some(storage, caller, kind, min(_CHUNK, there - count))):
+async def _wipe_type(storage: Resources, caller: Caller, resource_type: ResourceType) -> int:
+    """Delete as many resources of a type as exist now, in the order of their ids.
+
+    Ids grow, so resources that are created meanwhile come last and are not reached.
+    """
+    counted = await storage.find(Query(caller.workspace.id, resource_type, limit=0))
+    count, total = 0, counted.total or 0
+    while count < total and (
+        ids := await _ids(storage, caller, resource_type, min(_CHUNK, total - count))
+    ):
         await storage.write_all(
-            caller.workspace.id, [_removal(caller, kind, found) for found in ids]
+            caller.workspace.id, [_deletion(caller, resource_type, found) for found in ids]
         )
         count += len(ids)
     return count
 
 
-async def _some(storage: Resources, caller: Caller, kind: ResourceType, limit: int) -> list[str]:
-    page = await storage.find(Query(caller.workspace.id, kind, limit=limit))
+async def _ids(
+    storage: Resources, caller: Caller, resource_type: ResourceType, limit: int
+) -> list[str]:
+    page = await storage.find(Query(caller.workspace.id, resource_type, limit=limit))
     return [document["id"] for document in parse_all(page.documents)]
 
 
-def _removal(caller: Caller, kind: ResourceType, resource_id: str) -> Write:
+def _deletion(caller: Caller, resource_type: ResourceType, resource_id: str) -> Write:
     now = timestamp()
     group_type = caller.registry.types["/Groups"]
-    edit = MemberEdit(clear=True) if kind.name == GROUP else None
+    edit = MemberEdit(clear=True) if resource_type.name == GROUP else None
     return Write(
         caller.workspace.id,
-        kind.name,
+        resource_type.name,
         resource_id,
-        delete_if_present(kind, None),
+        delete_if_present(resource_type, None),
         _origin(caller),
         edit,
         bump(group_type, now),

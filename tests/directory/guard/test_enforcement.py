@@ -1,4 +1,4 @@
-"""Undoing and restoring under the guard, the provisioning switches and the permissions."""
+"""Rollback and restore under the guard, the provisioning switches and permissions."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ from tests.support.tenant import problem
 
 
 class Tenancy:
-    """A workspace with a provisioning key, and an administrator who undoes and restores through an API key."""
+    """A workspace with a provisioning key, and an administrator's key that rolls back and restores."""
 
     def __init__(self, tenant, *permissions):
         self.tenant = tenant
@@ -40,7 +40,7 @@ class Tenancy:
         return api.post("/undo", json={**self.period, "at": plan["at"], "resources": ids, **more})
 
     def restore(self, user, number, **more):
-        """Restore a user to the state after the change of this number; 0 is the first."""
+        """Restore a user to the state after one of its changes, counted from 0."""
         history = [
             row for row in self.tenant.api.get(f"/history/{user['id']}").json() if row["version"]
         ]
@@ -48,7 +48,7 @@ class Tenancy:
         return self.api.post(f"/history/{user['id']}/restore", json={"change": change, **more})
 
     def active(self):
-        """The ids of the users that have access."""
+        """Return the ids of the users that have access."""
         found = self.tenant.scim.get("/Users", params={"count": 100}).json()["Resources"]
         return {user["id"] for user in found if user.get("active") is not False}
 
@@ -82,7 +82,7 @@ def test_the_guard_refuses_an_undo_whole_and_records_it(tenancy):
     settings(tenancy, guardMode="hold", guardShare=0, guardLeast=0)
     assert "deprovisioning guard" in problem(tenancy.undo(), 403)
     settings(tenancy, guardLeast=3)
-    assert "3 may" in problem(tenancy.undo(), 403)
+    assert "the limit is 3" in problem(tenancy.undo(), 403)
     assert tenancy.active() == users
     refusals = tenancy.audited("refuse")
     assert [row["document"]["attempted"] for row in refusals] == ["undo", "undo"]
@@ -164,7 +164,7 @@ def test_an_override_needs_the_permission_to_change_settings(fresh, permissions,
     assert tenancy.undo(override=True).status_code == status
 
 
-def test_restoring_a_group_passes_the_guard_and_the_switches(tenancy):
+def test_restoring_a_group_is_not_affected_by_the_guard_and_the_switches(tenancy):
     user = tenancy.user()
     crew = tenancy.scim.post("/Groups", json=group("Crew", user)).json()
     tenancy.scim.delete(f"/Groups/{crew['id']}")
@@ -183,7 +183,7 @@ def test_restoring_a_group_passes_the_guard_and_the_switches(tenancy):
 
 
 def test_a_user_whose_deletion_the_guard_held_at_first_is_restored_with_its_groups(tenancy):
-    """The audit log has notes of a resource after its last write, which are no writes."""
+    """Notes after the last write in the audit log are not taken for writes."""
     user = tenancy.user()
     crew = tenancy.scim.post("/Groups", json=group("Crew", user)).json()
     settings(tenancy, guardMode="hold", guardShare=0, guardLeast=0)

@@ -1,4 +1,4 @@
-"""Events read off changes: their types, and what changed between two documents."""
+"""Events derived from changes: their types, and the attributes that changed."""
 
 import itertools
 from dataclasses import replace
@@ -34,7 +34,7 @@ def _flattened(document):
 
 
 @given(documents, documents)
-def test_every_value_that_changed_is_told_those_of_extensions_too(before, after):
+def test_changed_values_lists_every_changed_attribute_also_of_extensions(before, after):
     one, other = _flattened(before), _flattened(after)
     told = {path: (was, now) for path, was, now in changed_values(before, after)}
     assert told == {
@@ -45,7 +45,7 @@ def test_every_value_that_changed_is_told_those_of_extensions_too(before, after)
     assert list(told) == changed_paths(before, after)
 
 
-def test_the_event_types_are_those_that_occur():
+def test_event_types_lists_exactly_the_types_that_occur():
     types = event_types(registry())
     assert len(types) == len(set(types)) == 11
     told = set()

@@ -1,4 +1,4 @@
-"""What a resource was at a moment, and bringing it back to it."""
+"""Past states of resources, and restoring them."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def groups(tenant, user):
     }
 
 
-def test_somebody_who_was_pushed_out_bit_by_bit_comes_back_as_they_were(fresh):
+def test_restore_to_a_time_undoes_deactivation_and_membership_changes(fresh):
     ann = fresh.user(title="a")
     crew, team, new = (
         fresh.scim.post("/Groups", json=group(None, *there)).json() for there in ([ann], [ann], [])
@@ -63,7 +63,7 @@ def test_somebody_who_was_pushed_out_bit_by_bit_comes_back_as_they_were(fresh):
     assert fresh.server.muster("check").stdout.strip().endswith("0 findings")
 
 
-def test_a_group_comes_back_without_those_who_are_gone(fresh):
+def test_restoring_a_group_leaves_out_members_that_no_longer_exist(fresh):
     ann, ben, cyd = (fresh.user() for _ in range(3))
     crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
     first = fresh.api.get(f"/history/{crew['id']}").json()[0]["change"]
@@ -86,7 +86,7 @@ def test_a_group_comes_back_without_those_who_are_gone(fresh):
     assert fresh.server.muster("check").stdout.strip().endswith("0 findings")
 
 
-def test_a_name_that_is_taken_by_now_changes_nothing(fresh):
+def test_restoring_a_user_whose_name_is_taken_changes_nothing(fresh):
     ann = fresh.user(title="a")
     crew = fresh.scim.post("/Groups", json=group(None, ann)).json()
     then = this_moment()
@@ -96,7 +96,7 @@ def test_a_name_that_is_taken_by_now_changes_nothing(fresh):
     assert fresh.scim.get(f"/Groups/{crew['id']}").json()["members"] == []
 
 
-def test_what_is_asked_wrongly(fresh):
+def test_history_rejects_invalid_requests(fresh):
     before = this_moment()
     ann = fresh.user()
     path = f"/history/{ann['id']}"
@@ -115,7 +115,7 @@ def test_what_is_asked_wrongly(fresh):
         assert problem(other.api.post(f"{path}/restore", json={"time": this_moment()}), 404)
 
 
-def test_a_history_is_read_to_its_end_and_any_of_it_brought_back(fresh):
+def test_a_long_history_is_paged_and_its_first_state_restored(fresh):
     ann, ben = fresh.user(title="0"), fresh.user()
     crew = fresh.scim.post("/Groups", json=group("Crew", ann)).json()
     path = f"/Groups/{crew['id']}"
@@ -140,8 +140,8 @@ def test_a_history_is_read_to_its_end_and_any_of_it_brought_back(fresh):
     assert members(fresh.scim.get(path).json()) == {ann["id"]}
 
 
-def test_many_refusals_after_do_not_hide_what_a_key_did(fresh):
-    """What is noted of a user is no change of theirs: undoing looks past all of it."""
+def test_rollback_finds_changes_that_many_refusals_follow(fresh):
+    """Refusals are notes of a user, not changes; the plan skips them."""
     fresh.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 0})
     ann = fresh.user(title="a")
     culprit = Culprit(fresh)
@@ -155,7 +155,7 @@ def test_many_refusals_after_do_not_hide_what_a_key_did(fresh):
     assert fresh.scim.get(f"/Users/{ann['id']}").json()["title"] == "a"
 
 
-def test_more_changes_than_are_read_back_is_said(bench, monkeypatch):
+def test_past_groups_are_refused_after_too_many_changes(bench, monkeypatch):
     monkeypatch.setattr("muster.directory.history.past.MAX_CHANGES", 3)
     workspace = bench.new_workspace()
     for _ in range(5):

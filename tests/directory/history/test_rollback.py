@@ -54,7 +54,7 @@ def patch(client, path, *operations):
     assert answer.status_code == 200, answer.text
 
 
-def test_all_of_it_is_undone(fresh):
+def test_rollback_restores_every_resource_the_key_changed(fresh):
     ann, ben, cyd, dan = (fresh.user(title=title) for title in ("a", "b", "c", "d"))
     crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
     outer = fresh.scim.post("/Groups", json=group("Outer", crew, cyd)).json()
@@ -98,7 +98,7 @@ def test_all_of_it_is_undone(fresh):
     assert state(fresh) == before
 
 
-def test_what_others_did_is_told_and_what_is_chosen_is_undone(fresh):
+def test_rollback_reports_later_changes_by_others_and_applies_only_the_selection(fresh):
     ann, ben = fresh.user(title="a"), fresh.user(title="b")
     crew = fresh.scim.post("/Groups", json=group("Crew", ann)).json()
     culprit = Culprit(fresh)
@@ -125,7 +125,7 @@ def test_what_others_did_is_told_and_what_is_chosen_is_undone(fresh):
     assert members(fresh.scim.get(f"/Groups/{crew['id']}").json()) == {ann["id"], ben["id"]}
 
 
-def test_all_or_nothing(fresh):
+def test_a_rollback_that_meets_a_conflict_changes_nothing(fresh):
     ann, ben = fresh.user(title="a"), fresh.user(title="b")
     culprit = Culprit(fresh)
     for one in (ann, ben):
@@ -137,11 +137,11 @@ def test_all_or_nothing(fresh):
     assert state(fresh) == there
     plan = culprit.plan()
     patch(fresh.scim, f"/Users/{ann['id']}", {"op": "replace", "path": "nickName", "value": "y"})
-    assert "has changed since the list was made" in problem(culprit.undo(plan, [ann["id"]]), 409)
+    assert "has changed since the plan was made" in problem(culprit.undo(plan, [ann["id"]]), 409)
     assert fresh.scim.get(f"/Users/{ann['id']}").json()["title"] == "x"
 
 
-def test_a_member_that_is_gone_for_good_is_left_out(fresh):
+def test_rollback_leaves_out_members_that_no_longer_exist(fresh):
     ann, ben = fresh.user(), fresh.user()
     crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
     culprit = Culprit(fresh)
@@ -151,13 +151,19 @@ def test_a_member_that_is_gone_for_good_is_left_out(fresh):
     assert members(fresh.scim.get(f"/Groups/{crew['id']}").json()) == {ben["id"]}
 
 
-def test_many_and_what_is_wrong(fresh):
+def test_rollback_of_40_deletions(fresh):
     people = [fresh.user(title="a") for _ in range(40)]
     culprit = Culprit(fresh)
     for one in people:
         assert culprit.scim.delete(f"/Users/{one['id']}").status_code == 204
     assert culprit.undo().json() == {"undone": 40, "leftOut": []}
     assert fresh.scim.get("/Users?count=0").json()["totalResults"] == 40
+
+
+def test_rollback_rejects_invalid_requests(fresh):
+    user = fresh.user(title="a")
+    culprit = Culprit(fresh)
+    assert culprit.scim.delete(f"/Users/{user['id']}").status_code == 204
     with Tenant(fresh.server) as other:
         assert problem(other.api.get("/undo", params=culprit.asked), 404)
     assert "since" in problem(
@@ -174,8 +180,8 @@ def test_many_and_what_is_wrong(fresh):
     )
 
 
-def test_a_group_goes_back_though_its_beginning_is_kept_no_more(fresh):
-    """Who was in it is read from what is there now, backwards: not from a history that may have an end."""
+def test_a_group_is_restored_although_its_first_change_has_been_trimmed(fresh):
+    """Past members are read backwards from the current ones, so the beginning is not needed."""
     ann, ben, cyd = (fresh.user() for _ in range(3))
     crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
     path = f"/Groups/{crew['id']}"
@@ -208,7 +214,7 @@ def test_a_group_goes_back_though_its_beginning_is_kept_no_more(fresh):
     )  # or its chain is broken for other tests
 
 
-def test_what_was_undone_is_offered_again_only_once_it_has_changed(fresh):
+def test_a_rolled_back_resource_is_planned_again_only_after_another_change(fresh):
     ann, ben = fresh.user(title="a"), fresh.user(title="b")
     crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
     culprit = Culprit(fresh)

@@ -22,7 +22,7 @@ def test_what_is_over_the_limit_is_held_and_the_rest_goes_on(guarded):
     paths = [f"/Users/{user['id']}" for user in users]
     assert guarded.scim.patch(paths[0], json=replace("active", False)).status_code == 200
     assert guarded.scim.delete(paths[1]).status_code == 204
-    assert "2 users lost access within the last hour, and 2 may" in error_of(
+    assert "2 users lost access within the last hour, and the limit is 2" in error_of(
         guarded.scim.delete(paths[2]), 403
     )
     error_of(guarded.scim.patch(paths[3], json=replace("active", "False")), 403)

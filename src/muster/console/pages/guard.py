@@ -28,13 +28,13 @@ class GuardPages:
         return visit.render("guard.html", state=await self._desk.state(visit.caller), names=names)
 
     async def let_all(self, visit: Visit) -> Response:
-        await self._desk.let_all_through(visit.caller)
+        await self._desk.approve_all(visit.caller)
         return visit.redirect("./guard")
 
     async def let(self, visit: Visit) -> Response:
-        await self._desk.let_through(visit.caller, visit.names["id"])
+        await self._desk.approve(visit.caller, visit.names["id"])
         return visit.redirect("./guard")
 
     async def keep(self, visit: Visit) -> Response:
-        await self._desk.keep(visit.caller, visit.names["id"])
+        await self._desk.reject(visit.caller, visit.names["id"])
         return visit.redirect("./guard")

@@ -35,7 +35,7 @@ class UndoPages:
         if visit.text("key"):
             try:
                 plan = await self._plan(visit)
-                at = await self._tokens.write(visit.there().id, plan.at)
+                at = await self._tokens.write(visit.there().id, plan.as_of)
             except ScimError as failed:
                 status, error = failed.status if status == 200 else status, error or failed.detail
         now = clock.now()
@@ -58,7 +58,7 @@ class UndoPages:
             at = await self._tokens.read(visit.there().id, visit.text("at"), "at")
             since, until = (parse_time(visit.text(name), name) for name in ("since", "until"))
             caller = visit.caller_overriding()
-            undone = await self._rollback.carry_out(
+            undone = await self._rollback.execute(
                 caller, await self._actor(visit), since, until, at, ids
             )
         except ScimError as error:

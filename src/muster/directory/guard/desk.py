@@ -1,4 +1,4 @@
-"""What the deprovisioning guard holds, for an administrator to let through, or not."""
+"""The changes that the guard holds, for an administrator to approve or reject."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,12 +25,20 @@ _DEACTIVATE = {
 
 
 class GuardStore(Accounts, Resources, Protocol):
-    """What this needs of an engine."""
+    """The parts of an engine that GuardDesk uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldWrite:
-    """A write that is held. attempted: deactivate or delete. actor: who asked for it."""
+    """A change that the guard holds.
+
+    Attributes:
+        id: The id of the user.
+        name: The userName.
+        attempted: deactivate or delete.
+        time: The time of the request, as a timestamp.
+        actor: The actor of the request.
+    """
 
     id: str
     name: str
@@ -38,8 +46,8 @@ class HeldWrite:
     time: str
     actor: str
 
-    def shown(self) -> dict[str, Any]:
-        """The write as JSON."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the change as JSON."""
         return {
             "user": self.id,
             "userName": self.name,
@@ -51,7 +59,14 @@ class HeldWrite:
 
 @dataclass(frozen=True, slots=True)
 class GuardState:
-    """How far the guard is: done in its window, allowed in it, and what is held."""
+    """The state of the guard.
+
+    Attributes:
+        mode: off, watch or hold.
+        done: The users who lost access within the window.
+        allowed: How many users may lose access within it.
+        held: The changes that wait for an administrator, oldest first.
+    """
 
     mode: str
     done: int
@@ -60,14 +75,17 @@ class GuardState:
 
 
 class GuardDesk:
-    """Where an administrator decides what becomes of what is held."""
+    """Shows the held changes, and executes or discards them."""
 
     def __init__(self, store: GuardStore, directory: Directory) -> None:
         self._store = store
         self._directory = directory
 
     async def state(self, caller: Caller) -> GuardState:
-        """The guard as it is now. What was done all the same in the meantime is held no more."""
+        """Return the current state of the guard.
+
+        Changes that have been made by other means since, such as in the console, are left out.
+        """
         workspace = caller.workspace
         guard = policy.guard_of(replace(workspace, guard_mode="hold"), clock.now())
         done = allowed = 0
@@ -79,17 +97,17 @@ class GuardDesk:
         for item in await self._store.items(workspace.id, HELD_KIND):
             stored = await self._store.get(workspace.id, "User", item.id)
             document = {} if stored is None else parse(stored.document)
-            gone = stored is None or (
+            is_done = stored is None or (
                 item.body["attempted"] == "deactivate" and document.get("active") is False
             )
-            if not gone:
+            if not is_done:
                 held.append(HeldWrite(item.id, str(document.get("userName")), **item.body))
         return GuardState(
             workspace.guard_mode, done, allowed, sorted(held, key=lambda write: write.time)
         )
 
-    async def let_through(self, caller: Caller, user_id: str) -> None:
-        """Do what is held. Raises ScimError 404 where nothing is."""
+    async def approve(self, caller: Caller, user_id: str) -> None:
+        """Execute the held change of a user. Raises ScimError 404 if none is held."""
         item = await self._item(caller, user_id)
         unguarded = replace(caller, guarded=False)
         users = caller.registry.types["/Users"]
@@ -103,21 +121,21 @@ class GuardDesk:
                 raise
         await self._decide(caller, item, "let")
 
-    async def let_all_through(self, caller: Caller) -> int:
-        """Do all that is held. Returns how many."""
+    async def approve_all(self, caller: Caller) -> int:
+        """Execute all held changes and return their number."""
         held = (await self.state(caller)).held
         for write in held:
-            await self.let_through(caller, write.id)
+            await self.approve(caller, write.id)
         return len(held)
 
-    async def keep(self, caller: Caller, user_id: str) -> None:
-        """Leave a user as they are, and forget what was asked."""
+    async def reject(self, caller: Caller, user_id: str) -> None:
+        """Discard the held change of a user. Raises ScimError 404 if none is held."""
         await self._decide(caller, await self._item(caller, user_id), "keep")
 
     async def _item(self, caller: Caller, user_id: str) -> Item:
         item = await self._store.item(caller.workspace.id, HELD_KIND, user_id)
         if item is None:
-            raise not_found(f"nothing is held of {user_id[:100]!r}")
+            raise not_found(f"The guard holds no change of the user {user_id[:100]!r}.")
         return item
 
     async def _decide(self, caller: Caller, item: Item, action: str) -> None:
@@ -127,4 +145,4 @@ class GuardDesk:
 
 
 def _any(_: Stored) -> None:
-    """No condition."""
+    """Accept any version."""

@@ -1,7 +1,7 @@
-"""The guard and the provisioning switches, applied to undoing and restoring.
+"""Applies the guard and the provisioning switches to rolling back and restoring.
 
-Both are enforced in the transaction that stores the writes. An administrator may override them explicitly; the audit log
-records that, as it records a refusal.
+Both are enforced in the transaction that stores the writes. An administrator can override them
+explicitly. The audit log records overrides and refusals.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ _HINT = 'An administrator with the permission "Configure Settings" can override 
 
 
 def switches(caller: Caller) -> Workspace | None:
-    """The workspace whose switches apply to a caller; None if the caller overrides them."""
+    """Return the workspace whose switches apply; None if the caller overrides them."""
     return None if caller.overrides else caller.workspace
 
 
 def guard(caller: Caller, type_name: str) -> Guard | None:
-    """The guard that applies to a write of this resource type; None if it is off or overridden."""
+    """Return the guard for writes of a resource type; None if it is off or overridden."""
     if caller.overrides or type_name != "User":
         return None
     return policy.guard_of(caller.workspace, clock.now())
@@ -36,13 +36,18 @@ def guard(caller: Caller, type_name: str) -> Guard | None:
 async def enforced(
     storage: Resources, caller: Caller, writes: Sequence[Write], attempted: str, ids: Sequence[str]
 ) -> Sequence[Outcome]:
-    """Store writes in one transaction, and record a refusal or an override in the audit log.
+    """Store writes in one transaction; the audit log records an override or a refusal.
 
     Args:
+        storage: The storage.
+        caller: The administrator, or the client of the management API.
+        writes: The writes, with the guard and the switches that apply to them.
         attempted: restore or undo.
-        ids: The resources concerned.
+        ids: The ids of the resources concerned.
 
-    Raises Withheld if the guard or a switch forbids one of the writes, and the errors of `Resources.write_all`.
+    Raises:
+        Withheld: The guard or a switch forbids one of the writes.
+        StorageError: The errors of `Resources.write_all`.
     """
     if caller.overrides:
         await _note(storage, caller, "override", {"attempted": attempted, "resources": list(ids)})
@@ -50,8 +55,8 @@ async def enforced(
         return await storage.write_all(caller.workspace.id, writes)
     except Held as held:
         detail = (
-            f"The deprovisioning guard does not allow this: {held.done} users lost access within the last hour,"
-            f" and {held.allowed} may. {_HINT}"
+            f"The deprovisioning guard does not allow this: {held.done} users lost access within"
+            f" the last hour, and the limit is {held.allowed}. {_HINT}"
         )
     except Withheld as withheld:
         detail = f"{withheld.detail}. {_HINT}"
@@ -64,9 +69,9 @@ async def enforced(
     raise Withheld(attempted, detail)
 
 
-async def _note(storage: Resources, caller: Caller, action: str, told: dict[str, object]) -> None:
+async def _note(storage: Resources, caller: Caller, action: str, note: dict[str, object]) -> None:
     origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)
     workspace = caller.workspace
     await storage.record(
-        [Note(workspace.id, origin, "Workspace", workspace.name, action, orjson.dumps(told))]
+        [Note(workspace.id, origin, "Workspace", workspace.name, action, orjson.dumps(note))]
     )

@@ -1,4 +1,8 @@
-"""Going back: a resource as it was after one of its changes, or at a moment, with its memberships, under the id that it had."""
+"""Restores one resource to a past state, with its memberships and its id.
+
+A restore is a set of writes in one transaction: one to the resource, and one to each group that it
+joins or leaves. For a group, its own members are moved by the edit that reverses all later changes.
+"""
 
 from dataclasses import dataclass
 
@@ -19,7 +23,12 @@ _ROWS = 1000
 
 @dataclass(frozen=True, slots=True)
 class RestoredResource:
-    """A resource that was brought back. left_out: the ids of those who were members of it then, and are not there any more."""
+    """A restored resource.
+
+    Attributes:
+        stored: The resource.
+        left_out: For a group, the ids of former members that no longer exist.
+    """
 
     stored: Stored
     left_out: list[str]
@@ -35,35 +44,56 @@ class Restorer:
     async def restore(
         self, caller: Caller, resource_type: ResourceType, resource_id: str, sequence: int
     ) -> RestoredResource:
-        """Bring a resource to what it was after a change; of a group that is with its members.
+        """Restore a resource to its state after a change, atomically.
 
-        Where it is deleted it is made again, and put into the groups again that its deletion took it out of. All or nothing.
-        Raises ScimError 403 if the guard or a provisioning switch forbids it, 404 where it has no such change, and 409 if
-        another resource has taken one of its unique values.
+        A deleted resource is created again and rejoins the groups that its deletion removed it
+        from.
+
+        Args:
+            caller: The administrator, or the client of the management API.
+            resource_type: The type of the resource.
+            resource_id: Its id.
+            sequence: The sequence number of the change.
+
+        Raises:
+            ScimError: 404 if the resource has no such change; 409 if another resource has taken one
+                of its unique values.
+            Withheld: The guard or a switch forbids it.
         """
         changes = await self._writes_since(caller, resource_id, sequence)
         chosen = next(
             (c for c in changes if c.sequence == sequence and c.type == resource_type.name), None
         )
         if chosen is None:
-            raise not_found(f"{resource_type.name} {resource_id[:100]!r} has no such change")
+            raise not_found(f"{resource_type.name} {resource_id[:100]!r} has no change {sequence}.")
         again = (
-            await self._taken_out_of(caller, changes[0]) if changes[0].action == "delete" else []
+            await self._groups_left_by(caller, changes[0]) if changes[0].action == "delete" else []
         )
         return await self._restore(caller, resource_type, chosen, changes, again, [])
 
     async def restore_to(
         self, caller: Caller, resource_type: ResourceType, resource_id: str, time: str
     ) -> RestoredResource:
-        """Bring a resource to what it was at a moment, a timestamp as `meta` has them, and into the groups that it was in then.
+        """Restore a resource to its state at a time, with the groups that it was in then.
 
-        Raises ScimError 404 where it was not there then, 400 where its groups cannot be told, and 403 and 409 as `restore` does.
+        Args:
+            caller: The administrator, or the client of the management API.
+            resource_type: The type of the resource.
+            resource_id: Its id.
+            time: A timestamp as in `meta`.
+
+        Raises:
+            ScimError: 404 if the resource did not exist then or its history does not reach back
+                that far; 400 if too many changes have been made since; 409 if another resource has
+                taken one of its unique values.
+            Withheld: The guard or a switch forbids it.
         """
         workspace = caller.workspace.id
         chosen = await self._past.write_at(workspace, resource_id, time)
         if chosen is None or chosen.type != resource_type.name or chosen.action == "delete":
             raise not_found(
-                f"{resource_type.name} {resource_id[:100]!r} was not there then, or it is kept no more"
+                f"{resource_type.name} {resource_id[:100]!r} did not exist then, or its history"
+                " no longer reaches back that far."
             )
         now: list[str] = []
         then: list[str] = []
@@ -76,7 +106,7 @@ class Restorer:
         return await self._restore(caller, resource_type, chosen, changes, joined, left)
 
     async def _writes_since(self, caller: Caller, resource_id: str, sequence: int) -> list[Change]:
-        """The writes to a resource from one on, the newest first; without what the audit log notes of it."""
+        """Return the writes to a resource from one on, newest first, without its notes."""
         return [
             c
             for c in await self._past.changes_since(caller.workspace.id, resource_id, sequence)
@@ -92,7 +122,16 @@ class Restorer:
         joined: list[str],
         left: list[str],
     ) -> RestoredResource:
-        """changes: from the chosen one on, the newest first. joined, left: ids of the groups that it joins, and leaves."""
+        """Restore a resource to its state after a change.
+
+        Args:
+            caller: The administrator, or the client of the management API.
+            resource_type: The type of the resource.
+            chosen: The change.
+            changes: The writes to the resource from the chosen one on, newest first.
+            joined: The ids of the groups that the resource joins.
+            left: The ids of the groups that it leaves.
+        """
         now = timestamp()
         origin = ChangeOrigin(caller.actor, caller.request_id, now, caller.address)
         group_type = caller.registry.types["/Groups"]
@@ -144,18 +183,24 @@ class Restorer:
             outcome = (await enforced(self._storage, caller, writes, "restore", [chosen.id]))[0]
         except Conflict as conflict:
             raise uniqueness(
-                f"{conflict.attribute}: another {resource_type.name} has this value by now"
+                f"{conflict.attribute}: another {resource_type.name} has taken this value since"
             ) from None
         except KeyTaken:
-            raise ScimError(409, "it is there again already") from None
+            raise ScimError(
+                409, f"{resource_type.name} {chosen.id} already exists again."
+            ) from None
         wanted = members.add if members is not None else ()
         return RestoredResource(
             outcome.stored,
             await self._past.nonmembers(caller.workspace.id, chosen.id, wanted) if wanted else [],
         )
 
-    async def _taken_out_of(self, caller: Caller, deleted: Change) -> list[str]:
-        """The groups that a deletion took a resource out of: their changes follow it."""
+    async def _groups_left_by(self, caller: Caller, deleted: Change) -> list[str]:
+        """Return the groups that a deletion removed a resource from.
+
+        The storage writes a change of each group right after the deletion, with the same request
+        id.
+        """
         after: list[Change] = []
         sequence = deleted.sequence
         while len(after) < _ROWS and (

@@ -1,7 +1,26 @@
-"""Undoing everything that one key did between two moments: shown first as a list, then done in one transaction.
+"""Rolls back everything that one API key did in a period.
 
-A resource becomes what it was before the first of the key's changes. Of the members of a group only those that the key put in or
-took out are moved back, so that what others did to it stays.
+A rollback is planned first, and executed atomically.
+
+The plan has one step for each resource that the key changed. The step returns the resource to its
+state before the first of the key's changes, so later changes by others to its attributes are lost;
+the plan says so (`changed_by_others`) and the administrator selects the steps. Members of groups
+are treated differently: only those that the key added or removed are moved back, and changes to
+members by others stay.
+
+The plan is computed again on execution. If a selected resource has changed since the plan was
+shown, the rollback is refused as a whole.
+
+The writes are ordered so that each finds the resources that it needs:
+
+1. Restore and create resources. Groups are created empty here, because their members may come
+  later.
+2. Move members. All resources that may become members exist now.
+3. Delete resources that the key created, groups first: deleting a member first would write a new
+   version of a group that is deleted next.
+
+Reversing the changes one by one instead would pass through states that violate unique values, and
+would fail on changes that others have overwritten.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,44 +54,64 @@ _UNDO = "undo"
 
 @dataclass(frozen=True, slots=True)
 class RollbackStep:
-    """What undoing comes to for one resource.
+    """The rollback of one resource.
 
-    action: restore, create (it was deleted), delete (the key made it) or lost, where what it was is not known any more. others:
-    somebody else has changed it since, which is undone as well. changes: how many of the key's. version: its last. latest: the
-    number of its last change. before: what it was. members: who is moved back. undone: it already is what it was.
+    Attributes:
+        type: The resource type.
+        id: The resource's id.
+        name: Its userName or displayName.
+        action: restore; create, if it has been deleted; delete, if the key created it; or lost, if
+            its earlier state is no longer known.
+        changed_by_others: Whether others have changed it since; these changes are lost.
+        changes: The number of the key's changes.
+        version: The resource's last version.
+        latest: The sequence number of its last change.
+        prior: The change that left the state to return to; None if the resource did not exist.
+        members: For a group, the edit that moves members back; None if none are moved.
+        already_undone: Whether the resource already is in its earlier state.
     """
 
     type: str
     id: str
     name: str
     action: str
-    others: bool
+    changed_by_others: bool
     changes: int
     version: int
     latest: int
-    before: Change | None
+    prior: Change | None
     members: MemberEdit | None
-    undone: bool = False
+    already_undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RollbackPlan:
-    """What a key did between two moments, and how it is undone. at: the number of the latest change that it takes account of."""
+    """The steps that roll back a key.
+
+    Attributes:
+        steps: One step for each resource that the key changed.
+        as_of: The sequence number of the workspace's latest change when the plan was made.
+    """
 
     steps: Sequence[RollbackStep]
-    at: int
+    as_of: int
 
 
 @dataclass(frozen=True, slots=True)
-class Undone:
-    """How many resources it was done for. left_out: ids of members who are there no more, and so in no group again."""
+class RollbackResult:
+    """The result of a rollback.
+
+    Attributes:
+        count: The number of resources that were rolled back.
+        left_out: The ids of former members of groups that no longer exist.
+    """
 
     count: int
     left_out: list[str]
 
 
 class Rollback:
-    """Plans, and carries out."""
+    """Plans and executes rollbacks."""
 
     def __init__(self, storage: Resources) -> None:
         self._storage = storage
@@ -81,21 +120,32 @@ class Rollback:
     async def plan(
         self, workspace: int, actor: str, since: datetime, until: datetime
     ) -> RollbackPlan:
-        """How what an actor (key:ID, admin:ADDRESS) did is undone. Raises ScimError 400 where it is too much for once."""
-        if until <= since:
-            raise invalid_value("until must be later than since")
-        plan = await self._whole(workspace, actor, since, until)
-        return RollbackPlan([step for step in plan.steps if not step.undone], plan.at)
+        """Plan the rollback of an actor's changes in a period.
 
-    async def _whole(
+        Args:
+            workspace: The workspace's id.
+            actor: The actor as `changes` stores it: key:ID or admin:ADDRESS.
+            since: The beginning of the period.
+            until: Its end.
+
+        Raises:
+            ScimError: 400, if the period is empty or has too many changes or resources.
+        """
+        if until <= since:
+            raise invalid_value("until: expected a time later than since")
+        plan = await self._full_plan(workspace, actor, since, until)
+        return RollbackPlan([step for step in plan.steps if not step.already_undone], plan.as_of)
+
+    async def _full_plan(
         self, workspace: int, actor: str, since: datetime, until: datetime
     ) -> RollbackPlan:
-        """The plan with what is undone already."""
+        """Return the plan including the resources that already are in their earlier state."""
         at = await self._storage.latest_change(workspace)
-        done, undone = await self._done(workspace, actor, since, until)
+        done, undone = await self._find_changes(workspace, actor, since, until)
         if len(done) > MAX_RESOURCES:
             raise invalid_value(
-                f"since, until: {len(done)} resources were changed, and {MAX_RESOURCES} at most are undone at once"
+                f"since, until: the key changed {len(done):,} resources in this period, and one"
+                f" rollback covers at most {MAX_RESOURCES:,}. Choose a shorter period."
             )
         steps = [
             await self._step(workspace, actor, changes, undone.get(changes[0].id, 0))
@@ -103,80 +153,98 @@ class Rollback:
         ]
         return RollbackPlan(steps, at)
 
-    async def carry_out(
+    async def execute(
         self,
         caller: Caller,
         actor: str,
         since: datetime,
         until: datetime,
-        at: int,
+        as_of: int,
         ids: Iterable[str],
-    ) -> Undone:
-        """Undo it for the resources with these ids. at: of the plan that was looked at.
+    ) -> RollbackResult:
+        """Execute the selected steps of a plan, atomically.
 
-        Raises ScimError 403 if the guard or a provisioning switch forbids it, and 409 if a resource has changed since or
-        another resource has taken one of the unique values.
+        Args:
+            caller: The administrator, or the client of the management API.
+            actor: The actor of the plan.
+            since: The beginning of its period.
+            until: Its end.
+            as_of: `as_of` of the plan that was shown.
+            ids: The ids of the selected resources.
+
+        Raises:
+            ScimError: 400 if the plan has no step for an id; 409 if a resource has changed since
+                the plan was shown, its earlier state is lost, or another resource has taken one of
+                its unique values.
+            Withheld: The guard or a switch forbids it.
         """
         wanted = set(ids)
-        plan = await self._whole(caller.workspace.id, actor, since, until)
+        plan = await self._full_plan(caller.workspace.id, actor, since, until)
         steps = [step for step in plan.steps if step.id in wanted]
         if {step.id for step in steps} != wanted:
-            raise invalid_value("resources: some of these were not changed by the key in this time")
-        late = next((step for step in steps if step.latest > at), None)
-        if late is not None:
+            raise invalid_value("resources: the key did not change all of these in this period")
+        changed = next((step for step in steps if step.latest > as_of), None)
+        if changed is not None:
             raise ScimError(
                 409,
-                f"{late.type} {late.name!r} has changed since the list was made: look at it again",
+                f"{changed.type} {changed.name!r} has changed since the plan was made."
+                " Make a new plan.",
             )
         lost = next((step for step in steps if step.action == "lost"), None)
         if lost is not None:
-            raise ScimError(409, f"what {lost.type} {lost.name!r} was before is not known any more")
+            raise ScimError(
+                409,
+                f"The earlier state of {lost.type} {lost.name!r} is no longer stored."
+                " Leave it out.",
+            )
         try:
             await enforced(
                 self._storage, caller, list(_writes(caller, steps)), "undo", sorted(wanted)
             )
         except Conflict as conflict:
             raise uniqueness(
-                f"{conflict.attribute}: another resource has a value by now that one of these had"
+                f"{conflict.attribute}: another resource has taken a value of one of these since"
             ) from None
         except KeyTaken:
             raise ScimError(
-                409, "one of them is there again already: look at the list again"
+                409, "One of these resources already exists again. Make a new plan."
             ) from None
         await self._note(caller, actor, since, until, sorted(wanted))
-        return Undone(len(steps), await self._left_out(caller.workspace.id, steps))
+        return RollbackResult(len(steps), await self._left_out(caller.workspace.id, steps))
 
     async def _note(
         self, caller: Caller, actor: str, since: datetime, until: datetime, ids: list[str]
     ) -> None:
-        """Record in the audit log what was undone, so that it is not offered again."""
+        """Record the rollback in the audit log; later plans leave these resources out."""
         origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)
         period = {
             "since": timestamp(since.astimezone(UTC)),
             "until": timestamp(until.astimezone(UTC)),
         }
-        told = orjson.dumps({"of": actor, **period, "resources": ids})
+        note = orjson.dumps({"of": actor, **period, "resources": ids})
         workspace = caller.workspace
         await self._storage.record(
-            [Note(workspace.id, origin, "Workspace", workspace.name, _UNDO, told)]
+            [Note(workspace.id, origin, "Workspace", workspace.name, _UNDO, note)]
         )
 
     async def _left_out(self, workspace: int, steps: Sequence[RollbackStep]) -> list[str]:
-        """The ids of those who were taken out of a group, and are not there any more to be put back."""
+        """Return the ids of the members to move back that no longer exist."""
         found: dict[str, None] = {}
         for step in steps:
-            if step.members is not None and step.members.add and step.before is not None:
+            if step.members is not None and step.members.add and step.prior is not None:
                 found |= dict.fromkeys(
                     await self._past.nonmembers(workspace, step.id, step.members.add)
                 )
         return list(found)
 
-    async def _done(
+    async def _find_changes(
         self, workspace: int, actor: str, since: datetime, until: datetime
     ) -> tuple[dict[str, list[Change]], dict[str, int]]:
-        """The changes of an actor between two moments, by the resource, the oldest first; and when each was undone last.
+        """Find the changes of an actor in a period.
 
-        The latter is the number of the note that the undo left.
+        Returns:
+            The changes by resource id, oldest first; and, by resource id, the sequence number of
+            the note of its last rollback.
         """
         first, last = timestamp(since.astimezone(UTC)), timestamp(until.astimezone(UTC))
         found: dict[str, list[Change]] = {}
@@ -187,7 +255,8 @@ class Rollback:
                 break
             if read == MAX_CHANGES:
                 raise invalid_value(
-                    f"since: more than {MAX_CHANGES} changes were made after it; choose a later one"
+                    f"since: more than {MAX_CHANGES:,} changes have been made after it."
+                    " Choose a later time."
                 )
             read += 1
             if change.version and change.origin.actor == actor and change.origin.time <= last:
@@ -200,7 +269,14 @@ class Rollback:
     async def _step(
         self, workspace: int, actor: str, changes: Sequence[Change], undone: int
     ) -> RollbackStep:
-        """What undoing comes to for the resource of these changes. undone: the number of the note of its last undo, or 0."""
+        """Plan the rollback of one resource.
+
+        Args:
+            workspace: The workspace's id.
+            actor: The actor.
+            changes: The actor's changes of the resource in the period, oldest first.
+            undone: The sequence number of the note of its last rollback; 0 if it has none.
+        """
         first = changes[0]
         later = [
             change
@@ -211,11 +287,11 @@ class Rollback:
         if prior is not None and prior.action == "delete":
             prior = None
         lost = prior is None and first.action != "create"
-        standing = later[0].action != "delete"
+        exists = later[0].action != "delete"
         action = (
-            "lost" if lost else "delete" if prior is None else "restore" if standing else "create"
+            "lost" if lost else "delete" if prior is None else "restore" if exists else "create"
         )
-        others = any(
+        changed_by_others = any(
             change.sequence > first.sequence
             and change.origin.actor != actor
             and change.members is None
@@ -225,17 +301,31 @@ class Rollback:
         document = parse((prior or first).document)
         name = document.get("userName") or document.get("displayName") or first.id
         edit = inverse_edit(changes) if first.type == GROUP else None
-        back = later[0].sequence < undone or (
-            action == "restore" and prior is not None and _is_back(prior, later, edit)
+        already_undone = later[0].sequence < undone or (
+            action == "restore" and prior is not None and _is_restored(prior, later, edit)
         )
-        told = (first.type, first.id, str(name), action, others, len(changes), version)
-        return RollbackStep(*told, later[0].sequence, prior, edit, back)
+        return RollbackStep(
+            type=first.type,
+            id=first.id,
+            name=str(name),
+            action=action,
+            changed_by_others=changed_by_others,
+            changes=len(changes),
+            version=version,
+            latest=later[0].sequence,
+            prior=prior,
+            members=edit,
+            already_undone=already_undone,
+        )
 
 
-def _is_back(prior: Change, later: Sequence[Change], edit: MemberEdit | None) -> bool:
-    """Whether a resource is what it was before some changes.
+def _is_restored(prior: Change, later: Sequence[Change], edit: MemberEdit | None) -> bool:
+    """Return whether a resource is in its earlier state again.
 
-    later: all changes since then, the newest first. edit: the members to be moved back.
+    Args:
+        prior: The change that left the earlier state.
+        later: All later writes, newest first.
+        edit: The edit that would move members back.
     """
     if _without_meta(prior) != _without_meta(later[0]):
         return False
@@ -250,22 +340,22 @@ def _without_meta(change: Change) -> Document:
 
 
 def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
-    """The writes in an order in which each finds what it needs: first what is to stand, then who is in it, then what is to go."""
+    """Yield the writes of a rollback in the order that the module describes."""
     now = timestamp()
     origin = ChangeOrigin(caller.actor, caller.request_id, now, caller.address)
-    types = {kind.name: kind for kind in caller.registry.types.values()}
+    types = {found.name: found for found in caller.registry.types.values()}
     workspace = caller.workspace.id
     touch = bump(types[GROUP], now)
     for step in steps:
-        if step.before is not None:
+        if step.prior is not None:
             target = None if step.action == "create" else step.id
             yield Write(
                 workspace,
                 step.type,
                 target,
                 restore_to(
-                    step.before,
-                    _known(types, step),
+                    step.prior,
+                    _type_of(step, types),
                     step.id,
                     step.version + 1,
                     now,
@@ -277,7 +367,7 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
                 guard(caller, step.type),
             )
     for step in steps:
-        if step.before is not None and step.members is not None:
+        if step.prior is not None and step.members is not None:
             yield Write(
                 workspace,
                 step.type,
@@ -289,7 +379,7 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
     for step in sorted(steps, key=lambda step: step.type != GROUP):
         if step.action == "delete":
             cleared = MemberEdit(clear=True) if step.type == GROUP else None
-            decide = delete_if_present(_known(types, step), switches(caller))
+            decide = delete_if_present(_type_of(step, types), switches(caller))
             yield Write(
                 workspace,
                 step.type,
@@ -302,7 +392,7 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
             )
 
 
-def _known(types: dict[str, ResourceType], step: RollbackStep) -> ResourceType:
+def _type_of(step: RollbackStep, types: dict[str, ResourceType]) -> ResourceType:
     if step.type not in types:
-        raise ScimError(409, f"there is no resource type {step.type!r} any more")
+        raise ScimError(409, f"The resource type {step.type!r} no longer exists.")
     return types[step.type]

@@ -42,12 +42,12 @@ class GuardRoutes:
     async def get_guard(self, call: Call) -> Response:
         state = await self._desk.state(call.caller)
         told = {"mode": state.mode, "done": state.done, "allowed": state.allowed}
-        return json_response(200, {**told, "held": [write.shown() for write in state.held]})
+        return json_response(200, {**told, "held": [write.to_json() for write in state.held]})
 
     async def let_through(self, call: Call) -> Response:
-        await self._desk.let_through(call.caller, call.names["id"])
+        await self._desk.approve(call.caller, call.names["id"])
         return Response(204)
 
     async def keep_held(self, call: Call) -> Response:
-        await self._desk.keep(call.caller, call.names["id"])
+        await self._desk.reject(call.caller, call.names["id"])
         return Response(204)

@@ -51,12 +51,12 @@ class UndoRoutes:
                 "name": step.name,
                 "action": step.action,
                 "changes": step.changes,
-                "changedByOthers": step.others,
+                "changedByOthers": step.changed_by_others,
             }
             for step in plan.steps
         ]
         return json_response(
-            200, {"at": await self._tokens.write(call.workspace, plan.at), "resources": steps}
+            200, {"at": await self._tokens.write(call.workspace, plan.as_of), "resources": steps}
         )
 
     async def undo(self, call: Call) -> Response:
@@ -69,7 +69,7 @@ class UndoRoutes:
         since, until = parse_time(body.since, "since"), parse_time(body.until, "until")
         at = await self._tokens.read(call.workspace, body.at, "at")
         actor = await self._actor(call, body.key)
-        undone = await self._rollback.carry_out(caller, actor, since, until, at, body.resources)
+        undone = await self._rollback.execute(caller, actor, since, until, at, body.resources)
         return json_response(200, {"undone": undone.count, "leftOut": undone.left_out})
 
     async def _actor(self, call: Call, key: Json) -> str:
