@@ -18,6 +18,7 @@ from functools import lru_cache
 from muster.scim.dialects import Dialect
 from muster.scim.errors import ScimError
 from muster.scim.filter.grammar import Hole, parse
+from muster.scim.filter.lexer import MAX_LENGTH
 from muster.scim.filter.predicate import (
     All,
     Each,
@@ -62,7 +63,11 @@ def read_quickly(
     text: str, resource_type: ResourceType, among: tuple[ResourceType, ...] = ()
 ) -> Predicate | None:
     """Return the predicate that a filter means, or None if its shape does not say everything."""
-    if "\\" in text or not (text.isascii() or _SURROGATE.search(text) is None):
+    if (
+        len(text) > MAX_LENGTH
+        or "\\" in text
+        or not (text.isascii() or _SURROGATE.search(text) is None)
+    ):
         return None
     parts = _STRING.split(text)  # the strings are every second part
     shape = '""'.join(parts[::2])
