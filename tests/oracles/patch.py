@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.oracles import filters
 from tests.oracles.choices import Choices, Refused, outcomes
-from tests.oracles.elements import Elements, drop, equal
+from tests.oracles.elements import Elements, drop, equal, twins
 from tests.oracles.filters import Compare, Filter, Logical, fold
 from tests.oracles.operations import NO_VALUE, Operation, Target, Unknown
 from tests.oracles.reading import NOTHING, is_blank, named, value_of
@@ -149,6 +149,13 @@ class Run(Elements):
         if not value:
             # an object of no attributes asks for no change; it may count as one that reads to nothing
             return self.perhaps("invalidValue", "invalidSyntax")
+        places = [
+            (target.urn, target.attribute, target.inner, target.sub)
+            for key in value
+            if (target := self._resolve(key) or keys.get(key)) is not None
+        ]
+        if any(place in places[:index] for index, place in enumerate(places)):
+            self.perhaps("invalidSyntax")  # one attribute in two spellings
         read_only, unknown, done = False, False, False
         for key, item in value.items():
             target = self._resolve(key) or keys.get(key)
@@ -428,6 +435,13 @@ class Run(Elements):
         self.one_primary(attribute, given, holder.get(attribute.name, []) if name == "add" else [])
         if name == "add":
             made = copy.deepcopy(holder.get(attribute.name, []))
+            again = attribute.type == "complex" and any(
+                twins(attribute, one, other)
+                for index, one in enumerate(given)
+                for other in given[:index]
+            )
+            if again and self.one_of(True, False):  # one element, before it is added
+                given = self.without_duplicates(attribute, given)
             for element in given:
                 self.add_element(attribute, made, element)
         else:
@@ -745,7 +759,11 @@ class Run(Elements):
                 "invalidSyntax", "invalidValue"
             )  # the table has values of multi-valued attributes
             if attribute.required:
-                raise Refused("mutability", "invalidValue")
+                given = value[0] if isinstance(value, list) and len(value) == 1 else value
+                same = isinstance(given, dict) or equal(attribute, holder[attribute.name], given)
+                if same or self.one_of(True, False):
+                    raise Refused("mutability", "invalidValue")
+                return None  # another value than the attribute has: nothing to remove
             # of a single value it may remove that value alone, or the attribute
             if self.one_of(True, False):
                 self.clear(holder, attribute)
