@@ -67,7 +67,7 @@ from muster.http.observe.request_log import RequestLog
 from muster.http.openapi import docs, openapi_document
 from muster.http.scim.cursors import Cursors
 from muster.http.scim.resources import Scim
-from muster.http.service import Load, Page, Service
+from muster.http.service import Load, OpenRoute, Service
 from muster.http.wire import asgi
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
 from muster.insight.overview import Overview
@@ -145,15 +145,16 @@ class Muster:
         def document(registry: Registry) -> dict[str, Any]:
             return openapi_document(limits, registry, api.routes)
 
-        pages: dict[str, Page] = {
-            "/healthz": health.healthz,
-            "/readyz": health.readyz(storage, self._stopping, lambda: self.service),
-            "/openapi.json": docs.openapi(document, self._origin, self.keys),
-            "/docs": docs.page,
-            "/docs/": docs.asset,
-        }
+        ready = health.readyz(storage, self._stopping, lambda: self.service)
+        pages = [
+            OpenRoute("GET", "/healthz", health.healthz),
+            OpenRoute("GET", "/readyz", ready),
+            OpenRoute("GET", "/openapi.json", docs.openapi(document, self._origin, self.keys)),
+            OpenRoute("GET", "/docs", docs.page),
+            OpenRoute("GET", "/docs/{file}", docs.asset),
+        ]
         if self._metrics is not None:
-            pages["/metrics"] = self._metrics.response
+            pages.append(OpenRoute("GET", "/metrics", self._metrics.response))
             storage.on_commit = self._metrics.committed
         anonymous = (settings.max_anonymous, settings.max_anonymous_by_address)
         load = Load(settings.max_in_flight, self._stopping, *anonymous, settings.form_seconds)

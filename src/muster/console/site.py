@@ -2,8 +2,7 @@
 
 import functools
 import mimetypes
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -23,10 +22,10 @@ from muster.console.web import (
     PageRoute,
     Visit,
 )
-from muster.http.wire import paths
 from muster.http.wire.base_url import BaseUrl
 from muster.http.wire.errors import MethodNotAllowed, error_headers
 from muster.http.wire.message import Request, Response
+from muster.http.wire.router import Router
 from muster.scim.errors import ScimError, forbidden, not_found
 from muster.storage.port.accounts import Accounts
 from muster.storage.port.errors import StorageError
@@ -50,12 +49,12 @@ class Site:
         self._registries = Registries(accounts)
         self._flashes = Flashes(accounts)
         self._origin = origin
-        self.routes = list(routes)
-        self._paths: dict[str, tuple[re.Pattern[str], dict[str, PageRoute]]] = {}
-        for route in self.routes:
-            self._paths.setdefault(route.path, (paths.pattern(route.path), {}))[1][route.method] = (
-                route
-            )
+        self._router = Router(routes)
+
+    @property
+    def routes(self) -> Sequence[PageRoute]:
+        """All pages and forms."""
+        return self._router.routes
 
     async def __call__(self, request: Request) -> Response:
         """The answer to a request of a browser; what is wrong is told on a page. Raises what is wrong for any other client."""
@@ -137,17 +136,15 @@ class Site:
     def _opens(self, visit: Visit, location: str) -> bool:
         """Whether whoever is signed in may open a page of the console; true of any other address."""
         path = urlsplit(location.removeprefix(visit.url("")))
-        for pattern, methods in self._paths.values():
-            match = pattern.fullmatch(path.path.rstrip("/") or "/")
-            if match is None or "GET" not in methods or path.netloc:
-                continue
-            route, names = methods["GET"], paths.names(match)
-            if route.permission in (ANYONE, SIGNED_IN):
-                return True
-            if "workspace" not in names:
-                return visit.session is not None and visit.session.admin.everywhere
-            return not lacking(visit.permissions, (route.permission, *route.also))
-        return True
+        try:
+            found = None if path.netloc else self._router.match("GET", path.path)
+        except MethodNotAllowed:
+            found = None
+        if found is None or found.route.permission in (ANYONE, SIGNED_IN):
+            return True
+        if "workspace" not in found.names:
+            return visit.session is not None and visit.session.admin.everywhere
+        return not lacking(visit.permissions, (found.route.permission, *found.route.also))
 
     async def _still_allowed(self, visit: Visit, route: PageRoute) -> bool:
         """Whether the session holds, and its administrator may still open the page."""
@@ -162,20 +159,11 @@ class Site:
         return True
 
     def _route(self, visit: Visit) -> PageRoute:
-        request = visit.request
-        method = "GET" if request.method == "HEAD" else request.method
-        allowed: list[str] = []
-        for pattern, methods in self._paths.values():
-            match = pattern.fullmatch(request.path.rstrip("/") or "/")
-            if match is not None and method in methods:
-                visit.names = paths.names(match)
-                visit.page = methods[method].path
-                return methods[method]
-            if match is not None:
-                allowed.extend(methods)
-        if allowed:
-            raise MethodNotAllowed(method, tuple(allowed))
-        raise not_found("there is no such page")
+        found = self._router.match(visit.request.method, visit.request.path)
+        if found is None:
+            raise not_found("there is no such page")
+        visit.names, visit.page = found.names, found.route.path
+        return found.route
 
     async def _allow(self, visit: Visit, route: PageRoute) -> None:
         """Hold a page to those who may open it. Raises ScimError 403, and 404 for a workspace that one has nothing to do in."""

@@ -24,6 +24,7 @@ from muster.directory.service import Caller
 from muster.http.wire.base_url import BaseUrl as BaseUrl
 from muster.http.wire.media import UnsupportedMedia
 from muster.http.wire.message import MAX_HEADER, Headers, Request, Response
+from muster.http.wire.router import Route
 from muster.scim.errors import ScimError, forbidden
 from muster.scim.schema.model import Registry
 from muster.scim.values import Json
@@ -346,7 +347,7 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
-class PageRoute:
+class PageRoute(Route):
     """A page of the console.
 
     Attributes:
@@ -355,8 +356,6 @@ class PageRoute:
         also: Further permissions needed as well.
     """
 
-    method: str
-    path: str
     permission: str
     handler: Handler
     also: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -22,7 +22,6 @@ from muster.http.scim.resources import Scim
 from muster.http.wire.admission import Budget, Waits, network_of
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
 from muster.http.wire.errors import (
-    MethodNotAllowed,
     Unauthorized,
     error_headers,
     problem,
@@ -30,6 +29,7 @@ from muster.http.wire.errors import (
     too_many_requests,
 )
 from muster.http.wire.message import MAX_HEADER, MAX_HEADER_BYTES, MAX_HEADERS, Request, Response
+from muster.http.wire.router import Route, Router
 from muster.scim.errors import ScimError, forbidden
 from muster.storage.port.errors import StatementRejected, StorageError
 
@@ -42,9 +42,16 @@ _STREAMS, _STREAMS_OF_ONE = 200, 25
 _ATTRIBUTED = 10
 """How many requests without a valid key are attributed to a workspace within a second, at most."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-Page = Callable[[Request], Awaitable[Response]]
-Site = Page
-"""What answers every path that is nothing else's: the console."""
+Handler = Callable[[Request], Awaitable[Response]]
+Site = Handler
+"""Answers every path that no other part of the service does: the console."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRoute(Route):
+    """A page that needs neither a key nor a session."""
+
+    handler: Handler
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,12 @@ class Load:
 
 
 class Service:
-    """Answers every request. pages: what lies outside /scim/v2, by path; a path that ends in a slash stands for all under it."""
+    """Answers every request.
+
+    Args:
+        pages: The pages that need neither a key nor a session.
+        site: Answers every other path outside /scim/v2 and /api/v1.
+    """
 
     def __init__(
         self,
@@ -82,7 +94,7 @@ class Service:
         scim: Scim,
         api: Api,
         origin: BaseUrl,
-        pages: dict[str, Page],
+        pages: Iterable[OpenRoute],
         log: RequestLog | None,
         metrics: Metrics | None,
         load: Load,
@@ -95,7 +107,7 @@ class Service:
         self._api = api
         self._origin = origin
         self._prefix = f"{origin.fixed_prefix}/" if origin.fixed_prefix else ""
-        self._pages = pages
+        self._pages = Router(pages)
         self._log = log
         self._metrics = metrics
         self.load = load
@@ -316,16 +328,11 @@ class Service:
         try:
             if request.too_long:
                 raise _too_long()
-            folder = request.path.rpartition("/")[0]
-            page = self._pages.get(request.path) or (
-                self._pages.get(f"{folder}/") if folder else None
-            )
-            if page is None:
+            found = self._pages.match(request.method, request.path)
+            if found is None:
                 return await self._answer_site(request)
-            if request.method not in ("GET", "HEAD"):
-                raise MethodNotAllowed(request.method, ("GET",))
             request.operation = "page"
-            return await page(request)
+            return await found.route.handler(request)
         finally:
             self._unkeyed -= 1
 

@@ -1,7 +1,6 @@
 """The routes of /api/v1: each a method, a path and the permission that it needs."""
 
-import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -13,11 +12,10 @@ from muster.base.clock import timestamp
 from muster.directory.documents import parse
 from muster.directory.service import Caller
 from muster.http.management.bodies import B, read_body
-from muster.http.wire import paths
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
-from muster.http.wire.errors import MethodNotAllowed
 from muster.http.wire.media import read_json
 from muster.http.wire.message import Request, Response, json_response
+from muster.http.wire.router import Route, Router
 from muster.scim.document import kind
 from muster.scim.errors import forbidden, invalid_syntax, not_found
 from muster.scim.schema.discovery import Limits
@@ -98,7 +96,7 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
-class ApiRoute:
+class ApiRoute(Route):
     """One operation of the management API.
 
     Attributes:
@@ -109,8 +107,6 @@ class ApiRoute:
         also: Further permissions that a key needs as well.
     """
 
-    method: str
-    path: str
     permission: str
     handler: Handler
     summary: str
@@ -133,34 +129,28 @@ class Api:
     """Answers what lies under /api/v1, for a request whose key is checked."""
 
     def __init__(self, routes: Iterable[ApiRoute], limits: Limits, origin: BaseUrl) -> None:
-        self.routes = list(routes)
+        self._router = Router(routes)
         self._origin = origin
         self._limits = limits
-        self._paths: dict[str, tuple[re.Pattern[str], dict[str, ApiRoute]]] = {}
-        for route in self.routes:
-            self._paths.setdefault(route.path, (paths.pattern(route.path), {}))[1][route.method] = (
-                route
-            )
+
+    @property
+    def routes(self) -> Sequence[ApiRoute]:
+        """All operations, in the order of the OpenAPI document."""
+        return self._router.routes
 
     async def answer(self, request: Request, grant: Grant) -> Response:
         """The answer to a request. Raises ScimError 403, 404 and 405."""
-        path = request.path[len(API_ROOT) :].rstrip("/")
-        method = "GET" if request.method == "HEAD" else request.method
-        for pattern, methods in self._paths.values():
-            match = pattern.fullmatch(path)
-            if match is None:
-                continue
-            if method not in methods:
-                raise MethodNotAllowed(method, tuple(methods))
-            route = methods[method]
-            request.operation = route.operation_id
-            missing = lacking(grant.permissions, route.permissions)
-            if missing:
-                raise forbidden(f'This API key does not have the permission "{missing[0]}".')
-            return await route.handler(
-                Call(request, grant, paths.names(match), self._limits, self._origin.base(request))
-            )
-        raise not_found(f"there is nothing at {request.path[:200]!r}")
+        found = self._router.match(request.method, request.path[len(API_ROOT) :])
+        if found is None:
+            raise not_found(f"there is nothing at {request.path[:200]!r}")
+        route = found.route
+        request.operation = route.operation_id
+        missing = lacking(grant.permissions, route.permissions)
+        if missing:
+            raise forbidden(f'This API key does not have the permission "{missing[0]}".')
+        return await route.handler(
+            Call(request, grant, found.names, self._limits, self._origin.base(request))
+        )
 
 
 def created(content: Json, place: str, name: str) -> Response:

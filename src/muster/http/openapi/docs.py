@@ -58,8 +58,10 @@ def openapi(
     return page
 
 
-async def page(_: Request) -> Response:
-    """/docs."""
+async def page(request: Request) -> Response:
+    """/docs; its links are relative, so a browser at /docs/ is sent there."""
+    if request.path.endswith("/"):
+        return Response(308, [("location", "../docs")])
     return Response(
         200,
         [("content-type", "text/html; charset=utf-8"), ("content-security-policy", _POLICY)],
