@@ -1,10 +1,12 @@
-"""The composition root: builds every part of the service and connects them."""
+"""The composition root: builds each part of the application once and connects them."""
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +15,9 @@ from muster.access.connectors import Connectors
 from muster.access.keys import Keys
 from muster.access.openid import OpenId
 from muster.access.rate_limit import RateLimiter
+from muster.access.role_mappings import RoleMappings
+from muster.access.roles import Roles
+from muster.access.settings import WorkspaceSettings
 from muster.base import clock
 from muster.base.heartbeat import Heartbeat
 from muster.config import Settings, is_postgres
@@ -35,6 +40,7 @@ from muster.console.site import Site
 from muster.console.web import PageRoute as PageRoute
 from muster.directory.credentials import Credentials
 from muster.directory.guard.desk import GuardDesk
+from muster.directory.history.past import Past
 from muster.directory.history.restore import Restorer
 from muster.directory.history.rollback import Rollback
 from muster.directory.service import Directory
@@ -83,19 +89,127 @@ from muster.storage.records.webhooks import WebhookStates
 from muster.upkeep.trimmer import Trimmer
 
 _TOUCH_SECONDS = 30.0
-
-
 _SIZE_SECONDS = 60
-
-
 _DOCUMENTS = 50
-"""How many OpenAPI documents are kept, of workspaces with resource types of their own."""
+"""How many OpenAPI documents are cached: one for each set of resource types."""
+_Job = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The services behind the APIs and the console, which share them."""
+
+    administrators: Administrators
+    connectors: Connectors
+    credentials: Credentials
+    cursors: Cursors
+    deliverer: Deliverer
+    desk: GuardDesk
+    directory: Directory
+    keys: Keys
+    leases: Leases
+    mappings: RoleMappings
+    openid: OpenId
+    overview: Overview
+    past: Past
+    requests: RequestStore
+    restorer: Restorer
+    roles: Roles
+    rollback: Rollback
+    schemas: CustomSchemas
+    storage: Storage
+    tokens: Tokens
+    webhook_states: WebhookStates
+    webhooks: Webhooks
+    workspace_settings: WorkspaceSettings
+
+
+def build_services(storage: Storage, settings: Settings) -> Services:
+    """Build the services over a storage."""
+    directory, requests, leases = Directory(storage), RequestStore(storage), Leases(storage)
+    administrators, openid = Administrators(storage), OpenId(settings.webhooks_private)
+    desk, states = GuardDesk(storage, directory), WebhookStates(storage)
+    webhooks = Webhooks(storage, states, settings.webhooks_private)
+    base = settings.base_url + SCIM_ROOT if settings.base_url else ""
+    sender = Sender(settings.webhooks_private)
+    return Services(
+        administrators=administrators,
+        connectors=Connectors(storage, administrators, openid),
+        credentials=Credentials(storage, directory),
+        cursors=Cursors(storage, settings.cursor_seconds),
+        deliverer=Deliverer(storage, webhooks, states, sender, leases, base),
+        desk=desk,
+        directory=directory,
+        keys=Keys(storage, rate_limit=settings.rate_limit, ceiling=settings.ceiling),
+        leases=leases,
+        mappings=RoleMappings(storage),
+        openid=openid,
+        overview=Overview(storage, directory, requests, desk, webhooks),
+        past=Past(storage),
+        requests=requests,
+        restorer=Restorer(storage),
+        roles=Roles(storage),
+        rollback=Rollback(storage),
+        schemas=CustomSchemas(storage),
+        storage=storage,
+        tokens=Tokens(storage),
+        webhook_states=states,
+        webhooks=webhooks,
+        workspace_settings=WorkspaceSettings(storage, settings.ceiling),
+    )
+
+
+def management_routes(services: Services) -> list[ApiRoute]:
+    """Return the operations under /api/v1, in the order of the OpenAPI document."""
+    s, storage, tokens = services, services.storage, services.tokens
+    return [
+        *SettingsRoutes(s.workspace_settings),
+        *KeyRoutes(storage, s.keys, s.roles, s.directory),
+        *WipeRoutes(storage),
+        *RoleRoutes(s.roles, s.mappings, s.directory),
+        *ConnectorRoutes(s.connectors),
+        *GuardRoutes(s.desk),
+        *PasswordRoutes(s.credentials),
+        *SchemaRoutes(s.schemas),
+        *OverviewRoutes(s.overview),
+        *RequestRoutes(s.requests),
+        *DoctorRoutes(storage),
+        *HistoryRoutes(storage, s.past, s.restorer, tokens),
+        *UndoRoutes(storage, s.rollback, tokens),
+        *FeedRoutes(storage, tokens),
+        *WebhookRoutes(storage, s.webhooks, s.webhook_states, s.deliverer, tokens),
+    ]
+
+
+def console_pages(services: Services) -> list[PageRoute]:
+    """Return the pages and forms of the console."""
+    s, storage, tokens = services, services.storage, services.tokens
+    return [
+        *SignInPages(s.administrators, s.connectors),
+        *ConnectorPages(storage, s.connectors, s.openid),
+        *OverviewPages(s.overview),
+        *KeyPages(storage, s.keys, s.roles),
+        *DirectoryPages(s.directory, s.cursors),
+        *ResourcePages(storage, s.directory, s.past, s.restorer, s.mappings, tokens),
+        *UndoPages(storage, s.rollback, tokens),
+        *RequestPages(storage, s.requests, s.workspace_settings),
+        *GuardPages(storage, s.desk),
+        *RoleMappingPages(s.mappings),
+        *WebhookPages(storage, s.webhooks, s.webhook_states),
+        *SchemaPages(s.schemas),
+        *DangerPages(storage),
+        *SettingsPages(storage, s.workspace_settings, s.administrators, s.requests),
+        *AuditPages(storage, tokens),
+    ]
 
 
 class Muster:
-    """The service in one process: an ASGI application, and the same over RSGI.
+    """The application in one process, over ASGI and RSGI.
 
-    Started by the server's lifespan, by `async with app.lifespan()`, or at the first request.
+    It is started by the server's lifespan, by `async with app.lifespan()`, or by the first request.
+
+    Args:
+        stopping: Whether the server is about to stop; connections are closed once answered.
     """
 
     def __init__(self, settings: Settings, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -103,20 +217,21 @@ class Muster:
         self._stopping = stopping
         self._traces = tracing.begin() if tracing.wanted(os.environ) else None
         self.storage = self._open_storage()
-        self.keys = Keys(self.storage, rate_limit=settings.rate_limit, ceiling=settings.ceiling)
-        self.administrators = Administrators(self.storage)
-        self._openid = OpenId(settings.webhooks_private)
-        self._connectors = Connectors(self.storage, self.administrators, self._openid)
-        self._recorder: Recorder | None = None
-        self._limiter = RateLimiter(self.storage, settings.rate_limit)
-        self._origin = BaseUrl(settings.base_url, settings.trusted_proxies)
+        self.services = build_services(self.storage, settings)
+        self.keys, self.administrators = self.services.keys, self.services.administrators
+        self._base_url = BaseUrl(settings.base_url, settings.trusted_proxies)
+        self._limits = _limits(settings)
         self._log = RequestLog() if settings.request_log else None
         self._metrics = Metrics(settings.metrics_token) if settings.metrics else None
-        self.service = self._make_service()
+        if self._metrics is not None:
+            self.storage.on_commit = self._metrics.committed
+        self._recorder = self._build_recorder()
         self._heartbeat = Heartbeat()
+        self.service = self._build_service()
+        self._jobs = self._background_jobs()
+        self._tasks: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
         self._started = False
-        self._tasks: list[asyncio.Task[None]] = []
 
     def _open_storage(self) -> Storage:
         storage = open_storage(self.settings)
@@ -125,157 +240,103 @@ class Muster:
         system = "postgresql" if is_postgres(self.settings.database) else "sqlite"
         return tracing.traced_storage(storage, self._traces.get_tracer("muster"), system)
 
-    def _make_service(self) -> Service:
-        settings, storage = self.settings, self.storage
-        limits = Limits(
-            settings.max_results,
-            max_body=settings.max_body,
-            cursor_seconds=settings.cursor_seconds,
-            body_seconds=settings.body_seconds,
-            max_elements=settings.max_elements,
-            max_values=settings.max_values,
-            max_comparisons=settings.max_comparisons,
+    def _build_recorder(self) -> Recorder | None:
+        days, rows = self.settings.requests_days, self.settings.requests_kept
+        return Recorder(self.services.requests, Retention(days, rows)) if rows else None
+
+    def _build_service(self) -> Service:
+        services, base_url, limits = self.services, self._base_url, self._limits
+        api = Api(management_routes(services), limits, base_url)
+        traces = self._traces
+        kind = Service if traces is None else tracing.traced_service(traces.get_tracer("muster"))
+        return kind(
+            keys=self.keys,
+            limiter=RateLimiter(self.storage, self.settings.rate_limit),
+            scim=Scim(services.directory, base_url, limits, services.cursors),
+            api=api,
+            origin=base_url,
+            pages=self._open_pages(api.routes),
+            log=self._log,
+            metrics=self._metrics,
+            load=_load(self.settings, self._stopping),
+            recorder=self._recorder,
+            site=Site(self.storage, self.administrators, base_url, console_pages(services)),
         )
-        directory = Directory(storage)
-        cursors = Cursors(storage, settings.cursor_seconds)
-        scim = Scim(directory, self._origin, limits, cursors)
-        api = Api(self._routes(directory), limits, self._origin)
+
+    def _open_pages(self, operations: Sequence[ApiRoute]) -> list[OpenRoute]:
+        """Return the pages that need neither a key nor a session."""
 
         @lru_cache(maxsize=_DOCUMENTS)
         def document(registry: Registry) -> dict[str, Any]:
-            return openapi_document(limits, registry, api.routes)
+            return openapi_document(self._limits, registry, operations)
 
-        ready = health.readyz(storage, self._stopping, lambda: self.service)
+        ready = health.readyz(self.storage, self._stopping, lambda: self.service)
         pages = [
             OpenRoute("GET", "/healthz", health.healthz),
             OpenRoute("GET", "/readyz", ready),
-            OpenRoute("GET", "/openapi.json", docs.openapi(document, self._origin, self.keys)),
+            OpenRoute("GET", "/openapi.json", docs.openapi(document, self._base_url, self.keys)),
             OpenRoute("GET", "/docs", docs.page),
             OpenRoute("GET", "/docs/{file}", docs.asset),
         ]
         if self._metrics is not None:
             pages.append(OpenRoute("GET", "/metrics", self._metrics.response))
-            storage.on_commit = self._metrics.committed
-        anonymous = (settings.max_anonymous, settings.max_anonymous_by_address)
-        load = Load(settings.max_in_flight, self._stopping, *anonymous, settings.form_seconds)
-        requests = RequestStore(storage)
-        if settings.requests_kept:
-            self._recorder = Recorder(
-                requests, Retention(settings.requests_days, settings.requests_kept)
-            )
-        site = Site(
-            storage, self.administrators, self._origin, self._console(directory, requests, cursors)
-        )
-        log, metrics = self._log, self._metrics
-        kind = (
-            Service
-            if self._traces is None
-            else tracing.traced_service(self._traces.get_tracer("muster"))
-        )
-        return kind(
-            self.keys,
-            self._limiter,
-            scim,
-            api,
-            self._origin,
-            pages,
-            log,
-            metrics,
-            load,
-            self._recorder,
-            site,
-        )
+        return pages
 
-    def _console(
-        self, directory: Directory, requests: RequestStore, cursors: Cursors
-    ) -> Iterator[PageRoute]:
-        """The pages of the console."""
-        storage = self.storage
-        yield from SignInPages(self.administrators, self._connectors)
-        yield from ConnectorPages(storage, self._connectors, self._openid)
-        yield from OverviewPages(Overview(storage, directory))
-        yield from KeyPages(storage, self.keys)
-        yield from DirectoryPages(directory, cursors)
-        yield from ResourcePages(storage, directory, Restorer(storage))
-        yield from UndoPages(storage, Rollback(storage))
-        yield from RequestPages(storage, requests)
-        yield from GuardPages(storage, GuardDesk(storage, directory))
-        yield from RoleMappingPages(storage)
-        yield from WebhookPages(storage, self._webhooks, WebhookStates(storage))
-        yield from SchemaPages(CustomSchemas(storage))
-        yield from DangerPages(storage)
-        yield from SettingsPages(
-            storage, storage, self.administrators, requests, self.settings.ceiling
-        )
-        yield from AuditPages(storage)
-
-    def _routes(self, directory: Directory) -> Iterator[ApiRoute]:
-        """What there is under /api/v1, and what goes on in the background for it."""
-        storage, private = self.storage, self.settings.webhooks_private
-        states, tokens, leases = WebhookStates(storage), Tokens(storage), Leases(storage)
-        self._webhooks = webhooks = Webhooks(storage, states, private)
-        base = self.settings.base_url + SCIM_ROOT if self.settings.base_url else ""
-        self._deliverer = Deliverer(storage, webhooks, states, Sender(private), leases, base)
-        self._indexer = Indexer(storage, leases)
-        yield from SettingsRoutes(storage, self.keys.ceiling)
-        yield from KeyRoutes(storage, self.keys, directory)
-        yield from WipeRoutes(storage)
-        yield from RoleRoutes(storage, directory)
-        yield from ConnectorRoutes(self._connectors)
-        yield from GuardRoutes(GuardDesk(storage, directory))
-        yield from PasswordRoutes(Credentials(storage, directory))
-        yield from SchemaRoutes(CustomSchemas(storage))
-        yield from OverviewRoutes(Overview(storage, directory))
-        yield from RequestRoutes(RequestStore(storage))
-        yield from DoctorRoutes(storage)
-        yield from HistoryRoutes(storage, Restorer(storage), tokens)
-        yield from UndoRoutes(storage, Rollback(storage), tokens)
-        yield from FeedRoutes(storage, tokens)
-        yield from WebhookRoutes(storage, webhooks, states, self._deliverer, tokens)
+    def _background_jobs(self) -> list[_Job]:
+        """Return the jobs that run beside the requests until the application is closed."""
+        leases = self.services.leases
+        jobs: list[_Job] = [
+            self._heartbeat.run,
+            self._record_key_use,
+            self.services.deliverer.run,
+            Indexer(self.storage, leases).run,
+            Trimmer(self.storage, leases, self.settings.changes_days).run,
+        ]
+        if self._recorder is not None:
+            jobs.append(self._recorder.run)
+        if self._metrics is not None:
+            jobs.append(functools.partial(self._update_gauges, self._metrics))
+        return jobs
 
     async def start(self) -> None:
-        """Migrate and open the database. Raises StorageError."""
+        """Migrate and open the database, and start the background jobs. Raises StorageError."""
         async with self._starting:
             if self._started:
                 return
             await self.storage.migrate()
             await self.storage.start()
             await ensure_workspace(self.storage, self.settings)
-            self._tasks.append(asyncio.create_task(self._heartbeat.run()))
-            self._tasks.append(asyncio.create_task(self._keep_last_used()))
-            self._tasks.append(asyncio.create_task(self._deliverer.run()))
-            self._tasks.append(asyncio.create_task(self._indexer.run()))
-            trimmer = Trimmer(self.storage, Leases(self.storage), self.settings.changes_days)
-            self._tasks.append(asyncio.create_task(trimmer.run()))
-            if self._recorder is not None:
-                self._tasks.append(asyncio.create_task(self._recorder.run()))
-            if self._metrics is not None:
-                self._tasks.append(asyncio.create_task(self._tell(self._metrics)))
+            self._tasks = [asyncio.create_task(job()) for job in self._jobs]
             self._started = True
 
     async def close(self) -> None:
-        """Finish what waits to be written, and close the database."""
+        """Write all that is waiting to be written, and close the database."""
         if not self._started:
             return
         for task in self._tasks:
             task.cancel()
         for name, step in self._closing_steps():
-            with log_and_continue(
-                name
-            ):  # a full disk, or any other error, ends no more than its own step
+            # A full disk, or any other error, ends only its own step.
+            with log_and_continue(name):
                 await step()
         self._started = False
 
-    def _closing_steps(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
-        """What is done to close, in order, with its name for the log."""
-        yield "stopping webhooks", self._deliverer.close
+    def _closing_steps(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Return the steps of closing in their order, with their names for the log."""
+        steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+            ("stopping webhooks", self.services.deliverer.close)
+        ]
         if self._recorder is not None:
-            yield "flushing kept requests", self._recorder.flush
-        yield "flushing when keys were used", self._touch
-        yield "flushing the request log", self._flush_log
-        yield "closing the database", self.storage.close
-        if (traces := self._traces) is not None:
-            yield "flushing traces", lambda: asyncio.to_thread(traces.shutdown)
+            steps.append(("flushing kept requests", self._recorder.flush))
+        steps += [
+            ("flushing when keys were used", self._touch),
+            ("flushing the request log", self._flush_log),
+            ("closing the database", self.storage.close),
+        ]
+        if self._traces is not None:
+            shutdown = self._traces.shutdown
+            steps.append(("flushing traces", lambda: asyncio.to_thread(shutdown)))
+        return steps
 
     async def _flush_log(self) -> None:
         if self._log is not None:
@@ -313,13 +374,13 @@ class Muster:
         await self.close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _keep_last_used(self) -> None:
+    async def _record_key_use(self) -> None:
         while True:
             await asyncio.sleep(_TOUCH_SECONDS)
             with log_and_continue("keeping when keys were used"):
                 await self._touch()
 
-    async def _tell(self, metrics: Metrics) -> None:
+    async def _update_gauges(self, metrics: Metrics) -> None:
         """Keep the gauges of /metrics up to date."""
         for second in itertools.count():
             with log_and_continue("telling the metrics"):
@@ -342,6 +403,32 @@ class Muster:
                 raise
 
 
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        settings.max_results,
+        max_body=settings.max_body,
+        cursor_seconds=settings.cursor_seconds,
+        body_seconds=settings.body_seconds,
+        max_elements=settings.max_elements,
+        max_values=settings.max_values,
+        max_comparisons=settings.max_comparisons,
+    )
+
+
+def _load(settings: Settings, stopping: Callable[[], bool]) -> Load:
+    return Load(
+        settings.max_in_flight,
+        stopping,
+        max_anonymous=settings.max_anonymous,
+        max_anonymous_by_address=settings.max_anonymous_by_address,
+        form_seconds=settings.form_seconds,
+    )
+
+
 def create_app(settings: Settings | None = None) -> Muster:
-    """The ASGI application. settings: from the environment and muster.toml where none are given."""
+    """Return the application.
+
+    Args:
+        settings: None to read them from the environment and muster.toml.
+    """
     return Muster(settings or Settings())

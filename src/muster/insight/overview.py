@@ -12,7 +12,6 @@ from muster.events.webhooks.endpoints import Webhooks
 from muster.storage.port.accounts import KeyRecord
 from muster.storage.port.engine import Storage
 from muster.storage.records.requests import RequestStore
-from muster.storage.records.webhooks import WebhookStates
 
 HOURS = 24
 _SOON = timedelta(days=14)
@@ -34,12 +33,19 @@ class OverviewFigures:
 class Overview:
     """Looks over a workspace."""
 
-    def __init__(self, storage: Storage, directory: Directory) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        directory: Directory,
+        requests: RequestStore,
+        desk: GuardDesk,
+        webhooks: Webhooks,
+    ) -> None:
         self._storage = storage
         self._directory = directory
-        self._requests = RequestStore(storage)
-        self._desk = GuardDesk(storage, directory)
-        self._webhooks = Webhooks(storage, WebhookStates(storage), False)
+        self._requests = requests
+        self._desk = desk
+        self._webhooks = webhooks
 
     async def look(self, caller: Caller, now: datetime) -> OverviewFigures:
         """What there is to be seen."""

@@ -25,9 +25,9 @@ _SEARCHES = 20
 class AuditPages:
     """The pages of the audit log."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, tokens: Tokens) -> None:
         self._storage = storage
-        self._tokens = Tokens(storage)
+        self._tokens = tokens
 
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", "/w/{workspace}/audit", AUDIT, self.show)

@@ -21,10 +21,10 @@ _OVERLAPS = {"0": 0, "3600": 3600, "86400": 86400}
 class KeyPages:
     """The pages of API keys."""
 
-    def __init__(self, accounts: Accounts, keys: Keys) -> None:
+    def __init__(self, accounts: Accounts, keys: Keys, roles: Roles) -> None:
         self._accounts = accounts
         self._keys = keys
-        self._roles = Roles(accounts)
+        self._roles = roles
 
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", "/w/{workspace}/keys", SETTINGS, self.show)

@@ -32,10 +32,12 @@ _RECORD = timedelta(minutes=15)
 class RequestPages:
     """The pages of requests."""
 
-    def __init__(self, storage: Storage, requests: RequestStore) -> None:
+    def __init__(
+        self, storage: Storage, requests: RequestStore, settings: WorkspaceSettings
+    ) -> None:
         self._storage = storage
         self._requests = requests
-        self._settings = WorkspaceSettings(storage)
+        self._settings = settings
 
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", "/w/{workspace}/requests", SCIM, self.show)

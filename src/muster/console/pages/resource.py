@@ -49,13 +49,21 @@ class ShownValue(NamedTuple):
 class ResourcePages:
     """The pages of one user and of one group."""
 
-    def __init__(self, storage: Storage, directory: Directory, undo: Restorer) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        directory: Directory,
+        past: Past,
+        restorer: Restorer,
+        mappings: RoleMappings,
+        tokens: Tokens,
+    ) -> None:
         self._storage = storage
         self._directory = directory
-        self._undo = undo
-        self._past = Past(storage)
-        self._tokens = Tokens(storage)
-        self._mappings = RoleMappings(storage)
+        self._restorer = restorer
+        self._past = past
+        self._tokens = tokens
+        self._mappings = mappings
 
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", "/w/{workspace}/users/{id}", SCIM, self.user)
@@ -90,9 +98,9 @@ class ResourcePages:
         caller = visit.caller_overriding()
         if visit.text("time"):
             time = timestamp(parse_time(visit.text("time"), "time"))
-            return await self._undo.restore_to(caller, kind, visit.names["id"], time)
+            return await self._restorer.restore_to(caller, kind, visit.names["id"], time)
         sequence = await self._tokens.read(visit.there().id, visit.text("change"), "change")
-        return await self._undo.restore(caller, kind, visit.names["id"], sequence)
+        return await self._restorer.restore(caller, kind, visit.names["id"], sequence)
 
     async def _page(
         self, visit: Visit, plural: str, status: int = 200, error: str = ""

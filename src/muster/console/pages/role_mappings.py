@@ -8,14 +8,13 @@ from muster.console.pages.schemas import _ROOT
 from muster.console.web import PageRoute, Visit
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError
-from muster.storage.port.engine import Storage
 
 
 class RoleMappingPages:
     """The page of role mappings."""
 
-    def __init__(self, storage: Storage) -> None:
-        self._mappings = RoleMappings(storage)
+    def __init__(self, mappings: RoleMappings) -> None:
+        self._mappings = mappings
 
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", f"{_ROOT}/role-mappings", SCIM, self.show)

@@ -20,10 +20,10 @@ _PATH = "/w/{workspace}/undo"
 class UndoPages:
     """The page of undoing."""
 
-    def __init__(self, accounts: Accounts, rollback: Rollback) -> None:
+    def __init__(self, accounts: Accounts, rollback: Rollback, tokens: Tokens) -> None:
         self._accounts = accounts
         self._rollback = rollback
-        self._tokens = Tokens(accounts)
+        self._tokens = tokens
 
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", _PATH, RESTORE, self.show)

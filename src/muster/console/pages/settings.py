@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from muster.access.administrators import EVERYWHERE, Administrators, all_permissions
 from muster.access.permissions import ADMIN, PERMISSIONS, SCIM, SETTINGS
-from muster.access.settings import NUMBERS, OPTIONAL, SettingsStore, WorkspaceSettings, shown
+from muster.access.settings import NUMBERS, OPTIONAL, WorkspaceSettings, shown
 from muster.console.web import INSTALLATION_ADMIN, PageRoute, Visit
 from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.message import Response
@@ -89,13 +89,12 @@ class SettingsPages:
     def __init__(
         self,
         storage: Storage,
-        store: SettingsStore,
+        settings: WorkspaceSettings,
         administrators: Administrators,
         requests: RequestStore,
-        ceiling: int,
     ) -> None:
         self._storage = storage
-        self._settings = WorkspaceSettings(store, ceiling)
+        self._settings = settings
         self._administrators = administrators
         self._requests = requests
 

@@ -27,10 +27,10 @@ _TOLD = frozenset({"refuse", "hold", "let", "keep"})
 class HistoryRoutes:
     """The operations on the history of resources."""
 
-    def __init__(self, storage: Resources, restorer: Restorer, tokens: Tokens) -> None:
+    def __init__(self, storage: Resources, past: Past, restorer: Restorer, tokens: Tokens) -> None:
         self._storage = storage
         self._restorer = restorer
-        self._past = Past(storage)
+        self._past = past
         self._tokens = tokens
 
     def __iter__(self) -> Iterator[ApiRoute]:

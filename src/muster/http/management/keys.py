@@ -20,9 +20,9 @@ from muster.storage.port.accounts import Accounts, KeyRecord
 class KeyRoutes:
     """The operations on the API keys of a workspace."""
 
-    def __init__(self, accounts: Accounts, keys: Keys, directory: Directory) -> None:
+    def __init__(self, accounts: Accounts, keys: Keys, roles: Roles, directory: Directory) -> None:
         self._accounts = accounts
-        self._roles = Roles(accounts)
+        self._roles = roles
         self._keys = keys
         self._directory = directory
 

@@ -11,15 +11,14 @@ from muster.http.management.bodies import NewRole, RolePermissions
 from muster.http.management.router import ApiRoute, Call, created
 from muster.http.wire.message import Response, json_response
 from muster.scim.errors import invalid_value
-from muster.storage.port.accounts import Accounts
 
 
 class RoleRoutes:
     """The operations on roles and role mappings."""
 
-    def __init__(self, accounts: Accounts, directory: Directory) -> None:
-        self._roles = Roles(accounts)
-        self._mappings = RoleMappings(accounts)
+    def __init__(self, roles: Roles, mappings: RoleMappings, directory: Directory) -> None:
+        self._roles = roles
+        self._mappings = mappings
         self._directory = directory
 
     def __iter__(self) -> Iterator[ApiRoute]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from muster.access.permissions import SETTINGS
-from muster.access.settings import SettingsStore, WorkspaceSettings, shown
+from muster.access.settings import WorkspaceSettings, shown
 from muster.http.management.router import ApiRoute, Call
 from muster.http.wire.message import Response, json_response
 
@@ -11,8 +11,8 @@ from muster.http.wire.message import Response, json_response
 class SettingsRoutes:
     """The operations on the settings of a workspace."""
 
-    def __init__(self, store: SettingsStore, ceiling: int) -> None:
-        self._settings = WorkspaceSettings(store, ceiling)
+    def __init__(self, settings: WorkspaceSettings) -> None:
+        self._settings = settings
 
     def __iter__(self) -> Iterator[ApiRoute]:
         yield ApiRoute(
