@@ -21,7 +21,9 @@ from muster.access.settings import WorkspaceSettings
 from muster.base import clock
 from muster.base.heartbeat import Heartbeat
 from muster.config import Settings, is_postgres
+from muster.console.pages.administrators import AdministratorPages
 from muster.console.pages.audit import AuditPages
+from muster.console.pages.connect import ConnectPages
 from muster.console.pages.connector import ConnectorPages
 from muster.console.pages.danger import DangerPages
 from muster.console.pages.directory import DirectoryPages
@@ -198,7 +200,9 @@ def console_pages(services: Services) -> list[PageRoute]:
         *WebhookPages(storage, s.webhooks, s.webhook_states),
         *SchemaPages(s.schemas),
         *DangerPages(storage),
-        *SettingsPages(storage, s.workspace_settings, s.administrators, s.requests),
+        *SettingsPages(s.workspace_settings),
+        *ConnectPages(storage, s.requests),
+        *AdministratorPages(storage, s.administrators),
         *AuditPages(storage, tokens),
     ]
 

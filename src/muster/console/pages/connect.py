@@ -1,0 +1,59 @@
+"""The page with instructions to connect an identity provider, and its first requests."""
+
+from collections.abc import Iterator
+
+from muster.access.permissions import SCIM
+from muster.console.providers import PROVIDERS, of_provider
+from muster.console.web import PageRoute, Visit
+from muster.http.wire.base_url import SCIM_ROOT
+from muster.http.wire.message import Response
+from muster.scim.errors import not_found
+from muster.storage.port.accounts import Accounts, KeyRecord
+from muster.storage.records.requests import RequestFilter, RequestStore
+
+_RECENT, _LATEST = 200, 5
+"""How many requests are searched for those of the provider, and how many of them are shown."""
+
+
+class ConnectPages:
+    """Shows how to connect each provider."""
+
+    def __init__(self, accounts: Accounts, requests: RequestStore) -> None:
+        self._accounts = accounts
+        self._requests = requests
+
+    def __iter__(self) -> Iterator[PageRoute]:
+        yield PageRoute("GET", "/w/{workspace}/connect", SCIM, self.show)
+        yield PageRoute("GET", "/w/{workspace}/connect/{provider}", SCIM, self.show)
+
+    async def show(self, visit: Visit) -> Response:
+        """Steps to connect a client, and what its first requests were."""
+        name = visit.names.get("provider", "okta")
+        if name not in PROVIDERS:
+            raise not_found("there are no steps for this client")
+        provider = PROVIDERS[name]
+        keys = {key.id: key for key in await self._accounts.keys(visit.there().id)}
+        recent = await self._requests.find(visit.there().id, RequestFilter(limit=_RECENT))
+        latest = of_provider(
+            name, [(kept, _key_name(keys, kept.key_id), kept.agent) for kept in recent]
+        )[:_LATEST]
+        own = of_provider(name, [(key, key.name, "") for key in keys.values()])
+        used = sorted((key.last_used, key.name) for key in own if key.last_used)
+        partial = visit.request.header("hx-request") == "true"
+        base = visit.base.base(visit.request) + SCIM_ROOT
+        values = {
+            "client": provider.title,
+            "steps": provider.steps,
+            "mapping": provider.mapping,
+            "chosen": name,
+            "base": base,
+        }
+        names = {key_id: key.name for key_id, key in keys.items()}
+        template = "connect_check.html" if partial else "connect.html"
+        return visit.render(
+            template, providers=PROVIDERS, latest=latest, keys=names, used=used, **values
+        )
+
+
+def _key_name(keys: dict[str, KeyRecord], key_id: str) -> str:
+    return keys[key_id].name if key_id in keys else ""

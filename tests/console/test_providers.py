@@ -1,0 +1,39 @@
+"""Recognising identity providers by the names of keys and by User-Agents."""
+
+import pytest
+
+from muster.console.providers import PROVIDERS, of_provider, recognise
+
+
+@pytest.mark.parametrize(
+    ("key_name", "agent", "provider"),
+    [
+        ("Okta production", "", "okta"),
+        ("main", "Okta SCIM Client 1.0", "okta"),
+        ("Azure AD", "", "entra"),
+        ("Microsoft", "", "entra"),
+        ("scim", "OneLogin/1.0", "onelogin"),
+        ("Google Workspace", "Okta", "google"),  # the name of the key comes first
+        ("main", "python-httpx", None),
+        ("", "", None),
+    ],
+)
+def test_a_provider_is_recognised(key_name, agent, provider):
+    assert recognise(key_name, agent) == provider
+
+
+def test_the_requests_of_a_provider_are_its_own_or_else_those_of_nobody():
+    found = [("a", "Okta", ""), ("b", "main", ""), ("c", "main", "entra")]
+    assert of_provider("okta", found) == ["a"]
+    assert of_provider("entra", found) == ["c"]
+    assert of_provider("google", found) == ["b"]
+    assert of_provider("google", found[:1]) == []
+
+
+@pytest.mark.parametrize("name", list(PROVIDERS))
+def test_every_provider_has_instructions(name):
+    provider = PROVIDERS[name]
+    assert provider.title
+    assert provider.steps
+    assert "userName" in [scim for _, scim in provider.mapping]
+    assert bool(provider.signs) == (name != "other")
