@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 import muster
-from muster.directory.bulk import MAX_CIRCLE, carry_out
+from muster.directory.bulk import MAX_CYCLE, execute
 from muster.directory.service import Caller, Directory
 from muster.http.scim import bulk as bulk_answers
 from muster.scim.bulk import BULK_REQUEST, BULK_RESPONSE, read_bulk
@@ -346,7 +346,7 @@ def test_a_resource_of_a_failed_circle_that_cannot_be_deleted_is_named(tmp_path)
                 caller.registry.types,
                 caller.dialect(),
             )
-            return await carry_out(directory, caller, operations.operations, None)
+            return await execute(directory, caller, operations.operations, None)
 
     app = muster.create_app(
         muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False)
@@ -487,7 +487,7 @@ def test_a_bulk_request_of_many_heavy_patches_is_refused_patch_by_patch(client):
 
 def test_a_circle_may_have_so_many_operations_and_no_more(client):
     """Each resource of a circle is written twice, by itself, so that the number of them is limited."""
-    for number, status in ((MAX_CIRCLE, "201"), (MAX_CIRCLE + 1, "400")):
+    for number, status in ((MAX_CYCLE, "201"), (MAX_CYCLE + 1, "400")):
         stem = name("circle")
         operations = [
             {

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from muster.directory.bulk import Result, carry_out
+from muster.directory.bulk import Result, execute
 from muster.directory.documents import location_prefix
 from muster.directory.groups.memberships import tag_of
 from muster.directory.service import Caller, Directory, read
@@ -34,7 +34,7 @@ async def answer(
     caller.max_comparisons = _share(
         limits.max_comparisons, sum(item.method == "PATCH" for item in bulk.operations)
     )
-    results = await carry_out(directory, caller, bulk.operations, bulk.fail_on_errors)
+    results = await execute(directory, caller, bulk.operations, bulk.fail_on_errors)
     content = {
         "schemas": [BULK_RESPONSE],
         "Operations": [_shown(result, caller, base) for result in results],
