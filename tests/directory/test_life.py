@@ -4,12 +4,13 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from muster.directory.caller import Caller
 from muster.directory.documents import parse
 from muster.directory.groups.memberships import tag_of
 from muster.directory.history.events import events
 from muster.directory.history.past import Past
 from muster.directory.history.restore import Restorer
-from muster.directory.service import Caller, Directory, Search
+from muster.directory.service import Directory, Search
 from muster.scim.errors import ScimError
 from muster.scim.schema.model import GROUP, USER, registry
 from muster.scim.values import fold

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from muster.directory.caller import Caller
 from muster.directory.rehearsal import rehearse
-from muster.directory.service import Caller, Directory
+from muster.directory.service import Directory
 from muster.scim.errors import ScimError
 from muster.scim.schema.model import registry
 from tests.support.people import group, patch, person

@@ -9,8 +9,9 @@ from argon2 import PasswordHasher
 
 from muster.base import passwords
 from muster.base.passwords import verify_password
+from muster.directory.caller import Caller
 from muster.directory.documents import parse
-from muster.directory.service import Caller, Directory, Search
+from muster.directory.service import Directory, Search
 from muster.directory.versions import next_version
 from muster.scim.errors import ScimError
 from muster.scim.schema.custom import extended, read_schema

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from muster.directory.service import Caller, Directory, Search
+from muster.directory.caller import Caller
+from muster.directory.service import Directory, Search
 from muster.scim import document as documents
 from muster.scim import patch
 from muster.scim.errors import ScimError

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from muster.directory.service import Caller, Directory, Search
+from muster.directory.caller import Caller
+from muster.directory.service import Directory, Search
 from muster.directory.wipe import wipe
 from muster.scim.schema.model import registry
 from tests.support.people import person

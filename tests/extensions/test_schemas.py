@@ -9,7 +9,8 @@ import pytest
 from muster.access.audit_notes import Administrator
 from muster.access.permissions import ADMIN
 from muster.access.registries import SCHEMA_KIND, Registries
-from muster.directory.service import Caller, Directory
+from muster.directory.caller import Caller
+from muster.directory.service import Directory
 from muster.extensions import indexer
 from muster.extensions.indexer import Indexer
 from muster.extensions.schemas import Breaks, CustomSchemas

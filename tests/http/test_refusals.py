@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 import muster
-from muster.directory.service import Caller
+from muster.directory.caller import Caller
 from muster.http.wire.message import Request
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.errors import ScimError

@@ -11,7 +11,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import NullPool, create_engine, text
 
-from muster.directory.service import Caller, Directory, Search
+from muster.directory.caller import Caller
+from muster.directory.service import Directory, Search
 from muster.events.webhooks.endpoints import WEBHOOK_KIND
 from muster.scim.schema.model import registry
 from muster.storage import migrations

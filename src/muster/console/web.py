@@ -20,7 +20,7 @@ from muster.base import clock
 from muster.base.clock import timestamp
 from muster.console import flashes
 from muster.console.flashes import Flashes
-from muster.directory.service import Caller
+from muster.directory.caller import Caller
 from muster.http.wire.base_url import BaseUrl as BaseUrl
 from muster.http.wire.media import UnsupportedMedia
 from muster.http.wire.message import MAX_HEADER, Headers, Request, Response

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import orjson
 
 from muster.directory.bulk_graph import BulkGraph
+from muster.directory.caller import Caller
 from muster.directory.groups.memberships import tag_of
-from muster.directory.service import Caller, Directory, Precondition
+from muster.directory.service import Directory, Precondition
 from muster.scim.bounds import LARGE_BODY
 from muster.scim.bulk import Operation, RefusedOperation
 from muster.scim.errors import ScimError, invalid_path, invalid_value, too_many

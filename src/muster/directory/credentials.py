@@ -4,8 +4,9 @@ import hashlib
 from typing import Protocol
 
 from muster.base.passwords import verify_password
+from muster.directory.caller import Caller
 from muster.directory.documents import parse_all
-from muster.directory.service import Caller, Directory, Search
+from muster.directory.service import Directory, Search
 from muster.scim.errors import ScimError
 from muster.scim.values import fold
 from muster.storage.port.engine import Upkeep

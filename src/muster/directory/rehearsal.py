@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from muster.directory.caller import Caller
 from muster.directory.documents import parse
 from muster.directory.groups.member_edits import MEMBERS
 from muster.directory.groups.members import first_members
 from muster.directory.history.events import changed_values
-from muster.directory.service import MANY_MEMBERS, Caller, Directory
+from muster.directory.service import MANY_MEMBERS, Directory
 from muster.scim.document import Document
 from muster.scim.errors import ScimError
 from muster.scim.schema.model import ResourceType

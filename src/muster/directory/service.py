@@ -6,7 +6,7 @@ the outcome in the same transaction. A decision is pure, since the storage may c
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import orjson
@@ -15,6 +15,7 @@ from muster.base import clock
 from muster.base.clock import timestamp
 from muster.base.passwords import hash_password
 from muster.base.threads import compute
+from muster.directory.caller import Caller
 from muster.directory.documents import parse
 from muster.directory.groups import member_edits
 from muster.directory.groups.member_edits import MEMBERS
@@ -28,7 +29,7 @@ from muster.directory.search.walks import Walks, WalkStep
 from muster.directory.versions import index_of_document, make_put, next_version
 from muster.scim import document as documents
 from muster.scim import patch, secrets
-from muster.scim.bounds import LARGE_BODY, MAX_COMPARISONS, MAX_ELEMENTS, check_growth
+from muster.scim.bounds import LARGE_BODY, check_growth
 from muster.scim.dialects import Dialect
 from muster.scim.document import Document
 from muster.scim.errors import (
@@ -45,17 +46,14 @@ from muster.scim.filter.shapes import read_filter
 from muster.scim.schema.model import (
     Attribute,
     Place,
-    Registry,
     ResourceType,
-    registry,
     secret_places,
 )
 from muster.scim.secrets import Hashes
 from muster.scim.sorting import sort_field
 from muster.scim.values import Json
 from muster.storage.ids import IdSource
-from muster.storage.port.accounts import Workspace
-from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.changes import Note
 from muster.storage.port.errors import Conflict, Held, NoSuchMember, PageTooLarge, TooExpensive
 from muster.storage.port.items import HELD_KIND, Item
 from muster.storage.port.members import Member, MemberChoice, MemberEdit
@@ -76,44 +74,6 @@ MANY_MEMBERS = 100
 Read = TypeVar("Read")
 _SMALL_OFFSET = 1000
 """Up to this offset, an unfiltered list is read by offset: skipping so few rows costs little."""
-
-
-@dataclass(slots=True)
-class Caller:
-    """The sender of a request, and the limits and rules that apply to it.
-
-    Attributes:
-        workspace: The workspace of the API key.
-        actor: The actor as `changes` stores it, such as key:ID.
-        request_id: The id of the request.
-        address: The client's IP address.
-        registry: The resource types and schemas of the workspace.
-        user: The id of the user that the key is bound to, for /Me; None if it is bound to nobody.
-        seen: Collects the rows of the dialect table that the request shows.
-        guarded: Whether the guard applies; False for what an administrator decides.
-        overrides: Whether an administrator has chosen to override the guard and the switches in a
-            rollback or restore.
-        max_elements: The most elements of a multi-valued attribute.
-        max_comparisons: The most comparisons of elements in a PATCH.
-        body_bytes: The size of the body; a large body is parsed on a thread.
-    """
-
-    workspace: Workspace
-    actor: str
-    request_id: str
-    address: str = ""
-    registry: Registry = field(default_factory=registry)
-    user: str | None = None
-    seen: list[str] = field(default_factory=list)
-    guarded: bool = True
-    overrides: bool = False
-    max_elements: int = MAX_ELEMENTS
-    max_comparisons: int = MAX_COMPARISONS
-    body_bytes: int = 0
-
-    def dialect(self) -> Dialect:
-        """Return the dialect in which the client's requests are read."""
-        return Dialect(self.workspace.strict, self.seen, self.max_elements, self.max_comparisons)
 
 
 @dataclass(slots=True)
@@ -516,7 +476,7 @@ class Directory:
         passes: int = 1,
     ) -> Stored:
         touch = bump(caller.registry.types["/Groups"], now)
-        origin = ChangeOrigin(caller.actor, caller.request_id, now, caller.address)
+        origin = caller.origin(now)
         guard = (
             policy.guard_of(caller.workspace, clock.now())
             if caller.guarded and resource_type.name == "User"
@@ -547,7 +507,7 @@ class Directory:
         self, caller: Caller, resource_type: ResourceType, resource_id: str, withheld: Withheld
     ) -> None:
         """Record a refusal in the audit log; a held change is also listed under Guard."""
-        origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)
+        origin = caller.origin(timestamp())
         detail = orjson.dumps({"attempted": withheld.attempted, "detail": withheld.detail})
         note = Note(caller.workspace.id, origin, resource_type.name, resource_id, "refuse", detail)
         if not withheld.guarded:

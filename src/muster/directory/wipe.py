@@ -6,9 +6,9 @@ remain, and it can be run again.
 """
 
 from muster.base.clock import timestamp
+from muster.directory.caller import Caller
 from muster.directory.documents import parse_all
 from muster.directory.history.outcomes import bump, delete_if_present
-from muster.directory.service import Caller
 from muster.scim.schema.model import ResourceType
 from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.members import GROUP, MemberEdit
@@ -75,4 +75,4 @@ def _deletion(caller: Caller, resource_type: ResourceType, resource_id: str) -> 
 
 
 def _origin(caller: Caller) -> ChangeOrigin:
-    return ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)
+    return caller.origin(timestamp())

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from muster.base.clock import timestamp
+from muster.directory.caller import Caller
 from muster.directory.guard.desk import GuardDesk
-from muster.directory.service import Caller, Directory, Search
+from muster.directory.service import Directory, Search
 from muster.events.webhooks.endpoints import Webhooks
 from muster.storage.port.accounts import KeyRecord
 from muster.storage.port.engine import Storage

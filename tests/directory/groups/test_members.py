@@ -2,9 +2,10 @@
 
 import pytest
 
+from muster.directory.caller import Caller
 from muster.directory.groups import members
 from muster.directory.groups.members import all_members, first_members, member_pages
-from muster.directory.service import Caller, Directory
+from muster.directory.service import Directory
 from muster.scim.schema.model import GROUP, registry
 from tests.support.people import person
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from muster.directory.caller import Caller
 from muster.directory.history.past import Past
-from muster.directory.service import Caller, Directory
+from muster.directory.service import Directory
 from muster.scim.errors import ScimError
 from muster.scim.schema.model import registry
 from tests.directory.history.test_rollback import Culprit, members, patch

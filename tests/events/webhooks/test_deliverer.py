@@ -6,7 +6,8 @@ import itertools
 import pytest
 
 from muster.access.audit_notes import Administrator
-from muster.directory.service import Caller, Directory
+from muster.directory.caller import Caller
+from muster.directory.service import Directory
 from muster.events.webhooks import deliverer
 from muster.events.webhooks.deliverer import GIVEN_UP_AFTER, PAUSES, Deliverer
 from muster.events.webhooks.endpoints import Webhooks

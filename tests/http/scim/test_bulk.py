@@ -6,7 +6,8 @@ import pytest
 
 import muster
 from muster.directory.bulk import MAX_CYCLE, execute
-from muster.directory.service import Caller, Directory
+from muster.directory.caller import Caller
+from muster.directory.service import Directory
 from muster.http.scim import bulk as bulk_answers
 from muster.scim.bulk import BULK_REQUEST, BULK_RESPONSE, read_bulk
 from muster.scim.schema.model import ENTERPRISE_USER, USER

@@ -8,13 +8,14 @@ import orjson
 
 from muster.base import clock
 from muster.base.clock import timestamp
+from muster.directory.caller import Caller
 from muster.directory.documents import parse
 from muster.directory.guard import policy
-from muster.directory.service import Caller, Directory
+from muster.directory.service import Directory
 from muster.scim.errors import ScimError, not_found
 from muster.scim.patch import PATCH_OP
 from muster.storage.port.accounts import Accounts
-from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.changes import Note
 from muster.storage.port.items import HELD_KIND, Item
 from muster.storage.port.resources import Resources, Stored
 
@@ -139,7 +140,7 @@ class GuardDesk:
         return item
 
     async def _decide(self, caller: Caller, item: Item, action: str) -> None:
-        origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)
+        origin = caller.origin(timestamp())
         note = Note(caller.workspace.id, origin, "User", item.id, action, orjson.dumps(item.body))
         await self._store.record([note], [replace(item, body=None)])
 

@@ -10,11 +10,11 @@ import orjson
 
 from muster.base import clock
 from muster.base.clock import timestamp
+from muster.directory.caller import Caller
 from muster.directory.guard import policy
 from muster.directory.guard.policy import Withheld
-from muster.directory.service import Caller
 from muster.storage.port.accounts import Workspace
-from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.changes import Note
 from muster.storage.port.errors import Held
 from muster.storage.port.resources import Guard, Outcome, Resources, Write
 
@@ -70,7 +70,7 @@ async def enforced(
 
 
 async def _note(storage: Resources, caller: Caller, action: str, note: dict[str, object]) -> None:
-    origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)
+    origin = caller.origin(timestamp())
     workspace = caller.workspace
     await storage.record(
         [Note(workspace.id, origin, "Workspace", workspace.name, action, orjson.dumps(note))]

@@ -7,13 +7,13 @@ joins or leaves. For a group, its own members are moved by the edit that reverse
 from dataclasses import dataclass
 
 from muster.base.clock import timestamp
+from muster.directory.caller import Caller
 from muster.directory.guard.enforcement import enforced, guard, switches
 from muster.directory.history.outcomes import bump, bump_if_members_change, restore_to
 from muster.directory.history.past import Past, inverse_edit
-from muster.directory.service import Caller
 from muster.scim.errors import ScimError, not_found, uniqueness
 from muster.scim.schema.model import ResourceType
-from muster.storage.port.changes import Change, ChangeOrigin
+from muster.storage.port.changes import Change
 from muster.storage.port.errors import Conflict, KeyTaken
 from muster.storage.port.members import GROUP, MemberEdit
 from muster.storage.port.resources import Resources, Stored, Write
@@ -133,7 +133,7 @@ class Restorer:
             left: The ids of the groups that it leaves.
         """
         now = timestamp()
-        origin = ChangeOrigin(caller.actor, caller.request_id, now, caller.address)
+        origin = caller.origin(now)
         group_type = caller.registry.types["/Groups"]
         undone = [
             c

@@ -30,6 +30,7 @@ from datetime import UTC, datetime
 import orjson
 
 from muster.base.clock import timestamp
+from muster.directory.caller import Caller
 from muster.directory.documents import parse
 from muster.directory.guard.enforcement import enforced, guard, switches
 from muster.directory.history.outcomes import (
@@ -39,11 +40,10 @@ from muster.directory.history.outcomes import (
     restore_to,
 )
 from muster.directory.history.past import MAX_CHANGES, Past, inverse_edit
-from muster.directory.service import Caller
 from muster.scim.document import Document
 from muster.scim.errors import ScimError, invalid_value, uniqueness
 from muster.scim.schema.model import ResourceType
-from muster.storage.port.changes import Change, ChangeOrigin, Note
+from muster.storage.port.changes import Change, Note
 from muster.storage.port.errors import Conflict, KeyTaken
 from muster.storage.port.members import GROUP, MemberEdit
 from muster.storage.port.resources import Resources, Write
@@ -216,7 +216,7 @@ class Rollback:
         self, caller: Caller, actor: str, since: datetime, until: datetime, ids: list[str]
     ) -> None:
         """Record the rollback in the audit log; later plans leave these resources out."""
-        origin = ChangeOrigin(caller.actor, caller.request_id, timestamp(), caller.address)
+        origin = caller.origin(timestamp())
         period = {
             "since": timestamp(since.astimezone(UTC)),
             "until": timestamp(until.astimezone(UTC)),
@@ -342,7 +342,7 @@ def _without_meta(change: Change) -> Document:
 def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
     """Yield the writes of a rollback in the order that the module describes."""
     now = timestamp()
-    origin = ChangeOrigin(caller.actor, caller.request_id, now, caller.address)
+    origin = caller.origin(now)
     types = {found.name: found for found in caller.registry.types.values()}
     workspace = caller.workspace.id
     touch = bump(types[GROUP], now)

@@ -9,8 +9,8 @@ from muster.access.audit_notes import Administrator
 from muster.access.keys import Grant
 from muster.access.permissions import SETTINGS, allows, lacking
 from muster.base.clock import timestamp
+from muster.directory.caller import Caller
 from muster.directory.documents import parse
-from muster.directory.service import Caller
 from muster.http.management.bodies import B, read_body
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
 from muster.http.wire.media import read_json

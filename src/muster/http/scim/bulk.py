@@ -5,9 +5,10 @@ from typing import Any
 import orjson
 
 from muster.directory.bulk import Result, execute
+from muster.directory.caller import Caller
 from muster.directory.documents import location_prefix
 from muster.directory.groups.memberships import tag_of
-from muster.directory.service import Caller, Directory, read
+from muster.directory.service import Directory, read
 from muster.http.wire.media import answer_type, read_json
 from muster.http.wire.message import Request, Response
 from muster.scim.bulk import BULK_RESPONSE, Operation, RefusedOperation, read_bulk

@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
 
+from muster.directory.caller import Caller
 from muster.directory.documents import with_base_url
 from muster.directory.groups.member_edits import MEMBERS
 from muster.directory.groups.memberships import split
-from muster.directory.service import Caller, Directory, Search
+from muster.directory.service import Directory, Search
 from muster.http.scim.cursors import Cursor, Cursors
 from muster.http.scim.groups import pieces, projected, projected_in_turns, shows_members
 from muster.http.scim.search import search_of

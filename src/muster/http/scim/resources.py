@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 import orjson
 
 from muster.access.keys import Grant
+from muster.directory.caller import Caller
 from muster.directory.documents import location_prefix, with_base_url
 from muster.directory.groups.member_edits import MEMBERS
 from muster.directory.groups.memberships import tag_of
-from muster.directory.service import Caller, Directory
+from muster.directory.service import Directory
 from muster.http.scim import bulk
 from muster.http.scim.conditions import Conditions
 from muster.http.scim.cursors import Cursors

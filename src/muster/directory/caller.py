@@ -1,0 +1,55 @@
+"""The sender of a request, as the use cases know it."""
+
+from dataclasses import dataclass, field
+
+from muster.scim.bounds import MAX_COMPARISONS, MAX_ELEMENTS
+from muster.scim.dialects import Dialect
+from muster.scim.schema.model import Registry, registry
+from muster.storage.port.accounts import Workspace
+from muster.storage.port.changes import ChangeOrigin
+
+
+@dataclass(slots=True)
+class Caller:
+    """The sender of a request, and the limits and rules that apply to it.
+
+    Attributes:
+        workspace: The workspace of the API key.
+        actor: The actor as `changes` stores it, such as key:ID.
+        request_id: The id of the request.
+        address: The client's IP address.
+        registry: The resource types and schemas of the workspace.
+        user: The id of the user that the key is bound to, for /Me; None if it is bound to nobody.
+        seen: Collects the rows of the dialect table that the request shows.
+        guarded: Whether the guard applies; False for what an administrator decides.
+        overrides: Whether an administrator has chosen to override the guard and the switches in a
+            rollback or restore.
+        max_elements: The most elements of a multi-valued attribute.
+        max_comparisons: The most comparisons of elements in a PATCH.
+        body_bytes: The size of the body; a large body is parsed on a thread.
+    """
+
+    workspace: Workspace
+    actor: str
+    request_id: str
+    address: str = ""
+    registry: Registry = field(default_factory=registry)
+    user: str | None = None
+    seen: list[str] = field(default_factory=list)
+    guarded: bool = True
+    overrides: bool = False
+    max_elements: int = MAX_ELEMENTS
+    max_comparisons: int = MAX_COMPARISONS
+    body_bytes: int = 0
+
+    def dialect(self) -> Dialect:
+        """Return the dialect in which the client's requests are read."""
+        return Dialect(self.workspace.strict, self.seen, self.max_elements, self.max_comparisons)
+
+    def origin(self, time: str) -> ChangeOrigin:
+        """Return the origin of a change that the caller makes.
+
+        Args:
+            time: The time of the change, as `timestamp` formats it.
+        """
+        return ChangeOrigin(self.actor, self.request_id, time, self.address)
