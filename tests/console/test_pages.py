@@ -451,7 +451,8 @@ def test_settings_are_changed_with_what_is_wrong_named(root, fresh):
     assert (kept["requestsDays"], kept["changesDays"]) == (3, None)
     assert "changesDays must be" in root.post(path, **{**given, "changesDays": "2"}).text
     assert "ipAllowlist[0]" in root.post(path, **{**given, "ipAllowlist": "nonsense"}).text
-    assert "rateLimit" in root.post(path, **{**given, "rateLimit": "many"}).text
+    for wrong in ("many", "0000000005", "1" * 30, "-1", "1.5"):
+        assert "rateLimit: enter" in root.post(path, **{**given, "rateLimit": wrong}).text
     locked = root.post(path, **{**given, "ipAllowlist": "10.0.0.0/8"})
     assert locked.status_code == 409
     assert "confirmLockout" in locked.text

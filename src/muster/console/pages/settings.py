@@ -11,6 +11,7 @@ from muster.scim.errors import ScimError, invalid_value
 from muster.storage.port.accounts import Workspace
 
 _SWITCHES = ("strict", "automaticProvisioning", "automaticDeprovisioning", "uniqueGroupNames")
+_MAX_DIGITS = 9
 
 
 class SettingsPages:
@@ -71,11 +72,20 @@ def _given(visit: Visit) -> dict[str, Any]:
 
 
 def _number(visit: Visit, name: str) -> int | None:
-    """A number of the form; None where it may be left empty, and is. Raises ScimError."""
+    """Read a number of the form.
+
+    Returns:
+        The number, or None if it may be left empty, and is.
+
+    Raises:
+        ScimError: invalidValue if it is anything else than a whole number of at most nine digits.
+    """
     text = visit.text(name)
     if not text and name in OPTIONAL:
         return None
-    if not text.isascii() or not text.isdigit():
-        optional = ", or nothing for what the installation has" if name in OPTIONAL else ""
-        raise invalid_value(f"{name}: a whole number{optional}")
-    return int(text[:9])
+    if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
+        optional = ", or leave it empty to use the server default" if name in OPTIONAL else ""
+        raise invalid_value(
+            f"{name}: enter a whole number of at most {_MAX_DIGITS} digits{optional}"
+        )
+    return int(text)
