@@ -39,7 +39,7 @@ DATABASES = {"sqlite": dict, "postgres": lambda: {"MUSTER_DATABASE": postgres.ne
 
 @pytest.fixture(autouse=True)
 def _loops_run(request, caplog):
-    """Fail a test during which an event loop stood still for half a second, here or in a server."""
+    """Fail a test during which an event loop stalled for half a second, here or in a server."""
     yield
     if request.node.get_closest_marker("may_stall") is None:
         here = [

@@ -1,4 +1,4 @@
-"""Settings: from flags, MUSTER_… in the environment, and muster.toml in the working directory, in that order."""
+"""Settings: from options, MUSTER_… variables, and muster.toml, in that order."""
 
 import difflib
 import ipaddress
@@ -16,8 +16,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 (compared, not bound)
-"""The addresses that stand for all of a machine's, with the one that a browser on it can open."""
+_LOOPBACK = {
+    "0.0.0.0": "127.0.0.1",  # noqa: S104 (compared, not bound)
+    "::": "::1",
+    "": "127.0.0.1",
+}
+"""Addresses that stand for all of a machine's, each with one that a browser on it can open."""
 Contract = Literal["rfc7644", "cortex"]
 
 
@@ -30,22 +34,27 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
     database: str = Field(
         "sqlite:///muster.db",
-        description="sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/database.",
+        description="sqlite:///relative.db, sqlite:////absolute.db or"
+        " postgresql://user@host/database.",
     )
     workers: int = Field(1, ge=1, le=256, description="Number of worker processes.")
     contract: Contract = Field(
         "rfc7644",
-        description="Response status codes of new workspaces: those of RFC 7644, or of the Cortex API.",
+        description="Response status codes of new workspaces: those of RFC 7644, or of the Cortex"
+        " API.",
     )
     rate_limit: int = Field(
         1500,
         ge=0,
-        description="Requests per minute of each key, at most 1,000 with the cortex contract; 0 for no limit.",
+        description="Requests per minute of each key, at most 1,000 with the cortex contract; 0 for"
+        " no limit.",
     )
     rate_limit_ceiling: int | None = Field(
         None,
         ge=0,
-        description="Highest rate limit that a workspace or a key may have; 0 for none. Default: ten times the rate limit.",
+        description="Highest rate limit that a workspace or a key may have; 0 for none. Default:"
+        " ten"
+        " times the rate limit.",
     )
     base_url: str | None = Field(
         None,
@@ -53,7 +62,8 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Addresses or networks, separated by commas, whose X-Forwarded-* headers are trusted.",
+        description="Addresses or networks, separated by commas, whose X-Forwarded-* headers are"
+        " trusted.",
     )
     max_body: int = Field(2_000_000, ge=1024, description="Largest request body, in bytes.")
     max_values: int = Field(
@@ -70,7 +80,8 @@ class Settings(BaseSettings):
     max_comparisons: int = Field(
         100_000,
         ge=1000,
-        description="Most operations of a PATCH times the elements and conditions that they examine.",
+        description="Most operations of a PATCH times the elements and conditions that they"
+        " examine.",
     )
     max_results: int = Field(1000, ge=1, le=100_000, description="Most resources in a page.")
     max_page_bytes: int = Field(
@@ -82,7 +93,8 @@ class Settings(BaseSettings):
     scan_seconds: float = Field(
         10.0,
         gt=0,
-        description="Longest search without an index, in seconds; on PostgreSQL, longest statement.",
+        description="Longest search without an index, in seconds; on PostgreSQL, longest"
+        " statement.",
     )
     pool_size: int = Field(
         10, ge=2, le=1000, description="Connections to PostgreSQL of each worker."
@@ -90,17 +102,20 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(
         1000,
         ge=1,
-        description="Most requests with a key that a worker handles at a time; further ones get 503.",
+        description="Most requests with a key that a worker handles at a time; further ones get"
+        " 503.",
     )
     max_anonymous: int = Field(
         200,
         ge=1,
-        description="Most requests without a key or a session that a worker handles at a time; further ones get 503.",
+        description="Most requests without a key or a session that a worker handles at a time;"
+        " further ones get 503.",
     )
     max_anonymous_by_address: int = Field(
         32,
         ge=1,
-        description="Most of those from one address, or one IPv6 /64 network; further ones get 503.",
+        description="Most of those from one address, or one IPv6 /64 network; further ones get"
+        " 503.",
     )
     form_seconds: float = Field(
         10.0, gt=0, description="Longest time for a form of the console to arrive, in seconds."
@@ -111,7 +126,8 @@ class Settings(BaseSettings):
     drain_delay: float = Field(
         1.0,
         ge=0,
-        description="Seconds between SIGTERM, when /readyz turns to 503, and the stop of the server.",
+        description="Seconds between SIGTERM, when /readyz turns to 503, and the stop of the"
+        " server.",
     )
     drain_seconds: int = Field(
         30, ge=1, description="Longest wait for requests in progress after SIGTERM, in seconds."
@@ -147,7 +163,7 @@ class Settings(BaseSettings):
 
     @property
     def public_url(self) -> str:
-        """The URL for people: base_url, or else the address of the server as this machine reaches it."""
+        """The URL for people: `base_url`, or the server's address on this machine."""
         if self.base_url is not None:
             return self.base_url
         host = _LOOPBACK.get(self.host, self.host)
@@ -155,28 +171,28 @@ class Settings(BaseSettings):
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
-    def _by_commas(cls, value: object) -> object:
+    def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
     @field_validator("trusted_proxies")
     @classmethod
-    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for proxy in value:
             ipaddress.ip_network(proxy, strict=False)
         return value
 
     @field_validator("base_url")
     @classmethod
-    def _is_http(cls, value: str | None) -> str | None:
+    def _check_base_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return value.rstrip("/") if value else None
 
     @field_validator("database")
     @classmethod
-    def _is_known(cls, value: str) -> str:
+    def _check_database(cls, value: str) -> str:
         if is_postgres(value):
             _check_postgres(value)
         else:
@@ -197,37 +213,51 @@ class Settings(BaseSettings):
 
 
 def mistaken_variables(names: Iterable[str]) -> list[str]:
-    """What to say of each name that begins with MUSTER_ and is no setting's: most are slips of the pen."""
+    """Return a message for each MUSTER_… variable that is not a setting.
+
+    Most of them are misspelt, so the nearest setting is suggested.
+    """
     settings = {f"MUSTER_{name.upper()}" for name in Settings.model_fields}
-    said = []
+    messages = []
     for name in sorted(set(names) - settings):
         if name.startswith("MUSTER_") and not name.startswith("MUSTER_TEST_"):
             near = difflib.get_close_matches(name, settings, 1, 0.8)
-            said.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
-    return said
+            hint = f"; did you mean {near[0]}?" if near else ""
+            messages.append(f"{name} is not a setting{hint}")
+    return messages
 
 
 def is_postgres(url: str) -> bool:
-    """Whether a URL names a PostgreSQL database."""
+    """Tell whether a URL names a PostgreSQL database."""
     return url.startswith(("postgresql://", "postgres://"))
 
 
 def _check_postgres(url: str) -> None:
-    """Raises ValueError, without the URL's password in it, if a special character hides where the host begins."""
+    """Check that special characters in the credentials do not hide the host.
+
+    Raises:
+        ValueError: They do. The message does not contain the password.
+    """
     parts = urlsplit(url)
     user, _, hosts = parts.netloc.rpartition("@")
     ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts.split(",")]
     cut_short = "@" in parts.path + parts.fragment or ("@" in parts.query and not user)
     if "@" in user or cut_short or not all(port == "" or port.isdigit() for port in ports):
         raise ValueError(
-            "percent-encode / @ : ? # and % in the user and the password (%2F for /, %40 for @), or set PGPASSWORD"
+            "percent-encode / @ : ? # and % in the user and the password"
+            " (%2F for /, %40 for @), or set PGPASSWORD"
         )
 
 
 def sqlite_path(url: str) -> str:
-    """The file that a sqlite:/// URL names. Raises ValueError for any other URL."""
+    """Return the absolute path of the file that a sqlite:/// URL names.
+
+    Raises:
+        ValueError: The URL is of another form.
+    """
     if not url.startswith("sqlite:///") or len(url) == len("sqlite:///"):
         raise ValueError(
-            "must be sqlite:///relative.db, sqlite:////absolute.db or postgresql://user:password@host:port/database"
+            "must be sqlite:///relative.db, sqlite:////absolute.db or"
+            " postgresql://user:password@host:port/database"
         )
     return str(Path(url.removeprefix("sqlite:///")).absolute())

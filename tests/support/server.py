@@ -121,7 +121,7 @@ class Server:
         return (self.folder / "log").read_text()
 
     def stalls(self) -> list[str]:
-        """The lines since the last call that say that an event loop stood still."""
+        """The lines since the last call that say that an event loop stalled."""
         try:
             with (self.folder / "log").open() as log:
                 log.seek(self._looked_at)
@@ -129,7 +129,7 @@ class Server:
                 self._looked_at = log.tell()
         except FileNotFoundError:
             return []
-        return [line for line in lines if "event loop stood still" in line]
+        return [line for line in lines if "event loop stalled" in line]
 
     def muster(
         self, *arguments: str, check: bool = True, typed: str | None = None

@@ -161,7 +161,7 @@ def test_groups_come_with_their_members_whatever_the_order(server, tmp_path):
     del lines[4]["members"][0]
     first.write_text("\n".join(json.dumps(line) for line in lines))
     assert (
-        "has other members"
+        "with other members"
         in other.muster("import", "--workspace", "copy", str(first), check=False).stdout
     )
 
@@ -175,7 +175,7 @@ def test_members_that_are_not_there_are_named_and_foreign_ids_are_followed(serve
         said = server.muster("import", *mode, str(file), check=False)
         assert said.returncode == 1
         assert said.stdout.startswith(
-            "line 1: members: 1 are no users or groups, and are left out: u-2\n2 "
+            "line 1: members: 1 do not exist as users or groups and were left out: u-2\n2 "
         )
     made = {
         line["schemas"][0]: line

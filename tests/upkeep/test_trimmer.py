@@ -144,7 +144,7 @@ def test_it_goes_on_where_it_was_interrupted(server, fresh, monkeypatch):
         fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", str(n)))
     fresh.user()
     monkeypatch.setattr(trimmer, "_CHUNK", 3)
-    whole = trimmer._superseded
+    whole = trimmer._delete_superseded
     calls = []
 
     def interrupted(*arguments):
@@ -153,7 +153,7 @@ def test_it_goes_on_where_it_was_interrupted(server, fresh, monkeypatch):
             raise KeyError("interrupted")
         return whole(*arguments)
 
-    monkeypatch.setattr(trimmer, "_superseded", interrupted)
+    monkeypatch.setattr(trimmer, "_delete_superseded", interrupted)
     with pytest.raises(KeyError):
         trim(fresh)
     assert 1 < len(history(fresh, user)) < 8

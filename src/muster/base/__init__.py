@@ -1,1 +1,1 @@
-"""Building blocks without knowledge of SCIM: clock, hashing, outbound connections, threads."""
+"""Clock, passwords, threads and connections, which know nothing of SCIM."""

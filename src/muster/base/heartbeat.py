@@ -1,6 +1,7 @@
-"""Watches the event loop: says when one callback kept everybody else waiting.
+"""Notices when one callback keeps the event loop from serving others.
 
-Measured in the processor time of the loop's own thread, so that a busy machine does not look like a busy loop.
+It measures the processor time of the loop's own thread, so that a busy machine does not look like a
+busy loop.
 """
 
 import asyncio
@@ -8,30 +9,30 @@ import logging
 import time
 
 STALL_SECONDS = 0.5
+"""Seconds of processor time beyond which a callback is a stall."""
 _EVERY_SECONDS = 0.05
+"""Seconds between two measurements."""
 _log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """stalls: how often the loop stood still for longer than STALL_SECONDS since somebody last asked."""
+    """Counts the stalls of an event loop."""
 
     def __init__(self) -> None:
         self._stalls = 0
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Measure until cancelled."""
         before = time.thread_time()
         while True:
             await asyncio.sleep(_EVERY_SECONDS)
             now = time.thread_time()
             if now - before > STALL_SECONDS:
                 self._stalls += 1
-                _log.warning(
-                    "the event loop stood still for %.1f s of processor time", now - before
-                )
+                _log.warning("the event loop stalled for %.1f s of processor time", now - before)
             before = now
 
     def stalls(self) -> int:
-        """Return how often the loop stood still since the last call."""
+        """Return the number of stalls since the last call."""
         stalls, self._stalls = self._stalls, 0
         return stalls

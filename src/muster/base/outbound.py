@@ -1,4 +1,9 @@
-"""Connections to where a stranger wants them: to no private address, unless that is allowed."""
+"""Outbound connections to addresses that a customer chooses.
+
+Webhooks and OpenID providers are reached at URLs from the console. Without a check, such a URL
+could make muster send requests into the operator's own network (server-side request forgery).
+Private addresses are refused unless the operator allows them.
+"""
 
 import asyncio
 import ipaddress
@@ -15,11 +20,16 @@ FAILURES = (
     OSError,
     ValueError,
 )
-"""What a request over such a connection may raise, for no fault of ours."""
+"""Errors of a request over such a connection that are not defects in muster."""
 
 
-class _Guarded(httpcore2.AnyIOBackend):
-    """Connects to public addresses alone: the address that was looked at is the one that is connected to."""
+class _PublicBackend(httpcore2.AnyIOBackend):
+    """Connects to public addresses only.
+
+    The host name is resolved once, every address is checked, and the connection is made to a
+    checked address instead of the name. A second resolution could return another address (DNS
+    rebinding).
+    """
 
     async def connect_tcp(
         self,
@@ -39,7 +49,7 @@ class _Guarded(httpcore2.AnyIOBackend):
         for address in addresses:
             if not is_public(address):
                 raise httpcore2.ConnectError(
-                    f"{host} is at {address}, which is not a public address"
+                    f"{host} resolves to {address}, which is not a public address"
                 )
         return await super().connect_tcp(addresses[0], port, timeout, local_address, socket_options)
 
@@ -82,7 +92,10 @@ _NOT_PUBLIC = {
         ("ff00::/8", "multicast (RFC 4291)"),
     ),
 }
-"""The networks that are not public, by IP version. They are listed here because `ipaddress` judges differently by version."""
+"""Networks that are not public, by IP version.
+
+They are listed here because the answers of `ipaddress` differ between versions of Python.
+"""
 
 _EXCLUDED = {
     version: [ipaddress.ip_network(network) for network, _ in listed]
@@ -90,11 +103,15 @@ _EXCLUDED = {
 }
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _WITH_IPV4 = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
-"""IPv4-mapped addresses, and those of the well-known NAT64 prefix (RFC 6052): as public as the IPv4 address in them."""
+"""Networks whose addresses contain an IPv4 address.
+
+They are IPv4-mapped addresses and the well-known NAT64 prefix (RFC 6052). An address is as public
+as the IPv4 address within it.
+"""
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is global unicast, directly or as an IPv4 address within an IPv6 one."""
+    """Tell whether an address is global unicast, itself or by the IPv4 address in it."""
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         if any(found in network for network in _WITH_IPV4):
@@ -105,8 +122,12 @@ def is_public(address: str) -> bool:
 
 
 def pool(private: bool) -> httpcore2.AsyncConnectionPool:
-    """Connections that follow no redirect. private: also to private addresses."""
-    backend = None if private else _Guarded()
+    """Return a pool of connections that follows no redirect.
+
+    Args:
+        private: Allow private addresses.
+    """
+    backend = None if private else _PublicBackend()
     return httpcore2.AsyncConnectionPool(
         max_connections=100,
         max_keepalive_connections=20,

@@ -1,4 +1,4 @@
-"""Password hashes: argon2id, made and checked on a thread of their own so that none delays anybody."""
+"""Password hashes by argon2id, computed on a thread of their own."""
 
 import asyncio
 import secrets
@@ -9,22 +9,26 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from muster.base.threads import FairThread
 
 _NICE = 10
-"""One hash at a time, in one lane, by a thread that stands back.
+"""The niceness of the thread. It computes one hash at a time, in one lane.
 
-With argon2's usual four lanes two hashes kept eight threads busy, and a read beside them waited for time slices of theirs: 500
-reads a second took a second each. As many hashes are made as before, and each costs what it did.
+With argon2's usual four lanes, two hashes kept eight threads busy, and reads waited for their time
+slices: 500 reads a second took a second each. With one lane the thread computes as many hashes as
+before, and each costs an attacker as much.
 """
 _hasher = PasswordHasher(parallelism=1)
 _executor = FairThread("muster-argon2", _NICE)
 _SIGN_IN, _VERIFICATION, _PROVISIONING = range(3)
-"""The ranks: administrators first, then users who sign in somewhere, then passwords that are provisioned."""
-_none: list[str] = []
+"""The ranks: administrators first, then verifications of users, then provisioned passwords."""
+_dummy_hash: list[str] = []
+"""The hash of a random password, against which a password is verified if no hash exists."""
 
 
 async def hash_password(password: str, workspace: int | None = None) -> str:
-    """The argon2id hash of a password, in PHC form with its salt and costs.
+    """Return the argon2id hash of a password, in PHC form with its salt and costs.
 
-    workspace: of the user whose password it is, which takes turns with the others; None for an administrator, who goes first.
+    Args:
+        workspace: The workspace of the user, which takes turns with others; None for an
+            administrator, who goes first.
     """
     rank = _SIGN_IN if workspace is None else _PROVISIONING
     hashed: str = await asyncio.wrap_future(
@@ -34,19 +38,23 @@ async def hash_password(password: str, workspace: int | None = None) -> str:
 
 
 async def verify_password(hashed: str | None, password: str, workspace: int | None = None) -> bool:
-    """Whether a password is the one that was hashed. Where there is no hash it takes as long, and is not.
+    """Tell whether a password matches a hash.
 
-    workspace: as for hash_password; users are verified before any password is hashed.
+    Without a hash it takes as long and returns False, so that the time does not reveal whether an
+    account has a password.
+
+    Args:
+        workspace: As for hash_password. Verifications go before hashes of provisioned passwords.
     """
     rank = _SIGN_IN if workspace is None else _VERIFICATION
-    if not _none:
-        _none.append(
+    if not _dummy_hash:
+        _dummy_hash.append(
             await asyncio.wrap_future(
                 _executor.submit(_hasher.hash, secrets.token_hex(), rank=rank)
             )
         )
     checking = _executor.submit(
-        _verified, hashed or _none[0], password, rank=rank, caller=workspace
+        _verified, hashed or _dummy_hash[0], password, rank=rank, caller=workspace
     )
     return bool(await asyncio.wrap_future(checking)) and bool(hashed)
 

@@ -1,4 +1,4 @@
-"""Threads that compute for long, beside the one that answers."""
+"""Threads for long computations beside the event loop."""
 
 import asyncio
 import os
@@ -12,20 +12,23 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _URGENT_IN_A_ROW = 3
+"""After so many urgent pieces in a row that passed over others, one of the others runs."""
 _Work = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
 
 
 def lower_priority(niceness: int) -> None:
-    """Let the thread that answers go before this one, by Linux's scheduler; what this one starts stands back as well."""
-    if sys.platform == "linux":  # elsewhere priorities are of processes
+    """Let Linux schedule other threads before this one and those that it starts."""
+    if sys.platform == "linux":  # other systems give priorities to whole processes
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
 class FairThread:
-    """One thread for work that many wait for, fair to all of them.
+    """One thread whose work is shared out fairly.
 
-    Work of a lower rank goes first, but after three pieces in a row that passed over others one of the others has its turn.
-    Within a rank the callers take turns, each with its own work in order, so that a thousand pieces of one delay another by one.
+    Work of a lower rank goes first. After three such pieces in a row that passed over work of other
+    ranks, one piece of the highest rank number runs, so that no rank starves. Within a rank the
+    callers take turns, each with its own work in order: a thousand pieces of one caller delay
+    another caller by one piece.
     """
 
     def __init__(self, name: str, niceness: int) -> None:
@@ -39,7 +42,12 @@ class FairThread:
     def submit(
         self, work: Callable[..., Any], *arguments: Any, rank: int = 0, caller: object = None
     ) -> "Future[Any]":
-        """The future result of work, which is carried out when its turn comes."""
+        """Queue work, and return its future result.
+
+        Args:
+            rank: Lower ranks go first.
+            caller: Takes turns with other callers of the same rank.
+        """
         future: Future[Any] = Future()
         with self._changed:
             self._ranks.setdefault(rank, OrderedDict()).setdefault(caller, deque()).append(
@@ -61,11 +69,12 @@ class FairThread:
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(work(*arguments))
-                except BaseException as error:  # whoever waits for it raises it
+                except BaseException as error:  # raised by whoever waits for the result
                     future.set_exception(error)
             del future, work, arguments
 
     def _next(self) -> _Work:
+        """Take the next piece of work. Called with the lock held."""
         first, last = min(self._ranks), max(self._ranks)
         if first != last and self._passed_over >= _URGENT_IN_A_ROW:
             first, self._passed_over = last, 0
@@ -75,17 +84,22 @@ class FairThread:
         caller, waiting = callers.popitem(last=False)
         taken = waiting.popleft()
         if waiting:
-            callers[caller] = waiting  # at the end: the others have their turn first
+            callers[caller] = waiting  # at the end, after the other callers
         elif not callers:
             del self._ranks[first]
         return taken
 
 
 _NICE = 5
+"""The niceness of the thread for `compute`."""
 _computing = FairThread("muster-compute", _NICE)
 
 
 async def compute(caller: object, work: Callable[[], T]) -> T:
-    """Do work that takes long on a thread, one piece at a time, and return its result. The callers take turns."""
+    """Run long work on a thread, one piece at a time, and return its result.
+
+    Args:
+        caller: Takes turns with other callers.
+    """
     result: T = await asyncio.wrap_future(_computing.submit(work, caller=caller))
     return result

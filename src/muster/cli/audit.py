@@ -25,7 +25,7 @@ def verify(*, json: Json = False, database: Database = None) -> int:
     The chain cannot show that the newest rows were cut off: store the last
     hash elsewhere if that matters.
     """
-    from muster.upkeep.audit_verification import Verified, verify
+    from muster.upkeep.audit_verification import Verification, verify
 
     settings = load_settings(database=database)
     breaks: list[str] = []
@@ -35,7 +35,7 @@ def verify(*, json: Json = False, database: Database = None) -> int:
         if not json:
             write(line)
 
-    async def work(storage: Storage) -> Verified:
+    async def work(storage: Storage) -> Verification:
         return await verify(storage, say)
 
     found = run(settings, work)

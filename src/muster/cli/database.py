@@ -91,14 +91,14 @@ def _check(
     if json:
         counts = {"resources": report.resources, "workspaces": report.workspaces}
         write_json(
-            {**counts, "findings": findings, "found": report.found, "repaired": report.mended}
+            {**counts, "findings": findings, "found": report.found, "repaired": report.repaired}
         )
     else:
-        repaired = f", {report.mended} repaired" if repair else ""
+        repaired = f", {report.repaired} repaired" if repair else ""
         write(
             f"{report.resources} resources in {report.workspaces} workspaces; {report.found} findings{repaired}"
         )
-    return 1 if report.found > report.mended else 0
+    return 1 if report.found > report.repaired else 0
 
 
 @backup.default

@@ -1,4 +1,4 @@
-"""`muster serve`: Granian, its worker processes, and the line that says when it is ready."""
+"""`muster serve`: runs Granian with its worker processes, and announces readiness."""
 
 import contextlib
 import ctypes
@@ -25,18 +25,26 @@ from muster.serving.worker import RsgiWorker
 
 _POLL_SECONDS = 0.05
 _CALM_SECONDS = 30.0
+"""After so many seconds without a death, the next dead worker is replaced at once."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 10.0
-"""Seconds without a death after which the next is replaced at once; and the shortest and longest wait of others."""
+"""The shortest and the longest wait before a worker that died is replaced."""
 _CONNECTIONS = 16_384
-"""How many connections a worker accepts at a time. Granian would stop accepting at the backlog, and idle ones count."""
+"""The connections that a worker accepts.
+
+By default Granian stops accepting at the length of its backlog, and idle connections count.
+"""
 _HEADER_MILLISECONDS = 10_000
-"""How long the head of a request may take to come."""
+"""The longest time for the head of a request to arrive."""
 
 
 def serve(settings: Settings, ready: str) -> None:
-    """Serve until SIGTERM or SIGINT, and then finish what is in flight. ready: printed once the service answers.
+    """Serve until SIGTERM or SIGINT, then finish the requests in progress.
 
-    Raises OSError where the address cannot be listened on.
+    Args:
+        ready: Printed once the service answers.
+
+    Raises:
+        OSError: The address cannot be listened on.
     """
     check_address(settings)
     server = _Server(
@@ -73,10 +81,11 @@ def serve(settings: Settings, ready: str) -> None:
 
 
 class _Server(Server):  # type: ignore[misc, valid-type]  # Granian picks its class at import
-    """Granian's server, which goes on replacing a worker that dies again and again.
+    """Granian's server, which keeps replacing workers that die repeatedly.
 
-    Granian takes two deaths of one worker within six seconds for a loop and ends the whole service. Here the next worker is made
-    a little later each time instead, while the others serve. Only a service that has never answered is ended: it cannot start.
+    Granian ends the whole service if one worker dies twice within six seconds. Here each further
+    replacement waits a little longer instead, while the other workers serve. Only a service that
+    has never answered is ended, because it cannot start.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -94,18 +103,21 @@ class _Server(Server):  # type: ignore[misc, valid-type]  # Granian picks its cl
             return
         super()._respawn_workers(workers, spawn_target, target_loader, delay)
         if self.answered.is_set():
-            self.respawned_wrks.clear()  # else the next death of one of these is taken for a loop
+            self.respawned_wrks.clear()  # otherwise Granian takes the next death for a loop
 
 
 class Backoff:
-    """How long to wait before a worker is replaced: not at all at first, then longer with each death that follows closely."""
+    """Computes the wait before a dead worker is replaced.
+
+    The first replacement is immediate; each death that follows closely doubles the wait.
+    """
 
     def __init__(self) -> None:
         self._last = -_CALM_SECONDS
         self._wait = 0.0
 
     def delay(self, now: float) -> float:
-        """Seconds to wait for a death at this moment of a monotonic clock."""
+        """Return the seconds to wait for a death at a moment of a monotonic clock."""
         quick = now - self._last < _CALM_SECONDS
         self._wait = min(max(_FIRST_WAIT, self._wait * 2), _LONGEST_WAIT) if quick else 0.0
         self._last = now + self._wait
@@ -113,7 +125,13 @@ class Backoff:
 
 
 def check_address(settings: Settings) -> None:
-    """Listen for a moment: of an address that is taken, Granian says only that it panicked. Raises OSError."""
+    """Listen on the address for a moment, to report an error properly.
+
+    If an address is in use, Granian reports only a panic.
+
+    Raises:
+        OSError: The address cannot be listened on.
+    """
     found = socket.getaddrinfo(
         settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
@@ -125,8 +143,11 @@ def check_address(settings: Settings) -> None:
 
 
 def _draining(server: Any, stopping: Any, delay: float) -> Callable[[int, object], None]:
-    """What SIGTERM does: /readyz goes red and connections are closed as they are answered, so that a balancer sends no more;
-    a while later the server stops. A second SIGTERM stops it at once.
+    """Return the handler of SIGTERM.
+
+    It makes /readyz return 503 and closes connections after their current answer, so that a load
+    balancer sends no more requests. After a delay the server stops. A second SIGTERM stops it at
+    once.
     """
 
     def handle(*_: object) -> None:
@@ -144,8 +165,12 @@ def _load(settings: Settings, stopping: Any, parent: int, *_: object) -> RsgiWor
 
 
 def _announce(settings: Settings, ready: str, answered: threading.Event) -> None:
-    """Print the line and set answered once a request is answered. It sleeps first, while Granian forks its workers."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 (compared, not bound)
+    """Print the line once a request is answered, and set `answered`.
+
+    It sleeps first, because Granian is forking its workers.
+    """
+    every = settings.host in ("0.0.0.0", "::")  # noqa: S104 (compared, not bound)
+    host = "127.0.0.1" if every else settings.host
     while True:
         time.sleep(_POLL_SECONDS)
         connection = http.client.HTTPConnection(host, settings.port, timeout=5)
@@ -158,6 +183,6 @@ def _announce(settings: Settings, ready: str, answered: threading.Event) -> None
         finally:
             connection.close()
     answered.set()
-    with contextlib.suppress(BrokenPipeError):  # nobody reads it; the service goes on
+    with contextlib.suppress(BrokenPipeError):  # nobody reads the output; serve anyway
         sys.stdout.write(ready + "\n")
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The service in one of Granian's worker processes."""
+"""The application in one of Granian's worker processes."""
 
 import asyncio
 import gc
@@ -15,11 +15,19 @@ _ORPHAN_SECONDS = 1.0
 
 
 _COLLECTED_AFTER = 50_000
-"""How many objects more than before there are when a worker looks for circles: more than all requests in flight have."""
+"""New objects after which the garbage collector looks for cycles.
+
+It is more than all requests in progress create.
+"""
 
 
 class RsgiWorker:
-    """The service as Granian runs it in each worker process. parent: the one that makes them, which may be gone by now."""
+    """The application as Granian runs it in each worker process.
+
+    Args:
+        stopping: Tells whether the server is stopping.
+        parent: The id of the process that forks the workers, which may be gone already.
+    """
 
     def __init__(self, settings: Settings, stopping: Callable[[], bool], parent: int) -> None:
         self._app = Muster(settings, stopping)
@@ -28,15 +36,15 @@ class RsgiWorker:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(self._app.start())
-        gc.freeze()  # what is loaded by now stays: no collection need look at it again
-        gc.set_threshold(_COLLECTED_AFTER)  # a request leaves nothing behind that is in a circle
+        gc.freeze()  # everything loaded so far stays, so no collection examines it again
+        gc.set_threshold(_COLLECTED_AFTER)  # requests leave no cycles behind
         loop.call_later(_ORPHAN_SECONDS, self._end_if_orphaned, loop)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(self._app.close())
 
     def _end_if_orphaned(self, loop: asyncio.AbstractEventLoop) -> None:
-        """A worker whose parent was killed lets go of the port."""
+        """Exit if the parent was killed, so that the port is freed."""
         if os.getppid() != self._parent:
             os.kill(os.getpid(), signal.SIGTERM)
             return

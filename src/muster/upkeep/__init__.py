@@ -1,1 +1,1 @@
-"""What an operator does to whole databases: check and mend, back up and restore, export and import."""
+"""Upkeep of whole databases and workspaces: check, backup, transfer, trimming."""

@@ -1,4 +1,4 @@
-"""`muster audit verify`: whether the chain of each workspace's changes holds."""
+"""`muster audit verify`: verifies the hash chain of each workspace's changes."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -13,21 +13,28 @@ _BEFORE = "SELECT count(*) FROM changes WHERE workspace = $1 AND sequence <= $2"
 
 
 @dataclass(slots=True)
-class Verified:
-    """What was looked at: rows that are linked, rows from before the chain begins, and breaks."""
+class Verification:
+    """The figures of a verification.
+
+    Attributes:
+        rows: Rows whose hash was verified.
+        unlinked: Rows without a hash, from before the chain was introduced, and trimmed rows.
+        broken: Breaks in the chain.
+    """
 
     rows: int = 0
     unlinked: int = 0
     broken: int = 0
 
 
-async def verify(storage: Storage, say: Callable[[str], object]) -> Verified:
-    """Follow the chain of every workspace, and say where it breaks.
+async def verify(storage: Storage, say: Callable[[str], object]) -> Verification:
+    """Verify the chain of every workspace, and report each break as a line.
 
-    Each row's hash is of itself and of the hash before it. Where rows were trimmed, the chain begins at the mark that was kept
-    then. Without a mark the first row may follow one that is not there: its own hash is taken as it is, what follows proves it.
+    Each hash covers its row and the hash before it. If rows were trimmed, verification starts at
+    the hash of the last trimmed row, which was stored. Without one, the first row may follow a row
+    that no longer exists; its hash is then taken as given, and the next row confirms it.
     """
-    found = Verified()
+    found = Verification()
     names = {INSTALLATION: "the installation"} | {
         workspace.id: workspace.name for workspace in await storage.workspaces()
     }
@@ -35,19 +42,20 @@ async def verify(storage: Storage, say: Callable[[str], object]) -> Verified:
         async for sequence in _breaks(storage, workspace, found):
             found.broken += 1
             say(
-                f"{name}: the chain breaks at change {sequence}: this row or one before it was modified"
+                f"{name}: the chain breaks at change {sequence}: this change, or an earlier one,"
+                " was altered or removed"
             )
     return found
 
 
-async def _breaks(storage: Storage, workspace: int, found: Verified) -> AsyncIterator[int]:
+async def _breaks(storage: Storage, workspace: int, found: Verification) -> AsyncIterator[int]:
     mark = await storage.item(workspace, TRIM_KIND, TRIM_ID)
     start = 0 if mark is None else mark.body["sequence"]
     previous = (
         None if mark is None or mark.body["chain"] is None else bytes.fromhex(mark.body["chain"])
     )
+    # Whether the hash of the previous row is known, so that this row must have one and match.
     follows = previous is not None
-    """Whether the row before is one of the chain."""
     found.unlinked += (await storage.query(bound(_BEFORE, workspace, start)))[0][0]
     async for sequence, chain, row in _rows(storage, workspace, start):
         if chain is None and not follows:
@@ -63,7 +71,7 @@ async def _breaks(storage: Storage, workspace: int, found: Verified) -> AsyncIte
 async def _rows(
     storage: Storage, workspace: int, after: int
 ) -> AsyncIterator[tuple[int, bytes | None, list[object]]]:
-    """The rows of a workspace after one, in order: the sequence number, the hash, and what it is made from."""
+    """Yield the rows of a workspace: sequence number, hash, and hashed columns."""
     while rows := await storage.query(bound(CHAIN_ROWS, workspace, after, _CHUNK)):
         for sequence, chain, *row in rows:
             after = sequence

@@ -1,4 +1,7 @@
-"""`muster backup` and `muster restore` for SQLite: the online backup, whole and checked, while others read and write."""
+"""`muster backup` and `muster restore` for SQLite.
+
+The online backup of SQLite copies a consistent snapshot while other processes read and write.
+"""
 
 import os
 import sqlite3

@@ -1,4 +1,12 @@
-"""`muster check`: whether a database agrees with itself, resource by resource; and the repair of what can be made anew."""
+"""`muster check`: compares a database with itself, and repairs derived data.
+
+Look-ups, search forms, unique values, counts and flags are derived from the documents, so they can
+be checked and rebuilt. Documents themselves cannot; damage to them is reported only.
+
+The check runs beside ongoing writes. A resource is read with several statements, and a write
+between two of them makes a sound resource look wrong, so a suspect is read again, up to three
+times, before it is reported.
+"""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -22,27 +30,42 @@ from muster.storage.repair.derived import StoredRow
 from muster.upkeep import tables
 
 _BATCH = 500
-_LOOKS = 3
+"""Resources read at a time."""
+_RECHECKS = 3
+"""Times that a suspect resource is read again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong. mend: the statements that mend it, empty where nothing can."""
+    """A problem.
+
+    Attributes:
+        where: The resource, type or table.
+        what: The problem.
+        repair: The statements that repair it; empty if nothing can.
+    """
 
     workspace: Workspace
     where: str
     what: str
-    mend: Sequence[Statement] = ()
+    repair: Sequence[Statement] = ()
 
 
 @dataclass(slots=True)
 class CheckReport:
-    """What a check looked at, what it found, and what of it was mended."""
+    """The figures of a check.
+
+    Attributes:
+        workspaces: Workspaces that were checked.
+        resources: Resources that were checked.
+        found: Problems found.
+        repaired: Problems repaired.
+    """
 
     workspaces: int = 0
     resources: int = 0
     found: int = 0
-    mended: int = 0
+    repaired: int = 0
 
 
 async def check(
@@ -72,50 +95,54 @@ async def check(
     progress(0, await _expected(storage, workspaces))
     async for finding in findings(storage, workspaces, report, progress):
         report.found += 1
-        said = f"{finding.workspace.name}: {finding.where}: {finding.what}"
-        if repair and finding.mend:
+        line = f"{finding.workspace.name}: {finding.where}: {finding.what}"
+        if repair and finding.repair:
             try:
-                await storage.transact(finding.workspace.id, finding.mend)
+                await storage.transact(finding.workspace.id, finding.repair)
             except StorageError as error:
-                said += f" (not repaired: {error})"
+                line += f" (not repaired: {error})"
             else:
-                report.mended += 1
-                said += " (repaired)"
-        say(said)
+                report.repaired += 1
+                line += " (repaired)"
+        say(line)
     return report
 
 
 async def _check_tables(
     storage: Storage, repair: bool, say: Callable[[str], object], report: CheckReport
 ) -> bool:
-    """Say which parts of the tables are missing, and create them if that is asked for. Returns whether all can be read."""
+    """Report missing parts of the tables, and create them if asked to.
+
+    Returns:
+        Whether all tables and columns can be read.
+    """
     whole = True
     recreated = []
     for gap in await storage.missing():
         report.found += 1
-        said, mended = f"database: {gap}", False
+        line, repaired = f"database: {gap}", False
         if gap.kind == "column" or (gap.kind == "table" and gap.table not in tables.REPLACEABLE):
-            said += ". It holds data that cannot be rebuilt: restore the database from a backup"
+            line += ". It holds data that cannot be rebuilt: restore the database from a backup"
         elif repair:
             try:
                 await storage.recreate(gap)
             except StorageError as error:
-                said += f" (not repaired: {error})"
+                line += f" (not repaired: {error})"
             else:
-                mended = True
+                repaired = True
                 recreated.append(gap.table)
                 lost = tables.REPLACEABLE.get(gap.table) if gap.kind == "table" else None
-                said += f" (repaired: {lost})" if lost else " (repaired)"
-        whole = whole and (mended or gap.kind not in ("table", "column"))
-        report.mended += mended
-        say(said)
+                line += f" (repaired: {lost})" if lost else " (repaired)"
+        whole = whole and (repaired or gap.kind not in ("table", "column"))
+        report.repaired += repaired
+        say(line)
     if whole:
         await tables.fill(storage, recreated)
     return whole
 
 
 async def _expected(storage: Upkeep, workspaces: Sequence[Workspace]) -> int:
-    """The number of resources by the running counts, which a finding may correct."""
+    """Return the number of resources by the running counts, which may be wrong."""
     sql = "SELECT coalesce(sum(total), 0) FROM counts WHERE workspace = $1"
     rows = [(await storage.query(derived.bound(sql, workspace.id)))[0] for workspace in workspaces]
     return sum(int(row[0]) for row in rows)
@@ -127,7 +154,7 @@ async def findings(
     report: CheckReport,
     progress: Progress = silent,
 ) -> AsyncIterator[Finding]:
-    """All that is wrong in these workspaces. Writes that go on meanwhile are no errors: what looks wrong is looked at again."""
+    """Yield all problems in these workspaces."""
     registries = Registries(storage)
     for workspace in workspaces:
         types = {item.name: item for item in (await registries.of(workspace)).types.values()}
@@ -158,24 +185,24 @@ async def _resources(
         report.resources += len(rows)
         progress(len(rows))
         for row in rows:
-            if _wrong(row, kind):
-                looked: StoredRow | None = row
-                for _ in range(_LOOKS):
+            if _problems(row, kind):
+                rechecked: StoredRow | None = row
+                for _ in range(_RECHECKS):
                     again = await derived.read(storage, workspace.id, kind.name, row.key - 1, 1)
-                    looked = again[0] if again and again[0].key == row.key else None
-                    if looked is None or not _wrong(looked, kind):
+                    rechecked = again[0] if again and again[0].key == row.key else None
+                    if rechecked is None or not _problems(rechecked, kind):
                         break
-                if looked is not None and (what := _wrong(looked, kind)):
+                if rechecked is not None and (what := _problems(rechecked, kind)):
                     yield Finding(
                         workspace,
                         f"{kind.name} {row.id}",
                         "; ".join(what),
-                        _mend(workspace, kind, looked),
+                        _rebuild_statements(workspace, kind, rechecked),
                     )
 
 
-def _wrong(row: StoredRow, kind: ResourceType) -> list[str]:
-    """What is wrong with one resource."""
+def _problems(row: StoredRow, kind: ResourceType) -> list[str]:
+    """Return the problems of one resource."""
     if key_of(row.id) != row.key:
         return ["the id does not match the row's key"]
     try:
@@ -204,8 +231,10 @@ def _wrong(row: StoredRow, kind: ResourceType) -> list[str]:
     return wrong
 
 
-def _mend(workspace: Workspace, kind: ResourceType, row: StoredRow) -> Sequence[Statement]:
-    """What makes the derived anew; a document is nothing that could be."""
+def _rebuild_statements(
+    workspace: Workspace, kind: ResourceType, row: StoredRow
+) -> Sequence[Statement]:
+    """Return the statements that rebuild derived data; none if the document is damaged."""
     try:
         document = parse(row.document.encode())
         if (
@@ -227,12 +256,12 @@ def _mend(workspace: Workspace, kind: ResourceType, row: StoredRow) -> Sequence[
 
 
 async def _counts(storage: Upkeep, workspace: Workspace, kind: str) -> AsyncIterator[Finding]:
-    kept, there = await derived.counts(storage, workspace.id, kind)
-    if kept != there:
+    stored, actual = await derived.counts(storage, workspace.id, kind)
+    if stored != actual:
         yield Finding(
             workspace,
             kind,
-            f"the running count is {kept}, but {there} exist",
+            f"the running count is {stored}, but {actual} exist",
             derived.recount(workspace.id, kind),
         )
 

@@ -1,4 +1,4 @@
-"""`muster export`: a workspace as JSON Lines of SCIM resources, streaming."""
+"""`muster export`: streams a workspace as JSON Lines of SCIM resources."""
 
 from collections.abc import AsyncIterator
 
@@ -15,7 +15,7 @@ _PAGE = 500
 
 
 async def export(storage: Storage, workspace: Workspace) -> AsyncIterator[bytes]:
-    """Each resource as a line, its location without a base URL. Never a password, nor its hash."""
+    """Yield each resource as a line, without base URLs and without password hashes."""
     for kind in (await Registries(storage).of(workspace)).types.values():
         after = None
         while True:

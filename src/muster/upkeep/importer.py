@@ -1,4 +1,13 @@
-"""`muster import`: a workspace from JSON Lines of SCIM resources, streaming, and taken up where it was left."""
+"""`muster import`: reads a workspace from JSON Lines of SCIM resources.
+
+Lines are read in batches, and the resources of one type in a batch are stored in one transaction.
+If a batch fails because of one resource, its resources are stored one by one, so that only that one
+is reported. Duplicates within the file are detected before the database is asked, and split
+batches, so that the later line is the one reported.
+
+An import that was interrupted is simply repeated. A resource with an id of muster's keeps it, so a
+line that was imported is recognised by its id and skipped if the content is the same.
+"""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -26,14 +35,17 @@ from muster.storage.port.accounts import Workspace
 from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.errors import Conflict, KeyTaken
 from muster.storage.port.resources import Put, Resources
-from muster.upkeep.joining import Joining
+from muster.upkeep.member_import import MemberImport
 from muster.upkeep.new_ids import NewIds
 
 _PAGE = 500
+"""Lines read at a time."""
 _MAX_LINE = 64_000_000
+"""The longest line, in bytes."""
 _DIGEST = 12
+"""The bytes of a digest of a unique value."""
 Line = tuple[int, bytes]
-"""Its number, from 1, and what is on it."""
+"""The number of a line, from 1, and its text."""
 
 
 class Progress(Protocol):
@@ -43,7 +55,13 @@ class Progress(Protocol):
 
 @dataclass(slots=True)
 class ImportReport:
-    """What came of an import. refused: the line's number, and why."""
+    """The result of an import.
+
+    Attributes:
+        made: Resources created.
+        there: Resources that existed already with the same content.
+        refused: Line numbers with the reason why the line was not imported.
+    """
 
     made: int = 0
     there: int = 0
@@ -52,7 +70,12 @@ class ImportReport:
 
 @dataclass(slots=True)
 class _Entry:
-    """A line that was read. given_id: the id on the line; kept: whether the resource has an id that comes from it."""
+    """A line that was read.
+
+    Attributes:
+        given_id: The id on the line.
+        kept: The resource's id comes from the line.
+    """
 
     number: int
     kind: ResourceType
@@ -63,10 +86,11 @@ class _Entry:
 
     @property
     def key(self) -> int:
+        """The key of the resource."""
         return key_of(self.put.stored.id) or 0
 
     def values(self) -> Iterator[tuple[str, bytes]]:
-        """The attributes with unique values, each with a digest of the value."""
+        """Yield the attributes with unique values, each with a digest of its value."""
         for entry in sorted(self.put.index.unique):
             yield (
                 entry.attribute,
@@ -74,21 +98,23 @@ class _Entry:
             )
 
     def fingerprint(self) -> tuple[bytes, bytes]:
-        """Digests of what identifies the resource, and of its content."""
+        """Return digests of the resource's identity and of its content."""
         content = orjson.dumps(_content(self.put.stored.document), option=orjson.OPT_SORT_KEYS)
         return _digest(f"{self.kind.name} {self.put.stored.id}".encode()), _digest(content)
 
 
 class Importer:
-    """Takes lines in. A line with an id of muster's keeps it, and its meta; any other is a new resource.
+    """Imports lines into a workspace.
 
-    So the import of an export makes the same resources again, and one that is begun anew passes over what is there. Members
-    come last, once all resources are there that they may be.
+    A line with an id of muster's keeps its id and meta; any other becomes a new resource. Members
+    are stored last, when all resources exist.
 
-    rehearse: do everything but commit. A rehearsal loads the same batches in transactions that it rolls back, and remembers what
-    they would have made, so that it reports what the import will report. new_ids: give each resource an id of its own instead of
-    the one on its line, and let references follow. override: create users even if automatic provisioning is off; the audit log
-    records that.
+    Args:
+        rehearse: Do everything but commit. The same batches are stored in transactions that are
+            rolled back, and the results are remembered, so that the report is the one the import
+            will give.
+        override: Create users even if automatic provisioning is off; the audit log records it.
+        new_ids: Give each resource a new id instead of the one on its line, and map references.
     """
 
     def __init__(
@@ -107,27 +133,27 @@ class Importer:
         self._dialect = Dialect(workspace.strict)
         self._types = {kind.core.id: kind for kind in registry.types.values()}
         self._new_id = IdSource()
-        self._renewed = NewIds(workspace.name) if new_ids else None
+        self._new_ids = NewIds(workspace.name) if new_ids else None
         self._values: set[bytes] = set()
         self._made: dict[int, tuple[bytes, bytes]] = {}
-        """What this run has made, or would have: the unique values, and the fingerprint of each key."""
+        """The fingerprint of each key that this run has created, or would create."""
         self.report = ImportReport()
-        self._joining = Joining(
+        self._member_import = MemberImport(
             storage,
             workspace,
             registry.types["/Groups"],
             rehearse,
             self.report.refused,
-            self._renewed,
+            self._new_ids,
         )
 
     async def take(self, lines: Iterable[Line], progress: Progress) -> ImportReport:
-        """Import all lines; each that cannot be is in the report, and none is passed over in silence."""
+        """Import all lines; each line that cannot be imported is in the report."""
         if self._override and not self._rehearse:
             await self._record_override()
-        with self._joining as joining:
-            await self._take(lines, progress)
-            await joining.join()
+        with self._member_import as member_import:
+            await self._import_lines(lines, progress)
+            await member_import.join()
         self.report.refused.sort()
         return self.report
 
@@ -146,7 +172,7 @@ class Importer:
         )
         await self._storage.record([note])
 
-    async def _take(self, lines: Iterable[Line], progress: Progress) -> None:
+    async def _import_lines(self, lines: Iterable[Line], progress: Progress) -> None:
         for batch in _batches(lines):
             entries: dict[ResourceType, list[_Entry]] = {}
             for number, text in batch:
@@ -157,33 +183,39 @@ class Importer:
                 else:
                     entries.setdefault(entry.kind, []).append(entry)
             for some in entries.values():
-                for apart in _apart(some):
-                    await self._keep(apart)
+                for apart in _without_duplicates(some):
+                    await self._store(apart)
             progress(len(batch))
 
     def _read(self, number: int, text: bytes) -> _Entry:
-        """A line as a resource to make. Raises ScimError."""
+        """Return the entry of a line.
+
+        Raises:
+            ScimError: The line is not a valid resource.
+        """
         if len(text) > _MAX_LINE:
-            raise ScimError(400, f"the line is longer than {_MAX_LINE} bytes")
+            raise ScimError(400, f"the line exceeds {_MAX_LINE:,} bytes")
         try:
             document = orjson.loads(text)
         except orjson.JSONDecodeError as error:
-            raise ScimError(400, f"it is not JSON: {error}") from None
+            raise ScimError(400, f"the line is not valid JSON: {error}") from None
         kind = self._kind(document)
         given_id, meta = document.get("id"), document.get("meta")
         body = read(document, kind, self._dialect)
         for name in document:
             if kind.extension(name) is None and kind.place(name) is None:
-                raise ScimError(400, f"{name[:100]}: no schema of a {kind.name} defines it")
+                raise ScimError(
+                    400, f"{name[:100]}: no schema of {kind.name} defines this attribute"
+                )
         secret = first_secret(body, kind)
         if secret is not None:
             raise ScimError(
                 400,
-                f"{secret}: an import cannot set values that are never returned; set them by PATCH",
+                f"{secret}: an import cannot set a value that is never returned; set it with PATCH",
             )
         members = member_edits.take(body).add if kind.computed == MEMBERS else ()
-        if self._renewed is not None:
-            self._renewed.relink(body, kind)
+        if self._new_ids is not None:
+            self._new_ids.relink(body, kind)
         kept = isinstance(given_id, str) and key_of(given_id) is not None and isinstance(meta, dict)
         return _Entry(
             number,
@@ -195,11 +227,18 @@ class Importer:
         )
 
     def _put(self, kind: ResourceType, body: Document, given_id: str | None, meta: Json) -> Put:
-        """What a document is to make. given_id: an id of muster's, with meta. Raises ScimError."""
+        """Return the Put for a document.
+
+        Args:
+            given_id: An id of muster's to keep, with the line's meta; None to generate one.
+
+        Raises:
+            ScimError: The document is not valid.
+        """
         now = timestamp()
         if given_id is None or not isinstance(meta, dict):
             return make_put(body, kind, self._new_id(clock.milliseconds()), 1, now, now)
-        resource_id = given_id if self._renewed is None else self._renewed.of(given_id)
+        resource_id = given_id if self._new_ids is None else self._new_ids.of(given_id)
         created, modified, version = (
             _moment(meta, "created", now),
             _moment(meta, "lastModified", now),
@@ -209,19 +248,19 @@ class Importer:
 
     def _kind(self, document: Json) -> ResourceType:
         if not isinstance(document, dict):
-            raise ScimError(400, "it is not a JSON object")
+            raise ScimError(400, "the line is not a JSON object")
         schemas = document.get("schemas")
         for schema in schemas if isinstance(schemas, list) else ():
             if isinstance(schema, str) and schema in self._types:
                 return self._types[schema]
-        raise ScimError(400, f"schemas: one of {', '.join(self._types)} is needed")
+        raise ScimError(400, f"schemas: must contain one of {', '.join(self._types)}")
 
-    async def _keep(self, entries: list[_Entry]) -> None:
-        """Make resources of one type together, or apart if they cannot all be made."""
+    async def _store(self, entries: list[_Entry]) -> None:
+        """Store resources of one type together, or one by one if that fails."""
         fresh = []
         for entry in entries:
             try:
-                if await self._is_there(entry):
+                if await self._exists(entry):
                     self.report.there += 1
                     self._accept(entry)
                 else:
@@ -233,10 +272,14 @@ class Importer:
             await self._load(fresh)
         except (Conflict, KeyTaken):
             for entry in fresh:
-                await self._keep_one(entry)
+                await self._store_one(entry)
 
-    async def _is_there(self, entry: _Entry) -> bool:
-        """Whether a resource is there already. Raises ScimError if it is there with another content."""
+    async def _exists(self, entry: _Entry) -> bool:
+        """Tell whether a resource exists already.
+
+        Raises:
+            ScimError: It exists with other content.
+        """
         if not entry.kept:
             return False
         identity, content = entry.fingerprint()
@@ -244,26 +287,35 @@ class Importer:
         if made is not None and made[0] == identity:
             same = made[1] == content
         else:
-            standing = await self._storage.get(
+            current = await self._storage.get(
                 self._workspace.id, entry.kind.name, entry.put.stored.id
             )
-            if standing is None:
+            if current is None:
                 return False
-            same = _content(standing.document) == _content(entry.put.stored.document)
+            same = _content(current.document) == _content(entry.put.stored.document)
         if not same:
             raise ScimError(409, f"id: {entry.put.stored.id} exists already with other content")
         return True
 
     def _check(self, entry: _Entry) -> None:
-        """Raises ScimError if provisioning is off, or a unique value is one of an earlier line."""
+        """Check the switches, and that no earlier line has one of the unique values.
+
+        Raises:
+            ScimError: A check failed.
+        """
         if not self._override:
             policy.check_create(self._workspace, entry.kind)
         for attribute, value in entry.values():
             if value in self._values:
-                raise ScimError(409, f"{attribute}: an earlier line has this value")
+                raise ScimError(409, f"{attribute}: an earlier line has the same value")
 
     async def _load(self, entries: list[_Entry]) -> None:
-        """Make resources in one transaction, which a rehearsal rolls back. Raises Conflict and KeyTaken."""
+        """Store resources in one transaction, which a rehearsal rolls back.
+
+        Raises:
+            Conflict: Another resource has a unique value.
+            KeyTaken: Another resource has one of the ids.
+        """
         if not entries:
             return
         if any(entry.key in self._made for entry in entries):
@@ -281,7 +333,7 @@ class Importer:
             self.report.made += 1
             self._accept(entry)
 
-    async def _keep_one(self, entry: _Entry) -> None:
+    async def _store_one(self, entry: _Entry) -> None:
         try:
             await self._load([entry])
         except Conflict as conflict:
@@ -290,20 +342,20 @@ class Importer:
             )
         except KeyTaken:
             advice = (
-                "" if self._renewed is not None else "; --new-ids gives every resource a new id"
+                "" if self._new_ids is not None else "; --new-ids gives every resource a new id"
             )
             self.report.refused.append(
                 (entry.number, f"id: {entry.put.stored.id} is in use{advice}")
             )
 
     def _accept(self, entry: _Entry) -> None:
-        self._joining.note(
+        self._member_import.add_line(
             entry.number, entry.kind.name, entry.given_id, entry.put.stored.id, entry.members
         )
 
 
-def _apart(entries: list[_Entry]) -> Iterator[list[_Entry]]:
-    """Entries in order, cut wherever one has the key or a unique value of one before it."""
+def _without_duplicates(entries: list[_Entry]) -> Iterator[list[_Entry]]:
+    """Split entries wherever one has the key or a unique value of an earlier one."""
     some: list[_Entry] = []
     taken: set[int | bytes] = set()
     for entry in entries:

@@ -1,4 +1,4 @@
-"""New ids for the resources of an import, so that a workspace can be copied beside the one that it was exported from."""
+"""New ids for imported resources, to copy a workspace beside its original."""
 
 import hashlib
 from typing import Any
@@ -9,22 +9,25 @@ from muster.storage.ids import id_of, key_of
 
 _COUNTER_BITS = 21
 _SHIFT_BITS = 27
-"""An id moves back by up to 2^27 milliseconds, a day and a half: enough room for two of a million ids never to meet."""
+"""An id moves back by up to 2^27 milliseconds, a day and a half.
+
+That is room enough that two of a million ids do not meet.
+"""
 _TAIL_BITS = 53
 
 
 class NewIds:
     """Maps each id to a new one that depends only on the id and the workspace.
 
-    So an import that is begun anew finds what it made before, and a reference can be mapped before its target is read. An id that
-    is not one of muster's stays as it is.
+    So an import that is repeated finds the resources that it created before, and a reference can be
+    mapped before its target is read. Ids that muster did not generate stay as they are.
     """
 
     def __init__(self, workspace: str) -> None:
         self._workspace = hashlib.blake2b(workspace.encode(), digest_size=16).digest()
 
     def of(self, resource_id: str) -> str:
-        """The new id for an id."""
+        """Return the new id for an id."""
         key = key_of(resource_id)
         if key is None:
             return resource_id
@@ -41,7 +44,10 @@ class NewIds:
         return id_of((millis << _COUNTER_BITS) | counter, tail)
 
     def relink(self, document: Document, kind: ResourceType) -> None:
-        """Map the references of a canonical document, in place: `value` and `$ref` of attributes that have both, as manager."""
+        """Map the references of a canonical document, in place.
+
+        They are `value` and `$ref` of attributes that have both, such as `manager`.
+        """
         for schema, attribute in kind.attributes():
             holder: Any = document if schema is None else document.get(schema) or {}
             if "$ref" in attribute.sub_attributes and attribute.name in holder:

@@ -1,4 +1,4 @@
-"""Tables that can be created anew after they were lost, and what then has to be put into them."""
+"""Tables that can be recreated if they were lost, and the rows that they then need."""
 
 from collections.abc import Collection
 
@@ -29,7 +29,7 @@ _HIERARCHIES = "INSERT INTO hierarchies (workspace, version) VALUES ($1, $2)"
 
 
 async def fill(storage: Storage, recreated: Collection[str]) -> None:
-    """Put into tables that were just created what the service cannot begin without."""
+    """Insert the rows that the service needs into tables that were just created."""
     for workspace in await storage.workspaces():
         if "hierarchies" in recreated:
             # A version that no running worker can have in its cache.

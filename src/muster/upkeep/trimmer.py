@@ -1,7 +1,23 @@
-"""Keeping `changes` for a set time. What is older goes, but for the newest row of each resource that is there.
+"""Deletes changes that are older than a workspace's retention.
 
-That row is what the next change of the resource is told apart from, in the feed and in its history. The chain of the audit log
-begins anew where the rows end that are gone: at the mark, whose hash is kept.
+The newest row of each existing resource is kept whatever its age: the next event of the resource is
+computed by comparison with it, and so is its history. Rows that a webhook has not sent yet are kept
+too.
+
+The hash chain must stay verifiable, so trimming works with a *mark*, an item that records the last
+trimmed row and its hash:
+
+1. **Move the mark** to the end of the rows that are too old. The new mark and a note about it are
+   stored in one transaction, before anything is deleted. Verification of the chain starts at the
+   mark, so from now on it does not need the rows before.
+2. **Delete** up to the mark, in chunks, and record after each how far it got (`done`). A run that
+   is interrupted is continued by the next one, before the mark moves again.
+
+The retention is read again before each chunk: if an administrator extends it during a run, nothing
+more is deleted that the new setting keeps.
+
+The end of the old rows is found by bisection over sequence numbers, since times increase with them
+and have no index.
 """
 
 import asyncio
@@ -25,27 +41,43 @@ from muster.storage.records.leases import Leases
 from muster.storage.repair.derived import bound
 
 _CHUNK = 500
+"""Rows examined at a time."""
 _EVERY_SECONDS = 3600.0
-_HELD_SECONDS = 60.0
-_BEFORE = "SELECT sequence, time, chain FROM changes WHERE workspace = $1 AND sequence <= $2 ORDER BY sequence DESC LIMIT 1"
-_AFTER = "SELECT sequence, time, chain FROM changes WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT 1"
+_LEASE_SECONDS = 60.0
+"""The length of the lease on trimming one workspace, which each chunk extends."""
+_BEFORE = (
+    "SELECT sequence, time, chain FROM changes WHERE workspace = $1 AND sequence <= $2"
+    " ORDER BY sequence DESC LIMIT 1"
+)
+_AFTER = (
+    "SELECT sequence, time, chain FROM changes WHERE workspace = $1 AND sequence > $2"
+    " ORDER BY sequence LIMIT 1"
+)
 _ROWS = (
-    "SELECT sequence, id, action, version, time FROM changes WHERE workspace = $1 AND sequence > $2 AND sequence <= $3"
+    "SELECT sequence, id, action, version, time FROM changes WHERE workspace = $1"
+    " AND sequence > $2 AND sequence <= $3"
     " ORDER BY sequence LIMIT $4"
 )
-_DROP = "DELETE FROM changes WHERE workspace = $1 AND id = $2 AND sequence <= $3"
+_DELETE = "DELETE FROM changes WHERE workspace = $1 AND id = $2 AND sequence <= $3"
 _POSITION = "SELECT position FROM webhook_states WHERE workspace = $1 AND webhook = $2"
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """sequence, chain: of the last row that is not kept for its own sake. done: how far the rows up to there are gone already."""
+    """How far the changes of a workspace are trimmed.
+
+    Attributes:
+        sequence: The last row that may be deleted.
+        chain: The hash of that row, in hexadecimal.
+        done: The last row up to which deletion is complete.
+    """
 
     sequence: int = 0
     chain: str | None = None
     done: int = 0
 
     def item(self, workspace: int, done: int) -> Item:
+        """Return the item that stores the mark."""
         return Item(
             workspace,
             TRIM_KIND,
@@ -57,7 +89,9 @@ class _Mark:
 class Trimmer:
     """Trims every workspace, in one process at a time.
 
-    days: how long a change is kept where the workspace does not say so itself; 0 for ever.
+    Args:
+        days: The retention of workspaces without a setting of their own, in days; 0 keeps changes
+            for ever.
     """
 
     def __init__(
@@ -71,14 +105,14 @@ class Trimmer:
         self._days = days
 
     async def run(self) -> None:
-        """Trim once an hour, as long as this is not cancelled."""
+        """Trim once an hour until cancelled."""
         while True:
             await asyncio.sleep(_EVERY_SECONDS)
             with log_and_continue("trimming"):
                 await self.trim_all()
 
     async def trim_all(self) -> None:
-        """Trim every workspace, and what is recorded of the installation."""
+        """Trim every workspace, and the changes of the installation itself."""
         for workspace in [
             INSTALLATION,
             *(workspace.id for workspace in await self._storage.workspaces()),
@@ -87,35 +121,36 @@ class Trimmer:
                 await self.trim(workspace, self._days)
 
     async def trim(self, workspace: int, days: int) -> None:
-        """Delete the changes of a workspace that are past its retention. An interrupted run is continued by the next.
+        """Delete the changes of a workspace that are past its retention.
 
-        days: the retention of workspaces that have no setting of their own; 0 keeps changes for ever. The setting is read again
-        before each chunk, so that nothing more is deleted once it has been extended.
+        Args:
+            days: The retention of workspaces without a setting of their own; 0 keeps changes for
+                ever.
         """
-        oldest = await self._oldest(workspace, days)
-        if oldest is None or not await self._leases.take(workspace, "trim", _HELD_SECONDS):
+        oldest = await self._oldest_kept(workspace, days)
+        if oldest is None or not await self._leases.take(workspace, "trim", _LEASE_SECONDS):
             return
         try:
             item = await self._storage.item(workspace, TRIM_KIND, TRIM_ID)
             mark = _Mark() if item is None else _Mark(**item.body)
             if mark.done == mark.sequence:
-                mark = await self._next(workspace, mark, oldest)
-            await self._drop(workspace, mark, days)
+                mark = await self._move_mark(workspace, mark, oldest)
+            await self._delete_up_to(workspace, mark, days)
         finally:
             await self._leases.release(workspace, "trim")
 
-    async def _oldest(self, workspace: int, days: int) -> str | None:
-        """The time of the oldest change that the workspace keeps by its present setting; None to keep all."""
-        standing = await self._storage.workspace(workspace)
-        kept = days if standing is None or standing.changes_days is None else standing.changes_days
+    async def _oldest_kept(self, workspace: int, days: int) -> str | None:
+        """Return the time of the oldest change that the workspace keeps; None to keep all."""
+        found = await self._storage.workspace(workspace)
+        kept = days if found is None or found.changes_days is None else found.changes_days
         return timestamp(clock.now() - timedelta(days=kept)) if kept else None
 
-    async def _next(self, workspace: int, mark: _Mark, oldest: str) -> _Mark:
-        """The mark moved to where what is too old ends by now; noted before anything goes."""
+    async def _move_mark(self, workspace: int, mark: _Mark, oldest: str) -> _Mark:
+        """Move the mark to the end of the rows that are too old."""
         first = await self._row(_AFTER, workspace, mark.sequence)
         if first is None or first[1] >= oldest:
             return mark
-        low, high = mark.sequence, await self._end(workspace)
+        low, high = mark.sequence, await self._last_deletable(workspace)
         while low < high:
             middle = (low + high + 1) // 2
             row = await self._row(_BEFORE, workspace, middle)
@@ -128,13 +163,16 @@ class Trimmer:
             return mark
         moved = _Mark(row[0], None if row[2] is None else bytes(row[2]).hex(), mark.done)
         origin = ChangeOrigin("upkeep", "", timestamp())
-        told = orjson.dumps({"before": oldest, "hash": moved.chain})
-        note = Note(workspace, origin, "Changes", TRIM_ID, "trim", told)
+        details = orjson.dumps({"before": oldest, "hash": moved.chain})
+        note = Note(workspace, origin, "Changes", TRIM_ID, "trim", details)
         await self._storage.record([note], [moved.item(workspace, mark.done)])
         return moved
 
-    async def _end(self, workspace: int) -> int:
-        """The last row that may go: the newest stays, and what a webhook has still to be sent."""
+    async def _last_deletable(self, workspace: int) -> int:
+        """Return the last row that may be deleted.
+
+        The newest row of the workspace stays, and so do rows that a webhook has not sent.
+        """
         end = await self._storage.latest_change(workspace) - 1
         for item in await self._storage.items(workspace, WEBHOOK_KIND):
             if item.body["disabled"] is None:
@@ -142,22 +180,22 @@ class Trimmer:
                 end = min([end, *(row[0] for row in rows)])
         return end
 
-    async def _drop(self, workspace: int, mark: _Mark, days: int) -> None:
-        """Delete what is superseded up to the mark, a chunk at a time, as far as it is past the retention."""
+    async def _delete_up_to(self, workspace: int, mark: _Mark, days: int) -> None:
+        """Delete superseded rows up to the mark, a chunk at a time."""
         done = mark.done
         while done < mark.sequence:
-            oldest = await self._oldest(workspace, days)
+            oldest = await self._oldest_kept(workspace, days)
             rows = await self._storage.query(bound(_ROWS, workspace, done, mark.sequence, _CHUNK))
             old = [] if oldest is None else _before(oldest, rows)
             if rows and not old:
                 return
             done = old[-1][0] if old else mark.sequence
-            statements = _superseded(workspace, old)
+            statements = _delete_superseded(workspace, old)
             if statements:
                 await self._storage.transact(workspace, statements)
             await self._storage.record([], [mark.item(workspace, done)])
-            if not await self._leases.take(workspace, "trim", _HELD_SECONDS):
-                raise StorageError("another process trims by now")
+            if not await self._leases.take(workspace, "trim", _LEASE_SECONDS):
+                raise StorageError("another process has begun to trim this workspace")
 
     async def _row(self, sql: str, workspace: int, sequence: int) -> Sequence[Any] | None:
         rows = await self._storage.query(bound(sql, workspace, sequence))
@@ -165,12 +203,16 @@ class Trimmer:
 
 
 def _before(oldest: str, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
-    """The first rows that are older than a time, up to the first that is not."""
+    """Return the rows before the first that is not older than a time."""
     return list(takewhile(lambda row: row[4] < oldest, rows))
 
 
-def _superseded(workspace: int, rows: Sequence[Sequence[Any]]) -> list[Statement]:
-    """What lets go of all that these rows supersede, and of the rows that are of nothing that is there: notes and deletions."""
+def _delete_superseded(workspace: int, rows: Sequence[Sequence[Any]]) -> list[Statement]:
+    """Return the statements that delete superseded rows, notes and deletions.
+
+    A row of a resource supersedes the earlier rows of that resource. A deletion supersedes itself
+    too, since the resource no longer exists.
+    """
     last: dict[str, int] = {}
     alone = []
     for sequence, resource_id, action, version, *_ in rows:
@@ -181,5 +223,5 @@ def _superseded(workspace: int, rows: Sequence[Sequence[Any]]) -> list[Statement
     drop_one = "DELETE FROM changes WHERE workspace = $1 AND sequence = $2"
     notes = [bound(drop_one, workspace, sequence) for sequence in alone]
     return notes + [
-        bound(_DROP, workspace, resource_id, sequence) for resource_id, sequence in last.items()
+        bound(_DELETE, workspace, resource_id, sequence) for resource_id, sequence in last.items()
     ]

@@ -81,7 +81,9 @@ def test_who_waits_is_bounded_and_in_nobody_elses_way():
     asyncio.run(run())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are of processes")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems give priorities to whole processes"
+)
 def test_scans_stand_back(bench):
     """On SQLite they run in threads of ours: keyed reads, which answer in the main one, are not to wait for their time slices."""
     scan = getattr(bench.storage, "_scan", None)

@@ -114,7 +114,7 @@ class Metrics:
         )
         self._stalls = Counter(
             "muster_loop_stalls",
-            "Times that the event loop stood still for longer than half a second.",
+            "Times that the event loop stalled for longer than half a second.",
             registry=registry,
         )
         self._writes = self._gauge("writes_waiting", "Writes that wait for a transaction.")

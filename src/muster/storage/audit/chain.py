@@ -37,4 +37,5 @@ def chain_hash(previous: bytes | None, row: Sequence[Json]) -> bytes:
         previous: The hash of the row before; None for the first row.
         row: The values of HASHED_COLUMNS, in that order.
     """
+    # The columns are serialised as a JSON array, so a text cannot move from one into the next.
     return hashlib.sha256((previous or b"") + orjson.dumps(row)).digest()

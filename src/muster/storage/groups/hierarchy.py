@@ -73,6 +73,7 @@ class Hierarchy:
         unloaded, visited, pending = [], set(direct), list(direct)
         while pending:
             key = pending.pop()
+            # The parents of an unloaded group are unknown; the caller asks again after loading.
             if key not in self._groups:
                 unloaded.append(key)
                 continue
@@ -135,6 +136,7 @@ class HierarchyCache:
         """Return the hierarchy of a workspace at a version, which may be empty."""
         cached = self._hierarchies.get(workspace)
         if cached is None or cached.version != version or len(cached) > _MAX_GROUPS:
+            # Dropping everything is rare, and cheaper than tracking the use of each entry.
             if sum(map(len, self._hierarchies.values())) > _MAX_GROUPS:
                 self._hierarchies.clear()
             cached = self._hierarchies[workspace] = Hierarchy(version)

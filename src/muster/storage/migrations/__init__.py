@@ -1,4 +1,4 @@
-"""Migrations by Alembic, run by muster itself: on start, and by `muster migrate`."""
+"""Migrations by Alembic, run by muster itself: at start, and in `muster migrate`."""
 
 from pathlib import Path
 
@@ -22,10 +22,16 @@ def _config(connection: Connection) -> Config:
 
 
 def upgrade(connection: Connection, revision: str = "head") -> tuple[str | None, str]:
-    """Bring the database to this version's tables, in the transaction that the connection is in.
+    """Migrate the database within the connection's transaction.
 
-    revision: an earlier one to stop at. Returns the revision it was at and the one it is at.
-    Raises NewerDatabase for a revision that this version does not have.
+    Args:
+        revision: The revision to stop at.
+
+    Returns:
+        The revisions before and after; None if the database was empty.
+
+    Raises:
+        NewerDatabase: This version does not know the database's revision.
     """
     config = _config(connection)
     script = ScriptDirectory.from_config(config)
@@ -43,12 +49,12 @@ def upgrade(connection: Connection, revision: str = "head") -> tuple[str | None,
 
 
 def missing(connection: Connection) -> list[Missing]:
-    """The tables, columns, keys and indexes that this version needs and the database does not have."""
+    """Return the tables, columns, keys and indexes that the database lacks."""
     inspector = inspect(connection)
-    there = set(inspector.get_table_names())
+    existing = set(inspector.get_table_names())
     found = []
     for name, table in sorted(metadata.tables.items()):
-        if name not in there:
+        if name not in existing:
             found.append(Missing(name))
         else:
             found += [Missing(name, *part) for part in _missing_parts(inspector, table)]
@@ -58,9 +64,8 @@ def missing(connection: Connection) -> list[Missing]:
 def _missing_parts(inspector: Inspector, table: Table) -> list[tuple[str, str]]:
     columns = {column["name"] for column in inspector.get_columns(table.name)}
     parts = [("column", column.name) for column in table.columns if column.name not in columns]
-    if not inspector.get_pk_constraint(table.name)[
-        "constrained_columns"
-    ]:  # it has the workspace too on PostgreSQL
+    # The columns are not compared: on PostgreSQL some keys contain the workspace in addition.
+    if not inspector.get_pk_constraint(table.name)["constrained_columns"]:
         parts.append(("primary key", ""))
     unique = {tuple(item["column_names"]) for item in inspector.get_unique_constraints(table.name)}
     for constraint in table.constraints:

@@ -1,4 +1,4 @@
-"""Alembic's environment: the connection is handed in by muster.storage.migrations."""
+"""Alembic's environment; muster.storage.migrations passes the connection."""
 
 from alembic import context
 

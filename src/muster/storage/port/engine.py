@@ -32,11 +32,11 @@ class Pressure:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A part of the tables that the database does not have.
+    """A part of the tables that the database lacks.
 
     Attributes:
         table: The name of the table.
-        kind: "table", "column", "primary key", "unique constraint" or "index".
+        kind: `table`, `column`, `primary key`, `unique constraint` or `index`.
         name: The name of the column or index, or the columns of the constraint; empty for others.
     """
 
@@ -72,9 +72,10 @@ class Upkeep(Protocol):
         """Return the tables, columns, keys and indexes that this version needs and lacks."""
 
     async def recreate(self, missing: "Missing") -> None:
-        """Create a missing table, empty, or a missing key or index, as the migrations define it.
+        """Create a missing table (empty), key or index, as the migrations define it.
 
-        Raises StorageError if it cannot be created, for example a unique key over values that repeat.
+        Raises:
+            StorageError: It cannot be created, for example a unique key over values that repeat.
         """
 
 

@@ -72,7 +72,8 @@ class Put:
         index: The values by which the new document is found.
         display: The display name that groups show for this member, or the name of a group.
         before: The values by which the replaced document was found; None for a new resource.
-        secrets: Password hashes by name; None deletes one.
+        secrets: Hashes of secrets by name (`scim/secrets.py`); None deletes that name and the names
+            that continue it with a bracket.
         deprovisions: A user loses access.
         reprovisions: A user who had lost access regains it.
     """
@@ -364,4 +365,4 @@ class Resources(Notes, Protocol):
         """Return the id of the resource that has a (folded) unique value, or None."""
 
     async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
-        """Return the password hash that a resource has under a name, or None."""
+        """Return the hash that a resource has under the name of a secret, or None."""

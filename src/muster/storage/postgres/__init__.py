@@ -1,4 +1,4 @@
-"""The PostgreSQL engine (14 and later) on asyncpg: a pool, group commit by workspace, keys and settings told by NOTIFY."""
+"""The PostgreSQL engine."""
 
 from muster.storage.postgres.engine import PostgresStorage
 

@@ -1,4 +1,4 @@
-"""Workspaces, API keys and the rate limit's leases on PostgreSQL."""
+"""Workspaces, API keys, items and leases of rate limits on PostgreSQL."""
 
 import json
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from muster.storage.port.items import Item
 from muster.storage.postgres.connection import Connection, Pool
 from muster.storage.postgres.epoch import CHANNEL, PostgresEpoch
 from muster.storage.postgres.lock import lock
-from muster.storage.postgres.rows import append, names_are_unique
+from muster.storage.postgres.rows import append_changes, names_are_unique
 from muster.storage.records.columns import (
     ITEM,
     KEY,
     WORKSPACE,
-    kept,
-    moves_epoch,
+    increments_epoch,
+    is_unchanged,
+    key_from_row,
     note_row,
-    read_again,
-    read_key,
-    read_workspace,
-    stands,
+    read_statement,
+    store_statement,
+    workspace_from_row,
     workspace_of,
 )
 
@@ -37,14 +37,15 @@ UPDATE api_keys SET last_used = u.time FROM unnest($2::text[], $3::text[]) AS u 
 WHERE api_keys.workspace = $1 AND api_keys.id = u.id AND (last_used IS NULL OR last_used < u.time)
 """
 _WINDOW = """
-INSERT INTO rate_windows (workspace, key_id, "window", used) VALUES ($1, $2, $3, 0) ON CONFLICT (workspace, key_id) DO NOTHING
+INSERT INTO rate_windows (workspace, key_id, "window", used) VALUES ($1, $2, $3, 0)
+    ON CONFLICT (workspace, key_id) DO NOTHING
 """
 _HELD = 'SELECT "window", used FROM rate_windows WHERE workspace = $1 AND key_id = $2 FOR UPDATE'
 _SPEND = 'UPDATE rate_windows SET "window" = $3, used = $4 WHERE workspace = $1 AND key_id = $2'
 
 
 class PostgresAccounts:
-    """The Accounts half of the port."""
+    """The accounts of the port."""
 
     _pool: Pool
     _epoch: PostgresEpoch
@@ -55,20 +56,22 @@ class PostgresAccounts:
     async def signing_secret(self) -> bytes:
         row = await self._pool.row("SELECT signing_secret FROM installation WHERE id = 1")
         if row is None:
-            raise StorageError("the database has no installation in it")
+            raise StorageError("the database contains no muster installation")
         secret: bytes = row[0]
         return secret
 
     async def workspaces(self) -> Sequence[Workspace]:
-        return [read_workspace(row) for row in await self._pool.rows(f"{_WORKSPACE} ORDER BY name")]
+        return [
+            workspace_from_row(row) for row in await self._pool.rows(f"{_WORKSPACE} ORDER BY name")
+        ]
 
     async def find_workspace(self, name: str) -> Workspace | None:
         row = await self._pool.row(f"{_WORKSPACE} WHERE name = $1", name)
-        return None if row is None else read_workspace(row)
+        return None if row is None else workspace_from_row(row)
 
     async def workspace(self, workspace: int) -> Workspace | None:
         row = await self._pool.row(f"{_WORKSPACE} WHERE id = $1", workspace)
-        return None if row is None else read_workspace(row)
+        return None if row is None else workspace_from_row(row)
 
     async def add_workspace(self, name: str, contract: str, strict: bool, time: str) -> Workspace:
         statement = (
@@ -82,11 +85,11 @@ class PostgresAccounts:
 
     async def key(self, workspace: int, key_id: str) -> KeyRecord | None:
         row = await self._pool.row(f"{_KEY} AND id = $2", workspace, key_id)
-        return None if row is None else read_key(row)
+        return None if row is None else key_from_row(row)
 
     async def keys(self, workspace: int) -> Sequence[KeyRecord]:
         return [
-            read_key(row)
+            key_from_row(row)
             for row in await self._pool.rows(f"{_KEY} ORDER BY created, id", workspace)
         ]
 
@@ -104,32 +107,31 @@ class PostgresAccounts:
         async with self._pool.connection() as connection, connection.transaction():
             await lock(connection, workspace_of(puts[0]))
             for read in expected:
-                statement = read_again(read)
-                if not stands(
+                statement = read_statement(read)
+                if not is_unchanged(
                     read, await connection.fetchrow(statement.sql, *statement.parameters)
                 ):
                     raise Outdated
             for put in puts:
                 if isinstance(put, Workspace):
-                    await _hold_names(connection, put)
-                statement = kept(put)
+                    await _apply_unique_names(connection, put)
+                statement = store_statement(put)
                 await connection.execute(statement.sql, *statement.parameters)
-            if moves_epoch(puts):
+            if increments_epoch(puts):
                 await connection.execute(_EPOCH)
                 await connection.execute(_TELL)
             await _note(connection, notes)
-        if moves_epoch(puts):
+        if increments_epoch(puts):
             self._epoch.bump()
 
     async def record(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
         async with self._pool.connection() as connection, connection.transaction():
             workspaces = [note.workspace for note in notes] or [item.workspace for item in items]
             if workspaces:
-                await lock(
-                    connection, workspaces[0]
-                )  # before any row: the owner of the lock may want one of these rows
+                # Before any row is changed: the holder of the lock may be waiting for that row.
+                await lock(connection, workspaces[0])
             for item in items:
-                statement = kept(item)
+                statement = store_statement(item)
                 await connection.execute(statement.sql, *statement.parameters)
             await _note(connection, notes)
 
@@ -156,7 +158,7 @@ class PostgresAccounts:
         return taken
 
     async def _change(self, statement: str, *values: Any) -> Any:
-        """Carry out a change of keys or settings, and tell every replica of it as it commits."""
+        """Execute a change, and announce it to every replica when it commits."""
         async with self._pool.connection() as connection, connection.transaction():
             made = await connection.fetchval(statement, *values)
             await connection.execute(_EPOCH)
@@ -165,8 +167,12 @@ class PostgresAccounts:
         return made
 
 
-async def _hold_names(connection: Connection, after: Workspace) -> None:
-    """Begin or end the uniqueness of groups' names if the setting changes. Raises Conflict if groups share a name."""
+async def _apply_unique_names(connection: Connection, after: Workspace) -> None:
+    """Begin or end the uniqueness of group names if the setting changes.
+
+    Raises:
+        Conflict: Two groups share a name.
+    """
     if await names_are_unique(connection, after.id) == after.unique_group_names:
         return
     if after.unique_group_names:
@@ -178,6 +184,6 @@ async def _hold_names(connection: Connection, after: Workspace) -> None:
 
 
 async def _note(connection: Connection, notes: Sequence[Note]) -> None:
-    """Append notes to the workspace's changes, in a transaction that holds the workspace's lock."""
+    """Append notes to a workspace's changes; the transaction holds its lock."""
     if notes:
-        await append(connection, notes[0].workspace, [note_row(note) for note in notes])
+        await append_changes(connection, notes[0].workspace, [note_row(note) for note in notes])

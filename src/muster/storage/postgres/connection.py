@@ -1,4 +1,4 @@
-"""Connections: a pool without ceremony, and which of PostgreSQL's errors means what."""
+"""Connections to PostgreSQL, and the translation of its errors."""
 
 import asyncio
 import contextlib
@@ -14,13 +14,17 @@ _GRACE_SECONDS = 2.0
 LOST = (
     OSError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # where the connection goes between two messages
+    asyncpg.InternalClientError,  # the connection is lost between two messages
     asyncpg.PostgresConnectionError,
     asyncpg.exceptions.OperatorInterventionError,
 )
-"""What a query raises when its connection, or the server, has gone."""
+"""Errors of asyncpg when the connection or the server is gone."""
 _REJECTED_CLASSES = frozenset({"0A", "21", "22", "23", "42", "54"})
-"""The SQLSTATE classes of statements that no retry can help: unsupported, wrong data, constraint, syntax, program limit."""
+"""The SQLSTATE classes of statements that no retry can help.
+
+They are: unsupported feature, cardinality violation, data exception, constraint violation, syntax
+error or access rule, program limit.
+"""
 _REFUSALS = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -34,9 +38,14 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 async def connect(url: str, statement_seconds: float | None = None) -> Connection:
-    """A connection on which no statement runs longer than that, by the server's clock or, where it has gone, by ours.
+    """Open a connection with a time limit on statements.
 
-    Raises StorageError.
+    Args:
+        statement_seconds: The limit, enforced by the server and, with some grace, by the client, in
+            case the server is gone.
+
+    Raises:
+        StorageError: The server cannot be reached or refuses.
     """
     settings = {"application_name": "muster", "jit": "off", "timezone": "UTC"}
     if statement_seconds is not None:
@@ -58,9 +67,10 @@ async def connect(url: str, statement_seconds: float | None = None) -> Connectio
 
 
 class Pool:
-    """At most `size` connections, made as they are needed; one that was lost is not handed out again.
+    """At most `size` connections, opened when they are needed.
 
-    asyncpg's own pool resets a connection with a statement each time it comes back: a second round trip for each read.
+    asyncpg's own pool resets a connection with a statement whenever it is returned, which would be
+    a second round trip for each read.
     """
 
     def __init__(self, url: str, size: int, statement_seconds: float) -> None:
@@ -74,10 +84,15 @@ class Pool:
 
     @property
     def in_use(self) -> int:
+        """The connections that are handed out."""
         return self._made - len(self._idle)
 
     async def acquire(self) -> Connection:
-        """A connection, once one is free. Raises StorageError where none can be made, or the pool is closed."""
+        """Wait for a connection.
+
+        Raises:
+            StorageError: None can be opened, or the pool is closed.
+        """
         await self._free.acquire()
         try:
             if self._closed:
@@ -98,7 +113,7 @@ class Pool:
             raise
 
     def release(self, connection: Connection) -> None:
-        """Give a connection back. One that is closed, or in a transaction still, is let go of."""
+        """Return a connection; one that is closed or within a transaction is discarded."""
         if connection.is_closed() or self._closed or connection.is_in_transaction():
             self._made -= 1
             connection.terminate()
@@ -108,7 +123,7 @@ class Pool:
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for a while; PostgreSQL's errors become the port's."""
+        """Lend a connection, and turn PostgreSQL's errors into the port's."""
         connection = await self.acquire()
         try:
             with translated():
@@ -120,21 +135,21 @@ class Pool:
             self.release(connection)
 
     async def row(self, statement: str, *values: Any) -> asyncpg.Record | None:
-        """The first row of a read."""
+        """Return the first row of a read."""
         return await self._read(lambda connection: connection.fetchrow(statement, *values))
 
     async def rows(self, statement: str, *values: Any) -> list[asyncpg.Record]:
-        """All rows of a read."""
+        """Return all rows of a read."""
         return await self._read(lambda connection: connection.fetch(statement, *values))
 
     async def _read(self, read: Callable[[Connection], Awaitable[T]]) -> T:
-        """What is read. Where the connection turns out to be lost, another is tried: every idle one may be."""
+        """Run a read, once more on another connection if the first turns out to be lost."""
         for attempt in range(2):
             connection = await self.acquire()
             try:
                 return await read(connection)
             except LOST as error:
-                if is_rejection(error) or elsewhere(error, connection):
+                if is_rejection(error) or lost_elsewhere(error, connection):
                     raise translate(error) from error
                 connection.terminate()
                 if attempt or isinstance(error, _WITHDRAWN):
@@ -150,13 +165,13 @@ class Pool:
         raise AssertionError
 
     def forget_idle(self) -> None:
-        """Let go of the idle connections, when one was found to be lost."""
+        """Discard the idle connections after one was found to be lost."""
         while self._idle:
             self._idle.pop().terminate()
             self._made -= 1
 
     async def close(self) -> None:
-        """Close what is idle; what is in use is closed as it comes back."""
+        """Close the idle connections; those in use are closed when they are returned."""
         self._closed = True
         idle, self._idle = self._idle, []
         for connection in idle:
@@ -164,14 +179,17 @@ class Pool:
                 await connection.close(timeout=CONNECT_SECONDS)
 
 
-def elsewhere(error: Exception, connection: Connection) -> bool:
-    """Whether the server reports the loss of a connection of its own, to another node of Citus, while this one is intact."""
+def lost_elsewhere(error: Exception, connection: Connection) -> bool:
+    """Tell whether the server lost another node, while this connection is intact.
+
+    Citus reports the loss of a worker with the same class of errors.
+    """
     return isinstance(error, asyncpg.PostgresConnectionError) and not connection.is_closed()
 
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turns asyncpg's errors into the port's."""
+    """Turn asyncpg's errors into the port's."""
     try:
         yield
     except FAILED as error:
@@ -179,7 +197,7 @@ def translated() -> Iterator[None]:
 
 
 def translate(error: Exception) -> StorageError:
-    """The port's error for one of asyncpg's."""
+    """Return the port's error for an error of asyncpg."""
     if isinstance(error, asyncpg.DiskFullError):
         return StorageFull("the disk is full: nothing was written")
     if isinstance(error, asyncpg.DataCorruptedError | asyncpg.IndexCorruptedError):
@@ -187,7 +205,7 @@ def translate(error: Exception) -> StorageError:
     if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
         return StorageError("the database is read-only")
     if isinstance(error, _REFUSALS):
-        return StorageError(f"the database refuses: {error}")
+        return StorageError(f"the database refuses the connection: {error}")
     if isinstance(error, asyncpg.QueryCanceledError):
         return StorageError("the database is busy")
     if is_rejection(error):
@@ -198,7 +216,7 @@ def translate(error: Exception) -> StorageError:
 
 
 def is_rejection(error: Exception) -> bool:
-    """Whether the server, or asyncpg while encoding its parameters, rejected a statement as wrong."""
+    """Tell whether a statement was rejected: by the server, or by asyncpg's encoding."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "")[:2] in _REJECTED_CLASSES
     if isinstance(error, asyncpg.exceptions.ClientConfigurationError):

@@ -1,4 +1,10 @@
-"""The PostgreSQL engine behind the port: keyed reads in one round trip, scans with a budget, writes through the writer."""
+"""The PostgreSQL engine.
+
+- Keyed reads that wait together share a statement (`loader.py`).
+- A search runs in a read-only transaction with a time limit, and waits for a turn if it is not
+  quick. Searches use at most half of the connections.
+- Writes go through the writer (`writer.py`).
+"""
 
 import asyncio
 import contextlib
@@ -51,9 +57,12 @@ FROM resources r WHERE workspace = $1 AND r."key" = ANY($2::bigint[])
 """
 _GET = _STORED.format(groups="")
 _GET_WITH_GROUPS = _STORED.format(
-    groups=f""", CASE WHEN grouped THEN ({members.direct('r."key"')}) END, CASE WHEN grouped THEN ({members.VERSION}) END"""
+    groups=(
+        f""", CASE WHEN grouped THEN ({members.direct('r."key"')}) END"""
+        f", CASE WHEN grouped THEN ({members.VERSION}) END"
+    )
 )
-"""What it asks of the groups costs a fifth of it, whether the resource is in one or not."""
+"""The part about groups makes it a fifth slower, whether or not the resource is in one."""
 _TOTAL = "SELECT total FROM counts WHERE workspace = $1 AND type = $2"
 _SIZED = (
     'SELECT document, grouped, sum(octet_length(document) + 1) OVER (ORDER BY "key") - 1 AS bytes'
@@ -62,23 +71,28 @@ _WITHIN = "CASE WHEN bytes <= {most} THEN convert_to(document, 'UTF8') END"
 _IN_ORDER = f"""
 SELECT {_WITHIN}, grouped, ({_TOTAL}) FROM (
     {_SIZED} FROM (
-        SELECT document, grouped, "key" FROM resources WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT $3 OFFSET $4
+        SELECT document, grouped, "key" FROM resources WHERE workspace = $1 AND type = $2
+            ORDER BY "key" LIMIT $3 OFFSET $4
     ) r
 ) p
 """
 _FIRST = f"""
 SELECT {_WITHIN}, grouped, ({_TOTAL})
-FROM ({_SIZED} FROM resources WHERE workspace = $1 AND type = $2 ORDER BY "key" LIMIT {QUICK_ROWS}) p LIMIT $3
+FROM ({_SIZED} FROM resources WHERE workspace = $1 AND type = $2 ORDER BY "key"
+    LIMIT {QUICK_ROWS}) p LIMIT $3
 """
-"""With a bound that is known PostgreSQL plans it once, and not for each page anew: a fifth of what it costs."""
+"""With a constant bound PostgreSQL plans the statement once instead of for each page, which saves a
+fifth.
+"""
 _BY_UNIQUE = """
 SELECT u.value, convert_to(r.document, 'UTF8'), r.grouped
 FROM unique_values u JOIN resources r ON r.workspace = u.workspace AND r."key" = u."key"
 WHERE u.workspace = $1 AND u.type = $2 AND u.attribute = $3 AND u.value = ANY($4::text[])
 """
 _COLUMNS = HASHED_COLUMNS.replace("document", "convert_to(document, 'UTF8')")
-_BEFORE = (
-    "(SELECT convert_to(b.document, 'UTF8') FROM changes b WHERE b.workspace = $1 AND b.id = c.id AND b.sequence < c.sequence"
+_PREVIOUS_DOCUMENT = (
+    "(SELECT convert_to(b.document, 'UTF8') FROM changes b WHERE b.workspace = $1"
+    " AND b.id = c.id AND b.sequence < c.sequence"
     " AND b.version > 0 ORDER BY b.sequence DESC LIMIT 1)"
 )
 _CHANGES = (
@@ -86,11 +100,12 @@ _CHANGES = (
     " WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
 )
 _OWNER = (
-    'SELECT r.id FROM unique_values u JOIN resources r ON r.workspace = u.workspace AND r."key" = u."key"'
+    "SELECT r.id FROM unique_values u JOIN resources r ON r.workspace = u.workspace"
+    ' AND r."key" = u."key"'
     " WHERE u.workspace = $1 AND u.type = $2 AND u.attribute = $3 AND u.value = $4"
 )
 _HISTORY = (
-    f"SELECT sequence, {_COLUMNS}, chain, {_BEFORE} FROM changes c"
+    f"SELECT sequence, {_COLUMNS}, chain, {_PREVIOUS_DOCUMENT} FROM changes c"
     " WHERE workspace = $1 AND id = $2 AND sequence < $3 ORDER BY sequence DESC LIMIT $4"
 )
 _MATCHING_CHANGES = MATCHING_CHANGES.format(
@@ -99,18 +114,24 @@ _MATCHING_CHANGES = MATCHING_CHANGES.format(
 _SIZES_OF_MATCHING = f"SELECT octet_length(document) FROM ({MATCHING_CHANGES}) c".format(
     columns="document", actor="$4::text", type="$5::text", action="$6::text"
 )
-_SIZES_AFTER = "SELECT octet_length(document) FROM changes WHERE workspace = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
+_SIZES_AFTER = (
+    "SELECT octet_length(document) FROM changes WHERE workspace = $1 AND sequence > $2"
+    " ORDER BY sequence LIMIT $3"
+)
 _SIZES_BEFORE = (
     "SELECT octet_length(document) FROM changes WHERE workspace = $1 AND id = $2 AND sequence < $3"
     " ORDER BY sequence DESC LIMIT $4"
 )
-_FEW = 4
-"""So many changes are read without a look at their sizes."""
+_FEW_CHANGES = 4
+"""So many changes are read without asking for their sizes first."""
 _FEW_CHECKS = 2
-"""So many conditions on one document, which has no more bytes than a body, are checked unweighed."""
+"""So many conditions on one document are checked without weighing it.
+
+The document has no more bytes than a request body may have.
+"""
 _END = 2**62
 _CHANGES_ONLY = _CHANGES.format(columns=_COLUMNS, before="NULL")
-_CHANGES_WITH_PREVIOUS = _CHANGES.format(columns=_COLUMNS, before=_BEFORE)
+_CHANGES_WITH_PREVIOUS = _CHANGES.format(columns=_COLUMNS, before=_PREVIOUS_DOCUMENT)
 _SECRET = 'SELECT hash FROM secrets WHERE workspace = $1 AND "key" = $2 AND name = $3'
 _TOO_LARGE = asyncpg.exceptions.ProgramLimitExceededError
 
@@ -118,8 +139,10 @@ _TOO_LARGE = asyncpg.exceptions.ProgramLimitExceededError
 class PostgresStorage(PostgresAccounts):
     """A PostgreSQL database.
 
-    pool_size: connections that a process keeps. scan_seconds: how long one statement may take. page_bytes: the most bytes of the
-    documents of a page.
+    Args:
+        pool_size: The connections of this process.
+        scan_seconds: The time limit of one statement.
+        page_bytes: The most bytes of the documents of a page.
     """
 
     def __init__(
@@ -140,7 +163,7 @@ class PostgresStorage(PostgresAccounts):
         self._by_key = Loader(self._fetch_by_key)
         self._by_value = Loader(self._fetch_by_value)
         self._with_groups: set[int] = set()
-        """The workspaces in which a resource was met that is in a group."""
+        """Workspaces in which this process has read a resource that is in a group."""
         self._url = url
         self._pool_size = pool_size
         self._scan_seconds = scan_seconds
@@ -185,11 +208,11 @@ class PostgresStorage(PostgresAccounts):
         if row is None or row["id"] != resource_id or row["type"] != type_name:
             return None
         if row["grouped"] and not both:
-            self._with_groups.add(workspace)  # from now on one round trip for both
+            self._with_groups.add(workspace)  # one round trip for both from now on
             return await self.get(workspace, type_name, resource_id)
         direct = row[6] if row["grouped"] else None
         shown = (
-            await self._shown(workspace, row[7] or 0, direct)
+            await self._groups_of(workspace, row[7] or 0, direct)
             if direct and type_name != GROUP
             else None
         )
@@ -211,8 +234,8 @@ class PostgresStorage(PostgresAccounts):
     ) -> Mapping[str, asyncpg.Record]:
         return {row[0]: row for row in await self._pool.rows(_BY_UNIQUE, *scope, values)}
 
-    async def _shown(self, workspace: int, version: int, direct: str) -> Groups | None:
-        """The groups of a resource that is a direct member of these. version: of the hierarchy."""
+    async def _groups_of(self, workspace: int, version: int, direct: str) -> Groups | None:
+        """Return the groups for direct keys at a version of the hierarchy."""
         known = self._hierarchies.cached_groups(workspace, version, direct)
         if known is not None:
             return known
@@ -252,7 +275,10 @@ class PostgresStorage(PostgresAccounts):
             return await self._search(replace(query, after=None, mark=None))
 
     async def _first_pages(self, scope: tuple[int, str], query: Query) -> Page:
-        """The resources in the order of their ids, and their running count. PostgreSQL would take thrice as long to join them."""
+        """Return a page in the order of ids, with the running count.
+
+        The documents are joined here: PostgreSQL would take three times as long.
+        """
         if query.offset:
             rows = await self._pool.rows(self._in_order, *scope, query.limit, query.offset)
         else:
@@ -270,7 +296,10 @@ class PostgresStorage(PostgresAccounts):
         )
 
     async def _search(self, query: Query) -> Page:
-        """Any find. Half of the connections are for these, the others stay for keyed reads and writes."""
+        """Run any search, on at most half of the connections.
+
+        The others remain for keyed reads and writes.
+        """
         async with self._searches:
             plan = await Compiler(query, self._functions).plan(self._measure)
             if await self._is_quick(query, plan):
@@ -279,7 +308,7 @@ class PostgresStorage(PostgresAccounts):
             return await self._answer(query, plan)
 
     async def _is_quick(self, query: Query, plan: QueryPlan) -> bool:
-        """Whether a search reads so few rows, of so few bytes, that it need not wait for a turn."""
+        """Tell whether a search reads so few rows and bytes that it needs no turn."""
         seek, sizes = plan.seek, list[int]()
         if seek is None or not plan.checks or (seek.rank == ONE and plan.checks <= _FEW_CHECKS):
             return await is_quick(query, plan, self._measure)
@@ -295,11 +324,11 @@ class PostgresStorage(PostgresAccounts):
         return size * plan.checks <= QUICK_BYTES
 
     async def _weigh(self, workspace: int, seek: Seek) -> tuple[int, int]:
-        """How many keys a seek holds, as _measure counts them, and the bytes of their documents."""
+        """Return the number of keys of a seek, as `_measure` counts them, and their bytes."""
         bind = Binder()
         keys = f'SELECT k."key" FROM ({seek.keys(bind)}) k LIMIT {QUICK_ROWS + 1}'
         at = f'r.workspace = {bind(workspace)} AND r."key" = n."key"'
-        async with self._bounded() as connection:
+        async with self._limited() as connection:
             rows = await connection.fetch(
                 "SELECT count(*), coalesce(sum(octet_length(r.document)), 0)"
                 f" FROM ({keys}) n LEFT JOIN resources r ON {at}",
@@ -308,10 +337,10 @@ class PostgresStorage(PostgresAccounts):
         return rows[0][0], rows[0][1]
 
     async def _measure(self, seek: Seek) -> int:
-        """How many keys a seek holds, counted no further than what is quick."""
+        """Count the keys of a seek, up to one more than a quick search may read."""
         bind = Binder()
         keys = f"SELECT 1 FROM ({seek.keys(bind)}) k LIMIT {QUICK_ROWS + 1}"
-        async with self._bounded() as connection:
+        async with self._limited() as connection:
             counted: int = await connection.fetchval(
                 f"SELECT count(*) FROM ({keys}) n", *bind.values
             )
@@ -319,14 +348,14 @@ class PostgresStorage(PostgresAccounts):
 
     async def _answer(self, query: Query, plan: QueryPlan) -> Page:
         async with (
-            self._bounded() as connection,
+            self._limited() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             return await _run(connection, query, plan)
 
     @contextlib.asynccontextmanager
-    async def _bounded(self) -> AsyncIterator[Connection]:
-        """A connection for what may turn out to be TooExpensive."""
+    async def _limited(self) -> AsyncIterator[Connection]:
+        """Lend a connection for a statement that may turn out to be too expensive."""
         async with self._pool.connection() as connection:
             try:
                 yield connection
@@ -346,7 +375,7 @@ class PostgresStorage(PostgresAccounts):
         row = await self._pool.row(members.VERSION, workspace)
         found = {}
         for key, groups in await self._pool.rows(members.DIRECT_OF_EACH, workspace, list(keys)):
-            shown = await self._shown(workspace, row[0] if row is not None else 0, groups)
+            shown = await self._groups_of(workspace, row[0] if row is not None else 0, groups)
             if shown is not None:
                 found[keys[key]] = shown
         return found
@@ -385,12 +414,15 @@ class PostgresStorage(PostgresAccounts):
                 await connection.execute(statement.sql, *statement.parameters)
 
     async def append(self, workspace: int, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        del workspace  # each row says so itself
+        del workspace  # each row names it
         async with self._pool.connection() as connection:
             await connection.executemany(insert, rows)
 
     async def integrity(self) -> Sequence[str]:
-        """Page checksums, where the cluster has them; PostgreSQL's own pg_amcheck looks at the rest."""
+        """Return checksum failures, if the cluster has page checksums.
+
+        For everything else there is PostgreSQL's pg_amcheck.
+        """
         rows = await self._pool.rows(
             "SELECT sum(checksum_failures) FROM pg_stat_database WHERE datname = current_database()"
         )
@@ -407,7 +439,7 @@ class PostgresStorage(PostgresAccounts):
         self, workspace: int, after: int, limit: int, with_before: bool = False
     ) -> Sequence[Change]:
         share = CHANGES_SHARE * 2 if with_before else CHANGES_SHARE
-        limit = await self._fitting(limit, share, _SIZES_AFTER, workspace, after)
+        limit = await self._fit_limit(limit, share, _SIZES_AFTER, workspace, after)
         rows = await self._pool.rows(
             _CHANGES_WITH_PREVIOUS if with_before else _CHANGES_ONLY, workspace, after, limit
         )
@@ -417,16 +449,21 @@ class PostgresStorage(PostgresAccounts):
         self, workspace: int, resource_id: str, before: int | None, limit: int
     ) -> Sequence[Change]:
         place = (workspace, resource_id, _END if before is None else before)
-        limit = await self._fitting(limit, CHANGES_SHARE * 2, _SIZES_BEFORE, *place)
+        limit = await self._fit_limit(limit, CHANGES_SHARE * 2, _SIZES_BEFORE, *place)
         rows = await self._pool.rows(_HISTORY, *place, limit)
         return [_change(*row) for row in rows]
 
-    async def _fitting(self, limit: int, share: int, sizes: str, *place: Any) -> int:
-        """How many of so many changes are read: at least one, and no more once they are a share of the bytes of a page.
+    async def _fit_limit(self, limit: int, share: int, sizes: str, *place: Any) -> int:
+        """Return the number of changes to read: at least one, within a share of a page.
 
-        Where each comes with the document from before it, which is about as long, the share is half as large.
+        Args:
+            limit: The changes that the caller wants.
+            share: They may take one `share`-th of the bytes of a page. It is half of that if each
+                comes with its previous document, which is about as long.
+            sizes: The statement that selects their sizes.
+            place: Its parameters before the limit.
         """
-        if limit <= _FEW:
+        if limit <= _FEW_CHANGES:
             return limit
         left = self.page_bytes // share
         for number, (size,) in enumerate(await self._pool.rows(sizes, *place, limit), 1):
@@ -441,7 +478,7 @@ class PostgresStorage(PostgresAccounts):
         end = _END if before is None else before
         first, count = (await self._pool.rows(EXAMINED_RANGE, workspace, end))[0]
         asked = (workspace, end, first or 0, criteria.actor, criteria.type, criteria.action)
-        fitting = await self._fitting(limit, CHANGES_SHARE, _SIZES_OF_MATCHING, *asked)
+        fitting = await self._fit_limit(limit, CHANGES_SHARE, _SIZES_OF_MATCHING, *asked)
         rows = await self._pool.rows(_MATCHING_CHANGES, *asked, fitting)
         if 0 < len(rows) == fitting < limit:
             return [_change(*row) for row in rows], rows[-1][0]
@@ -469,6 +506,7 @@ class PostgresStorage(PostgresAccounts):
 
 
 def _change(sequence: int, time: str, actor: str, request_id: str, *row: Any) -> Change:
+    """Convert a row to a change."""
     kind, resource_id, action, version, document, members, address, chain, before = row
     origin = ChangeOrigin(actor, request_id, time, address or "")
     return Change(
@@ -486,6 +524,7 @@ def _change(sequence: int, time: str, actor: str, request_id: str, *row: Any) ->
 
 
 def _make(put: Put) -> Callable[[Stored | None], Outcome]:
+    """Return a decision that creates a given resource."""
     return lambda _: put
 
 

@@ -1,7 +1,9 @@
-"""The epoch on PostgreSQL: replicas notify each other of changed keys and settings.
+"""Notices changes to keys, settings and items by LISTEN, and by polling.
 
-A notification may be lost, so the epoch is also read from the database every half second. While the
-server cannot be reached, everything cached counts as stale.
+Whoever changes one of them increments the epoch in the database and sends a NOTIFY in the same
+transaction. Each process listens on a connection of its own. A message can be lost with the
+connection, so the epoch is also read every half second, and each loss and return of the connection
+counts as a change: whatever was cached may be outdated.
 """
 
 import asyncio
@@ -19,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class PostgresEpoch:
-    """A number that changes whenever keys or settings may have changed."""
+    """A local number that changes whenever something cached may have changed."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -28,16 +30,19 @@ class PostgresEpoch:
         self._task: asyncio.Task[None] | None = None
 
     def value(self) -> int:
+        """Return the current number."""
         return self._value
 
     def start(self) -> None:
+        """Begin to listen, in a task of its own."""
         self._task = asyncio.create_task(self._listen())
 
     def bump(self, *_: Any) -> None:
-        """Declare everything cached stale."""
+        """Change the number, so that everything cached is read again."""
         self._value += 1
 
     async def close(self) -> None:
+        """Stop listening."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -48,14 +53,14 @@ class PostgresEpoch:
             try:
                 await self._follow()
             except (StorageError, TimeoutError) as error:
-                _log.warning("keys and settings are not followed for now: %s", error)
-            except Exception:  # a defect of muster: revoked keys must still stop
-                _log.exception("keys and settings are not followed for now")
+                _log.warning("cannot listen for changes to keys and settings: %s", error)
+            except Exception:  # a defect: revoked keys must stop working all the same
+                _log.exception("cannot listen for changes to keys and settings")
             self.bump()
             await asyncio.sleep(_ASK_SECONDS)
 
     async def _follow(self) -> None:
-        """Listen and ask until the connection is lost."""
+        """Listen and poll until the connection is lost."""
         connection = await connect(self._url)
         try:
             with translated():

@@ -1,4 +1,4 @@
-"""What PostgreSQL calls the functions that compiled queries use. Text compares by code point, never by a locale."""
+"""PostgreSQL's functions for compiled queries. Texts compare by code point."""
 
 from decimal import Decimal
 
@@ -9,7 +9,11 @@ _CASTS = {NUMBER: "::numeric", BOOLEAN: "::boolean"}
 
 
 class PostgresFunctions(Functions):
-    """jsonb and the text functions; strpos and starts_with know no wildcards. page_bytes: the most of the documents of a page."""
+    """The jsonb and text functions. `strpos` and `starts_with` have no wildcards.
+
+    Args:
+        page_bytes: The most bytes of the documents of a page.
+    """
 
     def __init__(self, page_bytes: int) -> None:
         self._page_bytes = page_bytes
@@ -40,12 +44,18 @@ class PostgresFunctions(Functions):
     def documents(self, keys: str, workspace: str) -> str:
         ordered = f'unnest(ARRAY{keys}) WITH ORDINALITY AS k("key", place)'
         joined = f'{ordered} JOIN resources r ON r.workspace = {workspace} AND r."key" = k."key"'
-        sized = "r.document, r.id, r.grouped, k.place, sum(octet_length(r.document) + 1) OVER (ORDER BY k.place) - 1 AS bytes"
+        sized = (
+            "r.document, r.id, r.grouped, k.place, sum(octet_length(r.document) + 1)"
+            " OVER (ORDER BY k.place) - 1 AS bytes"
+        )
         within = f"FILTER (WHERE bytes <= {self._page_bytes})"
         text = f"convert_to(string_agg(document, ',' ORDER BY place) {within}, 'UTF8')"
         documents = f"CASE WHEN max(bytes) <= {self._page_bytes} THEN {text} END"
         ids = "convert_to(string_agg(id, ',' ORDER BY place), 'UTF8')"
-        return f"SELECT count(*), {documents}, {ids}, bool_or(grouped) FROM (SELECT {sized} FROM {joined}) p"
+        return (
+            f"SELECT count(*), {documents}, {ids}, bool_or(grouped) FROM (SELECT {sized}"
+            f" FROM {joined}) p"
+        )
 
     def contains(self, text: str, part: str) -> str:
         return f"strpos({text}, {part}) > 0"

@@ -1,9 +1,13 @@
 """Combines keyed reads that wait together into one statement.
 
-A round trip and the scheduling of a server process are most of the cost of a keyed read. Up to two
-statements of a scope run at once. A read that finds a free place starts at once, alone; the reads
-that arrive meanwhile go with the next statement. None joins a statement that has begun, so a read
-always sees everything that was committed before it was asked.
+A round trip, and scheduling a server process, are most of the cost of a keyed read. A read that
+finds little going on in its scope is sent at once, by itself, so a lone read waits for nothing.
+While two statements of the scope run, further reads queue, and the next statement takes them
+together. No timer is involved, and a read is never answered from a statement that was sent before
+the read was asked for.
+
+Two statements run at a time, not one: while the answers of one are handed out, the server works on
+the other.
 """
 
 import asyncio
@@ -15,13 +19,19 @@ from muster.storage.port.errors import copy_exception
 S = TypeVar("S", bound=Hashable)
 K = TypeVar("K")
 V = TypeVar("V")
-_AT_ONCE = 2
-"""Statements of one scope at a time: the server works on one while the other is answered."""
-_TOGETHER = 64
+_CONCURRENT = 2
+"""The statements of one scope that run at a time."""
+_MAX_KEYS = 64
+"""The most keys in one statement."""
 
 
 class _Lane(Generic[K, V]):
-    """The running statements and the waiting reads of one scope."""
+    """The state of one scope.
+
+    Attributes:
+        running: Statements that run.
+        waiting: Keys to read, each with the future that waits for it.
+    """
 
     __slots__ = ("running", "waiting")
 
@@ -31,10 +41,10 @@ class _Lane(Generic[K, V]):
 
 
 class Loader(Generic[S, K, V]):
-    """Reads by key; a statement reads keys of one scope only.
+    """Reads by key within scopes; a statement reads keys of one scope only.
 
     Args:
-        fetch: Reads some keys of a scope, and returns those that exist.
+        fetch: Reads some keys, and returns those that exist.
     """
 
     def __init__(self, fetch: Callable[[S, Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
@@ -43,14 +53,14 @@ class Loader(Generic[S, K, V]):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def load(self, scope: S, key: K) -> V | None:
-        """Return the value of a key, read after this call began; None if it does not exist.
+        """Return the value of a key, read after this call, or None if it does not exist.
 
-        Raises the exceptions of `fetch`.
+        Raises whatever `fetch` raises.
         """
         lane = self._lanes.get(scope)
         if lane is None:
             lane = self._lanes[scope] = _Lane()
-        if lane.running >= _AT_ONCE:
+        if lane.running >= _CONCURRENT:
             future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
             lane.waiting.append((key, future))
             return await future
@@ -58,12 +68,12 @@ class Loader(Generic[S, K, V]):
         try:
             return (await self._fetch(scope, [key])).get(key)
         finally:
-            self._go_on(scope, lane)
+            self._next_statement(scope, lane)
 
-    def _go_on(self, scope: S, lane: _Lane[K, V]) -> None:
-        """Start a statement for the waiting reads, or give the place back."""
+    def _next_statement(self, scope: S, lane: _Lane[K, V]) -> None:
+        """Read the keys that have queued meanwhile, or free the place."""
         if lane.waiting:
-            together, lane.waiting = lane.waiting[:_TOGETHER], lane.waiting[_TOGETHER:]
+            together, lane.waiting = lane.waiting[:_MAX_KEYS], lane.waiting[_MAX_KEYS:]
             task = asyncio.get_running_loop().create_task(self._load(scope, lane, together))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -80,9 +90,9 @@ class Loader(Generic[S, K, V]):
             for key, future in together:
                 if not future.done():
                     future.set_result(found.get(key))
-        except Exception as error:  # each waiting read raises its own copy
+        except Exception as error:  # raised by everyone who waits, whatever it is
             for _, future in together:
                 if not future.done():
                     future.set_exception(copy_exception(error))
         finally:
-            self._go_on(scope, lane)
+            self._next_statement(scope, lane)

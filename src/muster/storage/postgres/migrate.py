@@ -1,4 +1,7 @@
-"""Migrations on PostgreSQL: one transaction under an advisory lock, so that of ten replicas that start at once one migrates."""
+"""Migrations on PostgreSQL, in one transaction under an advisory lock.
+
+If ten replicas start at once, one of them migrates and the others wait for it.
+"""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -24,7 +27,15 @@ T = TypeVar("T")
 
 
 async def migrate(url: str, revision: str = "head") -> tuple[str | None, str]:
-    """Bring the database to this version's tables. Returns revisions before and after. Raises NewerDatabase, StorageError."""
+    """Migrate the database to this version's tables.
+
+    Returns:
+        The revisions before and after; None if the database was empty.
+
+    Raises:
+        NewerDatabase: A later version of muster has migrated the database.
+        StorageError: The engine cannot answer.
+    """
 
     def upgrade(connection: Connection) -> tuple[str | None, str]:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -34,14 +45,18 @@ async def migrate(url: str, revision: str = "head") -> tuple[str | None, str]:
 
 
 async def missing(url: str) -> list[Missing]:
-    """The tables, columns and indexes that the database does not have."""
+    """Return the tables, columns, keys and indexes that the database lacks."""
     return await _run(url, migrations.missing)
 
 
 async def recreate(url: str, gap: Missing) -> None:
-    """Create a missing table, key or index as the migrations do: they run in a schema of its own, and it is taken from there.
+    """Create a missing table, key or index, as the migrations define it.
 
-    Raises StorageError.
+    The migrations run in a schema of their own, and the missing part is moved or copied from there,
+    in one transaction.
+
+    Raises:
+        StorageError: It cannot be created.
     """
 
     def take(connection: Connection) -> None:
@@ -58,7 +73,7 @@ async def recreate(url: str, gap: Missing) -> None:
 
 
 def _taking(connection: Connection, gap: Missing, target: str) -> list[str]:
-    """The statements that create a missing part in a schema as it is in the scratch schema."""
+    """Return the statements that move or copy a missing part from the scratch schema."""
     if gap.kind == "table":
         return [f"ALTER TABLE {_SCRATCH}.{gap.table} SET SCHEMA {target}"]
     if gap.kind == "index":
@@ -82,7 +97,11 @@ def _taking(connection: Connection, gap: Missing, target: str) -> list[str]:
 
 
 async def _run(url: str, work: Callable[[Connection], T]) -> T:
-    """Run work of SQLAlchemy's in a transaction. Raises StorageError."""
+    """Run synchronous work of SQLAlchemy in a transaction.
+
+    Raises:
+        StorageError: The engine cannot answer.
+    """
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=lambda: connect(url), poolclass=NullPool
     )

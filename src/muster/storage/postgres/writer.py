@@ -1,12 +1,31 @@
-"""Group commit: writes to one workspace that wait together share a transaction.
+"""Group commit on PostgreSQL: one transaction per workspace at a time.
 
-They are answered after its commit. A workspace's transactions run one after another, on every
-replica, because each takes the workspace's lock first. So none conflicts with another, and the
-sequence of `changes` is the order of commits. Workspaces do not wait for each other.
+Each workspace has a queue. A task takes the writes of one queue into a transaction, and answers
+them after its COMMIT; tasks of different workspaces run independently. The order of the steps:
 
-A transaction that failed without effect is tried again: if the connection was lost before COMMIT,
-on a deadlock, or if a generated key was taken. If the connection is lost during COMMIT, the writer
-finds out whether it took effect before it answers anyone.
+1. Take a connection, and the lock of the workspace (`lock.py`). BEGIN and the advisory lock are one
+   round trip.
+2. Only then take the waiting writes, at most MAX_BATCH. While the transaction waited for the lock,
+   more writes have arrived; a batch fixed before would often hold a single write.
+3. Decide and store the batch (`rows.py`), one statement of each kind.
+4. COMMIT, and answer.
+
+**A write that fails** while it is decided has changed nothing, because decisions are made in memory
+before any statement. It gets its error, and the rest of the batch commits. So no savepoints are
+needed.
+
+**A transaction that fails** may be repeated in three cases: the server resolved a deadlock or
+detected a conflict; another replica inserted one of the generated keys; the connection was lost
+before COMMIT was sent. If a key is taken again and again, the writes are tried one by one, so that
+only the unlucky one fails.
+
+**An ambiguous commit.** If the connection is lost during COMMIT, the server may or may not have
+committed, and neither repeating the writes nor reporting an error is safe. The number of the
+transaction does not settle it: a server that crashed before writing anything gives the same number
+to another transaction after its restart. Instead muster looks for the hash that the batch's last
+row of `changes` would have. The hash covers the row and its predecessor, so no other transaction
+can have stored it. The question is asked with the workspace's lock held: a transaction that is
+still in progress on the server, or prepared, has not released it.
 """
 
 import asyncio
@@ -25,8 +44,8 @@ from muster.storage.postgres.connection import (
     Connection,
     Pool,
     connect,
-    elsewhere,
     is_rejection,
+    lost_elsewhere,
     translate,
 )
 from muster.storage.postgres.lock import LOCK, LOCK_SPACE, lock_last_change
@@ -34,22 +53,26 @@ from muster.storage.postgres.lock import LOCK, LOCK_SPACE, lock_last_change
 MAX_BATCH = 128
 MAX_WAITING = 10_000
 _ATTEMPTS = 5
+"""The most transactions for one batch."""
 _RESOLVE_SECONDS = 20.0
-_AGAIN_SECONDS = 0.25
-_KEPT = "SELECT EXISTS (SELECT FROM changes WHERE workspace = $1 AND id = $2 AND chain = $3)"
+"""How long the outcome of an ambiguous commit is asked for before the writes get an error."""
+_RETRY_SECONDS = 0.25
+"""Seconds between two questions."""
+_IS_STORED = "SELECT EXISTS (SELECT FROM changes WHERE workspace = $1 AND id = $2 AND chain = $3)"
 _RETRIED = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.UniqueViolationError,
     KeyTaken,
 )
+"""Errors after which a transaction is known to have changed nothing, and may succeed next time."""
 Join = Callable[[], Sequence[Write]]
-"""Returns the writes of a transaction; called when it has the lock."""
+"""Returns the writes of a transaction. Called once the transaction has the lock."""
 _log = logging.getLogger(__name__)
 
 
 class AmbiguousCommit(StorageError):
-    """A commit whose outcome is unknown: the server did not come back in time to tell."""
+    """The connection was lost during a commit whose outcome could not be determined."""
 
 
 class _Waiting:
@@ -66,26 +89,27 @@ class _Batch:
     """The writes of a transaction.
 
     Attributes:
-        taken: The writes that have joined it so far.
+        taken: The writes that belong to the transaction so far.
     """
 
     def __init__(self, queue: deque[_Waiting]) -> None:
         self._queue = queue
         self.taken: list[_Waiting] = []
-        self.joined()
+        self.join()
 
-    def joined(self) -> Sequence[Write]:
-        """Return all writes, including those that arrived while the transaction waited.
-
-        A transaction of one write would take as long as one of many.
-        """
+    def join(self) -> Sequence[Write]:
+        """Take the waiting writes, and return all writes of the transaction."""
         while self._queue and len(self.taken) < MAX_BATCH:
             self.taken.append(self._queue.popleft())
         return [waiting.write for waiting in self.taken]
 
 
 class PostgresWriter:
-    """Executes writes in the order in which they arrive for a workspace."""
+    """Executes writes, in the order in which they arrive at a workspace.
+
+    Attributes:
+        waiting: The writes that have not been answered.
+    """
 
     def __init__(self, pool: Pool, url: str, on_commit: Callable[[int], None]) -> None:
         self._pool = pool
@@ -98,10 +122,15 @@ class PostgresWriter:
     async def write(self, write: Write) -> Outcome:
         """Execute a write, and return its outcome after the commit.
 
-        Raises the exceptions of `decide`, Conflict and StorageError.
+        Raises:
+            Conflict: Another resource has a unique value.
+            StorageError: Too many writes are waiting, or the engine cannot answer.
+            Exception: Whatever `decide` raised.
         """
         if self.waiting >= MAX_WAITING:
-            raise StorageError(f"too many writes are waiting: {MAX_WAITING:,} at a time")
+            raise StorageError(
+                f"Too many writes are waiting (at most {MAX_WAITING:,}). Retry later."
+            )
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._queues.setdefault(write.workspace, deque()).append(_Waiting(write, future))
         self.waiting += 1
@@ -115,14 +144,14 @@ class PostgresWriter:
             await asyncio.wait(list(self._running.values()))
 
     async def _run(self, workspace: int) -> None:
-        """Run transactions while writes are waiting for this workspace."""
+        """Run transactions while writes of a workspace wait."""
         queue = self._queues[workspace]
         try:
             while queue:
                 batch = _Batch(queue)
                 answers: Sequence[Outcome | Exception]
                 try:
-                    answers = await self._transacted(workspace, batch.joined)
+                    answers = await self._transact(workspace, batch.join)
                 except StorageError as error:
                     _log.error("%d writes were undone: %s", len(batch.taken), error)
                     answers = [copy_exception(error) for _ in batch.taken]
@@ -141,18 +170,21 @@ class PostgresWriter:
     async def transact(
         self, workspace: int, writes: Sequence[Write], whole: bool = False, rehearse: bool = False
     ) -> Sequence[Outcome | Exception]:
-        """Execute writes in one transaction, and return the outcome or error of each.
+        """Execute writes in one transaction, repeating it if it failed without effect.
 
         Args:
-            whole: If a write fails, raise its error and store nothing.
+            whole: If one write fails, raise its error and commit none.
             rehearse: Roll back instead of committing.
-        """
-        return await self._transacted(workspace, lambda: writes, whole, rehearse)
 
-    async def _transacted(
+        Returns:
+            The outcome or the error of each write.
+        """
+        return await self._transact(workspace, lambda: writes, whole, rehearse)
+
+    async def _transact(
         self, workspace: int, join: Join, whole: bool = False, rehearse: bool = False
     ) -> Sequence[Outcome | Exception]:
-        """Try the transaction up to five times, and return the outcome of each write."""
+        """Execute the writes that join, and return the outcome or the error of each."""
         taken: Exception | None = None
         for _ in range(_ATTEMPTS):
             connection = await self._pool.acquire()
@@ -166,6 +198,7 @@ class PostgresWriter:
                 raise translate(error) from error
             finally:
                 self._pool.release(connection)
+        # The keys of one write collide again and again: let only that write fail.
         if isinstance(taken, KeyTaken):
             if whole:
                 raise taken
@@ -177,7 +210,7 @@ class PostgresWriter:
     async def _one_by_one(
         self, workspace: int, writes: Sequence[Write], taken: KeyTaken
     ) -> Sequence[Outcome | Exception]:
-        """Execute the writes apart, so that only the one without a free key fails."""
+        """Execute writes in a transaction each, so that only one without a free key fails."""
         if len(writes) == 1:
             return [taken]
         return [(await self.transact(workspace, [write]))[0] for write in writes]
@@ -185,12 +218,18 @@ class PostgresWriter:
     async def _attempt(
         self, connection: Connection, workspace: int, join: Join, whole: bool, rehearse: bool
     ) -> Sequence[Outcome | Exception]:
-        """Run one transaction. Raises _Lost if it is certain that nothing was committed."""
+        """Run one transaction.
+
+        Raises:
+            _Lost: The connection was lost, and nothing was committed.
+        """
         try:
+            # One message: a round trip less for each batch.
             await connection.execute(
                 f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_SPACE}, {workspace})"
-            )  # one round trip
+            )
             await lock_last_change(connection, workspace)
+            # Not before: more writes have arrived while this transaction waited for the lock.
             writes = join()
             answers, mark = await rows.carry_out(connection, workspace, writes)
             failed = next(
@@ -202,7 +241,9 @@ class PostgresWriter:
                 await connection.execute("ROLLBACK;")
                 return answers
         except LOST as error:
-            if elsewhere(error, connection) or is_rejection(error):
+            # COMMIT has not been sent, so nothing was stored. Only a lost connection is retried: a
+            # rejected statement fails again, and a cancelled one has used up its time.
+            if lost_elsewhere(error, connection) or is_rejection(error):
                 await connection.execute("ROLLBACK;")
                 raise
             if isinstance(error, asyncpg.QueryCanceledError):
@@ -215,10 +256,12 @@ class PostgresWriter:
         try:
             await connection.execute("COMMIT;")
         except (*LOST, TimeoutError) as error:
-            intact = elsewhere(error, connection)
+            # From here on the outcome is unknown until the database has been asked. A batch without
+            # changes has no mark, and nothing of it could have been lost.
+            intact = lost_elsewhere(error, connection)
             if not intact:
                 connection.terminate()
-            _log.warning("a connection was lost during a commit; asking whether it took effect")
+            _log.warning("a connection was lost during a commit; looking up its outcome")
             if mark is not None and not await self._was_committed(workspace, mark):
                 if intact:
                     raise
@@ -227,12 +270,10 @@ class PostgresWriter:
         return answers
 
     async def _was_committed(self, workspace: int, mark: rows.Mark) -> bool:
-        """Whether the transaction with this mark took effect. Raises AmbiguousCommit.
+        """Tell whether the transaction with this mark was committed; retry until answered.
 
-        It asks until the server answers. It takes the workspace's lock first, because the
-        transaction holds the lock while it is still in progress. Then it looks for the chain link
-        of the transaction's last change. The transaction's number would not tell: if the server
-        lost it in a crash, it gives the number to another transaction.
+        Raises:
+            AmbiguousCommit: The server did not answer in time.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + _RESOLVE_SECONDS
@@ -240,16 +281,18 @@ class PostgresWriter:
             try:
                 connection = await connect(self._url, _RESOLVE_SECONDS)
                 try:
+                    # A transaction that still runs on the server, or is prepared, has the lock.
                     await connection.execute(LOCK, LOCK_SPACE, workspace)
                     await lock_last_change(connection, workspace)
-                    return bool(await connection.fetchval(_KEPT, workspace, *mark))
+                    return bool(await connection.fetchval(_IS_STORED, workspace, *mark))
                 finally:
                     connection.terminate()
             except (StorageError, *FAILED) as error:
-                _log.warning("not yet: %s", error)
-            await asyncio.sleep(_AGAIN_SECONDS)
+                _log.warning("the outcome of the commit is still unknown: %s", error)
+            await asyncio.sleep(_RETRY_SECONDS)
         raise AmbiguousCommit(
-            "the connection to the database was lost in the middle of a commit: it may have happened or not"
+            "The connection to the database was lost during a commit, so the change may or may not"
+            " have been stored. Check before you repeat it."
         )
 
 

@@ -184,6 +184,7 @@ class Compiler:
         seek, rest = await self._choose_seek(terms, measure)
         sort = self.query.sort
         checks = sum(map(conditions, rest)) + (sort is not None)
+        # A seek's rows are few enough to be sorted. Without one, an indexed attribute is walked.
         if sort is None or seek is not None or sort.name not in self.index.fields:
             return QueryPlan(
                 (self._arm(seek, rest),),
@@ -250,6 +251,7 @@ class Compiler:
                 return None if keys is None else Seek(keys, True, rank)
             case _Domain(value):
                 return self._lookup_seek(DOMAIN, lambda bind: f"value = {bind(value)}", FEW)
+            # Only the false values of such an attribute (`active`) are indexed: they are rare.
             case Test(field, "eq", False) if field.name in self.index.denied:
                 return self._lookup_seek(field.name, lambda bind: f"value = {bind(FALSE)}", RANGE)
             case Test(field, operator, operand) if isinstance(operand, str):

@@ -102,6 +102,8 @@ class MembershipConditions:
                 UNION SELECT m.member_key FROM down d
                     JOIN members m ON m.workspace = {workspace} AND m.group_key = d."key"
             ) SELECT "key" FROM down"""
+        # A member may be direct in one matching group and indirect in another, so each row keeps
+        # the group in which its walk started.
         direct = (
             f"EXISTS (SELECT 1 FROM members x WHERE x.workspace = {workspace}"
             ' AND x.group_key = d.root AND x.member_key = d."key")'

@@ -74,6 +74,7 @@ def page_steps(query: Query, plan: QueryPlan) -> PageSteps:
                 f"SELECT max(sequence) FROM changes WHERE workspace = {bind(query.workspace)}"
             )
         )[0]
+    # The mark and the documents are read in one snapshot, so no change can fall between them.
     if query.mark is not None and query.mark != mark:
         raise StaleMark
     resumed = query.after is not None
@@ -106,12 +107,14 @@ def _documents(
             grouped = grouped or bool(some_grouped)
             offset = 0
         elif arm is not plan.arms[-1]:
+            # The offset lies beyond this arm: continue in the next one by the rest of it.
             offset = max(0, offset - (yield arm.count)[0])
     return Page(None, count, b",".join(found), grouped), ids
 
 
 def _total(query: Query, plan: QueryPlan, page: Page) -> Generator[Statement, tuple[Any, ...], int]:
     """Compute the number of all matches."""
+    # A page that is neither full nor empty is the last one.
     if 0 < page.count < query.limit:
         return query.offset + page.count
     total = 0

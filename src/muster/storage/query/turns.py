@@ -68,12 +68,14 @@ class Turns:
                 "Too many searches of this workspace are waiting (at most"
                 f" {MAX_WAITING_PER_WORKSPACE}). Retry later."
             )
+        # The queue is registered only now: a refused search must not leave an empty one behind.
         self._queues[workspace] = queue
         queue.count += 1
         try:
             async with contextlib.AsyncExitStack() as held:
                 self.waiting += 1
                 try:
+                    # The workspace's lock first: its second search must not hold a free place.
                     await held.enter_async_context(queue.lock)
                     await held.enter_async_context(self._free)
                 finally:

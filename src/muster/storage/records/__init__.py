@@ -1,1 +1,1 @@
-"""Small records beside the resources: requests, webhooks, attempts, leases."""
+"""Small tables beside the resources, which every engine stores alike."""

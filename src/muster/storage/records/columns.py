@@ -1,4 +1,4 @@
-"""Between what is kept of workspaces and keys, and its columns. For every engine."""
+"""Conversions between workspaces, keys, items and notes and their columns."""
 
 from collections.abc import Sequence
 from dataclasses import MISSING, fields, replace
@@ -15,10 +15,11 @@ from muster.storage.port.resources import UNCACHED_KINDS
 _SETTINGS = {
     field.name: field.default for field in fields(Workspace) if field.default is not MISSING
 }
+"""The settings of a workspace with their defaults."""
 
 
-def settings_column(workspace: Workspace) -> str | None:
-    """The column of a workspace's settings: what is not as it is without being told, as JSON."""
+def settings_to_column(workspace: Workspace) -> str | None:
+    """Serialise the settings that differ from their defaults; None if there are none."""
     given = {
         name: value
         for name, default in _SETTINGS.items()
@@ -27,8 +28,11 @@ def settings_column(workspace: Workspace) -> str | None:
     return orjson.dumps(given).decode() if given else None
 
 
-def read_workspace(row: Any) -> Workspace:
-    """A workspace from its columns: id, name, contract, strict, created, settings. A setting that is not known is passed over."""
+def workspace_from_row(row: Any) -> Workspace:
+    """Return the workspace in a row with the columns WORKSPACE.
+
+    Settings that this version does not know are ignored.
+    """
     workspace_id, name, contract, strict, created, column = row
     given = orjson.loads(column) if column else {}
     known: dict[str, Any] = {name: given[name] for name in _SETTINGS if name in given}
@@ -40,15 +44,16 @@ def read_workspace(row: Any) -> Workspace:
 WORKSPACE = "id, name, contract, strict, created, settings"
 """The columns of a workspace."""
 ITEM = "SELECT body FROM configuration WHERE workspace = $1 AND kind = $2 AND id = $3"
+"""Selects the body of an item."""
 KEY = (
     "workspace, id, name, digest, permissions, rate_limit, created, expires, revoked,"
     " last_used, role, user_id"
 )
-"""The columns of a key."""
+"""The columns of an API key."""
 
 
 def key_row(key: KeyRecord) -> tuple[Any, ...]:
-    """A key as its columns have it."""
+    """Return the values of the columns KEY."""
     who = (
         key.workspace,
         key.id,
@@ -60,8 +65,8 @@ def key_row(key: KeyRecord) -> tuple[Any, ...]:
     return (*who, key.created, key.expires, key.revoked, key.last_used, key.role, key.user)
 
 
-def read_key(row: Any) -> KeyRecord:
-    """A key from its columns."""
+def key_from_row(row: Any) -> KeyRecord:
+    """Return the API key in a row with the columns KEY."""
     workspace, key_id, name, digest, permissions, *rest = row
     return KeyRecord(workspace, key_id, name, digest, tuple(orjson.loads(permissions)), *rest)
 
@@ -69,7 +74,8 @@ def read_key(row: Any) -> KeyRecord:
 _PUT_KEY = f"""
 INSERT INTO api_keys ({KEY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = excluded.permissions,
-    rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked, role = excluded.role
+    rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked,
+        role = excluded.role
 """
 _SET_WORKSPACE = "UPDATE workspaces SET contract = $1, strict = $2, settings = $3 WHERE id = $4"
 _PUT_ITEM = """
@@ -79,12 +85,12 @@ ON CONFLICT (workspace, kind, id) DO UPDATE SET body = excluded.body
 _DROP_ITEM = "DELETE FROM configuration WHERE workspace = $1 AND kind = $2 AND id = $3"
 
 
-def kept(put: Setting) -> Statement:
-    """The statement that keeps a setting, a key or an item, or removes the item."""
+def store_statement(put: Setting) -> Statement:
+    """Return the statement that stores a setting, key or item, or deletes an item."""
     match put:
         case Workspace():
             return Statement(
-                _SET_WORKSPACE, (put.contract, put.strict, settings_column(put), put.id)
+                _SET_WORKSPACE, (put.contract, put.strict, settings_to_column(put), put.id)
             )
         case KeyRecord():
             return Statement(_PUT_KEY, key_row(put))
@@ -94,8 +100,8 @@ def kept(put: Setting) -> Statement:
             return Statement(_PUT_ITEM, (workspace, kind, item_id, orjson.dumps(body).decode()))
 
 
-def read_again(read: Setting) -> Statement:
-    """The statement that reads what was read before once more."""
+def read_statement(read: Setting) -> Statement:
+    """Return the statement that reads the current state of something that was read."""
     match read:
         case Workspace():
             return Statement(f"SELECT {WORKSPACE} FROM workspaces WHERE id = $1", (read.id,))
@@ -108,38 +114,44 @@ def read_again(read: Setting) -> Statement:
             return Statement(ITEM, (workspace, kind, item_id))
 
 
-def stands(read: Setting, row: Any) -> bool:
-    """Whether a row is what was read before; None: there is none. When a key was last used is nobody's decision."""
+def is_unchanged(read: Setting, row: Any) -> bool:
+    """Tell whether a row still is the state that was read.
+
+    The time at which a key was last used is not compared, because no decision depends on it.
+
+    Args:
+        row: The current row; None if it does not exist.
+    """
     if row is None:
         return isinstance(read, Item) and read.body is None
     match read:
         case Workspace():
-            return read_workspace(row) == read
+            return workspace_from_row(row) == read
         case KeyRecord():
-            return replace(read_key(row), last_used=read.last_used) == read
+            return replace(key_from_row(row), last_used=read.last_used) == read
         case Item():
-            return read.body is not None and _given(orjson.loads(row[0])) == _given(
+            return read.body is not None and _without_nulls(orjson.loads(row[0])) == _without_nulls(
                 orjson.loads(orjson.dumps(read.body))
             )
 
 
-def _given(body: dict[str, Any]) -> dict[str, Any]:
-    """What a body says: a member that is not there says as much as null."""
+def _without_nulls(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a body without nulls: an absent member means the same as null."""
     return {name: value for name, value in body.items() if value is not None}
 
 
 def workspace_of(put: Setting) -> int:
-    """The workspace that a setting, a key or an item is of."""
+    """Return the id of the workspace that a setting, a key or an item belongs to."""
     return put.id if isinstance(put, Workspace) else put.workspace
 
 
-def moves_epoch(puts: Sequence[Setting]) -> bool:
-    """Whether any process may have something in its memory that these change."""
+def increments_epoch(puts: Sequence[Setting]) -> bool:
+    """Tell whether any process may have cached something that these puts change."""
     return any(not isinstance(put, Item) or put.kind not in UNCACHED_KINDS for put in puts)
 
 
 def note_row(note: Note) -> tuple[Any, ...]:
-    """What is recorded beside the writes, as `changes` has it: the columns that a link is made from."""
+    """Return the row of `changes` for a note: the values of HASHED_COLUMNS."""
     origin = (note.origin.time, note.origin.actor, note.origin.request_id)
     return (
         *origin,

@@ -1,4 +1,4 @@
-"""Changes to items that no other process need be told of. For every engine."""
+"""Changes to items that no other process caches."""
 
 import orjson
 
@@ -14,9 +14,12 @@ _REFRESH = (
 
 
 async def refresh(storage: Upkeep, read: Item, body: Json) -> None:
-    """Give an item another body, if it still has the one that was read.
+    """Replace an item's body if it still has the body that was read.
 
-    The epoch stays, so that every process keeps its caches. Raises StorageError.
+    The epoch is not incremented, so every process keeps its caches.
+
+    Raises:
+        StorageError: The engine cannot answer.
     """
     after, before = orjson.dumps(body).decode(), orjson.dumps(read.body).decode()
     await storage.transact(

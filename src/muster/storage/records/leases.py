@@ -1,4 +1,10 @@
-"""Leases: what one process at a time does for a workspace, right across workers and replicas. For every engine."""
+"""Leases: rights that one process at a time has, across workers and replicas.
+
+A lease is a row with an owner and an expiry. Taking it is one INSERT … ON CONFLICT DO UPDATE that
+succeeds only if the lease is free, expired or already ours, followed by a read that tells who has
+it. If a process dies, its lease expires and another takes over. The clocks of all machines must
+agree to well within the length of a lease.
+"""
 
 import secrets
 
@@ -15,7 +21,7 @@ class Leases:
         self.owner = secrets.token_hex(8)
 
     async def take(self, workspace: int, name: str, seconds: float) -> bool:
-        """Take a lease, or take it for longer: whether it is ours."""
+        """Take a lease or extend it, and tell whether this process has it."""
         moment = clock.milliseconds()
         take = (
             "INSERT INTO leases (workspace, name, owner, until) VALUES ($1, $2, $3, $4)"
@@ -30,6 +36,6 @@ class Leases:
         return bool(rows) and rows[0][0] == self.owner
 
     async def release(self, workspace: int, name: str) -> None:
-        """Let go of a lease."""
+        """Release a lease."""
         drop = "DELETE FROM leases WHERE workspace = $1 AND name = $2 AND owner = $3"
         await self._storage.transact(workspace, [bound(drop, workspace, name, self.owner)])

@@ -1,4 +1,4 @@
-"""The requests that are kept: every write and refusal, and reads while that is wanted. For every engine."""
+"""The request log: all writes and refusals, and successful reads if asked for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,14 @@ from muster.storage.repair.derived import bound
 
 
 class RecordedRequest(NamedTuple):
-    """A request. number: its place, by time. quirks: rows of the dialect table, with spaces in between. resource: the id that it
-    was about, empty for none. body, answer: without secrets.
+    """A request in the request log.
+
+    Attributes:
+        number: Its place by time; see `number_of`.
+        quirks: Names of rows of the dialect table that it used, separated by spaces.
+        resource: The id of the resource that it was about; empty for none.
+        body: The request's body, with secrets masked.
+        answer: The answer's body, with secrets masked.
     """
 
     number: int
@@ -42,17 +48,30 @@ _INSERT = (
     f" VALUES ({', '.join(f'${n}' for n in range(1, len(_COLUMNS) + 2))}) ON CONFLICT DO NOTHING"
 )
 _TICKS = 64
-"""How many numbers a microsecond has."""
+"""The number of distinct numbers in one microsecond."""
 
 
 def number_of(seconds: float, nth: int = 0) -> int:
-    """The number of a request of that time, in seconds since 1970; nth: tells those of one microsecond apart."""
+    """Return the number of a request.
+
+    Args:
+        seconds: The time of the request, in seconds since 1970.
+        nth: Distinguishes requests within one microsecond.
+    """
     return int(seconds * 1_000_000) * _TICKS + nth % _TICKS
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFilter:
-    """Which requests are wanted. before, after: their numbers. status: its first digit, or all of it. failed: 400 and above."""
+    """Selects requests.
+
+    Attributes:
+        before: Only lower numbers.
+        after: Only higher numbers.
+        status: A status, or the first digit of one.
+        path: A prefix of the path.
+        failed: Only statuses of 400 and above.
+    """
 
     before: int | None = None
     after: int | None = None
@@ -68,19 +87,24 @@ _NO_STATUS = 1000
 
 
 class RequestStore:
-    """Keeps requests and finds them."""
+    """Stores requests and finds them."""
 
     def __init__(self, storage: Upkeep) -> None:
         self._storage = storage
 
     async def keep(self, workspace: int, kept: Sequence[RecordedRequest]) -> None:
-        """Keep some more of a workspace."""
+        """Store requests of a workspace."""
         await self._storage.append(workspace, _INSERT, [(workspace, *request) for request in kept])
 
     async def trim(self, workspace: int, rows: int, oldest: int) -> None:
-        """Keep no more than so many of a workspace, and none that is older than a number.
+        """Delete requests of a workspace beyond a number of rows or an age.
 
-        None goes that the workspace's own setting, as it is now, still keeps: whoever calls may know an earlier one.
+        The workspace's own retention is read again here, because the caller may know an outdated
+        one: no request is deleted that the current setting keeps.
+
+        Args:
+            rows: The most requests to keep.
+            oldest: The lowest number to keep.
         """
         settings = await self._storage.query(
             bound("SELECT settings FROM workspaces WHERE id = $1", workspace)
@@ -102,7 +126,7 @@ class RequestStore:
         )
 
     async def find(self, workspace: int, wanted: RequestFilter) -> Sequence[RecordedRequest]:
-        """The latest requests that are wanted, the newest first."""
+        """Return the requests that match, the newest first."""
         bind = Binder()
         conditions = [f"workspace = {bind(workspace)}", *_conditions(wanted, bind)]
         sql = (
@@ -113,14 +137,14 @@ class RequestStore:
         return [RecordedRequest(*row) for row in found]
 
     async def get(self, workspace: int, number: int) -> RecordedRequest | None:
-        """One request."""
+        """Return one request, or None."""
         found = await self.find(
             workspace, RequestFilter(before=number + 1, after=number - 1, limit=1)
         )
         return found[0] if found else None
 
     async def by_hour(self, workspace: int, since: str) -> dict[str, tuple[int, int]]:
-        """For each hour, as 2026-01-31T23, how many requests were kept, and how many of them failed."""
+        """Return for each hour (as 2026-01-31T23) its requests and its failures."""
         sql = (
             "SELECT substr(time, 1, 13), count(*), sum(CASE WHEN status >= 400 THEN 1"
             " ELSE 0 END) FROM requests"
@@ -132,7 +156,7 @@ class RequestStore:
         }
 
     async def quirks(self, workspace: int) -> Sequence[tuple[Any, ...]]:
-        """For each key and set of quirks: how many requests showed it, and the latest of them."""
+        """Return the requests with each set of quirks of each key, and the latest number."""
         sql = (
             "SELECT key_id, quirks, count(*), max(number) FROM requests"
             " WHERE workspace = $1 AND quirks <> '' GROUP BY key_id, quirks ORDER BY key_id, quirks"
@@ -140,7 +164,7 @@ class RequestStore:
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
 
     async def failures(self, workspace: int) -> Sequence[tuple[Any, ...]]:
-        """For each key, operation and status of 400 and above: how many requests there were, and the latest of them."""
+        """Return the failures of each key, operation and status, and the latest number."""
         sql = (
             "SELECT key_id, operation, status, count(*), max(number) FROM requests"
             " WHERE workspace = $1 AND status >= 400 GROUP BY key_id, operation, status"
@@ -159,7 +183,10 @@ class RequestStore:
         return [(row[0], row[1]) for row in await self._storage.query(bind.statement(sql))]
 
     async def refused_since(self, workspace: int, number: int) -> Sequence[tuple[str, int]]:
-        """The keys whose latest request after a number was refused, with the number of that request, by the last 2,000 kept."""
+        """Return the keys whose latest request after a number failed, with its number.
+
+        Only the latest 2,000 requests are examined.
+        """
         sql = (
             "SELECT key_id, max(number) FROM (SELECT key_id, number, status FROM requests"
             " WHERE workspace = $1 AND number > $2 ORDER BY number DESC LIMIT 2000) AS latest"
@@ -171,7 +198,10 @@ class RequestStore:
         ]
 
     async def forbidden(self, workspace: int) -> Sequence[tuple[Any, ...]]:
-        """The latest requests that were answered 403, and bulk requests: key, operation, status, number and answer of each."""
+        """Return the latest requests with a 403, bulk requests with one included.
+
+        Each row is (key, operation, status, number, answer).
+        """
         sql = (
             "SELECT key_id, operation, status, number, answer FROM requests WHERE workspace = $1"
             " AND (status = 403 OR (operation = 'bulk' AND status = 200"
@@ -181,7 +211,10 @@ class RequestStore:
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
 
     async def doubles(self, workspace: int) -> Sequence[tuple[Any, ...]]:
-        """The latest requests to make a user who is there already: the key, the number and the body of each."""
+        """Return the latest requests to create a user who already exists.
+
+        Each row is (key, number, body).
+        """
         sql = (
             "SELECT key_id, number, body FROM requests WHERE workspace = $1"
             " AND operation = 'createUser' AND status = 409"
@@ -190,7 +223,7 @@ class RequestStore:
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
 
     async def written_since(self, workspace: int, key: str, resource: str, number: int) -> bool:
-        """Whether a key has written to a resource, with success, after a request."""
+        """Tell whether a key has successfully written to a resource after a request."""
         sql = (
             "SELECT 1 FROM requests WHERE workspace = $1 AND key_id = $2"
             " AND resource = $3 AND number > $4 AND status < 400"
@@ -210,9 +243,8 @@ def _conditions(wanted: RequestFilter, bind: Binder) -> list[str]:
     )
     found.extend(text.format(bind(value)) for text, value in comparisons if value is not None)
     if wanted.status is not None:
-        status = max(
-            0, min(wanted.status, _NO_STATUS)
-        )  # whatever else is asked for finds nothing, and is no number too large
+        # Anything beyond finds nothing, and a database integer cannot be arbitrarily large.
+        status = max(0, min(wanted.status, _NO_STATUS))
         low, high = (status * 100, status * 100 + 99) if status < 10 else (status, status)
         found.append(f"status BETWEEN {bind(low)} AND {bind(high)}")
     if wanted.path:

@@ -1,4 +1,4 @@
-"""What is kept of webhooks beside their settings: how far each has come, and what came of what was sent. For every engine."""
+"""The progress of webhooks and the log of their deliveries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,20 @@ from muster.storage.repair.derived import bound
 _STATE = "position, part, attempts, due, failing_since"
 _DELIVERY = "number, sequence, part, event, time, attempt, status, error, milliseconds"
 KEPT = 1000
-"""How many deliveries of a webhook are kept."""
+"""The deliveries of a webhook that are stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far a webhook has come. position, part: the change and the event of it that is sent next, as rows of `changes` go on
-    from position. attempts: how often that was tried. due: when it is to be tried, in milliseconds since 1970.
-    failing_since: since when nothing has arrived, likewise.
+    """The progress of a webhook.
+
+    Attributes:
+        position: The sequence number of the change before the next one to send.
+        part: The event of that change to send next; a change may have several.
+        attempts: Attempts at this event so far.
+        due: The time of the next attempt, in milliseconds since 1970.
+        failing_since: The time since when every attempt has failed, in milliseconds since 1970;
+            None if the last one succeeded.
     """
 
     position: int
@@ -30,7 +36,13 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One attempt. status: what the endpoint answered; error: why there was no answer. milliseconds: how long it took."""
+    """One attempt to deliver an event.
+
+    Attributes:
+        status: The endpoint's status, or None.
+        error: The reason if the endpoint did not answer.
+        milliseconds: The duration.
+    """
 
     number: int
     sequence: int
@@ -44,13 +56,13 @@ class Delivery:
 
 
 class WebhookStates:
-    """Keeps states and deliveries."""
+    """Stores progress and deliveries."""
 
     def __init__(self, storage: Upkeep) -> None:
         self._storage = storage
 
     async def begin(self, workspace: int, webhook: str, position: int) -> None:
-        """Let a webhook begin after a place among the changes."""
+        """Let a webhook begin after a change."""
         statement = (
             f"INSERT INTO webhook_states (workspace, webhook, {_STATE})"
             " VALUES ($1, $2, $3, 0, 0, 0, NULL)"
@@ -61,16 +73,16 @@ class WebhookStates:
         await self._storage.transact(workspace, [bound(statement, workspace, webhook, position)])
 
     async def forget(self, workspace: int, webhook: str) -> None:
-        """Keep nothing of a webhook."""
-        where = "WHERE workspace = $1 AND webhook = $2"
+        """Delete everything about a webhook."""
+        scope = "WHERE workspace = $1 AND webhook = $2"
         tables = ("webhook_states", "deliveries")
         await self._storage.transact(
             workspace,
-            [bound(f"DELETE FROM {table} {where}", workspace, webhook) for table in tables],
+            [bound(f"DELETE FROM {table} {scope}", workspace, webhook) for table in tables],
         )
 
     async def state(self, workspace: int, webhook: str) -> State | None:
-        """How far a webhook has come."""
+        """Return the progress of a webhook, or None."""
         read = f"SELECT {_STATE} FROM webhook_states WHERE workspace = $1 AND webhook = $2"
         rows = await self._storage.query(bound(read, workspace, webhook))
         return State(*rows[0]) if rows else None
@@ -83,9 +95,14 @@ class WebhookStates:
         after: State,
         lease: tuple[str, str] | None = None,
     ) -> bool:
-        """Record how far a webhook has come, unless somebody else has moved it meanwhile. Returns whether it is recorded.
+        """Record progress, unless another process has changed it meanwhile.
 
-        lease: the name and the owner of a lease without which nothing is recorded.
+        Args:
+            before: The progress that the caller read.
+            lease: The name and owner of a lease that must still be held.
+
+        Returns:
+            Whether the progress was recorded.
         """
         bind = Binder()
         given = (after.position, after.part, after.attempts, after.due, after.failing_since)
@@ -108,7 +125,7 @@ class WebhookStates:
         return await self.state(workspace, webhook) == after
 
     async def log(self, workspace: int, webhook: str, delivery: Delivery) -> None:
-        """Keep what came of an attempt, and no more of them than KEPT."""
+        """Store an attempt, and delete those beyond MAX_DELIVERIES."""
         values = (
             delivery.number,
             delivery.sequence,
@@ -134,7 +151,7 @@ class WebhookStates:
         await self._storage.transact(workspace, statements)
 
     async def deliveries(self, workspace: int, webhook: str, limit: int) -> Sequence[Delivery]:
-        """The latest attempts, the newest first."""
+        """Return the latest attempts, the newest first."""
         read = (
             f"SELECT {_DELIVERY} FROM deliveries WHERE workspace = $1 AND webhook = $2"
             " ORDER BY number DESC LIMIT $3"

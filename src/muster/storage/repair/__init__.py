@@ -1,1 +1,1 @@
-"""Checking and rebuilding data derived from the documents."""
+"""Checks and repairs of data that is derived from the documents."""

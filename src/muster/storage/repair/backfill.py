@@ -1,4 +1,8 @@
-"""Look-ups of one attribute, made for resources that are there already. For every engine."""
+"""Builds the look-ups of one attribute for resources that already exist.
+
+It runs beside ongoing writes. A write after the attribute became indexed stores its own look-ups,
+so a look-up computed here is inserted only if the resource still has the version that was read.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +14,7 @@ from muster.storage.repair.derived import bound
 
 @dataclass(frozen=True, slots=True)
 class ExistingResource:
-    """A resource that is there."""
+    """A resource as it was read."""
 
     key: int
     id: str
@@ -21,7 +25,7 @@ class ExistingResource:
 async def there(
     storage: Upkeep, workspace: int, kind: str, after: int, limit: int
 ) -> Sequence[ExistingResource]:
-    """Resources in the order of their keys, after one."""
+    """Return resources with keys greater than `after`, in the order of keys."""
     sql = (
         'SELECT "key", id, version, document FROM resources'
         ' WHERE workspace = $1 AND type = $2 AND "key" > $3 ORDER BY "key" LIMIT $4'
@@ -33,7 +37,7 @@ async def there(
 
 
 async def count(storage: Upkeep, workspace: int, kind: str) -> int:
-    """How many resources of a type there are."""
+    """Return the number of resources of a type."""
     rows = await storage.query(
         bound("SELECT total FROM counts WHERE workspace = $1 AND type = $2", workspace, kind)
     )
@@ -41,7 +45,7 @@ async def count(storage: Upkeep, workspace: int, kind: str) -> int:
 
 
 def clear(workspace: int, kind: str, attribute: str) -> Statement:
-    """The statement that takes away all look-ups of an attribute."""
+    """Return the statement that deletes all look-ups of an attribute."""
     return bound(
         "DELETE FROM lookups WHERE workspace = $1 AND type = $2 AND attribute = $3",
         workspace,
@@ -53,11 +57,12 @@ def clear(workspace: int, kind: str, attribute: str) -> Statement:
 def fill(
     workspace: int, kind: str, found: ExistingResource, entries: Iterable[LookupEntry]
 ) -> list[Statement]:
-    """Statements that make look-ups of a resource, where it is still as it was found; else whoever changed it has made them."""
+    """Return the statements that insert look-ups if the resource is unchanged."""
     insert = (
         'INSERT INTO lookups (workspace, type, attribute, value, "key", "first")'
         " SELECT $1, $2, $3, $4, $5, $6 WHERE EXISTS"
-        ' (SELECT 1 FROM resources WHERE workspace = $1 AND "key" = $5 AND version = $7) ON CONFLICT DO NOTHING'
+        ' (SELECT 1 FROM resources WHERE workspace = $1 AND "key" = $5 AND version = $7)'
+        " ON CONFLICT DO NOTHING"
     )
     return [
         bound(

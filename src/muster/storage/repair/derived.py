@@ -1,4 +1,4 @@
-"""What `muster check` reads and rebuilds: what resources are found by, against the resources themselves. For every engine."""
+"""Reads derived data beside the documents, and rebuilds it, for `muster check`."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,12 @@ _DERIVED = ("searchable", "lookups", "unique_values", "secrets")
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """A resource with all that it is found by, as the tables have it. body: None where it is missing."""
+    """A resource with its derived data, as the tables have it.
+
+    Attributes:
+        body: The search form; None if it is missing.
+        index: The look-ups and unique values.
+    """
 
     key: int
     id: str
@@ -28,12 +33,12 @@ class StoredRow:
 
 
 def bound(sql: str, *values: Json) -> Statement:
-    """A statement with its parameters in the order of their numbers."""
+    """Return a statement with its parameters in the order of their numbers."""
     return Statement(sql, values)
 
 
 async def kinds(storage: Upkeep, workspace: int) -> list[str]:
-    """The types that a workspace has resources or counts of."""
+    """Return the resource types of which a workspace has resources or counts."""
     sql = (
         "SELECT DISTINCT type FROM resources WHERE workspace = $1"
         " UNION SELECT type FROM counts WHERE workspace = $1 AND total <> 0"
@@ -44,7 +49,7 @@ async def kinds(storage: Upkeep, workspace: int) -> list[str]:
 async def read(
     storage: Upkeep, workspace: int, kind: str, after: int, limit: int
 ) -> list[StoredRow]:
-    """Resources in the order of their keys, after one."""
+    """Return resources with keys greater than `after`, in the order of keys."""
     found = await storage.query(
         bound(
             'SELECT "key", id, version, document, display FROM resources'
@@ -89,7 +94,7 @@ async def read(
 
 
 async def orphans(storage: Upkeep, workspace: int) -> dict[str, int]:
-    """How many rows of each table belong to no resource."""
+    """Return the number of rows of each table that belong to no resource."""
     found = {}
     for table in _DERIVED:
         rows = await storage.query(
@@ -104,7 +109,10 @@ async def orphans(storage: Upkeep, workspace: int) -> dict[str, int]:
 
 
 async def unmarked(storage: Upkeep, workspace: int) -> int:
-    """How many resources are in groups and are not known to be, so that their groups are not shown."""
+    """Return the number of members that lack the flag `grouped`.
+
+    Their groups are not shown.
+    """
     rows = await storage.query(
         bound(f"SELECT count(*) FROM resources r WHERE {_UNMARKED}", workspace)
     )
@@ -113,7 +121,7 @@ async def unmarked(storage: Upkeep, workspace: int) -> int:
 
 
 def mark(workspace: int) -> list[Statement]:
-    """Statements that make it known of those that are in groups."""
+    """Return the statements that set the flag `grouped` of all members."""
     return [bound(f"UPDATE resources AS r SET grouped = TRUE WHERE {_UNMARKED}", workspace)]
 
 
@@ -121,15 +129,20 @@ _IN_MEMBERS = 'EXISTS (SELECT 1 FROM members m WHERE m.workspace = $1 AND m.memb
 _UNMARKED = f"r.workspace = $1 AND r.grouped IS NULL AND {_IN_MEMBERS}"
 _LOST = (
     "t.workspace = $1 AND"
-    " (NOT EXISTS (SELECT 1 FROM resources r WHERE r.workspace = $1 AND r.\"key\" = t.group_key AND r.type = 'Group')"
-    f' OR NOT EXISTS (SELECT 1 FROM resources r WHERE r.workspace = $1 AND r."key" = t.member_key AND r.type IN {MEMBER_TYPES}))'
+    " (NOT EXISTS (SELECT 1 FROM resources r WHERE r.workspace = $1"
+    " AND r.\"key\" = t.group_key AND r.type = 'Group')"
+    " OR NOT EXISTS (SELECT 1 FROM resources r WHERE r.workspace = $1"
+    f' AND r."key" = t.member_key AND r.type IN {MEMBER_TYPES}))'
 )
 
-_ORPHANED = 't.workspace = $1 AND NOT EXISTS (SELECT 1 FROM resources r WHERE r.workspace = t.workspace AND r."key" = t."key")'
+_ORPHANED = (
+    "t.workspace = $1 AND NOT EXISTS (SELECT 1 FROM resources r"
+    ' WHERE r.workspace = t.workspace AND r."key" = t."key")'
+)
 
 
 async def counts(storage: Upkeep, workspace: int, kind: str) -> tuple[int, int]:
-    """The running count of a type, and how many there are."""
+    """Return the running count of a type, and the number of its resources."""
     sql = (
         "SELECT coalesce((SELECT total FROM counts WHERE workspace = $1 AND type = $2), 0),"
         " (SELECT count(*) FROM resources WHERE workspace = $1 AND type = $2)"
@@ -139,17 +152,19 @@ async def counts(storage: Upkeep, workspace: int, kind: str) -> tuple[int, int]:
 
 
 def remove_orphans(workspace: int) -> list[Statement]:
+    """Return the statements that delete rows that belong to no resource."""
     made = [bound(f"DELETE FROM {table} AS t WHERE {_ORPHANED}", workspace) for table in _DERIVED]
     return [*made, bound(f"DELETE FROM members AS t WHERE {_LOST}", workspace)]
 
 
 def recount(workspace: int, kind: str) -> list[Statement]:
-    """Statements that set the running count to what there is."""
+    """Return the statements that set the running count to the number of resources."""
     return [
         bound("DELETE FROM counts WHERE workspace = $1 AND type = $2", workspace, kind),
         bound(
             "INSERT INTO counts (workspace, type, total)"
-            " SELECT workspace, type, count(*) FROM resources WHERE workspace = $1 AND type = $2 GROUP BY workspace, type",
+            " SELECT workspace, type, count(*) FROM resources WHERE workspace = $1"
+            " AND type = $2 GROUP BY workspace, type",
             workspace,
             kind,
         ),
@@ -157,7 +172,7 @@ def recount(workspace: int, kind: str) -> list[Statement]:
 
 
 def rebuild(workspace: int, kind: str, key: int, put: Put) -> list[Statement]:
-    """Statements that make what a resource is found by anew from its document."""
+    """Return the statements that rebuild a resource's derived data."""
     made = [
         bound(
             f'DELETE FROM {table} WHERE workspace = $1 AND type = $2 AND "key" = $3',
@@ -183,7 +198,8 @@ def rebuild(workspace: int, kind: str, key: int, put: Put) -> list[Statement]:
     for entry in sorted(put.index.lookups):
         made.append(
             bound(
-                'INSERT INTO lookups (workspace, type, attribute, value, "key", "first") VALUES ($1, $2, $3, $4, $5, $6)',
+                'INSERT INTO lookups (workspace, type, attribute, value, "key", "first")'
+                " VALUES ($1, $2, $3, $4, $5, $6)",
                 workspace,
                 kind,
                 entry.attribute,
@@ -195,7 +211,8 @@ def rebuild(workspace: int, kind: str, key: int, put: Put) -> list[Statement]:
     for entry in sorted(put.index.unique):
         made.append(
             bound(
-                'INSERT INTO unique_values (workspace, type, attribute, value, "key") VALUES ($1, $2, $3, $4, $5)',
+                'INSERT INTO unique_values (workspace, type, attribute, value, "key")'
+                " VALUES ($1, $2, $3, $4, $5)",
                 workspace,
                 kind,
                 entry.attribute,

@@ -12,12 +12,12 @@ from muster.storage.port.items import Item
 from muster.storage.records.columns import (
     KEY,
     WORKSPACE,
-    kept,
-    moves_epoch,
-    read_again,
-    read_key,
-    read_workspace,
-    stands,
+    increments_epoch,
+    is_unchanged,
+    key_from_row,
+    read_statement,
+    store_statement,
+    workspace_from_row,
 )
 from muster.storage.sqlite import rows
 from muster.storage.sqlite.connection import translate, translated
@@ -56,7 +56,8 @@ class SqliteAccounts:
     async def workspaces(self) -> Sequence[Workspace]:
         with translated():
             return [
-                read_workspace(row) for row in self._accounts.execute(f"{_WORKSPACE} ORDER BY name")
+                workspace_from_row(row)
+                for row in self._accounts.execute(f"{_WORKSPACE} ORDER BY name")
             ]
 
     async def find_workspace(self, name: str) -> Workspace | None:
@@ -68,7 +69,7 @@ class SqliteAccounts:
     def _one_workspace(self, column: str, value: object) -> Workspace | None:
         with translated():
             row = self._accounts.execute(f"{_WORKSPACE} WHERE {column} = ?", (value,)).fetchone()
-        return None if row is None else read_workspace(row)
+        return None if row is None else workspace_from_row(row)
 
     async def add_workspace(self, name: str, contract: str, strict: bool, time: str) -> Workspace:
         def job(connection: sqlite3.Connection) -> Workspace:
@@ -89,12 +90,12 @@ class SqliteAccounts:
     async def key(self, workspace: int, key_id: str) -> KeyRecord | None:
         with translated():
             row = self._accounts.execute(f"{_KEY} AND id = ?", (workspace, key_id)).fetchone()
-        return None if row is None else read_key(row)
+        return None if row is None else key_from_row(row)
 
     async def keys(self, workspace: int) -> Sequence[KeyRecord]:
         with translated():
             return [
-                read_key(row)
+                key_from_row(row)
                 for row in self._accounts.execute(f"{_KEY} ORDER BY created, id", (workspace,))
             ]
 
@@ -113,25 +114,27 @@ class SqliteAccounts:
     ) -> None:
         def job(connection: sqlite3.Connection) -> None:
             for read in expected:
-                if not stands(read, connection.execute(*positional(read_again(read))).fetchone()):
+                if not is_unchanged(
+                    read, connection.execute(*positional(read_statement(read))).fetchone()
+                ):
                     raise Outdated
             for put in puts:
                 if isinstance(put, Workspace):
-                    _hold_names(connection, put)
-                connection.execute(*positional(kept(put)))
-            if moves:
+                    _apply_unique_names(connection, put)
+                connection.execute(*positional(store_statement(put)))
+            if new_epoch:
                 connection.execute(_EPOCH)
             rows.append_notes(connection, notes)
 
-        moves = moves_epoch(puts)
+        new_epoch = increments_epoch(puts)
         await self._writer.write(job, large=any(isinstance(put, Workspace) for put in puts))
-        if moves:
+        if new_epoch:
             self._stamps.announce_accounts()
 
     async def record(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
         def job(connection: sqlite3.Connection) -> None:
             for item in items:
-                connection.execute(*positional(kept(item)))
+                connection.execute(*positional(store_statement(item)))
             rows.append_notes(connection, notes)
 
         await self._writer.write(job)
@@ -152,7 +155,7 @@ class SqliteAccounts:
         return await self._writer.write(_lease(workspace, key_id, window, limit, share))
 
 
-def _hold_names(connection: sqlite3.Connection, after: Workspace) -> None:
+def _apply_unique_names(connection: sqlite3.Connection, after: Workspace) -> None:
     """Begin or end the uniqueness of group names if the setting changes.
 
     Raises:

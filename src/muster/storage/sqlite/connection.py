@@ -22,7 +22,7 @@ from muster.storage.port.errors import (
 BUSY_SECONDS = 10.0
 _FULL = frozenset({sqlite3.SQLITE_FULL})
 _UNWRITABLE = frozenset({sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
-"""A write that the file system refuses for another limit than its size: a quota, or the size of a file."""
+"""Writes that the file system refuses because of a quota or a limit on the size of a file."""
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _REJECTED = frozenset(
     {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE}

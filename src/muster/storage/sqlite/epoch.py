@@ -50,6 +50,8 @@ class Stamps:
             descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 _allocate(descriptor)
+                # Shared with all processes that open the database; the mapping outlives the file
+                # descriptor.
                 self._map = mmap.mmap(descriptor, _SIZE)
             finally:
                 os.close(descriptor)

@@ -39,7 +39,8 @@ class Snapshot:
 
         Use it at once, not after an await.
         """
-        stamp = self._stamps.commits()  # before BEGIN; the module's docstring says why
+        # The stamp is read before BEGIN: a commit between the two is noticed by the next read.
+        stamp = self._stamps.commits()
         if stamp != self._stamp or not self._connection.in_transaction:
             self._renew(stamp)
         return self._connection
@@ -48,6 +49,7 @@ class Snapshot:
         self.release()
         self._connection.execute("BEGIN")
         self._stamp = stamp
+        # One timer serves all snapshots begun while it runs: it bounds the age of the oldest.
         if self._timer is None:
             self._timer = self._loop.call_later(_MAX_HELD_SECONDS, self._expire)
 

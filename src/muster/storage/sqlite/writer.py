@@ -141,7 +141,8 @@ class SqliteWriter:
     async def _transaction(self, batch: list[_Waiting]) -> None:
         """Run one transaction; `batch` receives its jobs."""
         batch.append(self._waiting.popleft())
-        self._on_begin()  # ends this process's snapshot, so that the log can restart
+        # Ends this process's snapshot, so that the log can restart.
+        self._on_begin()
         await self._execute("BEGIN IMMEDIATE")
         savepoints = False
         while True:
@@ -150,7 +151,8 @@ class SqliteWriter:
                 await self._restart_with_savepoints(batch)
             if not self._waiting or len(batch) >= MAX_BATCH:
                 break
-            await asyncio.sleep(0)  # serve reads between two writes
+            # Serve reads between two writes.
+            await asyncio.sleep(0)
             batch.append(self._waiting.popleft())
         await self._execute("COMMIT")
         self._on_commit(len(batch))
@@ -174,6 +176,7 @@ class SqliteWriter:
             False if the job failed and its changes remain, because it had no savepoint.
         """
         savepoint = savepoint or waiting.large
+        # A job that fails without having changed a row needs no undoing; `total_changes` tells.
         before = self._connection.total_changes
         if savepoint:
             self._connection.execute("SAVEPOINT job")
@@ -204,6 +207,7 @@ class SqliteWriter:
         """Roll the transaction back, and run its jobs again, each under a savepoint."""
         await self._execute("ROLLBACK")
         await self._execute("BEGIN IMMEDIATE")
+        # All jobs run again, the failed one included: decided on a different state, it may succeed.
         for waiting in batch:
             waiting.answer = waiting.error = None
             await self._run_job(waiting, True)
