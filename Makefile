@@ -1,4 +1,5 @@
-# make serve: run muster here, on SQLite.  make test: prove it.  Both set everything up first.
+# make serve: run muster here, on SQLite.  make check: test while you work.  make test: prove it all.
+# Each sets up everything that it needs first.
 .DEFAULT_GOAL := help
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -30,8 +31,16 @@ install: $(ALL) ## make .venv with everything in it: the runtime, the tests' too
 serve: $(RUN) ## run the service on ./muster.db; installs the runtime only
 	$(BIN)/muster serve --first-key
 
-test: install ## run every test
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+check: install ## lint, types, import layers and the fast tests, in less than a minute
+	@$(MAKE) --no-print-directory --jobs 2 lint fast
+
+# The fast tests start no process and need no PostgreSQL. The ignored files have none of them, and slow imports.
+fast: install
+	$(BIN)/python -m pytest -q -n 2 -p no:schemathesis -m "not outside and not postgres and not slow" \
+		--ignore tests/cli --ignore tests/clients --ignore tests/outside --ignore tests/console/test_browser.py
+
+test: install ## run every test, or those of one marker: make test ONLY=http
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(if $(ONLY),-m "$(ONLY)")
 
 lint: install ## ruff, mypy --strict, import layers
 	$(BIN)/ruff check .
@@ -69,4 +78,4 @@ build: install ## build the wheel in dist/
 clean: ## remove everything that the targets above created
 	rm -rf .venv tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help install serve test lint format bench torture soak lock build clean
+.PHONY: help install serve check fast test lint format bench torture soak lock build clean

@@ -1,4 +1,4 @@
-"""A started server for the tests from outside: one for each test process, and more where a test wants its own."""
+"""The services that tests call, and their clients."""
 
 import gc
 
@@ -6,8 +6,9 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support import postgres
+from tests.support import postgres, tiers
 from tests.support.clock import StoppedClock
+from tests.support.in_process import InProcessServer
 from tests.support.server import SERVERS, Server
 from tests.support.tenant import Tenant
 
@@ -18,6 +19,7 @@ settings.load_profile("muster")
 
 
 def pytest_configure(config):
+    config.pluginmanager.register(tiers.Plugin())
     if not hasattr(config, "workerinput"):
         postgres.prepare()
 
@@ -64,16 +66,20 @@ def database(request):
     return DATABASES[request.param]()
 
 
-@pytest.fixture(scope="session", params=list(DATABASES))
+def _server(kind, folder):
+    options = {"MUSTER_RATE_LIMIT": "0", "MUSTER_WEBHOOKS_PRIVATE": "1"}
+    if kind == "asgi":
+        return InProcessServer(folder, **options)
+    return Server(folder, **options, **DATABASES[kind]())
+
+
+@pytest.fixture(scope="session", params=["asgi", *DATABASES])
 def server(tmp_path_factory, request):
-    """A server with no rate limit and three workspaces: default, one with the contract cortex, and a strict one."""
-    options = DATABASES[request.param]()
-    with Server(
-        tmp_path_factory.mktemp("server"),
-        MUSTER_RATE_LIMIT="0",
-        MUSTER_WEBHOOKS_PRIVATE="1",
-        **options,
-    ) as started:
+    """A service without a rate limit: in this process, and as a process on each engine.
+
+    Its workspaces are default, cortex (with that contract) and strict.
+    """
+    with _server(request.param, tmp_path_factory.mktemp("server")) as started:
         started.muster("workspaces", "create", "cortex", "--contract", "cortex")
         started.muster("workspaces", "create", "strict", "--strict")
         yield started

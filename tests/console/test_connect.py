@@ -91,6 +91,7 @@ def test_a_key_that_is_not_valid_is_shown_where_it_belongs(root, fresh):
         assert other.api.get("/requests").json() == []
 
 
+@pytest.mark.outside
 def test_any_wrong_key_is_shown_if_there_is_one_workspace(tmp_path, database):
     with Server(tmp_path, **database) as server:
         token = server.key("k")

@@ -209,6 +209,7 @@ def test_what_a_connector_must_be(fresh, provider):
         assert lesser.put("/open-id-connector", json=setting(provider, AUDIT)).status_code == 403
 
 
+@pytest.mark.outside
 def test_a_provider_at_a_private_address_is_not_spoken_to(tmp_path, provider):
     from tests.support.server import Server
 

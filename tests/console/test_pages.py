@@ -152,6 +152,7 @@ def test_signing_in_and_out(root, server, fresh):
     admin.close()
 
 
+@pytest.mark.outside
 def test_cookies_are_secure_and_hsts_is_on_where_there_is_tls(server, tmp_path):
     from tests.support.server import Server
 
@@ -221,6 +222,7 @@ def test_a_form_needs_its_token_and_its_site(root, server, fresh):
     admin.close()
 
 
+@pytest.mark.outside
 def test_sign_in_attempts_are_limited(root, server, fresh, tmp_path):
     from tests.support.server import Server
 
@@ -300,6 +302,7 @@ def test_a_link_makes_one_administrator(server):
     assert "everything" in made
 
 
+@pytest.mark.outside
 def test_the_command_makes_administrators(server):
     email = name("cli")
     import subprocess

@@ -19,6 +19,8 @@ from muster.http.observe.metrics import Metrics
 from muster.storage.tables import metadata
 from tests.support import postgres
 
+pytestmark = pytest.mark.outside
+
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 OPERATE = (ROOT / "docs/operate.md").read_text()

@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
+@pytest.mark.outside
 def test_every_block_of_the_tour_runs(server, tmp_path):
     tour = README.partition("## A five-minute tour")[2].partition("\n## ")[0]
     blocks = re.findall(r"```bash\n(.*?)```", tour, re.S)

@@ -23,6 +23,8 @@ from tests.storage.test_postgres import Cutter
 from tests.storage.test_writes import NOW, index, made, user
 from tests.support.postgres import create_database, new_database, own
 
+pytestmark = pytest.mark.postgres
+
 ORIGIN = ChangeOrigin("a", "r", NOW)
 _WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
 _PREPARE = b"PREPARE TRANSACTION 'left';\0"

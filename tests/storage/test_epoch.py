@@ -62,6 +62,7 @@ def mounted(folder, script, *arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.outside
 @pytest.mark.parametrize(
     ("begin", "expected"),
     [("new", "True\n"), ("hole", "True\n"), ("full", "no space left on device\n")],

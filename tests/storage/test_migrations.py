@@ -246,6 +246,7 @@ def shape(here):
     return [here.run(here.storage.query(Statement(sql, ()))) for sql in queries]
 
 
+@pytest.mark.postgres
 def test_a_repair_adds_keys_that_are_missing_on_postgresql(tmp_path):
     here = Bench(ENGINES["postgres"](tmp_path))
     before = shape(here)

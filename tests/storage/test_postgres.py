@@ -25,6 +25,8 @@ from muster.storage.tables import metadata
 from tests.storage.test_writes import NOW, USER_TYPE, index, made, user
 from tests.support.postgres import create_database, new_database, own
 
+pytestmark = pytest.mark.postgres
+
 DISTRIBUTED = "|".join(
     name for name, table in metadata.tables.items() if "workspace" in table.columns
 )

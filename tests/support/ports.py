@@ -1,15 +1,19 @@
 """Ports for servers that tests start, and start again."""
 
-import random
+import secrets
 import socket
 
 _TRIED = 100
 
 
 def free_port() -> int:
-    """A port that no one listens on, below those that the kernel lends to clients: none takes it while its server is down."""
+    """Return a port that nobody listens on.
+
+    It is below the ports that the kernel gives to clients, so none takes it while its server is
+    down. It is not drawn by `random`, which pytest-randomly seeds alike in every process.
+    """
     for _ in range(_TRIED):
-        port = random.randrange(10_000, 32_000)
+        port = 10_000 + secrets.randbelow(22_000)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

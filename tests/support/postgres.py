@@ -21,6 +21,7 @@ from pathlib import Path
 
 import asyncpg
 
+from tests.support import tiers
 from tests.support.ports import free_port
 
 _FOLDER = "MUSTER_TEST_POSTGRES_FOLDER"
@@ -52,6 +53,7 @@ def _new_folder() -> Path:
 @contextlib.contextmanager
 def own(**settings: str) -> "Iterator[Postgres]":
     """A server of the test's own, to be stopped and killed."""
+    tiers.require("uses PostgreSQL", "postgres", "outside")
     made = Postgres(_new_folder())
     made.create()
     made.start(**settings)
@@ -75,6 +77,7 @@ def finish() -> None:
 
 def shared() -> str:
     """The URL of the server that all tests share, without a database."""
+    tiers.require("uses PostgreSQL", "postgres", "outside")
     given = os.environ.get(_GIVEN)
     if given is not None:
         return given.rpartition("/")[0]

@@ -7,16 +7,22 @@ import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
+from muster.config import Settings
+from muster.storage.engines import open_storage
 from tests.support.ports import free_port
 from tests.support.waiting import until
 
 _START_SECONDS = 60
 SERVERS: "weakref.WeakSet[Server]" = weakref.WeakSet()
 """Every server of this process."""
+_thread = ThreadPoolExecutor(1)
 
 
 async def _dump(url: str) -> bytes:
@@ -145,6 +151,19 @@ class Server:
             check=check,
             timeout=120,
         )
+
+    def administer(self, work: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Run work on its database in this process, which is faster than a command."""
+
+        async def session() -> Any:
+            storage = open_storage(Settings(database=self.environment["MUSTER_DATABASE"]))
+            await storage.start()
+            try:
+                return await work(storage)
+            finally:
+                await storage.close()
+
+        return _thread.submit(asyncio.run, session()).result(60)
 
     def stored(self) -> bytes:
         """All that its database has, as bytes."""

@@ -1,34 +1,20 @@
 """A workspace of a test's own, administered over HTTP."""
 
-import asyncio
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
 from muster.access.keys import Keys
 from muster.access.permissions import ADMIN
-from muster.config import Settings
-from muster.storage.engines import open_storage
 from tests.support.people import name, person
 from tests.support.waiting import until
 
 _numbers = itertools.count()
-_thread = ThreadPoolExecutor(1)
 
 
 def administer(server, work):
-    """What comes of work on the server's database, as a command does it, but in this process: another takes a second to start."""
-
-    async def session():
-        storage = open_storage(Settings(database=server.environment["MUSTER_DATABASE"]))
-        await storage.start()
-        try:
-            return await work(storage)
-        finally:
-            await storage.close()
-
-    return _thread.submit(asyncio.run, session()).result(60)
+    """Run work on the server's database, as a command does it. Returns its result."""
+    return server.administer(work)
 
 
 PROBLEM = "application/problem+json"

@@ -3,10 +3,14 @@
 import sqlite3
 import threading
 
+import pytest
+
 from muster.upkeep import backup
 from tests.conftest import client_of
 from tests.support.people import person
 from tests.support.server import Server
+
+pytestmark = pytest.mark.outside
 
 
 def _everything(path):

@@ -193,6 +193,7 @@ def test_two_that_claim_one_value_are_said_and_left(checked):
     assert len(checked.check()) == 1
 
 
+@pytest.mark.outside
 def test_the_command_says_and_counts(tmp_path):
     server = Server(tmp_path)
     server.muster("demo", "--users", "700", "--workspace", "acme")
@@ -208,6 +209,7 @@ def test_the_command_says_and_counts(tmp_path):
     assert server.muster("check").returncode == 0
 
 
+@pytest.mark.outside
 def test_a_corrupted_page_is_said_and_not_served(tmp_path):
     server = Server(tmp_path, MUSTER_RATE_LIMIT="0")
     server.muster("demo", "--users", "3000", "--workspace", "default")

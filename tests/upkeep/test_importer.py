@@ -18,6 +18,8 @@ from tests.support.people import group, name, person, replace
 from tests.support.server import Server
 from tests.support.tenant import Tenant
 
+pytestmark = pytest.mark.outside
+
 
 @pytest.fixture(params=list(DATABASES))
 def server(tmp_path, request):

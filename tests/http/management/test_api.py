@@ -668,6 +668,7 @@ def test_history_shows_resources_and_not_the_rest_of_the_audit_log(fresh):
         assert actions == ["refuse", "create"]
 
 
+@pytest.mark.outside
 def test_a_workspace_cannot_lift_its_rate_limit_past_the_installations_ceiling(tmp_path, database):
     options = {"MUSTER_RATE_LIMIT": "300", "MUSTER_RATE_LIMIT_CEILING": "600", **database}
     with Server(tmp_path, **options) as server, Tenant(server) as tenant:

@@ -115,6 +115,7 @@ def test_watched_only_and_off(guarded):
     assert (state["done"], state["held"]) == (4, [])
 
 
+@pytest.mark.outside
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_never_one_too_many_over_connections_and_workers(tmp_path, engine):
     options = {"MUSTER_DATABASE": postgres.new_database()} if engine == "postgres" else {}

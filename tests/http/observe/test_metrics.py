@@ -42,6 +42,7 @@ def test_workspaces_beyond_the_bound_share_a_label():
     assert len(set(re.findall(r'workspace="([^"]*)"', text))) == MAX_WORKSPACES + 1
 
 
+@pytest.mark.outside
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_workspaces_are_named_to_the_operator_alone(tmp_path, workers):
     options = {"MUSTER_RATE_LIMIT": "0", "MUSTER_METRICS_TOKEN": "s3cret words"}
@@ -93,6 +94,7 @@ def test_what_waits_is_told():
     assert (told["write_batch_size_sum"], told["write_batch_size_count"]) == (4, 1)
 
 
+@pytest.mark.outside
 def test_workers_are_counted_together_and_the_dead_are_buried(tmp_path):
     with Server(
         tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0", MUSTER_METRICS_TOKEN="t"

@@ -47,6 +47,7 @@ def collector():
         started.shutdown()
 
 
+@pytest.mark.outside
 def test_requests_and_what_they_ask_of_the_storage(tmp_path):
     with (
         collector() as (url, spans),
@@ -80,6 +81,7 @@ def test_requests_and_what_they_ask_of_the_storage(tmp_path):
         assert secret not in sent
 
 
+@pytest.mark.outside
 def test_a_collector_that_is_not_there_stops_nobody(tmp_path):
     with Server(
         tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1", OTEL_BSP_EXPORT_TIMEOUT="500"

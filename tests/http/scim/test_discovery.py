@@ -57,7 +57,7 @@ def test_metrics_count_requests(server, client):
     client.post("/Users", json=person())
     text = httpx.get(f"{server.url}/metrics").text
     assert 'muster_request_seconds_count{operation="findUsers",status="200"}' in text
-    assert 'muster_requests_total{operation="findUsers",status="200",workspace="default"}' in text
+    assert 'muster_requests_total{operation="findUsers",status="200"}' in text
     assert "muster_write_batch_size_count" in text
     for gauge in (
         "requests_in_flight",

@@ -1,0 +1,220 @@
+"""muster as an ASGI application in the process of a test, called by httpx as if it listened."""
+
+import asyncio
+import contextlib
+import io
+import itertools
+import logging
+import os
+import queue
+import subprocess
+import threading
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import httpx
+from argon2 import PasswordHasher
+
+import muster
+from muster.app import Muster
+from muster.base import passwords
+from muster.cli.main import main
+
+Message = MutableMapping[str, Any]
+
+_ports = itertools.count(1)
+_served: dict[tuple[str, int], "InProcessServer"] = {}
+_send = httpx.HTTPTransport.handle_request
+_SECONDS = 60
+_CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""Makes valid hashes in microseconds; the hashes of a served process cost 0.05 s each."""
+_END = None
+
+
+def _dispatch(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+    server = _served.get((request.url.host, request.url.port or 80))
+    return _send(transport, request) if server is None else server.answer(request)
+
+
+httpx.HTTPTransport.handle_request = _dispatch
+
+
+class InProcessServer:
+    """A service on SQLite with the interface of `Server`, but without a process or a socket.
+
+    Its event loop runs on a thread. Every synchronous httpx client of this process reaches it at
+    its URL, whose port belongs to nobody: servers of tests listen on ports from 10,000.
+
+    Args:
+        folder: The folder of its database.
+        options: Settings, as MUSTER_… variables.
+    """
+
+    def __init__(self, folder: Path, **options: str) -> None:
+        self.folder = folder
+        self.port = next(_ports)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            key: value for key, value in os.environ.items() if not key.startswith("MUSTER_")
+        }
+        self.environment |= {
+            "MUSTER_DATABASE": f"sqlite:///{folder}/muster.db",
+            "MUSTER_PORT": str(self.port),
+        } | options
+        self._log = io.TextIOWrapper(io.BytesIO())
+        self._handler = logging.StreamHandler(self._log)
+
+    def __enter__(self) -> "InProcessServer":
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=self.url, daemon=True)
+        self._thread.start()
+        logging.getLogger("muster").addHandler(self._handler)
+        self._hasher = patch.object(passwords, "_hasher", _CHEAP)
+        self._hasher.start()
+        with self._variables(), patch("sys.stderr", self._log):
+            self.app = muster.create_app(muster.Settings())
+        self.run(self.app.start())
+        _served["127.0.0.1", self.port] = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        del _served["127.0.0.1", self.port]
+        self.run(self.app.close())
+        self.run(_cancel_others())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_SECONDS)
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+        logging.getLogger("muster").removeHandler(self._handler)
+        self._hasher.stop()
+        assert "StatementRejected" not in self.logged(), self.logged()
+
+    def _variables(self) -> Any:
+        return patch.dict(os.environ, self.environment, clear=True)
+
+    def run(self, work: Awaitable[Any]) -> Any:
+        """Run a coroutine in the loop of the service. Returns its result."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_SECONDS)
+
+    def administer(self, work: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Run work on the storage of the service. Returns its result."""
+        return self.run(work(self.app.storage))
+
+    def muster(
+        self, *arguments: str, check: bool = True, typed: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of muster on the same database, in this process.
+
+        Args:
+            arguments: Its arguments.
+            check: Whether to fail if its exit code is not 0.
+            typed: Its standard input.
+        """
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            self._variables(),
+            patch("sys.stdin", io.StringIO(typed or "")),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = main(list(arguments))
+        done = subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+        if check:
+            done.check_returncode()
+        return done
+
+    def key(self, name: str, *arguments: str) -> str:
+        """Create an API key. Returns its token."""
+        return self.muster("keys", "create", "--name", name, *arguments).stdout.strip()
+
+    def stored(self) -> bytes:
+        """Every byte of the database."""
+        return b"".join(path.read_bytes() for path in self.folder.glob("muster.db*"))
+
+    def logged(self) -> str:
+        """Every record of muster's loggers, and the request log."""
+        self._log.flush()
+        return self._log.buffer.getvalue().decode()
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """Call the application. Returns when the answer's headers are there."""
+        call = _Call(self._loop, self.app, request)
+        return call.response()
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+class _Call(httpx.SyncByteStream):
+    """One request: the application's task, and the messages that it has sent."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, app: Muster, request: httpx.Request
+    ) -> None:
+        self._loop = loop
+        self._sent: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._body = [{"type": "http.request", "body": request.read(), "more_body": False}]
+        self._gone = asyncio.Event()
+        self._task = asyncio.run_coroutine_threadsafe(self._run(app, _scope(request)), loop)
+
+    async def _run(self, app: Muster, scope: Message) -> None:
+        try:
+            await app(scope, self._receive, self._send)
+        finally:
+            self._sent.put(_END)
+
+    async def _receive(self) -> Message:
+        if self._body:
+            return self._body.pop()
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        if self._gone.is_set():
+            raise OSError("the client has closed the connection")
+        self._sent.put(message)
+
+    def response(self) -> httpx.Response:
+        start = self._next()
+        assert start is not _END, "the application sent nothing"
+        return httpx.Response(start["status"], headers=start["headers"], stream=self)
+
+    def _next(self) -> Message | None:
+        try:
+            message = self._sent.get(timeout=_SECONDS)
+        except queue.Empty:
+            raise httpx.ReadTimeout("the application is silent") from None
+        if message is _END:
+            self._task.result(_SECONDS)
+        return message
+
+    def __iter__(self) -> Iterator[bytes]:
+        while (message := self._next()) is not _END:
+            yield message.get("body", b"")
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._gone.set)
+
+
+def _scope(request: httpx.Request) -> Message:
+    raw_path, _, query = request.url.raw_path.partition(b"?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": request.url.scheme,
+        "path": request.url.path,
+        "raw_path": raw_path,
+        "query_string": query,
+        "root_path": "",
+        "headers": [(key.lower(), value) for key, value in request.headers.raw],
+        "client": ("127.0.0.1", 50_000),
+        "server": (request.url.host, request.url.port),
+    }
