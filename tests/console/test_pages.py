@@ -631,7 +631,7 @@ def test_requests_are_kept_without_their_secrets(root, fresh):
     assert "abc-1" in shown[0]
     assert "kept" in shown[0]
     assert "operation-case" not in shown[0]
-    assert "the operation, in lower case: accepted" in shown[1]
+    assert "read as the operation in lower case" in shown[1]
     assert "another User has this value" in shown[2]
     assert not any("secret words" in text or "other words" in text for text in shown)
     assert b"very secret words" not in fresh.server.stored()
@@ -641,7 +641,7 @@ def test_requests_are_kept_without_their_secrets(root, fresh):
     assert len(re.findall(rf"{base}/\d+", root.get(f"{base}?path=/Users/nobody").text)) == 1
     assert root.get(f"{base}/1").status_code == 404
     doctor = root.get(f"/w/{fresh.name}/doctor").text
-    assert "the operation, in lower case" in doctor
+    assert "read as the operation in lower case" in doctor
     assert "Another resource has this value" in doctor
 
 

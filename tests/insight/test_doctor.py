@@ -25,7 +25,7 @@ def test_what_it_says(server):
         tenant.scim.patch(f"/Users/{user['id']}", json=removed)
         tenant.recorded(4)
         said = server.muster("doctor", "--workspace", tenant.name).stdout
-    assert '"True" or "False" for a boolean\t2 times\ttaken as the boolean' in said
+    assert 'a boolean as a string, "True" or "False"\t2 times\tread as the boolean' in said
     assert "in a filter or a path, JSON in a string\t1 times" in said
     assert "createUser 409\t1 times\tAnother resource has this value" in said
 

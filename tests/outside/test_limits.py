@@ -100,7 +100,7 @@ def test_elements_of_an_attribute(here):
         user = here.post("/Users", json=person(emails=emails(number)))
         assert user.status_code == 201
     user = user.json()
-    said = "emails has 21 elements, and at most 20 are allowed (MUSTER_MAX_ELEMENTS)"
+    said = "emails has 21 elements; the limit is 20 (MUSTER_MAX_ELEMENTS)"
     over = person(emails=emails(MAX_ELEMENTS + 1))
     assert error_of(here.post("/Users", json=over), 400, "invalidValue") == said
     assert error_of(here.put(f"/Users/{user['id']}", json=over), 400, "invalidValue") == said

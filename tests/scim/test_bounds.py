@@ -49,7 +49,7 @@ def test_a_document_may_have_so_many_elements_and_no_more(attribute, strict):
     assert (refused.value.status, refused.value.scim_type) == (400, "invalidValue")
     assert (
         refused.value.detail
-        == f"{attribute.name} has 8 elements, and at most 7 are allowed (MUSTER_MAX_ELEMENTS)"
+        == f"{attribute.name} has 8 elements; the limit is 7 (MUSTER_MAX_ELEMENTS)"
     )
 
 
@@ -64,7 +64,7 @@ def test_an_operation_may_name_so_many_elements_and_no_more(attribute, operation
 
     assert prepare(MOST)
     with pytest.raises(
-        ScimError, match=r"has 8 elements, and at most 7 are allowed \(MUSTER_MAX_ELEMENTS\)"
+        ScimError, match=r"has 8 elements; the limit is 7 \(MUSTER_MAX_ELEMENTS\)"
     ):
         prepare(MOST + 1)
 

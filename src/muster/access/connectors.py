@@ -22,7 +22,7 @@ from muster.access.administrators import (
 from muster.access.openid import Client, Identity, OpenId, ProviderFailed
 from muster.access.permissions import ADMIN, beyond
 from muster.access.roles import check_permissions
-from muster.scim.document import kind
+from muster.scim.document import json_type
 from muster.scim.errors import forbidden, invalid_syntax, invalid_value, not_found
 from muster.scim.values import Json, fold
 from muster.storage.port.accounts import Accounts
@@ -206,7 +206,7 @@ class Connectors:
 
     def _read(self, by: Setter, raw: Json, before: Connector | None) -> Connector:
         if not isinstance(raw, dict):
-            raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
+            raise invalid_syntax(f"the body must be a JSON object, and is {json_type(raw)}")
         unknown = [name for name in raw if name not in _NAMES]
         if unknown:
             raise invalid_value(
@@ -234,7 +234,7 @@ class Connectors:
         permissions = check_permissions(by.permissions, raw.get("permissions"), (ADMIN,))
         trusts = raw.get("trustEmail", False)
         if not isinstance(trusts, bool):
-            raise invalid_value(f"trustEmail must be a boolean, and is {kind(trusts)}")
+            raise invalid_value(f"trustEmail must be a boolean, and is {json_type(trusts)}")
         return Connector(
             _text(raw, "title"), client, _domains(raw.get("allowedDomains")), permissions, trusts
         )

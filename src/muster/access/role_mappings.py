@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from muster.access.audit_notes import Administrator
-from muster.scim.document import kind
+from muster.scim.document import json_type
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value, not_found
 from muster.scim.values import Json
 from muster.storage.port.accounts import Accounts
@@ -90,11 +90,11 @@ class RoleMappings:
 
 def _read(raw: Json) -> RoleMapping:
     if not isinstance(raw, dict):
-        raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
+        raise invalid_syntax(f"the body must be a JSON object, and is {json_type(raw)}")
     role = raw.get("role")
     if not isinstance(role, dict):
         raise invalid_value(
-            f'role must be an object as {{"role": "…", "tag": "…"}}, and is {kind(role)}'
+            f'role must be an object as {{"role": "…", "tag": "…"}}, and is {json_type(role)}'
         )
     value, name, tag = (
         _text(raw.get("idpValue"), "idpValue"),

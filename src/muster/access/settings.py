@@ -8,7 +8,7 @@ from muster.access import allowlist
 from muster.access.audit_notes import Administrator
 from muster.access.permissions import SCIM, allows
 from muster.access.rate_limit import check_ceiling
-from muster.scim.document import kind
+from muster.scim.document import json_type
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value
 from muster.scim.values import Json
 from muster.storage.groups import unique_display_names
@@ -74,7 +74,7 @@ class WorkspaceSettings:
         is not said, and where groups share a name that is to be unique.
         """
         if not isinstance(raw, dict):
-            raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
+            raise invalid_syntax(f"the body must be a JSON object, and is {json_type(raw)}")
         given = {
             _field(name): _read(name, value) for name, value in raw.items() if name != _CONFIRM
         }
@@ -152,7 +152,7 @@ def _read(name: str, value: Json) -> Any:
     if name in NUMBERS:
         return _number(name, value)
     if not isinstance(value, bool):
-        raise invalid_value(f"{name} must be a boolean, and is {kind(value)}")
+        raise invalid_value(f"{name} must be a boolean, and is {json_type(value)}")
     return value
 
 

@@ -63,7 +63,7 @@ def _problems(findings: "Findings") -> Iterator[_Problem]:
     from muster.insight.doctor import LOST_FIX
 
     for shown in findings.shown:
-        problem, advice = f"sends {shown.quirk.sends}", f"taken as {shown.quirk.means}"
+        problem, advice = f"sends {shown.quirk.sends}", shown.quirk.means
         yield _Problem(shown.key, problem, shown.count, advice, shown.latest)
     for refusal in findings.refusals:
         problem = f"{refusal.operation} {refusal.status}"

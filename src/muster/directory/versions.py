@@ -8,7 +8,7 @@ from muster.scim.errors import invalid_value
 from muster.scim.etag import etag
 from muster.scim.indexing import entries, search_form
 from muster.scim.schema.model import ResourceType
-from muster.scim.secrets import add, gone
+from muster.scim.secrets import add, lost_with_elements
 from muster.storage.port.resources import BASE, Lookups, Put, Stored
 
 _MAX_INDEXED = 2000
@@ -84,7 +84,7 @@ def next_version(
     whole = parse(current.document) if current_document is None else current_document
     before, meta = index_of_document(whole, resource_type), whole["meta"]
     modified = max(now, meta["lastModified"])
-    hashes = gone(whole, changed, resource_type)
+    hashes = lost_with_elements(whole, changed, resource_type)
     add(hashes, secrets or {})
     put = make_put(
         changed,

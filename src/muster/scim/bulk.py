@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from muster.scim.bulk_references import in_data, in_target, is_bulk_id
 from muster.scim.dialects import Dialect
-from muster.scim.document import kind
+from muster.scim.document import json_type
 from muster.scim.errors import ScimError, invalid_path, invalid_syntax, invalid_value
 from muster.scim.messages import check_schemas, fields_of
 from muster.scim.schema.model import ResourceType
@@ -115,7 +115,7 @@ def _read(
     item: Json, where: str, seen: set[str], types: Mapping[str, ResourceType], dialect: Dialect
 ) -> Operation:
     if not isinstance(item, dict):
-        raise invalid_syntax(f"{where} must be an object, and is {kind(item)}")
+        raise invalid_syntax(f"{where} must be an object, and is {json_type(item)}")
     item = fields_of(item, _MEMBERS, dialect)
     method = item.get("method")
     if not isinstance(method, str) or method.upper() not in METHODS:
@@ -131,7 +131,7 @@ def _read(
         )
     data, version = item.get("data"), item.get("version")
     if method != "DELETE" and not isinstance(data, dict):
-        raise invalid_syntax(f"{where}: data must be an object, and is {kind(data)}")
+        raise invalid_syntax(f"{where}: data must be an object, and is {json_type(data)}")
     if version is not None and not isinstance(version, str):
         raise invalid_value(f"{where}: version must be a string")
     bulk_id = _bulk_id(item.get("bulkId"), method, where, seen, dialect)

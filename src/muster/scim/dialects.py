@@ -1,6 +1,8 @@
-"""The dialect table: requests of real clients that deviate from the RFCs, and the meaning that muster gives to each.
+"""The dialect table: deviations of real clients from the RFCs, and their meaning.
 
-A lenient workspace accepts every row. A strict one answers each with the error that the RFC prescribes, if there is one.
+A lenient workspace accepts every row, because the request has one sensible meaning and the client
+cannot be changed. A strict workspace answers it with the error of the RFC. The doctor shows
+administrators which rows a client needs.
 """
 
 import json
@@ -18,10 +20,10 @@ class Quirk:
 
     Attributes:
         client: The clients that are known to send this.
-        sends: The deviation.
+        sends: What the client sent, as a noun phrase.
         means: How a lenient workspace reads it.
-        scim_type: The keyword of the 400 that a strict workspace answers. None for a request that the RFCs allow and
-            that only a lenient workspace reads in another way than their letter.
+        scim_type: The keyword of the 400 that a strict workspace answers. None for a request that
+            the RFCs allow, and that a lenient workspace reads differently.
     """
 
     client: str
@@ -33,190 +35,204 @@ class Quirk:
 QUIRKS = {
     "operation-case": Quirk(
         "Microsoft Entra ID",
-        '"op": "Add", "Replace" or "Remove"',
-        "the operation, in lower case",
+        'the operation of a PATCH in another case, such as "op": "Add"',
+        "read as the operation in lower case",
         "invalidSyntax",
     ),
     "single-operation": Quirk(
-        "home-made scripts",
+        "custom scripts",
         '"Operations" as one object',
-        "an array of that one operation",
+        "read as an array with this operation",
         "invalidSyntax",
     ),
     "boolean-as-string": Quirk(
-        "Microsoft Entra ID", '"True" or "False" for a boolean', "the boolean", "invalidValue"
+        "Microsoft Entra ID",
+        'a boolean as a string, "True" or "False"',
+        "read as the boolean",
+        "invalidValue",
     ),
     "dotted-key": Quirk(
         "Microsoft Entra ID, OneLogin",
-        'a path-less value with the key "name.givenName"',
-        "that path",
+        'a PATCH without a path whose value has a key such as "name.givenName"',
+        "read as the path name.givenName",
         "invalidPath",
     ),
     "urn-key": Quirk(
         "Microsoft Entra ID",
-        'a path-less value with the key "urn:…:User:department"',
-        "that attribute of the extension",
+        'a PATCH without a path whose value has a key such as "urn:…:User:department"',
+        "read as the path of this attribute of the extension",
         "invalidPath",
     ),
     "value-path-key": Quirk(
         "Microsoft Entra ID",
-        "a path-less value with the key 'emails[type eq \"work\"].value'",
-        "that value path",
+        "a PATCH without a path whose value has a key such as 'emails[type eq \"work\"].value'",
+        "read as this value path",
         "invalidPath",
     ),
     "value-path-made": Quirk(
         "Microsoft Entra ID",
-        "add or replace at 'emails[type eq \"work\"].value' where there is no such element",
-        "an element with what the filter's eq terms say",
+        "an add or replace at 'emails[type eq \"work\"].value' for a user without such an element",
+        "the element is created, with the values that the filter compares by eq",
         "noTarget",
     ),
     "manager-as-string": Quirk(
-        "Microsoft Entra ID", '"manager": "26118915"', '{"value": "26118915"}', "invalidValue"
+        "Microsoft Entra ID",
+        'the manager as a string, "manager": "26118915"',
+        'read as {"value": "26118915"}',
+        "invalidValue",
     ),
     "manager-blank": Quirk(
-        "Microsoft Entra ID, Okta", '"manager": {"value": ""} or ""', "no manager", "invalidValue"
+        "Microsoft Entra ID, Okta",
+        'an empty manager, "" or {"value": ""}',
+        "read as no manager",
+        "invalidValue",
     ),
     "unknown-schema": Quirk(
         "Okta, SailPoint",
-        "URNs in schemas that this server does not have",
-        "nothing: they are left out",
+        'URNs in "schemas" that this server does not know',
+        "ignored",
         "invalidValue",
     ),
     "schemas-missing": Quirk(
-        "home-made scripts, older OneLogin",
-        "a resource or message without schemas",
-        "the schemas of the endpoint",
+        "custom scripts, older OneLogin",
+        'a resource or message without "schemas"',
+        "read with the schemas of the endpoint",
         "invalidSyntax",
     ),
     "value-in-list": Quirk(
         "Microsoft Entra ID",
-        '[x], {"value": x} or [{"$ref": null, "value": x}] for a single-valued attribute',
-        "x",
+        'a single-valued attribute in an array or object, [x], {"value": x} or'
+        ' [{"$ref": null, "value": x}]',
+        "read as x",
         "invalidValue",
     ),
     "value-in-object": Quirk(
         "Microsoft Entra ID",
-        '{"value": x} for an element that is a plain value',
-        "x",
+        'an element without sub-attributes as an object, {"value": x}',
+        "read as x",
         "invalidValue",
     ),
     "element-alone": Quirk(
-        "OneLogin, home-made scripts",
-        "one value for a multi-valued attribute, in no array",
-        "an array of that one value",
+        "OneLogin, custom scripts",
+        "one value of a multi-valued attribute without an array",
+        "read as an array with this value",
         "invalidValue",
     ),
     "element-as-string": Quirk(
-        "OneLogin, Okta, home-made scripts",
-        '"roles": ["admin"], a string for an element that has a value',
-        '[{"value": "admin"}]',
+        "OneLogin, Okta, custom scripts",
+        'an element as a string, "roles": ["admin"]',
+        'read as [{"value": "admin"}]',
         "invalidValue",
     ),
     "value-blank": Quirk(
-        "Okta, exports of personnel systems, home-made scripts",
-        '"emails": [{"value": "", "type": "work"}], an element whose value is empty',
-        "no such element: it is left out beside others, and in POST and PUT; a PATCH of a value path clears the value",
+        "Okta, HR exports, custom scripts",
+        'an element with an empty value, "emails": [{"value": "", "type": "work"}]',
+        "ignored in POST, PUT and beside other elements; in a PATCH of a value path, the value is"
+        " cleared",
         "invalidValue",
     ),
     "role-as-json": Quirk(
         "Microsoft Entra ID (AppRoleAssignmentsComplex)",
-        '"roles": [{"value": "{\\"id\\":…,\\"value\\":\\"Admin\\",\\"displayName\\":\\"Admin\\"}"}], JSON in a string',
-        'the value and the display that it has: {"value": "Admin", "display": "Admin"}',
+        'a role as JSON in a string, "roles": [{"value":'
+        ' "{\\"id\\":…,\\"value\\":\\"Admin\\",\\"displayName\\":\\"Admin\\"}"}]',
+        'read as {"value": "Admin", "display": "Admin"}',
         "invalidValue",
     ),
     "role-display-name": Quirk(
         "Microsoft Entra ID",
-        '"roles": [{"value": x, "displayName": y}]',
-        '{"value": x, "display": y}',
+        'a role with displayName, "roles": [{"value": x, "displayName": y}]',
+        'read as {"value": x, "display": y}',
         "invalidValue",
     ),
     "role-json-in-filter": Quirk(
         "Microsoft Entra ID (AppRoleAssignmentsComplex)",
-        'roles[value eq "{\\"id\\":…,\\"value\\":\\"Admin\\",…}"] in a filter or a path, JSON in a string',
-        'roles[value eq "Admin"] (a strict workspace compares the string as it is)',
+        "a role as JSON in a string in a filter or path,"
+        ' roles[value eq "{\\"id\\":…,\\"value\\":\\"Admin\\",…}"]',
+        'read as roles[value eq "Admin"]; a strict workspace compares the string itself',
         None,
     ),
     "primary-twice": Quirk(
         "PingOne",
-        '"primary": true on several elements that have the same value',
-        "the first of them is primary",
+        '"primary": true on several elements with the same value',
+        "the first of them is the primary one",
         "invalidValue",
     ),
     "put-without-active": Quirk(
-        "Okta, home-made scripts",
-        "PUT of a user without active",
-        "active stays as it is (a strict workspace sets it to its default, true)",
+        "Okta, custom scripts",
+        'a PUT of a user without "active"',
+        "active is left unchanged; a strict workspace sets it to its default, true",
         None,
     ),
     "put-without-members": Quirk(
-        "Okta, home-made scripts",
-        "PUT of a group without members",
-        "the members stay as they are (a strict workspace removes them)",
+        "Okta, custom scripts",
+        'a PUT of a group without "members"',
+        "the members are left unchanged; a strict workspace removes them",
         None,
     ),
     "urn-with-dot": Quirk(
         "Microsoft Entra ID (test collection)",
-        "urn:…:User.department, with a dot after the schema's URN",
-        "urn:…:User:department",
+        "a dot after the URN of a schema, urn:…:User.department",
+        "read as urn:…:User:department",
         "invalidPath",
     ),
     "bare-extension-attribute": Quirk(
         "Okta, Microsoft Entra ID",
         "an attribute of an extension without its URN, such as manager",
-        "that attribute, if only one extension defines it",
+        "read as this attribute, if only one extension defines it",
         "invalidPath",
     ),
     "message-key-case": Quirk(
-        "home-made scripts",
-        '"Filter", "Count" or "operations" in a message',
-        "filter, count, Operations",
+        "custom scripts",
+        'a key of a message in another case, such as "Filter" or "operations"',
+        "read as the key in the spelling of the RFC",
         "invalidSyntax",
     ),
     "byte-order-mark": Quirk(
         "scripts on Windows",
         "a UTF-8 byte order mark before the JSON",
-        "the JSON after it",
+        "ignored",
         "invalidSyntax",
     ),
     "read-only-key": Quirk(
         "Okta",
-        "id, meta or groups among the keys of a path-less value",
-        "nothing: they are left out",
+        "a readOnly attribute, such as id, meta or groups, in the value of a PATCH",
+        "ignored",
         "mutability",
     ),
     "remove-with-value": Quirk(
         "Microsoft Entra ID",
-        "remove with a path and a list of values",
-        "remove those values alone",
+        "a remove with a path and a value",
+        "only these values are removed",
         "invalidSyntax",
     ),
     "bulk-id-missing": Quirk(
-        "home-made scripts",
+        "custom scripts",
         "a POST in a bulk request without a bulkId",
-        "one that nothing refers to",
+        "executed; no other operation can refer to it",
         "invalidSyntax",
     ),
     "filter-spacing": Quirk(
-        "home-made scripts",
-        "a filter with a tab, with several spaces or with none where the grammar has one",
-        "the filter with one space",
+        "custom scripts",
+        "a filter with a tab, several spaces or no space where the grammar has one space",
+        "read as the filter with one space",
         "invalidFilter",
     ),
     "value-path-sub-attribute": Quirk(
         "Microsoft Entra ID",
-        'the filter \'emails[type eq "work"].value eq "x"\'',
-        '\'emails[type eq "work" and value eq "x"]\'',
+        "a filter that compares a sub-attribute of a value path, such as"
+        ' \'emails[type eq "work"].value eq "x"\'',
+        'read as \'emails[type eq "work" and value eq "x"]\'',
         "invalidFilter",
     ),
 }
 
 
 class Dialect:
-    """How a workspace reads its clients.
+    """The dialect in which a workspace reads a request.
 
     Attributes:
         strict: Whether deviations are refused.
-        seen: The rows of the dialect table that the request showed, each once.
+        seen: The rows of the dialect table that the request used, each once.
         max_elements: The most elements that a multi-valued attribute may have; None for no limit.
         max_comparisons: The most comparisons of a PATCH.
     """
@@ -236,24 +252,32 @@ class Dialect:
         self.seen: list[str] = [] if seen is None else seen
 
     def take(self, name: str, where: str) -> None:
-        """Accept the deviation that the row `name` describes, or raise its ScimError if the workspace is strict."""
+        """Accept a deviation, or refuse it in a strict workspace.
+
+        Args:
+            name: The row of the dialect table.
+            where: The place in the request, for the error.
+
+        Raises:
+            ScimError: The error of the row, if the workspace is strict.
+        """
         if self.strict:
             quirk = QUIRKS[name]
             raise ScimError(
                 400,
-                f"{where}: {quirk.sends} is not allowed (this workspace is strict)",
+                f"{where}: this workspace is strict and does not accept {quirk.sends}",
                 quirk.scim_type,
             )
         self.notice(name)
 
     def notice(self, name: str) -> None:
-        """Record that the request shows a row of the dialect table."""
+        """Record that the request uses a row of the dialect table."""
         if name not in self.seen:
             self.seen.append(name)
 
 
 def boolean(value: Json, where: str, dialect: Dialect) -> Json:
-    """Read "True" and "False", in any case, as booleans; return any other value unchanged."""
+    """Read "True" and "False" as booleans, in any case; return other values unchanged."""
     if isinstance(value, str) and value.lower() in ("true", "false"):
         dialect.take("boolean-as-string", where)
         return value.lower() == "true"
@@ -261,9 +285,10 @@ def boolean(value: Json, where: str, dialect: Dialect) -> Json:
 
 
 def single(value: Json, is_complex: bool, where: str, dialect: Dialect) -> Json:
-    """Unwrap the value of a single-valued attribute: [x], {"value": x} or both; return any other value unchanged.
+    """Unwrap a single-valued attribute from [x], {"value": x} or both.
 
-    An object is unwrapped only if everything beside `value` in it is null. That of a complex attribute stays an object.
+    An object is unwrapped only if all its other members are null. The value of a complex attribute
+    stays an object. Any other value is returned unchanged.
     """
     if isinstance(value, list) and len(value) == 1 and _is_filled(value[0]):
         dialect.take("value-in-list", where)
@@ -283,7 +308,7 @@ def _is_filled(value: Json) -> bool:
 
 
 def simple_element(value: Json, where: str, dialect: Dialect) -> Json:
-    """Unwrap {"value": x} for an element that is a plain value; return any other value unchanged."""
+    """Unwrap {"value": x} for an element without sub-attributes."""
     if _holds_only_a_value(value):
         dialect.take("value-in-object", where)
         return value["value"]
@@ -297,7 +322,7 @@ def _holds_only_a_value(value: Json) -> bool:
 
 
 def elements(value: Json, where: str, dialect: Dialect) -> Json:
-    """Wrap a lone value of a multi-valued attribute in an array; return an array unchanged."""
+    """Wrap a lone value of a multi-valued attribute in an array."""
     if not isinstance(value, list):
         dialect.take("element-alone", where)
         return [value]
@@ -305,7 +330,7 @@ def elements(value: Json, where: str, dialect: Dialect) -> Json:
 
 
 def element(value: Json, where: str, dialect: Dialect) -> Json:
-    """Read a string for an element that has a `value` as {"value": …}, and a blank one as null."""
+    """Read a string for a complex element as {"value": …}, and a blank one as null."""
     if not isinstance(value, str):
         return value
     dialect.take("element-as-string", where)
@@ -313,9 +338,10 @@ def element(value: Json, where: str, dialect: Dialect) -> Json:
 
 
 def is_template(value: Json, where: str, dialect: Dialect) -> bool:
-    """Whether the elements of a POST or PUT all have an empty string as `value`, beside other sub-attributes.
+    """Return whether all elements have a blank `value` and other content.
 
-    Some clients send every element that a user could have, and an empty string for a value that the user does not have.
+    Some clients POST and PUT a template with every element that a user could have, with an empty
+    string for each missing value.
     """
     listed = value if isinstance(value, list) else [value]
     if not listed or not all(has_blank_value(item) and _has_others(item) for item in listed):
@@ -325,9 +351,9 @@ def is_template(value: Json, where: str, dialect: Dialect) -> bool:
 
 
 def has_blank_value(element: Json) -> bool:
-    """Whether an element is an object whose `value`, in any case, is an empty or blank string.
+    """Return whether an element is an object with a blank `value`, a key in any case.
 
-    An empty string is a value (RFC 7643 section 2.5), but as the `value` of an element it names nothing.
+    An empty string is a value (RFC 7643 section 2.5), but it cannot identify an element.
     """
     if not isinstance(element, dict):
         return False
@@ -344,20 +370,21 @@ def _has_others(element: dict[str, Json]) -> bool:
 
 
 def role(value: Json, where: str, dialect: Dialect) -> Json:
-    """Read an element of `roles` in the forms of Entra's app roles; return any other value unchanged.
+    """Read an element of `roles` in the forms of Microsoft Entra ID's app roles.
 
-    Its value may be JSON in a string, and its display may be called displayName.
+    Its `value` may be JSON in a string, and its `display` may be called displayName. Any other
+    value is returned unchanged.
     """
     if not isinstance(value, dict):
         return value
-    said = role_in_text(value.get("value"))
-    if said is not None:
+    embedded = role_in_text(value.get("value"))
+    if embedded is not None:
         dialect.take("role-as-json", where)
-        value = {**value, "value": said["value"]}
+        value = {**value, "value": embedded["value"]}
     elif isinstance(value.get("value"), str) and isinstance(value.get("displayName"), str):
         dialect.take("role-display-name", where)
-        said = value
-    display = None if said is None else said.get("displayName")
+        embedded = value
+    display = None if embedded is None else embedded.get("displayName")
     return (
         {**value, "display": display}
         if isinstance(display, str) and value.get("display") is None
@@ -366,35 +393,37 @@ def role(value: Json, where: str, dialect: Dialect) -> Json:
 
 
 def role_in_text(text: Json) -> dict[str, Json] | None:
-    """The role that a string holds as JSON, an object with a string as its `value`; None for any other value."""
+    """Parse a role in a string: a JSON object with a string as `value`; else None."""
     if not isinstance(text, str) or not text.lstrip().startswith("{"):
         return None
     try:
-        said = json.loads(text)
+        embedded = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return said if isinstance(said, dict) and isinstance(said.get("value"), str) else None
+    if isinstance(embedded, dict) and isinstance(embedded.get("value"), str):
+        return embedded
+    return None
 
 
 def compared_role(name: str, value: Json, dialect: Dialect) -> Json:
-    """Read the operand of a comparison with the `value` of `roles` as `role` reads an element's value.
+    """Read a role as JSON in the operand of a comparison with `roles.value`.
 
-    A strict workspace compares the string as it is, since the RFC allows any string.
+    A strict workspace compares the string itself, since the RFC allows any string.
 
     Args:
-        name: The path that is compared, in the schema's spelling.
+        name: The path that is compared, in the spelling of the schema.
         value: The operand.
-        dialect: How to read the client.
+        dialect: The dialect of the client.
     """
-    said = role_in_text(value) if name.rpartition(":")[2] == "roles.value" else None
-    if said is None or dialect.strict:
+    embedded = role_in_text(value) if name.rpartition(":")[2] == "roles.value" else None
+    if embedded is None or dialect.strict:
         return value
     dialect.notice("role-json-in-filter")
-    return said["value"]
+    return embedded["value"]
 
 
 def reference_object(value: Json, where: str, dialect: Dialect) -> Json:
-    """Read a bare string for a complex attribute that has a `value` (manager) as {"value": …}."""
+    """Read a string for a complex attribute with a `value` (manager) as {"value": …}."""
     if not isinstance(value, str):
         return value
     if value.strip():
@@ -405,10 +434,13 @@ def reference_object(value: Json, where: str, dialect: Dialect) -> Json:
 def bare_place(
     text: str, resource_type: ResourceType, dialect: Dialect, where: str
 ) -> Place | None:
-    """Resolve a path that names an attribute of an extension in a way that the RFC does not have; None if none does.
+    """Resolve a path to an attribute of an extension in a form that the RFC lacks.
 
-    Accepted are a dot after the schema's URN (urn:…:User.department) and no URN at all (department), the latter only if
-    exactly one extension has such an attribute.
+    These are a dot after the URN of the schema (urn:…:User.department), and no URN (department) if
+    exactly one extension defines the attribute.
+
+    Returns:
+        The place, or None if the path has neither form.
     """
     lowered = text.lower()
     for urn in (resource_type.core.id.lower(), *resource_type.extensions):

@@ -1,4 +1,10 @@
-"""Reading a client's document against its schema, into the canonical form that is stored (RFC 7643 sections 2 and 3)."""
+"""Reads clients' documents into canonical form (RFC 7643 sections 2 and 3).
+
+The canonical form is the one that is stored. Names have the spelling of the schema, values have its
+types, unassigned attributes are absent, `schemas` lists exactly the extensions that have values,
+and the attributes are in the order of the schema. Equal resources have equal canonical forms, so a
+PUT that changes nothing is recognised by comparing two dicts.
+"""
 
 from collections.abc import Set
 from functools import lru_cache
@@ -28,39 +34,44 @@ _UNASSIGNED: tuple[Document, list[str]] = ({}, [])
 def read(
     document: Json, resource_type: ResourceType, dialect: Dialect, among: Registry | None = None
 ) -> Document:
-    """Read a document that a client POSTs or PUTs into its canonical form.
+    """Read the document of a POST or PUT into its canonical form.
 
-    Attributes that no schema defines and readOnly ones are left out; names take the schema's spelling; null, [] and {} are
-    unassigned. A value of a known attribute that names nothing known is an error.
+    Unknown and readOnly attributes are ignored. null, [] and {} are unassigned. A value of a known
+    attribute in which nothing is known, such as `"emails": [{"mail": "x"}]`, is an error, not an
+    empty value.
 
     Args:
         document: The parsed body.
         resource_type: The type of the endpoint.
-        dialect: How to read the client.
-        among: The registry of the workspace, to recognise schemas of other resource types; by default the RFCs' own.
+        dialect: The dialect of the client.
+        among: The registry of the workspace, to recognise the schemas of other resource types; by
+            default that of the RFCs.
 
     Raises:
-        ScimError: invalidSyntax or invalidValue that names the attribute.
+        ScimError: invalidSyntax or invalidValue, with the name of the attribute.
     """
     if not isinstance(document, dict):
-        raise invalid_syntax(f"the body must be a JSON object, and is {kind(document)}")
+        raise invalid_syntax(f"body: expected a JSON object, got {json_type(document)}")
     check_schemas(document, resource_type, dialect, among or registry())
     found: Document = {}
-    taken = _taken(resource_type)
+    members = _writable_members(resource_type)
     for key, value in document.items():
-        member = taken.get(key) or taken.get(key.lower())
+        member = members.get(key) or members.get(key.lower())
         if isinstance(member, Attribute):
-            _put(found, member.name, _read_member(member, value, "", dialect), key)
+            _assign(found, member.name, _read_member(member, value, "", dialect), key)
         elif member is not None:
-            _put(found, member.id, read_extension(member, value, dialect), key)
+            _assign(found, member.id, read_extension(member, value, dialect), key)
     _check_required_secrets(found, resource_type)
     return arrange(found, resource_type)
 
 
 def mentions(document: Json, name: str, empty: bool = False) -> bool:
-    """Whether a client's document gives a top-level attribute, in any case, a value other than null.
+    """Return whether a document has a top-level attribute that is not null.
 
-    empty: whether an empty array counts as a value.
+    Args:
+        document: The parsed body.
+        name: The name of the attribute, in any case.
+        empty: Whether an empty array counts as a value.
     """
     return isinstance(document, dict) and any(
         key.lower() == name.lower() and value is not None and (empty or value != [])
@@ -78,28 +89,33 @@ def _check_required_secrets(found: Document, resource_type: ResourceType) -> Non
 
 
 @lru_cache(maxsize=1024)
-def _taken(resource_type: ResourceType) -> dict[str, Attribute | Schema]:
-    """What is taken from a client's document, by name in lower case and as the schema spells it."""
-    taken: dict[str, Attribute | Schema] = {}
+def _writable_members(resource_type: ResourceType) -> dict[str, Attribute | Schema]:
+    """Return the attributes and extensions that a client may write.
+
+    They are keyed by their names as the schema spells them and in lower case.
+    """
+    members: dict[str, Attribute | Schema] = {}
     for attribute in (
         *resource_type.common.attributes.values(),
         *resource_type.core.attributes.values(),
     ):
         if not attribute.read_only and attribute.name not in _MANAGED:
-            taken[attribute.name] = taken[attribute.name.lower()] = attribute
+            members[attribute.name] = members[attribute.name.lower()] = attribute
     for schema in resource_type.extensions.values():
-        taken[schema.id] = taken[schema.id.lower()] = schema
-    return taken
+        members[schema.id] = members[schema.id.lower()] = schema
+    return members
 
 
 def check_schemas(
     document: Document, resource_type: ResourceType, dialect: Dialect, among: Registry
 ) -> None:
-    """Check a client's `schemas` against the resource type. The stored ones are derived from the document.
+    """Check `schemas` of a client's document against the resource type.
+
+    They are only checked; the stored `schemas` are derived from the document.
 
     Raises:
-        ScimError: invalidValue if they are those of another resource type, and in strict workspaces if one is unknown;
-            invalidSyntax in strict workspaces if the type's own is missing.
+        ScimError: invalidValue for the schemas of another resource type, and in strict workspaces
+            for unknown ones; invalidSyntax in strict workspaces if the core schema is missing.
     """
     given = document.get("schemas")
     if given is None:
@@ -109,32 +125,33 @@ def check_schemas(
     if isinstance(given, list):
         check_elements("schemas", given, "schemas", dialect.max_elements)
     if not (isinstance(given, list) and all(isinstance(item, str) for item in given)):
-        raise invalid_value("schemas must be an array of strings")
+        raise invalid_value("schemas: expected an array of strings")
     core = any(resource_type.is_core(urn) for urn in given)
     for urn in given:
         if resource_type.is_core(urn):
             continue
         if not core and resource_type.extension(urn) is None and urn.lower() in among.schemas:
             raise invalid_value(
-                f"schemas: {urn} is not a schema of {resource_type.name}; send {resource_type.core.id}"
+                f"schemas: {urn} is not a schema of {resource_type.name}; send"
+                f" {resource_type.core.id}"
             )
         if resource_type.extension(urn) is None:
             dialect.take("unknown-schema", f"schemas: {urn[:200]!r}")
     if not core:
-        dialect.take("schemas-missing", f"schemas: {resource_type.core.id} is not there")
+        dialect.take("schemas-missing", f"schemas: {resource_type.core.id} is missing")
 
 
 def read_extension(extension: Schema, value: Json, dialect: Dialect) -> Json:
-    """The canonical form of an extension's attributes, or None where it is unassigned."""
+    """Return the canonical form of an extension; None if it is unassigned."""
     if not is_assigned(value):
         return None
     if not isinstance(value, dict):
-        raise invalid_value(f"{extension.id} must be an object, and is {kind(value)}")
+        raise invalid_value(f"{extension.id}: expected an object, got {json_type(value)}")
     found: Document = {}
     for key, item in value.items():
         attribute = extension.attribute(key)
         if attribute is not None and not attribute.read_only:
-            _put(
+            _assign(
                 found,
                 attribute.name,
                 _read_member(attribute, item, f"{extension.id}:", dialect),
@@ -144,14 +161,21 @@ def read_extension(extension: Schema, value: Json, dialect: Dialect) -> Json:
 
 
 def _read_member(attribute: Attribute, value: Json, prefix: str, dialect: Dialect) -> Json:
-    """read_value, for errors under a prefix and the attribute's name. Most values are plain strings, and stay as they are."""
+    """Read a value as `read_value` does, with a quick path for plain strings."""
     if attribute.is_text and isinstance(value, str):
         return value
     return read_value(attribute, value, f"{prefix}{attribute.name}", dialect)
 
 
 def read_value(attribute: Attribute, value: Json, where: str, dialect: Dialect) -> Json:
-    """The canonical form of an attribute's value, or None where it is unassigned. where: the name for errors."""
+    """Return the canonical form of an attribute's value; None if it is unassigned.
+
+    Args:
+        attribute: The attribute.
+        value: The value in the request.
+        where: The name of the attribute in errors.
+        dialect: The dialect of the client.
+    """
     if not attribute.multi_valued:
         return read_one(
             attribute, dialects.single(value, attribute.is_complex, where, dialect), where, dialect
@@ -164,11 +188,13 @@ def read_value(attribute: Attribute, value: Json, where: str, dialect: Dialect) 
 
 
 def read_elements(attribute: Attribute, values: Json, where: str, dialect: Dialect) -> list[Json]:
-    """The canonical elements of a multi-valued attribute, each combination of `value` and `type` once.
+    """Return the canonical elements of a multi-valued attribute, without duplicates.
+
+    An element that holds nothing known to the schema must not be read as "no element": a replace
+    would then clear the attribute.
 
     Raises:
-        ScimError: invalidValue if an element has no value, or none that the schema knows: it must never be taken for
-            "no element".
+        ScimError: invalidValue, if an element is empty.
     """
     values = dialects.elements(values, where, dialect)
     check_elements(attribute.name, values, where, dialect.max_elements)
@@ -182,12 +208,12 @@ def read_elements(attribute: Attribute, values: Json, where: str, dialect: Diale
             or element == ""
             or (attribute.named_by_value and dialects.has_blank_value(element))
         ):
-            raise invalid_value(f"{where}[{index}] names no value: {_known(attribute)}")
+            raise invalid_value(f"{where}[{index}]: the value is empty; {_hint(attribute)}")
         found.append(element)
     if len(found) < len(values):
         dialect.take("value-blank", where)
     if not found:
-        raise invalid_value(f"{where} names no value: {_known(attribute)}")
+        raise invalid_value(f"{where}: the value is empty; {_hint(attribute)}")
     found = distinct(attribute, found)
     return (
         found
@@ -196,14 +222,15 @@ def read_elements(attribute: Attribute, values: Json, where: str, dialect: Diale
     )
 
 
-def _known(attribute: Attribute) -> str:
+def _hint(attribute: Attribute) -> str:
     if not attribute.is_complex:
-        return f"give a {attribute.type}"
-    return f"give at least one of {', '.join(sub.name for sub in attribute.sub_attributes.values() if not sub.read_only)}"
+        return f"send a {attribute.type}"
+    names = (sub.name for sub in attribute.sub_attributes.values() if not sub.read_only)
+    return f"send at least one of {', '.join(names)}"
 
 
 def read_one(attribute: Attribute, value: Json, where: str, dialect: Dialect) -> Json:
-    """The canonical form of one value, or None where it is unassigned."""
+    """Return the canonical form of one value or element; None if it is unassigned."""
     if attribute.is_complex:
         found = (read_partial(attribute, value, where, dialect) or _UNASSIGNED)[0]
         if found:
@@ -217,17 +244,17 @@ def read_one(attribute: Attribute, value: Json, where: str, dialect: Dialect) ->
         case "boolean":
             value = dialects.boolean(value, where, dialect)
             if not isinstance(value, bool):
-                raise _wrong(where, "a boolean", value)
+                raise _type_error(where, "a boolean", value)
         case "integer":
             if (
                 isinstance(value, bool)
                 or not isinstance(value, int)
                 or not -(2**63) <= value < 2**63
             ):
-                raise _wrong(where, "an integer of at most 64 bits", value)
+                raise _type_error(where, "a 64-bit integer", value)
         case "decimal":
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise _wrong(where, "a number", value)
+                raise _type_error(where, "a number", value)
         case _:
             _check_string(attribute, value, where)
     return value
@@ -235,17 +262,21 @@ def read_one(attribute: Attribute, value: Json, where: str, dialect: Dialect) ->
 
 def _check_string(attribute: Attribute, value: Json, where: str) -> None:
     if not isinstance(value, str):
-        raise _wrong(where, "a string", value)
+        raise _type_error(where, "a string", value)
     if attribute.type == "dateTime" and sortable_date_time(value) is None:
-        raise invalid_value(f"{where} must be a dateTime as 2011-05-13T04:42:34Z")
+        raise invalid_value(f"{where}: expected a dateTime such as 2011-05-13T04:42:34Z")
     if attribute.type == "binary" and not is_base64(value):
-        raise invalid_value(f"{where} must be base64")
+        raise invalid_value(f"{where}: expected base64")
     if attribute.required and not value.strip():
         raise invalid_value(f"{where} is required and must not be blank")
 
 
 def check_required_subs(attribute: Attribute, value: Document, where: str) -> None:
-    """Raises ScimError invalidValue if a complex value lacks a required sub-attribute."""
+    """Check that a complex value has its required sub-attributes.
+
+    Raises:
+        ScimError: invalidValue.
+    """
     for sub in attribute.required_subs:
         if sub.name not in value:
             raise invalid_value(f"{where}.{sub.name} is required")
@@ -254,14 +285,14 @@ def check_required_subs(attribute: Attribute, value: Document, where: str) -> No
 def read_partial(
     attribute: Attribute, value: Json, where: str, dialect: Dialect
 ) -> tuple[Document, list[str]] | None:
-    """Read a value of a complex attribute that may leave out sub-attributes, required ones included.
+    """Read a value of a complex attribute that may omit any sub-attributes.
 
     Returns:
-        The sub-attributes that it assigns, and the names of those that it gives as null. None for a value that is null
-        or stands for null.
+        The sub-attributes that it assigns, and the names of those that it sets to null. None for
+        null, or a value that means null in the dialect table.
 
     Raises:
-        ScimError: invalidValue, also for an object in which the schema knows no key.
+        ScimError: invalidValue, also for an object without any known key.
     """
     if attribute.has_value and not attribute.multi_valued:
         value = dialects.reference_object(value, where, dialect)
@@ -274,24 +305,24 @@ def read_partial(
     if value is None or value == []:
         return None
     if not isinstance(value, dict):
-        raise _wrong(where, "an object", value)
-    known = not value
+        raise _type_error(where, "an object", value)
+    is_known = not value
     for key, item in value.items():
         sub = attribute.sub(key)
         if sub is None:
             continue
-        known = True
+        is_known = True
         if sub.read_only:
             continue
         if sub.is_text and isinstance(item, str) and sub.name not in found:
-            found[sub.name] = item  # most values are plain strings, and stay as they are
+            found[sub.name] = item  # the quick path: most values are plain strings
             continue
         read_item = read_value(sub, item, f"{where}.{sub.name}", dialect)
-        _put(found, sub.name, read_item, key)
+        _assign(found, sub.name, read_item, key)
         if read_item is None:
             cleared.append(sub.name)
-    if not known:
-        raise invalid_value(f"{where} names no value: {_known(attribute)}")
+    if not is_known:
+        raise invalid_value(f"{where}: the value is empty; {_hint(attribute)}")
     if attribute.has_value and not attribute.multi_valued and is_blank(found.get("value")):
         dialect.take("manager-blank", where)
         return None
@@ -299,22 +330,23 @@ def read_partial(
 
 
 def is_blank(value: Json) -> bool:
-    """Whether a value is a string without characters, which some clients send for null."""
+    """Return whether a value is a blank string, which some clients send for null."""
     return isinstance(value, str) and not value.strip()
 
 
 def arrange(
     found: Document, resource_type: ResourceType, without: Set[str] = frozenset()
 ) -> Document:
-    """Put a document in canonical order, with its `schemas` and defaults; check its required attributes and `primary`.
+    """Put a document into canonical order and add its `schemas` and defaults.
 
     Args:
         found: The canonical attributes.
         resource_type: The type of the resource.
-        without: Core attributes that get no default, since the client removed them just now.
+        without: Core attributes that get no default, because the request removes them.
 
     Raises:
-        ScimError: invalidValue for a required attribute that is missing and for more than one primary.
+        ScimError: invalidValue, if a required attribute is missing or an attribute has two primary
+            elements.
     """
     defaults = resource_type.defaults
     if without:
@@ -332,7 +364,7 @@ def arrange(
                 inner, {}, extension, extension.id + ":", {}
             )
         elif extension.id in resource_type.required_extensions:
-            raise invalid_value(f"the extension {extension.id} is required")
+            raise invalid_value(f"{extension.id} is required")
     if "meta" in found:
         arranged["meta"] = found["meta"]
     return arranged
@@ -356,12 +388,12 @@ def _arrange_attributes(
 
 
 def keep_immutable(current: Document, incoming: Document, resource_type: ResourceType) -> Document:
-    """The document of a PUT with the immutable values of the current one (RFC 7644 section 3.5.1).
+    """Keep the immutable values of a resource in a PUT (RFC 7644 section 3.5.1).
 
-    Neither document is changed.
+    Neither document is modified; the result is a new one.
 
     Raises:
-        ScimError: mutability if an immutable attribute or sub-attribute that has a value is given another one.
+        ScimError: mutability, if an immutable attribute or sub-attribute would change its value.
     """
     found = dict(incoming)
     for extension, attribute in resource_type.attributes():
@@ -372,7 +404,7 @@ def keep_immutable(current: Document, incoming: Document, resource_type: Resourc
         )
         if attribute.name not in before:
             continue
-        value = _kept(attribute, before[attribute.name], after.get(attribute.name))
+        value = _keep_immutable_value(attribute, before[attribute.name], after.get(attribute.name))
         if value is None or value == after.get(attribute.name):
             continue
         if extension is None:
@@ -382,11 +414,11 @@ def keep_immutable(current: Document, incoming: Document, resource_type: Resourc
     return arrange(found, resource_type)
 
 
-def _kept(attribute: Attribute, before: Json, after: Json) -> Json:
-    """The value of an attribute after a PUT, where it or some of its sub-attributes are immutable; None for none."""
+def _keep_immutable_value(attribute: Attribute, before: Json, after: Json) -> Json:
+    """Return the value of an attribute after a PUT, with its immutable parts kept."""
     if attribute.mutability == "immutable":
         if after is not None and not same_value(attribute, after, before):
-            raise mutability(f"{attribute.name} is immutable and has a value")
+            raise mutability(f"{attribute.name} is immutable and already has a value")
         return before
     if attribute.multi_valued or after is None:
         return after
@@ -394,13 +426,15 @@ def _kept(attribute: Attribute, before: Json, after: Json) -> Json:
     for sub in attribute.immutable_subs:
         if sub.name in before:
             if sub.name in after and not same_value(sub, after[sub.name], before[sub.name]):
-                raise mutability(f"{attribute.name}.{sub.name} is immutable and has a value")
+                raise mutability(
+                    f"{attribute.name}.{sub.name} is immutable and already has a value"
+                )
             kept[sub.name] = before[sub.name]
     return kept
 
 
-def kind(value: Json) -> str:
-    """What a JSON value is, in words for an error."""
+def json_type(value: Json) -> str:
+    """Return the JSON type of a value with its article, for errors."""
     if value is None:
         return "null"
     names = {
@@ -414,12 +448,12 @@ def kind(value: Json) -> str:
     return names[type(value)]
 
 
-def _wrong(where: str, wanted: str, value: Json) -> ScimError:
-    return invalid_value(f"{where} must be {wanted}, and is {kind(value)}")
+def _type_error(where: str, expected: str, value: Json) -> ScimError:
+    return invalid_value(f"{where}: expected {expected}, got {json_type(value)}")
 
 
-def _put(found: Document, name: str, value: Json, key: str) -> None:
+def _assign(found: Document, name: str, value: Json, key: str) -> None:
     if name in found:
-        raise invalid_syntax(f"{name} is given twice, the second time as {key[:100]!r}")
+        raise invalid_syntax(f"{name} occurs twice, the second time as {key[:100]!r}")
     if value is not None:
         found[name] = value

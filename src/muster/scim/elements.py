@@ -1,4 +1,23 @@
-"""The elements of multi-valued attributes: when two are the same, and how one is merged into another (RFC 7643 section 2.4)."""
+"""Identity and merging of elements (RFC 7643 section 2.4).
+
+The RFC gives elements no ids, but PATCH has to tell whether an added element exists already, and
+which element a remove means. Two elements are the same if their `value` and `type` compare equal by
+the schema (case-insensitively unless caseExact); elements without a `value`, such as addresses, are
+the same if all their content is.
+
+From this follow three operations:
+
+- Looking up: `{"value": "a@x.example"}` without a `type` matches every element with this value,
+  because clients that remove an e-mail address rarely send its type.
+- Merging: adding an element that exists changes the sub-attributes that the new one names, and
+  keeps the others. The spelling of `value` and `type` is kept, so that re-sending an element
+  changes nothing.
+- Deduplicating: of elements with the same identity in one request, the later ones are merged into
+  the first.
+
+Comparing each pair would be quadratic, and a workspace may allow 5,000 elements; so `Elements`
+indexes them by key.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,9 +33,10 @@ _DESCRIPTIONS = ("display", "displayName")
 
 
 def key_of(attribute: Attribute, element: Json) -> Key:
-    """The identity of an element: its `value` and `type`; without a `value`, everything that it holds.
+    """Return the identity of an element: `value` and `type`, or else its content.
 
-    The RFC asks servers not to return the same combination of `value` and `type` twice.
+    Servers should not return the same combination of `value` and `type` twice (RFC 7643 section
+    2.4).
     """
     if not attribute.is_complex:
         return (comparable_key(attribute, element),)
@@ -26,7 +46,7 @@ def key_of(attribute: Attribute, element: Json) -> Key:
 
 
 class Elements:
-    """The elements of one attribute, indexed by what names them, so that each look-up takes constant time."""
+    """The elements of one attribute, indexed by identity and by `value`."""
 
     def __init__(self, attribute: Attribute, elements: Iterable[Json]) -> None:
         self.attribute = attribute
@@ -37,31 +57,34 @@ class Elements:
             self.append(item)
 
     def append(self, item: Json) -> None:
-        """Add an element at the end."""
+        """Append an element."""
         position = len(self.items)
         self.items.append(item)
         self._by_key.setdefault(key_of(self.attribute, item), []).append(position)
         if self.attribute.is_complex and "value" in item:
             self._by_value.setdefault(_sub(self.attribute, item, "value"), []).append(position)
 
-    def named(self, wanted: Json) -> list[int]:
-        """The positions of the elements that a value names.
+    def matching(self, wanted: Json) -> list[int]:
+        """Return the positions of the elements that a value in a request means.
 
-        A value with `value` and `type` names the elements that have both; one without `type` names those with its
-        `value`, whatever their type. A value that has no `value` names the elements with the same content.
+        With `value` and `type` it means the elements that have both; without `type`, those that
+        have the `value`; without `value`, those with the same content.
         """
         if self.attribute.is_complex and "value" in wanted and "type" not in wanted:
             return self._by_value.get(_sub(self.attribute, wanted, "value"), [])
         return self._by_key.get(key_of(self.attribute, wanted), [])
 
-    def first(self, wanted: Json) -> int | None:
-        """The position of the first element that a value names, or None."""
-        found = self.named(wanted)
+    def first_match(self, wanted: Json) -> int | None:
+        """Return the position of the first element that a value means, or None."""
+        found = self.matching(wanted)
         return found[0] if found else None
 
 
 def distinct(attribute: Attribute, elements: list[Json]) -> list[Json]:
-    """The elements with those that repeat an earlier one's identity merged into it; either makes the result primary."""
+    """Merge elements of the same identity into the first of them.
+
+    The result is primary if any of them is.
+    """
     if len(elements) < 2 or _differ_by_value(elements):
         return elements
     kept: dict[Key, Json] = {}
@@ -78,7 +101,11 @@ def distinct(attribute: Attribute, elements: list[Json]) -> list[Json]:
 
 
 def _differ_by_value(elements: list[Json]) -> bool:
-    """Whether all elements have a string as `value`, and no two the same: then they need no closer look. Quick."""
+    """Return whether all elements have different ASCII strings as `value`.
+
+    This is the usual case, and a quick way to know that nothing has to be merged. Other strings
+    need full folding, which the caller does.
+    """
     values = {
         value.casefold()
         for item in elements
@@ -88,9 +115,10 @@ def _differ_by_value(elements: list[Json]) -> bool:
 
 
 def merged(attribute: Attribute, element: Json, named: Json) -> Json:
-    """An element with the sub-attributes that another one of the same identity names.
+    """Return an element with the sub-attributes of another one of the same identity.
 
-    Identity keeps its spelling, and an absent `primary` equals false: naming what is there changes nothing.
+    `value` and `type` keep their spelling, and `"primary": false` is not added to an element
+    without `primary`, so that merging an equal element changes nothing.
     """
     if not attribute.is_complex:
         return element
@@ -108,12 +136,18 @@ def merged(attribute: Attribute, element: Json, named: Json) -> Json:
     return {**element, **changes} if changes else element
 
 
-def without_stale_reference(
+def drop_stale_reference(
     attribute: Attribute, before: dict[str, Json], after: dict[str, Json], named: Iterable[str]
 ) -> None:
-    """Drop the `$ref` and the display name from `after` if its `value` is another than before's.
+    """Drop `$ref` and the display name from `after` if its `value` has changed.
 
-    They describe the previous value. Those in `named` were given together with the new one, and stay.
+    They describe the previous value.
+
+    Args:
+        attribute: The complex attribute.
+        before: Its value before the change.
+        after: Its new value, which is modified.
+        named: The sub-attributes that came with the new value; these stay.
     """
     if _REFERENCE not in attribute.sub_attributes or _equal_sub(attribute, before, after, "value"):
         return

@@ -1,10 +1,13 @@
-"""The errors of RFC 7644 section 3.12, as exceptions that the edge turns into answers."""
+"""The errors of RFC 7644 section 3.12 as exceptions."""
 
 
 class ScimError(Exception):
-    """A request that cannot be carried out.
+    """A request that cannot be fulfilled.
 
-    status: the HTTP status. scim_type: the keyword of RFC 7644 table 9, or None. detail: what is wrong and where.
+    Attributes:
+        status: The HTTP status.
+        detail: A sentence for the client's administrator: the place, the mistake, and the remedy.
+        scim_type: The keyword of RFC 7644 table 9, or None.
     """
 
     def __init__(self, status: int, detail: str, scim_type: str | None = None) -> None:

@@ -1,11 +1,24 @@
-"""PATCH (RFC 7644 section 3.5.2): the operations of a PatchOp, checked first and then applied to a document.
+"""PATCH (RFC 7644 section 3.5.2): check a PatchOp, then apply it to a document.
 
-`prepare` reads everything that does not depend on the document into steps. `apply` carries the steps out in order, each
-on the result of the one before. It is pure: it changes neither the document nor the steps, so a storage engine may
-decide the same PATCH again on another state.
+`prepare` does everything that does not depend on the document: it resolves the paths, checks the
+values and turns them into their canonical form. Its result is a list of steps. An operation without
+a path becomes one step for each key of its value. `apply` then applies the steps in order, each to
+the result of the one before.
 
-A value that names nothing is never confused with one that names everything: a step's value is canonical JSON, a
-`Partial`, a `Named`, or a member of `Whole`.
+The two are separate because `apply` runs inside the transaction of the write, and possibly more
+than once: if the engine restarts the transaction, it decides the same PATCH again on another state.
+So `apply` is pure. It modifies neither the document nor the steps, and everything slow or fallible
+that can be done before is done in `prepare`.
+
+The value of a step has one of five forms, so that "no value" and "all values" cannot be confused.
+(Reading `{"op": "remove", "path": "members", "value": []}` as "remove all members" would be a
+disaster.)
+
+- Canonical JSON: the new value of an attribute without sub-attributes.
+- A list of canonical elements: for a multi-valued attribute as a whole.
+- `Partial`: some sub-attributes of a complex value or element, those to assign and those to clear.
+- `NamedValue`: the one value that a remove names; the target keeps any other value.
+- `Whole.EVERYTHING` or `Whole.CLEARED`: all that the path selects.
 """
 
 from collections.abc import Iterator
@@ -20,7 +33,7 @@ from muster.scim.document import (
     arrange,
     check_required_subs,
     is_blank,
-    kind,
+    json_type,
     read_elements,
     read_one,
     read_partial,
@@ -29,8 +42,8 @@ from muster.scim.document import (
 from muster.scim.elements import (
     Elements,
     distinct,
+    drop_stale_reference,
     merged,
-    without_stale_reference,
 )
 from muster.scim.errors import (
     ScimError,
@@ -54,33 +67,44 @@ MAX_OPERATIONS = 1000
 
 
 class Whole(Enum):
-    """A step's value that stands for all of its target.
+    """The value of a step that applies to all of its target.
 
-    EVERYTHING: a remove names no values, and so removes all that its path selects. CLEARED: null or an empty array was given.
+    Attributes:
+        EVERYTHING: A remove without a value removes all that its path selects.
+        CLEARED: The value was null or an empty array.
     """
 
     EVERYTHING = "everything"
     CLEARED = "cleared"
 
 
-@dataclass(slots=True)  # not frozen: made for every operation, and never changed
+@dataclass(slots=True)  # not frozen, which costs time: one is made for every operation
 class Partial:
-    """Some sub-attributes of a complex value: those that get a value, and the names of those that lose theirs."""
+    """Some sub-attributes of a complex value.
+
+    Attributes:
+        assigned: The sub-attributes to assign, with their canonical values.
+        cleared: The names of the sub-attributes to remove.
+        optional: Whether the step does nothing if its path selects no element; otherwise that is an
+            error.
+    """
 
     assigned: Document
     cleared: tuple[str, ...] = ()
     optional: bool = False
-    """Nothing happens if the path selects no element; otherwise that is an error."""
 
 
 @dataclass(slots=True)
-class Named:
-    """The value that a remove names at a target that could be removed without one: only that value is removed."""
+class NamedValue:
+    """The value that a remove names at a target that needs none.
+
+    Only this value is removed; the target keeps any other.
+    """
 
     value: "Json | Partial"
 
 
-Value = Json | Partial | Whole | Named
+Value = Json | Partial | Whole | NamedValue
 
 
 @dataclass(slots=True)
@@ -89,9 +113,8 @@ class PatchStep:
 
     Attributes:
         operation: add, replace or remove.
-        target: Where to apply it.
-        value: For attributes without sub-attributes, the canonical value; for several elements, a list of them; for a
-            complex value, a Partial. Or a member of Whole.
+        target: The target that its path names.
+        value: The value, in one of the forms that the module describes.
         where: The name of the target in errors.
     """
 
@@ -102,16 +125,17 @@ class PatchStep:
 
     @property
     def secret(self) -> Attribute | None:
-        """The attribute, if its values are never returned and so kept outside the document."""
+        """The attribute, if its values are never returned; None otherwise."""
         attribute = self.target.place.attribute
         return attribute if attribute is not None and attribute.secret else None
 
 
 def prepare(message: Json, resource_type: ResourceType, dialect: Dialect) -> list[PatchStep]:
-    """Read a PatchOp message into steps: every path resolved and every value checked.
+    """Read a PatchOp into steps: resolve every path and check every value.
 
     Raises:
-        ScimError: invalidSyntax, invalidPath, invalidValue, noTarget or mutability that names the operation's index.
+        ScimError: invalidSyntax, invalidPath, invalidValue, noTarget or mutability, with the index
+            of the operation; 413 if it has more than MAX_OPERATIONS.
     """
     steps: list[PatchStep] = []
     for index, operation in enumerate(_operations(message, dialect)):
@@ -129,10 +153,10 @@ def _operations(message: Json, dialect: Dialect) -> list[Json]:
         dialect.take("single-operation", "Operations")
         operations = [operations]
     if not isinstance(operations, list) or not operations:
-        raise invalid_syntax("Operations must be an array with at least one operation")
+        raise invalid_syntax("Operations: expected an array with at least one operation")
     if len(operations) > MAX_OPERATIONS:
         raise ScimError(
-            413, f"Operations has {len(operations)} operations; the limit is {MAX_OPERATIONS}"
+            413, f"Operations has {len(operations):,} operations; the limit is {MAX_OPERATIONS:,}"
         )
     return operations
 
@@ -141,16 +165,16 @@ def _steps(
     operation: Json, where: str, resource_type: ResourceType, dialect: Dialect
 ) -> Iterator[PatchStep]:
     if not isinstance(operation, dict):
-        raise invalid_syntax(f"{where} must be an object, and is {kind(operation)}")
+        raise invalid_syntax(f"{where}: expected an object, got {json_type(operation)}")
     fields = {key.lower(): item for key, item in operation.items()}
     if len(fields) < len(operation):
-        raise invalid_syntax(f"{where}: a member is given twice, in different cases")
+        raise invalid_syntax(f"{where}: a key occurs twice, in different cases")
     name = _name(fields.get("op"), where, dialect)
     path, value = fields.get("path"), fields.get("value")
     if path is not None and not isinstance(path, str):
-        raise invalid_path(f"{where}: path must be a string, and is {kind(path)}")
+        raise invalid_path(f"{where}.path: expected a string, got {json_type(path)}")
     if name != "remove" and "value" not in fields:
-        raise invalid_value(f"{where}: {name} needs a value")
+        raise invalid_value(f"{where}: {name} requires a value")
     if path is None or not path.strip():
         yield from _pathless(name, value, where, resource_type, dialect)
         return
@@ -165,30 +189,30 @@ def _name(name: Json, where: str, dialect: Dialect) -> str:
         if name != name.lower():
             dialect.take("operation-case", where)
         return name.lower()
-    raise invalid_syntax(f"{where}: op must be add, replace or remove")
+    raise invalid_syntax(f"{where}.op: expected add, replace or remove")
 
 
 def _pathless(
     name: str, value: Json, where: str, resource_type: ResourceType, dialect: Dialect
 ) -> Iterator[PatchStep]:
-    """A value without a path stands for an operation on each of its keys."""
+    """Read an operation without a path: one or more steps for each key of its value."""
     if name == "remove":
-        raise no_target(f"{where}: remove needs a path")
+        raise no_target(f"{where}: remove requires a path")
     if not isinstance(value, dict):
         raise invalid_value(
-            f"{where}: without a path the value must be an object, and is {kind(value)}"
+            f"{where}: without a path, the value must be an object; got {json_type(value)}"
         )
-    known = not value
+    is_known = not value
     seen: set[str] = set()
     for key, item in value.items():
         target = _key_target(key, resource_type, dialect, where)
         if target is None:
             continue
-        known = True
+        is_known = True
         name_of_target = key if target.predicate is not None else target.place.name
         if name_of_target in seen:
             raise invalid_syntax(
-                f"{where}: {target.place.name} is given twice, the second time as {key[:100]!r}"
+                f"{where}: {target.place.name} occurs twice, the second time as {key[:100]!r}"
             )
         seen.add(name_of_target)
         attribute = target.place.attribute
@@ -198,14 +222,16 @@ def _pathless(
         yield from _target_steps(
             name, target, item, f"{where}: {target.place.name}", resource_type, dialect
         )
-    if not known:
-        raise invalid_value(f"{where}: the value names no attribute of {resource_type.name}")
+    if not is_known:
+        raise invalid_value(
+            f"{where}: the value has no attribute that the schemas of {resource_type.name} define"
+        )
 
 
 def _key_target(
     key: str, resource_type: ResourceType, dialect: Dialect, where: str
 ) -> Target | None:
-    """The target that a key of a path-less value names; None if no schema defines it."""
+    """Resolve a key of a value without a path; None if no schema defines it."""
     if "[" in key:
         dialect.take("value-path-key", f"{where}: {key[:100]!r}")
         return parse_path(key, resource_type, dialect, where)
@@ -242,15 +268,14 @@ def _target_steps(
             raise mutability(f"{where} is required and cannot be removed")
         return  # derived from the document
     if name == "remove":
-        yield PatchStep(name, target, _removed(target, value, where, dialect), where)
+        yield PatchStep(name, target, _read_removed(target, value, where, dialect), where)
         return
-    read = _read(target, value, where, dialect)
+    read = _read_value(target, value, where, dialect)
     if name == "add" and (read is Whole.CLEARED or isinstance(read, Partial)):
         if isinstance(read, Partial) and read.optional and not read.assigned:
             return
-        read = Partial(
-            read.assigned if isinstance(read, Partial) else {}
-        )  # an add of null adds nothing
+        # Adding null adds nothing: unlike a replace, an add never clears.
+        read = Partial(read.assigned if isinstance(read, Partial) else {})
         if not read.assigned and target.predicate is None:
             return
     yield PatchStep(name, target, read, where)
@@ -264,13 +289,18 @@ def _extension_steps(
     resource_type: ResourceType,
     dialect: Dialect,
 ) -> Iterator[PatchStep]:
-    """A whole extension: removed at once; added or replaced attribute by attribute, as a complex attribute is."""
+    """Read an operation on a whole extension.
+
+    A remove is one step. An add or replace is one step for each attribute in the value, so that it
+    keeps the attributes that the value does not name, as for a complex attribute.
+    """
     schema = resource_type.extension(target.place.schema or "")
     if schema is None:
-        raise invalid_path(f"{where}: no such extension")
+        raise invalid_path(f"{where}: {resource_type.name} has no such extension")
     if name == "remove" and value is not None:
         raise invalid_value(
-            f"{where}: remove takes no value for an extension; name the attributes to remove by their paths"
+            f"{where}: an extension is removed without a value; to remove some of its attributes,"
+            " name their paths"
         )
     if name == "remove" or (name == "replace" and value is None):
         yield PatchStep("remove", target, Whole.EVERYTHING, where)
@@ -278,12 +308,12 @@ def _extension_steps(
     if value is None:
         return
     if not isinstance(value, dict):
-        raise invalid_value(f"{where} must be an object, and is {kind(value)}")
-    known = not value
+        raise invalid_value(f"{where}: expected an object, got {json_type(value)}")
+    is_known = not value
     for key, item in value.items():
         attribute = schema.attribute(key)
         if attribute is not None:
-            known = True
+            is_known = True
             if attribute.read_only:
                 dialect.take("read-only-key", f"{where}: {attribute.name}")
                 continue
@@ -291,12 +321,12 @@ def _extension_steps(
             yield from _target_steps(
                 name, inner, item, f"{where}:{attribute.name}", resource_type, dialect
             )
-    if not known:
-        raise invalid_value(f"{where}: the value names no attribute of {schema.id}")
+    if not is_known:
+        raise invalid_value(f"{where}: the value has no attribute that {schema.id} defines")
 
 
-def _removed(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
-    """The values that a remove names by its value; without one, all that its path selects."""
+def _read_removed(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
+    """Read the value of a remove; without one it removes all that its path selects."""
     place = target.place
     attribute = place.attribute
     if value is None or attribute is None:
@@ -304,28 +334,32 @@ def _removed(target: Target, value: Json, where: str, dialect: Dialect) -> Value
     dialect.take("remove-with-value", where)
     if attribute.multi_valued and target.predicate is None and place.sub is None:
         return [] if value == [] else read_elements(attribute, _listed(value), where, dialect)
-    read = _read(target, value, where, dialect)
+    read = _read_value(target, value, where, dialect)
     if isinstance(read, Whole) or (isinstance(read, Partial) and not read.assigned):
         raise invalid_value(
-            f"{where}: the value to remove names nothing; leave it out to remove all that the path selects"
+            f"{where}: the value is empty; omit it to remove everything that the path selects"
         )
-    return Named(read)
+    return NamedValue(read)
 
 
 def _listed(value: Json) -> list[Json]:
-    """A PATCH may give one value of a multi-valued attribute by itself (RFC 7644 section 3.5.2.1)."""
+    """Wrap a lone value in a list, as RFC 7644 section 3.5.2.1 allows it for PATCH."""
     return value if isinstance(value, list) else [value]
 
 
-def _read(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
-    """The value of an add or a replace."""
+def _read_value(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
+    """Read the value of an add or replace.
+
+    An empty value is an error unless it has one meaning only: see the dialect table.
+    """
     attribute, sub = target.place.attribute, target.place.sub
     if attribute is None:
-        raise invalid_path(f"{where}: an attribute is needed")
+        raise invalid_path(f"{where}: the path must name an attribute")
     if sub is not None and sub.name == "value" and attribute.named_by_value and is_blank(value):
         if target.predicate is None:
             raise invalid_value(
-                f"{where} names no value; choose the elements by a filter, or remove {attribute.name}"
+                f"{where}: the value is empty; select elements by a filter, or remove"
+                f" {attribute.name}"
             )
         dialect.take("value-blank", where)
         return Partial({}, (sub.name,), optional=True)
@@ -341,15 +375,15 @@ def _read(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
     if value is None:
         return Whole.CLEARED
     if value in ([], {}):
-        raise invalid_value(f"{where} names no value; give null to clear it")
+        raise invalid_value(f"{where}: the value is empty; send null to clear the attribute")
     if not attribute.is_complex:
         item = read_one(attribute, value, where, dialect)
         if item == "" and attribute.multi_valued:
-            raise invalid_value(f"{where} names no value")
+            raise invalid_value(f"{where}: the value is empty")
         return Whole.CLEARED if item is None else item
     partial = read_partial(attribute, value, where, dialect)
     if partial is None and attribute.multi_valued:
-        raise invalid_value(f"{where} names no value")
+        raise invalid_value(f"{where}: the value is empty")
     if partial == ({}, []):
         dialect.take("read-only-key", where)
     if partial is None:
@@ -358,7 +392,7 @@ def _read(target: Target, value: Json, where: str, dialect: Dialect) -> Value:
     if attribute.named_by_value and is_blank(assigned.get("value")):
         others = {name: item for name, item in assigned.items() if name != "value"}
         if not others:
-            raise invalid_value(f"{where} names no value")
+            raise invalid_value(f"{where}: the value is empty")
         dialect.take("value-blank", where)
         return Partial(others, (*cleared, "value"))
     return Partial(assigned, tuple(cleared))
@@ -375,29 +409,45 @@ def _read_sub(
         and sub.name == "value"
         and dialects.role_in_text(value) is not None
     ):
-        role = read_one(attribute, {"value": value}, where, dialect)  # it has a display too
+        role = read_one(
+            attribute, {"value": value}, where, dialect
+        )  # the JSON holds its display too
         return Partial(role)
     item = read_value(sub, value, where, dialect)
     if sub.name == "value" and attribute.named_by_value and is_blank(item):
-        raise invalid_value(f"{where} names no value")
+        raise invalid_value(f"{where}: the value is empty")
     return Partial({}, (sub.name,)) if item is None else Partial({sub.name: item})
 
 
 def apply(
     document: Document, steps: list[PatchStep], resource_type: ResourceType, dialect: Dialect
 ) -> Document:
-    """Apply steps to a document, each to the result of the one before, and return the new document.
+    """Apply the steps in order and return the new document.
 
-    Steps on secrets are skipped. Neither the document nor the steps are changed.
+    Steps on secrets are skipped. Neither the document nor the steps are modified.
+
+    Args:
+        document: The canonical document.
+        steps: The steps of `prepare`.
+        resource_type: The type of the resource.
+        dialect: The dialect of the client.
 
     Raises:
         ScimError: noTarget, mutability, invalidValue or tooMany.
     """
-    return _Application(document, resource_type, dialect).run(steps)
+    return _PatchRun(document, resource_type, dialect).run(steps)
 
 
-class _Application:
-    """One PATCH on one document. Values are replaced and never changed in place."""
+class _PatchRun:
+    """Applies one PATCH to one document.
+
+    The document is a shallow copy: values are replaced, never modified in place.
+
+    Attributes:
+        document: The document so far.
+        removed: Core attributes that were removed and not assigned again; they get no default.
+        comparisons: The elements compared so far, times the conditions of the filters.
+    """
 
     def __init__(self, document: Document, resource_type: ResourceType, dialect: Dialect) -> None:
         self.document = dict(document)
@@ -452,12 +502,12 @@ class _Application:
         self.document.pop(urn, None)
 
     def _after(self, attribute: Attribute, before: Json, step: PatchStep) -> Json:
-        """The value of an attribute after a step; None for none."""
+        """Return the value of an attribute after a step, or None."""
         if attribute.multi_valued:
             elements = self._elements(attribute, before or [], step)
             return elements or None
-        if isinstance(step.value, Named):
-            return _without(attribute, before, step.value, step)
+        if isinstance(step.value, NamedValue):
+            return _remove_named(attribute, before, step.value, step)
         if isinstance(step.value, Partial):
             return _merge(attribute, before or {}, step.value, step) or None
         return None if isinstance(step.value, Whole) else step.value
@@ -469,83 +519,97 @@ class _Application:
         if self.comparisons > self.dialect.max_comparisons:
             raise too_many_comparisons(step.where, self.dialect.max_comparisons)
         if step.target.predicate is None and step.target.place.sub is None:
-            return self._whole(attribute, before, step)
-        return self._chosen(attribute, before, step)
+            return self._on_attribute(attribute, before, step)
+        return self._on_selection(attribute, before, step)
 
-    def _whole(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
-        """The elements after a step on the attribute as a whole."""
+    def _on_attribute(
+        self, attribute: Attribute, before: list[Json], step: PatchStep
+    ) -> list[Json]:
+        """Return the elements after a step on the attribute as a whole."""
         values = step.value
         if not isinstance(values, list):  # EVERYTHING or CLEARED
             return []
         if step.operation == "replace":
             return values
-        found = Elements(attribute, before)
+        elements = Elements(attribute, before)
         if step.operation == "remove":
-            gone = {position for value in values for position in found.named(value)}
-            return [item for position, item in enumerate(before) if position not in gone]
+            removed = {position for value in values for position in elements.matching(value)}
+            return [item for position, item in enumerate(before) if position not in removed]
         touched: list[int] = []
         for value in values:
-            position = found.first(value)
+            position = elements.first_match(value)
             if position is None:
-                position = len(found.items)
-                found.append(value)
+                position = len(elements.items)
+                elements.append(value)
             else:
-                found.items[position] = merged(attribute, found.items[position], value)
+                elements.items[position] = merged(attribute, elements.items[position], value)
             if attribute.is_complex and value.get("primary") is True:
                 touched.append(position)
-        return move_primary(found.items, touched, step.where)
+        return move_primary(elements.items, touched, step.where)
 
-    def _chosen(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
-        """The elements after a step on those that its value path chooses; without a filter it chooses all."""
+    def _on_selection(
+        self, attribute: Attribute, before: list[Json], step: PatchStep
+    ) -> list[Json]:
+        """Return the elements after a step on those that its path selects.
+
+        A value path selects those that match its filter; a path such as emails.value selects all.
+        If none matches, an add or replace may create the element (Microsoft Entra ID relies on it).
+        """
         predicate, value = step.target.predicate, step.value
-        chosen = [
+        selected = [
             n
             for n, item in enumerate(before)
             if predicate is None or matches(predicate, _as_document(attribute, item))
         ]
-        if not chosen and isinstance(value, Partial) and value.optional and not value.assigned:
+        if not selected and isinstance(value, Partial) and value.optional and not value.assigned:
             return before
-        if not chosen:
-            return self._with_made(attribute, before, step)
-        if isinstance(value, Named):
-            among = set(chosen)
-            left = [
-                _without(attribute, item, value, step) if n in among else item
+        if not selected:
+            return self._add_missing(attribute, before, step)
+        if isinstance(value, NamedValue):
+            among = set(selected)
+            after = [
+                _remove_named(attribute, item, value, step) if n in among else item
                 for n, item in enumerate(before)
             ]
-            return [item for item in left if item not in (None, {})]
+            return [item for item in after if item not in (None, {})]
         if isinstance(value, Whole):
-            gone = set(chosen)
-            return [item for position, item in enumerate(before) if position not in gone]
+            removed = set(selected)
+            return [item for position, item in enumerate(before) if position not in removed]
         after = list(before)
-        for position in chosen:
-            after[position] = _changed(attribute, after[position], step)
+        for position in selected:
+            after[position] = _change_element(attribute, after[position], step)
         touched = [
-            position for position in chosen if is_primary(after[position]) and _sets_primary(value)
+            position
+            for position in selected
+            if is_primary(after[position]) and _sets_primary(value)
         ]
         after = move_primary(after, touched, step.where)
         return distinct(attribute, [item for item in after if item != {}])
 
-    def _with_made(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
-        """The elements with the one that a value path without a match asks for; it may exist under another condition."""
-        made = _made(attribute, step, self.dialect)
-        found = Elements(attribute, before)
-        position = found.first(made)
+    def _add_missing(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
+        """Return the elements with the one that a value path without a match describes.
+
+        The filter may fail on an element of the same identity, for example because its `primary`
+        differs. Then that element is changed.
+        """
+        new = _new_element(attribute, step, self.dialect)
+        elements = Elements(attribute, before)
+        position = elements.first_match(new)
         if position is None:
             position = len(before)
-            found.append(made)
+            elements.append(new)
         else:
-            found.items[position] = merged(attribute, found.items[position], made)
-        return move_primary(found.items, [position] if is_primary(made) else [], step.where)
+            elements.items[position] = merged(attribute, elements.items[position], new)
+        return move_primary(elements.items, [position] if is_primary(new) else [], step.where)
 
 
 def _as_document(attribute: Attribute, element: Json) -> Document:
-    """An element as a filter sees it: a plain value has the sub-attribute `value` (RFC 7643 section 2.4)."""
+    """Return an element as a document, as RFC 7643 section 2.4 sees a plain value."""
     return element if attribute.is_complex else {"value": element}
 
 
-def _changed(attribute: Attribute, element: Json, step: PatchStep) -> Json:
-    """A chosen element after a step."""
+def _change_element(attribute: Attribute, element: Json, step: PatchStep) -> Json:
+    """Return a selected element after an add or replace."""
     value = step.value
     if not isinstance(value, Partial):
         return value
@@ -557,11 +621,16 @@ def _changed(attribute: Attribute, element: Json, step: PatchStep) -> Json:
     check_required_subs(attribute, value.assigned, step.where)
     return (
         value.assigned
-    )  # RFC 7644 section 3.5.2.3: the record that the value path selects is replaced
+    )  # RFC 7644 section 3.5.2.3: a replace of a value path replaces the element
 
 
-def _without(attribute: Attribute, before: Json, named: Named, step: PatchStep) -> Json:
-    """A value after a remove that names it: None, or without the sub-attribute; unchanged if it is another value."""
+def _remove_named(attribute: Attribute, before: Json, named: NamedValue, step: PatchStep) -> Json:
+    """Return a value after a remove that names a value.
+
+    Returns:
+        None if all of it is removed; the value without the sub-attribute if the path names one; the
+        value unchanged if it is not the named one.
+    """
     value, sub = named.value, step.target.place.sub
     if before is None:
         return None
@@ -575,11 +644,11 @@ def _without(attribute: Attribute, before: Json, named: Named, step: PatchStep) 
             else before
         )
     wanted = value.assigned if isinstance(value, Partial) else value
-    return None if Elements(attribute, [before]).named(wanted) else before
+    return None if Elements(attribute, [before]).matching(wanted) else before
 
 
 def _merge(attribute: Attribute, before: Document, value: Partial, step: PatchStep) -> Document:
-    """A complex value with some of its sub-attributes changed (RFC 7644 sections 3.5.2.1 and 3.5.2.3)."""
+    """Change sub-attributes of a complex value (RFC 7644 section 3.5.2.3)."""
     after = {**before, **value.assigned}
     for name in value.cleared:
         sub = attribute.sub(name)
@@ -588,35 +657,51 @@ def _merge(attribute: Attribute, before: Document, value: Partial, step: PatchSt
         after.pop(name, None)
     if attribute.multi_valued:
         _check_subs(attribute, before, after, step.where)
-    without_stale_reference(attribute, before, after, value.assigned)
+    drop_stale_reference(attribute, before, after, value.assigned)
     if after:
         check_required_subs(attribute, after, step.where)
     return after
 
 
 def _check_subs(attribute: Attribute, before: Document, after: Document, where: str) -> None:
-    """Raises ScimError mutability if an immutable sub-attribute that has a value gets another, or loses it."""
+    """Check that no immutable sub-attribute changes or loses its value.
+
+    Raises:
+        ScimError: mutability.
+    """
     for sub in attribute.immutable_subs:
         if sub.name in before and (
             sub.name not in after or not same_value(sub, before[sub.name], after[sub.name])
         ):
-            raise mutability(f"{where}: {sub.name} is immutable and has a value")
+            raise mutability(f"{where}: {sub.name} is immutable and already has a value")
 
 
 def _check_change(attribute: Attribute, before: Json, after: Json, where: str) -> None:
-    """Raises ScimError mutability if an immutable attribute that has a value gets another, or loses it."""
+    """Check that an immutable attribute does not change or lose its value.
+
+    Raises:
+        ScimError: mutability.
+    """
     if before is None:
         return
     if attribute.mutability == "immutable" and (
         after is None or not same_value(attribute, before, after)
     ):
-        raise mutability(f"{where} is immutable and has a value")
+        raise mutability(f"{where} is immutable and already has a value")
     if not attribute.multi_valued:
         _check_subs(attribute, before, after or {}, where)
 
 
-def _made(attribute: Attribute, step: PatchStep, dialect: Dialect) -> Json:
-    """The element that a value path asks for and that does not exist, with the values of the filter's eq terms."""
+def _new_element(attribute: Attribute, step: PatchStep, dialect: Dialect) -> Json:
+    """Build the element that a value path without a match describes.
+
+    `emails[type eq "work"].value` set to "a@x.example" describes {"type": "work", "value":
+    "a@x.example"}.
+
+    Raises:
+        ScimError: noTarget if the path describes no element: a remove, a filter of other terms than
+            eq joined by and, or a value for the whole element.
+    """
     place, node, value = step.target.place, step.target.filter, step.value
     if (
         step.operation == "remove"
@@ -634,10 +719,10 @@ def _made(attribute: Attribute, step: PatchStep, dialect: Dialect) -> Json:
         for term in terms:
             sub = attribute.sub(term.path)
             if sub is not None and not sub.read_only:
-                said = dialects.compared_role(
+                given = dialects.compared_role(
                     Place(place.schema, attribute, sub).name, term.value, dialect
                 )
-                element[sub.name] = read_value(sub, said, f"{step.where}.{sub.name}", dialect)
+                element[sub.name] = read_value(sub, given, f"{step.where}.{sub.name}", dialect)
     element.update(value.assigned)
     if attribute.named_by_value and dialects.has_blank_value(element):
         raise invalid_value(f"{step.where} names no value")
@@ -646,7 +731,7 @@ def _made(attribute: Attribute, step: PatchStep, dialect: Dialect) -> Json:
 
 
 def _equalities(node: Filter) -> list[Compare] | None:
-    """The terms of a filter that is nothing but eq terms joined by and; None for any other."""
+    """Return the terms of a filter that consists of eq terms joined by and; else None."""
     terms = node.terms if isinstance(node, And) else (node,)
     found = [
         term

@@ -1,14 +1,23 @@
-"""Values that are never returned: found in documents and PATCH steps, and named for the storage, which keeps their hashes.
+"""Values that are never returned, such as passwords (RFC 7643 section 7).
 
-The service hashes each value before the transaction and puts a `Sealed` in its place. A PATCH then treats it like any other
-value, and `extract` takes it out of the result. In the storage a hash has a name:
+They are stored as hashes, outside the document. Hashing takes too long for a transaction, and a
+PATCH needs the document that only the transaction has, so a secret takes three steps:
 
-- `urn:…:pin`, `urn:…:vault.pin`: the value of an attribute or sub-attribute.
-- `urn:…:keys[identity].pin`: that of an element, which is told apart by its `value` and `type`, or else by all that it shows. An
-  element that gets another identity loses its secrets.
-- a name with `[id]` at its end: one of several values of a multi-valued attribute.
+1. Before the transaction, the service hashes every secret in the request (`slots_of_document`,
+   `slots_of_steps`) and puts a `Sealed`, a string that holds the hash, in its place.
+2. In the transaction, PATCH moves sealed values around like any others.
+3. `extract` takes the sealed values out of the resulting document and gives each a name, under
+   which the storage keeps the hash.
 
-Forgetting a name forgets all names that continue it with a bracket.
+The names are:
+
+- `urn:…:pin`, `urn:…:vault.pin` for an attribute or sub-attribute.
+- `urn:…:keys[identity].pin` for a sub-attribute of an element. The identity is a digest of the
+  element's `value` and `type`, or else of all its visible content; if that changes, the element
+  loses its secrets.
+- One of the above followed by `[id]`, for one of several values of a multi-valued attribute.
+
+Forgetting a name also forgets every name that continues it with a bracket.
 """
 
 import hashlib
@@ -20,7 +29,7 @@ import orjson
 from muster.scim.document import Document
 from muster.scim.elements import key_of
 from muster.scim.errors import invalid_value
-from muster.scim.patch import Named, Partial, PatchStep, Whole
+from muster.scim.patch import NamedValue, Partial, PatchStep, Whole
 from muster.scim.schema.model import (
     Attribute,
     Place,
@@ -31,13 +40,13 @@ from muster.scim.schema.model import (
 from muster.scim.values import Json, Sealed
 
 Hashes = dict[str, str | None]
-"""Hashes by name; None for a name to forget. In order: a name is forgotten before what continues it is kept."""
+"""Hashes by name, in order; None for a name to forget, which comes before its continuations."""
 MAX_SECRETS = 100
-"""The most secrets of one resource in a request: each takes as long to hash as a password."""
+"""The most secrets of one resource in a request; hashing each takes as long as a password."""
 
 
 class Slot:
-    """A place of a secret that is not sealed yet: a key of an object, and its values."""
+    """A key of an object whose secret value, or values, are not sealed yet."""
 
     def __init__(self, holder: dict[str, Json], name: str) -> None:
         self._holder = holder
@@ -46,34 +55,35 @@ class Slot:
         self.values: list[str] = [as_text(item) for item in _listed(value)]
 
     def seal(self, hashes: list[str]) -> None:
-        """Put hashes in the place of the values."""
+        """Replace the values by their hashes."""
         sealed = [Sealed(hashed) for hashed in hashes]
         is_list = isinstance(self._holder[self._name], list)
         self._holder[self._name] = sealed if is_list else sealed[0]
 
 
 def as_text(value: Json) -> str:
-    """The text of a secret, which is hashed."""
+    """Return the text of a secret that is hashed."""
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def check_number(secrets: int) -> None:
-    """Raises ScimError invalidValue if a request sets too many secrets of one resource."""
+    """Check the number of secrets that a request sets. Raises ScimError invalidValue."""
     if secrets > MAX_SECRETS:
         raise invalid_value(
-            f"the request sets {secrets:,} values that are never returned; the limit is {MAX_SECRETS} for each resource"
+            f"The request sets {secrets:,} values that are never returned; the limit is"
+            f" {MAX_SECRETS} for each resource."
         )
 
 
 def forget(hashes: Hashes, name: str) -> None:
-    """Note that a name and all that continue it are to be forgotten, those that were noted before as well."""
+    """Forget a name and its continuations, and drop their earlier hashes."""
     for noted in [other for other in hashes if other == name or other.startswith(f"{name}[")]:
         del hashes[noted]
     hashes[name] = None
 
 
 def add(hashes: Hashes, later: Hashes) -> None:
-    """Add what is noted later."""
+    """Add later hashes to earlier ones."""
     for name, hashed in later.items():
         if hashed is None:
             forget(hashes, name)
@@ -83,13 +93,13 @@ def add(hashes: Hashes, later: Hashes) -> None:
 
 
 def keep_all(hashes: Hashes, name: str, several: Iterable[str]) -> None:
-    """Note the hashes of several values of a multi-valued attribute, beside those that are kept."""
+    """Add the hashes of several values of an attribute, beside those that are stored."""
     for hashed in several:
         hashes[f"{name}[{uuid.uuid4().hex}]"] = hashed
 
 
 def slots_of_document(document: Document, resource_type: ResourceType) -> list[Slot]:
-    """The secrets within the complex attributes of a canonical document."""
+    """Return the secrets within the complex attributes of a canonical document."""
     return [
         slot
         for place in holders_of_secrets(resource_type)
@@ -98,12 +108,12 @@ def slots_of_document(document: Document, resource_type: ResourceType) -> list[S
 
 
 def slots_of_steps(steps: Iterable[PatchStep]) -> list[Slot]:
-    """The secrets within the complex values of the steps of a PATCH.
+    """Return the secrets within the complex values of the steps of a PATCH.
 
-    A sub-attribute that a step clears becomes a `Sealed` that is empty. A step is changed in place, before it is applied.
+    The steps are modified: a secret sub-attribute that a step clears becomes an empty `Sealed`.
 
     Raises:
-        ScimError: invalidValue if a remove names a value that is never returned, as it cannot be compared.
+        ScimError: invalidValue, if a remove names a secret value, which cannot be compared.
     """
     found: list[Slot] = []
     for step in steps:
@@ -122,7 +132,7 @@ def slots_of_steps(steps: Iterable[PatchStep]) -> list[Slot]:
 
 
 def _check_comparable(step: PatchStep, attribute: Attribute) -> None:
-    named = step.value.value if isinstance(step.value, Named) else step.value
+    named = step.value.value if isinstance(step.value, NamedValue) else step.value
     values = named.assigned if isinstance(named, Partial) else named
     for item in _listed(values):
         for sub in attribute.secret_subs:
@@ -152,7 +162,7 @@ def _listed(value: Json) -> list[Json]:
 
 
 def removed_by(step: PatchStep, resource_type: ResourceType) -> list[str]:
-    """The names that a step makes to be forgotten: those of a whole extension or of a whole complex attribute."""
+    """Return the names to forget if a step removes an extension or complex attribute."""
     place = step.target.place
     if place.attribute is None:
         tops = [at.name for at in secret_places(resource_type) if at.schema == place.schema]
@@ -171,12 +181,13 @@ def _names_within(place: Place) -> list[str]:
 
 
 def extract(document: Document, resource_type: ResourceType) -> tuple[Document, Hashes]:
-    """Take the sealed secrets out of a document.
+    """Take the sealed secrets out of a document, which is not modified.
 
-    Neither the document nor what is in it is changed.
+    Returns:
+        The document without them, and their hashes by name.
 
     Raises:
-        ScimError: invalidValue for an element that has nothing but secrets, and so could not be told apart.
+        ScimError: invalidValue for an element with nothing but secrets, which has no identity.
     """
     hashes: Hashes = {}
     for place in holders_of_secrets(resource_type):
@@ -188,7 +199,7 @@ def extract(document: Document, resource_type: ResourceType) -> tuple[Document, 
             shown = shown[0]
         elif {} in shown:
             raise invalid_value(
-                f"{place.name}: an element needs a value that is returned, to be told apart by"
+                f"{place.name}: an element needs at least one value that is returned"
             )
         document = _with(document, place, shown)
     return document, hashes
@@ -225,31 +236,31 @@ def _element_name(place: Place, attribute: Attribute, shown: Document) -> str:
 
 
 def _ordered(value: object) -> object:
-    """An identity as a value whose text is always the same."""
+    """Return an identity in a form whose text does not depend on the order of sets."""
     if isinstance(value, frozenset):
         return sorted(map(repr, value))
     return tuple(map(_ordered, value)) if isinstance(value, tuple) else value
 
 
-def gone(before: Document, after: Document, resource_type: ResourceType) -> Hashes:
-    """The names to forget of the elements that a document has no more."""
+def lost_with_elements(before: Document, after: Document, resource_type: ResourceType) -> Hashes:
+    """Return the names to forget because their elements are no longer in the document."""
     hashes: Hashes = {}
     for place in holders_of_secrets(resource_type):
         attribute = place.attribute
         if attribute is None or not attribute.multi_valued:
             continue
-        there, left = (
+        had, has = (
             {_element_name(place, attribute, item) for item in _value_at(document, place) or ()}
             for document in (before, after)
         )
-        for name in sorted(there - left):
+        for name in sorted(had - has):
             for sub in attribute.secret_subs:
                 hashes[f"{name}.{sub.name}"] = None
     return hashes
 
 
 def first_secret(document: Document, resource_type: ResourceType) -> str | None:
-    """The path of a secret that a canonical document gives, or None."""
+    """Return the path of the first secret in a canonical document, or None."""
     for place in secret_places(resource_type):
         if _value_at(document, place) is not None:
             return place.name
@@ -265,7 +276,7 @@ def _value_at(document: Document, place: Place) -> Json:
 
 
 def _with(document: Document, place: Place, value: Json) -> Document:
-    """A document with another value at a place; without the attribute if it is empty."""
+    """Return a document with another value at a place; without the attribute if empty."""
     name = "" if place.attribute is None else place.attribute.name
     changed = dict(document)
     holder = changed if place.schema is None else dict(document[place.schema])

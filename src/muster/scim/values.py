@@ -1,4 +1,8 @@
-"""How attribute values compare: one folding and one order, for stored look-ups and queries alike (RFC 7643 section 2.3)."""
+"""How attribute values compare (RFC 7643 section 2.3).
+
+Stored look-ups and the operands of queries are brought into the same form, so that the database can
+compare bytes.
+"""
 
 import binascii
 import re
@@ -16,13 +20,17 @@ _DATE_TIME = re.compile(
 
 
 class Sealed(str):
-    """The hash of a secret, in the secret's place in a document; empty for a secret to forget."""
+    """The hash of a secret, in the secret's place in a document; empty to forget it."""
 
     __slots__ = ()
 
 
 def fold(text: str) -> str:
-    """The form in which strings that are not caseExact compare: NFKC, then case folded, until neither changes it."""
+    """Return the form in which strings compare that are not caseExact.
+
+    That is NFKC and case folding. Both are applied twice, because each can undo the other's work:
+    folding a text again must not change it, or a folded operand would not match a folded value.
+    """
     if text.isascii():
         return text.lower()
     folded = unicodedata.normalize("NFKC", text.casefold())
@@ -31,10 +39,14 @@ def fold(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def sortable_date_time(text: str) -> str | None:
-    """Turn an xsd:dateTime into UTC text that sorts as time does, or None if it is not one (RFC 7643 section 2.3.5).
+    """Convert a dateTime to UTC text that sorts like time (RFC 7643 section 2.3.5).
 
-    Without an offset it is taken as UTC. 24:00:00 is the first moment of the next day. No digit of a fraction is lost: those
-    after the sixth follow the Z, so that text with six digits, of which search forms are full, keeps its place in the order.
+    Without an offset it is read as UTC. 24:00:00 is the beginning of the next day. The fraction has
+    six digits; further digits follow the Z, so that they decide the order only between equal
+    microseconds.
+
+    Returns:
+        The text, or None if it is no xsd:dateTime.
     """
     match = _DATE_TIME.fullmatch(text)
     if match is None:
@@ -56,7 +68,7 @@ def sortable_date_time(text: str) -> str | None:
 
 
 def is_base64(text: str) -> bool:
-    """Whether text is base64 or base64url (RFC 7643 section 2.3.6)."""
+    """Return whether a text is base64 or base64url (RFC 7643 section 2.3.6)."""
     standard = text.translate({ord("-"): "+", ord("_"): "/"})
     try:
         binascii.a2b_base64(standard + "=" * (-len(standard) % 4), strict_mode=True)
@@ -66,11 +78,11 @@ def is_base64(text: str) -> bool:
 
 
 def mail_domain(address: str) -> str | None:
-    """The folded domain of a mail address, or None where it has none."""
+    """Return the folded domain of an e-mail address, or None if it has none."""
     local, at, domain = address.rpartition("@")
     return fold(domain.strip()) or None if at and local else None
 
 
 def is_assigned(value: Json) -> bool:
-    """Whether a value counts as assigned: null, [] and {} do not (RFC 7643 section 2.5)."""
+    """Return whether a value is not null, [] or {} (RFC 7643 section 2.5)."""
     return value is not None and value != [] and value != {}

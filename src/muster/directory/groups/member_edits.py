@@ -25,7 +25,7 @@ from muster.scim.document import Document
 from muster.scim.errors import invalid_value, mutability, no_target
 from muster.scim.filter.evaluate import matches
 from muster.scim.filter.predicate import Predicate, Some, Test
-from muster.scim.patch import Named, PatchStep, Whole
+from muster.scim.patch import NamedValue, PatchStep, Whole
 from muster.storage.port.members import Member, MemberChoice, MemberEdit
 
 MEMBERS = "members"
@@ -103,7 +103,7 @@ def _read(step: PatchStep, strict: bool) -> _MemberStep:
         raise mutability(
             f"{step.where}: the attributes of a member cannot be changed; add or remove the member"
         )
-    if isinstance(value, Named):
+    if isinstance(value, NamedValue):
         raise invalid_value(f"{step.where}: use either a filter or a value to choose the members")
     if predicate is not None:
         ids = _ids_of(predicate)

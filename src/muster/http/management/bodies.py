@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
-from muster.scim.document import kind
+from muster.scim.document import json_type
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value
 from muster.scim.values import Json
 
@@ -102,7 +102,7 @@ class Redelivery(Body):
 def read_body(model: type[B], raw: Json) -> B:
     """Validate a JSON body. Raises ScimError 400 that names each wrong value."""
     if not isinstance(raw, dict):
-        raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
+        raise invalid_syntax(f"the body must be a JSON object, and is {json_type(raw)}")
     try:
         return model.model_validate(raw)
     except ValidationError as error:

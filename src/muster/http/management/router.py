@@ -16,7 +16,7 @@ from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
 from muster.http.wire.media import read_json
 from muster.http.wire.message import Request, Response, json_response
 from muster.http.wire.router import Route, Router
-from muster.scim.document import kind
+from muster.scim.document import json_type
 from muster.scim.errors import forbidden, invalid_syntax, not_found
 from muster.scim.schema.discovery import Limits
 from muster.scim.values import Json
@@ -88,7 +88,7 @@ class Call:
             return {}
         body = await self.body()
         if not isinstance(body, dict):
-            raise invalid_syntax(f"the body must be a JSON object, and is {kind(body)}")
+            raise invalid_syntax(f"the body must be a JSON object, and is {json_type(body)}")
         return body
 
 

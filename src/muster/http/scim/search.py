@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from muster.directory.service import Search
 from muster.scim.dialects import Dialect
-from muster.scim.document import kind
+from muster.scim.document import json_type
 from muster.scim.errors import ScimError, invalid_filter, invalid_value
 from muster.scim.filter.predicate import Test
 from muster.scim.filter.shapes import read_quickly
@@ -105,7 +105,7 @@ def _text(name: str, value: Json) -> str:
         if name in _NUMBERS
         else "a string"
     )
-    raise invalid_value(f"{name} must be {wanted}, and is {kind(value)}")
+    raise invalid_value(f"{name} must be {wanted}, and is {json_type(value)}")
 
 
 def integer(

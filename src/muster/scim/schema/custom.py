@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from muster.scim.document import kind
+from muster.scim.document import json_type
 from muster.scim.errors import ScimError, invalid_syntax, invalid_value
 from muster.scim.schema.model import (
     ENTERPRISE_USER,
@@ -85,7 +85,7 @@ def read_schema(raw: Json, base: Registry) -> CustomSchema:
     What is left out is as the RFC has it by default. base: the registry without it. Raises ScimError that names what is wrong.
     """
     if not isinstance(raw, dict):
-        raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
+        raise invalid_syntax(f"the body must be a JSON object, and is {json_type(raw)}")
     urn = raw.get("id")
     if not isinstance(urn, str) or not _URN.fullmatch(urn):
         raise invalid_value(
@@ -142,7 +142,7 @@ def _attributes(
 
 def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[str, Any]:
     if not isinstance(raw, dict):
-        raise invalid_value(f"{where} must be an object, and is {kind(raw)}")
+        raise invalid_value(f"{where} must be an object, and is {json_type(raw)}")
     name, of_type = raw.get("name"), raw.get("type", "string")
     if not isinstance(name, str) or not (_NAME.fullmatch(name) or (nested and name == "$ref")):
         raise invalid_value(
@@ -276,7 +276,7 @@ def read_type(raw: Json, among: Registry) -> dict[str, Any]:
         ScimError: with a detail that names the member in error.
     """
     if not isinstance(raw, dict):
-        raise invalid_syntax(f"the body must be a JSON object, and is {kind(raw)}")
+        raise invalid_syntax(f"the body must be a JSON object, and is {json_type(raw)}")
     name, endpoint = raw.get("name"), raw.get("endpoint")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise invalid_value(
