@@ -63,9 +63,7 @@ def test_an_operation_may_name_so_many_elements_and_no_more(attribute, operation
         )
 
     assert prepare(MOST)
-    with pytest.raises(
-        ScimError, match=r"has 8 elements; the limit is 7 \(MUSTER_MAX_ELEMENTS\)"
-    ):
+    with pytest.raises(ScimError, match=r"has 8 elements; the limit is 7 \(MUSTER_MAX_ELEMENTS\)"):
         prepare(MOST + 1)
 
 

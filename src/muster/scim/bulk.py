@@ -1,4 +1,4 @@
-"""Bulk requests (RFC 7644 section 3.7): reading the message, and the bulkIds that its operations refer to each other by."""
+"""Reads bulk requests (RFC 7644 section 3.7) and the bulkIds that they refer to."""
 
 import re
 from collections.abc import Mapping
@@ -22,9 +22,17 @@ _MAX_BULK_ID = 200
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation. endpoint: of the resource type; target: what follows it in the path, an id or a reference, empty for POST.
+    """One operation of a bulk request.
 
-    resource_type: None where none is at the endpoint. refers: the bulkIds that its data and its path refer to.
+    Attributes:
+        method: POST, PUT, PATCH or DELETE.
+        bulk_id: Its bulkId, or None.
+        endpoint: The endpoint in its path, such as /Users.
+        target: The rest of the path: an id or a reference; empty for POST.
+        data: Its data.
+        version: The ETag that the resource must have, or None.
+        resource_type: The resource type of the endpoint; None if there is none.
+        refers: The bulkIds to which its data and path refer.
     """
 
     method: str
@@ -37,11 +45,16 @@ class Operation:
     refers: frozenset[str]
 
     def resolved_target(self, ids: Mapping[str, str]) -> str:
-        """The target with an id in the place of a reference; a bulkId that ids does not have stays as it is."""
+        """Return the target with a reference replaced by its id, if it is known."""
         return in_target(self.target, lambda bulk_id: ids.get(bulk_id, f"bulkId:{bulk_id}"))
 
     def resolved_data(self, ids: Mapping[str, str], later: frozenset[str] = frozenset()) -> Json:
-        """The data with ids in the place of references. later: bulkIds whose references are left out, with their elements."""
+        """Return the data with references replaced by their ids, if they are known.
+
+        Args:
+            ids: The ids by bulkId.
+            later: The bulkIds whose references are dropped, with the elements that hold them.
+        """
         if self.resource_type is None or not self.refers:
             return self.data
 
@@ -53,7 +66,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class RefusedOperation:
-    """An operation that cannot be read, and what of it could."""
+    """An operation that cannot be read, with its method and bulkId if they can."""
 
     method: str | None
     bulk_id: str | None
@@ -62,7 +75,12 @@ class RefusedOperation:
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """A whole request. fail_on_errors: None where errors end nothing."""
+    """A bulk request.
+
+    Attributes:
+        operations: Its operations, in order.
+        fail_on_errors: The number of errors after which it ends; None for no limit.
+    """
 
     operations: list[Operation | RefusedOperation]
     fail_on_errors: int | None
@@ -71,24 +89,31 @@ class Bulk:
 def read_bulk(
     message: Json, max_operations: int, types: Mapping[str, ResourceType], dialect: Dialect
 ) -> Bulk:
-    """The operations of a BulkRequest; what is wrong with one of them is that one's error.
+    """Read a BulkRequest. An error in one operation refuses only that operation.
 
-    types: the resource types by endpoint. Raises ScimError invalidSyntax or invalidValue where the message itself is wrong, and
-    413 over max_operations.
+    Args:
+        message: The parsed body.
+        max_operations: The most operations.
+        types: The resource types by endpoint.
+        dialect: The dialect of the client.
+
+    Raises:
+        ScimError: invalidSyntax or invalidValue, if the message itself is invalid; 413, if it has
+            too many operations.
     """
     fields = fields_of(message, ("schemas", "failOnErrors", "Operations"), dialect, others=False)
     check_schemas(fields.get("schemas"), BULK_REQUEST, dialect)
     operations = fields.get("Operations")
     if not isinstance(operations, list) or not operations:
-        raise invalid_syntax("Operations must be an array with at least one operation")
+        raise invalid_syntax("Operations: expected an array with at least one operation")
     if len(operations) > max_operations:
         raise ScimError(
             413,
-            f"Operations has {len(operations)} operations, and at most {max_operations} are taken",
+            f"Operations has {len(operations):,} operations; the limit is {max_operations:,}",
         )
     limit = fields.get("failOnErrors")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise invalid_value("failOnErrors must be an integer of at least 1")
+        raise invalid_value("failOnErrors: expected an integer of at least 1")
     seen: set[str] = set()
     read = [
         _read_or_error(item, f"Operations[{n}]", seen, types, dialect)
@@ -115,25 +140,26 @@ def _read(
     item: Json, where: str, seen: set[str], types: Mapping[str, ResourceType], dialect: Dialect
 ) -> Operation:
     if not isinstance(item, dict):
-        raise invalid_syntax(f"{where} must be an object, and is {json_type(item)}")
+        raise invalid_syntax(f"{where}: expected an object, got {json_type(item)}")
     item = fields_of(item, _MEMBERS, dialect)
     method = item.get("method")
     if not isinstance(method, str) or method.upper() not in METHODS:
-        raise invalid_syntax(f"{where}: method must be one of {', '.join(METHODS)}")
+        raise invalid_syntax(f"{where}.method: expected one of {', '.join(METHODS)}")
     method = method.upper()
     path = item.get("path")
     if not isinstance(path, str) or not path.startswith("/"):
-        raise invalid_path(f"{where}: path must be a string as /Users or /Users/<id>")
+        raise invalid_path(f"{where}.path: expected a string such as /Users or /Users/<id>")
     endpoint, _, target = _SLASHES.sub("/", path)[1:].rstrip("/").partition("/")
     if (method == "POST") == bool(target) or "/" in target:
         raise invalid_path(
-            f"{where}: {method} needs a path as {'/Users' if method == 'POST' else '/Users/<id>'}"
+            f"{where}.path: {method} requires a path such as"
+            f" {'/Users' if method == 'POST' else '/Users/<id>'}"
         )
     data, version = item.get("data"), item.get("version")
     if method != "DELETE" and not isinstance(data, dict):
-        raise invalid_syntax(f"{where}: data must be an object, and is {json_type(data)}")
+        raise invalid_syntax(f"{where}.data: expected an object, got {json_type(data)}")
     if version is not None and not isinstance(version, str):
-        raise invalid_value(f"{where}: version must be a string")
+        raise invalid_value(f"{where}.version: expected a string")
     bulk_id = _bulk_id(item.get("bulkId"), method, where, seen, dialect)
     resource_type = types.get(f"/{endpoint}")
     refers = _references(method, target, data, resource_type)
@@ -143,7 +169,7 @@ def _read(
 def _references(
     method: str, target: str, data: Json, resource_type: ResourceType | None
 ) -> frozenset[str]:
-    """The bulkIds that an operation refers to."""
+    """Return the bulkIds to which an operation refers."""
     found: set[str] = set()
 
     def note(bulk_id: str) -> str:
@@ -163,9 +189,9 @@ def _bulk_id(given: Json, method: str, where: str, seen: set[str], dialect: Dial
         return None
     if not isinstance(given, str) or not 0 < len(given) <= _MAX_BULK_ID or not is_bulk_id(given):
         raise invalid_value(
-            f"{where}: bulkId must have 1 to {_MAX_BULK_ID} characters, none of them a space or one of /\"'[]"
+            f"{where}.bulkId: expected 1 to {_MAX_BULK_ID} characters without spaces and /\"'[]"
         )
     if given in seen:
-        raise invalid_value(f"{where}: bulkId {given!r} is another operation's")
+        raise invalid_value(f"{where}.bulkId: another operation has the bulkId {given!r}")
     seen.add(given)
     return given

@@ -1,8 +1,9 @@
-"""References by `bulkId:` within the operations of a bulk request (RFC 7644 section 3.7.2).
+"""Replaces `bulkId:` references in bulk operations (RFC 7644 section 3.7.2).
 
-Only the places that hold a reference by their schema are looked at: `$ref` and `value` of a complex attribute that has `$ref`
-(members, manager), other attributes of type `reference` to a resource, and the paths of a PATCH. Any other text that reads
-`bulkId:…`, a title for instance, belongs to the client and is kept.
+Only places that hold references by their schema are considered: `$ref` and `value` of a complex
+attribute with `$ref` (members, manager), other attributes of type `reference` to a resource, and
+filters in the paths of a PATCH. In any other place, such as a title, `bulkId:…` is text of the
+client and stays.
 """
 
 import re
@@ -14,43 +15,43 @@ from muster.scim.schema.model import Attribute, ResourceType, Schema
 from muster.scim.values import Json
 
 Replace = Callable[[str], str | None]
-"""Maps a bulkId to the text that takes the place of `bulkId:` and the id; None drops the value that holds the reference."""
+"""Maps a bulkId to the replacement of its reference; None drops the value that holds it."""
 _BULK_ID = r"bulkId:([^\s/\"'\[\]]+)"
 _REFERENCE = re.compile(_BULK_ID)
 _URI = re.compile(rf"((?:[^\s\"']*/)?){_BULK_ID}/?")
 _IN_PATH = re.compile(rf'((?i:\b(?:value)|\$ref)\s+(?i:eq|ne)\s+"[^"\s]*?){_BULK_ID}"')
 _ELSEWHERE = frozenset({"external", "uri"})
 _PUNCTUATION = frozenset(":.[")
-"""What the key of an attribute does not have, and that of an extension, or one that is a path, has."""
+"""Characters of keys that are URNs or paths, which names of attributes cannot have."""
 _DROPPED: Any = object()
 
 
 def is_bulk_id(text: str) -> bool:
-    """Whether a text can be referred to as `bulkId:` and the text."""
+    """Return whether a text can be the id in a `bulkId:` reference."""
     return _REFERENCE.fullmatch(f"bulkId:{text}") is not None
 
 
 def in_target(target: str, replace: Replace) -> str:
-    """The target of an operation, an id or a reference, with the reference replaced."""
+    """Return the target of an operation with its reference replaced."""
     found = _REFERENCE.fullmatch(target)
     return target if found is None else replace(found[1]) or ""
 
 
-def in_data(data: Json, method: str, kind: ResourceType, replace: Replace) -> Json:
-    """The data of an operation on a resource type with every reference replaced."""
-    walk = _Walk(kind, replace)
+def in_data(data: Json, method: str, resource_type: ResourceType, replace: Replace) -> Json:
+    """Return the data of an operation with every reference replaced."""
+    walk = _Walk(resource_type, replace)
     return walk.message(data) if method == "PATCH" else walk.document(data)
 
 
 class _Walk:
-    """Copies a document or a PATCH message, and replaces the references on the way."""
+    """Copies a document or PATCH message and replaces the references in it."""
 
-    def __init__(self, kind: ResourceType, replace: Replace) -> None:
-        self._kind = kind
+    def __init__(self, resource_type: ResourceType, replace: Replace) -> None:
+        self._resource_type = resource_type
         self._replace = replace
 
     def message(self, message: Json) -> Json:
-        """A PatchOp. Keys are read in any case, as PATCH reads them."""
+        """Copy a PatchOp. Keys are read in any case, as PATCH does."""
         if not isinstance(message, dict):
             return message
         return {
@@ -88,16 +89,16 @@ class _Walk:
         return walked
 
     def document(self, document: Json) -> Json:
-        """A document, or the value of an operation without a path, whose keys may be paths."""
+        """Copy a document or the value of an operation without a path; keys may be paths."""
         if not isinstance(document, dict):
             return document
         walked: dict[str, Json] = {}
-        names = _names(self._kind)
+        names = _names(self._resource_type)
         for key, item in document.items():
             if key.lower() not in names and _PUNCTUATION.isdisjoint(key):
                 walked[key] = item
                 continue
-            schema = self._kind.extension(key)
+            schema = self._resource_type.extension(key)
             value = self._at(key, item) if schema is None else self._extension(schema, item)
             if value is not _DROPPED:
                 walked[self._path(key)] = value
@@ -113,13 +114,13 @@ class _Walk:
         return {key: item for key, item in walked.items() if item is not _DROPPED}
 
     def _at(self, path: str, value: Json) -> Json:
-        """A value at a path, with or without a filter in brackets."""
+        """Copy a value at a path, with or without a filter in brackets."""
         head, _, tail = path.partition("[")
-        place = self._kind.place(head.strip())
+        place = self._resource_type.place(head.strip())
         if place is None:
             return value
         if place.attribute is None:
-            schema = self._kind.extension(place.schema or "")
+            schema = self._resource_type.extension(place.schema or "")
             return value if schema is None else self._extension(schema, value)
         sub = place.sub or place.attribute.sub(tail.rpartition("].")[2])
         return (
@@ -129,9 +130,9 @@ class _Walk:
         )
 
     def _path(self, path: str) -> str:
-        """A path with the references in its filter replaced."""
+        """Return a path with the references in its filter replaced."""
         head, bracket, _ = path.partition("[")
-        place = self._kind.place(head.strip()) if bracket else None
+        place = self._resource_type.place(head.strip()) if bracket else None
         if place is None or place.attribute is None or not _is_link(place.attribute):
             return path
         return _IN_PATH.sub(lambda found: f'{found[1]}{self._replace(found[2]) or ""}"', path)
@@ -160,7 +161,7 @@ class _Walk:
         return _DROPPED if any(item is _DROPPED for item in walked_subs.values()) else walked_subs
 
     def _leaf(self, attribute: Attribute, sub: Attribute, value: Json) -> Json:
-        """The value of a sub-attribute."""
+        """Copy the value of a sub-attribute."""
         if attribute.read_only or sub.read_only:
             return value
         if isinstance(value, str):
@@ -177,7 +178,7 @@ class _Walk:
         return self._attribute(attribute, value) if isinstance(value, dict) else value
 
     def _text(self, value: str, uri: bool) -> Json:
-        """A reference: a bulkId alone, or where it may be a URI at the end of one."""
+        """Replace a reference: `bulkId:x` alone, or at the end of a URI if `uri`."""
         found = (_URI if uri else _REFERENCE).fullmatch(value)
         if found is None:
             return value
@@ -186,11 +187,11 @@ class _Walk:
 
 
 @lru_cache(maxsize=1024)
-def _names(kind: ResourceType) -> frozenset[str]:
-    """The core attributes of a resource type that may hold references, in lower case."""
+def _names(resource_type: ResourceType) -> frozenset[str]:
+    """Return the core attributes that may hold references, in lower case."""
     holders = (
         attribute
-        for schema, attribute in kind.attributes()
+        for schema, attribute in resource_type.attributes()
         if schema is None and not attribute.read_only
     )
     return frozenset(
@@ -204,7 +205,7 @@ def _names(kind: ResourceType) -> frozenset[str]:
 
 
 def _is_link(attribute: Attribute) -> bool:
-    """Whether an attribute refers to a resource by its `value` and `$ref`, as members and manager do."""
+    """Return whether `value` and `$ref` of an attribute refer to a resource."""
     return attribute.is_complex and "$ref" in attribute.sub_attributes
 
 

@@ -1,7 +1,7 @@
-"""ETags (RFC 7644 section 3.14): how a version is written, and how `If-Match` is read and compared.
+"""ETags (RFC 7644 section 3.14).
 
-All ETags are weak. Clients send them back as weak or strong, with or without quotation marks, and all forms compare
-alike.
+All ETags are weak. Clients send them back as weak or strong, with or without quotation marks; all
+forms are accepted.
 """
 
 ANY = "*"
@@ -13,25 +13,26 @@ def etag(version: int | str) -> str:
 
 
 def version_tag(version: int, digest: str | None = None) -> str:
-    """Return the text within an ETag.
+    """Return the opaque part of an ETag.
 
     Args:
         version: The version of the resource.
-        digest: A digest of the groups that a user is in, for they change without the user; None if there are none.
+        digest: A digest of the groups of a user, which can change without a new version; None if
+            there are none.
     """
     return str(version) if digest is None else f"{version}-{digest}"
 
 
 def read_etags(header: str) -> frozenset[str]:
-    """Return the tags that an `If-Match` or `If-None-Match` header lists, `*` among them."""
+    """Parse `If-Match` or `If-None-Match`; `*` is one of the tags."""
     return frozenset(read_etag(part) for part in header.split(","))
 
 
 def read_etag(text: str) -> str:
-    """Return the tag of one ETag, as `version` has it in a bulk operation."""
+    """Parse one ETag, as in `version` of a bulk operation."""
     return text.strip().removeprefix("W/").strip('"')
 
 
 def matches_etag(tags: frozenset[str] | None, tag: str) -> bool:
-    """Return whether a header with these tags matches a resource; without the header, any resource matches."""
+    """Return whether a header with these tags matches; None (no header) always does."""
     return tags is None or ANY in tags or tag in tags

@@ -1,4 +1,19 @@
-"""What the storage keeps of a document to find it by: its look-ups, its unique values and its search form."""
+"""Derives look-ups, unique values and the search form from a document.
+
+The storage finds documents by them.
+
+- A look-up is one folded value of an indexed attribute. Filters with eq, sw, gt, ge, lt, le and pr,
+  and sorting, read look-ups, which the database has in an index. A multi-valued attribute has one
+  for each distinct value; `first` marks the one that the resource sorts by.
+- A unique value is a look-up of an attribute with `uniqueness`; the database enforces it by a
+  primary key.
+- The search form is the document in the form in which values compare: strings folded, dateTimes
+  sortable, the primary element first. All other filters scan it, so that the database compares
+  plain values and needs no folding of its own.
+
+Folding happens at every write. The code for a resource type is therefore composed once, of one
+function for each attribute, instead of inspecting the schema for each document.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,16 +29,22 @@ from muster.scim.sorting import sort_value
 from muster.scim.values import Json, fold, mail_domain
 
 _UNSEARCHED = frozenset({"location", "version"})
-"""What of meta varies with the request, or says nothing of the resource."""
+"""Members of `meta` that depend on the request or say nothing about the resource."""
 _Form = Callable[[Json], Json]
 DOMAIN = "domain"
-"""The look-up of mail domains; no attribute has this name."""
+"""The name of the look-ups of e-mail domains; no attribute has it."""
 FALSE = "false"
-"""The look-up of a boolean that is false."""
+"""The look-up of a boolean that is false. Most users are active, so true has none."""
 
 
 class LookupEntry(NamedTuple):
-    """One look-up: the attribute's path and a value as it compares. first: the value that the resource sorts by."""
+    """A look-up or unique value.
+
+    Attributes:
+        attribute: The path of the attribute.
+        value: The value in the form in which it compares.
+        first: Whether the resource sorts by this value.
+    """
 
     attribute: str
     value: str
@@ -32,10 +53,16 @@ class LookupEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LookupIndex:
-    """The fields of a resource type that have look-ups, by canonical path. unique: those whose look-ups are unique values.
+    """The indexed fields of a resource type, by canonical path.
 
-    denied: booleans of which only false has look-ups.
-    building: fields whose look-ups are kept and not yet asked. constrained: fields whose values are unique beside that.
+    Attributes:
+        fields: The fields with look-ups that searches may use.
+        unique: The paths whose look-ups are unique values.
+        domains: The fields whose e-mail domains have look-ups.
+        denied: The booleans of which only false has look-ups.
+        building: The fields whose look-ups are written but still incomplete, so that searches do
+            not use them yet.
+        constrained: The fields with unique values besides their look-ups.
     """
 
     fields: dict[str, Field]
@@ -48,7 +75,7 @@ class LookupIndex:
 
 @lru_cache(maxsize=1024)
 def index_of(resource_type: ResourceType) -> LookupIndex:
-    """The index of a resource type."""
+    """Return the indexed fields of a resource type."""
     fields = _fields(resource_type, resource_type.indexed)
     constrained = _fields(resource_type, resource_type.constrained)
     served = ((name, field) for name, field in fields.items() if name not in constrained)
@@ -70,23 +97,23 @@ def _fields(resource_type: ResourceType, paths: tuple[str, ...]) -> dict[str, Fi
 def entries(
     document: Document, resource_type: ResourceType
 ) -> tuple[frozenset[LookupEntry], frozenset[LookupEntry]]:
-    """The look-ups of a canonical document, and its unique values apart."""
+    """Return the look-ups and the unique values of a canonical document."""
     lookups: set[LookupEntry] = set()
     unique: set[LookupEntry] = set()
-    for look in _looks_of(resource_type):
-        field = look.field
+    for indexed in _indexed_fields(resource_type):
+        field = indexed.field
         if field.keys[0] in document and (values := values_at(field, document)):
-            holder = unique if look.unique else lookups
+            holder = unique if indexed.unique else lookups
             if field.each:
-                sorts_by = look.form(sort_value(field, document))
+                sorts_by = indexed.form(sort_value(field, document))
                 holder.update(
                     [
-                        LookupEntry(look.name, value, value == sorts_by)
-                        for value in {look.form(item) for item in values}
+                        LookupEntry(indexed.name, value, value == sorts_by)
+                        for value in {indexed.form(item) for item in values}
                     ]
                 )
             else:
-                holder.add(LookupEntry(look.name, look.form(values[0])))
+                holder.add(LookupEntry(indexed.name, indexed.form(values[0])))
     index = index_of(resource_type)
     for name, field in index.denied.items():
         if False in values_at(field, document):
@@ -99,8 +126,15 @@ def entries(
     return frozenset(lookups), frozenset(unique)
 
 
-class _Look(NamedTuple):
-    """A field that look-ups are kept of. form: how its values compare."""
+class _IndexedField(NamedTuple):
+    """A field that has look-ups.
+
+    Attributes:
+        name: Its path.
+        field: The field.
+        unique: Whether they are unique values.
+        form: Brings a value into the form in which it compares.
+    """
 
     name: str
     field: Field
@@ -109,18 +143,19 @@ class _Look(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _looks_of(resource_type: ResourceType) -> tuple[_Look, ...]:
+def _indexed_fields(resource_type: ResourceType) -> tuple[_IndexedField, ...]:
     index = index_of(resource_type)
     kept = [(name, field, name in index.unique) for name, field in index.fields.items()]
     kept += [(name, field, False) for name, field in index.building.items()]
     kept += [(name, field, True) for name, field in index.constrained.items()]
     return tuple(
-        _Look(name, field, unique, _form_of_one(field.attribute)) for name, field, unique in kept
+        _IndexedField(name, field, unique, _form_of_one(field.attribute))
+        for name, field, unique in kept
     )
 
 
 def search_form(document: Document, resource_type: ResourceType) -> Document:
-    """The document as filters see it: strings folded that are not caseExact, dateTimes sortable, primary elements first."""
+    """Return the search form of a canonical document with its `meta`."""
     form: Document = _form_of_type(resource_type)(document)
     return form
 
@@ -141,7 +176,10 @@ def _form_of_type(resource_type: ResourceType) -> _Form:
 
 
 def _form_of(attribute: Attribute) -> _Form:
-    """What makes the search form of a value; one that is not of the attribute's type stays as it is."""
+    """Return the function that brings a value of an attribute into its search form.
+
+    It returns a value of another type unchanged: the schema may have changed since it was stored.
+    """
     one = _form_of_one(attribute)
     return _array_form(one) if attribute.multi_valued else one
 
@@ -151,7 +189,7 @@ def _form_of_one(attribute: Attribute) -> _Form:
         return _object_form(attribute.sub_attributes.values())
     if attribute.type == "dateTime":
         return partial(comparable, attribute)
-    return _as_it_is if attribute.case_exact else _folded
+    return _unchanged if attribute.case_exact else _folded
 
 
 def _array_form(one: _Form) -> _Form:
@@ -164,7 +202,12 @@ def _array_form(one: _Form) -> _Form:
 
 
 def _object_form(attributes: Iterable[Attribute], **more: _Form) -> _Form:
-    """more: the forms of what else the object has."""
+    """Return the function for an object.
+
+    Args:
+        attributes: The attributes of the object.
+        more: The functions for its other members, by name.
+    """
     forms = {attribute.name: _form_of(attribute) for attribute in attributes} | more
     texts = frozenset(name for name, form in forms.items() if form is _folded)
 
@@ -174,9 +217,8 @@ def _object_form(attributes: Iterable[Attribute], **more: _Form) -> _Form:
         found = {}
         for name, item in value.items():
             if name in texts and isinstance(item, str):
-                found[name] = (
-                    item.lower() if item.isascii() else fold(item)
-                )  # as fold does, without the call
+                # The same as `fold`, without the cost of a call for ASCII.
+                found[name] = item.lower() if item.isascii() else fold(item)
             elif name in forms:
                 found[name] = forms[name](item)
         return found
@@ -184,7 +226,7 @@ def _object_form(attributes: Iterable[Attribute], **more: _Form) -> _Form:
     return form
 
 
-def _as_it_is(value: Json) -> Json:
+def _unchanged(value: Json) -> Json:
     return value
 
 

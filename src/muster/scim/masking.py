@@ -1,8 +1,23 @@
-"""Masks the secrets of a request, so that it can be kept and shown.
+"""Masks the secrets of a request before it is stored in the request log.
 
-A secret is a value of an attribute that the schemas declare `returned: never` or `writeOnly`. The message is read as the
-protocol reads it: keys and paths in any case, PATCH operations alone or within bulk, filters and value paths. Anything that
-cannot be read, and so might hold a secret, is masked as a whole.
+A secret is the value of an attribute that a schema declares `returned: never` or `writeOnly`.
+Searching the text for "password" would miss a custom attribute, a value path or a bulk operation
+that sets one, so the message is read as the protocol reads it: keys and paths in any case, PATCH
+operations alone or in bulk, filters and value paths.
+
+The walk carries the definitions that may apply (`scopes`): the resource type of the URL, or all
+types if the URL names none. A name resolves to a chain of definitions in each scope, such as
+[emails, value]; the value is masked if any definition in any chain is secret. Requests are often
+malformed, and a secret in a malformed request is still a secret, so doubts are resolved towards
+masking:
+
+- The value of an unknown name that sounds like a secret (`_WORDS`) is masked.
+- A path or filter that cannot be parsed is masked with the value that belongs to it.
+- An object that mentions a secret under an unknown key may hold it under another key; all are
+  masked.
+- The body of a message that is not JSON, or is too deep, is not stored (`Unreadable`).
+
+Every masked string is remembered, because the error message of the answer may quote it.
 """
 
 import json
@@ -44,7 +59,7 @@ _WORDS = (
     "api_key",
     "api-key",
 )
-"""Parts of names that suggest a secret where no schema defines the name."""
+"""Parts of names that suggest a secret if no schema defines the name."""
 _PARAMETERS = frozenset(
     (
         "filter",
@@ -67,7 +82,7 @@ _NO_LETTERS = re.compile(r"[^A-Za-z0-9]")
 _AFTER_PATH = re.compile(r"[?;=]")
 
 _Scope = ResourceType | Schema | Attribute
-"""Something that defines names: the attributes of a type or an extension, or the sub-attributes of an attribute."""
+"""A definition of names: of attributes, or of the sub-attributes of an attribute."""
 
 
 class Unreadable(Exception):
@@ -75,14 +90,17 @@ class Unreadable(Exception):
 
 
 def bare_path(path: str) -> str:
-    """A URL path without anything that follows `?`, `;` or `=` because a client encoded its query into the path."""
+    """Mask everything after `?`, `;` or `=` in a URL path.
+
+    Some clients encode the query into the path.
+    """
     found = _AFTER_PATH.search(path)
     return path if found is None else path[: found.start() + 1] + MASK
 
 
 @lru_cache(256)
 def suspicious_names(registry: Registry) -> tuple[str, ...]:
-    """Lower-case strings of which every message that holds a secret contains at least one."""
+    """Return strings of which every message with a secret contains one, in lower case."""
     found = dict.fromkeys(_WORDS)
     for resource_type in registry.types.values():
         for _, attribute in resource_type.attributes():
@@ -96,12 +114,12 @@ def _is_secret(part: _Scope) -> bool:
 
 
 def _hides(attribute: Attribute) -> bool:
-    """Whether an attribute or one of its sub-attributes is secret."""
+    """Return whether an attribute or one of its sub-attributes is secret."""
     return _is_secret(attribute) or any(map(_is_secret, attribute.sub_attributes.values()))
 
 
 def _chain(scope: _Scope, name: str) -> list[_Scope]:
-    """The definitions that a name leads through, outermost first; empty if the scope does not define it."""
+    """Resolve a name to its definitions, outermost first; empty if the scope has none."""
     if isinstance(scope, ResourceType):
         place = scope.place(name)
         if place is None:
@@ -123,19 +141,23 @@ def _are_secret(chains: Iterable[Iterable[_Scope]]) -> bool:
 
 
 def _hold_secrets(scopes: Iterable[_Scope]) -> bool:
-    """Whether a value of these that is no object of known sub-attributes might be a secret of one of them."""
+    """Return whether a plain value of these complex attributes might be a secret."""
     return any(
         isinstance(scope, Attribute) and scope.is_complex and _hides(scope) for scope in scopes
     )
 
 
 def _paths(operation: dict[str, Json]) -> list[Json]:
-    """The paths that an operation gives, under any spelling of the key."""
+    """Return the paths of an operation, under any spelling of the key."""
     return [item for key, item in operation.items() if key.lower() == "path" and item is not None]
 
 
 class Masker:
-    """Masks one request. masked: whether anything was masked, and so whether its answer may quote a secret."""
+    """Masks one request and its answer.
+
+    Attributes:
+        masked: Whether anything was masked, so that the answer may quote a secret.
+    """
 
     def __init__(self, registry: Registry, path: str) -> None:
         self._registry = registry
@@ -145,24 +167,24 @@ class Masker:
         self.masked = False
 
     def _types_at(self, path: str) -> list[ResourceType]:
-        """The type that a path names, or all types if it names none."""
+        """Return the type of a URL path, or all types if it has none."""
         endpoint = path.strip("/").partition("/")[0]
         found = self._registry.types.get("/Users" if endpoint == "Me" else f"/{endpoint}")
         return list(self._registry.types.values()) if found is None else [found]
 
     def suspects(self, text: str) -> bool:
-        """Whether a text contains a name that might be that of a secret, or escapes that might hide one."""
+        """Return whether a text may contain the name of a secret, also in \\u escapes."""
         lowered = text.lower()
         return "\\u" in lowered or any(name in lowered for name in self._names)
 
     def path(self, path: str) -> str:
-        """The path of a request, without what a client that encodes its query into the path may have put there."""
+        """Return the URL path of a request without an encoded query."""
         shown = bare_path(path)
         self.masked = self.masked or shown != path
         return shown
 
     def query(self, query: str) -> str:
-        """A query string with its secrets masked: parameters of SCIM are kept, and the values of all others are masked."""
+        """Return a query string with its secrets and all parameters outside SCIM masked."""
         if not query:
             return ""
         parts = query.split("&")
@@ -184,7 +206,7 @@ class Masker:
         )
 
     def message(self, raw: bytes) -> Json:
-        """The JSON of a request's body with its secrets masked. Raises Unreadable."""
+        """Return the JSON of a request body with its secrets masked. Raises Unreadable."""
         try:
             value = orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
             if not isinstance(value, dict):
@@ -195,7 +217,10 @@ class Masker:
             raise Unreadable from None
 
     def answer(self, raw: bytes) -> Json:
-        """The JSON of an answer; if the request held secrets, without what its error messages quote. Raises Unreadable."""
+        """Return the JSON of an answer. Raises Unreadable.
+
+        If the request held secrets, they are masked in it, as is everything that an error quotes.
+        """
         try:
             value = orjson.loads(raw)
             return self._unquoted(value, 0) if self.masked else value
@@ -216,7 +241,7 @@ class Masker:
         return _QUOTED.sub(MASK, value) if key == "detail" else value
 
     def _mask(self, value: Json) -> Json:
-        """The mask in place of a value, whose text is remembered. null, which clears an attribute, stays."""
+        """Return the mask for a value and remember its texts; null is no secret."""
         if value is None:
             return None
         self.masked = True
@@ -230,7 +255,13 @@ class Masker:
         return MASK
 
     def _walk(self, value: Json, scopes: Sequence[_Scope], depth: int) -> Json:
-        """A value with its secrets masked. scopes: what may define the keys of the objects in it."""
+        """Return a value with its secrets masked.
+
+        Args:
+            value: The value.
+            scopes: The definitions that may apply to its keys.
+            depth: How deep in the message it is.
+        """
         if depth > MAX_DEPTH:
             raise Unreadable
         if isinstance(value, list):
@@ -242,7 +273,10 @@ class Masker:
         return self._embedded(value, scopes, depth) if isinstance(value, str) else value
 
     def _may_quote(self, text: str, scopes: Sequence[_Scope]) -> bool:
-        """Whether a string that is no attribute's value names a secret without being just its name, as "password:x" does."""
+        """Return whether a string outside attributes may quote a secret: "password:x".
+
+        The mere name of an attribute, as in a list of `attributes`, quotes nothing.
+        """
         if any(isinstance(scope, Attribute) for scope in scopes) or text.lstrip().startswith(
             ("{", "[")
         ):
@@ -250,7 +284,7 @@ class Masker:
         return self.suspects(text) and not self._chains(text.strip(), self._types)
 
     def _embedded(self, text: str, scopes: Sequence[_Scope], depth: int) -> str:
-        """A string that may be JSON itself, as Microsoft Entra ID sends app roles."""
+        """Mask a string that may itself be JSON, as Microsoft Entra ID sends app roles."""
         if not text.lstrip().startswith(("{", "[")) or not self.suspects(text):
             return text
         try:
@@ -273,7 +307,7 @@ class Masker:
         return dict(self._member(key, item, scopes, depth) for key, item in value.items())
 
     def _points_at_secret(self, value: dict[str, Json], scopes: Sequence[_Scope]) -> bool:
-        """Whether an object names a secret under a key of its own, and so may hold it under another one."""
+        """Return whether an object mentions a secret, which may be under another key."""
         return any(
             isinstance(item, str)
             and self.suspects(item)
@@ -304,7 +338,7 @@ class Masker:
         return name, self._mask(item) if unsafe else self._walk(item, self._types, depth + 1)
 
     def _operations(self, value: Json, depth: int) -> Json:
-        """The operations of PATCH or bulk: an array, or one of them alone."""
+        """Mask the operations of a PATCH or bulk request: an array, or one of them alone."""
         if isinstance(value, list):
             return [
                 self._operations(item, depth) if isinstance(item, dict) else self._mask(item)
@@ -319,7 +353,11 @@ class Masker:
         )
 
     def _operation(self, operation: dict[str, Json], depth: int) -> dict[str, Json]:
-        """An operation of PATCH, whose value is that of its path, or of bulk, whose data is a message to its path."""
+        """Mask an operation of a PATCH or bulk request.
+
+        The path of a PATCH operation decides about its value; the path of a bulk operation is a
+        URL, and decides which resource type its data has.
+        """
         paths = _paths(operation)
         if any(isinstance(path, str) and self._is_url(path) for path in paths):
             return self._bulk_operation(operation, depth)
@@ -335,7 +373,7 @@ class Masker:
         }
 
     def _is_url(self, path: str) -> bool:
-        """Whether a path is one of bulk, and not a JSON Pointer (RFC 6901) such as /password."""
+        """Return whether a path is a URL path, unlike a JSON Pointer such as /password."""
         endpoint = path.strip("/").partition("/")[0]
         return path.startswith("/") and (
             f"/{endpoint}" in self._registry.types or endpoint in ("Me", "Bulk")
@@ -359,7 +397,7 @@ class Masker:
             self._types = outer
 
     def _target(self, path: Json) -> tuple[Json, list[list[_Scope]]]:
-        """The path of a PATCH operation as it is shown, and the definitions that it leads through."""
+        """Return the masked path of a PATCH operation and its chains of definitions."""
         if not isinstance(path, str):
             return self._mask(path), []
         shown, chains = self._path(path, self._types)
@@ -386,7 +424,7 @@ class Masker:
         return self._walk(value, [chain[-1] for chain in chains], depth + 1)
 
     def _path(self, text: str, scopes: Sequence[_Scope]) -> tuple[str, list[list[_Scope]]]:
-        """A path with the secrets of its filter masked, and the definitions that it leads through in each scope."""
+        """Return a path with its filter's secrets masked, and its chain in each scope."""
         head, bracket, rest = text.partition("[")
         chains = self._chains(head.strip(), scopes)
         if not bracket:
@@ -414,7 +452,7 @@ class Masker:
         return [chain for scope in scopes if (chain := _chain(scope, name))]
 
     def _filter(self, text: str, scopes: Sequence[_Scope]) -> str:
-        """A filter with the values masked that it compares secrets, or attributes that no schema defines, to."""
+        """Return a filter with the operands of secret and unknown attributes masked."""
         try:
             node = parse(text, Dialect())
         except ScimError:

@@ -1,4 +1,4 @@
-"""The `primary` element of a multi-valued attribute: at most one (RFC 7643 section 2.4)."""
+"""The `primary` element of an attribute, at most one (RFC 7643 section 2.4)."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ def is_primary(element: Json) -> bool:
 
 
 def primary_first(elements: list[Json]) -> list[Json]:
-    """Return the elements with the primary one, if any, in front."""
+    """Return the elements with the primary one first."""
     return sorted(elements, key=lambda element: not is_primary(element))
 
 
 def check_primary(elements: list[Any], where: str) -> None:
-    """Raise ScimError invalidValue if more than one element is primary."""
+    """Check that at most one element is primary. Raises ScimError invalidValue."""
     if len(elements) > 1 and sum(map(is_primary, elements)) > 1:
         raise invalid_value(f"{where}: at most one element may be primary")
 
@@ -28,12 +28,13 @@ def check_primary(elements: list[Any], where: str) -> None:
 def one_primary(
     attribute: Attribute, elements: list[Json], where: str, dialect: Dialect
 ) -> list[Json]:
-    """Return the elements of a client's document with at most one primary.
+    """Leave at most one element of a client's document primary.
 
-    Some clients mark two elements that have the same value: the first of them stays primary.
+    Some clients mark several elements with the same value. The first of them stays primary.
 
     Raises:
-        ScimError: invalidValue if primary elements have different values, or the workspace is strict.
+        ScimError: invalidValue, if primary elements have different values or the workspace is
+            strict.
     """
     primary = [element for element in elements if is_primary(element)]
     if len(primary) < 2:
@@ -52,17 +53,17 @@ def one_primary(
 
 
 def move_primary(elements: list[Json], touched: list[int], where: str) -> list[Json]:
-    """Return the elements with the one that a PATCH made primary as the only primary one.
+    """Make the element that a PATCH marked as primary the only primary one.
 
-    The elements that were primary before become `"primary": false` (RFC 7644 section 3.5.2).
+    The element that was primary before gets `"primary": false` (RFC 7644 section 3.5.2).
 
     Args:
         elements: The elements after the operation.
-        touched: The positions that the operation made primary.
-        where: The place in the request, for the error.
+        touched: The positions of the elements that the operation made primary.
+        where: The operation's name in errors.
 
     Raises:
-        ScimError: invalidValue if the operation made more than one element primary.
+        ScimError: invalidValue, if the operation made several elements primary.
     """
     if not touched:
         return elements

@@ -1,4 +1,4 @@
-"""Sorting by an attribute (RFC 7644 section 3.4.2.3): the field to sort by, and the value of a document."""
+"""Sorting (RFC 7644 section 3.4.2.3): the field to sort by, and its value."""
 
 from collections.abc import Sequence
 
@@ -14,19 +14,19 @@ from muster.scim.values import Json
 def sort_field(
     resource_type: ResourceType, path: str, among: Sequence[ResourceType] = ()
 ) -> Field | None:
-    """Return the field that `sortBy` names. A complex attribute sorts by its `value`.
+    """Return the field that `sortBy` names; a complex attribute sorts by its `value`.
 
     Args:
-        resource_type: The type that is searched.
+        resource_type: The type to search.
         path: The value of `sortBy`.
-        among: The types that are searched together.
+        among: All types that are searched at once.
 
     Returns:
-        The field, or None if only another of these types has the attribute: then no resource of this type has a
-        value to sort by, and its resources come in the order of their ids.
+        The field. None if only another one of these types has the attribute; then the resources of
+        this type have no value and are sorted by id.
 
     Raises:
-        ScimError: invalidPath if nothing can be sorted by the path.
+        ScimError: invalidPath, if the path cannot be sorted by.
     """
     path = path.strip()
     if resource_type.place(path) is None and any(other.place(path) is not None for other in among):

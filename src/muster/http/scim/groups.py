@@ -65,7 +65,7 @@ def _turns(documents: bytes) -> Iterator[bytes]:
 
 def _shows_all(shown: Projection) -> bool:
     """Whether a document is shown as it is kept: none has the members of its group."""
-    return shown.resource_type.computed == MEMBERS and shown.leaves_out_only(MEMBERS)
+    return shown.resource_type.computed == MEMBERS and shown.drops_only(MEMBERS)
 
 
 def _shown(parsed: list[Document], shown: Projection) -> bytes:

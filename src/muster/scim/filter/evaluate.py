@@ -1,4 +1,7 @@
-"""Whether a document matches a predicate: what PATCH value paths run, and the oracle for the storage's SQL."""
+"""Evaluates predicates on documents (RFC 7644 section 3.4.2.2).
+
+PATCH selects elements with it. Tests use it as the oracle for the SQL that the storage compiles.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,9 +25,9 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def matches(predicate: Predicate, document: dict[str, Json]) -> bool:
-    """Whether the canonical document (or element) matches (RFC 7644 section 3.4.2.2).
+    """Return whether a canonical document or element matches a predicate.
 
-    A comparison with a value that is not there is false, so that its negation, and so `ne`, is true.
+    A comparison with an absent value is false, so its negation, and `ne`, are true.
     """
     match predicate:
         case All(terms):
@@ -47,7 +50,7 @@ def matches(predicate: Predicate, document: dict[str, Json]) -> bool:
 
 
 def is_present(value: Json) -> bool:
-    """`pr`: not null, not empty, and for a complex value some sub-attribute that is present."""
+    """Return whether a value is present: not empty, or with a present sub-attribute."""
     if isinstance(value, dict):
         return any(is_present(item) for item in value.values())
     if isinstance(value, list):
@@ -56,7 +59,7 @@ def is_present(value: Json) -> bool:
 
 
 def values_at(field: Field, document: dict[str, Json]) -> list[Json]:
-    """The values that a field names in a document."""
+    """Return the values of a field in a document."""
     value: Json = document
     for key in field.keys:
         if not isinstance(value, dict) or key not in value:
@@ -71,7 +74,10 @@ def values_at(field: Field, document: dict[str, Json]) -> list[Json]:
 
 
 def comparable(attribute: Attribute, value: Json) -> Json:
-    """A stored value in the form in which it compares: folded, or the sortable form of a dateTime."""
+    """Return a stored value in the form in which it compares.
+
+    A string is folded unless it is caseExact; a dateTime becomes sortable text.
+    """
     if isinstance(value, str):
         if attribute.type == "dateTime":
             return sortable_date_time(value)
@@ -80,7 +86,7 @@ def comparable(attribute: Attribute, value: Json) -> Json:
 
 
 def comparable_key(attribute: Attribute, value: Json) -> Json:
-    """Return a stored value in the form in which it compares, hashable; true is not 1."""
+    """Return a hashable form of a stored value, equal for equal values; true is not 1."""
     if isinstance(value, list):
         return tuple(sorted(orjson.dumps(comparable(attribute, item)) for item in value))
     if isinstance(value, bool):
@@ -89,7 +95,7 @@ def comparable_key(attribute: Attribute, value: Json) -> Json:
 
 
 def same_value(attribute: Attribute, first: Json, second: Json) -> bool:
-    """Return whether two canonical values are equal, by the attribute's type and its caseExact."""
+    """Return whether two canonical values are equal by type and caseExact."""
     return bool(
         first == second or comparable_key(attribute, first) == comparable_key(attribute, second)
     )

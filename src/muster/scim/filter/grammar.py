@@ -1,4 +1,4 @@
-"""The filter grammar of RFC 7644 section 3.4.2.2: text to a small AST, and back."""
+"""Parses filters into an AST and writes them back (RFC 7644 section 3.4.2.2)."""
 
 import json
 from dataclasses import dataclass, field
@@ -75,11 +75,11 @@ def parse(text: str, dialect: Dialect, holes: bool = False) -> Filter:
 
     Args:
         text: The filter.
-        dialect: How to read the client.
-        holes: Whether to put a `Hole` in the place of each string.
+        dialect: The dialect of the client.
+        holes: Whether to replace each string by a `Hole`.
 
     Raises:
-        ScimError: invalidFilter, with the position of the mistake, counted from 1.
+        ScimError: invalidFilter, with the position of the error, counted from 1.
     """
     parser = Parser(tokens(text), dialect, holes=holes)
     node = parser.filter(0)
@@ -88,7 +88,10 @@ def parse(text: str, dialect: Dialect, holes: bool = False) -> Filter:
 
 
 class Parser:
-    """A recursive descent over tokens: `or` binds loosest, then `and`, then `not`."""
+    """A recursive descent parser: `or` binds loosest, then `and`, then `not`.
+
+    Depth and number of terms are limited, so that a filter cannot exhaust the stack.
+    """
 
     def __init__(
         self, found: list[Token], dialect: Dialect, inside: bool = False, holes: bool = False
@@ -98,7 +101,7 @@ class Parser:
         self.index = 0
         self.terms = 0
         self.dialect = dialect
-        self.inside = inside
+        self.in_value_path = inside
         misplaced = misspaced(found)
         if misplaced is not None:
             dialect.take("filter-spacing", f"position {misplaced.position}")
@@ -115,7 +118,7 @@ class Parser:
     def expect(self, text: str) -> Token:
         token = self.token
         if (token.kind if text == "end" else token.text) != text:
-            raise wrong(token, "the end" if text == "end" else f"'{text}'")
+            raise unexpected(token, "the end" if text == "end" else f"'{text}'")
         return self.take()
 
     def keyword(self, word: str) -> bool:
@@ -126,7 +129,9 @@ class Parser:
 
     def filter(self, depth: int) -> Filter:
         if depth > MAX_DEPTH:
-            raise invalid_filter(f"position {self.token.position}: nested deeper than {MAX_DEPTH}")
+            raise invalid_filter(
+                f"position {self.token.position}: nested more than {MAX_DEPTH} levels deep"
+            )
         arms = [self.conjunction(depth)]
         while self.keyword("or"):
             arms.append(self.conjunction(depth))
@@ -141,7 +146,9 @@ class Parser:
     def term(self, depth: int) -> Filter:
         self.terms += 1
         if self.terms > MAX_TERMS:
-            raise invalid_filter(f"position {self.token.position}: more than {MAX_TERMS} terms")
+            raise invalid_filter(
+                f"position {self.token.position}: more than {MAX_TERMS} conditions"
+            )
         token = self.take()
         if token.kind == "word" and token.text.lower() == "not" and self.token.text == "(":
             self.take()
@@ -149,7 +156,7 @@ class Parser:
         if token.text == "(":
             return self.group(depth)
         if token.kind != "word":
-            raise wrong(token, "an attribute, 'not' or '('")
+            raise unexpected(token, "an attribute, 'not' or '('")
         if self.token.text == "[":
             return self.value_path(token, depth)
         return self.comparison(token)
@@ -161,13 +168,13 @@ class Parser:
 
     def value_path(self, path: Token, depth: int) -> Filter:
         bracket = self.take()
-        if self.inside:
+        if self.in_value_path:
             raise invalid_filter(
-                f"position {bracket.position}: a value path cannot lie inside another"
+                f"position {bracket.position}: a value path cannot contain another one"
             )
-        self.inside = True
+        self.in_value_path = True
         node = self.filter(depth + 1)
-        self.inside = False
+        self.in_value_path = False
         self.expect("]")
         if self.token.text == ".":
             self.dialect.take("value-path-sub-attribute", f"position {self.token.position}")
@@ -181,7 +188,7 @@ class Parser:
         if token.kind == "word" and operator == "pr":
             return Present(path.text, path.position)
         if token.kind != "word" or operator not in OPERATORS:
-            raise wrong(token, "an operator (eq ne co sw ew pr gt ge lt le)")
+            raise unexpected(token, "an operator (eq ne co sw ew pr gt ge lt le)")
         return Compare(path.text, operator, self.literal(), path.position)
 
     def literal(self) -> Json:
@@ -192,17 +199,19 @@ class Parser:
             return token.value
         if token.kind == "word" and token.text.lower() in _LITERALS:
             return _LITERALS[token.text.lower()]
-        raise wrong(token, "a value (a string in double quotes, a number, true, false or null)")
+        raise unexpected(
+            token, "a value (a string in double quotes, a number, true, false or null)"
+        )
 
 
-def wrong(token: Token, wanted: str) -> ScimError:
-    """The error for a token where another was wanted."""
+def unexpected(token: Token, expected: str) -> ScimError:
+    """Return the error for an unexpected token."""
     found = "the end" if token.kind == "end" else repr(token.text[:40])
-    return invalid_filter(f"position {token.position}: expected {wanted}, found {found}")
+    return invalid_filter(f"position {token.position}: expected {expected}, got {found}")
 
 
 def to_text(node: Filter) -> str:
-    """The filter as text that parses to the same AST."""
+    """Return the filter as text that parses to the same AST."""
     match node:
         case Compare(path, operator, value):
             return f"{path} {operator} {json.dumps(value)}"

@@ -1,4 +1,4 @@
-"""The tokens of filters and PATCH paths (RFC 7644 figures 1 and 7), each with its position."""
+"""Splits filters and PATCH paths into tokens (RFC 7644 figures 1 and 7)."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from muster.scim.errors import invalid_filter
 from muster.scim.values import Json
 
 MAX_LENGTH = 8192
-"""The longest filter or path that is read, in characters."""
+"""The most characters of a filter or path."""
 
 _TOKEN = re.compile(
     r"""[ \t]*(?:
@@ -23,7 +23,14 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """kind: string, number, word, mark or end. position: counted from 1, in characters. gap: the white space before it."""
+    """A token of a filter or path.
+
+    Attributes:
+        kind: string, number, word, mark or end.
+        text: The characters of the token.
+        position: The position of its first character, counted from 1.
+        gap: The white space before it.
+    """
 
     kind: str
     text: str
@@ -32,18 +39,19 @@ class Token:
 
     @property
     def value(self) -> Json:
-        """The JSON value of a string or number."""
+        """The JSON value of a string or number token."""
         return json.loads(self.text)
 
 
 def tokens(text: str) -> list[Token]:
-    """The tokens of text, closed by one of kind end.
+    """Split a text into tokens; the last one is of kind end.
 
-    Raises ScimError invalidFilter where text is too long or a character fits no token.
+    Raises:
+        ScimError: invalidFilter, if the text is too long or has a character that fits no token.
     """
     if len(text) > MAX_LENGTH:
         raise invalid_filter(
-            f"filter is {len(text)} characters long, and at most {MAX_LENGTH} are read"
+            f"The filter has {len(text):,} characters; the limit is {MAX_LENGTH:,}."
         )
     found = []
     position, end = 0, len(text.rstrip(" \t"))
@@ -51,7 +59,7 @@ def tokens(text: str) -> list[Token]:
         match = _TOKEN.match(text, position)
         if match is None:
             at = position + len(text[position:]) - len(text[position:].lstrip(" \t"))
-            raise invalid_filter(f"position {at + 1}: cannot read {text[at : at + 20]!r}")
+            raise invalid_filter(f"position {at + 1}: unexpected {text[at : at + 20]!r}")
         kind = str(match.lastgroup)
         start = match.start(kind)
         token = Token(kind, match[kind], start + 1, text[position:start])
@@ -66,10 +74,11 @@ def tokens(text: str) -> list[Token]:
 
 
 def misspaced(found: list[Token]) -> Token | None:
-    """Return the first token that the white space before it sets apart otherwise than the grammar does, or None.
+    """Return the first token whose white space deviates from the grammar, or None.
 
-    The grammar has exactly one space around operators, and around `and` and `or`, and none at brackets, parentheses and the ends.
-    The RFC's own examples have a space between `not` and its parenthesis, where its grammar has none: both are taken.
+    The grammar has exactly one space around operators, `and` and `or`, and none at brackets,
+    parentheses and the ends. Between `not` and its parenthesis the grammar has no space but the
+    examples of the RFC have one; both are accepted.
     """
     before = Token("start", "", 0)
     for token in found:
@@ -107,5 +116,5 @@ def _check_text(token: Token) -> None:
     text = token.value
     if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text if char > "\ud7ff"):
         raise invalid_filter(
-            f"position {token.position}: the string has a character that no stored value can have"
+            f"position {token.position}: the string has a character that stored values cannot have"
         )

@@ -1,4 +1,4 @@
-"""The paths of PATCH operations (RFC 7644 section 3.5.2, figure 7)."""
+"""Parses the paths of PATCH operations (RFC 7644 section 3.5.2, figure 7)."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,13 @@ from muster.scim.schema.model import Place, ResourceType
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a path names. predicate: chooses elements of the multi-valued attribute at place; filter: its AST."""
+    """The target of a path.
+
+    Attributes:
+        place: The extension, attribute or sub-attribute.
+        predicate: For a value path, selects elements of the attribute; else None.
+        filter: The parsed filter of the predicate.
+    """
 
     place: Place
     predicate: Predicate | None = None
@@ -20,9 +26,18 @@ class Target:
 
 
 def parse_path(text: str, resource_type: ResourceType, dialect: Dialect, where: str) -> Target:
-    """The target of a path: attrPath, or valuePath with or without a sub-attribute, or the URN of an extension.
+    """Parse a path.
 
-    where: named in errors. Raises ScimError invalidPath, or invalidFilter for what stands in the brackets.
+    It is an attrPath, a valuePath with or without a sub-attribute, or the URN of an extension.
+
+    Args:
+        text: The path.
+        resource_type: The type of the resource.
+        dialect: The dialect of the client.
+        where: The operation's name in errors.
+
+    Raises:
+        ScimError: invalidPath; invalidFilter for an error in the brackets.
     """
     head, bracket, _ = text.partition("[")
     if not bracket:
@@ -31,7 +46,7 @@ def parse_path(text: str, resource_type: ResourceType, dialect: Dialect, where: 
     attribute = place.attribute
     if attribute is None or place.sub is not None or not attribute.multi_valued:
         raise invalid_path(
-            f"{where}: {head.strip()!r} is not multi-valued, so a filter cannot choose among its values"
+            f"{where}: {head.strip()!r} is not multi-valued, so its path cannot have a filter"
         )
     try:
         return _with_filter(text, place, dialect)
@@ -47,7 +62,7 @@ def _with_filter(text: str, place: Place, dialect: Dialect) -> Target:
     parser.expect("]")
     attribute = place.attribute
     if attribute is None:
-        raise invalid_path("a filter needs an attribute")
+        raise invalid_path("the path must name an attribute")
     sub = None
     if parser.token.text == ".":
         parser.take()
@@ -55,10 +70,11 @@ def _with_filter(text: str, place: Place, dialect: Dialect) -> Target:
         sub = attribute.sub(token.text)
         if sub is None and (attribute.is_complex or token.text.lower() != "value"):
             raise invalid_path(
-                f"position {token.position}: {attribute.name} has no sub-attribute {token.text[:100]!r}"
+                f"position {token.position}: {attribute.name} has no sub-attribute"
+                f" {token.text[:100]!r}"
             )
     if parser.token.kind != "end":
-        raise invalid_path(f"position {parser.token.position}: nothing can follow here")
+        raise invalid_path(f"position {parser.token.position}: expected the end of the path")
     return Target(
         Place(place.schema, attribute, sub),
         bind_element(node, attribute, place.name, dialect),
@@ -69,5 +85,5 @@ def _with_filter(text: str, place: Place, dialect: Dialect) -> Target:
 def _place(text: str, resource_type: ResourceType, dialect: Dialect, where: str) -> Place:
     place = resource_type.place(text) or bare_place(text, resource_type, dialect, where)
     if place is None:
-        raise invalid_path(f"{where}: no attribute {text[:100]!r} in {resource_type.name}")
+        raise invalid_path(f"{where}: {resource_type.name} has no attribute {text[:100]!r}")
     return place

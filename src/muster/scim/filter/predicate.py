@@ -1,6 +1,9 @@
-"""A filter bound to a resource type: every path resolved, every value checked against its type and folded.
+"""Predicates: filters bound to a resource type.
 
-What evaluate.py runs on a dict and the storage compiles to SQL; both see the same, so that both answer the same.
+Binding resolves every path, checks every operand against the type of its attribute, and brings it
+into the form in which stored values compare. `evaluate` runs a predicate on a document, and the
+storage compiles it to SQL. All decisions about meaning are made here, so that both give the same
+answer.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,15 +19,21 @@ from muster.scim.values import Json, fold, sortable_date_time
 _ORDER = frozenset({"gt", "ge", "lt", "le"})
 _TEXT = frozenset({"co", "sw", "ew"})
 _UNFILTERED = frozenset({"meta.location", "meta.version", "members.$ref", "groups.$ref"})
-"""They vary with the request, or say nothing of the resource."""
+"""Attributes that depend on the request, or say nothing about the resource."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Where the compared values lie: keys from the top of the document (or of the element, inside Each).
+    """The location of the compared values in a document, or in an element inside Each.
 
-    each: the values are the elements of an array at keys. sub: the key within each element, or None for the element.
-    assumed: how a boolean compares where it is absent, None if it then equals nothing. shown: absent counts as present too.
+    Attributes:
+        keys: The keys that lead to the value from the top.
+        attribute: The definition of the attribute or sub-attribute.
+        each: Whether the values are the elements of an array at `keys`.
+        sub: With `each`, the key within each element; None for the element itself.
+        name: The path in the spelling of the schema.
+        assumed: The value that an absent boolean has in comparisons; None if it equals nothing.
+        always_present: Whether an absent value counts as present.
     """
 
     keys: tuple[str, ...]
@@ -33,12 +42,18 @@ class Field:
     sub: str | None = None
     name: str = ""
     assumed: bool | None = None
-    shown: bool = False
+    always_present: bool = False
 
 
 @dataclass(slots=True)
 class Test:
-    """operator: eq co sw ew gt ge lt le (ne is Not of eq). operand: folded, or the sortable form of a dateTime."""
+    """A comparison.
+
+    Attributes:
+        field: The compared values; one match is enough.
+        operator: eq, co, sw, ew, gt, ge, lt or le. `ne` is the negation of eq.
+        operand: The operand in the form in which stored values compare.
+    """
 
     __test__ = False
 
@@ -49,14 +64,14 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """The value is there: not null, not empty."""
+    """A value is present: neither null nor empty."""
 
     field: Field
 
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """Some element of the array at field matches."""
+    """An element of an array matches a predicate."""
 
     field: Field
     term: "Predicate"
@@ -85,7 +100,7 @@ ALWAYS = All(())
 
 
 def conditions(predicate: object) -> int:
-    """How many conditions on single values a predicate has; 1 for anything else."""
+    """Return the number of conditions in a predicate; 1 for anything else."""
     match predicate:
         case All(terms) | Some(terms):
             return sum(map(conditions, terms))
@@ -98,22 +113,31 @@ Resolve = Callable[[str], Field | None]
 
 
 class UnfilledError(Exception):
-    """The meaning of a comparison depends on a string that is not known yet."""
+    """The meaning of a comparison depends on a string that is a Hole."""
 
 
 def _within(attribute: Attribute, name: str, sub: Attribute) -> Field:
-    """The field of a sub-attribute within an element of an attribute. name: the path of the elements."""
+    """Return the field of a sub-attribute inside an element.
+
+    Args:
+        attribute: The multi-valued attribute.
+        name: Its path.
+        sub: The sub-attribute.
+    """
     assumed = False if _is_primary(attribute, sub) else None
     return Field((sub.name,), sub, sub.multi_valued, None, f"{name}.{sub.name}", assumed)
 
 
 def _is_primary(attribute: Attribute, sub: Attribute) -> bool:
-    """Whether a sub-attribute is the `primary` of elements, which is false where it is absent (RFC 7643 section 2.4)."""
+    """Return whether a sub-attribute is `primary`, which is false if absent."""
     return attribute.multi_valued and sub.name == "primary" and sub.type == "boolean"
 
 
 def _may_filter(field: Field) -> bool:
-    """What is never returned is no oracle either."""
+    """Return whether a field may be filtered on.
+
+    A filter must not reveal values that are never returned.
+    """
     attribute = field.attribute
     hidden = attribute.is_complex and len(attribute.secret_subs) == len(attribute.sub_attributes)
     return not attribute.secret and not hidden and field.name not in _UNFILTERED
@@ -122,9 +146,16 @@ def _may_filter(field: Field) -> bool:
 def bind(
     node: Filter, resource_type: ResourceType, dialect: Dialect, among: Sequence[ResourceType] = ()
 ) -> Predicate:
-    """The predicate that a filter means on a resource type. among: as read_filter has it.
+    """Bind a filter to a resource type.
 
-    Raises ScimError invalidFilter for an unknown attribute and for a comparison that the attribute's type forbids.
+    Args:
+        node: The parsed filter.
+        resource_type: The type to search.
+        dialect: The dialect of the client.
+        among: All types that are searched at once; see `read_filter`.
+
+    Raises:
+        ScimError: invalidFilter, if an attribute is unknown or its type forbids the comparison.
     """
 
     def elsewhere(path: str) -> bool:
@@ -138,15 +169,23 @@ def bind(
 
 
 def bind_element(node: Filter, attribute: Attribute, name: str, dialect: Dialect) -> Predicate:
-    """The predicate that a value filter means on an element of a complex multi-valued attribute. name: its path."""
+    """Bind the filter of a value path to the elements of an attribute.
+
+    Args:
+        node: The parsed filter.
+        attribute: The multi-valued attribute.
+        name: Its path.
+        dialect: The dialect of the client.
+
+    Raises:
+        ScimError: invalidFilter.
+    """
 
     def resolve(path: str) -> Field | None:
-        if (
-            not attribute.is_complex
-        ):  # a plain value is the `value` of its element (RFC 7643 section 2.4)
-            return (
-                Field(("value",), attribute, False, None, name) if path.lower() == "value" else None
-            )
+        if not attribute.is_complex:
+            # A plain value is the `value` of its element (RFC 7643 section 2.4).
+            is_value = path.lower() == "value"
+            return Field(("value",), attribute, False, None, name) if is_value else None
         sub = attribute.sub(path)
         return None if sub is None else _within(attribute, name, sub)
 
@@ -154,22 +193,23 @@ def bind_element(node: Filter, attribute: Attribute, name: str, dialect: Dialect
 
 
 def field_at(resource_type: ResourceType, path: str) -> Field | None:
-    """The field that a path names; a complex attribute with no sub-attribute named is the attribute itself."""
+    """Return the field that a path names; None if no schema of the type defines it."""
     place = resource_type.place(path)
     if place is None or place.attribute is None:
         return None
     field = field_of(place)
     if field.name == "active" and resource_type.core.id == USER:
-        # A user created without `active` is active; documents written before muster stored it count as active too.
-        return replace(field, assumed=True, shown=True)
+        # A user created without `active` is active; documents written before muster stored it count
+        # as active too.
+        return replace(field, assumed=True, always_present=True)
     return field
 
 
 def field_of(place: Place) -> Field:
-    """The field at a place that has an attribute."""
+    """Return the field of a place, which must have an attribute."""
     attribute, sub = place.attribute, place.sub
     if attribute is None:
-        raise ValueError("a whole extension holds no value of its own")
+        raise ValueError("an extension as a whole has no value")
     keys = (attribute.name,) if place.schema is None else (place.schema, attribute.name)
     if attribute.multi_valued:
         assumed = False if sub is not None and _is_primary(attribute, sub) else None
@@ -183,10 +223,11 @@ class _Binder:
     """Binds the nodes of one filter.
 
     Args:
-        resolve: Finds the field of a path, or None.
-        dialect: How to read the client.
-        elsewhere: Whether another of the types that are searched together has a path.
-        bare: Finds the field of a path at a position that lacks the URN of its extension, or None.
+        resolve: Returns the field of a path, or None.
+        dialect: The dialect of the client.
+        elsewhere: Returns whether another one of the searched types has a path.
+        bare: Returns the field of a path without the URN of its extension, given its position in
+            the filter; or None.
     """
 
     def __init__(
@@ -218,14 +259,14 @@ class _Binder:
                 return self.test(node)
 
     def field(self, path: str, position: int) -> Field | None:
-        """The field of a path, or None where another type alone has it."""
+        """Return the field of a path; None if only another searched type has it."""
         field = self.resolve(path)
         if field is None and self.elsewhere(path):
             return None
         if field is None:
             field = self.bare(path, position)
         if field is None:
-            raise invalid_filter(f"position {position}: no attribute {path[:100]!r}")
+            raise invalid_filter(f"position {position}: unknown attribute {path[:100]!r}")
         if not _may_filter(field):
             raise invalid_filter(f"position {position}: {field.name} cannot be filtered on")
         return field
@@ -264,15 +305,18 @@ class _Binder:
             return _negated(_present(field))
         if node.operator == "ne":
             return _present(field)
-        raise invalid_filter(f"position {node.position}: null compares by eq and ne alone")
+        raise invalid_filter(f"position {node.position}: null can be compared only by eq and ne")
 
     def value_of(self, field: Field, node: Compare) -> Field:
-        """The `value` of a complex attribute, which is what comparing the whole means (RFC 7644 section 3.4.2.2)."""
+        """Return the `value` of a complex attribute that is compared as a whole.
+
+        `emails co "example"` compares `emails.value` (RFC 7644 section 3.4.2.2).
+        """
         sub = field.attribute.sub("value")
         if sub is None:
             names = ", ".join(item.name for item in field.attribute.sub_attributes.values())
             raise invalid_filter(
-                f"position {node.position}: {field.name} is complex: compare one of {names}"
+                f"position {node.position}: {field.name} is complex; compare one of {names}"
             )
         if field.each:
             return Field(field.keys, sub, True, sub.name, f"{field.name}.{sub.name}")
@@ -280,11 +324,15 @@ class _Binder:
 
 
 def _present(field: Field) -> Predicate:
-    return ALWAYS if field.shown else Has(field)
+    return ALWAYS if field.always_present else Has(field)
 
 
 def _compared(test: Test) -> Predicate:
-    """The comparison, true as well where a boolean is absent and is assumed to be what it is compared with."""
+    """Return a comparison that an absent boolean satisfies by its assumed value.
+
+    `active eq true` becomes "not active eq false". Documents without `active` then match, and the
+    compiler can use the look-ups of false, which are few.
+    """
     field = test.field
     if field.assumed is None or test.operand is not field.assumed:
         return test
@@ -303,9 +351,16 @@ def _negated(predicate: Predicate) -> Predicate:
 def operand(attribute: Attribute, operator: str, value: Json, where: str, dialect: Dialect) -> Json:
     """Convert an operand to the form in which stored values compare.
 
+    Args:
+        attribute: The compared attribute.
+        operator: The operator.
+        value: The operand in the filter.
+        where: The place in the filter, for errors.
+        dialect: The dialect of the client.
+
     Raises:
-        ScimError: invalidFilter if the type of the attribute forbids the comparison.
-        UnfilledError: If the operand is a hole, and its attribute is not text.
+        ScimError: invalidFilter, if the type of the attribute forbids the comparison.
+        UnfilledError: The operand is a Hole and its attribute is not text.
     """
     if isinstance(value, Hole):
         if attribute.type not in ("string", "reference"):
@@ -316,29 +371,29 @@ def operand(attribute: Attribute, operator: str, value: Json, where: str, dialec
             if not dialect.strict:
                 value = dialects.boolean(value, where, dialect)
             if not isinstance(value, bool):
-                raise _forbids(where, attribute, "true or false")
+                raise _operand_error(where, attribute, "true or false")
             if operator != "eq":
-                raise invalid_filter(f"{where} is a boolean, which {operator} cannot compare")
+                raise invalid_filter(f"{where} is a boolean and cannot be compared by {operator}")
             return value
         case "integer" | "decimal":
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise _forbids(where, attribute, "a number")
+                raise _operand_error(where, attribute, "a number")
             if operator in _TEXT:
-                raise invalid_filter(f"{where} is a number, which {operator} cannot compare")
+                raise invalid_filter(f"{where} is a number and cannot be compared by {operator}")
             return value
         case "dateTime":
             moment = sortable_date_time(value) if isinstance(value, str) else None
             if moment is None:
-                raise _forbids(where, attribute, "a dateTime as 2011-05-13T04:42:34Z")
+                raise _operand_error(where, attribute, "a dateTime such as 2011-05-13T04:42:34Z")
             if operator in _TEXT:
-                raise invalid_filter(f"{where} is a dateTime, which {operator} cannot compare")
+                raise invalid_filter(f"{where} is a dateTime and cannot be compared by {operator}")
             return moment
     if not isinstance(value, str):
-        raise _forbids(where, attribute, "a string")
+        raise _operand_error(where, attribute, "a string")
     if attribute.type == "binary" and operator in _ORDER:
-        raise invalid_filter(f"{where} is binary, which {operator} cannot compare")
+        raise invalid_filter(f"{where} is binary and cannot be compared by {operator}")
     return value if attribute.case_exact else fold(value)
 
 
-def _forbids(where: str, attribute: Attribute, wanted: str) -> ScimError:
-    return invalid_filter(f"{where} is {attribute.type}: compare it with {wanted}")
+def _operand_error(where: str, attribute: Attribute, expected: str) -> ScimError:
+    return invalid_filter(f"{where} is of type {attribute.type}; compare it with {expected}")

@@ -1,14 +1,17 @@
-"""Filters by shape, so that each shape is parsed and bound once.
+"""Parses and binds each shape of filter once.
 
-Identity providers send the same few filters millions of times, with another string in each. The shape of a filter is
-its text with every string emptied: `userName eq "bjensen"` and `userName eq "jsmith"` both have `userName eq ""`. A
-shape is parsed and bound by the ordinary parser, with a `Hole` for each string, and remembered as a function from the
-strings to the predicate. Filling it in takes a twentieth of the time of parsing.
+Identity providers send the same few filters millions of times, with different strings. The shape of
+a filter is its text with every string emptied: `userName eq "bjensen"` and `userName eq "jsmith"`
+both have `userName eq ""`. The ordinary parser parses and binds a shape with a `Hole` for each
+string, and the result is cached as a function from the strings to the predicate. Calling it takes a
+twentieth of the time of parsing.
 
-The ordinary parser reads a filter itself, every time, if its shape does not say everything about its meaning: if a
-string has an escape or a character that no value may have, if the shape is wrong (the error names positions in the
-text), if it deviates from the RFCs (the deviation is counted), or if a string is compared with something other than
-text (a dateTime, say, is checked).
+A filter is parsed every time if its meaning depends on more than its shape:
+
+- A string has an escape, or a character that no value may have.
+- The shape is invalid; the error names positions in the text.
+- The shape deviates from the RFCs; the deviation is recorded.
+- A string is compared with an attribute other than text, such as a dateTime, and has to be checked.
 """
 
 import re
@@ -35,7 +38,7 @@ from muster.scim.values import fold
 _STRING = re.compile(r'"([^"\\\x00-\x1f]*)"')
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_SHAPE = 500
-"""Characters of a shape that is remembered, which bounds the memory that shapes take."""
+"""The most characters of a cached shape, which bounds the memory of the cache."""
 
 Fill = Callable[[Sequence[str]], Predicate]
 
@@ -43,17 +46,17 @@ Fill = Callable[[Sequence[str]], Predicate]
 def read_filter(
     text: str, resource_type: ResourceType, dialect: Dialect, among: Sequence[ResourceType] = ()
 ) -> Predicate:
-    """Return the predicate that a filter means.
+    """Parse a filter and bind it to a resource type.
 
     Args:
         text: The filter.
-        resource_type: The type that is searched.
-        dialect: How to read the client.
-        among: The types that are searched together. An attribute that only another of them has is one without a
-            value (RFC 7644 section 3.4.2.1).
+        resource_type: The type to search.
+        dialect: The dialect of the client.
+        among: All types that are searched at once. An attribute that only another one of them has
+            is an attribute without a value (RFC 7644 section 3.4.2.1).
 
     Raises:
-        ScimError: invalidFilter, with the position of the mistake.
+        ScimError: invalidFilter, with the position of the error.
     """
     quick = read_quickly(text, resource_type, tuple(among))
     return bind(parse(text, dialect), resource_type, dialect, among) if quick is None else quick
@@ -62,14 +65,14 @@ def read_filter(
 def read_quickly(
     text: str, resource_type: ResourceType, among: tuple[ResourceType, ...] = ()
 ) -> Predicate | None:
-    """Return the predicate that a filter means, or None if its shape does not say everything."""
+    """Return the predicate of a filter by its shape, or None if it has to be parsed."""
     if (
         len(text) > MAX_LENGTH
         or "\\" in text
         or not (text.isascii() or _SURROGATE.search(text) is None)
     ):
         return None
-    parts = _STRING.split(text)  # the strings are every second part
+    parts = _STRING.split(text)  # every second part is a string
     shape = '""'.join(parts[::2])
     if len(shape) > _MAX_SHAPE:
         return None
@@ -81,7 +84,7 @@ def read_quickly(
 def _remembered(
     shape: str, resource_type: ResourceType, among: tuple[ResourceType, ...]
 ) -> Fill | None:
-    """Return the function that fills in a shape, or None if the shape does not say everything."""
+    """Return the function from strings to predicate; None if the shape is not enough."""
     strictly = Dialect(strict=True)
     try:
         predicate = bind(parse(shape, strictly, holes=True), resource_type, strictly, among)
@@ -91,7 +94,7 @@ def _remembered(
 
 
 def _fill(predicate: Predicate) -> Fill:
-    """Return the function that makes a predicate out of one with holes."""
+    """Return the function that replaces the holes of a predicate."""
     match predicate:
         case Test(field, operator, Hole(number)):
             if field.attribute.case_exact:

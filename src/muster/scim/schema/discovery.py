@@ -1,4 +1,4 @@
-"""The discovery documents (RFC 7644 section 4): ServiceProviderConfig, ResourceTypes, Schemas."""
+"""The discovery documents (RFC 7644 section 4)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,18 @@ SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Schema"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the service provider takes and gives. default_page: resources in a page where the request names no count.
+    """The limits of the service provider.
 
-    max_elements: of a multi-valued attribute. max_comparisons: of a PATCH. max_values: objects, arrays and separators in a JSON
-    body.
+    Attributes:
+        max_results: The most resources on a page.
+        default_page: The resources on a page if the request has no `count`.
+        max_body: The most bytes of a body.
+        max_operations: The most operations of a bulk request.
+        cursor_seconds: How long a cursor is valid.
+        body_seconds: How long a body may take to arrive.
+        max_elements: The most elements of a multi-valued attribute.
+        max_values: The most objects, arrays and separators in a JSON body.
+        max_comparisons: The most comparisons of a PATCH.
     """
 
     max_results: int = 1000
@@ -31,7 +39,12 @@ class Limits:
 
 
 def service_provider_config(limits: Limits, base: str) -> dict[str, Any]:
-    """What is supported, truthfully (RFC 7643 section 5). base: the URL that ends in /scim/v2."""
+    """Return the ServiceProviderConfig (RFC 7643 section 5).
+
+    Args:
+        limits: The limits.
+        base: The URL that ends in /scim/v2.
+    """
     return {
         "schemas": [SERVICE_PROVIDER_CONFIG],
         "patch": {"supported": True},
@@ -69,7 +82,7 @@ def service_provider_config(limits: Limits, base: str) -> dict[str, Any]:
 
 
 def resource_type_document(resource_type: ResourceType, base: str) -> dict[str, Any]:
-    """A resource type as /ResourceTypes answers it (RFC 7643 section 6)."""
+    """Return a resource type as /ResourceTypes answers it (RFC 7643 section 6)."""
     return {
         "schemas": [RESOURCE_TYPE],
         "id": resource_type.name,
@@ -89,14 +102,14 @@ def resource_type_document(resource_type: ResourceType, base: str) -> dict[str, 
 
 
 def resource_type_documents(registry: Registry, base: str) -> list[dict[str, Any]]:
-    """Every resource type that is served."""
+    """Return all resource types of a workspace."""
     return [
         resource_type_document(resource_type, base) for resource_type in registry.types.values()
     ]
 
 
 def schema_documents(registry: Registry, base: str) -> list[dict[str, Any]]:
-    """Every schema of the resource types that are served, and those of the discovery documents (RFC 7643 section 7)."""
+    """Return the schemas of all resource types and of the discovery documents."""
     served = {
         urn
         for resource_type in registry.types.values()

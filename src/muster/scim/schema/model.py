@@ -1,4 +1,7 @@
-"""Schemas, attributes and resource types (RFC 7643 sections 6 and 7), looked up by any spelling of a name."""
+"""Schemas, attributes and resource types (RFC 7643 sections 6 and 7).
+
+Names are looked up case-insensitively.
+"""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +19,20 @@ ENTERPRISE_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """An attribute definition with every characteristic of RFC 7643 section 7."""
+    """The definition of an attribute (RFC 7643 section 7).
+
+    The attributes after `sub_attributes` are derived from the others.
+
+    Attributes:
+        secret: Its values are never returned; they are stored as hashes, outside the document.
+        is_text: Any string is a canonical value of it.
+        has_value: It has the sub-attribute `value`.
+        named_by_value: Its elements are identified by their `value`, which cannot be blank. Members
+            are not, since they may be identified by `$ref` instead.
+        required_subs: The sub-attributes that a client must send.
+        immutable_subs: The immutable sub-attributes.
+        secret_subs: The sub-attributes that are secret.
+    """
 
     name: str
     type: str
@@ -33,15 +49,10 @@ class Attribute:
     is_complex: bool = field(init=False)
     read_only: bool = field(init=False)
     secret: bool = field(init=False)
-    """Its values are never returned: they are kept as hashes, outside the document."""
     is_text: bool = field(init=False)
-    """Any string is a value of it as it stands."""
     has_value: bool = field(init=False)
-    """It has the sub-attribute `value`."""
     named_by_value: bool = field(init=False)
-    """Its elements are named by their `value`, which cannot be empty. Members may be named by their `$ref` as well."""
     required_subs: "tuple[Attribute, ...]" = field(init=False)
-    """Those that a client has to give."""
     immutable_subs: "tuple[Attribute, ...]" = field(init=False)
     secret_subs: "tuple[Attribute, ...]" = field(init=False)
 
@@ -71,13 +82,12 @@ class Attribute:
                 ),
             ),
         ):
-            object.__setattr__(
-                self, name, value
-            )  # asked at every value: a property would cost more than what it tells
+            # Computed once: these are read for every value, and a property would cost more.
+            object.__setattr__(self, name, value)
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "Attribute":
-        """An attribute from its definition as JSON (RFC 7643 section 7)."""
+        """Build an attribute from its definition (RFC 7643 section 7)."""
         return cls(
             name=raw["name"],
             type=raw["type"],
@@ -94,7 +104,7 @@ class Attribute:
         )
 
     def sub(self, name: str) -> "Attribute | None":
-        """The sub-attribute of that name, in any case."""
+        """Return the sub-attribute with this name, in any case."""
         return self.sub_attributes.get(name.lower())
 
 
@@ -104,7 +114,13 @@ def _by_name(raw: Any) -> dict[str, Attribute]:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A schema: its URN and its attributes by lower-cased name. definition is what /Schemas answers."""
+    """A schema (RFC 7643 section 7).
+
+    Attributes:
+        id: Its URN.
+        attributes: Its attributes by name in lower case.
+        definition: The definition that /Schemas answers.
+    """
 
     id: str
     attributes: dict[str, Attribute]
@@ -115,16 +131,18 @@ class Schema:
         return cls(raw["id"], _by_name(raw["attributes"]), raw)
 
     def attribute(self, name: str) -> Attribute | None:
-        """The attribute of that name, in any case."""
+        """Return the attribute with this name, in any case."""
         return self.attributes.get(name.lower())
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a path leads in a document of a resource type.
+    """The extension, attribute or sub-attribute that a path names.
 
-    schema: the extension it lies in, or None for the core. attribute: None for a whole extension.
-    sub: the sub-attribute, where the path names one.
+    Attributes:
+        schema: The URN of the extension; None for a core attribute.
+        attribute: The attribute; None for a whole extension.
+        sub: The sub-attribute; None if the path names none.
     """
 
     schema: str | None
@@ -137,7 +155,7 @@ class Place:
 
     @property
     def name(self) -> str:
-        """The path in the schema's own spelling."""
+        """The path in the spelling of the schema."""
         names = ".".join(part.name for part in (self.attribute, self.sub) if part is not None)
         if self.schema is None:
             return names
@@ -146,13 +164,24 @@ class Place:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResourceType:
-    """A resource type (RFC 7643 section 6) with its schemas at hand; one is the same as itself alone.
+    """A resource type (RFC 7643 section 6) with its schemas. Compared by identity.
 
-    indexed: the paths kept as look-ups. mail_domains: the paths whose mail domains are kept as the look-up `domain`.
-    computed: the attribute that no document holds, but the memberships say: `members` of a group, `groups` of a user.
-    denied: paths of booleans of which only false has look-ups, as few resources say it.
-    building: paths whose look-ups are kept, and are not yet there for all that was written before. constrained: paths that are
-    unique beside those whose look-ups are. defaults: the values that a resource has if its client gives none.
+    Attributes:
+        name: Its name, such as User.
+        endpoint: Its endpoint, such as /Users.
+        description: Its description.
+        core: Its core schema.
+        common: The common attributes (RFC 7643 section 3.1).
+        extensions: Its extensions by URN in lower case.
+        required_extensions: The URNs of the required extensions.
+        indexed: The paths that have look-ups.
+        mail_domains: The paths whose e-mail domains have the look-up `domain`.
+        computed: The attribute that is computed from memberships instead of stored: `members` of a
+            group, `groups` of a user; None if there is none.
+        denied: The paths of booleans of which only false, the rare value, has look-ups.
+        building: The paths whose look-ups are written but not yet complete for older resources.
+        constrained: The paths with unique values besides their look-ups.
+        defaults: The values of core attributes that a client omits.
     """
 
     name: str
@@ -172,7 +201,7 @@ class ResourceType:
 
     @property
     def shows_on_request(self) -> bool:
-        """Whether some attribute is shown only to those who ask for it (RFC 7643 section 7, `returned`)."""
+        """Whether it has an attribute with `returned` request (RFC 7643 section 7)."""
         tops = [attribute for _, attribute in self.attributes()]
         return any(
             item.returned == "request"
@@ -181,20 +210,21 @@ class ResourceType:
         )
 
     def extension(self, urn: str) -> Schema | None:
-        """The extension of that URN, in any case."""
+        """Return the extension with this URN, in any case."""
         return self.extensions.get(urn.lower())
 
     def is_core(self, urn: str) -> bool:
         return urn.lower() == self.core.id.lower()
 
     def top(self, name: str) -> Attribute | None:
-        """The core or common attribute of that name, in any case."""
+        """Return the core or common attribute with this name, in any case."""
         return self.core.attribute(name) or self.common.attribute(name)
 
     def place(self, path: str) -> Place | None:
-        """Where a path leads, by any spelling: any case, with or without the schema URN, sub-attributes after a dot.
+        """Resolve a path, in any case and with or without the URN of the core schema.
 
-        Returns None where no schema of this resource type defines it.
+        Returns:
+            The place, or None if no schema of the resource type defines it.
         """
         lowered = path.lower()
         for urn, schema in self.extensions.items():
@@ -216,7 +246,7 @@ class ResourceType:
         return Place(extension.id if extension else None, attribute, sub)
 
     def attributes(self) -> Iterator[tuple[str | None, Attribute]]:
-        """Every top-level attribute with the extension that it lies in, in canonical order."""
+        """Yield the top-level attributes in canonical order, with their extension's URN."""
         for attribute in (*self.common.attributes.values(), *self.core.attributes.values()):
             yield None, attribute
         for schema in self.extensions.values():
@@ -226,7 +256,7 @@ class ResourceType:
 
 @lru_cache(maxsize=1024)
 def secret_places(resource_type: ResourceType) -> tuple[Place, ...]:
-    """The places of the attributes whose values are never returned."""
+    """Return the places of the top-level attributes that are never returned."""
     return tuple(
         Place(urn, attribute) for urn, attribute in resource_type.attributes() if attribute.secret
     )
@@ -234,7 +264,7 @@ def secret_places(resource_type: ResourceType) -> tuple[Place, ...]:
 
 @lru_cache(maxsize=1024)
 def holders_of_secrets(resource_type: ResourceType) -> tuple[Place, ...]:
-    """The places of the complex attributes that have sub-attributes whose values are never returned."""
+    """Return the complex attributes with sub-attributes that are never returned."""
     return tuple(
         Place(urn, attribute)
         for urn, attribute in resource_type.attributes()
@@ -244,14 +274,19 @@ def holders_of_secrets(resource_type: ResourceType) -> tuple[Place, ...]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Registry:
-    """The resource types that are served, by endpoint, and every schema, by lower-cased URN; one is the same as itself alone."""
+    """The resource types and schemas of a workspace. Compared by identity.
+
+    Attributes:
+        types: The resource types by endpoint.
+        schemas: The schemas by URN in lower case.
+    """
 
     types: dict[str, ResourceType]
     schemas: dict[str, Schema]
 
 
 def load_definition(name: str) -> dict[str, Any]:
-    """The definition that schemas/NAME.json holds."""
+    """Load definitions/NAME.json."""
     text = resources.files(__package__).joinpath("definitions", f"{name}.json").read_text("utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
@@ -259,7 +294,7 @@ def load_definition(name: str) -> dict[str, Any]:
 
 @cache
 def registry() -> Registry:
-    """The registry that schemas/registry.json lists."""
+    """Return the registry of the RFCs, as definitions/registry.json lists it."""
     names = (
         "user",
         "enterprise_user",
