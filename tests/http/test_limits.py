@@ -426,9 +426,9 @@ def bulk_of_so_many_operations(here, size):
     return here.bulk(*[{"method": "DELETE", "path": "/Users/x"}] * size)
 
 
-@sized("operations of a bulk request that refer to each other in a circle", 100)
-def circle_of_so_many_operations(here, size):
-    stem = name("circle")
+@sized("operations of a bulk request that refer to each other in a cycle", 100)
+def cycle_of_so_many_operations(here, size):
+    stem = name("cycle")
 
     def data(n):
         return {"displayName": f"{stem}-{n}", "members": [{"value": f"bulkId:g{(n + 1) % size}"}]}
@@ -700,7 +700,7 @@ def test_a_page_has_so_many_bytes_and_no_more(here, path, search):
 
     assert len(page(4).json().get("Resources", ())) == 4, page(4).text[:300]
     one_more()
-    check_refused(ROWS[PAGE_BYTES], page(4), "larger than a page may be")
+    check_refused(ROWS[PAGE_BYTES], page(4), "MUSTER_MAX_PAGE_BYTES")
     assert len(page(3).json()["Resources"]) == 3
 
 
@@ -774,9 +774,9 @@ def test_a_page_of_the_groups_of_a_member_has_so_many_bytes_and_no_more(here, ch
     assert len(page(other, 10).json()["Resources"]) == 4
     within = page(user, 4).json()  # one more group does not fit, and was not asked for
     assert (len(within["Resources"]), within["totalResults"]) == (4, 5)
-    check_refused(ROWS[PAGE_BYTES], page(user, 5), "larger than a page may be")
+    check_refused(ROWS[PAGE_BYTES], page(user, 5), "MUSTER_MAX_PAGE_BYTES")
     one_more()
-    check_refused(ROWS[PAGE_BYTES], page(other, 10), "larger than a page may be")
+    check_refused(ROWS[PAGE_BYTES], page(other, 10), "MUSTER_MAX_PAGE_BYTES")
     assert len(page(other, 3).json()["Resources"]) == 3
 
 

@@ -1,4 +1,4 @@
-"""The bound on the elements of multi-valued attributes, under, at and over it."""
+"""The limit on elements of multi-valued attributes: below, at and above it."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def elements(attribute, count):
 
 @pytest.mark.parametrize("attribute", MANY_VALUED, ids=lambda attribute: attribute.name)
 @pytest.mark.parametrize("strict", [False, True])
-def test_a_document_may_have_so_many_elements_and_no_more(attribute, strict):
+def test_a_document_accepts_the_limit_of_elements_and_no_more(attribute, strict):
     def read(count):
         return documents.read(
             document(**{attribute.name: elements(attribute, count)}),
@@ -55,7 +55,7 @@ def test_a_document_may_have_so_many_elements_and_no_more(attribute, strict):
 
 @pytest.mark.parametrize("attribute", MANY_VALUED, ids=lambda attribute: attribute.name)
 @pytest.mark.parametrize("operation", ["add", "replace", "remove"])
-def test_an_operation_may_name_so_many_elements_and_no_more(attribute, operation):
+def test_a_patch_operation_accepts_the_limit_of_elements_and_no_more(attribute, operation):
     def prepare(count):
         steps = {"op": operation, "path": attribute.name, "value": elements(attribute, count)}
         return patch.prepare(
@@ -68,19 +68,19 @@ def test_an_operation_may_name_so_many_elements_and_no_more(attribute, operation
 
 
 @pytest.mark.parametrize("filler", [None, {}, [], "", 0])
-def test_elements_that_come_to_nothing_count(filler):
+def test_ignored_elements_count_towards_the_limit(filler):
     with pytest.raises(ScimError, match="emails has 8 elements"):
         documents.read(document(emails=[filler] * (MOST + 1)), USERS, Dialect(False, [], MOST))
 
 
-def test_schemas_are_bounded():
+def test_schemas_have_the_limit_of_elements_too():
     with pytest.raises(ScimError, match="schemas has 8 elements"):
         documents.read(
             document(schemas=[USERS.core.id] * (MOST + 1)), USERS, Dialect(False, [], MOST)
         )
 
 
-def test_members_of_a_group_are_not():
+def test_members_of_a_group_have_no_limit():
     group = {
         "schemas": [GROUPS.core.id],
         "displayName": "x",
@@ -89,7 +89,7 @@ def test_members_of_a_group_are_not():
     assert len(documents.read(group, GROUPS, Dialect(False, [], MOST))["members"]) == 50
 
 
-def test_a_change_may_not_grow_past_the_bound():
+def test_a_change_cannot_grow_an_attribute_past_the_limit():
     urn = "urn:example:2.0:More"
     check_growth({"emails": [1] * 6}, {"emails": [1] * 7, "title": "x" * 50}, MOST)
     check_growth({"emails": [1] * 9}, {"emails": [1] * 9, "title": "x"}, MOST)

@@ -1,4 +1,4 @@
-"""References by bulkId: found in the places that hold references by their schema, and nowhere else."""
+"""References by bulkId are replaced only where the schema has references."""
 
 import json
 
@@ -44,7 +44,7 @@ def patched(path, value, kind=GROUPS):
         ("nosuch", "bulkId:u", ("nosuch", "bulkId:u")),
     ],
 )  # fmt: skip
-def test_patches_of_a_group(path, value, expected):
+def test_references_in_patches_of_a_group_are_replaced(path, value, expected):
     assert patched(path, value) == expected
 
 
@@ -52,13 +52,13 @@ def test_patches_of_a_group(path, value, expected):
     "path",
     ["manager", "manager.value", f"{ENTERPRISE_USER}:manager", f"{ENTERPRISE_USER}:manager.value"],
 )
-def test_a_manager_is_a_reference_where_the_path_is_the_extensions(path):
+def test_a_manager_is_a_reference_at_any_path_of_the_extension(path):
     expected = "<u>" if ENTERPRISE_USER in path else "bulkId:u"
     assert patched(path, "bulkId:u", USERS) == (path, expected)
     assert patched(None, {path: "bulkId:u"}, USERS) == (None, {path: expected})
 
 
-def test_an_extension_by_its_urn():
+def test_references_within_an_extension_are_replaced():
     manager = {
         "manager": {"value": "bulkId:u", "displayName": "bulkId:u"},
         "department": "bulkId:u",
@@ -72,7 +72,7 @@ def test_an_extension_by_its_urn():
     assert replaced({ENTERPRISE_USER: manager}) == {ENTERPRISE_USER: expected}
 
 
-def test_what_is_left_out_takes_its_element_along_and_nothing_else():
+def test_a_dropped_reference_drops_its_element_and_nothing_else():
     def drop(data, kind):
         return in_data(data, "POST", kind, lambda bulk_id: None if bulk_id == "u" else bulk_id)
 
@@ -88,7 +88,7 @@ def test_what_is_left_out_takes_its_element_along_and_nothing_else():
     assert drop(user, USERS) == {"userName": "x", ENTERPRISE_USER: {"department": "d"}}
 
 
-def test_targets():
+def test_references_in_paths_are_replaced():
     assert in_target("bulkId:u", str.upper) == "U"
     assert in_target("x-bulkId:u", str.upper) == "x-bulkId:u"
 
@@ -123,7 +123,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(PLAIN, VALUES, max_size=5))
-def test_nothing_else_is_touched(document):
+def test_text_outside_references_is_unchanged(document):
     document = {"schemas": [USER], **document}
     assert replaced(document) == document
     message = {
@@ -136,7 +136,7 @@ def test_nothing_else_is_touched(document):
 
 
 @given(VALUES)
-def test_any_json_at_a_reference_is_walked(value):
+def test_any_json_in_place_of_a_reference_is_accepted(value):
     for kind, document in (
         (GROUPS, {"members": value}),
         (USERS, {ENTERPRISE_USER: {"manager": value}}),

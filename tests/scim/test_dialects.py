@@ -1,4 +1,4 @@
-"""Each row of the dialect table: what it is taken to mean, and what a strict workspace answers."""
+"""Each row of the dialect table: its meaning, and the error of a strict workspace."""
 
 import json
 
@@ -54,7 +54,7 @@ def patching(quirk, message, expected, before=None):
 
 
 def _taken(operation):
-    """What a bulk operation was read as. Raises what was wrong with it."""
+    """Read a bulk operation; raises its error."""
     if isinstance(operation, RefusedOperation):
         raise operation.error
     return operation.method, operation.bulk_id
@@ -87,7 +87,7 @@ MISSPACED = (
     ' title pr and not (emails[type eq "work"] or (title eq "x"))',
     'title pr and not (emails[type eq "work"] or (title eq "x"))\t',
 )
-"""One filter with white space where RFC 7644 figure 1 has other or none."""
+"""One filter with white space that deviates from RFC 7644 figure 1."""
 
 
 CASES = [
@@ -328,14 +328,14 @@ CASES = [
 
 
 @pytest.mark.parametrize(("quirk", "act", "expected"), CASES)
-def test_is_taken_to_mean(quirk, act, expected):
+def test_a_lenient_workspace_reads_each_row_as_documented(quirk, act, expected):
     dialect = Dialect()
     assert act(dialect) == expected
     assert quirk in dialect.seen
 
 
 @pytest.mark.parametrize(("quirk", "act", "_"), CASES)
-def test_a_strict_workspace_answers_the_error(quirk, act, _):
+def test_a_strict_workspace_refuses_each_row(quirk, act, _):
     with pytest.raises(ScimError) as caught:
         act(Dialect(strict=True))
     assert caught.value.status == 400
@@ -365,7 +365,7 @@ BLANK = (
     "attribute",
     ["emails", "phoneNumbers", "roles", "entitlements", "ims", "photos", "x509Certificates"],
 )
-def test_elements_that_an_empty_value_names_are_refused(strict, value, attribute):
+def test_an_element_with_an_empty_value_alone_is_refused(strict, value, attribute):
     before = user(**{attribute: [{"value": "AAAA", "type": "work"}]})
     acts = [lambda: read(user(**{attribute: value}), USER_TYPE, Dialect(strict))]
     for operation in ("add", "replace") if strict else ("add", "replace", "remove"):
@@ -435,12 +435,12 @@ def test_a_role_as_json_in_the_filter_of_a_path_selects_by_its_value():
 
 
 LETTER = {"role-json-in-filter"}
-"""Rows that a strict workspace reads by the RFC's letter without an error, tested above."""
+"""Rows that a strict workspace reads to the letter without an error; tested above."""
 OUTSIDE = {"byte-order-mark", "put-without-active", "put-without-members"}
-"""Rows that show over HTTP alone: tests/http/scim/test_dialects.py has them."""
+"""Rows that can be seen only over HTTP; see tests/http/scim/test_dialects.py."""
 
 
-def test_every_row_has_a_test():
+def test_every_row_of_the_table_has_a_test():
     assert {case.values[0] for case in CASES} | OUTSIDE | LETTER == set(QUIRKS)
 
 
@@ -452,7 +452,7 @@ def test_every_row_has_a_test():
         'emails[type eq "work"]',
     ],
 )
-def test_no_element_is_made_from_what_does_not_say_it(path):
+def test_no_element_is_created_if_the_filter_does_not_describe_it(path):
     with pytest.raises(ScimError) as caught:
         patched(
             user(),

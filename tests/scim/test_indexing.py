@@ -1,4 +1,4 @@
-"""The search form and the look-ups agree with what a filter compares, for any user."""
+"""The search form and look-ups agree with the values that filters compare."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ USER_TYPE = registry().types["/Users"]
 
 
 def fields():
-    """Every field of a user that a filter can name."""
+    """Yield every field of a user that a filter can name."""
     for extension, attribute in USER_TYPE.attributes():
         prefix = "" if extension is None else f"{extension}:"
         for name in (
@@ -58,7 +58,7 @@ def test_look_ups_are_the_values_as_they_compare(document):
     assert {entry.attribute for entry in unique} <= {"userName", "nickName"}
 
 
-def test_a_value_of_another_type_than_its_attribute_stays_as_it_is():
+def test_a_value_of_the_wrong_type_is_left_unchanged():
     wrong = {
         "schemas": [],
         "userName": 7,
@@ -75,7 +75,7 @@ def test_a_value_of_another_type_than_its_attribute_stays_as_it_is():
     }
 
 
-def test_only_meta_keeps_its_location_to_itself():
+def test_the_search_form_omits_location_and_version_of_meta_only():
     sub = {
         "multiValued": False,
         "required": False,

@@ -1,4 +1,4 @@
-"""Secrets are found by the schema, in every place and spelling in which the protocol reads them."""
+"""Secrets are masked in every place and spelling that the protocol reads."""
 
 import json
 from dataclasses import replace
@@ -48,7 +48,7 @@ REGISTRY = Registry(
 
 
 def spelt(text):
-    """A text in any case."""
+    """Draw a text in random case."""
     return st.lists(st.booleans(), min_size=len(text), max_size=len(text)).map(
         lambda upper: "".join(
             char.upper() if up else char.lower() for char, up in zip(text, upper, strict=True)
@@ -151,7 +151,7 @@ def patches(draw):
 
 @st.composite
 def messages(draw):
-    """A message with SECRET in the place of a secret."""
+    """Draw a message with SECRET as the value of a secret attribute."""
     inner = draw(st.one_of(documents(), patches()))
     place = draw(st.sampled_from(["/Users", "/Users/1", "/users", "Users"]))
     bulk = {"method": "POST", "bulkId": "1", "path": place, "data": inner}
@@ -167,14 +167,14 @@ def messages(draw):
 @given(
     messages(), st.sampled_from(["/Users", "/Users/1", "/Me", "/Bulk", "/.search", "", "/nothing"])
 )
-def test_no_secret_is_shown(message, path):
+def test_no_secret_of_a_body_is_stored(message, path):
     shown = orjson.dumps(Masker(REGISTRY, path).message(orjson.dumps(message))).decode()
     assert "hunter2" not in shown
     assert MASK in shown
 
 
 @given(filters(), spelt("filter"), st.sampled_from(["/Users", "", "/Groups"]))
-def test_no_secret_of_a_query_is_shown(text, name, path):
+def test_no_secret_of_a_query_is_stored(text, name, path):
     masker = Masker(REGISTRY, path)
     shown = masker.query(f"count=1&{name}={quote(text)}&Access_Token=hunter2&hunter2")
     assert "hunter2" not in shown
@@ -183,7 +183,7 @@ def test_no_secret_of_a_query_is_shown(text, name, path):
 
 
 @given(messages())
-def test_every_message_with_a_secret_is_suspected(message):
+def test_every_message_with_a_secret_has_a_suspicious_name(message):
     assert Masker(REGISTRY, "").suspects(orjson.dumps(message).decode()) or "pasword" in str(
         message
     )
@@ -214,13 +214,13 @@ TITLED = {"Operations": [{"op": "add", "path": "title", "value": "x"}]}
         {"password": None},
     ],
 )
-def test_the_rest_is_shown_as_it_came(message):
+def test_values_that_are_not_secret_are_unchanged(message):
     masker = Masker(BUILT_IN, "/Bulk")
     assert masker.message(orjson.dumps(message)) == message
     assert not masker.masked
 
 
-def test_the_shape_of_a_request_is_shown():
+def test_masking_keeps_the_structure_of_a_request():
     masker = Masker(REGISTRY, "/Users")
     message = {
         "Operations": [
@@ -241,8 +241,8 @@ def test_the_shape_of_a_request_is_shown():
     )
 
 
-def test_a_type_of_its_own_attributes():
-    """`pin` is a secret of users: a group that has an unknown attribute of that name does not show it either."""
+def test_a_name_is_secret_by_the_resource_type_of_the_path():
+    """`pin` is a secret of users; an unknown `pin` of a group is masked too."""
     masker = Masker(REGISTRY, "/Groups")
     assert masker.message(orjson.dumps({"displayName": "shown", "pin": "hunter2"})) == {
         "displayName": "shown",
@@ -253,7 +253,7 @@ def test_a_type_of_its_own_attributes():
 @pytest.mark.parametrize(
     "raw", [b'{"password": "hunter2"', b'["hunter2"]', b'"hunter2"', b"password=hunter2", b"\xff{}"]
 )
-def test_nothing_of_a_message_that_cannot_be_read(raw):
+def test_a_message_that_cannot_be_read_is_refused(raw):
     masker = Masker(REGISTRY, "/Users")
     with pytest.raises(Unreadable):
         masker.message(raw)
@@ -262,7 +262,7 @@ def test_nothing_of_a_message_that_cannot_be_read(raw):
 
 @pytest.mark.parametrize("key", ["a", "password", "Operations", "value", VAULT])
 @pytest.mark.parametrize("depth", [40, 64, 65, 300, 1000])
-def test_depth(key, depth):
+def test_a_message_may_be_nested_up_to_the_limit(key, depth):
     raw = b'{"%b":' % key.encode() * depth + b'"hunter2"' + b"}" * depth
     masker = Masker(REGISTRY, "/Users")
     try:
@@ -273,7 +273,7 @@ def test_depth(key, depth):
         assert "hunter2" not in shown or key in ("a", "Operations", "value", VAULT)
 
 
-def test_what_an_answer_quotes():
+def test_secrets_quoted_in_an_answer_are_masked():
     masker = Masker(REGISTRY, "/Users")
     masker.message(orjson.dumps({"password": SECRET, "schemas": [GROUP]}))
     answer = {
@@ -287,7 +287,7 @@ def test_what_an_answer_quotes():
     assert Masker(REGISTRY, "/Users").answer(orjson.dumps(answer)) == answer
 
 
-def test_a_path_with_a_query_in_it():
+def test_a_query_encoded_into_the_path_is_masked():
     assert bare_path("/Users?access_token=hunter2") == f"/Users?{MASK}"
     assert bare_path("/Users;token=hunter2") == f"/Users;{MASK}"
     assert bare_path("/Users/019-ab") == "/Users/019-ab"
@@ -314,7 +314,7 @@ def test_secrets_in_forms_that_the_protocol_does_not_have_are_masked(body, path)
     assert masker.masked
 
 
-def test_plain_requests_are_kept_readable():
+def test_requests_without_secrets_are_unchanged():
     body = {
         "schemas": [USER],
         "userName": "ada",

@@ -1,4 +1,4 @@
-"""Which attributes an answer shows."""
+"""Selecting the attributes of an answer."""
 
 import pytest
 from hypothesis import given
@@ -34,7 +34,7 @@ def _whole(document):
 
 
 @given(users(), names, names)
-def test_always_is_never_lost_and_never_is_never_shown(document, wanted, unwanted):
+def test_returned_always_is_kept_and_never_is_dropped(document, wanted, unwanted):
     whole = {**_whole(document), "password": "secret"}
     shown = projection(USER_TYPE, ",".join(wanted) or "userName", ",".join(unwanted))(whole)
     assert shown["id"] == "1"
@@ -43,7 +43,7 @@ def test_always_is_never_lost_and_never_is_never_shown(document, wanted, unwante
 
 
 @given(users(), names)
-def test_what_is_excluded_is_gone_and_all_else_is_there(document, unwanted):
+def test_excluded_attributes_are_dropped_and_no_others(document, unwanted):
     whole = _whole(document)
     shown = projection(USER_TYPE, None, ",".join([*unwanted, "title"]))(whole)
     assert "title" not in shown
@@ -71,11 +71,11 @@ def test_what_is_excluded_is_gone_and_all_else_is_there(document, unwanted):
         ("password", None, {"schemas", "id"}),
     ],
 )
-def test_shows(attributes, excluded, keys):
+def test_projection_selects_the_named_attributes(attributes, excluded, keys):
     assert set(projection(USER_TYPE, attributes, excluded)(DOCUMENT)) == keys
 
 
-def test_sub_attributes():
+def test_projection_selects_sub_attributes_of_elements():
     assert projection(USER_TYPE, "name.familyName,emails.value", None)(DOCUMENT)["name"] == {
         "familyName": "J"
     }
@@ -85,18 +85,18 @@ def test_sub_attributes():
     ] == {"manager": {"value": "2"}}
 
 
-def test_nothing_asked_is_no_projection():
+def test_no_parameters_make_no_projection():
     assert projection(USER_TYPE, None, None) is None
     assert projection(USER_TYPE, "", "") is None
 
 
-def test_what_is_remembered_is_bounded():
-    before = module._remembered.cache_info().currsize
+def test_the_cache_of_projections_is_bounded():
+    before = module._cached_projection.cache_info().currsize
     for n in range(3):
         assert set(projection(USER_TYPE, f"userName,{n}" + "x" * 10_000, None)(DOCUMENT)) == {
             "schemas",
             "id",
             "userName",
         }
-    assert module._remembered.cache_info().currsize == before
+    assert module._cached_projection.cache_info().currsize == before
     assert projection(USER_TYPE, "userName", None) is projection(USER_TYPE, "userName", "")

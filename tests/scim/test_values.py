@@ -1,4 +1,4 @@
-"""Folding and order."""
+"""Folding and order of values."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -10,12 +10,12 @@ from muster.scim.values import fold, is_base64, mail_domain, sortable_date_time
 
 
 @given(st.text())
-def test_folding_twice_is_folding_once(text):
+def test_folding_is_idempotent(text):
     assert fold(fold(text)) == fold(text)
 
 
 @given(st.text())
-def test_case_does_not_matter(text):
+def test_folding_ignores_case(text):
     assert (
         fold(text.lower()) == fold(text)
         or "İ" in text
@@ -27,7 +27,7 @@ def test_case_does_not_matter(text):
     ("one", "other"),
     [("ZOË@EXÄMPLE.COM", "zoë@exämple.com"), ("straße", "STRASSE"), ("ﬁ", "FI"), ("é", "é")],
 )
-def test_folds_alike(one, other):
+def test_equivalent_texts_fold_alike(one, other):
     assert fold(one) == fold(other)
 
 
@@ -36,7 +36,7 @@ _zones = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(m
 
 
 @given(_moments, _zones, _moments, _zones)
-def test_date_times_sort_as_time_does(one, zone, other, other_zone):
+def test_date_times_sort_like_time(one, zone, other, other_zone):
     one, other = one.replace(tzinfo=zone), other.replace(tzinfo=other_zone)
     keys = [sortable_date_time(moment.isoformat()) for moment in (one, other)]
     assert None not in keys
@@ -51,7 +51,7 @@ _fractions = st.text("0123456789", min_size=1, max_size=9)
 def test_no_digit_of_a_fraction_is_lost(
     one, zone, digits, other, other_zone, other_digits, same_second
 ):
-    """The oracle counts in whole fractions of a second, which Python's datetime cannot hold."""
+    """The oracle computes with exact fractions, which datetime cannot hold."""
     other = one if same_second else other
 
     def moment(at, zone, digits):
@@ -102,11 +102,11 @@ def test_fractions_and_midnight_are_in_order(earlier, later):
         ("2020-01-01T00:00:00.12345670Z", "2020-01-01T01:00:00.1234567+01:00"),
     ],
 )
-def test_two_spellings_of_one_moment_are_equal(one, other):
+def test_two_spellings_of_one_time_are_equal(one, other):
     assert sortable_date_time(one) == sortable_date_time(other)
 
 
-def test_without_an_offset_it_is_utc():
+def test_a_date_time_without_an_offset_is_utc():
     assert sortable_date_time("2020-01-01T00:00:00") == sortable_date_time("2020-01-01T00:00:00Z")
     assert datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -129,7 +129,7 @@ def test_without_an_offset_it_is_utc():
         "x" * 10000,
     ],
 )
-def test_what_is_no_date_time(text):
+def test_an_invalid_date_time_is_refused(text):
     assert sortable_date_time(text) is None
 
 
@@ -143,11 +143,11 @@ def test_what_is_no_date_time(text):
         ("a@", None),
     ],
 )
-def test_mail_domains(address, domain):
+def test_the_domain_of_an_email_address(address, domain):
     assert mail_domain(address) == domain
 
 
-def test_base64():
+def test_base64_and_base64url_are_recognised():
     assert is_base64("MTIz")
     assert is_base64("_-8=")
     assert not is_base64("not base64!")

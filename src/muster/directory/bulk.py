@@ -1,4 +1,4 @@
-"""Executes bulk requests: each operation by itself, and in batches that share a commit."""
+"""Executes bulk requests, in batches of operations that share a commit."""
 
 import asyncio
 from collections.abc import Sequence
@@ -64,8 +64,8 @@ class _Run:
     POSTs that depend on each other (two users who manage each other) form a cycle. A cycle is
     executed as RFC 7644 section 3.7.1 suggests, once everything else it depends on is done: each
     resource is created without the references that lead back into the cycle, and then replaced by
-    its full document. Each POST of a cycle depends on all others. So if one fails, all of them fail,
-    and the resources created so far are deleted again.
+    its full document. Each POST of a cycle depends on all others. So if one fails, all of them
+    fail, and the resources created so far are deleted again.
 
     With `failOnErrors` the operations run one after the other, as later ones must not be executed
     after an error.
@@ -125,7 +125,7 @@ class _Run:
     def _refuse_cycle(self, cycle: Sequence[int]) -> None:
         """Refuse a cycle that is too long to be executed as a whole."""
         for number in cycle:
-            text = f"a circle of references has {len(cycle)} operations; the limit is {MAX_CYCLE}"
+            text = f"A cycle of references has {len(cycle)} operations; the limit is {MAX_CYCLE}."
             self._finish(number, Result(self._operations[number], error=too_many(text)))
 
     async def _execute_cycle(self, cycle: Sequence[int]) -> None:
@@ -170,7 +170,7 @@ class _Run:
                 for bulk_id in sorted(operation.refers & self._graph.creators.keys())[:3]
             )
             result.error = ScimError(
-                409, f"bulkId {named}: an operation in a circle of references with this one failed"
+                409, f"bulkId {named}: another operation in the same cycle of references failed"
             )
         if created is None or resource_type is None or not isinstance(operation, Operation):
             return
@@ -183,11 +183,11 @@ class _Run:
         except (ScimError, StorageError) as error:
             if isinstance(error, ScimError) and error.status == 404:
                 return  # another client was faster
-            left = (
+            remains = (
                 f"the {resource_type.name} {created.id} was created"
                 f" and could not be deleted again ({error})"
             )
-            result.error = ScimError(getattr(error, "status", 500), f"{result.error}; {left}")
+            result.error = ScimError(getattr(error, "status", 500), f"{result.error}; {remains}")
 
     async def _execute_one(self, number: int) -> None:
         result = Result(self._operations[number])
@@ -247,13 +247,13 @@ class _Run:
             if bulk_id in self._graph.creators and bulk_id not in self._ids:
                 raise ScimError(409, f"bulkId {bulk_id!r} refers to an operation that failed")
             if bulk_id not in self._ids:
-                raise invalid_value(f"bulkId {bulk_id!r}: no operation of the request has it")
+                raise invalid_value(f"No operation of this request has the bulkId {bulk_id!r}.")
         return operation.resolved_data(self._ids, later)
 
 
 def _type(operation: Operation) -> ResourceType:
     if operation.resource_type is None:
-        raise invalid_path(f"path: there is no resource type at {operation.endpoint[:100]!r}")
+        raise invalid_path(f"path: unknown endpoint {operation.endpoint[:100]!r}")
     return operation.resource_type
 
 
@@ -267,8 +267,8 @@ def _version(version: str | None) -> Precondition:
         return _any
     wanted = read_etag(version)
 
-    def check(standing: Stored) -> None:
-        if tag_of(standing) != wanted:
-            raise ScimError(412, f'the resource is at version W/"{tag_of(standing)}"')
+    def check(current: Stored) -> None:
+        if tag_of(current) != wanted:
+            raise ScimError(412, f'The resource has version W/"{tag_of(current)}". Read it again.')
 
     return check

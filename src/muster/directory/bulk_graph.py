@@ -1,7 +1,7 @@
 """The dependencies between the operations of a bulk request (RFC 7644 section 3.7.2).
 
-An operation that refers to `bulkId:x` depends on the POST that has the bulkId x. POSTs that depend on
-each other, such as those of two users who manage each other, form a cycle.
+An operation that refers to `bulkId:x` depends on the POST that has the bulkId x. POSTs that depend
+on each other, such as those of two users who manage each other, form a cycle.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -53,8 +53,8 @@ class BulkGraph:
     def next_batch(self, waiting: Iterable[int], most: int) -> list[int]:
         """Return the first operations that can run at the same time; none if all are in cycles.
 
-        They have one method and different resources, so that they can share a commit and their order
-        does not matter.
+        They have one method and different resources, so that they can share a commit and their
+        order does not matter.
 
         Args:
             waiting: The operations that are not done, in order.

@@ -85,6 +85,7 @@ def distinct(attribute: Attribute, elements: list[Json]) -> list[Json]:
 
     The result is primary if any of them is.
     """
+    # Most requests have no duplicates; then this costs one set of strings.
     if len(elements) < 2 or _differ_by_value(elements):
         return elements
     kept: dict[Key, Json] = {}
@@ -94,6 +95,8 @@ def distinct(attribute: Attribute, elements: list[Json]) -> list[Json]:
         if before is None:
             kept[key] = item
         else:
+            # `primary` of the first element must survive a later `"primary": false` of the same
+            # one.
             kept[key] = merged(
                 attribute, before, {**item, "primary": True} if is_primary(before) else item
             )
@@ -151,6 +154,8 @@ def drop_stale_reference(
     """
     if _REFERENCE not in attribute.sub_attributes or _equal_sub(attribute, before, after, "value"):
         return
+    # A reference that ends in the new id describes the new value, even if the client did not send
+    # it now.
     given, value = set(named), after.get("value")
     reference = after.get(_REFERENCE)
     if _REFERENCE not in given and not (

@@ -78,6 +78,7 @@ def index_of(resource_type: ResourceType) -> LookupIndex:
     """Return the indexed fields of a resource type."""
     fields = _fields(resource_type, resource_type.indexed)
     constrained = _fields(resource_type, resource_type.constrained)
+    # Constrained paths keep ordinary look-ups and have unique values besides.
     served = ((name, field) for name, field in fields.items() if name not in constrained)
     unique = frozenset(
         name for name, field in served if field.attribute.uniqueness in ("server", "global")
@@ -105,6 +106,7 @@ def entries(
         if field.keys[0] in document and (values := values_at(field, document)):
             holder = unique if indexed.unique else lookups
             if field.each:
+                # The distinct values: two e-mail addresses that fold alike share one look-up.
                 sorts_by = indexed.form(sort_value(field, document))
                 holder.update(
                     [
@@ -116,6 +118,7 @@ def entries(
                 holder.add(LookupEntry(indexed.name, indexed.form(values[0])))
     index = index_of(resource_type)
     for name, field in index.denied.items():
+        # `active eq false` is the usual question, and most users are active.
         if False in values_at(field, document):
             lookups.add(LookupEntry(name, FALSE))
     for field in index.domains:
@@ -196,6 +199,7 @@ def _array_form(one: _Form) -> _Form:
     def form(value: Json) -> Json:
         if not isinstance(value, list):
             return value
+        # The primary element comes first, so that sorting finds it at a fixed path.
         return [one(item) for item in (primary_first(value) if len(value) > 1 else value)]
 
     return form

@@ -179,17 +179,17 @@ class Masker:
 
     def path(self, path: str) -> str:
         """Return the URL path of a request without an encoded query."""
-        shown = bare_path(path)
-        self.masked = self.masked or shown != path
-        return shown
+        safe = bare_path(path)
+        self.masked = self.masked or safe != path
+        return safe
 
     def query(self, query: str) -> str:
         """Return a query string with its secrets and all parameters outside SCIM masked."""
         if not query:
             return ""
         parts = query.split("&")
-        shown = [self._parameter(part) for part in parts[:_MAX_PARAMETERS]]
-        return "&".join([*shown, self._mask("")] if len(parts) > _MAX_PARAMETERS else shown)
+        safe = [self._parameter(part) for part in parts[:_MAX_PARAMETERS]]
+        return "&".join([*safe, self._mask("")] if len(parts) > _MAX_PARAMETERS else safe)
 
     def _parameter(self, part: str) -> str:
         name, given, value = part.partition("=")
@@ -200,10 +200,8 @@ class Masker:
         if lowered != "filter":
             return part
         text = unquote_plus(value)
-        shown = self._filter(text, self._types)
-        return (
-            part if shown == text else f"{name}={quote(shown, safe='')}".replace(quote(MASK), MASK)
-        )
+        safe = self._filter(text, self._types)
+        return part if safe == text else f"{name}={quote(safe, safe='')}".replace(quote(MASK), MASK)
 
     def message(self, raw: bytes) -> Json:
         """Return the JSON of a request body with its secrets masked. Raises Unreadable."""
@@ -236,6 +234,8 @@ class Masker:
             return [self._unquoted(item, depth + 1) for item in value]
         if not isinstance(value, str):
             return value
+        # The answer may contain a masked value anywhere, and its error message may quote a part of
+        # it.
         for secret in self._secrets:
             value = value.replace(secret, MASK)
         return _QUOTED.sub(MASK, value) if key == "detail" else value
@@ -291,14 +291,15 @@ class Masker:
             value = orjson.loads(text)
         except orjson.JSONDecodeError:
             return str(self._mask(text))
-        shown = self._walk(value, scopes, depth + 1)
-        return text if shown == value else orjson.dumps(shown).decode()
+        safe = self._walk(value, scopes, depth + 1)
+        return text if safe == value else orjson.dumps(safe).decode()
 
     def _object(
         self, value: dict[str, Json], scopes: Sequence[_Scope], depth: int
     ) -> dict[str, Json]:
         if depth > MAX_DEPTH:
             raise Unreadable
+        # An object with a path is an operation, unless a schema defines an attribute called path.
         if _paths(value) and not self._chains("path", scopes):
             return self._operation(value, depth)
         if self._points_at_secret(value, scopes):
@@ -332,6 +333,8 @@ class Masker:
             ]
         if chains:
             return name, self._value(item, chains, depth)
+        # No schema defines the name: mask it if it sounds like a secret, also with separators
+        # (pass-word).
         unsafe = (
             self.suspects(key) or self.suspects(_NO_LETTERS.sub("", key)) or _hold_secrets(scopes)
         )
@@ -363,10 +366,11 @@ class Masker:
             return self._bulk_operation(operation, depth)
         read = [self._target(path) for path in paths]
         chains = [chain for _, found in read for chain in found]
+        # A path that leads nowhere may be a misspelt path to a secret, so the value is masked.
         unread = any(not found and path != "" for path, (_, found) in zip(paths, read, strict=True))
-        shown = iter(read)
+        safe = iter(read)
         return {
-            key: next(shown)[0]
+            key: next(safe)[0]
             if key.lower() == "path" and item is not None
             else self._field(key, item, chains, unread, depth)
             for key, item in operation.items()
@@ -380,19 +384,20 @@ class Masker:
         )
 
     def _bulk_operation(self, operation: dict[str, Json], depth: int) -> dict[str, Json]:
+        # The data of a bulk operation is read with the type of its own path.
         outer = self._types
-        shown: dict[str, Json] = {}
+        safe: dict[str, Json] = {}
         for key, item in operation.items():
             if key.lower() == "path":
-                shown[key] = bare_path(item) if isinstance(item, str) else self._mask(item)
+                safe[key] = bare_path(item) if isinstance(item, str) else self._mask(item)
                 self._types = self._types_at(item) if isinstance(item, str) else outer
             elif key.lower() not in _OF_BULK or (
                 key.lower() == "data" and not isinstance(item, dict)
             ):
-                shown[key] = self._mask(item)
-        rest = {key: item for key, item in operation.items() if key not in shown}
+                safe[key] = self._mask(item)
+        rest = {key: item for key, item in operation.items() if key not in safe}
         try:
-            return {**shown, **self._object(rest, (), depth)}
+            return {**safe, **self._object(rest, (), depth)}
         finally:
             self._types = outer
 
@@ -400,10 +405,10 @@ class Masker:
         """Return the masked path of a PATCH operation and its chains of definitions."""
         if not isinstance(path, str):
             return self._mask(path), []
-        shown, chains = self._path(path, self._types)
+        safe, chains = self._path(path, self._types)
         return (
-            (shown, chains)
-            if chains or not ('"' in shown or self.suspects(shown))
+            (safe, chains)
+            if chains or not ('"' in safe or self.suspects(safe))
             else (self._mask(path), [])
         )
 
@@ -441,12 +446,12 @@ class Masker:
         ]
         if not whole:
             return self._mask(text) if self.suspects(text) or '"' in text else text, []
-        shown = (
+        safe = (
             self._mask(inner)
             if _are_secret(whole)
             else self._filter(inner, [chain[-1] for chain in chains])
         )
-        return f"{head}[{shown}]{tail}", whole
+        return f"{head}[{safe}]{tail}", whole
 
     def _chains(self, name: str, scopes: Iterable[_Scope]) -> list[list[_Scope]]:
         return [chain for scope in scopes if (chain := _chain(scope, name))]
@@ -457,8 +462,8 @@ class Masker:
             node = parse(text, Dialect())
         except ScimError:
             return str(self._mask(text))
-        shown = self._node(node, scopes)
-        return text if shown == node else to_text(shown).replace(_ESCAPED, MASK)
+        safe = self._node(node, scopes)
+        return text if safe == node else to_text(safe).replace(_ESCAPED, MASK)
 
     def _node(self, node: Filter, scopes: Sequence[_Scope]) -> Filter:
         match node:
@@ -480,6 +485,8 @@ class Masker:
                 )
             case Compare(path, operator, value):
                 chains = self._chains(path, scopes)
+                # An unknown attribute is masked too: a typo in a filter on a secret must not reveal
+                # it.
                 if chains and not _are_secret(chains):
                     return node
                 return Compare(path, operator, self._mask(value))

@@ -202,6 +202,8 @@ def _pathless(
         raise invalid_value(
             f"{where}: without a path, the value must be an object; got {json_type(value)}"
         )
+    # An empty object asks for nothing, which is fine. An object with unknown keys alone asks for
+    # something that was not understood, and must not be answered as if it had been done.
     is_known = not value
     seen: set[str] = set()
     for key, item in value.items():
@@ -215,6 +217,8 @@ def _pathless(
                 f"{where}: {target.place.name} occurs twice, the second time as {key[:100]!r}"
             )
         seen.add(name_of_target)
+        # Clients send back what they read, id and meta included. At a path of its own a readOnly
+        # attribute is an error.
         attribute = target.place.attribute
         if attribute is not None and attribute.read_only:
             dialect.take("read-only-key", f"{where}: {attribute.name}")
@@ -355,6 +359,8 @@ def _read_value(target: Target, value: Json, where: str, dialect: Dialect) -> Va
     attribute, sub = target.place.attribute, target.place.sub
     if attribute is None:
         raise invalid_path(f"{where}: the path must name an attribute")
+    # An element cannot have a blank `value`, which identifies it. With a filter, the client means
+    # "this user has no work e-mail address any more"; without one it would blank every element.
     if sub is not None and sub.name == "value" and attribute.named_by_value and is_blank(value):
         if target.predicate is None:
             raise invalid_value(
@@ -467,6 +473,8 @@ class _PatchRun:
         if place.attribute is None:
             self._remove_extension(step)
             return
+        # Core attributes are assigned in the copy of the document; an extension is copied before it
+        # changes.
         holder = (
             self.document if place.schema is None else dict(self.document.get(place.schema, {}))
         )
@@ -480,6 +488,7 @@ class _PatchRun:
             raise mutability(f"{step.where} is required and cannot be removed")
         else:
             holder.pop(place.attribute.name, None)
+            # Removing `active` means "no value", so `arrange` must not put the default back.
             if place.schema is None:
                 self.removed.add(place.attribute.name)
         if place.schema is not None:
@@ -513,6 +522,7 @@ class _PatchRun:
         return None if isinstance(step.value, Whole) else step.value
 
     def _elements(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
+        # Operations times elements times conditions bounds the time of a PATCH in the transaction.
         self.comparisons += len(before) * (
             1 if step.target.predicate is None else conditions(step.target.predicate)
         )
@@ -531,6 +541,7 @@ class _PatchRun:
             return []
         if step.operation == "replace":
             return values
+        # Add and remove look up each value by identity: an added element that exists is merged.
         elements = Elements(attribute, before)
         if step.operation == "remove":
             removed = {position for value in values for position in elements.matching(value)}
@@ -578,12 +589,15 @@ class _PatchRun:
         after = list(before)
         for position in selected:
             after[position] = _change_element(attribute, after[position], step)
+        # Only an operation that sets `primary` moves it.
         touched = [
             position
             for position in selected
             if is_primary(after[position]) and _sets_primary(value)
         ]
         after = move_primary(after, touched, step.where)
+        # A change of `value` or `type` can make two elements the same. An element that lost its
+        # last sub-attribute is removed.
         return distinct(attribute, [item for item in after if item != {}])
 
     def _add_missing(self, attribute: Attribute, before: list[Json], step: PatchStep) -> list[Json]:
@@ -615,6 +629,8 @@ def _change_element(attribute: Attribute, element: Json, step: PatchStep) -> Jso
         return value
     if not value.assigned and not value.cleared:
         return element
+    # A replace of emails[type eq "work"] replaces the element; one of a sub-attribute, or an add,
+    # merges.
     if step.operation != "replace" or step.target.place.sub is not None or not value.assigned:
         return _merge(attribute, element, value, step)
     _check_subs(attribute, element, value.assigned, step.where)
@@ -657,6 +673,7 @@ def _merge(attribute: Attribute, before: Document, value: Partial, step: PatchSt
         after.pop(name, None)
     if attribute.multi_valued:
         _check_subs(attribute, before, after, step.where)
+    # `$ref` and `displayName` of a manager describe the previous manager.
     drop_stale_reference(attribute, before, after, value.assigned)
     if after:
         check_required_subs(attribute, after, step.where)

@@ -194,14 +194,14 @@ def extract(document: Document, resource_type: ResourceType) -> tuple[Document, 
         value = _value_at(document, place)
         if value is None or place.attribute is None:
             continue
-        shown: Json = [_extracted(item, place, hashes) for item in _listed(value)]
+        visible: Json = [_extracted(item, place, hashes) for item in _listed(value)]
         if not place.attribute.multi_valued:
-            shown = shown[0]
-        elif {} in shown:
+            visible = visible[0]
+        elif {} in visible:
             raise invalid_value(
                 f"{place.name}: an element needs at least one value that is returned"
             )
-        document = _with(document, place, shown)
+        document = _with(document, place, visible)
     return document, hashes
 
 
@@ -210,12 +210,12 @@ def _extracted(value: Json, place: Place, hashes: Hashes) -> Json:
     if attribute is None:
         return value
     secret = {sub.name for sub in attribute.secret_subs}
-    shown = {name: item for name, item in value.items() if name not in secret}
-    prefix = _element_name(place, attribute, shown) if attribute.multi_valued else place.name
+    visible = {name: item for name, item in value.items() if name not in secret}
+    prefix = _element_name(place, attribute, visible) if attribute.multi_valued else place.name
     for sub in attribute.secret_subs:
         if sub.name in value:
             _note(hashes, f"{prefix}.{sub.name}", value[sub.name])
-    return shown
+    return visible
 
 
 def _note(hashes: Hashes, name: str, value: Json) -> None:
@@ -229,8 +229,8 @@ def _note(hashes: Hashes, name: str, value: Json) -> None:
         forget(hashes, name)
 
 
-def _element_name(place: Place, attribute: Attribute, shown: Document) -> str:
-    named = {name: value for name, value in shown.items() if name != "primary"}
+def _element_name(place: Place, attribute: Attribute, visible: Document) -> str:
+    named = {name: value for name, value in visible.items() if name != "primary"}
     identity = repr(_ordered(key_of(attribute, named)))
     return f"{place.name}[{hashlib.sha256(identity.encode()).hexdigest()[:32]}]"
 

@@ -214,7 +214,7 @@ def test_bulk_ids_lead_forward_and_back(client):
     assert client.get(results[4]["location"]).status_code == 404
 
 
-def test_a_circle_is_made_and_then_linked(client):
+def test_a_cycle_is_made_and_then_linked(client):
     results = bulk(
         client,
         post("a", crew("b", "u")),
@@ -238,10 +238,10 @@ def test_who_refers_to_what_failed_fails_with_it(client):
     results = bulk(client, post("g", crew("u", "w")), post("u", person(taken)), post("w", person()))
     assert [item["status"] for item in results] == ["409", "409", "201"]
     assert "'u'" in results[0]["response"]["detail"]
-    circle = bulk(
+    cycle = bulk(
         client, post("a", crew("b")), post("b", crew("a", displayName="")), post("w", person())
     )
-    assert [item["status"] for item in circle] == ["409", "400", "201"]
+    assert [item["status"] for item in cycle] == ["409", "400", "201"]
     assert (
         client.get("/Groups", params={"filter": f'displayName eq "{name()}"'}).json()[
             "totalResults"
@@ -274,7 +274,7 @@ def found(scim, *documents):
 )
 @pytest.mark.parametrize("length", [2, 3, 5])
 @pytest.mark.parametrize("strict_reading", [False, True])
-def test_a_circle_is_created_whole_or_not_at_all(fresh, settings, length, strict_reading):
+def test_a_cycle_is_created_whole_or_not_at_all(fresh, settings, length, strict_reading):
     taken = fresh.user()["userName"]
     assert (
         fresh.api.patch("/settings", json={**settings, "strict": strict_reading}).status_code == 200
@@ -300,7 +300,7 @@ def test_a_circle_is_created_whole_or_not_at_all(fresh, settings, length, strict
     assert all(user[ENTERPRISE_USER].keys() == {"manager"} for user in made)
 
 
-def test_circles_that_lead_to_each_other(fresh):
+def test_cycles_that_lead_to_each_other(fresh):
     posts = {
         "a": crew("b", "c"), "b": crew("a"), "c": crew("d", "a"), "d": crew("e"), "e": crew("f", "e"), "f": crew("e", "u"),
         "u": person(), "g": crew("a", "f"),
@@ -324,7 +324,7 @@ def test_circles_that_lead_to_each_other(fresh):
     assert found(fresh.scim, *posts.values()) == {posts["u"]["userName"]}
 
 
-def test_a_resource_of_a_failed_circle_that_cannot_be_deleted_is_named(tmp_path):
+def test_a_resource_of_a_failed_cycle_that_cannot_be_deleted_is_named(tmp_path):
     """The storage fails at the last moment: the results of the other operations are answered all the same."""
 
     async def run():
@@ -486,10 +486,10 @@ def test_a_bulk_request_of_many_heavy_patches_is_refused_patch_by_patch(client):
     assert client.patch(f"/Users/{user['id']}", json=heavy).status_code == 200
 
 
-def test_a_circle_may_have_so_many_operations_and_no_more(client):
-    """Each resource of a circle is written twice, by itself, so that the number of them is limited."""
+def test_a_cycle_may_have_so_many_operations_and_no_more(client):
+    """Each resource of a cycle is written twice, by itself, so that the number of them is limited."""
     for number, status in ((MAX_CYCLE, "201"), (MAX_CYCLE + 1, "400")):
-        stem = name("circle")
+        stem = name("cycle")
         operations = [
             {
                 "method": "POST",
@@ -502,19 +502,19 @@ def test_a_circle_may_have_so_many_operations_and_no_more(client):
         assert {result["status"] for result in bulk(client, *operations)} == {status}
 
 
-def test_a_circle_that_fails_counts_before_later_operations(client):
-    """failOnErrors ends the request at the circle, in its place in the order of the request (RFC 7644 section 3.7)."""
-    stem, later = name("circle"), person()
+def test_a_cycle_that_fails_counts_before_later_operations(client):
+    """failOnErrors ends the request at the cycle, in its place in the order of the request (RFC 7644 section 3.7)."""
+    stem, later = name("cycle"), person()
     data = [
         group(f"{stem}-a", members=[{"value": "bulkId:b"}]),
         group(f"{stem}-b", members=[{"value": "bulkId:a"}, {"value": "nobody"}]),
     ]
-    circle = [
+    cycle = [
         {"method": "POST", "path": "/Groups", "bulkId": key, "data": one}
         for key, one in zip("ab", data, strict=True)
     ]
     last = {"method": "POST", "path": "/Users", "bulkId": "z", "data": later}
-    results = bulk(client, *circle, last, failOnErrors=1)
+    results = bulk(client, *cycle, last, failOnErrors=1)
     assert sorted(result["status"] for result in results) == ["400", "409"]
     assert (
         client.get("/Users", params={"filter": f'userName eq "{later["userName"]}"'}).json()[

@@ -1,4 +1,4 @@
-"""The filter grammar: text to AST to text, and every error with its position."""
+"""The filter grammar: parsing, writing, and the position of errors."""
 
 import time
 
@@ -15,7 +15,7 @@ STRICT = Dialect(strict=True)
 
 
 @given(filters())
-def test_text_of_an_ast_parses_to_the_same_ast(node):
+def test_the_text_of_a_filter_parses_to_the_same_filter(node):
     assert parse(to_text(node), STRICT) == node
 
 
@@ -87,7 +87,7 @@ def test_any_string_survives_its_escapes(text):
         ),
     ],
 )
-def test_the_grammar(text, node):
+def test_text_parses_to_the_expected_filter(text, node):
     assert parse(text, STRICT) == node
 
 
@@ -133,7 +133,7 @@ def test_an_error_names_its_position(text, position):
         "not (" * 500 + "a pr" + ")" * 500,
     ],
 )
-def test_what_is_too_deep_too_long_or_too_much_is_refused(text):
+def test_a_filter_over_a_limit_is_refused(text):
     with pytest.raises(ScimError) as caught:
         parse(text, STRICT)
     assert caught.value.scim_type == "invalidFilter"
@@ -151,7 +151,7 @@ def test_what_is_too_deep_too_long_or_too_much_is_refused(text):
         "1" * 8000,
     ],
 )
-def test_hostile_filters_end_at_once(text):
+def test_hostile_filters_are_refused_quickly(text):
     started = time.perf_counter()
     with pytest.raises(ScimError):
         parse(text, STRICT)

@@ -1,4 +1,4 @@
-"""What a filter means on a User: types, folding, dates, and what is refused."""
+"""The meaning of filters on a User: types, folding, dates and errors."""
 
 import pytest
 from hypothesis import given
@@ -69,7 +69,7 @@ def _matches(text: str, strict: bool = True) -> bool:
         'id eq "0193591c-1f00-7b5d-a1b2-3c4d5e6f7081"',
     ],
 )
-def test_matches(text):
+def test_a_filter_matches_the_user(text):
     assert _matches(text)
     assert not _matches(f"not ({text})")
 
@@ -101,14 +101,14 @@ def test_matches(text):
         ('urn:unknown:schema:x eq "y"', "urn:unknown"),
     ],
 )
-def test_refuses(text, names):
+def test_an_invalid_filter_is_refused(text, names):
     with pytest.raises(ScimError) as caught:
         _matches(text)
     assert caught.value.scim_type == "invalidFilter"
     assert names in caught.value.detail
 
 
-def test_a_boolean_as_text_is_a_dialect():
+def test_a_boolean_as_a_string_is_a_dialect():
     assert _matches('active eq "False"', strict=False)
 
 
@@ -138,7 +138,7 @@ SUBS = st.sampled_from(
     st.one_of(SHORT, st.tuples(ELEMENTS, SUBS)),
     st.text(max_size=12),
 )
-def test_what_is_read_without_the_parser_is_what_the_parser_reads(endpoint, path, value):
+def test_filters_read_by_shape_equal_parsed_filters(endpoint, path, value):
     quoted = value.replace("\\", "\\\\").replace('"', '\\"')
     text = (
         f'{path} eq "{quoted}"' if isinstance(path, str) else f'{path[0]}[{path[1]} eq "{quoted}"]'
@@ -160,7 +160,7 @@ WITHOUT = {
     "userName": "a",
     "emails": [{"value": "a@x", "type": "work"}, {"value": "b@x", "primary": True}],
 }
-"""A user as it was stored before `active` was always stored."""
+"""A user stored by an old version, which did not always store `active`."""
 ACTIVE = {
     "active eq true": (True, True, False),
     "active eq false": (False, False, True),
@@ -170,7 +170,7 @@ ACTIVE = {
     "active eq null": (False, False, False),
     "active ne null": (True, True, True),
 }
-"""Whether a filter matches a user without `active`, one that is active, and one that is not."""
+"""Whether a filter matches a user without `active`, an active and an inactive one."""
 
 
 @pytest.mark.parametrize("text", ACTIVE)
@@ -202,7 +202,7 @@ def test_a_user_without_active_is_active(text):
     ],
 )
 def test_an_absent_primary_is_false(text, found):
-    """RFC 7643 section 2.4: an element whose primary is not given is not primary."""
+    """An element without `primary` is not primary (RFC 7643 section 2.4)."""
     predicate = bind(filters.parse(text, STRICT), USER_TYPE, STRICT)
     assert matches(predicate, WITHOUT) is found
     explicit = WITHOUT | {

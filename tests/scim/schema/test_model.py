@@ -1,4 +1,4 @@
-"""Schemas by any spelling, against independent definitions."""
+"""Schemas, checked against independent definitions."""
 
 import pytest
 from scim2_models import EnterpriseUser, Group, User
@@ -22,7 +22,7 @@ USER_TYPE = registry().types["/Users"]
         ("externalid", "externalId"),
     ],
 )
-def test_any_spelling_leads_there(spelling, name):
+def test_a_path_resolves_in_any_spelling(spelling, name):
     place = USER_TYPE.place(spelling)
     assert place is not None
     assert place.name == name
@@ -31,7 +31,7 @@ def test_any_spelling_leads_there(spelling, name):
 @pytest.mark.parametrize(
     "path", ["", ".", "name.", "name.x", "userName.value", "urn:x:y", USER, "department", "a.b.c"]
 )
-def test_what_leads_nowhere(path):
+def test_an_unknown_path_resolves_to_nothing(path):
     assert USER_TYPE.place(path) is None
 
 
@@ -51,7 +51,7 @@ def test_the_definitions_agree_with_scim2_models(model, urn):
         }
 
 
-def test_every_characteristic_is_there():
+def test_every_attribute_has_every_characteristic():
     wanted = {
         "name",
         "type",

@@ -147,6 +147,7 @@ class _Folding:
 
     def apply(self, step: _MemberStep) -> None:
         ids = step.selection if isinstance(step.selection, list) else []
+        # A replace is a removal of everyone, followed by an add.
         if step.operation == "replace" or step.selection is Whole.EVERYTHING:
             self._clear()
         if step.operation == "remove":
@@ -161,6 +162,7 @@ class _Folding:
 
     def _remove(self, ids: list[str]) -> None:
         for resource_id in ids:
+            # The id may have been a member before it was added, so it is removed as well.
             if resource_id in self.add:
                 self.passing.add(resource_id)
                 del self.add[resource_id]
@@ -218,6 +220,7 @@ def _simulate(
             if not chosen:
                 raise no_target(f"{step.where}: no member matches the path")
         if step.operation == "remove":
+            # pop: an id that is named twice is absent the second time.
             absent = [
                 resource_id for resource_id in chosen if members.pop(resource_id, None) is None
             ]

@@ -259,6 +259,7 @@ class Rollback:
                     " Choose a later time."
                 )
             read += 1
+            # Newest first, so each change goes to the front of its list.
             if change.version and change.origin.actor == actor and change.origin.time <= last:
                 found.setdefault(change.id, []).insert(0, change)
             elif change.action == _UNDO and not change.version:
@@ -284,13 +285,17 @@ class Rollback:
             if change.version
         ]
         prior = await self._past.last_write(workspace, first.id, first.sequence)
+        # A deleted resource that the key created again had no state: rolling back deletes it.
         if prior is not None and prior.action == "delete":
             prior = None
+        # Without a change before the key's first one, the key created it, or older changes were
+        # trimmed.
         lost = prior is None and first.action != "create"
         exists = later[0].action != "delete"
         action = (
             "lost" if lost else "delete" if prior is None else "restore" if exists else "create"
         )
+        # Changes of members are left out: those of others are not reversed.
         changed_by_others = any(
             change.sequence > first.sequence
             and change.origin.actor != actor
@@ -301,6 +306,7 @@ class Rollback:
         document = parse((prior or first).document)
         name = document.get("userName") or document.get("displayName") or first.id
         edit = inverse_edit(changes) if first.type == GROUP else None
+        # A note of a rollback after the last change means that this has been done.
         already_undone = later[0].sequence < undone or (
             action == "restore" and prior is not None and _is_restored(prior, later, edit)
         )
@@ -329,6 +335,8 @@ def _is_restored(prior: Change, later: Sequence[Change], edit: MemberEdit | None
     """
     if _without_meta(prior) != _without_meta(later[0]):
         return False
+    # The members are back if reversing all later changes would move none of those that this edit
+    # moves.
     moved = inverse_edit(reversed(later))
     if edit is None or moved is None:
         return True

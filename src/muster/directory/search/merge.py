@@ -74,6 +74,7 @@ async def merge(
         _Source(storage, query, place, offset + count)
         for query, place in zip(queries, places, strict=True)
     ]
+    # The first chunk of each source carries its total; later chunks do not count.
     for source in sources:
         await source.fill()
     total = (
@@ -94,6 +95,7 @@ async def merge(
             size += len(taken.document) + 1
             if size > storage.page_bytes:
                 raise PageTooLarge
+    # Looks one resource ahead, so that the last page has no cursor to an empty one.
     has_more = count > 0 and await _first(sources, queries[0].descending) is not None
     return Merged(total, found, tuple(source.place for source in sources) if has_more else None)
 
@@ -145,6 +147,7 @@ class _Source:
     ) -> None:
         self._storage = storage
         self._query = query
+        # One more than wanted, so that looking ahead needs no second read.
         self._limit = max(1, min(wanted + 1, _CHUNK))
         self._more = True
         self.place = place

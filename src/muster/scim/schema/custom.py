@@ -1,4 +1,7 @@
-"""A workspace's own schemas and resource types, from JSON as RFC 7643 sections 6 and 7 have it."""
+"""A workspace's own schemas and resource types (RFC 7643 sections 6 and 7).
+
+Reads and checks their definitions, and builds the registry of the workspace.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,9 +44,14 @@ _FLAGS = ("multiValued", "required", "caseExact")
 
 @dataclass(frozen=True, slots=True)
 class CustomSchema:
-    """A schema of a workspace. definition: in full, as /Schemas answers it. extends: the resource types that it is an extension
-    of, by name. required: whether it is a required one. indexed: the paths that are looked up by; ready: whether the index holds
-    all there is, so that searches may use it.
+    """A schema of a workspace.
+
+    Attributes:
+        definition: The complete definition, as /Schemas answers it.
+        extends: The names of the resource types that it extends.
+        required: Whether it is a required extension.
+        indexed: The paths of its indexed attributes.
+        ready: Whether the index is complete, so that searches may use it.
     """
 
     definition: dict[str, Any]
@@ -58,18 +66,18 @@ class CustomSchema:
         return urn
 
     @classmethod
-    def from_json(cls, kept: dict[str, Any]) -> "CustomSchema":
-        """The schema as it was kept."""
+    def from_json(cls, stored: dict[str, Any]) -> "CustomSchema":
+        """Restore a schema from its stored form."""
         return cls(
-            kept["definition"],
-            tuple(kept["extends"]),
-            kept["required"],
-            tuple(kept["indexed"]),
-            kept["ready"],
+            stored["definition"],
+            tuple(stored["extends"]),
+            stored["required"],
+            tuple(stored["indexed"]),
+            stored["ready"],
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The schema as it is kept."""
+        """Return the form in which the schema is stored."""
         return {
             "definition": self.definition,
             "extends": list(self.extends),
@@ -80,19 +88,27 @@ class CustomSchema:
 
 
 def read_schema(raw: Json, base: Registry) -> CustomSchema:
-    """A schema as an administrator gives it: as in RFC 7643 section 7, with `extends`, `required`, and `indexed` on attributes.
+    """Read a schema that an administrator defines.
 
-    What is left out is as the RFC has it by default. base: the registry without it. Raises ScimError that names what is wrong.
+    The format is that of RFC 7643 section 7, with `extends`, `required` and, on attributes,
+    `indexed` in addition. Omitted characteristics have the defaults of the RFC.
+
+    Args:
+        raw: The parsed body.
+        base: The registry of the workspace without the schema.
+
+    Raises:
+        ScimError: invalidSyntax, invalidValue or uniqueness, with the name of the member.
     """
     if not isinstance(raw, dict):
-        raise invalid_syntax(f"the body must be a JSON object, and is {json_type(raw)}")
+        raise invalid_syntax(f"body: expected a JSON object, got {json_type(raw)}")
     urn = raw.get("id")
     if not isinstance(urn, str) or not _URN.fullmatch(urn):
         raise invalid_value(
-            "id must be a URN, as urn:example:params:scim:schemas:extension:badge:2.0:User"
+            "id: expected a URN such as urn:example:params:scim:schemas:extension:badge:2.0:User"
         )
     if urn.lower() in registry().schemas or urn.lower().startswith(_MESSAGES):
-        raise invalid_value(f"id: {urn!r} is reserved: RFC 7643 or RFC 7644 defines it")
+        raise invalid_value(f"id: {urn!r} is reserved by RFC 7643 or RFC 7644")
     if urn.lower() in base.schemas:
         raise ScimError(409, f"id: this workspace already has a schema {urn!r}", "uniqueness")
     extends = raw.get("extends", [])
@@ -101,11 +117,11 @@ def read_schema(raw: Json, base: Registry) -> CustomSchema:
         isinstance(name, str) and name in types for name in extends
     ):
         raise invalid_value(
-            f"extends must be an array of the names of resource types: {', '.join(types)}"
+            f"extends: expected an array of names of resource types: {', '.join(types)}"
         )
     attributes = raw.get("attributes")
     if not isinstance(attributes, list) or not attributes:
-        raise invalid_value("attributes must be an array with at least one attribute")
+        raise invalid_value("attributes: expected an array with at least one attribute")
     reserved = frozenset() if extends else _RESERVED_NAMES
     indexed: list[str] = []
     definition = {
@@ -127,14 +143,14 @@ def _attributes(
     raw: list[Json], where: str, reserved: frozenset[str], indexed: list[str], nested: bool
 ) -> list[dict[str, Any]]:
     if len(raw) > _MAX_ATTRIBUTES:
-        raise invalid_value(f"{where or 'attributes'}: at most {_MAX_ATTRIBUTES} are taken")
+        raise invalid_value(f"{where or 'attributes'}: the limit is {_MAX_ATTRIBUTES} attributes")
     seen = set(reserved)
     made = []
     for index, item in enumerate(raw):
         place = f"{where}attributes[{index}]" if not nested else f"{where}[{index}]"
         attribute = _attribute(item, place, indexed, nested)
         if attribute["name"].lower() in seen:
-            raise invalid_value(f"{place}: the name {attribute['name']!r} is taken")
+            raise invalid_value(f"{place}: another attribute has the name {attribute['name']!r}")
         seen.add(attribute["name"].lower())
         made.append(attribute)
     return made
@@ -142,23 +158,23 @@ def _attributes(
 
 def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[str, Any]:
     if not isinstance(raw, dict):
-        raise invalid_value(f"{where} must be an object, and is {json_type(raw)}")
+        raise invalid_value(f"{where}: expected an object, got {json_type(raw)}")
     name, of_type = raw.get("name"), raw.get("type", "string")
     if not isinstance(name, str) or not (_NAME.fullmatch(name) or (nested and name == "$ref")):
         raise invalid_value(
-            f"{where}.name must begin with a letter, and have letters, digits, - and _, 64 at most"
+            f"{where}.name: expected a letter, followed by at most 63 letters, digits, - and _"
         )
     where = f"{where} ({name})"
     if of_type not in _TYPES or (nested and of_type == "complex"):
         raise invalid_value(
-            f"{where}.type must be one of {', '.join(_TYPES[:-1] if nested else _TYPES)}"
+            f"{where}.type: expected one of {', '.join(_TYPES[:-1] if nested else _TYPES)}"
         )
     made = {"name": name, "type": of_type, "description": _text(raw, "description", where)}
     made |= {flag: _flag(raw, flag, where) for flag in _FLAGS}
     for characteristic, choices in _CHOICES.items():
         value = raw.get(characteristic, _FIRST[characteristic])
         if value not in choices:
-            raise invalid_value(f"{where}.{characteristic} must be one of {', '.join(choices)}")
+            raise invalid_value(f"{where}.{characteristic}: expected one of {', '.join(choices)}")
         made[characteristic] = value
     for listed in ("canonicalValues", "referenceTypes"):
         if raw.get(listed):
@@ -167,7 +183,7 @@ def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[
         subs = raw.get("subAttributes")
         if not isinstance(subs, list) or not subs:
             raise invalid_value(
-                f"{where}.subAttributes must be an array with at least one attribute"
+                f"{where}.subAttributes: expected an array with at least one attribute"
             )
         made["subAttributes"] = _attributes(
             subs, f"{where}.subAttributes", frozenset(), [], nested=True
@@ -176,28 +192,34 @@ def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[
     if made["uniqueness"] != "none" and (
         nested or made["multiValued"] or of_type not in ("string", "reference")
     ):
-        raise invalid_value(f"{where}.uniqueness: only a single string at the top can be unique")
+        raise invalid_value(
+            f"{where}.uniqueness: only a single-valued top-level string can be unique"
+        )
     if _is_secret(made):
         _check_secret(made, raw, where, nested)
     if _flag(raw, "indexed", where):
         if nested or of_type not in ("string", "reference", "dateTime"):
             raise invalid_value(
-                f"{where}.indexed: only a string, reference or dateTime at the top can be indexed"
+                f"{where}.indexed: only a top-level string, reference or dateTime can be indexed"
             )
         indexed.append(name)
     return made
 
 
 def _check_secret(made: dict[str, Any], raw: dict[str, Any], where: str, nested: bool) -> None:
-    """Check an attribute whose values are never returned: they are kept as hashes, and cannot be compared."""
+    """Check an attribute that is never returned.
+
+    It is stored as a hash, so it cannot be compared, searched or checked for changes.
+    """
     if made["type"] == "complex":
         raise invalid_value(
-            f"{where}: a complex attribute cannot be writeOnly or never returned as a whole; declare so of its"
-            " sub-attributes"
+            f"{where}: a complex attribute cannot be writeOnly or never returned; declare this for"
+            " its sub-attributes"
         )
     if made["mutability"] not in ("readWrite", "writeOnly"):
         raise invalid_value(
-            f"{where}.mutability: an attribute that is never returned must be readWrite or writeOnly"
+            f"{where}.mutability: an attribute that is never returned must be readWrite or"
+            " writeOnly"
         )
     if made["uniqueness"] != "none" or raw.get("indexed"):
         raise invalid_value(
@@ -205,19 +227,20 @@ def _check_secret(made: dict[str, Any], raw: dict[str, Any], where: str, nested:
         )
     if nested and made["required"]:
         raise invalid_value(
-            f"{where}.required: a sub-attribute that is never returned cannot be required, since a PATCH cannot"
-            " tell whether it has a value"
+            f"{where}.required: a sub-attribute that is never returned cannot be required, because"
+            " a PATCH cannot determine whether it has a value"
         )
 
 
 def _check_secret_subs(made: dict[str, Any], where: str) -> None:
-    """Check a complex attribute of which some sub-attributes are never returned."""
+    """Check a complex attribute with sub-attributes that are never returned."""
     secret = [sub["name"] for sub in made["subAttributes"] if _is_secret(sub)]
     if not secret:
         return
     if made["mutability"] == "immutable":
         raise invalid_value(
-            f"{where}.mutability: an immutable attribute cannot have sub-attributes that are never returned"
+            f"{where}.mutability: an immutable attribute cannot have sub-attributes that are never"
+            " returned"
         )
     if made["required"] and len(secret) == len(made["subAttributes"]):
         raise invalid_value(
@@ -227,11 +250,11 @@ def _check_secret_subs(made: dict[str, Any], where: str) -> None:
         reserved = sorted({"value", "type", "primary", "$ref"} & {name.lower() for name in secret})
         if reserved:
             raise invalid_value(
-                f"{where}: {reserved[0]} tells elements apart, and cannot be never returned"
+                f"{where}: {reserved[0]} identifies elements, so it must be returned"
             )
         if len(secret) == len(made["subAttributes"]):
             raise invalid_value(
-                f"{where}: elements need a sub-attribute that is returned, to be told apart by"
+                f"{where}: elements need a sub-attribute that is returned, which identifies them"
             )
 
 
@@ -243,7 +266,8 @@ def _text(raw: dict[str, Any], name: str, where: str, required: bool = False) ->
     value = raw.get(name, "")
     if not isinstance(value, str) or len(value) > _MAX_TEXT or (required and not value.strip()):
         raise invalid_value(
-            f"{where}{'.' if where else ''}{name} must be a string of at most {_MAX_TEXT} characters"
+            f"{where}{'.' if where else ''}{name}: expected a string of at most {_MAX_TEXT:,}"
+            " characters"
         )
     return value
 
@@ -251,7 +275,7 @@ def _text(raw: dict[str, Any], name: str, where: str, required: bool = False) ->
 def _flag(raw: dict[str, Any], name: str, where: str) -> bool:
     value = raw.get(name, False)
     if not isinstance(value, bool):
-        raise invalid_value(f"{where}{'.' if where else ''}{name} must be a boolean")
+        raise invalid_value(f"{where}{'.' if where else ''}{name}: expected a boolean")
     return value
 
 
@@ -261,7 +285,7 @@ def _texts(value: Json, where: str) -> list[str]:
         or len(value) > _MAX_ATTRIBUTES
         or not all(isinstance(item, str) for item in value)
     ):
-        raise invalid_value(f"{where} must be an array of strings")
+        raise invalid_value(f"{where}: expected an array of strings")
     return value
 
 
@@ -273,28 +297,32 @@ def read_type(raw: Json, among: Registry) -> dict[str, Any]:
         among: The registry of the workspace, with the schemas that the type names.
 
     Raises:
-        ScimError: with a detail that names the member in error.
+        ScimError: invalidSyntax, invalidValue or uniqueness, with the name of the member.
     """
     if not isinstance(raw, dict):
-        raise invalid_syntax(f"the body must be a JSON object, and is {json_type(raw)}")
+        raise invalid_syntax(f"body: expected a JSON object, got {json_type(raw)}")
     name, endpoint = raw.get("name"), raw.get("endpoint")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise invalid_value(
-            "name must begin with a letter, and have letters, digits, - and _, 64 at most"
+            "name: expected a letter, followed by at most 63 letters, digits, - and _"
         )
     if (
         not isinstance(endpoint, str)
         or not _ENDPOINT.fullmatch(endpoint)
         or endpoint.lower() in _RESERVED_ENDPOINTS
     ):
-        raise invalid_value("endpoint must be a path as /Devices that is not in use")
+        raise invalid_value("endpoint: expected an unused path such as /Devices")
     for taken in among.types.values():
         if taken.name.lower() == name.lower() or taken.endpoint.lower() == endpoint.lower():
-            raise ScimError(409, f"{taken.name} at {taken.endpoint} is there already", "uniqueness")
+            raise ScimError(
+                409,
+                f"The resource type {taken.name} at {taken.endpoint} already exists.",
+                "uniqueness",
+            )
     schema = _schema_named(raw.get("schema"), "schema", among)
     extensions = raw.get("schemaExtensions", [])
     if not isinstance(extensions, list) or not all(isinstance(item, dict) for item in extensions):
-        raise invalid_value("schemaExtensions must be an array of objects")
+        raise invalid_value("schemaExtensions: expected an array of objects")
     return {
         "name": name,
         "endpoint": endpoint,
@@ -316,7 +344,7 @@ def _schema_named(urn: Json, where: str, among: Registry) -> str:
     base_schemas = registry().schemas
     found = among.schemas.get(urn.lower()) if isinstance(urn, str) else None
     if found is None or (found.id.lower() in base_schemas and found.id != ENTERPRISE_USER):
-        raise invalid_value(f"{where} must be the id of a schema of this workspace")
+        raise invalid_value(f"{where}: expected the id of a schema of this workspace")
     return found.id
 
 
@@ -326,7 +354,14 @@ def extended(
     types: Iterable[dict[str, Any]],
     unique_group_names: bool,
 ) -> Registry:
-    """The registry of a workspace: the base with its own schemas and resource types."""
+    """Build the registry of a workspace.
+
+    Args:
+        base: The registry of the RFCs.
+        schemas: The workspace's own schemas.
+        types: The definitions of its own resource types.
+        unique_group_names: Whether no two groups may have the same displayName.
+    """
     known = base.schemas | {
         schema.id.lower(): Schema.from_json(schema.definition) for schema in schemas
     }
@@ -363,7 +398,7 @@ def _with(
     known: dict[str, Schema],
     unique_group_names: bool,
 ) -> ResourceType:
-    """A resource type with the schemas that extend it, and with what of them is looked up by and is unique."""
+    """Add to a resource type the schemas that extend it, and their indexes."""
     more = {urn: known[urn] for urn, schema in own.items() if resource_type.name in schema.extends}
     required = frozenset(known[urn].id for urn in more if own[urn].required)
     extensions = resource_type.extensions | more
@@ -401,5 +436,5 @@ def _with(
 
 
 def unique_attributes(schema: Schema) -> Iterator[Attribute]:
-    """The attributes of a schema that no two resources may share a value of."""
+    """Return the attributes of a schema whose values are unique."""
     return (attribute for attribute in schema.attributes.values() if attribute.uniqueness != "none")
