@@ -7,7 +7,7 @@ from muster.base import clock as wall
 from muster.base.clock import timestamp
 
 
-def test_all_readings_are_of_one_moment(clock):
+def test_all_readings_of_the_clock_agree(clock):
     clock.moment = datetime(2026, 2, 3, 4, 5, 6, 789_012, tzinfo=UTC)
     assert wall.now() == clock.moment
     assert wall.seconds() == clock.moment.timestamp()
@@ -23,6 +23,6 @@ def test_a_timestamp_is_in_utc_to_the_millisecond():
     assert timestamp(datetime(2026, 7, 1, 1, 30, tzinfo=berlin)) == "2026-06-30T23:30:00.000Z"
 
 
-def test_the_clock_goes_unless_it_is_stopped():
+def test_clock_advances_unless_stopped():
     assert abs(wall.seconds() - time.time()) < 1
     assert wall.now().tzinfo is UTC

@@ -1,4 +1,4 @@
-"""The watch over the event loop: a busy callback is reported, waiting is not."""
+"""The heartbeat reports a busy callback, and no waiting."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Threads that stand back."""
+"""Threads of lower priority, and the fair sharing of one thread."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ def niceness():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are of processes")
-def test_a_thread_stands_back_and_no_other():
+def test_lower_priority_affects_only_the_calling_thread():
     mine = niceness()
     with ThreadPoolExecutor(1, "x", lower_priority, (mine + 3,)) as threads:
         assert threads.submit(niceness).result() == mine + 3
@@ -25,7 +25,7 @@ def test_a_thread_stands_back_and_no_other():
 
 
 def _order(*submitted):
-    """In which order work is carried out that comes while the thread is busy. submitted: (rank, caller) each."""
+    """Return the order in which work runs that is submitted while the thread is busy."""
     thread, started, busy, done = (
         FairThread("x", niceness()),
         threading.Event(),
@@ -53,7 +53,7 @@ def test_callers_take_turns():
     assert _order(*[(2, "a")] * 4, (2, "b"), (2, "c")) == ["a0", "b4", "c5", "a1", "a2", "a3"]
 
 
-def test_the_lower_rank_goes_first_but_not_for_ever():
+def test_lower_rank_goes_first_without_starving_others():
     found = _order(*[(2, "a")] * 2, *[(0, "s")] * 8)
     assert found[:3] == ["s2", "s3", "s4"]
     assert found[3] == "a0"
@@ -61,14 +61,14 @@ def test_the_lower_rank_goes_first_but_not_for_ever():
     assert found[7] == "a1"
 
 
-def test_one_among_a_thousand_waits_for_few():
+def test_one_read_among_a_thousand_waits_for_few_statements():
     found = _order(*[(2, "bulk")] * 1000, (1, "verify"), (0, "admin"), (2, "other"))
     assert found.index("admin1001") == 0
     assert found.index("verify1000") == 1
     assert found.index("other1002") <= 3
 
 
-def test_what_is_given_up_is_passed_over_and_errors_are_whose_work_it_was():
+def test_cancelled_work_is_skipped_and_errors_reach_the_submitter():
     thread, busy = FairThread("x", niceness()), threading.Event()
     first = thread.submit(busy.wait, 60)
     given_up, failing, after = thread.submit(list), thread.submit(int, "x"), thread.submit(int, "7")

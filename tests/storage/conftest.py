@@ -1,4 +1,4 @@
-"""A storage of each engine that is there, empty and started, in a loop of its own."""
+"""An empty, started storage of each available engine, in an event loop of its own."""
 
 import asyncio
 

@@ -38,7 +38,7 @@ def test_a_workspace_is_found_and_set(bench):
     assert bench.run(bench.storage.find_workspace("nobody")) is None
 
 
-def test_a_key_is_kept_and_changed_but_for_its_digest(bench):
+def test_key_is_stored_and_updated_except_for_its_digest(bench):
     workspace = bench.new_workspace()
     key = record(workspace)
     bench.run(bench.storage.administer([key]))
@@ -48,7 +48,7 @@ def test_a_key_is_kept_and_changed_but_for_its_digest(bench):
     assert bench.run(bench.storage.key(bench.new_workspace().id, "k1")) is None
 
 
-def test_the_epoch_changes_with_every_setting(bench):
+def test_epoch_changes_with_every_setting(bench):
     workspace = bench.new_workspace()
     epochs = [bench.storage.epoch()]
     bench.run(bench.storage.administer([record(workspace)]))
@@ -64,7 +64,7 @@ def test_the_epoch_changes_with_every_setting(bench):
 @pytest.mark.parametrize(
     "kind", sorted({*UNCACHED_KINDS, "role", "schema", "resource-type", "webhook", "role-mapping"})
 )
-def test_the_epoch_stays_if_no_process_has_what_changed_in_its_memory(bench, kind, place):
+def test_epoch_stays_if_no_changed_item_is_cached(bench, kind, place):
     item = Item(bench.workspace.id if place == "workspace" else INSTALLATION, kind, "x", {"a": 1})
     for change in (item, replace(item, body={"a": 2}), replace(item, body=None)):
         before, seen = bench.run(bench.storage.query(EPOCH)), bench.storage.epoch()
@@ -74,14 +74,14 @@ def test_the_epoch_stays_if_no_process_has_what_changed_in_its_memory(bench, kin
         assert not moved or bench.storage.epoch() != seen
 
 
-def test_the_epoch_moves_if_anything_that_is_changed_is_cached(bench):
+def test_epoch_increases_if_any_changed_item_is_cached(bench):
     before = bench.run(bench.storage.query(EPOCH))
     quiet = Item(bench.workspace.id, "first", "key", {"number": 1})
     bench.run(bench.storage.administer([quiet, record(bench.workspace, "k9")]))
     assert bench.run(bench.storage.query(EPOCH)) != before
 
 
-def test_last_use_only_moves_on(bench):
+def test_last_use_never_moves_back(bench):
     workspace = bench.new_workspace()
     bench.run(bench.storage.administer([record(workspace)]))
     for moment in ("2020-01-02", "2020-01-01"):

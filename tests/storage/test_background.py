@@ -1,4 +1,4 @@
-"""Background work: what fails once is told and tried again; only being cancelled ends it."""
+"""Background work: an error ends one round only, and cancellation ends the work."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from muster.upkeep import trimmer
 from muster.upkeep.trimmer import Trimmer
 
 
-def test_an_error_of_ours_is_logged_and_one_of_the_storage_passed_over(caplog):
+def test_defects_are_logged_and_storage_errors_are_not(caplog):
     with log_and_continue("digging"):
         raise KeyError("spade")
     [record] = caplog.records
@@ -35,7 +35,7 @@ def test_an_error_of_ours_is_logged_and_one_of_the_storage_passed_over(caplog):
     assert len(caplog.records) == 1
 
 
-def test_being_cancelled_ends_it():
+def test_cancellation_ends_background_work():
     with pytest.raises(asyncio.CancelledError), log_and_continue("digging"):
         raise asyncio.CancelledError
 
@@ -57,7 +57,7 @@ def _recorder(bench):
 
 
 @pytest.mark.parametrize("made", [_indexer, _deliverer, _trimmer, _recorder])
-def test_a_round_that_fails_is_followed_by_others(bench, monkeypatch, made):
+def test_failed_round_is_followed_by_further_rounds(bench, monkeypatch, made):
     for module, name in (
         (indexer, "_ASK"),
         (deliverer, "_ASK"),
@@ -71,7 +71,7 @@ def test_a_round_that_fails_is_followed_by_others(bench, monkeypatch, made):
     assert bench.run(_rounds(work, name, work.run)) >= 3
 
 
-def test_keys_are_followed_again_after_an_error_of_ours(monkeypatch):
+def test_epoch_listener_survives_a_defect(monkeypatch):
     monkeypatch.setattr(epoch, "_ASK_SECONDS", 0.01)
     followed = epoch.PostgresEpoch("postgresql://nowhere")
     before = followed.value()
@@ -79,7 +79,7 @@ def test_keys_are_followed_again_after_an_error_of_ours(monkeypatch):
     assert followed.value() > before
 
 
-def test_a_workspace_that_cannot_be_trimmed_leaves_the_others_theirs(bench):
+def test_failure_to_trim_one_workspace_does_not_stop_the_others(bench):
     trimmed, there = [], [bench.new_workspace().id for _ in range(3)]
 
     class Odd(Trimmer):
@@ -93,7 +93,7 @@ def test_a_workspace_that_cannot_be_trimmed_leaves_the_others_theirs(bench):
 
 
 async def _rounds(work, name, run):
-    """How many rounds there were, of which the first failed."""
+    """Count the rounds, of which the first fails."""
     count, enough = 0, asyncio.Event()
 
     async def round_of_it():

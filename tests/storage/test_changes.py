@@ -1,4 +1,4 @@
-"""Looking through `changes`: what is sought is found, nothing is passed over, and no search looks at more than it may."""
+"""Searches of `changes`: complete, and bounded in the rows that each examines."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +19,7 @@ WANTED = st.tuples(st.sampled_from(("", "key:", "key:a", "admin:", "%", "x")), *
 
 
 def whole(bench, workspace, sought, limit):
-    """All that is found, search by search, and how many searches that took."""
+    """Return all matches, search by search, and the number of searches."""
     found, before, searches = [], None, 0
     while True:
         rows, before = bench.run(bench.storage.search_changes(workspace, before, limit, sought))
@@ -35,7 +35,7 @@ def whole(bench, workspace, sought, limit):
     deadline=None,
 )
 @given(notes=NOTES, wanted=WANTED, limit=st.integers(1, 5))
-def test_a_search_finds_what_is_sought(bench, notes, wanted, limit):
+def test_search_of_changes_finds_exactly_the_matching_rows(bench, notes, wanted, limit):
     workspace, other = bench.new_workspace(), bench.new_workspace()
     for actor, type_name, action in notes:
         for place in (workspace, other):
@@ -52,7 +52,7 @@ def test_a_search_finds_what_is_sought(bench, notes, wanted, limit):
 
 @pytest.fixture
 def few(monkeypatch, bench):
-    """Searches that look at three rows each."""
+    """Let a search examine three rows only."""
     module = __import__(type(bench.storage).__module__, fromlist=["EXAMINED_RANGE"])
     monkeypatch.setattr(
         module,
@@ -62,7 +62,7 @@ def few(monkeypatch, bench):
     monkeypatch.setattr(search, "MAX_EXAMINED", 3)
 
 
-def test_a_search_says_where_it_left_off(bench, few):
+def test_search_of_changes_returns_the_position_to_continue_from(bench, few):
     workspace = bench.new_workspace()
     for number in range(10):
         actor = "admin:a" if number == 1 else "key:a"

@@ -34,7 +34,7 @@ _NO_LOCK = (
 
 
 class Proxy(Cutter):
-    """A proxy before PostgreSQL. answered: rewrites what the server sends."""
+    """A proxy in front of PostgreSQL that can rewrite its answers."""
 
     def __init__(self, url):
         super().__init__(url)
@@ -117,8 +117,8 @@ async def _chain_holds(storage, workspace):
 @pytest.mark.parametrize(
     "earlier", [True, False], ids=["with changes", "the first transaction of a workspace"]
 )
-def test_a_write_waits_for_a_transaction_that_is_prepared(server, earlier):
-    """It was acknowledged: the next write finds its unique values, and continues its chain."""
+def test_write_waits_for_a_prepared_transaction(server, earlier):
+    """The prepared write was acknowledged: the next one sees its values and its chain."""
 
     async def run(url):
         async with spread(url) as (storage, proxy, workspace, direct):
@@ -138,7 +138,7 @@ def test_a_write_waits_for_a_transaction_that_is_prepared(server, earlier):
     asyncio.run(run(create_database(server.url)))
 
 
-def test_a_change_is_decided_on_what_a_prepared_transaction_left(server):
+def test_decision_sees_the_result_of_a_prepared_transaction(server):
     async def run(url):
         async with spread(url) as (storage, proxy, workspace, direct):
             stored = (await write(storage, workspace, "ann")).stored
@@ -208,7 +208,7 @@ def test_every_way_to_write_waits_for_a_prepared_transaction(server, way):
 
 
 @pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
-def test_a_commit_that_was_cut_short_is_not_judged_while_it_is_prepared(server, end):
+def test_interrupted_commit_is_looked_up_after_the_prepared_transaction_ends(server, end):
     async def run(url):
         async with spread(url) as (storage, proxy, workspace, direct):
             await write(storage, workspace, "earlier")
@@ -228,7 +228,7 @@ def test_a_commit_that_was_cut_short_is_not_judged_while_it_is_prepared(server, 
 @pytest.mark.parametrize(
     ("true", "told"), [(b"INSERT 0 1\0", b"INSERT 0 0\0"), (b"INSERT 0 0\0", b"INSERT 0 1\0")]
 )
-def test_rows_are_counted_as_they_are_returned(true, told):
+def test_inserted_rows_are_counted_by_returning(true, told):
     """Citus reports a wrong number of rows for INSERT … SELECT … ON CONFLICT DO NOTHING."""
 
     async def run():
@@ -257,8 +257,10 @@ CREATE FUNCTION ask() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 """
 TRIGGERS = {
-    "statement": "CREATE TRIGGER lost BEFORE INSERT ON resources FOR EACH ROW WHEN (NEW.workspace = {}) EXECUTE FUNCTION lost()",
-    "commit": "CREATE CONSTRAINT TRIGGER lost AFTER INSERT ON resources DEFERRABLE INITIALLY DEFERRED"
+    "statement": "CREATE TRIGGER lost BEFORE INSERT"
+    " ON resources FOR EACH ROW WHEN (NEW.workspace = {}) EXECUTE FUNCTION lost()",
+    "commit": "CREATE CONSTRAINT TRIGGER lost AFTER INSERT"
+    " ON resources DEFERRABLE INITIALLY DEFERRED"
     " FOR EACH ROW WHEN (NEW.workspace = {}) EXECUTE FUNCTION lost()",
 }
 
@@ -273,7 +275,7 @@ async def _idle(storage):
 
 @pytest.mark.parametrize("trigger", TRIGGERS)
 def test_another_nodes_loss_fails_one_workspace_and_drops_no_connection(trigger):
-    """The server reports SQLSTATE 08006 for a node of its own; the connection to the server is intact."""
+    """The server reports 08006 for another node; the connection to it is intact."""
 
     async def run():
         async with spread(url) as (storage, _, workspace, direct):
@@ -295,7 +297,7 @@ def test_another_nodes_loss_fails_one_workspace_and_drops_no_connection(trigger)
     asyncio.run(run())
 
 
-def test_a_read_that_another_node_cannot_answer_drops_no_connection():
+def test_read_lost_on_another_node_keeps_idle_connections():
     async def run():
         async with spread(url) as (storage, _, _, direct):
             await direct.execute(_LOST)
@@ -309,7 +311,7 @@ def test_a_read_that_another_node_cannot_answer_drops_no_connection():
     asyncio.run(run())
 
 
-def test_a_value_that_cannot_be_encoded_drops_no_connection():
+def test_value_that_cannot_be_encoded_keeps_idle_connections():
     async def run():
         async with spread(url) as (storage, _, _, _):
             idle = await _idle(storage)
@@ -324,7 +326,7 @@ def test_a_value_that_cannot_be_encoded_drops_no_connection():
     asyncio.run(run())
 
 
-def test_a_note_takes_its_lock_before_it_writes():
+def test_note_locks_the_workspace_before_it_writes():
     """Otherwise it holds a row that the owner of the lock may want, a deadlock."""
 
     async def run():

@@ -1,4 +1,4 @@
-"""The stamps of a database file: whole on the disk, and the file's whatever name it is opened by."""
+"""The stamps of a database file: allocated on the disk, and one for all its names."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ print(before != (stamps.commits(), stamps.accounts()))
 
 
 def mounted(folder, script, *arguments):
-    """The output of a script with a tmpfs of 64 KiB at a folder, in a mount namespace of its own."""
+    """Run a script with a 64 KiB tmpfs at a folder, in a mount namespace of its own."""
     shell = 'mount -t tmpfs -o size=64k tmpfs "$1" && shift && exec "$@"'
     command = [
         "unshare",
@@ -75,7 +75,7 @@ def test_a_full_disk_kills_no_process_that_has_the_stamps_mapped(tmp_path, begin
     assert done.stdout.endswith(expected)
 
 
-def test_the_stamps_have_their_bytes_on_the_disk(tmp_path):
+def test_stamps_are_allocated_on_the_disk(tmp_path):
     path = tmp_path / "m.db"
     os.truncate(os.open(tmp_path / "m.db-epoch", os.O_CREAT | os.O_RDWR), 16)
     for _ in range(2):

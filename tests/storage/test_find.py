@@ -1,4 +1,4 @@
-"""What SQL finds is what evaluate.py finds, in the order that the RFC has, whatever the filter, sort and page."""
+"""Searches by SQL agree with evaluate.py, for any filter, sort order and page."""
 
 import itertools
 from datetime import UTC, datetime
@@ -54,7 +54,10 @@ def find(bench, workspace, resource_type=USER_TYPE, **query):
 
 
 def _sorted(documents, field, descending):
-    """The order of RFC 7644 section 3.4.2.3: missing last ascending, first descending; ties by id."""
+    """Sort by RFC 7644 section 3.4.2.3.
+
+    Missing values come last ascending and first descending; ties are ordered by id.
+    """
     if field is None:
         return documents
 
@@ -120,7 +123,10 @@ def test_agrees_with_evaluate(bench, data):
 )
 @given(data=st.data())
 def test_agrees_with_evaluate_on_every_attribute(bench, data):
-    """Filters are drawn from the schemas: every type, every operator it allows, value paths over every complex attribute."""
+    """Filters are drawn from the schemas, with every type and operator.
+
+    Value paths are drawn over every complex attribute.
+    """
     kind = everything()
     drawn = data.draw(st.lists(users_of(kind), max_size=5))
     puts = [put(document, data.draw(st.sampled_from(DATES)), kind) for document in drawn]
@@ -154,8 +160,8 @@ DEEP = {
         "groups pr",
     ],
 )
-def test_any_nesting_that_the_grammar_allows_is_answered(bench, shape, leaf):
-    """SQLite parses an expression with a stack of 100 entries, and PostgreSQL's nesting is bounded too."""
+def test_filters_may_nest_as_deep_as_the_grammar_allows(bench, shape, leaf):
+    """SQLite parses with a stack of 100 entries; PostgreSQL's nesting is bounded too."""
     workspace = bench.new_workspace()
     document = {
         "schemas": [USER],
@@ -174,7 +180,7 @@ def test_any_nesting_that_the_grammar_allows_is_answered(bench, shape, leaf):
 
 
 @pytest.mark.parametrize("shape", DEEP)
-def test_any_nesting_within_a_value_path_is_answered(bench, shape):
+def test_value_paths_may_nest_as_deep_as_the_grammar_allows(bench, shape):
     workspace = bench.new_workspace()
     item = put({"schemas": [USER], "userName": "u", "emails": [{"value": "a@x", "type": "work"}]})
     bench.run(bench.storage.load(workspace.id, "User", [item], ChangeOrigin("t", "t", "t")))
@@ -204,7 +210,7 @@ def test_any_nesting_within_a_value_path_is_answered(bench, shape):
         "meta[created pr]",
     ],
 )
-def test_as_many_terms_as_the_grammar_allows_are_answered(bench, joiner, term):
+def test_filters_may_have_as_many_terms_as_the_grammar_allows(bench, joiner, term):
     workspace = bench.new_workspace()
     item = put({"schemas": [USER], "userName": "u"})
     bench.run(bench.storage.load(workspace.id, "User", [item], ChangeOrigin("t", "t", "t")))
@@ -260,7 +266,7 @@ def _bound(text):
         ('title pr and not (displayName eq "d0")', 1285),
     ],
 )
-def test_finds_among_many(bench, people, text, total):
+def test_filters_find_the_expected_number_among_many_users(bench, people, text, total):
     found, ids = find(bench, people, predicate=_bound(text), limit=2000)
     assert (found, len(ids)) == (total, total)
 
@@ -322,7 +328,7 @@ def test_documents_without_active_count_as_active(bench):
 
 
 @pytest.mark.parametrize("operator", ["co", "sw", "ew"])
-def test_the_empty_string_is_part_of_every_value_and_of_no_absent_one(bench, operator):
+def test_empty_string_matches_every_present_value(bench, operator):
     workspace = bench.new_workspace()
     for name, held in (("without", {}), ("with", {"title": "t", "addresses": [{"locality": "l"}]})):
         bench.run(
@@ -338,7 +344,7 @@ def test_the_empty_string_is_part_of_every_value_and_of_no_absent_one(bench, ope
     assert find(bench, workspace, predicate=_bound(f'addresses[locality {operator} ""]'))[0] == 1
 
 
-def test_a_sub_attribute_with_several_values_is_compared_with_each(bench):
+def test_filter_compares_each_value_of_a_multi_valued_sub_attribute(bench):
     kind, workspace = everything(), bench.new_workspace()
     item = put(
         {

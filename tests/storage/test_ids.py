@@ -35,7 +35,7 @@ def test_any_text_has_a_key_or_none(text):
     assert key is None or 0 <= key < 2**63
 
 
-def test_a_source_grows_even_when_the_clock_goes_back():
+def test_ids_increase_even_if_the_clock_goes_back():
     source = IdSource()
     made = [source(1000 - n // 10) for n in range(1000)]
     assert made == sorted(made)

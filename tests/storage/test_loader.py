@@ -1,4 +1,4 @@
-"""Keyed reads that wait together."""
+"""Keyed reads that wait together share a statement."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from muster.storage.postgres.loader import Loader
 
 
 class Server:
-    """What is read from: it answers each statement when it is let, with what it has at that moment."""
+    """A server that answers each statement when told to, with its data at that moment."""
 
     def __init__(self) -> None:
         self.asked = []
@@ -34,7 +34,7 @@ async def settle():
         await asyncio.sleep(0)
 
 
-def test_reads_that_wait_together_are_one_statement():
+def test_waiting_reads_share_one_statement():
     async def run():
         server = Server()
         loader = Loader(server.fetch)
@@ -53,7 +53,7 @@ def test_reads_that_wait_together_are_one_statement():
     asyncio.run(run())
 
 
-def test_what_is_asked_for_while_a_statement_runs_is_read_after_it():
+def test_reads_during_a_statement_go_with_the_next_one():
     async def run():
         server = Server()
         loader = Loader(server.fetch)
@@ -73,7 +73,7 @@ def test_what_is_asked_for_while_a_statement_runs_is_read_after_it():
     asyncio.run(run())
 
 
-def test_scopes_do_not_wait_for_one_another_nor_share_a_statement():
+def test_scopes_do_not_share_statements_or_wait_for_each_other():
     async def run():
         server = Server()
         loader = Loader(server.fetch)
@@ -100,7 +100,7 @@ def test_scopes_do_not_wait_for_one_another_nor_share_a_statement():
     asyncio.run(run())
 
 
-def test_a_statement_that_fails_fails_those_who_wait_for_it_and_no_other():
+def test_failed_statement_fails_only_its_own_reads():
     async def run():
         server = Server()
         failing = True
@@ -131,7 +131,7 @@ def test_a_statement_that_fails_fails_those_who_wait_for_it_and_no_other():
 
 
 @pytest.mark.parametrize("who", [0, 2])
-def test_one_who_goes_away_harms_no_other(who):
+def test_cancelled_load_leaves_the_other_loads_intact(who):
     async def run():
         server = Server()
         server.has = dict.fromkeys(range(5), "there")

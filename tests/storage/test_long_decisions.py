@@ -1,4 +1,4 @@
-"""Decisions that take long are made on a thread, on both engines, and come to the same."""
+"""Long decisions are made on a thread, on both engines, with the same result."""
 
 import asyncio
 import threading
@@ -64,7 +64,7 @@ def is_here(threads):
         (0, 1_000, 200, True),
     ],
 )
-def test_what_is_long(bench, size, standing, passes, expected):
+def test_is_long_counts_size_and_passes(bench, size, standing, passes, expected):
     write, _ = creation(bench, "x", size=size, passes=passes)
     assert write.is_long(standing) is expected
 
@@ -95,7 +95,7 @@ def test_a_change_of_a_large_resource_is_decided_on_a_thread(bench, length, pass
     )
 
 
-def test_long_and_short_writes_share_a_transaction_and_a_refused_one_undoes_itself_alone(bench):
+def test_refused_write_is_undone_alone_in_a_transaction_with_long_writes(bench):
     large = bench.run(bench.storage.write(creation(bench, name(), "x" * LONG_DECISION)[0])).stored
     taken = name()
     bench.run(bench.storage.write(creation(bench, taken)[0]))

@@ -1,4 +1,4 @@
-"""Groups: what SQL says of members and groups is what a plain model of them says, whatever is written."""
+"""Memberships by SQL agree with a plain model, after any sequence of writes."""
 
 import itertools
 
@@ -194,7 +194,7 @@ def _filters(name, ids, types):
     deadline=None,
 )
 @given(data=st.data())
-def test_it_agrees_with_a_plain_model(bench, data):
+def test_memberships_agree_with_a_plain_model(bench, data):
     model = Model(bench, bench.new_workspace())
     for _ in range(data.draw(st.integers(1, 5))):
         model.make("User", data.draw(st.sampled_from(NAMES)))
@@ -259,7 +259,7 @@ def _compare(bench, model):
         ] + [[]] * bool(found)
 
 
-def test_a_member_must_be_there(bench, workspace):
+def test_adding_a_member_that_does_not_exist_is_refused(bench, workspace):
     model, other = Model(bench, workspace), Model(bench, bench.new_workspace())
     user, stranger = model.make("User", "a"), other.make("User", "b")
     group = model.make("Group", "g", [user])
@@ -279,7 +279,7 @@ def test_a_member_must_be_there(bench, workspace):
     assert len(model.found("Group", None)) == 1
 
 
-def test_what_a_delta_says_is_what_changed(bench, workspace):
+def test_delta_lists_exactly_the_changed_members(bench, workspace):
     model = Model(bench, workspace)
     a, b, c = (model.make("User", name) for name in "abc")
     group = model.make("Group", "g", [a])
@@ -301,7 +301,7 @@ def test_what_a_delta_says_is_what_changed(bench, workspace):
     ]
 
 
-def test_a_group_has_another_version_when_a_member_is_renamed_or_goes(bench, workspace):
+def test_group_version_increases_when_a_member_is_renamed_or_deleted(bench, workspace):
     model = Model(bench, workspace)
     user, inner = model.make("User", "a"), model.make("Group", "inner")
     group = model.make("Group", "g", [user, inner])
@@ -328,7 +328,7 @@ def test_a_group_has_another_version_when_a_member_is_renamed_or_goes(bench, wor
     assert bench.run(bench.storage.members(workspace.id, group, -1, 10)) == []
 
 
-def test_a_group_that_contains_itself_can_be_removed(bench, workspace):
+def test_group_that_contains_itself_can_be_deleted(bench, workspace):
     model = Model(bench, workspace)
     user = model.make("User", "a")
     group = model.make("Group", "g", [user])
@@ -340,7 +340,7 @@ def test_a_group_that_contains_itself_can_be_removed(bench, workspace):
     assert bench.run(bench.storage.get(workspace.id, "User", user)).groups is None
 
 
-def test_many_at_once(bench, workspace):
+def test_group_with_many_members_is_written_at_once(bench, workspace):
     model = Model(bench, workspace)
     users = [model.make("User", f"u{n}") for n in range(250)]
     group = model.make("Group", "g", users[:150])

@@ -1,4 +1,4 @@
-"""Migrations: the tables that tables.py describes, once, and never backwards."""
+"""Migrations create the tables that tables.py describes, once, and never go back."""
 
 import asyncio
 import hashlib
@@ -28,7 +28,7 @@ from tests.storage.conftest import ENGINES, Bench
 from tests.support.people import person
 
 
-def test_the_migrations_make_what_the_tables_describe(tmp_path):
+def test_migrations_create_the_tables_that_tables_py_describes(tmp_path):
     storage = SqliteStorage(str(tmp_path / "m.db"))
     assert asyncio.run(storage.migrate())[0] is None
     assert len(set(asyncio.run(storage.migrate()))) == 1
@@ -38,7 +38,7 @@ def test_the_migrations_make_what_the_tables_describe(tmp_path):
         assert compare_metadata(context, metadata) == []
 
 
-def test_a_newer_database_is_refused(tmp_path):
+def test_database_of_a_newer_version_is_refused(tmp_path):
     storage = SqliteStorage(str(tmp_path / "m.db"))
     asyncio.run(storage.migrate())
     with sqlite3.connect(tmp_path / "m.db") as connection:
@@ -48,13 +48,13 @@ def test_a_newer_database_is_refused(tmp_path):
         asyncio.run(storage.migrate())
 
 
-def test_what_is_no_database_is_refused(tmp_path):
+def test_file_that_is_not_a_database_is_refused(tmp_path):
     (tmp_path / "m.db").write_bytes(b"not a database, but long enough to be taken for one" * 100)
     with pytest.raises(StorageError):
         asyncio.run(SqliteStorage(str(tmp_path / "m.db")).migrate())
 
 
-def test_a_new_database_is_its_owners_alone(tmp_path):
+def test_new_database_file_is_private_to_its_owner(tmp_path):
     storage = SqliteStorage(str(tmp_path / "m.db"))
     asyncio.run(storage.migrate())
 
@@ -70,8 +70,8 @@ def test_a_new_database_is_its_owners_alone(tmp_path):
     assert set(modes.values()) == {0o600}
 
 
-def test_documents_that_were_kept_open_are_closed(tmp_path):
-    """0002: before it a document ended where the base URL begins."""
+def test_migration_closes_documents_that_were_stored_open(tmp_path):
+    """0002: before, a stored document ended at the place of the base URL."""
     engine = create_engine(f"sqlite:///{tmp_path}/m.db", poolclass=NullPool)
     with engine.begin() as connection:
         migrations.upgrade(connection, "0001")
@@ -92,8 +92,8 @@ def here(request, tmp_path):
     made.close()
 
 
-def test_those_who_are_not_active_are_found_as_such_after_it(here):
-    """0008: before it nothing was kept of them to be found by."""
+def test_migration_indexes_inactive_users(here):
+    """0008: before, no look-up found them."""
     caller, directory = Caller(here.workspace, "actor", "request"), Directory(here.storage)
     kind = registry().types["/Users"]
     for active in (True, False, False, None):
@@ -132,7 +132,10 @@ FROZEN = {
 
 
 def test_no_migration_is_edited_once_it_has_landed():
-    """Databases that ran it stay as it left them. Write a further migration, and add its hash here as it lands."""
+    """Databases that ran a migration stay as it left them.
+
+    Write a further migration instead, and add its hash here.
+    """
     folder = Path(migrations.__file__).parent / "versions"
     assert {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.py")
@@ -147,11 +150,11 @@ EARLY = {
         "ALTER TABLE webhook_states ADD COLUMN owned_until BIGINT NOT NULL DEFAULT 0",
     ),
 }
-"""What databases were like after a migration as it first landed, before it was edited."""
+"""Statements that bring a database to the state that a migration left before it was edited."""
 
 
 @pytest.mark.parametrize("revision", EARLY)
-def test_a_database_that_ran_a_migration_before_it_was_edited_is_repaired(here, revision):
+def test_migrations_repair_databases_of_early_versions(here, revision):
     caller, directory = Caller(here.workspace, "actor", "request"), Directory(here.storage)
     kind = registry().types["/Users"]
     here.run(directory.create(caller, kind, person()))
@@ -172,7 +175,7 @@ def test_a_database_that_ran_a_migration_before_it_was_edited_is_repaired(here, 
 
 
 def everything():
-    """Statements that each take one thing away from a database, and how the check names it."""
+    """Statements that each remove one part of a database, and the check's name for it."""
     for table in sorted(metadata.tables.values(), key=lambda table: table.name):
         if table.name not in ("installation", "workspaces"):
             yield f"DROP TABLE {table.name}", f"the table {table.name} is missing"
@@ -183,7 +186,7 @@ def everything():
 
 
 @pytest.mark.parametrize("engine", list(ENGINES))
-def test_the_check_finds_every_table_and_index_that_is_missing(tmp_path, engine):
+def test_check_finds_every_missing_table_and_index(tmp_path, engine):
     async def look(storage):
         said = []
         report = await check(storage, False, said.append)
@@ -205,8 +208,8 @@ LOST = {"api_keys", "configuration", "resources", "members", "secrets", "changes
 
 
 @pytest.mark.parametrize("harm", [harm for harm, _ in everything()])
-def test_a_repair_creates_what_is_missing_as_the_migrations_do(here, harm):
-    """Dropping a table with data of its own is answered with the advice to restore a backup; nothing is created empty."""
+def test_repair_creates_missing_tables_and_indexes_as_the_migrations_do(here, harm):
+    """A lost table with data of its own is never created empty: a backup is needed."""
     caller, directory = Caller(here.workspace, "actor", "request"), Directory(here.storage)
     kind = registry().types["/Users"]
     user = here.run(directory.create(caller, kind, person()))
@@ -239,15 +242,17 @@ def shape(here):
             "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname",
             "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint"
             " WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2",
-            "SELECT table_name, column_name, data_type, collation_name, is_nullable, is_identity, column_default"
-            " FROM information_schema.columns WHERE table_schema = 'public' ORDER BY table_name, ordinal_position",
+            "SELECT table_name, column_name, data_type, collation_name, is_nullable,"
+            " is_identity, column_default"
+            " FROM information_schema.columns WHERE table_schema = 'public'"
+            " ORDER BY table_name, ordinal_position",
             "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'muster%'",
         ]
     return [here.run(here.storage.query(Statement(sql, ()))) for sql in queries]
 
 
 @pytest.mark.postgres
-def test_a_repair_adds_keys_that_are_missing_on_postgresql(tmp_path):
+def test_repair_adds_missing_keys_on_postgresql(tmp_path):
     here = Bench(ENGINES["postgres"](tmp_path))
     before = shape(here)
     drops = (

@@ -1,4 +1,4 @@
-"""What is PostgreSQL's alone: a commit cut short is told apart, and every statement is held to one workspace."""
+"""PostgreSQL alone: interrupted commits, and statements that name a workspace."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.grant
 
 
 class Cutter:
-    """A proxy before PostgreSQL that cuts the connection at a COMMIT: once it was forwarded, or before."""
+    """A proxy that cuts the connection at a COMMIT, before or after forwarding it."""
 
     def __init__(self, url):
         self.target = urlsplit(url)
@@ -87,7 +87,7 @@ class Cutter:
 
 
 @pytest.mark.parametrize("forwarded", [True, False], ids=["committed", "not committed"])
-def test_a_commit_that_was_cut_short_happens_once(forwarded):
+def test_interrupted_commit_takes_effect_once(forwarded):
     async def run():
         cutter = Cutter(url)
         storage = PostgresStorage(await cutter.start())
@@ -124,7 +124,7 @@ def test_a_commit_that_was_cut_short_happens_once(forwarded):
     assert commits == (1 if forwarded else 2)
 
 
-def test_what_comes_while_a_transaction_waits_for_its_turn_joins_it():
+def test_writes_join_a_transaction_that_waits_for_the_lock():
     async def run(url):
         storage, commits = PostgresStorage(url), []
         storage.on_commit = commits.append
@@ -154,7 +154,10 @@ def test_what_comes_while_a_transaction_waits_for_its_turn_joins_it():
 
 
 class Crasher(Cutter):
-    """One whose server is killed instead, and started again, where others then have the number that the transaction had."""
+    """A proxy that kills the server at a COMMIT and restarts it.
+
+    Others then get the number that the lost transaction had.
+    """
 
     def __init__(self, server):
         super().__init__(create_database(server.url))
@@ -173,8 +176,11 @@ class Crasher(Cutter):
         return False
 
 
-def test_a_commit_that_the_server_lost_is_not_taken_for_anothers():
-    """What the server had not written when it was killed has a number that others get: theirs were committed, this was not."""
+def test_lost_commit_is_not_confused_with_another_transaction():
+    """A killed server reuses the numbers of transactions that it had not written.
+
+    The other transaction with the number was committed; this one was not.
+    """
 
     async def run(crasher):
         storage = PostgresStorage(await crasher.start())
@@ -196,8 +202,11 @@ def test_a_commit_that_the_server_lost_is_not_taken_for_anothers():
         asyncio.run(run(Crasher(server)))
 
 
-def test_every_statement_is_held_to_one_workspace(monkeypatch):
-    """What lets the tables be distributed by workspace: each mention of a table has a condition, or a value, for it."""
+def test_every_statement_names_the_workspace(monkeypatch):
+    """Each mention of a table has a condition or a value for the workspace.
+
+    So the tables can be distributed by it.
+    """
     seen = set()
     connect = connection.connect
 

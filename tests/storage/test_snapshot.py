@@ -1,4 +1,4 @@
-"""The snapshot of keyed reads on SQLite: it is shared, is never behind what was answered, and holds nothing back."""
+"""SQLite's shared snapshot: never behind an answered write, never held for long."""
 
 import asyncio
 import itertools
@@ -46,7 +46,7 @@ def with_snapshot(path, work):
     return asyncio.run(run())
 
 
-def test_what_another_process_has_told_of_is_seen_at_once(path):
+def test_announced_commits_of_other_processes_are_seen_at_once(path):
     async def work(snapshot, stamps, writer):
         others = Stamps(path)  # as another process maps it
         assert read(snapshot.reader()) == 1
@@ -59,7 +59,7 @@ def test_what_another_process_has_told_of_is_seen_at_once(path):
     with_snapshot(path, work)
 
 
-def test_reads_share_a_snapshot_and_what_nobody_tells_of_is_seen_a_little_later(path):
+def test_reads_share_a_snapshot_and_see_unannounced_commits_within_milliseconds(path):
     async def work(snapshot, stamps, writer):
         assert read(snapshot.reader()) == 1
         writer.execute("INSERT INTO t VALUES (1)")
@@ -72,7 +72,7 @@ def test_reads_share_a_snapshot_and_what_nobody_tells_of_is_seen_a_little_later(
     with_snapshot(path, work)
 
 
-def test_a_snapshot_that_is_not_used_is_let_go_of(path):
+def test_idle_snapshot_is_released(path):
     async def work(snapshot, stamps, writer):
         connection = snapshot.reader()
         assert connection.in_transaction
@@ -84,7 +84,7 @@ def test_a_snapshot_that_is_not_used_is_let_go_of(path):
     with_snapshot(path, work)
 
 
-def test_a_read_that_fails_leaves_no_snapshot_that_is_stuck(path):
+def test_failed_read_does_not_block_the_snapshot(path):
     async def work(snapshot, stamps, writer):
         with pytest.raises(sqlite3.OperationalError):
             snapshot.reader().execute("SELECT * FROM nothing")
@@ -95,7 +95,10 @@ def test_a_read_that_fails_leaves_no_snapshot_that_is_stuck(path):
 
 
 class AlwaysReading(threading.Thread):
-    """Two connections that take turns, so that one of them always is at a snapshot: as workers under load are, together."""
+    """Two connections that take turns, so that one of them always has a snapshot.
+
+    Workers under load do the same together.
+    """
 
     def __init__(self, path):
         super().__init__(daemon=True)
@@ -115,7 +118,7 @@ class AlwaysReading(threading.Thread):
             connection.close()
 
 
-def test_the_log_stays_short_while_somebody_always_reads(tmp_path):
+def test_write_ahead_log_stays_short_under_constant_reads(tmp_path):
     path = str(tmp_path / "m.db")
     sizes = []
     log = Path(path + "-wal")

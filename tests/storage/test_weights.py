@@ -1,4 +1,4 @@
-"""A search that checks many bytes waits for its turn, whatever drives it, on both engines."""
+"""A search that checks many bytes waits for its turn, on both engines."""
 
 import contextlib
 
@@ -21,7 +21,7 @@ MANY = " or ".join(f'emails[type eq "t{n}" or value ew "{n}z"]' for n in range(3
 
 @pytest.fixture(scope="module")
 def workspaces(bench):
-    """Two workspaces of ten users: small ones, and ones of a tenth of the bound for ten conditions."""
+    """Two workspaces of ten users: small ones, and ones of a tenth of the bound."""
     new_id = IdSource()
 
     def fill(size):

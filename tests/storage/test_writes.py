@@ -1,4 +1,4 @@
-"""Writes: whole or nothing, found by what they are found by, each with its change."""
+"""Writes: all or nothing, with their look-ups, and with one change each."""
 
 import asyncio
 import dataclasses
@@ -71,7 +71,7 @@ def workspace(bench):
     return bench.new_workspace()
 
 
-def test_what_is_written_is_read(bench, workspace):
+def test_written_documents_are_read_back(bench, workspace):
     stored = create(bench, workspace, user("a"))
     assert bench.run(bench.storage.get(workspace.id, "User", stored.id)) == stored
     assert bench.run(bench.storage.get(workspace.id, "Group", stored.id)) is None
@@ -79,7 +79,7 @@ def test_what_is_written_is_read(bench, workspace):
     assert bench.run(bench.storage.get(workspace.id, "User", stored.id.upper())) is None
 
 
-def test_a_replaced_document_is_found_by_what_it_is_now(bench, workspace):
+def test_replaced_document_is_found_by_its_new_values_only(bench, workspace):
     stored = create(
         bench, workspace, user("a", displayName="old", emails=[{"value": "a@old.example"}])
     )
@@ -118,12 +118,12 @@ def test_a_conflict_changes_nothing(bench, workspace):
     assert len(bench.run(bench.storage.changes(workspace.id, 0, 100))) == 2
 
 
-def test_two_workspaces_may_hold_the_same_name(bench, workspace):
+def test_two_workspaces_may_use_the_same_user_name(bench, workspace):
     create(bench, workspace, user("a"))
     create(bench, bench.new_workspace(), user("a"))
 
 
-def test_a_removed_resource_leaves_nothing(bench, workspace):
+def test_deleted_resource_leaves_no_rows(bench, workspace):
     stored = create(bench, workspace, user("a", displayName="d"), password="hash")
     write(bench, workspace, stored.id, lambda now: Remove(now, index(now)))
     assert bench.run(bench.storage.get(workspace.id, "User", stored.id)) is None
@@ -132,7 +132,7 @@ def test_a_removed_resource_leaves_nothing(bench, workspace):
     create(bench, workspace, user("a"))
 
 
-def test_what_decide_raises_changes_nothing_and_harms_no_other(bench, workspace):
+def test_raising_decision_changes_nothing_and_affects_no_other_write(bench, workspace):
     def refuse(_):
         raise ValueError("no")
 
@@ -157,7 +157,7 @@ def test_what_decide_raises_changes_nothing_and_harms_no_other(bench, workspace)
     assert total(bench, workspace) == 20
 
 
-def test_what_fails_half_way_is_undone_and_harms_no_other(bench, workspace):
+def test_write_that_fails_half_way_is_undone_alone(bench, workspace):
     kind = dataclasses.replace(USER_TYPE, constrained=("displayName",))
 
     def put(name, display):
@@ -188,7 +188,7 @@ def test_what_fails_half_way_is_undone_and_harms_no_other(bench, workspace):
     assert total(bench, workspace) == 31
 
 
-def test_a_user_who_keeps_access_for_a_conflict_is_not_counted(bench, workspace):
+def test_guard_does_not_count_a_deprovisioning_that_conflicts(bench, workspace):
     guard = Guard(since=NOW, share=0, least=1, holds=True)
     create(bench, workspace, user("taken"))
     one, two = create(bench, workspace, user("one")), create(bench, workspace, user("two"))
@@ -218,7 +218,7 @@ def test_a_user_who_keeps_access_for_a_conflict_is_not_counted(bench, workspace)
         deactivate("one", one)
 
 
-def test_every_accepted_write_has_its_change_and_a_keep_has_none(bench, workspace):
+def test_every_write_records_a_change_except_keep(bench, workspace):
     stored = create(bench, workspace, user("a"))
     write(bench, workspace, stored.id, Keep)
     write(
@@ -241,7 +241,7 @@ def test_every_accepted_write_has_its_change_and_a_keep_has_none(bench, workspac
     assert bench.run(bench.storage.changes(workspace.id, changes[0].sequence, 1)) == [changes[1]]
 
 
-def test_secrets_are_kept_apart(bench, workspace):
+def test_secrets_are_stored_apart_from_documents(bench, workspace):
     stored = create(bench, workspace, user("a"), password="hash")
     assert b"hash" not in stored.document
     assert bench.run(bench.storage.secret(workspace.id, stored.id, "password")) == "hash"
@@ -254,7 +254,7 @@ def test_secrets_are_kept_apart(bench, workspace):
     assert bench.run(bench.storage.secret(workspace.id, stored.id, "password")) is None
 
 
-def test_a_taken_key_is_asked_for_again(bench, workspace):
+def test_taken_key_is_decided_again_with_a_new_id(bench, workspace):
     first = create(bench, workspace, user("a"))
     ids = iter([first.id, first.id, _ids(1_600_000_000_001)])
     stored = write(bench, workspace, None, lambda _: made(user("b"), 1, next(ids))).stored
@@ -290,7 +290,7 @@ def test_concurrent_changes_of_one_resource_all_take_effect(bench, workspace):
     deadline=None,
 )
 @given(documents=st.lists(users(), min_size=1, max_size=4))
-def test_look_ups_follow_every_change(bench, documents):
+def test_look_ups_match_the_document_after_every_change(bench, documents):
     workspace = bench.new_workspace()
     stored = create(bench, workspace, documents[0])
     for version, document in enumerate(documents[1:], 2):

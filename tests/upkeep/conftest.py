@@ -1,4 +1,4 @@
-"""The storage of each engine, as tests/storage has it."""
+"""The storage of each engine, as tests/storage provides it."""
 
 from tests.storage.conftest import bench
 

@@ -1,4 +1,4 @@
-"""The chain of the audit log: whole as it is written, and broken by whatever is changed behind its back."""
+"""Verification of the audit log's chain: any alteration breaks it."""
 
 import asyncio
 
@@ -38,7 +38,7 @@ def tampered(server, sql, *values):
     asyncio.run(run())
 
 
-def test_the_chain_holds_and_breaks_where_something_was_changed(server, filled):
+def test_verification_finds_the_first_altered_change(server, filled):
     whole = server.muster("audit", "verify")
     assert whole.stdout.endswith("0 breaks\n")
     third = "(SELECT sequence FROM changes WHERE workspace = $1 ORDER BY sequence LIMIT 1 OFFSET 3)"
@@ -55,7 +55,7 @@ def test_the_chain_holds_and_breaks_where_something_was_changed(server, filled):
     assert server.muster("audit", "verify").stdout.endswith("0 breaks\n")
 
 
-def test_a_row_that_is_missing_breaks_it(server, filled):
+def test_missing_row_breaks_the_chain(server, filled):
     third = "(SELECT sequence FROM changes WHERE workspace = $1 ORDER BY sequence LIMIT 1 OFFSET 3)"
     tampered(
         server, f"DELETE FROM changes WHERE workspace = $1 AND sequence = {third}", filled.name

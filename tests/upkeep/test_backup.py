@@ -1,4 +1,4 @@
-"""A backup that is taken under load is whole, and restores to the same service."""
+"""A backup that is taken under load is complete, and restores the same service."""
 
 import sqlite3
 import threading
@@ -28,7 +28,7 @@ def _everything(path):
     return rows
 
 
-def test_what_is_restored_is_what_was_there(tmp_path):
+def test_backup_under_load_restores_the_same_service(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir(), there.mkdir()
     file = tmp_path / "backup.db"
@@ -66,7 +66,7 @@ def test_what_is_restored_is_what_was_there(tmp_path):
         assert client.post("/Users", json=person()).status_code == 201
 
 
-def test_nothing_is_overwritten(tmp_path):
+def test_backup_and_restore_overwrite_nothing(tmp_path):
     server = Server(tmp_path)
     server.muster("migrate")
     file = tmp_path / "b.db"
@@ -80,7 +80,7 @@ def test_nothing_is_overwritten(tmp_path):
     assert server.muster("check").returncode == 0
 
 
-def test_what_is_no_backup_is_not_restored(tmp_path):
+def test_restore_refuses_files_that_are_not_backups(tmp_path):
     server = Server(tmp_path)
     (tmp_path / "x").write_bytes(b"no database at all" * 500)
     for file, says in (("x", "damaged"), ("nosuch", "no backup at")):

@@ -1,4 +1,4 @@
-"""`muster check` finds whatever disagrees, says where, and makes anew what can be made anew."""
+"""`muster check` finds every disagreement and rebuilds derived data."""
 
 import asyncio
 import sqlite3
@@ -26,7 +26,7 @@ ENGINES = {
 
 
 class Checked:
-    """A storage with twenty users, and what a check of it says."""
+    """A storage with twenty users, and the findings of a check of it."""
 
     def __init__(self, storage):
         self.runner = asyncio.Runner()
@@ -68,16 +68,20 @@ def checked(request, tmp_path):
 
 HARM = {
     "search form is missing": "DELETE FROM searchable WHERE workspace = $1",
-    "look-ups do not match the document": "DELETE FROM lookups WHERE workspace = $1 AND attribute = 'displayName'",
-    "look-ups do not match": "UPDATE lookups SET value = 'other' WHERE workspace = $1 AND attribute = 'displayName'",
+    "look-ups do not match the"
+    " document": "DELETE FROM lookups WHERE workspace = $1 AND attribute = 'displayName'",
+    "look-ups do not match": "UPDATE lookups SET value = 'other' WHERE workspace = $1"
+    " AND attribute = 'displayName'",
     "unique values do not match the document": "DELETE FROM unique_values WHERE workspace = $1",
-    "unique values do not match": "UPDATE unique_values SET value = value || 'x' WHERE workspace = $1",
-    "the running count is 27, but 20 exist": "UPDATE counts SET total = total + 7 WHERE workspace = $1",
+    "unique values do not match": "UPDATE unique_values SET value = value || 'x'"
+    " WHERE workspace = $1",
+    "the running count is 27, but 20"
+    " exist": "UPDATE counts SET total = total + 7 WHERE workspace = $1",
 }
 
 
 @pytest.mark.parametrize("says", HARM)
-def test_what_is_derived_is_made_anew(checked, says):
+def test_check_repairs_derived_rows(checked, says):
     assert checked.check() == []
     checked.harm(HARM[says], checked.workspace.id)
     said = checked.check()
@@ -87,7 +91,7 @@ def test_what_is_derived_is_made_anew(checked, says):
     assert checked.check() == []
 
 
-def test_rows_of_no_resource_are_found_and_removed(checked):
+def test_check_removes_orphaned_rows(checked):
     checked.harm(
         "DELETE FROM resources WHERE workspace = $1 AND id = $2",
         checked.workspace.id,
@@ -127,7 +131,7 @@ def test_rows_of_no_resource_are_found_and_removed(checked):
         ),
     ],
 )
-def test_memberships_are_checked(checked, sql, says):
+def test_check_finds_wrong_memberships(checked, sql, says):
     resource_type = registry().types["/Groups"]
     ids = [
         row[0]
@@ -167,7 +171,7 @@ def test_memberships_are_checked(checked, sql, says):
         ),
     ],
 )
-def test_a_document_that_is_wrong_is_said_and_never_made_up(checked, sql, says):
+def test_check_reports_damaged_documents_without_repairing_them(checked, sql, says):
     checked.harm(sql, checked.workspace.id, checked.first)
     [said] = checked.check(repair=True)
     assert says in said
@@ -175,15 +179,16 @@ def test_a_document_that_is_wrong_is_said_and_never_made_up(checked, sql, says):
     assert len(checked.check()) == 1
 
 
-def test_two_that_claim_one_value_are_said_and_left(checked):
-    """Nobody but an operator knows whose the name is."""
+def test_check_reports_two_claims_to_one_value_without_repairing_them(checked):
+    """Only an operator can know whose name it is."""
     second = checked.run(
         checked.storage.query(
             bound("SELECT id FROM resources WHERE workspace = $1", checked.workspace.id)
         )
     )[5][0]
     checked.harm(
-        'UPDATE resources SET document = replace(document, \'"userName":"u5"\', \'"userName":"u6"\')'
+        'UPDATE resources SET document = replace(document, \'"userName":"u5"\','
+        ' \'"userName":"u6"\')'
         " WHERE workspace = $1 AND id = $2",
         checked.workspace.id,
         second,
@@ -194,7 +199,7 @@ def test_two_that_claim_one_value_are_said_and_left(checked):
 
 
 @pytest.mark.outside
-def test_the_command_says_and_counts(tmp_path):
+def test_check_command_prints_and_counts_findings(tmp_path):
     server = Server(tmp_path)
     server.muster("demo", "--users", "700", "--workspace", "acme")
     sound = server.muster("check")
@@ -210,7 +215,7 @@ def test_the_command_says_and_counts(tmp_path):
 
 
 @pytest.mark.outside
-def test_a_corrupted_page_is_said_and_not_served(tmp_path):
+def test_check_reports_a_corrupted_page_and_reads_refuse_it(tmp_path):
     server = Server(tmp_path, MUSTER_RATE_LIMIT="0")
     server.muster("demo", "--users", "3000", "--workspace", "default")
     token = server.key("k")

@@ -1,4 +1,4 @@
-"""Export and import: the same resources again, on either engine; and every line that cannot be is named."""
+"""Import restores an export on either engine, and reports every line it refuses."""
 
 import json
 import uuid
@@ -32,7 +32,7 @@ def lines_of(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_what_is_exported_is_imported_and_again_changes_nothing(server, tmp_path):
+def test_import_of_an_export_is_complete_and_repeating_it_changes_nothing(server, tmp_path):
     server.muster("demo", "--workspace", "acme", "--users", "1200")
     server.muster("workspaces", "create", "copy")
     first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
@@ -79,7 +79,7 @@ def test_many_refused_lines_are_listed_in_part(server, tmp_path):
     assert (lines[-2].partition(":")[0], len(lines)) == ("line 1021", 1022)
 
 
-def test_every_line_that_cannot_be_is_named(server, tmp_path):
+def test_import_reports_every_refused_line(server, tmp_path):
     good = [person() for _ in range(3)]
     bad = [
         "not json",
@@ -128,7 +128,7 @@ def test_every_line_that_cannot_be_is_named(server, tmp_path):
     )
 
 
-def test_an_id_that_is_there_with_another_content_is_refused(server, tmp_path):
+def test_import_refuses_an_existing_id_with_other_content(server, tmp_path):
     server.muster("demo", "--workspace", "default", "--users", "2")
     file = tmp_path / "lines"
     users = [json.loads(line) for line in server.muster("export").stdout.splitlines()]
@@ -139,7 +139,7 @@ def test_an_id_that_is_there_with_another_content_is_refused(server, tmp_path):
     assert said.stdout == f"{different}0 created, 1 exist already, 1 rejected\n"
 
 
-def test_groups_come_with_their_members_whatever_the_order(server, tmp_path):
+def test_import_restores_group_members_in_any_order_of_lines(server, tmp_path):
     with server as started, client_of(started, started.key("k")) as client:
         users = [client.post("/Users", json=person()).json() for _ in range(3)]
         inner = client.post("/Groups", json=group("inner", users[0], users[1])).json()
@@ -168,7 +168,7 @@ def test_groups_come_with_their_members_whatever_the_order(server, tmp_path):
     )
 
 
-def test_members_that_are_not_there_are_named_and_foreign_ids_are_followed(server, tmp_path):
+def test_import_names_missing_members_and_maps_foreign_ids(server, tmp_path):
     user = {**person(), "id": "u-1"}
     crew = {**group("crew"), "id": "g-1", "members": [{"value": "u-1"}, {"value": "u-2"}]}
     file = tmp_path / "lines"

@@ -1,4 +1,4 @@
-"""A retention that is extended while something is trimmed deletes nothing more."""
+"""A retention that is extended during trimming holds at once."""
 
 import time
 from dataclasses import replace
@@ -60,7 +60,7 @@ def keep(bench, workspace, days):
 
 
 @pytest.mark.parametrize("extended", [365, 0])
-def test_changes_are_kept_from_the_moment_that_their_retention_is_extended(
+def test_extended_retention_holds_from_the_moment_it_is_set(
     bench, workspace, monkeypatch, clock, extended
 ):
     clock.moment = NOW
@@ -90,7 +90,7 @@ def test_changes_are_kept_from_the_moment_that_their_retention_is_extended(
     assert count(bench, workspace) == 2
 
 
-def test_trimming_reads_the_retention_of_each_workspace_as_it_comes_to_it(
+def test_trimming_reads_the_retention_of_each_workspace_when_it_reaches_it(
     bench, workspace, monkeypatch, clock
 ):
     clock.moment = NOW
@@ -108,9 +108,7 @@ def test_trimming_reads_the_retention_of_each_workspace_as_it_comes_to_it(
 
 
 @pytest.mark.parametrize(("days", "left"), [(None, 0), (1, 1), (7, 2)])
-def test_requests_are_kept_by_the_present_setting_even_if_the_caller_knows_a_shorter_one(
-    bench, days, left
-):
+def test_trimming_requests_honours_the_current_setting(bench, days, left):
     workspace = bench.new_workspace()
     bench.run(bench.storage.administer([replace(workspace, requests_days=days)]))
     requests = RequestStore(bench.storage)

@@ -1,4 +1,4 @@
-"""Changes are kept for a set time, and what is to be known of what is there stays known."""
+"""Trimming deletes old changes, and keeps the newest change of each resource."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ def verified(server):
     return server.muster("audit", "verify", check=False).stdout
 
 
-def test_what_is_too_old_goes_and_what_is_there_is_still_known(server, fresh):
+def test_trimming_deletes_old_changes_and_keeps_the_newest_of_each_resource(server, fresh):
     ann, ben, cyd = fresh.user(title="0"), fresh.user(), fresh.user()
     for n in range(1, 4):
         fresh.scim.patch(f"/Users/{ann['id']}", json=replace("title", str(n)))
@@ -91,7 +91,7 @@ def test_what_is_too_old_goes_and_what_is_there_is_still_known(server, fresh):
     tampered(server, "DELETE FROM changes WHERE workspace = $1", fresh.name)
 
 
-def test_a_workspace_may_say_for_how_long_itself(server, fresh):
+def test_workspace_retention_overrides_the_installation_retention(server, fresh):
     with Tenant(server) as other:
         for tenant in (fresh, other):
             user = tenant.user()
@@ -108,7 +108,7 @@ def test_a_workspace_may_say_for_how_long_itself(server, fresh):
 NEWEST = "(SELECT max(sequence) FROM changes WHERE workspace = $1)"
 
 
-def test_the_first_row_after_the_mark_is_proved_by_it(server, fresh):
+def test_mark_proves_the_first_row_after_it(server, fresh):
     for _ in range(3):
         fresh.user()
     trim(fresh)
@@ -123,7 +123,7 @@ def test_the_first_row_after_the_mark_is_proved_by_it(server, fresh):
     tampered(server, "DELETE FROM changes WHERE workspace = $1", fresh.name)
 
 
-def test_what_a_webhook_waits_for_stays(fresh):
+def test_trimming_keeps_changes_that_a_webhook_has_not_sent(fresh):
     fresh.api.post("/webhooks", json={"url": "http://127.0.0.1:1/nobody"})
     user = fresh.user(title="0")
     fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", "1"))
@@ -136,7 +136,7 @@ def test_what_a_webhook_waits_for_stays(fresh):
     assert history(fresh, user) == ["update"]
 
 
-def test_it_goes_on_where_it_was_interrupted(server, fresh, monkeypatch):
+def test_trimming_continues_after_an_interruption(server, fresh, monkeypatch):
     from muster.upkeep import trimmer
 
     user = fresh.user(title="0")

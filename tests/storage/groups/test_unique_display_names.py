@@ -1,4 +1,4 @@
-"""Unique names of groups hold exactly from the transaction that changes the setting, whatever a writer knows of it."""
+"""Unique group names hold from the transaction that sets them, for every writer."""
 
 import asyncio
 from dataclasses import replace
@@ -53,7 +53,10 @@ async def remove(storage, workspace, stored, kind):
 
 
 async def names(storage, workspace, table):
-    sql = f"SELECT value FROM {table} WHERE workspace = $1 AND type = 'Group' AND attribute = 'displayName' ORDER BY value"
+    sql = (
+        f"SELECT value FROM {table} WHERE workspace = $1 AND type = 'Group'"
+        " AND attribute = 'displayName' ORDER BY value"
+    )
     return [row[0] for row in await storage.query(bound(sql, workspace.id))]
 
 
@@ -62,7 +65,7 @@ def change(bench, workspace, unique):
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_a_name_is_one_groups_whatever_the_writer_knows(bench, known):
+def test_unique_names_hold_for_writers_that_know_the_old_setting(bench, known):
     workspace = bench.new_workspace()
     first = bench.run(create(bench.storage, workspace, "A", KINDS[False]))
     change(bench, workspace, unique=True)
@@ -81,7 +84,7 @@ def test_a_name_is_one_groups_whatever_the_writer_knows(bench, known):
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_a_name_may_be_shared_again_whatever_the_writer_knows(bench, known):
+def test_names_may_be_shared_again_for_writers_that_know_the_old_setting(bench, known):
     workspace = bench.new_workspace()
     change(bench, workspace, unique=True)
     first = bench.run(create(bench.storage, workspace, "A", KINDS[True]))
@@ -93,7 +96,7 @@ def test_a_name_may_be_shared_again_whatever_the_writer_knows(bench, known):
     assert bench.run(names(bench.storage, workspace, "lookups")) == ["a", "a", "b"]
 
 
-def test_names_that_are_shared_keep_the_setting_as_it_is(bench):
+def test_setting_is_refused_while_groups_share_a_name(bench):
     workspace = bench.new_workspace()
     for _ in range(2):
         bench.run(create(bench.storage, workspace, "A", KINDS[False]))
@@ -112,8 +115,8 @@ def test_names_that_are_shared_keep_the_setting_as_it_is(bench):
     assert bench.run(names(bench.storage, workspace, "unique_values")) == []
 
 
-def test_the_setting_may_change_while_writers_take_values(bench):
-    """Writers that know of the setting and writers that do not, while it is switched to and fro."""
+def test_unique_names_setting_may_change_during_writes(bench):
+    """The setting changes while writers with the new and the old setting are at work."""
     workspace = bench.new_workspace()
 
     async def switch():

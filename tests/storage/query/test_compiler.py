@@ -1,4 +1,4 @@
-"""Reads by statement, which pages and background work use: several at a time, and each has its own answer."""
+"""`query` runs several statements at a time, and each gets its own rows."""
 
 import asyncio
 
@@ -8,8 +8,8 @@ from muster.storage.port.engine import Statement
 from muster.storage.port.errors import StatementRejected
 
 
-def test_each_of_many_at_a_time_has_its_own_answer(bench):
-    """Two threads that share a connection share its statement too, and one may run what the other has bound."""
+def test_concurrent_queries_get_their_own_rows(bench):
+    """Threads on one connection may run a statement with each other's parameters."""
     workspaces = [bench.new_workspace() for _ in range(8)] * 200
 
     async def ask(workspace):
@@ -24,7 +24,7 @@ def test_each_of_many_at_a_time_has_its_own_answer(bench):
         assert [row[0] for row in rows] == [workspace.name]
 
 
-def test_one_that_is_given_up_leaves_the_others_their_answers(bench):
+def test_cancelled_read_does_not_affect_the_others(bench):
     workspaces = [bench.new_workspace() for _ in range(4)]
 
     async def ask(workspace, give_up):
@@ -55,7 +55,7 @@ def test_one_that_is_given_up_leaves_the_others_their_answers(bench):
     ],
     ids=["unknown table", "syntax"],
 )
-def test_a_statement_that_the_database_rejects_is_no_outage(bench, statement):
+def test_rejected_statement_is_a_defect_and_not_an_outage(bench, statement):
     with pytest.raises(StatementRejected) as caught:
         bench.run(bench.storage.query(statement))
     assert (caught.value.status, caught.value.retry_after) == (500, None)
@@ -66,7 +66,7 @@ def test_a_statement_that_the_database_rejects_is_no_outage(bench, statement):
     )
 
 
-def test_a_violated_constraint_is_no_outage(bench):
+def test_violated_constraint_is_not_an_outage(bench):
     insert = Statement(
         "INSERT INTO counts (workspace, type, total) VALUES ($1, 'Thing', 1)",
         (bench.new_workspace().id,),

@@ -1,4 +1,4 @@
-"""Turns at searches: one of a workspace at a time, so many in all, no workspace in another's way, and none lost."""
+"""Turns at searches: one per workspace, a fixed number in all, and none lost."""
 
 import asyncio
 import os
@@ -18,8 +18,8 @@ from muster.storage.query.turns import MAX_WAITING, MAX_WAITING_PER_WORKSPACE, T
     at_once=st.integers(1, 3),
     asked=st.lists(st.tuples(st.integers(1, 3), st.integers(0, 3), st.booleans()), max_size=20),
 )
-def test_of_a_workspace_one_and_of_all_so_many(at_once, asked):
-    """asked: of which workspace, how long it takes, and whether whoever asked goes away at once."""
+def test_one_search_per_workspace_and_a_fixed_number_in_all(at_once, asked):
+    """Each search has a workspace, a duration, and may be cancelled at once."""
 
     async def run():
         turns, running, most, done = Turns(at_once), [], 0, 0
@@ -53,7 +53,7 @@ def test_of_a_workspace_one_and_of_all_so_many(at_once, asked):
     asyncio.run(run())
 
 
-def test_who_waits_is_bounded_and_in_nobody_elses_way():
+def test_waiting_searches_are_bounded_per_workspace():
     async def run():
         turns, go_on = Turns(2), asyncio.Event()
 
@@ -84,8 +84,8 @@ def test_who_waits_is_bounded_and_in_nobody_elses_way():
 @pytest.mark.skipif(
     sys.platform != "linux", reason="other systems give priorities to whole processes"
 )
-def test_scans_stand_back(bench):
-    """On SQLite they run in threads of ours: keyed reads, which answer in the main one, are not to wait for their time slices."""
+def test_search_threads_have_lower_priority(bench):
+    """Keyed reads in the main thread must not wait for the time slices of searches."""
     scan = getattr(bench.storage, "_scan", None)
     if scan is None:
         return  # PostgreSQL's own processes run them

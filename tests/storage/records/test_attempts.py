@@ -1,4 +1,4 @@
-"""Tries: right across workers and replicas, each of which has a Tries of its own over the one database."""
+"""Attempts are counted across workers, which share one database."""
 
 import asyncio
 
@@ -14,14 +14,14 @@ def workers(bench, clock):
     return [Attempts(bench.storage, 5, 60) for _ in range(3)]
 
 
-def test_they_hold_across_workers(bench, workers):
+def test_attempts_are_counted_across_workers(bench, workers):
     answers = [bench.run(workers[n % 3].take(INSTALLATION, "ada")) for n in range(7)]
     assert answers == [0] * 5 + [60] * 2
     assert bench.run(workers[0].take(INSTALLATION, "bob")) == 0
     assert bench.run(workers[0].take(bench.new_workspace().id, "ada")) == 0
 
 
-def test_never_too_many_at_once(bench, workers):
+def test_no_more_than_the_allowed_searches_run_at_a_time(bench, workers):
     async def together():
         return await asyncio.gather(*(workers[n % 3].take(INSTALLATION, "eve") for n in range(30)))
 
@@ -29,7 +29,7 @@ def test_never_too_many_at_once(bench, workers):
     assert bench.run(workers[0].take(INSTALLATION, "eve"))
 
 
-def test_a_window_begins_with_the_first_try(bench, workers, clock):
+def test_window_begins_with_the_first_attempt(bench, workers, clock):
     for _ in range(5):
         bench.run(workers[0].take(INSTALLATION, "carol"))
         clock.advance(seconds=10)
@@ -40,7 +40,7 @@ def test_a_window_begins_with_the_first_try(bench, workers, clock):
     assert bench.run(workers[1].take(INSTALLATION, "carol")) == 0
 
 
-def test_a_good_one_is_given_back_and_a_name_forgotten(bench, workers):
+def test_successful_attempt_is_uncounted_and_forget_resets_the_name(bench, workers):
     for _ in range(20):
         assert bench.run(workers[0].take(INSTALLATION, "dan")) == 0
         bench.run(workers[1].give_back(INSTALLATION, "dan"))
@@ -51,7 +51,7 @@ def test_a_good_one_is_given_back_and_a_name_forgotten(bench, workers):
     assert bench.run(workers[2].take(INSTALLATION, "dan")) == 0
 
 
-def test_what_is_long_over_is_swept_away(bench, workers, clock, monkeypatch):
+def test_old_counters_are_deleted(bench, workers, clock, monkeypatch):
     bench.run(workers[0].take(INSTALLATION, "old"))
     clock.advance(seconds=90_000)
     monkeypatch.setattr("muster.storage.records.attempts.secrets.randbelow", lambda _: 0)
