@@ -15,6 +15,7 @@ from muster.access.connectors import Connectors
 from muster.access.keys import Keys
 from muster.access.openid import OpenId
 from muster.access.rate_limit import RateLimiter
+from muster.access.registries import Registries
 from muster.access.role_mappings import RoleMappings
 from muster.access.roles import Roles
 from muster.access.settings import WorkspaceSettings
@@ -114,6 +115,7 @@ class Services:
     openid: OpenId
     overview: Overview
     past: Past
+    registries: Registries
     requests: RequestStore
     restorer: Restorer
     roles: Roles
@@ -129,9 +131,10 @@ class Services:
 def build_services(storage: Storage, settings: Settings) -> Services:
     """Build the services over a storage."""
     directory, requests, leases = Directory(storage), RequestStore(storage), Leases(storage)
+    registries = Registries(storage)
     administrators, openid = Administrators(storage), OpenId(settings.webhooks_private)
     desk, states = GuardDesk(storage, directory), WebhookStates(storage)
-    webhooks = Webhooks(storage, states, settings.webhooks_private)
+    webhooks = Webhooks(storage, registries, states, settings.webhooks_private)
     base = settings.base_url + SCIM_ROOT if settings.base_url else ""
     sender = Sender(settings.webhooks_private)
     return Services(
@@ -142,12 +145,13 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         deliverer=Deliverer(storage, webhooks, states, sender, leases, base),
         desk=desk,
         directory=directory,
-        keys=Keys(storage, rate_limit=settings.rate_limit, ceiling=settings.ceiling),
+        keys=Keys(storage, settings.rate_limit, settings.ceiling, registries),
         leases=leases,
         mappings=RoleMappings(storage),
         openid=openid,
         overview=Overview(storage, directory, requests, desk, webhooks),
         past=Past(storage),
+        registries=registries,
         requests=requests,
         restorer=Restorer(storage),
         roles=Roles(storage),
@@ -264,7 +268,13 @@ class Muster:
             metrics=self._metrics,
             load=_load(self.settings, self._stopping),
             recorder=self._recorder,
-            site=Site(self.storage, self.administrators, base_url, console_pages(services)),
+            site=Site(
+                self.storage,
+                self.administrators,
+                services.registries,
+                base_url,
+                console_pages(services),
+            ),
         )
 
     def _open_pages(self, operations: Sequence[ApiRoute]) -> list[OpenRoute]:
@@ -293,7 +303,7 @@ class Muster:
             self._heartbeat.run,
             self._record_key_use,
             self.services.deliverer.run,
-            Indexer(self.storage, leases).run,
+            Indexer(self.storage, self.services.registries, leases).run,
             Trimmer(self.storage, leases, self.settings.changes_days).run,
         ]
         if self._recorder is not None:

@@ -7,6 +7,7 @@ import pytest
 
 from muster.access.audit_notes import Administrator
 from muster.access.permissions import ADMIN, SCIM
+from muster.access.registries import Registries
 from muster.access.roles import Roles
 from muster.access.settings import WorkspaceSettings
 from muster.events.webhooks.endpoints import Webhooks
@@ -74,7 +75,9 @@ def test_what_is_not_so_any_more_is_not_built_upon(bench, by):
 
 
 def test_a_webhook_that_is_removed_is_not_disabled_back(bench, by):
-    webhooks = Webhooks(bench.storage, WebhookStates(bench.storage), private=True)
+    webhooks = Webhooks(
+        bench.storage, Registries(bench.storage), WebhookStates(bench.storage), private=True
+    )
     made = bench.run(webhooks.create(by, {"url": "https://example.com/hook"}, 0))
     bench.run(webhooks.delete(by, made))
     with pytest.raises(Outdated):

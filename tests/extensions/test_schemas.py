@@ -165,7 +165,9 @@ def test_an_index_that_is_built_undoes_no_change_of_its_schema(here, monkeypatch
     )
 
     async def built():
-        building = asyncio.create_task(Indexer(here.storage, Leases(here.storage)).run())
+        building = asyncio.create_task(
+            Indexer(here.storage, Registries(here.storage), Leases(here.storage)).run()
+        )
         try:
             async with asyncio.timeout(30):
                 while not (schema := await here.schemas.schema(here.workspace.id, BADGE)).ready:
@@ -195,5 +197,5 @@ def test_an_index_is_built_while_another_workspace_cannot_be_read(here, monkeypa
         return await items(workspace, kind)
 
     monkeypatch.setattr(here.storage, "items", unreachable)
-    here.run(Indexer(here.storage, Leases(here.storage))._look())
+    here.run(Indexer(here.storage, Registries(here.storage), Leases(here.storage))._look())
     assert here.run(here.schemas.schema(here.workspace.id, BADGE)).ready

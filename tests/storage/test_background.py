@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from muster.access.registries import Registries
 from muster.events.webhooks import deliverer
 from muster.events.webhooks.deliverer import Deliverer
 from muster.extensions import indexer
@@ -41,7 +42,7 @@ def test_cancellation_ends_background_work():
 
 
 def _indexer(bench):
-    return Indexer(bench.storage, Leases(bench.storage)), "_look"
+    return Indexer(bench.storage, Registries(bench.storage), Leases(bench.storage)), "_look"
 
 
 def _deliverer(bench):

@@ -71,6 +71,7 @@ class Keys:
     Args:
         rate_limit: The installation's requests a minute.
         ceiling: The most requests a minute that any key gets; 0 for no ceiling.
+        registries: The registries of all workspaces; None to build them here.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Keys:
         accounts: Accounts,
         rate_limit: int | None = None,
         ceiling: int = 0,
+        registries: Registries | None = None,
     ) -> None:
         self._accounts = accounts
         self._rate_limit = rate_limit
@@ -85,7 +87,7 @@ class Keys:
         self._grants: dict[bytes, Grant] = {}
         self._epoch = -1
         self._secret: bytes | None = None
-        self._registries = Registries(accounts)
+        self._registries = registries or Registries(accounts)
 
     async def create(
         self,

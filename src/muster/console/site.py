@@ -41,12 +41,13 @@ class Site:
         self,
         accounts: Accounts,
         administrators: Administrators,
+        registries: Registries,
         origin: BaseUrl,
         routes: Iterable[PageRoute],
     ) -> None:
         self._accounts = accounts
         self._administrators = administrators
-        self._registries = Registries(accounts)
+        self._registries = registries
         self._flashes = Flashes(accounts)
         self._origin = origin
         self._router = Router(routes)

@@ -41,10 +41,10 @@ class _Progress:
 class Indexer:
     """Builds what is not ready, in one process at a time, and tells how far it is."""
 
-    def __init__(self, storage: Storage, leases: Leases) -> None:
+    def __init__(self, storage: Storage, registries: Registries, leases: Leases) -> None:
         self._storage = storage
         self._leases = leases
-        self._registries = Registries(storage)
+        self._registries = registries
 
     async def run(self) -> None:
         """Look for indexes to build, as long as this is not cancelled."""

@@ -6,6 +6,7 @@ import itertools
 import pytest
 
 from muster.access.audit_notes import Administrator
+from muster.access.registries import Registries
 from muster.directory.caller import Caller
 from muster.directory.service import Directory
 from muster.events.webhooks import deliverer
@@ -47,7 +48,7 @@ class Here:
         await self.storage.start()
         self.workspace = await self.storage.add_workspace("w", "rfc7644", False, NOW)
         self.states = WebhookStates(self.storage)
-        self.webhooks = Webhooks(self.storage, self.states, True)
+        self.webhooks = Webhooks(self.storage, Registries(self.storage), self.states, True)
         self.by = Administrator(self.workspace, ChangeOrigin("admin", "", NOW), ())
         self.hook = await self.webhooks.create(self.by, {"url": "http://x/"}, 0)
         self.directory = Directory(self.storage)
@@ -113,10 +114,11 @@ def test_another_goes_on_where_one_was_ended(run):
         first = here.deliverer(sender)
         await here.user("a")
 
-        async def one():
-            return len(sender.got) >= 1 and (await here.states.state(1, here.hook.id)).part == 0
+        async def recorded():
+            state = await here.states.state(1, here.hook.id)
+            return state.position == await here.storage.latest_change(here.workspace.id)
 
-        await here.until(one, first)
+        await here.until(recorded, first)
         await here.user("b")
         await here.until(lambda: _seen(sender, 2), here.deliverer(sender))
         return sender.got, await here.states.state(1, here.hook.id)

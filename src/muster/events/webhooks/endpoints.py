@@ -98,11 +98,13 @@ class Health:
 class Webhooks:
     """Makes, changes and removes webhooks. private: they may be at private addresses, and without TLS."""
 
-    def __init__(self, accounts: Accounts, states: WebhookStates, private: bool) -> None:
+    def __init__(
+        self, accounts: Accounts, registries: Registries, states: WebhookStates, private: bool
+    ) -> None:
         self._accounts = accounts
         self._states = states
         self._private = private
-        self._registries = Registries(accounts)
+        self._registries = registries
 
     async def all(self, workspace: int) -> Sequence[Webhook]:
         """The webhooks of a workspace, oldest first."""
