@@ -18,7 +18,7 @@ from muster.storage.port.items import Item
 from muster.storage.records.webhooks import WebhookStates
 
 HERE = ChangeOrigin("test", "request", "2026-01-01T00:00:00.000Z", "127.0.0.1")
-GIVEN = ({"strict": True}, {"rateLimit": 7}, {"guardLeast": 3}, {"contract": "cortex"})
+GIVEN = ({"strict": True}, {"rate_limit": 7}, {"guard_least": 3}, {"contract": "cortex"})
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ class Scene:
         return user["id"]
 
     def change(self, of, number=0):
-        return self.tenant.api.get(f"/history/{of['id']}").json()[number]["change"]
+        return self.tenant.api.get(f"/history/{of['id']}").json()["items"][number]["change"]
 
     def post(self, path, **fields):
         return self.visitor.post(self.base + path, **fields)
@@ -99,7 +99,7 @@ def _restore_without_members(scene):
 def _rehearse(scene):
     scene.tenant.scim.post("/Users", json=person())
     scene.tenant.recorded(1)
-    number = scene.tenant.api.get("/requests").json()[0]["number"]
+    number = scene.tenant.api.get("/requests").json()["items"][0]["number"]
     return scene.post(f"/requests/{number}/rehearse")
 
 

@@ -218,7 +218,7 @@ def test_a_form_needs_its_token_and_its_site(root, server, fresh):
         admin.post(path, headers={"origin": server.url}, name="k", permission=SETTINGS).status_code
         == 303
     )
-    assert len(fresh.api.get("/keys").json()) == 2
+    assert len(fresh.api.get("/keys").json()["items"]) == 2
     admin.close()
 
 
@@ -386,7 +386,7 @@ def test_a_key_is_made_shown_once_rotated_and_revoked(root, fresh):
     with fresh.client(token, "/scim/v2") as scim:
         assert scim.get("/Users").status_code == 200
         assert token not in root.get(path).text
-        key = next(key for key in fresh.api.get("/keys").json() if key["name"] == "okta")
+        key = next(key for key in fresh.api.get("/keys").json()["items"] if key["name"] == "okta")
         assert key["expires"] is not None
         turned = root.post(f"{path}/{key['id']}/rotate", overlap="0")
         assert scim.get("/Users").status_code == 401
@@ -394,12 +394,15 @@ def test_a_key_is_made_shown_once_rotated_and_revoked(root, fresh):
         token = re.search(r'data-copy="(eyJ[^"]+)"', root.get(path).text)[1]
         for _ in range(3):
             assert "eyJ" not in root.get(path).text
-        assert len([key for key in fresh.api.get("/keys").json() if key["name"] == "okta"]) == 2
+        assert (
+            len([key for key in fresh.api.get("/keys").json()["items"] if key["name"] == "okta"])
+            == 2
+        )
     with fresh.client(token, "/scim/v2") as scim:
         assert scim.get("/Users").status_code == 200
         key = next(
             key
-            for key in fresh.api.get("/keys").json()
+            for key in fresh.api.get("/keys").json()["items"]
             if key["name"] == "okta" and key["status"] == "active"
         )
         root.get(path)
@@ -415,15 +418,15 @@ def test_no_one_makes_a_key_that_may_do_more_than_they(root, server, fresh):
     assert "Edit Roles" not in admin.get(path).text
     for wanted in ({"permission": SCIM}, {"role": "Admin"}, {"permission": ADMIN}):
         assert admin.post(path, name="k", **wanted).status_code == 403, wanted
-    own = next(key for key in fresh.api.get("/keys").json())
+    own = next(key for key in fresh.api.get("/keys").json()["items"])
     assert admin.post(f"{path}/{own['id']}/revoke").status_code == 403
-    assert len(fresh.api.get("/keys").json()) == 1
+    assert len(fresh.api.get("/keys").json()["items"]) == 1
     fresh.api.post("/roles", json={"name": "auditor", "permissions": [AUDIT]})
     by_role = fresh.api.post("/keys", json={"name": "by role", "role": "auditor"}).json()
     assert f"/keys/{by_role['id']}/rotate" not in admin.get(path).text
     for action in ("rotate", "revoke"):
         assert admin.post(f"{path}/{by_role['id']}/{action}").status_code == 403
-    assert len(fresh.api.get("/keys").json()) == 2
+    assert len(fresh.api.get("/keys").json()["items"]) == 2
     fresh.api.delete(f"/keys/{by_role['id']}")
     fresh.api.delete("/roles/auditor")
     assert admin.get(path).status_code == 200
@@ -827,14 +830,14 @@ def test_the_further_settings(root, fresh):
     assert re.search(r"whsec_\S+", root.get(f"{base}/webhooks").text)
     assert "whsec_" not in root.get(f"{base}/webhooks").text
     assert "url" in root.post(f"{base}/webhooks", url="nonsense").text
-    hook = fresh.api.get("/webhooks").json()[0]
+    hook = fresh.api.get("/webhooks").json()["items"][0]
     assert hook["events"] == ["user.*", "group.created"]
     assert root.post(f"{base}/webhooks/{hook['id']}/switch").status_code == 303
     assert "Disabled" in root.get(f"{base}/webhooks").text
     assert root.post(f"{base}/webhooks/{hook['id']}/rotate").status_code == 303
     assert "whsec_" in root.get(f"{base}/webhooks").text
     assert root.post(f"{base}/webhooks/{hook['id']}/remove").status_code == 303
-    assert fresh.api.get("/webhooks").json() == []
+    assert fresh.api.get("/webhooks").json()["items"] == []
 
 
 def test_schemas_of_ones_own_on_a_page(root, fresh):
@@ -1058,7 +1061,7 @@ def test_restoring_past_the_guard_takes_a_tick_and_the_permission_to_change_sett
     root, server, fresh, held
 ):
     user = fresh.user(active=False)
-    change = fresh.api.get(f"/history/{user['id']}").json()[0]["change"]
+    change = fresh.api.get(f"/history/{user['id']}").json()["items"][0]["change"]
     fresh.scim.patch(f"/Users/{user['id']}", json=replace("active", True))
     fresh.api.patch(
         "/settings",

@@ -827,11 +827,10 @@ def test_an_answer_has_so_many_bytes_of_changes_and_no_more(here, which):
         path = f"/history/{user['id']}" if which == "/history" else which
         answer = here.ask("GET", f"/api/v1{path}", params={"limit": 200, **at}).json()
         if which == "/history":
-            answers.append([change["version"] for change in answer])
-            at = {"before": answer[-1]["change"]} if answer else at
-            done = not answer
+            answers.append([change["version"] for change in answer["items"]])
+            at, done = {"cursor": answer["nextCursor"]}, answer["nextCursor"] is None
         else:
-            found = answer["events" if which == "/changes" else "rows"]
+            found = answer["items"]
             answers.append(
                 [
                     row["version"]
@@ -839,7 +838,7 @@ def test_an_answer_has_so_many_bytes_of_changes_and_no_more(here, which):
                     if row.get("resourceId", row.get("resource")) == user["id"]
                 ]
             )
-            at, done = {"cursor": answer["cursor"]}, not answer["more"]
+            at, done = {"cursor": answer["nextCursor"]}, not answer["more"]
         if done:
             break
     told = [version for some in answers for version in some]

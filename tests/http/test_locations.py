@@ -41,7 +41,7 @@ def test_every_reference_is_absolute(server, fresh, reads):
             )
             if answer.status_code == 200:
                 found[asked] = list(_locations(answer.json()))
-        change = fresh.api.get(f"/history/{resource['id']}").json()[-1]["change"]
+        change = fresh.api.get(f"/history/{resource['id']}").json()["items"][-1]["change"]
         restored = fresh.api.post(
             f"/history/{resource['id']}/restore", json={"change": change}
         ).json()

@@ -49,7 +49,9 @@ class Place:
         return found.status_code == 200 and found.json().get("active") is not False
 
     def change(self, user, number):
-        rows = [row for row in self.api.get(f"/history/{user['id']}").json() if row["version"]]
+        rows = [
+            row for row in self.api.get(f"/history/{user['id']}").json()["items"] if row["version"]
+        ]
         return rows[-1 - number]["change"]
 
     def undo(self, key, user, **more):

@@ -78,6 +78,16 @@ CHECKS = schemathesis.checks.CHECKS.get_by_names(
 )
 
 
+MANAGEMENT_CHECKS = schemathesis.checks.CHECKS.get_by_names(
+    [
+        name
+        for name in schemathesis.checks.CHECKS.get_all_names()
+        if name not in UNUSED_CHECKS or name == "negative_data_rejection"
+    ]
+)
+"""The management REST has shapes of its own: a request that contradicts them must be refused."""
+
+
 @pytest.fixture(scope="module")
 def openapi(server):
     return schemathesis.openapi.from_url(f"{server.url}/openapi.json")
@@ -152,6 +162,6 @@ def test_every_operation_of_the_management_rest(openapi, administrator, operatio
         if operation_id == "findChanges" and case.query:
             case.query.pop("wait", None)
         response = unframed(case).call(headers={"Authorization": f"Bearer {administrator}"})
-        case.validate_response(response, checks=CHECKS)
+        case.validate_response(response, checks=MANAGEMENT_CHECKS)
 
     run()

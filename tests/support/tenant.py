@@ -6,6 +6,7 @@ import httpx
 
 from muster.access.keys import Keys
 from muster.access.permissions import ADMIN
+from tests.support.described import ROOT, described
 from tests.support.people import name, person
 from tests.support.waiting import until
 
@@ -54,9 +55,14 @@ class Tenant:
             base_url=self.server.url + root,
             headers={"Authorization": f"Bearer {token}"},
             timeout=30,
+            event_hooks={"response": [self._described] if root == ROOT else []},
         )
         self._clients.append(made)
         return made
+
+    def _described(self, response):
+        """Hold an answer against the OpenAPI document, so that the two cannot drift apart."""
+        described(self.server.url).check(response)
 
     def __enter__(self):
         return self
@@ -74,7 +80,8 @@ class Tenant:
         """The requests that are kept, once they are so many: it takes a moment."""
         found = until(
             lambda: (
-                len(kept := self.api.get("/requests", params={"limit": 500}).json()) >= number
+                len(kept := self.api.get("/requests", params={"limit": 500}).json()["items"])
+                >= number
                 and kept
             )
         )

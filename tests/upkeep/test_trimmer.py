@@ -35,7 +35,7 @@ def trim(tenant, ahead=timedelta(days=91), every=False):
 
 
 def history(tenant, resource):
-    return [row["action"] for row in tenant.api.get(f"/history/{resource['id']}").json()]
+    return [row["action"] for row in tenant.api.get(f"/history/{resource['id']}").json()["items"]]
 
 
 def rows(tenant):
@@ -63,7 +63,7 @@ def test_trimming_deletes_old_changes_and_keeps_the_newest_of_each_resource(serv
         ["create"],
         ["update"],
     )
-    assert fresh.api.get(f"/history/{ben['id']}").json() == []
+    assert fresh.api.get(f"/history/{ben['id']}").json()["items"] == []
     assert not [row for row in rows(fresh) if row["type"] == "ApiKey"]
     assert verified(server).endswith("0 breaks\n")
     assert "not kept any more" in problem(fresh.api.get("/changes", params={"cursor": early}), 410)
@@ -130,7 +130,7 @@ def test_trimming_keeps_changes_that_a_webhook_has_not_sent(fresh):
     fresh.user()
     trim(fresh)
     assert history(fresh, user) == ["update", "create"]
-    hook = fresh.api.get("/webhooks").json()[0]
+    hook = fresh.api.get("/webhooks").json()["items"][0]
     fresh.api.delete(f"/webhooks/{hook['id']}")
     trim(fresh)
     assert history(fresh, user) == ["update"]

@@ -8,8 +8,7 @@ from typing import Any
 import orjson
 
 from muster.access.audit_notes import Administrator
-from muster.scim.document import json_type
-from muster.scim.errors import ScimError, invalid_syntax, invalid_value, not_found
+from muster.scim.errors import ScimError, invalid_value, not_found
 from muster.scim.values import Json
 from muster.storage.port.accounts import Accounts
 from muster.storage.port.items import Item
@@ -28,10 +27,6 @@ class RoleMapping:
     role: str
     tag: str | None
 
-    def shown(self) -> dict[str, Json]:
-        """The mapping as JSON."""
-        return {"id": self.id, "idpValue": self.idp_value, "role": self.granted()}
-
     def granted(self) -> dict[str, Json]:
         """The role that it grants as JSON."""
         return {"role": self.role, "tag": self.tag}
@@ -49,13 +44,26 @@ class RoleMappings:
             RoleMapping(item.id, **item.body)
             for item in await self._accounts.items(workspace, MAPPING_KIND)
         ]
-        return sorted(
-            found, key=lambda mapping: (mapping.idp_value, mapping.role, mapping.tag or "")
-        )
+        return sorted(found, key=order)
 
-    async def create(self, by: Administrator, raw: Json) -> tuple[RoleMapping, bool]:
-        """A mapping from its JSON, and whether it is new: one that exists is answered as it is. Raises ScimError 400."""
-        mapping = _read(raw)
+    async def create(
+        self, by: Administrator, idp_value: str, role: str, tag: str | None
+    ) -> tuple[RoleMapping, bool]:
+        """Create a mapping.
+
+        Args:
+            by: The administrator.
+            idp_value: A value of `roles`, as the identity provider sends it.
+            role: The name of the role that it grants.
+            tag: The tag of the role.
+
+        Returns:
+            The mapping, and whether it is new.
+
+        Raises:
+            ScimError: 400 if a text is blank or too long, 409 if there are too many mappings.
+        """
+        mapping = _mapping(idp_value, role, tag)
         there = {item.id for item in await self._accounts.items(by.workspace.id, MAPPING_KIND)}
         if mapping.id in there:
             return mapping, False
@@ -88,29 +96,23 @@ class RoleMappings:
         raise not_found(f"there is no role mapping {mapping_id[:100]!r}")
 
 
-def _read(raw: Json) -> RoleMapping:
-    if not isinstance(raw, dict):
-        raise invalid_syntax(f"the body must be a JSON object, and is {json_type(raw)}")
-    role = raw.get("role")
-    if not isinstance(role, dict):
-        raise invalid_value(
-            f'role must be an object as {{"role": "…", "tag": "…"}}, and is {json_type(role)}'
-        )
-    value, name, tag = (
-        _text(raw.get("idpValue"), "idpValue"),
-        _text(role.get("role"), "role.role"),
-        role.get("tag"),
-    )
+def order(mapping: RoleMapping) -> tuple[str, str, str]:
+    """The position of a mapping in lists."""
+    return (mapping.idp_value, mapping.role, mapping.tag or "")
+
+
+def _mapping(idp_value: str, role: str, tag: str | None) -> RoleMapping:
+    _check(idp_value, "idpValue")
+    _check(role, "role.role")
     if tag is not None:
-        tag = _text(tag, "role.tag")
-    digest = hashlib.sha256(orjson.dumps([value, name, tag])).hexdigest()[:24]
-    return RoleMapping(digest, value, name, tag)
+        _check(tag, "role.tag")
+    digest = hashlib.sha256(orjson.dumps([idp_value, role, tag])).hexdigest()[:24]
+    return RoleMapping(digest, idp_value, role, tag)
 
 
-def _text(value: Json, where: str) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_LENGTH or "\0" in value:
+def _check(value: str, where: str) -> None:
+    if not value.strip() or len(value) > _MAX_LENGTH or "\0" in value:
         raise invalid_value(f"{where} must be a string of 1 to {_MAX_LENGTH} characters, not blank")
-    return value
 
 
 def granted(roles: Json, mappings: Iterable[RoleMapping]) -> list[dict[str, Any]]:

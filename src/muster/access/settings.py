@@ -1,6 +1,6 @@
 """The settings of a workspace, as an administrator reads and changes them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -8,8 +8,7 @@ from muster.access import allowlist
 from muster.access.audit_notes import Administrator
 from muster.access.permissions import SCIM, allows
 from muster.access.rate_limit import check_ceiling
-from muster.scim.document import json_type
-from muster.scim.errors import ScimError, invalid_syntax, invalid_value
+from muster.scim.errors import ScimError
 from muster.scim.values import Json
 from muster.storage.groups import unique_display_names
 from muster.storage.port.accounts import Accounts, Workspace
@@ -33,8 +32,7 @@ _NAMES = {
     "changesDays": "changes_days",
 }
 """What a setting is called in JSON, and in Workspace."""
-_CONFIRM = "confirmLockout"
-_MAX_BLOCKS = 500
+MAX_BLOCKS = 500
 _TRIES = 5
 _SHOWN = 20
 NUMBERS = {
@@ -47,7 +45,7 @@ NUMBERS = {
 """The settings that are integers, and their bounds."""
 OPTIONAL = frozenset({"rateLimit", "requestsDays", "changesDays"})
 """Those that are null for what the installation has."""
-_ENDLESS = frozenset({"changesDays"})
+ENDLESS = frozenset({"changesDays"})
 """Those of which 0 stands for ever. None may be so short that somebody has the audit log forget at once what they did."""
 
 
@@ -67,21 +65,29 @@ class WorkspaceSettings:
         self._store = store
         self._ceiling = ceiling
 
-    async def change(self, by: Administrator, raw: Json) -> Workspace:
-        """The workspace with the settings that are given changed, the others as they stand.
+    async def change(
+        self, by: Administrator, given: Mapping[str, Any], lockout_confirmed: bool = False
+    ) -> Workspace:
+        """Change settings of a workspace.
 
-        Raises ScimError 400 that names the setting; 409 where the address that the change comes from would be locked out and that
-        is not said, and where groups share a name that is to be unique.
+        Args:
+            by: The administrator.
+            given: Fields of Workspace with their new values, which are validated already. The
+                others stay as they are.
+            lockout_confirmed: Whether the allowlist may exclude the administrator's own address.
+
+        Raises:
+            ScimError: 400 if the rate limit is above the ceiling; 409 if the allowlist would lock
+                out the administrator, or groups share a name that is to be unique.
         """
-        if not isinstance(raw, dict):
-            raise invalid_syntax(f"the body must be a JSON object, and is {json_type(raw)}")
-        given = {
-            _field(name): _read(name, value) for name, value in raw.items() if name != _CONFIRM
-        }
-        check_ceiling(given.get("rate_limit"), self._ceiling)
-        if raw.get(_CONFIRM) is not True and "ip_allowlist" in given:
+        self.check_rate_limit(given.get("rate_limit"))
+        if not lockout_confirmed and "ip_allowlist" in given:
             _check_lockout(given["ip_allowlist"], by.origin.address)
         return await self._set(by, given, shown)
+
+    def check_rate_limit(self, limit: int | None) -> None:
+        """Raise ScimError 400 if a rate limit is above the ceiling."""
+        check_ceiling(limit, self._ceiling)
 
     async def record_reads(self, by: Administrator, until: str | None) -> None:
         """Keep reads that succeed as well, until a time, or none from now on."""
@@ -90,7 +96,10 @@ class WorkspaceSettings:
         )
 
     async def _set(
-        self, by: Administrator, given: dict[str, Any], show: Callable[[Workspace], dict[str, Json]]
+        self,
+        by: Administrator,
+        given: Mapping[str, Any],
+        show: Callable[[Workspace], dict[str, Json]],
     ) -> Workspace:
         """The workspace with what is given. show: its settings as the audit log has them. Raises Outdated."""
         for _ in range(_TRIES):
@@ -129,68 +138,10 @@ class WorkspaceSettings:
             raise ScimError(409, f"uniqueGroupNames: groups share{named}", "uniqueness")
 
 
-def _field(name: str) -> str:
-    field = _NAMES.get(name)
-    if field is None:
-        raise invalid_value(f"there is no setting {name[:100]!r}; there are {', '.join(_NAMES)}")
-    return field
-
-
-def _read(name: str, value: Json) -> Any:
-    """The value of a setting. Raises ScimError invalidValue."""
-    match name:
-        case "contract":
-            if value not in CONTRACTS:
-                raise invalid_value(f"contract must be one of {', '.join(CONTRACTS)}")
-            return value
-        case "guardMode":
-            if value not in GUARD_MODES:
-                raise invalid_value(f"guardMode must be one of {', '.join(GUARD_MODES)}")
-            return value
-        case "ipAllowlist":
-            return _blocks(value)
-    if name in NUMBERS:
-        return _number(name, value)
-    if not isinstance(value, bool):
-        raise invalid_value(f"{name} must be a boolean, and is {json_type(value)}")
-    return value
-
-
-def _number(name: str, value: Json) -> int | None:
-    least, most = NUMBERS[name]
-    if value is None and name in OPTIONAL:
-        return None
-    if (
-        isinstance(value, int)
-        and not isinstance(value, bool)
-        and (least <= value <= most or (value == 0 and name in _ENDLESS))
-    ):
-        return value
-    endless = ", 0 for ever" if name in _ENDLESS else ""
-    optional = ", or null for the installation's" if name in OPTIONAL else ""
-    raise invalid_value(f"{name} must be an integer from {least} to {most}{endless}{optional}")
-
-
-def _blocks(value: Json) -> tuple[str, ...]:
-    if (
-        not isinstance(value, list)
-        or len(value) > _MAX_BLOCKS
-        or not all(isinstance(block, str) for block in value)
-    ):
-        raise invalid_value(f"ipAllowlist must be an array of at most {_MAX_BLOCKS} CIDR blocks")
-    blocks = []
-    for index, block in enumerate(value):
-        try:
-            blocks.append(str(allowlist.networks([block.strip()])[0]))
-        except ValueError as error:
-            raise invalid_value(f"ipAllowlist[{index}]: {error}") from None
-    return tuple(dict.fromkeys(blocks))
-
-
 def _check_lockout(blocks: tuple[str, ...], address: str) -> None:
     networks = allowlist.networks(blocks)
     if networks and address and not allowlist.admits(networks, address):
         raise ScimError(
             409,
-            f"ipAllowlist: this locks out {address}, which the change comes from; say so with {_CONFIRM}: true",
+            f"ipAllowlist: this locks out {address}, which the change comes from; say so with confirmLockout: true",
         )

@@ -9,7 +9,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from muster.access.keys import Grant, Keys
 from muster.access.permissions import SCIM, allows
@@ -23,8 +22,7 @@ from muster.http.wire.admission import Budget, Waits, network_of
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
 from muster.http.wire.errors import (
     Unauthorized,
-    error_headers,
-    problem,
+    problem_of,
     scim_error,
     too_many_requests,
 )
@@ -237,9 +235,7 @@ class Service:
     def _error(self, request: Request, error: ScimError) -> Response:
         if _is_scim(request):
             return scim_error(request, error)
-        return problem(
-            error.status, HTTPStatus(error.status).phrase, error.detail, error_headers(error)
-        )
+        return problem_of(error)
 
     def _route(self, request: Request) -> Awaitable[Response]:
         """What answers a request, to be awaited. Raises ScimError and StorageError.

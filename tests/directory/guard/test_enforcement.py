@@ -15,7 +15,7 @@ class Tenancy:
     def __init__(self, tenant, *permissions):
         self.tenant = tenant
         token = tenant.key("--permission", SCIM)
-        self.provider_id = tenant.api.get("/keys").json()[-1]["id"]
+        self.provider_id = tenant.api.get("/keys").json()["items"][-1]["id"]
         self.scim = tenant.client(token, "/scim/v2")
         self.provider = tenant.client(token, "/api/v1")
         self.api = (
@@ -42,7 +42,9 @@ class Tenancy:
     def restore(self, user, number, **more):
         """Restore a user to the state after one of its changes, counted from 0."""
         history = [
-            row for row in self.tenant.api.get(f"/history/{user['id']}").json() if row["version"]
+            row
+            for row in self.tenant.api.get(f"/history/{user['id']}").json()["items"]
+            if row["version"]
         ]
         change = history[-1 - number]["change"]
         return self.api.post(f"/history/{user['id']}/restore", json={"change": change, **more})

@@ -67,7 +67,7 @@ def test_restore_to_a_time_undoes_deactivation_and_membership_changes(fresh):
 def test_restoring_a_group_leaves_out_members_that_no_longer_exist(fresh):
     ann, ben, cyd = (fresh.user() for _ in range(3))
     crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
-    first = fresh.api.get(f"/history/{crew['id']}").json()[0]["change"]
+    first = fresh.api.get(f"/history/{crew['id']}").json()["items"][0]["change"]
     then = this_moment()
     fresh.scim.put(f"/Groups/{crew['id']}", json=group("Other", cyd))
     was = at(fresh, crew, then)
@@ -106,7 +106,7 @@ def test_history_rejects_invalid_requests(fresh):
     assert problem(fresh.api.get(f"{path}/at", params={"time": before}), 404)
     assert problem(back(fresh, ann, before), 404)
     assert problem(back(fresh, ann, 5), 400)
-    change = fresh.api.get(path).json()[0]["change"]
+    change = fresh.api.get(path).json()["items"][0]["change"]
     assert problem(
         fresh.api.post(f"{path}/restore", json={"change": change, "time": this_moment()}), 400
     )
@@ -131,8 +131,10 @@ def test_a_long_history_is_paged_and_its_first_state_restored(fresh):
         {"op": "remove", "path": "members"},
         {"op": "add", "path": "members", "value": [{"value": ben["id"]}]},
     )
-    first = fresh.api.get(f"/history/{crew['id']}").json()
-    rest = fresh.api.get(f"/history/{crew['id']}", params={"before": first[-1]["change"]}).json()
+    first = fresh.api.get(f"/history/{crew['id']}").json()["items"]
+    rest = fresh.api.get(f"/history/{crew['id']}", params={"before": first[-1]["change"]}).json()[
+        "items"
+    ]
     assert [row["version"] for row in first + rest] == [*range(262, 0, -1)]
     restored = fresh.api.post(
         f"/history/{crew['id']}/restore", json={"change": rest[-1]["change"]}

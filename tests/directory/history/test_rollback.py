@@ -12,7 +12,7 @@ class Culprit:
 
     def __init__(self, tenant):
         token = tenant.key()
-        self.id = tenant.api.get("/keys").json()[-1]["id"]
+        self.id = tenant.api.get("/keys").json()["items"][-1]["id"]
         self.scim = tenant.client(token, "/scim/v2")
         self.asked = {
             "key": self.id,
@@ -189,7 +189,9 @@ def test_a_group_is_restored_although_its_first_change_has_been_trimmed(fresh):
     patch(fresh.scim, path, {"op": "add", "path": "members", "value": [{"value": cyd["id"]}]})
     patch(fresh.scim, path, {"op": "remove", "path": f'members[value eq "{ann["id"]}"]'})
     renamed = next(
-        row for row in fresh.api.get(f"/history/{crew['id']}").json() if row["version"] == 2
+        row
+        for row in fresh.api.get(f"/history/{crew['id']}").json()["items"]
+        if row["version"] == 2
     )
     first = "(SELECT min(sequence) FROM changes WHERE workspace = $1 AND id = $2)"
     tampered(

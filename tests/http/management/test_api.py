@@ -300,7 +300,7 @@ def test_a_keys_life(tenant):
         assert made.headers["location"] == f"/api/v1/keys/{key['id']}"
         shown = tenant.api.get(f"/keys/{key['id']}").json()
         assert "token" not in shown
-        assert shown in tenant.api.get("/keys").json()
+        assert shown in tenant.api.get("/keys").json()["items"]
         turned = tenant.api.post(f"/keys/{key['id']}/rotate", json={"overlapSeconds": 0}).json()
         assert client.get("/Users").status_code == 401
     with tenant.client(turned["token"], "/scim/v2") as client:
@@ -343,7 +343,9 @@ def test_no_one_hands_on_what_they_may_not_do(tenant):
 
 
 def test_roles_for_keys(fresh):
-    assert fresh.api.get("/roles").json() == [{"name": "Admin", "permissions": list(PERMISSIONS)}]
+    assert fresh.api.get("/roles").json()["items"] == [
+        {"name": "Admin", "permissions": list(PERMISSIONS)}
+    ]
     made = fresh.api.post("/roles", json={"name": "Reader & co", "permissions": [AUDIT]})
     assert made.status_code == 201
     path = made.headers["location"].removeprefix("/api/v1")
@@ -386,7 +388,7 @@ def test_role_mappings_say_which_roles_a_user_has(fresh):
         "/scim/role-mappings",
         json={"idpValue": "ops", "role": {"role": "Instance Administrator", "tag": "eu"}},
     )
-    assert len(fresh.api.get("/scim/role-mappings").json()) == 2
+    assert len(fresh.api.get("/scim/role-mappings").json()["items"]) == 2
     user = fresh.user(roles=["admins", "ops", "unmapped"])
     roles = fresh.api.get(f"/users/{user['id']}/roles").json()
     assert [(role["role"], role["tag"]) for role in roles["roles"]] == [
@@ -562,7 +564,7 @@ def test_history_and_undo(fresh):
     fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", "b"))
     fresh.scim.delete(f"/Users/{user['id']}")
     path = f"/history/{user['id']}"
-    rows = fresh.api.get(path).json()
+    rows = fresh.api.get(path).json()["items"]
     assert [(row["action"], row["resource"]["title"]) for row in rows] == [
         ("delete", "b"),
         ("update", "b"),
@@ -588,7 +590,7 @@ def test_requests_and_the_doctor(fresh):
     whole = fresh.api.get(f"/requests/{found[1]['number']}").json()
     assert user["userName"] in whole["body"]
     assert "quite a secret" not in whole["body"]
-    assert [item["number"] for item in fresh.api.get("/requests?status=201").json()] == [
+    assert [item["number"] for item in fresh.api.get("/requests?status=201").json()["items"]] == [
         found[1]["number"]
     ]
     assert {item["dialect"] for item in fresh.api.get("/doctor").json()["dialects"]} == set(
@@ -660,11 +662,13 @@ def test_history_shows_resources_and_not_the_rest_of_the_audit_log(fresh):
     notes = {row["resource"] for row in rows if row["version"] == 0}
     assert {row["type"] for row in rows if row["version"] == 0} >= {"Role", "Settings", "User"}
     with fresh.client(fresh.key("--permission", SCIM), "/api/v1") as provider:
-        key = fresh.api.get("/keys").json()[-1]["id"]
+        key = fresh.api.get("/keys").json()["items"][-1]["id"]
         for place in (fresh.name, key, *notes):
-            shown = provider.get(f"/history/{place}").json()
+            shown = provider.get(f"/history/{place}").json()["items"]
             assert {row["resourceType"] for row in shown} <= {"User"}, place
-        actions = [row["action"] for row in provider.get(f"/history/{role['name']}").json()]
+        actions = [
+            row["action"] for row in provider.get(f"/history/{role['name']}").json()["items"]
+        ]
         assert actions == ["refuse", "create"]
 
 

@@ -35,9 +35,9 @@ class Place:
             "since": (now - timedelta(hours=1)).isoformat(),
             "until": (now + timedelta(hours=1)).isoformat(),
         }
-        self.own = self.api.get("/keys").json()[0]["id"]
+        self.own = self.api.get("/keys").json()["items"][0]["id"]
         self.at = self.api.get("/undo", params={"key": self.own, **self.period}).json()["at"]
-        self.change = self.api.get(f"/history/{self.user['id']}").json()[0]["change"]
+        self.change = self.api.get(f"/history/{self.user['id']}").json()["items"][0]["change"]
 
     def recorded(self):
         """How many rows the audit log has."""

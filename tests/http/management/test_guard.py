@@ -69,7 +69,7 @@ def test_who_has_access_again_is_not_counted(guarded):
     guarded.scim.delete(paths[1]).raise_for_status()
     error_of(guarded.scim.delete(paths[2]), 403)
     guarded.scim.put(paths[0], json=person(users[0]["userName"])).raise_for_status()
-    history = guarded.api.get(f"/history/{users[1]['id']}").json()
+    history = guarded.api.get(f"/history/{users[1]['id']}").json()["items"]
     made = next(change for change in history if change["action"] == "create")
     restored = guarded.api.post(
         f"/history/{users[1]['id']}/restore", json={"change": made["change"]}

@@ -54,8 +54,8 @@ def endpoint():
 def kept(tenant, hook, number):
     """The deliveries, once there are so many: one is kept when it is answered, and the endpoint has it before."""
     path = f"/webhooks/{hook['id']}/deliveries"
-    assert until(lambda: len(tenant.api.get(path).json()) >= number)
-    return tenant.api.get(path).json()
+    assert until(lambda: len(tenant.api.get(path).json()["items"]) >= number)
+    return tenant.api.get(path).json()["items"]
 
 
 def test_what_changes_arrives_in_order_and_signed(fresh, endpoint):
@@ -161,7 +161,7 @@ def test_one_event_or_all_from_a_place_are_sent_again(fresh, endpoint):
 )  # fmt: skip
 def test_a_webhook_that_cannot_be(fresh, wrong):
     problem(fresh.api.post("/webhooks", json=wrong), 400)
-    assert fresh.api.get("/webhooks").json() == []
+    assert fresh.api.get("/webhooks").json()["items"] == []
 
 
 def test_a_webhook_is_one_workspaces(server, fresh, endpoint):
@@ -246,14 +246,14 @@ def test_events_of_a_resource_type_of_ones_own(fresh, endpoint):
 def test_a_receiver_that_answers_500_is_shown_as_failing(fresh, endpoint):
     endpoint.refuse = 1000
     hook = fresh.api.post("/webhooks", json={"url": endpoint.url}).json()
-    assert fresh.api.get("/webhooks").json()[0]["failing"] is False
+    assert fresh.api.get("/webhooks").json()["items"][0]["failing"] is False
     fresh.user()
     path = f"/webhooks/{hook['id']}"
     assert until(lambda: fresh.api.get(path).json()["failing"])
     shown = fresh.api.get(path).json()
     assert (shown["upToDate"], shown["failure"]) == (False, "status 500")
     assert shown["failingSince"] < shown["nextAttempt"]
-    assert fresh.api.get("/webhooks").json()[0]["failing"] is True
+    assert fresh.api.get("/webhooks").json()["items"][0]["failing"] is True
     endpoint.refuse = 0
     fresh.api.patch(path, json={"enabled": False})
     assert fresh.api.get(path).json()["failing"] is False

@@ -32,11 +32,9 @@ class RoleMappingPages:
         )
 
     async def create(self, visit: Visit) -> Response:
-        role = {"role": visit.text("role"), "tag": visit.text("tag") or None}
+        value, role, tag = visit.text("idpValue"), visit.text("role"), visit.text("tag") or None
         try:
-            await self._mappings.create(
-                visit.administrator, {"idpValue": visit.text("idpValue"), "role": role}
-            )
+            await self._mappings.create(visit.administrator, value, role, tag)
         except ScimError as error:
             if not visit.may(SCIM):
                 raise

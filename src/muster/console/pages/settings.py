@@ -6,6 +6,8 @@ from typing import Any
 from muster.access.permissions import SETTINGS
 from muster.access.settings import NUMBERS, OPTIONAL, WorkspaceSettings, shown
 from muster.console.web import PageRoute, Visit
+from muster.http.management.models.settings import SettingsChange
+from muster.http.management.validation import read_body
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, invalid_value
 from muster.storage.port.accounts import Workspace
@@ -47,7 +49,10 @@ class SettingsPages:
         raw["confirmLockout"] = visit.text("confirmLockout") == "on"
         try:
             raw |= {name: _number(visit, name) for name in NUMBERS}
-            visit.workspace = await self._settings.change(visit.administrator, raw)
+            given = read_body(SettingsChange, raw)
+            visit.workspace = await self._settings.change(
+                visit.administrator, given.changes(), given.confirm_lockout
+            )
         except ScimError as error:
             return await self.show(
                 visit, error.status, error=error.detail, confirm=error.status == 409

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from muster.access.connectors import Connectors, Setter
 from muster.access.permissions import SCIM
+from muster.http.management.models.connector import ConnectorAnswer, ConnectorBody
 from muster.http.management.router import ApiRoute, Call
 from muster.http.wire.message import Response, json_response
 from muster.scim.errors import not_found
@@ -23,22 +24,27 @@ class ConnectorRoutes:
             _PATH,
             SCIM,
             self.get_open_id_connector,
-            "The Open ID Connector, without its secret",
+            "Retrieve the Open ID Connector, without its secret",
+            answer=ConnectorAnswer,
+            errors=(404,),
         )
         yield ApiRoute(
             "PUT",
             _PATH,
             SCIM,
             self.set_open_id_connector,
-            "Sets the Open ID Connector up; its provider must answer",
+            "Set up the Open ID Connector; its identity provider must answer",
+            body=ConnectorBody,
+            answer=ConnectorAnswer,
         )
         yield ApiRoute(
             "DELETE",
             _PATH,
             SCIM,
             self.delete_open_id_connector,
-            "Removes it, and signs out whoever came by it",
+            "Delete the Open ID Connector and sign out everybody who used it",
             204,
+            errors=(404,),
         )
 
     async def get_open_id_connector(self, call: Call) -> Response:
@@ -48,7 +54,9 @@ class ConnectorRoutes:
         return json_response(200, connector.shown())
 
     async def set_open_id_connector(self, call: Call) -> Response:
-        connector = await self._connectors.put(_setter(call), await call.object())
+        connector = await self._connectors.put(
+            _setter(call), (await call.read(ConnectorBody)).given()
+        )
         return json_response(200, connector.shown())
 
     async def delete_open_id_connector(self, call: Call) -> Response:

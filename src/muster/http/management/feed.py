@@ -1,18 +1,28 @@
 """/api/v1/changes: the feed of what changed, from any point, none skipped and none doubled."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import orjson
 
 from muster.access.permissions import AUDIT, SCIM
 from muster.directory.history.events import events
+from muster.http.management.history import members_moved
+from muster.http.management.models.feed import (
+    AuditPage,
+    AuditRow,
+    EventPage,
+    FindAudit,
+    FindChanges,
+)
 from muster.http.management.router import ApiRoute, Call
 from muster.http.management.tokens import Tokens
-from muster.http.scim.search import integer
 from muster.http.wire.admission import GaveWay, Waits
 from muster.http.wire.base_url import SCIM_ROOT
+from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
-from muster.scim.errors import ScimError, invalid_value
+from muster.scim.errors import ScimError
 from muster.storage.port.changes import ChangeFilter
 from muster.storage.port.engine import Storage
 from muster.storage.port.errors import StorageError
@@ -20,8 +30,6 @@ from muster.storage.port.items import TRIM_ID, TRIM_KIND
 from muster.storage.port.resources import Resources
 
 _ASK_SECONDS = 0.25
-_MAX_WAIT = 60
-_ROWS, _MAX_ROWS = 100, 1000
 _END = "end"
 
 
@@ -35,22 +43,33 @@ class FeedRoutes:
 
     def __iter__(self) -> Iterator[ApiRoute]:
         yield ApiRoute(
-            "GET", "/changes", SCIM, self.find_changes, "What changed, in order, after a cursor"
+            "GET",
+            "/changes",
+            SCIM,
+            self.find_changes,
+            "List events after a position, oldest first",
+            query=FindChanges,
+            answer=EventPage,
+            errors=(410,),
         )
         yield ApiRoute(
             "GET",
             "/audit",
             AUDIT,
             self.find_audit,
-            "Who did what, when and from where, after a cursor",
+            "List rows of the audit log after a position, oldest first",
+            query=FindAudit,
+            answer=AuditPage,
+            errors=(410,),
         )
 
     async def find_changes(self, call: Call) -> Response:
-        """Events after a cursor, oldest first. Without a cursor from the beginning; with `end` from now on."""
-        after, limit, wait = await self._asked(call)
+        """List events after a cursor, oldest first."""
+        query = call.query(FindChanges)
+        after, limit = await self._position(call, query.cursor), query.limit
         changes = await self._storage.changes(call.workspace, after, limit, with_before=True)
         loop = asyncio.get_running_loop()
-        end = loop.time() + wait
+        end = loop.time() + query.wait
         told: list[dict[str, Any]] = []
         scim = call.base + SCIM_ROOT
         while True:
@@ -67,25 +86,15 @@ class FeedRoutes:
             if not changes and not await self._change(call, after, end):
                 break
             changes = await self._storage.changes(call.workspace, after, limit, with_before=True)
-        more = await self._storage.latest_change(call.workspace) > after
-        return json_response(
-            200,
-            {
-                "events": told,
-                "cursor": await self._tokens.write(call.workspace, after),
-                "more": more,
-            },
-        )
+        return await self._page(call, after, told, "events")
 
     async def find_audit(self, call: Call) -> Response:
-        """Rows of the audit log after a cursor, oldest first: those that match."""
-        after, limit, _ = await self._asked(call, "actor", "type", "action")
-        parameters = call.request.parameters()
-        criteria = ChangeFilter(
-            **{name: parameters.get(name, "") for name in ("actor", "type", "action")}
-        )
-        changes = await self._storage.changes(call.workspace, after, limit)
-        rows = [
+        """List rows of the audit log after a cursor, oldest first."""
+        query = call.query(FindAudit)
+        after = await self._position(call, query.cursor)
+        criteria = ChangeFilter(query.actor, query.type, query.action)
+        changes = await self._storage.changes(call.workspace, after, query.limit)
+        rows: list[AuditRow] = [
             {
                 "id": await self._tokens.write(call.workspace, change.sequence),
                 "time": change.origin.time,
@@ -97,34 +106,41 @@ class FeedRoutes:
                 "resource": change.id,
                 "version": change.version,
                 "document": call.document(change.document),
-                "members": None if change.members is None else change.members.as_json(),
+                "members": members_moved(change),
                 "hash": None if change.chain is None else change.chain.hex(),
             }
             for change in changes
             if criteria.matches(change)
         ]
         after = changes[-1].sequence if changes else after
-        cursor = await self._tokens.write(call.workspace, after)
-        more = await self._storage.latest_change(call.workspace) > after
-        return json_response(200, {"rows": rows, "cursor": cursor, "more": more})
+        return await self._page(call, after, rows, "rows")
 
-    async def _asked(self, call: Call, *further: str) -> tuple[int, int, int]:
-        """The place, how many rows of `changes` at the most, and how many seconds to wait for one. further: parameters."""
-        parameters = call.request.parameters()
-        known = ("cursor", "limit", "wait", *further)
-        unknown = set(parameters) - set(known)
-        if unknown:
-            raise invalid_value(
-                f"there is no parameter {min(unknown)[:100]!r}; there are {', '.join(known)}"
-            )
-        limit, wait = integer(parameters, "limit", _ROWS), integer(parameters, "wait", 0)
-        cursor = parameters.get("cursor", "")
+    async def _page(
+        self, call: Call, after: int, items: Sequence[object], former_name: str
+    ) -> Response:
+        """The answer with a page of the feed or of the audit log.
+
+        Version 0.1 answered the list and the cursor by other names. Both have them until 1.0; the
+        list is serialised once.
+        """
+        cursor = await self._tokens.write(call.workspace, after)
+        listed = orjson.Fragment(orjson.dumps(items))
+        content = {
+            "items": listed,
+            "nextCursor": cursor,
+            "more": await self._storage.latest_change(call.workspace) > after,
+            former_name: listed,
+            "cursor": cursor,
+        }
+        return json_response(200, content)
+
+    async def _position(self, call: Call, cursor: str) -> int:
+        """The position that a cursor names. Raises ScimError 400 and 410."""
         if cursor == _END:
-            after = await self._storage.latest_change(call.workspace)
-        else:
+            return await self._storage.latest_change(call.workspace)
+        with at("/cursor"):
             after = await self._tokens.read(call.workspace, cursor) if cursor else 0
-            after = await self._kept(call.workspace, after)
-        return after, max(1, min(limit, _MAX_ROWS)), max(0, min(wait, _MAX_WAIT))
+            return await self._kept(call.workspace, after)
 
     async def _kept(self, workspace: int, after: int) -> int:
         """The place to go on from: the beginning is where what is kept begins.

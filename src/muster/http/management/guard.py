@@ -1,15 +1,16 @@
-"""/api/v1/guard: what the deprovisioning guard holds."""
+"""/api/v1/guard: the changes that the deprovisioning guard holds."""
 
 from collections.abc import Iterator
 
 from muster.access.permissions import SETTINGS
-from muster.directory.guard.desk import GuardDesk
+from muster.directory.guard.desk import GuardDesk, HeldWrite
+from muster.http.management.models.guard import GuardAnswer, HeldAnswer
 from muster.http.management.router import ApiRoute, Call
 from muster.http.wire.message import Response, json_response
 
 
 class GuardRoutes:
-    """The operations on what the guard holds."""
+    """The operations on the changes that the guard holds."""
 
     def __init__(self, desk: GuardDesk) -> None:
         self._desk = desk
@@ -20,14 +21,15 @@ class GuardRoutes:
             "/guard",
             SETTINGS,
             self.get_guard,
-            "How far the deprovisioning guard is, and what it holds",
+            "Retrieve the state of the deprovisioning guard and the changes it holds",
+            answer=GuardAnswer,
         )
         yield ApiRoute(
             "POST",
             "/guard/{id}/let",
             SETTINGS,
             self.let_through,
-            "Does what is held of a user",
+            "Carry out the change of a user that is held",
             204,
         )
         yield ApiRoute(
@@ -35,14 +37,19 @@ class GuardRoutes:
             "/guard/{id}/keep",
             SETTINGS,
             self.keep_held,
-            "Leaves a user as they are, and forgets it",
+            "Discard the change of a user that is held",
             204,
         )
 
     async def get_guard(self, call: Call) -> Response:
         state = await self._desk.state(call.caller)
-        told = {"mode": state.mode, "done": state.done, "allowed": state.allowed}
-        return json_response(200, {**told, "held": [write.to_json() for write in state.held]})
+        answer: GuardAnswer = {
+            "mode": state.mode,
+            "done": state.done,
+            "allowed": state.allowed,
+            "held": [_held(write) for write in state.held],
+        }
+        return json_response(200, answer)
 
     async def let_through(self, call: Call) -> Response:
         await self._desk.approve(call.caller, call.names["id"])
@@ -51,3 +58,13 @@ class GuardRoutes:
     async def keep_held(self, call: Call) -> Response:
         await self._desk.reject(call.caller, call.names["id"])
         return Response(204)
+
+
+def _held(write: HeldWrite) -> HeldAnswer:
+    return {
+        "user": write.id,
+        "userName": write.name,
+        "attempted": write.attempted,
+        "time": write.time,
+        "actor": write.actor,
+    }

@@ -1,7 +1,6 @@
 """/api/v1/history: the history of a resource, and restoring it."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from muster.access.permissions import RESTORE, SCIM
 from muster.base.clock import timestamp
@@ -9,9 +8,19 @@ from muster.directory.documents import parse
 from muster.directory.history.events import changed_paths
 from muster.directory.history.past import Past, parse_time
 from muster.directory.history.restore import Restorer
-from muster.http.management.bodies import Restore
+from muster.http.management.models.history import (
+    FindHistory,
+    GetPast,
+    HistoryChange,
+    HistoryPage,
+    MembersMoved,
+    PastAnswer,
+    Restore,
+    RestoredResource,
+)
 from muster.http.management.router import ApiRoute, Call
 from muster.http.management.tokens import Tokens
+from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
 from muster.scim.errors import invalid_value, not_found
 from muster.scim.schema.model import ResourceType
@@ -19,7 +28,6 @@ from muster.storage.ids import key_of
 from muster.storage.port.changes import Change
 from muster.storage.port.resources import Resources
 
-_HISTORY = 200
 _TOLD = frozenset({"refuse", "hold", "let", "keep"})
 """The notes of the audit log that belong to the history of a resource."""
 
@@ -39,63 +47,94 @@ class HistoryRoutes:
             "/history/{id}",
             SCIM,
             self.find_history,
-            "What became of a resource, the newest first",
+            "List the changes of a resource, newest first",
+            query=FindHistory,
+            answer=HistoryPage,
         )
         yield ApiRoute(
             "GET",
             "/history/{id}/at",
             SCIM,
             self.get_past,
-            "A resource as it was at a moment, with its memberships then",
+            "Retrieve a resource as it was at a moment, with its memberships",
+            query=GetPast,
+            answer=PastAnswer,
         )
         yield ApiRoute(
             "POST",
             "/history/{id}/restore",
             RESTORE,
             self.restore,
-            "Brings a resource back to what it was",
+            "Restore a resource to a former state",
+            body=Restore,
+            answer=RestoredResource,
+            errors=(409,),
         )
 
     async def find_history(self, call: Call) -> Response:
-        """The changes of a resource, the newest first; with `before`, those before a change.
+        """List the changes of a resource, newest first.
 
-        Keys, settings and other things of the audit log have no history here: it needs a permission of its own.
+        Keys, settings and other objects of the audit log have no history here, because the audit
+        log needs a permission of its own.
         """
-        if key_of(call.names["id"]) is None:
-            return json_response(200, [])
-        asked = call.request.parameters().get("before")
-        before = None if asked is None else await self._tokens.read(call.workspace, asked, "before")
-        changes = await self._storage.history(call.workspace, call.names["id"], before, _HISTORY)
+        query, resource = call.query(FindHistory), call.names["id"]
+        before = None
+        if query.cursor or query.before is not None:
+            with at("/cursor" if query.cursor else "/before"):
+                before = await self._tokens.read(
+                    call.workspace,
+                    query.cursor or query.before or "",
+                    "cursor" if query.cursor else "before",
+                )
+        if key_of(resource) is None:
+            return json_response(200, {"items": [], "nextCursor": None})
+        changes = await self._storage.history(call.workspace, resource, before, query.limit)
         types = {kind.name for kind in call.grant.registry.types.values()}
         shown = [
             change
             for change in changes
             if change.version or (change.type in types and change.action in _TOLD)
         ]
-        return json_response(200, [await self._change(call, change) for change in shown])
+        answer: HistoryPage = {
+            "items": [await self._change(call, change) for change in shown],
+            "nextCursor": await self._next(call.workspace, resource, changes),
+        }
+        return json_response(200, answer)
+
+    async def _next(self, workspace: int, resource: str, changes: Sequence[Change]) -> str | None:
+        """The cursor of the changes before these; None if there are none.
+
+        A page can be shorter than its limit, because the storage bounds its bytes.
+        """
+        if not changes:
+            return None
+        last = changes[-1].sequence
+        if not await self._storage.history(workspace, resource, last, 1):
+            return None
+        return await self._tokens.write(workspace, last)
 
     async def get_past(self, call: Call) -> Response:
-        """With the parameter time. members are of a group, groups those that anything else was in directly: their ids."""
-        time = parse_time(call.request.parameters().get("time"), "time")
+        """Retrieve a resource as it was at a moment, with its memberships."""
+        query = call.query(GetPast)
+        with at("/time"):
+            time = parse_time(query.time, "time")
         was = await self._past.state_at(call.workspace, call.names["id"], timestamp(time))
         if was is None:
             raise not_found(
                 f"{call.names['id'][:100]!r} was not there then, or what it was is not kept any more"
             )
         change = await self._change(call, was.change)
-        deleted = was.change.action == "delete"
-        shown = {"change": change["change"], "deleted": deleted, "resource": change["resource"]}
-        return json_response(
-            200,
-            {
-                **shown,
-                "resourceType": was.change.type,
-                "members": was.members,
-                "groups": was.groups,
-            },
-        )
+        answer: PastAnswer = {
+            "change": change["change"],
+            "deleted": was.change.action == "delete",
+            "resource": change["resource"],
+            "resourceType": was.change.type,
+            "members": was.members,
+            "groups": was.groups,
+        }
+        return json_response(200, answer)
 
-    async def _change(self, call: Call, change: Change) -> dict[str, Any]:
+    async def _change(self, call: Call, change: Change) -> HistoryChange:
         before = parse(change.before) if change.before is not None else {}
         document = parse(change.document)
         return {
@@ -108,7 +147,7 @@ class HistoryRoutes:
             "resourceType": change.type,
             "version": change.version,
             "attributes": changed_paths(before, document) if change.action == "update" else [],
-            "members": None if change.members is None else change.members.as_json(),
+            "members": members_moved(change),
             "resource": call.document(change.document),
         }
 
@@ -126,12 +165,13 @@ class HistoryRoutes:
             )
         kind, resource_id = await self._kind(call), call.names["id"]
         if body.change is not None:
-            sequence = await self._tokens.read(call.workspace, body.change, "change")
+            with at("/change"):
+                sequence = await self._tokens.read(call.workspace, body.change, "change")
             back = await self._restorer.restore(caller, kind, resource_id, sequence)
         else:
-            back = await self._restorer.restore_to(
-                caller, kind, resource_id, timestamp(parse_time(body.time, "time"))
-            )
+            with at("/time"):
+                time = parse_time(body.time, "time")
+            back = await self._restorer.restore_to(caller, kind, resource_id, timestamp(time))
         left_out = {"leftOut": back.left_out} if back.left_out else {}
         return json_response(200, {**call.document(back.stored.document), **left_out})
 
@@ -142,3 +182,10 @@ class HistoryRoutes:
         if last is None or last.type not in types:
             raise not_found(f"nothing is known of {call.names['id'][:100]!r}")
         return types[last.type]
+
+
+def members_moved(change: Change) -> MembersMoved | None:
+    """The members that a change of a group moved; None if it moved none."""
+    if change.members is None:
+        return None
+    return {"added": list(change.members.added), "removed": list(change.members.removed)}

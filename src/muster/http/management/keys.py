@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 from muster.access.keys import Keys, state_of
 from muster.access.permissions import ADMIN, SETTINGS
@@ -10,8 +9,17 @@ from muster.access.rate_limit import check_ceiling
 from muster.access.roles import Roles, check_permissions
 from muster.base import clock
 from muster.directory.service import Directory
-from muster.http.management.bodies import NewKey, Rotation
+from muster.http.management.models.keys import (
+    FindKeys,
+    KeyAnswer,
+    KeyList,
+    NewKey,
+    NewKeyAnswer,
+    Rotation,
+)
+from muster.http.management.pages import page
 from muster.http.management.router import ApiRoute, Call, created
+from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
 from muster.scim.errors import ScimError, forbidden, not_found
 from muster.storage.port.accounts import Accounts, KeyRecord
@@ -27,72 +35,98 @@ class KeyRoutes:
         self._directory = directory
 
     def __iter__(self) -> Iterator[ApiRoute]:
-        yield ApiRoute("GET", "/keys", SETTINGS, self.find_keys, "The API keys of the workspace")
+        yield ApiRoute(
+            "GET",
+            "/keys",
+            SETTINGS,
+            self.find_keys,
+            "List API keys",
+            query=FindKeys,
+            answer=KeyList,
+        )
         yield ApiRoute(
             "POST",
             "/keys",
             SETTINGS,
             self.create_key,
-            "Makes an API key, whose token is told this once",
+            "Create an API key; its token is in the answer and cannot be shown again",
             201,
+            body=NewKey,
+            answer=NewKeyAnswer,
+            errors=(404,),
         )
-        yield ApiRoute("GET", "/keys/{id}", SETTINGS, self.get_key, "An API key")
+        yield ApiRoute(
+            "GET",
+            "/keys/{id}",
+            SETTINGS,
+            self.get_key,
+            "Retrieve an API key",
+            answer=KeyAnswer,
+        )
         yield ApiRoute(
             "POST",
             "/keys/{id}/rotate",
             SETTINGS,
             self.rotate_key,
-            "Makes a key in the place of another",
+            "Create a key that replaces another",
             201,
+            body=Rotation,
+            body_optional=True,
+            answer=NewKeyAnswer,
+            errors=(409,),
         )
-        yield ApiRoute("DELETE", "/keys/{id}", SETTINGS, self.revoke_key, "Ends an API key", 204)
+        yield ApiRoute("DELETE", "/keys/{id}", SETTINGS, self.revoke_key, "Revoke an API key", 204)
 
     async def find_keys(self, call: Call) -> Response:
-        return json_response(
-            200, [_shown(key) for key in await self._accounts.keys(call.workspace)]
-        )
+        query = call.query(FindKeys)
+        keys = await self._accounts.keys(call.workspace)
+        found, following = page(keys, lambda key: (key.created, key.id), query.cursor, query.limit)
+        answer: KeyList = {"items": [_answer(key) for key in found], "nextCursor": following}
+        return json_response(200, answer)
 
     async def get_key(self, call: Call) -> Response:
-        return json_response(200, _shown(await self._key(call)))
+        return json_response(200, _answer(await self._key(call)))
 
     async def create_key(self, call: Call) -> Response:
         by, body = call.administrator, await call.read(NewKey)
-        check_ceiling(body.rate_limit, self._keys.ceiling)
+        with at("/rateLimit"):
+            check_ceiling(body.rate_limit, self._keys.ceiling)
         role, permissions = await self._granted(call, body)
         if body.user is not None:
-            await self._directory.get(call.caller, call.grant.registry.types["/Users"], body.user)
+            with at("/user"):
+                users = call.grant.registry.types["/Users"]
+                await self._directory.get(call.caller, users, body.user)
         lifetime = (
             None if body.expires_in_seconds is None else timedelta(seconds=body.expires_in_seconds)
         )
         token, record = await self._keys.create(
             by.workspace, body.name, permissions, body.rate_limit, lifetime, role, body.user, by
         )
-        return created({**_shown(record), "token": token}, "/keys", record.id)
+        return created(_with_token(record, token), "/keys", record.id)
 
     async def _granted(self, call: Call, body: NewKey) -> tuple[str | None, tuple[str, ...]]:
-        """The role and the permissions of a new key. Raises ScimError 400, 403 and 404."""
+        """Resolve the role and the permissions of a new key. Raises ScimError 400, 403 and 404."""
         role, wanted = body.role, body.permissions
         if role == ADMIN or (role is None and wanted is None):
             role, wanted = None, [ADMIN]
         if role is not None:
-            await self._roles.check_grantable(call.workspace, call.grant.permissions, role)
+            with at("/role"):
+                await self._roles.check_grantable(call.workspace, call.grant.permissions, role)
         if wanted is None:
             return role, ()
-        return role, check_permissions(call.grant.permissions, list(wanted), (ADMIN,))
+        with at("/permissions"):
+            return role, check_permissions(call.grant.permissions, list(wanted), (ADMIN,))
 
     async def rotate_key(self, call: Call) -> Response:
-        key, by, body = (
-            await self._key(call),
-            call.administrator,
-            await call.read(Rotation, empty=True),
-        )
+        key, by = await self._key(call), call.administrator
+        body = await call.read(Rotation, empty=True)
         await self._check_reach(call, key)
         if key.revoked is not None:
             raise ScimError(409, "the key is revoked")
         token, record = await self._keys.rotate(
             by.workspace, key, timedelta(seconds=body.overlap_seconds or 0), by
         )
-        return created({**_shown(record), "token": token}, "/keys", record.id)
+        return created(_with_token(record, token), "/keys", record.id)
 
     async def revoke_key(self, call: Call) -> Response:
         key = await self._key(call)
@@ -108,13 +142,13 @@ class KeyRoutes:
         return key
 
     async def _check_reach(self, call: Call, key: KeyRecord) -> None:
-        """Raises ScimError 403 where a key may do more than whoever would end it or take its place."""
+        """Raise ScimError 403 if a key has permissions that the caller does not have."""
         refused = await self._roles.beyond_reach(call.grant.permissions, key)
         if refused:
             raise forbidden(f"the key may do what you may not: {', '.join(refused)}")
 
 
-def _shown(key: KeyRecord) -> dict[str, Any]:
+def _answer(key: KeyRecord) -> KeyAnswer:
     return {
         "id": key.id,
         "name": key.name,
@@ -128,3 +162,7 @@ def _shown(key: KeyRecord) -> dict[str, Any]:
         "revoked": key.revoked,
         "lastUsed": key.last_used,
     }
+
+
+def _with_token(key: KeyRecord, token: str) -> NewKeyAnswer:
+    return {**_answer(key), "token": token}

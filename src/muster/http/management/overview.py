@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from muster.access.permissions import SCIM
 from muster.base import clock
+from muster.http.management.models.overview import OverviewAnswer
 from muster.http.management.router import ApiRoute, Call
 from muster.http.wire.message import Response, json_response
 from muster.insight.overview import Overview
@@ -21,19 +22,27 @@ class OverviewRoutes:
             "/overview",
             SCIM,
             self.get_overview,
-            "How much there is, and what needs attention",
+            "Retrieve the figures of the workspace and the matters that need attention",
+            answer=OverviewAnswer,
         )
 
     async def get_overview(self, call: Call) -> Response:
-        seen = await self._overview.look(call.caller, clock.now())
-        hours = {
-            hour: {"requests": asked, "failed": failed}
-            for hour, (asked, failed) in sorted(seen.hours.items())
+        figures = await self._overview.look(call.caller, clock.now())
+        numbers = figures.numbers
+        answer: OverviewAnswer = {
+            "users": numbers["users"],
+            "active": numbers["active"],
+            "groups": numbers["groups"],
+            "requests": numbers["requests"],
+            "failed": numbers["failed"],
+            "hours": {
+                hour: {"requests": requests, "failed": failed}
+                for hour, (requests, failed) in sorted(figures.hours.items())
+            },
+            "keys": [
+                {"id": key.id, "name": key.name, "lastUsed": key.last_used, "expires": key.expires}
+                for key in figures.keys
+            ],
+            "attention": list(figures.attention),
         }
-        keys = [
-            {"id": key.id, "name": key.name, "lastUsed": key.last_used, "expires": key.expires}
-            for key in seen.keys
-        ]
-        return json_response(
-            200, {**seen.numbers, "hours": hours, "keys": keys, "attention": list(seen.attention)}
-        )
+        return json_response(200, answer)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from muster.access.permissions import SCIM
 from muster.directory.credentials import Credentials, TooManyAttempts
-from muster.http.management.bodies import PasswordCheck
+from muster.http.management.models.passwords import PasswordAnswer, PasswordCheck
 from muster.http.management.router import ApiRoute, Call
 from muster.http.wire.errors import problem
 from muster.http.wire.message import Response, json_response
@@ -22,7 +22,9 @@ class PasswordRoutes:
             "/passwords/verify",
             SCIM,
             self.verify_password,
-            "Whether a password is a user's",
+            "Verify the password of a user",
+            body=PasswordCheck,
+            answer=PasswordAnswer,
         )
 
     async def verify_password(self, call: Call) -> Response:
@@ -33,4 +35,5 @@ class PasswordRoutes:
             return problem(
                 429, "Too Many Requests", error.detail, [("retry-after", str(error.retry_after))]
             )
-        return json_response(200, {"valid": user is not None, "user": user})
+        answer: PasswordAnswer = {"valid": user is not None, "user": user}
+        return json_response(200, answer)

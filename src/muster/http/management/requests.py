@@ -1,20 +1,23 @@
 """/api/v1/requests."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from muster.access.permissions import SCIM
+from muster.http.management.models.requests import (
+    FindRequests,
+    RequestAnswer,
+    RequestDetail,
+    RequestList,
+)
+from muster.http.management.pages import cut, read_cursor
 from muster.http.management.router import ApiRoute, Call
-from muster.http.scim.search import integer
 from muster.http.wire.message import Response, json_response
 from muster.scim.errors import not_found
 from muster.storage.records.requests import RecordedRequest, RequestFilter, RequestStore
 
-_SHOWN, _MAX_SHOWN = 50, 500
-
 
 class RequestRoutes:
-    """The operations on recorded requests."""
+    """The operations on the requests that are kept."""
 
     def __init__(self, requests: RequestStore) -> None:
         self._requests = requests
@@ -25,29 +28,37 @@ class RequestRoutes:
             "/requests",
             SCIM,
             self.find_requests,
-            "The requests that are kept, the newest first",
+            "List the requests that are kept, newest first",
+            query=FindRequests,
+            answer=RequestList,
         )
         yield ApiRoute(
             "GET",
             "/requests/{number}",
             SCIM,
             self.get_request,
-            "One request, with its body and its answer",
+            "Retrieve a request with its body and answer",
+            answer=RequestDetail,
         )
 
     async def find_requests(self, call: Call) -> Response:
-        parameters = call.request.parameters()
-        status = integer(parameters, "status", 0)
+        query = call.query(FindRequests)
+        before = int(read_cursor(query.cursor, (0,))[0]) if query.cursor else query.before
         wanted = RequestFilter(
-            before=integer(parameters, "before", 0) or None,
-            key=parameters.get("key"),
-            status=status or None,
-            path=parameters.get("path"),
-            resource=parameters.get("resource"),
-            limit=max(1, min(integer(parameters, "limit", _SHOWN), _MAX_SHOWN)),
+            before=before or None,
+            key=query.key,
+            status=query.status or None,
+            path=query.path,
+            resource=query.resource,
+            limit=query.limit + 1,
         )
         found = await self._requests.find(call.workspace, wanted)
-        return json_response(200, [_shown(kept, whole=False) for kept in found])
+        shown, following = cut(found, lambda kept: (kept.number,), query.limit)
+        answer: RequestList = {
+            "items": [_summary(kept) for kept in shown],
+            "nextCursor": following,
+        }
+        return json_response(200, answer)
 
     async def get_request(self, call: Call) -> Response:
         number = call.names["number"]
@@ -58,12 +69,27 @@ class RequestRoutes:
         )
         if kept is None:
             raise not_found("there is no such request, or it is kept no more")
-        return json_response(200, _shown(kept, whole=True))
+        return json_response(200, _detail(kept))
 
 
-def _shown(kept: RecordedRequest, whole: bool) -> dict[str, Any]:
-    """A request as JSON; whole: with its body and its answer."""
-    told = kept._asdict()
-    if not whole:
-        del told["body"], told["answer"]
-    return {**told, "number": str(kept.number), "quirks": kept.quirks.split()}
+def _summary(kept: RecordedRequest) -> RequestAnswer:
+    return {
+        "number": str(kept.number),
+        "time": kept.time,
+        "request_id": kept.request_id,
+        "key_id": kept.key_id,
+        "operation": kept.operation,
+        "method": kept.method,
+        "path": kept.path,
+        "query": kept.query,
+        "status": kept.status,
+        "milliseconds": kept.milliseconds,
+        "address": kept.address,
+        "agent": kept.agent,
+        "quirks": kept.quirks.split(),
+        "resource": kept.resource,
+    }
+
+
+def _detail(kept: RecordedRequest) -> RequestDetail:
+    return {**_summary(kept), "body": kept.body, "answer": kept.answer}

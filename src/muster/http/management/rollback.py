@@ -1,16 +1,23 @@
 """/api/v1: undoing everything that one key did between two moments."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from muster.access.permissions import RESTORE
 from muster.directory.history.past import parse_time
 from muster.directory.history.rollback import Rollback
-from muster.http.management.bodies import UndoSelection
+from muster.http.management.models.rollback import (
+    PlanUndo,
+    UndoAnswer,
+    UndoPlan,
+    UndoSelection,
+    UndoStep,
+)
 from muster.http.management.router import ApiRoute, Call
 from muster.http.management.tokens import Tokens
+from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
 from muster.scim.errors import not_found
-from muster.scim.values import Json
 from muster.storage.port.accounts import Accounts
 
 
@@ -28,23 +35,28 @@ class UndoRoutes:
             "/undo",
             RESTORE,
             self.plan_undo,
-            "What a key did between two moments, and how it would be undone",
+            "Plan the undoing of the changes that a key made in a period",
+            query=PlanUndo,
+            answer=UndoPlan,
+            errors=(404, 409, 410),
         )
         yield ApiRoute(
             "POST",
             "/undo",
             RESTORE,
             self.undo,
-            "Undoes what a key did between two moments, in one transaction",
+            "Undo changes that a key made in a period, in one transaction",
+            body=UndoSelection,
+            answer=UndoAnswer,
+            errors=(404, 409, 410),
         )
 
     async def plan_undo(self, call: Call) -> Response:
-        parameters = call.request.parameters()
-        since, until = (parse_time(parameters.get(name), name) for name in ("since", "until"))
-        plan = await self._rollback.plan(
-            call.workspace, await self._actor(call, parameters.get("key")), since, until
-        )
-        steps = [
+        query = call.query(PlanUndo)
+        since, until = _period(query)
+        actor = await self._actor(call, query.key)
+        plan = await self._rollback.plan(call.workspace, actor, since, until)
+        steps: list[UndoStep] = [
             {
                 "resourceType": step.type,
                 "id": step.id,
@@ -55,9 +67,11 @@ class UndoRoutes:
             }
             for step in plan.steps
         ]
-        return json_response(
-            200, {"at": await self._tokens.write(call.workspace, plan.as_of), "resources": steps}
-        )
+        answer: UndoPlan = {
+            "at": await self._tokens.write(call.workspace, plan.as_of),
+            "resources": steps,
+        }
+        return json_response(200, answer)
 
     async def undo(self, call: Call) -> Response:
         """Undo what was selected from a plan. In the answer, leftOut lists members that no longer exist.
@@ -66,13 +80,23 @@ class UndoRoutes:
         """
         body = await call.read(UndoSelection)
         caller = call.caller_overriding(body.override)
-        since, until = parse_time(body.since, "since"), parse_time(body.until, "until")
-        at = await self._tokens.read(call.workspace, body.at, "at")
+        since, until = _period(body)
+        with at("/at"):
+            latest = await self._tokens.read(call.workspace, body.at, "at")
         actor = await self._actor(call, body.key)
-        undone = await self._rollback.execute(caller, actor, since, until, at, body.resources)
-        return json_response(200, {"undone": undone.count, "leftOut": undone.left_out})
+        undone = await self._rollback.execute(caller, actor, since, until, latest, body.resources)
+        answer: UndoAnswer = {"undone": undone.count, "leftOut": undone.left_out}
+        return json_response(200, answer)
 
-    async def _actor(self, call: Call, key: Json) -> str:
-        if not isinstance(key, str) or await self._accounts.key(call.workspace, key) is None:
-            raise not_found("key: there is no such key in this workspace")
+    async def _actor(self, call: Call, key: str) -> str:
+        with at("/key"):
+            if await self._accounts.key(call.workspace, key) is None:
+                raise not_found("key: there is no such key in this workspace")
         return f"key:{key}"
+
+
+def _period(given: PlanUndo | UndoSelection) -> tuple[datetime, datetime]:
+    with at("/since"):
+        since = parse_time(given.since, "since")
+    with at("/until"):
+        return since, parse_time(given.until, "until")

@@ -1,7 +1,7 @@
 """The routes of /api/v1: each a method, a path and the permission that it needs."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -11,13 +11,13 @@ from muster.access.permissions import SETTINGS, allows, lacking
 from muster.base.clock import timestamp
 from muster.directory.caller import Caller
 from muster.directory.documents import parse
-from muster.http.management.bodies import B, read_body
+from muster.http.management.models.base import Body, Query
+from muster.http.management.validation import B, Q, read_body, read_query
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
 from muster.http.wire.media import read_json
 from muster.http.wire.message import Request, Response, json_response
 from muster.http.wire.router import Route, Router
-from muster.scim.document import json_type
-from muster.scim.errors import forbidden, invalid_syntax, not_found
+from muster.scim.errors import forbidden, not_found
 from muster.scim.schema.discovery import Limits
 from muster.scim.values import Json
 from muster.storage.port.changes import ChangeOrigin
@@ -75,21 +75,26 @@ class Call:
         return await read_json(self.request, self.limits)
 
     async def read(self, model: type[B], empty: bool = False) -> B:
-        """The JSON body as a model. Raises ScimError that names each wrong value. empty: no body stands for an empty object."""
-        return read_body(model, await self.object(empty))
+        """Read the JSON body as a model.
 
-    async def object(self, empty: bool = False) -> dict[str, Json]:
-        """The body, which must be a JSON object; nothing stands for an empty one where that is allowed."""
+        Args:
+            model: The model.
+            empty: Whether no body stands for an empty object.
+
+        Raises:
+            ScimError: that names each value in error.
+        """
         if (
             empty
             and self.request.header("content-length") in (None, "0")
             and self.request.header("transfer-encoding") is None
         ):
-            return {}
-        body = await self.body()
-        if not isinstance(body, dict):
-            raise invalid_syntax(f"the body must be a JSON object, and is {json_type(body)}")
-        return body
+            return read_body(model, {})
+        return read_body(model, await self.body())
+
+    def query(self, model: type[Q]) -> Q:
+        """Read the query parameters as a model. Raises InvalidRequest that names each error."""
+        return read_query(model, self.request.parameters())
 
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -103,8 +108,15 @@ class ApiRoute(Route):
         path: The path after /api/v1, with {names}.
         permission: The permission that a key needs.
         summary: The summary in the OpenAPI document.
-        status: The status of a success in the OpenAPI document.
+        status: The status of a success.
         also: Further permissions that a key needs as well.
+        body: The model of the body; None if there is none.
+        body_optional: Whether the body may be left out.
+        query: The model of the query parameters; None if there are none.
+        answer: The typed dictionary of the answer; None if it has no body.
+        answers: Other successes by status, each with its description and typed dictionary.
+        errors: The statuses of errors that this operation has beside those that all have.
+        problems: The typed dictionaries of errors that have members of their own, by status.
     """
 
     permission: str
@@ -112,6 +124,13 @@ class ApiRoute(Route):
     summary: str
     status: int = 200
     also: tuple[str, ...] = ()
+    body: type[Body] | None = None
+    body_optional: bool = False
+    query: type[Query] | None = None
+    answer: type | None = None
+    answers: Mapping[int, tuple[str, type]] = field(default_factory=dict)
+    errors: tuple[int, ...] = ()
+    problems: Mapping[int, type] = field(default_factory=dict)
 
     @property
     def permissions(self) -> tuple[str, ...]:
@@ -148,6 +167,8 @@ class Api:
         missing = lacking(grant.permissions, route.permissions)
         if missing:
             raise forbidden(f'This API key does not have the permission "{missing[0]}".')
+        if route.query is None and request.query:
+            read_query(Query, request.parameters())
         return await route.handler(
             Call(request, grant, found.names, self._limits, self._origin.base(request))
         )

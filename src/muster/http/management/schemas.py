@@ -1,105 +1,147 @@
-"""/api/v1/schemas and /api/v1/resource-types: a workspace's own."""
+"""/api/v1/schemas and /api/v1/resource-types: the definitions of a workspace."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from muster.access.permissions import SCIM, SETTINGS, allows
 from muster.extensions.schemas import Breaks, CustomSchemas
+from muster.http.management.models.schemas import (
+    NewResourceType,
+    ResourceTypeAnswer,
+    ResourceTypeList,
+    SchemaAnswer,
+    SchemaConflict,
+    SchemaDefinition,
+    SchemaList,
+    SchemaProgress,
+)
 from muster.http.management.router import ApiRoute, Call, created
 from muster.http.wire.errors import problem
 from muster.http.wire.message import Response, json_response
 from muster.scim.schema.custom import CustomSchema
-from muster.scim.values import Json
 
 
 class SchemaRoutes:
-    """The operations on a workspace's own schemas and resource types."""
+    """The operations on the schemas and resource types that a workspace defines."""
 
     def __init__(self, custom: CustomSchemas) -> None:
         self._custom = custom
 
     def __iter__(self) -> Iterator[ApiRoute]:
-        yield ApiRoute(
-            "GET", "/schemas", SETTINGS, self.find_schemas, "The schemas of the workspace's own"
-        )
-        yield ApiRoute(
-            "POST", "/schemas", SETTINGS, self.create_schema, "Makes a schema, live at once", 201
-        )
-        yield ApiRoute(
-            "GET", "/schemas/{urn}", SETTINGS, self.get_schema, "A schema of the workspace's own"
-        )
-        yield ApiRoute(
-            "PUT",
-            "/schemas/{urn}",
-            SETTINGS,
-            self.update_schema,
-            "Replaces a schema, where what is stored still fits",
-        )
-        yield ApiRoute(
-            "DELETE",
-            "/schemas/{urn}",
-            SETTINGS,
-            self.delete_schema,
-            "Removes a schema that nothing has",
-            204,
-        )
+        yield from self._schema_routes()
         yield ApiRoute(
             "GET",
             "/resource-types",
             SETTINGS,
             self.find_resource_types,
-            "The resource types of the workspace's own",
+            "List the resource types that the workspace has defined",
+            answer=ResourceTypeList,
         )
         yield ApiRoute(
             "POST",
             "/resource-types",
             SETTINGS,
             self.create_resource_type,
-            "Makes a resource type, live at once",
+            "Create a resource type; its endpoint exists at once",
             201,
+            body=NewResourceType,
+            answer=ResourceTypeAnswer,
+            errors=(409,),
         )
         yield ApiRoute(
             "GET",
             "/resource-types/{name}",
             SETTINGS,
             self.get_resource_type,
-            "A resource type of the workspace's own",
+            "Retrieve a resource type",
+            answer=ResourceTypeAnswer,
         )
         yield ApiRoute(
             "DELETE",
             "/resource-types/{name}",
             SETTINGS,
             self.delete_resource_type,
-            "Removes one without resources",
+            "Delete a resource type that has no resources",
             204,
+            problems={409: SchemaConflict},
+        )
+
+    def _schema_routes(self) -> Iterator[ApiRoute]:
+        yield ApiRoute(
+            "GET",
+            "/schemas",
+            SETTINGS,
+            self.find_schemas,
+            "List the schemas that the workspace has defined",
+            answer=SchemaList,
+        )
+        yield ApiRoute(
+            "POST",
+            "/schemas",
+            SETTINGS,
+            self.create_schema,
+            "Create a schema; it takes effect at once",
+            201,
+            body=SchemaDefinition,
+            answer=SchemaAnswer,
+            problems={409: SchemaConflict},
+        )
+        yield ApiRoute(
+            "GET",
+            "/schemas/{urn}",
+            SETTINGS,
+            self.get_schema,
+            "Retrieve a schema and the progress of its indexes",
+            answer=SchemaProgress,
+        )
+        yield ApiRoute(
+            "PUT",
+            "/schemas/{urn}",
+            SETTINGS,
+            self.update_schema,
+            "Replace a schema, if stored resources still fit",
+            body=SchemaDefinition,
+            answer=SchemaAnswer,
+            problems={409: SchemaConflict},
+        )
+        yield ApiRoute(
+            "DELETE",
+            "/schemas/{urn}",
+            SETTINGS,
+            self.delete_schema,
+            "Delete a schema that no resource uses",
+            204,
+            problems={409: SchemaConflict},
         )
 
     async def find_schemas(self, call: Call) -> Response:
-        return json_response(
-            200, [_shown(schema) for schema in await self._custom.schemas(call.workspace)]
-        )
+        schemas = await self._custom.schemas(call.workspace)
+        answer: SchemaList = {"items": [_answer(schema) for schema in schemas], "nextCursor": None}
+        return json_response(200, answer)
 
     async def create_schema(self, call: Call) -> Response:
+        body = await call.read(SchemaDefinition)
         try:
-            schema = await self._custom.create_schema(call.administrator, await call.body())
+            schema = await self._custom.create_schema(call.administrator, body.given())
         except Breaks as breaks:
             return _broken(call, breaks)
-        return created(_shown(schema), "/schemas", schema.id)
+        return created(_answer(schema), "/schemas", schema.id)
 
     async def get_schema(self, call: Call) -> Response:
         schema = await self._custom.schema(call.workspace, call.names["urn"])
-        return json_response(
-            200,
-            _shown(schema) | {"indexProgress": await self._custom.progress(call.workspace, schema)},
-        )
+        progress = await self._custom.progress(call.workspace, schema)
+        answer: SchemaProgress = {**_answer(schema), "indexProgress": progress}
+        return json_response(200, answer)
 
     async def update_schema(self, call: Call) -> Response:
+        body = await call.read(SchemaDefinition)
         try:
             schema = await self._custom.replace_schema(
-                call.administrator, call.names["urn"], await call.body()
+                call.administrator, call.names["urn"], body.given()
             )
         except Breaks as breaks:
             return _broken(call, breaks)
-        return json_response(200, _shown(schema))
+        return json_response(200, _answer(schema))
 
     async def delete_schema(self, call: Call) -> Response:
         try:
@@ -109,10 +151,12 @@ class SchemaRoutes:
         return Response(204)
 
     async def find_resource_types(self, call: Call) -> Response:
-        return json_response(200, await self._custom.types(call.workspace))
+        types = await self._custom.types(call.workspace)
+        return json_response(200, {"items": types, "nextCursor": None})
 
     async def create_resource_type(self, call: Call) -> Response:
-        made = await self._custom.create_type(call.administrator, await call.body())
+        body = await call.read(NewResourceType)
+        made = await self._custom.create_type(call.administrator, body.given())
         return created(made, "/resource-types", made["name"])
 
     async def get_resource_type(self, call: Call) -> Response:
@@ -123,18 +167,22 @@ class SchemaRoutes:
         return Response(204)
 
 
-def _shown(schema: CustomSchema) -> dict[str, Json]:
-    """A schema as it was given, with what was left out filled in, and whether its index is ready."""
-    attributes = [
+def _answer(schema: CustomSchema) -> SchemaAnswer:
+    """The schema as it was given, with defaults filled in, and whether its indexes are complete."""
+    definition = schema.definition
+    attributes: list[Any] = [
         {**attribute, "indexed": attribute["name"] in schema.indexed}
-        for attribute in schema.definition["attributes"]
+        for attribute in definition["attributes"]
     ]
-    more = {
+    return {
+        "id": definition["id"],
+        "name": definition["name"],
+        "description": definition["description"],
+        "attributes": attributes,
         "extends": list(schema.extends),
         "required": schema.required,
         "indexReady": schema.ready,
     }
-    return {**schema.definition, "attributes": attributes, **more}
 
 
 def _broken(call: Call, breaks: Breaks) -> Response:

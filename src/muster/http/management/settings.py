@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from muster.access.permissions import SETTINGS
 from muster.access.settings import WorkspaceSettings, shown
+from muster.http.management.models.settings import SettingsAnswer, SettingsChange
 from muster.http.management.router import ApiRoute, Call
+from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
 
 
@@ -16,20 +18,32 @@ class SettingsRoutes:
 
     def __iter__(self) -> Iterator[ApiRoute]:
         yield ApiRoute(
-            "GET", "/settings", SETTINGS, self.get_settings, "The settings of the workspace"
+            "GET",
+            "/settings",
+            SETTINGS,
+            self.get_settings,
+            "Retrieve the settings of the workspace",
+            answer=SettingsAnswer,
         )
         yield ApiRoute(
             "PATCH",
             "/settings",
             SETTINGS,
             self.update_settings,
-            "Changes the settings that are given",
+            "Change settings of the workspace",
+            body=SettingsChange,
+            answer=SettingsAnswer,
+            errors=(409,),
         )
 
     async def get_settings(self, call: Call) -> Response:
         return json_response(200, shown(call.grant.workspace))
 
     async def update_settings(self, call: Call) -> Response:
-        return json_response(
-            200, shown(await self._settings.change(call.administrator, await call.body()))
+        body = await call.read(SettingsChange)
+        with at("/rateLimit"):
+            self._settings.check_rate_limit(body.rate_limit)
+        changed = await self._settings.change(
+            call.administrator, body.changes(), body.confirm_lockout
         )
+        return json_response(200, shown(changed))

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from muster.access.permissions import ADMIN
 from muster.directory.wipe import wipe
-from muster.http.management.bodies import Wipe
+from muster.http.management.models.wipe import Wipe, WipeAnswer
 from muster.http.management.router import ApiRoute, Call
+from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
 from muster.scim.errors import invalid_value
 from muster.storage.port.engine import Storage
@@ -23,13 +24,19 @@ class WipeRoutes:
             "/wipe",
             ADMIN,
             self.wipe,
-            "Deletes every resource of the workspace, which is named to confirm it",
+            "Delete every resource of the workspace",
+            body=Wipe,
+            answer=WipeAnswer,
+            errors=(409,),
         )
 
     async def wipe(self, call: Call) -> Response:
         """Delete every resource of the workspace that the body names."""
-        if (await call.read(Wipe)).workspace != call.grant.workspace.name:
-            raise invalid_value(
-                "workspace must be the name of the workspace whose key this is, to confirm"
-            )
-        return json_response(200, {"deleted": await wipe(self._store, call.caller)})
+        body = await call.read(Wipe)
+        with at("/workspace"):
+            if body.workspace != call.grant.workspace.name:
+                raise invalid_value(
+                    "workspace must be the name of the workspace of this API key, to confirm"
+                )
+        answer: WipeAnswer = {"deleted": await wipe(self._store, call.caller)}
+        return json_response(200, answer)

@@ -1,5 +1,6 @@
 """/openapi.json, and /docs: the API page, drawn by the Swagger UI that a wheel carries; nothing comes from elsewhere."""
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -52,7 +53,7 @@ def openapi(
     async def page(request: Request) -> Response:
         scheme, _, token = (request.header("authorization") or "").partition(" ")
         grant = await keys.check(token.strip()) if scheme.lower() == "bearer" else None
-        made = document(registry() if grant is None else grant.registry)
+        made = await asyncio.to_thread(document, registry() if grant is None else grant.registry)
         return json_response(200, made | {"servers": [{"url": origin.base(request)}]})
 
     return page

@@ -8,7 +8,7 @@ from typing import Any
 
 from muster.directory.groups.member_edits import MEMBERS
 from muster.http.management.router import ApiRoute
-from muster.http.openapi.management import management_paths
+from muster.http.openapi.management import management_components, management_paths
 from muster.http.openapi.schemas import schemas
 from muster.http.wire.media import PLAIN_JSON, PROBLEM_JSON, SCIM_JSON
 from muster.scim.bulk import BULK_REQUEST
@@ -41,7 +41,7 @@ _PATCHES: dict[str, Json] = {
 
 def openapi_document(limits: Limits, registry: Registry, routes: Iterable[ApiRoute]) -> Json:
     """The document for a workspace with that registry, but for its servers, which vary with the request. routes: of /api/v1."""
-    types = list(registry.types.values())
+    types, routes = list(registry.types.values()), list(routes)
     paths: Json = {}
     for resource_type in types:
         paths |= _resource_paths(resource_type)
@@ -61,11 +61,11 @@ def openapi_document(limits: Limits, registry: Registry, routes: Iterable[ApiRou
         | _bulk_paths()
         | _discovery_paths()
         | management_paths(routes),
-        "components": _components(types, limits),
+        "components": _components(types, limits, management_components(routes)),
     }
 
 
-def _components(types: Iterable[ResourceType], limits: Limits) -> Json:
+def _components(types: Iterable[ResourceType], limits: Limits, models: Json) -> Json:
     return {
         "securitySchemes": {
             "bearerAuth": {
@@ -83,7 +83,7 @@ def _components(types: Iterable[ResourceType], limits: Limits) -> Json:
                 "schema": {"type": "string", "format": "uri"},
             },
         },
-        "schemas": schemas(types),
+        "schemas": schemas(types) | models,
         "responses": _error_responses(),
     }
 

@@ -1,125 +1,146 @@
-"""The part of the OpenAPI document that is about /api/v1, made from its routes."""
+"""The part of the OpenAPI document that describes /api/v1, generated from its routes."""
 
+import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from muster.http.management.models.base import Problem
 from muster.http.management.router import API_ROOT, ApiRoute
+from muster.http.openapi.models import components_of, reference
 from muster.http.wire.media import PLAIN_JSON, PROBLEM_JSON
 
 Json = dict[str, Any]
 _ERRORS = {
-    400: "The request is wrong: `detail` names what and where.",
-    401: "There is no API key, or it is not valid.",
-    403: "The API key lacks the permission, or may not do this.",
-    404: "It is not there.",
-    408: "The body did not come in time.",
-    409: "It does not go with what is there.",
-    410: "The cursor is older than what is kept.",
+    400: "The request is malformed or a value is in error. `errors` names each value.",
+    401: "The API key is missing or not valid.",
+    403: "The API key does not have the permission.",
+    404: "Not found.",
+    408: "The body did not arrive in time.",
+    409: "The request conflicts with the current state.",
+    410: "Changes after the cursor are not kept any more.",
     413: "The body is too large.",
-    415: "The body is of another media type.",
-    429: "The rate limit of the key is spent, or too many passwords were tried.",
-    500: "An error of the server's.",
-    503: "The storage cannot answer just now.",
+    415: "The media type of the body is not supported.",
+    429: "The rate limit of the API key is exceeded, or too many passwords were tried.",
+    500: "Internal error.",
+    503: "The server is overloaded or the database does not answer. Retry later.",
+    507: "The disk of the database is full.",
 }
-_QUERIES: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "findChanges": (
-        (
-            "cursor",
-            "string",
-            "The `cursor` of an answer; empty for the beginning, `end` for what is still to come.",
-        ),
-        ("limit", "integer", "How many rows of the log are read at the most."),
-        ("wait", "integer", "How many seconds to wait for something to happen, 60 at the most."),
-    ),
-    "findAudit": (
-        ("cursor", "string", "The `cursor` of an answer; empty for the beginning."),
-        ("limit", "integer", "How many rows are looked at, at the most."),
-        (
-            "actor",
-            "string",
-            "The beginning of the actor: `key:`, `admin:`, `openid:WORKSPACE:`, or a whole actor.",
-        ),
-        ("type", "string", "To what it was done, such as `User` or `ApiKey`."),
-        ("action", "string", "What was done, such as `create` or `revoke`."),
-    ),
-    "findRequests": (
-        ("before", "integer", "The number of a request: those before it."),
-        ("key", "string", "The id of the key."),
-        ("status", "integer", "The status, or its first digit."),
-        ("path", "string", "How the path begins."),
-        ("resource", "string", "The id of a user or group."),
-        ("limit", "integer", "How many at the most."),
-    ),
-    "planUndo": (
-        ("key", "string", "The id of the key."),
-        ("since", "string", "From when, as ISO 8601."),
-        ("until", "string", "Until when."),
-    ),
-    "findHistory": (("before", "string", "The `change` of a row: those before it."),),
-    "getPast": (("time", "string", "The moment, as ISO 8601."),),
-    "findDeliveries": (("limit", "integer", "How many at the most."),),
+_LOCATION = {
+    "description": "The path of what was created.",
+    "schema": {"type": "string", "format": "uri-reference"},
 }
-_EMPTY_BODY = frozenset({"rotateKey", "rotateWebhook", "letThrough", "keepHeld"})
+_ALWAYS = (400, 401, 403, 429, 500, 503)
+_OF_BODIES = (408, 413, 415)
+_OF_WRITES = (409, 507)
+_NAMES = {
+    "id": "The id.",
+    "name": "The name.",
+    "number": "The number of the request.",
+    "urn": "The URN of the schema.",
+}
 
 
 def management_paths(routes: Iterable[ApiRoute]) -> Json:
-    """The paths of the management API."""
+    """The paths of the management REST."""
     paths: Json = {}
     for route in routes:
+        item = paths.setdefault(API_ROOT + route.path, {})
+        item[route.method.lower()] = _operation(route)
         names = [
-            {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
+            {
+                "in": "path",
+                "name": name,
+                "required": True,
+                "schema": {"type": "string"},
+                "description": _NAMES[name],
+            }
             for name in re.findall(r"{(\w+)}", route.path)
         ]
-        item = paths.setdefault(API_ROOT + route.path, {"parameters": names} if names else {})
-        item[route.method.lower()] = _operation(route)
+        if names:
+            item["parameters"] = names
     return paths
 
 
+def management_components(routes: Iterable[ApiRoute]) -> Json:
+    """The components/schemas of the models that the routes name."""
+    return _components(tuple(dict.fromkeys(_models(routes))))
+
+
+def _models(routes: Iterable[ApiRoute]) -> Iterator[type]:
+    yield Problem
+    for route in routes:
+        yield from filter(None, (route.body, route.answer))
+        yield from (answer for _, answer in route.answers.values())
+        yield from route.problems.values()
+
+
+@functools.cache
+def _components(models: tuple[type, ...]) -> Json:
+    return components_of(models)
+
+
 def _operation(route: ApiRoute) -> Json:
-    answer: Json = {"description": route.summary}
-    if route.status != 204:
-        answer["content"] = {PLAIN_JSON: {"schema": {}}}
-    errors = {
-        str(status): {
-            "description": text,
-            "content": {PROBLEM_JSON: {"schema": {"type": "object"}}},
-        }
-        for status, text in _ERRORS.items()
-    }
     permissions = " and ".join(f"`{permission}`" for permission in route.permissions)
     made: Json = {
         "operationId": route.operation_id,
         "summary": route.summary,
-        "description": f"Needs the permission {permissions}.",
+        "description": f"Requires the permission {permissions}.",
         "tags": ["Management"],
-        "responses": {str(route.status): answer, **errors},
+        "responses": _responses(route),
     }
-    if route.status == 201:
-        made["responses"]["200"] = {
-            "description": "It was there already.",
-            "content": answer["content"],
-        }
-    if route.operation_id == "redeliver":
-        made["responses"]["202"] = {
-            "description": "All from the place are sent again.",
-            "content": answer["content"],
-        }
-    queries = _QUERIES.get(route.operation_id, ())
-    if queries:
-        made["parameters"] = [
-            {
-                "in": "query",
-                "name": name,
-                "required": False,
-                "schema": {"type": kind},
-                "description": text,
-            }
-            for name, kind, text in queries
-        ]
-    if route.method in ("POST", "PUT", "PATCH") and route.operation_id not in _EMPTY_BODY:
+    if route.query is not None:
+        made["parameters"] = list(_parameters(route.query))
+    if route.body is not None:
         made["requestBody"] = {
-            "required": True,
-            "content": {PLAIN_JSON: {"schema": {"type": "object"}}},
+            "required": not route.body_optional,
+            "content": {PLAIN_JSON: {"schema": reference(route.body)}},
         }
     return made
+
+
+def _responses(route: ApiRoute) -> Json:
+    successes: dict[int, tuple[str, type | None]] = {
+        route.status: ("Success.", route.answer),
+        **route.answers,
+    }
+    made: Json = {
+        str(status): {"description": text} | _content(PLAIN_JSON, answer)
+        for status, (text, answer) in successes.items()
+    }
+    for status in _errors(route):
+        made[str(status)] = {"description": _ERRORS[status]} | _content(
+            PROBLEM_JSON, route.problems.get(status, Problem)
+        )
+    if route.status == 201:
+        made["201"]["headers"] = {"Location": _LOCATION}
+    return made
+
+
+def _errors(route: ApiRoute) -> list[int]:
+    """The statuses of the errors that an operation can answer."""
+    found = {*_ALWAYS, *route.errors, *route.problems}
+    if "{" in route.path:
+        found.add(404)
+    if route.body is not None:
+        found.update(_OF_BODIES)
+    if route.method != "GET":
+        found.update(_OF_WRITES)
+    return sorted(found)
+
+
+def _content(media_type: str, answer: type | None) -> Json:
+    return {} if answer is None else {"content": {media_type: {"schema": reference(answer)}}}
+
+
+def _parameters(query: type) -> Iterator[Json]:
+    (schema,) = components_of((query,)).values()
+    for name, found in schema["properties"].items():
+        yield {
+            "in": "query",
+            "name": name,
+            "required": name in schema.get("required", ()),
+            "description": found.pop("description"),
+            **({"deprecated": True} if found.pop("deprecated", False) else {}),
+            "schema": found,
+        }

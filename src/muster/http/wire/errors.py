@@ -1,5 +1,10 @@
 """Errors as answers: SCIM Error documents under /scim/v2, problem+json for the rate limit and elsewhere."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+
 from muster.http.wire.media import PROBLEM_JSON, UnsupportedMedia, answer_type
 from muster.http.wire.message import Headers, Request, Response, json_response
 from muster.scim.errors import ScimError
@@ -13,6 +18,48 @@ class MethodNotAllowed(ScimError):
     def __init__(self, method: str, allowed: tuple[str, ...]) -> None:
         super().__init__(405, f"{method[:20]} is not for this path: {', '.join(allowed)}")
         self.allowed = allowed
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One value of a request that is in error.
+
+    Attributes:
+        pointer: A JSON Pointer (RFC 6901) into the body, or into the query parameters as an object.
+        detail: The error and its remedy, as a sentence.
+    """
+
+    pointer: str
+    detail: str
+
+
+class InvalidRequest(ScimError):
+    """An error that names the values at fault."""
+
+    def __init__(self, status: int, detail: str, errors: Sequence[FieldError]) -> None:
+        super().__init__(
+            status, detail, "invalidValue" if status == HTTPStatus.BAD_REQUEST else None
+        )
+        self.errors = tuple(errors)
+
+
+@contextmanager
+def at(pointer: str) -> Iterator[None]:
+    """Attribute an error that is raised within to one value of the request."""
+    try:
+        yield
+    except InvalidRequest:
+        raise
+    except ScimError as error:
+        if error.status not in _OF_A_VALUE:
+            raise
+        raise InvalidRequest(
+            error.status, error.detail, [FieldError(pointer, error.detail)]
+        ) from None
+
+
+_OF_A_VALUE = frozenset({400, 403, 404, 409, 410})
+"""The statuses of errors that a value of a request can cause."""
 
 
 class Unauthorized(ScimError):
@@ -52,29 +99,55 @@ def problem(
     detail: str,
     headers: Headers | None = None,
     more: dict[str, Json] | None = None,
+    errors: Sequence[FieldError] = (),
 ) -> Response:
-    """A problem document (RFC 9457). more: members of its own."""
+    """Build a problem document (RFC 9457).
+
+    Args:
+        status: The HTTP status.
+        title: The phrase of the status.
+        detail: The error and its remedy.
+        headers: Further headers.
+        more: Further members.
+        errors: The values of the request that are in error.
+    """
     content = {
         "type": "about:blank",
         "title": title,
         "status": status,
         "detail": detail,
+        "errors": [{"pointer": error.pointer, "detail": error.detail} for error in errors],
         **(more or {}),
     }
     return json_response(status, content, PROBLEM_JSON, headers)
 
 
+def problem_of(error: ScimError) -> Response:
+    """Build the problem document of an error."""
+    phrase = HTTPStatus(error.status).phrase
+    errors = error.errors if isinstance(error, InvalidRequest) else ()
+    return problem(error.status, phrase, error.detail, error_headers(error), errors=errors)
+
+
 def too_many_requests(request: Request, limit: int, retry_after: int) -> Response:
-    """The 429 that the published API page describes. limit: requests a minute. retry_after: seconds."""
+    """Build the 429 of the published API page.
+
+    Args:
+        request: The request.
+        limit: Requests a minute.
+        retry_after: Seconds.
+    """
     detail = (
         f"the rate limit of this API key, {limit:,} requests a minute (MUSTER_RATE_LIMIT), is spent"
     )
-    content = {
-        "type": "about:blank",
-        "title": "Too Many Requests",
-        "status": 429,
-        "detail": f"{detail}: retry in {retry_after} seconds",
+    more: dict[str, Json] = {
         "instance": f"urn:muster:request:{request.id}",
         "retryAfter": retry_after,
     }
-    return json_response(429, content, PROBLEM_JSON, [("retry-after", str(retry_after))])
+    return problem(
+        429,
+        "Too Many Requests",
+        f"{detail}: retry in {retry_after} seconds",
+        [("retry-after", str(retry_after))],
+        more,
+    )

@@ -22,17 +22,26 @@ from muster.scim.values import Json
 
 MAX_SCHEMAS = 50
 MAX_TYPES = 20
-_MAX_ATTRIBUTES = 200
-_MAX_TEXT = 2000
-_URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{0,31}:[A-Za-z0-9()+,.:=@;$_!*'-]{1,200}")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_$-]{0,63}")
-_ENDPOINT = re.compile(r"/[A-Za-z][A-Za-z0-9_-]{0,63}")
+MAX_ATTRIBUTES = 200
+MAX_TEXT = 2000
+URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{0,31}:[A-Za-z0-9()+,.:=@;$_!*'-]{1,200}")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_$-]{0,63}")
+ENDPOINT = re.compile(r"/[A-Za-z][A-Za-z0-9_-]{0,63}")
 _RESERVED_NAMES = frozenset({"schemas", "id", "externalid", "meta"})
 _RESERVED_ENDPOINTS = frozenset(
     {"/me", "/bulk", "/serviceproviderconfig", "/resourcetypes", "/schemas"}
 )
-_TYPES = ("string", "boolean", "decimal", "integer", "dateTime", "binary", "reference", "complex")
-_CHOICES = {
+ATTRIBUTE_TYPES = (
+    "string",
+    "boolean",
+    "decimal",
+    "integer",
+    "dateTime",
+    "binary",
+    "reference",
+    "complex",
+)
+CHOICES = {
     "mutability": ("readWrite", "readOnly", "immutable", "writeOnly"),
     "returned": ("default", "always", "request", "never"),
     "uniqueness": ("none", "server"),
@@ -103,7 +112,7 @@ def read_schema(raw: Json, base: Registry) -> CustomSchema:
     if not isinstance(raw, dict):
         raise invalid_syntax(f"body: expected a JSON object, got {json_type(raw)}")
     urn = raw.get("id")
-    if not isinstance(urn, str) or not _URN.fullmatch(urn):
+    if not isinstance(urn, str) or not URN.fullmatch(urn):
         raise invalid_value(
             "id: expected a URN such as urn:example:params:scim:schemas:extension:badge:2.0:User"
         )
@@ -142,8 +151,8 @@ def read_schema(raw: Json, base: Registry) -> CustomSchema:
 def _attributes(
     raw: list[Json], where: str, reserved: frozenset[str], indexed: list[str], nested: bool
 ) -> list[dict[str, Any]]:
-    if len(raw) > _MAX_ATTRIBUTES:
-        raise invalid_value(f"{where or 'attributes'}: the limit is {_MAX_ATTRIBUTES} attributes")
+    if len(raw) > MAX_ATTRIBUTES:
+        raise invalid_value(f"{where or 'attributes'}: the limit is {MAX_ATTRIBUTES} attributes")
     seen = set(reserved)
     made = []
     for index, item in enumerate(raw):
@@ -160,18 +169,18 @@ def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[
     if not isinstance(raw, dict):
         raise invalid_value(f"{where}: expected an object, got {json_type(raw)}")
     name, of_type = raw.get("name"), raw.get("type", "string")
-    if not isinstance(name, str) or not (_NAME.fullmatch(name) or (nested and name == "$ref")):
+    if not isinstance(name, str) or not (NAME.fullmatch(name) or (nested and name == "$ref")):
         raise invalid_value(
             f"{where}.name: expected a letter, followed by at most 63 letters, digits, - and _"
         )
     where = f"{where} ({name})"
-    if of_type not in _TYPES or (nested and of_type == "complex"):
+    if of_type not in ATTRIBUTE_TYPES or (nested and of_type == "complex"):
         raise invalid_value(
-            f"{where}.type: expected one of {', '.join(_TYPES[:-1] if nested else _TYPES)}"
+            f"{where}.type: expected one of {', '.join(ATTRIBUTE_TYPES[:-1] if nested else ATTRIBUTE_TYPES)}"
         )
     made = {"name": name, "type": of_type, "description": _text(raw, "description", where)}
     made |= {flag: _flag(raw, flag, where) for flag in _FLAGS}
-    for characteristic, choices in _CHOICES.items():
+    for characteristic, choices in CHOICES.items():
         value = raw.get(characteristic, _FIRST[characteristic])
         if value not in choices:
             raise invalid_value(f"{where}.{characteristic}: expected one of {', '.join(choices)}")
@@ -264,9 +273,9 @@ def _is_secret(made: dict[str, Any]) -> bool:
 
 def _text(raw: dict[str, Any], name: str, where: str, required: bool = False) -> str:
     value = raw.get(name, "")
-    if not isinstance(value, str) or len(value) > _MAX_TEXT or (required and not value.strip()):
+    if not isinstance(value, str) or len(value) > MAX_TEXT or (required and not value.strip()):
         raise invalid_value(
-            f"{where}{'.' if where else ''}{name}: expected a string of at most {_MAX_TEXT:,}"
+            f"{where}{'.' if where else ''}{name}: expected a string of at most {MAX_TEXT:,}"
             " characters"
         )
     return value
@@ -282,7 +291,7 @@ def _flag(raw: dict[str, Any], name: str, where: str) -> bool:
 def _texts(value: Json, where: str) -> list[str]:
     if (
         not isinstance(value, list)
-        or len(value) > _MAX_ATTRIBUTES
+        or len(value) > MAX_ATTRIBUTES
         or not all(isinstance(item, str) for item in value)
     ):
         raise invalid_value(f"{where}: expected an array of strings")
@@ -302,13 +311,13 @@ def read_type(raw: Json, among: Registry) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise invalid_syntax(f"body: expected a JSON object, got {json_type(raw)}")
     name, endpoint = raw.get("name"), raw.get("endpoint")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise invalid_value(
             "name: expected a letter, followed by at most 63 letters, digits, - and _"
         )
     if (
         not isinstance(endpoint, str)
-        or not _ENDPOINT.fullmatch(endpoint)
+        or not ENDPOINT.fullmatch(endpoint)
         or endpoint.lower() in _RESERVED_ENDPOINTS
     ):
         raise invalid_value("endpoint: expected an unused path such as /Devices")

@@ -150,13 +150,14 @@ class WebhookStates:
         ]
         await self._storage.transact(workspace, statements)
 
-    async def deliveries(self, workspace: int, webhook: str, limit: int) -> Sequence[Delivery]:
-        """Return the latest attempts, the newest first."""
-        read = (
-            f"SELECT {_DELIVERY} FROM deliveries WHERE workspace = $1 AND webhook = $2"
-            " ORDER BY number DESC LIMIT $3"
-        )
-        return [
-            Delivery(*row)
-            for row in await self._storage.query(bound(read, workspace, webhook, limit))
-        ]
+    async def deliveries(
+        self, workspace: int, webhook: str, limit: int, before: int | None = None
+    ) -> Sequence[Delivery]:
+        """The latest attempts, newest first; with `before`, those before an attempt of that number."""
+        bind = Binder()
+        conditions = [f"workspace = {bind(workspace)}", f"webhook = {bind(webhook)}"]
+        if before is not None:
+            conditions.append(f"number < {bind(before)}")
+        read = f"SELECT {_DELIVERY} FROM deliveries WHERE {' AND '.join(conditions)}"
+        statement = bind.statement(f"{read} ORDER BY number DESC LIMIT {bind(limit)}")
+        return [Delivery(*row) for row in await self._storage.query(statement)]

@@ -1,0 +1,83 @@
+"""The models of /undo."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
+
+from muster.http.management.models.base import Answer, Body, Id, Moment, Query, Token
+
+_ACTIONS = Field(json_schema_extra={"enum": ["restore", "create", "delete", "lost"]})
+_EXAMPLE: JsonDict = {
+    "key": "5f2b9c0d8e7a4b16",
+    "since": "2026-01-31T09:00:00Z",
+    "until": "2026-01-31T10:00:00Z",
+    "at": "mGm0zX1oE4kq3JrYw5tV8A",
+    "resources": ["0193591c-1f00-7b5d-a1b2-3c4d5e6f7081"],
+}
+
+
+class PlanUndo(Query):
+    """The changes to undo."""
+
+    key: Annotated[str, Field(max_length=200)]
+    """The id of the API key that made them."""
+    since: Moment
+    """The beginning of the period, as ISO 8601."""
+    until: Moment
+    """The end of the period, as ISO 8601."""
+
+
+class UndoStep(Answer):
+    """The effect of undoing the changes of one resource."""
+
+    resourceType: Annotated[str, Field(examples=["User"])]
+    """The type of the resource."""
+    id: Id
+    """The id of the resource."""
+    name: Annotated[str, Field(examples=["bjensen@example.com"])]
+    """The `userName` or `displayName` of the resource."""
+    action: Annotated[str, _ACTIONS]
+    """The effect: the resource is restored, created again or deleted; or its state before is not
+    kept any more (`lost`)."""
+    changes: int
+    """The number of changes that the key made."""
+    changedByOthers: bool
+    """Whether others have changed the resource since. Their changes are undone as well."""
+
+
+class UndoPlan(Answer):
+    """The resources that a key changed in a period, and the effect of undoing it."""
+
+    at: Token
+    """The latest change that the plan takes into account."""
+    resources: list[UndoStep]
+    """The resources."""
+
+
+class UndoSelection(Body):
+    """The resources of a plan to undo."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
+
+    key: Annotated[str, Field(max_length=200)]
+    """The `key` of the plan."""
+    since: Moment
+    """The `since` of the plan."""
+    until: Moment
+    """The `until` of the plan."""
+    at: Annotated[str, Field(max_length=200)]
+    """The `at` of the plan. If a resource has changed after it, nothing is undone."""
+    resources: Annotated[list[str], Field(min_length=1)]
+    """The ids of the resources to undo."""
+    override: bool = False
+    """Whether to pass the guard and the provisioning switches. Needs `Configure Settings`."""
+
+
+class UndoAnswer(Answer):
+    """The result of undoing."""
+
+    undone: int
+    """The number of resources that were undone."""
+    leftOut: list[Id]
+    """The ids of former members of groups that no longer exist."""

@@ -1,0 +1,119 @@
+"""The models of /settings."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from muster.access import allowlist
+from muster.access.settings import CONTRACTS, ENDLESS, GUARD_MODES, MAX_BLOCKS, NUMBERS
+from muster.http.management.models.base import Answer, Body, OneOf, example_of_a_change
+
+Contract = Annotated[str, OneOf(CONTRACTS)]
+GuardMode = Annotated[str, OneOf(GUARD_MODES)]
+
+
+def _network(block: str) -> str:
+    """Normalise a CIDR block; an address alone is a block of one."""
+    try:
+        return str(allowlist.networks([block.strip()])[0])
+    except ValueError as error:
+        raise PydanticCustomError(
+            "block", "Must be an address or a CIDR block: {error}.", {"error": str(error)}
+        ) from None
+
+
+_BLOCK = Field(max_length=100, examples=["192.0.2.0/24"])
+Block = Annotated[str, _BLOCK]
+NewBlock = Annotated[str, _BLOCK, AfterValidator(_network)]
+
+
+def _number(name: str) -> Any:
+    """The constraints of a setting that is a number; 0 is allowed if it stands for ever."""
+    least, most = NUMBERS[name]
+    return Field(ge=0 if name in ENDLESS else least, le=most)
+
+
+def _kept_long_enough(days: int | None) -> int | None:
+    least, _ = NUMBERS["changesDays"]
+    if days is not None and 0 < days < least:
+        raise PydanticCustomError(
+            "days", "Must be at least {least}, or 0 to keep changes for ever.", {"least": least}
+        )
+    return days
+
+
+class SettingsChange(Body):
+    """The settings to change. Settings that are left out stay as they are."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example_of_a_change(guardMode="hold", guardShare=10)
+    )
+
+    contract: Contract = CONTRACTS[0]
+    """The status codes of POST and DELETE: `rfc7644` answers 201 and 204, `cortex` 200 and 200."""
+    strict: bool = False
+    """Whether requests must follow the RFCs to the letter."""
+    automatic_provisioning: bool = True
+    """Whether clients may create users."""
+    automatic_deprovisioning: bool = True
+    """Whether clients may deactivate and delete users."""
+    unique_group_names: bool = False
+    """Whether each group must have a `displayName` of its own."""
+    ip_allowlist: Annotated[list[NewBlock], Field(max_length=MAX_BLOCKS)] = []
+    """The networks that may use the API keys of the workspace, as CIDR blocks. Empty for all."""
+    rate_limit: Annotated[int | None, _number("rateLimit")] = None
+    """Requests a minute of each key without a limit of its own. 0 for no limit, null for the
+    installation's."""
+    guard_mode: GuardMode = "watch"
+    """Whether the deprovisioning guard holds changes, only reports them, or is off."""
+    guard_share: Annotated[int, _number("guardShare")] = 10
+    """The percentage of users that may lose access within an hour."""
+    guard_least: Annotated[int, _number("guardLeast")] = 20
+    """The number of users that may lose access within an hour, even if it is a larger share."""
+    requests_days: Annotated[int | None, _number("requestsDays")] = None
+    """How many days requests are kept. Null for the installation's setting."""
+    changes_days: Annotated[
+        int | None, _number("changesDays"), AfterValidator(_kept_long_enough)
+    ] = None
+    """How many days changes are kept, at least 7. 0 for ever, null for the installation's
+    setting."""
+    confirm_lockout: bool = False
+    """Set this to change `ipAllowlist` so that it excludes the address of this request."""
+
+    def changes(self) -> dict[str, Any]:
+        """The settings to change, by the fields of Workspace."""
+        given = self.model_dump(exclude_unset=True, exclude={"confirm_lockout"})
+        if "ip_allowlist" in given:
+            given["ip_allowlist"] = tuple(dict.fromkeys(given["ip_allowlist"]))
+        return given
+
+
+class SettingsAnswer(Answer):
+    """The settings of a workspace."""
+
+    contract: Contract
+    """The status codes of POST and DELETE: `rfc7644` answers 201 and 204, `cortex` 200 and 200."""
+    strict: bool
+    """Whether requests must follow the RFCs to the letter."""
+    automaticProvisioning: bool
+    """Whether clients may create users."""
+    automaticDeprovisioning: bool
+    """Whether clients may deactivate and delete users."""
+    uniqueGroupNames: bool
+    """Whether each group must have a `displayName` of its own."""
+    ipAllowlist: list[Block]
+    """The networks that may use the API keys of the workspace, as CIDR blocks. Empty for all."""
+    rateLimit: int | None
+    """Requests a minute of each key without a limit of its own. 0 for no limit, null for the
+    installation's."""
+    guardMode: GuardMode
+    """Whether the deprovisioning guard holds changes, only reports them, or is off."""
+    guardShare: int
+    """The percentage of users that may lose access within an hour."""
+    guardLeast: int
+    """The number of users that may lose access within an hour, even if it is a larger share."""
+    requestsDays: int | None
+    """How many days requests are kept. Null for the installation's setting."""
+    changesDays: int | None
+    """How many days changes are kept. 0 for ever, null for the installation's setting."""
