@@ -14,7 +14,7 @@ from tests.support import postgres
 
 from bench import neighbours, scripts, servers, writes
 from muster.cli.people import make_batch
-from muster.storage.audit.chain import LINKED
+from muster.storage.audit.chain import HASHED_COLUMNS
 from muster.storage.ids import key_of
 from muster.storage.port.resources import Put
 from muster.storage.postgres import rows
@@ -29,9 +29,9 @@ _SETTINGS = {
 _CEILING = "bare ASGI with asyncpg, same statement"
 _firsts = itertools.count(300_000_000, 1_000_000)
 _ADD_CHANGES = f"""
-INSERT INTO changes (workspace, {LINKED}) SELECT $1, {", ".join(f"n.{name}" for name in LINKED.split(", "))}
+INSERT INTO changes (workspace, {HASHED_COLUMNS}) SELECT $1, {", ".join(f"n.{name}" for name in HASHED_COLUMNS.split(", "))}
 FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[], $10::text[],
-    $11::text[]) AS n ({LINKED})
+    $11::text[]) AS n ({HASHED_COLUMNS})
 """
 
 

@@ -1,8 +1,8 @@
-"""Signed tokens: values that a client keeps for the service, and cannot read the meaning of or change.
+"""Signed tokens: values that clients keep for the service and cannot change.
 
 Each token is bound to a purpose, because each purpose signs with a key of its own, derived from the
-secret of the installation; and to a context, such as a workspace and a query. It is valid only where
-both are the same.
+secret of the installation; and to a context, such as a workspace and a query. A token is valid only
+for the purpose and the context that it was issued for.
 """
 
 import base64
@@ -31,7 +31,10 @@ class ExpiredToken(InvalidToken):
 
 
 class PurposeKey:
-    """The key of one purpose; derived when it is first needed, since reading the secret may wait."""
+    """The key of one purpose.
+
+    It is derived when it is first needed, since reading the secret may wait.
+    """
 
     def __init__(self, secret: Secret, purpose: str) -> None:
         self._secret = secret
@@ -131,7 +134,7 @@ def _encode(raw: bytes) -> str:
 
 
 def _decode(token: str, most: int) -> bytes:
-    """Decode a token in exactly the form that `_encode` writes; anything else is empty.
+    """Decode a token in the exact form that `_encode` writes; any other is empty.
 
     Python's decoder skips characters outside the alphabet and ignores the unused bits of the last
     one, so that several texts would be read as one token.

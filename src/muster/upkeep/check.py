@@ -234,7 +234,7 @@ def _problems(row: StoredRow, kind: ResourceType) -> list[str]:
 def _rebuild_statements(
     workspace: Workspace, kind: ResourceType, row: StoredRow
 ) -> Sequence[Statement]:
-    """Return the statements that rebuild derived data; none if the document is damaged."""
+    """Return the statements that rebuild derived data; none for damaged documents."""
     try:
         document = parse(row.document.encode())
         if (

@@ -1,4 +1,4 @@
-"""Tables that can be recreated if they were lost, and the rows that they then need."""
+"""Tables that can be recreated after a loss, and the rows that they then need."""
 
 from collections.abc import Collection
 
