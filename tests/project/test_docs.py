@@ -165,7 +165,7 @@ def test_the_limits_are_those_of_the_code():
         "depth of a body": [media._MAX_DEPTH],
         "operations of a PATCH": [patch.MAX_OPERATIONS],
         "operations of a bulk request": [discovery.Limits().max_operations],
-        "operations of a bulk request that refer to each other in a circle": [bulk.MAX_CYCLE],
+        "operations of a bulk request that refer to each other in a cycle": [bulk.MAX_CYCLE],
         "headers of a request": [message.MAX_HEADERS],
         "bytes of all headers": [message.MAX_HEADER_BYTES],
         "bytes of each of `Cookie`, `If-Match` and `If-None-Match`": [message.MAX_HEADER],
