@@ -1,4 +1,4 @@
-"""Secrets within complex and multi-valued attributes: kept as hashes, changed and forgotten with what holds them."""
+"""Secrets within complex and multi-valued attributes are stored as hashes."""
 
 import asyncio
 import re
@@ -63,7 +63,7 @@ def _cheap_hashes(monkeypatch):
 
 
 class Safe:
-    """A user of a workspace with such a schema, and the hashes that are kept of it."""
+    """A user with secrets in a workspace's own schema, and its stored hashes."""
 
     def __init__(self, bench, strict=False, **vault):
         self._bench = bench
@@ -98,7 +98,7 @@ class Safe:
         )
 
     def write(self, secrets):
-        """A write that keeps the document and notes these secrets."""
+        """Return a write that keeps the document and stores these secrets."""
 
         def decide(standing):
             document = parse(standing.document)
@@ -118,7 +118,7 @@ class Safe:
         ]
 
     def names(self):
-        """How many hashes are kept under each name, without the parts in brackets."""
+        """Count the hashes stored under each name, without the parts in brackets."""
         self.hashes = self.kept()
         found = {}
         for name, _ in self.hashes:
@@ -127,7 +127,7 @@ class Safe:
         return found
 
     def holds(self, name, secret):
-        """Whether one of the hashes under a name is that of a secret."""
+        """Return whether one of the hashes under a name is that of a secret."""
         self.names()
         plain = [hashed for known, hashed in self.hashes if known.startswith(name)]
         return any(self._bench.run(verify_password(hashed, secret)) for hashed in plain)
@@ -144,7 +144,7 @@ ALL = {"codes": 2, "level": 1, "box.pin": 1, "box.spare": 2, "keys.pin": 2, "not
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_secrets_of_a_document_are_kept_as_hashes_and_never_shown(bench, strict):
+def test_secrets_of_a_document_are_stored_as_hashes_and_never_returned(bench, strict):
     safe = Safe(bench, strict, **FULL)
     shown = safe.shown()
     for part in (b'"box":{"label":"L"}', b'"notes":[{"title":"n"}]'):
@@ -163,7 +163,7 @@ def test_secrets_of_a_document_are_kept_as_hashes_and_never_shown(bench, strict)
     assert safe.holds("keys", "s3cret-9")
 
 
-def test_a_document_of_secrets_alone_keeps_them_and_shows_nothing(bench):
+def test_a_document_of_secrets_alone_stores_them_and_returns_nothing(bench):
     safe = Safe(bench, codes=["s3cret-1"], box={"pin": "s3cret-3"})
     assert VAULT.encode() not in safe.shown()
     assert safe.names() == {"codes": 1, "box.pin": 1}
@@ -210,7 +210,7 @@ def test_a_document_of_secrets_alone_keeps_them_and_shows_nothing(bench):
         ({"op": "replace", "path": "title", "value": "T"}, {}),
     ],
 )
-def test_a_patch_keeps_and_forgets_secrets(bench, operation, left):
+def test_a_patch_stores_and_forgets_secrets(bench, operation, left):
     safe = Safe(bench, **FULL)
     safe.patch(operation)
     assert safe.names() == {name: n for name, n in {**ALL, **left}.items() if n}
@@ -259,7 +259,7 @@ def test_operations_on_secrets_apply_in_order(bench):
         ),
     ],
 )
-def test_secrets_are_never_compared_and_never_too_many(bench, operation, scim_type):
+def test_a_patch_that_compares_secrets_or_sets_too_many_is_refused(bench, operation, scim_type):
     safe = Safe(bench, **FULL)
     with pytest.raises(ScimError) as caught:
         safe.patch(operation)
@@ -271,7 +271,7 @@ def test_secrets_are_never_compared_and_never_too_many(bench, operation, scim_ty
 @pytest.mark.parametrize(
     "path", ["codes", "level", "box.pin", "box.spare", "keys.pin", "notes.pin"]
 )
-def test_secrets_are_not_filtered_or_sorted_by(bench, path):
+def test_a_search_cannot_filter_or_sort_by_secrets(bench, path):
     safe = Safe(bench, **FULL)
     for search in (
         Search(filter=f"{VAULT}:{path} pr"),
@@ -290,7 +290,7 @@ def test_a_deleted_user_leaves_no_hash(bench):
 
 
 def test_writes_that_share_a_transaction_keep_their_order(bench):
-    """No write of these hashes anything, so they reach the storage together and in order."""
+    """These writes need no hashing, so they reach the storage together and in order."""
     safe = Safe(bench, **FULL)
     writes = []
 

@@ -487,7 +487,7 @@ class Directory:
         try:
             outcome = await self._storage.write(write)
         except Held as error:
-            withheld = policy.held(error, attempted)
+            withheld = policy.held_by_guard(error, attempted)
             await self._refuse(caller, resource_type, resource_id or "", withheld)
             raise withheld from None
         except Withheld as withheld:

@@ -1,1 +1,1 @@
-"""The SCIM protocol (RFC 7643, RFC 7644) on plain dicts: no I/O, no HTTP, no SQL, no clock."""
+"""The SCIM protocol (RFC 7643, RFC 7644) on plain dicts, without I/O and clock."""

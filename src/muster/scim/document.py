@@ -322,7 +322,7 @@ def read_partial(
         if read_item is None:
             cleared.append(sub.name)
     if not is_known:
-        raise invalid_value(f"{where}: the value is empty; {_hint(attribute)}")
+        raise invalid_value(f"{where}: none of its keys is known; {_hint(attribute)}")
     if attribute.has_value and not attribute.multi_valued and is_blank(found.get("value")):
         dialect.take("manager-blank", where)
         return None

@@ -10,7 +10,7 @@ from tests.support.tenant import problem
 
 
 class Tenancy:
-    """A workspace with a provisioning key, and an administrator's key that rolls back and restores."""
+    """A workspace with a provisioning key and a key that rolls back and restores."""
 
     def __init__(self, tenant, *permissions):
         self.tenant = tenant
@@ -71,7 +71,7 @@ def settings(tenancy, **given):
 @pytest.mark.parametrize(
     "permission", [permission for permission in PERMISSIONS if permission != RESTORE]
 )
-def test_no_other_permission_includes_undo_and_restore(fresh, permission):
+def test_no_other_permission_includes_rollback_and_restore(fresh, permission):
     tenancy = Tenancy(fresh, permission)
     user = tenancy.user()
     assert RESTORE in problem(tenancy.undo(), 403)
@@ -79,7 +79,7 @@ def test_no_other_permission_includes_undo_and_restore(fresh, permission):
     assert tenancy.active() == {user["id"]}
 
 
-def test_the_guard_refuses_an_undo_whole_and_records_it(tenancy):
+def test_the_guard_refuses_a_rollback_as_a_whole_and_records_it(tenancy):
     users = {tenancy.user()["id"] for _ in range(4)}
     settings(tenancy, guardMode="hold", guardShare=0, guardLeast=0)
     assert "deprovisioning guard" in problem(tenancy.undo(), 403)
@@ -94,7 +94,7 @@ def test_the_guard_refuses_an_undo_whole_and_records_it(tenancy):
     assert tenancy.active() == set()
 
 
-def test_undo_counts_towards_the_guard_of_later_writes(tenancy):
+def test_a_rollback_counts_towards_the_guard_of_later_writes(tenancy):
     other = tenancy.tenant.user()
     for _ in range(2):
         tenancy.user()
@@ -118,7 +118,7 @@ def test_the_guard_refuses_a_restore_that_deactivates(tenancy):
 
 
 @pytest.mark.parametrize("way", ["undo", "restore"])
-def test_switches_hold_for_undo_and_restore(tenancy, way):
+def test_switches_apply_to_rollback_and_restore(tenancy, way):
     made = tenancy.user()
     gone = tenancy.tenant.user()
     idle = tenancy.tenant.user(active=False)
@@ -140,7 +140,7 @@ def test_switches_hold_for_undo_and_restore(tenancy, way):
 
 
 @pytest.mark.parametrize("way", ["undo", "restore"])
-def test_an_administrator_overrides_explicitly_and_the_audit_log_says_so(tenancy, way):
+def test_an_explicit_override_is_recorded_in_the_audit_log(tenancy, way):
     user = tenancy.user(active=False)
     tenancy.scim.patch(f"/Users/{user['id']}", json=replace("active", True))
     settings(tenancy, guardMode="hold", guardShare=0, guardLeast=0, automaticDeprovisioning=False)
@@ -184,7 +184,7 @@ def test_restoring_a_group_is_not_affected_by_the_guard_and_the_switches(tenancy
     )
 
 
-def test_a_user_whose_deletion_the_guard_held_at_first_is_restored_with_its_groups(tenancy):
+def test_restore_returns_the_groups_of_a_user_whose_deletion_was_held_first(tenancy):
     """Notes after the last write in the audit log are not taken for writes."""
     user = tenancy.user()
     crew = tenancy.scim.post("/Groups", json=group("Crew", user)).json()

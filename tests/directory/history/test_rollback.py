@@ -1,4 +1,4 @@
-"""Undoing what one key did between two moments."""
+"""Rolling back the changes of one key in a period."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ from tests.upkeep.test_audit_verification import tampered
 
 
 class Culprit:
-    """A key that does what is to be undone."""
+    """A key whose changes are rolled back."""
 
     def __init__(self, tenant):
         token = tenant.key()
@@ -33,7 +33,7 @@ class Culprit:
 
 
 def state(tenant):
-    """All that there is, without what changes with every write."""
+    """Return all resources, without the parts that change with every write."""
     found = {}
     for endpoint in ("/Users", "/Groups"):
         for resource in tenant.scim.get(endpoint).json()["Resources"]:

@@ -78,7 +78,7 @@ def guard_of(workspace: Workspace, now: datetime) -> Guard | None:
     )
 
 
-def held(error: Held, attempted: str) -> Withheld:
+def held_by_guard(error: Held, attempted: str) -> Withheld:
     """Return the error for a write that the guard holds.
 
     It is a 403 for this user alone, so that clients go on with the rest of their sync.
