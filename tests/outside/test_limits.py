@@ -376,7 +376,7 @@ def test_names_of_a_projection(here, name):
     detail = error_of(
         here.get("/Users", params={name: ",".join(["title"] * 1001)}), 400, "invalidValue"
     )
-    assert detail == f"{name} has 1,001 names, and at most 1,000 are allowed"
+    assert detail == f"{name} has 1,001 names; the limit is 1,000"
     search = {
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
         name: ["title"] * 400,

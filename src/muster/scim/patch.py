@@ -11,8 +11,7 @@ So `apply` is pure. It modifies neither the document nor the steps, and everythi
 that can be done before is done in `prepare`.
 
 The value of a step has one of five forms, so that "no value" and "all values" cannot be confused.
-(Reading `{"op": "remove", "path": "members", "value": []}` as "remove all members" would be a
-disaster.)
+Otherwise `{"op": "remove", "path": "members", "value": []}` could be read as "remove all members".
 
 - Canonical JSON: the new value of an attribute without sub-attributes.
 - A list of canonical elements: for a multi-valued attribute as a whole.

@@ -6,7 +6,7 @@ two forms before the write begins:
 
 - `MemberEdit`, if every step names its members by id. The edit is the net effect of all steps: the
   ids to add, the ids to remove, and whether all others are removed first. The storage applies it
-  without reading the members of the group.
+  by ids.
 - `MemberChoice`, if a step selects members by another filter, such as `members[type eq "Group"]`.
   Which members it selects depends on the steps before it and on the members at the time of the
   write. The choice is a function that the storage calls inside the transaction with all members.
