@@ -8,7 +8,7 @@ from muster.scim.dialects import Dialect
 from muster.scim.document import read
 from muster.scim.errors import ScimError
 from muster.scim.schema.model import ENTERPRISE_USER, GROUP, USER, registry
-from tests.support.strategies import plain_users, users
+from tests.support.strategies import EVERYTHING, everything, plain_users, users
 
 USER_TYPE = registry().types["/Users"]
 
@@ -167,3 +167,29 @@ def test_a_name_in_two_cases_is_invalid_syntax():
         _read(user(USERNAME="b"))
     assert caught.value.scim_type == "invalidSyntax"
     assert "twice" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "refused"),
+    [
+        ("ainteger", [0, -1, 2**63 - 1, -(2**63)], [True, "1", 1.5, 2**63, -(2**63) - 1, [1]]),
+        ("adecimal", [0, 1.5, -2, 1e9], [True, "1.5", [1.5]]),
+        ("aboolean", [True, False], ["yes", 1, 0, [True]]),
+        ("astring", ["", "x"], [1, True, {}, ["x"]]),
+    ],
+)
+def test_each_type_has_its_values_and_no_other(name, taken, refused):
+    def reading(value):
+        document = user(**{EVERYTHING: {name: value}})
+        document["schemas"] = [USER, EVERYTHING]
+        return read(document, everything(), Dialect(strict=True))[EVERYTHING][name]
+
+    for value in taken:
+        found = reading(value)
+        assert found == value
+        assert isinstance(found, bool) == isinstance(value, bool)
+    for value in refused:
+        with pytest.raises(ScimError) as caught:
+            reading(value)
+        assert caught.value.scim_type == "invalidValue"
+        assert f"{EVERYTHING}:{name}" in caught.value.detail

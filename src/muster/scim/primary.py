@@ -36,19 +36,20 @@ def one_primary(
         ScimError: invalidValue, if primary elements have different values or the workspace is
             strict.
     """
-    primary = [element for element in elements if is_primary(element)]
+    primary = [position for position, element in enumerate(elements) if is_primary(element)]
     if len(primary) < 2:
         return elements
-    sub, value = attribute.sub("value"), primary[0].get("value")
+    sub, value = attribute.sub("value"), elements[primary[0]].get("value")
     if (
         sub is None
         or value is None
-        or not all(same_value(sub, element.get("value"), value) for element in primary)
+        or not all(same_value(sub, elements[position].get("value"), value) for position in primary)
     ):
         raise invalid_value(f"{where}: at most one element may be primary")
     dialect.take("primary-twice", where)
     return [
-        {**element, "primary": False} if element in primary[1:] else element for element in elements
+        {**element, "primary": False} if position in primary[1:] else element
+        for position, element in enumerate(elements)
     ]
 
 

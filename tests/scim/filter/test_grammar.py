@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from muster.scim.dialects import Dialect
 from muster.scim.errors import ScimError
-from muster.scim.filter.grammar import And, Compare, Not, Or, Present, ValuePath, parse, to_text
+from muster.scim.filter.grammar import (
+    MAX_DEPTH,
+    MAX_TERMS,
+    And,
+    Compare,
+    Not,
+    Or,
+    Present,
+    ValuePath,
+    parse,
+    to_text,
+)
 from tests.support.strategies import filters
 
 STRICT = Dialect(strict=True)
@@ -165,3 +176,24 @@ def test_the_sub_attribute_after_a_value_path_is_a_dialect():
         "emails", And((Compare("type", "eq", "work"), Compare("value", "eq", "x")))
     )
     assert dialect.seen == ["value-path-sub-attribute"]
+
+
+@pytest.mark.parametrize("nested", ["({})", "not ({})", "emails[{}]"])
+def test_filters_nest_so_deep_and_no_deeper(nested):
+    inner = "value pr" if "emails" in nested else "userName pr"
+
+    def filter_of(depth):
+        text = inner
+        for level in range(depth):
+            text = nested.format(text) if level == depth - 1 else f"({text})"
+        return text
+
+    parse(filter_of(MAX_DEPTH), Dialect(strict=True))
+    with pytest.raises(ScimError, match=f"nested deeper than {MAX_DEPTH}"):
+        parse(filter_of(MAX_DEPTH + 1), Dialect(strict=True))
+
+
+def test_filters_have_so_many_terms_and_no_more():
+    parse(" or ".join(["userName pr"] * MAX_TERMS), Dialect(strict=True))
+    with pytest.raises(ScimError, match=f"more than {MAX_TERMS} terms"):
+        parse(" or ".join(["userName pr"] * (MAX_TERMS + 1)), Dialect(strict=True))

@@ -64,13 +64,13 @@ def fold(steps: list[PatchStep], strict: bool) -> tuple[MemberEdit | MemberChoic
         neither before nor after, but their removal is no error.
 
     Raises:
-        ScimError: mutability or invalidValue.
+        ScimError: mutability, invalidValue or noTarget.
     """
     member_steps = [_read(step, strict) for step in steps]
     by_id = all(isinstance(step.selection, list | Whole) for step in member_steps)
     if not by_id or (strict and _may_hide_an_absence(member_steps)):
         return _choice(member_steps, strict), frozenset()
-    folding = _Folding()
+    folding = _Folding(strict)
     for step in member_steps:
         folding.apply(step)
     edit = MemberEdit(tuple(folding.add), tuple(folding.remove), folding.clear)
@@ -139,7 +139,8 @@ class _Folding:
         clear: Whether all members are removed first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, strict: bool) -> None:
+        self._strict = strict
         self.add: dict[str, None] = {}
         self.remove: dict[str, None] = {}
         self.passing: set[str] = set()
@@ -151,7 +152,7 @@ class _Folding:
         if step.operation == "replace" or step.selection is Whole.EVERYTHING:
             self._clear()
         if step.operation == "remove":
-            self._remove(ids)
+            self._remove(ids, step.where)
         else:
             self._add(ids)
 
@@ -160,8 +161,11 @@ class _Folding:
             self.remove.pop(resource_id, None)
             self.add[resource_id] = None
 
-    def _remove(self, ids: list[str]) -> None:
+    def _remove(self, ids: list[str], where: str) -> None:
         for resource_id in ids:
+            # An id in `remove` is no member any more, whoever the members were before.
+            if self._strict and resource_id in self.remove:
+                raise no_target(f"{where}: {resource_id[:100]!r} is not a member")
             # The id may have been a member before it was added, so it is removed as well.
             if resource_id in self.add:
                 self.passing.add(resource_id)
