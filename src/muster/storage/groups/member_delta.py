@@ -33,20 +33,14 @@ def delta_of(
     }
     if missing and not edit.lenient:
         raise NoSuchMember(next(resource_id for resource_id in edit.add if resource_id in missing))
-    wanted = {
-        key: resource_id
-        for key, resource_id in ids_by_key(edit.add).items()
-        if resource_id not in missing
-    }
+    # Two texts can have one key: an id, and the same id in upper case. Only one of them exists.
+    wanted = ids_by_key(tuple(one for one in edit.add if one not in missing))
     added = tuple(resource_id for key, resource_id in wanted.items() if key not in current)
     if edit.clear:
         return MemberDelta(
             added, tuple(resource_id for key, resource_id in current.items() if key not in wanted)
         )
-    leaving = ids_by_key(edit.remove)
-    removed = tuple(
-        resource_id for key, resource_id in leaving.items() if current.get(key) == resource_id
-    )
+    removed = tuple(one for one in edit.remove if current.get(key_of(one) or 0) == one)
     gone = set(removed)
     return MemberDelta(
         added, removed, tuple(resource_id for resource_id in edit.remove if resource_id not in gone)
