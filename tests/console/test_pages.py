@@ -455,7 +455,9 @@ def test_settings_are_changed_with_what_is_wrong_named(root, fresh):
     )
     assert (kept["rateLimit"], kept["ipAllowlist"]) == (500, ["127.0.0.0/8"])
     assert (kept["requestsDays"], kept["changesDays"]) == (3, None)
-    assert "changesDays must be" in root.post(path, **{**given, "changesDays": "2"}).text
+    assert (
+        "changesDays: Must be at least 7" in root.post(path, **{**given, "changesDays": "2"}).text
+    )
     assert "ipAllowlist[0]" in root.post(path, **{**given, "ipAllowlist": "nonsense"}).text
     for wrong in ("many", "0000000005", "1" * 30, "-1", "1.5"):
         assert "rateLimit: enter" in root.post(path, **{**given, "rateLimit": wrong}).text

@@ -358,7 +358,7 @@ def test_they_are_exported_and_imported_with_their_schema(fresh, server, tmp_pat
         assert (refused.returncode, BADGE in refused.stdout) == (1, True)
         other.api.post("/schemas", json=badge())
         done = server.muster("import", "--workspace", other.name, str(file), check=False)
-        assert done.stdout.startswith("1 made"), done.stdout
+        assert done.stdout.startswith("1 created"), done.stdout
         assert other.scim.get(f"/Users/{user['id']}").json()[BADGE] == user[BADGE]
 
 
