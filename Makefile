@@ -35,12 +35,20 @@ check: install ## lint, types, import layers and the fast tests, in less than a 
 	@$(MAKE) --no-print-directory --jobs 2 lint fast
 
 # The fast tests start no process and need no PostgreSQL. The ignored files have none of them, and slow imports.
+# Properties get 25 examples here, and a hundred in make test.
 fast: install
-	$(BIN)/python -m pytest -q -n 2 -p no:schemathesis -m "not outside and not postgres and not slow" \
+	$(BIN)/python -m pytest -q -n 2 -p no:schemathesis --hypothesis-profile check -m "not outside and not postgres and not slow" \
 		--ignore tests/cli --ignore tests/clients --ignore tests/outside --ignore tests/console/test_browser.py
 
 test: install ## run every test, or those of one marker: make test ONLY=http
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(if $(ONLY),-m "$(ONLY)")
+
+# A killed process (torture, kill -9) leaves no data. Measuring doubles the time of the tests, so make test does not.
+coverage: install ## measure the lines and branches that the tests run; ONLY as for test
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -n auto --dist loadgroup $(if $(ONLY),-m "$(ONLY)")
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lint: install ## ruff, mypy --strict, import layers
 	$(BIN)/ruff check .
@@ -76,6 +84,6 @@ build: install ## build the wheel in dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## remove everything that the targets above created
-	rm -rf .venv tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .coverage* tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help install serve check fast test lint format bench torture soak lock build clean
+.PHONY: help install serve check fast test coverage lint format bench torture soak lock build clean

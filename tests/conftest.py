@@ -15,6 +15,7 @@ from tests.support.tenant import Tenant
 settings.register_profile(
     "muster", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
+settings.register_profile("check", settings.get_profile("muster"), max_examples=25)
 settings.load_profile("muster")
 
 

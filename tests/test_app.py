@@ -253,6 +253,7 @@ def test_a_bug_of_ours_is_a_500_that_shows_nothing(app, caplog, monkeypatch):
     assert "secret inside" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_scan_that_takes_too_long_is_stopped(tmp_path):
     app = muster.create_app(
         muster.Settings(

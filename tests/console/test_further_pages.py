@@ -107,6 +107,7 @@ def shape(url):
     )
 
 
+@pytest.mark.slow
 def test_every_page_and_every_filter_with_two_pages_of_data(root, filled):
     """Follows every link and asks every form, three of each shape."""
     start = f"/w/{filled.name}"

@@ -1,6 +1,7 @@
 """Random operations on a small directory agree with a plain model, the ETags and the feed."""
 
 import orjson
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -333,6 +334,7 @@ class Life:
         return self.bench.run(look())
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -967,6 +967,7 @@ def test_a_long_poll_waits_so_long_and_no_longer(here, monkeypatch):
 SCAN = "a search without an index; on PostgreSQL any statement"
 
 
+@pytest.mark.slow
 @covers(SCAN)
 def test_a_search_may_take_so_long_and_no_longer(here, monkeypatch):
     """PostgreSQL has the time with the connection, so that there a service of its own is asked."""

@@ -80,6 +80,7 @@ def _at(document, domain):
     return domain is None or any(mail_domain(value) == domain for value in values)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=150,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -116,6 +117,7 @@ def test_agrees_with_evaluate(bench, data):
         )
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

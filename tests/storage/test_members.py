@@ -188,6 +188,7 @@ def _filters(name, ids, types):
     return st.recursive(leaves, _joined, max_leaves=4)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
