@@ -15,7 +15,7 @@ from muster.directory.guard.policy import (
     check_delete,
     deprovisions,
     guard_of,
-    held,
+    held_by_guard,
     reprovisions,
 )
 from muster.scim.schema.model import registry
@@ -97,7 +97,7 @@ def test_so_many_may_lose_access_as_share_and_least_allow(share, least, users, d
 
 
 def test_a_held_write_names_the_count_and_the_limit():
-    withheld = held(Held(done=21, allowed=20), "delete")
+    withheld = held_by_guard(Held(done=21, allowed=20), "delete")
     assert (withheld.status, withheld.attempted, withheld.guarded) == (403, "delete", True)
     assert "21" in withheld.detail
     assert "20" in withheld.detail
