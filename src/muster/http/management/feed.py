@@ -31,6 +31,8 @@ from muster.storage.port.resources import Resources
 
 _ASK_SECONDS = 0.25
 _END = "end"
+_TURN_BYTES = 65_536
+"""Bytes of documents that the feed parses in one turn of the event loop."""
 
 
 class FeedRoutes:
@@ -71,6 +73,7 @@ class FeedRoutes:
         loop = asyncio.get_running_loop()
         end = loop.time() + query.wait
         told: list[dict[str, Any]] = []
+        read = 0
         scim = call.base + SCIM_ROOT
         while True:
             for change in changes:
@@ -79,7 +82,12 @@ class FeedRoutes:
                     {"id": f"{token}.{n}", **event.to_json()}
                     for n, event in enumerate(events(change, scim))
                 )
-                await asyncio.sleep(0)  # whoever waits meanwhile has a turn between two changes
+                read += len(change.document)
+                if read >= _TURN_BYTES:
+                    read = 0
+                    await asyncio.sleep(
+                        0
+                    )  # other requests have a turn, once in about a millisecond
             after = changes[-1].sequence if changes else after
             if told or loop.time() >= end:
                 break
