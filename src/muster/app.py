@@ -34,7 +34,7 @@ from muster.console.pages.overview import OverviewPages
 from muster.console.pages.requests import RequestPages
 from muster.console.pages.resource import ResourcePages
 from muster.console.pages.role_mappings import RoleMappingPages
-from muster.console.pages.rollback import UndoPages
+from muster.console.pages.rollback import RollbackPages
 from muster.console.pages.schemas import SchemaPages
 from muster.console.pages.settings import SettingsPages
 from muster.console.pages.sign_in import SignInPages
@@ -197,7 +197,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *KeyPages(storage, s.keys, s.roles),
         *DirectoryPages(s.directory, s.cursors),
         *ResourcePages(storage, s.directory, s.past, s.restorer, s.mappings, tokens),
-        *UndoPages(storage, s.rollback, tokens),
+        *RollbackPages(storage, s.rollback, tokens),
         *RequestPages(storage, s.requests, s.workspace_settings),
         *GuardPages(storage, s.desk),
         *RoleMappingPages(s.mappings),

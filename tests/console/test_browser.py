@@ -84,11 +84,11 @@ def test_from_the_first_sign_in_to_an_undo(server, watched, filled):
     page.goto(invitation(server))
     page.fill("input[name=email]", email)
     page.fill("input[name=password]", PASSWORD)
-    page.click("text=Make me an administrator")
+    page.click("text=Create account")
     page.wait_for_url("**/w/**")
     page.goto(f"{base}/keys")
     page.fill("input[name=name]", "okta")
-    page.click("text=Make the key")
+    page.click("button:has-text('Create API key')")
     token = page.locator(".highlight code.copyable").inner_text()
     with httpx.Client(
         base_url=f"{server.url}/scim/v2", headers={"Authorization": f"Bearer {token}"}
@@ -101,11 +101,11 @@ def test_from_the_first_sign_in_to_an_undo(server, watched, filled):
         okta.delete(f"/Users/{made['id']}")
     page.goto(f"{base}/users")
     page.fill("#q", "Person 1")
-    page.wait_for_selector("text=1 found")
+    page.wait_for_selector("text=1 result")
     expect(page.locator("tbody tr")).to_have_count(1)
     page.goto(f"{base}/users/{made['id']}")
-    page.wait_for_selector("text=deleted")
-    page.locator("text=Go back to this").first.click()
+    page.wait_for_selector("text=Deleted")
+    page.locator("text=Restore this version").first.click()
     page.wait_for_selector("text=Chief")
     assert filled.scim.get(f"/Users/{made['id']}").json()["title"] == "Chief"
     page.click("text=Sign out")
@@ -149,21 +149,21 @@ def test_a_guard_that_trips_and_what_was_before(server, watched):
             gone = [provider.delete(user, one.id, raise_scim_errors=False) for one in people]
         assert [error.status for error in gone if error is not None] == [403, 403]
         page.goto(base)
-        page.wait_for_selector("text=The deprovisioning guard holds 2 users")
+        page.wait_for_selector("text=The deprovisioning guard holds changes to 2 users")
         page.goto(f"{base}/guard")
-        page.locator("tr", has_text=people[2].user_name).locator("text=Let through").click()
+        page.locator("tr", has_text=people[2].user_name).locator("text=Approve").click()
         page.wait_for_selector(f"tr:has-text('{people[3].user_name}')")
         expect(page.locator("tr", has_text=people[2].user_name)).to_have_count(0)
-        page.locator("tr", has_text=people[3].user_name).locator("text=Keep the user").click()
-        page.wait_for_selector("text=Nothing is held.")
+        page.locator("tr", has_text=people[3].user_name).locator("text=Reject (keep user)").click()
+        page.wait_for_selector("text=No changes to review.")
         page.goto(f"{base}/groups/{made.id}")
         expect(page.locator("ul >> text=Guarded")).to_have_count(1)
         page.fill("input[name=at]", then)
-        page.click("text=Look")
+        page.click("button:has-text('Show')")
         expect(page.locator("ul >> text=Guarded")).to_have_count(4)
-        expect(page.locator("text=deleted since")).to_have_count(3)
+        expect(page.locator("small:has-text('deleted')")).to_have_count(3)
         page.click("text=Guarded 0")
-        page.locator("text=Go back to this").first.click()
+        page.locator("text=Restore this version").first.click()
         page.wait_for_selector("span.state.active")
         assert tenant.scim.get(f"/Users/{people[0].id}").json()["groups"][0]["value"] == made.id
         assert watched.complaints == []
@@ -183,7 +183,7 @@ def test_signing_in_by_openid_connect(server, watched, provider):
         page.click("button[type=submit] >> nth=0")
         page.wait_for_url(f"{server.url}/w/{tenant.name}**")
         page.goto(f"{server.url}/account")
-        assert "You sign in by OpenID Connect" in page.content()
+        assert "You sign in with OpenID Connect" in page.content()
         assert not [
             complaint for complaint in watched.complaints if "Content Security Policy" in complaint
         ]
@@ -202,7 +202,7 @@ def test_by_keyboard_alone(server, watched, filled):
     page.wait_for_url("**/w/**")
     page.goto(f"{server.url}/w/{filled.name}")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
     for _ in range(20):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.textContent") == "API keys":
@@ -212,7 +212,7 @@ def test_by_keyboard_alone(server, watched, filled):
     page.focus("input[name=name]")
     page.keyboard.type("by keyboard")
     page.keyboard.press("Enter")
-    page.wait_for_selector("text=The key by keyboard is made.")
+    page.wait_for_selector('text=Key "by keyboard" was created.')
     assert watched.complaints == []
 
 
@@ -228,7 +228,7 @@ def test_without_scripts(server, chromium, filled):
     page.wait_for_url("**/w/**")
     page.goto(f"{server.url}/w/{filled.name}/users")
     page.fill("#q", "Person 2")
-    page.click("text=Find")
+    page.click("button:has-text('Search')")
     expect(page.locator("tbody tr")).to_have_count(1)
     page.click("tbody a")
     expect(page.locator("h1")).to_have_text("Person 2")

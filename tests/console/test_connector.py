@@ -80,7 +80,7 @@ def test_administrators_of_a_workspace_sign_in_by_its_provider(server, root, fre
     assert visitor.get(f"/w/{fresh.name}/users").status_code == 200
     assert visitor.get(f"/w/{fresh.name}/settings").status_code == 403
     assert visitor.get("/w/default").status_code == 404
-    assert "You sign in by OpenID Connect" in visitor.get("/account").text
+    assert "You sign in with OpenID Connect" in visitor.get("/account").text
     assert "OpenID Connect</td>" in root.get("/administrators").text
     actors = [
         row["actor"]
@@ -126,7 +126,11 @@ def test_the_audit_log_tells_who_came_by_a_provider(server, root, fresh, provide
 
 @pytest.mark.parametrize(
     ("subject", "status", "said"),
-    [("eve", 403, "elsewhere.example"), ("mal", 403, "vouch"), ("nix", 401, "no e-mail address")],
+    [
+        ("eve", 403, "elsewhere.example"),
+        ("mal", 403, "verified"),
+        ("nix", 401, "no e-mail address"),
+    ],
 )
 def test_who_is_not_let_in(server, fresh, provider, subject, status, said):
     fresh.api.put("/open-id-connector", json=setting(provider))
@@ -144,7 +148,7 @@ def test_an_installation_has_one_as_well(server, root, provider):
         **setting(provider, title="The House", allowedDomains=DOMAIN, permissions=""),
         permission=[ADMIN],
     )
-    assert "The connector is kept" in page.text
+    assert "Connector saved" in page.text
     assert "s3cret-words" not in page.text
     visitor = Visitor(server)
     assert "Sign in with The House" in visitor.get("/sign-in").text
@@ -185,12 +189,12 @@ def test_what_a_connector_must_be(fresh, provider):
     refused(400, "issuer", issuer="nonsense")
     refused(400, "issuer", issuer="ftp://x.example")
     refused(400, "issuer", issuer=f"{provider}/nothing")
-    refused(400, "calls itself", issuer=provider.replace("localhost", "127.0.0.1") + "/")
+    refused(400, "identifies itself", issuer=provider.replace("localhost", "127.0.0.1") + "/")
     refused(400, "clientSecret", clientSecret="")
     refused(400, "allowedDomains", allowedDomains=[])
     refused(400, "allowedDomains", allowedDomains=["*.example"])
     refused(400, "permissions", permissions=["Fly"])
-    refused(400, "no setting", secret="x")
+    refused(400, "Unknown setting", secret="x")
     assert fresh.api.get("/open-id-connector").status_code == 404
     assert (
         fresh.api.put("/open-id-connector", json=setting(provider, SCIM, SETTINGS)).status_code
@@ -251,10 +255,10 @@ def test_a_sign_in_belongs_to_the_browser_that_began_it(server, fresh, provider)
     assert victim.http.get(back).headers["location"] == "/"
     sent = victim.get("/sign-in/openid", workspace=fresh.name)
     state = parse_qs(urlsplit(sent.headers["location"]).query)["state"][0]
-    for said, shown in (("access_denied", "access_denied"), ("<b>", "does not say why")):
+    for said, shown in (("access_denied", "access_denied"), ("<b>", "no reason given")):
         assert shown in victim.get("/sign-in/openid/callback", error=said, state=state).text
     assert (
-        "another identity provider"
+        "different identity provider"
         in victim.get("/sign-in/openid/callback", iss="https://x", code="c", state=state).text
     )
     for one in (attacker, victim):
@@ -444,7 +448,7 @@ def test_no_metadata_of_a_provider_is_an_error_of_ours(name, value):
 
 
 def test_a_compressed_answer_is_refused_before_it_is_decompressed():
-    assert "compresses" in odd_provider("encoding", "gzip").detail
+    assert "compressed" in odd_provider("encoding", "gzip").detail
 
 
 def odd_provider(place, odd):

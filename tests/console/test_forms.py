@@ -273,8 +273,7 @@ def test_the_members_that_a_restore_left_out_are_named_once(server, fresh):
     answer = _restore_without_members(scene)
     assert answer.status_code == 303
     shown = [
-        ("not there any more" in scene.visitor.get(answer.headers["location"]).text)
-        for _ in range(2)
+        ("no longer exist" in scene.visitor.get(answer.headers["location"]).text) for _ in range(2)
     ]
     assert shown == [True, False]
     scene.visitor.close()

@@ -141,7 +141,7 @@ def test_signing_in_and_out(root, server, fresh):
     unknown = admin.post("/sign-in", email=name("nobody"), password="x" * 12)
     assert wrong.status_code == unknown.status_code == 401
     for answer in (wrong, unknown):
-        assert "the e-mail address, the password or the code is wrong" in answer.text
+        assert "Wrong e-mail address, password or code" in answer.text
     admin.get("/sign-in")
     answer = admin.post("/sign-in", email=admin.email.upper(), password=PASSWORD, to="/account")
     assert answer.headers["location"] == "/account"
@@ -251,7 +251,7 @@ def test_the_authenticator_and_its_recovery_codes(root, server, fresh):
     other = Visitor(server)
     other.get("/sign-in")
     assert (
-        "a code of the authenticator"
+        "a code from your authenticator"
         in other.post("/sign-in", email=admin.email, password=PASSWORD).text
     )
     assert (
@@ -376,9 +376,9 @@ def test_every_value_is_shown_as_it_is(root, fresh):
 def test_a_key_is_made_shown_once_rotated_and_revoked(root, fresh):
     path = f"/w/{fresh.name}/keys"
     root.get(path)
-    assert "give the key a name" in root.post(path, name="", permission=SCIM).text
+    assert "nter a name" in root.post(path, name="", permission=SCIM).text
     root.get(path)
-    assert "choose what the key may do" in root.post(path, name="okta").text
+    assert "elect at least one permission" in root.post(path, name="okta").text
     root.get(path)
     made = root.post(path, name="okta", permission=SCIM, days="90")
     assert (made.status_code, made.headers["location"]) == (303, path)
@@ -446,7 +446,7 @@ def test_settings_are_changed_with_what_is_wrong_named(root, fresh):
     given |= {"automaticProvisioning": "on", "rateLimit": "500", "ipAllowlist": "127.0.0.0/8"}
     given |= {"requestsDays": "3", "changesDays": ""}
     answer = root.submit(path, **given)
-    assert "The settings are kept" in answer.text
+    assert "Settings saved" in answer.text
     kept = fresh.api.get("/settings").json()
     assert (kept["contract"], kept["strict"], kept["automaticDeprovisioning"]) == (
         "cortex",
@@ -478,7 +478,7 @@ def test_users_are_found_as_one_types(root, fresh):
     assert all(user["id"] in root.get(path, q="@find.example").text for user in users)
     assert users[2]["id"] in root.get(path, filter='displayName eq "person 2"').text
     assert "position" in root.get(path, filter="displayName eq").text
-    assert "Nobody matches" in root.get(path, q="zz").text
+    assert "No matching users" in root.get(path, q="zz").text
     partial = root.http.get(path, headers={"hx-request": "true"}).text
     assert "<html" not in partial
     assert users[0]["id"] in partial
@@ -520,7 +520,7 @@ def test_a_user_is_brought_back_with_its_groups(root, fresh):
     assert (back["title"], back["meta"]["version"][:5]) == ("first", 'W/"3-')
     fresh.scim.delete(f"/Users/{user['id']}")
     page = root.get(path).text
-    assert "deleted" in page
+    assert ">Deleted<" in page
     newest = re.findall(r'name="change" value="([^"]+)"', page)[0]
     assert root.post(f"{path}/restore", change=newest).status_code == 303
     again = fresh.scim.get(f"/Users/{user['id']}").json()
@@ -558,13 +558,13 @@ def test_a_user_is_seen_and_brought_back_as_at_a_moment(root, fresh):
     fresh.scim.delete(f"/Groups/{made['id']}")
     path = f"/w/{fresh.name}/users/{user['id']}"
     page = root.get(f"{path}?at={then}").text
-    assert "As it was at" in page
-    assert re.search(r">Crew of then</a> <small>deleted since</small>", page)
+    assert "As of" in page
+    assert re.search(r">Crew of then</a> <small>deleted</small>", page)
     assert "<td>as it was</td>" in page
     whole = re.search(r'name="time" value="([^"]+)"', page)[1]
     assert root.post(f"{path}/restore", time=whole).status_code == 303
     assert fresh.scim.get(f"/Users/{user['id']}").json()["title"] == "as it was"
-    assert "was not there then" in root.get(f"{path}?at=2020-01-01T00:00").text
+    assert "did not exist, or its history" in root.get(f"{path}?at=2020-01-01T00:00").text
     wrong = root.get(f"{path}?at=noon")
     assert (wrong.status_code, "at: expected a time such as" in wrong.text) == (400, True)
     assert root.get(f"{path}?before=x").status_code == 400
@@ -578,7 +578,7 @@ def test_who_is_gone_is_said_when_a_group_comes_back(root, fresh):
     fresh.scim.delete(f"/Users/{user['id']}")
     first = re.findall(r'name="change" value="([^"]+)"', root.get(path).text)[-1]
     answer = root.submit(f"{path}/restore", change=first)
-    assert (answer.status_code, f"not there any more: {user['id']}" in answer.text) == (200, True)
+    assert (answer.status_code, f"no longer exist: {user['id']}" in answer.text) == (200, True)
     assert [
         item["value"] for item in fresh.scim.get(f"/Groups/{made['id']}").json()["members"]
     ] == [other["id"]]
@@ -593,7 +593,7 @@ def test_every_member_and_all_of_a_history_can_be_seen(root, fresh):
     page = root.get(path).text
     more = page
     for following, once in (
-        ("More members", r"/users/([0-9a-f-]{36})"),
+        ("Next page", r"/users/([0-9a-f-]{36})"),
         ("Older", r'name="change" value="([^"]+)"'),
     ):
         link = re.search(rf'href="([^"]+)">{following}<', page)[1].replace("&amp;", "&")
@@ -664,14 +664,14 @@ def test_a_request_is_tried_again_and_nothing_is_changed(root, fresh):
         root.get(f"{base}/{number}")
         return re.sub(r"<[^>]+>|\s+", " ", root.submit(f"{base}/{number}/rehearse").text)
 
-    assert re.search(r"It would be answered\s+200", tried(second))
+    assert re.search(r"Result:\s+200", tried(second))
     assert re.search(r"title\s+third\s+second", tried(second))
     assert "Nothing would change" in tried(last)
-    assert re.search(r"It would be answered\s+409", tried(twice))
-    assert re.search(r"It would be answered\s+409", tried(first))
+    assert re.search(r"Result:\s+409", tried(twice))
+    assert re.search(r"Result:\s+409", tried(first))
     fresh.scim.delete(path)
-    assert re.search(r"It would be answered\s+404", tried(second))
-    assert re.search(r"It would be answered\s+201", tried(first))
+    assert re.search(r"Result:\s+404", tried(second))
+    assert re.search(r"Result:\s+201", tried(first))
     assert fresh.scim.get("/Users?count=0").json()["totalResults"] == 0
     assert third["title"] == "third"
     rows = [row for row in fresh.api.get("/audit").json()["rows"] if row["type"] == "User"]
@@ -698,9 +698,9 @@ def test_reads_are_kept_while_that_is_wanted(root, fresh):
 
     assert until(kept)
     page = root.get(base).text
-    assert "Reads are recorded until" in page
+    assert "reads are recorded until" in page
     root.post(f"{base}/record", off="1")
-    assert "Writes and refusals are recorded" in root.get(base).text
+    assert "Changes and failed requests are recorded" in root.get(base).text
 
 
 def test_the_audit_log_is_exported(root, fresh):
@@ -715,7 +715,7 @@ def test_the_audit_log_is_exported(root, fresh):
     assert len(table) == 4
     assert table[0].startswith("time,actor,address")
     assert "create" in root.get(base, action="create").text
-    assert "Nothing is recorded" in root.get(base, type="Nothing").text
+    assert "No matching entries" in root.get(base, type="Nothing").text
 
 
 def test_the_audit_log_is_looked_through(root, fresh):
@@ -851,7 +851,7 @@ def test_schemas_of_ones_own_on_a_page(root, fresh):
         "extends": ["User"],
         "attributes": [{"name": "number", "type": "string"}],
     }
-    assert "no JSON" in root.post(f"{base}/schemas", schema="{").text
+    assert "Invalid JSON" in root.post(f"{base}/schemas", schema="{").text
     assert root.post(f"{base}/schemas", schema=json.dumps(schema)).status_code == 303
     fresh.user(**{urn: {"number": "7"}})
     schema["attributes"][0]["type"] = "boolean"
@@ -884,9 +884,7 @@ def test_wiping_a_workspace(root, fresh, server):
             in fresh.api.post("/wipe", json={"workspace": other.name}).json()["detail"]
         )
         assert fresh.scim.get("/Users?count=0").json()["totalResults"] == 3
-        assert (
-            "5 resources are deleted" in root.submit(f"/w/{fresh.name}/wipe", name=fresh.name).text
-        )
+        assert "5 resources deleted" in root.submit(f"/w/{fresh.name}/wipe", name=fresh.name).text
         assert other.scim.get("/Users?count=0").json()["totalResults"] == 1
     for endpoint in ("/Users", "/Groups"):
         assert fresh.scim.get(f"{endpoint}?count=0").json()["totalResults"] == 0
@@ -917,7 +915,7 @@ def test_the_doctor_finds_users_that_a_client_has_lost(root, fresh):
     assert f"/users/{found['id']}" not in page
     seen = fresh.api.get("/overview").json()
     assert (seen["users"], seen["active"], seen["failed"]) == (2, 2, 4)
-    assert any("Refused in the last day: 4" in said for said in seen["attention"])
+    assert any("4 requests failed in the last 24 hours" in said for said in seen["attention"])
 
 
 def test_what_no_text_can_be_is_nowhere_a_mistake_of_ours(root, fresh):

@@ -40,7 +40,7 @@ def test_cookies_are_read_up_to_a_length():
         read_cookies("a=" + "x" * (MAX_HEADER - 1))
     assert (refused.value.status, refused.value.detail) == (
         431,
-        "the cookies are 16,385 bytes long, and at most 16,384 are read",
+        "The cookies are 16,385 bytes long; the limit is 16,384.",
     )
 
 

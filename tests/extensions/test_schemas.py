@@ -155,7 +155,7 @@ def test_a_schema_is_made_once(here, monkeypatch):
 
 
 def test_an_index_that_is_built_undoes_no_change_of_its_schema(here, monkeypatch):
-    monkeypatch.setattr(indexer, "_TOLD_SECONDS", 0)
+    monkeypatch.setattr(indexer, "_KNOWN_SECONDS", 0)
     here.run(here.schemas.create_schema(here.by, badge(COLOUR)))
     here.run(create(here, here.run(registry(here)), "/Users", person(**{BADGE: {"colour": "red"}})))
     here.run(here.schemas.replace_schema(here.by, BADGE, badge(COLOUR | {"indexed": True})))
@@ -183,7 +183,7 @@ def test_an_index_that_is_built_undoes_no_change_of_its_schema(here, monkeypatch
 
 
 def test_an_index_is_built_while_another_workspace_cannot_be_read(here, monkeypatch):
-    monkeypatch.setattr(indexer, "_TOLD_SECONDS", 0)
+    monkeypatch.setattr(indexer, "_KNOWN_SECONDS", 0)
     away = here.run(
         here.storage.add_workspace("away", "rfc7644", False, "2026-01-01T00:00:00.000Z")
     )

@@ -61,15 +61,15 @@ def test_each_reason_of_a_403_has_its_own_cure(fresh):
     found = {}
     for item in fresh.api.get("/doctor").json()["refusals"]:
         found.setdefault((item["operation"], item["fix"].split(".")[0]), []).append(item["count"])
-    guard = "The deprovisioning guard holds this, as too many users would lose access"
-    discovery = "Discovery documents cannot be filtered (RFC 7644 section 4): have the client ask without a filter"
+    guard = "The deprovisioning guard holds the change, because too many users would lose access"
+    discovery = "Discovery documents cannot be filtered (RFC 7644 section 4)"
     assert found == {
         ("deleteUser", guard): [3],
         ("patchUser", guard): [1],
         ("bulk", guard): [2],
         ("createUser", "Automatic provisioning is off"): [1],
         ("deleteUser", "Automatic deprovisioning is off"): [1],
-        ("unknown", "The key does not have the permission that the answer names"): [1],
+        ("unknown", "The key does not have the permission that the response names"): [1],
         ("discoverSchemas", discovery): [1],
     }
 
@@ -108,8 +108,8 @@ WHERE = (
         "Guard",
         "Connect",
     ),
-    *("MUSTER_", "muster ", "/.search", "Content-Type", "the setting that the answer names"),
-    *("proxy", "disk", "the server's log", "a filter"),
+    *("MUSTER_", "muster ", "/.search", "Content-Type", "the setting that the response names"),
+    *("proxy", "disk", "the server's log", "the filter"),
 )
 """The pages, commands and settings that cures name."""
 
@@ -124,4 +124,4 @@ def test_every_cure_is_of_one_finding_and_says_where():
 def test_every_status_has_a_cure(status):
     assert status in FIXES
     assert Refusal("k", "o", status, 1, 1).fix == FIXES[status]
-    assert Refusal("k", "o", status, 1, 1, detail="n: 1").fix.endswith("The latest answer: n: 1")
+    assert Refusal("k", "o", status, 1, 1, detail="n: 1").fix.endswith("Latest response: n: 1")

@@ -64,7 +64,7 @@ def test_bytes_of_a_body(here):
         assert post(here, padded(person(), size)).status_code == 201
     before = count(here)
     refused = post(here, padded(person(), MAX_BODY + 1))
-    assert error_of(refused, 413) == f"the body is larger than {MAX_BODY} bytes (MUSTER_MAX_BODY)"
+    assert error_of(refused, 413) == f"The body is larger than {MAX_BODY} bytes (MUSTER_MAX_BODY)"
     assert count(here) == before
 
 

@@ -1,4 +1,4 @@
-"""Administrators: who may sign in to the console, with what, and to do what in which workspace."""
+"""Console administrators: accounts, invitations, sign-in, sessions and 2FA codes."""
 
 import contextlib
 import hashlib
@@ -29,15 +29,15 @@ from muster.storage.records.items import refresh
 
 ADMINISTRATOR_KIND, SESSION_KIND, INVITATION_KIND = "administrator", "session", "invitation"
 EVERYWHERE = "*"
-"""The workspace of permissions that hold in all of them."""
+"""The key in `Admin.roles` for permissions that apply to all workspaces."""
 ADDRESS = re.compile(
     r"[^\s@\x00-\x1f\x7f\"(),:;<>\[\\\]]{1,64}@[^\s@\x00-\x1f\x7f\"(),:;<>\[\\\]]{1,190}"
 )
-"""A plain e-mail address: one @, and neither quotes nor comments nor lists (RFC 5322 section 3.4.1)."""
+"""A plain e-mail address: one @, without quotes, comments or lists (RFC 5322 section 3.4.1)."""
 _SECRET, _CODE = re.compile(r"[A-Z2-7]{16,64}"), re.compile(r"[0-9]{6}")
 _MIN_PASSWORD, _MAX_PASSWORD = 12, 1000
 _TRIES, _FROM_ONE_PLACE, _WINDOW = 10, 50, 600
-"""How many times one may try to sign in by one name, and from one address, within so many seconds."""
+"""Sign-in attempts per account and per address, within a window in seconds."""
 _SESSION = timedelta(hours=12)
 _SEEN_AGAIN = timedelta(minutes=5)
 INVITATION = timedelta(hours=1)
@@ -45,26 +45,36 @@ _RECOVERY_CODES = 8
 
 
 class NotSignedIn(ScimError):
-    """401: the e-mail address, the password or the code is wrong; which of them is not said."""
+    """401: the credentials are wrong. The message does not reveal which one."""
 
     def __init__(self) -> None:
-        super().__init__(401, "the e-mail address, the password or the code is wrong")
+        super().__init__(401, "Wrong e-mail address, password or code. Check them and try again.")
 
 
 class CodeNeeded(ScimError):
-    """401: the password is right, and a code is needed as well."""
+    """401: the password is correct, but a two-factor code is required."""
 
     def __init__(self) -> None:
-        super().__init__(401, "a code of the authenticator, or a recovery code, is needed")
+        super().__init__(401, "Enter a code from your authenticator, or a recovery code.")
 
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """An administrator. roles: workspace id, or EVERYWHERE, to permissions. totp: the secret of the authenticator, if any.
+    """An administrator.
 
-    recovery: the hashes of codes that stand in for it, each once. last_step: the time step of the last accepted code; no code of
-    this or an earlier step is accepted again. last_code: the last accepted code, as versions before last_step stored it.
-    connector: the place of the Open ID Connector that they come by, None for those who have a password.
+    Attributes:
+        id: Derived from the e-mail address, or from the identity provider's id of the person.
+        email: The e-mail address.
+        password: The password hash; None for administrators who sign in with OpenID Connect.
+        roles: The permissions by workspace id, or EVERYWHERE.
+        created: The time of creation.
+        totp: The secret of the authenticator; None without two-factor authentication.
+        recovery: The hashes of the unused recovery codes.
+        last_code: The last accepted code, as stored by versions without `last_step`.
+        connector: The workspace, or INSTALLATION, of the connector they sign in with; None for
+            those with a password.
+        last_step: The time step of the last accepted code. Codes of this and earlier steps are
+            rejected, so that no code works twice.
     """
 
     id: str
@@ -79,16 +89,16 @@ class Admin:
     last_step: int | None = None
 
     def permissions(self, workspace: int) -> tuple[str, ...]:
-        """What they may do in a workspace."""
+        """Return the permissions in a workspace."""
         return tuple({*self.roles.get(EVERYWHERE, ()), *self.roles.get(str(workspace), ())})
 
     @property
     def everywhere(self) -> bool:
-        """Whether they administer the installation."""
+        """Whether this is an administrator of the whole installation."""
         return ADMIN in self.roles.get(EVERYWHERE, ())
 
     def item(self) -> Item:
-        """As they are kept."""
+        """Return the stored form."""
         body = {
             "email": self.email,
             "password": self.password,
@@ -105,7 +115,18 @@ class Admin:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session in a browser. csrf: what its forms carry. id: the hash of the token in its cookie."""
+    """A session in a browser.
+
+    Attributes:
+        id: The hash of the token in the cookie.
+        admin: The administrator.
+        csrf: The token that each form must contain.
+        created: The time of sign-in.
+        seen: The time of the last request, to within 5 minutes.
+        expires: The time after which the session is invalid.
+        address: The IP address at sign-in.
+        agent: The User-Agent at sign-in.
+    """
 
     id: str
     admin: Admin
@@ -118,7 +139,7 @@ class Session:
 
 
 class Administrators:
-    """Makes administrators and sessions."""
+    """Creates and removes administrators, and manages their sessions."""
 
     def __init__(self, accounts: SettingsStore) -> None:
         self._accounts = accounts
@@ -126,23 +147,29 @@ class Administrators:
         self._places = Attempts(accounts, _FROM_ONE_PLACE, _WINDOW)
 
     async def all(self) -> Sequence[Admin]:
-        """Everyone, by e-mail address."""
+        """Return all administrators, ordered by e-mail address."""
         found = [
             _admin(item) for item in await self._accounts.items(INSTALLATION, ADMINISTRATOR_KIND)
         ]
         return sorted(found, key=lambda admin: admin.email)
 
     async def get(self, admin_id: str) -> Admin | None:
-        """The administrator of that id."""
+        """Return an administrator by id, or None."""
         item = await self._accounts.item(INSTALLATION, ADMINISTRATOR_KIND, admin_id)
         return None if item is None else _admin(item)
 
     async def invite(
         self, roles: dict[str, list[str]], also: Sequence[Item] = (), standing: Sequence[Item] = ()
     ) -> str:
-        """A token with which one administrator can be made, once and soon.
+        """Create an invitation that works once and expires in an hour; return its token.
 
-        also: items to store with it. standing: items that must still be as they were read; otherwise Outdated is raised.
+        Args:
+            roles: The roles of the administrator to be created.
+            also: Further items to store in the same transaction.
+            standing: Items that must not have changed since they were read.
+
+        Raises:
+            Outdated: One of the items in `standing` has changed.
         """
         token = secrets.token_urlsafe(32)
         ends = timestamp(clock.now() + INVITATION)
@@ -153,15 +180,24 @@ class Administrators:
         return token
 
     async def invited(self, token: str) -> bool:
-        """Whether a token still holds."""
+        """Return whether an invitation is unused and has not expired."""
         item = await self._accounts.item(INSTALLATION, INVITATION_KIND, digest(token))
         return item is not None and item.body["expires"] > timestamp()
 
     async def accept(self, token: str, email: str, password: str, origin: ChangeOrigin) -> Admin:
-        """Make the administrator whom a token is for. Raises ScimError 400, and 403 where the token does not hold."""
+        """Create the administrator of an invitation.
+
+        Raises:
+            ScimError: 400 if the address or password is invalid; 403 if the invitation is used or
+                expired; 409 if the address is taken.
+        """
         item = await self._accounts.item(INSTALLATION, INVITATION_KIND, digest(token))
         if item is None or item.body["expires"] <= timestamp():
-            raise ScimError(403, "this link was used already, or its time is up: ask for another")
+            raise ScimError(
+                403,
+                "This invitation has expired or was already used. Ask an"
+                " administrator for a new one.",
+            )
         made = await self._make(email, password, item.body["roles"])
         puts, read = [replace(item, body=None), made.item()], [item, _nobody(made.id)]
         await self._accounts.administer(puts, [self._note(made, "create", origin)], read)
@@ -170,7 +206,11 @@ class Administrators:
     async def create(
         self, email: str, password: str, roles: dict[str, list[str]], origin: ChangeOrigin
     ) -> Admin:
-        """Make an administrator. Raises ScimError 400 and 409."""
+        """Create an administrator with a password.
+
+        Raises:
+            ScimError: 400 if the address or password is invalid; 409 if the address is taken.
+        """
         made = await self._make(email, password, roles)
         await self._accounts.administer(
             [made.item()], [self._note(made, "create", origin)], [_nobody(made.id)]
@@ -180,20 +220,28 @@ class Administrators:
     async def _make(self, email: str, password: str, roles: dict[str, list[str]]) -> Admin:
         email = email.strip()
         if not ADDRESS.fullmatch(email):
-            raise invalid_value("email: this is no e-mail address")
+            raise invalid_value("email: enter a valid e-mail address")
         check_password(password)
         admin_id = digest(fold(email))[:16]
         if await self.get(admin_id) is not None:
-            raise ScimError(409, "email: there is an administrator with this address already")
+            raise ScimError(409, "email: an administrator with this address already exists")
         return Admin(admin_id, email, await hash_password(password), roles, timestamp())
 
     async def remove(self, admin: Admin, origin: ChangeOrigin) -> None:
-        """Remove an administrator, and end their sessions. Raises ScimError 409 for the last one of the installation."""
+        """Remove an administrator and end their sessions.
+
+        Raises:
+            ScimError: 409 if this is the last administrator of the installation.
+        """
         others = [
             other.item() for other in await self.all() if other.everywhere and other.id != admin.id
         ]
         if admin.everywhere and not others:
-            raise ScimError(409, "the last administrator of the installation cannot be removed")
+            raise ScimError(
+                409,
+                "The last administrator of the installation cannot be removed."
+                " Invite another one first.",
+            )
         ended = [
             item
             for item in await self._accounts.items(INSTALLATION, SESSION_KIND)
@@ -207,7 +255,12 @@ class Administrators:
     async def change_password(
         self, session: Session, old: str, new: str, origin: ChangeOrigin
     ) -> None:
-        """Give an administrator another password, and end their other sessions. Raises ScimError 400 and 401."""
+        """Change the password of an administrator and end their other sessions.
+
+        Raises:
+            ScimError: 400 if the new password is invalid; 401 if the current one is wrong; 429
+                after too many attempts.
+        """
         check_password(new)
         await self._confirm(session.admin, old, "old")
         changed = replace(session.admin, password=await hash_password(new))
@@ -217,28 +270,29 @@ class Administrators:
         await self._accounts.administer([changed.item(), *ended], [note], [session.admin.item()])
 
     async def begin_totp(self, admin: Admin) -> tuple[str, str]:
-        """A secret for an authenticator, and its URI; it is kept once a code of it is given."""
+        """Return a new authenticator secret and its URI; `keep_totp` stores it."""
         secret = pyotp.random_base32()
         return secret, pyotp.TOTP(secret).provisioning_uri(name=admin.email, issuer_name="muster")
 
     async def keep_totp(
         self, admin: Admin, secret: str, code: str, origin: ChangeOrigin
     ) -> list[str]:
-        """Turn the second factor on, and return the recovery codes, which are shown this once.
+        """Turn on two-factor authentication and return the recovery codes.
 
-        Raises ScimError 400 for a wrong code, and 409 if the second factor is on already or an OpenID provider has it.
+        Raises:
+            ScimError: 400 if the code is wrong; 409 if it is already on, or if the administrator
+                signs in with OpenID Connect.
         """
-        if (
-            admin.totp is not None
-        ):  # replacing it is turning it off: that needs the password and a code
-            raise ScimError(409, "The second factor is on already. Turn it off first.")
+        if admin.totp is not None:
+            # Replacing the secret would bypass the password and code that turning it off requires.
+            raise ScimError(409, "Two-factor authentication is already on. Turn it off first.")
         if admin.connector is not None:
             raise ScimError(
-                409, "You sign in by OpenID Connect: the second factor is the identity provider's."
+                409, "You sign in with OpenID Connect. Set up two-factor authentication there."
             )
         step = _step_of(secret, code.strip(), clock.now()) if _SECRET.fullmatch(secret) else None
         if step is None:
-            raise invalid_value("code: this is not the code that the authenticator shows")
+            raise invalid_value("code: wrong code. Enter the code that the authenticator shows now")
         codes = [f"{secrets.token_hex(3)}-{secrets.token_hex(3)}" for _ in range(_RECOVERY_CODES)]
         changed = replace(admin, totp=secret, recovery=tuple(map(digest, codes)), last_step=step)
         await self._accounts.administer(
@@ -249,7 +303,11 @@ class Administrators:
         return codes
 
     async def drop_totp(self, admin: Admin, password: str, code: str, origin: ChangeOrigin) -> None:
-        """Turn the second factor off. Raises ScimError 401 for a wrong password or code, and 429 for too many of them."""
+        """Turn off two-factor authentication.
+
+        Raises:
+            ScimError: 401 if the password or code is wrong; 429 after too many attempts.
+        """
         await self._confirm(
             admin, password, "password", None if admin.totp is None else code.strip()
         )
@@ -263,30 +321,42 @@ class Administrators:
     async def _confirm(
         self, admin: Admin, password: str, name: str, code: str | None = None
     ) -> None:
-        """Have someone who is signed in show again that it is them. name: the form's field for the password.
+        """Check the password, and optionally a code, of a signed-in administrator.
 
-        Raises ScimError 401 if the password or the code is wrong, and 429 after too many attempts.
+        Args:
+            admin: The administrator.
+            password: The password.
+            name: The name of the form field for the password, used in the error.
+            code: The two-factor code; None if none is required.
+
+        Raises:
+            ScimError: 401 if the password or code is wrong; 429 after too many attempts.
         """
         wait = await self._names.take(INSTALLATION, f"account {admin.id}")
         if wait:
             raise ScimError(429, f"Too many attempts. Try again in {wait} seconds.")
         if not await verify_password(admin.password, password[:_MAX_PASSWORD]):
-            raise ScimError(401, f"{name}: this is not your password")
+            raise ScimError(401, f"{name}: wrong password")
         if code is not None:
             try:
                 await self._check_code(admin, code)
             except (CodeNeeded, NotSignedIn):
                 raise ScimError(
-                    401, "code: enter a code that the authenticator shows now, or a recovery code"
+                    401, "code: wrong code. Enter the current authenticator code or a recovery code"
                 ) from None
         await self._names.forget(INSTALLATION, f"account {admin.id}")
 
     async def sign_in(
         self, email: str, password: str, code: str, origin: ChangeOrigin, agent: str
     ) -> str:
-        """The token of a new session. It takes as long for an unknown address as for a wrong password.
+        """Check the credentials and return the token of a new session.
 
-        Raises NotSignedIn, CodeNeeded, and ScimError 429.
+        An unknown address takes as long to reject as a wrong password.
+
+        Raises:
+            NotSignedIn: The address, password or code is wrong.
+            CodeNeeded: The password is correct, but a code is required.
+            ScimError: 429 after too many attempts.
         """
         admin_id = digest(fold(email.strip()))[:16]
         place = f"sign-in from {origin.address}"
@@ -294,7 +364,7 @@ class Administrators:
             INSTALLATION, f"sign-in {admin_id}"
         )
         if wait:
-            raise ScimError(429, f"too many attempts: try again in {wait} seconds")
+            raise ScimError(429, f"Too many attempts. Try again in {wait} seconds.")
         admin = await self.get(admin_id)
         verified = await verify_password(
             None if admin is None else admin.password, password[:_MAX_PASSWORD]
@@ -304,7 +374,7 @@ class Administrators:
         checked = admin if admin.totp is None else await self._check_code(admin, code.strip())
         try:
             token = await self.begin(checked, origin, agent, admin)
-        except Outdated:  # removed meanwhile, or with another password, or this code was used
+        except Outdated:  # removed or changed meanwhile, or a concurrent sign-in used the code
             raise NotSignedIn from None
         await self._names.forget(INSTALLATION, f"sign-in {admin_id}")
         await self._places.give_back(INSTALLATION, place)
@@ -327,9 +397,19 @@ class Administrators:
     async def begin(
         self, admin: Admin, origin: ChangeOrigin, agent: str, before: Admin | None
     ) -> str:
-        """The token of a new session of someone who has shown who they are. What has ended is swept away.
+        """Create a session for an authenticated administrator and delete expired items.
 
-        before: the administrator as they were read, None for one who is new. Raises Outdated where they are not so any more.
+        Args:
+            admin: The administrator to store with the session.
+            origin: The origin of the sign-in, for the audit log.
+            agent: The User-Agent.
+            before: The administrator as read; None if they are new.
+
+        Returns:
+            The token for the cookie.
+
+        Raises:
+            Outdated: The administrator has changed since `before` was read.
         """
         token, now = secrets.token_urlsafe(32), clock.now()
         body = {
@@ -354,7 +434,7 @@ class Administrators:
         return token
 
     async def session(self, token: str) -> Session | None:
-        """The session of a token, where it holds."""
+        """Return the session of a token; None if it has expired or was ended."""
         item = await self._accounts.item(INSTALLATION, SESSION_KIND, digest(token))
         now = clock.now()
         if item is None or item.body["expires"] <= timestamp(now):
@@ -363,14 +443,13 @@ class Administrators:
         if admin is None:
             return None
         if item.body["seen"] < timestamp(now - _SEEN_AGAIN):
-            with contextlib.suppress(
-                StorageError
-            ):  # the disk is full, or the database cannot be written just now
+            # Only for display: if the disk is full or the database is locked, go on without it.
+            with contextlib.suppress(StorageError):
                 await refresh(self._accounts, item, {**item.body, "seen": timestamp(now)})
         return _session(item, admin)
 
     async def sessions(self, admin: Admin) -> Sequence[Session]:
-        """The sessions of an administrator, the latest first."""
+        """Return the sessions of an administrator, most recently seen first."""
         found = [_session(item, admin) for item in await self._sessions_of(admin)]
         return sorted(found, key=lambda session: session.seen, reverse=True)
 
@@ -389,16 +468,17 @@ class Administrators:
             item for item in items if item.body["admin"] == admin.id and item.body["expires"] > now
         ]
 
-    def _note(self, admin: Admin, action: str, origin: ChangeOrigin, **told: Json) -> Note:
-        came_by = {} if admin.connector is None else {"connector": admin.connector}
-        document = orjson.dumps({"email": admin.email, "roles": admin.roles, **came_by, **told})
+    def _note(self, admin: Admin, action: str, origin: ChangeOrigin, **extra: Json) -> Note:
+        connector = {} if admin.connector is None else {"connector": admin.connector}
+        document = orjson.dumps({"email": admin.email, "roles": admin.roles, **connector, **extra})
         return Note(INSTALLATION, origin, "Administrator", admin.id, action, document)
 
 
 def _step_of(secret: str, code: str, now: datetime) -> int | None:
-    """The latest time step, of the present one and its neighbours, whose code this is (RFC 6238).
+    """Return the latest time step, among the valid ones, with this code (RFC 6238).
 
-    Only ASCII digits count: other digits of Unicode would be further spellings of a code that was used.
+    Only ASCII digits are accepted: other Unicode digits would be alternative spellings of a code
+    that was already used.
     """
     if not _CODE.fullmatch(code):
         return None
@@ -413,18 +493,22 @@ def _step_of(secret: str, code: str, now: datetime) -> int | None:
 
 
 def check_password(password: str) -> None:
-    """Raises ScimError invalidValue where a password is too short, or too long to be one."""
+    """Check the length of a new password.
+
+    Raises:
+        ScimError: invalidValue if it is too short or too long.
+    """
     if not _MIN_PASSWORD <= len(password) <= _MAX_PASSWORD:
-        raise invalid_value(f"password: {_MIN_PASSWORD} characters at least")
+        raise invalid_value(f"password: enter {_MIN_PASSWORD} to {_MAX_PASSWORD:,} characters")
 
 
 def all_permissions() -> dict[str, list[str]]:
-    """The roles of an administrator of the installation."""
+    """Return the roles of an administrator of the whole installation."""
     return {EVERYWHERE: [ADMIN, *PERMISSIONS]}
 
 
 def _nobody(admin_id: str) -> Item:
-    """What there is of an administrator who is none yet."""
+    """Return the stored form of an administrator who does not exist."""
     return Item(INSTALLATION, ADMINISTRATOR_KIND, admin_id, None)
 
 
@@ -439,5 +523,5 @@ def _session(item: Item, admin: Admin) -> Session:
 
 
 def digest(text: str) -> str:
-    """The hash that stands for a secret, or for a name, in an id."""
+    """Return the SHA-256 hash of a secret or name, for use in an id."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

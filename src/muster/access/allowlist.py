@@ -1,4 +1,4 @@
-"""The IP allowlist of a workspace: CIDR blocks, IPv4 and IPv6."""
+"""The IP allowlist of a workspace: CIDR ranges, IPv4 and IPv6."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -9,12 +9,16 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def networks(blocks: Iterable[str]) -> tuple[Network, ...]:
-    """The networks that blocks name; an address alone is a network of one. Raises ValueError that says which is none."""
+    """Parse CIDR ranges; a single address is a range of one.
+
+    Raises:
+        ValueError: A range is invalid; the message names it.
+    """
     return tuple(ipaddress.ip_network(block, strict=False) for block in blocks)
 
 
 def admits(allowed: tuple[Network, ...], address: str) -> bool:
-    """Whether an address is in one of some networks. What is no address is in none."""
+    """Return whether an address is valid and in one of the networks."""
     found = _parsed(address)
     return found is not None and any(
         found.version == network.version and found in network for network in allowed
@@ -23,7 +27,7 @@ def admits(allowed: tuple[Network, ...], address: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _parsed(address: str) -> _Address | None:
-    """An address; an IPv4 one that is mapped into IPv6 as itself."""
+    """Parse an address, unmapping IPv4 from IPv6; None if it is invalid."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

@@ -1,7 +1,8 @@
-"""Open ID Connectors: the identity provider through which a workspace's administrators, or an installation's, sign in.
+"""Open ID Connectors: sign-in of administrators with an identity provider.
 
-Whoever comes by one is an administrator of that place alone, under what the provider calls them: never one who is there already,
-so that no provider can speak for people of another place.
+A connector belongs to one workspace or to the installation. Signing in with it creates a separate
+administrator, limited to that workspace. It never signs anyone in to an existing account, so no
+identity provider can impersonate administrators of another workspace.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,13 +46,14 @@ _MAX_TEXT, _MAX_DOMAINS = 500, 100
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """How administrators of a workspace, or of the installation, sign in by OpenID Connect.
+    """The OpenID Connect sign-in of administrators of a workspace or installation.
 
     Attributes:
-        title: The text of its button.
-        domains: The domains of the e-mail addresses that may sign in.
-        permissions: What they may do.
-        trust_email: Accept an address if the provider does not say whether it is verified.
+        title: The name on the sign-in button.
+        client: The registration at the identity provider.
+        domains: The e-mail domains that may sign in.
+        permissions: The permissions they get.
+        trust_email: Whether to accept addresses that the provider does not mark as verified.
     """
 
     title: str
@@ -61,7 +63,7 @@ class Connector:
     trust_email: bool = False
 
     def shown(self) -> dict[str, Json]:
-        """The connector as JSON, without its secret."""
+        """Return the connector as JSON, without its secret."""
         return {
             "title": self.title,
             "issuer": self.client.issuer,
@@ -74,7 +76,13 @@ class Connector:
 
 @dataclass(frozen=True, slots=True)
 class Setter:
-    """Who sets up a connector. place: a workspace, or INSTALLATION. permissions: what they may do there."""
+    """An administrator who sets up a connector.
+
+    Attributes:
+        place: The id of the workspace, or INSTALLATION.
+        origin: The actor, request, time and address, for the audit log.
+        permissions: Their permissions in the workspace.
+    """
 
     place: int
     origin: ChangeOrigin
@@ -82,7 +90,7 @@ class Setter:
 
 
 class Connectors:
-    """Keeps the connectors, and makes administrators of those who come by them."""
+    """Stores connectors and signs in the administrators who use them."""
 
     def __init__(self, accounts: Accounts, administrators: Administrators, openid: OpenId) -> None:
         self._accounts = accounts
@@ -90,12 +98,16 @@ class Connectors:
         self._openid = openid
 
     async def get(self, place: int) -> Connector | None:
-        """The connector of a workspace, or of the INSTALLATION."""
+        """Return the connector of a workspace or the INSTALLATION, or None."""
         item = await self._accounts.item(place, CONNECTOR_KIND, _ID)
         return None if item is None else _connector(item.body)
 
     async def find(self, name: str) -> tuple[int, Connector] | None:
-        """The connector of the workspace of that name, or of the installation where it is empty, and its place."""
+        """Find a connector by workspace name; the empty name stands for the installation.
+
+        Returns:
+            The id of the workspace, or INSTALLATION, and the connector; None if it has none.
+        """
         place = INSTALLATION
         if name:
             workspace = await self._accounts.find_workspace(name)
@@ -106,9 +118,13 @@ class Connectors:
         return None if connector is None else (place, connector)
 
     async def put(self, by: Setter, raw: Json) -> Connector:
-        """Set a connector up, or anew; whoever came by the one before is signed out. Its secret stays where none is given.
+        """Create or replace a connector, signing out the administrators who used it.
 
-        Raises ScimError 400 that names the setting, and 403 for what one may not hand on.
+        The stored client secret is kept if the new one is empty and the issuer is the same.
+
+        Raises:
+            ScimError: 400 if a setting is invalid; 403 if the administrator would grant
+                permissions that they do not have.
         """
         before = await self.get(by.place)
         self._check_owner(by, before)
@@ -126,27 +142,40 @@ class Connectors:
         return connector
 
     async def delete(self, by: Setter) -> None:
-        """Remove a connector, and whoever came by it. Raises ScimError 403 and 404."""
+        """Remove a connector and the administrators who use it.
+
+        Raises:
+            ScimError: 403 if it grants permissions that the administrator does not have; 404 if
+                no connector is set up.
+        """
         before = await self.get(by.place)
         if before is None:
-            raise not_found("there is no Open ID Connector")
+            raise not_found("No Open ID Connector is set up.")
         self._check_owner(by, before)
         await self._keep(by, None, "delete", before)
 
     async def welcome(
         self, place: int, connector: Connector, identity: Identity, origin: ChangeOrigin, agent: str
     ) -> str:
-        """The token of a new session of whoever came. Raises ScimError 403 where the connector does not let them in."""
+        """Sign in a person whom the identity provider has authenticated.
+
+        Returns:
+            The token of the new session.
+
+        Raises:
+            ScimError: 403 if the connector does not admit their e-mail address.
+        """
         verified = connector.trust_email if identity.verified is None else identity.verified
         if not verified:
             raise forbidden(
-                "the identity provider does not vouch for this e-mail address: have it send the claim 'email_verified',"
-                " or set trustEmail if all addresses that it sends are verified"
+                "The identity provider does not mark this e-mail address as verified. Have it"
+                " send the"
+                " claim email_verified, or set trustEmail if all addresses it sends are verified."
             )
         domain = _domain_of(identity.email)
         if domain not in connector.domains:
             raise forbidden(
-                f"the e-mail address {identity.email[:100]!r} is not at one of the domains that may sign in here"
+                f"The e-mail address {identity.email[:100]!r} is not in an allowed domain."
             )
         where = EVERYWHERE if place == INSTALLATION else str(place)
         admin_id = digest(f"{place} {connector.client.issuer} {identity.subject}")
@@ -162,25 +191,28 @@ class Connectors:
         token = await self._administrators.begin(
             replace(made, created=known.created) if known else made, origin, agent, known
         )
-        if (
-            await self.get(place) != connector
-        ):  # it was changed meanwhile, and whoever came by it removed: so are they
+        if await self.get(place) != connector:
+            # The connector has changed and its administrators were removed: remove this one too.
             await self._drop_admins(place, origin)
-            raise forbidden("the Open ID Connector was changed just now: sign in again")
+            raise forbidden("The Open ID Connector has just changed. Sign in again.")
         return token
 
     def _check_owner(self, by: Setter, before: Connector | None) -> None:
         refused = beyond(by.permissions, before.permissions if before else ())
         if refused:
-            raise forbidden(f"the connector permits what you may not do: {', '.join(refused)}")
+            raise forbidden(
+                f"The connector grants permissions that you do not have: {', '.join(refused)}"
+            )
 
-    async def _keep(self, by: Setter, body: Json, action: str, told: Connector) -> None:
-        note = Note(by.place, by.origin, "OpenIdConnector", _ID, action, orjson.dumps(told.shown()))
+    async def _keep(self, by: Setter, body: Json, action: str, recorded: Connector) -> None:
+        note = Note(
+            by.place, by.origin, "OpenIdConnector", _ID, action, orjson.dumps(recorded.shown())
+        )
         await self._accounts.administer([Item(by.place, CONNECTOR_KIND, _ID, body)], [note])
         await self._drop_admins(by.place, by.origin)
 
     async def _drop_admins(self, place: int, origin: ChangeOrigin) -> None:
-        """Remove whoever came by a connector, with their sessions."""
+        """Remove the administrators who use a connector, and their sessions."""
         items = await self._accounts.items(INSTALLATION, ADMINISTRATOR_KIND)
         gone = {item.id: item for item in items if item.body.get("connector") == place}
         sessions = [
@@ -206,11 +238,11 @@ class Connectors:
 
     def _read(self, by: Setter, raw: Json, before: Connector | None) -> Connector:
         if not isinstance(raw, dict):
-            raise invalid_syntax(f"the body must be a JSON object, and is {json_type(raw)}")
+            raise invalid_syntax(f"The body must be a JSON object, not {json_type(raw)}.")
         unknown = [name for name in raw if name not in _NAMES]
         if unknown:
             raise invalid_value(
-                f"{unknown[0][:100]!r} is no setting of a connector; there are {', '.join(_NAMES)}"
+                f"Unknown setting {unknown[0][:100]!r}. Settings: {', '.join(_NAMES)}"
             )
         issuer = _text(raw, "issuer")
         parts = urlsplit(issuer)
@@ -222,9 +254,7 @@ class Connectors:
             or parts.fragment
             or "@" in parts.netloc
         ):
-            raise invalid_value(
-                "issuer: an https:// URL without a query, as the provider calls itself"
-            )
+            raise invalid_value("issuer: enter the provider's https:// issuer URL, without a query")
         secret = raw.get("clientSecret")
         if secret in (None, "") and before is not None and before.client.issuer == issuer:
             secret = before.client.client_secret
@@ -234,7 +264,7 @@ class Connectors:
         permissions = check_permissions(by.permissions, raw.get("permissions"), (ADMIN,))
         trusts = raw.get("trustEmail", False)
         if not isinstance(trusts, bool):
-            raise invalid_value(f"trustEmail must be a boolean, and is {json_type(trusts)}")
+            raise invalid_value(f"trustEmail must be a boolean, not {json_type(trusts)}")
         return Connector(
             _text(raw, "title"), client, _domains(raw.get("allowedDomains")), permissions, trusts
         )
@@ -248,7 +278,7 @@ def _text(raw: Mapping[str, Json], name: str) -> str:
         or len(value) > _MAX_TEXT
         or not value.isprintable()
     ):
-        raise invalid_value(f"{name}: a string of 1 to {_MAX_TEXT} characters, not blank")
+        raise invalid_value(f"{name}: enter 1 to {_MAX_TEXT} characters")
     return value.strip()
 
 
@@ -256,7 +286,7 @@ def _domains(raw: Json) -> tuple[str, ...]:
     domains: Sequence[Json] = raw if isinstance(raw, list) else ()
     if not 0 < len(domains) <= _MAX_DOMAINS:
         raise invalid_value(
-            f"allowedDomains: an array of 1 to {_MAX_DOMAINS} domains, such as example.com"
+            f"allowedDomains: enter 1 to {_MAX_DOMAINS} domains, such as example.com"
         )
     for domain in domains:
         if (
@@ -266,15 +296,15 @@ def _domains(raw: Json) -> tuple[str, ...]:
             or set(domain.strip()) & set("@/ *\0")
         ):
             raise invalid_value(
-                f"allowedDomains: {str(domain)[:100]!r} is no domain, such as example.com"
+                f"allowedDomains: {str(domain)[:100]!r} is not a domain such as example.com"
             )
     return tuple(dict.fromkeys(fold(str(domain).strip()) for domain in domains))
 
 
 def _domain_of(email: str) -> str | None:
-    """The domain of a plain e-mail address; None for anything that could be read in two ways.
+    """Return the domain of a plain e-mail address; None if the address is ambiguous.
 
-    The domain is lowered if it is ASCII: Unicode's case folding would take other letters for ASCII ones.
+    Only ASCII domains are lowercased: Unicode case folding would turn some letters into ASCII.
     """
     if not ADDRESS.fullmatch(email):
         return None

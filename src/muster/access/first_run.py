@@ -1,7 +1,9 @@
-"""The first API key and the first invitation of an installation, made once however many replicas start together.
+"""The first API key and the first invitation of an installation.
 
-Each is claimed with an item in the transaction that creates it: of several processes, the first to commit wins, and the
-others find the claim changed. The claim is read before the check that none exists, so that a process cannot miss both.
+Each is created once, even if several replicas start together: the transaction that creates it also
+writes a claim. The first process to commit wins, and the others find that the claim has changed.
+The claim is read before checking that no key or administrator exists, so that a process cannot
+miss both.
 """
 
 import contextlib
@@ -17,7 +19,7 @@ _KIND = "first"
 
 
 async def first_key(accounts: Accounts, keys: Keys, workspace: Workspace) -> str | None:
-    """The token of a workspace's first API key; None if there is a key already."""
+    """Create the first API key of a workspace; return its token, None if it has a key."""
     claim = await _claim(accounts, workspace.id, "key")
     if await accounts.keys(workspace.id):
         return None
@@ -30,9 +32,10 @@ async def first_key(accounts: Accounts, keys: Keys, workspace: Workspace) -> str
 
 
 async def first_invitation(accounts: Accounts, administrators: Administrators) -> str | None:
-    """The token of an invitation for the first administrator.
+    """Create the invitation of the first administrator and return its token.
 
-    None if there is an administrator already, or another such invitation that has not expired.
+    Returns:
+        None if an administrator exists, or an earlier such invitation has not expired.
     """
     claim = await _claim(accounts, INSTALLATION, "invitation")
     now = clock.now()
@@ -51,6 +54,6 @@ async def _claim(accounts: Accounts, place: int, name: str) -> Item:
 
 
 def _claimed(claim: Item, until: str) -> Item:
-    """The claim after another one; it differs from the one before in any case."""
+    """Return the next state of a claim; its number makes it differ from the last."""
     number = 0 if claim.body is None else claim.body["number"]
     return Item(claim.workspace, claim.kind, claim.id, {"number": number + 1, "until": until})

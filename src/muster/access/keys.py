@@ -1,4 +1,4 @@
-"""API keys: tokens in JWT form, kept as SHA-256 alone, checked at every request."""
+"""API keys: JWTs, stored only as SHA-256 hashes and checked at every request."""
 
 import hashlib
 import hmac
@@ -34,9 +34,18 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a valid key grants. expires: seconds since 1970, or None. permissions: the key's own and its role's.
+    """The access that a valid key grants.
 
-    actor: the key, as `changes` has it. place: its workspace and its id. limit: requests a minute, None for the installation's.
+    Attributes:
+        workspace: The workspace of the key.
+        key: The stored key.
+        actor: The key's name in the audit log.
+        place: The id of the workspace and of the key.
+        limit: Requests per minute; None for the server default, 0 for no limit.
+        expires: Seconds since 1970; None if it never expires.
+        permissions: The permissions of the key and of its role.
+        registry: The schemas and resource types of the workspace.
+        networks: The workspace's IP allowlist; empty to allow all.
     """
 
     workspace: Workspace
@@ -50,12 +59,12 @@ class Grant:
     networks: tuple[Network, ...]
 
     def admits(self, address: str) -> bool:
-        """Whether the workspace takes requests from an address."""
+        """Return whether the workspace accepts requests from an address."""
         return not self.networks or allowlist.admits(self.networks, address)
 
 
 def state_of(key: KeyRecord, now: datetime) -> str:
-    """Whether a key is active, expired or revoked."""
+    """Return the state of a key: active, expired or revoked."""
     return (
         "revoked"
         if key.revoked
@@ -66,11 +75,12 @@ def state_of(key: KeyRecord, now: datetime) -> str:
 
 
 class Keys:
-    """Makes, checks, rotates and revokes keys.
+    """Creates, checks, rotates and revokes keys.
 
     Args:
-        rate_limit: The installation's requests a minute.
-        ceiling: The most requests a minute that any key gets; 0 for no ceiling.
+        accounts: The storage.
+        rate_limit: The server default in requests per minute.
+        ceiling: The highest limit of any key in requests per minute; 0 for no ceiling.
         registries: The registries of all workspaces; None to build them here.
     """
 
@@ -102,9 +112,25 @@ class Keys:
         also: Sequence[Item] = (),
         standing: Sequence[Item] = (),
     ) -> tuple[str, KeyRecord]:
-        """A new key: the token, which is told this once, and the record that is kept. by: who makes it; the command without.
+        """Create a key.
 
-        also: items to store with it. standing: items that must still be as they were read; otherwise Outdated is raised.
+        Args:
+            workspace: The workspace.
+            name: The display name.
+            permissions: The key's own permissions.
+            rate_limit: Requests per minute; None for the default of the workspace.
+            lifetime: The time until it expires; None for never.
+            role: The name of a role whose permissions it has as well.
+            user: The id of the user that /Me returns.
+            by: The administrator; None for the command line.
+            also: Further items to store in the same transaction.
+            standing: Items that must not have changed since they were read.
+
+        Returns:
+            The token, which is not stored, and the stored key.
+
+        Raises:
+            Outdated: One of the items in `standing` has changed.
         """
         now = clock.now()
         key_id = secrets.token_hex(8)
@@ -133,19 +159,19 @@ class Keys:
             role,
             user,
         )
-        told = {
+        detail = {
             "name": name,
             "permissions": permissions,
             "role": role,
             "user": user,
             "expires": record.expires,
         }
-        note = self._by(workspace, by).note("ApiKey", key_id, "create", **told)
+        note = self._by(workspace, by).note("ApiKey", key_id, "create", **detail)
         await self._accounts.administer([record, *also], [note], standing)
         return token, record
 
     def _by(self, workspace: Workspace, by: Administrator | None) -> Administrator:
-        """Who does something: whoever runs the command, where no one is named."""
+        """Return the administrator, or the command line if none is given."""
         return by or Administrator(workspace, ChangeOrigin("command", "", timestamp()), (ADMIN,))
 
     async def rotate(
@@ -155,7 +181,17 @@ class Keys:
         overlap: timedelta,
         by: Administrator | None = None,
     ) -> tuple[str, KeyRecord]:
-        """A new key with what another has, to last as long as that one was to, which ends after the overlap."""
+        """Replace a key by a new one with the same permissions, limit and lifetime.
+
+        Args:
+            workspace: The workspace.
+            key: The key to replace.
+            overlap: The time for which the old key remains valid.
+            by: The administrator; None for the command line.
+
+        Returns:
+            The new token and the new stored key.
+        """
         lasts = (
             None
             if key.expires is None
@@ -181,7 +217,7 @@ class Keys:
     async def revoke(
         self, workspace: Workspace, key: KeyRecord, by: Administrator | None = None
     ) -> None:
-        """End a key; it stops at the next request, in every worker."""
+        """Revoke a key, effective from the next request in every worker."""
         note = self._by(workspace, by).note("ApiKey", key.id, "revoke", name=key.name)
         now = timestamp()
         await self._set(key, note, lambda standing: replace(standing, revoked=now))
@@ -193,7 +229,7 @@ class Keys:
         rate_limit: int | None,
         by: Administrator | None = None,
     ) -> None:
-        """Set the key's own rate limit, in requests a minute; None for the installation's."""
+        """Set the rate limit of a key, in requests per minute; None for the default."""
         note = self._by(workspace, by).note(
             "ApiKey", key.id, "update", name=key.name, rateLimit=rate_limit
         )
@@ -202,7 +238,11 @@ class Keys:
     async def _set(
         self, key: KeyRecord, note: Note, change: Callable[[KeyRecord], KeyRecord]
     ) -> None:
-        """Change a key as it stands, which need not be as it was read. Raises Outdated where it has gone."""
+        """Change a key, retrying if it has changed since it was read.
+
+        Raises:
+            Outdated: The key no longer exists, or keeps changing.
+        """
         standing: KeyRecord | None = key
         for _ in range(_TRIES):
             if standing is None:
@@ -214,9 +254,9 @@ class Keys:
         raise Outdated
 
     async def turned_away(self, grant: Grant, request_id: str, address: str) -> None:
-        """Record that a request was refused for where it came from."""
+        """Record in the audit log that the IP allowlist rejected a request."""
         origin = ChangeOrigin(grant.actor, request_id, timestamp(), address)
-        detail = {"attempted": "request", "detail": f"the IP allowlist does not admit {address}"}
+        detail = {"attempted": "request", "detail": f"the IP allowlist does not include {address}"}
         await self._accounts.record(
             [
                 Note(
@@ -231,7 +271,7 @@ class Keys:
         )
 
     def known(self, token: str) -> Grant | None:
-        """What a token grants, as the last check of it found and nothing has changed since; else None, and check tells."""
+        """Return the cached grant of a token; None if it must be checked with `check`."""
         epoch = self._accounts.epoch()
         if epoch != self._epoch:
             self._grants.clear()
@@ -242,7 +282,7 @@ class Keys:
         return grant
 
     async def check(self, token: str) -> Grant | None:
-        """What a token grants, or None where it is not a key that holds now."""
+        """Return the grant of a token; None if it is not a valid key."""
         known = self.known(token)
         if known is not None:
             return known
@@ -250,17 +290,21 @@ class Keys:
         grant = await self._read(token, digest)
         if grant is None or (grant.expires is not None and clock.seconds() >= grant.expires):
             return None
-        if epoch == self._accounts.epoch():  # what was read before a change must not outlive it
+        if epoch == self._accounts.epoch():  # do not cache a grant that was read before a change
             if len(self._grants) >= _CACHED:
                 self._grants.clear()
             self._grants[digest] = grant
         return grant
 
     async def meant(self, token: str) -> Grant | None:
-        """The grant to record a request under whose token is not valid; it must not be used for anything else.
+        """Return a grant without permissions, for logging a request with an invalid token.
 
-        It is that of the key that the token names, which may be revoked, expired or mistyped: the id of a key cannot be guessed.
-        If the token names none, it has an empty key id, and the workspace is the only one of the installation.
+        The request is logged under the key that the token names, which may be revoked, expired or
+        mistyped; ids of keys cannot be guessed. If the token names no key, the key id is empty and
+        the workspace is the only one of the installation.
+
+        Returns:
+            None if no workspace can be determined.
         """
         claims = _named(token)
         record = None if claims is None else await self._accounts.key(*claims)
@@ -290,7 +334,7 @@ class Keys:
 
     @property
     def epoch(self) -> int:
-        """The epoch of accounts and settings that the last check saw."""
+        """The epoch of accounts and settings at the last check."""
         return self._epoch
 
     async def _read(self, token: str, digest: bytes) -> Grant | None:
@@ -336,7 +380,7 @@ class Keys:
 
 
 def _claims(token: str, secret: bytes) -> tuple[int, str] | None:
-    """The workspace and key that a token signed by this installation names."""
+    """Verify a token's signature and return its workspace and key ids, or None."""
     try:
         claims = jwt.decode(
             token,
@@ -358,7 +402,7 @@ def _place_of(claims: dict[str, object]) -> tuple[int, str] | None:
 
 
 def _named(token: str) -> tuple[int, str] | None:
-    """The workspace and key that a token names, whoever signed it."""
+    """Return the workspace and key ids in an unverified token, or None."""
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except (jwt.InvalidTokenError, ValueError, RecursionError):
@@ -367,6 +411,6 @@ def _named(token: str) -> tuple[int, str] | None:
 
 
 def _digest(token: str) -> bytes:
-    digest = _SHA256.copy()  # at half of what it costs to look the algorithm up
+    digest = _SHA256.copy()  # copying takes half the time of hashlib.sha256()
     digest.update(token.encode("utf-8", "surrogateescape"))
     return digest.digest()

@@ -1,6 +1,7 @@
-"""Speaking with an OpenID Connect provider (Core 1.0, the code flow with PKCE): where to send a browser, and who came back.
+"""A client for OpenID Connect Core 1.0, authorization code flow with PKCE.
 
-The provider is where an administrator of a workspace has it: no private address is spoken to, and no answer is read without end.
+Workspace administrators choose the provider's URL, so it is untrusted: private addresses are
+rejected, and the size and time of responses are limited.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ _ALGORITHMS = (
     "EdDSA",
     "Ed25519",
 )
-"""Signatures that a public key verifies: with any other, whoever knows the client's secret could sign."""
+"""Asymmetric signatures only: with HMAC, anyone who knows the client secret could sign."""
 _LEEWAY = 60
 _MAX_SUBJECT = 255
 _MAX_URL = 2000
@@ -41,15 +42,21 @@ _log = logging.getLogger(__name__)
 
 
 class ProviderFailed(ScimError):
-    """502: the provider does not answer, or not as OpenID Connect has it."""
+    """502: the provider does not respond, or not as OpenID Connect specifies."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__(502, f"the identity provider: {detail}")
+        super().__init__(502, f"Identity provider: {detail}")
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What this installation is to a provider. issuer: the provider's URL, as its tokens have it."""
+    """The registration of this installation at a provider.
+
+    Attributes:
+        issuer: The provider's URL, exactly as in its tokens.
+        client_id: The client id.
+        client_secret: The client secret.
+    """
 
     issuer: str
     client_id: str
@@ -58,7 +65,14 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A sign-in that begins. url: where the browser goes. The others are asked for again when it comes back."""
+    """A started sign-in.
+
+    Attributes:
+        url: The provider's page to redirect the browser to.
+        state: Compared when the browser returns.
+        nonce: Compared with the id_token's.
+        verifier: The PKCE code verifier.
+    """
 
     url: str
     state: str
@@ -68,12 +82,12 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who came back.
+    """A person whom the provider has authenticated.
 
     Attributes:
-        subject: The provider's own, lasting id of the person.
-        email: Their e-mail address, as the provider sent it.
-        verified: Whether the provider vouches for the address; None if it does not say.
+        subject: The provider's permanent id of the person.
+        email: The e-mail address, as the provider sent it.
+        verified: Whether the provider has verified the address; None if unknown.
     """
 
     subject: str
@@ -82,7 +96,7 @@ class Identity:
 
 
 class _Bounded(httpx2.AsyncBaseTransport):
-    """httpx2 over connections of ours, each answer read to a limit."""
+    """An httpx2 transport over guarded connections that limits the size of responses."""
 
     def __init__(self, private: bool) -> None:
         self._pool = pool(private)
@@ -105,14 +119,14 @@ class _Bounded(httpx2.AsyncBaseTransport):
         )
         body = bytearray()
         try:
-            if encoding.strip().lower() != b"identity":  # it would be decompressed without a limit
+            if encoding.strip().lower() != b"identity":  # decompression would have no size limit
                 raise ProviderFailed(
-                    f"{url.host} compresses its answer, though it was asked not to"
+                    f"{url.host} sent a compressed response to a request for an uncompressed one"
                 )
             async for part in answer.aiter_stream():
                 body += part
                 if len(body) > _MAX_BYTES:
-                    raise ProviderFailed(f"{url.host} answers more than {_MAX_BYTES} bytes")
+                    raise ProviderFailed(f"{url.host} sent more than {_MAX_BYTES:,} bytes")
         finally:
             await answer.aclose()
         return httpx2.Response(answer.status, headers=answer.headers, content=bytes(body))
@@ -122,17 +136,29 @@ class _Bounded(httpx2.AsyncBaseTransport):
 
 
 class OpenId:
-    """Speaks with providers. private: also at private addresses, and without TLS."""
+    """Talks to providers.
+
+    Args:
+        private: Whether to allow private addresses and plain HTTP.
+    """
 
     def __init__(self, private: bool) -> None:
         self.private = private
 
     async def check(self, issuer: str) -> None:
-        """Raises ProviderFailed where there is no provider at an issuer's URL."""
+        """Check that a provider responds at an issuer's URL.
+
+        Raises:
+            ProviderFailed: It does not, or its metadata is invalid.
+        """
         await self._bounded(self._metadata(issuer))
 
     async def start(self, client: Client, redirect_uri: str) -> Start:
-        """Where to send a browser. Raises ProviderFailed."""
+        """Start a sign-in.
+
+        Raises:
+            ProviderFailed: The provider's metadata cannot be read.
+        """
         from authlib.integrations.httpx_client import AsyncOAuth2Client  # slow to load
 
         metadata = await self._bounded(self._metadata(client.issuer))
@@ -155,7 +181,12 @@ class OpenId:
     async def finish(
         self, client: Client, redirect_uri: str, code: str, nonce: str, verifier: str
     ) -> Identity:
-        """Who a code stands for. Raises ProviderFailed, and ScimError 401 where it stands for no one."""
+        """Exchange an authorization code for the person's identity.
+
+        Raises:
+            ProviderFailed: The provider does not respond as specified.
+            ScimError: 401 if the provider rejects the code, or its token is invalid.
+        """
         identity: Identity = await self._bounded(
             self._finish(client, redirect_uri, code, nonce, verifier)
         )
@@ -185,25 +216,30 @@ class OpenId:
                 )
             except AuthlibBaseError as error:
                 raise ScimError(
-                    401, f"the identity provider does not take the code: {str(error.error)[:100]}"
+                    401, f"The identity provider rejected the code: {str(error.error)[:100]}"
                 ) from None
             keys = await self._json(_endpoint(metadata, "jwks_uri"))
             claims = _claims(token, keys, metadata, client, nonce)
             if "email" not in claims and metadata.get("userinfo_endpoint"):
-                told = await flow.get(_endpoint(metadata, "userinfo_endpoint"))
-                claims = _joined(claims, _object(told) if told.status_code == 200 else {})
+                info = await flow.get(_endpoint(metadata, "userinfo_endpoint"))
+                claims = _joined(claims, _object(info) if info.status_code == 200 else {})
         return _identity(claims)
 
     async def _metadata(self, issuer: str) -> dict[str, Any]:
-        """What a provider says of itself (OpenID Connect Discovery 1.0 section 4). Raises ProviderFailed."""
+        """Fetch the provider's metadata (OpenID Connect Discovery 1.0 section 4).
+
+        Raises:
+            ProviderFailed: The metadata is invalid, or names another issuer.
+        """
         found = await self._json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         if found.get("issuer") != issuer:
             raise ProviderFailed(
-                f"at {issuer} it calls itself {str(found.get('issuer'))[:200]!r}: enter that as the issuer"
+                f"{issuer} identifies itself as {str(found.get('issuer'))[:200]!r}; enter that"
+                " issuer"
             )
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
             if not _endpoint(found, name).startswith("https://") and not self.private:
-                raise ProviderFailed(f"its {name} is without TLS")
+                raise ProviderFailed(f"its {name} does not use HTTPS")
         return found
 
     async def _json(self, url: str) -> dict[str, Any]:
@@ -211,38 +247,51 @@ class OpenId:
         async with httpx2.AsyncClient(transport=_Bounded(self.private), timeout=_SECONDS) as web:
             answer = await web.get(url, headers=headers)
         if answer.status_code != 200:
-            raise ProviderFailed(f"{url} answers {answer.status_code}")
+            raise ProviderFailed(f"{url} returned {answer.status_code}")
         return _object(answer)
 
     async def _bounded(self, work: Any) -> Any:
-        """Raises ProviderFailed for whatever goes wrong on the way, and where it takes too long."""
+        """Run a request to a provider, with a time limit.
+
+        Raises:
+            ProviderFailed: It fails or takes too long.
+        """
         try:
             async with asyncio.timeout(_SECONDS):
                 return await work
         except TimeoutError:
-            raise ProviderFailed(f"no answer within {_SECONDS:g} seconds") from None
+            raise ProviderFailed(f"no response within {_SECONDS:g} seconds") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, *FAILURES) as error:
             raise ProviderFailed(str(error)[:200] or type(error).__name__) from None
         except ScimError:
             raise
-        except Exception as error:  # the libraries raise anything for answers that are not as the specification has them
-            _log.warning("an identity provider's answer cannot be read", exc_info=True)
-            raise ProviderFailed(f"its answer cannot be read ({type(error).__name__})") from None
+        except Exception as error:
+            # For malformed responses, the libraries raise all kinds of exceptions.
+            _log.warning("malformed response of an identity provider", exc_info=True)
+            raise ProviderFailed(f"malformed response ({type(error).__name__})") from None
 
 
 def _object(answer: httpx2.Response) -> dict[str, Any]:
-    """The JSON object in an answer; orjson bounds its depth. Raises ProviderFailed."""
+    """Parse a response as a JSON object; orjson limits its depth.
+
+    Raises:
+        ProviderFailed: It is not a JSON object.
+    """
     try:
         found = orjson.loads(answer.content)
     except orjson.JSONDecodeError:
         found = None
     if not isinstance(found, dict):
-        raise ProviderFailed(f"{answer.request.url} answers no JSON object")
+        raise ProviderFailed(f"{answer.request.url} did not return a JSON object")
     return found
 
 
 def _names(metadata: Mapping[str, Any], name: str, default: list[str]) -> list[str]:
-    """A list of names in the metadata, or the default of the specification if there is none. Raises ProviderFailed."""
+    """Return a list of names in the metadata, or the specification's default.
+
+    Raises:
+        ProviderFailed: The value is not a list.
+    """
     value = metadata.get(name) or default
     if not isinstance(value, list):
         raise ProviderFailed(f"its {name} is not a list")
@@ -250,15 +299,19 @@ def _names(metadata: Mapping[str, Any], name: str, default: list[str]) -> list[s
 
 
 def _identity(claims: Mapping[str, Any]) -> Identity:
-    """The person that claims are about. Raises ScimError 401 if they name none."""
+    """Return the person described by claims.
+
+    Raises:
+        ScimError: 401 if the subject or e-mail address is missing.
+    """
     subject, email, verified = claims.get("sub"), claims.get("email"), claims.get("email_verified")
     if not isinstance(subject, str) or not 0 < len(subject) <= _MAX_SUBJECT:
         raise ScimError(
-            401, f"the identity provider's token has no sub of 1 to {_MAX_SUBJECT} characters"
+            401, f"The identity provider's token has no sub of 1 to {_MAX_SUBJECT} characters."
         )
     if not isinstance(email, str):
         raise ScimError(
-            401, "the identity provider tells no e-mail address: have it send the claim 'email'"
+            401, "The identity provider sent no e-mail address. Have it send the claim email."
         )
     return Identity(
         subject, email, None if verified is None else verified is True or verified == "true"
@@ -266,10 +319,14 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
 
 
 def _endpoint(metadata: Mapping[str, Any], name: str) -> str:
-    """The URL of an endpoint. Raises ProviderFailed if it is missing, or not a plain HTTP URL."""
+    """Return the URL of an endpoint in the metadata.
+
+    Raises:
+        ProviderFailed: It is missing, or not a plain HTTP URL.
+    """
     url = metadata.get(name)
     if not isinstance(url, str):
-        raise ProviderFailed(f"it names no {name}")
+        raise ProviderFailed(f"its metadata has no {name}")
     try:
         parts = (
             urlsplit(url)
@@ -296,7 +353,11 @@ def _claims(
     client: Client,
     nonce: str,
 ) -> dict[str, Any]:
-    """The claims of an id_token whose signature, issuer, audience, time and nonce are right (Core section 3.1.3.7)."""
+    """Validate an id_token and return its claims (Core section 3.1.3.7).
+
+    Raises:
+        ScimError: 401 if its signature, issuer, audience, time or nonce is wrong.
+    """
     from authlib.oidc.core import CodeIDToken
     from joserfc import jwt
     from joserfc.errors import JoseError
@@ -311,7 +372,7 @@ def _claims(
     }
     try:
         registry = JWSRegistry(algorithms=algorithms, strict_check_header=False)
-        key_set = KeySet.import_key_set(keys)  # type: ignore[arg-type]  # any JSON object; it checks
+        key_set = KeySet.import_key_set(keys)  # type: ignore[arg-type]  # validates any JSON object
         read = jwt.decode(str(token.get("id_token", "")), key_set, registry=registry)
         parameters = {
             "nonce": nonce,
@@ -322,13 +383,20 @@ def _claims(
         claims.validate(leeway=_LEEWAY)
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise ScimError(
-            401, f"the identity provider's token does not hold: {str(error)[:100]}"
+            401, f"The identity provider's token is invalid: {str(error)[:100]}"
         ) from None
     return dict(claims)
 
 
-def _joined(claims: dict[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """The claims with the address of the userinfo endpoint, which must be about the same person (Core section 5.3.2)."""
-    if told.get("sub") != claims["sub"]:
+def _joined(claims: dict[str, Any], userinfo: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the e-mail address of the userinfo response (Core section 5.3.2).
+
+    The response is ignored if its subject differs from the id_token's.
+    """
+    if userinfo.get("sub") != claims["sub"]:
         return claims
-    return {**claims, "email": told.get("email"), "email_verified": told.get("email_verified")}
+    return {
+        **claims,
+        "email": userinfo.get("email"),
+        "email_verified": userinfo.get("email_verified"),
+    }

@@ -1,10 +1,11 @@
-"""The rate limit: requests a minute for each key, right across workers, by leases from the database.
+"""The rate limit: requests per minute per key, enforced across workers by leases.
 
-A worker leases a share of what is left of a key's minute and spends it without asking; what is left shrinks with every
-lease, so that the limit is met closely at a few statements a minute.
+A worker leases a share of the tokens that remain in a key's minute and spends them without further
+queries. The shares shrink as the tokens run out, so that the limit is exact to within a few
+requests at a cost of a few statements per minute.
 
-A lease is a write, and reads must not depend on one: if the disk is full or the database is locked, each worker counts on its
-own, up to the whole limit, until leases work again.
+A lease is a write, and reads must not depend on writes: if the disk is full or the database is
+locked, each worker counts by itself, up to the whole limit, until leases work again.
 """
 
 import asyncio
@@ -17,18 +18,19 @@ from muster.storage.port.errors import StorageError
 
 WINDOW = 60
 CONTRACT_LIMITS = {"cortex": 1000}
-"""Requests a minute that the documentation of a contract promises its clients to be held to."""
+"""The rate limits, in requests per minute, that the documentation of a contract states."""
 _SHARE = 16
 _BUCKETS = 20_000
 _PATIENCE_SECONDS = 2.0
-"""How long a request waits for a lease before the worker counts on its own."""
+"""The time to wait for a lease before the worker counts by itself."""
 _log = logging.getLogger(__name__)
 
 
 def limit_of(key: KeyRecord, workspace: Workspace, installation: int | None) -> int | None:
-    """Return the requests a minute of a key; 0 for no limit, None for the installation's.
+    """Return the limit of a key in requests per minute; None for the default.
 
-    The key's own limit goes first, then the workspace's. The installation's is lowered to the limit of the contract.
+    The key's own limit takes precedence, then the workspace's. The server default is lowered to the
+    limit of the workspace's contract.
     """
     if key.rate_limit is not None:
         return key.rate_limit
@@ -39,22 +41,36 @@ def limit_of(key: KeyRecord, workspace: Workspace, installation: int | None) -> 
 
 
 def capped(limit: int | None, ceiling: int) -> int | None:
-    """Return a limit, lowered to the installation's ceiling; 0 stands for none in both."""
+    """Return a limit, lowered to the server's ceiling; 0 means unlimited in both."""
     if not ceiling or limit is None:
         return limit
     return min(limit, ceiling) if limit else ceiling
 
 
 def check_ceiling(limit: int | None, ceiling: int) -> None:
-    """Raises ScimError 400 if a limit that is to be set is above the installation's ceiling."""
+    """Check a new limit against the server's ceiling.
+
+    Raises:
+        ScimError: 400 if it is above the ceiling.
+    """
     if capped(limit, ceiling) != limit:
         raise invalid_value(
-            f"rateLimit must be an integer from 1 to {ceiling}, the ceiling of the installation (MUSTER_RATE_LIMIT_CEILING)"
+            f"rateLimit must be an integer from 1 to {ceiling}, the ceiling of this server"
+            " (MUSTER_RATE_LIMIT_CEILING)"
         )
 
 
 class _Bucket:
-    """What this worker holds of one key's limit. taken: the tokens that it has taken in the window, leased or not."""
+    """The share of one key's limit that this worker holds.
+
+    Attributes:
+        window: The minute, counted since 1970.
+        epoch: The epoch of the settings when the window began.
+        tokens: The leased tokens that are not spent.
+        taken: All tokens taken in the window, leased or counted by the worker itself.
+        spent: Whether no tokens remain in the window.
+        lock: Held while leasing.
+    """
 
     __slots__ = ("epoch", "lock", "spent", "taken", "tokens", "window")
 
@@ -68,7 +84,12 @@ class _Bucket:
 
 
 class RateLimiter:
-    """default: requests a minute for a key that has no limit of its own; 0 for none."""
+    """Enforces the rate limits of this worker's requests.
+
+    Args:
+        accounts: The storage that grants leases.
+        default: Requests per minute for keys without a limit of their own; 0 for no limit.
+    """
 
     def __init__(self, accounts: Accounts, default: int) -> None:
         self._accounts = accounts
@@ -78,11 +99,19 @@ class RateLimiter:
         self._warned = -1
 
     def limit(self, limit: int | None) -> int:
-        """Return the requests a minute that a key with this limit has; 0 for no limit."""
+        """Return the effective limit in requests per minute; 0 for no limit."""
         return self._default if limit is None else limit
 
     def spend(self, key: tuple[int, str], limit: int | None) -> bool:
-        """Spend one request of what is leased already. key: its workspace and its id. False: ask take()."""
+        """Spend a leased token.
+
+        Args:
+            key: The id of the workspace and of the key.
+            limit: The key's limit; None for the default.
+
+        Returns:
+            False if no leased token is left; call `take`.
+        """
         if self.limit(limit) == 0:
             return True
         bucket = self._buckets.get(key)
@@ -92,9 +121,15 @@ class RateLimiter:
         return True
 
     async def take(self, key: tuple[int, str], limit: int | None, epoch: int) -> int | None:
-        """Lease where that is needed, and spend one request. Returns None, or the seconds until the limit resets.
+        """Spend a token, leasing new ones if necessary.
 
-        epoch: of the settings; a key that had spent its limit is asked for anew when they change.
+        Args:
+            key: The id of the workspace and of the key.
+            limit: The key's limit; None for the default.
+            epoch: The epoch of the settings. After a change, an exhausted key may lease again.
+
+        Returns:
+            None if the request is allowed; otherwise the seconds until the limit resets.
         """
         bucket = self._bucket(key)
         async with bucket.lock:
@@ -116,25 +151,25 @@ class RateLimiter:
             return None
 
     async def _lease(self, key: tuple[int, str], window: int, allowed: int, taken: int) -> int:
-        """Lease tokens from the database; without it, take the worker's own share of what it has not taken yet."""
+        """Lease tokens from the database; if it does not respond, count in this worker."""
         leasing = asyncio.create_task(self._accounts.lease(*key, window, allowed, _SHARE))
-        self._leasing.add(leasing)  # the loop alone does not keep a task
+        self._leasing.add(leasing)  # the event loop keeps only a weak reference
         leasing.add_done_callback(self._leased)
         done, _ = await asyncio.wait([leasing], timeout=_PATIENCE_SECONDS)
-        error = leasing.exception() if done else TimeoutError("the database does not answer")
+        error = leasing.exception() if done else TimeoutError("the database does not respond")
         if error is None:
             return leasing.result()
         if not isinstance(error, StorageError | TimeoutError):
             raise error
         if self._warned != window:
             self._warned = window
-            _log.warning("rate limits are counted by each worker on its own for now: %s", error)
+            _log.warning("cannot lease rate limits; each worker counts by itself: %s", error)
         return max(1, (allowed - taken) // _SHARE) if taken < allowed else 0
 
     def _leased(self, leasing: asyncio.Task[int]) -> None:
         self._leasing.discard(leasing)
         if not leasing.cancelled():
-            leasing.exception()  # nobody else asks for it after the time is up
+            leasing.exception()  # mark as retrieved: the caller has timed out
 
     def _bucket(self, key: tuple[int, str]) -> _Bucket:
         bucket = self._buckets.get(key)

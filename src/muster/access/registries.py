@@ -1,4 +1,4 @@
-"""The registry of each workspace: the RFCs' resource types and schemas, and those of its own."""
+"""The registry of each workspace: standard and custom resource types and schemas."""
 
 from collections import OrderedDict
 
@@ -15,14 +15,14 @@ _Configured = tuple[list[Json], list[Json], bool]
 
 
 class Registries:
-    """Makes registries; one is made again only where what it is made from has changed."""
+    """Builds and caches registries; rebuilds one after its definitions have changed."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
         self._made: OrderedDict[int, tuple[_Configured, Registry]] = OrderedDict()
 
     async def of(self, workspace: Workspace) -> Registry:
-        """The registry of a workspace, as it is configured now."""
+        """Return the registry for the current configuration of a workspace."""
         schemas = [item.body for item in await self._accounts.items(workspace.id, SCHEMA_KIND)]
         types = [item.body for item in await self._accounts.items(workspace.id, TYPE_KIND)]
         configured = (schemas, types, workspace.unique_group_names)

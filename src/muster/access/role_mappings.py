@@ -1,4 +1,7 @@
-"""Role mappings: which values of a user's `roles` are which roles of the workspace. What a user has is read off, never kept."""
+"""Role mappings: map values of a user's `roles` to roles of the workspace.
+
+The roles of a user are computed when they are read and never stored.
+"""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -20,7 +23,7 @@ _MAX_LENGTH = 200
 
 @dataclass(frozen=True, slots=True)
 class RoleMapping:
-    """Whoever has idp_value among their roles has that role, with that tag."""
+    """Grants a role, with an optional tag, to users with a value among their `roles`."""
 
     id: str
     idp_value: str
@@ -28,18 +31,18 @@ class RoleMapping:
     tag: str | None
 
     def granted(self) -> dict[str, Json]:
-        """The role that it grants as JSON."""
+        """Return the granted role as JSON."""
         return {"role": self.role, "tag": self.tag}
 
 
 class RoleMappings:
-    """Makes and removes the role mappings of a workspace."""
+    """Creates and removes the role mappings of a workspace."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
     async def all(self, workspace: int) -> Sequence[RoleMapping]:
-        """The mappings of a workspace."""
+        """Return the mappings of a workspace, ordered by value."""
         found = [
             RoleMapping(item.id, **item.body)
             for item in await self._accounts.items(workspace, MAPPING_KIND)
@@ -68,7 +71,7 @@ class RoleMappings:
         if mapping.id in there:
             return mapping, False
         if len(there) >= _MAX_MAPPINGS:
-            raise ScimError(409, f"a workspace has at most {_MAX_MAPPINGS} role mappings")
+            raise ScimError(409, f"A workspace can have at most {_MAX_MAPPINGS:,} role mappings.")
         body = {"idp_value": mapping.idp_value, "role": mapping.role, "tag": mapping.tag}
         note = by.note(
             "RoleMapping", mapping.id, "create", idpValue=mapping.idp_value, role=mapping.granted()
@@ -79,7 +82,11 @@ class RoleMappings:
         return mapping, True
 
     async def delete(self, by: Administrator, mapping_id: str) -> RoleMapping:
-        """Remove a mapping; answers it as it was. Raises ScimError 404."""
+        """Remove a mapping and return it.
+
+        Raises:
+            ScimError: 404 if it does not exist.
+        """
         for mapping in await self.all(by.workspace.id):
             if mapping.id == mapping_id:
                 note = by.note(
@@ -93,11 +100,11 @@ class RoleMappings:
                     [Item(by.workspace.id, MAPPING_KIND, mapping_id, None)], [note]
                 )
                 return mapping
-        raise not_found(f"there is no role mapping {mapping_id[:100]!r}")
+        raise not_found(f"Role mapping {mapping_id[:100]!r} not found.")
 
 
 def order(mapping: RoleMapping) -> tuple[str, str, str]:
-    """The position of a mapping in lists."""
+    """Return the sort key of a mapping."""
     return (mapping.idp_value, mapping.role, mapping.tag or "")
 
 
@@ -116,7 +123,10 @@ def _check(value: str, where: str) -> None:
 
 
 def granted(roles: Json, mappings: Iterable[RoleMapping]) -> list[dict[str, Any]]:
-    """The workspace roles that a user's `roles` come to, each with every mapping that grants it and the value that led there."""
+    """Return the workspace roles granted by a user's `roles`.
+
+    Each role lists the mappings that grant it under `because`, with the matching value.
+    """
     values = {
         role["value"]: role
         for role in roles or ()

@@ -1,4 +1,4 @@
-"""Custom roles: permissions under a name, for keys to have."""
+"""Custom roles: named sets of permissions for API keys."""
 
 import re
 from collections.abc import Sequence
@@ -18,24 +18,24 @@ _MAX_ROLES = 200
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role and what it permits."""
+    """A named set of permissions."""
 
     name: str
     permissions: tuple[str, ...]
 
     def shown(self) -> dict[str, Json]:
-        """The role as JSON."""
+        """Return the role as JSON."""
         return {"name": self.name, "permissions": list(self.permissions)}
 
 
 class Roles:
-    """Makes, changes and removes the roles of a workspace."""
+    """Creates, changes and removes the roles of a workspace."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
     async def all(self, workspace: int) -> Sequence[Role]:
-        """The roles, by name; the built-in one first."""
+        """Return the roles, ordered by name after the built-in one."""
         items = await self._accounts.items(workspace, ROLE_KIND)
         return [
             Role(ADMIN, PERMISSIONS),
@@ -43,16 +43,21 @@ class Roles:
         ]
 
     async def get(self, workspace: int, name: str) -> Role:
-        """The role of that name. Raises ScimError 404."""
+        """Return a role by name.
+
+        Raises:
+            ScimError: 404 if it does not exist.
+        """
         for role in await self.all(workspace):
             if role.name == name:
                 return role
-        raise not_found(f"there is no role {name[:100]!r}")
+        raise not_found(f"Role {name[:100]!r} not found.")
 
     async def beyond_reach(self, permissions: tuple[str, ...], key: KeyRecord) -> list[str]:
-        """What a key may do, by itself or by its role, that whoever has these permissions may not: it is not theirs to end.
+        """Return the permissions of a key and its role that are not among `permissions`.
 
-        A role that is there no more permits nothing.
+        If the result is not empty, the holder of `permissions` may not rotate or revoke the key.
+        A deleted role has no permissions.
         """
         held = key.permissions
         if key.role is not None:
@@ -69,22 +74,33 @@ class Roles:
     async def check_grantable(
         self, workspace: int, permissions: tuple[str, ...], name: str
     ) -> None:
-        """Raises ScimError 404 where there is no such role, and 403 where it permits what whoever has these may not hand on."""
+        """Check that the holder of `permissions` may grant a role.
+
+        Raises:
+            ScimError: 404 if the role does not exist; 403 if it has further permissions.
+        """
         refused = beyond(permissions, (await self.get(workspace, name)).permissions)
         if refused:
-            raise forbidden(f"you cannot hand on what you may not do: {', '.join(refused)}")
+            raise forbidden(
+                f"You cannot grant permissions that you do not have: {', '.join(refused)}"
+            )
 
     async def create(self, by: Administrator, name: Json, permissions: Json) -> Role:
-        """A new role. Raises ScimError 400, 403 for what whoever makes it may not do, and 409 where the name is taken."""
+        """Create a role.
+
+        Raises:
+            ScimError: 400 if the name or permissions are invalid; 403 if the administrator does
+                not have all of them; 409 if the name is taken.
+        """
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise invalid_value(
-                "name must be a string of 1 to 100 characters, without slashes and control characters"
+                "name must be a string of 1 to 100 characters without slashes or control characters"
             )
         there = await self.all(by.workspace.id)
         if any(role.name.lower() == name.lower() for role in there):
-            raise ScimError(409, f"there is a role {name!r} already", "uniqueness")
+            raise ScimError(409, f"A role named {name!r} already exists.", "uniqueness")
         if len(there) > _MAX_ROLES:
-            raise ScimError(409, f"a workspace has at most {_MAX_ROLES} roles")
+            raise ScimError(409, f"A workspace can have at most {_MAX_ROLES} roles.")
         return await self._keep(
             by, Role(name, check_permissions(by.permissions, permissions)), "create", None
         )
@@ -97,27 +113,43 @@ class Roles:
         )
 
     async def delete(self, by: Administrator, name: str) -> None:
-        """Remove a role. Raises ScimError 409 where a key has it that still works."""
+        """Remove a role.
+
+        Raises:
+            ScimError: 403 if it may not be changed; 404 if it does not exist; 409 if a valid key
+                has it.
+        """
         await self._own(by, name)
         keys = await self._accounts.keys(by.workspace.id)
         held = [key.name for key in keys if key.role == name and key.revoked is None]
         if held:
-            raise ScimError(409, f"keys have this role: {', '.join(held[:5])}")
+            raise ScimError(
+                409, f"API keys still have this role: {', '.join(held[:5])}. Revoke them first."
+            )
         note = by.note("Role", name, "delete")
         await self._accounts.administer([Item(by.workspace.id, ROLE_KIND, name, None)], [note])
 
     async def _own(self, by: Administrator, name: str) -> Role:
-        """The role of that name. Raises ScimError where there is none, or it is the built-in one."""
+        """Return a role that the administrator may change.
+
+        Raises:
+            ScimError: 403 if it is built in, or has permissions that the administrator does not
+                have; 404 if it does not exist.
+        """
         role = await self.get(by.workspace.id, name)
         if name == ADMIN:
-            raise forbidden(f"{ADMIN} has every permission, and cannot be changed")
+            raise forbidden(f"The built-in role {ADMIN} cannot be changed.")
         refused = beyond(by.permissions, role.permissions)
         if refused:
-            raise forbidden(f"the role permits what you may not do: {', '.join(refused)}")
+            raise forbidden(f"The role has permissions that you do not have: {', '.join(refused)}")
         return role
 
     async def _keep(self, by: Administrator, role: Role, action: str, before: Role | None) -> Role:
-        """Keep a role in the place of the one before, if any. Raises Outdated where that is not what stands."""
+        """Store a role in place of the previous version, if any.
+
+        Raises:
+            Outdated: The stored role is not `before`.
+        """
         note = by.note("Role", role.name, action, permissions=list(role.permissions))
         read = (
             Item(by.workspace.id, ROLE_KIND, role.name, None)
@@ -135,9 +167,15 @@ def _item(by: Administrator, role: Role) -> Item:
 def check_permissions(
     held: tuple[str, ...], permissions: Json, also: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
-    """Permissions as given. held: those of whoever gives them. also: what is a permission here beside PERMISSIONS.
+    """Validate permissions to be granted and remove duplicates.
 
-    Raises ScimError 400 where one is none, and 403 where whoever gives it does not hold it.
+    Args:
+        held: The permissions of the administrator who grants them.
+        permissions: The permissions as JSON.
+        also: Further allowed permissions besides PERMISSIONS.
+
+    Raises:
+        ScimError: 400 if one is unknown; 403 if the administrator does not hold all of them.
     """
     allowed = (*PERMISSIONS, *also)
     if (
@@ -146,10 +184,10 @@ def check_permissions(
         or not all(item in allowed for item in permissions)
     ):
         raise invalid_value(
-            f"permissions must be an array of some of {', '.join(map(repr, allowed))}"
+            f"permissions must be an array of one or more of {', '.join(map(repr, allowed))}"
         )
     given = tuple(dict.fromkeys(permissions))
     refused = beyond(held, given)
     if refused:
-        raise forbidden(f"you cannot hand on what you may not do: {', '.join(refused)}")
+        raise forbidden(f"You cannot grant permissions that you do not have: {', '.join(refused)}")
     return given

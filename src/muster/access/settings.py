@@ -1,4 +1,4 @@
-"""The settings of a workspace, as an administrator reads and changes them."""
+"""The settings of a workspace: validation and changes by administrators."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -31,7 +31,7 @@ _NAMES = {
     "requestsDays": "requests_days",
     "changesDays": "changes_days",
 }
-"""What a setting is called in JSON, and in Workspace."""
+"""The JSON name of each setting, and its attribute in Workspace."""
 MAX_BLOCKS = 500
 _TRIES = 5
 _SHOWN = 20
@@ -42,24 +42,32 @@ NUMBERS = {
     "requestsDays": (1, 3_660),
     "changesDays": (7, 36_600),
 }
-"""The settings that are integers, and their bounds."""
+"""The integer settings and their bounds."""
 OPTIONAL = frozenset({"rateLimit", "requestsDays", "changesDays"})
-"""Those that are null for what the installation has."""
+"""Integer settings that may be null for the server default."""
 ENDLESS = frozenset({"changesDays"})
-"""Those of which 0 stands for ever. None may be so short that somebody has the audit log forget at once what they did."""
+"""Integer settings that may be 0 for unlimited.
+
+Their lower bound keeps an administrator from making the audit log forget their own actions.
+"""
 
 
 class SettingsStore(Accounts, Upkeep, Protocol):
-    """What administering needs of an engine."""
+    """The parts of the storage engine that administration needs."""
 
 
 def shown(workspace: Workspace) -> dict[str, Json]:
-    """The settings as JSON."""
+    """Return the settings as JSON."""
     return {name: getattr(workspace, field) for name, field in _NAMES.items()}
 
 
 class WorkspaceSettings:
-    """Changes the settings of workspaces. ceiling: the highest rate limit that one may set; 0 for none."""
+    """Changes the settings of workspaces.
+
+    Args:
+        store: The storage.
+        ceiling: The highest rate limit that may be set; 0 for none.
+    """
 
     def __init__(self, store: SettingsStore, ceiling: int = 0) -> None:
         self._store = store
@@ -90,7 +98,7 @@ class WorkspaceSettings:
         check_ceiling(limit, self._ceiling)
 
     async def record_reads(self, by: Administrator, until: str | None) -> None:
-        """Keep reads that succeed as well, until a time, or none from now on."""
+        """Record successful reads until a time, or stop recording them if it is None."""
         await self._set(
             by, {"record_reads": until}, lambda workspace: {"recordReads": workspace.record_reads}
         )
@@ -101,7 +109,16 @@ class WorkspaceSettings:
         given: Mapping[str, Any],
         show: Callable[[Workspace], dict[str, Json]],
     ) -> Workspace:
-        """The workspace with what is given. show: its settings as the audit log has them. Raises Outdated."""
+        """Change attributes of the workspace, retrying if it changes concurrently.
+
+        Args:
+            by: The administrator.
+            given: The new values by attribute.
+            show: Returns the settings to record in the audit log.
+
+        Raises:
+            Outdated: The workspace keeps changing.
+        """
         for _ in range(_TRIES):
             before = await self._store.workspace(by.workspace.id) or by.workspace
             after = replace(before, **given)
@@ -126,16 +143,18 @@ class WorkspaceSettings:
         raise Outdated
 
     async def _check_group_names(self, by: Administrator, workspace: Workspace) -> None:
-        """Raises ScimError 409 if groups share names; it has some of the names for those who may read groups."""
+        """Check that no two groups have the same name.
+
+        Raises:
+            ScimError: 409 if some do. It lists names only for administrators who may read groups.
+        """
         statement = unique_display_names.find_duplicates(workspace.id, _SHOWN)
         shared = [row[0] for row in await self._store.query(statement)]
         if shared:
-            named = (
-                f" these names: {', '.join(map(repr, shared))}"
-                if allows(by.permissions, SCIM)
-                else " names"
+            named = f": {', '.join(map(repr, shared))}" if allows(by.permissions, SCIM) else ""
+            raise ScimError(
+                409, f"uniqueGroupNames: several groups have the same name{named}", "uniqueness"
             )
-            raise ScimError(409, f"uniqueGroupNames: groups share{named}", "uniqueness")
 
 
 def _check_lockout(blocks: tuple[str, ...], address: str) -> None:
@@ -143,5 +162,6 @@ def _check_lockout(blocks: tuple[str, ...], address: str) -> None:
     if networks and address and not allowlist.admits(networks, address):
         raise ScimError(
             409,
-            f"ipAllowlist: this locks out {address}, which the change comes from; say so with confirmLockout: true",
+            f"ipAllowlist: this locks out {address}, which the change comes from; say so with"
+            " confirmLockout: true",
         )

@@ -1,1 +1,1 @@
-"""The console: the Settings pages, rendered on the server, for administrators in a browser."""
+"""The console: server-rendered pages for administrators."""

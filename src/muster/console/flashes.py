@@ -1,7 +1,8 @@
-"""Values that one page shows once after a form was sent: messages, and secrets such as a new API key.
+"""Values that a page shows once after a form submission, such as a new key.
 
-They wait in the database, so that any worker can show them, encrypted under a key that only the browser's cookie has. Whoever
-reads them deletes them in the same step: of two readers one gets them.
+They are stored in the database, so that any worker can show them, and encrypted with a key that is
+only in the browser's cookie. Reading deletes them in the same step, so only one of two concurrent
+readers gets them.
 """
 
 import base64
@@ -30,13 +31,13 @@ _NONCE = 12
 
 
 class Flashes:
-    """Stores values for the next page of a session, and hands them out once."""
+    """Stores values for the next page of a session and returns them once."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
     async def put(self, session: str, place: str, values: Mapping[str, Json]) -> str:
-        """Store values for one page of a session; return the token that the cookie carries.
+        """Store values for one page of a session and return the token for the cookie.
 
         Args:
             session: The id of the session.
@@ -61,7 +62,11 @@ class Flashes:
         return token
 
     async def take(self, session: str, place: str, token: str) -> dict[str, Any] | None:
-        """Remove the values that a token stands for, and return them; None if they are not for this session and page."""
+        """Remove the values of a token and return them.
+
+        Returns:
+            The values by name; None if the token is unknown, expired or for another page.
+        """
         try:
             item = await self._accounts.item(INSTALLATION, FLASH_KIND, digest(token))
             if (
@@ -73,10 +78,9 @@ class Flashes:
             values = _opened(token, item.body["sealed"], _bound(session, place))
             if values is not None:
                 await self._accounts.administer([replace(item, body=None)], (), [item])
-        except (
-            Outdated,
-            StorageError,
-        ):  # another view took them, or they cannot be deleted now: no view may be the second
+        except (Outdated, StorageError):
+            # Another request has taken the values, or they cannot be deleted now. Showing them
+            # without deleting them would let them be shown twice.
             return None
         return values
 
@@ -87,13 +91,16 @@ def _opened(token: str, sealed: str, bound: bytes) -> dict[str, Any] | None:
         values: dict[str, Any] = orjson.loads(
             _cipher(token).decrypt(raw[:_NONCE], raw[_NONCE:], bound)
         )
-    except InvalidTag:  # the cookie came to another session
+    except InvalidTag:  # the cookie belongs to another session or page
         return None
     return values
 
 
 def _cipher(token: str) -> AESGCM:
-    """The cipher of a token: its key is in no database, which only has another hash of the token."""
+    """Return the cipher of a token.
+
+    The database stores a different hash of the token, so the key cannot be derived from it.
+    """
     return AESGCM(
         hashlib.sha256(b"muster flash " + token.encode("utf-8", "surrogateescape")).digest()
     )

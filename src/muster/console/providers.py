@@ -1,4 +1,4 @@
-"""The identity providers that the console has instructions for, and how it recognises them."""
+"""The identity providers with a set-up guide, and how to recognise their requests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,10 @@ class Provider:
     """An identity provider.
 
     Attributes:
+        title: The display name.
         steps: The instructions to connect it, in order.
-        mapping: The attributes of the provider, and the SCIM attributes that they become.
-        signs: Lower-case parts of the names of keys and of User-Agents that identify it.
+        mapping: The provider's attributes, each with its SCIM attribute.
+        signs: Lower-case parts of key names and User-Agents that identify it.
     """
 
     title: str
@@ -27,9 +28,12 @@ PROVIDERS = {
     "okta": Provider(
         "Okta",
         steps=(
-            "In your application open Provisioning → Integration, and choose SCIM 2.0 with HTTP Header.",
-            "Enter the base URL and the key as the bearer token; the unique identifier field is userName.",
-            "Turn on: import, push new users, push profile updates, push groups. Then Test API Credentials.",
+            "In your application, open Provisioning → Integration and choose SCIM 2.0 with HTTP"
+            " Header.",
+            "Enter the base URL, the API key as the bearer token, and userName as the unique"
+            " identifier field.",
+            "Turn on import, push new users, push profile updates and push groups. Select Test"
+            " API Credentials.",
         ),
         mapping=(
             ("login", "userName"),
@@ -42,9 +46,10 @@ PROVIDERS = {
     "entra": Provider(
         "Microsoft Entra ID",
         steps=(
-            "Enterprise applications → your application → Provisioning → Automatic.",
-            "Tenant URL: the base URL. Secret token: the key. Then Test Connection.",
-            "The default mappings work. Start provisioning.",
+            "Open Enterprise applications → your application → Provisioning → Automatic.",
+            "Enter the base URL as the tenant URL and the API key as the secret token. Select"
+            " Test Connection.",
+            "Keep the default mappings. Start provisioning.",
         ),
         mapping=(
             ("userPrincipalName", "userName"),
@@ -61,8 +66,9 @@ PROVIDERS = {
         "OneLogin",
         steps=(
             "Add SCIM Provisioner with SAML (SCIM v2 Enterprise).",
-            "Configuration: SCIM base URL, and the key as the SCIM bearer token. Enable the API connection.",
-            "Provisioning → Enable provisioning.",
+            "Under Configuration, enter the base URL and the API key as the bearer token. Enable"
+            " the API connection.",
+            "Under Provisioning, select Enable provisioning.",
         ),
         mapping=(
             ("{$user.email}", "userName"),
@@ -73,9 +79,9 @@ PROVIDERS = {
     "google": Provider(
         "Google Workspace",
         steps=(
-            "Apps → Web and mobile apps → your application → Auto-provisioning.",
-            "Access token: the key. Endpoint URL: the base URL.",
-            "Map the attributes, and choose the scope.",
+            "Open Apps → Web and mobile apps → your application → Auto-provisioning.",
+            "Enter the API key as the access token and the base URL as the endpoint URL.",
+            "Map the attributes and choose the scope.",
         ),
         mapping=(
             ("username", "userName"),
@@ -85,21 +91,22 @@ PROVIDERS = {
         signs=("google",),
     ),
     "other": Provider(
-        "Any other",
+        "Other",
         steps=(
-            "Give the client the base URL, and the key as its bearer token.",
-            "It needs SCIM 2.0 (RFC 7643 and 7644). /ServiceProviderConfig says what there is.",
+            "Enter the base URL, and the API key as the bearer token, in the client.",
+            "The client must support SCIM 2.0 (RFC 7643 and 7644). /ServiceProviderConfig lists"
+            " the supported features.",
         ),
         mapping=(
-            ("the name that people sign in with", "userName"),
-            ("your own id", "externalId"),
+            ("Sign-in name", "userName"),
+            ("Your own ID", "externalId"),
         ),
     ),
 }
 
 
 def recognise(key_name: str, agent: str) -> str | None:
-    """Return the provider that the name of a key, or else a User-Agent, identifies."""
+    """Return the provider that a key name or else a User-Agent identifies, or None."""
     for text in (key_name.lower(), agent.lower()):
         for name, provider in PROVIDERS.items():
             if any(sign in text for sign in provider.signs):
@@ -108,10 +115,11 @@ def recognise(key_name: str, agent: str) -> str | None:
 
 
 def of_provider(provider: str, found: Sequence[tuple[T, str, str]]) -> list[T]:
-    """Return the items that belong to a provider; if none does, those that belong to no other.
+    """Return the items of a provider; if it has none, those of no known provider.
 
     Args:
-        found: Each item with the name of its key and a User-Agent.
+        provider: The name of the provider.
+        found: Each item with the name of its key and its User-Agent.
     """
     recognised = [(item, recognise(key_name, agent)) for item, key_name, agent in found]
     own = [item for item, name in recognised if name == provider]

@@ -1,4 +1,4 @@
-"""The routes of the console: who may open what, and what is shown where something goes wrong."""
+"""The console as a whole: routing, access checks, error pages and static files."""
 
 import functools
 import mimetypes
@@ -35,7 +35,7 @@ _STATIC_PATH = "/static/"
 
 
 class Site:
-    """Answers the pages of the console."""
+    """Serves the pages of the console."""
 
     def __init__(
         self,
@@ -54,11 +54,17 @@ class Site:
 
     @property
     def routes(self) -> Sequence[PageRoute]:
-        """All pages and forms."""
+        """The routes of all pages and forms."""
         return self._router.routes
 
     async def __call__(self, request: Request) -> Response:
-        """The answer to a request of a browser; what is wrong is told on a page. Raises what is wrong for any other client."""
+        """Answer a request.
+
+        Browsers get errors as a page.
+
+        Raises:
+            ScimError, StorageError: The error, if the client does not accept HTML.
+        """
         if request.path.startswith(_STATIC_PATH):
             return _static(request)
         visit = Visit(request, self._origin, flashes=self._flashes)
@@ -119,7 +125,7 @@ class Site:
         return self._within_reach(visit, await route.handler(visit))
 
     def _within_reach(self, visit: Visit, response: Response) -> Response:
-        """The answer; a redirect to a page that whoever is signed in may not open leads to their first page instead."""
+        """Replace a redirect to a forbidden page by one to the administrator's home page."""
         location = next((value for name, value in response.headers if name == "location"), None)
         if (
             response.status != 303
@@ -135,7 +141,7 @@ class Site:
         return Response(303, headers)
 
     def _opens(self, visit: Visit, location: str) -> bool:
-        """Whether whoever is signed in may open a page of the console; true of any other address."""
+        """Return whether the administrator may open a page; True outside the console."""
         path = urlsplit(location.removeprefix(visit.url("")))
         try:
             found = None if path.netloc else self._router.match("GET", path.path)
@@ -148,7 +154,7 @@ class Site:
         return not lacking(visit.permissions, (found.route.permission, *found.route.also))
 
     async def _still_allowed(self, visit: Visit, route: PageRoute) -> bool:
-        """Whether the session holds, and its administrator may still open the page."""
+        """Return whether the session is valid and its administrator may open the page."""
         session = await self._administrators.session(visit.cookie(SESSION_COOKIE) or "")
         if session is None:
             return False
@@ -162,12 +168,17 @@ class Site:
     def _route(self, visit: Visit) -> PageRoute:
         found = self._router.match(visit.request.method, visit.request.path)
         if found is None:
-            raise not_found("there is no such page")
+            raise not_found("Page not found.")
         visit.names, visit.page = found.names, found.route.path
         return found.route
 
     async def _allow(self, visit: Visit, route: PageRoute) -> None:
-        """Hold a page to those who may open it. Raises ScimError 403, and 404 for a workspace that one has nothing to do in."""
+        """Check that the administrator may open a page.
+
+        Raises:
+            ScimError: 403 if a permission is missing; 404 if the workspace is unknown or the
+                administrator has no role in it.
+        """
         if visit.session is None:
             return
         admin = visit.session.admin
@@ -180,19 +191,21 @@ class Site:
                 (found for found in visit.workspaces if found.name == name), None
             )
             if visit.workspace is None:
-                raise not_found("there is no such workspace")
+                raise not_found("Workspace not found.")
             visit.registry = await self._registries.of(visit.workspace)
         if route.permission in (ANYONE, SIGNED_IN):
             return
         if name is None:
             if route.permission == INSTALLATION_ADMIN and not admin.everywhere:
-                raise forbidden("this is for the administrators of the installation")
+                raise forbidden("Only administrators of the whole installation can open this page.")
         elif missing := lacking(visit.permissions, (route.permission, *route.also)):
-            raise forbidden(f'this needs the permission "{missing[0]}" in this workspace')
+            raise forbidden(
+                f'You need the permission "{missing[0]}" in this workspace. Ask an owner for it.'
+            )
 
 
 def _reads_pages(request: Request) -> bool:
-    """Whether whoever asks is a browser, and not a program that a problem document serves better."""
+    """Return whether the client accepts HTML, as browsers do."""
     return "text/html" in (request.header("accept") or "")
 
 
@@ -200,7 +213,7 @@ def _static(request: Request) -> Response:
     name = request.path.removeprefix(_STATIC_PATH)
     found = _files().get(name)
     if found is None or request.method not in ("GET", "HEAD"):
-        raise not_found("there is no such file")
+        raise not_found("File not found.")
     media, body = found
     headers = [header for header in HEADERS if header[0] != "cache-control"]
     return Response(
@@ -210,7 +223,7 @@ def _static(request: Request) -> Response:
 
 @cache
 def _files() -> dict[str, tuple[str, bytes]]:
-    """The files that pages load, by name."""
+    """Return the static files: media type and content, by name."""
     found = {}
     for path in _STATIC.iterdir():
         if path.suffix in (".css", ".js", ".svg"):

@@ -1,4 +1,4 @@
-"""What every page needs: the visit, its form, its cookies, and the answer as HTML with its headers."""
+"""The request of a browser: its session, form and cookies, and the HTML response."""
 
 import hmac
 import json
@@ -37,7 +37,8 @@ _FORM = "application/x-www-form-urlencoded"
 _MAX_FORM = 200_000
 _MAX_FIELDS = 500
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self';"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src"
+    " 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS: Headers = [
@@ -48,13 +49,13 @@ HEADERS: Headers = [
     ("cache-control", "no-store"),
 ]
 _STARTS = ((SCIM, ""), (SETTINGS, "/keys"), (AUDIT, "/audit"), (RESTORE, "/undo"))
-"""The first page of a workspace by permission: an administrator gets the first that they may open."""
+"""The home pages of a workspace with the permission each needs, in order of preference."""
 _ONCE_COOKIE = "muster_once"
 _HSTS = ("strict-transport-security", "max-age=31536000; includeSubDomains")
 
 
 def _ago(text: str | None) -> str:
-    """A moment as people say it."""
+    """Format a timestamp relative to now, such as "3 minutes ago"; "never" for None."""
     if not text:
         return "never"
     seconds = (clock.now() - datetime.fromisoformat(text)).total_seconds()
@@ -69,13 +70,39 @@ def _ago(text: str | None) -> str:
 
 
 def _value(value: Json) -> str:
-    """The value of an attribute: a string as it is, any other as JSON; a dash if it has none."""
+    """Format an attribute value: strings unchanged, others as JSON, a dash for None."""
     return value if isinstance(value, str) else _quoted(value)
 
 
 def _quoted(value: Json) -> str:
-    """The value of an attribute as JSON; a dash if it has none."""
+    """Format an attribute value as JSON; a dash for None."""
     return "—" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+_PAST = {
+    "create": "Created",
+    "update": "Updated",
+    "delete": "Deleted",
+    "hold": "Held for review",
+    "refuse": "Rejected",
+    "rotate": "Rotated",
+    "revoke": "Revoked",
+    "disable": "Disabled",
+    "index": "Index built",
+    "sign-in": "Signed in",
+    "sign-out": "Signed out",
+}
+
+
+def _past(action: str) -> str:
+    """Return the action of a change as a past participle, such as "Created"."""
+    return _PAST.get(action) or action[:1].upper() + action[1:]
+
+
+def _beside(error: str, name: str) -> str:
+    """Return an error for display beside its field, without the field's name."""
+    text = error.removeprefix(f"{name}: ")
+    return text[:1].upper() + text[1:]
 
 
 _templates = Environment(
@@ -88,6 +115,8 @@ _templates = Environment(
 _templates.filters["ago"] = _ago
 _templates.filters["value"] = _value
 _templates.filters["quoted"] = _quoted
+_templates.filters["past"] = _past
+_templates.filters["beside"] = _beside
 _templates.tests["about"] = lambda error, name: re.match(rf"{name}\b", error) is not None
 _templates.filters["path"] = lambda text: quote(str(text), safe="")
 
@@ -98,9 +127,25 @@ async def _allowed() -> bool:
 
 @dataclass(slots=True)
 class Visit:
-    """One request of a browser. session: None where no one is signed in. workspace: where the page is about one.
+    """One request of a browser.
 
-    still_allowed: whether the administrator may see the page by now; a page that goes on for long asks again and again.
+    Attributes:
+        request: The HTTP request.
+        base: Derives public URLs and the client's address from the request.
+        session: The administrator's session; None if nobody is signed in.
+        workspace: The workspace in the path; None for pages outside workspaces.
+        workspaces: The workspaces in which the administrator has a role.
+        registry: The schemas and resource types of the workspace.
+        names: The variable parts of the path, by name.
+        fields: The fields of the form or the query, each with its values in order.
+        page: The path pattern of the page.
+        csrf: The token that each form must contain.
+        cookies: The parsed cookies; None until the first is read.
+        still_allowed: Checks again that the administrator may see the page; streams call it
+            repeatedly.
+        flashes: Storage for values that the next page shows once.
+        told: The values that the previous form left for this page to show once.
+        spent: Whether such values were read, so that the browser must forget their token.
     """
 
     request: Request
@@ -117,18 +162,16 @@ class Visit:
     still_allowed: Callable[[], Awaitable[bool]] = _allowed
     flashes: Flashes | None = None
     told: dict[str, Any] = field(default_factory=dict)
-    """The values that the form before left for this page to show once."""
     spent: bool = False
-    """Whether there were such values, and the browser is to forget their token."""
 
     @property
     def secure(self) -> bool:
-        """Whether the browser speaks TLS to us, or to the proxy before us."""
+        """Whether the browser uses TLS, to this server or to a proxy in front of it."""
         return self.base.base(self.request).startswith("https://")
 
     @property
     def origin(self) -> ChangeOrigin:
-        """Where what is done here comes from, for the audit log."""
+        """The actor, request id, time and address that the audit log records."""
         return ChangeOrigin(
             self._actor,
             self.request.id,
@@ -138,15 +181,19 @@ class Visit:
 
     @property
     def _has_host_alone(self) -> bool:
-        """Whether the console is at the root of its host: under a prefix, the host's policies are another application's."""
+        """Whether the console is at the root of its host.
+
+        Under a prefix, policies for the whole host, such as HSTS, belong to another application.
+        """
         return not self.request.prefix and not urlsplit(self.base.base(self.request)).path
 
     @property
     def _actor(self) -> str:
         """The actor of the audit log: visitor, admin:EMAIL, or openid:WORKSPACE:EMAIL.
 
-        The workspace is the one whose OpenID provider signed the administrator in, * for the installation's. No other
-        administrator can have such an actor, whatever address a provider sends.
+        WORKSPACE is the workspace whose identity provider signed the administrator in, or * for the
+        installation's. No other administrator can have the same actor, whatever e-mail address a
+        provider sends.
         """
         if self.session is None:
             return "visitor"
@@ -160,39 +207,44 @@ class Visit:
 
     @property
     def permissions(self) -> tuple[str, ...]:
-        """What whoever is signed in may do in the workspace."""
+        """The administrator's permissions in the workspace."""
         if self.session is None or self.workspace is None:
             return ()
         return self.session.admin.permissions(self.workspace.id)
 
     def may(self, permission: str) -> bool:
+        """Return whether the administrator has a permission in the workspace."""
         return allows(self.permissions, permission)
 
     def start(self, workspace: Workspace) -> str | None:
-        """The first page of a workspace for whoever is signed in; None if they may open none of its pages."""
+        """Return the home page in a workspace; None if the administrator may open no page."""
         held = () if self.session is None else self.session.admin.permissions(workspace.id)
         page = next((page for permission, page in _STARTS if allows(held, permission)), None)
         return None if page is None else f"/w/{quote(workspace.name)}{page}"
 
     def home(self) -> str:
-        """The first page for whoever is signed in: of the workspace that this page is about, or else of another."""
+        """Return the home page of the current workspace, or else of another."""
         places = [*([self.workspace] if self.workspace else []), *self.workspaces]
         return next((page for place in places if (page := self.start(place))), "/account")
 
     def there(self) -> Workspace:
-        """The workspace that the page is about."""
+        """Return the workspace of the page.
+
+        Raises:
+            ScimError: 403 if the page is outside workspaces.
+        """
         if self.workspace is None:
-            raise forbidden("this page is about a workspace")
+            raise forbidden("This page belongs to a workspace. Open it from there.")
         return self.workspace
 
     @property
     def administrator(self) -> Administrator:
-        """Who is signed in, as what they change is recorded."""
+        """The signed-in administrator, for changes to settings."""
         return Administrator(self.there(), self.origin, self.permissions)
 
     @property
     def caller(self) -> Caller:
-        """Who is signed in, as the directory has it."""
+        """The signed-in administrator, for requests to the directory."""
         origin = self.origin
         made = Caller(self.there(), origin.actor, origin.request_id, origin.address)
         if self.registry is not None:
@@ -200,35 +252,51 @@ class Visit:
         return made
 
     def caller_overriding(self) -> Caller:
-        """The caller, who passes the guard and the provisioning switches if the form's `override` is checked.
+        """Return the caller; `override` in the form bypasses the guard and switches.
 
-        Raises ScimError 403 if they may not change the settings, and so not override them either.
+        Raises:
+            ScimError: 403 if `override` is checked and the administrator may not change settings.
         """
         override = self.text("override") == "on"
         if override and not self.may(SETTINGS):
-            raise forbidden(f'override: this needs the permission "{SETTINGS}" in this workspace')
+            raise forbidden(f'override: you need the permission "{SETTINGS}" in this workspace')
         return replace(self.caller, overrides=override)
 
     def text(self, name: str, default: str = "") -> str:
-        """A field of the form, or of the query."""
+        """Return the last value of a form or query field, without surrounding spaces."""
         values = self.fields.get(name)
         return values[-1].strip() if values else default
 
     def url(self, path: str, /, **query: Any) -> str:
-        """A link within the console. path: as /keys, of the workspace where it begins with a dot as ./keys."""
+        """Build a link within the console.
+
+        Args:
+            path: A path such as /account; ./keys is relative to the workspace.
+            **query: Query parameters; empty ones are left out.
+        """
         if path.startswith("."):
             path = f"/w/{quote(self.there().name)}{path[1:]}"
         given = {name: value for name, value in query.items() if value not in (None, "")}
         return f"{self.base.prefix(self.request)}{path}" + (f"?{urlencode(given)}" if given else "")
 
     def cookie(self, name: str) -> str | None:
-        """The value of a cookie. Raises ScimError 431 if all cookies together are too long."""
+        """Return the value of a cookie.
+
+        Raises:
+            ScimError: 431 if the Cookie header is too long.
+        """
         if self.cookies is None:
             self.cookies = read_cookies(self.request.header("cookie") or "")
         return self.cookies.get(name)
 
     def set_cookie(self, name: str, value: str, seconds: int | None = None) -> tuple[str, str]:
-        """The header that sets a cookie; seconds: 0 to remove it."""
+        """Return the header that sets a cookie.
+
+        Args:
+            name: The name of the cookie.
+            value: Its value.
+            seconds: Its lifetime; 0 removes it, None keeps it until the browser closes.
+        """
         parts = [
             f"{name}={value}",
             f"Path={self.base.prefix(self.request) or '/'}",
@@ -244,7 +312,7 @@ class Visit:
     def render(
         self, template: str, status: int = 200, headers: Headers | None = None, /, **values: Any
     ) -> Response:
-        """A page."""
+        """Render a template as the response."""
         body = (
             _templates.get_template(template)
             .render(visit=self, **values)
@@ -253,7 +321,7 @@ class Visit:
         return self._answer(status, "text/html; charset=utf-8", body, headers)
 
     def file(self, media: str, body: bytes, name: str) -> Response:
-        """A file to keep."""
+        """Return a response that the browser saves as a file."""
         return self._answer(
             200, media, body, [("content-disposition", f'attachment; filename="{name}"')]
         )
@@ -266,25 +334,26 @@ class Visit:
         )
 
     def redirect(self, path: str, headers: Headers | None = None, /, **query: Any) -> Response:
-        """303 to another page of the console: never to anywhere else."""
+        """Redirect (303) to another page of the console, and never outside it."""
         return Response(303, [("location", self.url(path, **query)), *HEADERS, *(headers or ())])
 
     async def redirect_telling(
         self, path: str, query: Mapping[str, str] | None = None, /, **told: Json
     ) -> Response:
-        """303 to a page of the console that shows these values once: reloading it neither submits the form again nor shows them.
+        """Redirect (303) to a page of the console that shows the values once.
 
-        The cookie has a token for them alone; see Flashes.
+        Reloading that page neither submits the form again nor shows the values again. The cookie
+        contains only a token for the values; see Flashes.
         """
         if self.session is None or self.flashes is None:
-            raise forbidden("no one is signed in")
+            raise forbidden("You are not signed in.")
         token = await self.flashes.put(self.session.id, self.url(path), told)
         return self.redirect(
             path, [self.set_cookie(_ONCE_COOKIE, token, flashes.SECONDS)], **(query or {})
         )
 
     async def read_told(self) -> None:
-        """Take the values that the form before left for this page, which `told` then has."""
+        """Move the values that the previous form left for this page into `told`."""
         token = self.cookie(_ONCE_COOKIE)
         if token and self.session is not None and self.flashes is not None:
             place = f"{self.base.prefix(self.request)}{self.request.path}"
@@ -292,46 +361,61 @@ class Visit:
             self.told, self.spent = found or {}, found is not None
 
     def leave(self, url: str, headers: Headers) -> Response:
-        """303 to an identity provider that an administrator has set up."""
+        """Redirect (303) to the sign-in page of a configured identity provider."""
         return Response(303, [("location", url), *HEADERS, *headers])
 
     async def read_form(self) -> None:
-        """The fields of a POST, with its token checked. Raises ScimError 400, 403, 413 and 415."""
+        """Read the fields of a POST and check its CSRF token.
+
+        Raises:
+            ScimError: 400, 413 or 415 if the form cannot be read; 403 if its origin or token is
+                wrong.
+        """
         request = self.request
         if (request.header("content-type") or "").partition(";")[0].strip().lower() != _FORM:
             raise UnsupportedMedia(f"Content-Type must be {_FORM}", "accept", _FORM)
         origin = request.header("origin")
         own = self.base.base(request).removesuffix(self.base.prefix(request))
         if origin is not None and origin != own:
-            raise forbidden("this form was sent from another site")
+            raise forbidden(
+                "This form was submitted from another site. Open the page again and resubmit it."
+            )
         try:
             text = (await request.read(_MAX_FORM)).decode()
             if text.count("&") >= _MAX_FIELDS:
-                raise ScimError(400, f"the form has more than {_MAX_FIELDS} fields")
+                raise ScimError(400, f"The form has more than {_MAX_FIELDS} fields.")
             pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text))
         except ValueError:
-            raise ScimError(400, "the form cannot be read") from None
+            raise ScimError(
+                400, "The form is malformed. Open the page again and resubmit it."
+            ) from None
         for name, value in pairs:
             self.fields.setdefault(name, []).append(value.replace("\0", ""))
         expected = self.csrf
         if not expected or not hmac.compare_digest(self.text("csrf").encode(), expected.encode()):
-            raise forbidden("the form is too old: open the page again")
+            raise forbidden("This form has expired. Open the page again and resubmit it.")
 
     def form_token(self) -> tuple[str, Headers]:
-        """The token for a form of someone who is not signed in, and the cookie that goes with it."""
+        """Return a CSRF token, and its cookie, for a form outside a session."""
         token = self.cookie(FORM_COOKIE) or secrets.token_urlsafe(24)
         self.csrf = token
         return token, [self.set_cookie(FORM_COOKIE, token)]
 
 
 def read_cookies(header: str) -> dict[str, str]:
-    """The cookies of a Cookie header by name (RFC 6265 section 4.2.1), in time linear in its length; the first of a name.
+    """Parse a Cookie header (RFC 6265 section 4.2.1) in time linear in its length.
 
-    Raises ScimError 431 if it is too long. (http.cookies takes quadratic time for quoted values before Python 3.11.10.)
+    Before Python 3.11.10, http.cookies takes quadratic time for quoted values.
+
+    Returns:
+        The cookies by name; the first of several with the same name.
+
+    Raises:
+        ScimError: 431 if the header is too long.
     """
     if len(header) > MAX_HEADER:
         raise ScimError(
-            431, f"the cookies are {len(header):,} bytes long, and at most {MAX_HEADER:,} are read"
+            431, f"The cookies are {len(header):,} bytes long; the limit is {MAX_HEADER:,}."
         )
     found: dict[str, str] = {}
     for pair in header.split(";"):
@@ -351,9 +435,12 @@ class PageRoute(Route):
     """A page of the console.
 
     Attributes:
-        path: The path, with {names}.
-        permission: The permission needed in the workspace; SIGNED_IN, INSTALLATION_ADMIN, or ANYONE.
-        also: Further permissions needed as well.
+        method: The HTTP method.
+        path: The path, with {name} for each variable part.
+        permission: The required permission in the workspace, or SIGNED_IN, INSTALLATION_ADMIN or
+            ANYONE.
+        handler: Answers the request.
+        also: Further required permissions.
     """
 
     permission: str

@@ -1,1 +1,1 @@
-"""A workspace's own schemas and resource types, changed while it is in use."""
+"""Custom schemas and resource types of a workspace, changed while it is in use."""

@@ -1,4 +1,4 @@
-"""Builds the index of attributes that came to be looked up by, over what is there, while the workspace is in use."""
+"""Builds indexes for newly indexed custom attributes in the background."""
 
 import asyncio
 import logging
@@ -23,8 +23,8 @@ from muster.storage.repair import backfill
 
 _CHUNK = 500
 _HELD_SECONDS = 60.0
-_TOLD_SECONDS = 2.0
-"""How long after a schema has changed every process is sure to know of it."""
+_KNOWN_SECONDS = 2.0
+"""The seconds after which every process knows of a schema change."""
 _ASK_SECONDS = 0.5
 _AGAIN_SECONDS = 30.0
 _log = logging.getLogger(__name__)
@@ -32,14 +32,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Progress:
-    """How many resources there are to look at, and how many were."""
+    """The resources to index in total, and those done."""
 
     total: int
     done: int = 0
 
 
 class Indexer:
-    """Builds what is not ready, in one process at a time, and tells how far it is."""
+    """Builds missing indexes, in one process at a time, and stores its progress."""
 
     def __init__(self, storage: Storage, registries: Registries, leases: Leases) -> None:
         self._storage = storage
@@ -47,23 +47,23 @@ class Indexer:
         self._registries = registries
 
     async def run(self) -> None:
-        """Look for indexes to build, as long as this is not cancelled."""
+        """Find and build missing indexes, until cancelled."""
         epoch, looked = -1, 0.0
         loop = asyncio.get_running_loop()
         while True:
-            with log_and_continue("building indexes"):
+            with log_and_continue("build indexes"):
                 if self._storage.epoch() != epoch or loop.time() - looked > _AGAIN_SECONDS:
                     epoch, looked = self._storage.epoch(), loop.time()
                     await self._look()
             await asyncio.sleep(_ASK_SECONDS)
 
     async def _look(self) -> None:
-        """Build the indexes of every workspace that can be read; an unreachable one does not keep the others waiting."""
+        """Build the indexes of all workspaces; one's failure does not affect the others."""
         for workspace in await self._storage.workspaces():
-            with log_and_continue("building an index"):
+            with log_and_continue("build an index"):
                 for item in await self._storage.items(workspace.id, SCHEMA_KIND):
                     if not item.body["ready"]:
-                        with log_and_continue("building an index"):
+                        with log_and_continue("build an index"):
                             await self._build(workspace, CustomSchema.from_json(item.body))
 
     async def _build(self, workspace: Workspace, schema: CustomSchema) -> None:
@@ -71,7 +71,7 @@ class Indexer:
         if not await self._leases.take(workspace.id, name, _HELD_SECONDS):
             return
         try:
-            await asyncio.sleep(_TOLD_SECONDS)
+            await asyncio.sleep(_KNOWN_SECONDS)
             kinds = having(await self._registries.of(workspace), schema)
             progress = _Progress(
                 sum(
@@ -87,7 +87,7 @@ class Indexer:
     async def _fill(
         self, workspace: Workspace, kind: ResourceType, schema: CustomSchema, progress: "_Progress"
     ) -> None:
-        """Make the look-ups of a schema for every resource of a type. What is written meanwhile brings its own."""
+        """Index all existing resources of a type; concurrent writes index themselves."""
         after, paths = (
             -1,
             frozenset(path_of(kind, schema, attribute) for attribute in schema.indexed),
@@ -102,27 +102,31 @@ class Indexer:
             if statements:
                 await self._storage.transact(workspace.id, statements)
             if not await self._leases.take(workspace.id, f"index {schema.id}", _HELD_SECONDS):
-                raise StorageError("another process builds the index by now")
+                raise StorageError("another process has taken over building the index")
             progress.done += len(found)
-            told = Item(
+            report = Item(
                 workspace.id,
                 PROGRESS_KIND,
                 schema.id.lower(),
                 {"done": progress.done, "total": progress.total},
             )
-            await self._storage.record([], [told])
+            await self._storage.record([], [report])
             await asyncio.sleep(0)
 
     async def _done(self, workspace: Workspace, built: CustomSchema) -> None:
-        """Let searches use the index, where the schema is still the one that it was built for. Raises Outdated."""
+        """Let searches use the index, unless the schema has changed since the build began.
+
+        Raises:
+            Outdated: The schema changes concurrently.
+        """
         for item in await self._storage.items(workspace.id, SCHEMA_KIND):
             schema = CustomSchema.from_json(item.body)
             if schema == built:
                 ready = replace(schema, ready=True)
                 by = Administrator(workspace, ChangeOrigin("indexer", "", timestamp()), ())
                 note = by.note("Schema", schema.id, "index", indexed=list(schema.indexed))
-                told = Item(workspace.id, PROGRESS_KIND, item.id, None)
+                report = Item(workspace.id, PROGRESS_KIND, item.id, None)
                 await self._storage.administer(
-                    [replace(item, body=ready.to_json()), told], [note], [item]
+                    [replace(item, body=ready.to_json()), report], [note], [item]
                 )
-                _log.info("the index of %s in %s is built", schema.id, workspace.name)
+                _log.info("built the index of %s in %s", schema.id, workspace.name)

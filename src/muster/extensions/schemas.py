@@ -1,7 +1,8 @@
-"""Making, changing and removing a workspace's schemas and resource types, never so that what is stored no longer fits.
+"""Creates, changes and removes custom schemas and resource types.
 
-What is stored is looked at before a decision is kept, and what was written meanwhile after it. A write that was under way when it
-was kept, in a process that did not know of it yet, is not held against it: that is a moment, a second at most on PostgreSQL.
+A change that would make stored resources invalid is rejected: all resources are checked before the
+change is stored, and those written meanwhile are checked after it. Writes in a process that does
+not know of the change yet can slip through, for at most a second on PostgreSQL.
 """
 
 import asyncio
@@ -30,28 +31,28 @@ from muster.storage.port.engine import Storage
 from muster.storage.port.items import Item
 from muster.storage.repair import backfill
 
-Wrong = Callable[[Document, ResourceType], str | None]
-"""What speaks against a decision in a document of a type, if anything."""
+Check = Callable[[Document, ResourceType], str | None]
+"""Returns the reason why a document of a type conflicts with a change; None if it does not."""
 _CHUNK = 500
 _LISTED = 20
 
 
 class Breaks(ScimError):
-    """409: stored resources would no longer fit. The detail has their number alone.
+    """409: stored resources conflict with a change; the detail has only their number.
 
     Attributes:
-        broken: Some of them, each with its id and the reason.
-        total: How many there are.
+        broken: The first of them, each with its id and the reason.
+        total: Their number.
     """
 
     def __init__(self, broken: Sequence[dict[str, str]], total: int) -> None:
-        super().__init__(409, f"{total} stored resources would no longer fit")
+        super().__init__(409, f"{total} stored resources conflict with this change")
         self.broken = broken
         self.total = total
 
     @property
     def full_detail(self) -> str:
-        """The detail with the first of the resources, for those who may read them."""
+        """The detail with the first resources, for administrators who may read them."""
         named = "; ".join(
             f"{item['resourceType']} {item['id']}: {item['detail']}" for item in self.broken[:3]
         )
@@ -59,55 +60,71 @@ class Breaks(ScimError):
 
 
 class CustomSchemas:
-    """The schemas and resource types of workspaces."""
+    """Manages the custom schemas and resource types of workspaces."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def schemas(self, workspace: int) -> list[CustomSchema]:
-        """The schemas of a workspace, by URN."""
+        """Return the custom schemas of a workspace, ordered by URN."""
         return [
             CustomSchema.from_json(item.body)
             for item in await self._storage.items(workspace, SCHEMA_KIND)
         ]
 
     async def schema(self, workspace: int, urn: str) -> CustomSchema:
-        """The schema of that URN, in any case. Raises ScimError 404."""
+        """Return a custom schema by its URN, case-insensitively.
+
+        Raises:
+            ScimError: 404 if it does not exist.
+        """
         return CustomSchema.from_json((await self._schema(workspace, urn)).body)
 
     async def _schema(self, workspace: int, urn: str) -> Item:
         for item in await self._storage.items(workspace, SCHEMA_KIND):
             if item.id == urn.lower():
                 return item
-        raise not_found(f"there is no schema {urn[:200]!r} of this workspace's own")
+        raise not_found(f"Custom schema {urn[:200]!r} not found.")
 
     async def progress(self, workspace: int, schema: CustomSchema) -> int:
-        """How much of the index of a schema is built, in percent."""
+        """Return the progress of building a schema's index, in percent."""
         if schema.ready:
             return 100
         item = await self._storage.item(workspace, PROGRESS_KIND, schema.id.lower())
         return 0 if item is None else min(99, 100 * item.body["done"] // max(1, item.body["total"]))
 
     async def types(self, workspace: int) -> list[dict[str, Any]]:
-        """The resource types of a workspace, by endpoint."""
+        """Return the custom resource types of a workspace, ordered by endpoint."""
         return [item.body for item in await self._storage.items(workspace, TYPE_KIND)]
 
     async def type(self, workspace: int, name: str) -> dict[str, Any]:
-        """The resource type of that name. Raises ScimError 404."""
+        """Return a custom resource type by name, case-insensitively.
+
+        Raises:
+            ScimError: 404 if it does not exist.
+        """
         for found in await self.types(workspace):
             if found["name"].lower() == name.lower():
                 return found
-        raise not_found(f"there is no resource type {name[:100]!r} of this workspace's own")
+        raise not_found(f"Custom resource type {name[:100]!r} not found.")
 
     async def create_schema(self, by: Administrator, raw: Json) -> CustomSchema:
-        """A new schema, live at once. Raises ScimError that names what is wrong, 409 where it is there, Breaks and Outdated."""
+        """Create a schema, effective immediately.
+
+        Raises:
+            ScimError: 400 if the definition is invalid; 409 if the schema exists.
+            Breaks: Stored resources conflict with it.
+            Outdated: It was created concurrently.
+        """
         there = await self.schemas(by.workspace.id)
         schema = read_schema(raw, await self._without(by, None))
         if any(other.id.lower() == schema.id.lower() for other in there):
-            raise ScimError(409, f"there is a schema {schema.id!r} already", "uniqueness")
+            raise ScimError(
+                409, f"A schema with the id {schema.id!r} already exists.", "uniqueness"
+            )
         if len(there) >= MAX_SCHEMAS:
-            raise ScimError(409, f"a workspace has at most {MAX_SCHEMAS} schemas of its own")
-        schema = replace(schema, ready=True)  # nothing has a value yet that an index could lack
+            raise ScimError(409, f"A workspace can have at most {MAX_SCHEMAS} custom schemas.")
+        schema = replace(schema, ready=True)  # no resource has a value to index yet
         none = Item(by.workspace.id, SCHEMA_KIND, schema.id.lower(), None)
         await self._decide(
             by,
@@ -119,7 +136,14 @@ class CustomSchemas:
         return schema
 
     async def replace_schema(self, by: Administrator, urn: str, raw: Json) -> CustomSchema:
-        """Another definition in the place of one. An index that is new is built afterwards. Raises as create_schema does."""
+        """Replace the definition of a schema. New indexes are built afterwards.
+
+        Raises:
+            ScimError: 400 if the definition is invalid; 403 if it changes uniqueness; 404 if the
+                schema does not exist.
+            Breaks: Stored resources conflict with it.
+            Outdated: The schema changed concurrently.
+        """
         item = await self._schema(by.workspace.id, urn)
         before = CustomSchema.from_json(item.body)
         if isinstance(raw, dict) and str(raw.get("id", before.id)).lower() != before.id.lower():
@@ -130,7 +154,9 @@ class CustomSchemas:
         )
         schema = replace(schema, definition=schema.definition | {"id": before.id})
         if _unique(schema) != _unique(before):
-            raise forbidden("uniqueness cannot be changed once a schema is there")
+            raise forbidden(
+                "The uniqueness of attributes cannot be changed after a schema is created."
+            )
         new = set(schema.indexed) - set(before.indexed)
         schema = replace(schema, ready=before.ready and not new)
         after = await self._with(by, schema)
@@ -141,7 +167,13 @@ class CustomSchemas:
         return schema
 
     async def delete_schema(self, by: Administrator, urn: str) -> None:
-        """Remove a schema that no resource type and no stored resource has. Raises ScimError 409, Breaks and Outdated."""
+        """Remove a schema that no resource type and no stored resource uses.
+
+        Raises:
+            ScimError: 404 if it does not exist; 409 if a resource type uses it.
+            Breaks: Stored resources use it.
+            Outdated: The schema changed concurrently.
+        """
         item = await self._schema(by.workspace.id, urn)
         schema = CustomSchema.from_json(item.body)
         for found in await self.types(by.workspace.id):
@@ -149,7 +181,9 @@ class CustomSchemas:
                 found["schema"],
                 *(item["schema"] for item in found["schemaExtensions"]),
             ):
-                raise ScimError(409, f"the resource type {found['name']} has this schema")
+                raise ScimError(
+                    409, f"The resource type {found['name']} uses this schema. Remove it first."
+                )
         before = await self._with(by, schema)
 
         def used(document: Document, _: ResourceType) -> str | None:
@@ -159,25 +193,36 @@ class CustomSchemas:
         await self._clear_indexes(by, schema, set(schema.indexed), before)
 
     async def create_type(self, by: Administrator, raw: Json) -> dict[str, Any]:
-        """A new resource type with an endpoint of its own, live at once."""
+        """Create a resource type with its own endpoint, effective immediately.
+
+        Raises:
+            ScimError: 400 if the definition is invalid; 409 if there are too many types.
+            Outdated: It was created concurrently.
+        """
         if len(await self.types(by.workspace.id)) >= MAX_TYPES:
-            raise ScimError(409, f"a workspace has at most {MAX_TYPES} resource types of its own")
+            raise ScimError(409, f"A workspace can have at most {MAX_TYPES} custom resource types.")
         made = read_type(raw, await self._without(by, None))
         extending = {schema.id for schema in await self.schemas(by.workspace.id) if schema.extends}
         if made["schema"] in extending:
             raise invalid_value(
-                f"schema: {made['schema']} extends other resource types, and cannot be one's own"
+                f"schema: {made['schema']} is an extension and cannot be a core schema"
             )
         none = Item(by.workspace.id, TYPE_KIND, made["endpoint"], None)
         await self._put(by, replace(none, body=made), none)
         return made
 
     async def delete_type(self, by: Administrator, name: str) -> None:
-        """Remove a resource type that there are no resources of. Raises ScimError 409, Breaks and Outdated."""
+        """Remove a resource type that has no resources.
+
+        Raises:
+            ScimError: 404 if it does not exist; 409 if it has resources.
+            Breaks: Resources were created concurrently.
+            Outdated: The type changed concurrently.
+        """
         found = await self.type(by.workspace.id, name)
         there = await backfill.count(self._storage, by.workspace.id, found["name"])
         if there:
-            raise ScimError(409, f"there are {there} resources of this type")
+            raise ScimError(409, f"This type still has {there} resources. Delete them first.")
         item = Item(by.workspace.id, TYPE_KIND, found["endpoint"], found)
         kinds = [
             kind
@@ -189,14 +234,14 @@ class CustomSchemas:
         )
 
     async def _without(self, by: Administrator, urn: str | None) -> Registry:
-        """The registry of the workspace without one of its schemas."""
+        """Return the registry of the workspace without one of its schemas."""
         kept = [schema for schema in await self.schemas(by.workspace.id) if schema.id != urn]
         return extended(
             registry(), kept, await self.types(by.workspace.id), by.workspace.unique_group_names
         )
 
     async def _with(self, by: Administrator, schema: CustomSchema) -> Registry:
-        """The registry of the workspace with a schema, in the place of the one that has its URN."""
+        """Return the workspace's registry with a schema added, or replaced by its URN."""
         kept = [
             other
             for other in await self.schemas(by.workspace.id)
@@ -211,14 +256,26 @@ class CustomSchemas:
         item: Item,
         before: Item,
         kinds: Sequence[ResourceType],
-        wrong: Wrong,
+        check: Check,
     ) -> None:
-        """Put an item in the place of another, where no resource of these types speaks against it. Raises Breaks and Outdated."""
+        """Store a change, unless resources of these types conflict with it.
+
+        Args:
+            by: The administrator.
+            item: The new item.
+            before: The item that it replaces.
+            kinds: The resource types to check.
+            check: Checks a resource.
+
+        Raises:
+            Breaks: Stored resources conflict with the change.
+            Outdated: The item changed concurrently.
+        """
         start = await self._storage.latest_change(by.workspace.id)
-        await self._check(by, kinds, wrong)
+        await self._check(by, kinds, check)
         await self._put(by, item, before)
         try:
-            await self._check_since(by, start, kinds, wrong)
+            await self._check_since(by, start, kinds, check)
         except Breaks:
             await self._put(by, before, item)
             raise
@@ -226,8 +283,12 @@ class CustomSchemas:
     async def _put(self, by: Administrator, item: Item, before: Item) -> None:
         await self._storage.administer([item], [_note(by, item, before)], [before])
 
-    async def _check(self, by: Administrator, kinds: Sequence[ResourceType], wrong: Wrong) -> None:
-        """Hold all that is stored against a decision. Raises Breaks."""
+    async def _check(self, by: Administrator, kinds: Sequence[ResourceType], check: Check) -> None:
+        """Check all stored resources of some types.
+
+        Raises:
+            Breaks: Some conflict.
+        """
         broken: list[dict[str, str]] = []
         total = 0
         for kind in kinds:
@@ -237,7 +298,7 @@ class CustomSchemas:
             ):
                 after = found[-1].key
                 for row in found:
-                    detail = wrong(parse(row.document.encode()), kind)
+                    detail = check(parse(row.document.encode()), kind)
                     if detail is not None:
                         total += 1
                         if len(broken) < _LISTED:
@@ -247,9 +308,13 @@ class CustomSchemas:
             raise Breaks(broken, total)
 
     async def _check_since(
-        self, by: Administrator, start: int, kinds: Sequence[ResourceType], wrong: Wrong
+        self, by: Administrator, start: int, kinds: Sequence[ResourceType], check: Check
     ) -> None:
-        """Hold what was written since a change against a decision, as it was written last. Raises Breaks."""
+        """Check the latest versions of the resources written since a change.
+
+        Raises:
+            Breaks: Some conflict.
+        """
         broken: dict[str, dict[str, str]] = {}
         named = {kind.name: kind for kind in kinds}
         end = await self._storage.latest_change(by.workspace.id)
@@ -264,7 +329,7 @@ class CustomSchemas:
                 detail = (
                     None
                     if change.action == "delete"
-                    else wrong(parse(change.document), named[change.type])
+                    else check(parse(change.document), named[change.type])
                 )
                 if detail is not None:
                     broken[change.id] = _broken(change.type, change.id, detail)
@@ -285,7 +350,7 @@ class CustomSchemas:
 
 
 def having(among: Registry, schema: CustomSchema) -> list[ResourceType]:
-    """The resource types that have a schema, as their own or as an extension."""
+    """Return the resource types that use a schema, as core schema or extension."""
     urn = schema.id.lower()
     return [
         kind
@@ -295,7 +360,7 @@ def having(among: Registry, schema: CustomSchema) -> list[ResourceType]:
 
 
 def path_of(kind: ResourceType, schema: CustomSchema, name: str) -> str:
-    """The path of an attribute of a schema in a resource type."""
+    """Return the path of a schema's attribute in resources of a type."""
     return name if kind.core.id.lower() == schema.id.lower() else f"{schema.id}:{name}"
 
 
@@ -304,7 +369,7 @@ def _broken(kind: str, resource_id: str, detail: str) -> dict[str, str]:
 
 
 def _note(by: Administrator, item: Item, before: Item) -> Note:
-    """The record of an item that was put in the place of another."""
+    """Return the audit log entry for an item that replaces another."""
     action = "create" if before.body is None else "delete" if item.body is None else "update"
     held = item.body or before.body
     if item.kind == TYPE_KIND:
@@ -317,7 +382,7 @@ def _note(by: Administrator, item: Item, before: Item) -> Note:
     return by.note("Schema", CustomSchema.from_json(held).id, action, **(item.body or {}))
 
 
-def _fits(schema: CustomSchema) -> Wrong:
+def _fits(schema: CustomSchema) -> Check:
     return lambda document, kind: _misfit(document, kind, schema.id)
 
 
@@ -328,20 +393,20 @@ def _unique(schema: CustomSchema) -> set[str]:
 
 
 def _shows_a_secret(attribute: Attribute, value: Json) -> bool:
-    """Whether a stored value has a sub-attribute that is never returned."""
+    """Return whether a stored value has a sub-attribute that is never returned."""
     secret = {sub.name for sub in attribute.secret_subs}
     holders = value if isinstance(value, list) else [value]
     return any(isinstance(item, dict) and not secret.isdisjoint(item) for item in holders)
 
 
 def _misfit(document: Document, kind: ResourceType, urn: str) -> str | None:
-    """What of a stored document does not fit a schema as it would be, or None where all does."""
+    """Return the reason why a document does not match a schema; None if it matches."""
     core = kind.core.id.lower() == urn.lower()
     schema = kind.core if core else kind.extension(urn)
     if schema is None:
         return None
     held = document if core else document.get(schema.id, {})
-    passed_over = {
+    ignored = {
         "schemas",
         "id",
         "meta",
@@ -351,18 +416,21 @@ def _misfit(document: Document, kind: ResourceType, urn: str) -> str | None:
     }
     for name, value in held.items():
         attribute = schema.attribute(name)
-        if core and (name in passed_over or kind.common.attribute(name) is not None):
+        if core and (name in ignored or kind.common.attribute(name) is not None):
             continue
         if attribute is None or attribute.name != name:
-            return f"it has a value of {name}"
+            return f"it has a value of {name}, which the schema does not define"
         if attribute.secret or _shows_a_secret(attribute, value):
-            return f"it has a value of {name} in the clear, which cannot become one that is never returned"
+            return (
+                f"{name} is stored in plain text, so it cannot become an attribute that is never"
+                " returned"
+            )
         try:
             if (
                 not attribute.read_only
                 and read_value(attribute, value, name, Dialect(strict=True)) != value
             ):
-                return f"{name} has a part that would be lost"
+                return f"a part of {name} does not match the schema"
         except ScimError as error:
             return error.detail
     try:

@@ -1,4 +1,8 @@
-"""The doctor: what each client sends that the RFCs do not allow, and what was refused, by the requests that are kept."""
+"""The doctor: diagnoses clients from the recorded requests.
+
+It finds non-standard input, failed requests and their fixes, and users that a client no longer
+recognizes.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -14,55 +18,115 @@ from muster.storage.port.engine import Storage
 from muster.storage.records.requests import RequestStore
 
 FIXES = {
-    400: "The request does not match the schema. Correct the attribute mapping of the client; Schemas lists the attributes.",
+    400: (
+        "The request does not match the schema. Correct the attribute mapping of the client;"
+        " Schemas lists the attributes."
+    ),
     401: "The key is invalid, expired or revoked. Enter an active key in the client; see API keys.",
-    403: "The workspace does not allow this. See Settings, and the permissions of the key under API keys.",
-    404: "The resource does not exist, or was deleted; Audit log has the deletion. Run a full sync in the client.",
-    405: "This method does not exist at this path. Check the base URL of the client, which ends in /scim/v2; see Connect.",
-    408: "The body did not arrive in time. Check the network between client and server, or raise MUSTER_BODY_SECONDS.",
-    409: "Another resource has this value. Find it under Users or Groups, and change or delete one of the two.",
-    410: "The cursor is older than the retained changes. Begin again without it, or keep changes longer under Settings.",
-    412: "The resource has changed since the client read it. Have the client read it again; Audit log has the change.",
-    413: "The request is too large. Have the client send less at once, or raise the setting that the answer names.",
+    403: (
+        "The workspace does not allow this. See Settings, and the permissions of the key under"
+        " API keys."
+    ),
+    404: (
+        "The resource does not exist or was deleted; see Audit log. Run a full sync in the client."
+    ),
+    405: (
+        "This method does not exist at this path. Check the base URL of the client, which ends"
+        " in /scim/v2; see Connect."
+    ),
+    408: (
+        "The body did not arrive in time. Check the network between client and server, or raise"
+        " MUSTER_BODY_SECONDS."
+    ),
+    409: (
+        "Another resource has this value. Find it under Users or Groups, and change or delete"
+        " one of the two."
+    ),
+    410: (
+        "The cursor is older than the retained changes. Start again without it, or keep changes"
+        " longer under Settings."
+    ),
+    412: (
+        "The resource has changed since the client read it; see Audit log. Have the client read"
+        " it again."
+    ),
+    413: (
+        "The request is too large. Send less at once, or raise the setting that the response names."
+    ),
     414: "The URL is too long. Have the client send the search as POST to /.search.",
     415: "Have the client send Content-Type: application/scim+json or application/json.",
-    429: "The client exceeds its rate limit. Raise it under Settings, or with 'muster keys set KEY --rate-limit N'.",
-    431: "The headers are too long. Have the client, or the proxy before the server, send fewer.",
-    500: "Internal error. Report it with the request id, which Requests shows.",
-    501: "The feature is not supported; /ServiceProviderConfig lists those that are. /Me needs a key bound to a user (API keys).",
-    503: "The server was overloaded, or the database did not answer. See the server's log, and docs/operate.md for the alerts.",
-    507: "The disk of the database is full. Free some space; writes then go on by themselves.",
+    429: (
+        "The client exceeds its rate limit. Raise it under Settings, or with 'muster keys set"
+        " KEY --rate-limit N'."
+    ),
+    431: (
+        "The headers are too long. Have the client, or the proxy in front of the server, send"
+        " fewer."
+    ),
+    500: "Internal error. Report it with the request ID shown under Requests.",
+    501: (
+        "The feature is not supported; see /ServiceProviderConfig. /Me needs a key bound to a"
+        " user (API keys)."
+    ),
+    503: (
+        "The server was overloaded, or the database did not answer. See the server's log, and"
+        " docs/operate.md for the alerts."
+    ),
+    507: "The disk of the database is full. Free some space; writes then resume automatically.",
 }
-"""The cure of a status; each names the page, setting or command for it."""
+"""The fix for each status; it names the page, setting or command to use."""
 _REASONS = {
     "deprovisioning guard": (
-        "The deprovisioning guard holds this, as too many users would lose access. Under Guard, let the users go or keep them;"
-        " Settings has the limit."
+        "The deprovisioning guard holds the change, because too many users would lose access."
+        " Approve or"
+        " reject it under Guard; change the limit under Settings."
     ),
-    "automatic provisioning is off": "Automatic provisioning is off. Turn it on under Settings to let clients create users.",
+    "automatic provisioning is"
+    " off": "Automatic provisioning is off. Turn it on under Settings to let clients create users.",
     "automatic deprovisioning is off": (
-        "Automatic deprovisioning is off. Turn it on under Settings to let clients deactivate and delete users."
+        "Automatic deprovisioning is off. Turn it on under Settings to let clients deactivate"
+        " and delete users."
     ),
-    "the permission": "The key does not have the permission that the answer names. Use a key that has it; see API keys.",
-    "takes no requests from": "The IP allowlist does not admit this address. Add it under Settings if it is the client's.",
-    "cannot be filtered": "Discovery documents cannot be filtered (RFC 7644 section 4): have the client ask without a filter.",
+    "the permission": (
+        "The key does not have the permission that the response names. Use a key that has it;"
+        " see API keys."
+    ),
+    "takes no requests from": (
+        "The IP allowlist does not include this address. If it belongs to the client, add it"
+        " under Settings."
+    ),
+    "cannot be filtered": (
+        "Discovery documents cannot be filtered (RFC 7644 section 4). Remove the filter in the"
+        " client."
+    ),
 }
-"""The cure for a 403 by a part of its detail."""
+"""The fix for a 403, by a part of its detail."""
 _DETAIL = re.compile(r'"detail":("(?:[^"\\]|\\.)*")')
 
 
-LOST_FIX = "They are there: have the client match by userName, or import its users, so that it learns their id."
-_OTHERWISE = "Requests has the whole answer."
+LOST_FIX = (
+    "Match users by userName in the provider, or import the users into it, so that it learns"
+    " their IDs."
+)
+_OTHERWISE = "See the full response under Requests."
 _MAX_DETAIL = 300
 _MAX_LOST = 100
 _FORBIDDEN = 403
 _STEPS = 4
-"""The queries that `examine` reports its progress by."""
+"""The number of steps for which `examine` reports progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class DialectFinding:
-    """A row of the dialect table that a key's client showed. latest: the number of the latest request that did."""
+    """A non-standard input that a client sent.
+
+    Attributes:
+        key: The name of the client's API key.
+        name: The row of the dialect table.
+        quirk: Describes the input and its interpretation.
+        count: The number of requests that contained it.
+        latest: The number of the latest of these requests.
+    """
 
     key: str
     name: str
@@ -73,12 +137,16 @@ class DialectFinding:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a key's client was refused, how often, and what helps.
+    """A kind of request that failed for one client.
 
     Attributes:
+        key: The name of the client's API key.
+        operation: The method and the resource type.
+        status: The HTTP status.
+        count: The number of failures.
         latest: The number of the latest of these requests.
-        reason: Why, if the status alone does not tell.
-        detail: The detail of the latest answer, which names the attribute, value or limit.
+        reason: The cause of a 403 as a key of `_REASONS`; empty for other statuses.
+        detail: The error text of the latest response, which names the attribute, value or limit.
     """
 
     key: str
@@ -91,14 +159,22 @@ class Refusal:
 
     @property
     def fix(self) -> str:
-        """The cure, with the latest answer."""
-        cure = _REASONS.get(self.reason) or FIXES.get(self.status, _OTHERWISE)
-        return f"{cure} The latest answer: {self.detail}" if self.detail else cure
+        """The fix, followed by the error text of the latest response."""
+        fix = _REASONS.get(self.reason) or FIXES.get(self.status, _OTHERWISE)
+        return f"{fix} Latest response: {self.detail}" if self.detail else fix
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """A user whom a key's client tries to make though they are there, and does not touch: it has forgotten their id."""
+class LostUser:
+    """A user that a client keeps trying to create, because it lost their id.
+
+    Attributes:
+        key: The name of the client's API key.
+        name: The userName.
+        user: The id of the existing user.
+        count: The number of attempts.
+        latest: The number of the latest of these requests.
+    """
 
     key: str
     name: str
@@ -109,11 +185,11 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the doctor finds."""
+    """The findings of the doctor."""
 
     shown: Sequence[DialectFinding]
     refusals: Sequence[Refusal]
-    lost: Sequence[Lost]
+    lost: Sequence[LostUser]
 
 
 async def examine(storage: Storage, workspace: int, progress: Progress = silent) -> Findings:
@@ -133,8 +209,8 @@ async def examine(storage: Storage, workspace: int, progress: Progress = silent)
             number, last = counted.get((key_id, name), (0, 0))
             counted[key_id, name] = number + count, max(last, latest)
     shown = [
-        DialectFinding(names.get(key_id, key_id), name, QUIRKS[name], *told)
-        for (key_id, name), told in sorted(counted.items())
+        DialectFinding(names.get(key_id, key_id), name, QUIRKS[name], *numbers)
+        for (key_id, name), numbers in sorted(counted.items())
         if name in QUIRKS
     ]
     progress(1)
@@ -159,7 +235,12 @@ async def examine(storage: Storage, workspace: int, progress: Progress = silent)
 
 
 def _forbidden(rows: Iterable[Sequence[Any]], names: dict[str, str]) -> list[Refusal]:
-    """What was answered 403, in bulk requests too, by the reason that the details give. rows: the newest first."""
+    """Group the 403 errors, including those within bulk requests, by reason.
+
+    Args:
+        rows: The requests, newest first.
+        names: The names of the API keys by id.
+    """
     counted: dict[tuple[str, str, str], tuple[int, int, str]] = {}
     for key_id, operation, status, number, answer in rows:
         found = [(_reason(detail), detail) for detail in _details(answer)]
@@ -176,7 +257,7 @@ def _forbidden(rows: Iterable[Sequence[Any]], names: dict[str, str]) -> list[Ref
 
 
 def _details(answer: str) -> list[str]:
-    """The details of the errors in an answer that was kept, which may be cut off."""
+    """Return the error texts in a recorded response, which may be truncated."""
     return [str(orjson.loads(found))[:_MAX_DETAIL] for found in _DETAIL.findall(answer)]
 
 
@@ -186,8 +267,11 @@ def _reason(detail: str) -> str:
 
 async def _lost(
     storage: Storage, requests: RequestStore, workspace: int, names: dict[str, str]
-) -> list[Lost]:
-    """The users whom clients seem to have lost: refused as there already, and not written to by the same key after that."""
+) -> list[LostUser]:
+    """Return the users that clients seem to have lost.
+
+    They failed with "already exists", and the same key has not changed the existing user since.
+    """
     refused: dict[tuple[str, str], tuple[int, int, str]] = {}
     for key_id, number, body in await requests.doubles(workspace):
         name = _user_name(body)
@@ -198,12 +282,12 @@ async def _lost(
     for (key_id, folded), (count, latest, name) in list(refused.items())[:_MAX_LOST]:
         user = await storage.owner(workspace, "User", "userName", folded)
         if user is not None and not await requests.written_since(workspace, key_id, user, latest):
-            found.append(Lost(names.get(key_id, key_id), name, user, count, latest))
+            found.append(LostUser(names.get(key_id, key_id), name, user, count, latest))
     return found
 
 
 def _user_name(body: str) -> str | None:
-    """The userName in the body of a request that was kept, which may be cut off."""
+    """Return the userName in a recorded body; None if missing or truncated."""
     try:
         name = orjson.loads(body).get("userName")
     except (ValueError, AttributeError):

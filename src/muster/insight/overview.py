@@ -1,4 +1,4 @@
-"""The overview of a workspace: how much there is, what goes on, and what needs attention."""
+"""The overview of a workspace: counts, requests by hour, and alerts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,20 +19,45 @@ _SOON = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
-class OverviewFigures:
-    """numbers: users, active, groups, and the requests and failed of the last day. hours: those of each, as 2026-01-31T23.
+class Alert:
+    """A condition that needs an administrator's attention.
 
-    keys: those that hold. attention: what needs it, a sentence each.
+    Attributes:
+        text: A sentence that describes it.
+        page: The console page that shows more, relative to the workspace, such as /doctor.
+        link: The text of the link to that page.
+    """
+
+    text: str
+    page: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewFigures:
+    """The figures of a workspace.
+
+    Attributes:
+        numbers: The counts named users, active and groups, and the recorded requests and failed
+            requests of the last 24 hours, named requests and failed.
+        hours: For each hour, such as 2026-01-31T23, the number of requests and of failed ones.
+        keys: The API keys that are not revoked.
+        alerts: The conditions that need attention.
     """
 
     numbers: dict[str, int]
     hours: dict[str, tuple[int, int]]
     keys: Sequence[KeyRecord]
-    attention: Sequence[str]
+    alerts: Sequence[Alert]
+
+    @property
+    def attention(self) -> list[str]:
+        """The texts of the alerts."""
+        return [alert.text for alert in self.alerts]
 
 
 class Overview:
-    """Looks over a workspace."""
+    """Collects the figures of a workspace."""
 
     def __init__(
         self,
@@ -49,7 +74,7 @@ class Overview:
         self._webhooks = webhooks
 
     async def look(self, caller: Caller, now: datetime) -> OverviewFigures:
-        """What there is to be seen."""
+        """Return the current figures of the caller's workspace."""
         workspace = caller.workspace
         users = await self._total(caller, "/Users")
         inactive = await self._total(caller, "/Users", "active eq false")
@@ -63,7 +88,7 @@ class Overview:
             numbers,
             hours,
             keys,
-            await self._attention(caller, keys, failed, timestamp(now + _SOON)),
+            await self._alerts(caller, keys, failed, timestamp(now + _SOON)),
         )
 
     async def _total(self, caller: Caller, endpoint: str, wanted: str | None = None) -> int:
@@ -72,31 +97,37 @@ class Overview:
         )
         return page.total or 0
 
-    async def _attention(
+    async def _alerts(
         self, caller: Caller, keys: Sequence[KeyRecord], failed: int, soon: str
-    ) -> list[str]:
-        said = [
-            f"The key {key.name} ends soon."
+    ) -> list[Alert]:
+        alerts = [
+            Alert(f'API key "{key.name}" expires within 14 days.', "/keys", "View API keys")
             for key in keys
             if key.expires is not None and key.expires < soon
         ]
         if failed:
-            said.append(f"Refused in the last day: {failed}. The doctor says why.")
+            text = f"{failed} requests failed in the last 24 hours."
+            alerts.append(Alert(text, "/doctor", "View diagnosis"))
         guard = await self._desk.state(caller)
         if guard.held:
-            said.append(f"The deprovisioning guard holds {len(guard.held)} users: see Guard.")
+            text = f"The deprovisioning guard holds changes to {len(guard.held)} users for review."
+            alerts.append(Alert(text, "/guard", "Review changes"))
         elif guard.mode != "off" and guard.done > guard.allowed:
-            said.append(
-                f"{guard.done} users lost access within the last hour; the guard would allow {guard.allowed}."
+            text = (
+                f"{guard.done} users lost access in the last hour, more than the guard's limit"
+                f" of {guard.allowed}."
             )
+            alerts.append(Alert(text, "/guard", "View guard"))
         for webhook in await self._webhooks.all(caller.workspace.id):
             failure = (await self._webhooks.health(webhook)).failure
             if failure is not None:
-                said.append(
-                    f"Deliveries to the webhook at {urlsplit(webhook.url).hostname} fail ({failure}): see Webhooks."
-                )
+                host = urlsplit(webhook.url).hostname
+                text = f"Deliveries to the webhook at {host} are failing ({failure})."
+                alerts.append(Alert(text, "/webhooks", "View webhooks"))
         if not caller.workspace.automatic_provisioning:
-            said.append("Automatic provisioning is off: no user is made.")
+            text = "Automatic provisioning is off, so no users are created."
+            alerts.append(Alert(text, "/settings", "Change settings"))
         if not caller.workspace.automatic_deprovisioning:
-            said.append("Automatic deprovisioning is off: no user is deactivated or deleted.")
-        return said
+            text = "Automatic deprovisioning is off, so no users are deactivated or deleted."
+            alerts.append(Alert(text, "/settings", "Change settings"))
+        return alerts

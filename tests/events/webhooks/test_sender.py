@@ -120,7 +120,7 @@ def test_an_answer_without_end_and_one_that_does_not_come(there, monkeypatch):
     monkeypatch.setattr(sender, "_SECONDS", 0.3)
     answer = posted(f"http://127.0.0.1:{there.server_port}/slow", private=True)
     assert (answer.status, answer.arrived) == (None, False)
-    assert "no answer within" in answer.error
+    assert "no response within" in answer.error
 
 
 def test_no_one_is_there():

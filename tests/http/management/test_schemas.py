@@ -240,7 +240,7 @@ def test_who_may_not_read_groups_gets_none_of_the_names_that_they_share(fresh):
         fresh.scim.post("/Groups", json=group("Secret Project"))
     settings = fresh.client(fresh.key("--permission", SETTINGS), "/api/v1")
     refused = settings.patch("/settings", json={"uniqueGroupNames": True})
-    assert "groups share names" in problem(refused, 409)
+    assert "several groups have the same name" in problem(refused, 409)
     assert "ecret" not in refused.text
     assert (
         "'secret project'"

@@ -1,4 +1,4 @@
-"""The page of the administrators of an installation, who invite others and remove them."""
+"""The administrators of the installation: list, invite and remove."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ from muster.storage.port.items import INSTALLATION
 
 
 class AdministratorPages:
-    """Lists, invites and removes administrators."""
+    """The page that lists, invites and removes administrators."""
 
     def __init__(self, storage: Storage, administrators: Administrators) -> None:
         self._storage = storage
@@ -29,7 +29,7 @@ class AdministratorPages:
         found = await self._administrators.all()
         workspaces = await self._storage.workspaces()
         names = {str(workspace.id): workspace.name for workspace in workspaces} | {
-            EVERYWHERE: "every workspace"
+            EVERYWHERE: "all workspaces"
         }
         given = {"link": "", "error": "", **visit.told, **values}
         log, _ = await self._storage.search_changes(INSTALLATION, None, 20, ChangeFilter())
@@ -45,16 +45,14 @@ class AdministratorPages:
         )
 
     async def invite(self, visit: Visit) -> Response:
-        """A link with which one administrator can be made."""
+        """Create an invitation link for one administrator."""
         place = visit.text("workspace")
         wanted = visit.fields.get("permission", [])
         known = {str(workspace.id) for workspace in await self._storage.workspaces()}
         if place not in {*known, EVERYWHERE}:
-            return await self.show(
-                visit, 400, error="workspace: choose where they may do something"
-            )
+            return await self.show(visit, 400, error="workspace: select a workspace")
         if not wanted or not set(wanted) <= {*PERMISSIONS, ADMIN}:
-            return await self.show(visit, 400, error="permission: choose what they may do")
+            return await self.show(visit, 400, error="permission: select at least one permission")
         roles = all_permissions() if place == EVERYWHERE and ADMIN in wanted else {place: wanted}
         try:
             base = visit.base.public(visit.request)
@@ -66,7 +64,7 @@ class AdministratorPages:
     async def remove(self, visit: Visit) -> Response:
         admin = await self._administrators.get(visit.names["id"])
         if admin is None:
-            raise not_found("there is no such administrator")
+            raise not_found("Administrator not found.")
         try:
             await self._administrators.remove(admin, visit.origin)
         except ScimError as error:

@@ -1,4 +1,4 @@
-"""The audit log in the console: who did what when from where; looked through, and exported."""
+"""The audit log in the console: search and export."""
 
 import asyncio
 import csv
@@ -19,7 +19,7 @@ from muster.storage.port.engine import Storage
 _PAGE = 100
 _CHUNK = 1000
 _SEARCHES = 20
-"""How many times the storage is asked for one page; it then says from when on it has looked."""
+"""The number of storage searches for one page; after them, the page may have fewer rows."""
 
 
 class AuditPages:
@@ -99,7 +99,7 @@ def _csv(values: Sequence[Any]) -> bytes:
 
 
 def _harmless(value: Any) -> Any:
-    """A value that a spreadsheet takes for no formula."""
+    """Escape a value that a spreadsheet would run as a formula."""
     return (
         f"'{value}"
         if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r")
@@ -110,7 +110,7 @@ def _harmless(value: Any) -> Any:
 def _csv_row(change: Change) -> bytes:
     origin = change.origin
     hashed = "" if change.chain is None else change.chain.hex()
-    told = (
+    values = (
         origin.time,
         origin.actor,
         origin.address,
@@ -120,12 +120,12 @@ def _csv_row(change: Change) -> bytes:
         change.id,
         change.version,
     )
-    return _csv((*told, hashed))
+    return _csv((*values, hashed))
 
 
 def _json_row(change: Change) -> bytes:
     origin = change.origin
-    told = {
+    values = {
         "time": origin.time,
         "actor": origin.actor,
         "address": origin.address,
@@ -138,4 +138,4 @@ def _json_row(change: Change) -> bytes:
         "hash": None if change.chain is None else change.chain.hex(),
     }
     document = change.document.replace(b"\x01", b"")
-    return orjson.dumps(told)[:-1] + b',"document":' + document + b"}\n"
+    return orjson.dumps(values)[:-1] + b',"document":' + document + b"}\n"

@@ -1,4 +1,4 @@
-"""The page with instructions to connect an identity provider, and its first requests."""
+"""The set-up guide for each identity provider, with a live check of its requests."""
 
 from collections.abc import Iterator
 
@@ -12,11 +12,11 @@ from muster.storage.port.accounts import Accounts, KeyRecord
 from muster.storage.records.requests import RequestFilter, RequestStore
 
 _RECENT, _LATEST = 200, 5
-"""How many requests are searched for those of the provider, and how many of them are shown."""
+"""The number of requests that are searched, and of those that are shown."""
 
 
 class ConnectPages:
-    """Shows how to connect each provider."""
+    """The page that shows how to connect an identity provider."""
 
     def __init__(self, accounts: Accounts, requests: RequestStore) -> None:
         self._accounts = accounts
@@ -27,10 +27,10 @@ class ConnectPages:
         yield PageRoute("GET", "/w/{workspace}/connect/{provider}", SCIM, self.show)
 
     async def show(self, visit: Visit) -> Response:
-        """Steps to connect a client, and what its first requests were."""
+        """Show the steps to connect a client, and its latest requests."""
         name = visit.names.get("provider", "okta")
         if name not in PROVIDERS:
-            raise not_found("there are no steps for this client")
+            raise not_found("No guide for this client. Choose “Other”.")
         provider = PROVIDERS[name]
         keys = {key.id: key for key in await self._accounts.keys(visit.there().id)}
         recent = await self._requests.find(visit.there().id, RequestFilter(limit=_RECENT))

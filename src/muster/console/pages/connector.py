@@ -1,4 +1,4 @@
-"""Open ID Connectors: their pages, and signing in by one."""
+"""OpenID Connect in the console: the connector's settings, and sign-in."""
 
 import hmac
 import re
@@ -24,11 +24,11 @@ _CALLBACK = "/sign-in/openid/callback"
 _SHOWN = ("title", "issuer", "clientId", "allowedDomains")
 _REFUSAL = re.compile(r"[a-z_]{1,50}")
 _Flow = tuple[str, str, str, int, str]
-"""A sign-in under way: its state, nonce and PKCE verifier, the place, and the page to go to then."""
+"""A started sign-in: state, nonce, PKCE verifier, workspace and target page."""
 
 
 class ConnectorPages:
-    """The pages of Open ID Connectors."""
+    """The settings page of the Open ID Connector, and sign-in with it."""
 
     def __init__(self, storage: Storage, connectors: Connectors, openid: OpenId) -> None:
         self._flows = Signer(storage.signing_secret, "openid")
@@ -47,11 +47,11 @@ class ConnectorPages:
         yield PageRoute("POST", "/w/{workspace}/open-id-connector/remove", SCIM, self.remove)
 
     async def start(self, visit: Visit) -> Response:
-        """Send a browser to the provider of a workspace, or of the installation."""
+        """Redirect to the identity provider of a workspace or of the installation."""
         await self._take(visit)
         found = await self._connectors.find(visit.text("workspace"))
         if found is None:
-            raise not_found("there is no sign-in by OpenID Connect under this name")
+            raise not_found("No SSO is set up under this name. Check the workspace name.")
         place, connector = found
         begun = await self._openid.start(connector.client, self._redirect_uri(visit))
         flow = (
@@ -66,26 +66,25 @@ class ConnectorPages:
         return visit.leave(begun.url, [cookie])
 
     async def finish(self, visit: Visit) -> Response:
-        """Sign in whoever comes back from a provider."""
+        """Sign in an administrator who returns from the identity provider."""
         await self._take(visit)
         flow = await self._flow(visit)
         if flow is None or not hmac.compare_digest(visit.text("state").encode(), flow[0].encode()):
             raise forbidden(
-                "this sign-in was not begun in this browser, or its time is up: begin again"
+                "This sign-in has expired or was started in another browser. Sign in again."
             )
         _, nonce, verifier, place, to = flow
         connector = await self._connectors.get(place)
         if connector is None:
-            raise not_found("there is no sign-in by OpenID Connect here any more")
+            raise not_found("SSO was removed for this workspace. Sign in another way.")
         if visit.text("error"):
             said = _REFUSAL.fullmatch(visit.text("error"))
             raise forbidden(
-                f"the identity provider lets no one in: {said[0] if said else 'it does not say why'}"
+                "The identity provider rejected the sign-in:"
+                f" {said[0] if said else 'no reason given'}"
             )
         if visit.text("iss") not in ("", connector.client.issuer):  # RFC 9207
-            raise forbidden(
-                "this answer is from another identity provider than the one that was asked"
-            )
+            raise forbidden("The response came from a different identity provider. Sign in again.")
         identity = await self._openid.finish(
             connector.client, self._redirect_uri(visit), visit.text("code"), nonce, verifier
         )
@@ -131,7 +130,7 @@ class ConnectorPages:
             await self._connectors.put(_setter(visit), {**raw, **lists, **raw_flags})
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
-        said = "The connector is kept, and answers. Whoever came by the one before is signed out."
+        said = "Connector saved and verified. Administrators who used it are signed out."
         return await visit.redirect_telling(_page(visit), said=said)
 
     async def remove(self, visit: Visit) -> Response:
@@ -140,19 +139,19 @@ class ConnectorPages:
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
         return await visit.redirect_telling(
-            _page(visit), said="The connector is removed, and whoever came by it signed out."
+            _page(visit), said="Connector removed. Administrators who used it are signed out."
         )
 
     async def _take(self, visit: Visit) -> None:
         wait = await self._places.take(INSTALLATION, f"openid from {visit.origin.address}")
         if wait:
-            raise ScimError(429, f"too many attempts: try again in {wait} seconds")
+            raise ScimError(429, f"Too many attempts. Try again in {wait} seconds.")
 
     def _redirect_uri(self, visit: Visit) -> str:
         return visit.base.public(visit.request) + _CALLBACK
 
     async def _flow(self, visit: Visit) -> _Flow | None:
-        """Return the sign-in that this browser began; None if it is over, or was begun in another."""
+        """Return the sign-in that this browser started; None if unknown or expired."""
         try:
             state, nonce, verifier, place, to = await self._flows.read(
                 visit.cookie(_COOKIE) or "", (_COOKIE,)
@@ -171,18 +170,18 @@ def _page(visit: Visit) -> str:
 
 
 def _setter(visit: Visit) -> Setter:
-    """Whoever is signed in; for the installation's, an administrator of the installation."""
+    """Return the administrator who sets up the connector of this page."""
     permissions = visit.permissions if visit.workspace is not None else (ADMIN,)
     return Setter(_place(visit), visit.origin, permissions)
 
 
 def _typed(visit: Visit) -> dict[str, str]:
-    """The form as it was sent, so that nothing that was typed is lost."""
+    """Return the submitted values, so that a rejected form keeps them."""
     return {name: visit.text(name) for name in (*_SHOWN, "trustEmail")}
 
 
 def _given(connector: Connector | None) -> dict[str, str]:
-    """What a form shows of a connector: never its secret."""
+    """Return the form values of a connector, without its secret."""
     if connector is None:
         return dict.fromkeys((*_SHOWN, "trustEmail"), "")
     client = connector.client

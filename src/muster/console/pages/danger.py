@@ -1,4 +1,4 @@
-"""The danger zone of a workspace: deleting all of its resources."""
+"""The danger zone of a workspace: deletes all of its resources."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from muster.storage.port.engine import Storage
 
 
 class DangerPages:
-    """The danger zone."""
+    """The page that wipes a workspace."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -30,9 +30,9 @@ class DangerPages:
             return await self.show(
                 visit,
                 400,
-                error=f"name: type {workspace.name}, the name of the workspace, to confirm",
+                error=f"name: type the workspace name, {workspace.name}, to confirm",
             )
         count = await wipe(self._storage, visit.caller)
         return await visit.redirect_telling(
-            "./wipe", said=f"All that there was is gone: {count} resources are deleted."
+            "./wipe", said=f"Workspace wiped: {count} resources deleted."
         )

@@ -1,4 +1,4 @@
-"""Users and groups in the console: found as one types."""
+"""The lists of users and groups in the console, with search as you type."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _SORTS = {
 
 
 class DirectoryPages:
-    """The lists of users and of groups."""
+    """The pages that list users and groups."""
 
     def __init__(self, directory: Directory, cursors: Cursors) -> None:
         self._directory = directory
@@ -94,7 +94,7 @@ class DirectoryPages:
 
 
 def _filter(asked: str, endpoint: str) -> str:
-    """The filter that what someone types means: the beginning of a name or of an address."""
+    """Return a filter for names and e-mail addresses that start with a text."""
     if not asked:
         return ""
     quoted = json.dumps(asked)

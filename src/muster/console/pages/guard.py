@@ -1,4 +1,4 @@
-"""The deprovisioning guard in the console: how far it is, what it holds, and what becomes of that."""
+"""The deprovisioning guard in the console: its state and held changes."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from muster.storage.port.accounts import Accounts
 
 
 class GuardPages:
-    """The page of the guard."""
+    """The page of the deprovisioning guard."""
 
     def __init__(self, accounts: Accounts, desk: GuardDesk) -> None:
         self._accounts = accounts

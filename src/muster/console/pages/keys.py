@@ -1,4 +1,4 @@
-"""API keys in the console: made, rotated, revoked; a token is shown once."""
+"""API keys in the console: create, rotate and revoke; each token is shown once."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -60,7 +60,7 @@ class KeyPages:
         by, name = visit.administrator, visit.text("name")
         try:
             if not 0 < len(name) <= _MAX_NAME:
-                raise invalid_value("name: give the key a name, so that you know it again")
+                raise invalid_value("name: enter a name of 1 to 200 characters")
             role, permissions = await self._may(visit)
             days = _LIFETIMES.get(visit.text("days"))
             lifetime = None if days is None else timedelta(days=days)
@@ -69,17 +69,23 @@ class KeyPages:
             )
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
-        return await visit.redirect_telling("./keys", token=token, said=f"The key {name} is made.")
+        return await visit.redirect_telling(
+            "./keys", token=token, said=f'Key "{name}" was created.'
+        )
 
     async def _may(self, visit: Visit) -> tuple[str | None, tuple[str, ...]]:
-        """The role that is chosen, or the permissions. Raises ScimError."""
+        """Return the chosen role, or None and the chosen permissions.
+
+        Raises:
+            ScimError: The choice is empty, unknown, or exceeds the administrator's permissions.
+        """
         chosen = visit.text("role")
         if chosen and chosen != ADMIN:
             await self._roles.check_grantable(visit.there().id, visit.permissions, chosen)
             return chosen, ()
         wanted = [ADMIN] if chosen == ADMIN else visit.fields.get("permission", [])
         if not wanted:
-            raise invalid_value("permission: choose what the key may do")
+            raise invalid_value("permission: select at least one permission")
         return None, check_permissions(visit.administrator.permissions, wanted, (ADMIN,))
 
     async def rotate(self, visit: Visit) -> Response:
@@ -87,18 +93,20 @@ class KeyPages:
         overlap = timedelta(seconds=_OVERLAPS.get(visit.text("overlap"), 0))
         token, _ = await self._keys.rotate(visit.there(), key, overlap, visit.administrator)
         return await visit.redirect_telling(
-            "./keys", token=token, said=f"A new key replaces {key.name}."
+            "./keys", token=token, said=f'Key "{key.name}" was rotated.'
         )
 
     async def revoke(self, visit: Visit) -> Response:
         key = await self._key(visit)
         await self._keys.revoke(visit.there(), key, visit.administrator)
-        return await visit.redirect_telling("./keys", said=f"The key {key.name} is revoked.")
+        return await visit.redirect_telling("./keys", said=f'Key "{key.name}" was revoked.')
 
     async def _key(self, visit: Visit) -> KeyRecord:
         key = await self._accounts.key(visit.there().id, visit.names["id"])
         if key is None or key.revoked is not None:
-            raise not_found("there is no such key that still holds")
+            raise not_found("This key does not exist or is already revoked.")
         if not await self._reaches(visit, key):
-            raise forbidden("the key may do what you may not")
+            raise forbidden(
+                "This key has permissions that you do not have. Ask an owner to change it."
+            )
         return key

@@ -15,7 +15,14 @@ _CHART_WIDTH, _CHART_HEIGHT, _BAR = 480, 80, 18
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One hour of the chart: where it is, how high, and what it says."""
+    """One hour of the chart.
+
+    Attributes:
+        x: The horizontal position, in units of the view box.
+        height: The height for all requests, likewise.
+        failed: The height for failed requests, likewise.
+        label: The tooltip.
+    """
 
     x: int
     height: int
@@ -24,24 +31,24 @@ class Bar:
 
 
 class OverviewPages:
-    """The overview."""
+    """The overview page."""
 
-    def __init__(self, lookout: Overview) -> None:
-        self._lookout = lookout
+    def __init__(self, overview: Overview) -> None:
+        self._overview = overview
 
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", "/w/{workspace}", SCIM, self.show)
 
     async def show(self, visit: Visit) -> Response:
         now = clock.now()
-        seen = await self._lookout.look(visit.caller, now)
+        seen = await self._overview.look(visit.caller, now)
         bars = _bars(seen.hours, now)
         return visit.render(
             "overview.html",
             numbers=seen.numbers,
             bars=bars,
             keys=seen.keys,
-            attention=seen.attention,
+            alerts=seen.alerts,
         )
 
 
@@ -57,7 +64,7 @@ def _bars(hours: dict[str, tuple[int, int]], now: datetime) -> list[Bar]:
                 number * (_CHART_WIDTH // HOURS),
                 height,
                 bad,
-                f"{moment:%H}:00: {asked} requests, {failed} refused",
+                f"{moment:%H}:00: {asked} requests, {failed} failed",
             )
         )
     return bars

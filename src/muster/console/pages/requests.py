@@ -1,4 +1,4 @@
-"""Requests in the console: what provisioning asked and was answered, one by one and live; and the doctor, who sums them up."""
+"""Recorded requests in the console: list, live view, dry runs and doctor."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ _RECORD = timedelta(minutes=15)
 
 
 class RequestPages:
-    """The pages of requests."""
+    """The pages of recorded requests."""
 
     def __init__(
         self, storage: Storage, requests: RequestStore, settings: WorkspaceSettings
@@ -88,18 +88,21 @@ class RequestPages:
                     changes.append((change, changed_values(before, after)))
         quirks = [(name, QUIRKS[name]) for name in kept.quirks.split() if name in QUIRKS]
         keys = {key.id: key.name for key in await self._storage.keys(visit.there().id)}
-        told = {
+        extra = {
             "rehearsed": visit.told.get("rehearsed"),
             "obstacle": _obstacle(kept, visit.caller.registry),
             "mask": MASK,
         }
         shown = {"body": _indented(kept.body), "answer": _indented(kept.answer)}
         return visit.render(
-            "request.html", kept=kept, changes=changes, quirks=quirks, keys=keys, **told, **shown
+            "request.html", kept=kept, changes=changes, quirks=quirks, keys=keys, **extra, **shown
         )
 
     async def rehearse(self, visit: Visit) -> Response:
-        """Rehearse the same request on the current state; nothing is written. The page of the request then shows the outcome."""
+        """Run the same request against the current data and roll it back.
+
+        The page of the request then shows the outcome.
+        """
         kept, page = await self._get(visit), f"./requests/{visit.names['number']}"
         if _obstacle(kept, visit.caller.registry) is not None:
             return visit.redirect(page)
@@ -119,11 +122,11 @@ class RequestPages:
         if number.isdigit() and len(number) < 19:
             kept = await self._requests.get(visit.there().id, int(number))
         if kept is None:
-            raise not_found("there is no such request, or it is kept no more")
+            raise not_found("Request not found, or no longer retained.")
         return kept
 
     async def live(self, visit: Visit) -> Response:
-        """The requests that come from now on, as server-sent events, each a row of the table."""
+        """Stream new requests as server-sent events, each a row of the table."""
         workspace = visit.there().id
         keys = {key.id: key.name for key in await self._storage.keys(workspace)}
         latest = await self._requests.find(workspace, RequestFilter(limit=1))
@@ -147,7 +150,7 @@ class RequestPages:
         return Response(200, [("content-type", "text/event-stream"), *HEADERS], stream=tail(after))
 
     async def record(self, visit: Visit) -> Response:
-        """Keep reads that succeed as well, for a while."""
+        """Record successful reads too, for 15 minutes; or stop recording them."""
         until = None if visit.text("off") else timestamp(clock.now() + _RECORD)
         await self._settings.record_reads(visit.administrator, until)
         return visit.redirect("./requests")
@@ -159,27 +162,27 @@ class RequestPages:
 
 
 def _obstacle(kept: RecordedRequest, registry: Registry) -> str | None:
-    """The reason why a request cannot be rehearsed; None if it can be."""
+    """Return the reason why a request cannot be dry-run; None if it can."""
     endpoint, _, target = kept.path.strip("/").partition("/")
     if kept.method not in ("POST", "PUT", "PATCH", "DELETE") or target.lower() == ".search":
-        return "It only reads, so there is nothing to try."
+        return "The request only reads data."
     if endpoint.lower() == "bulk":
-        return "A bulk request is many writes in one. Only a write to one resource can be tried."
+        return "Only requests that change a single resource can be dry-run, not bulk requests."
     if f"/{endpoint}" not in registry.types or (kept.method == "POST") == bool(target):
-        return "Its path is not that of a resource, so it was refused before it was read."
+        return "The request's path is not that of a resource."
     if kept.method == "DELETE":
         return None
     if not kept.body:
-        return "Its body was not kept: it was empty, or the request was refused before its body was read."
+        return "The request body was empty, or the request failed before it was read."
     try:
         json.loads(kept.body)
     except ValueError:
-        return "Its body was not kept whole: it is not JSON, or it is too long."
+        return "The recorded body is not JSON, or was truncated because it is too long."
     return None
 
 
 def _indented(text: str) -> str:
-    """JSON as people read it; what is none, or was cut short, as it is."""
+    """Indent a JSON text; return any other text, such as truncated JSON, unchanged."""
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except ValueError:

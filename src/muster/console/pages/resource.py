@@ -1,4 +1,4 @@
-"""One user or group in the console: as it is, as it was at a moment, and what became of it."""
+"""One user or group in the console: current state, past states and history."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from muster.access.permissions import RESTORE, SCIM
 from muster.access.role_mappings import RoleMappings, granted
 from muster.base.clock import timestamp
-from muster.console.actors import names_of, told
+from muster.console.actors import listed, names_of
 from muster.console.web import PageRoute, Visit
 from muster.directory.documents import parse
 from muster.directory.history.events import changed_values
@@ -28,7 +28,14 @@ _PLURALS = {"users": "/Users", "groups": "/Groups"}
 
 
 class NamedResource(NamedTuple):
-    """A user or group that a page links to. note: what is said of it beside its name."""
+    """A user or group that a page links to.
+
+    Attributes:
+        id: Its id.
+        plural: The path segment of its pages: users or groups.
+        name: Its display name.
+        note: A remark shown beside its name.
+    """
 
     id: str
     plural: str
@@ -36,8 +43,16 @@ class NamedResource(NamedTuple):
     note: str = ""
 
 
-class ShownValue(NamedTuple):
-    """A resource on its page, now or then. document: None where it is not there. following: where more members begin."""
+class ShownState(NamedTuple):
+    """The current or a past state of a resource, as its page shows it.
+
+    Attributes:
+        document: The document; None if the resource does not exist.
+        members: For groups, a page of the members.
+        groups: For users, the groups that contain them.
+        following: The id after which the next page of members starts; empty on the last page.
+        more: The number of members or groups that are not shown.
+    """
 
     document: dict[str, Any] | None
     members: Sequence[NamedResource] = ()
@@ -47,7 +62,7 @@ class ShownValue(NamedTuple):
 
 
 class ResourcePages:
-    """The pages of one user and of one group."""
+    """The pages of a single user and a single group."""
 
     def __init__(
         self,
@@ -77,10 +92,10 @@ class ResourcePages:
         return await self._page(visit, "groups")
 
     async def restore(self, visit: Visit) -> Response:
-        """Bring a resource to what it was after one of its changes, or at a moment."""
+        """Restore a resource to the version after one of its changes, or at a given time."""
         plural = visit.names["kind"]
         if plural not in _PLURALS:
-            raise not_found("there is no such page")
+            raise not_found("Page not found.")
         try:
             back = await self._restored(visit, visit.caller.registry.types[_PLURALS[plural]])
         except ScimError as error:
@@ -90,7 +105,7 @@ class ResourcePages:
         if not visit.may(SCIM):
             return visit.redirect("./undo")
         if back.left_out:
-            said = f"It is as it was, but for members that are not there any more: {told(back.left_out)}"
+            said = f"Restored, except for members that no longer exist: {listed(back.left_out)}"
             return await visit.redirect_telling(f"./{plural}/{visit.names['id']}", said=said)
         return visit.redirect(f"./{plural}/{visit.names['id']}")
 
@@ -112,7 +127,7 @@ class ResourcePages:
         changes = await self._storage.history(workspace, resource_id, before, _HISTORY)
         now = await self._now(visit, kind)
         if now.document is None and all(change.type != kind.name for change in changes):
-            raise not_found(f"there is no {kind.name} with this id, and there was none")
+            raise not_found(f"{kind.name} not found.")
         seen, at = now, ""
         try:
             if visit.text("at"):
@@ -153,19 +168,19 @@ class ResourcePages:
             error=error,
         )
 
-    async def _now(self, visit: Visit, kind: ResourceType) -> ShownValue:
+    async def _now(self, visit: Visit, kind: ResourceType) -> ShownState:
         try:
             document = parse(
                 (await self._directory.get(visit.caller, kind, visit.names["id"])).document
             )
         except ScimError:
-            return ShownValue(None)
+            return ShownState(None)
         groups = [
             NamedResource(g["value"], "groups", g.get("display") or g["value"], g["type"])
             for g in document.get("groups", [])
         ]
         if kind.endpoint != "/Groups":
-            return ShownValue(document, (), groups)
+            return ShownState(document, (), groups)
         after = key_of(visit.text("members"))
         place = -1 if after is None else after
         members = await self._storage.members(
@@ -175,18 +190,18 @@ class ResourcePages:
             NamedResource(m.id, _plural(m.type), m.display or m.id, _note(m.type))
             for m in members[:_MEMBERS]
         ]
-        return ShownValue(
+        return ShownState(
             document, named, (), members[_MEMBERS - 1].id if len(members) > _MEMBERS else ""
         )
 
-    async def _then(self, workspace: int, was: PastState | None) -> ShownValue:
-        """A resource as it was; who was in it, or what it was in, by what is known of them last."""
+    async def _then(self, workspace: int, was: PastState | None) -> ShownState:
+        """Return a past state; members and groups have their latest known names."""
         if was is None or was.change.action == "delete":
-            return ShownValue(None)
+            return ShownState(None)
         members, groups = was.members or [], was.groups or []
         named = [await self._named(workspace, found) for found in members[:_MEMBERS]]
         joined = [await self._named(workspace, found) for found in groups[:_MEMBERS]]
-        return ShownValue(
+        return ShownState(
             parse(was.change.document),
             named,
             joined,
@@ -200,7 +215,7 @@ class ResourcePages:
             return NamedResource(resource_id, "users", resource_id)
         document = parse(change.document)
         name = document.get("displayName") or document.get("userName") or resource_id
-        note = "deleted since" if change.action == "delete" else _note(change.type)
+        note = "deleted" if change.action == "delete" else _note(change.type)
         return NamedResource(resource_id, _plural(change.type), name, note)
 
 
@@ -213,7 +228,7 @@ def _note(type_name: str) -> str:
 
 
 def _parts(document: dict[str, Any], kind: ResourceType) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The attributes that have a value, by their schemas."""
+    """Return the attributes with a value as rows, grouped by schema."""
     parts = [(str(kind.core.definition["name"]), _rows(document, kind.core))]
     for schema in kind.extensions.values():
         parts.append((str(schema.definition["name"]), _rows(document.get(schema.id, {}), schema)))
@@ -221,7 +236,7 @@ def _parts(document: dict[str, Any], kind: ResourceType) -> list[tuple[str, list
 
 
 def _rows(held: dict[str, Any], schema: Any) -> list[tuple[str, str]]:
-    """The attributes of a schema that have a value, each as a line of text."""
+    """Return the attributes of a schema that have a value, each as a name and a text."""
     rows = []
     for attribute in schema.attributes.values():
         value = held.get(attribute.name)
@@ -239,7 +254,7 @@ def _line(value: Any) -> str:
 
 
 def _changed(change: Change) -> list[tuple[str, Any, Any]]:
-    """What a change changed: each path with what it was and is."""
+    """Return the paths that a change modified, each with its old and new value."""
     if change.before is None or not change.version:
         return []
     before, after = parse(change.before), parse(change.document)

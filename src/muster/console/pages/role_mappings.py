@@ -11,7 +11,7 @@ from muster.scim.errors import ScimError
 
 
 class RoleMappingPages:
-    """The page of role mappings."""
+    """The page that lists, adds and removes role mappings."""
 
     def __init__(self, mappings: RoleMappings) -> None:
         self._mappings = mappings

@@ -1,11 +1,11 @@
-"""Undoing everything that one key did between two moments: looked at first, then done."""
+"""Rollback in the console: previews and undoes the changes of one key in a period."""
 
 from collections.abc import Iterator
 from datetime import timedelta
 
 from muster.access.permissions import RESTORE
 from muster.base import clock
-from muster.console.actors import told
+from muster.console.actors import listed
 from muster.console.web import PageRoute, Visit
 from muster.directory.history.past import parse_time
 from muster.directory.history.rollback import Rollback, RollbackPlan
@@ -17,8 +17,8 @@ from muster.storage.port.accounts import Accounts
 _PATH = "/w/{workspace}/undo"
 
 
-class UndoPages:
-    """The page of undoing."""
+class RollbackPages:
+    """The rollback page."""
 
     def __init__(self, accounts: Accounts, rollback: Rollback, tokens: Tokens) -> None:
         self._accounts = accounts
@@ -30,7 +30,7 @@ class UndoPages:
         yield PageRoute("POST", _PATH, RESTORE, self.undo)
 
     async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
-        """Which key and when; and what it did, once that is chosen."""
+        """Show the form and, once a key and a period are chosen, the preview."""
         plan, at = None, ""
         if visit.text("key"):
             try:
@@ -53,7 +53,7 @@ class UndoPages:
     async def undo(self, visit: Visit) -> Response:
         ids = visit.fields.get("resource", [])
         if not ids:
-            return await self.show(visit, 400, error="Choose what is to be undone.")
+            return await self.show(visit, 400, error="Select at least one resource to roll back.")
         try:
             at = await self._tokens.read(visit.there().id, visit.text("at"), "at")
             since, until = (parse_time(visit.text(name), name) for name in ("since", "until"))
@@ -64,11 +64,11 @@ class UndoPages:
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
         without = (
-            f" Not there any more, and so in no group again: {told(undone.left_out)}."
+            f" Members that no longer exist were left out: {listed(undone.left_out)}."
             if undone.left_out
             else ""
         )
-        said = f"Undone: {undone.count}. The audit log has each.{without}"
+        said = f"Rolled back {undone.count} resources. See the audit log for details.{without}"
         return await visit.redirect_telling(
             "./undo", {name: visit.text(name) for name in ("key", "since", "until")}, said=said
         )
@@ -79,5 +79,5 @@ class UndoPages:
 
     async def _actor(self, visit: Visit) -> str:
         if await self._accounts.key(visit.there().id, visit.text("key")) is None:
-            raise not_found("there is no such key")
+            raise not_found("API key not found.")
         return f"key:{visit.text('key')}"

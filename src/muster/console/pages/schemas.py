@@ -15,7 +15,7 @@ _ROOT = "/w/{workspace}"
 
 
 class SchemaPages:
-    """The page of schemas and resource types of one's own."""
+    """The page that lists, adds and removes custom schemas and resource types."""
 
     def __init__(self, custom: CustomSchemas) -> None:
         self._custom = custom
@@ -44,7 +44,7 @@ class SchemaPages:
         )
 
     async def keep(self, visit: Visit) -> Response:
-        """Make a schema, or replace the one of its URN."""
+        """Create a schema, or replace the one with the same URN."""
         try:
             raw = _json(visit.text("schema"))
             urn = raw.get("id") if isinstance(raw, dict) else None
@@ -84,8 +84,12 @@ class SchemaPages:
 
 
 def _json(text: str) -> Json:
-    """Raises ScimError invalidSyntax."""
+    """Parse the JSON that was entered.
+
+    Raises:
+        ScimError: invalidSyntax if it is not JSON.
+    """
     try:
         return orjson.loads(text)
     except ValueError as error:
-        raise invalid_syntax(f"this is no JSON: {error}") from None
+        raise invalid_syntax(f"Invalid JSON: {error}") from None

@@ -54,22 +54,25 @@ class SettingsPages:
                 visit.administrator, given.changes(), given.confirm_lockout
             )
         except ScimError as error:
-            return await self.show(
-                visit, error.status, error=error.detail, confirm=error.status == 409
-            )
+            detail, address = error.detail, visit.origin.address
+            lockout = error.status == 409 and detail.startswith("ipAllowlist")
+            if lockout:
+                detail = f"ipAllowlist: your own address, {address}, is not in this list."
+                detail += " Confirm below to continue."
+            return await self.show(visit, error.status, error=detail, confirm=lockout)
         return await visit.redirect_telling(
-            "./settings", said="The settings are kept, and hold from the next request on."
+            "./settings", said="Settings saved. They apply from the next request."
         )
 
 
 def _kept(workspace: Workspace) -> dict[str, Any]:
-    """The settings as the form has them."""
+    """Return the stored settings as form values."""
     kept = {name: "" if value is None else value for name, value in shown(workspace).items()}
     return {**kept, "ipAllowlist": "\n".join(workspace.ip_allowlist)}
 
 
 def _given(visit: Visit) -> dict[str, Any]:
-    """What was typed, so that nothing of it is lost where it is refused."""
+    """Return the submitted values, so that a rejected form keeps them."""
     texts = ("contract", "guardMode", "ipAllowlist", *NUMBERS)
     return {name: visit.text(name) for name in texts} | {
         name: visit.text(name) == "on" for name in _SWITCHES

@@ -1,4 +1,4 @@
-"""Getting in: the first administrator, signing in and out, and one's own account."""
+"""Sign-in, sign-out, the first administrator, and the administrator's own account."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from muster.scim.errors import ScimError, forbidden
 
 
 class SignInPages:
-    """The pages of getting in."""
+    """The pages for sign-in, invitations and the account."""
 
     def __init__(self, administrators: Administrators, connectors: Connectors) -> None:
         self._administrators = administrators
@@ -47,7 +47,10 @@ class SignInPages:
         found = await self._connectors.find(name)
         connector = None if found is None else found[1]
         if name and found is None and status == 200:
-            status, values["error"] = 404, "There is no sign-in by OpenID Connect under this name."
+            status, values["error"] = (
+                404,
+                "workspace: no SSO is set up under this name. Check the workspace name.",
+            )
         usual = {"to": "", "email": "", "error": "", "code": False, "empty": False}
         return visit.render(
             "sign_in.html",
@@ -87,7 +90,8 @@ class SignInPages:
         token = visit.text("token")
         if not await self._administrators.invited(token):
             raise forbidden(
-                "this link was used already, or its time is up: ask for another with 'muster admins invite'"
+                "This invitation has expired or was already used. Ask an administrator for a new"
+                " one."
             )
         _, headers = visit.form_token()
         return visit.render("first.html", 200, headers, token=token, email="", error="")
@@ -109,7 +113,7 @@ class SignInPages:
 
     async def account(self, visit: Visit, status: int = 200, **values: object) -> Response:
         if visit.session is None:
-            raise forbidden("no one is signed in")
+            raise forbidden("You are not signed in.")
         admin = visit.session.admin
         secret, uri = (
             await self._administrators.begin_totp(admin) if admin.totp is None else ("", "")
@@ -122,19 +126,19 @@ class SignInPages:
 
     async def change_password(self, visit: Visit) -> Response:
         if visit.session is None:
-            raise forbidden("no one is signed in")
+            raise forbidden("You are not signed in.")
         old, new = (visit.fields.get(name, [""])[-1] for name in ("old", "new"))
         try:
             await self._administrators.change_password(visit.session, old, new, visit.origin)
         except ScimError as error:
             return await self.account(visit, error.status, error=error.detail)
         return await visit.redirect_telling(
-            "/account", said="The password is changed, and your other sessions are ended."
+            "/account", said="Password changed. Your other sessions were ended."
         )
 
     async def keep_totp(self, visit: Visit) -> Response:
         if visit.session is None:
-            raise forbidden("no one is signed in")
+            raise forbidden("You are not signed in.")
         admin = visit.session.admin
         try:
             codes = await self._administrators.keep_totp(
@@ -143,12 +147,14 @@ class SignInPages:
         except ScimError as error:
             return await self.account(visit, error.status, error=error.detail)
         return await visit.redirect_telling(
-            "/account", codes=codes, said="A code is asked for from now on."
+            "/account",
+            codes=codes,
+            said="Two-factor authentication is on. Save your recovery codes.",
         )
 
     async def drop_totp(self, visit: Visit) -> Response:
         if visit.session is None:
-            raise forbidden("no one is signed in")
+            raise forbidden("You are not signed in.")
         password = visit.fields.get("password", [""])[-1]
         try:
             await self._administrators.drop_totp(
@@ -156,7 +162,7 @@ class SignInPages:
             )
         except ScimError as error:
             return await self.account(visit, error.status, error=error.detail)
-        return await visit.redirect_telling("/account", said="No code is asked for any more.")
+        return await visit.redirect_telling("/account", said="Two-factor authentication is off.")
 
     async def end_session(self, visit: Visit) -> Response:
         if visit.session is not None:
@@ -165,7 +171,7 @@ class SignInPages:
 
 
 def signed_in(visit: Visit, token: str, to: str, headers: Headers | None = None) -> Response:
-    """The answer to whoever has signed in: their cookie, and the page of ours that they wanted."""
+    """Set the session cookie and redirect to the requested page of the console."""
     own = (
         to if to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable() else "/"
     )

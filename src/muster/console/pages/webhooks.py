@@ -16,7 +16,7 @@ _DELIVERIES = 20
 
 
 class WebhookPages:
-    """The page of webhooks."""
+    """The page that lists, adds and changes webhooks."""
 
     def __init__(self, storage: Storage, webhooks: Webhooks, states: WebhookStates) -> None:
         self._storage = storage

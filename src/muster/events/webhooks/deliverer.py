@@ -1,4 +1,4 @@
-"""Sends what changed to the webhooks: in order, each until it arrives, by one process at a time."""
+"""Delivers events to webhooks: in order, with retries, one process at a time."""
 
 import asyncio
 import contextlib
@@ -27,9 +27,9 @@ from muster.storage.records.leases import Leases
 from muster.storage.records.webhooks import Delivery, State, WebhookStates
 
 PAUSES = (5, 30, 120, 600, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600)
-"""How many seconds are between one attempt and the next; the last one again and again."""
+"""The seconds between consecutive attempts; the last value repeats."""
 GIVEN_UP_AFTER = 3 * 24 * 3600
-"""How many seconds nothing may arrive before a webhook is disabled."""
+"""The seconds without a successful delivery after which a webhook is disabled."""
 _LOOK_SECONDS = 5.0
 _ASK_SECONDS = 0.5
 _HELD_SECONDS = 60
@@ -38,7 +38,11 @@ _log = logging.getLogger(__name__)
 
 
 class Deliverer:
-    """One task for each webhook that this process has taken over."""
+    """Runs a delivery task for each webhook whose lease this process holds.
+
+    Attributes:
+        base: The URL that ends in /scim/v2, for references in events; empty if not configured.
+    """
 
     def __init__(
         self,
@@ -55,24 +59,23 @@ class Deliverer:
         self._sender = sender
         self._leases = leases
         self.base = base
-        """The URL that ends in /scim/v2, for references in what is sent; empty if it is not configured."""
         self._tasks: dict[tuple[int, str], asyncio.Task[None]] = {}
         self._held_until: dict[tuple[int, str], float] = {}
 
     async def run(self) -> None:
-        """Look for webhooks that no process sends, as long as this is not cancelled."""
+        """Start and stop delivery tasks as webhooks change, until cancelled."""
         epoch = -1
         looked = 0.0
         while True:
             moment = time.monotonic()
-            with log_and_continue("looking for webhooks"):
+            with log_and_continue("find webhooks to deliver"):
                 if self._storage.epoch() != epoch or moment - looked > _HELD_SECONDS / 2:
                     epoch, looked = self._storage.epoch(), moment
                     await self._look()
             await asyncio.sleep(_ASK_SECONDS)
 
     async def close(self) -> None:
-        """Let go of all webhooks, for another process to go on with."""
+        """Stop all tasks and release their leases, so that another process can continue."""
         for task in self._tasks.values():
             task.cancel()
         for (workspace, webhook_id), task in self._tasks.items():
@@ -83,16 +86,16 @@ class Deliverer:
         await self._sender.close()
 
     async def _look(self) -> None:
-        """Serve the webhooks of every workspace that can be read; an unreachable one does not keep the others waiting."""
+        """Update the tasks of all workspaces; a failure in one does not affect the others."""
         workspaces = await self._storage.workspaces()
         for workspace in workspaces:
-            with log_and_continue("looking for webhooks"):
+            with log_and_continue("find webhooks to deliver"):
                 await self._look_at(workspace)
-        there = {workspace.id for workspace in workspaces}
-        self._cancel([key for key in self._tasks if key[0] not in there])
+        existing = {workspace.id for workspace in workspaces}
+        self._cancel([key for key in self._tasks if key[0] not in existing])
 
     async def _look_at(self, workspace: Workspace) -> None:
-        """Start what is to be sent of one workspace, and end what is not any more."""
+        """Start tasks for the enabled webhooks of a workspace and cancel the others."""
         wanted = {
             (workspace.id, webhook.id)
             for webhook in await self._webhooks.all(workspace.id)
@@ -108,7 +111,7 @@ class Deliverer:
             self._tasks.pop(key).cancel()
 
     async def _serve(self, workspace: Workspace, webhook_id: str) -> None:
-        """Send a webhook what it is to be sent, as long as it is ours."""
+        """Deliver events to one webhook while this process holds its lease."""
         while True:
             try:
                 held = await self._hold(workspace.id, webhook_id) > 0
@@ -127,13 +130,17 @@ class Deliverer:
                 if not await self._step(workspace, webhook, state):
                     await asyncio.sleep(_ASK_SECONDS)
             except ScimError:
-                return  # it was removed
+                return  # the webhook was removed
             except StorageError as error:
                 _log.warning("webhook %s: %s", webhook_id, error)
                 await asyncio.sleep(_LOOK_SECONDS)
 
     async def _hold(self, workspace_id: int, webhook_id: str) -> float:
-        """The seconds for which no other process can send a webhook; 0 if another process does. Renews the lease in time."""
+        """Take or renew the lease of a webhook.
+
+        Returns:
+            The remaining seconds of the lease; 0 if another process holds it.
+        """
         key = (workspace_id, webhook_id)
         asked = time.monotonic()
         if self._held_until.get(key, 0.0) - asked < _HELD_SECONDS / 2:
@@ -144,7 +151,11 @@ class Deliverer:
         return max(0.0, self._held_until[key] - time.monotonic())
 
     async def _advance(self, webhook: Webhook, before: State, after: State) -> bool:
-        """Record how far a webhook has come. False if this process no longer holds it: nothing more may be sent then."""
+        """Store the new position of a webhook.
+
+        Returns:
+            False if this process has lost the lease and must stop delivering.
+        """
         lease = (_lease(webhook.id), self._leases.owner)
         held = await self._hold(webhook.workspace, webhook.id) > 0
         if held and await self._states.advance(webhook.workspace, webhook.id, before, after, lease):
@@ -153,10 +164,13 @@ class Deliverer:
         return False
 
     async def _step(self, workspace: Workspace, webhook: Webhook, state: State) -> bool:
-        """Send what there is, up to the first that does not arrive. Returns whether there was anything.
+        """Deliver the pending events, up to the first failure.
 
-        Two processes never send a webhook at once: every send ends before the lease does, and a process that was suspended
-        meanwhile cannot record its progress, and stops.
+        Two processes never deliver to a webhook at once: every request ends before the lease does,
+        and a process that was suspended meanwhile cannot store its position and stops.
+
+        Returns:
+            Whether any change was pending.
         """
         if await self._storage.latest_change(workspace.id) <= state.position:
             return False
@@ -188,7 +202,7 @@ class Deliverer:
     async def _deliver_held(
         self, webhook: Webhook, event: Event, part: int, attempt: int
     ) -> Answer | None:
-        """Send one event while the lease holds; None if it does not, or not for long enough."""
+        """Deliver one event within the lease; None if the lease is lost or ends too soon."""
         left = await self._hold(webhook.workspace, webhook.id)
         if left <= 0:
             return None
@@ -208,12 +222,15 @@ class Deliverer:
         if not await self._advance(webhook, before, after):
             return
         if moment - since > GIVEN_UP_AFTER * 1000:
-            why = f"nothing arrived for {GIVEN_UP_AFTER // 3600} hours: {answer.error or f'status {answer.status}'}"
+            why = (
+                f"no successful delivery for {GIVEN_UP_AFTER // 3600} hours:"
+                f" {answer.error or f'status {answer.status}'}"
+            )
             origin = ChangeOrigin("webhooks", "", timestamp())
             await self._webhooks.disable(Administrator(workspace, origin, ()), webhook, why)
 
     async def deliver(self, webhook: Webhook, event: Event, part: int, attempt: int) -> Answer:
-        """Send one event, and log what came of it."""
+        """Deliver one event and log the attempt."""
         change, moment = event.change, clock.now()
         message_id = _message_id(await self._storage.signing_secret(), webhook, change, part)
         body = orjson.dumps(
@@ -242,9 +259,9 @@ def _lease(webhook_id: str) -> str:
 
 
 def _message_id(secret: bytes, webhook: Webhook, change: Change, part: int) -> str:
-    """The same id for every attempt at one event, and another for any other event.
+    """Return an id that is the same for all attempts at one event and unique to it.
 
-    It is derived from the number of the change, which identifies it, and does not reveal that number, which would tell how much
+    It is a MAC of the sequence number of the change. The number itself would reveal the volume of
     changes in other workspaces.
     """
     named = f"{webhook.workspace} {webhook.id} {change.sequence} {change.origin.time} {part}"

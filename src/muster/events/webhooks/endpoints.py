@@ -1,4 +1,4 @@
-"""The webhooks of a workspace: where to, which events, and the secret that they are signed with."""
+"""The webhooks of a workspace: their URLs, event patterns and signing secrets."""
 
 import base64
 import hmac
@@ -26,9 +26,17 @@ _MAX_URL = 2000
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A webhook. events: patterns, as user.* or group.member_added. disabled: why nothing is sent, or None.
+    """A webhook.
 
-    edition: of the secret, which is made from it and the installation's, and kept nowhere.
+    Attributes:
+        workspace: The id of the workspace.
+        id: The id of the webhook.
+        url: The URL that receives the events.
+        events: Patterns such as user.* or group.member_added.
+        description: A text for administrators.
+        created: The time of creation.
+        edition: The random input from which the secret is derived. The secret is not stored.
+        disabled: The reason why the webhook is disabled; None if it is enabled.
     """
 
     workspace: int
@@ -41,11 +49,11 @@ class Webhook:
     disabled: str | None = None
 
     def wants(self, event: str) -> bool:
-        """Whether events of a type are sent."""
+        """Return whether the patterns include an event type."""
         return any(_matches(pattern, event) for pattern in self.events)
 
     def shown(self) -> dict[str, Json]:
-        """The webhook as JSON, without its secret."""
+        """Return the webhook as JSON, without its secret."""
         return {
             "id": self.id,
             "url": self.url,
@@ -57,7 +65,7 @@ class Webhook:
         }
 
     def item(self) -> Item:
-        """The webhook as it is kept."""
+        """Return the stored form."""
         body = {
             "url": self.url,
             "events": list(self.events),
@@ -71,13 +79,13 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the deliveries of a webhook go.
+    """The state of a webhook's deliveries.
 
     Attributes:
-        failure: What the latest attempt came to, such as "status 500"; None if nothing fails.
-        since: When the first of the failed attempts was made.
-        next_attempt: When the next attempt is due.
-        attempts: How many attempts at the same event have failed.
+        failure: The outcome of the latest attempt, such as "status 500"; None if it succeeded.
+        since: The time of the first failed attempt.
+        next_attempt: The time of the next attempt.
+        attempts: The number of failed attempts for the same event.
     """
 
     failure: str | None = None
@@ -86,7 +94,7 @@ class Health:
     attempts: int = 0
 
     def shown(self) -> dict[str, Json]:
-        """The health as JSON."""
+        """Return the health as JSON."""
         return {
             "failing": self.failure is not None,
             "failure": self.failure,
@@ -96,7 +104,13 @@ class Health:
 
 
 class Webhooks:
-    """Makes, changes and removes webhooks. private: they may be at private addresses, and without TLS."""
+    """Creates, changes and removes webhooks.
+
+    Args:
+        accounts: The storage.
+        states: The delivery state of each webhook.
+        private: Whether to allow private addresses and plain HTTP.
+    """
 
     def __init__(
         self, accounts: Accounts, registries: Registries, states: WebhookStates, private: bool
@@ -107,7 +121,7 @@ class Webhooks:
         self._registries = registries
 
     async def all(self, workspace: int) -> Sequence[Webhook]:
-        """The webhooks of a workspace, oldest first."""
+        """Return the webhooks of a workspace, oldest first."""
         items = await self._accounts.items(workspace, WEBHOOK_KIND)
         found = [
             Webhook(workspace, item.id, **{**item.body, "events": tuple(item.body["events"])})
@@ -116,22 +130,35 @@ class Webhooks:
         return sorted(found, key=lambda webhook: (webhook.created, webhook.id))
 
     async def get(self, workspace: int, webhook_id: str) -> Webhook:
-        """A webhook. Raises ScimError 404."""
+        """Return a webhook.
+
+        Raises:
+            ScimError: 404 if it does not exist.
+        """
         for webhook in await self.all(workspace):
             if webhook.id == webhook_id:
                 return webhook
-        raise not_found(f"there is no webhook {webhook_id[:100]!r}")
+        raise not_found(f"Webhook {webhook_id[:100]!r} not found.")
 
     async def secret(self, webhook: Webhook) -> str:
-        """The secret that a webhook's messages are signed with, in the form of Standard Webhooks."""
+        """Return the signing secret of a webhook in the format of Standard Webhooks."""
         named = f"webhook {webhook.workspace} {webhook.id} {webhook.edition}".encode()
         made = hmac.digest(await self._accounts.signing_secret(), named, "sha256")
         return f"whsec_{base64.b64encode(made).decode()}"
 
     async def create(self, by: Administrator, raw: dict[str, Json], position: int) -> Webhook:
-        """A new webhook, which is sent what comes after a place among the changes. Raises ScimError 400 and 409."""
+        """Create a webhook.
+
+        Args:
+            by: The administrator.
+            raw: The attributes as JSON.
+            position: The sequence number of the change after which deliveries start.
+
+        Raises:
+            ScimError: 400 if an attribute is invalid; 409 if the workspace has too many webhooks.
+        """
         if len(await self.all(by.workspace.id)) >= _MAX_WEBHOOKS:
-            raise ScimError(409, f"a workspace has at most {_MAX_WEBHOOKS} webhooks")
+            raise ScimError(409, f"A workspace can have at most {_MAX_WEBHOOKS} webhooks.")
         given = self._read({"url": None, **raw}, await self._types(by))
         made = Webhook(
             by.workspace.id,
@@ -148,7 +175,7 @@ class Webhooks:
         return made
 
     async def change(self, by: Administrator, webhook: Webhook, raw: dict[str, Json]) -> Webhook:
-        """A webhook with what is given changed; `enabled: true` begins again where it was given up."""
+        """Change attributes of a webhook; enabling it resumes at the last position."""
         changed = replace(webhook, **self._read(raw, await self._types(by)))
         if changed.disabled is None and webhook.disabled is not None:
             state = await self._states.state(webhook.workspace, webhook.id)
@@ -159,30 +186,30 @@ class Webhooks:
         return changed
 
     async def rotate(self, by: Administrator, webhook: Webhook) -> Webhook:
-        """A webhook with another secret."""
+        """Replace the signing secret of a webhook."""
         changed = replace(webhook, edition=secrets.token_hex(8))
         await self._keep(by, changed, "rotate", webhook)
         return changed
 
     async def health(self, webhook: Webhook) -> Health:
-        """How the deliveries of a webhook go."""
+        """Return the state of a webhook's deliveries."""
         state = await self._states.state(webhook.workspace, webhook.id)
         if state is None or state.failing_since is None or webhook.disabled is not None:
             return Health()
         deliveries = await self._states.deliveries(webhook.workspace, webhook.id, 1)
         last = "" if not deliveries else deliveries[0].error or f"status {deliveries[0].status}"
         return Health(
-            last or "no answer", _moment(state.failing_since), _moment(state.due), state.attempts
+            last or "no response", _moment(state.failing_since), _moment(state.due), state.attempts
         )
 
     async def delete(self, by: Administrator, webhook: Webhook) -> None:
-        """Remove a webhook and all that is kept of it."""
+        """Remove a webhook, its position and its delivery log."""
         note = by.note("Webhook", webhook.id, "delete", url=audited_url(webhook.url))
         await self._accounts.administer([replace(webhook.item(), body=None)], [note])
         await self._states.forget(webhook.workspace, webhook.id)
 
     async def disable(self, by: Administrator, webhook: Webhook, why: str) -> None:
-        """Send nothing more, and say why."""
+        """Disable a webhook, storing the reason."""
         await self._keep(by, replace(webhook, disabled=why), "disable", webhook)
 
     async def _types(self, by: Administrator) -> list[str]:
@@ -191,18 +218,22 @@ class Webhooks:
     async def _keep(
         self, by: Administrator, webhook: Webhook, action: str, before: Webhook | None
     ) -> None:
-        told = {
+        detail = {
             "url": audited_url(webhook.url),
             "events": list(webhook.events),
             "disabled": webhook.disabled,
         }
-        note = by.note("Webhook", webhook.id, action, **told)
+        note = by.note("Webhook", webhook.id, action, **detail)
         await self._accounts.administer(
             [webhook.item()], [note], [] if before is None else [before.item()]
         )
 
     def _read(self, raw: dict[str, Json], types: Sequence[str]) -> dict[str, Any]:
-        """What an administrator gives of a webhook. Raises ScimError that names it."""
+        """Validate the given attributes.
+
+        Raises:
+            ScimError: invalidValue that names the attribute.
+        """
         given: dict[str, Any] = {}
         for name, value in raw.items():
             match name:
@@ -222,7 +253,8 @@ class Webhooks:
                     given["disabled"] = None if value else "by an administrator"
                 case _:
                     raise invalid_value(
-                        f"a webhook has no {name[:100]!r}; it has url, events, description and enabled"
+                        f"Unknown attribute {name[:100]!r}. Attributes: url, events,"
+                        " description, enabled"
                     )
         return given
 
@@ -251,19 +283,23 @@ class Webhooks:
 
 
 def audited_url(url: str) -> str:
-    """The URL of a webhook without the parts that may hold a secret: user, query and fragment."""
+    """Return a URL without user, query and fragment, which may contain secrets."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _matches(pattern: str, event: str) -> bool:
-    """Whether a pattern such as user.*, *.deleted or * includes an event type."""
+    """Return whether a pattern such as user.*, *.deleted or * includes an event type."""
     noun, _, action = event.partition(".")
     return pattern in ("*", "*.*", event, f"{noun}.*", f"*.{action}")
 
 
 def _patterns(value: Json, types: Sequence[str]) -> tuple[str, ...]:
-    """The patterns that an administrator gives. Raises ScimError if one of them includes no event type."""
+    """Validate event patterns.
+
+    Raises:
+        ScimError: invalidValue if one matches no event type.
+    """
     if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
         raise invalid_value(
             "events must be an array of patterns such as user.*, group.member_added or *"
@@ -271,7 +307,7 @@ def _patterns(value: Json, types: Sequence[str]) -> tuple[str, ...]:
     for pattern in value:
         if not any(_matches(pattern, event) for event in types):
             raise invalid_value(
-                f"events: no event type matches {pattern[:100]!r}; the event types are {', '.join(types)}"
+                f"events: {pattern[:100]!r} matches no event type. Event types: {', '.join(types)}"
             )
     return tuple(dict.fromkeys(value))
 

@@ -1,4 +1,4 @@
-"""Sending one message to a URL of a stranger's choice: to no private address, with no redirect followed, within a time."""
+"""Sends messages to untrusted URLs: no private addresses, redirects or endless waits."""
 
 import asyncio
 import time
@@ -13,7 +13,13 @@ _READ = 4096
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of sending. status: of the answer, None where there was none; error: why not."""
+    """The outcome of a request.
+
+    Attributes:
+        status: The HTTP status; None if no response arrived.
+        error: The reason why none arrived; None if one did.
+        milliseconds: The duration.
+    """
 
     status: int | None
     error: str | None
@@ -21,11 +27,16 @@ class Answer:
 
     @property
     def arrived(self) -> bool:
+        """Whether the receiver accepted the message, with a 2xx status."""
         return self.status is not None and 200 <= self.status < 300
 
 
 class Sender:
-    """Sends messages. private: also to private addresses, and without TLS."""
+    """Sends messages over a pool of guarded connections.
+
+    Args:
+        private: Whether to allow private addresses and plain HTTP.
+    """
 
     def __init__(self, private: bool) -> None:
         self.private = private
@@ -34,7 +45,7 @@ class Sender:
     async def post(
         self, url: str, headers: Mapping[bytes | str, bytes | str], body: bytes
     ) -> Answer:
-        """POST a body; it never raises for what the other side does."""
+        """POST a body; failures are returned, never raised."""
         started = time.monotonic()
         status, error = None, None
         try:
@@ -44,9 +55,9 @@ class Sender:
             ):
                 status = response.status
                 async for _ in response.aiter_stream():
-                    break  # what it says is of no interest, and may be without end
+                    break  # the body is ignored, and may be endless
         except TimeoutError:
-            error = f"no answer within {_SECONDS:g} seconds"
+            error = f"no response within {_SECONDS:g} seconds"
         except FAILURES as failed:
             error = str(failed) or type(failed).__name__
         return Answer(
@@ -54,4 +65,5 @@ class Sender:
         )
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._pool.aclose()

@@ -1,4 +1,4 @@
-"""/healthz: the process answers. /readyz: so does its storage."""
+"""Health checks: /healthz for the process, /readyz for its storage as well."""
 
 from collections.abc import Awaitable, Callable
 
@@ -9,16 +9,18 @@ from muster.storage.port.errors import StorageError
 
 
 async def healthz(_: Request) -> Response:
-    """Alive, whatever the storage does."""
+    """Report that the process is alive, independently of the storage."""
     return json_response(200, {"status": "ok"})
 
 
 def readyz(
     storage: Storage, stopping: Callable[[], bool], service: Callable[[], Service]
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Ready if the storage answers; 503 with the reason if it does not, the server is about to stop, or no place is free.
+    """Return the handler of /readyz.
 
-    A 200 has a list `degraded` while requests without a key are refused.
+    It answers 503 with the reason if the storage does not respond, the server is stopping, or all
+    places for requests are taken. A 200 has a list `degraded` while requests without a key are
+    rejected.
     """
 
     async def page(_: Request) -> Response:

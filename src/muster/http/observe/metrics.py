@@ -1,4 +1,4 @@
-"""What /metrics tells: requests and how long they took, what waits, and how large the database is (prometheus-client)."""
+"""Prometheus metrics at /metrics: requests, durations, queues, database size."""
 
 import hmac
 import os
@@ -31,14 +31,17 @@ _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _GATHERED = 64
 MAX_WORKSPACES = 200
 OTHER = "(other)"
-"""The label of the workspaces that came after the first MAX_WORKSPACES; no workspace has this name."""
+"""The label for workspaces beyond the first MAX_WORKSPACES; no workspace has this name."""
 
 
 class Times(Histogram):
-    """A histogram that observes many amounts in one go."""
+    """A histogram that observes many values at once."""
 
     def observe_all(self, amounts: list[float]) -> None:
-        """What observe() does for each amount, in a step a bucket: one by one they are a twelfth of what a read costs."""
+        """Observe many values with one update per bucket.
+
+        Observing each value by itself would take a twelfth of the time of a read.
+        """
         self._sum.inc(sum(amounts))
         amounts, counted = sorted(amounts), 0
         for bound, bucket in zip(self._upper_bounds, self._buckets, strict=True):
@@ -49,7 +52,11 @@ class Times(Histogram):
 
 
 class _Tally:
-    """Requests of one operation, status and workspace. seconds: of those that are not counted yet."""
+    """The requests of one operation, status and workspace that are not yet counted.
+
+    Attributes:
+        seconds: Their durations.
+    """
 
     __slots__ = ("seconds", "timer", "total")
 
@@ -59,16 +66,20 @@ class _Tally:
         self.seconds: list[float] = []
 
     def count(self) -> None:
-        """Count what has gathered."""
+        """Add the collected requests to the metrics."""
         gathered, self.seconds = self.seconds, []
         self.timer.observe_all(gathered)
         self.total.inc(len(gathered))
 
 
 class Metrics:
-    """Every label is bounded: operations of the API page, statuses, and the first MAX_WORKSPACES that a worker met.
+    """The metrics of this worker.
 
-    token: the operator's; requests with it are answered with the names of workspaces.
+    All labels have a bounded number of values: operations, statuses, and the first MAX_WORKSPACES
+    workspaces that a worker sees.
+
+    Args:
+        token: The operator's token; only scrapes with it get the names of workspaces.
     """
 
     def __init__(self, token: str | None = None) -> None:
@@ -78,20 +89,20 @@ class Metrics:
         self._workspaces: set[str] = set()
         self._seconds = Times(
             "muster_request_seconds",
-            "Requests answered, and the time that it took.",
+            "Requests answered, and their duration.",
             ("operation", "status"),
             buckets=_SECONDS,
             registry=registry,
         )
         self._requests = Counter(
             "muster_requests",
-            "Requests answered; those that the rate limit refused have status 429.",
+            "Requests answered; rate-limited requests have status 429.",
             ("operation", "status", _WORKSPACE),
             registry=registry,
         )
         self._unrecorded = Counter(
             "muster_requests_unrecorded",
-            "Requests that were to be kept for the console and were not.",
+            "Requests that could not be recorded for the console.",
             registry=registry,
         )
         self._batches = Histogram(
@@ -100,31 +111,31 @@ class Metrics:
             buckets=_SIZES,
             registry=registry,
         )
-        self._in_flight = self._gauge("requests_in_flight", "Requests that are being answered.")
+        self._in_flight = self._gauge("requests_in_flight", "Requests in progress.")
         self._places = self._gauge(
             "places_in_use",
-            "Requests without a key, with a session, and answers in pieces.",
+            "Requests without a key, requests with a session, and streamed responses in progress.",
             labels=("kind",),
         )
         self._turned_away = Counter(
             "muster_places_refused",
-            "Requests refused because their kind had no place left.",
+            "Requests rejected because all places of their kind were taken.",
             ("kind",),
             registry=registry,
         )
         self._stalls = Counter(
             "muster_loop_stalls",
-            "Times that the event loop stalled for longer than half a second.",
+            "Stalls of the event loop of more than half a second.",
             registry=registry,
         )
-        self._writes = self._gauge("writes_waiting", "Writes that wait for a transaction.")
-        self._searches = self._gauge("searches_waiting", "Searches that wait for a connection.")
-        self._connections = self._gauge(
-            "connections_in_use", "Connections to PostgreSQL that are in use."
+        self._writes = self._gauge("writes_waiting", "Writes waiting for a transaction.")
+        self._searches = self._gauge("searches_waiting", "Searches waiting for a connection.")
+        self._connections = self._gauge("connections_in_use", "PostgreSQL connections in use.")
+        self._database = self._gauge(
+            "database_bytes", "The size of the database in bytes.", "livemax"
         )
-        self._database = self._gauge("database_bytes", "The size of the database.", "livemax")
         self._gauge(
-            "build_info", "1, with the version as its label.", "livemax", ("version",)
+            "build_info", "Always 1, with the version as a label.", "livemax", ("version",)
         ).labels(__version__).set(1)
 
     def _gauge(
@@ -135,11 +146,18 @@ class Metrics:
             text,
             labels,
             registry=self._registry,
-            multiprocess_mode=mode,  # type: ignore[arg-type]  # one of the library's literals
+            multiprocess_mode=mode,  # type: ignore[arg-type]  # typed as a literal
         )
 
     def observe(self, operation: str, status: int, workspace: str, seconds: float) -> None:
-        """Count one request, within a second. workspace: its name, or empty where it is not known."""
+        """Count one request; it appears within a second.
+
+        Args:
+            operation: The name of the operation.
+            status: The HTTP status.
+            workspace: The name of the workspace; empty if unknown.
+            seconds: The duration.
+        """
         tally = self._tallies.get((operation, status, workspace))
         if tally is None:
             tally = self._tally(operation, status, workspace)
@@ -161,11 +179,17 @@ class Metrics:
         return self._tallies[key]
 
     def committed(self, writes: int) -> None:
-        """Note a transaction, and how many writes it held."""
+        """Count a transaction and its writes."""
         self._batches.observe(writes)
 
     def tell(self, in_flight: int, pressure: Pressure, unrecorded: int) -> None:
-        """Show what is going on now; done once a second. unrecorded: since the last time."""
+        """Update the gauges, once a second.
+
+        Args:
+            in_flight: The requests in progress.
+            pressure: The queues of the storage.
+            unrecorded: The requests not recorded since the last call.
+        """
         self._unrecorded.inc(unrecorded)
         self._count()
         self._in_flight.set(in_flight)
@@ -174,7 +198,7 @@ class Metrics:
         self._connections.set(pressure.connections_in_use)
 
     def tell_waiting(self, budgets: Mapping[str, Budget], stalls: int) -> None:
-        """Show what the budgets hold, and count what they refused, and stalls of the event loop, since the last time."""
+        """Update the gauges of the budgets, and count new rejections and stalls."""
         self._stalls.inc(stalls)
         for kind, budget in budgets.items():
             self._places.labels(kind).set(budget.inside)
@@ -182,7 +206,7 @@ class Metrics:
             self._turned_away.labels(kind).inc(refused)
 
     def tell_size(self, size: int) -> None:
-        """Show how large the database is, in bytes."""
+        """Update the size of the database, in bytes."""
         self._database.set(size)
 
     def _count(self) -> None:
@@ -191,9 +215,11 @@ class Metrics:
                 tally.count()
 
     async def response(self, request: Request) -> Response:
-        """The exposition; with workspaces for a request that has the operator's token, and without them for any other.
+        """Answer a scrape; only with the operator's token it gets names of workspaces.
 
-        Raises Unauthorized for a wrong token, so that a scrape that lacks workspaces by mistake is noticed.
+        Raises:
+            Unauthorized: The token is wrong. Without the error, the missing workspaces would go
+                unnoticed.
         """
         given = request.header("authorization")
         if self._token is None or given is None:
@@ -201,26 +227,28 @@ class Metrics:
         scheme, _, token = given.partition(" ")
         right = hmac.compare_digest(token.strip().encode("utf-8", "replace"), self._token.encode())
         if scheme.lower() != "bearer" or not right:
-            raise Unauthorized("The token is not that of MUSTER_METRICS_TOKEN.", "invalid_token")
+            raise Unauthorized(
+                "Wrong token. Use the token in MUSTER_METRICS_TOKEN.", "invalid_token"
+            )
         return _exposition(self.collected(workspaces=True))
 
     def collected(self, workspaces: bool) -> Collector:
-        """The metrics over all workers, where there are several.
+        """Return the metrics of all workers.
 
         Args:
-            workspaces: Count requests by workspace; otherwise over all of them, as their names are the customers'.
+            workspaces: Whether to count requests by workspace, revealing customers' names.
         """
         self._count()
         registry = self._registry
         if _FOLDER in os.environ:
             _bury(Path(os.environ[_FOLDER]))
             registry = CollectorRegistry()
-            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # untyped library
         return registry if workspaces else _WithoutWorkspaces(registry)
 
 
 class _WithoutWorkspaces(Collector):
-    """The metrics of a registry without the label `workspace`: samples that differ in it alone are added up."""
+    """The metrics of a registry summed over the label `workspace`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -233,7 +261,7 @@ class _WithoutWorkspaces(Collector):
 
 
 def _summed(metric: Metric) -> Metric:
-    """A counter over all workspaces. The time of its creation, which is a sample as well, is the earliest."""
+    """Sum a metric over all workspaces; of the creation times, keep the earliest."""
     values: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
     for sample in metric.samples:
         labels = tuple((name, value) for name, value in sample.labels.items() if name != _WORKSPACE)
@@ -253,9 +281,9 @@ def _exposition(collector: Collector) -> Response:
 
 
 def _bury(folder: Path) -> None:
-    """Take away what workers that have died said of themselves as they lived."""
+    """Remove the gauges of workers that have exited."""
     for pid in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
-            multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]  # the library's
+            multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]  # untyped library

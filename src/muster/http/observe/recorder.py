@@ -1,4 +1,4 @@
-"""Keeps requests for the administrators to look at: written behind, in batches, bounded, with secrets masked."""
+"""Records requests for administrators, in batches and with secrets masked."""
 
 import asyncio
 import itertools
@@ -22,31 +22,36 @@ from muster.storage.records.requests import RecordedRequest, RequestStore, numbe
 
 _FLUSH_SECONDS = 0.5
 _WAITING = 2000
-"""How many requests wait to be written at the most; those that come then are not kept, and counted as such."""
+"""The most requests waiting to be written; further ones are dropped and counted as lost."""
 _READS = 200
-"""How many of those may be reads: to keep more than these in half a second would cost the reads themselves too much."""
+"""The most waiting reads; recording more per half second would slow the reads down."""
 _BATCH = 200
 _TRIM_SECONDS = 60
 _SHOWN = 16_000
 _SEARCHED = 128_000
-"""The largest body, in bytes, that is searched for secrets; a larger one that may hold some is not kept."""
+"""The largest body, in bytes, to search for secrets; larger ones with secrets are not kept."""
 _HELD = 64_000_000
-"""The bytes of bodies and answers that wait to be written at most; beyond that, requests are kept without them."""
+"""The most bytes of waiting bodies; beyond it, requests are recorded without bodies."""
 _LOOK_TICKS = 4
-"""How many flushes are between one look for the refusals of other processes and the next."""
+"""The number of flushes between two searches for errors recorded by other processes."""
 _OVERLAP_SECONDS = 5
-"""How far back a look reaches beyond the one before: a request is kept a moment after it is answered."""
+"""The overlap of two searches: requests are recorded a moment after they are answered."""
 _REMEMBERED_SECONDS = 3600
-"""How long after a refusal by another process a success is kept, at most."""
+"""The longest time after an error in another process for which a success is recorded."""
 _MAX_REFUSED = 10_000
 _TRIES = 5
-"""How many requests in a row the storage may refuse before the rest of a batch is given up."""
+"""The consecutive storage failures after which the rest of a batch is dropped."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long requests are kept where the workspace does not say so itself, and how many of one. A day is 24 hours."""
+    """The default retention of requests.
+
+    Attributes:
+        days: The age in days of 24 hours after which requests are deleted.
+        rows: The most requests of one workspace.
+    """
 
     days: int
     rows: int
@@ -65,11 +70,11 @@ class _Noted:
 
 
 _Read = tuple[Request, int, float, float]
-"""A successful read: request, status, how long it took, and a time before it, in seconds since 1970."""
+"""A successful read: request, status, duration, and a time before it (Unix seconds)."""
 
 
 class Recorder:
-    """Gathers requests and keeps them, at the latest after half a second."""
+    """Collects requests and writes them within half a second."""
 
     def __init__(self, requests: RequestStore, retention: Retention) -> None:
         self._requests = requests
@@ -83,16 +88,17 @@ class Recorder:
         self._now = timestamp()
         self._slot = clock.seconds()
         self._refused: set[str] = set()
-        """Keys whose latest request that is kept was refused: their next success is kept, even if it is a read."""
+        """Keys whose latest recorded request failed; their next success is recorded."""
         self._unkept: dict[str, _Read] = {}
-        """The latest successful read of each key that was not kept."""
+        """The latest unrecorded successful read of each key."""
         self._looked: dict[int, float] = {}
-        """When the refusals of a workspace were last looked for, in seconds since 1970."""
+        """The time (Unix seconds) of the last search for errors in each workspace."""
 
     def note(self, request: Request, response: Response, seconds: float) -> None:
-        """Keep a request under /scim/v2.
+        """Record a request under /scim/v2, if it is to be recorded.
 
-        Writes and refusals are kept, the first success of a key after a refusal, and reads while the workspace wants that.
+        Recorded are writes and errors, the first success of a key after an error, and all reads
+        while the workspace has turned that on.
         """
         status = response.status
         read = request.method in ("GET", "HEAD") and status < 400
@@ -116,24 +122,24 @@ class Recorder:
         if self._bytes > _HELD:
             self._bytes -= len(body) + len(answer)
             body = answer = b""
-        request.body = b""  # the request waits with its record, and its body would not be counted
+        request.body = b""  # the waiting request must not hold an uncounted body
         now = clock.seconds()
         number = number_of(now, next(self._numbers))
         self._waiting.append(_Noted(request, status, body, answer, location, seconds, now, number))
 
     async def run(self) -> None:
-        """Write what has gathered, again and again, as long as this is not cancelled."""
+        """Write the collected requests every half second, until cancelled."""
         ticks = itertools.count(1)
         while True:
             await asyncio.sleep(_FLUSH_SECONDS)
-            with log_and_continue("keeping requests"):
+            with log_and_continue("flush request log"):
                 await self.flush()
             if next(ticks) % _LOOK_TICKS == 0:
-                with log_and_continue("looking for refusals"):
+                with log_and_continue("find errors recorded by other processes"):
                     await self.look()
 
     async def look(self) -> None:
-        """Find the keys that another process has refused since, and keep their latest read here if it succeeded after that."""
+        """Find keys that failed in other processes; record their later successful reads."""
         unkept = {
             key: read for key, read in self._unkept.items() if read[0].path.startswith(SCIM_ROOT)
         }
@@ -155,12 +161,12 @@ class Recorder:
             self._refused.clear()
 
     def lost(self) -> int:
-        """The number of requests that were not kept since the last call: too many waited, or writing them failed."""
+        """Return the number of requests lost since the last call."""
         lost, self._lost = self._lost, 0
         return lost
 
     async def flush(self) -> None:
-        """Write what has gathered. A request that cannot be kept takes no other with it."""
+        """Write the collected requests; one's failure does not affect the others."""
         self._reads = 0
         self._slot = clock.seconds()
         self._now = timestamp()
@@ -176,26 +182,30 @@ class Recorder:
                     by_workspace.setdefault(workspace.id, []).append(kept)
             for workspace_id, some in by_workspace.items():
                 await self._keep(workspace_id, some)
-                with log_and_continue("trimming requests"):
+                with log_and_continue("delete old recorded requests"):
                     await self._trim(workspaces[workspace_id])
 
     async def _prepare(self, noted: _Noted) -> RecordedRequest | None:
-        """A request as it is kept; None, counted as lost, if an error of ours prevents that."""
+        """Prepare a request for storage.
+
+        Returns:
+            None if an internal error prevents it; the request is then counted as lost.
+        """
         size = len(noted.body) + len(noted.answer)
         self._bytes -= size
         if size > _SHOWN:
             await asyncio.sleep(
                 0
-            )  # searching a large body takes milliseconds: let requests be answered in between
+            )  # masking a large body takes milliseconds: answer other requests in between
         try:
             return _kept(noted)
         except Exception as error:
             self._lost += 1
-            _log.error("request %s is not kept: %s", noted.request.id, type(error).__name__)
+            _log.error("request %s was not recorded: %s", noted.request.id, type(error).__name__)
             return None
 
     async def _keep(self, workspace_id: int, some: Sequence[RecordedRequest]) -> None:
-        """Write requests together; if that fails, one by one, so that only those are lost that cannot be written."""
+        """Write requests together, or one by one if that fails, to lose only bad ones."""
         try:
             await self._requests.keep(workspace_id, some)
             return
@@ -211,7 +221,7 @@ class Recorder:
             except Exception as error:
                 refused += 1
                 if refused == _TRIES and isinstance(error, StorageError):
-                    self._give_up(some[n:], error)  # the storage fails, not one record
+                    self._give_up(some[n:], error)  # the storage is failing, not a single record
                     return
                 self._give_up([kept], error)
 
@@ -219,16 +229,19 @@ class Recorder:
         self._lost += len(some)
         for kept in some:
             _log.error(
-                "request %s is not kept: %s", kept.request_id, type(error).__name__
-            )  # its message may quote a secret
+                "request %s was not recorded: %s", kept.request_id, type(error).__name__
+            )  # the message could contain a secret
 
     def _records_reads(self, request: Request) -> bool:
-        """Whether the workspace wants its reads kept, to half a second: a look at the clock at every read would cost too much."""
+        """Return whether the workspace records reads, to within half a second.
+
+        Reading the clock at every read would cost too much.
+        """
         until: str | None = request.grant.workspace.record_reads
         return until is not None and until > self._now
 
     async def _trim(self, workspace: Workspace) -> None:
-        """Let go of what is too old or too much, once in a while."""
+        """Delete old and excess requests, once in a while."""
         now = clock.seconds()
         if now - self._trimmed.get(workspace.id, 0.0) > _TRIM_SECONDS:
             self._trimmed[workspace.id] = now
@@ -241,7 +254,7 @@ class Recorder:
 
 
 def _kept(noted: _Noted) -> RecordedRequest:
-    """A request as it is kept, with its secrets masked."""
+    """Return a request as stored, with secrets masked."""
     request = noted.request
     path = request.path[len(SCIM_ROOT) :]
     masker = Masker(request.grant.registry, path)
@@ -271,17 +284,17 @@ def _kept(noted: _Noted) -> RecordedRequest:
 
 
 def _body(masker: Masker, raw: bytes, accepted: bool) -> str:
-    """A request's body with its secrets masked.
+    """Return the body of a request with secrets masked.
 
-    An accepted body is JSON, and is parsed only if a name of a secret may be in it. One that cannot be read may hold a secret
-    anywhere, so that nothing of it is kept.
+    The body of an accepted request is JSON; it is parsed only if the name of a secret attribute may
+    occur in it. A malformed body could contain a secret anywhere, so none of it is kept.
     """
     text = raw.decode("utf-8", "replace")
     if not raw or (accepted and not masker.suspects(text)):
         return text
     if len(raw) > _SEARCHED:
         masker.masked = True
-        return f"{MASK} {len(raw):,} bytes, too large to be searched for secrets"
+        return f"{MASK} {len(raw):,} bytes, too large to search for secrets"
     try:
         return orjson.dumps(masker.message(raw)).decode()
     except Unreadable:
@@ -289,7 +302,7 @@ def _body(masker: Masker, raw: bytes, accepted: bool) -> str:
 
 
 def _answer(masker: Masker, raw: bytes, accepted: bool) -> str:
-    """An answer without the secrets of its request, which the details of errors may quote."""
+    """Return a response with the request's secrets masked: errors may quote them."""
     if accepted or not masker.masked or not raw:
         return raw.decode("utf-8", "replace")
     try:
@@ -299,7 +312,7 @@ def _answer(masker: Masker, raw: bytes, accepted: bool) -> str:
 
 
 def _storable(text: str) -> str:
-    """A text that every engine can store: without NUL and lone surrogates."""
+    """Remove NUL and lone surrogates, which not every engine can store."""
     return text.encode("utf-8", "replace").decode().replace("\0", "�")
 
 

@@ -1,4 +1,4 @@
-"""One JSON line a request: who, what, how it ended, how long it took. Never a token, a query, a password or a body."""
+"""The request log: one JSON line per request, without tokens, queries or bodies."""
 
 import asyncio
 import contextlib
@@ -18,16 +18,16 @@ _SHOWN = 300
 _REMEMBERED = 1000
 
 _Alike = tuple[str, str, int, str, str, str]
-"""What many requests have alike: method, operation, status, workspace, key and client."""
+"""The fields shared by many requests: method, operation, status, workspace, key and client."""
 _Answered = tuple[float, str, str, float, int, _Alike]
-"""A request, as _line reads it."""
+"""The fields of one request, as `_line` expects them."""
 
 
 class RequestLog:
-    """Gathers requests and writes their lines together, at the latest after a tenth of a second.
+    """Collects requests and writes their lines together, within a tenth of a second.
 
-    The lines are made together too: in one go they cost half of what each costs between two requests. What many requests have
-    alike is made JSON once.
+    Formatting the lines together takes half the time of formatting each between two requests. The
+    fields that many requests share are serialised once.
     """
 
     def __init__(self, stream: BinaryIO | None = None) -> None:
@@ -39,7 +39,7 @@ class RequestLog:
         self._clock = b""
 
     def add(self, request: Request, status: int, seconds: float, size: int) -> None:
-        """Note one answered request."""
+        """Add an answered request."""
         alike = (
             request.method,
             request.operation,
@@ -85,21 +85,21 @@ class RequestLog:
         return shown
 
     def flush(self) -> None:
-        """Write what has gathered."""
+        """Write the collected lines."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         answered, self._answered = self._answered, []
         if answered:
-            with contextlib.suppress(OSError):  # a full disk costs the lines, not the answers
+            with contextlib.suppress(OSError):  # a full disk loses log lines, not requests
                 self._stream.write(b"".join(map(self._line, answered)))
                 self._stream.flush()
 
 
 def _json(text: str) -> bytes:
-    """A string as JSON, not longer than a line should be."""
+    """Serialise a string as JSON, truncated to a reasonable length."""
     shown = text if len(text) <= _SHOWN else text[:_SHOWN]
     try:
         return orjson.dumps(shown)
-    except orjson.JSONEncodeError:  # half of a character's surrogates
+    except orjson.JSONEncodeError:  # a lone surrogate
         return orjson.dumps(shown.encode("utf-8", "replace").decode())

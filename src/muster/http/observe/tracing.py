@@ -1,7 +1,8 @@
-"""OpenTelemetry traces: a span for each request, and one within it for each question to the storage.
+"""OpenTelemetry traces: a span per request, and a child span per storage call.
 
-They are on where the standard environment variables say so (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_EXPORTER, …) and need the
-extra `muster-scim[otel]`. Where they are off nothing of this is in the way of a request. A span has no body, no query and no key.
+Tracing is turned on by the standard environment variables (OTEL_EXPORTER_OTLP_ENDPOINT,
+OTEL_TRACES_EXPORTER, …) and needs the extra `muster-scim[otel]`. If it is off, it adds no cost to
+requests. Spans contain no bodies, queries or keys.
 """
 
 import functools
@@ -24,7 +25,7 @@ _UNTRACED = frozenset({"migrate", "start", "close", "ready", "size"})
 
 
 def wanted(environment: Mapping[str, str]) -> bool:
-    """Whether the environment asks for traces."""
+    """Return whether the environment variables turn on tracing."""
     if (
         environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
         or environment.get("OTEL_TRACES_EXPORTER") == "none"
@@ -37,15 +38,21 @@ def wanted(environment: Mapping[str, str]) -> bool:
 
 
 def begin() -> "TracerProvider":
-    """Where spans go, as the environment says. Raises StorageError where the extra is not installed."""
+    """Return a tracer provider configured from the environment.
+
+    Raises:
+        StorageError: The extra is not installed.
+    """
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import SERVICE_NAME, Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
-        raise StorageError("OTEL_… asks for traces: install muster-scim[otel]") from error
-    named = Resource.create()  # with OTEL_SERVICE_NAME, where it is set
+        raise StorageError(
+            "OTEL_… variables turn on tracing, but it is not installed: install muster-scim[otel]"
+        ) from error
+    named = Resource.create()  # uses OTEL_SERVICE_NAME, if set
     if str(named.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
         named = named.merge(Resource({SERVICE_NAME: "muster"}))
     provider = TracerProvider(resource=named)
@@ -54,7 +61,10 @@ def begin() -> "TracerProvider":
 
 
 def traced_service(tracer: "Tracer") -> type[Service]:
-    """The service, with a span for each request; it goes on from the client's `traceparent` (W3C Trace Context)."""
+    """Return a Service subclass that creates a span for each request.
+
+    The span continues the client's `traceparent` (W3C Trace Context).
+    """
     from opentelemetry.propagate import extract
     from opentelemetry.trace import SpanKind, StatusCode
 
@@ -87,12 +97,18 @@ def traced_service(tracer: "Tracer") -> type[Service]:
 
 
 def traced_storage(storage: Storage, tracer: "Tracer", system: str) -> Storage:
-    """The storage, with a span for each question to it. system: sqlite or postgresql."""
+    """Wrap a storage with a span for each call.
+
+    Args:
+        storage: The storage.
+        tracer: The tracer.
+        system: The database system: sqlite or postgresql.
+    """
     return cast(Storage, _TracedStorage(storage, tracer, system))
 
 
 class _TracedStorage:
-    """Stands before a storage."""
+    """A proxy for a storage."""
 
     def __init__(self, storage: Storage, tracer: "Tracer", system: str) -> None:
         self.__dict__.update(_storage=storage, _tracer=tracer, _system=system)
@@ -117,9 +133,7 @@ class _TracedStorage:
 
         @functools.wraps(method)
         async def spanned(*arguments: Any, **named: Any) -> Any:
-            if (
-                not get_current_span().is_recording()
-            ):  # what goes on in the background is no part of a request
+            if not get_current_span().is_recording():  # background work is not part of a request
                 return await method(*arguments, **named)
             with tracer.start_as_current_span(
                 title, kind=SpanKind.CLIENT, attributes=attributes, record_exception=False

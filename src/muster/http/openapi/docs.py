@@ -1,4 +1,4 @@
-"""/openapi.json, and /docs: the API page, drawn by the Swagger UI that a wheel carries; nothing comes from elsewhere."""
+"""/openapi.json, and the API reference at /docs, drawn by a bundled Swagger UI."""
 
 import asyncio
 import functools
@@ -21,7 +21,8 @@ _TYPES = {
 }
 _ASSETS = {"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"}
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self';"
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self'"
+    " data:; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _PAGE = b"""<!doctype html>
@@ -29,12 +30,12 @@ _PAGE = b"""<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>muster: the API</title>
+<title>muster API reference</title>
 <link rel="icon" href="docs/favicon-32x32.png">
 <link rel="stylesheet" href="docs/swagger-ui.css">
 </head>
 <body>
-<div id="api"><noscript>This page needs JavaScript. The same is at <a href="openapi.json">openapi.json</a>.</noscript></div>
+<div id="api"><noscript>This page needs JavaScript. See also <a href="openapi.json">openapi.json</a>.</noscript></div>
 <script src="docs/swagger-ui-bundle.js"></script>
 <script src="docs/start.js"></script>
 </body>
@@ -48,7 +49,10 @@ _START = b"""SwaggerUIBundle({url: "openapi.json", dom_id: "#api", deepLinking: 
 def openapi(
     document: Callable[[Registry], dict[str, Any]], origin: BaseUrl, keys: Keys
 ) -> Callable[[Request], Awaitable[Response]]:
-    """/openapi.json, its servers as the request reached it; with a key that holds, of that key's workspace."""
+    """Return the handler of /openapi.json.
+
+    With a valid API key, it describes the custom schemas and types of that key's workspace.
+    """
 
     async def page(request: Request) -> Response:
         scheme, _, token = (request.header("authorization") or "").partition(" ")
@@ -60,7 +64,7 @@ def openapi(
 
 
 async def page(request: Request) -> Response:
-    """/docs; its links are relative, so a browser at /docs/ is sent there."""
+    """Answer /docs; its links are relative, so /docs/ redirects to it."""
     if request.path.endswith("/"):
         return Response(308, [("location", "../docs")])
     return Response(
@@ -71,12 +75,12 @@ async def page(request: Request) -> Response:
 
 
 async def asset(request: Request) -> Response:
-    """A file of the page."""
+    """Answer with a static file of the page."""
     name = request.path.rpartition("/")[2]
     if name == "start.js":
         return Response(200, [("content-type", _TYPES[".js"])], _START)
     if name not in _ASSETS:
-        raise ScimError(404, f"there is nothing at {request.path[:200]!r}")
+        raise ScimError(404, f"Unknown path {request.path[:200]}")
     headers = [
         ("content-type", _TYPES[Path(name).suffix]),
         ("cache-control", "public, max-age=86400"),

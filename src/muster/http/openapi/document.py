@@ -1,6 +1,7 @@
-"""The OpenAPI document, made from the schemas that the service runs on, with the published page's operations in full.
+"""The OpenAPI document, generated from the schemas and routes of the service.
 
-3.0.3, because the page at /docs is drawn by a Swagger UI that reads 3.0.
+It includes all operations of the published Cortex API page. The version is 3.0.3, because the
+Swagger UI at /docs reads 3.0.
 """
 
 from collections.abc import Iterable
@@ -40,7 +41,13 @@ _PATCHES: dict[str, Json] = {
 
 
 def openapi_document(limits: Limits, registry: Registry, routes: Iterable[ApiRoute]) -> Json:
-    """The document for a workspace with that registry, but for its servers, which vary with the request. routes: of /api/v1."""
+    """Build the document for a workspace, without the request's servers.
+
+    Args:
+        limits: The limits of page sizes.
+        registry: The schemas and resource types of the workspace.
+        routes: The routes under /api/v1.
+    """
     types, routes = list(registry.types.values()), list(routes)
     paths: Json = {}
     for resource_type in types:
@@ -50,9 +57,13 @@ def openapi_document(limits: Limits, registry: Registry, routes: Iterable[ApiRou
         "info": {
             "title": "muster SCIM API",
             "version": __version__,
-            "description": "The Cortex SCIM API, and RFC 7643 and 7644. Every operation needs an API key with the permission "
-            "`Configure Open ID Connector & SCIM`.\n\nA workspace's setting `contract` decides two status codes: with "
-            "`rfc7644` (unless told otherwise) POST answers 201 and DELETE 204; with `cortex` both answer 200 with the resource.",
+            "description": "The Cortex SCIM API, and SCIM 2.0 (RFC 7643 and 7644). SCIM"
+            " operations require an API key"
+            " with the permission `Configure Open ID Connector & SCIM`.\n\nThe workspace setting"
+            " `contract`"
+            " selects two status codes: with `rfc7644`, the default, POST returns 201 and DELETE"
+            " 204; with"
+            " `cortex`, both return 200 and the resource.",
         },
         "tags": [{"name": "SCIM"}, {"name": "Discovery"}, {"name": "Management"}],
         "security": [{"bearerAuth": []}],
@@ -77,7 +88,10 @@ def _components(types: Iterable[ResourceType], limits: Limits, models: Json) -> 
         },
         "parameters": _parameters(limits),
         "headers": {
-            "ETag": {"description": "The weak ETag of the version.", "schema": {"type": "string"}},
+            "ETag": {
+                "description": ("The weak ETag of the resource's version."),
+                "schema": {"type": "string"},
+            },
             "Location": {
                 "description": "The URI of the resource.",
                 "schema": {"type": "string", "format": "uri"},
@@ -109,38 +123,42 @@ def _parameters(limits: Limits) -> Json:
             "description": description,
         }
 
-    count = (
-        f"Resources in a page; {limits.default_page} without it, {limits.max_results} at the most."
-    )
+    count = f"The page size. Default: {limits.default_page}; maximum: {limits.max_results}."
     parameters = [
         query(
-            "attributes", "string", "The attributes to answer, by commas.", "userName,emails.value"
+            "attributes",
+            "string",
+            "The attributes to return, separated by commas.",
+            "userName,emails.value",
         ),
-        query("excludedAttributes", "string", "The attributes to leave out, by commas."),
+        query("excludedAttributes", "string", "The attributes to omit, separated by commas."),
         query(
             "filter",
             "string",
             "A filter (RFC 7644 section 3.4.2.2).",
             'userName eq "bjensen@example.com"',
         ),
-        query("startIndex", "integer", "The first resource of the page, from 1."),
+        query("startIndex", "integer", "The 1-based index of the first resource of the page."),
         query("count", "integer", count),
         query(
             "cursor",
             "string",
-            "Where the page begins: empty for the first, then each page's nextCursor (RFC 9865).",
+            "The page to return: empty for the first, then the `nextCursor` of each page (RFC"
+            " 9865).",
             "",
         ),
         query("sortBy", "string", "The attribute to sort by.", "name.familyName"),
-        query("sortOrder", "string", "ascending or descending.", "ascending"),
+        query("sortOrder", "string", "The sort order: `ascending` or `descending`.", "ascending"),
         query(
             "domain",
             "string",
-            "Users whose userName or an e-mail address is at exactly this domain.",
+            "Return only users whose userName or an e-mail address is in this domain.",
             "example.com",
         ),
-        header("If-Match", "Carry on only where the resource is at one of these versions, or *."),
-        header("If-None-Match", "Carry on only where the resource is at none of these versions."),
+        header(
+            "If-Match", "Continue only if the resource has one of these versions, or any for `*`."
+        ),
+        header("If-None-Match", "Continue only if the resource has none of these versions."),
     ]
     return {parameter["name"]: parameter for parameter in parameters} | {
         "id": {
@@ -211,7 +229,7 @@ def _body(schema: str, example: Any) -> Json:
 
 
 def _resource_paths(resource_type: ResourceType) -> Json:
-    """The six operations on a resource type, with the texts that the published page has for users."""
+    """Return the six operations on a resource type."""
     name, plural, noun = (
         resource_type.name,
         resource_type.endpoint.strip("/"),
@@ -231,7 +249,7 @@ def _resource_paths(resource_type: ResourceType) -> Json:
     patched = {"200": _shown(resource_type, f"The patched {noun}.")}
     if resource_type.computed == MEMBERS:
         patched["204"] = {
-            "description": f"The {noun} is patched, and large: `attributes` asks for it."
+            "description": f"Patched. The {noun} is large; to return it, set `attributes`."
         }
     plural_noun = plural.lower()
     listed = {
@@ -242,27 +260,29 @@ def _resource_paths(resource_type: ResourceType) -> Json:
     }
     found = {
         "200": _shown(resource_type, f"The {noun}."),
-        "304": {"description": "The version that the client has."},
+        "304": {"description": "Not modified: the client has the current version."},
     }
     written = [408, 409, 412, 413, 415, 507]
     changed = [404, *written]
-    body, text = _body(name, _EXAMPLES.get(name)), "based on provided"
-    find_text, replace_text = (
-        f"Fetches {plural_noun} {text} criteria",
-        f"Replaces {noun} details {text} id and data",
-    )
+    body = _body(name, _EXAMPLES.get(name))
+    article = "an" if noun[0] in "aeio" else "a"
     patch_example = (
         {"schemas": [PATCH_OP], "Operations": [_PATCHES[name]]} if name in _PATCHES else None
     )
     return {
         f"/scim/v2/{plural}": {
             "get": _operation(
-                f"find{plural}", f"Find {plural_noun}", find_text, finding, listed, []
+                f"find{plural}",
+                f"List {plural_noun}",
+                f"List {plural_noun}, optionally filtered, sorted and paged.",
+                finding,
+                listed,
+                [],
             ),
             "post": _operation(
                 f"create{name}",
-                f"Creates a {noun}",
-                f"Creates a {noun} {text} data.",
+                f"Create {article} {noun}",
+                f"Create {article} {noun}.",
                 shown,
                 made,
                 written,
@@ -273,16 +293,16 @@ def _resource_paths(resource_type: ResourceType) -> Json:
             "parameters": [_reference("parameters", "id")],
             "get": _operation(
                 f"get{name}",
-                f"Gets a {noun} by id",
-                f"Gets a {noun} {text} id",
+                f"Get {article} {noun}",
+                f"Return {article} {noun} by its id.",
                 [*shown, *conditions],
                 found,
                 [404, 412],
             ),
             "put": _operation(
                 f"update{name}",
-                f"Updates a {noun}",
-                f"Updates a {noun} {text} id and data",
+                f"Replace {article} {noun}",
+                f"Replace all attributes of {article} {noun}.",
                 [*shown, *conditions],
                 {"200": _shown(resource_type, f"The updated {noun}.")},
                 changed,
@@ -290,8 +310,8 @@ def _resource_paths(resource_type: ResourceType) -> Json:
             | body,
             "patch": _operation(
                 f"patch{name}",
-                f"Patches a {noun}",
-                replace_text,
+                f"Update {article} {noun}",
+                f"Change single attributes of {article} {noun} with PATCH operations.",
                 [*shown, *conditions],
                 patched,
                 changed,
@@ -299,8 +319,8 @@ def _resource_paths(resource_type: ResourceType) -> Json:
             | _body("PatchOp", patch_example),
             "delete": _operation(
                 f"delete{name}",
-                f"Deletes a {noun}",
-                f"Deletes a {noun} {text} id",
+                f"Delete {article} {noun}",
+                f"Delete {article} {noun} by its id.",
                 conditions,
                 gone,
                 [404, 412, 507],
@@ -327,19 +347,17 @@ def _search_paths(types: Iterable[ResourceType]) -> Json:
         operation = _operation(
             operation_id,
             summary,
-            "A find whose parameters are in the body.",
+            "List resources, with the parameters in the body (RFC 7644 section 3.4.3).",
             [],
             listed,
             [408, 413, 415],
         )
         return {"post": operation | _body("SearchRequest", example)}
 
-    paths = {"/scim/v2/.search": post("search", "Find resources of every type by POST")}
+    paths = {"/scim/v2/.search": post("search", "Search all resource types")}
     for resource_type in types:
         plural = resource_type.endpoint.strip("/")
-        paths[f"/scim/v2/{plural}/.search"] = post(
-            f"search{plural}", f"Find {plural.lower()} by POST"
-        )
+        paths[f"/scim/v2/{plural}/.search"] = post(f"search{plural}", f"Search {plural.lower()}")
     return paths
 
 
@@ -352,16 +370,14 @@ def _bulk_paths() -> Json:
             {"method": "DELETE", "path": f"/Users/{_EXAMPLE_ID}"},
         ],
     }
-    text = "Carries out each operation alone, and answers what came of it (RFC 7644 section 3.7)."
+    text = "Run several operations and return the result of each (RFC 7644 section 3.7)."
     carried = {
         "200": {
-            "description": "What came of each operation.",
+            "description": "The result of each operation.",
             "content": _content(_reference("schemas", "BulkResponse")),
         }
     }
-    operation = _operation(
-        "bulk", "Many operations in one request", text, [], carried, [408, 413, 415]
-    )
+    operation = _operation("bulk", "Run a bulk request", text, [], carried, [408, 413, 415])
     return {"/scim/v2/Bulk": {"post": operation | _body("BulkRequest", example)}}
 
 
@@ -380,32 +396,37 @@ def _discovery_paths() -> Json:
     }
     return {
         "/scim/v2/ServiceProviderConfig": get(
-            "getServiceProviderConfig", "What the service provider supports", []
+            "getServiceProviderConfig", "Get the supported features", []
         ),
-        "/scim/v2/ResourceTypes": get("findResourceTypes", "The resource types", []),
-        "/scim/v2/ResourceTypes/{name}": named | get("getResourceType", "A resource type", [404]),
-        "/scim/v2/Schemas": get("findSchemas", "The schemas", []),
-        "/scim/v2/Schemas/{name}": named | get("getSchema", "A schema by its URN", [404]),
+        "/scim/v2/ResourceTypes": get("findResourceTypes", "List resource types", []),
+        "/scim/v2/ResourceTypes/{name}": named
+        | get("getResourceType", "Get a resource type", [404]),
+        "/scim/v2/Schemas": get("findSchemas", "List schemas", []),
+        "/scim/v2/Schemas/{name}": named | get("getSchema", "Get a schema by its URN", [404]),
     }
 
 
 _ERRORS = {
     400: (
         "BadRequest",
-        "The request is wrong: `detail` names what and where, `scimType` how (RFC 7644 table 9).",
+        "The request is invalid. `detail` names the problem and its position; `scimType` is the"
+        " error keyword (RFC 7644 table 9).",
     ),
-    401: ("Unauthorized", "There is no API key, or it is not valid."),
-    403: ("Forbidden", "The API key lacks the permission."),
-    404: ("NotFound", "There is no such resource."),
-    408: ("Timeout", "The body did not come in time."),
-    409: ("Conflict", "A value that must be unique is another resource's."),
+    401: ("Unauthorized", "The API key is missing or invalid."),
+    403: (
+        "Forbidden",
+        "The API key does not have the permission, or the workspace does not allow the operation.",
+    ),
+    404: ("NotFound", "The resource does not exist."),
+    408: ("Timeout", "The body did not arrive in time."),
+    409: ("Conflict", "A value that must be unique belongs to another resource."),
     412: ("PreconditionFailed", "If-Match or If-None-Match does not hold."),
     413: ("TooLarge", "The body is too large."),
-    415: ("UnsupportedMediaType", "The body is of another media type."),
-    429: ("TooManyRequests", "The rate limit of the key is spent."),
-    500: ("InternalError", "An error of the server's."),
-    503: ("Unavailable", "The storage cannot answer just now."),
-    507: ("InsufficientStorage", "There is no room to write."),
+    415: ("UnsupportedMediaType", "The media type of the body is not supported."),
+    429: ("TooManyRequests", "The key has exceeded its rate limit."),
+    500: ("InternalError", "Internal error."),
+    503: ("Unavailable", "The server is overloaded or the storage is unavailable. Retry later."),
+    507: ("InsufficientStorage", "The disk of the database is full."),
 }
 
 
@@ -415,7 +436,8 @@ def _error_responses() -> Json:
         name: {"description": text, "content": _content(error)} for name, text in _ERRORS.values()
     }
     responses["TooManyRequests"] = {
-        "description": "The client has exceeded the rate limit by performing too many requests in a short period. "
+        "description": "The client has exceeded the rate limit by performing too many requests"
+        " in a short period. "
         "Retry the request after a delay.",
         "headers": {
             "Retry-After": {

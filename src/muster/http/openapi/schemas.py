@@ -1,4 +1,4 @@
-"""The schemas of the OpenAPI document, made from those that the service runs on."""
+"""The schemas of the OpenAPI document, generated from those of the service."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,16 +21,16 @@ _SCALARS: dict[str, Json] = {
 
 
 def schemas(types: Iterable[ResourceType]) -> Json:
-    """The components/schemas of the document: of each type what is sent, what is shown and a page of it; and the messages."""
+    """Return components/schemas: input, output and list of each type, and messages."""
     made: Json = {}
     for resource_type in types:
         name = resource_type.name
         required = [a.name for a in resource_type.core.attributes.values() if a.required]
         made[name] = _resource_schema(resource_type, ["schemas", *required])
         made[f"Shown{name}"] = _resource_schema(resource_type, ["schemas", "id"])
-        made[f"{name}List"] = _list_schema(f"A {name}, or the part of it asked for.")
+        made[f"{name}List"] = _list_schema(f"A {name}, or its requested attributes.")
     return made | {
-        "ResourceList": _list_schema("A resource, or the part of it asked for."),
+        "ResourceList": _list_schema("A resource, or its requested attributes."),
         "PatchOp": _patch_schema(),
         "SearchRequest": _search_schema(),
         "BulkRequest": _bulk_schema(),
@@ -97,7 +97,9 @@ def _patch_schema() -> Json:
             "op": {"type": "string", "enum": ["add", "replace", "remove"]},
             "path": {"type": "string", "example": 'emails[type eq "work"].value'},
             "value": {
-                "description": "Of the type of the attribute at path; without a path, an object of attributes."
+                "description": (
+                    "The value of the attribute at `path`; without a path, an object of attributes."
+                )
             },
         },
     }

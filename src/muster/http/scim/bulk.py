@@ -1,4 +1,4 @@
-"""POST /Bulk (RFC 7644 section 3.7)."""
+"""Bulk requests over HTTP: POST /Bulk (RFC 7644 section 3.7)."""
 
 from typing import Any
 
@@ -25,7 +25,14 @@ _STATUSES = {"POST": 201, "PUT": 200, "PATCH": 200, "DELETE": 204}
 async def answer(
     request: Request, caller: Caller, directory: Directory, limits: Limits, base: str
 ) -> Response:
-    """Carry out a bulk request: 200 with the result of each operation, whatever came of them. Raises ScimError."""
+    """Run a bulk request.
+
+    Returns:
+        A 200 with the result of each operation, failed ones included.
+
+    Raises:
+        ScimError: The request as a whole is invalid.
+    """
     message = await read_json(request, limits, caller.dialect)
     caller.body_bytes = len(request.body)
     bulk = await read(
@@ -44,15 +51,16 @@ async def answer(
 
 
 def _share(most: int, patches: int) -> int:
-    """The comparisons of each PATCH of a bulk request: together they may make no more than ten PATCHes by themselves.
+    """Return the limit of comparisons for each PATCH in a bulk request.
 
-    Each may make some, however many there are, so that ordinary PATCHes pass.
+    Together they get ten times the limit of a single PATCH. Each gets a minimum, however many there
+    are, so that ordinary PATCHes succeed.
     """
     return min(most, max(most * _WHOLE_PATCHES // max(patches, 1), _SMALL_PATCH))
 
 
 def _shown(result: Result, caller: Caller, base: str) -> dict[str, Any]:
-    """One result. A location is there for all but a POST that failed."""
+    """Return the JSON of one result; all but a failed POST have a location."""
     operation, resource_type, stored = result.operation, result.resource_type, result.stored
     shown: dict[str, Any] = {"method": operation.method, "bulkId": operation.bulk_id}
     if (

@@ -1,4 +1,4 @@
-"""Cursors (RFC 9865): signed positions in a listing, each for one workspace and one query."""
+"""Cursors (RFC 9865): signed positions in a listing, bound to its query."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from muster.storage.port.resources import Position
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The position at which the next page begins.
+    """The position after which the next page starts.
 
     Attributes:
-        kind: Which of the resource types is listed next.
-        places: The position in that type, or in each of those that are merged; None for its start.
-        total: The number of all matches, as the first page counted them.
+        kind: The index of the resource type to list next.
+        places: The position in that type, or in each merged type; None for the start.
+        total: The number of matches, as counted for the first page.
     """
 
     kind: int
@@ -27,7 +27,8 @@ class Cursors:
     """Writes and reads cursors.
 
     Args:
-        seconds: How long a cursor is valid.
+        accounts: The storage of the signing secret.
+        seconds: The lifetime of a cursor.
     """
 
     def __init__(self, accounts: Accounts, seconds: int) -> None:
@@ -38,26 +39,31 @@ class Cursors:
         """Return a cursor as text.
 
         Args:
-            query: All that the listing depends on, the workspace included.
+            cursor: The cursor.
+            query: The workspace and all parameters of the listing.
         """
         places = [None if place is None else [place.value, place.key] for place in cursor.places]
         return await self._signer.sign([cursor.kind, places, cursor.total], query, self._seconds)
 
     async def read(self, text: str, query: tuple[object, ...]) -> Cursor:
-        """Return the cursor that a text stands for.
+        """Parse and verify a cursor.
 
         Raises:
-            ScimError: invalidCursor if it is not of this query; expiredCursor.
+            ScimError: invalidCursor if it belongs to another query; expiredCursor.
         """
         try:
             kind, places, total = await self._signer.read(text, query)
         except ExpiredToken:
             raise ScimError(
-                400, f"cursor: it held for {self._seconds} seconds; begin again", "expiredCursor"
+                400,
+                f"cursor: expired after {self._seconds} seconds. Start again without it.",
+                "expiredCursor",
             ) from None
         except InvalidToken:
             raise ScimError(
-                400, "cursor: it was not given for this listing", "invalidCursor"
+                400,
+                "cursor: invalid for this request. Repeat the parameters of the first page.",
+                "invalidCursor",
             ) from None
         found = tuple(None if place is None else Position(*place) for place in places)
         return Cursor(kind, found, total)

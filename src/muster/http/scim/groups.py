@@ -1,4 +1,4 @@
-"""Groups with their members, read and sent in pieces."""
+"""Responses with groups: members are read and sent in chunks."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from muster.scim.projection import Projection
 from muster.storage.port.members import Member
 
 _TURN, _TURN_BYTES = 25, 64 * 1024
-"""How many documents are projected in one go, and how many bytes of them, but for one that is longer."""
+"""Documents, and bytes of documents, to project between two turns of the event loop."""
 
 
 _BETWEEN = b'},{"schemas":['
@@ -26,19 +26,19 @@ Read = Callable[[str], AsyncIterator[Sequence[Member]]]
 
 
 def shows_members(shown: Projection | None) -> bool:
-    """Whether a projection shows anything of the members: where it does not, they are not read."""
+    """Return whether a projection includes members; if not, they are not read."""
     return shown is None or shown.part(MEMBERS, [_ANY]) is not None
 
 
 def projected(documents: bytes, shown: Projection | None) -> bytes:
-    """Documents, a few with commas in between, parsed only where a projection asks for it."""
+    """Project comma-separated documents; without a projection they are not parsed."""
     if shown is None or _shows_all(shown):
         return documents
     return _shown(orjson.loads(b"[%b]" % documents), shown)
 
 
 async def projected_in_turns(documents: bytes, shown: Projection | None) -> bytes:
-    """The same of a page, some documents at a time, so that whoever waits meanwhile has a turn in between."""
+    """Project a page in batches, yielding to other requests between them."""
     if shown is None or _shows_all(shown):
         return documents
     try:
@@ -47,12 +47,12 @@ async def projected_in_turns(documents: bytes, shown: Projection | None) -> byte
             done.append(_shown(orjson.loads(b"[%b]" % some), shown))
             await asyncio.sleep(0)
         return b",".join(done)
-    except orjson.JSONDecodeError:  # something within a document looks like the beginning of one
+    except orjson.JSONDecodeError:  # a nested object looked like the start of a document
         return _shown(orjson.loads(b"[%b]" % documents), shown)
 
 
 def _turns(documents: bytes) -> Iterator[bytes]:
-    """The documents of a page, as many together as are projected in one go."""
+    """Split the documents of a page into batches."""
     start = end = count = 0
     while (end := documents.find(_BETWEEN, end)) >= 0:
         count, end = count + 1, end + 2
@@ -64,7 +64,7 @@ def _turns(documents: bytes) -> Iterator[bytes]:
 
 
 def _shows_all(shown: Projection) -> bool:
-    """Whether a document is shown as it is kept: none has the members of its group."""
+    """Return whether a projection leaves stored documents unchanged."""
     return shown.resource_type.computed == MEMBERS and shown.drops_only(MEMBERS)
 
 
@@ -75,9 +75,16 @@ def _shown(parsed: list[Document], shown: Projection) -> bytes:
 async def pieces(
     group_id: str, document: bytes, shown: Projection | None, base: str, read: Read
 ) -> AsyncIterator[bytes]:
-    """A group's document with its members, in pieces; `members` is an empty array if it has none.
+    """Yield a group's document with its members in chunks.
 
-    document: as it is kept. read: the members of a group, by its id.
+    `members` is an empty array if the group has none.
+
+    Args:
+        group_id: The id of the group.
+        document: The stored document, without members.
+        shown: The projection; None for all attributes.
+        base: The base URL for references.
+        read: Reads the members of a group by its id.
     """
     body = projected(with_base_url(document, base), shown)
     if not shows_members(shown):

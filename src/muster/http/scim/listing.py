@@ -1,4 +1,4 @@
-"""Lists: a page of one resource type, or of several (RFC 7644 section 3.4.2), by startIndex or by cursor."""
+"""Lists of one or several resource types (RFC 7644 section 3.4.2)."""
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
@@ -21,15 +21,15 @@ from muster.scim.schema.discovery import Limits
 from muster.scim.schema.model import ResourceType
 
 Part = tuple[ResourceType, bytes]
-"""A type, and documents of it with commas in between."""
+"""A resource type and comma-separated documents of it."""
 Page = tuple[list[Part], int, int, Cursor | None]
-"""The parts, how many resources are in them, how many there are in all, and where the next page begins."""
+"""The parts, the number of resources in them, the total, and the cursor of the next page."""
 
 _BEGINNING = Cursor(0, (), 0)
 
 
 class ListRequest:
-    """Answers lists."""
+    """Answers requests for lists."""
 
     def __init__(self, directory: Directory, limits: Limits, cursors: Cursors) -> None:
         self._directory = directory
@@ -44,11 +44,15 @@ class ListRequest:
         parameters: dict[str, str],
         base: str,
     ) -> Response:
-        """The page that the parameters ask for. Raises ScimError."""
+        """Answer a search with a page of results.
+
+        Raises:
+            ScimError: A parameter is invalid.
+        """
         search = search_of(parameters, self._limits)
         wanted = parameters.get("attributes"), parameters.get("excludedAttributes")
         if wanted != (None, None):
-            projection(types[0], *wanted)  # it may be refused, and then nothing is read
+            projection(types[0], *wanted)  # reject an invalid projection before reading
         if search.by_cursor:
             parts, count, total, place = await self._by_cursor(
                 caller, types, search, parameters["cursor"]
@@ -69,7 +73,7 @@ class ListRequest:
     async def one(
         self, request: Request, caller: Caller, resource_type: ResourceType, test: Test, base: str
     ) -> Response:
-        """The page of what has a unique value, as answer gives it."""
+        """Answer a search for one unique value, in the same form as `answer`."""
         page = await self._directory.find_one(caller, resource_type, test)
         shown = projection(resource_type, None, None)
         head = list_head(page.count, page.total or 0, '"startIndex":1,')
@@ -81,7 +85,12 @@ class ListRequest:
     async def _by_cursor(
         self, caller: Caller, types: Sequence[ResourceType], search: Search, text: str
     ) -> tuple[list[Part], int, int, str]:
-        """The page after a cursor, the first one where that is empty; and the member that says where the next page begins."""
+        """Return the page after a cursor, or the first page if the cursor is empty.
+
+        Returns:
+            The parts, their number of resources, the total, and the JSON member with the next
+            cursor, empty on the last page.
+        """
         names = [resource_type.name for resource_type in types]
         bound = (
             caller.workspace.id,
@@ -110,7 +119,7 @@ class ListRequest:
     async def _alone(
         self, caller: Caller, resource_type: ResourceType, search: Search, cursor: Cursor
     ) -> Page:
-        """One type."""
+        """Return a page of one resource type."""
         if cursor.places:
             search.after = cursor.places[0]
         page = await self._directory.find(caller, resource_type, search)
@@ -121,7 +130,7 @@ class ListRequest:
     async def _in_turn(
         self, caller: Caller, types: Sequence[ResourceType], search: Search, cursor: Cursor
     ) -> Page:
-        """One type after the other, each in the order that is asked for."""
+        """Return a page of several types, listed one type after the other."""
         parts: list[Part] = []
         count, total, size = 0, cursor.total, -1
         following: Cursor | None = None
@@ -147,7 +156,7 @@ class ListRequest:
     async def _merged(
         self, caller: Caller, types: Sequence[ResourceType], search: Search, cursor: Cursor
     ) -> Page:
-        """All types in one order."""
+        """Return a page of several types, merged into one sort order."""
         page = await self._directory.merge(
             caller, types, search, cursor.places or (None,) * len(types)
         )
@@ -168,7 +177,7 @@ class ListRequest:
         caller: Caller,
         base: str,
     ) -> AsyncIterator[bytes]:
-        """A list that has groups with their members, in pieces."""
+        """Yield a list that contains groups with members, in chunks."""
         before = head
         for resource_type, documents in parts:
             shown = projection(resource_type, *wanted)

@@ -1,4 +1,4 @@
-"""SCIM over HTTP (RFC 7644 section 3): the resources and the discovery documents, under /scim/v2."""
+"""SCIM over HTTP: resources and discovery under /scim/v2 (RFC 7644 section 3)."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -35,7 +35,7 @@ Operation = Callable[[Request, Caller, ResourceType, str], Awaitable[Response]]
 
 
 class Scim:
-    """Answers what lies under /scim/v2, for a request whose key is checked."""
+    """Answers requests under /scim/v2 whose API key has been checked."""
 
     def __init__(
         self, directory: Directory, origin: BaseUrl, limits: Limits, cursors: Cursors
@@ -61,7 +61,11 @@ class Scim:
         }
 
     def answer(self, request: Request, grant: Grant) -> Awaitable[Response]:
-        """The answer to a request, to be awaited. Raises ScimError."""
+        """Dispatch a request; await the result for the response.
+
+        Raises:
+            ScimError: The path or method is unknown, or the request is invalid.
+        """
         registry, key = grant.registry, grant.key
         who = (
             grant.workspace,
@@ -106,7 +110,7 @@ class Scim:
             return self.bulk(request, caller)
         if endpoint == "Me" and not name:
             return self.me(request, caller, method)
-        raise not_found(f"there is nothing at {request.path[:200]!r}")
+        raise not_found(f"Unknown path {request.path[:200]}")
 
     async def get(
         self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str
@@ -139,7 +143,7 @@ class Scim:
     async def search(
         self, request: Request, caller: Caller, types: Sequence[ResourceType]
     ) -> Response:
-        """A find whose parameters come as a SearchRequest (RFC 7644 section 3.4.3)."""
+        """Answer a search with parameters in a SearchRequest (RFC 7644 section 3.4.3)."""
         request.operation = "search"
         if request.method != "POST":
             raise MethodNotAllowed(request.method, ("POST",))
@@ -147,9 +151,11 @@ class Scim:
         return await self._list(request, caller, types, parameters_of(message, caller.dialect()))
 
     async def me(self, request: Request, caller: Caller, method: str) -> Response:
-        """The user that the key is bound to (RFC 7644 section 3.11)."""
+        """Answer a request for the user bound to the API key (RFC 7644 section 3.11)."""
         if caller.user is None:
-            raise ScimError(501, "/Me is not supported for this API key: it is bound to no user")
+            raise ScimError(
+                501, "/Me is not supported for this API key. Use a key that is bound to a user."
+            )
         if method not in self._item:
             raise MethodNotAllowed(method, tuple(self._item))
         verb, _, answer = self._item[method]
@@ -217,7 +223,7 @@ class Scim:
             if shown is None and await self._directory.has_many_members(caller, stored.id):
                 return Response(
                     204, [("etag", etag(tag_of(stored)))]
-                )  # RFC 7644 section 3.5.2 has either
+                )  # RFC 7644 section 3.5.2 allows 200 or 204
             return await self._group(request, caller, stored, 200, shown)
         return self._resource(request, stored, 200, shown)
 
@@ -238,7 +244,10 @@ class Scim:
         shown: Projection | None,
         headers: Headers | None = None,
     ) -> Response:
-        """A resource as an answer: its stored bytes with the base URL put in, parsed only where a projection asks for it."""
+        """Return a resource as a response.
+
+        The stored bytes are sent with the base URL inserted; only a projection requires parsing.
+        """
         body = projected(with_base_url(stored.document, self._base(request)), shown)
         return Response(status, _headers(request, stored, headers), body)
 
@@ -251,7 +260,7 @@ class Scim:
         shown: Projection | None,
         headers: Headers | None = None,
     ) -> Response:
-        """A group as an answer, with its members where they are to be shown."""
+        """Return a group as a response, with its members unless they are excluded."""
         body = pieces(stored.id, stored.document, shown, self._base(request), self._members(caller))
         return await streamed(status, _headers(request, stored, headers), body)
 
@@ -275,7 +284,7 @@ class Scim:
 
     def _service_provider_config(self, request: Request, _: Registry, name: str) -> Response:
         if name:
-            raise not_found("there is one ServiceProviderConfig, and it has no id")
+            raise not_found("/ServiceProviderConfig has no sub-resources")
         content = discovery.service_provider_config(self._limits, self._base(request))
         return json_response(200, content, answer_type(request))
 
@@ -289,9 +298,9 @@ class Scim:
         )
 
     def _listed(
-        self, request: Request, documents: list[dict[str, object]], name: str, what: str
+        self, request: Request, documents: list[dict[str, object]], name: str, noun: str
     ) -> Response:
-        """All of the documents, or the one that is named, in any case."""
+        """Answer with all documents, or with the one of that name, case-insensitively."""
         media_type = answer_type(request)
         if not name:
             head = list_head(len(documents), len(documents), '"startIndex":1,')
@@ -301,7 +310,7 @@ class Scim:
         for document in documents:
             if str(document["id"]).lower() == name.lower():
                 return json_response(200, document, media_type)
-        raise not_found(f"no {what} is named {name[:200]!r}")
+        raise not_found(f"No {noun} named {name[:200]!r}")
 
     def _base(self, request: Request) -> str:
         return self._origin.base(request) + SCIM_ROOT

@@ -1,4 +1,4 @@
-"""A find as a client asks it: by the parameters of a GET, or by a SearchRequest (RFC 7644 sections 3.4.2 and 3.4.3)."""
+"""Search parameters, from a query or a SearchRequest (RFC 7644 section 3.4)."""
 
 from collections.abc import Callable
 
@@ -23,10 +23,10 @@ _CANONICAL = {name.lower(): name for name in _NAMES}
 
 
 def unique_search(parameters: dict[str, str], resource_type: ResourceType) -> Test | None:
-    """Return the comparison if a search asks for the resource with one unique value, and for nothing else.
+    """Return the comparison of a search that only looks up one unique value, or None.
 
-    Every provider asks for this before it creates a user, and a unique value is read in one step. Any other search,
-    a wrong one too, is read in full.
+    Every provider sends such a search before it creates a user, and it needs a single read. All
+    other searches, invalid ones included, are parsed in full.
     """
     if len(parameters) != 1 or (text := parameters.get("filter")) is None:
         return None
@@ -37,10 +37,10 @@ def unique_search(parameters: dict[str, str], resource_type: ResourceType) -> Te
 
 
 def search_of(parameters: dict[str, str], limits: Limits) -> Search:
-    """The find that query parameters ask for, its page brought within the limits (RFC 7644 section 3.4.2.4)."""
+    """Build a search from parameters, with its page within the limits."""
     by_cursor = "cursor" in parameters
     if by_cursor and "startIndex" in parameters:
-        raise invalid_value("startIndex and cursor: give one of them (RFC 9865)")
+        raise invalid_value("startIndex and cursor cannot be combined (RFC 9865)")
     start_index = max(1, integer(parameters, "startIndex", 1))
     count = max(
         0,
@@ -59,7 +59,7 @@ def search_of(parameters: dict[str, str], limits: Limits) -> Search:
         raise invalid_filter("position 1: the filter is empty")
     domain = parameters.get("domain")
     if domain is not None and not domain.strip():
-        raise invalid_value("domain is empty")
+        raise invalid_value("domain must not be empty")
     count = min(count, limits.max_results)
     return Search(
         text, domain, parameters.get("sortBy"), order == "descending", start_index, count, by_cursor
@@ -67,9 +67,12 @@ def search_of(parameters: dict[str, str], limits: Limits) -> Search:
 
 
 def named(parameters: dict[str, str], dialect: Callable[[], Dialect]) -> dict[str, str]:
-    """Query parameters by their names in the RFC, whatever their case: `Filter` must not list everything.
+    """Return query parameters by their names in the RFC, matched case-insensitively.
 
-    Parameters that the protocol does not have are left alone. Raises ScimError.
+    Otherwise `Filter` would be ignored and list everything. Unknown parameters are kept unchanged.
+
+    Raises:
+        ScimError: invalidValue if a parameter is given twice.
     """
     if all(name in _NAMES or name.lower() not in _CANONICAL for name in parameters):
         return parameters
@@ -77,7 +80,7 @@ def named(parameters: dict[str, str], dialect: Callable[[], Dialect]) -> dict[st
     for name, value in parameters.items():
         canonical = _CANONICAL.get(name.lower(), name)
         if canonical in found:
-            raise invalid_value(f"the parameter {canonical!r} is given twice")
+            raise invalid_value(f"The parameter {canonical!r} is given twice.")
         if canonical != name:
             dialect().take("message-key-case", name)
         found[canonical] = value
@@ -85,7 +88,11 @@ def named(parameters: dict[str, str], dialect: Callable[[], Dialect]) -> dict[st
 
 
 def parameters_of(message: Json, dialect: Dialect) -> dict[str, str]:
-    """The parameters that a SearchRequest stands for. Raises ScimError invalidSyntax or invalidValue."""
+    """Return the parameters in a SearchRequest.
+
+    Raises:
+        ScimError: invalidSyntax or invalidValue.
+    """
     fields = fields_of(message, ("schemas", *_NAMES), dialect, others=False)
     check_schemas(fields.get("schemas"), SEARCH_REQUEST, dialect)
     return {name: _text(name, fields[name]) for name in _NAMES if fields.get(name) is not None}
@@ -105,13 +112,17 @@ def _text(name: str, value: Json) -> str:
         if name in _NUMBERS
         else "a string"
     )
-    raise invalid_value(f"{name} must be {wanted}, and is {json_type(value)}")
+    raise invalid_value(f"{name} must be {wanted}, not {json_type(value)}")
 
 
 def integer(
     parameters: dict[str, str], name: str, default: int, scim_type: str = "invalidValue"
 ) -> int:
-    """An integer parameter; what is beyond 64 bits is as far as that."""
+    """Parse an integer parameter, clamped to 64 bits.
+
+    Raises:
+        ScimError: It is not an integer.
+    """
     text = parameters.get(name)
     if text is None:
         return default

@@ -1,9 +1,10 @@
-"""How much of a worker a caller may keep busy by waiting, so that none of them keeps the others from being answered.
+"""Admission control: limits the waiting requests of each caller.
 
-Three kinds of requests wait for somebody: those without a key or with a session, for a form that a browser sends; those with a
-key, for their body or for a change; and answers in pieces, for whoever reads them. Requests without a key are held to budgets of
-their own and never take a place from requests with one. Of those with a key, when a worker has no place left, the workspace that
-has the most of them waiting gives one up.
+Three kinds of requests wait for a client: those without a key or with a session, for a form; those
+with a key, for their body or for a change; and streamed responses, for their reader. Requests
+without a key have budgets of their own and never take a place from requests with a key. Among
+requests with a key, if a worker has no place left, the workspace with the most waiting requests
+gives up one of them.
 """
 
 import asyncio
@@ -19,7 +20,14 @@ _REMEMBERED = 10_000
 
 
 class Budget:
-    """Places for requests of one kind: `most` in all and `most_of_one` for each caller. The texts name both in errors."""
+    """A limited number of places for one kind of request.
+
+    Args:
+        most: The places in total.
+        most_of_one: The places for each caller.
+        all_full: The error text if all places are taken.
+        one_full: The error text if all places of the caller are taken.
+    """
 
     def __init__(self, most: int, most_of_one: int, all_full: str, one_full: str) -> None:
         self._most = most
@@ -30,7 +38,11 @@ class Budget:
         self.refused = 0
 
     def enter(self, caller: str) -> "Seat":
-        """Take a place. Raises StorageError (503) if all places, or all of this caller's, are taken."""
+        """Take a place.
+
+        Raises:
+            StorageError: 503 if all places, or all of this caller's, are taken.
+        """
         all_full, one_full = self._texts
         if self._by_caller[caller] >= self._most_of_one:
             self.refused += 1
@@ -44,11 +56,11 @@ class Budget:
 
     @property
     def full(self) -> str | None:
-        """The text that says so if all places are taken."""
+        """The error text if all places are taken; otherwise None."""
         return self._texts[0] if self.inside >= self._most else None
 
     def leave(self, caller: str) -> None:
-        """Give a place back."""
+        """Release a place."""
         self.inside -= 1
         self._by_caller[caller] -= 1
         if self._by_caller[caller] <= 0:
@@ -56,7 +68,7 @@ class Budget:
 
 
 class Seat:
-    """A place that is taken until it is left, once."""
+    """A place taken in a budget, released at most once."""
 
     __slots__ = ("_budget", "_caller")
 
@@ -65,29 +77,39 @@ class Seat:
         self._caller = caller
 
     def leave(self) -> None:
-        """Give the place back."""
+        """Release the place."""
         if self._budget is not None:
             self._budget.leave(self._caller)
             self._budget = None
 
     def move(self, budget: Budget, caller: str) -> None:
-        """Take a place of another budget in exchange. Raises StorageError as enter does, and keeps the place it has."""
+        """Exchange the place for one in another budget.
+
+        Raises:
+            StorageError: 503 if that budget is full; the current place is kept.
+        """
         taken = budget.enter(caller)
         self.leave()
         self._budget, self._caller = taken._budget, caller
 
 
 class GaveWay(StorageError):
-    """503: a request that only waited gave its place to another workspace's."""
+    """503: a waiting request was ended in favour of one of another workspace."""
 
     def __init__(self) -> None:
         super().__init__(
-            "too many requests are in flight, and this one waited: its place went to another (MUSTER_MAX_IN_FLIGHT)"
+            "Overloaded: too many requests in progress (MUSTER_MAX_IN_FLIGHT). Retry this request."
         )
 
 
 class _Wait:
-    """One request that waits. timer: ends it. idle: it waits for a change, not for its own body."""
+    """A waiting request.
+
+    Attributes:
+        timer: Its timeout; rescheduling it ends the wait.
+        idle: Whether it waits for a change rather than for its body.
+        gave_way: Whether it was ended in favour of another request.
+    """
 
     __slots__ = ("gave_way", "idle", "timer")
 
@@ -98,7 +120,7 @@ class _Wait:
 
 
 class Waits:
-    """The requests with a key that wait, by workspace."""
+    """The waiting requests with a key, by workspace."""
 
     def __init__(self) -> None:
         self._bodies: dict[int, dict[_Wait, None]] = {}
@@ -108,7 +130,17 @@ class Waits:
     async def waiting(
         self, workspace: int, seconds: float, idle: bool = False
     ) -> AsyncIterator[None]:
-        """Wait within this for at most so many seconds. idle: for a change. Raises TimeoutError, and GaveWay."""
+        """Register the request as waiting inside the `async with` block.
+
+        Args:
+            workspace: The id of the workspace.
+            seconds: The longest time to wait.
+            idle: Whether it waits for a change rather than for its body.
+
+        Raises:
+            TimeoutError: The time is over.
+            GaveWay: The wait was ended in favour of another request.
+        """
         by_workspace = self._idle if idle else self._bodies
         wait: _Wait | None = None
         try:
@@ -128,9 +160,13 @@ class Waits:
                     del by_workspace[workspace]
 
     def give_way(self, workspace: int) -> bool:
-        """End a wait in favour of a request of a workspace; False if none is to be ended.
+        """End one waiting request to make room for a request of a workspace.
 
-        Waits for a change go first, whoever's. A wait for a body ends only if its workspace has at least two more than this one.
+        Waits for a change are ended first, in any workspace. A wait for a body is ended only if its
+        workspace has at least two more of them than this one.
+
+        Returns:
+            False if no wait can be ended.
         """
         most = max(self._idle, key=lambda found: len(self._idle[found]), default=None)
         if most is not None:
@@ -154,7 +190,10 @@ class Waits:
 
 @lru_cache(maxsize=_REMEMBERED)
 def network_of(address: str) -> str:
-    """The caller that an address stands for: itself, or the /64 network of an IPv6 address, which one host may have all of."""
+    """Return the caller key of an address: the address, or the /64 network for IPv6.
+
+    A single host can use all addresses of a /64 network.
+    """
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""The service as an ASGI application (ASGI 3.0), to run under any server or to mount under a prefix."""
+"""The service as an ASGI 3.0 application, to run or to mount under a prefix."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -45,7 +45,7 @@ async def answer(service: RequestHandler, scope: Scope, receive: Receive, send: 
 
 
 def _headers(scope: Scope) -> dict[str, str] | None:
-    """The headers by lower-case name, those of one name joined by commas; None if they are longer than they may be."""
+    """Return the headers by lower-case name, repeats joined; None if too long."""
     given = scope["headers"]
     if (
         len(given) > MAX_HEADERS
@@ -101,7 +101,9 @@ async def _body(receive: Receive, limit: int, announced: str | None) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise invalid_syntax("the body ended early")
+            raise invalid_syntax(
+                "The body ended early: fewer bytes arrived than Content-Length announces."
+            )
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:

@@ -1,4 +1,7 @@
-"""The base URL of an answer: the setting, or the request's host; forwarded headers only from trusted proxies."""
+"""The base URL of responses: the setting, or the request's host.
+
+Forwarded headers are used only if they come from trusted proxies.
+"""
 
 import ipaddress
 import re
@@ -15,17 +18,26 @@ _REMEMBERED = 1000
 
 
 class BaseUrl:
-    """base_url: fixed for all answers, where it is set. trusted_proxies: addresses or networks."""
+    """Derives the base URL and the client's address from requests.
+
+    Args:
+        base_url: The configured base URL for all responses; None to use the request's.
+        trusted_proxies: The addresses or networks of trusted proxies.
+    """
 
     def __init__(self, base_url: str | None, trusted_proxies: tuple[str, ...]) -> None:
         self._fixed = base_url
         self.fixed_prefix = "" if base_url is None else urlsplit(base_url).path
-        """The path of the public URL, where it is a setting."""
+        """The path of the configured base URL; empty if none is set."""
         self._trusted = [ipaddress.ip_network(proxy, strict=False) for proxy in trusted_proxies]
         self._known: dict[tuple[str, str, str], str] = {}
 
     def base(self, request: Request) -> str:
-        """The URL under which the application is reached, without a slash at its end. Raises ScimError 400 for a bad Host."""
+        """Return the base URL of the application for a request, without a trailing slash.
+
+        Raises:
+            ScimError: 400 if the Host header is invalid.
+        """
         if self._fixed is not None:
             return self._fixed
         scheme, host = request.scheme, request.host
@@ -36,25 +48,28 @@ class BaseUrl:
         return self._known.get(key) or self._remember(key)
 
     def prefix(self, request: Request) -> str:
-        """The path under which people reach the application, without a slash at its end."""
+        """Return the path of the application's public URL, without a trailing slash."""
         return self.fixed_prefix or request.prefix
 
     def public(self, request: Request) -> str:
-        """The base URL for links that lead people here, such as invitations and OpenID redirects.
+        """Return the base URL for links with secrets, such as invitations.
 
-        It is the setting, or a loopback host. Any other host is chosen by whoever sends the request, or is forwarded from
-        there by a proxy, and such a link would carry its secret to that host. Raises ScimError 400.
+        Only the configured URL and loopback hosts are used. Any other host comes from the client or
+        a proxy, so the link could send its secret to a host of the client's choice.
+
+        Raises:
+            ScimError: 400 if no base URL is configured and the host is not loopback.
         """
         base = self.base(request)
         if self._fixed is None and not _is_loopback(urlsplit(base).hostname or ""):
             raise ScimError(
                 400,
-                "No link is made for a host that is not configured: set MUSTER_BASE_URL to the public URL.",
+                "Cannot create a link: set MUSTER_BASE_URL to the public URL of this server.",
             )
         return base
 
     def client(self, request: Request) -> str:
-        """The client's address: what the last proxy that is not trusted says, else the peer's."""
+        """Return the client's address: the last untrusted one forwarded, or the peer's."""
         address = peer_address(request.client)
         if not self._trusted:
             return address
@@ -71,7 +86,7 @@ class BaseUrl:
             or not _HOST.fullmatch(host)
             or not _PREFIX.fullmatch(prefix)
         ):
-            raise ScimError(400, "the Host of the request is not a host name")
+            raise ScimError(400, "The Host header is not a valid host name.")
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[key] = f"{scheme}://{host}{prefix}"
@@ -94,7 +109,7 @@ def _is_loopback(host: str) -> bool:
 
 @lru_cache(maxsize=_REMEMBERED)
 def peer_address(client: str) -> str:
-    """The address without its port."""
+    """Return an address without its port."""
     if client.startswith("["):
         return client[1:].partition("]")[0]
     return client.rpartition(":")[0] if client.count(":") == 1 else client

@@ -1,4 +1,4 @@
-"""Errors as answers: SCIM Error documents under /scim/v2, problem+json for the rate limit and elsewhere."""
+"""Error responses: SCIM errors under /scim/v2, and problem+json elsewhere."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,10 +13,12 @@ from muster.scim.values import Json
 
 
 class MethodNotAllowed(ScimError):
-    """405, with the methods that the path has."""
+    """405: the path does not support the method; lists those that it supports."""
 
     def __init__(self, method: str, allowed: tuple[str, ...]) -> None:
-        super().__init__(405, f"{method[:20]} is not for this path: {', '.join(allowed)}")
+        super().__init__(
+            405, f"Method {method[:20]} is not allowed here. Allowed: {', '.join(allowed)}"
+        )
         self.allowed = allowed
 
 
@@ -63,7 +65,12 @@ _OF_A_VALUE = frozenset({400, 403, 404, 409, 410})
 
 
 class Unauthorized(ScimError):
-    """401, with the challenge of RFC 6750 section 3. error: its code, None where there was no token at all."""
+    """401 with the challenge of RFC 6750 section 3.
+
+    Args:
+        detail: The error text.
+        error: The error code; None if the request had no token.
+    """
 
     def __init__(self, detail: str, error: str | None = None) -> None:
         super().__init__(401, detail)
@@ -71,14 +78,14 @@ class Unauthorized(ScimError):
 
 
 def scim_error(request: Request, error: ScimError) -> Response:
-    """The Error document of RFC 7644 section 3.12."""
+    """Return an error as a SCIM Error document (RFC 7644 section 3.12)."""
     return json_response(
         error.status, error_message(error), answer_type(request), error_headers(error)
     )
 
 
 def error_headers(error: ScimError) -> Headers:
-    """The headers that go with an error."""
+    """Return the headers that an error requires."""
     if isinstance(error, MethodNotAllowed):
         return [("allow", ", ".join(error.allowed))]
     if isinstance(error, UnsupportedMedia):
@@ -134,11 +141,12 @@ def too_many_requests(request: Request, limit: int, retry_after: int) -> Respons
 
     Args:
         request: The request.
-        limit: Requests a minute.
-        retry_after: Seconds.
+        limit: The limit in requests per minute.
+        retry_after: The seconds until the limit resets.
     """
     detail = (
-        f"the rate limit of this API key, {limit:,} requests a minute (MUSTER_RATE_LIMIT), is spent"
+        f"This API key has exceeded its rate limit of {limit:,} requests per minute"
+        " (MUSTER_RATE_LIMIT)"
     )
     more: dict[str, Json] = {
         "instance": f"urn:muster:request:{request.id}",
@@ -147,7 +155,7 @@ def too_many_requests(request: Request, limit: int, retry_after: int) -> Respons
     return problem(
         429,
         "Too Many Requests",
-        f"{detail}: retry in {retry_after} seconds",
+        f"{detail}. Retry in {retry_after} seconds.",
         [("retry-after", str(retry_after))],
         more,
     )

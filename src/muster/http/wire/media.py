@@ -1,4 +1,4 @@
-"""Media types and JSON: what a client may send, and what it is answered in (RFC 7644 section 3.1)."""
+"""Media types and JSON bodies of requests and responses (RFC 7644 section 3.1)."""
 
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ _MAX_DEPTH = 64
 
 
 class UnsupportedMedia(ScimError):
-    """415, with the media types or content codings that are read (RFC 9110 section 15.5.16, RFC 7694 section 3)."""
+    """415 with the accepted media types or content codings (RFC 9110, RFC 7694)."""
 
     def __init__(self, detail: str, header: str, value: str) -> None:
         super().__init__(415, detail)
@@ -30,7 +30,7 @@ class UnsupportedMedia(ScimError):
 
 
 def answer_type(request: Request) -> str:
-    """application/scim+json, unless the client accepts only application/json."""
+    """Return application/scim+json, unless the client accepts only application/json."""
     accept = request.header("accept")
     if accept is None or accept == "*/*" or accept == SCIM_JSON or len(accept) > MAX_HEADER:
         return SCIM_JSON
@@ -51,11 +51,11 @@ async def read_json(
 
     Args:
         request: The request.
-        limits: The largest body, and how long it may take.
-        dialect: How to read the client, asked only if the body begins with a byte order mark.
+        limits: The limits of the size and time of the body.
+        dialect: Returns the client's dialect; called only if the body has a byte order mark.
 
     Raises:
-        ScimError: 415, 413, 408, or invalidSyntax that says where the body is malformed.
+        ScimError: 415, 413 or 408; invalidSyntax with the position if the body is malformed.
     """
     check_content_type(request)
     try:
@@ -66,7 +66,8 @@ async def read_json(
     except TimeoutError:
         raise ScimError(
             408,
-            f"the body did not come within {limits.body_seconds:g} seconds (MUSTER_BODY_SECONDS)",
+            f"The body did not arrive within {limits.body_seconds:g} seconds"
+            " (MUSTER_BODY_SECONDS).",
         ) from None
     except ScimError as error:
         raise (
@@ -81,24 +82,29 @@ async def read_json(
 
 
 def parse_json(body: bytes, limits: Limits) -> Json:
-    """The value of a JSON body. Raises ScimError 413, or invalidSyntax that says where it is malformed.
+    """Parse a JSON body.
 
-    Parsing takes its time by the number of values, so that number is bounded before. Braces, brackets and commas in strings are
-    counted too: they are rare, and to tell them apart would cost as much as parsing.
+    Parsing time depends on the number of values, so the number is limited first, by counting
+    braces, brackets and commas. Those within strings are counted too: they are rare, and excluding
+    them would cost as much as parsing.
+
+    Raises:
+        ScimError: 413 if it has too many values; invalidSyntax with the position if malformed.
     """
     containers = body.count(b"{") + body.count(b"[")
     values = containers + body.count(b",")
     if values > limits.max_values:
         raise ScimError(
             413,
-            f"the body has {values:,} values, and at most {limits.max_values:,} are allowed (MUSTER_MAX_VALUES)",
+            f"The body has {values:,} values; the limit is {limits.max_values:,}"
+            " (MUSTER_MAX_VALUES).",
         )
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         if not body.strip():
-            raise invalid_syntax("the body is empty: a JSON object is needed") from None
-        raise invalid_syntax(f"the body is not JSON: {error}") from None
+            raise invalid_syntax("The body is empty. Send a JSON object.") from None
+        raise invalid_syntax(f"The body is not JSON: {error}") from None
     may_have_nul = b"\\u0000" in body
     if may_have_nul or containers > _MAX_DEPTH or values > limits.max_elements:
         check_json(value, may_have_nul, limits.max_elements)
@@ -106,7 +112,11 @@ def parse_json(body: bytes, limits: Limits) -> Json:
 
 
 def check_content_type(request: Request) -> None:
-    """Both SCIM's media type and plain JSON are read, in UTF-8. Raises ScimError 415 for others."""
+    """Check that the body is SCIM or plain JSON, in UTF-8 and without compression.
+
+    Raises:
+        ScimError: 415 if it is not.
+    """
     if (request.header("content-encoding") or "identity").strip().lower() != "identity":
         raise UnsupportedMedia(
             "Content-Encoding: only identity is supported", "accept-encoding", "identity"
@@ -128,11 +138,15 @@ def check_content_type(request: Request) -> None:
             "utf8",
             "us-ascii",
         ):
-            raise UnsupportedMedia("Content-Type: the charset must be utf-8", "accept", _ACCEPTED)
+            raise UnsupportedMedia("Content-Type: the charset must be UTF-8", "accept", _ACCEPTED)
 
 
 def check_json(value: Json, may_have_nul: bool, max_names: int) -> None:
-    """Bound the depth and the names of an object, and refuse NUL characters, which not every store can keep."""
+    """Limit depth and names of objects; reject NUL, which PostgreSQL cannot store.
+
+    Raises:
+        ScimError: invalidSyntax.
+    """
     level = [value if isinstance(value, dict | list) else [value]]
     for _ in range(_MAX_DEPTH):
         following: list[Json] = []
@@ -146,16 +160,16 @@ def check_json(value: Json, may_have_nul: bool, max_names: int) -> None:
                 if isinstance(item, dict | list):
                     following.append(item)
                 elif may_have_nul and isinstance(item, str) and "\0" in item:
-                    raise invalid_syntax("a string in the body has a NUL character")
+                    raise invalid_syntax("A string in the body contains a NUL character.")
         if not following:
             return
         level = following
-    raise invalid_syntax(f"the body is nested deeper than {_MAX_DEPTH}")
+    raise invalid_syntax(f"The body is nested deeper than {_MAX_DEPTH} levels.")
 
 
 def _check_names(container: dict[str, Json], may_have_nul: bool, max_names: int) -> None:
     if len(container) > max_names:
-        detail = f"an object in the body has {len(container):,} names, and at most {max_names:,} are allowed"
+        detail = f"An object in the body has {len(container):,} names; the limit is {max_names:,}"
         raise invalid_syntax(f"{detail} ({ELEMENTS_SETTING})")
     if may_have_nul and any("\0" in key for key in container):
-        raise invalid_syntax("a name in the body has a NUL character")
+        raise invalid_syntax("A name in the body contains a NUL character.")

@@ -1,4 +1,4 @@
-"""A request and a response, the same under every server interface."""
+"""Requests and responses, independent of the server interface."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -14,15 +14,15 @@ from muster.scim.errors import ScimError, invalid_value
 Headers = list[tuple[str, str]]
 _MAX_PARAMETERS = 50
 _MAX_QUERY = 65_536
-"""Bytes of a query; Granian takes no longer URL either."""
+"""The longest query in bytes; Granian accepts no longer URL either."""
 MAX_HEADER_BYTES = 65_536
-"""Bytes of all headers together."""
+"""The longest headers in bytes, all together."""
 MAX_HEADERS = 100
-"""How many headers are read: as many as hyper reads, which muster's own server is built on."""
+"""The largest number of headers, the same as in hyper, on which Granian is built."""
 SEND_SECONDS = 60
-"""How long a client may take to take one piece of an answer that comes in pieces."""
+"""The seconds for a client to receive one chunk of a streamed response."""
 MAX_HEADER = 16_384
-"""Bytes of a header that is taken apart."""
+"""The longest header in bytes that is parsed."""
 
 
 async def _never() -> None:
@@ -35,13 +35,33 @@ def _nothing(_: str) -> None:
 
 @dataclass(slots=True)
 class Request:
-    """header: the value of a header by its lower-case name, or None. read: the body, up to a size, else ScimError 413.
+    """An HTTP request.
 
-    path is what follows prefix, under which the application is mounted; the service reads repeated slashes in it as one.
-    The last fields are what the answering finds out, for the log. address: the client's, as Origin has it. seen: the rows of
-    the dialect table that it showed. body: as it was read, where it was. gone: returns once the client has closed the connection.
-    waits: where a request with a key says that it waits. signed_in: told the administrator of a session. too_long: the headers
-    are longer than they may be, and none is given.
+    The fields from `operation` on are filled in while the request is answered, for the log.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path after the prefix, with repeated slashes collapsed by the service.
+        query: The query string, without the question mark.
+        header: Returns a header by its lower-case name, or None.
+        read: Reads the body up to a size; raises ScimError 413 if it is larger.
+        client: The address and port of the peer.
+        scheme: http or https.
+        host: The Host header.
+        prefix: The path at which the application is mounted.
+        id: The request id.
+        operation: The name of the operation.
+        workspace: The name of the workspace.
+        key: The id of the API key.
+        address: The client's address behind trusted proxies.
+        seen: The rows of the dialect table that the request showed.
+        body: The body, if it was read.
+        grant: The access that the API key grants.
+        gone: Returns once the client has closed the connection.
+        waits: Registers waiting requests with a key.
+        signed_in: Called with the administrator's id once a session is known.
+        administrator: The id of the signed-in administrator.
+        too_long: Whether the headers exceed the limits; none is available then.
     """
 
     method: str
@@ -68,51 +88,69 @@ class Request:
     too_long: bool = False
 
     def parameters(self) -> dict[str, str]:
-        """The query parameters. Raises ScimError invalidValue where they cannot be read or one is given twice."""
+        """Parse the query parameters.
+
+        Raises:
+            ScimError: 414 if the query is too long; invalidValue if it is malformed, or a
+                parameter is given twice.
+        """
         if not self.query:
             return {}
         if len(self.query) > _MAX_QUERY:
             raise ScimError(
                 414,
-                f"the query is {len(self.query):,} bytes long, and at most {_MAX_QUERY:,} are read",
+                f"The query is {len(self.query):,} bytes long; the limit is {_MAX_QUERY:,}. Use"
+                " POST /.search.",
             )
         found: dict[str, str] = {}
         if self.query.count("&") >= _MAX_PARAMETERS:
-            raise invalid_value(f"the query has more than {_MAX_PARAMETERS} parameters")
+            raise invalid_value(f"The query has more than {_MAX_PARAMETERS} parameters.")
         for part in self.query.split("&"):
             name, _, value = part.partition("=")
             name, value = _decoded(name), _decoded(value)
             if name in found:
-                raise invalid_value(f"the parameter {name[:100]!r} is given twice")
+                raise invalid_value(f"The parameter {name[:100]!r} is given twice.")
             if "\0" in value:
-                raise invalid_value(f"the parameter {name[:100]!r} has a NUL character")
+                raise invalid_value(f"The parameter {name[:100]!r} contains a NUL character.")
             if name:
                 found[name] = value
         return found
 
 
 def _decoded(text: str) -> str:
-    """Percent-decoded UTF-8. Raises ScimError invalidValue."""
+    """Percent-decode UTF-8.
+
+    Raises:
+        ScimError: invalidValue if it is malformed.
+    """
     if "+" in text:
         text = text.replace("+", " ")
     if "%" not in text:
         return text
     text = (
         text.replace("%20", " ").replace("%22", '"').replace("%40", "@")
-    )  # nearly all that filters have, and cheap
+    )  # fast path for the escapes in most filters
     if "%" not in text:
         return text
     try:
         return unquote(text, errors="strict")
     except ValueError:
         raise invalid_value(
-            "the query string cannot be read: it must be UTF-8, percent-encoded"
+            "The query string is malformed. Encode it as UTF-8 with percent-encoding."
         ) from None
 
 
 @dataclass(slots=True)
 class Response:
-    """An answer: status, headers by lower-case name, body. stream: the body where it comes in pieces. seat: its place."""
+    """An HTTP response.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers, with lower-case names.
+        body: The body, unless it is streamed.
+        stream: The chunks of a streamed body; otherwise None.
+        seat: The place that a streamed response occupies.
+    """
 
     status: int
     headers: Headers = field(default_factory=list)
@@ -121,7 +159,7 @@ class Response:
     seat: Seat | None = None
 
     async def close(self) -> None:
-        """End the stream, whether all of it was sent or not."""
+        """Close the stream, even if it was not sent completely."""
         if isinstance(self.stream, AsyncGenerator):
             await self.stream.aclose()
         if self.seat is not None:
@@ -131,17 +169,17 @@ class Response:
 def json_response(
     status: int, content: Any, media_type: str = "application/json", headers: Headers | None = None
 ) -> Response:
-    """An answer that is JSON."""
+    """Return a JSON response."""
     return Response(status, [("content-type", media_type), *(headers or ())], orjson.dumps(content))
 
 
 def too_large(limit: int) -> ScimError:
-    """The error for a body over the limit (RFC 7644 section 3.12)."""
-    return ScimError(413, f"the body is larger than {limit} bytes")
+    """Return the error for a body over the limit (RFC 7644 section 3.12)."""
+    return ScimError(413, f"The body is larger than {limit:,} bytes")
 
 
 class RequestHandler(Protocol):
-    """Answers requests, whichever server interface they came by."""
+    """Answers requests, independently of the server interface."""
 
     async def answer(self, request: Request) -> Response:
-        """Answer one request. Never raises for a mistake of the client."""
+        """Answer a request; errors of the client become responses, never exceptions."""

@@ -1,4 +1,4 @@
-"""Finds the route of a request by its method and path, for the management API, the console and the open pages.
+"""Finds the route of a request in the management API, console and open pages.
 
 A path template has literal segments and {names}, such as `/keys/{id}/rotate`. The templates form a
 tree with a level for each segment. Matching walks down all branches that fit at once, and reads the
@@ -126,6 +126,6 @@ class Router(Generic[R]):
 
 
 def _segments(path: str, most: int = -1) -> list[str]:
-    """Split a path at its slashes; more than `most` segments stay together in one after them."""
+    """Split a path at its slashes into at most `most` segments and the rest."""
     start, *segments = path.removesuffix("/").split("/", most if most < 0 else most + 1)
     return [""] if start else segments  # a path that does not begin with a slash matches nothing

@@ -1,4 +1,4 @@
-"""The service over RSGI, Granian's own interface: fewer steps a request than ASGI."""
+"""The service over RSGI, Granian's native interface, which is faster than ASGI."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ _PASSED_OVER = 10
 
 
 def application(service: RequestHandler) -> Callable[[Any, Any], Awaitable[None]]:
-    """What Granian calls for each request."""
+    """Return the function that Granian calls for each request."""
 
     async def answer(scope: Any, protocol: Any) -> None:
         headers = scope.headers.get
@@ -22,7 +22,9 @@ def application(service: RequestHandler) -> Callable[[Any, Any], Awaitable[None]
             try:
                 return await _body(protocol, limit, headers("content-length"))
             except (ProtocolClosed, ProtocolError):
-                raise invalid_syntax("the body ended early") from None
+                raise invalid_syntax(
+                    "The body ended early: fewer bytes arrived than Content-Length announces."
+                ) from None
 
         request = Request(
             scope.method,
@@ -47,7 +49,7 @@ def application(service: RequestHandler) -> Callable[[Any, Any], Awaitable[None]
             else:
                 protocol.response_empty(response.status, response.headers)
         except (ProtocolClosed, ProtocolError, TimeoutError):
-            pass  # the client has gone, or reads no more, and the answer is logged
+            pass  # the client has disconnected; the response is logged all the same
         finally:
             if response.stream is not None:
                 await response.close()
@@ -56,11 +58,16 @@ def application(service: RequestHandler) -> Callable[[Any, Any], Awaitable[None]
 
 
 async def _body(protocol: Any, limit: int, announced: str | None) -> bytes:
-    """The body, kept no further than the limit; what is over it is passed over, so that the client is there for its answer."""
+    """Read the body, keeping at most `limit` bytes.
+
+    The rest is read and discarded, so that the client stays connected to receive the error.
+    """
     if announced is not None and announced.isdigit() and int(announced) <= limit:
         body: bytes = await protocol()
         if len(body) < int(announced):
-            raise invalid_syntax("the body ended early")
+            raise invalid_syntax(
+                "The body ended early: fewer bytes arrived than Content-Length announces."
+            )
         return body
     chunks, size = [], 0
     async for chunk in protocol:

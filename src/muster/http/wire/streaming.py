@@ -1,15 +1,15 @@
-"""Answers sent in pieces."""
+"""Streamed responses."""
 
 from collections.abc import AsyncIterator
 
 from muster.http.wire.message import Headers, Response
 
 _WHOLE = 256 * 1024
-"""How many bytes are gathered, so that an answer no longer than that is sent whole, with its length."""
+"""The bytes up to which a response is collected and sent whole, with its length."""
 
 
 async def streamed(status: int, headers: Headers, body: AsyncIterator[bytes]) -> Response:
-    """An answer whose body comes in pieces: whole where it is short, else sent as it is read."""
+    """Return a response from chunks: whole if it is short, streamed otherwise."""
     gathered, size = [], 0
     async for piece in body:
         gathered.append(piece)
