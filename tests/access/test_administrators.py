@@ -1,4 +1,4 @@
-"""Administrators and their sessions, while others change them at the same moment; on every engine."""
+"""Administrators and sessions under concurrent changes, on every engine."""
 
 import asyncio
 import tempfile
@@ -67,7 +67,7 @@ def test_an_invitation_makes_one_administrator(here):
     assert len(made) == len(here.run(here.administrators.all())) == 1
 
 
-def test_an_address_is_one_administrators(here):
+def test_an_email_address_belongs_to_one_administrator(here):
     made = outcomes(
         here,
         *(
@@ -78,7 +78,7 @@ def test_an_address_is_one_administrators(here):
     assert len([each for each in made if not isinstance(each, Exception)]) == 1
 
 
-def test_who_is_removed_while_they_sign_in_stays_removed(here, monkeypatch):
+def test_an_administrator_removed_during_sign_in_stays_removed(here, monkeypatch):
     admin(here)
     leaving = admin(here, "bob@example.com")
     meanwhile(monkeypatch, lambda: here.administrators.remove(leaving, HERE))
@@ -87,7 +87,7 @@ def test_who_is_removed_while_they_sign_in_stays_removed(here, monkeypatch):
     assert [each.email for each in here.run(here.administrators.all())] == ["ada@example.com"]
 
 
-def test_a_password_that_is_changed_while_somebody_signs_in_stays_changed(here, monkeypatch):
+def test_a_password_changed_during_sign_in_stays_changed(here, monkeypatch):
     admin(here)
     session = here.run(
         here.administrators.session(
@@ -109,7 +109,7 @@ def test_a_password_that_is_changed_while_somebody_signs_in_stays_changed(here, 
     assert here.run(here.administrators.sign_in("ada@example.com", OTHER, "", HERE, ""))
 
 
-def test_a_code_lets_in_once(here):
+def test_a_code_works_once(here):
     made = admin(here)
     secret, _ = here.run(here.administrators.begin_totp(made))
     codes = here.run(here.administrators.keep_totp(made, secret, pyotp.TOTP(secret).now(), HERE))
@@ -122,7 +122,7 @@ def test_a_code_lets_in_once(here):
     ]
 
 
-def test_two_who_remove_each_other_do_not_leave_nobody(here):
+def test_two_administrators_removing_each_other_leave_one(here):
     one, two = admin(here), admin(here, "bob@example.com")
     found = outcomes(
         here, here.administrators.remove(one, HERE), here.administrators.remove(two, HERE)
@@ -131,7 +131,7 @@ def test_two_who_remove_each_other_do_not_leave_nobody(here):
     assert len(here.run(here.administrators.all())) == 1
 
 
-def test_a_session_that_is_ended_while_it_is_seen_stays_ended(here, clock, monkeypatch):
+def test_a_session_ended_during_a_request_stays_ended(here, clock, monkeypatch):
     made = admin(here)
     token = here.run(here.administrators.sign_in("ada@example.com", PASSWORD, "", HERE, ""))
     clock.advance(hours=1)
@@ -148,7 +148,7 @@ def test_a_session_that_is_ended_while_it_is_seen_stays_ended(here, clock, monke
     assert here.run(here.administrators.session(token)) is None
 
 
-def test_a_session_holds_while_the_disk_is_full(here, clock, monkeypatch):
+def test_a_session_stays_valid_while_the_disk_is_full(here, clock, monkeypatch):
     made = admin(here)
     token = here.run(here.administrators.begin(made, HERE, "agent", made))
     clock.advance(minutes=6)
@@ -161,7 +161,7 @@ def test_a_session_holds_while_the_disk_is_full(here, clock, monkeypatch):
     assert here.run(later.session(token)).admin == made
 
 
-def test_using_a_session_moves_no_epoch(here, clock):
+def test_using_a_session_does_not_change_the_epoch(here, clock):
     """Every worker forgets the keys that it knows when the epoch moves: looking at a page is no reason."""
     made = admin(here)
     token = here.run(here.administrators.begin(made, HERE, "agent", made))
@@ -225,7 +225,7 @@ def spellings(code):
     )
 
 
-def test_no_spelling_of_a_code_is_accepted_but_its_own(clocked):
+def test_codes_with_non_ascii_digits_are_rejected(clocked):
     for spelling in list(spellings(clocked.code()))[::9]:
         clocked.administrators._names = clocked.administrators._places = Unlimited()
         assert not clocked.signs_in(spelling), ascii(spelling)
@@ -248,7 +248,7 @@ class Unlimited:
     ("used", "later", "accepted"),
     [(used, later, later > used) for used in (-1, 0, 1) for later in (-1, 0, 1)],
 )
-def test_a_code_of_the_same_or_an_earlier_step_is_not_accepted_after_another(
+def test_a_code_of_the_same_or_an_earlier_step_is_rejected_after_use(
     clocked, used, later, accepted
 ):
     assert clocked.signs_in(clocked.code(used))
@@ -256,17 +256,17 @@ def test_a_code_of_the_same_or_an_earlier_step_is_not_accepted_after_another(
 
 
 @pytest.mark.parametrize("steps", [-3, -2, 2, 3])
-def test_a_code_of_another_time_is_not_accepted(clocked, steps):
+def test_a_code_of_another_time_is_rejected(clocked, steps):
     assert not clocked.signs_in(clocked.code(steps))
 
 
-def test_the_code_that_turned_the_second_factor_on_is_used(here, clock):
+def test_the_code_that_turned_on_two_factor_is_used_up(here, clock):
     clocked = Clocked(here, clock)
     clock.advance(minutes=-5)
     assert not clocked.signs_in(clocked.code())
 
 
-def test_a_code_that_an_earlier_version_accepted_is_used(clocked):
+def test_a_code_accepted_by_an_earlier_version_is_used_up(clocked):
     old = replace(clocked.standing(), last_step=None, last_code=clocked.code())
     clocked.here.run(clocked.here.storage.administer([old.item()], [], []))
     assert not clocked.signs_in(clocked.code())
@@ -274,7 +274,7 @@ def test_a_code_that_an_earlier_version_accepted_is_used(clocked):
     assert not clocked.signs_in(clocked.code())
 
 
-def test_the_second_factor_is_turned_off_by_password_and_code_alone(clocked):
+def test_turning_off_two_factor_requires_password_and_code(clocked):
     off = clocked.administrators.drop_totp
     for password, code in (
         (OTHER, clocked.code()),
@@ -292,14 +292,14 @@ def test_the_second_factor_is_turned_off_by_password_and_code_alone(clocked):
     assert clocked.signs_in("")
 
 
-def test_the_second_factor_is_turned_off_by_a_recovery_code(clocked):
+def test_a_recovery_code_turns_off_two_factor(clocked):
     clocked.here.run(
         clocked.administrators.drop_totp(clocked.standing(), PASSWORD, clocked.codes[0], HERE)
     )
     assert clocked.standing().totp is None
 
 
-def test_a_second_factor_is_not_replaced_while_it_is_on(clocked):
+def test_two_factor_cannot_be_replaced_while_it_is_on(clocked):
     secret = pyotp.random_base32()
     with pytest.raises(ScimError, match="already on"):
         clocked.here.run(

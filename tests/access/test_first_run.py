@@ -1,4 +1,4 @@
-"""The first key and the first invitation, while several replicas start at the same moment; on every engine."""
+"""The first key and invitation when several replicas start at once, on every engine."""
 
 import asyncio
 import tempfile
@@ -62,20 +62,20 @@ def invited(here):
     return here.run(here.storage.items(INSTALLATION, INVITATION_KIND))
 
 
-def test_one_key_is_made(here):
+def test_concurrent_starts_create_one_first_key(here):
     tokens = together(here, lambda storage: first_key(storage, Keys(storage), here.workspace))
     assert len(tokens) == len(here.run(here.storage.keys(here.workspace.id))) == 1
     assert here.run(Keys(here.storage).check(tokens[0])).permissions == ("Admin",)
     assert here.run(first_key(here.storage, Keys(here.storage), here.workspace)) is None
 
 
-def test_one_invitation_is_made(here):
+def test_concurrent_starts_create_one_first_invitation(here):
     tokens = together(here, lambda storage: first_invitation(storage, Administrators(storage)))
     assert len(tokens) == len(invited(here)) == 1
     assert here.run(Administrators(here.storage).invited(tokens[0]))
 
 
-def test_another_invitation_is_made_once_the_first_has_expired(here, clock):
+def test_a_new_first_invitation_is_created_after_the_first_expires(here, clock):
     administrators, now = Administrators(here.storage), clock.moment
     made = []
     for minutes in (0, 59, 61, 62):
@@ -84,7 +84,7 @@ def test_another_invitation_is_made_once_the_first_has_expired(here, clock):
     assert [token is not None for token in made] == [True, False, True, False]
 
 
-def test_none_is_made_where_there_is_one(here):
+def test_no_first_key_or_invitation_if_one_exists(here):
     here.run(Keys(here.storage).create(here.workspace, "k"))
     here.run(
         Administrators(here.storage).create(

@@ -1,4 +1,4 @@
-"""API keys: what holds, what does not, and when it stops."""
+"""API keys: valid and invalid tokens, expiry, rotation and revocation."""
 
 import asyncio
 import base64
@@ -54,7 +54,7 @@ def test_a_key_grants_its_workspace_and_permissions(here):
     assert allows((ADMIN,), "Edit Roles")
 
 
-def test_the_token_is_a_jwt_of_256_random_bits_and_is_kept_as_its_digest_alone(here, tmp_path):
+def test_a_token_is_a_jwt_with_256_random_bits_stored_only_as_a_digest(here, tmp_path):
     token, _ = here.key()
     claims = jwt.decode(token, options={"verify_signature": False})
     assert len(base64.urlsafe_b64decode(claims["jti"] + "=")) == 32
@@ -81,7 +81,7 @@ def test_an_expired_key_stops(here):
     assert here.run(here.keys.check(token)) is None
 
 
-def test_a_rotated_key_overlaps_as_long_as_told(here):
+def test_a_rotated_key_stays_valid_for_the_overlap(here):
     token, record = here.key(rate_limit=7)
     new_token, new = here.run(here.keys.rotate(here.workspace, record, timedelta(minutes=5)))
     assert (new.name, new.permissions, new.rate_limit) == (record.name, record.permissions, 7)
@@ -109,14 +109,14 @@ def _tampered(token):
     yield from ("", ".", "..", "x", token + "x", "é" * 10, "\udcff", "a" * 100_000)
 
 
-def test_what_is_forged_grants_nothing(here):
+def test_forged_tokens_are_rejected(here):
     token, _ = here.key()
     assert here.run(here.keys.check(token))
     for forged in _tampered(token):
         assert here.run(here.keys.check(forged)) is None, forged
 
 
-def test_what_this_installation_signed_but_never_gave_out_grants_nothing(here):
+def test_signed_tokens_that_are_not_keys_are_rejected(here):
     token, record = here.key()
     claims = jwt.decode(token, options={"verify_signature": False})
     secret = here.run(here.storage.signing_secret())
@@ -131,7 +131,7 @@ def test_what_this_installation_signed_but_never_gave_out_grants_nothing(here):
     assert here.run(here.keys.check(token))
 
 
-def test_another_installations_key_grants_nothing(here, tmp_path):
+def test_keys_of_another_installation_are_rejected(here, tmp_path):
     there = Installation(tmp_path / "there.db", here.clock)
     token, _ = there.key()
     there.close()
@@ -146,7 +146,7 @@ def test_settings_take_effect_at_the_next_check(here):
     assert here.run(here.keys.check(token)).workspace.strict is True
 
 
-def test_a_rotated_key_lasts_as_long_as_it_did(here):
+def test_a_rotated_key_keeps_its_lifetime(here):
     _, endless = here.key()
     assert (
         here.run(here.keys.rotate(here.workspace, endless, timedelta(hours=1)))[1].expires is None
@@ -159,7 +159,7 @@ def test_a_rotated_key_lasts_as_long_as_it_did(here):
     assert kept.expires == record.expires  # the overlap gives it no more time than it had
 
 
-def test_a_key_that_is_revoked_meanwhile_stays_revoked(here):
+def test_a_key_revoked_concurrently_stays_revoked(here):
     token, read = here.key()
     here.run(here.keys.revoke(here.workspace, read))
     here.run(here.keys.limit(here.workspace, read, 5))
@@ -169,7 +169,7 @@ def test_a_key_that_is_revoked_meanwhile_stays_revoked(here):
     assert here.run(here.keys.check(token)) is None
 
 
-def test_a_key_that_was_used_meanwhile_can_be_revoked(here):
+def test_a_key_used_concurrently_can_be_revoked(here):
     token, read = here.key()
     here.run(here.storage.touch_keys({(here.workspace.id, read.id): "2030-01-01"}))
     here.run(here.keys.revoke(here.workspace, read))
@@ -192,7 +192,7 @@ def test_a_key_that_was_used_meanwhile_can_be_revoked(here):
         ("cortex", None, None, None, None),
     ],
 )
-def test_the_rate_limit_is_of_the_key_then_the_workspace_then_the_contract(
+def test_the_rate_limit_comes_from_key_then_workspace_then_contract(
     here, contract, installation, workspace, key, limit
 ):
     changed = replace(here.workspace, contract=contract, rate_limit=workspace)
@@ -215,7 +215,7 @@ def test_the_rate_limit_is_of_the_key_then_the_workspace_then_the_contract(
         (0, 3000, None, 3000),
     ],
 )
-def test_no_key_gets_more_than_the_ceiling(here, installation, ceiling, key, limit):
+def test_the_ceiling_caps_every_rate_limit(here, installation, ceiling, key, limit):
     token, _ = here.run(Keys(here.storage).create(here.workspace, "k", rate_limit=key))
     grant = here.run(Keys(here.storage, installation, ceiling).check(token))
     assert grant.limit == limit

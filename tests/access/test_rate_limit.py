@@ -1,4 +1,4 @@
-"""The rate limit: exact over workers, at few leases."""
+"""The rate limit: exact across workers, with few leases."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -68,7 +68,7 @@ def test_concurrent_requests_share_a_lease():
     assert leases == 1
 
 
-def test_it_resets_with_the_minute_and_says_when(clock):
+def test_the_limit_resets_each_minute_and_reports_the_wait(clock):
     async def run():
         limiter = RateLimiter(Accounts(), 2)
         assert [await spend(limiter) for _ in range(3)] == [None, None, WINDOW]
@@ -80,7 +80,7 @@ def test_it_resets_with_the_minute_and_says_when(clock):
     asyncio.run(run())
 
 
-def test_a_key_of_its_own_limit_and_none_at_all():
+def test_a_key_can_have_its_own_limit_or_none():
     async def run():
         limiter = RateLimiter(Accounts(), 1)
         assert [await spend(limiter, 3) for _ in range(4)] == [None, None, None, WINDOW]
@@ -100,7 +100,7 @@ def test_a_raised_limit_takes_effect_at_once():
 
 
 @pytest.mark.parametrize("keys", [3])
-def test_keys_do_not_share(keys):
+def test_keys_have_separate_limits(keys):
     async def run():
         limiter = RateLimiter(Accounts(), 1)
         for workspace in range(keys):
@@ -126,7 +126,7 @@ class Broken(Accounts):
 @pytest.mark.parametrize(
     "error", [StorageFull("the disk is full"), StorageError("the database is busy")]
 )
-def test_without_leases_a_worker_counts_on_its_own_up_to_the_limit(clock, error):
+def test_without_leases_a_worker_counts_alone_up_to_the_limit(clock, error):
     async def run():
         accounts = Broken()
         limiter = RateLimiter(accounts, 100)
@@ -145,7 +145,7 @@ def test_without_leases_a_worker_counts_on_its_own_up_to_the_limit(clock, error)
     asyncio.run(run())
 
 
-def test_a_lease_that_does_not_come_is_not_waited_for(monkeypatch):
+def test_a_slow_lease_is_not_awaited(monkeypatch):
     monkeypatch.setattr("muster.access.rate_limit._PATIENCE_SECONDS", 0.01)
 
     async def run():
@@ -157,7 +157,7 @@ def test_a_lease_that_does_not_come_is_not_waited_for(monkeypatch):
     asyncio.run(run())
 
 
-def test_a_bug_in_leasing_is_not_hidden():
+def test_unexpected_errors_in_leasing_are_raised():
     async def run():
         accounts = Broken()
         accounts.failing = RuntimeError("a bug")

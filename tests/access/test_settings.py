@@ -1,4 +1,4 @@
-"""Settings of a workspace that several change at the same moment; on every engine."""
+"""Concurrent changes to the settings of a workspace, on every engine."""
 
 import asyncio
 from dataclasses import replace
@@ -33,7 +33,7 @@ def together(bench, *work):
     return bench.run(run())
 
 
-def test_each_of_several_changes_takes_effect(bench, by):
+def test_concurrent_changes_all_take_effect(bench, by):
     settings = WorkspaceSettings(bench.storage)
     changes = [settings.change(by, given) for given in GIVEN]
     found = together(bench, *changes, settings.record_reads(by, "2030-01-01T00:00:00.000Z"))
@@ -54,7 +54,7 @@ def test_each_of_several_changes_takes_effect(bench, by):
     ) == [2, 2]
 
 
-def test_what_is_not_so_any_more_is_not_built_upon(bench, by):
+def test_a_change_based_on_stale_data_is_rejected(bench, by):
     workspace, item = by.workspace, Item(by.workspace.id, "thing", "one", {"n": 1, "none": None})
     put = bench.storage.administer
     bench.run(put([item], (), [replace(item, body=None)]))
@@ -74,7 +74,7 @@ def test_what_is_not_so_any_more_is_not_built_upon(bench, by):
     assert bench.run(bench.storage.item(workspace.id, "thing", "one")).body == {"n": 2}
 
 
-def test_a_webhook_that_is_removed_is_not_disabled_back(bench, by):
+def test_disabling_a_removed_webhook_does_not_recreate_it(bench, by):
     webhooks = Webhooks(
         bench.storage, Registries(bench.storage), WebhookStates(bench.storage), private=True
     )
@@ -85,7 +85,7 @@ def test_a_webhook_that_is_removed_is_not_disabled_back(bench, by):
     assert bench.run(webhooks.all(by.workspace.id)) == []
 
 
-def test_a_role_is_made_once(bench, by):
+def test_concurrent_creates_of_a_role_create_one(bench, by):
     roles = Roles(bench.storage)
     found = together(bench, *(roles.create(by, "Reader", [SCIM]) for _ in range(3)))
     assert len([each for each in found if not isinstance(each, Exception)]) == 1

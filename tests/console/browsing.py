@@ -1,4 +1,4 @@
-"""An administrator's browser for the tests: plain HTTP with a cookie jar, and a real Chromium."""
+"""Browsers for the tests: HTTP with a cookie jar, and Chromium."""
 
 import fcntl
 import os
@@ -25,7 +25,7 @@ _FLAGS = [
 
 
 class Visitor:
-    """Someone with cookies."""
+    """A browser without JavaScript: an HTTP client with cookies."""
 
     def __init__(self, server, **headers):
         self.server = server

@@ -1,4 +1,4 @@
-"""The console in a real Chromium, as an administrator uses it: once through, by keyboard, and looked at by axe-core."""
+"""The console in Chromium: main flows, keyboard use and axe-core checks."""
 
 import re
 
@@ -113,7 +113,7 @@ def test_from_the_first_sign_in_to_an_undo(server, watched, filled):
     assert watched.complaints == []
 
 
-def test_a_guard_that_trips_and_what_was_before(server, watched):
+def test_guard_review_and_past_state_of_a_group(server, watched):
     """An identity provider empties a workspace: the guard holds it, an administrator decides, and looks at what was before."""
     with Tenant(server) as tenant:
         visitor = Visitor(server).accept(invitation(server), name("guard"))

@@ -1,4 +1,4 @@
-"""The live check of the Connect page: of one identity provider, green after a success, and with what returned 401."""
+"""The live check of the Connect page: per provider, with successes and 401s."""
 
 import httpx
 import pytest
@@ -40,7 +40,7 @@ def test_a_successful_read_after_a_refusal_turns_the_check_green(root, fresh):
 
 
 @pytest.mark.parametrize("by", ["key", "agent"])
-def test_each_provider_has_its_own_check(root, fresh, by):
+def test_each_provider_has_its_own_live_check(root, fresh, by):
     agents = {
         "okta": "Okta SCIM Client 1.0.0",
         "entra": "Microsoft-Entra/1.0",
@@ -67,7 +67,7 @@ def test_each_provider_has_its_own_check(root, fresh, by):
         assert "No requests yet" in check(root, fresh, "other")
 
 
-def test_a_key_that_is_not_valid_is_shown_where_it_belongs(root, fresh):
+def test_an_invalid_key_is_shown_in_the_right_workspace(root, fresh):
     token, key_id = key_named(fresh, "okta")
     wrong = fresh.client(token[:-3] + "abc", "/scim/v2")
     assert wrong.get("/Users").status_code == 401
@@ -92,7 +92,7 @@ def test_a_key_that_is_not_valid_is_shown_where_it_belongs(root, fresh):
 
 
 @pytest.mark.outside
-def test_any_wrong_key_is_shown_if_there_is_one_workspace(tmp_path, database):
+def test_any_wrong_key_is_shown_in_a_single_workspace(tmp_path, database):
     with Server(tmp_path, **database) as server:
         token = server.key("k")
         for header in ({}, {"authorization": "Bearer nonsense"}, {"authorization": "Basic x"}):

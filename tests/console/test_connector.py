@@ -1,4 +1,4 @@
-"""Signing in by OpenID Connect, against a provider that the test starts, and what a provider that lies can do."""
+"""OpenID Connect sign-in with a test provider, honest and malicious."""
 
 import asyncio
 import re
@@ -63,7 +63,7 @@ def by_provider(visitor, subject, **query):
     return visitor.http.get(said.headers["location"])
 
 
-def test_administrators_of_a_workspace_sign_in_by_its_provider(server, root, fresh, provider):
+def test_administrators_sign_in_with_the_workspace_provider(server, root, fresh, provider):
     assert fresh.api.put("/open-id-connector", json=setting(provider, SCIM)).status_code == 200
     shown = fresh.api.get("/open-id-connector").json()
     assert shown == {
@@ -99,7 +99,7 @@ def test_administrators_of_a_workspace_sign_in_by_its_provider(server, root, fre
     assert fresh.api.get("/open-id-connector").status_code == 404
 
 
-def test_the_audit_log_tells_who_came_by_a_provider(server, root, fresh, provider):
+def test_the_audit_log_names_administrators_of_a_provider(server, root, fresh, provider):
     """A workspace's provider chooses the addresses that it sends: it must not be able to imitate anybody in the audit log."""
     fresh.api.put("/open-id-connector", json=setting(provider, SETTINGS, SCIM))
     root.get("/open-id-connector")
@@ -132,7 +132,7 @@ def test_the_audit_log_tells_who_came_by_a_provider(server, root, fresh, provide
         ("nix", 401, "no e-mail address"),
     ],
 )
-def test_who_is_not_let_in(server, fresh, provider, subject, status, said):
+def test_sign_in_is_rejected(server, fresh, provider, subject, status, said):
     fresh.api.put("/open-id-connector", json=setting(provider))
     visitor = Visitor(server)
     answer = by_provider(visitor, subject, workspace=fresh.name)
@@ -141,7 +141,7 @@ def test_who_is_not_let_in(server, fresh, provider, subject, status, said):
     visitor.close()
 
 
-def test_an_installation_has_one_as_well(server, root, provider):
+def test_the_installation_can_have_a_connector(server, root, provider):
     root.get("/open-id-connector")
     page = root.submit(
         "/open-id-connector",
@@ -161,9 +161,7 @@ def test_an_installation_has_one_as_well(server, root, provider):
     visitor.close()
 
 
-def test_an_address_that_an_administrator_has_already_is_no_way_in_as_them(
-    server, root, fresh, provider
-):
+def test_sso_never_signs_in_to_an_existing_account(server, root, fresh, provider):
     """Whoever sets up a connector decides what its provider says: it must not speak for people of other places."""
     root.get("/administrators")
     link = re.search(
@@ -181,7 +179,7 @@ def test_an_address_that_an_administrator_has_already_is_no_way_in_as_them(
         one.close()
 
 
-def test_what_a_connector_must_be(fresh, provider):
+def test_invalid_connector_settings_are_rejected(fresh, provider):
     def refused(status, said, **others):
         answer = fresh.api.put("/open-id-connector", json=setting(provider) | others)
         assert (answer.status_code, said in answer.json()["detail"]) == (status, True), answer.text
@@ -214,7 +212,7 @@ def test_what_a_connector_must_be(fresh, provider):
 
 
 @pytest.mark.outside
-def test_a_provider_at_a_private_address_is_not_spoken_to(tmp_path, provider):
+def test_a_provider_at_a_private_address_is_rejected(tmp_path, provider):
     from tests.support.server import Server
 
     with Server(tmp_path) as strict, Tenant(strict) as tenant:
@@ -224,7 +222,7 @@ def test_a_provider_at_a_private_address_is_not_spoken_to(tmp_path, provider):
         assert "not a public address" in answer.json()["detail"]
 
 
-def test_a_sign_in_begins_at_no_host_that_is_not_configured(server, fresh, provider):
+def test_sign_in_requires_a_configured_host(server, fresh, provider):
     fresh.api.put("/open-id-connector", json=setting(provider))
     visitor = Visitor(server)
     answer = visitor.http.get(
@@ -235,7 +233,7 @@ def test_a_sign_in_begins_at_no_host_that_is_not_configured(server, fresh, provi
     visitor.close()
 
 
-def test_a_sign_in_belongs_to_the_browser_that_began_it(server, fresh, provider):
+def test_a_sign_in_belongs_to_the_browser_that_started_it(server, fresh, provider):
     fresh.api.put("/open-id-connector", json=setting(provider))
     attacker, victim = Visitor(server), Visitor(server)
     sent = attacker.get("/sign-in/openid", workspace=fresh.name)
@@ -372,12 +370,12 @@ def signed(claims, key=KEY, alg="RS256"):
         (lambda right: signed({**right, "sub": "x" * 256}), 401),
     ],
 )
-def test_a_token_must_hold(server, fresh, forge, status):
+def test_invalid_id_tokens_are_rejected(server, fresh, forge, status):
     answer = callback(server, fresh, forge)
     assert answer.status_code == status, answer.text
 
 
-def test_an_address_without_a_mark_is_let_in_where_the_connector_trusts_the_provider(server, fresh):
+def test_unverified_addresses_are_accepted_if_trusted(server, fresh):
     def forge(right):
         return signed({key: value for key, value in right.items() if key != "email_verified"})
 
@@ -423,7 +421,7 @@ ODD = [
 
 @pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
 @pytest.mark.parametrize("place", ["metadata", "token", "keys", "userinfo"])
-def test_no_answer_of_a_provider_is_an_error_of_ours(place, odd):
+def test_malformed_provider_responses_are_502_or_401(place, odd):
     answer = odd_provider(place, odd)
     assert isinstance(answer, ScimError)
     assert answer.status in (401, 502)
@@ -440,14 +438,14 @@ METADATA = [
 
 
 @pytest.mark.parametrize(("name", "value"), METADATA)
-def test_no_metadata_of_a_provider_is_an_error_of_ours(name, value):
+def test_malformed_provider_metadata_is_502(name, value):
     answer = odd_provider(name, value)
     assert isinstance(answer, ScimError)
     assert answer.status in (401, 502)
     assert answer.detail
 
 
-def test_a_compressed_answer_is_refused_before_it_is_decompressed():
+def test_a_compressed_response_is_rejected_before_decompression():
     assert "compressed" in odd_provider("encoding", "gzip").detail
 
 

@@ -1,4 +1,4 @@
-"""Every form answers with a redirect, so that a reload sends nothing again; what its page shows once is shown once."""
+"""Every form redirects, so that a reload submits nothing; flashed values show once."""
 
 import asyncio
 import json
@@ -245,7 +245,7 @@ SHOW_SECRETS = {
 }
 
 
-def test_every_form_is_here(tmp_path):
+def test_every_form_is_covered(tmp_path):
     app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db"))
     assert {route.path for route in app.service._site.routes if route.method == "POST"} == {
         *FORMS,
@@ -268,7 +268,7 @@ def test_a_form_redirects_and_its_page_shows_secrets_once(server, fresh, path):
     scene.visitor.close()
 
 
-def test_the_members_that_a_restore_left_out_are_named_once(server, fresh):
+def test_members_left_out_of_a_restore_are_named_once(server, fresh):
     scene = Scene(server, fresh)
     answer = _restore_without_members(scene)
     assert answer.status_code == 303
@@ -279,7 +279,7 @@ def test_the_members_that_a_restore_left_out_are_named_once(server, fresh):
     scene.visitor.close()
 
 
-def test_a_cookie_that_was_used_shows_nothing_again(server, fresh):
+def test_a_flash_cookie_works_once(server, fresh):
     """A browser may keep the cookie, or a thief copy it: the values are gone from the database with the first view."""
     scene = Scene(server, fresh)
     answer = scene.post("/keys", name="k", permission=SCIM)
@@ -292,7 +292,7 @@ def test_a_cookie_that_was_used_shows_nothing_again(server, fresh):
     scene.visitor.close()
 
 
-def test_what_is_shown_once_is_kept_encrypted(server, fresh):
+def test_flashed_values_are_stored_encrypted(server, fresh):
     scene = Scene(server, fresh)
     answer = scene.post("/webhooks", **HOOK)
     stored = server.stored()
@@ -302,7 +302,7 @@ def test_what_is_shown_once_is_kept_encrypted(server, fresh):
     scene.visitor.close()
 
 
-def test_values_are_for_one_session_and_page_and_end(server, monkeypatch):
+def test_flashed_values_belong_to_one_session_and_page_and_expire(server, monkeypatch):
     async def work(storage):
         flashes = Flashes(storage)
         token = await flashes.put("session", "/page", {"token": "words"})
@@ -325,7 +325,7 @@ def test_values_are_for_one_session_and_page_and_end(server, monkeypatch):
     administer(server, work)
 
 
-def test_of_two_views_at_once_one_shows_a_secret(server, fresh):
+def test_of_two_concurrent_views_one_shows_a_secret(server, fresh):
     scene = Scene(server, fresh)
     answer = scene.post("/keys", name="k", permission=[SCIM, SETTINGS])
     token = scene.visitor.http.cookies["muster_once"]

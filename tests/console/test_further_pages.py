@@ -1,4 +1,4 @@
-"""Every page of the console with more data than one page shows, and with every filter set."""
+"""Every page of the console with several pages of data and every filter set."""
 
 import html
 import itertools
@@ -210,7 +210,7 @@ def test_the_page_of_a_request_shows_json_and_extensions(root, fresh):
     )
 
 
-def test_a_group_patch_is_tried_with_its_members_and_a_read_is_not_offered(root, fresh):
+def test_dry_run_of_a_group_patch_lists_members_and_reads_offer_none(root, fresh):
     first, second = fresh.user(), fresh.user()
     made = fresh.scim.post("/Groups", json=group(None, first)).json()
     path, base = f"/Groups/{made['id']}", f"/w/{fresh.name}/requests"

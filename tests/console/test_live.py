@@ -1,4 +1,4 @@
-"""The live tail of requests ends when its administrator may not see it any more, and one administrator has so many at most."""
+"""The live view of requests ends when access is lost, and is limited per person."""
 
 import contextlib
 
@@ -51,7 +51,7 @@ async def _take_permissions(storage, _, admin):
 
 
 @pytest.mark.parametrize("change", [_remove, _end_sessions, _take_permissions])
-def test_it_ends_with_the_access_of_its_administrator(server, visitor, change):
+def test_the_live_view_ends_when_access_is_lost(server, visitor, change):
     """visitor: who administers the installation still, which somebody must."""
     email = name("live")
     leaving = Visitor(server).accept(invitation(server), email)
@@ -66,7 +66,7 @@ def test_it_ends_with_the_access_of_its_administrator(server, visitor, change):
     leaving.close()
 
 
-def test_one_administrator_has_so_many_at_most(visitor):
+def test_live_views_per_administrator_are_limited(visitor):
     with contextlib.ExitStack() as open_tails:
         for _ in range(_STREAMS_OF_ONE):
             client = open_tails.enter_context(

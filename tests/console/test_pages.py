@@ -1,4 +1,4 @@
-"""The console over plain HTTP: who may open what, and what a stranger's values and forms can do."""
+"""The console over HTTP: access, forms, escaping and every page."""
 
 import html
 import json
@@ -67,7 +67,7 @@ ELSEWHERE = {
 }  # fmt: skip
 
 
-def test_every_route_has_a_rule_here(tmp_path):
+def test_every_route_is_covered(tmp_path):
     import muster
 
     app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db"))
@@ -89,7 +89,7 @@ def test_every_route_has_a_rule_here(tmp_path):
     assert served["GET"] == set(map(shape, PAGES))
 
 
-def test_no_page_is_anyones(server):
+def test_pages_require_a_session(server):
     visitor = Visitor(server)
     for path in [*(f"/w/default{path}" for path in PAGES), "/account", "/administrators"]:
         answer = visitor.get(path)
@@ -165,7 +165,7 @@ def test_cookies_are_secure_and_hsts_is_on_where_there_is_tls(server, tmp_path):
     assert "strict-transport-security" not in httpx.get(f"{server.url}/sign-in").headers
 
 
-def test_a_session_that_was_there_before_is_not_ones_own_after(root, server, fresh):
+def test_sign_in_starts_a_new_session(root, server, fresh):
     admin = invited(root, server, fresh.name, SCIM)
     victim = Visitor(server)
     victim.http.cookies.set("muster_session", "chosen-by-somebody-else")
@@ -191,7 +191,7 @@ def test_a_session_that_was_there_before_is_not_ones_own_after(root, server, fre
         "/a\r\nx: y",
     ],
 )
-def test_no_one_is_sent_elsewhere(root, server, fresh, to):
+def test_redirects_stay_within_the_console(root, server, fresh, to):
     admin = invited(root, server, fresh.name, SCIM)
     other = Visitor(server)
     other.get("/sign-in", to=to)
@@ -202,7 +202,7 @@ def test_no_one_is_sent_elsewhere(root, server, fresh, to):
     other.close()
 
 
-def test_a_form_needs_its_token_and_its_site(root, server, fresh):
+def test_a_form_requires_its_token_and_origin(root, server, fresh):
     admin = invited(root, server, fresh.name, SETTINGS)
     path = f"/w/{fresh.name}/keys"
     admin.get(path)
@@ -293,7 +293,7 @@ def test_the_authenticator_and_its_recovery_codes(root, server, fresh):
         visitor.close()
 
 
-def test_a_link_makes_one_administrator(server):
+def test_an_invitation_creates_one_administrator(server):
     link = invitation(server)
     Visitor(server).accept(link, name("one")).close()
     assert httpx.get(link).status_code == 403
@@ -303,7 +303,7 @@ def test_a_link_makes_one_administrator(server):
 
 
 @pytest.mark.outside
-def test_the_command_makes_administrators(server):
+def test_the_command_line_invites_administrators(server):
     email = name("cli")
     import subprocess
     import sys
@@ -334,7 +334,7 @@ def test_the_command_makes_administrators(server):
     visitor.close()
 
 
-def test_every_value_is_shown_as_it_is(root, fresh):
+def test_values_are_escaped_on_every_page(root, fresh):
     bad = '<script>alert("1")</script><img src=x onerror=alert(1)>'
     user = fresh.user(user_name=f"{bad}{name()}", displayName=bad, title=bad, externalId=bad)
     fresh.scim.post("/Groups", json=group(bad, user))
@@ -373,7 +373,7 @@ def test_every_value_is_shown_as_it_is(root, fresh):
         assert not re.search(r"<script(?! src=)", answer.text)
 
 
-def test_a_key_is_made_shown_once_rotated_and_revoked(root, fresh):
+def test_a_key_is_created_shown_once_rotated_and_revoked(root, fresh):
     path = f"/w/{fresh.name}/keys"
     root.get(path)
     assert "nter a name" in root.post(path, name="", permission=SCIM).text
@@ -412,7 +412,7 @@ def test_a_key_is_made_shown_once_rotated_and_revoked(root, fresh):
     assert row["actor"].startswith("admin:root")
 
 
-def test_no_one_makes_a_key_that_may_do_more_than_they(root, server, fresh):
+def test_a_key_cannot_exceed_its_creators_permissions(root, server, fresh):
     admin = invited(root, server, fresh.name, SETTINGS)
     path = f"/w/{fresh.name}/keys"
     assert "Edit Roles" not in admin.get(path).text
@@ -433,7 +433,7 @@ def test_no_one_makes_a_key_that_may_do_more_than_they(root, server, fresh):
     admin.close()
 
 
-def test_settings_are_changed_with_what_is_wrong_named(root, fresh):
+def test_settings_are_changed_and_errors_name_the_field(root, fresh):
     path = f"/w/{fresh.name}/settings"
     root.get(path)
     given = {
@@ -467,7 +467,7 @@ def test_settings_are_changed_with_what_is_wrong_named(root, fresh):
     assert fresh.api.get("/settings").json() == kept
 
 
-def test_users_are_found_as_one_types(root, fresh):
+def test_users_are_searched_as_you_type(root, fresh):
     users = [
         fresh.user(displayName=f"Person {n}", emails=[{"value": f"p{n}@find.example"}])
         for n in range(3)
@@ -487,7 +487,7 @@ def test_users_are_found_as_one_types(root, fresh):
     assert len(root.get(path).content) < 100_000
 
 
-def test_pages_go_on_from_a_cursor(root, fresh):
+def test_lists_continue_from_a_cursor(root, fresh):
     operations = [
         {"method": "POST", "path": "/Users", "bulkId": str(n), "data": person()} for n in range(120)
     ]
@@ -507,7 +507,7 @@ def test_pages_go_on_from_a_cursor(root, fresh):
     assert len(seen) == 120
 
 
-def test_a_user_is_brought_back_with_its_groups(root, fresh):
+def test_restoring_a_user_restores_its_groups(root, fresh):
     user = fresh.user(title="first", password="a secret of theirs")
     made = fresh.scim.post("/Groups", json=group(None, user)).json()
     fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", "second"))
@@ -536,7 +536,7 @@ def test_a_user_is_brought_back_with_its_groups(root, fresh):
     assert root.post(f"{path}/restore", change="x").status_code == 400
 
 
-def test_a_group_is_brought_back_with_its_members(root, fresh):
+def test_restoring_a_group_restores_its_members(root, fresh):
     users = [fresh.user() for _ in range(3)]
     made = fresh.scim.post("/Groups", json=group(None, *users)).json()
     path = f"/w/{fresh.name}/groups/{made['id']}"
@@ -550,7 +550,7 @@ def test_a_group_is_brought_back_with_its_members(root, fresh):
     assert fresh.server.muster("check").stdout.strip().endswith("0 findings")
 
 
-def test_a_user_is_seen_and_brought_back_as_at_a_moment(root, fresh):
+def test_a_user_is_viewed_and_restored_as_of_a_time(root, fresh):
     user = fresh.user(title="as it was")
     made = fresh.scim.post("/Groups", json=group("Crew of then", user)).json()
     then = this_moment()
@@ -570,7 +570,7 @@ def test_a_user_is_seen_and_brought_back_as_at_a_moment(root, fresh):
     assert root.get(f"{path}?before=x").status_code == 400
 
 
-def test_who_is_gone_is_said_when_a_group_comes_back(root, fresh):
+def test_restoring_a_group_names_deleted_members(root, fresh):
     user, other = fresh.user(), fresh.user()
     made = fresh.scim.post("/Groups", json=group("Crew", user, other)).json()
     path = f"/w/{fresh.name}/groups/{made['id']}"
@@ -584,7 +584,7 @@ def test_who_is_gone_is_said_when_a_group_comes_back(root, fresh):
     ] == [other["id"]]
 
 
-def test_every_member_and_all_of_a_history_can_be_seen(root, fresh):
+def test_members_and_history_are_paged(root, fresh):
     users = [fresh.user() for _ in range(130)]
     made = fresh.scim.post("/Groups", json=group("Crew", *users)).json()
     for number in range(60):
@@ -604,7 +604,7 @@ def test_every_member_and_all_of_a_history_can_be_seen(root, fresh):
         assert len(first | second) in (130, 60)
 
 
-def test_who_is_brought_back_takes_no_ones_name(root, fresh):
+def test_restoring_a_user_rejects_a_taken_name(root, fresh):
     user = fresh.user()
     fresh.scim.delete(f"/Users/{user['id']}")
     fresh.user(user_name=user["userName"])
@@ -614,7 +614,7 @@ def test_who_is_brought_back_takes_no_ones_name(root, fresh):
     assert (answer.status_code, "userName" in answer.text) == (409, True)
 
 
-def test_requests_are_kept_without_their_secrets(root, fresh):
+def test_recorded_requests_have_masked_secrets(root, fresh):
     body = person(password="very secret words", title="kept")
     user = fresh.scim.post(
         "/Users", json=body, headers={"user-agent": "okta/1", "x-request-id": "abc-1"}
@@ -650,7 +650,7 @@ def test_requests_are_kept_without_their_secrets(root, fresh):
     assert "Another resource has this value" in doctor
 
 
-def test_a_request_is_tried_again_and_nothing_is_changed(root, fresh):
+def test_a_dry_run_changes_nothing(root, fresh):
     user = fresh.user(title="first")
     path = f"/Users/{user['id']}"
     fresh.scim.patch(path, json=replace("title", "second"))
@@ -678,7 +678,7 @@ def test_a_request_is_tried_again_and_nothing_is_changed(root, fresh):
     assert [row["action"] for row in rows] == ["create", "update", "update", "delete"]
 
 
-def test_a_status_that_is_none_finds_nothing(root, fresh):
+def test_an_invalid_status_finds_nothing(root, fresh):
     for status in ("551653499761", "-5449379", "1000"):
         answer = fresh.api.get(
             "/requests", params={"status": status, "before": "-1", "limit": "-1"}
@@ -687,7 +687,7 @@ def test_a_status_that_is_none_finds_nothing(root, fresh):
         assert root.get(f"/w/{fresh.name}/requests", status=status).status_code in (200, 400)
 
 
-def test_reads_are_kept_while_that_is_wanted(root, fresh):
+def test_reads_are_recorded_while_turned_on(root, fresh):
     base = f"/w/{fresh.name}/requests"
     root.get(base)
     assert root.post(f"{base}/record").status_code == 303
@@ -718,7 +718,7 @@ def test_the_audit_log_is_exported(root, fresh):
     assert "No matching entries" in root.get(base, type="Nothing").text
 
 
-def test_the_audit_log_is_looked_through(root, fresh):
+def test_the_audit_log_is_searched(root, fresh):
     """What an administrator did is found under all that keys did since, and whoever did something has a name."""
     base = f"/w/{fresh.name}/audit"
     fresh.api.post("/keys", json={"name": "the first", "permissions": [SCIM]})
@@ -784,7 +784,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("page", "fields", "wrong", "kept"), REFUSED)
-def test_an_error_is_beside_its_field_and_nothing_typed_is_lost(
+def test_an_error_is_shown_beside_its_field_and_input_is_kept(
     root, fresh, page, fields, wrong, kept
 ):
     path = f"/w/{fresh.name}/{page}"
@@ -800,7 +800,7 @@ def test_an_error_is_beside_its_field_and_nothing_typed_is_lost(
     assert "aria-invalid" not in root.get(path).text
 
 
-def test_what_is_not_there_and_what_is_not_for_it(root, server):
+def test_unknown_pages_and_wrong_methods_are_errors(root, server):
     assert root.get("/nothing").status_code == 404
     assert root.get("/w/nothing").status_code == 404
     answer = root.http.delete("/sign-in")
@@ -810,7 +810,7 @@ def test_what_is_not_there_and_what_is_not_for_it(root, server):
     assert httpx.post(f"{server.url}/healthz").status_code == 405
 
 
-def test_the_further_settings(root, fresh):
+def test_role_mappings_and_webhooks_are_managed(root, fresh):
     base = f"/w/{fresh.name}"
     root.get(f"{base}/settings")
     assert (
@@ -842,7 +842,7 @@ def test_the_further_settings(root, fresh):
     assert fresh.api.get("/webhooks").json()["items"] == []
 
 
-def test_schemas_of_ones_own_on_a_page(root, fresh):
+def test_custom_schemas_are_managed(root, fresh):
     base, urn = f"/w/{fresh.name}", "urn:example:params:Badge"
     root.get(f"{base}/schemas")
     schema = {
@@ -900,7 +900,7 @@ def test_wiping_a_workspace(root, fresh, server):
     ]
 
 
-def test_the_doctor_finds_users_that_a_client_has_lost(root, fresh):
+def test_the_doctor_finds_lost_users(root, fresh):
     lost, found = fresh.user(), fresh.user()
     for _ in range(2):
         for user in (lost, found):
@@ -918,7 +918,7 @@ def test_the_doctor_finds_users_that_a_client_has_lost(root, fresh):
     assert any("4 requests failed in the last 24 hours" in said for said in seen["attention"])
 
 
-def test_what_no_text_can_be_is_nowhere_a_mistake_of_ours(root, fresh):
+def test_malformed_text_never_causes_a_500(root, fresh):
     """NUL, which PostgreSQL takes in no text, and bytes that are no UTF-8: in the names and the parameters of every page."""
     base, parameters = (
         f"/w/{fresh.name}",
@@ -945,7 +945,7 @@ def test_what_no_text_can_be_is_nowhere_a_mistake_of_ours(root, fresh):
         assert root.post(f"{base}/wipe", name="a\0b").status_code < 500
 
 
-def test_no_link_is_made_for_a_host_that_is_not_configured(root, server, fresh):
+def test_invitations_require_a_configured_host(root, server, fresh):
     """A stranger chooses the Host header, and would get the token of an invitation, or the code of a sign-in, by such a link."""
     root.get("/administrators")
     evil = {"Host": "evil.example"}
@@ -965,7 +965,7 @@ def test_no_link_is_made_for_a_host_that_is_not_configured(root, server, fresh):
         assert root.http.get(path, headers=evil).status_code in (400, 403, 404)
 
 
-def test_what_is_told_once_is_told_to_its_page_and_session_alone(root, server, fresh):
+def test_a_new_key_is_shown_once_to_its_own_session(root, server, fresh):
     path = f"/w/{fresh.name}/keys"
     other = invited(root, server, fresh.name, SETTINGS)
     root.get(path)
@@ -993,7 +993,7 @@ CHOICES = [
 
 
 @pytest.mark.parametrize("permissions", CHOICES)
-def test_whoever_may_open_a_page_comes_to_it_and_nothing_leads_in_a_circle(
+def test_every_permission_reaches_its_pages_without_redirect_loops(
     root, server, fresh, permissions
 ):
     admin = invited(root, server, fresh.name, *permissions)
@@ -1028,7 +1028,7 @@ def test_whoever_may_open_a_page_comes_to_it_and_nothing_leads_in_a_circle(
     admin.close()
 
 
-def test_nothing_of_a_workspace_is_seen_or_done_by_an_administrator_of_another(root, server, fresh):
+def test_administrators_cannot_access_other_workspaces(root, server, fresh):
     """Every page and form of a workspace is 404 for whoever has nothing to do there, be they Admin elsewhere."""
     user = fresh.user()
     with Tenant(server) as other:
@@ -1057,9 +1057,7 @@ def test_nothing_of_a_workspace_is_seen_or_done_by_an_administrator_of_another(r
     [(RESTORE, SCIM), (RESTORE, SCIM, SETTINGS)],
     ids=["restores", "restores and changes settings"],
 )
-def test_restoring_past_the_guard_takes_a_tick_and_the_permission_to_change_settings(
-    root, server, fresh, held
-):
+def test_overriding_the_guard_requires_the_checkbox_and_permission(root, server, fresh, held):
     user = fresh.user(active=False)
     change = fresh.api.get(f"/history/{user['id']}").json()["items"][0]["change"]
     fresh.scim.patch(f"/Users/{user['id']}", json=replace("active", True))

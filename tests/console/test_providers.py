@@ -22,7 +22,7 @@ def test_a_provider_is_recognised(key_name, agent, provider):
     assert recognise(key_name, agent) == provider
 
 
-def test_the_requests_of_a_provider_are_its_own_or_else_those_of_nobody():
+def test_a_provider_shows_its_own_requests_or_unattributed_ones():
     found = [("a", "Okta", ""), ("b", "main", ""), ("c", "main", "entra")]
     assert of_provider("okta", found) == ["a"]
     assert of_provider("entra", found) == ["c"]

@@ -1,4 +1,4 @@
-"""Schemas and resource types that are decided on while others write; on every engine."""
+"""Custom schemas and resource types under concurrent writes, on every engine."""
 
 import asyncio
 import tempfile
@@ -74,7 +74,7 @@ def kept(here):
     ]
 
 
-def test_what_is_written_while_a_schema_is_looked_at_is_held_against_it(here, monkeypatch):
+def test_conflicting_writes_during_the_check_reject_a_schema(here, monkeypatch):
     here.run(here.schemas.create_schema(here.by, badge(LEVEL)))
     was, among = kept(here), here.run(registry(here))
     before_it_is_kept(
@@ -86,7 +86,7 @@ def test_what_is_written_while_a_schema_is_looked_at_is_held_against_it(here, mo
     assert kept(here) == was
 
 
-def test_what_was_mended_while_a_schema_is_looked_at_is_not(here, monkeypatch):
+def test_resources_fixed_during_the_check_do_not_reject_a_schema(here, monkeypatch):
     here.run(here.schemas.create_schema(here.by, badge(LEVEL)))
     among = here.run(registry(here))
 
@@ -104,7 +104,7 @@ def test_what_was_mended_while_a_schema_is_looked_at_is_not(here, monkeypatch):
     assert [item["name"] for item in kept(here)[0]["attributes"]] == ["colour"]
 
 
-def test_a_schema_that_comes_to_be_used_is_not_removed(here, monkeypatch):
+def test_a_schema_used_during_its_removal_is_kept(here, monkeypatch):
     here.run(here.schemas.create_schema(here.by, badge(LEVEL)))
     was, among = kept(here), here.run(registry(here))
     before_it_is_kept(
@@ -115,7 +115,7 @@ def test_a_schema_that_comes_to_be_used_is_not_removed(here, monkeypatch):
     assert kept(here) == was
 
 
-def test_a_type_that_comes_to_be_used_is_not_removed(here, monkeypatch):
+def test_a_type_used_during_its_removal_is_kept(here, monkeypatch):
     here.run(
         here.schemas.create_schema(
             here.by, {"id": DEVICE, "name": "Device", "attributes": [{"name": "serial"}]}
@@ -135,7 +135,7 @@ def test_a_type_that_comes_to_be_used_is_not_removed(here, monkeypatch):
     assert "/Devices" in here.run(registry(here)).types
 
 
-def test_of_two_decisions_on_one_schema_one_is_outdated(here, monkeypatch):
+def test_of_two_concurrent_schema_changes_one_is_outdated(here, monkeypatch):
     here.run(here.schemas.create_schema(here.by, badge(LEVEL)))
     other = CustomSchemas(here.storage)
     before_it_is_kept(
@@ -146,7 +146,7 @@ def test_of_two_decisions_on_one_schema_one_is_outdated(here, monkeypatch):
     assert [item["name"] for item in kept(here)[0]["attributes"]] == ["level", "colour"]
 
 
-def test_a_schema_is_made_once(here, monkeypatch):
+def test_concurrent_creates_of_a_schema_create_one(here, monkeypatch):
     other = CustomSchemas(here.storage)
     before_it_is_kept(here, monkeypatch, lambda: other.create_schema(here.by, badge(LEVEL)))
     with pytest.raises(Outdated):
@@ -154,7 +154,7 @@ def test_a_schema_is_made_once(here, monkeypatch):
     assert [item["name"] for item in kept(here)[0]["attributes"]] == ["level"]
 
 
-def test_an_index_that_is_built_undoes_no_change_of_its_schema(here, monkeypatch):
+def test_finishing_an_index_keeps_concurrent_schema_changes(here, monkeypatch):
     monkeypatch.setattr(indexer, "_KNOWN_SECONDS", 0)
     here.run(here.schemas.create_schema(here.by, badge(COLOUR)))
     here.run(create(here, here.run(registry(here)), "/Users", person(**{BADGE: {"colour": "red"}})))
@@ -182,7 +182,7 @@ def test_an_index_that_is_built_undoes_no_change_of_its_schema(here, monkeypatch
     ]
 
 
-def test_an_index_is_built_while_another_workspace_cannot_be_read(here, monkeypatch):
+def test_an_unreadable_workspace_does_not_stop_other_indexes(here, monkeypatch):
     monkeypatch.setattr(indexer, "_KNOWN_SECONDS", 0)
     away = here.run(
         here.storage.add_workspace("away", "rfc7644", False, "2026-01-01T00:00:00.000Z")

@@ -1,4 +1,4 @@
-"""Reads and sign-ins leave the installation's epoch alone: every worker forgets the keys that it knows when it moves."""
+"""Reads and sign-ins do not change the epoch, which clears the workers' key caches."""
 
 import re
 from dataclasses import replace
@@ -62,7 +62,7 @@ def age_sessions(server):
     administer(server, work)
 
 
-def test_no_read_moves_the_epoch(server, fresh, routes, admin):
+def test_reads_do_not_change_the_epoch(server, fresh, routes, admin):
     user = fresh.user()
     pages, operations = routes
     age_sessions(server)
@@ -85,7 +85,7 @@ def test_no_read_moves_the_epoch(server, fresh, routes, admin):
     assert epoch(server) == before
 
 
-def test_no_sign_in_moves_the_epoch(server, admin):
+def test_sign_ins_do_not_change_the_epoch(server, admin):
     before = epoch(server)
     admin.get("/account")
     assert admin.post("/administrators", workspace="*", permission=[SCIM]).status_code == 303

@@ -1176,7 +1176,7 @@ ELSEWHERE = {
     "waiting searches without an index, in all; running and waiting, per workspace": (
         "tests/storage/query/test_turns.py::test_who_waits_is_bounded_and_in_nobody_elses_way"
     ),
-    RECORDED: "tests/http/observe/test_recorder.py::test_more_bytes_than_may_wait_are_let_go_of_but_the_requests_are_kept",
+    RECORDED: "tests/http/observe/test_recorder.py::test_beyond_the_byte_limit_requests_are_recorded_without_bodies",
 }
 WAITED_FOR = {"connections", "connections to PostgreSQL"}
 """Nobody is refused beyond these, and everybody waits."""

@@ -1,4 +1,4 @@
-"""Refused requests leave nothing behind: no exception is kept, and with it no frames, callers or bodies."""
+"""Rejected requests leave nothing in memory: no exceptions, frames or bodies."""
 
 import asyncio
 import gc
@@ -45,7 +45,7 @@ def modules():
             yield importlib.import_module(found.name)
 
 
-def test_no_module_and_no_class_holds_an_exception():
+def test_no_module_or_class_holds_an_exception():
     """One that is raised again and again keeps the frames of everyone who saw it."""
     held = []
     for module in modules():
@@ -196,7 +196,7 @@ def service(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_refusals_keep_nothing_alive(service, kind, monkeypatch, caplog):
+def test_rejected_requests_keep_no_objects_alive(service, kind, monkeypatch, caplog):
     runner, refused = service
     caplog.set_level(
         logging.CRITICAL + 1
@@ -252,7 +252,7 @@ def bench(request, tmp_path):
     made.close()
 
 
-def test_everyone_who_waits_for_a_batch_gets_an_exception_of_their_own(bench, monkeypatch):
+def test_each_waiter_of_a_batch_gets_its_own_exception(bench, monkeypatch):
     """Writes share a transaction, and keyed reads on PostgreSQL a statement: whoever is told that it failed raises a copy."""
     write = storage_write(bench)
 

@@ -1,4 +1,4 @@
-"""Every route, asked without a key, with a provisioning key, by a read-only administrator, and from another workspace."""
+"""Access to every route: no key, a provisioning key, read-only, another workspace."""
 
 import re
 from urllib.parse import quote
@@ -182,7 +182,7 @@ def ask(client, place, method, path, token=None):
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer x.y.z", "Basic YTpi", "revoked"])
-def test_nothing_is_answered_or_done_without_a_key(server, place, routes, authorization):
+def test_every_route_requires_a_key(server, place, routes, authorization):
     before = place.state()
     if authorization == "revoked":
         made = place.made("/keys", {"name": "short"})
@@ -214,9 +214,7 @@ HOLDERS = {
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
-def test_a_key_is_refused_what_it_has_no_permission_for_and_nothing_happens(
-    server, place, routes, holder
-):
+def test_a_missing_permission_is_403_without_effect(server, place, routes, holder):
     allowed = set(HOLDERS[holder])
     role = place.made("/roles", {"name": name("role"), "permissions": list(HOLDERS[holder])})
     made = place.made("/keys", {"name": "k", "role": role["name"]})
@@ -233,7 +231,7 @@ def test_a_key_is_refused_what_it_has_no_permission_for_and_nothing_happens(
     assert place.state() == before
 
 
-def test_nothing_of_a_workspace_is_seen_or_changed_from_another(server, place, stranger, routes):
+def test_workspaces_are_isolated(server, place, stranger, routes):
     before = place.state()
     with httpx.Client(base_url=server.url, timeout=30) as client:
         for method, path in routes:
@@ -254,7 +252,7 @@ def test_nothing_of_a_workspace_is_seen_or_changed_from_another(server, place, s
     assert place.state() == before
 
 
-def test_tokens_of_one_workspace_mean_nothing_in_another(place, stranger):
+def test_tokens_of_another_workspace_are_rejected(place, stranger):
     user = stranger.user()
     asked = [
         stranger.api.get("/changes", params={"cursor": place.cursor}),
@@ -280,7 +278,7 @@ def test_tokens_of_one_workspace_mean_nothing_in_another(place, stranger):
     )
 
 
-def test_what_anyone_may_ask_for_tells_nothing_of_a_workspace(server, place):
+def test_public_routes_reveal_nothing_about_workspaces(server, place):
     for path in OPEN:
         answer = httpx.get(server.url + path, headers={"accept": "*/*"}, follow_redirects=True)
         assert answer.status_code == 200, path
@@ -310,7 +308,7 @@ ODD = [
 ]
 
 
-def test_no_parameter_and_no_name_in_a_path_is_an_error_of_the_server(place, routes):
+def test_malformed_parameters_and_paths_never_cause_a_500(place, routes):
     document = place.api.get(f"{place.tenant.server.url}/openapi.json").json()
     shared = {
         f"#/components/parameters/{key}": value

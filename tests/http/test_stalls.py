@@ -1,4 +1,4 @@
-"""Requests of the largest size leave the event loop to others: no callback computes for long in its thread."""
+"""The largest requests do not block the event loop."""
 
 import asyncio
 import json

@@ -188,7 +188,7 @@ EXPLICIT = {
 
 @pytest.mark.parametrize("rules", [HELD, OFF, {**HELD, **OFF}], ids=["guard", "switches", "both"])
 @pytest.mark.parametrize("way", LOSING)
-def test_no_way_takes_access_past_the_guard_or_the_switches(place, way, rules):
+def test_every_write_path_honours_guard_and_switches(place, way, rules):
     place.settings(**FREE, **ON)
     user, act = LOSING[way](place)
     place.settings(**rules)
@@ -200,7 +200,7 @@ def test_no_way_takes_access_past_the_guard_or_the_switches(place, way, rules):
 
 
 @pytest.mark.parametrize("way", EXPLICIT)
-def test_an_administrators_explicit_act_passes_and_is_audited(place, way):
+def test_explicit_acts_of_administrators_pass_and_are_audited(place, way):
     prepare, action, passes_switches = EXPLICIT[way]
     place.settings(**FREE, **ON)
     user, act = prepare(place)
@@ -212,7 +212,7 @@ def test_an_administrators_explicit_act_passes_and_is_audited(place, way):
     place.settings(**FREE, **ON)
 
 
-def test_letting_through_what_the_guard_holds_still_honours_the_switches(place):
+def test_approving_held_changes_honours_the_switches(place):
     place.settings(**FREE, **ON)
     user, act = let_through(place)
     place.settings(**OFF)
@@ -248,7 +248,7 @@ def created_by_restore(place):
 
 
 @pytest.mark.parametrize("prepare", [created, created_in_bulk, created_by_undo, created_by_restore])
-def test_no_way_creates_a_user_past_the_switch(place, prepare):
+def test_every_creating_path_honours_the_switch(place, prepare):
     place.settings(**FREE, **ON)
     act = prepare(place)
     place.settings(**OFF)
@@ -275,7 +275,7 @@ CONFIGURE = {
 """Those that write no resource."""
 
 
-def test_every_operation_that_writes_is_classified_here(place):
+def test_every_writing_operation_is_classified(place):
     document = place.api.get(f"{place.tenant.server.url}/openapi.json").json()
     writes = {
         (method.upper(), path.removeprefix("/api/v1"))
@@ -298,7 +298,7 @@ def test_every_operation_that_writes_is_classified_here(place):
 
 
 @pytest.mark.parametrize("route", NEEDS)
-def test_a_provisioning_key_writes_by_scim_alone(place, route):
+def test_a_provisioning_key_writes_only_through_scim(place, route):
     place.settings(**FREE, **ON)
     user = place.user()
     _, _, api = place.provider()
@@ -311,7 +311,7 @@ def test_a_provisioning_key_writes_by_scim_alone(place, route):
 
 
 @pytest.mark.parametrize("act", ["undo", "restore"])
-def test_an_override_is_an_administrators(place, act):
+def test_only_administrators_can_override(place, act):
     """A key that may undo and restore, and not change the settings, cannot override the guard."""
     place.settings(**FREE, **ON)
     user, _ = (undone(True) if act == "undo" else restored(False))(place)

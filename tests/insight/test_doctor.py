@@ -1,4 +1,4 @@
-"""`muster doctor`: what clients send, and what was refused."""
+"""`muster doctor`: deviations of clients, and failed requests."""
 
 import json
 
@@ -12,7 +12,7 @@ from tests.support.tenant import Tenant
 STATUSES = {400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 429, 500, 501, 503, 507}
 
 
-def test_what_it_says(server):
+def test_doctor_prints_deviations_and_failures(server):
     with Tenant(server) as tenant:
         assert "No problems found" in server.muster("doctor", "--workspace", tenant.name).stdout
         user = tenant.user()
@@ -33,7 +33,7 @@ def test_what_it_says(server):
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 
 
-def test_each_reason_of_a_403_has_its_own_cure(fresh):
+def test_each_reason_of_a_403_has_its_own_fix(fresh):
     """A cure names the page where it is; one for the key's permissions is for those alone."""
     users = [fresh.user() for _ in range(3)]
     paths = [f"/Users/{user['id']}" for user in users]
@@ -74,7 +74,7 @@ def test_each_reason_of_a_403_has_its_own_cure(fresh):
     }
 
 
-def test_a_cure_names_the_attribute_value_or_limit(fresh):
+def test_a_fix_names_the_attribute_value_or_limit(fresh):
     user, crew = fresh.user(), fresh.scim.post("/Groups", json=group("Crew")).json()
     fresh.scim.post("/Users", json=person(user["userName"]))
     fresh.scim.post("/Users", json=person(active="perhaps"))
@@ -111,17 +111,17 @@ WHERE = (
     *("MUSTER_", "muster ", "/.search", "Content-Type", "the setting that the response names"),
     *("proxy", "disk", "the server's log", "the filter"),
 )
-"""The pages, commands and settings that cures name."""
+"""The pages, commands and settings that fixes name."""
 
 
-def test_every_cure_is_of_one_finding_and_says_where():
+def test_every_fix_is_unique_and_names_a_page_or_command():
     cures = [*FIXES.values(), *_REASONS.values()]
     assert len(set(cures)) == len(cures)
     assert [cure for cure in cures if not any(place in cure for place in WHERE)] == []
 
 
 @pytest.mark.parametrize("status", sorted(STATUSES))
-def test_every_status_has_a_cure(status):
+def test_every_status_has_a_fix(status):
     assert status in FIXES
     assert Refusal("k", "o", status, 1, 1).fix == FIXES[status]
     assert Refusal("k", "o", status, 1, 1, detail="n: 1").fix.endswith("Latest response: n: 1")

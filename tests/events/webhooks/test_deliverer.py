@@ -1,4 +1,4 @@
-"""The deliverer: one process at a time, and an end to trying."""
+"""The deliverer: one process at a time, retries, and giving up."""
 
 import asyncio
 import itertools
@@ -91,7 +91,7 @@ def run(tmp_path):
     return runner
 
 
-def test_of_several_processes_one_sends(run):
+def test_only_one_of_several_processes_delivers(run):
     async def work(here):
         sender = Recorder(200)
         for n in range(20):
@@ -108,7 +108,7 @@ def test_of_several_processes_one_sends(run):
     assert len(got) == len(set(got)) == 20
 
 
-def test_another_goes_on_where_one_was_ended(run):
+def test_another_process_continues_after_a_crash(run):
     async def work(here):
         sender = Recorder(200)
         first = here.deliverer(sender)
@@ -132,7 +132,7 @@ async def _seen(sender, number):
     return len(sender.got) >= number
 
 
-def test_a_lease_is_one_processs_until_it_ends(run, clock):
+def test_a_lease_belongs_to_one_process_until_it_expires(run, clock):
     async def work(here):
         one, other = Leases(here.storage), Leases(here.storage)
         taken = [
@@ -151,7 +151,7 @@ def test_a_lease_is_one_processs_until_it_ends(run, clock):
     assert run(work) == [True, False, True, True, False, True, False, True]
 
 
-def test_pauses_grow_and_a_webhook_is_given_up_in_the_end(run, clock):
+def test_retry_pauses_grow_until_the_webhook_is_disabled(run, clock):
     async def work(here):
         await here.user("a")
         made, pauses = here.deliverer(Recorder(503)), []
@@ -179,7 +179,7 @@ def test_pauses_grow_and_a_webhook_is_given_up_in_the_end(run, clock):
     assert "status 503" in why
 
 
-def test_deliveries_are_kept_no_further_than_is_said(run, monkeypatch):
+def test_old_deliveries_are_deleted(run, monkeypatch):
     async def work(here):
         monkeypatch.setattr("muster.storage.records.webhooks.KEPT", 3)
         made = here.deliverer(Recorder(200))
@@ -194,7 +194,7 @@ def test_deliveries_are_kept_no_further_than_is_said(run, monkeypatch):
     assert len(run(work)) == 3
 
 
-def test_a_state_that_was_moved_is_not_moved_back(run):
+def test_a_position_never_moves_back(run):
     async def work(here):
         state = await here.states.state(1, here.hook.id)
         await here.states.begin(1, here.hook.id, 7)
@@ -219,7 +219,7 @@ class Taking(Recorder):
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_a_process_that_has_lost_its_webhook_sends_nothing_more_and_moves_nothing(run, status):
+def test_a_process_without_the_lease_sends_and_stores_nothing(run, status):
     async def work(here):
         for n in range(3):
             await here.user(f"u{n}")
@@ -274,7 +274,7 @@ def test_messages_to_one_webhook_never_overlap(run, monkeypatch):
     assert run(work) == 1
 
 
-def test_every_event_has_an_id_of_its_own(run):
+def test_every_event_has_a_unique_id(run):
     """Notes have no version: two holds of one user were told apart by nothing."""
 
     async def work(here):
@@ -295,7 +295,7 @@ def test_every_event_has_an_id_of_its_own(run):
     assert got[:4] == got[4:]
 
 
-def test_a_workspace_that_cannot_be_read_does_not_stop_the_others(run):
+def test_an_unreadable_workspace_does_not_stop_other_webhooks(run):
     """Spread over several machines, a workspace is unreachable while its machine is down."""
 
     async def work(here):
@@ -316,7 +316,7 @@ def test_a_workspace_that_cannot_be_read_does_not_stop_the_others(run):
     assert run(work) == 1
 
 
-def test_what_is_sent_goes_on_while_its_workspace_cannot_be_listed(run, monkeypatch):
+def test_delivery_continues_while_the_workspace_cannot_be_listed(run, monkeypatch):
     async def work(here):
         sender = Recorder(200)
         sending = here.deliverer(sender)

@@ -1,4 +1,4 @@
-"""Sending: to no private address, whatever it is called, with no redirect followed, and with an end."""
+"""Sending: no private addresses, no redirects, and a time limit."""
 
 import asyncio
 import http.server
@@ -22,19 +22,19 @@ from muster.events.webhooks.sender import Sender
      "2002:808:808::1", "2001::1", "2001:db8::1", "3fff::1", "5f00::1", "100::1", "1::1", "4000::1", "168.63.129.16",
      "192.0.0.9", "192.88.99.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "240.0.0.1", "255.255.255.255"],
 )  # fmt: skip
-def test_private_addresses(address):
+def test_private_addresses_are_rejected(address):
     assert not is_public(address)
 
 
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
 )
-def test_public_addresses(address):
+def test_public_addresses_are_accepted(address):
     assert is_public(address)
 
 
 @given(st.ip_addresses(v=4))
-def test_an_address_within_an_ipv6_one_is_as_public_as_it_is(address):
+def test_an_ipv4_address_embedded_in_ipv6_decides(address):
     for written in (f"::ffff:{address}", f"64:ff9b::{address}"):
         assert is_public(written) == is_public(str(address)), written
     assert is_public(str(address)) <= ipaddress.ip_address(str(address)).is_global
@@ -102,7 +102,7 @@ def there():
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]", "0x7f.1"]
 )
-def test_nothing_is_sent_to_this_machine(there, host):
+def test_messages_to_this_machine_are_rejected(there, host):
     answer = posted(f"http://{host}:{there.server_port}/")
     assert answer.status is None
     assert "not a public address" in answer.error
@@ -115,7 +115,7 @@ def test_a_redirect_is_not_followed(there):
     assert there.asked == 1
 
 
-def test_an_answer_without_end_and_one_that_does_not_come(there, monkeypatch):
+def test_endless_and_missing_responses_end_in_time(there, monkeypatch):
     assert posted(f"http://127.0.0.1:{there.server_port}/endless", private=True).arrived
     monkeypatch.setattr(sender, "_SECONDS", 0.3)
     answer = posted(f"http://127.0.0.1:{there.server_port}/slow", private=True)
@@ -123,7 +123,7 @@ def test_an_answer_without_end_and_one_that_does_not_come(there, monkeypatch):
     assert "no response within" in answer.error
 
 
-def test_no_one_is_there():
+def test_an_unreachable_host_is_reported():
     answer = posted("http://127.0.0.1:9/", private=True)
     assert answer.status is None
     assert answer.error

@@ -44,7 +44,7 @@ def test_workspaces_beyond_the_bound_share_a_label():
 
 @pytest.mark.outside
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_workspaces_are_named_to_the_operator_alone(tmp_path, workers):
+def test_only_the_operator_sees_workspace_names(tmp_path, workers):
     options = {"MUSTER_RATE_LIMIT": "0", "MUSTER_METRICS_TOKEN": "s3cret words"}
     with Server(tmp_path, "--workers", workers, **options) as server:
         server.muster("workspaces", "create", "acme-corp")
@@ -70,13 +70,13 @@ def test_workspaces_are_named_to_the_operator_alone(tmp_path, workers):
             assert refused.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_an_installation_without_a_token_names_no_workspace_to_anyone(server):
+def test_without_a_token_no_workspace_is_named(server):
     for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "Bearer"}):
         answer = httpx.get(f"{server.url}/metrics", headers=headers)
         assert (answer.status_code, 'workspace="' in answer.text) == (200, False)
 
 
-def test_what_waits_is_told():
+def test_queues_are_reported():
     metrics = Metrics()
     metrics.tell(3, Pressure(writes_waiting=5, searches_waiting=7, connections_in_use=9), 2)
     metrics.tell_size(11)
@@ -95,7 +95,7 @@ def test_what_waits_is_told():
 
 
 @pytest.mark.outside
-def test_workers_are_counted_together_and_the_dead_are_buried(tmp_path):
+def test_metrics_sum_live_workers_and_drop_dead_ones(tmp_path):
     with Server(
         tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0", MUSTER_METRICS_TOKEN="t"
     ) as server:
@@ -124,7 +124,7 @@ def test_workers_are_counted_together_and_the_dead_are_buried(tmp_path):
 
 
 @given(st.lists(st.floats(0, 20) | st.sampled_from([0.001, 0.01, 10.0]), max_size=100))
-def test_many_times_observed_at_once_are_as_each_by_itself(seconds):
+def test_observe_all_equals_single_observations(seconds):
     made = [
         Times("t", "Times.", ("operation",), buckets=(0.001, 0.01, 10.0), registry=None).labels(
             "get"

@@ -1,4 +1,4 @@
-"""What is kept of a body: no secret, however it is written."""
+"""Recorded bodies contain no secrets, in any notation."""
 
 import asyncio
 import json
@@ -112,7 +112,7 @@ def test_secrets_are_masked(body, status):
     assert lost == 0
 
 
-def test_a_name_that_is_written_with_escapes():
+def test_escaped_attribute_names_are_masked():
     kept, _ = recorded(request(b'{"p\\u0061ssword": "%b"}' % SECRET.encode()))
     assert SECRET not in kept[0].body
 
@@ -121,7 +121,7 @@ def test_a_name_that_is_written_with_escapes():
     st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
     st.sampled_from([200, 400]),
 )
-def test_the_rest_is_kept(body, status):
+def test_other_values_are_recorded_unchanged(body, status):
     assume(
         not any(word in str(body).lower() for word in ("pwd", "token"))
         and not any('"' in key for key in body)
@@ -132,7 +132,7 @@ def test_the_rest_is_kept(body, status):
         assert json.loads(kept[0].body) == json.loads(raw)
 
 
-def test_no_more_than_is_of_use():
+def test_long_bodies_are_truncated():
     kept, _ = recorded(
         request(b'{"a": "%b"}' % (b"x" * 100_000)), request(b""), request(b"\xff\0", 400)
     )
@@ -141,7 +141,7 @@ def test_no_more_than_is_of_use():
     assert "�" not in kept[2].body
 
 
-def test_a_large_body_is_searched_or_not_kept():
+def test_a_large_body_is_masked_or_dropped():
     large = b'{"title": "%b", "%b": "hunter2"}'
     kept, _ = recorded(
         request(large % (b"x" * 200_000, b"password")),
@@ -152,7 +152,7 @@ def test_a_large_body_is_searched_or_not_kept():
     assert "hunter2" not in kept[0].body + kept[2].body
 
 
-def test_more_bytes_than_may_wait_are_let_go_of_but_the_requests_are_kept():
+def test_beyond_the_byte_limit_requests_are_recorded_without_bodies():
     body = b'{"title": "%b"}' % (b"x" * 2_000_000)
     recorder = Recorder(keeper := Keeper(), Retention(7, 100))
     for _ in range(2):
@@ -166,7 +166,7 @@ def test_more_bytes_than_may_wait_are_let_go_of_but_the_requests_are_kept():
 
 @pytest.mark.parametrize("depth", [10, 63, 64, 65, 250, 300, 1000, 5000])
 @pytest.mark.parametrize("key", [b"password", b"Operations", b"x"])
-def test_a_body_of_any_depth_takes_no_other_request_with_it(depth, key):
+def test_a_deep_body_does_not_affect_other_requests(depth, key):
     deep = b'{"%b":' % key * depth + b'"token"' + b"}" * depth
     others = [request(b'{"title": "a"}', workspace=number) for number in (1, 2, 1)]
     kept, lost = recorded(others[0], request(deep, 400), request(deep, 200), *others[1:])
@@ -174,7 +174,7 @@ def test_a_body_of_any_depth_takes_no_other_request_with_it(depth, key):
     assert lost == 0
 
 
-def test_a_request_that_cannot_be_prepared_is_lost_alone_and_counted():
+def test_an_unpreparable_request_is_lost_alone_and_counted():
     broken, response = request(b"{}")
     broken.grant.registry = None
     kept, lost = recorded(request(b"{}"), (broken, response), request(b"{}"))
@@ -183,7 +183,7 @@ def test_a_request_that_cannot_be_prepared_is_lost_alone_and_counted():
 
 
 @pytest.mark.parametrize("error", [ValueError, StorageError])
-def test_a_request_that_cannot_be_stored_is_lost_alone_and_counted(error):
+def test_an_unstorable_request_is_lost_alone_and_counted(error):
     keeper = Keeper(lambda kept: kept.path == "/Bad", error)
     requests = [
         request(b"{}", path="/Bad" if number in (2, 3, 7) else "/Users") for number in range(10)
@@ -193,7 +193,7 @@ def test_a_request_that_cannot_be_stored_is_lost_alone_and_counted(error):
     assert lost == 3
 
 
-def test_a_storage_that_is_gone_is_not_asked_again_and_again():
+def test_a_failing_storage_is_not_retried_for_each_request():
     keeper = Keeper(lambda kept: True, StorageError)
     kept, lost = recorded(*[request(b"{}") for _ in range(100)], keeper=keeper)
     assert kept == []
@@ -202,7 +202,7 @@ def test_a_storage_that_is_gone_is_not_asked_again_and_again():
 
 
 @pytest.mark.parametrize("text", ["\0", "\ud800", "é\udfff\0"])
-def test_a_text_that_no_engine_can_store(text):
+def test_nul_and_surrogates_are_removed(text):
     odd = request(b"{}", 400, path=f"/{text}", query=text, headers={"user-agent": text})
     kept, lost = recorded(odd)
     assert lost == 0
@@ -210,7 +210,7 @@ def test_a_text_that_no_engine_can_store(text):
     assert "\0" not in "".join(str(field) for field in kept[0])
 
 
-def test_what_is_too_old_or_too_much_is_let_go_of(tmp_path):
+def test_old_and_excess_requests_are_deleted(tmp_path):
     async def run():
         storage = SqliteStorage(str(tmp_path / "m.db"))
         await storage.migrate()
@@ -253,7 +253,7 @@ def test_what_is_too_old_or_too_much_is_let_go_of(tmp_path):
     assert len(others) == 1
 
 
-def test_reads_beyond_what_they_may_cost_are_let_go_of_and_counted():
+def test_excess_reads_are_dropped_and_counted():
     recorder = Recorder(None, Retention(7, 100))
     workspace = SimpleNamespace(record_reads="2999-01-01T00:00:00.000Z")
     grant = SimpleNamespace(workspace=workspace)
@@ -268,7 +268,7 @@ def test_reads_beyond_what_they_may_cost_are_let_go_of_and_counted():
     assert len(recorder._waiting) == 202
 
 
-def test_a_workspace_may_say_how_long_its_requests_are_kept():
+def test_a_workspace_can_set_its_retention():
     class RequestStore:
         def __init__(self):
             self.trimmed = {}
@@ -300,7 +300,7 @@ def asked(method, status, key="k", path="/Users"):
     return made, response, 0.0
 
 
-def test_the_first_success_after_a_refusal_is_kept_even_if_it_is_a_read():
+def test_the_first_success_after_an_error_is_recorded_even_a_read():
     recorder = Recorder(keeper := Keeper(), Retention(7, 100))
     for made in (
         asked("GET", 200), asked("GET", 400), asked("GET", 200, "other"), asked("GET", 200), asked("GET", 200),
@@ -321,7 +321,7 @@ def test_the_first_success_after_a_refusal_is_kept_even_if_it_is_a_read():
 
 
 @pytest.mark.parametrize("later", [True, False])
-def test_a_success_after_a_refusal_by_another_process_is_kept(tmp_path, later):
+def test_a_success_after_an_error_in_another_process_is_recorded(tmp_path, later):
     async def run():
         storage = SqliteStorage(str(tmp_path / "m.db"))
         await storage.migrate()
@@ -350,7 +350,7 @@ def test_a_success_after_a_refusal_by_another_process_is_kept(tmp_path, later):
     assert asyncio.run(run()) == [("POST", 400, "k"), ("GET", 200, "k")]
 
 
-def test_what_waits_holds_no_more_bytes_than_it_may(monkeypatch):
+def test_waiting_requests_stay_within_the_byte_limit(monkeypatch):
     """A burst of large requests: their records are kept, and the bodies beyond the bound are let go of."""
     monkeypatch.setattr("muster.http.observe.recorder._HELD", 100_000)
     recorder = Recorder(None, Retention(7, 100))

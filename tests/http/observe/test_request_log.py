@@ -1,4 +1,4 @@
-"""The request log: a line is JSON, whatever a client calls things, and says what was answered."""
+"""The request log: every line is valid JSON that describes the response."""
 
 import asyncio
 import io
@@ -53,7 +53,7 @@ requests = st.tuples(
 
 
 @given(st.lists(requests, max_size=80))
-def test_each_line_says_what_was_answered(answered):
+def test_each_line_describes_one_response(answered):
     lines = logged(answered)
     assert len(lines) == len(answered)
     for line, (request, status, seconds, size) in zip(lines, answered, strict=True):
@@ -72,17 +72,17 @@ def test_each_line_says_what_was_answered(answered):
         }
 
 
-def test_a_line_never_has_a_query_that_was_encoded_into_the_path():
+def test_encoded_queries_are_not_logged():
     (line,) = logged([(made("GET", "/scim/v2/Users?access_token=hunter2", "w", "c"), 404, 0.1, 1)])
     assert "hunter2" not in str(line)
     assert line["path"].startswith("/scim/v2/Users?")
 
 
-def test_a_line_never_has_the_query():
+def test_queries_are_not_logged():
     assert "secret" not in str(logged([(made("GET", "/scim/v2/Users", "w", "c"), 200, 0.1, 1)]))
 
 
-def test_what_is_remembered_of_clients_is_bounded():
+def test_the_cache_of_shared_fields_is_bounded():
     async def run() -> int:
         log = RequestLog(io.BytesIO())
         for number in range(2500):
@@ -93,7 +93,7 @@ def test_what_is_remembered_of_clients_is_bounded():
     assert asyncio.run(run()) <= 1000
 
 
-def test_the_time_of_a_line_is_that_of_the_answer():
+def test_a_line_has_the_time_of_the_response():
     with mock.patch(
         "muster.base.clock._read", side_effect=[2_000, 1_999_999_000, 86_400_500_000_000]
     ):
@@ -105,7 +105,7 @@ def test_the_time_of_a_line_is_that_of_the_answer():
     ]
 
 
-def test_a_log_that_cannot_be_written_fails_no_request():
+def test_a_failing_log_does_not_fail_requests():
     class Full(io.BytesIO):
         def write(self, _: object) -> int:
             raise OSError(28, "No space left on device")

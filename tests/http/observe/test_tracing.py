@@ -48,7 +48,7 @@ def collector():
 
 
 @pytest.mark.outside
-def test_requests_and_what_they_ask_of_the_storage(tmp_path):
+def test_spans_cover_requests_and_storage_calls(tmp_path):
     with (
         collector() as (url, spans),
         Server(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=url, OTEL_BSP_SCHEDULE_DELAY="100") as server,
@@ -82,7 +82,7 @@ def test_requests_and_what_they_ask_of_the_storage(tmp_path):
 
 
 @pytest.mark.outside
-def test_a_collector_that_is_not_there_stops_nobody(tmp_path):
+def test_a_missing_collector_does_not_fail_requests(tmp_path):
     with Server(
         tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1", OTEL_BSP_EXPORT_TIMEOUT="500"
     ) as server:
@@ -104,5 +104,5 @@ def test_a_collector_that_is_not_there_stops_nobody(tmp_path):
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_SDK_DISABLED": "true"}, False),
     ],
 )
-def test_when_they_are_on(environment, on):
+def test_traces_follow_the_environment(environment, on):
     assert tracing.wanted(environment) is on

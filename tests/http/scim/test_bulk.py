@@ -53,7 +53,7 @@ def values(resource):
     return sorted(item["value"] for item in resource.get("members", ()))
 
 
-def test_every_method_on_every_type(client):
+def test_bulk_supports_every_method_on_every_type(client):
     kept, gone = (client.post("/Users", json=person()).json() for _ in range(2))
     made = client.post("/Groups", json=group()).json()
     results = bulk(
@@ -143,7 +143,7 @@ def test_each_operation_fails_alone_with_its_error(client):
         ),
     ],
 )
-def test_an_operation_that_is_none_is_its_own_error(client, operation, scim_type):
+def test_a_malformed_operation_fails_alone(client, operation, scim_type):
     results = bulk(client, operation, post("ok", person()))
     assert results[0]["response"].get("scimType") == scim_type
     assert results[0]["status"] == ("400" if scim_type else "404")
@@ -160,11 +160,11 @@ def test_an_operation_that_is_none_is_its_own_error(client, operation, scim_type
         ({"schemas": [BULK_REQUEST], "Operations": [{}] * 1001}, 413, None),
     ],
 )
-def test_a_request_that_is_none_is_refused_whole(client, body, status, scim_type):
+def test_a_malformed_bulk_request_is_rejected(client, body, status, scim_type):
     error_of(client.post("/Bulk", json=body), status, scim_type)
 
 
-def test_the_limits_are_what_is_advertised(client):
+def test_limits_match_service_provider_config(client):
     advertised = client.get("/ServiceProviderConfig").json()["bulk"]
     assert advertised["supported"] is True
     assert advertised["maxOperations"] == 1000
@@ -177,7 +177,7 @@ def test_the_limits_are_what_is_advertised(client):
     )
 
 
-def test_bulk_ids_lead_forward_and_back(client):
+def test_bulk_ids_resolve_forward_and_backward(client):
     before = client.post("/Users", json=person()).json()
     results = bulk(
         client,
@@ -214,7 +214,7 @@ def test_bulk_ids_lead_forward_and_back(client):
     assert client.get(results[4]["location"]).status_code == 404
 
 
-def test_a_cycle_is_made_and_then_linked(client):
+def test_a_cycle_is_created_and_then_linked(client):
     results = bulk(
         client,
         post("a", crew("b", "u")),
@@ -233,7 +233,7 @@ def test_a_cycle_is_made_and_then_linked(client):
     assert {item["value"] for item in u["groups"]} == {a["id"], b["id"], c["id"]}
 
 
-def test_who_refers_to_what_failed_fails_with_it(client):
+def test_operations_fail_with_the_one_they_refer_to(client):
     taken = client.post("/Users", json=person()).json()["userName"]
     results = bulk(client, post("g", crew("u", "w")), post("u", person(taken)), post("w", person()))
     assert [item["status"] for item in results] == ["409", "409", "201"]
@@ -300,7 +300,7 @@ def test_a_cycle_is_created_whole_or_not_at_all(fresh, settings, length, strict_
     assert all(user[ENTERPRISE_USER].keys() == {"manager"} for user in made)
 
 
-def test_cycles_that_lead_to_each_other(fresh):
+def test_linked_cycles_are_resolved(fresh):
     posts = {
         "a": crew("b", "c"), "b": crew("a"), "c": crew("d", "a"), "d": crew("e"), "e": crew("f", "e"), "f": crew("e", "u"),
         "u": person(), "g": crew("a", "f"),
@@ -405,7 +405,7 @@ def test_bulk_ids_are_replaced_in_references_only(fresh):
     assert values(g) == [u["id"]]
 
 
-def test_after_so_many_errors_the_rest_is_left(client):
+def test_fail_on_errors_stops_the_rest(client):
     bad = {"method": "DELETE", "path": "/Users/nobody"}
     users = [post(str(n), person()) for n in range(3)]
     results = bulk(client, users[0], bad, users[1], bad, users[2], failOnErrors=2)
@@ -414,7 +414,7 @@ def test_after_so_many_errors_the_rest_is_left(client):
     assert found.json()["totalResults"] == 0
 
 
-def test_what_is_done_to_one_resource_is_done_in_order(client):
+def test_operations_on_one_resource_run_in_order(client):
     user = client.post("/Users", json=person()).json()
     path = f"/Users/{user['id']}"
     steps = [
@@ -434,7 +434,7 @@ def test_what_is_done_to_one_resource_is_done_in_order(client):
     ] == ["204", "201"]
 
 
-def test_a_thousand_at_once(client):
+def test_a_bulk_request_of_1_000_operations(client):
     results = bulk(
         client,
         *(post(f"{n}", person()) for n in range(999)),
@@ -444,7 +444,7 @@ def test_a_thousand_at_once(client):
     assert len(values(client.get(results[-1]["location"]).json())) == 999
 
 
-def test_contracts_and_strictness(cortex, strict):
+def test_bulk_honours_contract_and_strictness(cortex, strict):
     results = bulk(cortex, post("u", person()), {"method": "DELETE", "path": "/Users/bulkId:u"})
     assert [item["status"] for item in results] == ["200", "200"]
     without = {"method": "POST", "path": "/Users", "data": person()}
@@ -452,7 +452,7 @@ def test_contracts_and_strictness(cortex, strict):
     assert bulk(cortex, without)[0]["status"] == "200"
 
 
-def test_only_post(client):
+def test_bulk_accepts_only_post(client):
     response = client.get("/Bulk")
     error_of(response, 405)
     assert response.headers["allow"] == "POST"

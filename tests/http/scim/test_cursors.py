@@ -1,4 +1,4 @@
-"""Cursors (RFC 9865) and walks by startIndex: every resource once, at any depth, whatever else is written."""
+"""Cursors (RFC 9865) and startIndex: every resource once, despite concurrent writes."""
 
 import base64
 from datetime import UTC, datetime
@@ -53,7 +53,7 @@ QUERIES = [
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=str)
-def test_cursors_cover_what_one_page_has_in_its_order(walked, query):
+def test_walks_by_cursor_return_every_resource_in_order(walked, query):
     whole = walked.get("/Users", params={"count": 1000, **query}).json()
     found = list(pages(walked, count=77, **query))
     assert [item for page in found for item in page["Resources"]] == whole["Resources"]
@@ -63,7 +63,7 @@ def test_cursors_cover_what_one_page_has_in_its_order(walked, query):
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=str)
-def test_walks_by_start_index_cover_what_one_page_has(walked, query):
+def test_walks_by_start_index_return_every_resource(walked, query):
     whole = walked.get("/Users", params={"count": 1000, **query}).json()
     found = []
     while len(found) < whole["totalResults"]:
@@ -75,7 +75,7 @@ def test_walks_by_start_index_cover_what_one_page_has(walked, query):
     assert found == whole["Resources"]
 
 
-def test_a_walk_sees_what_changed_on_the_way(client):
+def test_a_walk_includes_concurrent_changes(client):
     mark = name("moving")
     users = [
         client.post("/Users", json=person(title=mark, displayName=f"{n:02}")).json()
@@ -99,7 +99,7 @@ def test_a_walk_sees_what_changed_on_the_way(client):
     assert names(1) == ["00a", "01", "02"]
 
 
-def test_cursors_are_stable_while_others_write(client):
+def test_cursors_are_stable_during_concurrent_writes(client):
     mark = name("stable")
     before = [
         client.post("/Users", json=person(title=mark, displayName=f"{n:03}")).json()["id"]
@@ -151,7 +151,7 @@ def test_a_cursor_cannot_be_changed(walked):
         error_of(walked.get("/Users", params={"cursor": text}), 400, "invalidCursor")
 
 
-def test_what_goes_with_a_cursor(client):
+def test_parameters_that_a_cursor_allows(client):
     client.post("/Users", json=person())
     error_of(client.get("/Users", params={"cursor": "", "startIndex": 1}), 400, "invalidValue")
     error_of(client.get("/Users", params={"cursor": "", "count": "ten"}), 400, "invalidCount")

@@ -1,4 +1,4 @@
-"""Rows of the dialect table that only show over HTTP, in lenient and strict workspaces."""
+"""Dialects that only occur over HTTP, in lenient and strict workspaces."""
 
 import json
 
@@ -74,7 +74,7 @@ def test_put_with_an_empty_array_of_members_removes_them(client):
     assert members(client, group) == []
 
 
-def test_a_byte_order_mark_is_passed_over_in_a_lenient_workspace(client, strict):
+def test_a_byte_order_mark_is_ignored_in_a_lenient_workspace(client, strict):
     body = b"\xef\xbb\xbf" + orjson.dumps(person())
     headers = {"content-type": "application/scim+json"}
     assert client.post("/Users", content=body, headers=headers).status_code == 201

@@ -1,4 +1,4 @@
-"""Groups from outside: RFC 7643 section 4.2, and `groups` of users (section 4.1.2)."""
+"""Groups over HTTP (RFC 7643 section 4.2), and `groups` of users (section 4.1.2)."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def users(client):
     return [make(client, person())["id"] for _ in range(4)]
 
 
-def test_what_is_posted_is_read(client, users):
+def test_a_created_group_is_returned(client, users):
     person_0 = client.get(f"/Users/{users[0]}").json()
     inner = make(client, group())
     posted = client.post(
@@ -99,17 +99,17 @@ def test_an_empty_group_shows_an_empty_array(client, strict):
         (group() | {"members": "x"}, "members"),
     ],
 )
-def test_a_wrong_group_is_refused(client, body, names):
+def test_an_invalid_group_is_rejected(client, body, names):
     before = client.get("/Groups?count=0").json()["totalResults"]
     assert names in error_of(client.post("/Groups", json=body), 400, "invalidValue")
     assert client.get("/Groups?count=0").json()["totalResults"] == before
 
 
-def test_a_member_of_another_workspace_is_none_of_ours(client, strict, users):
+def test_members_of_another_workspace_are_rejected(client, strict, users):
     error_of(strict.post("/Groups", json=group(users[0])), 400, "invalidValue")
 
 
-def test_a_member_may_be_named_by_its_reference(client, users):
+def test_a_member_can_be_given_by_reference(client, users):
     body = make(
         client,
         group() | {"members": [{"$ref": f"https://elsewhere.example/scim/v2/Users/{users[0]}"}]},
@@ -117,7 +117,7 @@ def test_a_member_may_be_named_by_its_reference(client, users):
     assert [item["value"] for item in body["members"]] == [users[0]]
 
 
-def test_which_attributes_are_shown(client, users):
+def test_projection_of_groups(client, users):
     made = make(client, group(users[0]))
     path = f"/Groups/{made['id']}"
     without = client.get(path, params={"excludedAttributes": "members"}).json()
@@ -143,7 +143,7 @@ def test_which_attributes_are_shown(client, users):
     "chosen",
     [{"attributes": "displayName,groups.value"}, {"excludedAttributes": "emails,groups.display"}],
 )
-def test_a_page_shows_of_each_what_a_read_of_it_shows(client, path, chosen):
+def test_lists_and_reads_return_the_same_group(client, path, chosen):
     mark = name("page")
     made = [
         client.post("/Users", json=person(displayName=mark, title='"}}')).json()["id"]
@@ -208,7 +208,7 @@ def _one(user_id):
     return {"path": "members", "value": [{"value": user_id}]}
 
 
-def test_a_patch_answers_what_is_asked_for(client, users):
+def test_a_patch_returns_the_requested_attributes(client, users):
     made = make(client, group())
     operation = patch({"op": "add", **_one(users[0])})
     answer = client.patch(f"/Groups/{made['id']}", json=operation, params={"attributes": "members"})
@@ -229,7 +229,7 @@ def test_a_patch_answers_what_is_asked_for(client, users):
         ({"op": "add", "path": "memberz", "value": []}, "invalidPath"),
     ],
 )
-def test_a_wrong_patch_changes_nothing(client, users, operation, scim_type):
+def test_an_invalid_patch_changes_nothing(client, users, operation, scim_type):
     made = make(client, group(users[0]))
     add = {"op": "add", **_one(users[1])}
     error_of(client.patch(f"/Groups/{made['id']}", json=patch(operation)), 400, scim_type)
@@ -237,7 +237,7 @@ def test_a_wrong_patch_changes_nothing(client, users, operation, scim_type):
     assert client.get(f"/Groups/{made['id']}").json() == made
 
 
-def test_a_strict_workspace_wants_a_member_to_remove(strict):
+def test_strict_removal_requires_an_existing_member(strict):
     made = make(strict, group())
     user = make(strict, person())["id"]
     path = f"/Groups/{made['id']}"
@@ -246,7 +246,7 @@ def test_a_strict_workspace_wants_a_member_to_remove(strict):
     assert strict.patch(path, json=patch({"op": "add", **_one(user)}, remove)).status_code == 200
 
 
-def test_a_put_writes_the_difference(client, users):
+def test_put_writes_only_the_difference(client, users):
     made = make(client, group(users[0], users[1]))
     path = f"/Groups/{made['id']}"
     same = {**group(users[1], users[0]), "displayName": made["displayName"]}
@@ -267,7 +267,7 @@ def test_a_put_writes_the_difference(client, users):
     )
 
 
-def test_a_write_may_be_conditional(client, users):
+def test_writes_honour_conditions(client, users):
     made = make(client, group())
     path = f"/Groups/{made['id']}"
     add = patch({"op": "add", **_one(users[0])})
@@ -314,7 +314,7 @@ def test_the_groups_of_a_user_are_computed(client, users):
     assert groups_of(client, user) == {both["id"]: ("direct", both["displayName"])}
 
 
-def test_a_user_whose_groups_changed_has_another_etag(client, users):
+def test_a_user_gets_a_new_etag_when_its_groups_change(client, users):
     user = f"/Users/{users[0]}"
     seen = [client.get(user).headers["etag"]]
 
@@ -380,7 +380,7 @@ def test_groups_cannot_be_written_on_a_user(client, users):
     assert members_of(client, made["id"]) == []
 
 
-def test_who_is_deleted_leaves_every_group(client, users):
+def test_a_deleted_user_leaves_every_group(client, users):
     inner = make(client, group(users[0], users[1]))
     outer = make(client, group(inner["id"], users[0]))
     assert client.delete(f"/Users/{users[0]}").status_code == 204
@@ -391,7 +391,7 @@ def test_who_is_deleted_leaves_every_group(client, users):
         assert answer.json()["meta"]["lastModified"] > made["meta"]["lastModified"]
 
 
-def test_cycles_are_harmless(client, users):
+def test_membership_cycles_are_harmless(client, users):
     a, b = make(client, group(users[0])), make(client, group())
     client.patch(f"/Groups/{b['id']}", json=patch({"op": "add", **_one(a["id"])}))
     client.patch(
@@ -628,7 +628,7 @@ def test_removing_someone_who_is_no_member_is_an_error_in_a_strict_workspace_alo
                 assert answer.status_code in (200, 400)
 
 
-def test_someone_who_is_no_member_keeps_nobody_else_in_the_group(client, users):
+def test_removing_a_non_member_still_removes_the_others(client, users):
     a, b, c, d = users
     made = make(client, group(a, b, c))
     named = {"op": "remove", "path": "members", "value": [{"value": d}, {"value": a}]}

@@ -1,4 +1,4 @@
-"""Pages of lists: a large one that is projected leaves others their turns."""
+"""Projecting a large page yields to other requests."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ BASE = "https://a.example/scim/v2"
 @pytest.mark.parametrize(
     "wanted", [("userName,emails.value", None), (None, "emails"), (None, None)]
 )
-def test_a_page_in_turns_is_the_page(count, wanted):
+def test_projecting_in_batches_gives_the_same_page(count, wanted):
     documents = with_base_url(
         b",".join([put.stored.document for put in make_batch(0, count, 7, 0)]), BASE
     )
@@ -43,7 +43,7 @@ def test_a_page_in_turns_is_the_page(count, wanted):
 
 @pytest.mark.parametrize("look", ['},{"schemas":[', '{"schemas":["', "},{"])
 @pytest.mark.parametrize("size", [10, 30_000])
-def test_texts_that_look_like_the_edge_of_a_document(look, size):
+def test_nested_text_like_a_document_start_is_kept(look, size):
     """In strings their quotation marks are escaped; in elements of a workspace's own they are not."""
     own = {"schemas": ["x"], "title": look}
     documents = [

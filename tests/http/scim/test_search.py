@@ -1,4 +1,4 @@
-"""A find by POST (RFC 7644 section 3.4.3)."""
+"""Searches by POST (RFC 7644 section 3.4.3)."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.support.people import error_of, name, person
 
 
 @pytest.mark.parametrize("path", ["/.search", "/Users/.search"])
-def test_it_answers_as_the_get_does(client, path):
+def test_search_returns_the_same_as_get(client, path):
     mark = name("search")
     for number in range(3):
         client.post("/Users", json=person(title=mark, displayName=f"D{number}"))
@@ -41,7 +41,7 @@ def test_it_answers_as_the_get_does(client, path):
         ({"schemas": [SEARCH_REQUEST], "filter": 'password eq "x"'}, "invalidFilter", "password"),
     ],
 )
-def test_a_wrong_message_is_named(client, message, scim_type, names):
+def test_an_invalid_search_names_the_problem(client, message, scim_type, names):
     assert names in error_of(client.post("/Users/.search", json=message), 400, scim_type)
 
 

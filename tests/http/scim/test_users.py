@@ -1,4 +1,4 @@
-"""The six operations of the published page, from outside."""
+"""The six operations of the published API page, over HTTP."""
 
 from urllib.parse import quote
 
@@ -107,7 +107,7 @@ def _json(document):
     return json.dumps(document)
 
 
-def test_find_by_name_in_any_case_and_script(client):
+def test_names_match_in_any_case_and_script(client):
     user_name = name("zoë").replace("example", "exämple")
     client.post("/Users", json=person(user_name))
     found = find(client, filter=f'userName eq "{user_name.upper()}"')
@@ -133,7 +133,7 @@ def test_find_by_name_in_any_case_and_script(client):
     ["{name}", "{NAME}", "nobody@example.com", "o'hara@example.com", "a+b@example.com", "a b", ""],
 )
 @pytest.mark.parametrize("space", ["%20", "+"])
-def test_the_shortest_way_to_a_user_answers_as_the_long_one(client, user, path, value, space):
+def test_a_look_up_by_name_returns_the_same_as_a_search(client, user, path, value, space):
     """One equality alone in a query is answered without more ado; with another parameter beside it, in full."""
     client.post("/Groups", json=group(None, user))
     asked = value.format(name=user["userName"], NAME=user["userName"].upper())
@@ -146,7 +146,7 @@ def test_the_shortest_way_to_a_user_answers_as_the_long_one(client, user, path, 
             assert short.json()["Resources"][0]["groups"]
 
 
-def test_a_page_and_its_limits(client):
+def test_page_sizes_are_limited(client):
     mark = name("page")
     for number in range(5):
         client.post("/Users", json=person(title=mark, displayName=f"D{number}"))
@@ -169,7 +169,7 @@ def test_a_page_and_its_limits(client):
     assert names(sortOrder="Descending", startIndex=5)[1] == ["D0"]
 
 
-def test_no_count_is_100_and_the_most_is_1000(server):
+def test_the_default_count_is_100_and_the_maximum_1000(server):
     server.muster("demo", "--workspace", "many", "--users", "1200")
     from tests.conftest import client_of
 
@@ -203,7 +203,7 @@ def test_no_count_is_100_and_the_most_is_1000(server):
         ([("count", "1"), ("count", "2")], "invalidValue", "count"),
     ],
 )
-def test_a_bad_parameter_is_named(client, parameters, scim_type, names):
+def test_an_invalid_parameter_is_named(client, parameters, scim_type, names):
     assert names in error_of(client.get("/Users", params=parameters), 400, scim_type)
 
 
@@ -228,7 +228,7 @@ def test_domain_follows_every_change_and_joins_with_filters(client):
     assert find(client, domain=domain)["totalResults"] == 1
 
 
-def test_projection_on_every_answer(client):
+def test_every_response_honours_the_projection(client):
     document = person(title="T")
     response = client.post("/Users", params={"attributes": "USERNAME,emails.value"}, json=document)
     body = response.json()
@@ -302,7 +302,7 @@ def test_a_taken_user_name_is_409(client, user):
     assert client.post("/Users", json=person(taken)).status_code == 201
 
 
-def test_a_password_is_never_shown_and_never_an_oracle(client, server):
+def test_passwords_are_never_returned_or_searchable(client, server):
     secret = "correct horse battery"
     user = client.post(
         "/Users", params={"attributes": "password"}, json=person(password=secret)
@@ -332,7 +332,7 @@ def test_a_password_is_never_shown_and_never_an_oracle(client, server):
     assert b"$argon2id$" in stored
 
 
-def test_dialects_are_taken_and_a_strict_workspace_refuses_them(client, strict, user):
+def test_dialects_are_accepted_and_rejected_in_strict_mode(client, strict, user):
     document = person(active="True") | {ENTERPRISE_USER: {"manager": "26"}}
     body = client.post("/Users", json=document).json()
     assert body["active"] is True

@@ -1,4 +1,4 @@
-"""Budgets of requests that wait: nobody takes more than their places, and places are given back."""
+"""Admission budgets: limits hold, and places are released."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ CALLERS = st.sampled_from("abcd")
     st.integers(1, 4),
     st.lists(st.tuples(st.sampled_from(["enter", "leave", "twice"]), CALLERS), max_size=60),
 )
-def test_a_budget_counts_who_is_inside(most, most_of_one, moves):
+def test_a_budget_counts_its_seats(most, most_of_one, moves):
     budget = Budget(most, most_of_one, "all", "one")
     seats = {caller: [] for caller in "abcd"}
     refused = 0
@@ -41,7 +41,7 @@ def test_a_budget_counts_who_is_inside(most, most_of_one, moves):
         assert (budget.full == "all") == (budget.inside == most)
 
 
-def test_a_seat_moves_to_another_budget_or_stays():
+def test_a_seat_moves_to_another_budget_or_is_kept():
     one, other = Budget(1, 1, "all", "one"), Budget(1, 1, "all", "one")
     seat = one.enter("a")
     seat.move(other, "admin")
@@ -111,19 +111,19 @@ def test_the_workspace_with_the_most_waits_gives_way_oldest_first():
     assert (given, ended) == ([True], [True, False, False, False])
 
 
-def test_a_workspace_does_not_give_way_to_itself_or_to_its_like():
+def test_a_workspace_does_not_give_way_to_its_equals():
     assert _outcomes({1: 3}, {}, [1]) == ([False], [False] * 3)
     assert _outcomes({1: 2, 2: 1}, {}, [2]) == ([False], [False] * 3)
     assert _outcomes({}, {}, [1]) == ([False], [])
 
 
-def test_shares_become_even_and_no_further():
+def test_giving_way_stops_at_equal_shares():
     given, ended = _outcomes({1: 4}, {}, [2, 2, 2, 2])
     assert given == [True, True, True, False]
     assert ended == [True, True, True, False]
 
 
-def test_waits_for_a_change_give_way_first_to_anyone():
+def test_waits_for_a_change_give_way_first():
     given, ended = _outcomes({1: 3}, {1: 1, 2: 2}, [2, 2, 2, 1])
     assert given == [True, True, True, False]
     assert ended == [False, False, False, True, True, True]

@@ -1,4 +1,4 @@
-"""Base URLs and clients' addresses: what is believed of whom."""
+"""Base URLs and client addresses: which headers are trusted."""
 
 import pytest
 
@@ -15,14 +15,14 @@ def request(client="10.0.0.1:5000", host="scim.example", scheme="http", prefix="
 FORWARDED = {"x_forwarded_proto": "https", "x_forwarded_host": "public.example"}
 
 
-def test_the_requests_host():
+def test_the_base_url_is_the_requests_host():
     assert BaseUrl(None, ()).base(request()) == "http://scim.example"
     assert (
         BaseUrl(None, ()).base(request(host="[::1]:8080", prefix="/idp")) == "http://[::1]:8080/idp"
     )
 
 
-def test_the_setting_wins():
+def test_the_configured_base_url_wins():
     assert (
         BaseUrl("https://fixed.example", ("10.0.0.0/8",)).base(request(**FORWARDED))
         == "https://fixed.example"
@@ -36,13 +36,13 @@ def test_forwarded_headers_only_from_trusted_proxies():
 
 
 @pytest.mark.parametrize("host", ["", 'a"b', "a b", "a\nb", "a/b", "a@b", "é"])
-def test_a_host_that_is_none(host):
+def test_an_invalid_host_is_rejected(host):
     with pytest.raises(ScimError) as caught:
         BaseUrl(None, ()).base(request(host=host))
     assert caught.value.status == 400
 
 
-def test_the_clients_address():
+def test_the_client_address_behind_proxies():
     chain = "6.6.6.6, 1.2.3.4, 10.0.0.9"
     assert BaseUrl(None, ()).client(request(x_forwarded_for=chain)) == "10.0.0.1"
     assert BaseUrl(None, ("10.0.0.0/8",)).client(request(x_forwarded_for=chain)) == "1.2.3.4"
@@ -63,7 +63,7 @@ def test_the_clients_address():
         "muster.localhost",
     ],
 )
-def test_links_for_people_are_made_for_loopback_hosts(host):
+def test_links_with_secrets_allow_loopback_hosts(host):
     assert BaseUrl(None, ()).public(request(host=host)) == f"http://{host}"
 
 
@@ -79,7 +79,7 @@ def test_links_for_people_are_made_for_loopback_hosts(host):
         "xlocalhost",
     ],
 )
-def test_links_for_people_are_made_for_no_other_host_that_is_not_configured(host):
+def test_links_with_secrets_require_a_configured_host(host):
     for origin in (BaseUrl(None, ()), BaseUrl(None, ("10.0.0.0/8",))):
         with pytest.raises(ScimError, match="MUSTER_BASE_URL"):
             origin.public(request(host=host))

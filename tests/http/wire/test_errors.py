@@ -1,4 +1,4 @@
-"""Every error of the contract, from outside: the status, the scimType, and what is named."""
+"""Every error of the contract over HTTP: status, scimType and detail."""
 
 import httpx
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from tests.support.people import error_of, name, person
 
 
-def test_without_a_key(server):
+def test_a_request_without_a_key_is_401(server):
     for headers in (
         {},
         {"Authorization": "Basic eDp5"},
@@ -19,7 +19,7 @@ def test_without_a_key(server):
             assert response.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_without_the_permission(server):
+def test_a_key_without_the_permission_is_403(server):
     token = server.key("auditor", "--permission", "View audit logs")
     response = httpx.get(
         f"{server.url}/scim/v2/Users", headers={"Authorization": f"Bearer {token}"}
@@ -27,7 +27,7 @@ def test_without_the_permission(server):
     assert "Configure Open ID Connector & SCIM" in error_of(response, 403)
 
 
-def test_with_the_permission_alone(server):
+def test_the_scim_permission_is_sufficient(server):
     token = server.key("scim", "--permission", "Configure Open ID Connector & SCIM")
     assert (
         httpx.get(
@@ -64,13 +64,13 @@ def test_unknown_paths_are_404(client, path):
         ("DELETE", "/ServiceProviderConfig", "GET"),
     ],
 )
-def test_405_names_what_is_allowed(client, method, path, allow):
+def test_405_lists_the_allowed_methods(client, method, path, allow):
     response = client.request(method, path)
     error_of(response, 405)
     assert response.headers["allow"] == allow
 
 
-def test_501_for_me_where_the_key_is_no_users(client):
+def test_me_without_a_bound_user_is_501(client):
     error_of(client.get("/Me"), 501)
 
 
@@ -148,7 +148,7 @@ def test_415(client, content_type):
     assert "accept" not in refused.headers
 
 
-def test_413_announced_and_not(client):
+def test_413_with_and_without_content_length(client):
     error_of(
         client.post(
             "/Users", content=b" " * 2_000_001, headers={"Content-Type": "application/json"}
@@ -169,7 +169,7 @@ def test_413_announced_and_not(client):
     error_of(response, 413)
 
 
-def test_a_large_body_within_the_limit_is_taken(client):
+def test_a_large_body_within_the_limit_is_accepted(client):
     assert client.post("/Users", json=person(title="x" * 1_900_000)).status_code == 201
 
 
@@ -178,12 +178,12 @@ def test_discovery_cannot_be_filtered(client):
         error_of(client.get(path, params={"filter": 'id eq "User"'}), 403)
 
 
-def test_a_host_that_is_none_is_refused(client):
+def test_an_invalid_host_is_400(client):
     for host in ('a"b', "a b", "<script>", "a/b"):
         assert error_of(client.get("/Users?count=1", headers={"Host": host}), 400)
 
 
-def test_request_ids_are_taken_or_made(client):
+def test_request_ids_are_accepted_or_generated(client):
     assert (
         client.get("/Users?count=0", headers={"X-Request-Id": "abc-123"}).headers["x-request-id"]
         == "abc-123"

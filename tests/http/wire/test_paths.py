@@ -1,4 +1,4 @@
-"""Repeated slashes in a path: every route answers as it does with one."""
+"""Repeated slashes in a path count as one on every route."""
 
 import re
 
@@ -66,7 +66,7 @@ def _answer(client, method, path):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("path", PATHS)
-def test_repeated_slashes_are_one(client, method, path):
+def test_repeated_slashes_are_collapsed(client, method, path):
     for spelling in _doubled(path):
         assert _answer(client, method, spelling) == _answer(
             client, method, re.sub("/+", "/", spelling)

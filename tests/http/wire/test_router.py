@@ -67,7 +67,7 @@ def test_a_route_is_found_by_method_and_path(method, path, template, names):
         "*",
     ],
 )
-def test_a_path_that_no_template_matches_has_no_route(path):
+def test_an_unmatched_path_has_no_route(path):
     assert Router(KEYS).match("GET", path) is None
 
 
@@ -81,9 +81,7 @@ def test_a_path_that_no_template_matches_has_no_route(path):
         ("HEAD", "/keys/k1/rotate", ("POST",)),
     ],
 )
-def test_a_method_that_no_template_has_is_answered_with_those_that_it_could_be(
-    method, path, allowed
-):
+def test_an_unsupported_method_lists_the_supported_ones(method, path, allowed):
     with pytest.raises(MethodNotAllowed) as raised:
         Router(KEYS).match(method, path)
     assert (raised.value.status, raised.value.allowed) == (405, allowed)
@@ -95,7 +93,7 @@ def test_a_name_with_nul_is_not_found():
     assert raised.value.status == 404
 
 
-def test_two_routes_for_the_same_requests_are_refused():
+def test_duplicate_routes_are_rejected():
     for second in ("/a/{x}", "/a/{y}"):
         with pytest.raises(ValueError, match="two routes"):
             Router([Route("GET", "/a/{x}"), Route("GET", second)])
