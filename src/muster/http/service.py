@@ -1,4 +1,4 @@
-"""The whole HTTP service: request id, key, rate limit, route, errors, log. What the server interfaces call."""
+"""The HTTP service: request ids, keys, rate limits, routing, errors and logging."""
 
 import asyncio
 import contextlib
@@ -34,30 +34,34 @@ from muster.storage.port.errors import StatementRejected, StorageError
 _log = logging.getLogger(__name__)
 _SLASHES = re.compile("//+")
 _SESSIONS, _OF_ONE = 400, 32
-"""How many requests with a session are in flight at a time, in all and of one administrator."""
+"""The most requests with a session in progress, in total and per administrator."""
 _STREAMS, _STREAMS_OF_ONE = 200, 25
-"""How many answers are sent in pieces at a time, in all and to one workspace or administrator."""
+"""The most streamed responses, in total and per workspace or administrator."""
 _ATTRIBUTED = 10
-"""How many requests without a valid key are attributed to a workspace within a second, at most."""
+"""The most requests per second without a valid key that are attributed to a workspace."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 Handler = Callable[[Request], Awaitable[Response]]
 Site = Handler
-"""Answers every path that no other part of the service does: the console."""
+"""The console: answers every path that no other part of the service answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRoute(Route):
-    """A page that needs neither a key nor a session."""
+    """A page that requires neither a key nor a session."""
 
     handler: Handler
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a process takes on. max_in_flight: requests with a key at a time.
+    """The load limits of a process.
 
-    stopping: whether the server is about to stop, and connections are to be closed once they are answered. max_anonymous,
-    max_anonymous_by_address: requests without a key or a session at a time. form_seconds: how long a form may take to come.
+    Attributes:
+        max_in_flight: The most requests with a key in progress.
+        stopping: Whether the server is stopping, so that connections are closed after a response.
+        max_anonymous: The most requests without a key or session in progress.
+        max_anonymous_by_address: The most of these from one address.
+        form_seconds: The time for a form to arrive.
     """
 
     max_in_flight: int
@@ -67,12 +71,14 @@ class Load:
     form_seconds: float = 10.0
 
     def anonymous(self) -> Budget:
-        """The budget of requests without a key or a session."""
+        """Return the budget of requests without a key or session."""
         return Budget(
             self.max_anonymous,
             self.max_anonymous_by_address,
-            f"{self.max_anonymous} requests without a key or a session are in flight (MUSTER_MAX_ANONYMOUS)",
-            f"{self.max_anonymous_by_address} requests without a key or a session are in flight from this address"
+            f"{self.max_anonymous} requests without a key or a session are in flight"
+            " (MUSTER_MAX_ANONYMOUS)",
+            f"{self.max_anonymous_by_address} requests without a key or a session are in flight"
+            " from this address"
             " (MUSTER_MAX_ANONYMOUS_BY_ADDRESS)",
         )
 
@@ -81,7 +87,7 @@ class Service:
     """Answers every request.
 
     Args:
-        pages: The pages that need neither a key nor a session.
+        pages: The pages that require neither a key nor a session.
         site: Answers every other path outside /scim/v2 and /api/v1.
     """
 
@@ -114,7 +120,7 @@ class Service:
         self.in_flight = 0
         self._unkeyed = 0
         self._attributed = (0, 0)
-        """A second, and how many requests without a valid key were looked up within it."""
+        """The current second, and the requests without a valid key looked up in it."""
         self._waits = Waits()
         self.anonymous = load.anonymous()
         self.sessions = Budget(
@@ -127,21 +133,22 @@ class Service:
             _STREAMS,
             _STREAMS_OF_ONE,
             f"{_STREAMS} answers are being sent in pieces",
-            f"{_STREAMS_OF_ONE} answers of this workspace or administrator are being sent in pieces",
+            f"{_STREAMS_OF_ONE} answers of this workspace or administrator are being sent in"
+            " pieces",
         )
         self._id_prefix = f"{secrets.token_hex(6)}-"
         self._numbers = itertools.count(1)
         self.used: set[tuple[int, str]] = set()
-        """The keys that were used since whoever keeps that last looked."""
+        """The keys used since their last use was last stored."""
 
     async def answer(self, request: Request) -> Response:
-        """The answer to a request; it never raises."""
+        """Answer a request; it never raises."""
         started = time.perf_counter()
         if "//" in request.path:
             request.path = _SLASHES.sub("/", request.path)
         if self._prefix and f"{request.path}/".startswith(
             self._prefix
-        ):  # a proxy that leaves the path of the public URL there
+        ):  # the proxy does not strip the path of the public URL
             request.path = request.path[len(self._prefix) - 1 :] or "/"
         given = request.header("x-request-id")
         request.id = (
@@ -174,7 +181,7 @@ class Service:
         return response
 
     async def _attribute(self, request: Request) -> None:
-        """Find the workspace that a request without a valid key is meant for, so that it is kept there."""
+        """Find the workspace of a request without a valid key, to record it there."""
         second = int(time.monotonic())
         self._attributed = (second, self._attributed[1] + 1 if self._attributed[0] == second else 1)
         if self._attributed[1] > _ATTRIBUTED:
@@ -192,7 +199,7 @@ class Service:
     def _streamed(
         self, request: Request, response: Response, stream: AsyncIterator[bytes]
     ) -> Response:
-        """An answer in pieces, in a place of its own until it is sent; or the error that there is no place."""
+        """Return a streamed response that holds a place until it is sent, or the error."""
         caller = (
             str(request.grant.workspace.id)
             if request.grant is not None
@@ -208,7 +215,7 @@ class Service:
     async def _streaming(
         self, request: Request, stream: AsyncIterator[bytes]
     ) -> AsyncIterator[bytes]:
-        """A body in pieces."""
+        """Yield the chunks of a body and log an interruption."""
         try:
             async for piece in stream:
                 yield piece
@@ -217,7 +224,7 @@ class Service:
             raise
 
     def _failed(self, request: Request, error: Exception) -> Response:
-        """The answer to a request that an exception ended; what is no one's mistake but ours shows nothing of its inside."""
+        """Return the response for an exception; internal errors reveal no details."""
         if isinstance(error, ScimError):
             return self._error(request, error)
         if isinstance(error, StorageError) and not isinstance(error, StatementRejected):
@@ -229,7 +236,7 @@ class Service:
         _log.error("request %s failed", request.id, exc_info=error)
         return self._error(
             request,
-            ScimError(500, f"an error of ours: it is logged under the request id {request.id}"),
+            ScimError(500, f"Internal error. Quote request id {request.id} when you report it."),
         )
 
     def _error(self, request: Request, error: ScimError) -> Response:
@@ -238,9 +245,12 @@ class Service:
         return problem_of(error)
 
     def _route(self, request: Request) -> Awaitable[Response]:
-        """What answers a request, to be awaited. Raises ScimError and StorageError.
+        """Dispatch a request; await the result for the response.
 
-        Nearly every request has a key that is known, and quota at hand: it waits for nothing here.
+        Nearly every request has a cached key and a leased token, and waits for nothing here.
+
+        Raises:
+            ScimError, StorageError: The error to answer.
         """
         scim = _is_scim(request)
         if not scim and not request.path.startswith(API_FOLDER):
@@ -256,10 +266,16 @@ class Service:
         return self._answer_key(request, grant, scim)
 
     async def _answer_crowded(self, request: Request, token: str, scim: bool) -> Response:
-        """The answer where no place is free: in one that another workspace gives up, or StorageError."""
+        """Answer a request if all places are taken, in one that another workspace gives up.
+
+        Raises:
+            StorageError: No workspace gives up a place.
+        """
         grant = await self._keys.check(token)
         if grant is None:
-            raise Unauthorized("the API key is not valid", "invalid_token")
+            raise Unauthorized(
+                "The API key is invalid, expired or revoked. Use an active key.", "invalid_token"
+            )
         if not self._waits.give_way(grant.workspace.id):
             request.workspace, request.key, request.grant = (
                 grant.workspace.name,
@@ -270,28 +286,33 @@ class Service:
         return await self._answer_unknown(request, token, scim)
 
     def _crowded(self) -> str:
-        return f"too many requests are in flight: {self.load.max_in_flight} at a time (MUSTER_MAX_IN_FLIGHT)"
+        return (
+            f"too many requests are in flight: {self.load.max_in_flight} at a time"
+            " (MUSTER_MAX_IN_FLIGHT)"
+        )
 
     @property
     def budgets(self) -> dict[str, Budget]:
-        """The budgets beside that of requests with a key, by the name that the metrics have for them."""
+        """Return the budgets of requests without a key, by their names in the metrics."""
         return {"anonymous": self.anonymous, "session": self.sessions, "stream": self.streams}
 
     def overloaded(self) -> str | None:
-        """Why requests with a key are refused at this moment, if they are."""
+        """Return the reason why requests with a key are rejected now, or None."""
         return (
             self._crowded() if self.in_flight - self._unkeyed >= self.load.max_in_flight else None
         )
 
     def degraded(self) -> list[str]:
-        """What else is refused at this moment."""
+        """Return the reasons why other requests are rejected now."""
         return [text for budget in self.budgets.values() if (text := budget.full)]
 
     async def _answer_unknown(self, request: Request, token: str, scim: bool) -> Response:
-        """The answer where the key has to be looked up, or more of its quota leased."""
+        """Answer a request whose key must be looked up, or needs another lease."""
         grant = await self._keys.check(token)
         if grant is None:
-            raise Unauthorized("the API key is not valid", "invalid_token")
+            raise Unauthorized(
+                "The API key is invalid, expired or revoked. Use an active key.", "invalid_token"
+            )
         request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
         wait = await self._limiter.take(grant.place, grant.limit, self._keys.epoch)
         if wait is not None:
@@ -299,7 +320,11 @@ class Service:
         return await self._answer_key(request, grant, scim)
 
     def _answer_key(self, request: Request, grant: Grant, scim: bool) -> Awaitable[Response]:
-        """The answer to a request with a key: SCIM, or the management API. Raises ScimError."""
+        """Answer a request with a key: SCIM or the management API.
+
+        Raises:
+            ScimError: The error to answer.
+        """
         request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
         request.waits = self._waits
         self.used.add(grant.place)
@@ -308,18 +333,24 @@ class Service:
         if not scim:
             return self._api.answer(request, grant)
         if not allows(grant.permissions, SCIM):
-            raise forbidden(f"the API key lacks the permission {SCIM!r}")
+            raise forbidden(
+                f'This API key does not have the permission "{SCIM}". Use a key that has it.'
+            )
         return self._scim.answer(request, grant)
 
     async def _turn_away(self, request: Request, grant: Grant) -> Response:
         try:
             await self._keys.turned_away(grant, request.id, request.address)
         except StorageError as error:
-            _log.warning("request %s: its refusal is not in the audit log: %s", request.id, error)
-        raise forbidden(f"the workspace takes no requests from {request.address}")
+            _log.warning(
+                "request %s: cannot record its rejection in the audit log: %s", request.id, error
+            )
+        raise forbidden(
+            f"The workspace takes no requests from {request.address}: see its IP allowlist."
+        )
 
     async def _answer_page(self, request: Request) -> Response:
-        """The answer to a request without a key. It never counts among those with one."""
+        """Answer a request without a key, outside the budget of requests with a key."""
         self._unkeyed += 1
         try:
             if request.too_long:
@@ -333,7 +364,7 @@ class Service:
             self._unkeyed -= 1
 
     async def _answer_site(self, request: Request) -> Response:
-        """The answer of the console, within a place for those without a session until there proves to be one."""
+        """Answer a request to the console, in an anonymous place until a session is found."""
         request.operation = "console"
         seat = self.anonymous.enter(network_of(request.address))
         request.read = _within(request.read, self.load.form_seconds)
@@ -352,7 +383,7 @@ class Service:
 def _within(
     read: Callable[[int], Awaitable[bytes]], seconds: float
 ) -> Callable[[int], Awaitable[bytes]]:
-    """A read of a form that ends after so many seconds with ScimError 408."""
+    """Limit the time to read a form; afterwards it raises ScimError 408."""
 
     async def bounded(limit: int) -> bytes:
         try:
@@ -360,7 +391,7 @@ def _within(
                 return await read(limit)
         except TimeoutError:
             raise ScimError(
-                408, f"the form did not come within {seconds:g} seconds (MUSTER_FORM_SECONDS)"
+                408, f"The form did not arrive within {seconds:g} seconds (MUSTER_FORM_SECONDS)."
             ) from None
 
     return bounded
@@ -373,15 +404,21 @@ def _too_long() -> ScimError:
 
 
 def _bearer(request: Request) -> str:
-    """The request's token. Raises Unauthorized."""
+    """Return the bearer token of a request.
+
+    Raises:
+        Unauthorized: It is missing or malformed.
+    """
     authorization = request.header("authorization")
     if authorization is None:
-        raise Unauthorized("an API key is needed: Authorization: Bearer <key>")
+        raise Unauthorized("An API key is required. Send the header Authorization: Bearer <key>.")
     if len(authorization) > MAX_HEADER:
         raise Unauthorized(f"Authorization is longer than {MAX_HEADER:,} bytes", "invalid_request")
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
-        raise Unauthorized("the Authorization must be of the form Bearer <key>", "invalid_request")
+        raise Unauthorized(
+            "The Authorization header must have the form Bearer <key>.", "invalid_request"
+        )
     return token.strip()
 
 
