@@ -121,7 +121,7 @@ class Site:
             visit.fields = {}
             await visit.read_form()
         elif request.method == "GET":
-            await visit.read_told()
+            await visit.read_flashed()
         return self._within_reach(visit, await route.handler(visit))
 
     def _within_reach(self, visit: Visit, response: Response) -> Response:

@@ -144,7 +144,7 @@ class Visit:
         still_allowed: Checks again that the administrator may see the page; streams call it
             repeatedly.
         flashes: Storage for values that the next page shows once.
-        told: The values that the previous form left for this page to show once.
+        flashed: The values that the previous form left for this page to show once.
         spent: Whether such values were read, so that the browser must forget their token.
     """
 
@@ -161,7 +161,7 @@ class Visit:
     cookies: dict[str, str] | None = None
     still_allowed: Callable[[], Awaitable[bool]] = _allowed
     flashes: Flashes | None = None
-    told: dict[str, Any] = field(default_factory=dict)
+    flashed: dict[str, Any] = field(default_factory=dict)
     spent: bool = False
 
     @property
@@ -337,8 +337,8 @@ class Visit:
         """Redirect (303) to another page of the console, and never outside it."""
         return Response(303, [("location", self.url(path, **query)), *HEADERS, *(headers or ())])
 
-    async def redirect_telling(
-        self, path: str, query: Mapping[str, str] | None = None, /, **told: Json
+    async def redirect_with(
+        self, path: str, query: Mapping[str, str] | None = None, /, **values: Json
     ) -> Response:
         """Redirect (303) to a page of the console that shows the values once.
 
@@ -347,18 +347,18 @@ class Visit:
         """
         if self.session is None or self.flashes is None:
             raise forbidden("You are not signed in.")
-        token = await self.flashes.put(self.session.id, self.url(path), told)
+        token = await self.flashes.put(self.session.id, self.url(path), values)
         return self.redirect(
             path, [self.set_cookie(_ONCE_COOKIE, token, flashes.SECONDS)], **(query or {})
         )
 
-    async def read_told(self) -> None:
-        """Move the values that the previous form left for this page into `told`."""
+    async def read_flashed(self) -> None:
+        """Move the values that the previous form left for this page into `flashed`."""
         token = self.cookie(_ONCE_COOKIE)
         if token and self.session is not None and self.flashes is not None:
             place = f"{self.base.prefix(self.request)}{self.request.path}"
             found = await self.flashes.take(self.session.id, place, token)
-            self.told, self.spent = found or {}, found is not None
+            self.flashed, self.spent = found or {}, found is not None
 
     def leave(self, url: str, headers: Headers) -> Response:
         """Redirect (303) to the sign-in page of a configured identity provider."""

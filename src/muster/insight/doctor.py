@@ -165,7 +165,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class LostUser:
+class LostUserFinding:
     """A user that a client keeps trying to create, because it lost their id.
 
     Attributes:
@@ -189,7 +189,7 @@ class Findings:
 
     shown: Sequence[DialectFinding]
     refusals: Sequence[Refusal]
-    lost: Sequence[LostUser]
+    lost: Sequence[LostUserFinding]
 
 
 async def examine(storage: Storage, workspace: int, progress: Progress = silent) -> Findings:
@@ -267,7 +267,7 @@ def _reason(detail: str) -> str:
 
 async def _lost(
     storage: Storage, requests: RequestStore, workspace: int, names: dict[str, str]
-) -> list[LostUser]:
+) -> list[LostUserFinding]:
     """Return the users that clients seem to have lost.
 
     They failed with "already exists", and the same key has not changed the existing user since.
@@ -282,7 +282,7 @@ async def _lost(
     for (key_id, folded), (count, latest, name) in list(refused.items())[:_MAX_LOST]:
         user = await storage.owner(workspace, "User", "userName", folded)
         if user is not None and not await requests.written_since(workspace, key_id, user, latest):
-            found.append(LostUser(names.get(key_id, key_id), name, user, count, latest))
+            found.append(LostUserFinding(names.get(key_id, key_id), name, user, count, latest))
     return found
 
 

@@ -73,7 +73,7 @@ class Overview:
         self._desk = desk
         self._webhooks = webhooks
 
-    async def look(self, caller: Caller, now: datetime) -> OverviewFigures:
+    async def collect(self, caller: Caller, now: datetime) -> OverviewFigures:
         """Return the current figures of the caller's workspace."""
         workspace = caller.workspace
         users = await self._total(caller, "/Users")

@@ -12,7 +12,7 @@ from muster.directory.service import Directory
 from muster.events.webhooks import deliverer
 from muster.events.webhooks.deliverer import GIVEN_UP_AFTER, PAUSES, Deliverer
 from muster.events.webhooks.endpoints import Webhooks
-from muster.events.webhooks.sender import Answer
+from muster.events.webhooks.sender import SendResult
 from muster.scim.schema.model import USER, registry
 from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.errors import StorageError
@@ -33,7 +33,7 @@ class Recorder:
 
     async def post(self, url, headers, body):
         self.got.append(headers["webhook-id"])
-        return Answer(self.status, None, 1)
+        return SendResult(self.status, None, 1)
 
     async def close(self):
         pass

@@ -31,7 +31,7 @@ class AdministratorPages:
         names = {str(workspace.id): workspace.name for workspace in workspaces} | {
             EVERYWHERE: "all workspaces"
         }
-        given = {"link": "", "error": "", **visit.told, **values}
+        given = {"link": "", "error": "", **visit.flashed, **values}
         log, _ = await self._storage.search_changes(INSTALLATION, None, 20, ChangeFilter())
         return visit.render(
             "administrators.html",
@@ -59,7 +59,7 @@ class AdministratorPages:
         except ScimError as refused:
             return await self.show(visit, refused.status, error=refused.detail)
         token = await self._administrators.invite(roles)
-        return await visit.redirect_telling("/administrators", link=f"{base}/first?token={token}")
+        return await visit.redirect_with("/administrators", link=f"{base}/first?token={token}")
 
     async def remove(self, visit: Visit) -> Response:
         admin = await self._administrators.get(visit.names["id"])

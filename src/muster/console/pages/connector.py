@@ -116,7 +116,7 @@ class ConnectorPages:
             )
         except ScimError as refused:
             links["unset"] = refused.detail
-        said = visit.told.get("said", "")
+        said = visit.flashed.get("said", "")
         return visit.render("connector.html", status, said=said, error=error, **values, **links)
 
     async def change(self, visit: Visit) -> Response:
@@ -131,14 +131,14 @@ class ConnectorPages:
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
         said = "Connector saved and verified. Administrators who used it are signed out."
-        return await visit.redirect_telling(_page(visit), said=said)
+        return await visit.redirect_with(_page(visit), said=said)
 
     async def remove(self, visit: Visit) -> Response:
         try:
             await self._connectors.delete(_setter(visit))
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
-        return await visit.redirect_telling(
+        return await visit.redirect_with(
             _page(visit), said="Connector removed. Administrators who used it are signed out."
         )
 

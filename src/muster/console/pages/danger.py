@@ -21,7 +21,7 @@ class DangerPages:
         yield PageRoute("POST", f"{_ROOT}/wipe", ADMIN, self.wipe)
 
     async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
-        said = visit.told.get("said", "")
+        said = visit.flashed.get("said", "")
         return visit.render("wipe.html", status, workspace=visit.there(), said=said, error=error)
 
     async def wipe(self, visit: Visit) -> Response:
@@ -33,6 +33,6 @@ class DangerPages:
                 error=f"name: type the workspace name, {workspace.name}, to confirm",
             )
         count = await wipe(self._storage, visit.caller)
-        return await visit.redirect_telling(
+        return await visit.redirect_with(
             "./wipe", said=f"Workspace wiped: {count} resources deleted."
         )

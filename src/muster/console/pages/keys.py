@@ -44,7 +44,7 @@ class KeyPages:
             for role in await self._roles.all(workspace.id)
             if not beyond(visit.permissions, role.permissions)
         ]
-        given = {"error": "", "said": "", "token": "", **visit.told, **values}
+        given = {"error": "", "said": "", "token": "", **visit.flashed, **values}
         typed = {
             name: visit.text(name) if given["error"] else "" for name in ("name", "role", "days")
         }
@@ -69,9 +69,7 @@ class KeyPages:
             )
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
-        return await visit.redirect_telling(
-            "./keys", token=token, said=f'Key "{name}" was created.'
-        )
+        return await visit.redirect_with("./keys", token=token, said=f'Key "{name}" was created.')
 
     async def _may(self, visit: Visit) -> tuple[str | None, tuple[str, ...]]:
         """Return the chosen role, or None and the chosen permissions.
@@ -92,14 +90,14 @@ class KeyPages:
         key = await self._key(visit)
         overlap = timedelta(seconds=_OVERLAPS.get(visit.text("overlap"), 0))
         token, _ = await self._keys.rotate(visit.there(), key, overlap, visit.administrator)
-        return await visit.redirect_telling(
+        return await visit.redirect_with(
             "./keys", token=token, said=f'Key "{key.name}" was rotated.'
         )
 
     async def revoke(self, visit: Visit) -> Response:
         key = await self._key(visit)
         await self._keys.revoke(visit.there(), key, visit.administrator)
-        return await visit.redirect_telling("./keys", said=f'Key "{key.name}" was revoked.')
+        return await visit.redirect_with("./keys", said=f'Key "{key.name}" was revoked.')
 
     async def _key(self, visit: Visit) -> KeyRecord:
         key = await self._accounts.key(visit.there().id, visit.names["id"])

@@ -41,7 +41,7 @@ class OverviewPages:
 
     async def show(self, visit: Visit) -> Response:
         now = clock.now()
-        seen = await self._overview.look(visit.caller, now)
+        seen = await self._overview.collect(visit.caller, now)
         bars = _bars(seen.hours, now)
         return visit.render(
             "overview.html",

@@ -89,7 +89,7 @@ class RequestPages:
         quirks = [(name, QUIRKS[name]) for name in kept.quirks.split() if name in QUIRKS]
         keys = {key.id: key.name for key in await self._storage.keys(visit.there().id)}
         extra = {
-            "rehearsed": visit.told.get("rehearsed"),
+            "rehearsed": visit.flashed.get("rehearsed"),
             "obstacle": _obstacle(kept, visit.caller.registry),
             "mask": MASK,
         }
@@ -114,7 +114,7 @@ class RequestPages:
         rehearsed = await rehearse(
             self._storage, visit.caller, kept.method, kind, target, body, projected
         )
-        return await visit.redirect_telling(page, rehearsed=asdict(rehearsed))
+        return await visit.redirect_with(page, rehearsed=asdict(rehearsed))
 
     async def _get(self, visit: Visit) -> RecordedRequest:
         number = visit.names["number"]

@@ -106,7 +106,7 @@ class ResourcePages:
             return visit.redirect("./undo")
         if back.left_out:
             said = f"Restored, except for members that no longer exist: {listed(back.left_out)}"
-            return await visit.redirect_telling(f"./{plural}/{visit.names['id']}", said=said)
+            return await visit.redirect_with(f"./{plural}/{visit.names['id']}", said=said)
         return visit.redirect(f"./{plural}/{visit.names['id']}")
 
     async def _restored(self, visit: Visit, kind: ResourceType) -> RestoredResource:
@@ -164,7 +164,7 @@ class ResourcePages:
             newest=not asked,
             older="" if older is None else await self._tokens.write(workspace, older),
             text=json.dumps(document, indent=2, ensure_ascii=False),
-            said=visit.told.get("said", ""),
+            said=visit.flashed.get("said", ""),
             error=error,
         )
 

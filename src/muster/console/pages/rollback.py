@@ -47,7 +47,7 @@ class RollbackPages:
         keys = await self._accounts.keys(visit.there().id)
         values = {"plan": plan, "at": at, "keys": keys, "asked": {**asked, "until": until}}
         return visit.render(
-            "undo.html", status, said=visit.told.get("said", ""), error=error, **values
+            "undo.html", status, said=visit.flashed.get("said", ""), error=error, **values
         )
 
     async def undo(self, visit: Visit) -> Response:
@@ -69,7 +69,7 @@ class RollbackPages:
             else ""
         )
         said = f"Rolled back {undone.count} resources. See the audit log for details.{without}"
-        return await visit.redirect_telling(
+        return await visit.redirect_with(
             "./undo", {name: visit.text(name) for name in ("key", "since", "until")}, said=said
         )
 

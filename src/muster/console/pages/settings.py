@@ -29,7 +29,7 @@ class SettingsPages:
     async def show(
         self, visit: Visit, status: int = 200, error: str = "", confirm: bool = False
     ) -> Response:
-        said = visit.told.get("said", "")
+        said = visit.flashed.get("said", "")
         given = _given(visit) if error else _kept(visit.there())
         address = visit.origin.address
         return visit.render(
@@ -60,7 +60,7 @@ class SettingsPages:
                 detail = f"ipAllowlist: your own address, {address}, is not in this list."
                 detail += " Confirm below to continue."
             return await self.show(visit, error.status, error=detail, confirm=lockout)
-        return await visit.redirect_telling(
+        return await visit.redirect_with(
             "./settings", said="Settings saved. They apply from the next request."
         )
 

@@ -118,7 +118,7 @@ class SignInPages:
         secret, uri = (
             await self._administrators.begin_totp(admin) if admin.totp is None else ("", "")
         )
-        given = {"error": "", "said": "", "codes": [], **visit.told, **values}
+        given = {"error": "", "said": "", "codes": [], **visit.flashed, **values}
         sessions = await self._administrators.sessions(admin)
         return visit.render(
             "account.html", status, admin=admin, secret=secret, uri=uri, sessions=sessions, **given
@@ -132,7 +132,7 @@ class SignInPages:
             await self._administrators.change_password(visit.session, old, new, visit.origin)
         except ScimError as error:
             return await self.account(visit, error.status, error=error.detail)
-        return await visit.redirect_telling(
+        return await visit.redirect_with(
             "/account", said="Password changed. Your other sessions were ended."
         )
 
@@ -146,7 +146,7 @@ class SignInPages:
             )
         except ScimError as error:
             return await self.account(visit, error.status, error=error.detail)
-        return await visit.redirect_telling(
+        return await visit.redirect_with(
             "/account",
             codes=codes,
             said="Two-factor authentication is on. Save your recovery codes.",
@@ -162,7 +162,7 @@ class SignInPages:
             )
         except ScimError as error:
             return await self.account(visit, error.status, error=error.detail)
-        return await visit.redirect_telling("/account", said="Two-factor authentication is off.")
+        return await visit.redirect_with("/account", said="Two-factor authentication is off.")
 
     async def end_session(self, visit: Visit) -> Response:
         if visit.session is not None:

@@ -42,7 +42,7 @@ class WebhookPages:
         given = {
             name: visit.text(name) if error else "" for name in ("url", "events", "description")
         }
-        secret = visit.told.get("secret", "")
+        secret = visit.flashed.get("secret", "")
         return visit.render(
             "webhooks.html", status, rows=rows, error=error, secret=secret, given=given
         )
@@ -56,7 +56,7 @@ class WebhookPages:
             made = await self._webhooks.create(visit.administrator, raw, position)
         except ScimError as error:
             return await self.show(visit, error.status, error.detail)
-        return await visit.redirect_telling("./webhooks", secret=await self._webhooks.secret(made))
+        return await visit.redirect_with("./webhooks", secret=await self._webhooks.secret(made))
 
     async def switch(self, visit: Visit) -> Response:
         webhook = await self._webhook(visit)
@@ -67,9 +67,7 @@ class WebhookPages:
 
     async def rotate(self, visit: Visit) -> Response:
         changed = await self._webhooks.rotate(visit.administrator, await self._webhook(visit))
-        return await visit.redirect_telling(
-            "./webhooks", secret=await self._webhooks.secret(changed)
-        )
+        return await visit.redirect_with("./webhooks", secret=await self._webhooks.secret(changed))
 
     async def remove(self, visit: Visit) -> Response:
         await self._webhooks.delete(visit.administrator, await self._webhook(visit))

@@ -16,7 +16,7 @@ from muster.base import clock
 from muster.base.clock import timestamp
 from muster.directory.history.events import Event, events
 from muster.events.webhooks.endpoints import Webhook, Webhooks
-from muster.events.webhooks.sender import Answer, Sender
+from muster.events.webhooks.sender import Sender, SendResult
 from muster.scim.errors import ScimError
 from muster.storage.background import log_and_continue
 from muster.storage.port.accounts import Workspace
@@ -201,7 +201,7 @@ class Deliverer:
 
     async def _deliver_held(
         self, webhook: Webhook, event: Event, part: int, attempt: int
-    ) -> Answer | None:
+    ) -> SendResult | None:
         """Deliver one event within the lease; None if the lease is lost or ends too soon."""
         left = await self._hold(webhook.workspace, webhook.id)
         if left <= 0:
@@ -213,7 +213,7 @@ class Deliverer:
             return None
 
     async def _failed(
-        self, workspace: Workspace, webhook: Webhook, at: State, before: State, answer: Answer
+        self, workspace: Workspace, webhook: Webhook, at: State, before: State, answer: SendResult
     ) -> None:
         moment = clock.milliseconds()
         since = before.failing_since or moment
@@ -229,7 +229,7 @@ class Deliverer:
             origin = ChangeOrigin("webhooks", "", timestamp())
             await self._webhooks.disable(Administrator(workspace, origin, ()), webhook, why)
 
-    async def deliver(self, webhook: Webhook, event: Event, part: int, attempt: int) -> Answer:
+    async def deliver(self, webhook: Webhook, event: Event, part: int, attempt: int) -> SendResult:
         """Deliver one event and log the attempt."""
         change, moment = event.change, clock.now()
         message_id = _message_id(await self._storage.signing_secret(), webhook, change, part)

@@ -12,7 +12,7 @@ _READ = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SendResult:
     """The outcome of a request.
 
     Attributes:
@@ -44,7 +44,7 @@ class Sender:
 
     async def post(
         self, url: str, headers: Mapping[bytes | str, bytes | str], body: bytes
-    ) -> Answer:
+    ) -> SendResult:
         """POST a body; failures are returned, never raised."""
         started = time.monotonic()
         status, error = None, None
@@ -60,7 +60,7 @@ class Sender:
             error = f"no response within {_SECONDS:g} seconds"
         except FAILURES as failed:
             error = str(failed) or type(failed).__name__
-        return Answer(
+        return SendResult(
             status, error if status is None else None, int((time.monotonic() - started) * 1000)
         )
 

@@ -27,7 +27,7 @@ class OverviewRoutes:
         )
 
     async def get_overview(self, call: Call) -> Response:
-        figures = await self._overview.look(call.caller, clock.now())
+        figures = await self._overview.collect(call.caller, clock.now())
         numbers = figures.numbers
         answer: OverviewAnswer = {
             "users": numbers["users"],
