@@ -99,6 +99,7 @@ def large_person():
     return person(emails=emails(4_900), **others)
 
 
+@pytest.mark.slow
 def test_large_documents(loop):
     large = large_person()
     user = loop.ask("POST", "/Users", large).json()
@@ -120,6 +121,7 @@ def test_many_values(loop):
     assert loop.ask("POST", "/Users", person(emails=[None] * 90_000)).status_code == 400
 
 
+@pytest.mark.slow
 def test_many_comparisons(loop):
     user = loop.ask("POST", "/Users", person(emails=emails(1_000))).json()
     path = f"/Users/{user['id']}"

@@ -13,6 +13,7 @@ from muster.access.permissions import ADMIN, RESTORE, SCIM, SETTINGS
 from muster.scim.bulk import BULK_REQUEST
 from tests.support.people import name, patch, person, replace
 from tests.support.tenant import Tenant
+from tests.support.waiting import this_moment
 
 HELD, FREE = {"guardMode": "hold", "guardShare": 0, "guardLeast": 0}, {"guardMode": "off"}
 OFF = {"automaticProvisioning": False, "automaticDeprovisioning": False}
@@ -120,7 +121,7 @@ def undone(deleting, **more):
 def restored(by_time, **more):
     def prepare(place):
         user = place.user(active=False)
-        then = datetime.now(UTC).isoformat()
+        then = f"{this_moment()}Z"
         chosen = {"time": then} if by_time else {"change": place.change(user, 0)}
         place.scim.patch(f"/Users/{user['id']}", json=replace("active", True))
         return (

@@ -185,6 +185,7 @@ def everything():
     yield "ALTER TABLE changes DROP COLUMN chain", "changes: the column chain is missing"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", list(ENGINES))
 def test_check_finds_every_missing_table_and_index(tmp_path, engine):
     async def look(storage):

@@ -118,6 +118,7 @@ class AlwaysReading(threading.Thread):
             connection.close()
 
 
+@pytest.mark.slow
 def test_write_ahead_log_stays_short_under_constant_reads(tmp_path):
     path = str(tmp_path / "m.db")
     sizes = []

@@ -285,6 +285,7 @@ def test_what_would_break_stored_documents_is_refused_with_the_list(fresh):
     assert fresh.server.muster("check").stdout.strip().endswith("0 findings")
 
 
+@pytest.mark.slow
 def test_an_index_is_built_over_what_is_there(fresh):
     colour = {"name": "colour"}
     fresh.api.post("/schemas", json=badge(colour))

@@ -1,7 +1,7 @@
 """Evaluating predicates: the laws of logic, and the rules of RFC 7644 section 3.4.2.2 on missing values."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.scim.dialects import Dialect
@@ -22,7 +22,6 @@ def cases(draw):
     return document, *predicates
 
 
-@settings(max_examples=50)
 @given(cases())
 def test_and_or_and_not_are_those_of_logic(case):
     document, first, second = case

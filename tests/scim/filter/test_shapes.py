@@ -1,6 +1,6 @@
 """A filter read by its shape means the same as the filter read by itself."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.scim.dialects import Dialect
@@ -27,7 +27,6 @@ texts = st.text(
 )
 
 
-@settings(max_examples=60)
 @given(st.sampled_from(SHAPES), *[st.tuples(texts, texts)] * 2)
 def test_the_second_filter_of_a_shape_has_its_own_values(shape, first, second):
     for values in (first, second):
@@ -36,7 +35,6 @@ def test_the_second_filter_of_a_shape_has_its_own_values(shape, first, second):
         assert by_shape == bind(parse(text, Dialect()), USER_TYPE, Dialect())
 
 
-@settings(max_examples=40)
 @given(st.sampled_from(SHAPES), users(), st.data())
 def test_it_matches_the_same_documents(shape, raw, data):
     document = read(raw, USER_TYPE, Dialect())
