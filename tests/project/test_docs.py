@@ -12,7 +12,7 @@ from muster.config import Settings
 from muster.console import web
 from muster.directory import bulk
 from muster.http import service
-from muster.http.management import feed
+from muster.http.management.models import feed
 from muster.http.observe import recorder
 from muster.http.wire import media, message
 from muster.scim import bounds, patch
@@ -178,9 +178,9 @@ def test_the_limits_are_those_of_the_code():
         "names in `attributes` or `excludedAttributes`": [bounds.MAX_NAMES],
         "bytes of a form of the console": [web._MAX_FORM],
         "fields of a form of the console": [web._MAX_FIELDS],
-        "changes in an answer of the feed or the audit log": [feed._MAX_ROWS],
+        "changes in an answer of the feed or the audit log": [feed.MAX_ROWS],
         "sending one chunk of a streamed answer": [message.SEND_SECONDS],
-        "a long poll of the feed": [feed._MAX_WAIT],
+        "a long poll of the feed": [feed.MAX_WAIT],
         "requests with a session of the console, in all and per administrator": [
             service._SESSIONS,
             service._OF_ONE,

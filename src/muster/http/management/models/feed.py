@@ -22,7 +22,9 @@ _EventType = Annotated[str, Field(examples=["user.updated"])]
 _Type = Annotated[str, Field(examples=["User"])]
 _RequestId = Annotated[str, Field(examples=["3f9a1c20b7d4-1f"])]
 MAX_WAIT = 60
-_Limit = Annotated[int, Field(ge=1, le=1000), DIGITS]
+MAX_ROWS = 1000
+"""Changes in an answer of the feed or of the audit log."""
+_Limit = Annotated[int, Field(ge=1, le=MAX_ROWS), DIGITS]
 _Wait = Annotated[int, Field(ge=0, le=MAX_WAIT), DIGITS]
 
 
