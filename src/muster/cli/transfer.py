@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 from cyclopts import App, Parameter
 
+from muster.base.progress import Progress
 from muster.cli.options import Database, WorkspaceName
 from muster.cli.output import Json, progress, write, write_json
 from muster.cli.session import CommandError, load_settings, run, workspace_of
@@ -17,7 +18,7 @@ from muster.storage.port.accounts import Workspace
 from muster.storage.port.engine import Storage
 
 if TYPE_CHECKING:
-    from muster.upkeep.importer import ImportReport, Progress
+    from muster.upkeep.importer import ImportReport
 
 _SHOWN = 20
 """Rejected lines that an import lists, unless it is told to list all."""
@@ -162,16 +163,16 @@ def _import(
 
 
 @contextlib.contextmanager
-def _reading(source: BinaryIO, workspace: Workspace) -> Iterator["Progress"]:
+def _reading(source: BinaryIO, workspace: Workspace) -> Iterator[Progress]:
     """Show how much of a file has been read; the number of lines if it is a pipe."""
     size = os.fstat(source.fileno()).st_size if source.seekable() else None
     with progress(f"Importing into {workspace.name}", size) as advance:
         read = 0
 
-        def taken(lines: int) -> None:
+        def taken(done: int, total: int | None = None) -> None:
             nonlocal read
             if size is None:
-                advance(lines)
+                advance(done, total)
             else:
                 before, read = read, source.tell()
                 advance(read - before)

@@ -13,12 +13,13 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
 from muster.base import clock
 from muster.base.clock import timestamp
+from muster.base.progress import Progress
 from muster.directory.documents import parse
 from muster.directory.groups import member_edits
 from muster.directory.groups.member_edits import MEMBERS
@@ -46,11 +47,6 @@ _DIGEST = 12
 """The bytes of a digest of a unique value."""
 Line = tuple[int, bytes]
 """The number of a line, from 1, and its text."""
-
-
-class Progress(Protocol):
-    def __call__(self, lines: int) -> None:
-        """So many more lines are done."""
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from muster.http.management.models.history import (
     MembersMoved,
     PastAnswer,
     Restore,
-    RestoredResource,
+    RestoreAnswer,
 )
 from muster.http.management.router import ApiRoute, Call
 from muster.http.management.tokens import Tokens
@@ -67,7 +67,7 @@ class HistoryRoutes:
             self.restore,
             "Restore a resource to a former state",
             body=Restore,
-            answer=RestoredResource,
+            answer=RestoreAnswer,
             errors=(409,),
         )
 

@@ -11,7 +11,7 @@ from muster.access.permissions import SETTINGS, allows, lacking
 from muster.base.clock import timestamp
 from muster.directory.caller import Caller
 from muster.directory.documents import parse
-from muster.http.management.models.base import Body, Query
+from muster.http.management.models.base import Body, QueryParameters
 from muster.http.management.validation import B, Q, read_body, read_query
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
 from muster.http.wire.media import read_json
@@ -126,7 +126,7 @@ class ApiRoute(Route):
     also: tuple[str, ...] = ()
     body: type[Body] | None = None
     body_optional: bool = False
-    query: type[Query] | None = None
+    query: type[QueryParameters] | None = None
     answer: type | None = None
     answers: Mapping[int, tuple[str, type]] = field(default_factory=dict)
     errors: tuple[int, ...] = ()
@@ -168,7 +168,7 @@ class Api:
         if missing:
             raise forbidden(f'This API key does not have the permission "{missing[0]}".')
         if route.query is None and request.query:
-            read_query(Query, request.parameters())
+            read_query(QueryParameters, request.parameters())
         return await route.handler(
             Call(request, grant, found.names, self._limits, self._origin.base(request))
         )

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from muster.http.management.models.base import Body, Query
+from muster.http.management.models.base import Body, QueryParameters
 from muster.http.wire.errors import FieldError, InvalidRequest
 from muster.scim.document import json_type
 from muster.scim.errors import invalid_syntax
@@ -15,7 +15,7 @@ from muster.scim.values import Json
 _SHOWN = 20
 _LABEL = 100
 B = TypeVar("B", bound=Body)
-Q = TypeVar("Q", bound=Query)
+Q = TypeVar("Q", bound=QueryParameters)
 
 
 def read_body(model: type[B], raw: Json) -> B:
@@ -36,7 +36,7 @@ def read_query(model: type[Q], parameters: Mapping[str, str]) -> Q:
         raise _refusal(error, "parameter", _names(model)) from None
 
 
-def _names(model: type[Body] | type[Query]) -> list[str]:
+def _names(model: type[Body] | type[QueryParameters]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

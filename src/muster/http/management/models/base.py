@@ -51,7 +51,7 @@ def example_of_a_change(**members: JsonValue) -> Callable[[JsonDict], None]:
     return describe
 
 
-class Query(BaseModel):
+class QueryParameters(BaseModel):
     """The query parameters of an operation; an unknown one is an error."""
 
     model_config = ConfigDict(
@@ -64,7 +64,7 @@ class Answer(TypedDict):
     """A JSON object that is answered."""
 
 
-class Page(Answer):
+class ListAnswer(Answer):
     """One page of a list."""
 
     nextCursor: str | None

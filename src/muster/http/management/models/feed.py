@@ -10,7 +10,7 @@ from muster.http.management.models.base import (
     Answer,
     Cursor,
     Id,
-    Query,
+    QueryParameters,
     Resource,
     Timestamp,
     Token,
@@ -28,7 +28,7 @@ _Limit = Annotated[int, Field(ge=1, le=MAX_ROWS), DIGITS]
 _Wait = Annotated[int, Field(ge=0, le=MAX_WAIT), DIGITS]
 
 
-class FindChanges(Query):
+class FindChanges(QueryParameters):
     """The parameters of the feed."""
 
     cursor: Cursor = ""
@@ -87,7 +87,7 @@ class EventPage(_Following):
     """Deprecated: the same as `items`."""
 
 
-class FindAudit(Query):
+class FindAudit(QueryParameters):
     """The parameters of the audit log."""
 
     cursor: Cursor = ""

@@ -11,9 +11,9 @@ from muster.http.management.models.base import (
     Body,
     Cursor,
     Id,
+    ListAnswer,
     Moment,
-    Page,
-    Query,
+    QueryParameters,
     Resource,
     Timestamp,
     Token,
@@ -59,14 +59,14 @@ class HistoryChange(Answer):
     """The resource after the change; before it, if it was deleted."""
 
 
-class HistoryPage(Page):
+class HistoryPage(ListAnswer):
     """The history of a resource, newest first."""
 
     items: list[HistoryChange]
     """The changes of this page."""
 
 
-class FindHistory(Query):
+class FindHistory(QueryParameters):
     """The parameters of a history."""
 
     cursor: Cursor = ""
@@ -77,7 +77,7 @@ class FindHistory(Query):
     """The maximum number of changes that are read for a page."""
 
 
-class GetPast(Query):
+class GetPast(QueryParameters):
     """The parameters of a past state."""
 
     time: Moment
@@ -115,7 +115,7 @@ class Restore(Body):
 
 
 @with_config(ConfigDict(use_attribute_docstrings=True, extra="allow"))
-class RestoredResource(Answer):
+class RestoreAnswer(Answer):
     """The SCIM resource that was restored, with all of its attributes."""
 
     schemas: list[Annotated[str, Field(examples=["urn:ietf:params:scim:schemas:core:2.0:User"])]]

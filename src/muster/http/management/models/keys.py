@@ -12,9 +12,9 @@ from muster.http.management.models.base import (
     Id,
     KeyId,
     KeyPermission,
+    ListAnswer,
     Name,
-    Page,
-    Query,
+    QueryParameters,
     Timestamp,
 )
 
@@ -93,14 +93,14 @@ class NewKeyAnswer(KeyAnswer):
     """The token to send as `Authorization: Bearer`. It cannot be shown again."""
 
 
-class KeyList(Page):
+class KeyList(ListAnswer):
     """The API keys of a workspace, oldest first."""
 
     items: list[KeyAnswer]
     """The keys of this page."""
 
 
-class FindKeys(Query):
+class FindKeys(QueryParameters):
     """The parameters of a list of keys."""
 
     cursor: Cursor = ""

@@ -10,13 +10,13 @@ from muster.http.management.models.base import (
     Cursor,
     Id,
     KeyId,
-    Page,
-    Query,
+    ListAnswer,
+    QueryParameters,
     Timestamp,
 )
 
 
-class FindRequests(Query):
+class FindRequests(QueryParameters):
     """The parameters of a list of requests."""
 
     cursor: Cursor = ""
@@ -77,7 +77,7 @@ class RequestDetail(RequestAnswer):
     """The body of the answer, shortened and without secrets."""
 
 
-class RequestList(Page):
+class RequestList(ListAnswer):
     """The requests that are kept, newest first."""
 
     items: list[RequestAnswer]

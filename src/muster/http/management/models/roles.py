@@ -11,9 +11,9 @@ from muster.http.management.models.base import (
     Body,
     Cursor,
     Id,
-    Page,
+    ListAnswer,
     Permission,
-    Query,
+    QueryParameters,
 )
 
 _EXAMPLE: JsonDict = {"name": "Auditor", "permissions": ["View audit logs"]}
@@ -61,7 +61,7 @@ class RoleAnswer(Answer):
     """The permissions of keys that have the role."""
 
 
-class RoleList(Page):
+class RoleList(ListAnswer):
     """The roles of a workspace; the built-in role `Admin` comes first."""
 
     items: list[RoleAnswer]
@@ -110,14 +110,14 @@ class RoleMappingAnswer(Answer):
     """The role that users with this value have."""
 
 
-class RoleMappingList(Page):
+class RoleMappingList(ListAnswer):
     """The role mappings of a workspace."""
 
     items: list[RoleMappingAnswer]
     """The mappings of this page."""
 
 
-class FindRoleMappings(Query):
+class FindRoleMappings(QueryParameters):
     """The parameters of a list of role mappings."""
 
     cursor: Cursor = ""

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from muster.http.management.models.base import Answer, Body, Id, Moment, Query, Token
+from muster.http.management.models.base import Answer, Body, Id, Moment, QueryParameters, Token
 
 _ACTIONS = Field(json_schema_extra={"enum": ["restore", "create", "delete", "lost"]})
 _EXAMPLE: JsonDict = {
@@ -17,7 +17,7 @@ _EXAMPLE: JsonDict = {
 }
 
 
-class PlanUndo(Query):
+class PlanUndo(QueryParameters):
     """The changes to undo."""
 
     key: Annotated[str, Field(max_length=200)]

@@ -9,7 +9,7 @@ from typing import Annotated, NotRequired
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
-from muster.http.management.models.base import Answer, Body, Id, OneOf, Page, Problem
+from muster.http.management.models.base import Answer, Body, Id, ListAnswer, OneOf, Problem
 from muster.scim.schema.custom import (
     ATTRIBUTE_TYPES,
     CHOICES,
@@ -195,7 +195,7 @@ class SchemaProgress(SchemaAnswer):
     """How much of the indexes is built, in percent."""
 
 
-class SchemaList(Page):
+class SchemaList(ListAnswer):
     """The schemas that a workspace has defined."""
 
     items: list[SchemaAnswer]
@@ -274,7 +274,7 @@ class ResourceTypeAnswer(Answer):
     """The extensions of the type."""
 
 
-class ResourceTypeList(Page):
+class ResourceTypeList(ListAnswer):
     """The resource types that a workspace has defined."""
 
     items: list[ResourceTypeAnswer]

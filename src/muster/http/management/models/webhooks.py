@@ -10,8 +10,8 @@ from muster.http.management.models.base import (
     Answer,
     Body,
     Cursor,
-    Page,
-    Query,
+    ListAnswer,
+    QueryParameters,
     Timestamp,
     Token,
     example_of_a_change,
@@ -101,7 +101,7 @@ class WebhookSecret(WebhookAnswer):
     """The secret, in the form of Standard Webhooks. It is shown here and after a rotation."""
 
 
-class WebhookList(Page):
+class WebhookList(ListAnswer):
     """The webhooks of a workspace, oldest first."""
 
     items: list[WebhookHealth]
@@ -127,14 +127,14 @@ class DeliveryAnswer(Answer):
     """The duration of the attempt."""
 
 
-class DeliveryList(Page):
+class DeliveryList(ListAnswer):
     """The latest attempts of a webhook, newest first."""
 
     items: list[DeliveryAnswer]
     """The attempts of this page."""
 
 
-class FindDeliveries(Query):
+class FindDeliveries(QueryParameters):
     """The parameters of a list of deliveries."""
 
     cursor: Cursor = ""
