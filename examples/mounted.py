@@ -27,6 +27,7 @@ async def home(_: Request) -> JSONResponse:
 
 @contextlib.asynccontextmanager
 async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    """Open muster's database before the first request, and close it after the last."""
     async with scim.lifespan():
         yield
 

@@ -12,7 +12,7 @@ __all__ = ["Settings", "__version__", "create_app"]
 
 
 def __getattr__(name: str) -> Any:
-    """create_app and Settings, imported when they are asked for: the parts of muster need not load the whole."""
+    """Import create_app and Settings on first use, so that a part of muster loads alone."""
     if name == "create_app":
         from muster.app import create_app
 

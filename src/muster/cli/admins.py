@@ -70,7 +70,8 @@ def invite(*, database: Database = None, **flags: object) -> None:
     write(f"{settings.public_url}/first?token={token}")
     if settings.base_url is None:
         warn(
-            "this link works only on the machine that runs the service. For a link that works elsewhere,"
+            "this link works only on the machine that runs the service. For a link that works"
+            " elsewhere,"
             " set MUSTER_BASE_URL or give --base-url."
         )
 

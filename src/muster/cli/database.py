@@ -20,7 +20,8 @@ migrate = App(
 check = App(
     name="check",
     help="Verify a database, resource by resource, and repair it.",
-    help_epilogue="Examples:\n  muster check\n  muster check --repair\n\nExits with 1 if a finding remains.",
+    help_epilogue="Examples:\n  muster check\n  muster check --repair\n\nExits with 1 if a"
+    " finding remains.",
 )
 backup = App(
     name="backup",
@@ -96,7 +97,8 @@ def _check(
     else:
         repaired = f", {report.repaired} repaired" if repair else ""
         write(
-            f"{report.resources} resources in {report.workspaces} workspaces; {report.found} findings{repaired}"
+            f"{report.resources} resources in {report.workspaces} workspaces; {report.found}"
+            f" findings{repaired}"
         )
     return 1 if report.found > report.repaired else 0
 

@@ -52,5 +52,6 @@ def demo(
         return
     write(f"Created {users} users in workspace {workspace!r}")
     write(
-        f"Create an API key for it with: {program()} keys create --workspace {workspace} --name NAME"
+        f"Create an API key for it with: {program()} keys create --workspace {workspace}"
+        f" --name NAME"
     )

@@ -18,7 +18,8 @@ _HEALTHY = "No problems found: the recorded requests follow the SCIM standard, a
 app = App(
     name="doctor",
     help="Report non-standard and failed requests, with advice.",
-    help_epilogue="Examples:\n  muster doctor --workspace acme\n  muster doctor --json | jq -r '.[].advice'",
+    help_epilogue="Examples:\n  muster doctor --workspace acme\n  muster doctor --json | jq -r"
+    " '.[].advice'",
 )
 
 

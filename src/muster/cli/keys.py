@@ -26,7 +26,8 @@ from muster.storage.port.engine import Storage
 app = App(
     name="keys",
     help="Create, list, rotate and revoke API keys.",
-    help_epilogue="Examples:\n  muster keys create --name okta\n  muster keys list --workspace acme --json",
+    help_epilogue="Examples:\n  muster keys create --name okta\n  muster keys list --workspace"
+    " acme --json",
 )
 Key = Annotated[str, Parameter(help="The id of the key, or its name.")]
 

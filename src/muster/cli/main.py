@@ -120,7 +120,7 @@ _MASK = "\0"
 
 
 def _mask(argument: str) -> str:
-    """Keep a value that begins with a hyphen from being taken for an option: `-`, and text with spaces."""
+    """Keep `-` and text with spaces that starts with a hyphen from being read as options."""
     text = argument.partition("=")[0]
     is_value = argument == "-" or (argument.startswith("-") and " " in text)
     return _MASK + argument if is_value else argument

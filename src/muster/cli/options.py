@@ -13,7 +13,8 @@ Database = Annotated[
     str | None,
     Parameter(
         metavar="URL",
-        help="sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/database [MUSTER_DATABASE]",
+        help="sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/database"
+        " [MUSTER_DATABASE]",
     ),
 ]
 WorkspaceName = Annotated[str, Parameter(name="--workspace", metavar="NAME", help="The workspace.")]

@@ -36,7 +36,8 @@ def serve(
         bool,
         Parameter(
             negative=(),
-            help="If there is none yet, print a first API key (Admin role) and a link that creates the first administrator.",
+            help="If there is none yet, print a first API key (Admin role) and a link that"
+            " creates the first administrator.",
         ),
     ] = False,
     **flags: object,
@@ -77,16 +78,20 @@ def _refused(error: OSError, settings: Settings) -> str:
     reason = (error.strerror or str(error)).lower()
     if error.errno == errno.EACCES and settings.port < _PRIVILEGED:
         return (
-            f"cannot listen on port {settings.port}: {reason}. Ports below {_PRIVILEGED} need root or"
+            f"cannot listen on port {settings.port}: {reason}. Ports below {_PRIVILEGED} need"
+            f" root or"
             " CAP_NET_BIND_SERVICE; choose another with --port"
         )
-    return f"cannot listen on {settings.host} port {settings.port}: {reason}; choose another with --host or --port"
+    return (
+        f"cannot listen on {settings.host} port {settings.port}: {reason}; choose another"
+        f" with --host or --port"
+    )
 
 
 async def _first(
     storage: Storage, settings: Settings, wanted: bool
 ) -> tuple[str | None, str | None]:
-    """The first API key and the first administrator's invitation; None for one that exists already."""
+    """Return the first API key and the first invitation; None for one that exists."""
     from muster.access.administrators import Administrators
     from muster.access.first_run import first_invitation, first_key
     from muster.access.keys import Keys
@@ -122,7 +127,8 @@ def _greeting(
         ]
     if invitation is not None:
         lines += [
-            "Create the first administrator of the console (this link works once and expires in one hour):",
+            "Create the first administrator of the console (this link works once and expires"
+            " in one hour):",
             f"  {base}/first?token={invitation}",
             "",
         ]

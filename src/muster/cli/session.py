@@ -138,14 +138,20 @@ def _explain_sqlite(error: StorageError, code: int, path: str) -> str:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return f"{path} is locked by another process. Try again, or stop the process that uses it"
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return f'{path} is damaged or is not a SQLite database. Check the path, or restore a backup (see "muster restore --help")'
+        return (
+            f"{path} is damaged or is not a SQLite database. Check the path, or restore a"
+            f' backup (see "muster restore --help")'
+        )
     if code in (
         sqlite3.SQLITE_CANTOPEN,
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_PERM,
     ):
-        return f"cannot open {path}: {error.__cause__}. Check that muster may write the file and its folder"
+        return (
+            f"cannot open {path}: {error.__cause__}. Check that muster may write the file"
+            f" and its folder"
+        )
     if isinstance(error, StorageFull):
         return f"{path}: {error}. Free some space and run the command again"
     return str(error)

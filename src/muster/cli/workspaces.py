@@ -44,7 +44,8 @@ def create(
     settings = load_settings(contract=contract, database=database)
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} cannot name a workspace: use lower-case letters, digits, - and _, 63 at most,"
+            f"{name!r} cannot name a workspace: use lower-case letters, digits, - and _, 63 at"
+            f" most,"
             " beginning with a letter or a digit"
         )
 

@@ -18,40 +18,50 @@ class ScimError(Exception):
 
 
 def invalid_filter(detail: str) -> ScimError:
+    """Return the error of a filter that cannot be read: 400 invalidFilter."""
     return ScimError(400, detail, "invalidFilter")
 
 
 def invalid_path(detail: str) -> ScimError:
+    """Return the error of a path that cannot be read: 400 invalidPath."""
     return ScimError(400, detail, "invalidPath")
 
 
 def invalid_syntax(detail: str) -> ScimError:
+    """Return the error of a malformed message: 400 invalidSyntax."""
     return ScimError(400, detail, "invalidSyntax")
 
 
 def invalid_value(detail: str) -> ScimError:
+    """Return the error of a value that does not fit: 400 invalidValue."""
     return ScimError(400, detail, "invalidValue")
 
 
 def mutability(detail: str) -> ScimError:
+    """Return the error of a change that the schema forbids: 400 mutability."""
     return ScimError(400, detail, "mutability")
 
 
 def no_target(detail: str) -> ScimError:
+    """Return the error of a value path that selects nothing: 400 noTarget."""
     return ScimError(400, detail, "noTarget")
 
 
 def uniqueness(detail: str) -> ScimError:
+    """Return the error of a value that another resource has: 409 uniqueness."""
     return ScimError(409, detail, "uniqueness")
 
 
 def too_many(detail: str) -> ScimError:
+    """Return the error of a request that would take too much: 400 tooMany."""
     return ScimError(400, detail, "tooMany")
 
 
 def not_found(detail: str) -> ScimError:
+    """Return the error of an unknown resource or path: 404."""
     return ScimError(404, detail)
 
 
 def forbidden(detail: str) -> ScimError:
+    """Return the error of a missing permission: 403."""
     return ScimError(403, detail)

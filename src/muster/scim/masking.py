@@ -173,7 +173,7 @@ class Masker:
         return list(self._registry.types.values()) if found is None else [found]
 
     def suspects(self, text: str) -> bool:
-        """Return whether a text may contain the name of a secret, also in \\u escapes."""
+        """Return whether a text may contain the name of a secret, escaped or not."""
         lowered = text.lower()
         return "\\u" in lowered or any(name in lowered for name in self._names)
 

@@ -151,16 +151,18 @@ class FeedRoutes:
             return await self._kept(call.workspace, after)
 
     async def _kept(self, workspace: int, after: int) -> int:
-        """The place to go on from: the beginning is where what is kept begins.
+        """Return the place to continue from: at least the first change that is retained.
 
-        Raises ScimError 410 where something that came after a place is not kept any more: nothing is passed over in silence.
+        Raises:
+            ScimError: 410 if changes after the place were trimmed, so none is skipped.
         """
         mark = await self._storage.item(workspace, TRIM_KIND, TRIM_ID)
         begins = 0 if mark is None else int(mark.body["sequence"])
         if 0 < after < begins:
             raise ScimError(
                 410,
-                "cursor: what came after it is not kept any more: read what there is, and begin again at 'end'",
+                "cursor: the changes that follow it were deleted after their retention time."
+                " Read the current users and groups, and continue with the cursor 'end'.",
             )
         return max(after, begins)
 

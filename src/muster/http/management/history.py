@@ -121,7 +121,7 @@ class HistoryRoutes:
         was = await self._past.state_at(call.workspace, call.names["id"], timestamp(time))
         if was is None:
             raise not_found(
-                f"{call.names['id'][:100]!r} was not there then, or what it was is not kept any more"
+                f"{call.names['id'][:100]!r} did not exist then, or its state is no longer kept"
             )
         change = await self._change(call, was.change)
         answer: PastAnswer = {
@@ -152,16 +152,17 @@ class HistoryRoutes:
         }
 
     async def restore(self, call: Call) -> Response:
-        """Restore the state after a `change` of the history, or the state at a `time` with the memberships of that time.
+        """Restore the state after a `change` of the history, or the state at a `time`.
 
-        A deleted resource gets its id and its groups back. In the answer, leftOut lists members that no longer exist.
-        The guard and the provisioning switches apply, unless the body has `"override": true`.
+        A time restores the memberships of that time too. A deleted resource gets its id and its
+        groups back. In the answer, leftOut lists members that no longer exist. The guard and the
+        provisioning switches apply, unless the body has `"override": true`.
         """
         body = await call.read(Restore)
         caller = call.caller_overriding(body.override)
         if (body.change is None) == (body.time is None):
             raise invalid_value(
-                "name either change, from the history, or time, a moment such as 2026-01-31T09:00:00Z"
+                "send either change, from the history, or time, such as 2026-01-31T09:00:00Z"
             )
         kind, resource_id = await self._kind(call), call.names["id"]
         if body.change is not None:

@@ -74,8 +74,9 @@ class UndoRoutes:
         return json_response(200, answer)
 
     async def undo(self, call: Call) -> Response:
-        """Undo what was selected from a plan. In the answer, leftOut lists members that no longer exist.
+        """Undo the selected changes of a plan.
 
+        In the answer, leftOut lists members that no longer exist.
         The guard and the provisioning switches apply, unless the body has `"override": true`.
         """
         body = await call.read(UndoSelection)

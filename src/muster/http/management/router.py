@@ -28,14 +28,21 @@ API_FOLDER = f"{API_ROOT}/"
 
 @dataclass(slots=True)
 class Call:
-    """One call of a route. names: what stands in the path for its {names}. permissions: what the key may do."""
+    """One call of a route.
+
+    Attributes:
+        request: The request.
+        grant: The workspace and the permissions of its key.
+        names: The values of the names in the path.
+        limits: The limits of requests.
+        base: The URL under which the application is reached.
+    """
 
     request: Request
     grant: Grant
     names: dict[str, str]
     limits: Limits
     base: str
-    """The URL under which the application is reached."""
 
     @property
     def workspace(self) -> int:
@@ -43,13 +50,13 @@ class Call:
 
     @property
     def administrator(self) -> Administrator:
-        """Who calls, as what they change is recorded."""
+        """The caller as the audit log records it."""
         origin = ChangeOrigin(self.grant.actor, self.request.id, timestamp(), self.request.address)
         return Administrator(self.grant.workspace, origin, self.grant.permissions)
 
     @property
     def caller(self) -> Caller:
-        """Who calls, as the directory has it."""
+        """The caller as the directory sees it."""
         grant, request = self.grant, self.request
         origin = (grant.actor, request.id, request.address)
         who = (grant.workspace, *origin, grant.registry, grant.key.user, request.seen)
@@ -58,9 +65,10 @@ class Call:
         )
 
     def caller_overriding(self, override: bool) -> Caller:
-        """The caller, who passes the guard and the provisioning switches if `override` is set.
+        """Return the caller, who passes the guard and the provisioning switches on `override`.
 
-        Raises ScimError 403 if the key may not change the settings, and so not override them either.
+        Raises:
+            ScimError: 403 if the key may not change the settings, and so not override them.
         """
         if override and not allows(self.grant.permissions, SETTINGS):
             raise forbidden(f'override: the API key does not have the permission "{SETTINGS}"')

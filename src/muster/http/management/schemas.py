@@ -186,7 +186,10 @@ def _answer(schema: CustomSchema) -> SchemaAnswer:
 
 
 def _broken(call: Call, breaks: Breaks) -> Response:
-    """409 with the number of resources that would break, and some of them if the key may read resources."""
+    """Answer 409 with the number of resources that would no longer fit their schema.
+
+    Some of their ids are listed if the key may read resources.
+    """
     if not allows(call.grant.permissions, SCIM):
         return problem(409, "Conflict", breaks.detail, more={"total": breaks.total})
     more = {"broken": list(breaks.broken), "total": breaks.total}

@@ -41,7 +41,13 @@ def _names(model: type[Body] | type[QueryParameters]) -> list[str]:
 
 
 def _refusal(error: ValidationError, noun: str, names: list[str]) -> InvalidRequest:
-    """Build the 400 of a validation error. noun, names: what the members of the model are called."""
+    """Build the 400 of a validation error.
+
+    Args:
+        error: The error of pydantic.
+        noun: The word for a member of the model: parameter or field.
+        names: The names of its members.
+    """
     found = error.errors(include_url=False)
     errors = [
         FieldError(_pointer(item["loc"]), _sentence(item, noun, names)) for item in found[:_SHOWN]

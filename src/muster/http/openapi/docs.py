@@ -35,14 +35,15 @@ _PAGE = b"""<!doctype html>
 <link rel="stylesheet" href="docs/swagger-ui.css">
 </head>
 <body>
-<div id="api"><noscript>This page needs JavaScript. See also <a href="openapi.json">openapi.json</a>.</noscript></div>
+<div id="api"><noscript>This page needs JavaScript. See also
+<a href="openapi.json">openapi.json</a>.</noscript></div>
 <script src="docs/swagger-ui-bundle.js"></script>
 <script src="docs/start.js"></script>
 </body>
 </html>
 """
-_START = b"""SwaggerUIBundle({url: "openapi.json", dom_id: "#api", deepLinking: true, docExpansion: "list",
-  validatorUrl: null, tryItOutEnabled: true});
+_START = b"""SwaggerUIBundle({url: "openapi.json", dom_id: "#api",
+  deepLinking: true, docExpansion: "list", validatorUrl: null, tryItOutEnabled: true});
 """
 
 

@@ -45,16 +45,22 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class And:
+    """Terms that all have to match."""
+
     terms: "tuple[Filter, ...]"
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
+    """Terms of which one has to match."""
+
     terms: "tuple[Filter, ...]"
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """A term that must not match."""
+
     term: "Filter"
 
 

@@ -79,16 +79,22 @@ class Each:
 
 @dataclass(frozen=True, slots=True)
 class All:
+    """Every term matches."""
+
     terms: "tuple[Predicate, ...]"
 
 
 @dataclass(frozen=True, slots=True)
 class Some:
+    """At least one term matches."""
+
     terms: "tuple[Predicate, ...]"
 
 
 @dataclass(frozen=True, slots=True)
 class Negation:
+    """The term does not match."""
+
     term: "Predicate"
 
 

@@ -176,7 +176,8 @@ def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[
     where = f"{where} ({name})"
     if of_type not in ATTRIBUTE_TYPES or (nested and of_type == "complex"):
         raise invalid_value(
-            f"{where}.type: expected one of {', '.join(ATTRIBUTE_TYPES[:-1] if nested else ATTRIBUTE_TYPES)}"
+            f"{where}.type: expected one of"
+            f" {', '.join(ATTRIBUTE_TYPES[:-1] if nested else ATTRIBUTE_TYPES)}"
         )
     made = {"name": name, "type": of_type, "description": _text(raw, "description", where)}
     made |= {flag: _flag(raw, flag, where) for flag in _FLAGS}

@@ -153,7 +153,7 @@ class WebhookStates:
     async def deliveries(
         self, workspace: int, webhook: str, limit: int, before: int | None = None
     ) -> Sequence[Delivery]:
-        """The latest attempts, newest first; with `before`, those before an attempt of that number."""
+        """Return the latest attempts, newest first; those before a number with `before`."""
         bind = Binder()
         conditions = [f"workspace = {bind(workspace)}", f"webhook = {bind(webhook)}"]
         if before is not None:
