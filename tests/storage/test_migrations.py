@@ -179,7 +179,7 @@ def everything():
     for table in sorted(metadata.tables.values(), key=lambda table: table.name):
         if table.name not in ("installation", "workspaces"):
             yield f"DROP TABLE {table.name}", f"the table {table.name} is missing"
-        for index in table.indexes:
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
             yield f"DROP INDEX {index.name}", f"{table.name}: the index {index.name} is missing"
     yield "ALTER TABLE requests DROP COLUMN agent", "requests: the column agent is missing"
     yield "ALTER TABLE changes DROP COLUMN chain", "changes: the column chain is missing"
