@@ -46,10 +46,15 @@ def _kind(room: str, fixtures: set[str]) -> str:
     return "unit"
 
 
-def is_in_process_only_by_parameter(item: pytest.Item) -> bool:
-    """Whether a test that needs a process got the service in this process."""
+def is_redundant(item: pytest.Item, every: bool) -> bool:
+    """Return whether a test with the service in this process adds nothing.
+
+    It adds nothing if the test needs a process, or if every test runs: the same test then runs
+    against a process on each engine.
+    """
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    return parameters.get("server") == "asgi" and item.get_closest_marker("outside") is not None
+    in_process = parameters.get("server") == "asgi"
+    return in_process and (every or item.get_closest_marker("outside") is not None)
 
 
 def require(action: str, *markers: str) -> None:
@@ -71,10 +76,11 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config, items):
-        dropped = [item for item in items if is_in_process_only_by_parameter(item)]
-        items[:] = [item for item in items if item not in dropped]
         for item in items:
             mark(item)
+        every = not config.option.markexpr
+        dropped = [item for item in items if is_redundant(item, every)]
+        items[:] = [item for item in items if not is_redundant(item, every)]
         config.hook.pytest_deselected(items=dropped)
 
     @pytest.hookimpl(wrapper=True)
