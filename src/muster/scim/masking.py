@@ -235,7 +235,7 @@ class Masker:
         if not isinstance(value, str):
             return value
         # The answer may contain a masked value anywhere, and its error message may quote a part of
-        # it.
+        # it. Error messages put what a client sent in quotation marks, so that it is found here.
         for secret in self._secrets:
             value = value.replace(secret, MASK)
         return _QUOTED.sub(MASK, value) if key == "detail" else value

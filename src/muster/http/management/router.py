@@ -169,7 +169,7 @@ class Api:
         """The answer to a request. Raises ScimError 403, 404 and 405."""
         found = self._router.match(request.method, request.path[len(API_ROOT) :])
         if found is None:
-            raise not_found(f"Unknown path {request.path[:200]}")
+            raise not_found(f"Unknown path {request.path[:200]!r}")
         route = found.route
         request.operation = route.operation_id
         missing = lacking(grant.permissions, route.permissions)

@@ -81,7 +81,7 @@ async def asset(request: Request) -> Response:
     if name == "start.js":
         return Response(200, [("content-type", _TYPES[".js"])], _START)
     if name not in _ASSETS:
-        raise ScimError(404, f"Unknown path {request.path[:200]}")
+        raise ScimError(404, f"Unknown path {request.path[:200]!r}")
     headers = [
         ("content-type", _TYPES[Path(name).suffix]),
         ("cache-control", "public, max-age=86400"),

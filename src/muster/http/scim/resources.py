@@ -110,7 +110,7 @@ class Scim:
             return self.bulk(request, caller)
         if endpoint == "Me" and not name:
             return self.me(request, caller, method)
-        raise not_found(f"Unknown path {request.path[:200]}")
+        raise not_found(f"Unknown path {request.path[:200]!r}")
 
     async def get(
         self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str
