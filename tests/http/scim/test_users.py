@@ -356,3 +356,14 @@ def test_head_is_get_without_a_body(client, user):
         b"",
         user["meta"]["version"],
     )
+
+
+@pytest.mark.parametrize("query", ["=0", "count=1&=x", "="])
+def test_a_parameter_without_a_name_is_refused(client, query):
+    detail = error_of(client.get(f"/Users?{query}"), 400, "invalidValue")
+    assert "without a name" in detail
+
+
+@pytest.mark.parametrize("query", ["&", "&count=1&&", ""])
+def test_empty_parts_of_a_query_are_left_out(client, query):
+    assert client.get(f"/Users?{query}").status_code == 200

@@ -106,7 +106,9 @@ class Request:
         if self.query.count("&") >= _MAX_PARAMETERS:
             raise invalid_value(f"The query has more than {_MAX_PARAMETERS} parameters.")
         for part in self.query.split("&"):
-            name, _, value = part.partition("=")
+            name, equals, value = part.partition("=")
+            if not name and equals:
+                raise invalid_value("the query has a parameter without a name")
             name, value = _decoded(name), _decoded(value)
             if name in found:
                 raise invalid_value(f"The parameter {name[:100]!r} is given twice.")
