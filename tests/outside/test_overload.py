@@ -57,7 +57,7 @@ def test_past_what_a_worker_takes_on_is_503_at_once(narrow):
         assert httpx.get(f"{narrow.url}/healthz").status_code == 200
         answers = [connection.recv(65536) for connection in slow]
         assert all(answer.startswith(b"HTTP/1.1 408") for answer in answers)
-        assert all(b"did not come within 9 seconds" in answer for answer in answers)
+        assert all(b"did not arrive within 9 seconds" in answer for answer in answers)
         assert client.get("/Users?count=0").status_code == 200
     for connection in slow:
         connection.close()
@@ -139,7 +139,7 @@ def test_a_workspace_that_waits_gives_its_place_to_another(narrow):
         assert client.get("/Users?count=0").status_code == 200
         answers = sorted(connection.recv(65536) for connection in slow)
         assert [answer[:12] for answer in answers] == [b"HTTP/1.1 408"] * 3 + [b"HTTP/1.1 503"]
-        assert b"its place went to another (MUSTER_MAX_IN_FLIGHT)" in answers[-1]
+        assert b"too many requests in progress (MUSTER_MAX_IN_FLIGHT)" in answers[-1]
     for connection in slow:
         connection.close()
 
