@@ -64,7 +64,8 @@ def test_bytes_of_a_body(here):
         assert post(here, padded(person(), size)).status_code == 201
     before = count(here)
     refused = post(here, padded(person(), MAX_BODY + 1))
-    assert f"larger than {MAX_BODY:,} bytes (MUSTER_MAX_BODY)" in error_of(refused, 413)
+    said = f"The body is larger than {MAX_BODY:,} bytes (MUSTER_MAX_BODY)"
+    assert error_of(refused, 413) == said
     assert count(here) == before
 
 
@@ -87,8 +88,7 @@ def test_values_of_a_body(here, filler):
         assert post(here, made).status_code == 201, made[:300]
     before = count(here)
     detail = error_of(post(here, body(MAX_VALUES + 1)), 413)
-    assert "1,001 values" in detail
-    assert "(MUSTER_MAX_VALUES)" in detail
+    assert detail == "The body has 1,001 values; the limit is 1,000 (MUSTER_MAX_VALUES)."
     assert count(here) == before
 
 
