@@ -1,7 +1,6 @@
 """Routes are found as regular expressions would find them, in time linear in the path."""
 
 import re
-import time
 
 import pytest
 from hypothesis import given
@@ -136,17 +135,12 @@ def test_matching_agrees_with_regular_expressions(wanted, path, data):
 
 
 def test_a_long_path_takes_linear_time():
+    """Quadratic time would exceed the timeout of the test."""
     deep = [Route("GET", "/" + "/".join(["{a}", "b"] * 6)), Route("GET", "/b/{a}" * 6)]
     router = Router([Route(route.method, _numbered(route.path)) for route in deep])
 
-    def seconds(path):
-        begun = time.perf_counter()
-        for _ in range(20):
-            assert router.match("GET", path) is None
-        return time.perf_counter() - begun
-
     for path in ("/b" * 1_000_000, "/" * 1_000_000, "/b/" + "x" * 1_000_000):
-        assert seconds(path) < 1
+        assert router.match("GET", path) is None
 
 
 def _numbered(template):

@@ -1,7 +1,5 @@
 """The filter grammar: parsing, writing, and the position of errors."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,11 +160,10 @@ def test_a_filter_over_a_limit_is_refused(text):
         "1" * 8000,
     ],
 )
-def test_hostile_filters_are_refused_quickly(text):
-    started = time.perf_counter()
+def test_hostile_filters_are_refused(text):
+    """Exponential time would exceed the timeout of the test."""
     with pytest.raises(ScimError):
         parse(text, STRICT)
-    assert time.perf_counter() - started < 5  # a hang is what is ruled out, not slowness
 
 
 def test_the_sub_attribute_after_a_value_path_is_a_dialect():

@@ -630,20 +630,22 @@ async def _store_batch(connection: Connection, workspace: int, batch: Batch) -> 
     """
 
     async def run(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        if rows:
-            await connection.execute(statement, workspace, *_columns(rows))
+        for some in _chunks(rows):
+            await connection.execute(statement, workspace, *_columns(some))
 
     async def insert(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         # Counted by RETURNING: Citus reports a wrong count for INSERT … SELECT … ON CONFLICT DO
         # NOTHING.
-        if rows and len(await connection.fetch(statement, workspace, *_columns(rows))) < len(rows):
-            raise KeyTaken
+        for some in _chunks(rows):
+            if len(await connection.fetch(statement, workspace, *_columns(some))) < len(some):
+                raise KeyTaken
 
     touched = [row for row in batch.rows.values() if row.index is not None]
     gone = [(row.key,) for row in touched if row.put is None and row.existed]
     for statement in (_DELETE, _DELETE_BODY, _DELETE_SECRETS):
         await run(statement, gone)
-    drops, adds = _entries(touched)
+    entries = functools.partial(_entries, touched)
+    drops, adds = await compute(workspace, entries) if _has_many(touched) else entries()
     # Deletions come before insertions, so that a value that one resource gives up can be taken by
     # another in the same batch.
     await run(_DROP_UNIQUE, drops[0])
@@ -715,6 +717,16 @@ async def append_changes(
 Rows = list[tuple[Any, ...]]
 
 
+_MANY_ENTRIES = 1_000
+"""Index entries that take too long for the event loop to compare or to encode: about 2 ms."""
+
+
+def _has_many(touched: Sequence[_Row]) -> bool:
+    """Tell whether the resources have too many index entries for the event loop."""
+    indexes = [index for row in touched for index in (row.before, row.index) if index]
+    return sum(len(index.unique) + len(index.lookups) for index in indexes) > _MANY_ENTRIES
+
+
 def _entries(touched: Sequence[_Row]) -> tuple[tuple[Rows, Rows], tuple[Rows, Rows]]:
     """Return the unique values and look-ups to delete, and those to insert."""
     drops: tuple[Rows, Rows] = ([], [])
@@ -732,6 +744,12 @@ def _entries(touched: Sequence[_Row]) -> tuple[tuple[Rows, Rows], tuple[Rows, Ro
                 for entry in new - old
             )
     return drops, adds
+
+
+def _chunks(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """Yield rows in parts that asyncpg encodes quickly, as it does so on the event loop."""
+    for start in range(0, len(rows), _MANY_ENTRIES):
+        yield rows[start : start + _MANY_ENTRIES]
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
