@@ -533,6 +533,8 @@ async def _take_secrets(document: Document, resource_type: ResourceType, workspa
         if place.attribute is not None
         and place.attribute.name in (holder := _holder(document, place))
     ]
+    if not tops and not slots:
+        return {}
     given = [_texts(holder[place.attribute.name]) for place, holder in tops if place.attribute]
     secrets.check_number(sum(map(len, given)) + sum(len(slot.values) for slot in slots))
     hashes: Hashes = {}

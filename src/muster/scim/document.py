@@ -199,15 +199,12 @@ def read_elements(attribute: Attribute, values: Json, where: str, dialect: Diale
     values = dialects.elements(values, where, dialect)
     check_elements(attribute.name, values, where, dialect.max_elements)
     found = []
+    named = attribute.named_by_value
     for index, item in enumerate(values):
-        if attribute.named_by_value and dialects.has_blank_value(item) and len(values) > 1:
+        if named and len(values) > 1 and dialects.has_blank_value(item):
             continue
         element = read_one(attribute, item, f"{where}[{index}]", dialect)
-        if (
-            element is None
-            or element == ""
-            or (attribute.named_by_value and dialects.has_blank_value(element))
-        ):
+        if (not element and element in (None, "")) or (named and _has_blank_value(element)):
             raise invalid_value(f"{where}[{index}]: the value is empty; {_hint(attribute)}")
         found.append(element)
     if len(found) < len(values):
@@ -220,6 +217,12 @@ def read_elements(attribute: Attribute, values: Json, where: str, dialect: Diale
         if len(found) < 2 or not attribute.is_complex
         else one_primary(attribute, found, where, dialect)
     )
+
+
+def _has_blank_value(element: Json) -> bool:
+    """Return whether the `value` of a canonical element is blank."""
+    value = element.get("value")
+    return isinstance(value, str) and not value.strip()
 
 
 def _hint(attribute: Attribute) -> str:

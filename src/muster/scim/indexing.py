@@ -102,20 +102,20 @@ def entries(
     lookups: set[LookupEntry] = set()
     unique: set[LookupEntry] = set()
     for indexed in _indexed_fields(resource_type):
-        field = indexed.field
-        if field.keys[0] in document and (values := values_at(field, document)):
-            holder = unique if indexed.unique else lookups
-            if field.each:
-                # The distinct values: two e-mail addresses that fold alike share one look-up.
-                sorts_by = indexed.form(sort_value(field, document))
-                holder.update(
-                    [
-                        LookupEntry(indexed.name, value, value == sorts_by)
-                        for value in {indexed.form(item) for item in values}
-                    ]
-                )
-            else:
-                holder.add(LookupEntry(indexed.name, indexed.form(values[0])))
+        name, field, is_unique, form, top, inner = indexed
+        value = document.get(top)
+        if value is None:
+            continue
+        holder = unique if is_unique else lookups
+        if field.each:
+            holder.update(_entries_of_elements(indexed, document))
+            continue
+        if inner is not None:
+            value = value.get(inner) if isinstance(value, dict) else None
+        elif len(field.keys) > 1:
+            value = (values_at(field, document) or _NOTHING)[0]
+        if value is not None:
+            holder.add(LookupEntry(name, form(value)))
     index = index_of(resource_type)
     for name, field in index.denied.items():
         # `active eq false` is the usual question, and most users are active.
@@ -137,12 +137,36 @@ class _IndexedField(NamedTuple):
         field: The field.
         unique: Whether they are unique values.
         form: Brings a value into the form in which it compares.
+        top: The first of its keys.
+        inner: The second of its keys, if it has two.
     """
 
     name: str
     field: Field
     unique: bool
     form: _Form
+    top: str
+    inner: str | None
+
+
+_NOTHING = (None,)
+
+
+def _entries_of_elements(indexed: _IndexedField, document: Document) -> list[LookupEntry]:
+    """Return the look-ups of the distinct values of a multi-valued attribute.
+
+    Two e-mail addresses that fold alike share one look-up.
+    """
+    field, form = indexed.field, indexed.form
+    values = values_at(field, document)
+    if not values:
+        return []
+    if len(values) == 1:
+        only = form(values[0])
+        return [LookupEntry(indexed.name, only, only == form(sort_value(field, document)))]
+    sorts_by = form(sort_value(field, document))
+    distinct = {form(item) for item in values}
+    return [LookupEntry(indexed.name, value, value == sorts_by) for value in distinct]
 
 
 @lru_cache(maxsize=1024)
@@ -152,7 +176,14 @@ def _indexed_fields(resource_type: ResourceType) -> tuple[_IndexedField, ...]:
     kept += [(name, field, False) for name, field in index.building.items()]
     kept += [(name, field, True) for name, field in index.constrained.items()]
     return tuple(
-        _IndexedField(name, field, unique, _form_of_one(field.attribute))
+        _IndexedField(
+            name,
+            field,
+            unique,
+            _form_of_one(field.attribute),
+            field.keys[0],
+            field.keys[1] if len(field.keys) == 2 else None,
+        )
         for name, field, unique in kept
     )
 

@@ -67,7 +67,7 @@ class Scim:
             ScimError: The path or method is unknown, or the request is invalid.
         """
         registry, key = grant.registry, grant.key
-        who = (
+        caller = Caller(
             grant.workspace,
             grant.actor,
             request.id,
@@ -75,9 +75,6 @@ class Scim:
             registry,
             key.user,
             request.seen,
-        )
-        caller = Caller(
-            *who,
             max_elements=self._limits.max_elements,
             max_comparisons=self._limits.max_comparisons,
         )

@@ -11,8 +11,8 @@ import asyncio
 import contextlib
 import ipaddress
 from collections import Counter
-from collections.abc import AsyncIterator
 from functools import lru_cache
+from types import TracebackType
 
 from muster.storage.port.errors import StorageError
 
@@ -103,7 +103,10 @@ class GaveWay(StorageError):
 
 
 class _Wait:
-    """A waiting request.
+    """A waiting request, registered inside an `async with` block.
+
+    It is a class because a generator with `contextlib.asynccontextmanager` takes 3 us more, and
+    every request with a body waits.
 
     Attributes:
         timer: Its timeout; rescheduling it ends the wait.
@@ -111,12 +114,42 @@ class _Wait:
         gave_way: Whether it was ended in favour of another request.
     """
 
-    __slots__ = ("gave_way", "idle", "timer")
+    __slots__ = ("_by_workspace", "_workspace", "gave_way", "idle", "timer")
 
-    def __init__(self, timer: asyncio.Timeout, idle: bool) -> None:
-        self.timer = timer
+    def __init__(
+        self,
+        by_workspace: dict[int, dict["_Wait", None]],
+        workspace: int,
+        seconds: float,
+        idle: bool,
+    ) -> None:
+        self._by_workspace = by_workspace
+        self._workspace = workspace
+        self.timer = asyncio.timeout(seconds)
         self.idle = idle
         self.gave_way = False
+
+    async def __aenter__(self) -> None:
+        await self.timer.__aenter__()
+        self._by_workspace.setdefault(self._workspace, {})[self] = None
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        waits = self._by_workspace.get(self._workspace)
+        if waits is not None:  # `Waits` removes a wait that it ends
+            waits.pop(self, None)
+            if not waits:
+                del self._by_workspace[self._workspace]
+        try:
+            await self.timer.__aexit__(kind, error, traceback)
+        except TimeoutError:
+            if self.gave_way:
+                raise GaveWay from None
+            raise
 
 
 class Waits:
@@ -126,10 +159,9 @@ class Waits:
         self._bodies: dict[int, dict[_Wait, None]] = {}
         self._idle: dict[int, dict[_Wait, None]] = {}
 
-    @contextlib.asynccontextmanager
-    async def waiting(
+    def waiting(
         self, workspace: int, seconds: float, idle: bool = False
-    ) -> AsyncIterator[None]:
+    ) -> contextlib.AbstractAsyncContextManager[None]:
         """Register the request as waiting inside the `async with` block.
 
         Args:
@@ -141,23 +173,7 @@ class Waits:
             TimeoutError: The time is over.
             GaveWay: The wait was ended in favour of another request.
         """
-        by_workspace = self._idle if idle else self._bodies
-        wait: _Wait | None = None
-        try:
-            async with asyncio.timeout(seconds) as timer:
-                wait = _Wait(timer, idle)
-                by_workspace.setdefault(workspace, {})[wait] = None
-                yield
-        except TimeoutError:
-            if wait is not None and wait.gave_way:
-                raise GaveWay from None
-            raise
-        finally:
-            waits = by_workspace.get(workspace)
-            if waits is not None and wait is not None:
-                waits.pop(wait, None)
-                if not waits:
-                    del by_workspace[workspace]
+        return _Wait(self._idle if idle else self._bodies, workspace, seconds, idle)
 
     def give_way(self, workspace: int) -> bool:
         """End one waiting request to make room for a request of a workspace.

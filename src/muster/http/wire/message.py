@@ -109,7 +109,9 @@ class Request:
             name, equals, value = part.partition("=")
             if not name and equals:
                 raise invalid_value("the query has a parameter without a name")
-            name, value = _decoded(name), _decoded(value)
+            if not name.isalpha():  # most names are, and need no decoding
+                name = _decoded(name)
+            value = _decoded(value)
             if name in found:
                 raise invalid_value(f"The parameter {name[:100]!r} is given twice.")
             if "\0" in value:
