@@ -8,11 +8,13 @@ request have tests of their own, here or in the modules that ELSEWHERE names; a 
 import asyncio
 import contextlib
 import dataclasses
+import importlib
 import json
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -20,9 +22,11 @@ import pytest
 
 from muster.access.administrators import all_permissions
 from muster.access.keys import Keys
-from muster.access.permissions import ADMIN
+from muster.access.permissions import ADMIN, SCIM
 from muster.app import Muster
+from muster.base import clock
 from muster.config import Settings
+from muster.directory.history import past, rollback
 from muster.directory.versions import make_put
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.messages import SEARCH_REQUEST
@@ -137,6 +141,19 @@ def here(request, tmp_path_factory):
         f"sqlite:///{folder / 'muster.db'}"
         if request.param == "sqlite"
         else postgres.new_database()
+    )
+    yield started
+    started.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def fresh_here(request, tmp_path):
+    """A service of the test's own."""
+    started = Here(
+        f"sqlite:///{tmp_path / 'muster.db'}"
+        if request.param == "sqlite"
+        else postgres.new_database(),
+        max_elements=1_000,
     )
     yield started
     started.close()
@@ -606,6 +623,21 @@ def form_of_so_many_fields(here, size):
     return _form(here, "&".join(["a=b"] * size))
 
 
+@sized("values that are never returned, such as passwords, in one resource of a request", 100)
+def secret_values(here, number):
+    schema = "urn:example:params:scim:schemas:Pins"
+    secret = {"multiValued": True, "returned": "never"}
+    body = {"id": schema, "name": "Pins", "extends": ["User"]}
+    here.post(
+        "/api/v1/schemas", {**body, "attributes": [{**secret, "name": f"a{n}"} for n in range(10)]}
+    )
+    pins: dict[str, list[str]] = {}
+    for n in range(number):
+        pins.setdefault(f"a{n % 10}", []).append(f"{n:04}")
+    user = person()
+    return here.post("/Users", {**user, "schemas": [*user["schemas"], schema], schema: pins})
+
+
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.send.__name__) for case in CASES])
 def test_a_request_within_a_limit_is_accepted_and_one_beyond_it_is_refused(here, case):
     if not here.ask("GET", "/Users?count=0").json()["totalResults"]:
@@ -849,6 +881,117 @@ def test_an_answer_has_so_many_bytes_of_changes_and_no_more(here, which):
         "each comes once"
     )
     assert max(map(len, answers)) <= 7, answers
+
+
+# ---- configuration of a workspace
+
+
+def role(here: Here, number: int) -> httpx.Response:
+    return here.post("/api/v1/roles", {"name": f"Role {number}", "permissions": [SCIM]})
+
+
+def role_mapping(here: Here, number: int) -> httpx.Response:
+    mapping = {"idpValue": f"v{number}", "role": {"role": "Auditor"}}
+    return here.post("/api/v1/scim/role-mappings", mapping)
+
+
+def webhook(here: Here, number: int) -> httpx.Response:
+    return here.post("/api/v1/webhooks", {"url": f"https://{number}.example.com/"})
+
+
+def custom_schema(here: Here, number: int) -> httpx.Response:
+    return here.post("/api/v1/schemas", schema_of(f"Limited{number}", 1))
+
+
+def resource_type(here: Here, number: int) -> httpx.Response:
+    schema = schema_of(f"Type{number}", 1)
+    here.post("/api/v1/schemas", schema)
+    names = {"name": f"Type{number}", "endpoint": f"/Type{number}s"}
+    return here.post("/api/v1/resource-types", {**names, "schema": schema["id"]})
+
+
+def schema_of(name: str, attributes: int, subs: int = 0) -> dict:
+    within = [{"name": f"s{n}"} for n in range(subs)]
+    more = {"type": "complex", "subAttributes": within} if subs else {}
+    return {
+        "id": f"urn:example:params:scim:schemas:{name}",
+        "name": name,
+        "attributes": [{"name": f"a{n}", **more} for n in range(attributes)],
+    }
+
+
+CONFIGURED = [
+    ("custom schemas", "muster.extensions.schemas.MAX_SCHEMAS", custom_schema),
+    ("custom resource types", "muster.extensions.schemas.MAX_TYPES", resource_type),
+    ("roles besides the built-in ones", "muster.access.roles._MAX_ROLES", role),
+    ("role mappings", "muster.access.role_mappings._MAX_MAPPINGS", role_mapping),
+    ("webhooks", "muster.events.webhooks.endpoints._MAX_WEBHOOKS", webhook),
+]
+
+
+@covers(*(what for what, _, _ in CONFIGURED))
+@pytest.mark.parametrize(
+    ("what", "constant", "create"), CONFIGURED, ids=lambda value: getattr(value, "__name__", value)
+)
+def test_a_workspace_has_so_many_and_no_more(fresh_here, monkeypatch, what, constant, create):
+    row = ROWS[what]
+    module, _, name = constant.rpartition(".")
+    assert f"{getattr(importlib.import_module(module), name):,}" == row.default
+    monkeypatch.setattr(constant, 3)
+    for number in range(3):
+        assert create(fresh_here, number).status_code == 201, number
+    refused = create(fresh_here, 3)
+    assert refused.status_code == row.status, refused.text
+    assert "at most 3 " in refused.json()["detail"]
+
+
+@covers("attributes of a custom schema, and sub-attributes of each")
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_custom_schema_has_so_many_attributes_and_no_more(fresh_here, nested):
+    def schema(number: int) -> dict:
+        return schema_of(f"S{number}", 1, number) if nested else schema_of(f"S{number}", number)
+
+    assert fresh_here.post("/api/v1/schemas", schema(200)).status_code == 201
+    refused = fresh_here.post("/api/v1/schemas", schema(201))
+    assert refused.status_code == 400
+    assert "200" in refused.json()["errors"][0]["detail"]
+
+
+@covers("networks in the IP allowlist")
+def test_an_allowlist_has_so_many_networks_and_no_more(fresh_here):
+    def put(number: int) -> httpx.Response:
+        blocks = ["127.0.0.0/8", *(f"10.{n // 250}.{n % 250}.0/24" for n in range(number - 1))]
+        body = {"ipAllowlist": blocks}
+        return fresh_here.ask("PATCH", "/api/v1/settings", content=json.dumps(body), headers=JSON)
+
+    assert put(500).status_code == 200, put(500).text
+    refused = put(501)
+    assert refused.status_code == 400
+    assert "500" in refused.text
+
+
+@covers("resources that one undo changes", "changes since the beginning of an undo")
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ("resources that one undo changes", "MAX_RESOURCES"),
+        ("changes since the beginning of an undo", "MAX_CHANGES"),
+    ],
+)
+def test_an_undo_covers_so_much_and_no_more(fresh_here, monkeypatch, what, name):
+    assert f"{getattr(rollback, name):,}" == ROWS[what].default
+    key = fresh_here.ask("GET", "/api/v1/keys").json()["items"][0]["id"]
+    since = clock.now()
+    until = since + timedelta(hours=1)
+    params = {"key": key, "since": since.isoformat(), "until": until.isoformat()}
+    users = [fresh_here.user() for _ in range(3)]
+    monkeypatch.setattr(rollback, name, 3)
+    planned = fresh_here.ask("GET", "/api/v1/undo", params=params)
+    assert {step["id"] for step in planned.json()["resources"]} == {user["id"] for user in users}
+    fresh_here.user()
+    refused = fresh_here.ask("GET", "/api/v1/undo", params=params)
+    assert refused.status_code == ROWS[what].status
+    assert "3" in refused.json()["detail"]
 
 
 # ---- time
@@ -1172,6 +1315,8 @@ def test_so_many_requests_wait_to_be_kept_and_no_more(here, monkeypatch):
 
 # ---- every row
 
+PAST = "changes since the moment of a past view of a user's groups"
+
 
 ELSEWHERE = {
     "receiving the headers of a request": "tests/outside/test_limits.py::test_headers_may_take_so_long_and_no_longer",
@@ -1181,10 +1326,16 @@ ELSEWHERE = {
     "waiting searches without an index, in all; running and waiting, per workspace": (
         "tests/storage/query/test_turns.py::test_waiting_searches_are_bounded_per_workspace"
     ),
+    PAST: "tests/directory/history/test_past.py::test_past_groups_are_refused_after_too_many_changes",
     RECORDED: "tests/http/observe/test_recorder.py::test_beyond_the_byte_limit_requests_are_recorded_without_bodies",
 }
 WAITED_FOR = {"connections", "connections to PostgreSQL"}
 """Nobody is refused beyond these, and everybody waits."""
+
+
+def test_the_past_of_a_user_is_read_back_so_far_and_no_further():
+    """It is refused beyond that: see `ELSEWHERE`."""
+    assert f"{past.MAX_CHANGES:,}" == ROWS[PAST].default
 
 
 def test_every_row_has_a_test():
