@@ -834,7 +834,8 @@ def test_an_answer_has_so_many_changes_and_no_more(here, which, monkeypatch):
         assert (len(answer[rows]), answer["more"]) == (limit, True)
     refused = here.ask("GET", f"/api/v1{which}", params={"cursor": start, "limit": 1_001})
     assert refused.status_code == 400
-    assert refused.json()["errors"] == [{"pointer": "/limit", "detail": "Must be at most 1,000."}]
+    expected = "Expected at most 1,000, got 1,001."
+    assert refused.json()["errors"] == [{"pointer": "/limit", "detail": expected}]
     rest = asked(answer["cursor"], 1_000)
     assert (len(rest[rows]), rest["more"]) == (1, False)
 
@@ -1104,7 +1105,8 @@ def test_a_long_poll_waits_so_long_and_no_longer(here):
     start = here.ask("GET", "/api/v1/changes", params={"cursor": "end"}).json()["cursor"]
     too_long = here.ask("GET", "/api/v1/changes", params={"cursor": start, "wait": 61})
     assert too_long.status_code == 400
-    assert too_long.json()["errors"] == [{"pointer": "/wait", "detail": "Must be at most 60."}]
+    expected = "Expected at most 60, got 61."
+    assert too_long.json()["errors"] == [{"pointer": "/wait", "detail": expected}]
     for asked in (0, 1):
         began = time.monotonic()
         answer = here.ask("GET", "/api/v1/changes", params={"cursor": start, "wait": asked})

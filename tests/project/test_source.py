@@ -1,5 +1,6 @@
 """The rules of the source code that no linter has."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -22,3 +23,29 @@ def test_every_exception_to_a_check_has_a_code_and_a_reason(folder):
         if re.search(r"#\s*(noqa|type:\s*ignore)", line) and not REASON.search(line)
     ]
     assert without == []
+
+
+OTHER_FORM = re.compile(r"\bMust \w+|, not \{json_type|\bmust (be an?|have|stay|contain)\b")
+
+
+def texts(tree):
+    """Yield the string literals that are not docstrings."""
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr | ast.Constant) and id(node) not in docstrings:
+            text = ast.unparse(node) if isinstance(node, ast.JoinedStr) else node.value
+            if isinstance(text, str):
+                yield node.lineno, text
+
+
+def test_errors_about_values_have_one_form():
+    """`<where>: expected X, got Y` in requests; `must be X` in variables and options only."""
+    source = ROOT / "src" / "muster"
+    found = [
+        f"{path.relative_to(source)}:{number}: {text}"
+        for path in sorted(source.rglob("*.py"))
+        if path != source / "config.py" and source / "cli" not in path.parents
+        for number, text in texts(ast.parse(path.read_text()))
+        if OTHER_FORM.search(text)
+    ]
+    assert found == []

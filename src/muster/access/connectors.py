@@ -238,7 +238,7 @@ class Connectors:
 
     def _read(self, by: Setter, raw: Json, before: Connector | None) -> Connector:
         if not isinstance(raw, dict):
-            raise invalid_syntax(f"The body must be a JSON object, not {json_type(raw)}.")
+            raise invalid_syntax(f"body: expected a JSON object, got {json_type(raw)}")
         unknown = [name for name in raw if name not in _NAMES]
         if unknown:
             raise invalid_value(
@@ -254,7 +254,9 @@ class Connectors:
             or parts.fragment
             or "@" in parts.netloc
         ):
-            raise invalid_value("issuer: enter the provider's https:// issuer URL, without a query")
+            raise invalid_value(
+                "issuer: expected the provider's https:// issuer URL, without a query"
+            )
         secret = raw.get("clientSecret")
         if secret in (None, "") and before is not None and before.client.issuer == issuer:
             secret = before.client.client_secret
@@ -264,7 +266,7 @@ class Connectors:
         permissions = check_permissions(by.permissions, raw.get("permissions"), (ADMIN,))
         trusts = raw.get("trustEmail", False)
         if not isinstance(trusts, bool):
-            raise invalid_value(f"trustEmail must be a boolean, not {json_type(trusts)}")
+            raise invalid_value(f"trustEmail: expected a boolean, got {json_type(trusts)}")
         return Connector(
             _text(raw, "title"), client, _domains(raw.get("allowedDomains")), permissions, trusts
         )
@@ -278,7 +280,7 @@ def _text(raw: Mapping[str, Json], name: str) -> str:
         or len(value) > _MAX_TEXT
         or not value.isprintable()
     ):
-        raise invalid_value(f"{name}: enter 1 to {_MAX_TEXT} characters")
+        raise invalid_value(f"{name}: expected 1 to {_MAX_TEXT} characters")
     return value.strip()
 
 
@@ -286,7 +288,7 @@ def _domains(raw: Json) -> tuple[str, ...]:
     domains: Sequence[Json] = raw if isinstance(raw, list) else ()
     if not 0 < len(domains) <= _MAX_DOMAINS:
         raise invalid_value(
-            f"allowedDomains: enter 1 to {_MAX_DOMAINS} domains, such as example.com"
+            f"allowedDomains: expected 1 to {_MAX_DOMAINS} domains such as example.com"
         )
     for domain in domains:
         if (
@@ -296,7 +298,7 @@ def _domains(raw: Json) -> tuple[str, ...]:
             or set(domain.strip()) & set("@/ *\0")
         ):
             raise invalid_value(
-                f"allowedDomains: {str(domain)[:100]!r} is not a domain such as example.com"
+                f"allowedDomains: expected a domain such as example.com, got {str(domain)[:100]!r}"
             )
     return tuple(dict.fromkeys(fold(str(domain).strip()) for domain in domains))
 

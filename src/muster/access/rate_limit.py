@@ -55,7 +55,7 @@ def check_ceiling(limit: int | None, ceiling: int) -> None:
     """
     if capped(limit, ceiling) != limit:
         raise invalid_value(
-            f"rateLimit must be an integer from 1 to {ceiling}, the ceiling of this server"
+            f"rateLimit: expected an integer from 1 to {ceiling}, the ceiling of this server"
             " (MUSTER_RATE_LIMIT_CEILING)"
         )
 

@@ -119,7 +119,7 @@ def _mapping(idp_value: str, role: str, tag: str | None) -> RoleMapping:
 
 def _check(value: str, where: str) -> None:
     if not value.strip() or len(value) > _MAX_LENGTH or "\0" in value:
-        raise invalid_value(f"{where} must be a string of 1 to {_MAX_LENGTH} characters, not blank")
+        raise invalid_value(f"{where}: expected 1 to {_MAX_LENGTH} characters, not all blank")
 
 
 def granted(roles: Json, mappings: Iterable[RoleMapping]) -> list[dict[str, Any]]:

@@ -94,7 +94,7 @@ class Roles:
         """
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise invalid_value(
-                "name must be a string of 1 to 100 characters without slashes or control characters"
+                "name: expected 1 to 100 characters without slashes and control characters"
             )
         there = await self.all(by.workspace.id)
         if any(role.name.lower() == name.lower() for role in there):
@@ -184,7 +184,7 @@ def check_permissions(
         or not all(item in allowed for item in permissions)
     ):
         raise invalid_value(
-            f"permissions must be an array of one or more of {', '.join(map(repr, allowed))}"
+            f"permissions: expected an array of one or more of {', '.join(map(repr, allowed))}"
         )
     given = tuple(dict.fromkeys(permissions))
     refused = beyond(held, given)

@@ -373,7 +373,7 @@ class Visit:
         """
         request = self.request
         if (request.header("content-type") or "").partition(";")[0].strip().lower() != _FORM:
-            raise UnsupportedMedia(f"Content-Type must be {_FORM}", "accept", _FORM)
+            raise UnsupportedMedia(f"Content-Type: expected {_FORM}", "accept", _FORM)
         origin = request.header("origin")
         own = self.base.base(request).removesuffix(self.base.prefix(request))
         if origin is not None and origin != own:

@@ -147,7 +147,7 @@ class CustomSchemas:
         item = await self._schema(by.workspace.id, urn)
         before = CustomSchema.from_json(item.body)
         if isinstance(raw, dict) and str(raw.get("id", before.id)).lower() != before.id.lower():
-            raise invalid_value(f"id must stay {before.id!r}")
+            raise invalid_value(f"id: expected {before.id!r}, which cannot be changed")
         schema = read_schema(
             {"id": before.id, **raw} if isinstance(raw, dict) else raw,
             await self._without(by, before.id),

@@ -416,9 +416,7 @@ def _bearer(request: Request) -> str:
         raise Unauthorized(f"Authorization is longer than {MAX_HEADER:,} bytes", "invalid_request")
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
-        raise Unauthorized(
-            "The Authorization header must have the form Bearer <key>.", "invalid_request"
-        )
+        raise Unauthorized("Authorization: expected the form Bearer <key>", "invalid_request")
     return token.strip()
 
 

@@ -198,9 +198,7 @@ def _pathless(
     if name == "remove":
         raise no_target(f"{where}: remove requires a path")
     if not isinstance(value, dict):
-        raise invalid_value(
-            f"{where}: without a path, the value must be an object; got {json_type(value)}"
-        )
+        raise invalid_value(f"{where}: without a path, expected an object, got {json_type(value)}")
     # An empty object asks for nothing, which is fine. An object with unknown keys alone asks for
     # something that was not understood, and must not be answered as if it had been done.
     is_known = not value
@@ -357,7 +355,7 @@ def _read_value(target: Target, value: Json, where: str, dialect: Dialect) -> Va
     """
     attribute, sub = target.place.attribute, target.place.sub
     if attribute is None:
-        raise invalid_path(f"{where}: the path must name an attribute")
+        raise invalid_path(f"{where}: expected an attribute, got the URN of a schema")
     # An element cannot have a blank `value`, which identifies it. With a filter, the client means
     # "this user has no work e-mail address any more"; without one it would blank every element.
     if sub is not None and sub.name == "value" and attribute.named_by_value and is_blank(value):

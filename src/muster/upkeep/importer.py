@@ -26,7 +26,7 @@ from muster.directory.groups.member_edits import MEMBERS
 from muster.directory.guard import policy
 from muster.directory.versions import make_put
 from muster.scim.dialects import Dialect
-from muster.scim.document import Document, read
+from muster.scim.document import Document, json_type, read
 from muster.scim.errors import ScimError
 from muster.scim.schema.model import Registry, ResourceType
 from muster.scim.secrets import first_secret
@@ -244,12 +244,12 @@ class Importer:
 
     def _kind(self, document: Json) -> ResourceType:
         if not isinstance(document, dict):
-            raise ScimError(400, "the line is not a JSON object")
+            raise ScimError(400, f"expected a JSON object, got {json_type(document)}")
         schemas = document.get("schemas")
         for schema in schemas if isinstance(schemas, list) else ():
             if isinstance(schema, str) and schema in self._types:
                 return self._types[schema]
-        raise ScimError(400, f"schemas: must contain one of {', '.join(self._types)}")
+        raise ScimError(400, f"schemas: expected one of {', '.join(self._types)}")
 
     async def _store(self, entries: list[_Entry]) -> None:
         """Store resources of one type together, or one by one if that fails."""
@@ -390,15 +390,15 @@ def _content(document: bytes) -> dict[str, Any]:
 def _moment(meta: dict[str, Any], name: str, default: str) -> str:
     value = meta.get(name, default)
     if not isinstance(value, str):
-        raise ScimError(400, f"meta.{name} must be a dateTime")
+        raise ScimError(400, f"meta.{name}: expected a dateTime such as 2011-05-13T04:42:34Z")
     moment = sortable_date_time(value)
     if moment is None:
-        raise ScimError(400, f"meta.{name} must be a dateTime")
+        raise ScimError(400, f"meta.{name}: expected a dateTime such as 2011-05-13T04:42:34Z")
     return timestamp(datetime.fromisoformat(moment.removesuffix("Z")).replace(tzinfo=UTC))
 
 
 def _version(meta: dict[str, Any]) -> int:
     text = str(meta.get("version", 'W/"1"')).removeprefix("W/").strip('"')
     if not text.isascii() or not text.isdigit() or not 0 < len(text) < 10:
-        raise ScimError(400, 'meta.version must be like W/"1"')
+        raise ScimError(400, 'meta.version: expected a version such as W/"1"')
     return int(text)

@@ -92,4 +92,4 @@ def _json(text: str) -> Json:
     try:
         return orjson.loads(text)
     except ValueError as error:
-        raise invalid_syntax(f"Invalid JSON: {error}") from None
+        raise invalid_syntax(f"definition: expected JSON: {error}") from None

@@ -244,12 +244,12 @@ class Webhooks:
                 case "description":
                     if not isinstance(value, str) or len(value) > _MAX_URL:
                         raise invalid_value(
-                            f"description must be a string of at most {_MAX_URL} characters"
+                            f"description: expected a string of at most {_MAX_URL} characters"
                         )
                     given["description"] = value
                 case "enabled":
                     if not isinstance(value, bool):
-                        raise invalid_value("enabled must be a boolean")
+                        raise invalid_value("enabled: expected a boolean")
                     given["disabled"] = None if value else "by an administrator"
                 case _:
                     raise invalid_value(
@@ -277,7 +277,7 @@ class Webhooks:
             sound = False
         if not sound or not value.isprintable() or " " in value:
             raise invalid_value(
-                f"url must be an absolute {' or '.join(schemes)} URL without a user"
+                f"url: expected an absolute {' or '.join(schemes)} URL without a user"
             )
         return str(value)
 
@@ -302,7 +302,7 @@ def _patterns(value: Json, types: Sequence[str]) -> tuple[str, ...]:
     """
     if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
         raise invalid_value(
-            "events must be an array of patterns such as user.*, group.member_added or *"
+            "events: expected an array of patterns such as user.*, group.member_added or *"
         )
     for pattern in value:
         if not any(_matches(pattern, event) for event in types):

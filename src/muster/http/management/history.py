@@ -162,7 +162,8 @@ class HistoryRoutes:
         caller = call.caller_overriding(body.override)
         if (body.change is None) == (body.time is None):
             raise invalid_value(
-                "send either change, from the history, or time, such as 2026-01-31T09:00:00Z"
+                "body: expected either change, from the history, or time, such as"
+                " 2026-01-31T09:00:00Z"
             )
         kind, resource_id = await self._kind(call), call.names["id"]
         if body.change is not None:

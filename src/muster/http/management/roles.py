@@ -161,7 +161,7 @@ class RoleRoutes:
         body, name = await call.read(RolePermissions), call.names["name"]
         if body.name not in (None, name):
             with at("/name"):
-                raise invalid_value(f"name must stay {name[:100]!r}")
+                raise invalid_value(f"name: expected {name[:100]!r}, the name in the path")
         role = await self._roles.replace(call.administrator, name, body.permissions)
         return json_response(200, _role(role))
 

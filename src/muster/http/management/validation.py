@@ -21,7 +21,7 @@ Q = TypeVar("Q", bound=QueryParameters)
 def read_body(model: type[B], raw: Json) -> B:
     """Validate a JSON body. Raises InvalidRequest 400 that names each value in error."""
     if not isinstance(raw, dict):
-        raise invalid_syntax(f"The body must be a JSON object, not {json_type(raw)}.")
+        raise invalid_syntax(f"body: expected a JSON object, got {json_type(raw)}")
     try:
         return model.model_validate(raw)
     except ValidationError as error:
@@ -53,7 +53,8 @@ def _refusal(error: ValidationError, noun: str, names: list[str]) -> InvalidRequ
         FieldError(_pointer(item["loc"]), _sentence(item, noun, names)) for item in found[:_SHOWN]
     ]
     shown = [
-        f"{_path(item['loc'])}: {told.detail}" for item, told in zip(found, errors, strict=False)
+        f"{_path(item['loc'])}: {told.detail[0].lower()}{told.detail[1:]}"
+        for item, told in zip(found, errors, strict=False)
     ]
     more = f" {len(found) - _SHOWN} more errors are not listed." if len(found) > _SHOWN else ""
     return InvalidRequest(400, " ".join(shown) + more, errors)
@@ -68,21 +69,20 @@ def _sentence(item: ErrorDetails, noun: str, names: list[str]) -> str:
         case "extra_forbidden":
             return _unknown(item, noun, names)
         case "literal_error":
-            return f"Must be {context['expected']}."
-        case "string_too_short" if context["min_length"] == 1:
-            return "Must not be empty."
+            got = "another value" if isinstance(value, str) else json_type(value)
+            return f"Expected {context['expected']}, got {got}."
         case "string_pattern_mismatch" if context["pattern"] == r"\S":
-            return "Must not be blank."
+            return "Expected text, got white space only."
         case "too_short" | "too_long" | "string_too_short" | "string_too_long" as which:
             return _length(which, context, value)
         case "greater_than_equal":
-            return f"Must be at least {context['ge']:,}."
+            return f"Expected at least {context['ge']:,}, got {value:,}."
         case "less_than_equal":
-            return f"Must be at most {context['le']:,}."
+            return f"Expected at most {context['le']:,}, got {value:,}."
         case "int_from_float":
-            return "Must be an integer, without a fraction."
+            return "Expected an integer, got a fraction."
         case of_type if of_type in _TYPES:
-            return f"Must be {_TYPES[of_type]}, not {json_type(value)}."
+            return f"Expected {_TYPES[of_type]}, got {json_type(value)}."
         case _:
             return item["msg"]
 
@@ -106,11 +106,12 @@ def _unknown(item: ErrorDetails, noun: str, names: list[str]) -> str:
     return f"Unknown {noun}. The {noun}s are {', '.join(names)}."
 
 
-def _length(which: str, context: Mapping[str, Any], value: Json) -> str:
+def _length(which: str, context: Mapping[str, Any], value: str | list[Json]) -> str:
     bound = "at least" if which.endswith("short") else "at most"
     number = context.get("min_length", context.get("max_length", 0))
     unit = "character" if isinstance(value, str) else "element"
-    return f"Must have {bound} {number:,} {unit}{'' if number == 1 else 's'}."
+    plural = "" if number == 1 else "s"
+    return f"Expected {bound} {number:,} {unit}{plural}, got {len(value):,}."
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

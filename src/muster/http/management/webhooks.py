@@ -222,7 +222,9 @@ class WebhookRoutes:
                 )
             await self._states.begin(call.workspace, webhook.id, position)
             return json_response(202, _answer(webhook))
-        raise invalid_value("name either event, the id of an event, or from, a cursor of the feed")
+        raise invalid_value(
+            "body: expected either event, the id of an event, or from, a cursor of the feed"
+        )
 
     async def _redeliver_one(self, call: Call, webhook: Webhook, event_id: str) -> Response:
         token, _, number = event_id.partition(".")

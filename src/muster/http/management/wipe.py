@@ -36,7 +36,7 @@ class WipeRoutes:
         with at("/workspace"):
             if body.workspace != call.grant.workspace.name:
                 raise invalid_value(
-                    "workspace must be the name of the workspace of this API key, to confirm"
+                    "workspace: expected the name of the workspace of this API key, as confirmation"
                 )
         answer: WipeAnswer = {"deleted": await wipe(self._store, call.caller)}
         return json_response(200, answer)

@@ -53,13 +53,13 @@ def search_of(parameters: dict[str, str], limits: Limits) -> Search:
     )
     order = parameters.get("sortOrder", "ascending").lower()
     if order not in ("ascending", "descending"):
-        raise invalid_value("sortOrder must be ascending or descending")
+        raise invalid_value("sortOrder: expected ascending or descending")
     text = parameters.get("filter")
     if text is not None and not text.strip():
         raise invalid_filter("position 1: the filter is empty")
     domain = parameters.get("domain")
     if domain is not None and not domain.strip():
-        raise invalid_value("domain must not be empty")
+        raise invalid_value("domain: expected a domain such as example.com")
     count = min(count, limits.max_results)
     return Search(
         text, domain, parameters.get("sortBy"), order == "descending", start_index, count, by_cursor
@@ -112,7 +112,7 @@ def _text(name: str, value: Json) -> str:
         if name in _NUMBERS
         else "a string"
     )
-    raise invalid_value(f"{name} must be {wanted}, not {json_type(value)}")
+    raise invalid_value(f"{name}: expected {wanted}, got {json_type(value)}")
 
 
 def integer(
@@ -129,7 +129,7 @@ def integer(
     text = text.strip()
     digits = text.lstrip("+-")
     if not digits.isascii() or not digits.isdigit() or len(text) - len(digits) > 1:
-        raise ScimError(400, f"{name} must be an integer", scim_type)
+        raise ScimError(400, f"{name}: expected an integer", scim_type)
     if len(digits) >= _MAX_INTEGER_LENGTH:
         return -(2**62) if text.startswith("-") else 2**62
     return int(text)

@@ -130,7 +130,7 @@ def check_content_type(request: Request) -> None:
         )
     media, _, parameters = content_type.partition(";")
     if media.strip().lower() not in (SCIM_JSON, PLAIN_JSON):
-        raise UnsupportedMedia(f"Content-Type must be {_ACCEPTED}", "accept", _ACCEPTED)
+        raise UnsupportedMedia(f"Content-Type: expected {_ACCEPTED}", "accept", _ACCEPTED)
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in (
@@ -138,7 +138,7 @@ def check_content_type(request: Request) -> None:
             "utf8",
             "us-ascii",
         ):
-            raise UnsupportedMedia("Content-Type: the charset must be UTF-8", "accept", _ACCEPTED)
+            raise UnsupportedMedia("Content-Type: expected the charset UTF-8", "accept", _ACCEPTED)
 
 
 def check_json(value: Json, may_have_nul: bool, max_names: int) -> None:

@@ -62,7 +62,7 @@ def _with_filter(text: str, place: Place, dialect: Dialect) -> Target:
     parser.expect("]")
     attribute = place.attribute
     if attribute is None:
-        raise invalid_path("the path must name an attribute")
+        raise invalid_path("position 1: expected an attribute before [")
     sub = None
     if parser.token.text == ".":
         parser.take()

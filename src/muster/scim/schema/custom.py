@@ -228,8 +228,8 @@ def _check_secret(made: dict[str, Any], raw: dict[str, Any], where: str, nested:
         )
     if made["mutability"] not in ("readWrite", "writeOnly"):
         raise invalid_value(
-            f"{where}.mutability: an attribute that is never returned must be readWrite or"
-            " writeOnly"
+            f"{where}.mutability: expected readWrite or writeOnly, because the attribute is never"
+            " returned"
         )
     if made["uniqueness"] != "none" or raw.get("indexed"):
         raise invalid_value(

@@ -89,7 +89,7 @@ def _integer(value: Any) -> Any:
     digits = text.removeprefix("-").removeprefix("+")
     if digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS:
         return int(text)
-    raise PydanticCustomError("integer", "Must be an integer.")
+    raise PydanticCustomError("integer", "Expected an integer.")
 
 
 DIGITS = BeforeValidator(_integer)
@@ -146,7 +146,7 @@ class Problem(Answer):
     """The phrase of the HTTP status."""
     status: Annotated[int, Field(ge=400, le=599, examples=[400])]
     """The HTTP status."""
-    detail: Annotated[str, Field(examples=["name: This field is required."])]
+    detail: Annotated[str, Field(examples=["name: this field is required."])]
     """The error and its remedy."""
     errors: list[FieldProblem]
     """The values of the request that are in error. Empty if no single value is at fault."""

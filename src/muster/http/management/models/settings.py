@@ -19,7 +19,7 @@ def _network(block: str) -> str:
         return str(allowlist.networks([block.strip()])[0])
     except ValueError as error:
         raise PydanticCustomError(
-            "block", "Must be an address or a CIDR block: {error}.", {"error": str(error)}
+            "block", "Expected an address or a CIDR block: {error}.", {"error": str(error)}
         ) from None
 
 
@@ -38,7 +38,9 @@ def _kept_long_enough(days: int | None) -> int | None:
     least, _ = NUMBERS["changesDays"]
     if days is not None and 0 < days < least:
         raise PydanticCustomError(
-            "days", "Must be at least {least}, or 0 to keep changes for ever.", {"least": least}
+            "days",
+            "Expected at least {least}, or 0 to keep changes for ever.",
+            {"least": least},
         )
     return days
 
