@@ -28,6 +28,7 @@ from muster.scim.projection import Projection, projection, shows_on_request
 from muster.scim.schema import discovery
 from muster.scim.schema.discovery import Limits
 from muster.scim.schema.model import Registry, ResourceType
+from muster.scim.values import Json
 from muster.storage.port.resources import Stored
 
 _UNDER_ROOT = len(SCIM_ROOT) + 1
@@ -113,9 +114,11 @@ class Scim:
         self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str
     ) -> Response:
         stored = await self._directory.get(caller, resource_type, resource_id)
-        if request.header("if-none-match") is not None or request.header("if-match") is not None:  # noqa: SIM102 (one line each)
-            if Conditions(request).not_modified(stored):
-                return Response(304, [("etag", etag(tag_of(stored)))])
+        conditional = (
+            request.header("if-none-match") is not None or request.header("if-match") is not None
+        )
+        if conditional and Conditions(request).not_modified(stored):
+            return Response(304, [("etag", etag(tag_of(stored)))])
         shown = (
             self._projection(request, caller, resource_type)
             if request.query or shows_on_request(resource_type)
@@ -186,8 +189,7 @@ class Scim:
     ) -> Response:
         shown = self._projection(request, caller, resource_type)
         Conditions(request).check_create()
-        body = await read_json(request, self._limits, caller.dialect)
-        caller.body_bytes = len(request.body)
+        body = await self._body(request, caller)
         stored = await self._directory.create(caller, resource_type, body)
         location = location_prefix(resource_type, self._base(request)) + stored.id
         status = 200 if caller.workspace.contract == "cortex" else 201
@@ -200,9 +202,7 @@ class Scim:
         self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str
     ) -> Response:
         shown = self._projection(request, caller, resource_type)
-        body = await read_json(request, self._limits, caller.dialect)
-        caller.body_bytes = len(request.body)
-        check = Conditions(request).check_write
+        body, check = await self._body(request, caller), Conditions(request).check_write
         stored = await self._directory.replace(caller, resource_type, resource_id, body, check)
         if resource_type.computed == MEMBERS:
             return await self._group(request, caller, stored, 200, shown)
@@ -212,17 +212,13 @@ class Scim:
         self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str
     ) -> Response:
         shown = self._projection(request, caller, resource_type)
-        body = await read_json(request, self._limits, caller.dialect)
-        caller.body_bytes = len(request.body)
-        check = Conditions(request).check_write
+        body, check = await self._body(request, caller), Conditions(request).check_write
         stored = await self._directory.patch(caller, resource_type, resource_id, body, check)
-        if resource_type.computed == MEMBERS:
-            if shown is None and await self._directory.has_many_members(caller, stored.id):
-                return Response(
-                    204, [("etag", etag(tag_of(stored)))]
-                )  # RFC 7644 section 3.5.2 allows 200 or 204
-            return await self._group(request, caller, stored, 200, shown)
-        return self._resource(request, stored, 200, shown)
+        if resource_type.computed != MEMBERS:
+            return self._resource(request, stored, 200, shown)
+        if shown is None and await self._directory.has_many_members(caller, stored.id):
+            return Response(204, [("etag", etag(tag_of(stored)))])  # RFC 7644 section 3.5.2
+        return await self._group(request, caller, stored, 200, shown)
 
     async def delete(
         self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str
@@ -232,6 +228,11 @@ class Scim:
         if caller.workspace.contract == "cortex":
             return self._resource(request, stored, 200, None)
         return Response(204)
+
+    async def _body(self, request: Request, caller: Caller) -> Json:
+        body = await read_json(request, self._limits, caller.dialect)
+        caller.body_bytes = len(request.body)
+        return body
 
     def _resource(
         self,

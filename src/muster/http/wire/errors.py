@@ -116,16 +116,18 @@ def problem(
         detail: The error and its remedy.
         headers: Further headers.
         more: Further members.
-        errors: The values of the request that are in error.
+        errors: The values of the request that are in error; the member is left out if there are
+            none.
     """
-    content = {
+    content: dict[str, Json] = {
         "type": "about:blank",
         "title": title,
         "status": status,
         "detail": detail,
-        "errors": [{"pointer": error.pointer, "detail": error.detail} for error in errors],
-        **(more or {}),
     }
+    if errors:
+        content["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in errors]
+    content |= more or {}
     return json_response(status, content, PROBLEM_JSON, headers)
 
 

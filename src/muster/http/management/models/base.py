@@ -148,8 +148,8 @@ class Problem(Answer):
     """The HTTP status."""
     detail: Annotated[str, Field(examples=["name: this field is required."])]
     """The error and its remedy."""
-    errors: list[FieldProblem]
-    """The values of the request that are in error. Empty if no single value is at fault."""
+    errors: NotRequired[list[FieldProblem]]
+    """The values of the request that are in error. Left out if no single value is at fault."""
     instance: NotRequired[str]
     """The id of the request as a URN, in the answer of the rate limit."""
     retryAfter: NotRequired[Annotated[int, Field(ge=0)]]

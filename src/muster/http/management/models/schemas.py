@@ -111,58 +111,45 @@ class SchemaDefinition(Body):
     """The attributes."""
 
 
-class SubAttributeAnswer(Answer):
+class CharacteristicsAnswer(Answer):
+    """The characteristics that attributes and sub-attributes share, with defaults filled in."""
+
+    description: str
+    """The meaning of the attribute."""
+    multiValued: bool
+    """Whether the attribute has any number of values."""
+    required: bool
+    """Whether every resource must have a value."""
+    caseExact: bool
+    """Whether upper and lower case are told apart."""
+    mutability: _Mutability
+    """Who may write the attribute, and when."""
+    returned: _Returned
+    """When answers contain the attribute."""
+    uniqueness: _Uniqueness
+    """Whether no two resources may share a value."""
+    canonicalValues: NotRequired[list[str]]
+    """Suggested values."""
+    referenceTypes: NotRequired[list[str]]
+    """The resource types that a reference can point to."""
+
+
+class SubAttributeAnswer(CharacteristicsAnswer):
     """A sub-attribute of a complex attribute."""
 
     name: Annotated[str, Field(examples=["value"])]
     """The name."""
     type: _SimpleType
     """The type of its values."""
-    description: str
-    """The meaning of the attribute."""
-    multiValued: bool
-    """Whether the attribute has any number of values."""
-    required: bool
-    """Whether every resource must have a value."""
-    caseExact: bool
-    """Whether upper and lower case are told apart."""
-    mutability: _Mutability
-    """Who may write the attribute, and when."""
-    returned: _Returned
-    """When answers contain the attribute."""
-    uniqueness: _Uniqueness
-    """Whether no two resources may share a value."""
-    canonicalValues: NotRequired[list[str]]
-    """Suggested values."""
-    referenceTypes: NotRequired[list[str]]
-    """The resource types that a reference can point to."""
 
 
-class AttributeAnswer(Answer):
+class AttributeAnswer(CharacteristicsAnswer):
     """An attribute."""
 
     name: Annotated[str, Field(examples=["badgeNumber"])]
     """The name."""
     type: _AnyType
     """The type of its values."""
-    description: str
-    """The meaning of the attribute."""
-    multiValued: bool
-    """Whether the attribute has any number of values."""
-    required: bool
-    """Whether every resource must have a value."""
-    caseExact: bool
-    """Whether upper and lower case are told apart."""
-    mutability: _Mutability
-    """Who may write the attribute, and when."""
-    returned: _Returned
-    """When answers contain the attribute."""
-    uniqueness: _Uniqueness
-    """Whether no two resources may share a value."""
-    canonicalValues: NotRequired[list[str]]
-    """Suggested values."""
-    referenceTypes: NotRequired[list[str]]
-    """The resource types that a reference can point to."""
     subAttributes: NotRequired[list[SubAttributeAnswer]]
     """The parts of a complex attribute."""
     indexed: bool
