@@ -9,6 +9,7 @@ from muster.directory.rehearsal import rehearse
 from muster.directory.service import Directory
 from muster.scim.errors import ScimError
 from muster.scim.schema.model import registry
+from muster.storage.port.items import HELD_KIND
 from tests.support.people import group, patch, person
 
 USERS, GROUPS = registry().types["/Users"], registry().types["/Groups"]
@@ -132,3 +133,30 @@ def test_dry_run_of_a_patch_of_a_large_group_answers_204(bench):
         trial._run(trial.directory.create(trial.caller, USERS, person())).id for _ in range(100)
     ]
     assert trial.rehearse("PATCH", GROUPS, trial.group, patch(_add(*users))).status == 204
+
+
+@pytest.mark.parametrize(
+    ("settings", "method", "body"),
+    [
+        ({"guard_mode": "hold", "guard_share": 0, "guard_least": 0}, "DELETE", None),
+        (
+            {"guard_mode": "hold", "guard_share": 0, "guard_least": 0},
+            "PATCH",
+            patch({"op": "replace", "path": "active", "value": False}),
+        ),
+        ({"automatic_deprovisioning": False}, "DELETE", None),
+        ({"automatic_provisioning": False}, "POST", person()),
+    ],
+    ids=["held deletion", "held deactivation", "switched off deletion", "switched off creation"],
+)
+def test_dry_run_that_is_refused_leaves_the_audit_log_and_the_guard_as_they_are(
+    bench, settings, method, body
+):
+    trial = Trial(bench)
+    trial.caller.workspace = replace(trial.caller.workspace, **settings)
+    workspace = trial.caller.workspace.id
+    latest = bench.run(bench.storage.latest_change(workspace))
+    target = "" if method == "POST" else trial.users[0]
+    assert trial.rehearse(method, USERS, target, body).status == 403
+    assert bench.run(bench.storage.latest_change(workspace)) == latest
+    assert bench.run(bench.storage.items(workspace, HELD_KIND)) == []

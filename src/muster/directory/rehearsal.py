@@ -23,10 +23,14 @@ from muster.storage.port.members import MemberDelta, MemberEdit
 from muster.storage.port.resources import Keep, Outcome, Put, Remove, Resources, Stored, Write
 
 
+_READS = frozenset({"find", "get", "members", "memberships", "page_bytes"})
+"""The parts of the storage that a dry run may use as they are: those that change nothing."""
+
+
 class _RehearsalStorage:
     """A storage that rolls back every write and records nothing.
 
-    Reads go to the real storage.
+    Only the reads in `_READS` go to the real storage.
 
     Attributes:
         attempted: The write.
@@ -41,6 +45,9 @@ class _RehearsalStorage:
         self.current: Stored | None = None
 
     def __getattr__(self, name: str) -> Any:
+        # Anything else could change the storage, so it is a defect here and not passed on.
+        if name not in _READS:
+            raise AttributeError(f"a dry run does not use {name!r} of the storage")
         return getattr(self._storage, name)
 
     async def write(self, write: Write) -> Outcome:
@@ -54,8 +61,8 @@ class _RehearsalStorage:
         self.outcome = await self._storage.rehearse(replace(write, decide=decide))
         return self.outcome
 
-    async def note(self, notes: Sequence[Note], items: Sequence[object] = ()) -> None:
-        """Record nothing: the audit log has no refusals of rehearsals."""
+    async def record(self, notes: Sequence[Note], items: Sequence[object] = ()) -> None:
+        """Record nothing: a dry run adds neither refusals nor held changes."""
 
     @property
     def delta(self) -> MemberDelta:
