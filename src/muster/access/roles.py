@@ -12,7 +12,8 @@ from muster.storage.port.accounts import Accounts, KeyRecord
 from muster.storage.port.items import Item
 
 ROLE_KIND = "role"
-_NAME = re.compile(r"\S(?:[^\x00-\x1f\x7f/]{0,98}\S)?")
+NAME_PATTERN = r"^[^\s\x00-\x1f\x7f/](?:[^\x00-\x1f\x7f/]{0,98}[^\s\x00-\x1f\x7f/])?$"
+"""The names of roles, without lookarounds: the OpenAPI document has the pattern as well."""
 _MAX_ROLES = 200
 
 
@@ -92,7 +93,7 @@ class Roles:
             ScimError: 400 if the name or permissions are invalid; 403 if the administrator does
                 not have all of them; 409 if the name is taken.
         """
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
             raise invalid_value(
                 "name: expected 1 to 100 characters without slashes and control characters"
             )

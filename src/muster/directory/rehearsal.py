@@ -22,7 +22,6 @@ from muster.storage.port.changes import Note
 from muster.storage.port.members import MemberDelta, MemberEdit
 from muster.storage.port.resources import Keep, Outcome, Put, Remove, Resources, Stored, Write
 
-
 _READS = frozenset({"find", "get", "members", "memberships", "page_bytes"})
 """The parts of the storage that a dry run may use as they are: those that change nothing."""
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
+from muster.access.roles import NAME_PATTERN
 from muster.http.management.models.base import (
     DIGITS,
     Answer,
@@ -32,9 +33,7 @@ class NewRole(Body):
 
     name: Annotated[
         str,
-        StringConstraints(
-            min_length=1, max_length=100, pattern=r"^\S(?:[^\x00-\x1f\x7f/]{0,98}\S)?$"
-        ),
+        StringConstraints(min_length=1, max_length=100, pattern=NAME_PATTERN),
     ]
     """The name, without slashes and control characters. It cannot be changed later."""
     permissions: Annotated[list[Permission], Field(min_length=1)]
