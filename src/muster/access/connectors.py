@@ -7,7 +7,6 @@ identity provider can impersonate administrators of another workspace.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -23,6 +22,7 @@ from muster.access.administrators import (
 from muster.access.openid import Client, Identity, OpenId, ProviderFailed
 from muster.access.permissions import ADMIN, beyond
 from muster.access.roles import check_permissions
+from muster.base.outbound import is_absolute_url
 from muster.scim.document import json_type
 from muster.scim.errors import forbidden, invalid_syntax, invalid_value, not_found
 from muster.scim.values import Json, fold
@@ -245,15 +245,8 @@ class Connectors:
                 f"Unknown setting {unknown[0][:100]!r}. Settings: {', '.join(_NAMES)}"
             )
         issuer = _text(raw, "issuer")
-        parts = urlsplit(issuer)
         schemes = ("https", "http") if self._openid.private else ("https",)
-        if (
-            parts.scheme not in schemes
-            or not parts.hostname
-            or parts.query
-            or parts.fragment
-            or "@" in parts.netloc
-        ):
+        if not is_absolute_url(issuer, schemes) or "?" in issuer or "#" in issuer:
             raise invalid_value(
                 "issuer: expected the provider's https:// issuer URL, without a query"
             )

@@ -10,13 +10,12 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpcore2
 import httpx2
 import orjson
 
-from muster.base.outbound import FAILURES, pool
+from muster.base.outbound import FAILURES, is_absolute_url, pool
 from muster.scim.errors import ScimError
 
 _SECONDS = 15.0
@@ -37,7 +36,6 @@ _ALGORITHMS = (
 """Asymmetric signatures only: with HMAC, anyone who knows the client secret could sign."""
 _LEEWAY = 60
 _MAX_SUBJECT = 255
-_MAX_URL = 2000
 _log = logging.getLogger(__name__)
 
 
@@ -327,21 +325,7 @@ def _endpoint(metadata: Mapping[str, Any], name: str) -> str:
     url = metadata.get(name)
     if not isinstance(url, str):
         raise ProviderFailed(f"its metadata has no {name}")
-    try:
-        parts = (
-            urlsplit(url)
-            if len(url) <= _MAX_URL and url.isascii() and url.isprintable() and " " not in url
-            else None
-        )
-        sound = (
-            parts is not None
-            and parts.scheme in ("https", "http")
-            and parts.hostname
-            and parts.port != 0
-        )
-    except ValueError:
-        sound = False
-    if not sound or "@" in urlsplit(url).netloc:
+    if not is_absolute_url(url, ("https", "http")):
         raise ProviderFailed(f"its {name} is not an absolute URL")
     return url
 

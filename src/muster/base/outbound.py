@@ -8,8 +8,9 @@ Private addresses are refused unless the operator allows them.
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpcore2
 
@@ -108,6 +109,29 @@ _WITH_IPV4 = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:
 They are IPv4-mapped addresses and the well-known NAT64 prefix (RFC 6052). An address is as public
 as the IPv4 address within it.
 """
+
+
+MAX_URL = 2000
+"""The longest URL that may be configured or that a provider may name."""
+
+
+def is_absolute_url(text: object, schemes: Collection[str]) -> bool:
+    """Tell whether a value is an absolute URL, in printable ASCII and without a user.
+
+    Args:
+        text: The value.
+        schemes: The allowed schemes, in lower case.
+    """
+    if not isinstance(text, str) or len(text) > MAX_URL or not text.isascii():
+        return False
+    if not text.isprintable() or " " in text:
+        return False
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an IPv6 address, or a port that is no port
+        return False
+    return sound and "@" not in parts.netloc
 
 
 def is_public(address: str) -> bool:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from muster.access.audit_notes import Administrator
 from muster.access.registries import Registries
 from muster.base.clock import timestamp
+from muster.base.outbound import is_absolute_url
 from muster.directory.history.events import event_types
 from muster.scim.errors import ScimError, invalid_value, not_found
 from muster.scim.values import Json
@@ -21,7 +22,7 @@ from muster.storage.records.webhooks import WebhookStates
 
 WEBHOOK_KIND = "webhook"
 _MAX_WEBHOOKS = 20
-_MAX_URL = 2000
+_MAX_DESCRIPTION = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +243,10 @@ class Webhooks:
                 case "events":
                     given["events"] = _patterns(value, types)
                 case "description":
-                    if not isinstance(value, str) or len(value) > _MAX_URL:
+                    if not isinstance(value, str) or len(value) > _MAX_DESCRIPTION:
                         raise invalid_value(
-                            f"description: expected a string of at most {_MAX_URL} characters"
+                            "description: expected a string of at most"
+                            f" {_MAX_DESCRIPTION:,} characters"
                         )
                     given["description"] = value
                 case "enabled":
@@ -260,22 +262,7 @@ class Webhooks:
 
     def _url(self, value: Json) -> str:
         schemes = ("https", "http") if self._private else ("https",)
-        try:
-            parts = (
-                urlsplit(value)
-                if isinstance(value, str) and len(value) <= _MAX_URL and value.isascii()
-                else None
-            )
-            sound = (
-                parts is not None
-                and parts.scheme in schemes
-                and parts.hostname
-                and parts.port != 0
-                and not parts.username
-            )
-        except ValueError:
-            sound = False
-        if not sound or not value.isprintable() or " " in value:
+        if not is_absolute_url(value, schemes):
             raise invalid_value(
                 f"url: expected an absolute {' or '.join(schemes)} URL without a user"
             )
