@@ -41,6 +41,8 @@ from muster.console.pages.sign_in import SignInPages
 from muster.console.pages.webhooks import WebhookPages
 from muster.console.site import Site
 from muster.console.web import PageRoute as PageRoute
+from muster.custom_schemas.indexer import Indexer
+from muster.custom_schemas.schemas import CustomSchemas
 from muster.directory.credentials import Credentials
 from muster.directory.guard.desk import GuardDesk
 from muster.directory.history.past import Past
@@ -50,8 +52,6 @@ from muster.directory.service import Directory
 from muster.events.webhooks.deliverer import Deliverer
 from muster.events.webhooks.endpoints import Webhooks
 from muster.events.webhooks.sender import Sender
-from muster.extensions.indexer import Indexer
-from muster.extensions.schemas import CustomSchemas
 from muster.http.management.connector import ConnectorRoutes
 from muster.http.management.doctor import DoctorRoutes
 from muster.http.management.feed import FeedRoutes

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import jwt
 import pytest
 
-from muster.access.keys import Keys
+from muster.access.keys import KeyOptions, Keys
 from muster.access.permissions import ADMIN, SCIM, allows
 from muster.storage.sqlite import SqliteStorage
 
@@ -30,7 +30,7 @@ class Installation:
         return self.runner.run(coroutine)
 
     def key(self, **fields):
-        return self.run(self.keys.create(self.workspace, "k", **fields))
+        return self.run(self.keys.create(self.workspace, "k", KeyOptions(**fields)))
 
     def close(self):
         self.run(self.storage.close())
@@ -197,7 +197,7 @@ def test_the_rate_limit_comes_from_key_then_workspace_then_contract(
 ):
     changed = replace(here.workspace, contract=contract, rate_limit=workspace)
     here.run(here.storage.administer([changed], [], []))
-    token, _ = here.run(Keys(here.storage).create(changed, "k", rate_limit=key))
+    token, _ = here.run(Keys(here.storage).create(changed, "k", KeyOptions(rate_limit=key)))
     grant = here.run(Keys(here.storage, installation).check(token))
     assert grant.limit == limit
 
@@ -216,6 +216,6 @@ def test_the_rate_limit_comes_from_key_then_workspace_then_contract(
     ],
 )
 def test_the_ceiling_caps_every_rate_limit(here, installation, ceiling, key, limit):
-    token, _ = here.run(Keys(here.storage).create(here.workspace, "k", rate_limit=key))
+    token, _ = here.run(Keys(here.storage).create(here.workspace, "k", KeyOptions(rate_limit=key)))
     grant = here.run(Keys(here.storage, installation, ceiling).check(token))
     assert grant.limit == limit

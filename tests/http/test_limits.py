@@ -22,7 +22,7 @@ import pytest
 
 from muster.access.administrators import all_permissions
 from muster.access.keys import Keys
-from muster.access.permissions import ADMIN, SCIM
+from muster.access.permissions import SCIM
 from muster.app import Muster
 from muster.base import clock
 from muster.config import Settings
@@ -93,7 +93,7 @@ class Here:
         self._lifespan = self.app.lifespan()
         self.runner.run(self._lifespan.__aenter__())
         self.workspace = self.runner.run(self.app.storage.find_workspace("default"))
-        token = self.runner.run(Keys(self.app.storage).create(self.workspace, "k", (ADMIN,)))[0]
+        token = self.runner.run(Keys(self.app.storage).create(self.workspace, "k"))[0]
         self.headers = {"authorization": f"Bearer {token}"}
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.app), base_url="http://muster.test"
@@ -922,8 +922,8 @@ def schema_of(name: str, attributes: int, subs: int = 0) -> dict:
 
 
 CONFIGURED = [
-    ("custom schemas", "muster.extensions.schemas.MAX_SCHEMAS", custom_schema),
-    ("custom resource types", "muster.extensions.schemas.MAX_TYPES", resource_type),
+    ("custom schemas", "muster.custom_schemas.schemas.MAX_SCHEMAS", custom_schema),
+    ("custom resource types", "muster.custom_schemas.schemas.MAX_TYPES", resource_type),
     ("roles besides the built-in ones", "muster.access.roles._MAX_ROLES", role),
     ("role mappings", "muster.access.role_mappings._MAX_MAPPINGS", role_mapping),
     ("webhooks", "muster.events.webhooks.endpoints._MAX_WEBHOOKS", webhook),

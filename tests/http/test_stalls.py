@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from muster.access.keys import Keys
-from muster.access.permissions import ADMIN
 from muster.app import Muster
 from muster.config import Settings
 from muster.scim.bulk import BULK_REQUEST
@@ -55,7 +54,7 @@ class Loop:
     async def _begin(self):
         await self._lifespan.__aenter__()
         workspace = await self.app.storage.find_workspace("default")
-        token = (await Keys(self.app.storage).create(workspace, "k", (ADMIN,)))[0]
+        token = (await Keys(self.app.storage).create(workspace, "k"))[0]
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.app),

@@ -7,10 +7,10 @@ import logging
 import pytest
 
 from muster.access.registries import Registries
+from muster.custom_schemas import indexer
+from muster.custom_schemas.indexer import Indexer
 from muster.events.webhooks import deliverer
 from muster.events.webhooks.deliverer import Deliverer
-from muster.extensions import indexer
-from muster.extensions.indexer import Indexer
 from muster.http.observe import recorder
 from muster.http.observe.recorder import Recorder, Retention
 from muster.storage.background import log_and_continue

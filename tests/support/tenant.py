@@ -4,7 +4,7 @@ import itertools
 
 import httpx
 
-from muster.access.keys import Keys
+from muster.access.keys import KeyOptions, Keys
 from muster.access.permissions import ADMIN
 from tests.support.described import ROOT, described
 from tests.support.people import name, person
@@ -46,7 +46,7 @@ class Tenant:
 
         async def work(storage):
             workspace = await storage.find_workspace(self.name)
-            return (await Keys(storage).create(workspace, name("key"), permissions))[0]
+            return (await Keys(storage).create(workspace, name("key"), KeyOptions(permissions)))[0]
 
         return administer(self.server, work)
 

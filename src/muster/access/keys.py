@@ -74,6 +74,28 @@ def state_of(key: KeyRecord, now: datetime) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class KeyOptions:
+    """The options of a new key.
+
+    Attributes:
+        permissions: The key's own permissions.
+        rate_limit: Requests per minute; None for the default of the workspace.
+        lifetime: The time until it expires; None for never.
+        role: The name of a role whose permissions it has as well.
+        user: The id of the user that /Me returns.
+    """
+
+    permissions: tuple[str, ...] = (ADMIN,)
+    rate_limit: int | None = None
+    lifetime: timedelta | None = None
+    role: str | None = None
+    user: str | None = None
+
+
+_DEFAULTS = KeyOptions()
+
+
 class Keys:
     """Creates, checks, rotates and revokes keys.
 
@@ -103,11 +125,7 @@ class Keys:
         self,
         workspace: Workspace,
         name: str,
-        permissions: tuple[str, ...] = (ADMIN,),
-        rate_limit: int | None = None,
-        lifetime: timedelta | None = None,
-        role: str | None = None,
-        user: str | None = None,
+        options: KeyOptions = _DEFAULTS,
         by: Administrator | None = None,
         also: Sequence[Item] = (),
         standing: Sequence[Item] = (),
@@ -117,11 +135,7 @@ class Keys:
         Args:
             workspace: The workspace.
             name: The display name.
-            permissions: The key's own permissions.
-            rate_limit: Requests per minute; None for the default of the workspace.
-            lifetime: The time until it expires; None for never.
-            role: The name of a role whose permissions it has as well.
-            user: The id of the user that /Me returns.
+            options: Its permissions, limit, lifetime, role and user.
             by: The administrator; None for the command line.
             also: Further items to store in the same transaction.
             standing: Items that must not have changed since they were read.
@@ -141,7 +155,7 @@ class Keys:
             "iat": int(now.timestamp()),
             "jti": secrets.token_urlsafe(32),
         }
-        expires = None if lifetime is None else now + lifetime
+        expires = None if options.lifetime is None else now + options.lifetime
         if expires is not None:
             claims["exp"] = int(expires.timestamp())
         token = jwt.encode(claims, await self._signing_secret(), algorithm=_ALGORITHM)
@@ -150,20 +164,20 @@ class Keys:
             key_id,
             name,
             _digest(token),
-            permissions,
-            rate_limit,
+            options.permissions,
+            options.rate_limit,
             timestamp(now),
             None if expires is None else timestamp(expires),
             None,
             None,
-            role,
-            user,
+            options.role,
+            options.user,
         )
         detail = {
             "name": name,
-            "permissions": permissions,
-            "role": role,
-            "user": user,
+            "permissions": options.permissions,
+            "role": options.role,
+            "user": options.user,
             "expires": record.expires,
         }
         note = self._by(workspace, by).note("ApiKey", key_id, "create", **detail)
@@ -197,9 +211,8 @@ class Keys:
             if key.expires is None
             else datetime.fromisoformat(key.expires) - datetime.fromisoformat(key.created)
         )
-        made = await self.create(
-            workspace, key.name, key.permissions, key.rate_limit, lasts, key.role, key.user, by
-        )
+        options = KeyOptions(key.permissions, key.rate_limit, lasts, key.role, key.user)
+        made = await self.create(workspace, key.name, options, by)
         end = timestamp(clock.now() + overlap)
         note = self._by(workspace, by).note(
             "ApiKey",

@@ -102,7 +102,7 @@ def create(
     its workspace. An identity provider needs only the permission
     "Configure Open ID Connector & SCIM".
     """
-    from muster.access.keys import Keys
+    from muster.access.keys import KeyOptions, Keys
 
     settings = load_settings(database=database)
     permissions = tuple(dict.fromkeys(permission or (ADMIN,)))
@@ -112,10 +112,11 @@ def create(
             near = suggestion(given, (*PERMISSIONS, ADMIN))
             raise UsageError(f"no permission {given!r}{near or ';'} allowed are {allowed}")
     lifetime = None if expires_in_days is None else timedelta(days=expires_in_days)
+    options = KeyOptions(permissions, rate_limit, lifetime)
 
     async def work(storage: Storage) -> str:
         place = await _Place(settings, workspace).find(storage)
-        token, _ = await Keys(storage).create(place, name, permissions, rate_limit, lifetime)
+        token, _ = await Keys(storage).create(place, name, options)
         return token
 
     write(run(settings, work))

@@ -9,11 +9,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import orjson
-
 from muster.base import clock
 from muster.base.clock import timestamp
-from muster.base.passwords import hash_password
 from muster.base.threads import compute
 from muster.directory.caller import Caller
 from muster.directory.documents import parse
@@ -21,8 +18,9 @@ from muster.directory.groups import member_edits
 from muster.directory.groups.member_edits import MEMBERS
 from muster.directory.groups.members import first_members, member_pages
 from muster.directory.groups.memberships import GROUPS, each_with_groups, split, with_groups
-from muster.directory.guard import policy
+from muster.directory.guard import enforcement, policy
 from muster.directory.guard.policy import Withheld
+from muster.directory.hashing import secrets_of, take_secrets
 from muster.directory.history.outcomes import bump
 from muster.directory.search.merge import Merged, Places, merge
 from muster.directory.search.walks import Walks, WalkStep
@@ -35,7 +33,6 @@ from muster.scim.document import Document
 from muster.scim.errors import (
     ScimError,
     invalid_value,
-    mutability,
     no_target,
     not_found,
     too_many,
@@ -44,18 +41,13 @@ from muster.scim.errors import (
 from muster.scim.filter.predicate import Test, conditions
 from muster.scim.filter.shapes import read_filter
 from muster.scim.schema.model import (
-    Attribute,
-    Place,
     ResourceType,
-    secret_places,
 )
 from muster.scim.secrets import Hashes
 from muster.scim.sorting import sort_field
 from muster.scim.values import Json
 from muster.storage.ids import IdSource
-from muster.storage.port.changes import Note
 from muster.storage.port.errors import Conflict, Held, NoSuchMember, PageTooLarge, TooExpensive
-from muster.storage.port.items import HELD_KIND, Item
 from muster.storage.port.members import Member, MemberChoice, MemberEdit
 from muster.storage.port.resources import (
     Keep,
@@ -286,12 +278,12 @@ class Directory:
         try:
             policy.check_create(caller.workspace, resource_type)
         except Withheld as withheld:
-            await self._refuse(caller, resource_type, "", withheld)
+            await enforcement.refuse(self._storage, caller, resource_type.name, "", withheld)
             raise
         document = await read(
             caller, lambda: documents.read(body, resource_type, caller.dialect(), caller.registry)
         )
-        hashes = await _take_secrets(document, resource_type, caller.workspace.id)
+        hashes = await take_secrets(document, resource_type, caller.workspace.id)
         document, sealed = secrets.extract(document, resource_type)
         secrets.add(hashes, sealed)
         edit = member_edits.take(document) if resource_type.computed == MEMBERS else None
@@ -326,7 +318,7 @@ class Directory:
         incoming = await read(
             caller, lambda: documents.read(body, resource_type, dialect, caller.registry)
         )
-        hashes = await _take_secrets(incoming, resource_type, caller.workspace.id)
+        hashes = await take_secrets(incoming, resource_type, caller.workspace.id)
         edit = member_edits.take(incoming) if resource_type.computed == MEMBERS else None
         unmentioned = _unmentioned(body, resource_type, dialect)
         if MEMBERS in unmentioned:
@@ -367,7 +359,7 @@ class Directory:
             steps, member_steps = member_edits.split(steps)
             if member_steps:
                 edit, passing = member_edits.fold(member_steps, dialect.strict)
-        hashes = await _secrets_of(steps, resource_type, caller.workspace.id)
+        hashes = await secrets_of(steps, resource_type, caller.workspace.id)
 
         def checked(current: Stored) -> None:
             precondition(current)
@@ -477,21 +469,18 @@ class Directory:
     ) -> Stored:
         touch = bump(caller.registry.types["/Groups"], now)
         origin = caller.origin(now)
-        guard = (
-            policy.guard_of(caller.workspace, clock.now())
-            if caller.guarded and resource_type.name == "User"
-            else None
-        )
+        guard = enforcement.provisioning_guard(caller, resource_type.name)
         who = (caller.workspace.id, resource_type.name, resource_id)
         write = Write(*who, decide, origin, edit, touch, guard, caller.body_bytes, passes)
+        refused = (resource_type.name, resource_id or "")
         try:
             outcome = await self._storage.write(write)
         except Held as error:
             withheld = policy.held_by_guard(error, attempted)
-            await self._refuse(caller, resource_type, resource_id or "", withheld)
+            await enforcement.refuse(self._storage, caller, *refused, withheld)
             raise withheld from None
         except Withheld as withheld:
-            await self._refuse(caller, resource_type, resource_id or "", withheld)
+            await enforcement.refuse(self._storage, caller, *refused, withheld)
             raise
         except Conflict as conflict:
             raise uniqueness(
@@ -502,119 +491,6 @@ class Directory:
                 f"members: no User or Group has the id {error.id[:100]!r}"
             ) from None
         return with_groups(outcome.stored)
-
-    async def _refuse(
-        self, caller: Caller, resource_type: ResourceType, resource_id: str, withheld: Withheld
-    ) -> None:
-        """Record a refusal in the audit log; a held change is also listed under Guard."""
-        origin = caller.origin(timestamp())
-        detail = orjson.dumps({"attempted": withheld.attempted, "detail": withheld.detail})
-        note = Note(caller.workspace.id, origin, resource_type.name, resource_id, "refuse", detail)
-        if not withheld.guarded:
-            await self._storage.record([note])
-            return
-        body = {"attempted": withheld.attempted, "time": origin.time, "actor": origin.actor}
-        held = Item(caller.workspace.id, HELD_KIND, resource_id, body)
-        await self._storage.record([replace(note, action="hold")], [held])
-
-
-async def _take_secrets(document: Document, resource_type: ResourceType, workspace: int) -> Hashes:
-    """Hash the values of a document that are never returned.
-
-    Top-level secrets are moved out of the document; those within complex values are sealed in it.
-
-    Returns:
-        The hashes of the top-level secrets, by name.
-    """
-    slots = secrets.slots_of_document(document, resource_type)
-    tops = [
-        (place, holder)
-        for place in secret_places(resource_type)
-        if place.attribute is not None
-        and place.attribute.name in (holder := _holder(document, place))
-    ]
-    if not tops and not slots:
-        return {}
-    given = [_texts(holder[place.attribute.name]) for place, holder in tops if place.attribute]
-    secrets.check_number(sum(map(len, given)) + sum(len(slot.values) for slot in slots))
-    hashes: Hashes = {}
-    for (place, holder), texts in zip(tops, given, strict=True):
-        value = holder.pop(place.attribute.name if place.attribute is not None else "")
-        hashed = [await hash_password(text, workspace) for text in texts]
-        _note(hashes, place.name, hashed, replaces=True, several=isinstance(value, list))
-        if not holder and place.schema is not None:
-            document.pop(place.schema)
-            document["schemas"].remove(place.schema)
-    await _seal(slots, workspace)
-    return hashes
-
-
-def _holder(document: Document, place: Place) -> Document:
-    holder: Document = document if place.schema is None else document.get(place.schema, {})
-    return holder
-
-
-def _texts(value: Json) -> list[str]:
-    return [secrets.as_text(item) for item in (value if isinstance(value, list) else [value])]
-
-
-def _note(hashes: Hashes, name: str, hashed: list[str], replaces: bool, several: bool) -> None:
-    """Add the hashes of one attribute; those of a multi-valued one accumulate."""
-    if not several:
-        secrets.add(hashes, {name: hashed[0]})
-        return
-    if replaces:
-        secrets.forget(hashes, name)
-    secrets.keep_all(hashes, name, hashed)
-
-
-async def _seal(slots: Sequence[secrets.Slot], workspace: int) -> None:
-    for slot in slots:
-        slot.seal([await hash_password(text, workspace) for text in slot.values])
-
-
-async def _secrets_of(
-    steps: Sequence[patch.PatchStep], resource_type: ResourceType, workspace: int
-) -> Hashes:
-    """Hash the secrets that the steps of a PATCH set.
-
-    Secrets within complex values are sealed in the steps.
-
-    Returns:
-        The hashes by name; None for the secrets that the steps remove.
-    """
-    slots = secrets.slots_of_steps(steps)
-    tops = [_texts(step.value) for step in steps if step.secret is not None and _sets(step)]
-    secrets.check_number(sum(map(len, tops)) + sum(len(slot.values) for slot in slots))
-    hashes: Hashes = {}
-    for step in steps:
-        for name in secrets.removed_by(step, resource_type):
-            secrets.forget(hashes, name)
-        if step.secret is not None:
-            await _note_step(hashes, step, step.secret, workspace)
-    await _seal(slots, workspace)
-    return hashes
-
-
-def _sets(step: patch.PatchStep) -> bool:
-    """Return whether a step on a top-level secret sets it."""
-    return step.operation != "remove" and not isinstance(step.value, patch.Whole)
-
-
-async def _note_step(
-    hashes: Hashes, step: patch.PatchStep, attribute: Attribute, workspace: int
-) -> None:
-    name, value = step.target.place.name, step.value
-    if step.operation == "remove" and isinstance(value, list):
-        raise invalid_value(f"{step.where} is never returned, so a remove cannot name its values")
-    if not _sets(step):
-        if attribute.required:
-            raise mutability(f"{step.where} is required and cannot be removed")
-        secrets.forget(hashes, name)
-        return
-    hashed = [await hash_password(text, workspace) for text in _texts(value)]
-    several = isinstance(value, list)
-    _note(hashes, name, hashed, replaces=step.operation == "replace", several=several)
 
 
 def _unmentioned(body: Json, resource_type: ResourceType, dialect: Dialect) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from muster.access.keys import Keys, state_of
+from muster.access.keys import KeyOptions, Keys, state_of
 from muster.access.permissions import ADMIN, PERMISSIONS, SETTINGS, beyond
 from muster.access.roles import Roles, check_permissions
 from muster.base import clock
@@ -64,9 +64,8 @@ class KeyPages:
             role, permissions = await self._may(visit)
             days = _LIFETIMES.get(visit.text("days"))
             lifetime = None if days is None else timedelta(days=days)
-            token, _ = await self._keys.create(
-                by.workspace, name, permissions, None, lifetime, role, None, by
-            )
+            options = KeyOptions(permissions, lifetime=lifetime, role=role)
+            token, _ = await self._keys.create(by.workspace, name, options, by)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
         return await visit.redirect_with("./keys", token=token, said=f'Key "{name}" was created.')

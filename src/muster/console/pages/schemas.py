@@ -6,7 +6,7 @@ import orjson
 
 from muster.access.permissions import SCIM, SETTINGS
 from muster.console.web import PageRoute, Visit
-from muster.extensions.schemas import Breaks, CustomSchemas
+from muster.custom_schemas.schemas import Breaks, CustomSchemas
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, invalid_syntax
 from muster.scim.values import Json

@@ -1,10 +1,12 @@
-"""Applies the guard and the provisioning switches to rolling back and restoring.
+"""Applies the guard and the provisioning switches, and records each refusal.
 
-Both are enforced in the transaction that stores the writes. An administrator can override them
-explicitly. The audit log records overrides and refusals.
+Both are enforced in the transaction that stores the writes; the engines count (`DEPROVISIONED` in
+`storage/`). The writes of clients and those of a rollback or restore differ: an administrator can
+override both for the latter, and the guard holds the former until an administrator decides.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 
@@ -16,6 +18,7 @@ from muster.directory.guard.policy import Withheld
 from muster.storage.port.accounts import Workspace
 from muster.storage.port.changes import Note
 from muster.storage.port.errors import Held
+from muster.storage.port.items import HELD_KIND, Item
 from muster.storage.port.resources import Guard, Outcome, Resources, Write
 
 _HINT = 'An administrator with the permission "Configure Settings" can override this.'
@@ -26,8 +29,30 @@ def switches(caller: Caller) -> Workspace | None:
     return None if caller.overrides else caller.workspace
 
 
+def provisioning_guard(caller: Caller, type_name: str) -> Guard | None:
+    """Return the guard for the write of a client; None if it is off or does not apply."""
+    if not caller.guarded or type_name != "User":
+        return None
+    return policy.guard_of(caller.workspace, clock.now())
+
+
+async def refuse(
+    storage: Resources, caller: Caller, type_name: str, resource_id: str, withheld: Withheld
+) -> None:
+    """Record a refusal in the audit log; a held change is also listed under Guard."""
+    origin = caller.origin(timestamp())
+    detail = orjson.dumps({"attempted": withheld.attempted, "detail": withheld.detail})
+    note = Note(caller.workspace.id, origin, type_name, resource_id, "refuse", detail)
+    if not withheld.guarded:
+        await storage.record([note])
+        return
+    body = {"attempted": withheld.attempted, "time": origin.time, "actor": origin.actor}
+    held = Item(caller.workspace.id, HELD_KIND, resource_id, body)
+    await storage.record([replace(note, action="hold")], [held])
+
+
 def guard(caller: Caller, type_name: str) -> Guard | None:
-    """Return the guard for writes of a resource type; None if it is off or overridden."""
+    """Return the guard for rolling back and restoring; None if it is off or overridden."""
     if caller.overrides or type_name != "User":
         return None
     return policy.guard_of(caller.workspace, clock.now())
@@ -36,7 +61,7 @@ def guard(caller: Caller, type_name: str) -> Guard | None:
 async def enforced(
     storage: Resources, caller: Caller, writes: Sequence[Write], attempted: str, ids: Sequence[str]
 ) -> Sequence[Outcome]:
-    """Store writes in one transaction; the audit log records an override or a refusal.
+    """Store the writes of a rollback or restore in one transaction, and record an override.
 
     Args:
         storage: The storage.

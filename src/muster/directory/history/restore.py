@@ -4,6 +4,7 @@ A restore is a set of writes in one transaction: one to the resource, and one to
 joins or leaves. For a group, its own members are moved by the edit that reverses all later changes.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from muster.base.clock import timestamp
@@ -132,53 +133,18 @@ class Restorer:
             joined: The ids of the groups that the resource joins.
             left: The ids of the groups that it leaves.
         """
-        now = timestamp()
-        origin = caller.origin(now)
-        group_type = caller.registry.types["/Groups"]
         undone = [
             c
             for c in reversed(changes)
             if c.sequence > chosen.sequence or (c is chosen and c.action == "delete")
         ]
         members = inverse_edit(undone) if resource_type.name == GROUP else None
-        decide = restore_to(
-            chosen,
-            resource_type,
-            chosen.id,
-            max(change.version for change in changes) + 1,
-            now,
-            switches(caller),
-        )
-        target = None if changes[0].action == "delete" else chosen.id
-        touch = bump(group_type, now)
-        held = guard(caller, resource_type.name)
+        now = timestamp()
         writes = [
-            Write(
-                caller.workspace.id,
-                resource_type.name,
-                target,
-                decide,
-                origin,
-                members,
-                touch,
-                held,
-            )
+            _restoring(caller, resource_type, chosen, changes, members, now),
+            *_moving(caller, joined, MemberEdit((chosen.id,)), now),
+            *_moving(caller, left, MemberEdit((), (chosen.id,)), now),
         ]
-        for groups, edit in (
-            (joined, MemberEdit((chosen.id,))),
-            (left, MemberEdit((), (chosen.id,))),
-        ):
-            writes += [
-                Write(
-                    caller.workspace.id,
-                    GROUP,
-                    found,
-                    bump_if_members_change(group_type, now),
-                    origin,
-                    edit,
-                )
-                for found in groups
-            ]
         try:
             outcome = (await enforced(self._storage, caller, writes, "restore", [chosen.id]))[0]
         except Conflict as conflict:
@@ -216,3 +182,32 @@ class Restorer:
             for change in moves
             if change.members is not None and deleted.id in change.members.removed
         ]
+
+
+def _restoring(
+    caller: Caller,
+    resource_type: ResourceType,
+    chosen: Change,
+    changes: list[Change],
+    members: MemberEdit | None,
+    now: str,
+) -> Write:
+    """Return the write that restores a resource, or creates it again if it is deleted."""
+    version = max(change.version for change in changes) + 1
+    return Write(
+        caller.workspace.id,
+        resource_type.name,
+        None if changes[0].action == "delete" else chosen.id,
+        restore_to(chosen, resource_type, chosen.id, version, now, switches(caller)),
+        caller.origin(now),
+        members,
+        bump(caller.registry.types["/Groups"], now),
+        guard(caller, resource_type.name),
+    )
+
+
+def _moving(caller: Caller, groups: list[str], edit: MemberEdit, now: str) -> Iterator[Write]:
+    """Yield the writes that apply a member edit to groups."""
+    decide = bump_if_members_change(caller.registry.types["/Groups"], now)
+    for group_id in groups:
+        yield Write(caller.workspace.id, GROUP, group_id, decide, caller.origin(now), edit)

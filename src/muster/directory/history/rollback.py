@@ -180,27 +180,10 @@ class Rollback:
         """
         wanted = set(ids)
         plan = await self._full_plan(caller.workspace.id, actor, since, until)
-        steps = [step for step in plan.steps if step.id in wanted]
-        if {step.id for step in steps} != wanted:
-            raise invalid_value("resources: the key did not change all of these in this period")
-        changed = next((step for step in steps if step.latest > as_of), None)
-        if changed is not None:
-            raise ScimError(
-                409,
-                f"{changed.type} {changed.name!r} has changed since the plan was made."
-                " Make a new plan.",
-            )
-        lost = next((step for step in steps if step.action == "lost"), None)
-        if lost is not None:
-            raise ScimError(
-                409,
-                f"The earlier state of {lost.type} {lost.name!r} is no longer stored."
-                " Leave it out.",
-            )
+        steps = _selected(plan, wanted, as_of)
+        writes = list(_writes(caller, steps))
         try:
-            await enforced(
-                self._storage, caller, list(_writes(caller, steps)), "undo", sorted(wanted)
-            )
+            await enforced(self._storage, caller, writes, "undo", sorted(wanted))
         except Conflict as conflict:
             raise uniqueness(
                 f"{conflict.attribute}: another resource has taken a value of one of these since"
@@ -323,6 +306,31 @@ class Rollback:
             members=edit,
             already_undone=already_undone,
         )
+
+
+def _selected(plan: RollbackPlan, wanted: set[str], as_of: int) -> list[RollbackStep]:
+    """Return the steps of a plan for some resources.
+
+    Raises:
+        ScimError: 400 if a resource has none; 409 if one has changed since `as_of`, or its earlier
+            state is lost.
+    """
+    steps = [step for step in plan.steps if step.id in wanted]
+    if {step.id for step in steps} != wanted:
+        raise invalid_value("resources: the key did not change all of these in this period")
+    for step in steps:
+        if step.latest > as_of:
+            raise ScimError(
+                409,
+                f"{step.type} {step.name!r} has changed since the plan was made. Make a new plan.",
+            )
+        if step.action == "lost":
+            raise ScimError(
+                409,
+                f"The earlier state of {step.type} {step.name!r} is no longer stored."
+                " Leave it out.",
+            )
+    return steps
 
 
 def _is_restored(prior: Change, later: Sequence[Change], edit: MemberEdit | None) -> bool:

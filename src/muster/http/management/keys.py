@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from muster.access.keys import Keys, state_of
+from muster.access.keys import KeyOptions, Keys, state_of
 from muster.access.permissions import ADMIN, SETTINGS
 from muster.access.rate_limit import check_ceiling
 from muster.access.roles import Roles, check_permissions
@@ -99,9 +99,8 @@ class KeyRoutes:
         lifetime = (
             None if body.expires_in_seconds is None else timedelta(seconds=body.expires_in_seconds)
         )
-        token, record = await self._keys.create(
-            by.workspace, body.name, permissions, body.rate_limit, lifetime, role, body.user, by
-        )
+        options = KeyOptions(permissions, body.rate_limit, lifetime, role, body.user)
+        token, record = await self._keys.create(by.workspace, body.name, options, by)
         return created(_with_token(record, token), "/keys", record.id)
 
     async def _granted(self, call: Call, body: NewKey) -> tuple[str | None, tuple[str, ...]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from muster.access.permissions import SCIM, SETTINGS, allows
-from muster.extensions.schemas import Breaks, CustomSchemas
+from muster.custom_schemas.schemas import Breaks, CustomSchemas
 from muster.http.management.models.schemas import (
     NewResourceType,
     ResourceTypeAnswer,

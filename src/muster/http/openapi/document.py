@@ -228,104 +228,106 @@ def _body(schema: str, example: Any) -> Json:
     }
 
 
+_SHOWN = ["attributes", "excludedAttributes"]
+_CONDITIONAL = [*_SHOWN, "If-Match", "If-None-Match"]
+_FINDING = [
+    *_SHOWN,
+    "filter",
+    "startIndex",
+    "count",
+    "cursor",
+    "sortBy",
+    "sortOrder",
+    "domain",
+]
+_WRITTEN = [408, 409, 412, 413, 415, 507]
+
+
 def _resource_paths(resource_type: ResourceType) -> Json:
     """Return the six operations on a resource type."""
-    name, plural, noun = (
-        resource_type.name,
-        resource_type.endpoint.strip("/"),
-        resource_type.name.lower(),
-    )
-    shown = ["attributes", "excludedAttributes"]
-    finding = [*shown, "filter", "startIndex", "count", "cursor", "sortBy", "sortOrder", "domain"]
-    conditions = ["If-Match", "If-None-Match"]
-    gone = {
-        "204": {"description": "Deleted (contract `rfc7644`)."},
-        "200": _shown(resource_type, f"The deleted {noun} (contract `cortex`)."),
+    path = f"/scim/v2{resource_type.endpoint}"
+    return {
+        path: _collection_operations(resource_type),
+        f"{path}/{{id}}": _item_operations(resource_type),
+    }
+
+
+def _noun(resource_type: ResourceType) -> tuple[str, str]:
+    """Return the word for a resource of a type, and the same with its article."""
+    noun = resource_type.name.lower()
+    return noun, f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
+
+
+def _collection_operations(resource_type: ResourceType) -> Json:
+    name, plural = resource_type.name, resource_type.endpoint.strip("/")
+    noun, a_noun = _noun(resource_type)
+    nouns = plural.lower()
+    listed = {
+        "200": {
+            "description": f"A page of {nouns}.",
+            "content": _content(_reference("schemas", f"{name}List")),
+        }
     }
     made = {
         "201": _shown(resource_type, f"The created {noun} (contract `rfc7644`).", location=True),
         "200": _shown(resource_type, f"The created {noun} (contract `cortex`).", location=True),
     }
+    find, create = f"List {nouns}", f"Create {a_noun}"
+    finding = f"{find}, optionally filtered, sorted and paged."
+    return {
+        "get": _operation(f"find{plural}", find, finding, _FINDING, listed, []),
+        "post": _operation(f"create{name}", create, f"{create}.", _SHOWN, made, _WRITTEN)
+        | _body(name, _EXAMPLES.get(name)),
+    }
+
+
+def _item_operations(resource_type: ResourceType) -> Json:
+    name = resource_type.name
+    noun, a_noun = _noun(resource_type)
+    found = {
+        "200": _shown(resource_type, f"The {noun}."),
+        "304": {"description": "Not modified: the client has the current version."},
+    }
+    updated = {"200": _shown(resource_type, f"The updated {noun}.")}
     patched = {"200": _shown(resource_type, f"The patched {noun}.")}
     if resource_type.computed == MEMBERS:
         patched["204"] = {
             "description": f"Patched. The {noun} is large; to return it, set `attributes`."
         }
-    plural_noun = plural.lower()
-    listed = {
-        "200": {
-            "description": f"A page of {plural_noun}.",
-            "content": _content(_reference("schemas", f"{name}List")),
-        }
+    gone = {
+        "204": {"description": "Deleted (contract `rfc7644`)."},
+        "200": _shown(resource_type, f"The deleted {noun} (contract `cortex`)."),
     }
-    found = {
-        "200": _shown(resource_type, f"The {noun}."),
-        "304": {"description": "Not modified: the client has the current version."},
-    }
-    written = [408, 409, 412, 413, 415, 507]
-    changed = [404, *written]
-    body = _body(name, _EXAMPLES.get(name))
-    article = "an" if noun[0] in "aeio" else "a"
-    patch_example = (
-        {"schemas": [PATCH_OP], "Operations": [_PATCHES[name]]} if name in _PATCHES else None
-    )
+    patch = {"schemas": [PATCH_OP], "Operations": [_PATCHES[name]]} if name in _PATCHES else None
+    changed = [404, *_WRITTEN]
+
+    def operation(
+        verb: str, summary: str, description: str, responses: Json, errors: list[int]
+    ) -> Json:
+        parameters = _CONDITIONAL if verb != "delete" else _CONDITIONAL[len(_SHOWN) :]
+        return _operation(
+            f"{verb}{name}",
+            f"{summary} {a_noun}",
+            description.format(a_noun),
+            parameters,
+            responses,
+            errors,
+        )
+
     return {
-        f"/scim/v2/{plural}": {
-            "get": _operation(
-                f"find{plural}",
-                f"List {plural_noun}",
-                f"List {plural_noun}, optionally filtered, sorted and paged.",
-                finding,
-                listed,
-                [],
-            ),
-            "post": _operation(
-                f"create{name}",
-                f"Create {article} {noun}",
-                f"Create {article} {noun}.",
-                shown,
-                made,
-                written,
-            )
-            | body,
-        },
-        f"/scim/v2/{plural}/{{id}}": {
-            "parameters": [_reference("parameters", "id")],
-            "get": _operation(
-                f"get{name}",
-                f"Get {article} {noun}",
-                f"Return {article} {noun} by its id.",
-                [*shown, *conditions],
-                found,
-                [404, 412],
-            ),
-            "put": _operation(
-                f"update{name}",
-                f"Replace {article} {noun}",
-                f"Replace all attributes of {article} {noun}.",
-                [*shown, *conditions],
-                {"200": _shown(resource_type, f"The updated {noun}.")},
-                changed,
-            )
-            | body,
-            "patch": _operation(
-                f"patch{name}",
-                f"Update {article} {noun}",
-                f"Change single attributes of {article} {noun} with PATCH operations.",
-                [*shown, *conditions],
-                patched,
-                changed,
-            )
-            | _body("PatchOp", patch_example),
-            "delete": _operation(
-                f"delete{name}",
-                f"Delete {article} {noun}",
-                f"Delete {article} {noun} by its id.",
-                conditions,
-                gone,
-                [404, 412, 507],
-            ),
-        },
+        "parameters": [_reference("parameters", "id")],
+        "get": operation("get", "Get", "Return {} by its id.", found, [404, 412]),
+        "put": operation("update", "Replace", "Replace all attributes of {}.", updated, changed)
+        | _body(name, _EXAMPLES.get(name)),
+        "patch": operation(
+            "patch",
+            "Update",
+            "Change single attributes of {} with PATCH operations.",
+            patched,
+            changed,
+        )
+        | _body("PatchOp", patch),
+        "delete": operation("delete", "Delete", "Delete {} by its id.", gone, [404, 412, 507]),
     }
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from muster.access.audit_notes import Administrator
 from muster.access.registries import PROGRESS_KIND, SCHEMA_KIND, Registries
 from muster.base.clock import timestamp
+from muster.custom_schemas.schemas import having, path_of
 from muster.directory.documents import parse
 from muster.directory.versions import index_of_document
-from muster.extensions.schemas import having, path_of
 from muster.scim.schema.custom import CustomSchema
 from muster.scim.schema.model import ResourceType
 from muster.storage.background import log_and_continue

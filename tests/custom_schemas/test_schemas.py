@@ -9,11 +9,11 @@ import pytest
 from muster.access.audit_notes import Administrator
 from muster.access.permissions import ADMIN
 from muster.access.registries import SCHEMA_KIND, Registries
+from muster.custom_schemas import indexer
+from muster.custom_schemas.indexer import Indexer
+from muster.custom_schemas.schemas import Breaks, CustomSchemas
 from muster.directory.caller import Caller
 from muster.directory.service import Directory
-from muster.extensions import indexer
-from muster.extensions.indexer import Indexer
-from muster.extensions.schemas import Breaks, CustomSchemas
 from muster.scim.errors import ScimError
 from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.errors import Outdated, StorageError
