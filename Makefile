@@ -66,7 +66,7 @@ bench: install ## measure the table of bench/README.md (needs wrk, and npm for S
 	$(BIN)/python -m bench
 
 torture: install ## a hundred kill -9 of the server, and as many of PostgreSQL, under load
-	MUSTER_TEST_ROUNDS=100 $(BIN)/python -m pytest -s --timeout 3600 -k kill_9
+	TMPDIR=$${TMPDIR:-/var/tmp} MUSTER_TEST_ROUNDS=100 $(BIN)/python -m pytest -s --timeout 3600 -k kill_9
 
 soak: install ## a million refused requests and half an hour of mixed load; fails if memory or latency grows
 	$(BIN)/python -m bench.soak

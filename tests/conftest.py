@@ -1,12 +1,14 @@
 """The services that tests call, and their clients."""
 
+import functools
 import gc
 
 import httpx
 import pytest
+from httpx._transports import default
 from hypothesis import HealthCheck, settings
 
-from tests.support import postgres, tiers
+from tests.support import folders, passwords, postgres, tiers
 from tests.support.clock import StoppedClock
 from tests.support.in_process import InProcessServer
 from tests.support.server import SERVERS, Server
@@ -17,12 +19,16 @@ settings.register_profile(
 )
 settings.register_profile("check", settings.get_profile("muster"), max_examples=25)
 settings.load_profile("muster")
+passwords.make_cheap()
+default.create_ssl_context = functools.cache(default.create_ssl_context)
+"""Each client would load the root certificates: half of the time of many tests."""
 
 
 def pytest_configure(config):
     config.pluginmanager.register(tiers.Plugin())
     if not hasattr(config, "workerinput"):
-        postgres.prepare()
+        postgres.prepare()  # on the disk, which may run programs and does not wait for it either
+        folders.prefer_memory()  # workers inherit it
 
 
 def pytest_unconfigure(config):

@@ -5,9 +5,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from argon2 import PasswordHasher
 
-from muster.base import passwords
 from muster.base.passwords import verify_password
 from muster.directory.caller import Caller
 from muster.directory.documents import parse
@@ -53,13 +51,6 @@ SCHEMA = {
         },
     ],
 }
-
-
-@pytest.fixture(autouse=True)
-def _cheap_hashes(monkeypatch):
-    monkeypatch.setattr(
-        passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    )
 
 
 class Safe:

@@ -15,11 +15,9 @@ from typing import Any
 from unittest.mock import patch
 
 import httpx
-from argon2 import PasswordHasher
 
 import muster
 from muster.app import Muster
-from muster.base import passwords
 from muster.cli.main import main
 
 Message = MutableMapping[str, Any]
@@ -28,8 +26,6 @@ _ports = itertools.count(1)
 _served: dict[tuple[str, int], "InProcessServer"] = {}
 _send = httpx.HTTPTransport.handle_request
 _SECONDS = 60
-_CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-"""Makes valid hashes in microseconds; the hashes of a served process cost 0.05 s each."""
 _END = None
 
 
@@ -71,8 +67,6 @@ class InProcessServer:
         self._thread = threading.Thread(target=self._loop.run_forever, name=self.url, daemon=True)
         self._thread.start()
         logging.getLogger("muster").addHandler(self._handler)
-        self._hasher = patch.object(passwords, "_hasher", _CHEAP)
-        self._hasher.start()
         with self._variables(), patch("sys.stderr", self._log):
             self.app = muster.create_app(muster.Settings())
         self.run(self.app.start())
@@ -88,7 +82,6 @@ class InProcessServer:
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
         logging.getLogger("muster").removeHandler(self._handler)
-        self._hasher.stop()
         assert "StatementRejected" not in self.logged(), self.logged()
 
     def _variables(self) -> Any:

@@ -166,6 +166,7 @@ class OpenId:
             scope="openid email",
             redirect_uri=redirect_uri,
             code_challenge_method="S256",
+            transport=_Bounded(self.private),  # by default it would load all root certificates
         )
         url, _ = flow.create_authorization_url(
             _endpoint(metadata, "authorization_endpoint"),
