@@ -1,7 +1,6 @@
 """muster as an ASGI application in the process of a test, called by httpx as if it listened."""
 
 import asyncio
-import contextlib
 import io
 import itertools
 import logging
@@ -18,7 +17,7 @@ import httpx
 
 import muster
 from muster.app import Muster
-from muster.cli.main import main
+from tests.support.commands import run_here
 
 Message = MutableMapping[str, Any]
 
@@ -105,18 +104,7 @@ class InProcessServer:
             check: Whether to fail if its exit code is not 0.
             typed: Its standard input.
         """
-        out, err = io.StringIO(), io.StringIO()
-        with (
-            self._variables(),
-            patch("sys.stdin", io.StringIO(typed or "")),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-        ):
-            code = main(list(arguments))
-        done = subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
-        if check:
-            done.check_returncode()
-        return done
+        return run_here(arguments, self.environment, self.folder, check, typed)
 
     def key(self, name: str, *arguments: str) -> str:
         """Create an API key. Returns its token."""

@@ -16,6 +16,7 @@ import asyncpg
 
 from muster.config import Settings
 from muster.storage.engines import open_storage
+from tests.support.commands import SECONDS, run_here
 from tests.support.ports import free_port
 from tests.support.waiting import until
 
@@ -140,7 +141,19 @@ class Server:
     def muster(
         self, *arguments: str, check: bool = True, typed: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """A command of muster on the same database. typed: its standard input."""
+        """Run a command of muster on the same database, in the process of the tests.
+
+        Args:
+            arguments: Its arguments.
+            check: Whether to fail if its exit code is not 0.
+            typed: Its standard input.
+        """
+        return run_here(arguments, self.environment, self.folder, check, typed)
+
+    def command(
+        self, *arguments: str, check: bool = True, typed: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as muster does, but in a process of its own."""
         return subprocess.run(
             [sys.executable, "-m", "muster", *arguments],
             env=self.environment,
@@ -149,7 +162,7 @@ class Server:
             capture_output=True,
             text=True,
             check=check,
-            timeout=120,
+            timeout=SECONDS,
         )
 
     def administer(self, work: Callable[[Any], Awaitable[Any]]) -> Any:

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 
 def until(check, seconds=60):
-    """What check gives, asked again and again until that is true, or until so many seconds are over: then what it gave last."""
-    end = time.monotonic() + seconds
+    """Call a function until its result is true, or the time is over. Returns its last result."""
+    end, pause = time.monotonic() + seconds, 0.002
     while not (found := check()) and time.monotonic() < end:
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(0.05, pause * 1.5)  # many states are there after a few milliseconds
     return found
 
 

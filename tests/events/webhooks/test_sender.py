@@ -92,7 +92,7 @@ def there():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.asked = 0
     server.released = threading.Event()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
     server.released.set()
     server.shutdown()

@@ -22,7 +22,7 @@ class Endpoint(http.server.ThreadingHTTPServer):
         self.got = []
         self.refuse = 0
         self.url = f"http://127.0.0.1:{self.server_port}/hook"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     def wait(self, number):
         until(lambda: len(self.got) >= number)

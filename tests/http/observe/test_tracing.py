@@ -42,7 +42,7 @@ def collector():
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as started:
-        threading.Thread(target=started.serve_forever, daemon=True).start()
+        threading.Thread(target=started.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{started.server_port}", spans
         started.shutdown()
 
