@@ -6,8 +6,10 @@ from typing import Protocol
 from muster.base.passwords import verify_password
 from muster.directory.caller import Caller
 from muster.directory.documents import parse_all
-from muster.directory.service import Directory, Search
+from muster.directory.service import Directory
+from muster.scim.document import Document
 from muster.scim.errors import ScimError
+from muster.scim.filter.predicate import Test, field_at
 from muster.scim.values import fold
 from muster.storage.port.engine import Upkeep
 from muster.storage.port.resources import Resources
@@ -59,12 +61,19 @@ class Credentials:
         wait = await self._attempts.take(caller.workspace.id, f"password {digest}")
         if wait:
             raise TooManyAttempts(wait)
-        quoted = user_name.replace("\\", "\\\\").replace('"', '\\"')
-        search = Search(filter=f'userName eq "{quoted}"', count=1)
-        page = await self._directory.find(caller, caller.registry.types["/Users"], search)
         resource_id, hashed, active = "", None, False
-        for found in parse_all(page.documents):
+        for found in await self._named(caller, user_name):
             resource_id, active = found["id"], found.get("active") is not False
             hashed = await self._storage.secret(caller.workspace.id, resource_id, "password")
         verified = await verify_password(hashed, password, caller.workspace.id)
         return resource_id if verified and active else None
+
+    async def _named(self, caller: Caller, user_name: str) -> list[Document]:
+        """Return the user with a userName, as a list of at most one."""
+        users = caller.registry.types["/Users"]
+        field = field_at(users, "userName")
+        # A filter as text cannot contain every character that a userName can. No userName has NUL.
+        if field is None or "\0" in user_name:
+            return []
+        test = Test(field, "eq", fold(user_name))
+        return parse_all((await self._directory.find_one(caller, users, test)).documents)
