@@ -54,3 +54,9 @@ def test_without_a_hash_one_is_verified_all_the_same(monkeypatch):
     [(hashed, password)] = verified
     assert hashed.startswith("$argon2id$")
     assert password == "secret"
+
+
+def test_the_password_of_the_hash_that_stands_in_verifies_nothing(monkeypatch):
+    monkeypatch.setattr(passwords, "_dummy_hash", [])
+    monkeypatch.setattr(passwords.secrets, "token_hex", lambda: "guessed")
+    assert asyncio.run(verify_password(None, "guessed")) is False

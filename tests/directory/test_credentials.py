@@ -3,9 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from argon2 import PasswordHasher
 
-from muster.base import passwords
 from muster.directory.caller import Caller
 from muster.directory.credentials import Credentials, TooManyAttempts
 from muster.directory.service import Directory
@@ -17,14 +15,6 @@ from tests.support.people import replace as setting
 
 USERS = registry().types["/Users"]
 PASSWORD = "correct horse battery staple"
-
-
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch):
-    """Hash at the lowest cost, since the tests are not about it."""
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(passwords, "_hasher", hasher)
-    monkeypatch.setattr(passwords, "_dummy_hash", [])
 
 
 class SignIn:

@@ -241,7 +241,7 @@ class Compiler:
         return chosen, [term for term in terms if term is not driver or not chosen.exact]
 
     def seek(self, term: "Term") -> Seek | None:
-        """Return the seek of a term, or None if no index can page_steps it."""
+        """Return the seek of a term, or None if no index can answer it."""
         match term:
             case Test(field) | Has(field) | Each(field) if (
                 memberships := self._memberships_of(field)

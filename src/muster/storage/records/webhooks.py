@@ -125,7 +125,7 @@ class WebhookStates:
         return await self.state(workspace, webhook) == after
 
     async def log(self, workspace: int, webhook: str, delivery: Delivery) -> None:
-        """Store an attempt, and delete those beyond MAX_DELIVERIES."""
+        """Store an attempt, and delete those beyond the latest KEPT."""
         values = (
             delivery.number,
             delivery.sequence,
