@@ -8,7 +8,7 @@ import pytest
 from httpx._transports import default
 from hypothesis import HealthCheck, settings
 
-from tests.support import folders, passwords, postgres, tiers
+from tests.support import databases, folders, pace, passwords, postgres, tiers
 from tests.support.clock import StoppedClock
 from tests.support.in_process import InProcessServer
 from tests.support.server import SERVERS, Server
@@ -22,6 +22,7 @@ settings.load_profile("muster")
 passwords.make_cheap()
 default.create_ssl_context = functools.cache(default.create_ssl_context)
 """Each client would load the root certificates: half of the time of many tests."""
+pace.quicken()
 
 
 def pytest_configure(config):
@@ -42,7 +43,7 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-DATABASES = {"sqlite": dict, "postgres": lambda: {"MUSTER_DATABASE": postgres.new_database()}}
+DATABASES = {"sqlite": dict, "postgres": lambda: {"MUSTER_DATABASE": databases.migrated_database()}}
 """The options of a server on a new database of each engine."""
 
 

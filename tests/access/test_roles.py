@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.access.audit_notes import Administrator
-from muster.access.keys import Keys
+from muster.access.keys import KeyOptions, Keys
 from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, PERMISSIONS, SCIM, SETTINGS
 from muster.access.roles import ROLE_KIND, Role, Roles, check_permissions
 from muster.http.management.models.roles import NewRole
@@ -150,7 +150,7 @@ def test_nobody_changes_the_built_in_role_or_one_beyond_their_own_permissions(
 def test_a_role_that_valid_keys_have_stays(bench, roles, administrator):
     keys, workspace = Keys(bench.storage), administrator.workspace
     bench.run(roles.create(administrator, "Auditor", [AUDIT]))
-    _, record = bench.run(keys.create(workspace, "nightly", (), role="Auditor"))
+    _, record = bench.run(keys.create(workspace, "nightly", KeyOptions((), role="Auditor")))
     error = refused(bench, roles.delete(administrator, "Auditor"))
     assert (error.status, "nightly" in error.detail) == (409, True)
     bench.run(keys.revoke(workspace, record))
@@ -174,7 +174,9 @@ def test_a_key_is_within_reach_of_those_who_have_its_permissions_and_its_roles(
 ):
     workspace = administrator.workspace
     bench.run(roles.create(administrator, "Auditor", [AUDIT]))
-    _, key = bench.run(Keys(bench.storage).create(workspace, "k", (SCIM,), role="Auditor"))
+    _, key = bench.run(
+        Keys(bench.storage).create(workspace, "k", KeyOptions((SCIM,), role="Auditor"))
+    )
     assert bench.run(roles.beyond_reach((SCIM,), key)) == [AUDIT]
     assert bench.run(roles.beyond_reach((AUDIT, SCIM), key)) == []
     assert bench.run(roles.beyond_reach((), key)) == [SCIM, AUDIT]

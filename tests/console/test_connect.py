@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from muster.access.keys import Keys
+from muster.access.keys import KeyOptions, Keys
 from muster.access.permissions import SCIM
 from tests.support.people import name, person
 from tests.support.server import Server
@@ -18,7 +18,7 @@ def key_named(tenant, title):
 
     async def work(storage):
         workspace = await storage.find_workspace(tenant.name)
-        token, record = await Keys(storage).create(workspace, title, (SCIM,))
+        token, record = await Keys(storage).create(workspace, title, KeyOptions((SCIM,)))
         return token, record.id
 
     return administer(tenant.server, work)

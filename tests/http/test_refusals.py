@@ -32,7 +32,7 @@ from muster.storage.port.resources import Keep, Stored, Write
 from muster.storage.postgres.loader import Loader
 from muster.storage.sqlite import SqliteStorage
 from tests.storage.conftest import ENGINES, Bench
-from tests.support import postgres
+from tests.support import databases
 from tests.support.people import group, patch, person, replace
 
 KEPT = (BaseException, types.TracebackType, types.FrameType, Caller, Request, asyncio.Future)
@@ -174,7 +174,7 @@ def service(request, tmp_path_factory):
     database = (
         f"sqlite:///{tmp_path_factory.mktemp('refusals')}/m.db"
         if request.param == "sqlite"
-        else postgres.new_database()
+        else databases.migrated_database()
     )
     options = {"request_log": False, "scan_seconds": 10.0, "rate_limit": 0, "requests_kept": 0}
     app = muster.create_app(muster.Settings(database=database, **options))

@@ -12,7 +12,7 @@ from muster.access.keys import Keys
 from muster.app import Muster
 from muster.config import Settings
 from muster.scim.bulk import BULK_REQUEST
-from tests.support import postgres
+from tests.support import databases
 from tests.support.people import error_of, patch, person
 
 MOST_CALLS = 60_000
@@ -88,7 +88,7 @@ def loop(request, tmp_path, monkeypatch):
     made = Loop(
         f"sqlite:///{tmp_path / 'muster.db'}"
         if request.param == "sqlite"
-        else postgres.new_database(),
+        else databases.migrated_database(),
         monkeypatch,
     )
     yield made

@@ -3,13 +3,15 @@
 import pytest
 
 from tests.oracles.host import Host
-from tests.support import postgres
+from tests.support.databases import migrated_database, migrated_file
 
 
 def _host(request, tmp_path_factory) -> Host:
     folder = tmp_path_factory.mktemp("host")
     return Host(
-        f"sqlite:///{folder}/m.db" if request.param == "sqlite" else postgres.new_database()
+        f"sqlite:///{migrated_file(folder / 'm.db')}"
+        if request.param == "sqlite"
+        else migrated_database()
     )
 
 

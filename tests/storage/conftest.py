@@ -6,11 +6,11 @@ import pytest
 
 from muster.storage.postgres import PostgresStorage
 from muster.storage.sqlite import SqliteStorage
-from tests.support.postgres import new_database
+from tests.support.databases import migrated_database, migrated_file
 
 ENGINES = {
-    "sqlite": lambda folder: SqliteStorage(str(folder / "muster.db")),
-    "postgres": lambda _: PostgresStorage(new_database()),
+    "sqlite": lambda folder: SqliteStorage(migrated_file(folder / "muster.db")),
+    "postgres": lambda _: PostgresStorage(migrated_database()),
 }
 
 
@@ -20,7 +20,6 @@ class Bench:
     def __init__(self, storage) -> None:
         self.runner = asyncio.Runner()
         self.storage = storage
-        self.run(storage.migrate())
         self.run(storage.start())
         self.workspaces = 0
         self.workspace = self.new_workspace()

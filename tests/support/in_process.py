@@ -18,6 +18,7 @@ import httpx
 import muster
 from muster.app import Muster
 from tests.support.commands import run_here
+from tests.support.databases import migrated_file
 
 Message = MutableMapping[str, Any]
 
@@ -66,6 +67,9 @@ class InProcessServer:
         self._thread = threading.Thread(target=self._loop.run_forever, name=self.url, daemon=True)
         self._thread.start()
         logging.getLogger("muster").addHandler(self._handler)
+        file = Path(self.environment["MUSTER_DATABASE"].removeprefix("sqlite:///"))
+        if not file.exists():
+            migrated_file(file)
         with self._variables(), patch("sys.stderr", self._log):
             self.app = muster.create_app(muster.Settings())
         self.run(self.app.start())

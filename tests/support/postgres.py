@@ -96,12 +96,13 @@ def new_database() -> str:
     return create_database(shared())
 
 
-def create_database(server: str) -> str:
+def create_database(server: str, template: str = "template0") -> str:
+    """Create a database as a copy of a template. Returns its URL."""
     name = f"muster_{os.getpid()}_{next(_numbers)}_{secrets.token_hex(3)}"
 
     async def create() -> None:
         connection = await asyncpg.connect(f"{server}/postgres")
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         await connection.close()
 
     asyncio.run(create())

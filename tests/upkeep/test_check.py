@@ -16,12 +16,12 @@ from muster.storage.repair.derived import bound
 from muster.storage.sqlite import SqliteStorage
 from muster.upkeep.check import check
 from tests.storage.test_writes import NOW, made, user
-from tests.support.postgres import new_database
+from tests.support.databases import migrated_database, migrated_file
 from tests.support.server import Server
 
 ENGINES = {
-    "sqlite": lambda path: SqliteStorage(str(path / "m.db")),
-    "postgres": lambda _: PostgresStorage(new_database()),
+    "sqlite": lambda path: SqliteStorage(migrated_file(path / "m.db")),
+    "postgres": lambda _: PostgresStorage(migrated_database()),
 }
 
 
@@ -31,7 +31,6 @@ class Checked:
     def __init__(self, storage):
         self.runner = asyncio.Runner()
         self.storage = storage
-        self.run(storage.migrate())
         self.run(storage.start())
         self.workspace = self.run(storage.add_workspace("w", "rfc7644", False, NOW))
         emails = [{"value": "a@x.example", "primary": True}]

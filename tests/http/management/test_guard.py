@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support import postgres
+from tests.support import databases
 from tests.support.people import error_of, person, replace
 from tests.support.server import Server
 from tests.support.tenant import Tenant, problem
@@ -118,7 +118,7 @@ def test_watched_only_and_off(guarded):
 @pytest.mark.outside
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_never_one_too_many_over_connections_and_workers(tmp_path, engine):
-    options = {"MUSTER_DATABASE": postgres.new_database()} if engine == "postgres" else {}
+    options = {"MUSTER_DATABASE": databases.migrated_database()} if engine == "postgres" else {}
     with (
         Server(tmp_path, "--workers", "2", MUSTER_RATE_LIMIT="0", **options) as server,
         Tenant(server) as tenant,

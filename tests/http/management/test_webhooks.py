@@ -1,13 +1,14 @@
 """Webhooks over HTTP: made, changed, sent to a server that is there, and sent again."""
 
+import contextlib
 import http.server
 import json
 import threading
-import time
 
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from muster.events.webhooks import deliverer
 from muster.events.webhooks.endpoints import audited_url
 from tests.support.people import group, person, replace
 from tests.support.tenant import Tenant, problem
@@ -45,6 +46,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def endpoint():
+    with _served() as made:
+        yield made
+
+
+@pytest.fixture
+def control():
+    """An endpoint that has events, if and when another has none."""
+    with _served() as made:
+        yield made
+
+
+@contextlib.contextmanager
+def _served():
     made = Endpoint()
     yield made
     made.shutdown()
@@ -88,7 +102,8 @@ def test_what_changes_arrives_in_order_and_signed(fresh, endpoint):
     assert hook["secret"].removeprefix("whsec_").encode() not in fresh.server.stored()
 
 
-def test_what_does_not_arrive_is_sent_again_before_what_follows(fresh, endpoint):
+def test_what_does_not_arrive_is_sent_again_before_what_follows(fresh, endpoint, monkeypatch):
+    monkeypatch.setattr(deliverer, "PAUSES", (0.1,))  # of the service in this process
     endpoint.refuse = 1
     hook = fresh.api.post("/webhooks", json={"url": endpoint.url}).json()
     users = [fresh.user()["id"] for _ in range(3)]
@@ -103,7 +118,7 @@ def test_what_does_not_arrive_is_sent_again_before_what_follows(fresh, endpoint)
     ]
 
 
-def test_only_the_events_that_are_wanted(fresh, endpoint):
+def test_only_the_events_that_are_wanted(fresh, endpoint, control):
     hook = fresh.api.post(
         "/webhooks", json={"url": endpoint.url, "events": ["group.*", "*.deleted"]}
     ).json()
@@ -116,9 +131,12 @@ def test_only_the_events_that_are_wanted(fresh, endpoint):
     ]
     changed = fresh.api.patch(f"/webhooks/{hook['id']}", json={"enabled": False}).json()
     assert (changed["enabled"], changed["disabled"]) == (False, "by an administrator")
-    time.sleep(1.5)
+    fresh.api.post("/webhooks", json={"url": control.url, "events": ["user.created"]})
+    fresh.user()
+    control.wait(1)  # now the change is known
     fresh.scim.post("/Groups", json=group())
-    time.sleep(1.5)
+    fresh.user()
+    assert len(control.wait(2)) == 2
     assert len(endpoint.got) == 2
     fresh.api.patch(f"/webhooks/{hook['id']}", json={"enabled": True})
     assert len(endpoint.wait(3)) == 3

@@ -1,0 +1,18 @@
+"""Shorter pauses of background work in the process of the tests.
+
+Served processes keep the product's pauses.
+"""
+
+from muster.custom_schemas import indexer
+from muster.events.webhooks import deliverer
+from muster.http.management import feed
+from muster.http.observe import recorder
+
+_SECONDS = 0.05
+
+
+def quicken() -> None:
+    """Look for work after 0.05 s in place of 0.5 s."""
+    recorder._FLUSH_SECONDS = _SECONDS
+    for module in (deliverer, feed, indexer):
+        module._ASK_SECONDS = _SECONDS
