@@ -2,6 +2,16 @@
 
 An operation that refers to `bulkId:x` depends on the POST that has the bulkId x. POSTs that depend
 on each other, such as those of two users who manage each other, form a cycle.
+
+The graph is consumed from its sources. Each operation has the set of bulkIds that it still waits
+for; finishing a POST removes its bulkId from the sets of its dependents, and an operation with an
+empty set can run. If no operation has one, each that waits leads to a cycle. The cycles are found
+once, at the start, as strongly connected components, each after those that it leads to. So the
+first cycle that waits for nothing outside itself can always be taken, and the request ends after as
+many rounds as it has operations, at most.
+
+The construction and the sum of all `finish` take time linear in the operations and references; a
+batch is found by one scan of the waiting operations.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,9 +43,11 @@ class BulkGraph:
         """The operations that depend on each bulkId: the edges of `_unfinished`, reversed."""
         for number, operation in enumerate(operations):
             refers = operation.refers if isinstance(operation, Operation) else frozenset()
+            # A bulkId without a POST is no edge: its id is known already, or it is an error.
             self._unfinished[number] = set(refers & self.creators.keys())
             for bulk_id in self._unfinished[number]:
                 self._dependents.setdefault(bulk_id, []).append(number)
+        # Only POSTs can be in a cycle, because nothing depends on another operation.
         edges = {number: self._depends_on(number) for number in self.creators.values()}
         self._cycles = list(_cycles(edges))
 
@@ -46,6 +58,7 @@ class BulkGraph:
         """Record that an operation is done, so that its dependents may run."""
         operation = self._operations[number]
         bulk_id = operation.bulk_id
+        # Only its POST releases a bulkId: a refused operation may carry the same one.
         if bulk_id is not None and self.creators.get(bulk_id) == number:
             for dependent in self._dependents.pop(bulk_id, ()):
                 self._unfinished[dependent].discard(bulk_id)
@@ -101,6 +114,7 @@ class BulkGraph:
         for cycle in self._cycles:
             if first is not None and first not in cycle:
                 continue
+            # A POST of a cycle may also wait for one outside that is still to run.
             inside = self.bulk_ids(cycle)
             if all(self._unfinished[number] <= inside for number in cycle):
                 self._cycles.remove(cycle)
@@ -146,6 +160,7 @@ def _cycles(edges: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
             if found is not None:
                 if found not in order:
                     path.append((found, iter(edges[found])))
+                # A node of a complete component cannot lead back here, so it does not count.
                 elif found in pending:
                     low[node] = min(low[node], order[found])
                 continue
@@ -153,9 +168,12 @@ def _cycles(edges: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
             if path:
                 low[path[-1][0]] = min(low[path[-1][0]], low[node])
             if low[node] == order[node]:
-                start = component.index(node)
-                cycle = sorted(component[start:])
-                del component[start:]
+                # Searched from the top: a long chain of components of one node stays linear.
+                cycle = [component.pop()]
+                while cycle[-1] != node:
+                    cycle.append(component.pop())
+                cycle.sort()
                 pending.difference_update(cycle)
+                # A node alone is a component too; it is a cycle only if it refers to itself.
                 if len(cycle) > 1 or node in edges[node]:
                     yield cycle

@@ -57,6 +57,7 @@ class Hierarchy:
             asked: The keys that were looked up; those without a row are remembered as deleted.
             rows: The groups that exist.
         """
+        # A deleted group is remembered as None, or each walk would ask for it again.
         self._groups.update(dict.fromkeys(asked))
         for key, group_id, display, parents in rows:
             location = f"{BASE}/{GROUP}s/{group_id}"
@@ -103,6 +104,7 @@ class Hierarchy:
         ]
         if not found:
             return None
+        # In the order of keys, which is that of creation, so equal sets give equal ETags.
         elements = b",".join(
             [group.direct if key in directly else group.indirect for key, group in found]
         )

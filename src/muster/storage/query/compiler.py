@@ -262,6 +262,7 @@ class Compiler:
                 return self._each_seek(inner)
             case All(terms):
                 return _most_selective([self.seek(item) for item in terms])
+            # Negations have no seek: their matches are most of the type.
             case Some(terms) if terms:
                 return _union([self.seek(item) for item in terms])
         return None
@@ -533,6 +534,7 @@ class Compiler:
                 condition = functions.ends_with(value, operand)
             case operator:
                 condition = f"{value} {_SQL_OPERATORS[operator]} {operand}"
+        # An absent value gives NULL, which NOT would keep; FALSE becomes true, as the RFC demands.
         return f"coalesce({condition}, FALSE)"
 
     def _value(self, json: str, keys: tuple[str | int, ...], bind: Binder, kind: str) -> str:
@@ -645,6 +647,7 @@ def _union(seeks: list[Seek | None]) -> Seek | None:
     found = [seek for seek in seeks if seek is not None]
     if len(found) < len(seeks):
         return None
+    # UNION drops the keys that several alternatives find, so each match is counted once.
     rank = max(FEW, *(seek.rank for seek in found))
     return Seek(
         lambda bind: " UNION ".join(seek.keys(bind) for seek in found),
@@ -660,7 +663,7 @@ def _prefix_end(prefix: str) -> str:
     skipped, and characters that cannot be incremented are dropped.
     """
     for position in range(len(prefix) - 1, -1, -1):
-        code = ord(prefix[position])  # surrogates (U+D800 to U+DFFF) are skipped: no text has them
+        code = ord(prefix[position])
         if code < 0x10FFFF:
             return prefix[:position] + chr(0xE000 if code == 0xD7FF else code + 1)
     return _LAST_CHARACTER * 64
