@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -248,6 +249,42 @@ def test_completion_of_bash(tmp_path):
         "--permission",
         "rfc7644 cortex",
     ]
+
+
+FILES = {
+    "bash": ".local/share/bash-completion/completions/muster",
+    "zsh": ".zsh/completions/_cyclopts_muster",
+    "fish": ".config/fish/completions/muster.fish",
+}
+
+
+@pytest.mark.parametrize("shell", FILES)
+def test_completion_is_sound_where_the_guide_says(tmp_path, shell):
+    guide = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
+    assert f"`~/{FILES[shell]}`" in guide
+    server = Server(tmp_path)
+    server.environment["HOME"] = str(tmp_path)
+    server.muster("--install-completion", "--shell", shell)
+    script = tmp_path / FILES[shell]
+    assert "rotate" in script.read_text()
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    subprocess.run([shell, "-n", str(script)], env=server.environment, check=True)
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_completion_of_fish(tmp_path):
+    server = Server(tmp_path)
+    server.environment["HOME"] = str(tmp_path)
+    server.muster("--install-completion", "--shell", "fish")
+    done = subprocess.run(
+        ["fish", "-c", f"source {tmp_path / FILES['fish']}; complete -C 'muster keys ro'"],
+        env=server.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split("\t")[0] == "rotate"
 
 
 def test_completion_that_cannot_be_written_is_named(tmp_path):
