@@ -76,7 +76,7 @@ from muster.http.observe.request_log import RequestLog
 from muster.http.openapi import docs, openapi_document
 from muster.http.scim.cursors import Cursors
 from muster.http.scim.resources import Scim
-from muster.http.service import Load, OpenRoute, Service
+from muster.http.service import Entrances, Load, Observers, OpenRoute, Service
 from muster.http.wire import asgi
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
 from muster.insight.overview import Overview
@@ -257,24 +257,25 @@ class Muster:
         api = Api(management_routes(services), limits, base_url)
         traces = self._traces
         kind = Service if traces is None else tracing.traced_service(traces.get_tracer("muster"))
+        site = Site(
+            self.storage,
+            self.administrators,
+            services.registries,
+            base_url,
+            console_pages(services),
+        )
         return kind(
             keys=self.keys,
             limiter=RateLimiter(self.storage, self.settings.rate_limit),
-            scim=Scim(services.directory, base_url, limits, services.cursors),
-            api=api,
             origin=base_url,
-            pages=self._open_pages(api.routes),
-            log=self._log,
-            metrics=self._metrics,
             load=_load(self.settings, self._stopping),
-            recorder=self._recorder,
-            site=Site(
-                self.storage,
-                self.administrators,
-                services.registries,
-                base_url,
-                console_pages(services),
+            entrances=Entrances(
+                scim=Scim(services.directory, base_url, limits, services.cursors),
+                api=api,
+                pages=self._open_pages(api.routes),
+                site=site,
             ),
+            observers=Observers(self._log, self._metrics, self._recorder),
         )
 
     def _open_pages(self, operations: Sequence[ApiRoute]) -> list[OpenRoute]:

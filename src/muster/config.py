@@ -133,7 +133,7 @@ class Settings(BaseSettings):
         30, ge=1, description="Longest wait for requests in progress after SIGTERM, in seconds."
     )
     request_log: bool = Field(
-        True, description="Write one JSON line per request to standard error."
+        default=True, description="Write one JSON line per request to standard error."
     )
     requests_kept: int = Field(
         10_000, ge=0, le=1_000_000, description="Recorded requests of each workspace; 0 for none."
@@ -146,10 +146,10 @@ class Settings(BaseSettings):
         description="Days that the feed, the history and the audit log go back; 0 for all.",
     )
     webhooks_private: bool = Field(
-        False,
+        default=False,
         description="Allow webhooks and OpenID providers at private addresses and without TLS.",
     )
-    metrics: bool = Field(True, description="Count and time requests for /metrics.")
+    metrics: bool = Field(default=True, description="Count and time requests for /metrics.")
     metrics_token: str | None = Field(
         None,
         min_length=1,

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
@@ -49,3 +50,12 @@ def test_errors_about_values_have_one_form():
         if OTHER_FORM.search(text)
     ]
     assert found == []
+
+
+def test_the_hooks_run_the_commands_of_ci():
+    makefile = (ROOT / "Makefile").read_text()
+    recipe = re.search(r"^lint:.*\n((?:\t.+\n)+)", makefile, re.MULTILINE)[1]
+    commands = [line.strip().replace("$(BIN)", ".venv/bin") for line in recipe.splitlines()]
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [hook["entry"] for hook in repository["hooks"]] == commands
+    assert "make lint" in (ROOT / ".ci" / "run").read_text()

@@ -42,7 +42,9 @@ def demo(
         place = await storage.find_workspace(workspace)
         if place is None:
             now = clock.now().isoformat()
-            place = await storage.add_workspace(workspace, settings.contract, False, now)
+            place = await storage.add_workspace(
+                workspace, settings.contract, strict=False, time=now
+            )
         with progress(f"Creating users in {workspace}", users) as advance:
             await fill(storage, place, users, seed, advance)
 

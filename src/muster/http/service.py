@@ -83,40 +83,56 @@ class Load:
         )
 
 
-class Service:
-    """Answers every request.
+@dataclass(frozen=True, slots=True)
+class Entrances:
+    """The parts that answer requests, by path.
 
-    Args:
+    Attributes:
+        scim: Answers /scim/v2.
+        api: Answers /api/v1.
         pages: The pages that require neither a key nor a session.
-        site: Answers every other path outside /scim/v2 and /api/v1.
+        site: Answers every other path.
     """
+
+    scim: Scim
+    api: Api
+    pages: Iterable[OpenRoute]
+    site: Site
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """The parts that are told of each answer; None for those that are off."""
+
+    log: RequestLog | None = None
+    metrics: Metrics | None = None
+    recorder: Recorder | None = None
+
+
+class Service:
+    """Answers every request."""
 
     def __init__(
         self,
         keys: Keys,
         limiter: RateLimiter,
-        scim: Scim,
-        api: Api,
         origin: BaseUrl,
-        pages: Iterable[OpenRoute],
-        log: RequestLog | None,
-        metrics: Metrics | None,
         load: Load,
-        recorder: Recorder | None,
-        site: Site,
+        entrances: Entrances,
+        observers: Observers,
     ) -> None:
         self._keys = keys
         self._limiter = limiter
-        self._scim = scim
-        self._api = api
+        self._scim = entrances.scim
+        self._api = entrances.api
+        self._pages = Router(entrances.pages)
+        self._site = entrances.site
         self._origin = origin
         self._prefix = f"{origin.fixed_prefix}/" if origin.fixed_prefix else ""
-        self._pages = Router(pages)
-        self._log = log
-        self._metrics = metrics
+        self._log = observers.log
+        self._metrics = observers.metrics
+        self._recorder = observers.recorder
         self.load = load
-        self._recorder = recorder
-        self._site = site
         self.in_flight = 0
         self._unkeyed = 0
         self._attributed = (0, 0)

@@ -85,4 +85,4 @@ def mail_domain(address: str) -> str | None:
 
 def is_assigned(value: Json) -> bool:
     """Return whether a value is not null, [] or {} (RFC 7643 section 2.5)."""
-    return value is not None and value != [] and value != {}
+    return value is not None and value not in ([], {})

@@ -31,4 +31,6 @@ async def ensure_workspace(storage: Storage, settings: Settings) -> None:
     if await storage.find_workspace(DEFAULT_WORKSPACE) is None:
         with contextlib.suppress(Conflict):  # another process was first
             now = clock.now().isoformat()
-            await storage.add_workspace(DEFAULT_WORKSPACE, settings.contract, False, now)
+            await storage.add_workspace(
+                DEFAULT_WORKSPACE, settings.contract, strict=False, time=now
+            )

@@ -37,7 +37,7 @@ def take(document: Document) -> MemberEdit:
     Raises:
         ScimError: invalidValue, if an element names nobody.
     """
-    return MemberEdit(tuple(_ids(document.pop(MEMBERS, None), MEMBERS)), (), True)
+    return MemberEdit(tuple(_ids(document.pop(MEMBERS, None), MEMBERS)), (), clear=True)
 
 
 def split(steps: list[PatchStep]) -> tuple[list[PatchStep], list[PatchStep]]:

@@ -156,7 +156,7 @@ class Recorder:
                     self._refused.add(key)
                 else:
                     self._refused.discard(key)
-                    self._keep_later(request, Response(status), seconds, True)
+                    self._keep_later(request, Response(status), seconds, read=True)
         if len(self._refused) > _MAX_REFUSED:
             self._refused.clear()
 

@@ -32,7 +32,7 @@ class UnsupportedMedia(ScimError):
 def answer_type(request: Request) -> str:
     """Return application/scim+json, unless the client accepts only application/json."""
     accept = request.header("accept")
-    if accept is None or accept == "*/*" or accept == SCIM_JSON or len(accept) > MAX_HEADER:
+    if accept is None or accept in ("*/*", SCIM_JSON) or len(accept) > MAX_HEADER:
         return SCIM_JSON
     ranges = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
     if PLAIN_JSON in ranges and not ranges & {SCIM_JSON, "*/*", "application/*"}:

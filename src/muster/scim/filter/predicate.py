@@ -191,7 +191,7 @@ def bind_element(node: Filter, attribute: Attribute, name: str, dialect: Dialect
         if not attribute.is_complex:
             # A plain value is the `value` of its element (RFC 7643 section 2.4).
             is_value = path.lower() == "value"
-            return Field(("value",), attribute, False, None, name) if is_value else None
+            return Field(("value",), attribute, name=name) if is_value else None
         sub = attribute.sub(path)
         return None if sub is None else _within(attribute, name, sub)
 
@@ -219,10 +219,17 @@ def field_of(place: Place) -> Field:
     keys = (attribute.name,) if place.schema is None else (place.schema, attribute.name)
     if attribute.multi_valued:
         assumed = False if sub is not None and _is_primary(attribute, sub) else None
-        return Field(keys, sub or attribute, True, sub.name if sub else None, place.name, assumed)
+        return Field(
+            keys,
+            sub or attribute,
+            each=True,
+            sub=sub.name if sub else None,
+            name=place.name,
+            assumed=assumed,
+        )
     if sub is not None:
         return Field((*keys, sub.name), sub, sub.multi_valued, None, place.name)
-    return Field(keys, attribute, False, None, place.name)
+    return Field(keys, attribute, name=place.name)
 
 
 class _Binder:
@@ -325,8 +332,8 @@ class _Binder:
                 f"position {node.position}: {field.name} is complex; compare one of {names}"
             )
         if field.each:
-            return Field(field.keys, sub, True, sub.name, f"{field.name}.{sub.name}")
-        return Field((*field.keys, sub.name), sub, False, None, f"{field.name}.{sub.name}")
+            return Field(field.keys, sub, each=True, sub=sub.name, name=f"{field.name}.{sub.name}")
+        return Field((*field.keys, sub.name), sub, name=f"{field.name}.{sub.name}")
 
 
 def _present(field: Field) -> Predicate:

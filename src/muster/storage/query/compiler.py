@@ -248,7 +248,7 @@ class Compiler:
             ) is not None:
                 keys = memberships.keys(term)
                 rank = FEW if field.keys == ("members",) else MANY
-                return None if keys is None else Seek(keys, True, rank)
+                return None if keys is None else Seek(keys, exact=True, rank=rank)
             case _Domain(value):
                 return self._lookup_seek(DOMAIN, lambda bind: f"value = {bind(value)}", FEW)
             # Only the false values of such an attribute (`active`) are indexed: they are rare.
@@ -273,7 +273,7 @@ class Compiler:
 
     def _test_seek(self, name: str, operator: str, operand: str) -> Seek | None:
         if name == "id" and operator == "eq":
-            return Seek(lambda bind: self._id_keys(bind, operand), True, ONE)
+            return Seek(lambda bind: self._id_keys(bind, operand), exact=True, rank=ONE)
         if name not in self.index.fields:
             return None
         if operator in _SQL_OPERATORS:
@@ -321,7 +321,7 @@ class Compiler:
             scope = f"{self._scope(bind)} AND attribute = {bind(name)}"
             return f'SELECT {distinct}"key" FROM {table} WHERE {scope} AND {condition(bind)}'
 
-        return Seek(keys, True, rank)
+        return Seek(keys, exact=True, rank=rank)
 
     def _table(self, name: str) -> str:
         return "unique_values" if name in self.index.unique else "lookups"
@@ -437,17 +437,17 @@ class Compiler:
             else f"({value} IS NULL OR {value} > {operand} OR {same})"
         )
 
-    def _arm_of(
-        self, source: Callable[[Binder, bool], str], key: str, order: Callable[[Binder], str]
-    ) -> Arm:
+    def _arm_of(self, source: "_Source", key: str, order: Callable[[Binder], str]) -> Arm:
         """Return the arm of a source of keys.
 
         The keys are chosen in a subquery and the documents joined to them, so that rows skipped by
         OFFSET are not read.
         """
         counting, paging = Binder(), Binder()
-        count = counting.statement(f"SELECT count(*) {source(counting, False)}")
-        keys = f'(SELECT {key} AS "key" {source(paging, True)} ORDER BY {order(paging)} <page>)'
+        count = counting.statement(f"SELECT count(*) {source(counting, paging=False)}")
+        keys = (
+            f'(SELECT {key} AS "key" {source(paging, paging=True)} ORDER BY {order(paging)} <page>)'
+        )
         return Arm(
             paging.paged(self.functions.documents(keys, paging(self.query.workspace))), count
         )
@@ -600,6 +600,12 @@ class Compiler:
         return _non_empty(self._value(json, field.keys, bind, TEXT))
 
 
+class _Source(Protocol):
+    """Returns the FROM and WHERE of an arm; with `paging`, from the position on."""
+
+    def __call__(self, bind: Binder, paging: bool) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Domain:
     """The resource has an e-mail address at exactly this domain."""
@@ -639,7 +645,7 @@ def _most_selective(seeks: list[Seek | None]) -> Seek | None:
     best = min(
         (seek for seek in seeks if seek is not None), key=lambda seek: seek.rank, default=None
     )
-    return None if best is None else Seek(best.keys, False, best.rank)
+    return None if best is None else Seek(best.keys, exact=False, rank=best.rank)
 
 
 def _union(seeks: list[Seek | None]) -> Seek | None:

@@ -210,7 +210,7 @@ class SqliteWriter:
         # All jobs run again, the failed one included: decided on a different state, it may succeed.
         for waiting in batch:
             waiting.answer = waiting.error = None
-            await self._run_job(waiting, True)
+            await self._run_job(waiting, savepoint=True)
 
     def _fail(self, batch: list[_Waiting], error: StorageError, cause: BaseException) -> None:
         _log.error("%d writes were undone: %s (%r)", len(batch), error, cause)
