@@ -38,7 +38,7 @@ def pytest_unconfigure(config):
 
 
 def pytest_collection_finish():
-    """Leave the collected tests out of garbage collection: its pauses would count as stalls of loops in this process."""
+    """Exempt collected tests from garbage collection, whose pauses count as stalls."""
     gc.collect()
     gc.freeze()
 
@@ -49,7 +49,7 @@ DATABASES = {"sqlite": dict, "postgres": lambda: {"MUSTER_DATABASE": databases.m
 
 @pytest.fixture(autouse=True)
 def _loops_run(request, caplog):
-    """Fail a test during which an event loop stalled for half a second, here or in a server."""
+    """Fail a test if an event loop stalls for half a second, here or in a server."""
     yield
     if request.node.get_closest_marker("may_stall") is None:
         here = [
@@ -83,7 +83,7 @@ def _server(kind, folder):
 
 @pytest.fixture(scope="session", params=["asgi", *DATABASES])
 def server(tmp_path_factory, request):
-    """A service without a rate limit: in this process, and as a process on each engine.
+    """A service without a rate limit: in process, and as a process on each engine.
 
     Its workspaces are default, cortex (with that contract) and strict.
     """

@@ -1,4 +1,4 @@
-"""Exceptions are raised fresh: an instance that is shared collects the tracebacks of all its uses."""
+"""Exceptions are raised fresh, because a shared one collects tracebacks."""
 
 import importlib
 import pkgutil
@@ -7,7 +7,7 @@ import muster
 
 
 def _values(value):
-    """A value, the values within it if it is a collection, and the attributes if it is a class."""
+    """Yield a value, the elements of a collection and the attributes of a class."""
     yield value
     if isinstance(value, dict):
         yield from value.values()

@@ -38,7 +38,7 @@ def admin(here, email="ada@example.com"):
 
 
 def outcomes(here, *work):
-    """What came of things done at the same moment: the answer or the exception of each."""
+    """Run coroutines at the same moment; return the answer or exception of each."""
 
     async def together():
         return await asyncio.gather(*work, return_exceptions=True)
@@ -162,7 +162,7 @@ def test_a_session_stays_valid_while_the_disk_is_full(here, clock, monkeypatch):
 
 
 def test_using_a_session_does_not_change_the_epoch(here, clock):
-    """Every worker forgets the keys that it knows when the epoch moves: looking at a page is no reason."""
+    """Viewing a page must not move the epoch, which clears every worker's keys."""
     made = admin(here)
     token = here.run(here.administrators.begin(made, HERE, "agent", made))
     epoch = here.run(here.storage.query(EPOCH))
@@ -211,7 +211,7 @@ def clocked(here, clock):
 
 
 def spellings(code):
-    """The code in other digits of Unicode, and with what is easily overlooked."""
+    """The code in other digits of Unicode, and with invisible characters."""
     for zero in map(chr, range(0x80, 0x110000)):
         if unicodedata.decimal(zero, None) == 0:
             yield "".join(chr(ord(zero) + int(digit)) for digit in code)

@@ -1,4 +1,4 @@
-"""The first key and invitation when several replicas start at once, on every engine."""
+"""The first key and invitation if several replicas start at once."""
 
 import asyncio
 import tempfile
@@ -26,7 +26,7 @@ def here(request):
 
 
 class Starting:
-    """The storage as one of several replicas has it, none of which goes on until all have read as much."""
+    """The storage of one replica; each replica waits until all have read as much."""
 
     def __init__(self, storage, barrier):
         self.storage = storage
@@ -47,7 +47,7 @@ class Starting:
 
 
 def together(here, start, number=4):
-    """What comes of replicas that start at the same moment."""
+    """Start replicas at the same moment; return their results."""
 
     async def run():
         barrier = asyncio.Barrier(number)

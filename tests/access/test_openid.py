@@ -1,4 +1,4 @@
-"""The OpenID Connect client, with providers that answer well, badly and not at all."""
+"""The OpenID Connect client, with sound, faulty and silent providers."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Outbound connections: which URLs and addresses are allowed, and refused before connecting."""
+"""Outbound connections: URLs and addresses are checked before connecting."""
 
 import asyncio
 import ipaddress
@@ -57,7 +57,7 @@ class _Connected(Exception):
 
 @pytest.fixture
 def resolving(monkeypatch):
-    """Let every name resolve to given addresses, and record where connections go."""
+    """Let every name resolve to given addresses, and record the connections."""
     attempted = []
 
     def resolve(*addresses):

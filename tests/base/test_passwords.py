@@ -1,4 +1,4 @@
-"""Password hashes: their costs, and what a verification tells."""
+"""Password hashes: their costs, and the result of a verification."""
 
 import asyncio
 

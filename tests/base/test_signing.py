@@ -1,4 +1,4 @@
-"""Signed tokens: what is accepted, and that nothing else is."""
+"""Signed tokens: only sound ones are accepted."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Invocations that version 0.1 understood mean the same, and those that it rejected still exit with 2.
+"""Invocations of version 0.1 keep their meaning, and its errors still exit with 2.
 
 `invocations.json` was written by the argparse parser of 0.1: every invocation in the documents and the
 deployment files, and variations of each option. Programs rely on these; change none of them.

@@ -297,7 +297,7 @@ def test_completion_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_make_serve_installs_the_runtime_alone():
-    """By what make would do: with neither stamp there, and with the first one."""
+    """The dry run of make, without stamps and with the first one."""
     root = Path(__file__).parents[2]
     steps = subprocess.run(
         ["make", "-n", "-B", "serve"], cwd=root, capture_output=True, text=True, check=True
@@ -312,7 +312,7 @@ def test_make_serve_installs_the_runtime_alone():
 
 
 def test_the_locks_agree():
-    """What the runtime's lock has, the others have in the same version, so that make installs nothing twice."""
+    """All locks pin the versions of the runtime's lock: make installs nothing twice."""
     folder = Path(__file__).parents[2] / "requirements"
     pins = {name: _pins(folder / f"{name}.lock") for name in ("dev", "run", "build")}
     for name in ("run", "build"):

@@ -1,4 +1,4 @@
-"""Tables on a terminal, plain lines in a pipe, and progress on standard error alone."""
+"""Tables on a terminal, plain lines in a pipe, progress on standard error."""
 
 import os
 import pty

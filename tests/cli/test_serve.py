@@ -1,4 +1,4 @@
-"""`muster serve`: its options, the address that it listens on, and the lines that it prints."""
+"""`muster serve`: its options, its address, and the lines that it prints."""
 
 import errno
 import os
@@ -82,7 +82,7 @@ def test_first_key_is_told_once_with_a_curl_line_that_works(tmp_path):
     ],
 )
 def test_links_for_people_can_be_opened(tmp_path, monkeypatch, capsys, settings, arguments, base):
-    """Those of `muster admins invite`, and those that `muster serve --first-key` prints."""
+    """The links of `muster admins invite` and of `muster serve --first-key`."""
     monkeypatch.chdir(tmp_path)
     for name in [
         name

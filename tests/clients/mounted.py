@@ -1,4 +1,4 @@
-"""muster inside an application, where the SDKs of the tests look for SCIM: below /api/2.0/preview, and at the root."""
+"""muster mounted in an application, below /api/2.0/preview and at the root."""
 
 import contextlib
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What each identity provider sends over a user's and a group's life, replayed: what is stored, and what a strict workspace says.
+"""Replays each identity provider's requests over a user's and a group's life.
 
 basis: `documented` where the client's own documentation shows the requests; `described` where it says what is sent, not how.
 """
@@ -16,7 +16,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "identity-providers"
 
 
 def filled(value, names):
-    """A fixture's value with what was saved in the place of {names}."""
+    """A fixture's value, with saved values for its {names}."""
     text = json.dumps(value)
     for name, saved in names.items():
         text = text.replace(f"{{{name}}}", saved)
@@ -24,7 +24,7 @@ def filled(value, names):
 
 
 def holds(shown, wanted):
-    """Whether an answer has what is wanted: objects may have more, lists the same elements in any order."""
+    """Compare JSON: objects may have more members, lists any order."""
     if isinstance(wanted, dict):
         return isinstance(shown, dict) and all(
             key in shown and holds(shown[key], value) for key, value in wanted.items()

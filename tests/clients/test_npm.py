@@ -1,4 +1,4 @@
-"""Clients of another ecosystem, from npm: RingCentral's SDK through a user's whole life, Databricks' through a group's too."""
+"""Clients from npm: RingCentral's and Databricks' SDKs over a resource's life."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ def environment(database, tmp_path):
 
 @pytest.fixture
 def mounted(environment, tmp_path):
-    """The URL of an application that muster is mounted in, where Databricks has its API and at the root."""
+    """The URL of an application with muster at Databricks' path and at the root."""
     port = free_port()
     command = [
         str(_BIN / "granian"),

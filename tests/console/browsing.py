@@ -46,7 +46,7 @@ class Visitor:
         return self.http.post(path, data=data, headers=headers)
 
     def submit(self, path, /, **fields):
-        """The page that a browser shows after a form: the target of the redirect, if there is one."""
+        """Return the page after a form: the target of the redirect, if any."""
         answer = self.post(path, **fields)
         return self.get(answer.headers["location"]) if answer.status_code == 303 else answer
 
@@ -78,7 +78,7 @@ def launch(playwright):
 
 
 def _program(own):
-    """The program of a Chromium: Playwright's own, Debian's, or what can be installed now. A test that has none fails."""
+    """Return a Chromium: Playwright's, Debian's, or one that is installed now."""
     for attempt in range(2):
         for program in (
             own,
@@ -96,7 +96,7 @@ def _program(own):
 
 
 def _install():
-    """Playwright's own browser where it can be had, else Debian's; one test process at a time."""
+    """Install Playwright's browser, or else Debian's; one test process at a time."""
     with (Path(tempfile.gettempdir()) / "muster-chromium.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if shutil.which("chromium"):

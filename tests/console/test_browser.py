@@ -22,7 +22,7 @@ expect.set_options(timeout=30_000)
 
 @pytest.fixture
 def chromium(server):
-    """A browser of the test's own, after the server: what drives it has an event loop that no other must meet."""
+    """A browser, started after the server, because its driver has an event loop."""
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser
@@ -58,7 +58,7 @@ WIDEST = """[...document.querySelectorAll("*")].filter(e => e.getBoundingClientR
 
 
 class Watched:
-    """A page that notes what its console complains of."""
+    """A page that records the errors of its console."""
 
     def __init__(self, page):
         self.page = page
@@ -114,7 +114,7 @@ def test_from_the_first_sign_in_to_an_undo(server, watched, filled):
 
 
 def test_guard_review_and_past_state_of_a_group(server, watched):
-    """An identity provider empties a workspace: the guard holds it, an administrator decides, and looks at what was before."""
+    """The guard holds a mass deletion, and an administrator reviews and decides."""
     with Tenant(server) as tenant:
         visitor = Visitor(server).accept(invitation(server), name("guard"))
         cookie = {
@@ -170,7 +170,7 @@ def test_guard_review_and_past_state_of_a_group(server, watched):
 
 
 def test_signing_in_by_openid_connect(server, watched, provider):
-    """The round by way of the provider, as the browser's own rules allow it: cookies, and where forms and links may lead."""
+    """Sign in through the provider under a browser's rules for cookies and forms."""
     with Tenant(server) as tenant:
         assert tenant.api.put("/open-id-connector", json=setting(provider, SCIM)).status_code == 200
         page = watched.page

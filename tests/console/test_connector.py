@@ -97,7 +97,7 @@ def test_administrators_sign_in_with_the_workspace_provider(server, root, fresh,
 
 
 def test_the_audit_log_names_administrators_of_a_provider(server, root, fresh, provider):
-    """A workspace's provider chooses the addresses that it sends: it must not be able to imitate anybody in the audit log."""
+    """A provider chooses its addresses; it must imitate nobody in the audit log."""
     fresh.api.put("/open-id-connector", json=setting(provider, SETTINGS, SCIM))
     root.get("/open-id-connector")
     root.post(
@@ -159,7 +159,7 @@ def test_the_installation_can_have_a_connector(server, root, provider):
 
 
 def test_sso_never_signs_in_to_an_existing_account(server, root, fresh, provider):
-    """Whoever sets up a connector decides what its provider says: it must not speak for people of other places."""
+    """A connector's provider must not speak for people outside its workspace."""
     root.get("/administrators")
     link = re.search(
         r'data-copy="(http[^"]+)"',
@@ -265,7 +265,7 @@ KEY, OTHER = RSAKey.generate_key(2048, {"kid": "1"}), RSAKey.generate_key(2048, 
 
 @contextmanager
 def liar(forge):
-    """A provider whose tokens are what forge makes of right claims."""
+    """A provider that lets `forge` change the claims of its tokens."""
     asked = {}
 
     class Answers(BaseHTTPRequestHandler):
@@ -393,7 +393,7 @@ def test_unverified_addresses_are_accepted_if_trusted(server, fresh):
 
 
 def callback(server, fresh, forge, **others):
-    """What comes back to a browser from a provider whose tokens are forged."""
+    """Return the answer to a browser that brings a forged token."""
     with liar(forge) as (issuer, asked):
         fresh.api.put("/open-id-connector", json=setting(issuer, **others))
         visitor = Visitor(server)

@@ -1,4 +1,4 @@
-"""Every form redirects, so that a reload submits nothing; flashed values show once."""
+"""Every form redirects, so a reload submits nothing; flashed values show once."""
 
 import asyncio
 import json
@@ -280,7 +280,7 @@ def test_members_left_out_of_a_restore_are_named_once(server, fresh):
 
 
 def test_a_flash_cookie_works_once(server, fresh):
-    """A browser may keep the cookie, or a thief copy it: the values are gone from the database with the first view."""
+    """The first view deletes the values, so a kept or stolen cookie shows nothing."""
     scene = Scene(server, fresh)
     answer = scene.post("/keys", name="k", permission=SCIM)
     cookies = "; ".join(f"{key}={value}" for key, value in scene.visitor.http.cookies.items())

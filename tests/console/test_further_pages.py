@@ -27,7 +27,7 @@ _TEXTS = {
 
 
 class Page(HTMLParser):
-    """The links and the GET forms of a page: each form as its action and, for each field, the values to try."""
+    """The links and GET forms of a page; a form has values to try for each field."""
 
     def __init__(self, text):
         super().__init__()
@@ -57,7 +57,7 @@ class Page(HTMLParser):
         self._select = None if tag == "select" else self._select
 
     def asked(self):
-        """A URL for each form with everything set at once, and with each value of each field alone."""
+        """Yield URLs of each form: with all fields set, and with each value alone."""
         for action, fields in self.forms:
             choices = {name: sorted(values) for name, values in fields.items()}
             first = {key: values[0] for key, values in choices.items()}

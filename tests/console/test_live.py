@@ -52,7 +52,7 @@ async def _take_permissions(storage, _, admin):
 
 @pytest.mark.parametrize("change", [_remove, _end_sessions, _take_permissions])
 def test_the_live_view_ends_when_access_is_lost(server, visitor, change):
-    """visitor: who administers the installation still, which somebody must."""
+    """The visitor remains the installation's last administrator."""
     email = name("live")
     leaving = Visitor(server).accept(invitation(server), email)
     with leaving.http.stream("GET", LIVE) as tail:

@@ -719,7 +719,7 @@ def test_the_audit_log_is_exported(root, fresh):
 
 
 def test_the_audit_log_is_searched(root, fresh):
-    """What an administrator did is found under all that keys did since, and whoever did something has a name."""
+    """An administrator's acts are found among later changes, and actors have names."""
     base = f"/w/{fresh.name}/audit"
     fresh.api.post("/keys", json={"name": "the first", "permissions": [SCIM]})
     root.get(f"/w/{fresh.name}/keys")
@@ -919,7 +919,7 @@ def test_the_doctor_finds_lost_users(root, fresh):
 
 
 def test_malformed_text_never_causes_a_500(root, fresh):
-    """NUL, which PostgreSQL takes in no text, and bytes that are no UTF-8: in the names and the parameters of every page."""
+    """NUL and bytes that are not UTF-8, in the path and parameters of every page."""
     base, parameters = (
         f"/w/{fresh.name}",
         ("q", "before", "key", "actor", "type", "action", "status", "path", "resource", "at"),
@@ -946,7 +946,7 @@ def test_malformed_text_never_causes_a_500(root, fresh):
 
 
 def test_invitations_require_a_configured_host(root, server, fresh):
-    """A stranger chooses the Host header, and would get the token of an invitation, or the code of a sign-in, by such a link."""
+    """A link from a forged Host header would give a stranger tokens and codes."""
     root.get("/administrators")
     evil = {"Host": "evil.example"}
     page = root.post("/administrators", headers=evil, workspace="*", permission=[ADMIN])
@@ -1029,7 +1029,7 @@ def test_every_permission_reaches_its_pages_without_redirect_loops(
 
 
 def test_administrators_cannot_access_other_workspaces(root, server, fresh):
-    """Every page and form of a workspace is 404 for whoever has nothing to do there, be they Admin elsewhere."""
+    """Pages of a workspace are 404 for others, even for an Admin of another one."""
     user = fresh.user()
     with Tenant(server) as other:
         admin = invited(root, server, other.name, ADMIN)

@@ -56,7 +56,7 @@ async def create(here, among, endpoint, document):
 
 
 def before_it_is_kept(here, monkeypatch, happens):
-    """Have something happen once, after all that is stored was looked at, and before the decision is kept."""
+    """Run a callback once, between the check of stored resources and the change."""
     administer, left = here.storage.administer, [happens]
 
     async def administered(*given, **named):

@@ -53,7 +53,7 @@ def post(bulk_id, manager=None, user_name=None):
 
 @st.composite
 def chains(draw):
-    """Users by number, each with its manager's number or None, and those that are invalid."""
+    """Draw users by number, each with a manager or None, and the invalid ones."""
     size = draw(st.integers(1, 6))
     managers = draw(
         st.lists(st.one_of(st.none(), st.integers(0, size - 1)), min_size=size, max_size=size)
@@ -62,7 +62,7 @@ def chains(draw):
 
 
 def fails(managers, invalid, number):
-    """A user fails if it is invalid, if its manager fails, or if one in its circle fails."""
+    """A user fails if it is invalid, or its manager or one of its cycle fails."""
     seen = []
     while number is not None and number not in seen:
         seen.append(number)

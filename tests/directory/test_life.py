@@ -1,4 +1,4 @@
-"""Random operations on a small directory agree with a plain model, the ETags and the feed."""
+"""Random operations agree with a plain model, the ETags and the feed."""
 
 import orjson
 import pytest

@@ -17,7 +17,7 @@ NOBODY = "018f0000-0000-7000-8000-000000000000"
 
 
 class Trial:
-    """A workspace with a group of two users and a third user, for dry runs and real writes."""
+    """A workspace with a group of two users, and a third user."""
 
     def __init__(self, bench, **settings):
         self._bench = bench

@@ -1,4 +1,4 @@
-"""A started storage of each engine, as the tests of the storage have it, and its administrators."""
+"""A started storage of each engine, and its administrators."""
 
 from tests.access.conftest import administrator, bench
 

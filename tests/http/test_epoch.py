@@ -1,4 +1,4 @@
-"""Reads and sign-ins do not change the epoch, which clears the workers' key caches."""
+"""Reads and sign-ins do not move the epoch, which clears the caches of keys."""
 
 import re
 from dataclasses import replace
@@ -50,7 +50,7 @@ def admin(server):
 
 
 def age_sessions(server):
-    """Have every session look as if it had last been seen long ago: the next page notes that it is used."""
+    """Backdate every session, so the next page updates its time of use."""
 
     async def work(storage):
         items = await storage.items(INSTALLATION, "session")

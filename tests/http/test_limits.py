@@ -1,4 +1,4 @@
-"""Every limit of docs/limits.md: what is within it is accepted, and what is beyond it is refused as the page says.
+"""Every limit of docs/limits.md: accepted within it, refused beyond it.
 
 A case sends a request of a given size. One less than the limit and the limit itself are accepted; one more gets the status
 and scimType of the page, with an error that names the limit and its setting, and changes nothing. Rows that are no size of a
@@ -168,7 +168,7 @@ Send = Callable[[Here, int], httpx.Response]
 
 @dataclass(frozen=True)
 class Case:
-    """A request of any size, the largest that is accepted, and how the error names the limit."""
+    """A request of any size, the largest accepted size, and the text of the error."""
 
     row: Row
     most: int
@@ -181,7 +181,7 @@ COVERED: dict[str, list[str]] = {}
 
 
 def sized(what: str, most: int, says: str | None = None) -> Callable[[Send], Send]:
-    """Register a case for a row. says: how the error names the limit, if not by `most`."""
+    """Register a case for a row; `says` is the limit in the error, if not `most`."""
 
     def register(send: Send) -> Send:
         CASES.append(Case(ROWS[what], most, send, says if says is not None else f"{most:,}"))
@@ -429,7 +429,7 @@ def operations_of_each_patch_of_a_bulk_request(here, size):
 
 @sized(BULK_COMPARISONS, 1_000 // 10, "1,000")
 def operations_of_each_of_many_patches_of_a_bulk_request(here, size):
-    """Each may make 1,000, however many there are."""
+    """Each workspace may have 1,000, however many workspaces exist."""
     users = here.ask("GET", "/Users", params={"filter": 'title eq "shared"'}).json()["Resources"]
     user = users[0] if users else here.user(title="shared", emails=emails(10))
     heavy = patch(
@@ -614,7 +614,7 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 def _form(here: Here, text: str) -> httpx.Response:
-    """Send a form whose token is wrong, which is found once it is read: that counts as accepted."""
+    """Send a form with a wrong token; an error about the token counts as accepted."""
     response = here.ask("POST", "/sign-in", content=text, headers=FORM)
     return httpx.Response(200) if response.status_code == 403 else response
 
@@ -725,7 +725,7 @@ SEARCHES = {
 @pytest.mark.parametrize("path", ["/Users", "/"])
 @pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES.keys())
 def test_a_page_has_so_many_bytes_and_no_more(here, path, search):
-    """The commas between the resources count; with one byte more there is no page of four, and one of three."""
+    """Commas between resources count: one more byte makes a page of three."""
     if path == "/" and "domain" in search:
         return  # domains are of users alone
     stem = name("bytes").partition("@")[0]
@@ -743,7 +743,7 @@ def test_a_page_has_so_many_bytes_and_no_more(here, path, search):
 
 
 def _fill(here, endpoint, resources, path):
-    """Lengthen an attribute of each, so that with the commas in between they are as many bytes as a page may have."""
+    """Lengthen an attribute of each, so that they fill a page exactly."""
 
     def sizes():
         found = (
@@ -852,7 +852,7 @@ CHANGES_BYTES = "bytes of the changes in an answer of the feed, the history or t
 @covers(CHANGES_BYTES)
 @pytest.mark.parametrize("which", ["/changes", "/history", "/audit"])
 def test_an_answer_has_so_many_bytes_of_changes_and_no_more(here, which):
-    """Ten changes of a tenth of the limit each are answered at a time, or nearly; one that is larger than all of it, alone."""
+    """Ten changes of a tenth of the limit fit; a larger one is answered alone."""
     user = here.user()
     start = here.ask("GET", "/api/v1/changes", params={"cursor": "end"}).json()["cursor"]
     most = MAX_PAGE_BYTES // 4
@@ -1005,7 +1005,7 @@ def test_an_undo_covers_so_much_and_no_more(fresh_here, monkeypatch, what, name)
 
 
 class Slow:
-    """A request over ASGI whose body comes, or whose answer is taken, as slowly as wanted. seconds: for each piece."""
+    """A request over ASGI that takes some `seconds` for each piece."""
 
     def __init__(
         self,
@@ -1126,7 +1126,7 @@ SCAN = "a search without an index; on PostgreSQL any statement"
 @pytest.mark.slow
 @covers(SCAN)
 def test_a_search_may_take_so_long_and_no_longer(here, monkeypatch):
-    """PostgreSQL has the time with the connection, so that there a service of its own is asked."""
+    """PostgreSQL's timeout belongs to the connection, so this needs a service."""
     search = {
         "filter": " or ".join(f'title co "{n}" or name.familyName ew "{n}x"' for n in range(90)),
         "count": 0,
@@ -1178,7 +1178,7 @@ def taken(budget, number, caller):
 
 
 def check_places(row, limit, ask, fill, says):
-    """With one place left a request is answered; with none it is refused, and once there is one it is answered again."""
+    """A request is answered while a place is free, and refused otherwise."""
     with fill(limit - 1):
         assert ask().status_code < 400
     with fill(limit):

@@ -253,7 +253,7 @@ def bench(request, tmp_path):
 
 
 def test_each_waiter_of_a_batch_gets_its_own_exception(bench, monkeypatch):
-    """Writes share a transaction, and keyed reads on PostgreSQL a statement: whoever is told that it failed raises a copy."""
+    """Requests that share a failed statement raise a copy of the error each."""
     write = storage_write(bench)
 
     async def both():

@@ -19,7 +19,7 @@ OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs", "/metrics"}
 
 
 class Place:
-    """A workspace with one of everything that a path can name, and what must not be seen of it elsewhere."""
+    """A workspace with one of everything that a path can name, and its secrets."""
 
     def __init__(self, tenant):
         self.tenant, self.api, self.scim = tenant, tenant.api, tenant.scim
@@ -58,7 +58,7 @@ class Place:
         return answer.json()
 
     def path(self, template):
-        """A path with what this workspace has in the place of its {names}."""
+        """A path with this workspace's values for its {names}."""
         filled = {
             "/scim/v2/Users/{id}": self.user["id"],
             "/scim/v2/Groups/{id}": self.group["id"],
@@ -119,7 +119,7 @@ def stranger(server):
 
 @pytest.fixture(scope="module")
 def routes(server, place):
-    """Every method and path of the OpenAPI document of a workspace with a resource type of its own, and /Me."""
+    """Every operation of the OpenAPI document with a custom type, and /Me."""
     document = place.api.get(f"{server.url}/openapi.json").json()
     found = [
         (method.upper(), path)
@@ -133,7 +133,7 @@ def routes(server, place):
 
 
 def bodies(place, method, path):
-    """Sound bodies for a route, so that nothing but permissions and walls can refuse it."""
+    """Valid bodies for a route, so that only permissions and walls refuse it."""
     if path.startswith("/scim/v2"):
         user = (
             person()

@@ -1,4 +1,4 @@
-"""Every use case that writes, against the guard, the provisioning switches and the permissions.
+"""Every way to write, against the guard, the switches and the permissions.
 
 A user loses access by being deactivated or deleted, and gains it by being created or activated. Whatever way a request takes,
 the guard and the switches hold; an administrator's explicit act passes them, and the audit log has it.
@@ -21,7 +21,7 @@ ON = {"automaticProvisioning": True, "automaticDeprovisioning": True}
 
 
 class Place:
-    """A workspace with a provisioning key that is bound to a user, and an administrator."""
+    """A workspace with a provisioning key bound to a user, and an administrator."""
 
     def __init__(self, tenant):
         self.tenant, self.api, self.scim = tenant, tenant.api, tenant.scim
@@ -36,7 +36,7 @@ class Place:
         return made.json()
 
     def provider(self, user=None):
-        """A key with the SCIM permission alone, bound to a user if one is given: its id, and clients of both APIs."""
+        """Create a key with the SCIM permission; return its id and clients of both APIs."""
         body = {"name": "provider", "permissions": [SCIM], **({"user": user["id"]} if user else {})}
         made = self.api.post("/keys", json=body).json()
         return (
@@ -313,7 +313,7 @@ def test_a_provisioning_key_writes_only_through_scim(place, route):
 
 @pytest.mark.parametrize("act", ["undo", "restore"])
 def test_only_administrators_can_override(place, act):
-    """A key that may undo and restore, and not change the settings, cannot override the guard."""
+    """A key with Undo & Restore, but not Configure Settings, cannot override."""
     place.settings(**FREE, **ON)
     user, _ = (undone(True) if act == "undo" else restored(False))(place)
     place.settings(**HELD)

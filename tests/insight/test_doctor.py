@@ -34,7 +34,7 @@ BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 
 
 def test_each_reason_of_a_403_has_its_own_fix(fresh):
-    """A cure names the page where it is; one for the key's permissions is for those alone."""
+    """Advice names the right page; that on permissions is for their errors alone."""
     users = [fresh.user() for _ in range(3)]
     paths = [f"/Users/{user['id']}" for user in users]
     weak = fresh.client(fresh.key("--permission", AUDIT), "/scim/v2")

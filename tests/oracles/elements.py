@@ -139,7 +139,7 @@ class Elements(Reader):
         return None
 
     def _find_but_primary(self, attribute: Attribute, elements: list[Json], element: Json) -> Json:
-        """Find an element that differs in `primary` alone; without a value to compare, it may count as another."""
+        """Find an element that differs in `primary` alone."""
         for one in elements:
             same = whole(attribute, {**one, "primary": False}) == whole(
                 attribute, {**element, "primary": False}

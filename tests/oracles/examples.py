@@ -78,7 +78,7 @@ async def smallest_of(
 
 
 def check(faults: Iterable[tuple[int, str]]) -> None:
-    """Fail if there are faults, and show the first few."""
+    """Fail on any fault, and show the first few."""
     told: list[str] = []
     for number, fault in faults:
         told.append(f"case {number}: {fault}")

@@ -557,7 +557,7 @@ class Run(Elements):
     def _clear_value(
         self, name: str, target: Target, elements: list[Json], chosen: list[Json]
     ) -> None:
-        """Run add or replace of an empty `value` at a value path (dialect table: value-blank)."""
+        """Run add or replace of an empty `value` at a value path (value-blank)."""
         if self.strict:
             raise Refused("invalidValue", *(() if chosen else ("noTarget",)))
         if name == "replace":
@@ -788,7 +788,7 @@ class Run(Elements):
         return self._store(target, elements)
 
     def _spared(self, target: Target, element: Json, value: Json) -> bool:
-        """Whether a remove that names a value leaves an element as it is, for having another value.
+        """Tell whether a remove with a value spares an element with another value.
 
         Section 3.5.2.2 has no value of remove: the server may ignore it.
         """

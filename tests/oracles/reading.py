@@ -233,7 +233,7 @@ class Reader:
         return made
 
     def named_by_value(self, attribute: Attribute) -> bool:
-        """Whether an empty `value` of an element names nothing. A member may be named by its $ref too."""
+        """Tell whether an empty `value` names nothing; a member may have a $ref."""
         members = self.of_group and attribute.name == "members"
         return attribute.multi and "value" in attribute.subs and not members
 

@@ -1,4 +1,4 @@
-"""Nothing lost: races, concurrent changes, kill -9, a full disk, and a stop under load."""
+"""Durability: races, kill -9, a full disk, and a stop under load."""
 
 import concurrent.futures
 import contextlib
@@ -118,7 +118,7 @@ def test_if_match_lets_one_of_many_through(server, client, tokens):
 
 
 def write_until(stop, server, token, kept):
-    """Mixed writes, each noted only when it was acknowledged: id to what it must be, None for deleted."""
+    """Run mixed writes; return the acknowledged states by id, None if deleted."""
     with client_of(server, token) as client, contextlib.suppress(httpx.TransportError):
         while not stop.is_set():
             user = person(title="created")
@@ -142,7 +142,7 @@ def write_until(stop, server, token, kept):
 
 
 def check(server, token, kept):
-    """What was acknowledged is there, and counts, look-ups and documents agree."""
+    """Check that acknowledged writes exist, and that counts and look-ups agree."""
     with client_of(server, token) as client:
         for resource_id, titles in kept.items():
             response = client.get(f"/Users/{resource_id}")
@@ -196,7 +196,7 @@ def test_kill_9_during_writes_loses_nothing_acknowledged(tmp_path, database):
 
 
 def test_a_full_disk_refuses_writes_keeps_reads_and_recovers(tmp_path):
-    """The disk is as full as a limit on the size of files makes it, which root feels as well."""
+    """A limit on the size of files stands for a full disk; it holds for root too."""
     server = Server(tmp_path, MUSTER_RATE_LIMIT="2000")
     server.start()
     token, unused = server.key("full"), server.key("unused")
@@ -248,7 +248,7 @@ def _fill(server):
 
 
 def _pages(app, name, resource_id):
-    """The paths of every page of the console and operation of the management REST that reads."""
+    """The paths of all pages of the console and all reads of the management REST."""
     values = {"workspace": name, "id": resource_id, "provider": "okta"}
 
     def filled(path):
@@ -344,7 +344,7 @@ def _request(port, token, method, path, body=b""):
 
 
 def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path, database):
-    """Sixteen users whose passwords take their time to hash: the server has them all when it is told to stop."""
+    """A stopping server finishes sixteen users whose passwords are being hashed."""
     server = Server(tmp_path, MUSTER_RATE_LIMIT="0", **database).start()
     token = server.key("stop")
     sockets = [socket.create_connection(("127.0.0.1", server.port), timeout=30) for _ in range(16)]

@@ -1,4 +1,4 @@
-"""What an attacker and what a tired administrator would send: never a 500, never a hang."""
+"""Hostile and mistaken requests cause neither a 500 nor a hang."""
 
 import random
 import socket
@@ -104,7 +104,7 @@ def test_bodies(client, body):
     "attribute", ["userName", "externalId", "displayName", "familyName", "value"]
 )
 def test_the_longest_value_that_can_be_looked_up_by(client, attribute):
-    """PostgreSQL's trees take keys of 2,700 bytes; what is as long as we allow is found, what is longer is refused."""
+    """Indexed values of the allowed length are found; longer ones are refused."""
     longest = random.Random(1).randbytes(1000).hex()
     client.post("/Users", json=person())
 

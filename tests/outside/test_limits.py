@@ -1,4 +1,4 @@
-"""Every limit on a request, under, at and over it: what is refused names the limit and its setting, and changes nothing."""
+"""Limits on a request, below, at and above; a refusal names limit and setting."""
 
 import json
 import socket
@@ -211,7 +211,7 @@ def test_number_of_headers(here):
 
 
 def test_headers_may_take_so_long_and_no_longer(small):
-    """A connection whose headers are complete within ten seconds is answered, and one whose are not is closed."""
+    """A connection is closed if its headers are incomplete after ten seconds."""
     slow, late = (socket.create_connection(("127.0.0.1", small.port), timeout=30) for _ in range(2))
     began = time.monotonic()
     for connection in (slow, late):
@@ -233,7 +233,7 @@ def test_parameters_of_a_query(here):
 
 
 def test_bytes_of_a_page(here):
-    """What is refused is read by fewer at a time."""
+    """Bodies of refused requests are read by fewer at a time."""
     stem = person()["userName"]
     each = MAX_BODY - 1_000
     fits = MAX_PAGE_BYTES // (each + 1_000)
@@ -318,7 +318,7 @@ def test_bytes_of_the_feed_and_of_history(small, here):
     ],
 )
 def test_searches_with_many_terms_over_large_documents_leave_others_their_turns(here, driver):
-    """Whatever narrows them down: what they look into is many bytes, many times. The watch over the event loop would tell."""
+    """Searches over many bytes must not stall the event loop, whatever their seek."""
     stem = person()["userName"]
     for number in range(60):
         emails = [{"value": f"{n}" + "y" * 1_800} for n in range(MAX_ELEMENTS - 1)] + [
@@ -340,7 +340,7 @@ def test_searches_with_many_terms_over_large_documents_leave_others_their_turns(
 
 
 def test_comparisons_of_a_patch(here):
-    """Operations times the elements that they look at, times the conditions of their paths."""
+    """The limit is on operations times elements times conditions."""
     most = MAX_ELEMENTS // 2
     user = here.post("/Users", json=person(emails=emails(most))).json()
 

@@ -42,7 +42,7 @@ _numbers = itertools.count()
 
 @pytest.fixture(params=["lenient", "strict"])
 def workspace(server, request):
-    """A workspace of the test's own: the tester looks for what it made on the first page of everything."""
+    """A new workspace, as the tester expects its resources on the first page."""
     name = f"oracle-{next(_numbers)}"
     server.muster(
         "workspaces", "create", name, *(["--strict"] if request.param == "strict" else [])

@@ -1,4 +1,4 @@
-"""Too much at once, clients that take their time, and a replica that stops while others serve."""
+"""Overload, slow clients, and a replica that stops while others serve."""
 
 import concurrent.futures
 import re
@@ -19,7 +19,7 @@ from tests.support.waiting import until
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory):
-    """A server that takes on four requests and six without a key, and waits nine seconds for a body and ten for a form."""
+    """A server with small limits on requests in progress and short timeouts."""
     options = {"MUSTER_RATE_LIMIT": "0", "MUSTER_MAX_IN_FLIGHT": "4", "MUSTER_BODY_SECONDS": "9"}
     options |= {"MUSTER_MAX_ANONYMOUS": "6", "MUSTER_FORM_SECONDS": "10"}
     with Server(tmp_path_factory.mktemp("narrow"), **options) as server:
@@ -73,7 +73,7 @@ def _begin_form(server, path="/sign-in", cookie=""):
 
 @pytest.mark.parametrize("path", ["/sign-in", "/first"])
 def test_forms_that_do_not_come_take_no_place_of_requests_with_a_key(narrow, path):
-    """More of them than the worker takes on: SCIM answers, /readyz and the metrics tell, and each form ends by itself."""
+    """Slow forms fill their own places only, are reported, and time out."""
     token = narrow.key("beside forms")
     stalled = [_begin_form(narrow, path) for _ in range(8)]
     ready = until(
@@ -129,7 +129,7 @@ def test_one_address_has_no_more_than_its_share(tmp_path):
 
 
 def test_a_workspace_that_waits_gives_its_place_to_another(narrow):
-    """Four slow bodies of one workspace fill the worker; the request of another takes the place of one."""
+    """A request of another workspace replaces one of four slow bodies."""
     narrow.muster("workspaces", "create", "other")
     greedy, other = narrow.key("greedy"), narrow.key("other", "--workspace", "other")
     slow = [_begin_post(narrow, greedy) for _ in range(4)]
@@ -162,7 +162,7 @@ def test_a_byte_a_moment_and_half_open_connections_hold_no_one_up(narrow):
 
 
 class Balancer:
-    """Sends each request to a replica whose /readyz was green a moment ago, over connections that are kept."""
+    """Sends each request to a ready replica, over connections that are kept."""
 
     def __init__(self, replicas, token):
         self.replicas = replicas
@@ -203,7 +203,7 @@ class Balancer:
 
 
 def test_a_restart_under_load_fails_no_request(tmp_path, database):
-    """Two replicas behind a balancer; each is stopped and started again while both are asked all the time."""
+    """A rolling restart of two replicas behind a balancer loses no request."""
     options = {"MUSTER_RATE_LIMIT": "0", "MUSTER_DRAIN_DELAY": "1.5", **database}
     with Server(tmp_path, **options) as one, Server(tmp_path, **options) as other:
         balancer = Balancer([one, other], one.key("k"))
@@ -241,7 +241,7 @@ def _restart(replica):
 
 
 def test_many_passwords_of_one_workspace_keep_nobody_from_signing_in(narrow):
-    """While they are hashed a user of another workspace is verified, and an administrator's sign-in is answered."""
+    """Hashing for one workspace delays neither another nor a sign-in."""
     narrow.muster("workspaces", "create", "hashing")
     operations = [
         {

@@ -107,7 +107,7 @@ def test_ten_replicas_that_start_at_once_migrate_once():
 
 
 def test_a_revoked_key_ends_though_the_notice_was_lost(tmp_path):
-    """The listening connections are cut; whoever changes a key is told of by the next question."""
+    """If the listening connections are cut, polling still finds changed keys."""
     url = new_database()
     with Server(tmp_path, MUSTER_RATE_LIMIT="0", MUSTER_DATABASE=url) as server:
         token = server.key("k")

@@ -18,7 +18,7 @@ def limited(tmp_path_factory, request):
 
 
 def _early_in_a_minute():
-    """The limit is by the minute: begin where there is time enough before the next."""
+    """Wait until enough of the minute is left: the limit counts by the minute."""
     left = 60 - time.time() % 60
     if left < 20:
         time.sleep(left + 0.1)

@@ -1,4 +1,4 @@
-"""Requests made from /openapi.json, sound and not: no 5xx, and no status that the document does not name."""
+"""Generated requests get no 5xx and no status that /openapi.json lacks."""
 
 import httpx
 import pytest
@@ -121,7 +121,7 @@ FRAMING = {
 
 
 def unframed(case):
-    """A case without headers of the connection: wrong ones the HTTP server refuses before the service sees the request."""
+    """Drop headers of the connection, which the HTTP server itself checks."""
     for name in [name for name in case.headers or () if name.lower() in FRAMING]:
         del case.headers[name]
     return case

@@ -1,4 +1,4 @@
-"""No password of any request is found in anything that the service keeps, logs, exports or shows."""
+"""No password can be found in storage, logs, exports or pages."""
 
 import json
 import random
@@ -50,7 +50,7 @@ def _cased(random, text):
 
 
 def _spelt(random):
-    """The path of a secret: of the password, or of an attribute of the workspace's own."""
+    """The path of a secret: the password or a custom attribute."""
     own = ("pin", "code", "codes", "box.pin", "box.spare", "keys.pin", 'keys[value eq "a"].pin')
     name = random.choice(("password", f"{USER}:password", *(f"{VAULT}:{path}" for path in own)))
     return random.choice((name, _cased(random, name)))

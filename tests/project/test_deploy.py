@@ -1,4 +1,4 @@
-"""What lies in deploy/ and docs/operate.md names what is there: settings, metrics, tables, alerts."""
+"""deploy/ and docs/operate.md name only existing settings, metrics and tables."""
 
 import asyncio
 import json
@@ -72,7 +72,7 @@ HARD_PASSWORD = "p@ss/w:r?d#%20'$HOME"
 
 
 def test_a_password_with_any_characters_works_with_the_files(tmp_path):
-    """The password is in no URL, and the service takes it from PGPASSWORD, for its migrations too."""
+    """The password is not in the URL: the service takes it from PGPASSWORD."""
     [container] = next(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))["spec"][
         "template"
     ]["spec"]["containers"]

@@ -1,4 +1,4 @@
-"""The documents say what is true: the README's tour runs, and its table of settings is the settings."""
+"""The documents are true: the README's tour runs, and its tables are complete."""
 
 import re
 import subprocess
@@ -152,7 +152,7 @@ def test_the_table_of_the_management_api_is_its_routes():
 
 
 def _limits():
-    """The rows of docs/limits.md: what is limited, to how much."""
+    """The rows of docs/limits.md: each limit and its value."""
     text = (ROOT / "docs" / "limits.md").read_text()
     rows = re.findall(r"^\| *([^|]*?) *\| *([^|]*?) *\| *([^|]*?) *\|", text, re.M)
     return {

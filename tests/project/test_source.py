@@ -40,7 +40,7 @@ def texts(tree):
 
 
 def test_errors_about_values_have_one_form():
-    """`<where>: expected X, got Y` in requests; `must be X` in variables and options only."""
+    """`<where>: expected X, got Y` in requests; `must be X` in settings only."""
     source = ROOT / "src" / "muster"
     found = [
         f"{path.relative_to(source)}:{number}: {text}"

@@ -1,4 +1,4 @@
-"""The wheel: it builds, holds what muster needs, and runs where nothing else of the repository is."""
+"""The wheel builds, is complete, and runs without the repository."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Reading bulk requests (RFC 7644 section 3.7): one wrong operation is its own error."""
+"""Reading bulk requests: a wrong operation is an error of its own."""
 
 import pytest
 from hypothesis import given

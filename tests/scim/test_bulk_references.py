@@ -1,4 +1,4 @@
-"""References by bulkId are replaced only where the schema has references."""
+"""References by bulkId are replaced only in attributes that are references."""
 
 import json
 

@@ -491,7 +491,7 @@ BADGE = "urn:example:params:scim:schemas:extension:badge:2.0:User"
 
 
 def badge_type():
-    """Return User with an extension of immutable, required and plain multi-valued parts."""
+    """Return User with an extension of immutable, required and plain parts."""
 
     def attribute(name, of_type="string", **others):
         fixed = {

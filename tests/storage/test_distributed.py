@@ -1,4 +1,4 @@
-"""What PostgreSQL spread over several machines (Citus) does differently, provoked on one server.
+"""Peculiarities of distributed PostgreSQL (Citus), provoked on one server.
 
 A proxy takes the advisory locks away, as if they lived on another machine, and turns a COMMIT into PREPARE TRANSACTION: muster
 takes the transaction for committed while its rows are not visible yet.
@@ -229,7 +229,7 @@ def test_interrupted_commit_is_looked_up_after_the_prepared_transaction_ends(ser
     ("true", "told"), [(b"INSERT 0 1\0", b"INSERT 0 0\0"), (b"INSERT 0 0\0", b"INSERT 0 1\0")]
 )
 def test_inserted_rows_are_counted_by_returning(true, told):
-    """Citus reports a wrong number of rows for INSERT … SELECT … ON CONFLICT DO NOTHING."""
+    """Citus miscounts the rows of INSERT … SELECT … ON CONFLICT DO NOTHING."""
 
     async def run():
         async with spread(url) as (storage, proxy, workspace, _):

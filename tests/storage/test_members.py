@@ -35,7 +35,7 @@ def workspace(bench):
 
 
 class Model:
-    """A workspace of users and groups, written to the storage and kept as plain dicts beside it."""
+    """Users and groups in the storage, and the same as plain dicts."""
 
     def __init__(self, bench, workspace):
         self.bench = bench

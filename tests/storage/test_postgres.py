@@ -65,7 +65,7 @@ class Cutter:
         writer.transport.abort()
 
     async def forward(self, data, writer, back):
-        """Send on what came; False where the connection is cut."""
+        """Forward the received bytes; return False if the connection is cut."""
         cut = None
         if b"COMMIT;" in data:
             self.commits += 1

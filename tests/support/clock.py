@@ -7,7 +7,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoppedClock:
-    """Stands still until the test moves it. A context manager; or use the fixture `clock`.
+    """A clock that stands still until the test moves it; see the fixture `clock`.
 
     Attributes:
         moment: The time that all of muster reads in this process: a datetime with a zone.

@@ -1,4 +1,4 @@
-"""Databases that are migrated already: each is a copy of one that the process migrated first."""
+"""Migrated databases, as copies of one that the process migrated first."""
 
 import asyncio
 import functools

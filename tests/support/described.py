@@ -1,4 +1,4 @@
-"""Holds every call of the management REST that a test makes against the server's /openapi.json."""
+"""Checks every call of the management REST against /openapi.json."""
 
 import copy
 import functools
@@ -13,12 +13,12 @@ ROOT = "/api/v1"
 
 @functools.cache
 def described(url):
-    """The management REST of the server at a URL, as its OpenAPI document describes it."""
+    """The management REST of a server, by its OpenAPI document."""
     return Described(httpx.get(f"{url}/openapi.json", timeout=30).json())
 
 
 class Described:
-    """The operations of an OpenAPI document, with a validator for each body and answer."""
+    """The operations of an OpenAPI document, with validators."""
 
     def __init__(self, document):
         schemas = document["components"]["schemas"]
@@ -90,7 +90,7 @@ class Described:
 
 
 def plain(schema, closed):
-    """A schema of OpenAPI 3.0 as JSON Schema; closed: members that are not described are errors."""
+    """Convert a schema of OpenAPI 3.0 to JSON Schema without further members."""
     schema = copy.copy(schema)
     for name in ("items", "additionalProperties"):
         if isinstance(schema.get(name), dict):

@@ -1,4 +1,4 @@
-"""muster as an ASGI application in the process of a test, called by httpx as if it listened."""
+"""muster as an ASGI application in the tests' process, called through httpx."""
 
 import asyncio
 import io
@@ -38,7 +38,7 @@ httpx.HTTPTransport.handle_request = _dispatch
 
 
 class InProcessServer:
-    """A service on SQLite with the interface of `Server`, but without a process or a socket.
+    """A service on SQLite with the interface of `Server`, without a process.
 
     Its event loop runs on a thread. Every synchronous httpx client of this process reaches it at
     its URL, whose port belongs to nobody: servers of tests listen on ports from 10,000.

@@ -11,5 +11,5 @@ CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def make_cheap() -> None:
-    """Hash cheaply in this process from now on. A served process hashes as the product does."""
+    """Hash cheaply in this process; servers hash as in production."""
     passwords._hasher = CHEAP

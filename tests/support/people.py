@@ -27,7 +27,7 @@ def person(user_name: str | None = None, **attributes) -> dict:
 
 
 def group(display_name: str | None = None, *members: dict, **attributes) -> dict:
-    """A group of what was answered when its members were made."""
+    """A group whose members are given by their answers."""
     listed = [{"value": member["id"]} for member in members]
     return {
         "schemas": [GROUP],
@@ -46,7 +46,7 @@ def replace(path: str, value) -> dict:
 
 
 def error_of(response, status: int, scim_type: str | None = None) -> str:
-    """The detail of a SCIM Error document, which must be as RFC 7644 section 3.12 has it."""
+    """Check a SCIM Error (RFC 7644 section 3.12), and return its detail."""
     body = response.json()
     assert response.status_code == status, body
     assert response.headers["content-type"] in ("application/scim+json", "application/json")

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests, started from a wheel by the first that needs it, one for the whole run.
+"""A real PostgreSQL from a wheel, started once when a test first needs it.
 
 MUSTER_TEST_POSTGRES, a URL whose user may create databases, is used instead where it is given.
 """
@@ -44,7 +44,7 @@ def prepare() -> None:
 
 
 def _new_folder() -> Path:
-    """A folder that another user may enter: the server is one, where we are root."""
+    """A folder that another user may enter, as the server does under root."""
     folder = Path(tempfile.mkdtemp(prefix="muster-postgres-"))
     folder.chmod(0o755)
     return folder
@@ -66,7 +66,7 @@ def own(**settings: str) -> "Iterator[Postgres]":
 
 
 def finish() -> None:
-    """End the server, where one was started, and remove its folder."""
+    """End the server, if one was started, and remove its folder."""
     folder = os.environ.pop(_FOLDER, None)
     if folder is None:
         return
@@ -125,7 +125,7 @@ class Postgres:
         return f"postgresql://muster@127.0.0.1:{(self.folder / 'port').read_text()}"
 
     def create(self) -> None:
-        """initdb, with a locale whose order is not that of code points, where there is one."""
+        """Run initdb with a locale that does not sort by code point, if available."""
         if (
             self.user is not None
         ):  # the server does not run as root, and whom it runs as may not see our folder

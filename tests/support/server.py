@@ -1,4 +1,4 @@
-"""`muster serve` as a test starts it: its own database and port, ended by its process id."""
+"""`muster serve` for tests, with its own database and port."""
 
 import asyncio
 import os
@@ -50,7 +50,7 @@ def _is_there(pid: int) -> bool:
 
 
 class Server:
-    """A started server. Options are MUSTER_… settings; wrapper goes before the command."""
+    """Start a server; options are MUSTER_… settings, `wrapper` precedes the command."""
 
     def __init__(
         self, folder: Path, *arguments: str, wrapper: tuple[str, ...] = (), **options: str
@@ -100,7 +100,7 @@ class Server:
         return self.wait()
 
     def kill(self) -> None:
-        """kill -9 of the whole service: its workers first, so that none finishes anything, and while none can be replaced."""
+        """Kill the service (-9), its workers first, so that none is replaced."""
         self.process.send_signal(signal.SIGSTOP)
         workers = self.workers()
         for pid in workers:

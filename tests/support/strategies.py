@@ -126,7 +126,7 @@ def _plain(document: dict) -> dict:
 
 
 def plain_users() -> st.SearchStrategy[dict]:
-    """Users as scim2-models takes them and leaves them: it checks addresses and URLs, and lowers canonical values."""
+    """Users that scim2-models keeps as they are: it checks and lowers some values."""
     return users(plain_addresses, st.just("https://example.com/me")).map(_plain)
 
 
@@ -213,7 +213,7 @@ def _definitions(prefix: str, **more) -> list[dict]:
 
 @cache
 def everything() -> ResourceType:
-    """User with an extension that has attributes of every type, also within complex attributes, single and multi-valued."""
+    """User with an extension that has attributes of every type and form."""
     inner = [
         *_definitions("sub"),
         {"name": "value"},
@@ -249,7 +249,7 @@ _VALUES: dict[str, st.SearchStrategy] = {
 
 @st.composite
 def _value_of(draw: st.DrawFn, attribute: Attribute) -> object:
-    """A value of an attribute, of one element where it is multi-valued."""
+    """Draw a value of an attribute, or one element of a multi-valued one."""
     if attribute.is_complex:
         return draw(_object_of(tuple(attribute.sub_attributes.values())))
     named = (
@@ -294,7 +294,7 @@ def users_of(draw: st.DrawFn, resource_type: ResourceType) -> dict:
 
 
 def _is_readable(document: dict, resource_type: ResourceType) -> bool:
-    """Whether a workspace takes a document: a few of those that are drawn have elements that name nothing."""
+    """Tell whether a workspace accepts a document: some elements name nothing."""
     try:
         return bool(read(document, resource_type, Dialect()))
     except ScimError:
@@ -302,7 +302,7 @@ def _is_readable(document: dict, resource_type: ResourceType) -> bool:
 
 
 class _Targets(list):
-    """What filters compare, without the long representation that Hypothesis would make of it."""
+    """A value to compare, with a short representation for Hypothesis."""
 
     def __repr__(self) -> str:
         return f"{len(self)} targets"
@@ -341,7 +341,7 @@ def _value_path(draw: st.DrawFn, targets: list[tuple[str, list[tuple[str, Attrib
 
 @cache
 def filters_of(resource_type: ResourceType) -> st.SearchStrategy[Filter]:
-    """A filter over any attribute that may be filtered on, with value paths over every complex one."""
+    """Draw a filter over any attribute, with value paths over complex ones."""
     compared, complex_ones = _Targets(), _Targets()
     for extension, attribute in resource_type.attributes():
         path = attribute.name if extension is None else f"{extension}:{attribute.name}"

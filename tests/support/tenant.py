@@ -22,7 +22,7 @@ PROBLEM = "application/problem+json"
 
 
 class Tenant:
-    """A workspace of the test's own, with a client of its management API and one of its SCIM."""
+    """A new workspace with clients of its management API and of SCIM."""
 
     def __init__(self, server):
         self.server = server
@@ -38,7 +38,7 @@ class Tenant:
         self.scim = self.client(self.token, "/scim/v2")
 
     def key(self, *arguments):
-        """A key; arguments: --permission and what it may do."""
+        """Create a key; arguments such as --permission are passed on."""
         assert arguments[:1] in ((), ("--permission",))
         permissions = tuple(argument for argument in arguments if argument != "--permission") or (
             ADMIN,

@@ -1,4 +1,4 @@
-"""The tiers of the tests: each test gets its markers from its folder, fixtures and parameters.
+"""Sets the markers of each test from its folder, fixtures and parameters.
 
 A kind (`unit`, `storage`, `http`, `browser`) says which part of muster a test covers. The markers
 `outside`, `postgres` and `slow` say what it costs; `make check` runs the tests that have none of

@@ -1,11 +1,11 @@
-"""Waiting for what comes about by itself, so that no test depends on how fast the machine is."""
+"""Waiting for a state, so that no test depends on the machine's speed."""
 
 import time
 from datetime import UTC, datetime
 
 
 def until(check, seconds=60):
-    """Call a function until its result is true, or the time is over. Returns its last result."""
+    """Call a function until its result is true or time is up; return the result."""
     end, pause = time.monotonic() + seconds, 0.002
     while not (found := check()) and time.monotonic() < end:
         time.sleep(pause)
@@ -14,7 +14,7 @@ def until(check, seconds=60):
 
 
 def this_moment():
-    """A moment as a parameter: what was done before is earlier, and what is done after is later."""
+    """Return the time as a parameter, strictly between earlier and later acts."""
     time.sleep(0.005)
     moment = datetime.now(UTC).isoformat(timespec="milliseconds")[:23]
     time.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Folding the member steps of a PATCH, against a model that applies them one by one to a set."""
+"""Folding the member steps of a PATCH, against a model that uses a set."""
 
 import pytest
 from hypothesis import given
@@ -53,7 +53,7 @@ class Refused(Exception):
 
 
 def modelled(chosen, current, strict=False):
-    """The members after the operations. Raises Refused for one that RFC 7644 gives no meaning."""
+    """Return the members afterwards; raise Refused if an operation has no meaning."""
     members = set(current)
     for kind, named in chosen:
         leaving = GROUPS & members if kind == "remove-groups" else set(named)

@@ -1,4 +1,4 @@
-"""The switches and the guard as functions of documents: who loses access, and what a workspace allows."""
+"""The switches and the guard as functions of documents and settings."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -181,7 +181,7 @@ def test_rollback_rejects_invalid_requests(fresh):
 
 
 def test_a_group_is_restored_although_its_first_change_has_been_trimmed(fresh):
-    """Past members are read backwards from the current ones, so the beginning is not needed."""
+    """Past members are computed backwards, so the oldest changes are not needed."""
     ann, ben, cyd = (fresh.user() for _ in range(3))
     crew = fresh.scim.post("/Groups", json=group("Crew", ann, ben)).json()
     path = f"/Groups/{crew['id']}"

@@ -44,7 +44,7 @@ def mixed(bench):
 
 
 def expected(documents, sort_by, descending):
-    """Sort by RFC 7644 section 3.4.2.3: no value comes last ascending and first descending."""
+    """Sort by RFC 7644 section 3.4.2.3: missing values last, or first descending."""
 
     def value(document):
         resource_type = USERS if USER in document["schemas"] else GROUPS

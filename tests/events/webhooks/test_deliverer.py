@@ -25,7 +25,7 @@ NOW = "2026-01-01T00:00:00.000Z"
 
 
 class Recorder:
-    """Takes what is sent, and answers a status."""
+    """A receiver that keeps its requests and answers a status."""
 
     def __init__(self, status):
         self.status = status
@@ -205,7 +205,7 @@ def test_a_position_never_moves_back(run):
 
 
 class Taking(Recorder):
-    """Lets another process take the webhook over while the first message is under way, as if this one had been suspended."""
+    """Lets another process take over during the first message, as if suspended."""
 
     def __init__(self, here):
         super().__init__(200)
@@ -236,7 +236,7 @@ def test_a_process_without_the_lease_sends_and_stores_nothing(run, status):
 
 
 class Slow(Recorder):
-    """Takes its time, often longer than a lease holds, and counts how many messages are under way at once."""
+    """Answers slowly, and counts the messages in progress at a time."""
 
     def __init__(self):
         super().__init__(200)
@@ -296,7 +296,7 @@ def test_every_event_has_a_unique_id(run):
 
 
 def test_an_unreadable_workspace_does_not_stop_other_webhooks(run):
-    """Spread over several machines, a workspace is unreachable while its machine is down."""
+    """A workspace is unreachable while its machine is down."""
 
     async def work(here):
         away = await here.storage.add_workspace("away", "rfc7644", False, NOW)

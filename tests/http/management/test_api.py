@@ -1,4 +1,4 @@
-"""The management API: who may, settings, keys, roles, role mappings, passwords, the feed and the audit log."""
+"""The management API: permissions, and each of its operations."""
 
 import re
 
@@ -653,7 +653,7 @@ def test_a_parameter_that_no_text_can_be_is_the_clients_mistake(fresh, path, nam
 
 
 def test_history_shows_resources_and_not_the_rest_of_the_audit_log(fresh):
-    """The audit log has a permission of its own: keys, settings and roles are not in the history of anything."""
+    """The audit log has a permission of its own, beside that of the history."""
     user = fresh.user()
     role = fresh.api.post("/roles", json={"name": user["id"], "permissions": [SCIM]}).json()
     fresh.api.patch("/settings", json={"strict": True, "automaticDeprovisioning": False})

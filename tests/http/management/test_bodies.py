@@ -1,4 +1,4 @@
-"""Every value of every body of the management API, replaced by a value of another type."""
+"""Every value in a body of the management API, replaced by another type."""
 
 import copy
 from datetime import UTC, datetime, timedelta
@@ -176,7 +176,7 @@ def test_a_value_of_another_type_is_refused_and_changes_nothing(place, operation
 
 @pytest.mark.parametrize("operation", BODIES)
 def test_no_value_is_an_error_of_the_server(place, operation):
-    """Values of the right type, too: empty ones, long ones, negative ones, unknown ones and names that are not known."""
+    """Values of the right type that are empty, long, negative or unknown."""
     if operation in ("wipe", "undo"):
         return
     body = BODIES[operation][2](place)

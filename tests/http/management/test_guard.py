@@ -1,4 +1,4 @@
-"""The deprovisioning guard: never one too many, over connections and workers, and an administrator decides."""
+"""The deprovisioning guard: exact over connections and workers, and its review."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Lists of the management REST: one form, and cursors that skip and repeat nothing."""
+"""Lists of the management REST: their form, and exact paging by cursor."""
 
 import pytest
 

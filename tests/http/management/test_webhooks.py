@@ -1,4 +1,4 @@
-"""Webhooks over HTTP: made, changed, sent to a server that is there, and sent again."""
+"""Webhooks over HTTP: created, changed, delivered and redelivered."""
 
 import contextlib
 import http.server
@@ -16,7 +16,7 @@ from tests.support.waiting import until
 
 
 class Endpoint(http.server.ThreadingHTTPServer):
-    """What a webhook is sent to. refuse: how many requests are still to be answered 500."""
+    """A receiver of webhooks; it answers the next `refuse` requests 500."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -66,7 +66,7 @@ def _served():
 
 
 def kept(tenant, hook, number):
-    """The deliveries, once there are so many: one is kept when it is answered, and the endpoint has it before."""
+    """Wait for a number of deliveries: they are stored after the receiver's answer."""
     path = f"/webhooks/{hook['id']}/deliveries"
     assert until(lambda: len(tenant.api.get(path).json()["items"]) >= number)
     return tenant.api.get(path).json()["items"]

@@ -23,7 +23,7 @@ SECRET = "hunter2 and more"
 
 
 class Keeper:
-    """Keeps requests in a list, except those that `refuses` is true of: with them a whole batch fails."""
+    """Keeps requests in a list; fails a batch with one that `refuses` matches."""
 
     def __init__(self, refuses=lambda kept: False, error=ValueError):
         self.kept, self.refuses, self.error, self.calls = [], refuses, error, 0
@@ -351,7 +351,7 @@ def test_a_success_after_an_error_in_another_process_is_recorded(tmp_path, later
 
 
 def test_waiting_requests_stay_within_the_byte_limit(monkeypatch):
-    """A burst of large requests: their records are kept, and the bodies beyond the bound are let go of."""
+    """In a burst of large requests, bodies beyond the bound are dropped."""
     monkeypatch.setattr("muster.http.observe.recorder._HELD", 100_000)
     recorder = Recorder(None, Retention(7, 100))
     for number in range(200):

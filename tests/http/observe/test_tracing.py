@@ -19,7 +19,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 @contextmanager
 def collector():
-    """What listens as an OpenTelemetry collector does, and the spans that it was sent."""
+    """An OpenTelemetry collector, and the spans that it received."""
     spans = []
 
     class Answers(BaseHTTPRequestHandler):

@@ -325,7 +325,7 @@ def test_linked_cycles_are_resolved(fresh):
 
 
 def test_a_resource_of_a_failed_cycle_that_cannot_be_deleted_is_named(tmp_path):
-    """The storage fails at the last moment: the results of the other operations are answered all the same."""
+    """If the storage fails at the end, the other operations have their results."""
 
     async def run():
         async with app.lifespan():
@@ -487,7 +487,7 @@ def test_a_bulk_request_of_many_heavy_patches_is_refused_patch_by_patch(client):
 
 
 def test_a_cycle_may_have_so_many_operations_and_no_more(client):
-    """Each resource of a cycle is written twice, by itself, so that the number of them is limited."""
+    """A cycle is limited, because each resource in it is written twice."""
     for number, status in ((MAX_CYCLE, "201"), (MAX_CYCLE + 1, "400")):
         stem = name("cycle")
         operations = [
@@ -503,7 +503,7 @@ def test_a_cycle_may_have_so_many_operations_and_no_more(client):
 
 
 def test_a_cycle_that_fails_counts_before_later_operations(client):
-    """failOnErrors ends the request at the cycle, in its place in the order of the request (RFC 7644 section 3.7)."""
+    """failOnErrors counts a cycle in its place (RFC 7644 section 3.7)."""
     stem, later = name("cycle"), person()
     data = [
         group(f"{stem}-a", members=[{"value": "bulkId:b"}]),

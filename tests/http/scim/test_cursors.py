@@ -1,4 +1,4 @@
-"""Cursors (RFC 9865) and startIndex: every resource once, despite concurrent writes."""
+"""Cursors (RFC 9865) and startIndex list every resource once, despite writes."""
 
 import base64
 from datetime import UTC, datetime

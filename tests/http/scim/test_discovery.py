@@ -1,4 +1,4 @@
-"""/ServiceProviderConfig, /ResourceTypes, /Schemas, health, OpenAPI and the API page."""
+"""Discovery, health, OpenAPI and the API page."""
 
 import json
 import re

@@ -44,7 +44,7 @@ def test_projecting_in_batches_gives_the_same_page(count, wanted):
 @pytest.mark.parametrize("look", ['},{"schemas":[', '{"schemas":["', "},{"])
 @pytest.mark.parametrize("size", [10, 30_000])
 def test_nested_text_like_a_document_start_is_kept(look, size):
-    """In strings their quotation marks are escaped; in elements of a workspace's own they are not."""
+    """Quotation marks are escaped in strings, and not in a custom attribute's JSON."""
     own = {"schemas": ["x"], "title": look}
     documents = [
         {"schemas": [USERS.core.id], "id": str(n), "title": look + "x" * size, "emails": [own, own]}

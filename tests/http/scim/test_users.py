@@ -134,7 +134,7 @@ def test_names_match_in_any_case_and_script(client):
 )
 @pytest.mark.parametrize("space", ["%20", "+"])
 def test_a_look_up_by_name_returns_the_same_as_a_search(client, user, path, value, space):
-    """One equality alone in a query is answered without more ado; with another parameter beside it, in full."""
+    """A lone equality takes a short path; another parameter makes a full search."""
     client.post("/Groups", json=group(None, user))
     asked = value.format(name=user["userName"], NAME=user["userName"].upper())
     for quoted in (quote(asked, safe="@"), quote(asked)):

@@ -78,7 +78,7 @@ async def _wait(waits, workspace, seconds=60.0, idle=False):
 
 
 def _outcomes(counts, idle, asking):
-    """What becomes of so many waits of each workspace when others ask for places."""
+    """Let several waits of each workspace compete for places."""
 
     async def run():
         waits = Waits()

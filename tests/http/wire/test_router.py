@@ -1,4 +1,4 @@
-"""Routes are found as regular expressions would find them, in time linear in the path."""
+"""Routes are matched like regular expressions, in time linear in the path."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Evaluating predicates: the laws of logic, and the rules of RFC 7644 section 3.4.2.2 on missing values."""
+"""Evaluating predicates: logic, and RFC 7644 section 3.4.2.2 on missing values."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Leases: at most one process has each, and another has it once it expires or is released."""
+"""Leases: one process has each, until it expires or is released."""
 
 from hypothesis import given
 from hypothesis import strategies as st
