@@ -114,7 +114,7 @@ def test_results_come_in_the_order_of_the_request_whatever_the_order_of_executio
     assert {member.id for member in found} == {result.stored.id for result in results[1:]}
 
 
-def test_a_circle_that_cannot_be_completed_leaves_nothing_behind(bulk):
+def test_a_cycle_that_cannot_be_completed_leaves_nothing_behind(bulk):
     taken = name()
     bulk.execute(post("first", user_name=taken))
     results = bulk.execute(post("a", "b"), post("b", "c", taken), post("c", "a"), post("alone"))
