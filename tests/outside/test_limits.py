@@ -216,7 +216,7 @@ def test_headers_may_take_so_long_and_no_longer(small):
     began = time.monotonic()
     for connection in (slow, late):
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
-    time.sleep(8)
+    time.sleep(5)  # far from the limit, as a busy machine may be late
     slow.sendall(b"Connection: close\r\n\r\n")
     assert slow.recv(65_536).startswith(b"HTTP/1.1 200")
     assert late.recv(65_536) in (b"",) or time.monotonic() - began > 9
