@@ -37,12 +37,12 @@ check: install ## lint, types, import layers and the fast tests: about a minute 
 	@$(MAKE) --no-print-directory --jobs 2 lint fast
 
 # The fast tests start no process and need no PostgreSQL. The ignored files have none of them, and slow imports.
-# Properties get 25 examples here, and a hundred in make test. The order is random: the first line shows its seed,
-# and the options -p randomly --randomly-seed=NUMBER repeat it.
+# Properties get 25 examples here, and a hundred in make test.
 fast: install
-	$(BIN)/python -m pytest -q -n 2 -p randomly -p no:schemathesis --hypothesis-profile check -m "not outside and not postgres and not slow" \
+	$(BIN)/python -m pytest -q -n 2 -p no:schemathesis --hypothesis-profile check -m "not outside and not postgres and not slow" \
 		--ignore tests/cli --ignore tests/clients --ignore tests/outside --ignore tests/console/test_browser.py
 
+# The order of tests is random. The end of the output shows its seed; --randomly-seed=NUMBER repeats it.
 test: install ## run every test, or those of one marker: make test ONLY=http
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(if $(ONLY),-m "$(ONLY)")
 

@@ -37,6 +37,13 @@ def pytest_unconfigure(config):
         postgres.finish()
 
 
+def pytest_terminal_summary(terminalreporter, config):
+    """Show the seed of the order at the end too: -q hides the header."""
+    seed = getattr(config.option, "randomly_seed", None)
+    if seed is not None:
+        terminalreporter.write_line(f"To repeat this order: --randomly-seed={seed}")
+
+
 def pytest_collection_finish():
     """Exempt collected tests from garbage collection, whose pauses count as stalls."""
     gc.collect()
