@@ -118,7 +118,7 @@ def test_links_follow_the_path_of_the_public_url(tmp_path, kept):
     asyncio.run(run())
 
 
-def test_it_starts_at_the_first_request_where_no_lifespan_runs(app):
+def test_it_starts_at_the_first_request_without_a_lifespan(app):
     async def run():
         async with _client(app, "x.y.z", "http://test") as client:
             answers = await asyncio.gather(*(client.get("/scim/v2/Users") for _ in range(5)))

@@ -32,7 +32,7 @@ def test_an_address_is_admitted_if_its_first_bits_are_the_blocks(drawn):
 
 
 @given(st.lists(blocks(), max_size=4), blocks())
-def test_several_blocks_admit_what_any_of_them_does(drawn, last):
+def test_several_blocks_admit_the_union_of_their_addresses(drawn, last):
     address = str(last[1])
     allowed = [block for block, *_ in drawn]
     assert admits(networks(allowed), address) == any(

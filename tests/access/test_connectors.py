@@ -215,7 +215,7 @@ def test_trust_replaces_a_missing_verification_and_never_overrides_one(place, tr
 
 
 @pytest.mark.parametrize("change", ["put", "delete"])
-def test_a_changed_connector_signs_out_those_who_used_it_and_nobody_else(place, bench, change):
+def test_a_changed_connector_signs_out_only_those_who_used_it(place, bench, change):
     other = Place(bench)
     token, elsewhere = place.welcome(place.put()), other.welcome(other.put())
     if change == "put":
@@ -237,5 +237,5 @@ def test_a_sign_in_that_overlaps_a_change_of_the_connector_does_not_last(place):
     assert [admin for admin in admins if admin.connector == place.workspace.id] == []
 
 
-def test_without_a_connector_there_is_none_to_delete(place):
+def test_deleting_an_absent_connector_is_404(place):
     assert place.refused(lambda: place.run(place.connectors.delete(place.by))).status == 404

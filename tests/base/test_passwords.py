@@ -16,7 +16,7 @@ def product(monkeypatch):
     monkeypatch.setattr(passwords, "_hasher", PRODUCT)
 
 
-def test_hashes_cost_at_least_what_owasp_asks_for(product):
+def test_hashes_cost_at_least_the_minimum_of_owasp(product):
     """OWASP's cheat sheet: argon2id with 19 MiB in two iterations, or more of either."""
     costs = extract_parameters(asyncio.run(hash_password("secret")))
     assert costs.type is Type.ID

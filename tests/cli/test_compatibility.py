@@ -38,7 +38,7 @@ def _parsed(arguments):
 @pytest.mark.parametrize(
     "case", INVOCATIONS, ids=lambda case: " ".join(case["arguments"]) or "alone"
 )
-def test_an_invocation_means_what_it_meant(case, capsys, tmp_path, monkeypatch):
+def test_an_invocation_keeps_its_meaning(case, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where an invocation that should be rejected does no harm
     if "exit" in case:
         if case["exit"]:

@@ -4,7 +4,7 @@ import json
 import sqlite3
 
 
-def test_migrate_says_what_it_did(muster):
+def test_migrate_reports_its_result(muster):
     assert "before at none" in muster("migrate").stdout
     assert "as before" in muster("migrate").stdout
 

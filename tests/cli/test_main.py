@@ -54,7 +54,7 @@ OPERATE = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
         (["serve", "--nosuch"], "--nosuch"),
     ],
 )
-def test_a_wrong_word_is_named_with_what_is_allowed(muster, process, arguments, says):
+def test_a_wrong_word_is_named_with_the_allowed_ones(muster, process, arguments, says):
     run = process if arguments[0] == "serve" else muster
     refused = run(*arguments, check=False)
     assert refused.returncode in (1, 2)
@@ -90,7 +90,7 @@ def test_a_slip_in_a_variables_name_is_said(tmp_path):
     )
 
 
-def test_alone_it_shows_what_to_do_first(muster):
+def test_without_arguments_it_shows_the_first_steps(muster):
     shown = muster()
     assert shown.stderr == ""
     assert "muster serve --first-key" in shown.stdout
@@ -259,7 +259,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("shell", FILES)
-def test_completion_is_sound_where_the_guide_says(tmp_path, shell):
+def test_completion_is_sound_and_at_the_documented_path(tmp_path, shell):
     guide = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
     assert f"`~/{FILES[shell]}`" in guide
     server = Server(tmp_path)

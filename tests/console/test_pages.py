@@ -153,7 +153,7 @@ def test_signing_in_and_out(root, server, fresh):
 
 
 @pytest.mark.outside
-def test_cookies_are_secure_and_hsts_is_on_where_there_is_tls(server, tmp_path):
+def test_cookies_are_secure_and_hsts_is_on_with_tls(server, tmp_path):
     from tests.support.server import Server
 
     with Server(tmp_path, MUSTER_TRUSTED_PROXIES="127.0.0.1") as proxied:

@@ -343,7 +343,7 @@ def _request(port, token, method, path, body=b""):
     )
 
 
-def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path, database):
+def test_sigterm_finishes_requests_in_flight_and_exits_0(tmp_path, database):
     """A stopping server finishes sixteen users whose passwords are being hashed."""
     server = Server(tmp_path, MUSTER_RATE_LIMIT="0", **database).start()
     token = server.key("stop")

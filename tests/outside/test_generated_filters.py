@@ -101,7 +101,7 @@ def directory(host, request):
 
 
 @pytest.mark.timeout(0)
-def test_filters_find_what_the_oracle_says(directory):
+def test_filters_agree_with_the_oracle(directory):
     check(directory.faults())
 
 
@@ -114,7 +114,7 @@ def test_broken_filters_are_refused_or_understood(directory):
     "text",
     ['title\teq\t"x"', 'title eq"x"', 'title eq "x"and title pr', 'title eq "x" or(title pr)'],
 )
-def test_strict_workspaces_take_one_space_where_the_grammar_has_one(directory, text):
+def test_strict_workspaces_require_the_single_spaces_of_the_grammar(directory, text):
     answers = directory.answers("User", text)
     assert [answer.status for answer in answers] == [
         400 if directory.space.strict else answers[0].status

@@ -86,6 +86,6 @@ async def fault_of_case(ground: Ground, number: int) -> str | None:
 
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
-def test_patches_come_to_what_the_oracle_says(wary_host, strict):
+def test_patches_agree_with_the_oracle(wary_host, strict):
     ground = Ground(wary_host.space(strict))
     check(run(wary_host.runner, lambda number: fault_of_case(ground, number)))

@@ -40,7 +40,7 @@ def _answered(*connections):
     return select.select(connections, [], [], 0)[0]
 
 
-def test_past_what_a_worker_takes_on_is_503_at_once(narrow):
+def test_requests_beyond_a_workers_places_are_503_at_once(narrow):
     token = narrow.key("many")
     slow = [_begin_post(narrow, token) for _ in range(4)]
     time.sleep(0.5)  # for what is asked next takes a place as well

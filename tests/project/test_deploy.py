@@ -54,7 +54,7 @@ def test_every_metric_that_is_asked_for_is_told():
     assert set(re.findall(r"^\| `(muster_\w+)`", OPERATE, re.MULTILINE)) == set(told)
 
 
-def test_every_alert_says_what_to_do():
+def test_every_alert_has_advice():
     assert re.findall(r"^### (\w+)$", OPERATE, re.MULTILINE) == [rule["alert"] for rule in RULES]
 
 

@@ -39,7 +39,7 @@ def wheel(tmp_path_factory):
     return built
 
 
-def test_it_holds_what_muster_needs(wheel):
+def test_it_contains_every_file_that_muster_needs(wheel):
     assert set(NEEDED) <= set(zipfile.ZipFile(wheel).namelist())
 
 

@@ -63,7 +63,7 @@ def test_distinct_elements_have_one_identity_each_and_lose_no_primary(elements):
 
 
 @given(ELEMENTS, ELEMENTS)
-def test_a_merge_takes_what_is_named_and_keeps_the_rest(element, named):
+def test_a_merge_replaces_named_sub_attributes_and_keeps_the_rest(element, named):
     named = {**named, "value": element["value"].swapcase()}
     after = merged(EMAILS, element, named)
     assert merged(EMAILS, after, named) == after

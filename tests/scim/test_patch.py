@@ -429,7 +429,7 @@ def test_adding_at_a_value_path_without_a_match_has_no_target(value, strict):
         ({"value": "h@x.com", "type": "home", "primary": False}, None),
     ],
 )
-def test_adding_an_element_again_updates_only_what_it_names(added, element, strict):
+def test_adding_an_element_again_updates_only_named_sub_attributes(added, element, strict):
     expected = base() if element is None else base() | {"emails": [element, HOME_EMAIL]}
     assert run(base(), op("add", "emails", [added]), strict=strict) == expected
 

@@ -316,7 +316,7 @@ def bench(request, tmp_path_factory):
     again=st.booleans(),
     page=st.sampled_from([1, 3, 500]),
 )
-def test_a_rehearsal_reports_what_the_import_reports(
+def test_a_rehearsal_and_the_import_report_the_same(
     bench, elsewhere, before, lines, new_ids, strict, again, page
 ):
     """Whatever is in the workspace, in another one, and twice in the file."""

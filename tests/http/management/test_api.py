@@ -136,7 +136,7 @@ def test_every_route_is_listed_here(tenant):
     assert served == {(method, path) for method, path, _ in ROUTES}
 
 
-def test_what_is_not_there(tenant):
+def test_unknown_paths_methods_and_bodies_are_refused(tenant):
     problem(tenant.api.get("/nothing"), 404)
     response = tenant.api.delete("/settings")
     problem(response, 405)
@@ -194,7 +194,7 @@ def test_a_wrong_setting_is_named_and_changes_nothing(tenant, wrong):
     assert tenant.api.get("/settings").json() == before
 
 
-def test_no_user_is_made_where_automatic_provisioning_is_off(fresh):
+def test_no_user_is_created_if_automatic_provisioning_is_off(fresh):
     there = fresh.user()
     fresh.api.patch("/settings", json={"automaticProvisioning": False})
     assert "automatic provisioning is off" in error_of(
@@ -216,7 +216,7 @@ def test_no_user_is_made_where_automatic_provisioning_is_off(fresh):
     assert fresh.scim.post("/Users", json=person()).status_code == 201
 
 
-def test_no_user_is_deactivated_where_automatic_deprovisioning_is_off(fresh):
+def test_no_user_is_deactivated_if_automatic_deprovisioning_is_off(fresh):
     user = fresh.user()
     path = f"/Users/{user['id']}"
     idle = fresh.user(active=False)
@@ -260,7 +260,7 @@ def test_requests_come_from_the_allowlist_alone(fresh):
     problem(fresh.api.get("/settings"), 403)
 
 
-def test_group_names_are_unique_where_the_workspace_says_so(fresh):
+def test_group_names_are_unique_if_the_setting_is_on(fresh):
     first, second = (fresh.scim.post("/Groups", json=group("Team")).json() for _ in range(2))
     assert "'team'" in problem(fresh.api.patch("/settings", json={"uniqueGroupNames": True}), 409)
     fresh.scim.patch(f"/Groups/{second['id']}", json=replace("displayName", "Other"))
@@ -325,7 +325,7 @@ def test_a_key_that_cannot_be(tenant, wrong):
     problem(tenant.api.post("/keys", json=wrong), 400)
 
 
-def test_no_one_hands_on_what_they_may_not_do(tenant):
+def test_nobody_grants_permissions_beyond_their_own(tenant):
     stronger = tenant.api.post("/keys", json={"name": "strong"}).json()
     role = tenant.api.post("/roles", json={"name": name("role"), "permissions": [AUDIT]}).json()
     with tenant.client(tenant.key("--permission", SETTINGS, EDIT_ROLES), "/api/v1") as client:
@@ -508,7 +508,7 @@ def told(tenant, **parameters):
     return answer.json()
 
 
-def test_the_feed_tells_what_changed_in_order(fresh):
+def test_the_feed_lists_changes_in_order(fresh):
     start = told(fresh, cursor="end")["cursor"]
     user = fresh.user(title="a")
     path = f"/Users/{user['id']}"
@@ -548,7 +548,7 @@ def test_the_feed_skips_and_doubles_nothing_from_page_to_page(fresh):
     assert seen == users
 
 
-def test_the_feed_waits_for_what_is_to_come(fresh):
+def test_the_feed_waits_for_new_changes(fresh):
     from concurrent.futures import ThreadPoolExecutor
 
     cursor = told(fresh, cursor="end")["cursor"]
@@ -623,7 +623,7 @@ NO_TEXT = ("%00", "a%00b", "%FF", "%ED%A0%80")
 @pytest.mark.parametrize(
     ("method", "path"), sorted({(method, path) for method, path, _ in ROUTES if "/x" in path})
 )
-def test_a_name_that_no_text_can_be_is_not_there(fresh, method, path):
+def test_a_name_that_no_text_can_be_is_404(fresh, method, path):
     for called in NO_TEXT:
         answer = fresh.api.request(method, path.replace("/x", f"/{called}"), json={})
         assert answer.status_code == 404 if "%00" in called else answer.status_code < 500, (
@@ -635,7 +635,7 @@ def test_a_name_that_no_text_can_be_is_not_there(fresh, method, path):
 @pytest.mark.parametrize(
     "called", ["a%41b", "%", "%zz", "100%25", "50% off", "é", "a b", "a+b", "a?b#c", '"', "\\", "ﬀ"]
 )
-def test_what_has_any_name_is_where_it_is_said_to_be(fresh, called):
+def test_the_location_of_an_item_with_any_name_finds_it(fresh, called):
     made = fresh.api.post("/roles", json={"name": called, "permissions": [SCIM]})
     place = made.headers["location"].removeprefix("/api/v1")
     assert fresh.api.get(place).json()["name"] == called

@@ -17,7 +17,7 @@ def guarded(server):
         yield made
 
 
-def test_what_is_over_the_limit_is_held_and_the_rest_goes_on(guarded):
+def test_writes_over_the_limit_are_held_and_others_continue(guarded):
     users = [guarded.user() for _ in range(6)]
     paths = [f"/Users/{user['id']}" for user in users]
     assert guarded.scim.patch(paths[0], json=replace("active", False)).status_code == 200

@@ -110,7 +110,7 @@ def test_an_extension_is_live_at_once(fresh):
     assert fresh.server.muster("check").stdout.strip().endswith("0 findings")
 
 
-def test_what_is_called_as_something_in_meta_is_found_too(fresh):
+def test_attributes_named_like_members_of_meta_are_found(fresh):
     subs = [{"name": "location"}, {"name": "version", "type": "integer"}]
     fresh.api.post(
         "/schemas", json=badge({"name": "printer", "type": "complex", "subAttributes": subs})
@@ -248,7 +248,7 @@ def test_who_may_not_read_groups_gets_none_of_the_names_that_they_share(fresh):
     )
 
 
-def test_what_would_break_stored_documents_is_refused_with_the_list(fresh):
+def test_a_change_that_breaks_stored_documents_is_refused_with_their_list(fresh):
     fresh.api.post("/schemas", json=badge())
     user = fresh.scim.post("/Users", json=holder("1", level=1)).json()
     plain = fresh.user()
@@ -286,7 +286,7 @@ def test_what_would_break_stored_documents_is_refused_with_the_list(fresh):
 
 
 @pytest.mark.slow
-def test_an_index_is_built_over_what_is_there(fresh):
+def test_an_index_is_built_over_stored_resources(fresh):
     colour = {"name": "colour"}
     fresh.api.post("/schemas", json=badge(colour))
     users = [

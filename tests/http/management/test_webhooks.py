@@ -72,7 +72,7 @@ def kept(tenant, hook, number):
     return tenant.api.get(path).json()["items"]
 
 
-def test_what_changes_arrives_in_order_and_signed(fresh, endpoint):
+def test_changes_arrive_in_order_and_signed(fresh, endpoint):
     before = fresh.user()
     made = fresh.api.post("/webhooks", json={"url": endpoint.url, "description": "ours"})
     assert made.status_code == 201, made.text
@@ -102,7 +102,7 @@ def test_what_changes_arrives_in_order_and_signed(fresh, endpoint):
     assert hook["secret"].removeprefix("whsec_").encode() not in fresh.server.stored()
 
 
-def test_what_does_not_arrive_is_sent_again_before_what_follows(fresh, endpoint, monkeypatch):
+def test_an_undelivered_event_is_sent_again_before_later_ones(fresh, endpoint, monkeypatch):
     monkeypatch.setattr(deliverer, "PAUSES", (0.1,))  # of the service in this process
     endpoint.refuse = 1
     hook = fresh.api.post("/webhooks", json={"url": endpoint.url}).json()

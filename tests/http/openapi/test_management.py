@@ -53,7 +53,7 @@ def test_every_model_and_every_member_is_described(models):
             assert found["description"].endswith("."), (name, member)
 
 
-def test_every_schema_says_what_it_describes(models):
+def test_every_schema_has_a_shape(models):
     for name, schema in models.items():
         for found in within(schema):
             assert {"type", "$ref", "allOf", "enum"} & set(found), (name, found)
