@@ -10,6 +10,7 @@ from muster.http.wire.message import (
     SEND_SECONDS,
     Request,
     RequestHandler,
+    announced_length,
     too_large,
 )
 from muster.scim.errors import invalid_syntax
@@ -69,7 +70,7 @@ def _request(scope: Scope, receive: Receive) -> Request:
     client = scope.get("client")
 
     async def read(limit: int) -> bytes:
-        return await _body(receive, limit, headers.get("content-length"))
+        return await _body(receive, limit, announced_length(headers.get("content-length")))
 
     async def gone() -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -94,8 +95,8 @@ def _request(scope: Scope, receive: Receive) -> Request:
     )
 
 
-async def _body(receive: Receive, limit: int, announced: str | None) -> bytes:
-    if announced is not None and announced.isdigit() and int(announced) > limit:
+async def _body(receive: Receive, limit: int, announced: int | None) -> bytes:
+    if announced is not None and announced > limit:
         raise too_large(limit)
     chunks, size = [], 0
     while True:

@@ -177,6 +177,14 @@ def json_response(
     return Response(status, [("content-type", media_type), *(headers or ())], orjson.dumps(content))
 
 
+def announced_length(header: str | None) -> int | None:
+    """Return the length in a Content-Length header; None if it is missing or malformed."""
+    if header is None or not header.isascii() or not header.isdigit():
+        return None
+    # Python refuses to read thousands of digits. A length of 18 is beyond every limit.
+    return int(header.lstrip("0")[:18] or "0")
+
+
 def too_large(limit: int) -> ScimError:
     """Return the error for a body over the limit (RFC 7644 section 3.12)."""
     return ScimError(413, f"The body is larger than {limit:,} bytes")

@@ -6,7 +6,13 @@ from typing import Any
 
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]  # compiled, not in its stubs
 
-from muster.http.wire.message import SEND_SECONDS, Request, RequestHandler, too_large
+from muster.http.wire.message import (
+    SEND_SECONDS,
+    Request,
+    RequestHandler,
+    announced_length,
+    too_large,
+)
 from muster.scim.errors import invalid_syntax
 
 _PASSED_OVER = 10
@@ -20,7 +26,7 @@ def application(service: RequestHandler) -> Callable[[Any, Any], Awaitable[None]
 
         async def read(limit: int) -> bytes:
             try:
-                return await _body(protocol, limit, headers("content-length"))
+                return await _body(protocol, limit, announced_length(headers("content-length")))
             except (ProtocolClosed, ProtocolError):
                 raise invalid_syntax(
                     "The body ended early: fewer bytes arrived than Content-Length announces."
@@ -57,14 +63,14 @@ def application(service: RequestHandler) -> Callable[[Any, Any], Awaitable[None]
     return answer
 
 
-async def _body(protocol: Any, limit: int, announced: str | None) -> bytes:
+async def _body(protocol: Any, limit: int, announced: int | None) -> bytes:
     """Read the body, keeping at most `limit` bytes.
 
     The rest is read and discarded, so that the client stays connected to receive the error.
     """
-    if announced is not None and announced.isdigit() and int(announced) <= limit:
+    if announced is not None and announced <= limit:
         body: bytes = await protocol()
-        if len(body) < int(announced):
+        if len(body) < announced:
             raise invalid_syntax(
                 "The body ended early: fewer bytes arrived than Content-Length announces."
             )
