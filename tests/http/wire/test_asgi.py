@@ -20,8 +20,8 @@ class Service:
         return self.response if self.work is None else await self.work(request)
 
 
-def call(service, *received, **scope):
-    """Call the application. Returns the messages that it sends."""
+def call(service, *received, after=lambda: None, **scope):
+    """Call the application, and then `after`. Returns the messages that it sends."""
     messages, sent = list(received), []
     given = {"type": "http", "method": "GET", "path": "/", "headers": [], **scope}
 
@@ -31,7 +31,11 @@ def call(service, *received, **scope):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(answer(service, given, receive, send))
+    async def run():
+        await answer(service, given, receive, send)
+        after()  # in the loop, which closes all streams when it ends
+
+    asyncio.run(run())
     return sent
 
 
@@ -113,11 +117,13 @@ def test_a_stream_is_sent_piece_by_piece_and_closed(method):
             assert await anext(made.stream) == b"a"  # a stream that began must end as well
         return made
 
-    start, *parts = call(Service(work=work), method=method)
+    def after():
+        assert closed == [True]
+
+    start, *parts = call(Service(work=work), after=after, method=method)
     assert b"content-length" not in dict(start["headers"])
     assert [part["body"] for part in parts] == ([b"a", b"b", b""] if method == "GET" else [b""])
     assert [part.get("more_body", False) for part in parts][-1] is False
-    assert closed == [True]
 
 
 def read(limit, *received, length=None):

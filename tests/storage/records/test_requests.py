@@ -2,7 +2,7 @@
 
 import itertools
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from muster.storage.records.requests import (
@@ -13,7 +13,7 @@ from muster.storage.records.requests import (
 )
 
 KEYS, PATHS, RESOURCES = ("k1", "k2"), ("/Users", "/Users/é%_1", "/users"), ("", "r1")
-STATUSES = (200, 201, 400, 403, 404, 409, 503)
+STATUSES = (200, 201, 400, 403, 404, 409, 499, 503)
 REQUESTS = st.builds(
     RecordedRequest,
     st.just(0),
@@ -72,7 +72,14 @@ def kept_in(bench, requests):
     return store, workspace
 
 
+ONE = RecordedRequest(
+    100, "2026-01-01T00:00:00.000Z", "r", "k", "o", "GET", "/", "", 499, 5, "", "", "", "", "", ""
+)
+
+
 @given(LOGS, FILTERS)
+@example([ONE], RequestFilter(status=4))
+@example([ONE], RequestFilter(status=10**30))
 def test_a_search_finds_the_newest_matching_requests(bench, requests, wanted):
     store, workspace = kept_in(bench, requests)
     expected = [request for request in reversed(requests) if meets(request, wanted)]
