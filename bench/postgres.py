@@ -177,19 +177,19 @@ async def _execute(connection, statement: str, found: list[tuple]) -> None:
 async def _insert(connection, batch: list[Put]) -> None:
     keyed = [(key_of(put.stored.id), put) for put in batch]
     made = [("User", k, p.stored.id, 1, p.stored.document.decode(), p.display) for k, p in keyed]
-    await _execute(connection, rows.INSERT, made)
+    await _execute(connection, rows.SQL.insert, made)
     await _execute(
-        connection, rows.INSERT_BODY, [("User", key, put.search.decode()) for key, put in keyed]
+        connection, rows.SQL.insert_body, [("User", key, put.search.decode()) for key, put in keyed]
     )
     await _execute(
         connection,
-        rows.ADD_UNIQUE,
+        rows.SQL.add_unique,
         [("User", e.attribute, e.value, k) for k, p in keyed for e in p.index.unique],
     )
     added = [("User", e.attribute, e.value, k, e.first) for k, p in keyed for e in p.index.lookups]
-    await _execute(connection, rows.ADD_LOOKUPS, added)
+    await _execute(connection, rows.SQL.add_lookups, added)
     await _record(connection, batch, "create")
-    await _execute(connection, rows.COUNT, [("User", len(batch))])
+    await _execute(connection, rows.SQL.count, [("User", len(batch))])
 
 
 async def _update(connection, batch: list[Put]) -> None:
@@ -197,20 +197,22 @@ async def _update(connection, batch: list[Put]) -> None:
     changed = [
         (key, put.stored.version, put.stored.document.decode(), put.display) for key, put in keyed
     ]
-    await _execute(connection, rows.UPDATE, changed)
-    await _execute(connection, rows.UPDATE_BODY, [(key, put.search.decode()) for key, put in keyed])
+    await _execute(connection, rows.SQL.update, changed)
+    await _execute(
+        connection, rows.SQL.update_body, [(key, put.search.decode()) for key, put in keyed]
+    )
     dropped = [
         ("User", e.attribute, e.value, k)
         for k, p in keyed
         for e in p.before.lookups - p.index.lookups
     ]
-    await _execute(connection, rows.DROP_LOOKUPS, dropped)
+    await _execute(connection, rows.SQL.drop_lookups, dropped)
     added = [
         ("User", e.attribute, e.value, k, e.first)
         for k, p in keyed
         for e in p.index.lookups - p.before.lookups
     ]
-    await _execute(connection, f"{rows.ADD_LOOKUPS} ON CONFLICT DO NOTHING", added)
+    await _execute(connection, f"{rows.SQL.add_lookups} ON CONFLICT DO NOTHING", added)
     await _record(connection, batch, "update")
 
 

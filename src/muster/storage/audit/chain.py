@@ -13,7 +13,8 @@ from the hash of the last trimmed row (`upkeep/trimmer.py`).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import orjson
 
@@ -39,3 +40,15 @@ def chain_hash(previous: bytes | None, row: Sequence[Json]) -> bytes:
     """
     # The columns are serialised as a JSON array, so a text cannot move from one into the next.
     return hashlib.sha256((previous or b"") + orjson.dumps(row)).digest()
+
+
+def link(previous: bytes | None, rows: Iterable[Sequence[Json]]) -> Iterator[tuple[Any, ...]]:
+    """Yield each row with its hash at the end.
+
+    Args:
+        previous: The hash of the last row that is stored; None if there is none.
+        rows: The values of HASHED_COLUMNS of each row.
+    """
+    for row in rows:
+        previous = chain_hash(previous, row)
+        yield (*row, previous)

@@ -16,10 +16,10 @@ from muster.scim.indexing import LookupEntry
 from muster.storage.port.accounts import Workspace
 from muster.storage.port.engine import Statement
 from muster.storage.port.members import GROUP
-from muster.storage.port.resources import Keep, Lookups, Outcome, Put, Remove
+from muster.storage.port.resources import Lookups, Put, Remove
 from muster.storage.repair import constraints
 
-Decided = TypeVar("Decided", Put, Remove, Keep, Outcome)
+Changed = TypeVar("Changed", Put, Remove, Put | Remove)
 ATTRIBUTE = "displayName"
 SETTINGS = "SELECT settings FROM workspaces WHERE id = $1"
 """Selects the settings of a workspace, as JSON."""
@@ -47,7 +47,7 @@ def set_uniqueness(workspace: Workspace) -> list[Statement]:
     return statements(workspace.id, GROUP, ATTRIBUTE)
 
 
-def with_unique_names(outcome: Decided, unique: bool) -> Decided:
+def with_unique_names(outcome: Changed, unique: bool) -> Changed:
     """Return the outcome of a write to a group with the unique values that apply."""
     match outcome:
         case Put():

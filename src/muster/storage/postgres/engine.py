@@ -49,6 +49,7 @@ from muster.storage.query.paging import (
     page_steps,
 )
 from muster.storage.query.turns import Turns
+from muster.storage.writing.batch import creation
 
 _READY_SECONDS = 2.0
 _STORED = """
@@ -401,7 +402,7 @@ class PostgresStorage(PostgresAccounts):
         origin: ChangeOrigin,
         rehearse: bool = False,
     ) -> None:
-        writes = [Write(workspace, type_name, None, _make(put), origin) for put in puts]
+        writes = [creation(workspace, type_name, put, origin) for put in puts]
         await self._writer.transact(workspace, writes, whole=True, rehearse=rehearse)
 
     async def query(self, statement: Statement) -> Sequence[Sequence[Any]]:
@@ -521,11 +522,6 @@ def _change(sequence: int, time: str, actor: str, request_id: str, *row: Any) ->
         before,
         chain,
     )
-
-
-def _make(put: Put) -> Callable[[Stored | None], Outcome]:
-    """Return a decision that creates a given resource."""
-    return lambda _: put
 
 
 async def _run(connection: Connection, query: Query, plan: QueryPlan) -> Page:

@@ -6,10 +6,10 @@ MAX_BATCH, and all of them are answered after its COMMIT.
 
 **A write that fails** must undo its own changes and leave those of the others. A savepoint per
 write would do, but SQLite then copies every page that the write changes: 25 µs of the 120 µs of a
-POST. Most failures occur before anything has changed (unique values are inserted first), and need
-no undoing. So the transaction runs without savepoints. If a write fails after it has changed
-something, the transaction is rolled back and starts over with a savepoint for each write. Decisions
-are therefore pure: they may run twice.
+POST. Most failures occur before anything has changed (`rows.py`), and need no undoing. So the
+transaction runs without savepoints. If a write fails after it has changed something, the
+transaction is rolled back and starts over with a savepoint for each write. Decisions are therefore
+pure: they may run twice.
 
 **An error of SQLite itself** (a full disk, for example) fails the whole transaction, and every
 write in it gets the error.
