@@ -31,6 +31,8 @@ from muster.console.pages.directory import DirectoryPages
 from muster.console.pages.guard import GuardPages
 from muster.console.pages.keys import KeyPages
 from muster.console.pages.overview import OverviewPages
+from muster.console.pages.palette import PalettePages
+from muster.console.pages.preferences import PreferencePages
 from muster.console.pages.requests import RequestPages
 from muster.console.pages.resource import ResourcePages
 from muster.console.pages.role_mappings import RoleMappingPages
@@ -193,6 +195,8 @@ def console_pages(services: Services) -> list[PageRoute]:
     return [
         *SignInPages(s.administrators, s.connectors),
         *ConnectorPages(storage, s.connectors, s.openid),
+        *PreferencePages(),
+        *PalettePages(s.directory, s.requests),
         *OverviewPages(s.overview),
         *KeyPages(storage, s.keys, s.roles),
         *DirectoryPages(s.directory, s.cursors),

@@ -129,7 +129,7 @@ def test_guard_review_and_past_state_of_a_group(server, watched):
         page.select_option("select[name=guardMode]", "hold")
         page.fill("input[name=guardLeast]", "2")
         page.locator("select[name=guardMode]").locator("xpath=ancestor::form").locator(
-            "button.primary, button"
+            ".btn-primary, button"
         ).last.click()
         page.wait_for_selector("[role=status]")
         with httpx2.Client(
@@ -203,9 +203,9 @@ def test_by_keyboard_alone(server, watched, filled):
     page.goto(f"{server.url}/w/{filled.name}")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to content"
-    for _ in range(20):
+    for _ in range(40):
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.textContent") == "API keys":
+        if page.evaluate("document.activeElement.textContent.trim()") == "API keys":
             break
     page.keyboard.press("Enter")
     page.wait_for_url("**/keys")
@@ -213,6 +213,41 @@ def test_by_keyboard_alone(server, watched, filled):
     page.keyboard.type("by keyboard")
     page.keyboard.press("Enter")
     page.wait_for_selector('text=Key "by keyboard" was created.')
+    assert watched.complaints == []
+
+
+def test_the_palette_and_the_shortcuts(server, watched, filled):
+    email, visitor = name("palette"), Visitor(server)
+    visitor.accept(invitation(server), email)
+    visitor.close()
+    page = watched.page
+    page.goto(f"{server.url}/sign-in")
+    page.fill("input[name=email]", email)
+    page.fill("input[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/w/**")
+    page.goto(f"{server.url}/w/{filled.name}")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("webh")
+    expect(page.locator("#palette [aria-selected=true]")).to_have_text("Webhooks")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/webhooks")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("Person 2")
+    expect(page.locator("#palette [aria-selected=true]")).to_contain_text("Person 2")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/users/*")
+    page.keyboard.press("?")
+    expect(page.locator("#shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("k")
+    page.wait_for_url("**/keys")
+    page.click(".switcher summary")
+    expect(page.locator("#workspace-list")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#workspace-list")).not_to_be_visible()
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
     assert watched.complaints == []
 
 
@@ -224,11 +259,11 @@ def test_without_scripts(server, chromium, filled):
     page.goto(f"{server.url}/sign-in")
     page.fill("input[name=email]", email)
     page.fill("input[name=password]", PASSWORD)
-    page.click("button.primary")
+    page.click(".btn-primary")
     page.wait_for_url("**/w/**")
     page.goto(f"{server.url}/w/{filled.name}/users")
     page.fill("#q", "Person 2")
-    page.click("button:has-text('Search')")
+    page.click("main button:has-text('Search')")
     expect(page.locator("tbody tr")).to_have_count(1)
     page.click("tbody a")
     expect(page.locator("h1")).to_have_text("Person 2")

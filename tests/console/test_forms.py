@@ -186,6 +186,7 @@ def _first(scene):
 
 FORMS = {
     "/sign-in": _sign_in,
+    "/theme": lambda scene: scene.visitor.post("/theme", theme="dark", to="/account"),
     "/sign-out": lambda scene: scene.visitor.post("/sign-out"),
     "/first": _first,
     "/account/password": lambda scene: scene.visitor.post(

@@ -1,22 +1,21 @@
 """The console as a whole: routing, access checks, error pages and static files."""
 
 import functools
-import mimetypes
 from collections.abc import Iterable, Sequence
-from functools import cache
 from http import HTTPStatus
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from muster.access.administrators import Administrators
 from muster.access.permissions import lacking
 from muster.access.registries import Registries
+from muster.console import assets
 from muster.console.flashes import Flashes
 from muster.console.web import (
     ANYONE,
     FORM_COOKIE,
     HEADERS,
     INSTALLATION_ADMIN,
+    PLACE_COOKIE,
     SESSION_COOKIE,
     SIGNED_IN,
     PageRoute,
@@ -27,11 +26,8 @@ from muster.http.wire.errors import MethodNotAllowed, error_headers
 from muster.http.wire.message import Request, Response
 from muster.http.wire.router import Router
 from muster.scim.errors import ScimError, forbidden, not_found
-from muster.storage.port.accounts import Accounts
+from muster.storage.port.accounts import Accounts, Workspace
 from muster.storage.port.errors import StorageError
-
-_STATIC = Path(__file__).parent / "static"
-_STATIC_PATH = "/static/"
 
 
 class Site:
@@ -65,8 +61,8 @@ class Site:
         Raises:
             ScimError, StorageError: The error, if the client does not accept HTML.
         """
-        if request.path.startswith(_STATIC_PATH):
-            return _static(request)
+        if request.path.startswith(assets.PREFIX):
+            return assets.answer(request, [h for h in HEADERS if h[0] != "cache-control"])
         visit = Visit(request, self._origin, flashes=self._flashes)
         try:
             return await self._answer(visit)
@@ -186,12 +182,14 @@ class Site:
             found for found in await self._accounts.workspaces() if admin.permissions(found.id)
         ]
         name = visit.names.get("workspace")
+        visit.place = _last_used(visit)
         if name is not None:
             visit.workspace = next(
                 (found for found in visit.workspaces if found.name == name), None
             )
             if visit.workspace is None:
                 raise not_found("Workspace not found.")
+            visit.place = visit.workspace
             visit.registry = await self._registries.of(visit.workspace)
         if route.permission in (ANYONE, SIGNED_IN):
             return
@@ -204,29 +202,13 @@ class Site:
             )
 
 
+def _last_used(visit: Visit) -> Workspace | None:
+    """Return the workspace that the administrator used last, or else the first."""
+    last = visit.cookie(PLACE_COOKIE)
+    chosen = (found for found in visit.workspaces if str(found.id) == last)
+    return next(chosen, visit.workspaces[0] if visit.workspaces else None)
+
+
 def _reads_pages(request: Request) -> bool:
     """Return whether the client accepts HTML, as browsers do."""
     return "text/html" in (request.header("accept") or "")
-
-
-def _static(request: Request) -> Response:
-    name = request.path.removeprefix(_STATIC_PATH)
-    found = _files().get(name)
-    if found is None or request.method not in ("GET", "HEAD"):
-        raise not_found("File not found.")
-    media, body = found
-    headers = [header for header in HEADERS if header[0] != "cache-control"]
-    return Response(
-        200, [("content-type", media), ("cache-control", "public, max-age=3600"), *headers], body
-    )
-
-
-@cache
-def _files() -> dict[str, tuple[str, bytes]]:
-    """Return the static files: media type and content, by name."""
-    found = {}
-    for path in _STATIC.iterdir():
-        if path.suffix in (".css", ".js", ".svg"):
-            media = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-            found[path.name] = f"{media}; charset=utf-8", path.read_bytes()
-    return found

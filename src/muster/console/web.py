@@ -15,10 +15,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from muster.access.administrators import Session
 from muster.access.audit_notes import Administrator
-from muster.access.permissions import ADMIN, AUDIT, RESTORE, SCIM, SETTINGS, allows
+from muster.access.permissions import ADMIN, SCIM, SETTINGS, allows
 from muster.base import clock
 from muster.base.clock import timestamp
-from muster.console import flashes
+from muster.console import assets, flashes, navigation
 from muster.console.flashes import Flashes
 from muster.directory.caller import Caller
 from muster.http.wire.base_url import BaseUrl as BaseUrl
@@ -33,6 +33,10 @@ from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.items import INSTALLATION
 
 SESSION_COOKIE, FORM_COOKIE = "muster_session", "muster_form"
+THEME_COOKIE, PLACE_COOKIE = "muster_theme", "muster_workspace"
+THEMES = ("light", "dark")
+REMEMBERED_SECONDS = 365 * 86_400
+"""The lifetime of the cookies of the theme and of the workspace last used."""
 _FORM = "application/x-www-form-urlencoded"
 _MAX_FORM = 200_000
 _MAX_FIELDS = 500
@@ -48,8 +52,6 @@ HEADERS: Headers = [
     ("cross-origin-opener-policy", "same-origin"),
     ("cache-control", "no-store"),
 ]
-_STARTS = ((SCIM, ""), (SETTINGS, "/keys"), (AUDIT, "/audit"), (RESTORE, "/undo"))
-"""The home pages of a workspace with the permission each needs, in order of preference."""
 _ONCE_COOKIE = "muster_once"
 _HSTS = ("strict-transport-security", "max-age=31536000; includeSubDomains")
 
@@ -119,6 +121,7 @@ _templates.filters["past"] = _past
 _templates.filters["beside"] = _beside
 _templates.tests["about"] = lambda error, name: re.match(rf"{name}\b", error) is not None
 _templates.filters["path"] = lambda text: quote(str(text), safe="")
+_templates.globals["icon"] = assets.icon
 
 
 async def _allowed() -> bool:
@@ -135,6 +138,8 @@ class Visit:
         session: The administrator's session; None if nobody is signed in.
         workspace: The workspace in the path; None for pages outside workspaces.
         workspaces: The workspaces in which the administrator has a role.
+        place: The workspace whose navigation is shown: the one in the path, or else the one last
+            used.
         registry: The schemas and resource types of the workspace.
         names: The variable parts of the path, by name.
         fields: The fields of the form or the query, each with its values in order.
@@ -153,6 +158,7 @@ class Visit:
     session: Session | None = None
     workspace: Workspace | None = None
     workspaces: list[Workspace] = field(default_factory=list)
+    place: Workspace | None = None
     registry: Registry | None = None
     names: dict[str, str] = field(default_factory=dict)
     fields: dict[str, list[str]] = field(default_factory=dict)
@@ -218,13 +224,41 @@ class Visit:
 
     def start(self, workspace: Workspace) -> str | None:
         """Return the home page in a workspace; None if the administrator may open no page."""
+        page = next((page for group in self.groups(workspace) for page in group.pages), None)
+        return None if page is None else f"/w/{quote(workspace.name)}{page.path}"
+
+    def groups(self, workspace: Workspace) -> list[navigation.Group]:
+        """Return the sidebar of a workspace: the pages that the administrator may open."""
         held = () if self.session is None else self.session.admin.permissions(workspace.id)
-        page = next((page for permission, page in _STARTS if allows(held, permission)), None)
-        return None if page is None else f"/w/{quote(workspace.name)}{page}"
+        groups = [
+            navigation.Group(
+                group.title, [page for page in group.pages if allows(held, page.permission)]
+            )
+            for group in navigation.GROUPS
+        ]
+        return [group for group in groups if group.pages]
+
+    @property
+    def entry(self) -> navigation.Page | None:
+        """The entry of the sidebar that the page belongs to."""
+        return navigation.page_at(navigation.current(self.page))
+
+    @property
+    def searches(self) -> bool:
+        """Whether the administrator may search users and groups in the command palette."""
+        if self.session is None or self.place is None:
+            return False
+        return allows(self.session.admin.permissions(self.place.id), SCIM)
+
+    @property
+    def theme(self) -> str:
+        """The theme that the reader chose: light or dark; empty for that of the device."""
+        chosen = self.cookie(THEME_COOKIE)
+        return chosen if chosen in THEMES else ""
 
     def home(self) -> str:
         """Return the home page of the current workspace, or else of another."""
-        places = [*([self.workspace] if self.workspace else []), *self.workspaces]
+        places = [*([self.place] if self.place else []), *self.workspaces]
         return next((page for place in places if (page := self.start(place))), "/account")
 
     def there(self) -> Workspace:
@@ -279,6 +313,14 @@ class Visit:
         given = {name: value for name, value in query.items() if value not in (None, "")}
         return f"{self.base.prefix(self.request)}{path}" + (f"?{urlencode(given)}" if given else "")
 
+    def asset(self, name: str) -> str:
+        """Build the link to a static file; it changes with the content of the file."""
+        return self.url(assets.path_of(name))
+
+    def within(self, path: str) -> str:
+        """Build a link to a page of the workspace whose navigation is shown."""
+        return "" if self.place is None else self.url(f"/w/{quote(self.place.name)}{path}")
+
     def cookie(self, name: str) -> str | None:
         """Return the value of a cookie.
 
@@ -328,9 +370,12 @@ class Visit:
 
     def _answer(self, status: int, media: str, body: bytes, headers: Headers | None) -> Response:
         strict = [_HSTS] if self.secure and self._has_host_alone else []
-        forget = [self.set_cookie(_ONCE_COOKIE, "", 0)] if self.spent else []
+        changed = [self.set_cookie(_ONCE_COOKIE, "", 0)] if self.spent else []
+        if self.workspace is not None and self.cookie(PLACE_COOKIE) != str(self.workspace.id):
+            place = str(self.workspace.id)
+            changed.append(self.set_cookie(PLACE_COOKIE, place, REMEMBERED_SECONDS))
         return Response(
-            status, [("content-type", media), *HEADERS, *strict, *forget, *(headers or ())], body
+            status, [("content-type", media), *HEADERS, *strict, *changed, *(headers or ())], body
         )
 
     def redirect(self, path: str, headers: Headers | None = None, /, **query: Any) -> Response:
@@ -359,6 +404,11 @@ class Visit:
             place = f"{self.base.prefix(self.request)}{self.request.path}"
             found = await self.flashes.take(self.session.id, place, token)
             self.flashed, self.spent = found or {}, found is not None
+
+    def back(self, to: str, headers: Headers | None = None) -> Response:
+        """Redirect (303) to a path that the browser sent, if it is one of the console."""
+        own = to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable()
+        return self.redirect(to if own else "/", headers)
 
     def leave(self, url: str, headers: Headers) -> Response:
         """Redirect (303) to the sign-in page of a configured identity provider."""

@@ -172,7 +172,4 @@ class SignInPages:
 
 def signed_in(visit: Visit, token: str, to: str, headers: Headers | None = None) -> Response:
     """Set the session cookie and redirect to the requested page of the console."""
-    own = (
-        to if to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable() else "/"
-    )
-    return visit.redirect(own, [visit.set_cookie(SESSION_COOKIE, token), *(headers or ())])
+    return visit.back(to, [visit.set_cookie(SESSION_COOKIE, token), *(headers or ())])

@@ -1,8 +1,30 @@
-/* Copying with one click; everything else on these pages works without this file. */
+/* Comforts of the console: copy buttons, the command palette, shortcuts, local times, dialogs.
+   Every page works without this file, except the palette and the live lists. */
 "use strict";
-const showCopy = (root) => root.querySelectorAll("button.copy[hidden]").forEach((button) => { button.hidden = false; });
-document.addEventListener("DOMContentLoaded", () => showCopy(document));
-document.addEventListener("htmx:afterSwap", (event) => showCopy(event.target));
+
+const ready = (root) => {
+  root.querySelectorAll("button.copy[hidden], [data-palette][hidden], [data-filter][hidden]").forEach((element) => {
+    element.hidden = false;
+  });
+  root.querySelectorAll("time[datetime]").forEach(showLocal);
+  root.querySelectorAll("[data-toast]").forEach(expire);
+};
+
+/* Times are written in UTC. Here they become the reader's, with UTC in the title. */
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+function showLocal(element) {
+  const time = new Date(element.dateTime);
+  if (Number.isNaN(time.getTime()) || element.dataset.shown) return;
+  element.dataset.shown = "1";
+  element.title = `${moment.format(time)} (${element.dateTime.slice(0, 19).replace("T", " ")} UTC)`;
+  if ("moment" in element.dataset) element.textContent = moment.format(time);
+}
+
+function expire(element) {
+  setTimeout(() => element.remove(), 8000);
+}
+
+/* Copying */
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button.copy");
   if (!button) return;
@@ -10,3 +32,113 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Copied";
   setTimeout(() => { button.textContent = "Copy"; }, 1500);
 });
+
+/* Menus and confirmations are <details>: Esc and a click elsewhere close them. */
+const opened = () => document.querySelectorAll("details.menu[open], details.confirm[open]");
+document.addEventListener("click", (event) => {
+  opened().forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
+  if (event.target.closest("[data-close]")) event.target.closest("details").open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  opened().forEach((menu) => {
+    const inside = menu.contains(document.activeElement);
+    menu.open = false;
+    if (inside) menu.querySelector("summary").focus();
+  });
+  if (location.hash === "#sidebar") location.hash = "#main";
+});
+
+/* A search field that filters a list in the page. */
+document.addEventListener("input", (event) => {
+  const list = event.target.dataset.filter && document.querySelector(event.target.dataset.filter);
+  if (!list) return;
+  const text = event.target.value.toLowerCase();
+  for (const item of list.children) item.hidden = !item.textContent.toLowerCase().includes(text);
+});
+
+/* The command palette */
+const palette = document.getElementById("palette");
+if (palette) {
+  const input = document.getElementById("palette-text");
+  const list = document.getElementById("palette-list");
+  const pages = [...document.querySelectorAll(".sidebar .side a, .switcher a")];
+  let number = 0;
+  let chosen = -1;
+
+  const choose = (index) => {
+    const options = [...list.querySelectorAll("[role=option]")];
+    chosen = options.length ? (index + options.length) % options.length : -1;
+    options.forEach((option, at) => {
+      option.id = `palette-${at}`;
+      option.setAttribute("aria-selected", at === chosen);
+    });
+    if (chosen >= 0) options[chosen].scrollIntoView({ block: "nearest" });
+    input.setAttribute("aria-activedescendant", chosen < 0 ? "" : `palette-${chosen}`);
+  };
+  const matching = (text) => pages.filter((page) => page.textContent.toLowerCase().includes(text)).slice(0, 8).map((page) => {
+    const option = page.cloneNode(true);
+    option.setAttribute("role", "option");
+    option.removeAttribute("aria-current");
+    option.removeAttribute("data-key");
+    return option;
+  });
+  const search = async () => {
+    const text = input.value.trim();
+    const asked = ++number;
+    list.replaceChildren(...matching(text.toLowerCase()));
+    choose(0);
+    if (!input.dataset.url || text.length < 2) return;
+    const answer = await fetch(`${input.dataset.url}?${new URLSearchParams({ q: text })}`, { headers: { "HX-Request": "true" } });
+    if (asked !== number || !answer.ok) return;
+    const found = new DOMParser().parseFromString(await answer.text(), "text/html").body.children;
+    if (asked !== number) return;
+    list.append(...found);
+    if (!list.children.length) list.textContent = "Nothing found.";
+    choose(Math.max(chosen, 0));
+  };
+  const open = () => {
+    if (palette.open) return;
+    input.value = "";
+    palette.showModal();
+    search();
+    input.focus();
+  };
+  let later = 0;
+  input.addEventListener("input", () => { clearTimeout(later); later = setTimeout(search, 120); });
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown") { event.preventDefault(); choose(chosen + 1); }
+    if (event.key === "ArrowUp") { event.preventDefault(); choose(chosen - 1); }
+    if (event.key === "Enter") {
+      event.preventDefault();
+      const option = list.querySelector("[aria-selected=true]");
+      if (option) location.href = option.href;
+    }
+  });
+  palette.addEventListener("click", (event) => { if (event.target === palette) palette.close(); });
+  document.addEventListener("click", (event) => { if (event.target.closest("[data-palette]")) open(); });
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); open(); }
+  });
+}
+
+/* Keyboard shortcuts: g and a letter open a page, / searches in the page, ? shows all of them. */
+const shortcuts = document.getElementById("shortcuts");
+let leader = 0;
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog[open]")) return;
+  if (event.key === "?" && shortcuts) { event.preventDefault(); shortcuts.showModal(); return; }
+  if (event.key === "/") {
+    const field = document.querySelector("main input[type=search]");
+    if (field) { event.preventDefault(); field.focus(); }
+    return;
+  }
+  if (event.key === "g") { leader = Date.now(); return; }
+  if (Date.now() - leader > 1500) return;
+  leader = 0;
+  const page = document.querySelector(`.sidebar a[data-key="${CSS.escape(event.key)}"]`);
+  if (page) { event.preventDefault(); location.href = page.href; }
+});
+
+document.addEventListener("DOMContentLoaded", () => ready(document));
+document.addEventListener("htmx:afterSwap", (event) => ready(event.target));

@@ -71,6 +71,7 @@ class RequestFilter:
         status: A status, or the first digit of one.
         path: A prefix of the path.
         failed: Only statuses of 400 and above.
+        request_id: Only requests with this id.
     """
 
     before: int | None = None
@@ -80,6 +81,7 @@ class RequestFilter:
     path: str | None = None
     resource: str | None = None
     failed: bool = False
+    request_id: str | None = None
     limit: int = 50
 
 
@@ -239,6 +241,7 @@ def _conditions(wanted: RequestFilter, bind: Binder) -> list[str]:
         ("number > {}", wanted.after),
         ("key_id = {}", wanted.key),
         ("resource = {}", wanted.resource),
+        ("request_id = {}", wanted.request_id),
         ("status >= {}", 400 if wanted.failed else None),
     )
     found.extend(text.format(bind(value)) for text, value in comparisons if value is not None)

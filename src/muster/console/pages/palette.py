@@ -1,0 +1,87 @@
+"""The search of the command palette: users, groups and requests of a workspace."""
+
+import json
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from muster.access.permissions import SCIM
+from muster.console.web import PageRoute, Visit
+from muster.directory.documents import parse_all
+from muster.directory.service import Directory, Search
+from muster.http.wire.message import Response
+from muster.scim.errors import ScimError
+from muster.storage.records.requests import RequestFilter, RequestStore
+
+_FOUND = 5
+_MOST_CHARACTERS = 200
+_NAMES = {
+    "users": ("userName", "displayName", "name.familyName", "name.givenName", "emails.value"),
+    "groups": ("displayName",),
+}
+
+
+class Hit(NamedTuple):
+    """A result of the palette.
+
+    Attributes:
+        title: Its first line.
+        detail: Its second line.
+        icon: The name of its icon.
+        path: Its page within the workspace.
+    """
+
+    title: str
+    detail: str
+    icon: str
+    path: str
+
+
+class PalettePages:
+    """The search of the command palette."""
+
+    def __init__(self, directory: Directory, requests: RequestStore) -> None:
+        self._directory = directory
+        self._requests = requests
+
+    def __iter__(self) -> Iterator[PageRoute]:
+        yield PageRoute("GET", "/w/{workspace}/palette", SCIM, self.search)
+
+    async def search(self, visit: Visit) -> Response:
+        asked = visit.text("q")[:_MOST_CHARACTERS]
+        hits: list[Hit] = []
+        if asked:
+            hits += await self._resources(visit, "users", asked)
+            hits += await self._resources(visit, "groups", asked)
+            hits += await self._request(visit, asked)
+        return visit.render("palette.html", hits=hits)
+
+    async def _resources(self, visit: Visit, plural: str, asked: str) -> list[Hit]:
+        kind = visit.caller.registry.types[f"/{plural.title()}"]
+        quoted = json.dumps(asked)
+        text = " or ".join(f"{name} sw {quoted}" for name in _NAMES[plural])
+        try:
+            page = await self._directory.find(visit.caller, kind, Search(text, count=_FOUND))
+        except ScimError:
+            return []  # a name that no filter can hold matches nobody
+        return [_hit(document, plural) for document in parse_all(page.documents)]
+
+    async def _request(self, visit: Visit, asked: str) -> list[Hit]:
+        wanted = RequestFilter(request_id=asked, limit=1)
+        found = await self._requests.find(visit.there().id, wanted)
+        return [
+            Hit(
+                f"{kept.method} {kept.path or '/'}",
+                f"Request {kept.request_id}, status {kept.status}",
+                "activity",
+                f"/requests/{kept.number}",
+            )
+            for kept in found
+        ]
+
+
+def _hit(document: dict[str, str], plural: str) -> Hit:
+    name, user_name = document.get("displayName"), document.get("userName")
+    path = f"/{plural}/{document['id']}"
+    if plural == "groups":
+        return Hit(name or document["id"], "Group", "users-group", path)
+    return Hit(name or user_name or document["id"], user_name or "", "users", path)
