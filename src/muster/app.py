@@ -28,6 +28,7 @@ from muster.console.pages.connect import ConnectPages
 from muster.console.pages.connector import ConnectorPages
 from muster.console.pages.danger import DangerPages
 from muster.console.pages.directory import DirectoryPages
+from muster.console.pages.edit import EditPages
 from muster.console.pages.guard import GuardPages
 from muster.console.pages.keys import KeyPages
 from muster.console.pages.overview import OverviewPages
@@ -200,6 +201,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *OverviewPages(s.overview),
         *KeyPages(storage, s.keys, s.roles),
         *DirectoryPages(s.directory, s.cursors),
+        *EditPages(s.directory),
         *ResourcePages(storage, s.directory, s.past, s.restorer, s.mappings, tokens),
         *RollbackPages(storage, s.rollback, tokens),
         *RequestPages(storage, s.requests, s.workspace_settings),

@@ -56,6 +56,15 @@ class Scene:
         assert self.tenant.scim.delete(f"/Users/{user['id']}").status_code == 403
         return user["id"]
 
+    def group(self, *members):
+        return self.tenant.scim.post("/Groups", json=group(None, *members)).json()
+
+    def on_user(self, action, **fields):
+        return self.post(f"/users/{self.tenant.user()['id']}/{action}", **fields)
+
+    def on_group(self, action, **fields):
+        return self.post(f"/groups/{self.group()['id']}/{action}", **fields)
+
     def change(self, of, number=0):
         return self.tenant.api.get(f"/history/{of['id']}").json()["items"][number]["change"]
 
@@ -228,6 +237,30 @@ FORMS = {
     "/w/{workspace}/schemas/{urn}/remove": _remove_schema,
     "/w/{workspace}/resource-types": _type,
     "/w/{workspace}/resource-types/{name}/remove": _remove_type,
+    **{
+        f"/w/{{workspace}}/users/{end}": form
+        for end, form in {
+            "new": lambda scene: scene.post("/users/new", userName=name("made")),
+            "{id}/edit": lambda scene: scene.on_user("edit", title="Chief"),
+            "{id}/delete": lambda scene: scene.on_user("delete"),
+            "{id}/deactivate": lambda scene: scene.on_user("deactivate"),
+            "{id}/reactivate": lambda scene: scene.on_user("reactivate"),
+            "{id}/password": lambda scene: scene.on_user("password", password="n3w Words here"),
+            "{id}/groups": lambda scene: scene.on_user("groups", chosen=scene.group()["id"]),
+        }.items()
+    },
+    **{
+        f"/w/{{workspace}}/groups/{end}": form
+        for end, form in {
+            "new": lambda scene: scene.post("/groups/new", displayName=name("made")),
+            "{id}/edit": lambda scene: scene.on_group("edit", displayName=name("renamed")),
+            "{id}/delete": lambda scene: scene.on_group("delete"),
+            "{id}/members": lambda scene: scene.on_group(
+                "members", chosen=scene.tenant.user()["id"]
+            ),
+            "{id}/remove": lambda scene: scene.on_group("remove", member=scene.tenant.user()["id"]),
+        }.items()
+    },
     "/w/{workspace}/wipe": lambda scene: scene.post("/wipe", name=scene.tenant.name),
 }
 """Every form of the console, filled in so that it is accepted."""

@@ -44,6 +44,8 @@ PAGES = {
     "/wipe": ADMIN, "/palette": SCIM,
     "/keys": SETTINGS, "/settings": SETTINGS, "/guard": SETTINGS, "/audit": AUDIT,
     "/audit/export.csv": AUDIT, "/audit/export.jsonl": AUDIT,
+    "/users/new": SCIM, "/groups/new": SCIM, "/users/x/edit": SCIM, "/groups/x/edit": SCIM,
+    "/users/x/groups": SCIM, "/groups/x/members": SCIM,
     "/users/x": SCIM, "/groups/x": SCIM, "/requests/1": SCIM, "/requests/live": SCIM,
 }  # fmt: skip
 FORMS = {
@@ -55,6 +57,10 @@ FORMS = {
     "/webhooks": SETTINGS, "/webhooks/x/switch": SETTINGS,
     "/webhooks/x/rotate": SETTINGS, "/webhooks/x/remove": SETTINGS, "/schemas": SETTINGS, "/schemas/x/remove": SETTINGS,
     "/resource-types": SETTINGS, "/resource-types/x/remove": SETTINGS, "/wipe": ADMIN,
+    "/users/new": SCIM, "/groups/new": SCIM, "/users/x/edit": SCIM, "/groups/x/edit": SCIM,
+    "/users/x/delete": SCIM, "/groups/x/delete": SCIM, "/users/x/deactivate": SCIM,
+    "/users/x/reactivate": SCIM, "/users/x/password": SCIM, "/users/x/groups": SCIM,
+    "/groups/x/members": SCIM, "/groups/x/remove": SCIM,
 }  # fmt: skip
 SCIM_TOO = {"/webhooks", "/webhooks/x/switch", "/webhooks/x/rotate"}
 """Forms that need the SCIM permission as well: a webhook sends whole documents."""

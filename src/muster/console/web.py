@@ -119,7 +119,9 @@ _templates.filters["value"] = _value
 _templates.filters["quoted"] = _quoted
 _templates.filters["past"] = _past
 _templates.filters["beside"] = _beside
-_templates.tests["about"] = lambda error, name: re.match(rf"{name}\b", error) is not None
+_templates.tests["about"] = lambda error, name: (
+    re.match(rf"{re.escape(name)}(?!\w)", error) is not None
+)
 _templates.filters["path"] = lambda text: quote(str(text), safe="")
 _templates.globals["icon"] = assets.icon
 

@@ -165,7 +165,7 @@ class ResourcePages:
             older="" if older is None else await self._tokens.write(workspace, older),
             text=json.dumps(document, indent=2, ensure_ascii=False),
             said=visit.flashed.get("said", ""),
-            error=error,
+            error=error or visit.flashed.get("error", ""),
         )
 
     async def _now(self, visit: Visit, kind: ResourceType) -> ShownState:

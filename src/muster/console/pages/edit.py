@@ -1,0 +1,339 @@
+"""Pages that create and change users and groups."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from urllib.parse import quote
+
+from muster.access.permissions import SCIM
+from muster.console.pages.resource import NamedResource
+from muster.console.resource_forms import (
+    check_version,
+    form_of,
+    new_document,
+    operations,
+    with_sent,
+)
+from muster.console.web import PageRoute, Visit
+from muster.directory.caller import Caller
+from muster.directory.documents import parse, parse_all
+from muster.directory.guard.policy import Withheld
+from muster.directory.service import Directory, Search
+from muster.http.wire.message import Response
+from muster.scim.errors import ScimError, not_found
+from muster.scim.patch import PATCH_OP
+from muster.scim.schema.model import ResourceType
+from muster.scim.values import Json
+from muster.storage.port.resources import Stored
+
+_ENDPOINTS = {"users": "/Users", "groups": "/Groups"}
+_NAMES = {
+    "users": ("userName", "displayName", "name.familyName", "name.givenName", "emails.value"),
+    "groups": ("displayName",),
+}
+_FOUND = 20
+_MOST_MEMBERS = 100
+
+
+class EditPages:
+    """The forms and actions of a single user or group.
+
+    A change here is a SCIM request made by the administrator: the guard and the switches hold it
+    like any other, the audit log names the administrator, and webhooks report it.
+    """
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    def __iter__(self) -> Iterator[PageRoute]:
+        root = "/w/{workspace}"
+        for plural in _ENDPOINTS:
+            one = f"{root}/{plural}/{{id}}"
+            yield PageRoute("GET", f"{root}/{plural}/new", SCIM, self.new)
+            yield PageRoute("POST", f"{root}/{plural}/new", SCIM, self.create)
+            yield PageRoute("GET", f"{one}/edit", SCIM, self.edit)
+            yield PageRoute("POST", f"{one}/edit", SCIM, self.change)
+            yield PageRoute("POST", f"{one}/delete", SCIM, self.delete)
+        yield PageRoute("POST", f"{root}/users/{{id}}/deactivate", SCIM, self.deactivate)
+        yield PageRoute("POST", f"{root}/users/{{id}}/reactivate", SCIM, self.reactivate)
+        yield PageRoute("POST", f"{root}/users/{{id}}/password", SCIM, self.set_password)
+        yield PageRoute("GET", f"{root}/users/{{id}}/groups", SCIM, self.choose_groups)
+        yield PageRoute("POST", f"{root}/users/{{id}}/groups", SCIM, self.join)
+        yield PageRoute("GET", f"{root}/groups/{{id}}/members", SCIM, self.choose_members)
+        yield PageRoute("POST", f"{root}/groups/{{id}}/members", SCIM, self.add_members)
+        yield PageRoute("POST", f"{root}/groups/{{id}}/remove", SCIM, self.remove_member)
+
+    # ---- create and edit
+
+    async def new(self, visit: Visit, status: int = 200, error: str = "") -> Response:
+        kind, plural = _kind(visit)
+        parts = form_of(kind, {})
+        if status != 200:
+            parts = with_sent(parts, _sent(visit))
+        return visit.render(
+            "edit.html",
+            status,
+            plural=plural,
+            kind=kind.name,
+            parts=parts,
+            id="",
+            called="",
+            version="",
+            error=error,
+        )
+
+    async def create(self, visit: Visit) -> Response:
+        kind, plural = _kind(visit)
+        try:
+            document = new_document(kind, _sent(visit))
+            password = visit.fields.get("password", [""])[-1]
+            if plural == "users" and password:
+                document["password"] = password
+            stored = await self._directory.create(_caller(visit), kind, document)
+        except ScimError as error:
+            return await self.new(visit, error.status, error.detail)
+        called = document.get("displayName") or document.get("userName") or kind.name
+        return await visit.redirect_with(f"./{plural}/{stored.id}", said=f"Created {called}.")
+
+    async def edit(self, visit: Visit, status: int = 200, error: str = "") -> Response:
+        kind, plural = _kind(visit)
+        stored = await self._directory.get(visit.caller, kind, visit.names["id"])
+        document = parse(stored.document)
+        parts = form_of(kind, document)
+        if status != 200:
+            parts = with_sent(parts, _sent(visit))
+        return visit.render(
+            "edit.html",
+            status,
+            plural=plural,
+            kind=kind.name,
+            parts=parts,
+            id=stored.id,
+            called=_called(document),
+            version=str(stored.version),
+            error=error,
+        )
+
+    async def change(self, visit: Visit) -> Response:
+        kind, plural = _kind(visit)
+        stored = await self._directory.get(visit.caller, kind, visit.names["id"])
+        try:
+            wanted = operations(kind, parse(stored.document), _sent(visit))
+            check_version(visit.text("version"), stored.version)
+            if not wanted:
+                return await visit.redirect_with(_path(visit, plural), said="Nothing to change.")
+            # Compared again in the transaction: nobody else's change must be lost.
+            await self._patch(visit, kind, wanted, str(stored.version))
+        except ScimError as error:
+            return await self.edit(visit, error.status, error.detail)
+        return await visit.redirect_with(_path(visit, plural), said="Changes saved.")
+
+    async def delete(self, visit: Visit) -> Response:
+        kind, plural = _kind(visit)
+        try:
+            gone = await self._directory.delete(
+                _caller(visit), kind, visit.names["id"], _unconditionally
+            )
+        except ScimError as error:
+            return await self._refused(visit, plural, error)
+        called = _called(parse(gone.document))
+        return await visit.redirect_with(
+            _path(visit, plural),
+            said=f"Deleted {called}. You can restore it from its history below.",
+        )
+
+    # ---- access
+
+    async def deactivate(self, visit: Visit) -> Response:
+        return await self._switch(visit, active=False)
+
+    async def reactivate(self, visit: Visit) -> Response:
+        return await self._switch(visit, active=True)
+
+    async def _switch(self, visit: Visit, *, active: bool) -> Response:
+        kind, plural = _kind(visit)
+        operation = {"op": "replace", "path": "active", "value": active}
+        try:
+            stored = await self._patch(visit, kind, [operation])
+        except ScimError as error:
+            return await self._refused(visit, plural, error)
+        called = _called(parse(stored.document))
+        said = (
+            f"Reactivated {called}."
+            if active
+            else f"Deactivated {called}. Applications that read this directory deny them access."
+        )
+        return await visit.redirect_with(_path(visit, plural), said=said)
+
+    async def set_password(self, visit: Visit) -> Response:
+        kind, plural = _kind(visit)
+        password = visit.fields.get("password", [""])[-1]
+        operation = {"op": "replace", "path": "password", "value": password}
+        try:
+            if not password:
+                raise ScimError(400, "password: enter a new password")
+            await self._patch(visit, kind, [operation])
+        except ScimError as error:
+            return await self._refused(visit, plural, error)
+        return await visit.redirect_with(_path(visit, plural), said="Password changed.")
+
+    # ---- memberships
+
+    async def choose_groups(self, visit: Visit) -> Response:
+        return await self._choose(visit, "users", "groups")
+
+    async def choose_members(self, visit: Visit) -> Response:
+        return await self._choose(visit, "groups", "members")
+
+    async def _choose(self, visit: Visit, plural: str, wanted: str) -> Response:
+        """Show the results of a search for groups to join, or for members to add."""
+        types = visit.caller.registry.types
+        stored = await self._directory.get(
+            visit.caller, types[_ENDPOINTS[plural]], visit.names["id"]
+        )
+        asked, error = visit.text("q"), ""
+        found: list[NamedResource] = []
+        try:
+            for among in ("groups",) if wanted == "groups" else ("users", "groups"):
+                found += await self._search(visit, among, asked)
+        except ScimError as failed:
+            error = failed.detail
+        return visit.render(
+            "choose.html",
+            plural=plural,
+            wanted=wanted,
+            id=stored.id,
+            called=_called(parse(stored.document)),
+            found=[one for one in found if one.id != stored.id],
+            q=asked,
+            error=error or visit.flashed.get("error", ""),
+        )
+
+    async def _search(self, visit: Visit, plural: str, asked: str) -> list[NamedResource]:
+        if not asked:
+            return []
+        kind = visit.caller.registry.types[_ENDPOINTS[plural]]
+        quoted = json.dumps(asked)
+        text = " or ".join(f"{name} sw {quoted}" for name in _NAMES[plural])
+        page = await self._directory.find(visit.caller, kind, Search(text, count=_FOUND))
+        return [
+            NamedResource(
+                document["id"],
+                plural,
+                _called(document),
+                "group" if plural == "groups" else document.get("userName", ""),
+            )
+            for document in parse_all(page.documents)
+        ]
+
+    async def join(self, visit: Visit) -> Response:
+        """Add a user to the chosen groups."""
+        group = visit.caller.registry.types["/Groups"]
+        chosen = visit.fields.get("chosen", [])[:_MOST_MEMBERS]
+        member = [{"value": visit.names["id"]}]
+        operation = {"op": "add", "path": "members", "value": member}
+        path = _path(visit, "users")
+        await self._directory.get(
+            visit.caller, visit.caller.registry.types["/Users"], visit.names["id"]
+        )
+        try:
+            if not chosen:
+                raise ScimError(400, "Choose at least one group.")
+            for group_id in chosen:
+                await self._patch(visit, group, [operation], resource_id=group_id)
+        except ScimError as error:
+            return await visit.redirect_with(f"{path}/groups", error=error.detail)
+        said = f"Added to {len(chosen)} {'group' if len(chosen) == 1 else 'groups'}."
+        return await visit.redirect_with(path, said=said)
+
+    async def add_members(self, visit: Visit) -> Response:
+        kind, plural = _kind(visit)
+        chosen = visit.fields.get("chosen", [])[:_MOST_MEMBERS]
+        operation = {"op": "add", "path": "members", "value": [{"value": one} for one in chosen]}
+        path = _path(visit, plural)
+        await self._directory.get(visit.caller, kind, visit.names["id"])
+        try:
+            if not chosen:
+                raise ScimError(400, "Choose at least one user or group.")
+            await self._patch(visit, kind, [operation])
+        except ScimError as error:
+            return await visit.redirect_with(f"{path}/members", error=error.detail)
+        said = f"Added {len(chosen)} {'member' if len(chosen) == 1 else 'members'}."
+        return await visit.redirect_with(path, said=said)
+
+    async def remove_member(self, visit: Visit) -> Response:
+        """Remove one member of a group; the form may come from the member's page."""
+        kind, plural = _kind(visit)
+        member, back = visit.text("member"), visit.text("from")
+        operation = {"op": "remove", "path": "members", "value": [{"value": member}]}
+        path = f"./users/{quote(member, safe='')}" if back == "users" else _path(visit, plural)
+        try:
+            await self._patch(visit, kind, [operation])
+        except ScimError as error:
+            return await self._refused(visit, plural, error)
+        return await visit.redirect_with(path, said="Removed from the group.")
+
+    # ---- what they share
+
+    async def _patch(
+        self,
+        visit: Visit,
+        kind: ResourceType,
+        wanted: list[dict[str, Json]],
+        version: str = "",
+        resource_id: str = "",
+    ) -> Stored:
+        def unchanged(current: Stored) -> None:
+            check_version(version, current.version)
+
+        body = {"schemas": [PATCH_OP], "Operations": wanted}
+        return await self._directory.patch(
+            _caller(visit), kind, resource_id or visit.names["id"], body, unchanged
+        )
+
+    async def _refused(self, visit: Visit, plural: str, error: ScimError) -> Response:
+        """Show on the page of the resource why an action was refused."""
+        if error.status == 404:
+            raise error
+        kind = visit.caller.registry.types[_ENDPOINTS[plural]]
+        await self._directory.get(visit.caller, kind, visit.names["id"])
+        held = isinstance(error, Withheld)
+        return await visit.redirect_with(_path(visit, plural), error=error.detail, held=held)
+
+
+def _kind(visit: Visit) -> tuple[ResourceType, str]:
+    """Return the resource type of a page, and the segment of its path."""
+    plural = visit.page.split("/")[3]
+    if plural not in _ENDPOINTS:
+        raise not_found("Page not found.")
+    return visit.caller.registry.types[_ENDPOINTS[plural]], plural
+
+
+def _path(visit: Visit, plural: str) -> str:
+    return f"./{plural}/{quote(visit.names['id'], safe='')}"
+
+
+def _caller(visit: Visit) -> Caller:
+    """Return the administrator, past the guard and the switches if the form says so."""
+    caller = visit.caller_overriding()
+    if not caller.overrides:
+        return caller
+    open_ = replace(caller.workspace, automatic_provisioning=True, automatic_deprovisioning=True)
+    return replace(caller, workspace=open_, guarded=False)
+
+
+def _sent(visit: Visit) -> Callable[[str], str | None]:
+    def text(name: str) -> str | None:
+        values = visit.fields.get(name)
+        return values[-1] if values else None
+
+    return text
+
+
+def _called(document: dict[str, Json]) -> str:
+    name = document.get("displayName") or document.get("userName") or document["id"]
+    return str(name)
+
+
+def _unconditionally(_: Stored) -> None:
+    """Accept any version."""
