@@ -39,6 +39,7 @@ from muster.console.pages.resource import ResourcePages
 from muster.console.pages.role_mappings import RoleMappingPages
 from muster.console.pages.rollback import RollbackPages
 from muster.console.pages.schemas import SchemaPages
+from muster.console.pages.selection import SelectionPages
 from muster.console.pages.settings import SettingsPages
 from muster.console.pages.sign_in import SignInPages
 from muster.console.pages.webhooks import WebhookPages
@@ -200,8 +201,9 @@ def console_pages(services: Services) -> list[PageRoute]:
         *PalettePages(s.directory, s.requests),
         *OverviewPages(s.overview),
         *KeyPages(storage, s.keys, s.roles),
-        *DirectoryPages(s.directory, s.cursors),
+        *DirectoryPages(storage, s.directory, s.cursors, tokens),
         *EditPages(s.directory),
+        *SelectionPages(s.directory),
         *ResourcePages(storage, s.directory, s.past, s.restorer, s.mappings, tokens),
         *RollbackPages(storage, s.rollback, tokens),
         *RequestPages(storage, s.requests, s.workspace_settings),

@@ -241,6 +241,9 @@ FORMS = {
         f"/w/{{workspace}}/users/{end}": form
         for end, form in {
             "new": lambda scene: scene.post("/users/new", userName=name("made")),
+            "selection": lambda scene: scene.post(
+                "/users/selection", action="deactivate", ids=scene.tenant.user()["id"]
+            ),
             "{id}/edit": lambda scene: scene.on_user("edit", title="Chief"),
             "{id}/delete": lambda scene: scene.on_user("delete"),
             "{id}/deactivate": lambda scene: scene.on_user("deactivate"),
@@ -253,6 +256,9 @@ FORMS = {
         f"/w/{{workspace}}/groups/{end}": form
         for end, form in {
             "new": lambda scene: scene.post("/groups/new", displayName=name("made")),
+            "selection": lambda scene: scene.post(
+                "/groups/selection", action="delete", ids=scene.group()["id"]
+            ),
             "{id}/edit": lambda scene: scene.on_group("edit", displayName=name("renamed")),
             "{id}/delete": lambda scene: scene.on_group("delete"),
             "{id}/members": lambda scene: scene.on_group(

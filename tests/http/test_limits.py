@@ -629,6 +629,11 @@ def form_of_so_many_fields(here, size):
     return _form(here, "&".join(["a=b"] * size))
 
 
+@sized("parameters of a query of the console", 200)
+def query_of_a_page(here, size):
+    return here.ask("GET", f"/sign-in?{'&'.join(['a=b'] * size)}", headers={"accept": "text/html"})
+
+
 @sized("values that are never returned, such as passwords, in one resource of a request", 100)
 def secret_values(here, number):
     schema = "urn:example:params:scim:schemas:Pins"

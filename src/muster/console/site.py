@@ -112,7 +112,7 @@ class Site:
         if visit.session is not None:
             await self._allow(visit, route)
             visit.still_allowed = functools.partial(self._still_allowed, visit, route)
-        visit.fields = {name: [value] for name, value in request.parameters().items()}
+        visit.fields = request.repeated_parameters()
         if route.method == "POST":
             visit.fields = {}
             await visit.read_form()

@@ -1,15 +1,14 @@
 """The audit log in the console: search and export."""
 
 import asyncio
-import csv
-import io
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import orjson
 
 from muster.access.permissions import AUDIT
 from muster.console.actors import names_of
+from muster.console.csv_rows import csv_row
 from muster.console.web import PageRoute, Visit
 from muster.http.management.tokens import Tokens
 from muster.http.wire.message import Response
@@ -73,7 +72,7 @@ class AuditPages:
             "version",
             "hash",
         )
-        return self._file(visit, "text/csv; charset=utf-8", "csv", _csv(columns), _csv_row)
+        return self._file(visit, "text/csv; charset=utf-8", "csv", csv_row(columns), _csv_row)
 
     async def export_lines(self, visit: Visit) -> Response:
         return self._file(visit, "application/jsonl", "jsonl", b"", _json_row)
@@ -92,21 +91,6 @@ class AuditPages:
         return response
 
 
-def _csv(values: Sequence[Any]) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow([_harmless(value) for value in values])
-    return buffer.getvalue().encode()
-
-
-def _harmless(value: Any) -> Any:
-    """Escape a value that a spreadsheet would run as a formula."""
-    return (
-        f"'{value}"
-        if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r")
-        else value
-    )
-
-
 def _csv_row(change: Change) -> bytes:
     origin = change.origin
     hashed = "" if change.chain is None else change.chain.hex()
@@ -120,7 +104,7 @@ def _csv_row(change: Change) -> bytes:
         change.id,
         change.version,
     )
-    return _csv((*values, hashed))
+    return csv_row((*values, hashed))
 
 
 def _json_row(change: Change) -> bytes:

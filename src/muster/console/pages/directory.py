@@ -1,104 +1,161 @@
-"""The lists of users and groups in the console, with search as you type."""
+"""The lists of users and groups in the console: search, sorting, columns, export, deleted ones."""
 
-import json
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 
 from muster.access.permissions import SCIM
+from muster.console.csv_rows import csv_row
+from muster.console.listings import ListQuery, cell, columns_of, read_query
+from muster.console.pages.selection import ACTIONS
 from muster.console.web import PageRoute, Visit
-from muster.directory.documents import parse_all
-from muster.directory.service import Directory, Search
+from muster.directory.documents import parse, parse_all
+from muster.directory.service import Directory, Listing
+from muster.http.management.tokens import Tokens
 from muster.http.scim.cursors import Cursor, Cursors
 from muster.http.wire.message import Response
-from muster.scim.errors import ScimError
+from muster.scim.errors import ScimError, not_found
+from muster.scim.schema.model import ResourceType
+from muster.storage.port.changes import Change, ChangeFilter
+from muster.storage.port.engine import Storage
 
 _PAGE = 50
-_SORTS = {
-    "/Users": {
-        "": None,
-        "userName": "userName",
-        "name": "name.familyName",
-        "changed": "meta.lastModified",
-    },
-    "/Groups": {"": None, "displayName": "displayName", "changed": "meta.lastModified"},
-}
+_CHUNK = 500
+_SEARCHES = 20
+"""The number of storage searches for one page of deleted resources."""
+_ENDPOINTS = {"users": "/Users", "groups": "/Groups"}
 
 
 class DirectoryPages:
     """The pages that list users and groups."""
 
-    def __init__(self, directory: Directory, cursors: Cursors) -> None:
+    def __init__(
+        self, storage: Storage, directory: Directory, cursors: Cursors, tokens: Tokens
+    ) -> None:
+        self._storage = storage
         self._directory = directory
         self._cursors = cursors
+        self._tokens = tokens
 
     def __iter__(self) -> Iterator[PageRoute]:
-        yield PageRoute("GET", "/w/{workspace}/users", SCIM, self.users)
-        yield PageRoute("GET", "/w/{workspace}/groups", SCIM, self.groups)
+        for plural in _ENDPOINTS:
+            root = f"/w/{{workspace}}/{plural}"
+            yield PageRoute("GET", root, SCIM, self.show)
+            yield PageRoute("GET", f"{root}/export.csv", SCIM, self.export)
+            yield PageRoute("GET", f"{root}/deleted", SCIM, self.deleted)
 
-    async def users(self, visit: Visit) -> Response:
-        return await self._list(visit, "/Users", "users")
-
-    async def groups(self, visit: Visit) -> Response:
-        return await self._list(visit, "/Groups", "groups")
-
-    async def _list(self, visit: Visit, endpoint: str, plural: str) -> Response:
-        kind = visit.caller.registry.types[endpoint]
-        asked, raw = visit.text("q"), visit.text("filter")
-        order = visit.text("sort") if visit.text("sort") in _SORTS[endpoint] else ""
-        search = Search(
-            raw or _filter(asked, endpoint) or None,
-            None,
-            _SORTS[endpoint][order],
-            order == "changed",
-            count=_PAGE,
+    async def show(self, visit: Visit) -> Response:
+        kind, plural = _kind(visit)
+        query, error, following, total = ListQuery(plural), "", "", 0
+        documents: list[dict[str, object]] = []
+        try:
+            query = read_query(visit, plural, kind)
+            page, total, following = await self._page(visit, kind, query)
+            documents = list(parse_all(page.documents))
+        except ScimError as failed:
+            error = failed.detail
+        columns = {column.path: column for column in columns_of(plural, kind)}
+        partial = (
+            visit.request.header("hx-request") == "true"
+            and visit.request.header("hx-boosted") is None
         )
-        search.by_cursor = True
-        if endpoint == "/Users" and asked.startswith("@") and not raw:
-            search.filter, search.domain = None, asked[1:].strip() or None
-        rows, error, following, total = [], "", "", 0
+        return visit.render(
+            "directory_rows.html" if partial else "directory.html",
+            plural=plural,
+            query=query,
+            columns=[columns[path] for path in query.columns if path in columns],
+            available=columns.values(),
+            rows=[
+                (document["id"], document, [cell(document, path) for path in query.columns])
+                for document in documents
+            ],
+            total=total,
+            following=query.following(following, len(documents)) if following else None,
+            previous=query.previous(_PAGE),
+            error=error or visit.flashed.get("error", ""),
+            said=visit.flashed.get("said", ""),
+            refused=visit.flashed.get("refused", []),
+            actions=ACTIONS[plural],
+        )
+
+    async def _page(
+        self, visit: Visit, kind: ResourceType, query: ListQuery
+    ) -> tuple[Listing, int, str]:
+        """Return a page, the number of all matches, and the cursor of the next page."""
+        search = query.search(_PAGE)
         named = (
             visit.there().id,
             "console",
-            endpoint,
+            kind.endpoint,
             search.filter,
             search.domain,
             search.sort_by,
             search.descending,
         )
-        try:
-            place = Cursor(0, (), 0)
-            if visit.text("cursor"):
-                place = await self._cursors.read(visit.text("cursor"), named)
-                search.after = place.places[0]
-            page = await self._directory.find(visit.caller, kind, search)
-            total = place.total if page.total is None else page.total
-            rows = [(document["id"], document) for document in parse_all(page.documents)]
-            if page.following is not None:
-                following = await self._cursors.write(Cursor(0, (page.following,), total), named)
-        except ScimError as failed:
-            error = failed.detail
-        values = {
-            "rows": rows,
-            "error": error,
-            "following": following,
-            "total": total,
-            "q": asked,
-            "filter": raw,
-            "sort": order,
-        }
-        partial = (
-            visit.request.header("hx-request") == "true"
-            and visit.request.header("hx-boosted") is None
+        place = Cursor(0, (), 0)
+        if query.cursor:
+            place = await self._cursors.read(query.cursor, named)
+            search.after = place.places[0]
+        page = await self._directory.find(visit.caller, kind, search)
+        total = place.total if page.total is None else page.total
+        if page.following is None:
+            return page, total, ""
+        return page, total, await self._cursors.write(Cursor(0, (page.following,), total), named)
+
+    async def export(self, visit: Visit) -> Response:
+        """Stream the whole list with its filter and columns as CSV."""
+        kind, plural = _kind(visit)
+        query = read_query(visit, plural, kind)
+        search = query.search(_CHUNK)
+        titles = {column.path: column.title for column in columns_of(plural, kind)}
+        first = await self._directory.find(visit.caller, kind, search)
+        response = visit.file("text/csv; charset=utf-8", b"", f"{plural}-{visit.there().name}.csv")
+
+        async def stream() -> AsyncIterator[bytes]:
+            page = first
+            yield csv_row(["id", *(titles[path] for path in query.columns)])
+            while True:
+                yield b"".join(
+                    csv_row([document["id"], *(cell(document, path) for path in query.columns)])
+                    for document in parse_all(page.documents)
+                )
+                if page.following is None:
+                    return
+                search.after = page.following
+                page = await self._directory.find(visit.caller, kind, search)
+
+        response.stream = stream()
+        return response
+
+    async def deleted(self, visit: Visit) -> Response:
+        """List the latest deletions; each leads to the page that can restore it."""
+        kind, plural = _kind(visit)
+        workspace, before = visit.there().id, visit.text("before")
+        place = await self._tokens.read(workspace, before, "before") if before else None
+        rows: list[Change] = []
+        wanted = ChangeFilter(type=kind.name, action="delete")
+        for _ in range(_SEARCHES):
+            found, place = await self._storage.search_changes(
+                workspace, place, _PAGE - len(rows), wanted
+            )
+            rows += found
+            if place is None or len(rows) == _PAGE:
+                break
+            await asyncio.sleep(0)
+        return visit.render(
+            "deleted.html",
+            plural=plural,
+            rows=[(change, _called(change)) for change in rows],
+            following=None if place is None else await self._tokens.write(workspace, place),
         )
-        template = "directory_rows.html" if partial else "directory.html"
-        return visit.render(template, 200, plural=plural, sorts=_SORTS[endpoint], **values)
 
 
-def _filter(asked: str, endpoint: str) -> str:
-    """Return a filter for names and e-mail addresses that start with a text."""
-    if not asked:
-        return ""
-    quoted = json.dumps(asked)
-    if endpoint == "/Groups":
-        return f"displayName sw {quoted}"
-    names = ("userName", "name.familyName", "name.givenName", "displayName", "emails.value")
-    return " or ".join(f"{name} sw {quoted}" for name in names)
+def _kind(visit: Visit) -> tuple[ResourceType, str]:
+    plural = visit.page.split("/")[3]
+    if plural not in _ENDPOINTS:
+        raise not_found("Page not found.")
+    return visit.caller.registry.types[_ENDPOINTS[plural]], plural
+
+
+def _called(change: Change) -> str:
+    document = parse(change.before if change.before is not None else change.document)
+    return str(document.get("displayName") or document.get("userName") or change.id)

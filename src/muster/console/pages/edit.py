@@ -89,7 +89,7 @@ class EditPages:
             password = visit.fields.get("password", [""])[-1]
             if plural == "users" and password:
                 document["password"] = password
-            stored = await self._directory.create(_caller(visit), kind, document)
+            stored = await self._directory.create(caller_of(visit), kind, document)
         except ScimError as error:
             return await self.new(visit, error.status, error.detail)
         called = document.get("displayName") or document.get("userName") or kind.name
@@ -132,7 +132,7 @@ class EditPages:
         kind, plural = _kind(visit)
         try:
             gone = await self._directory.delete(
-                _caller(visit), kind, visit.names["id"], _unconditionally
+                caller_of(visit), kind, visit.names["id"], _unconditionally
             )
         except ScimError as error:
             return await self._refused(visit, plural, error)
@@ -288,7 +288,7 @@ class EditPages:
 
         body = {"schemas": [PATCH_OP], "Operations": wanted}
         return await self._directory.patch(
-            _caller(visit), kind, resource_id or visit.names["id"], body, unchanged
+            caller_of(visit), kind, resource_id or visit.names["id"], body, unchanged
         )
 
     async def _refused(self, visit: Visit, plural: str, error: ScimError) -> Response:
@@ -313,7 +313,7 @@ def _path(visit: Visit, plural: str) -> str:
     return f"./{plural}/{quote(visit.names['id'], safe='')}"
 
 
-def _caller(visit: Visit) -> Caller:
+def caller_of(visit: Visit) -> Caller:
     """Return the administrator, past the guard and the switches if the form says so."""
     caller = visit.caller_overriding()
     if not caller.overrides:

@@ -13,6 +13,7 @@ from muster.scim.errors import ScimError, invalid_value
 
 Headers = list[tuple[str, str]]
 _MAX_PARAMETERS = 50
+_MAX_FIELDS = 200
 _MAX_QUERY = 65_536
 """The longest query in bytes; Granian accepts no longer URL either."""
 MAX_HEADER_BYTES = 65_536
@@ -118,6 +119,26 @@ class Request:
                 raise invalid_value(f"The parameter {name[:100]!r} contains a NUL character.")
             if name:
                 found[name] = value
+        return found
+
+    def repeated_parameters(self) -> dict[str, list[str]]:
+        """Parse the query parameters of a form, in which a name may occur several times.
+
+        Raises:
+            ScimError: 414 if the query is too long; invalidValue if it is malformed.
+        """
+        if len(self.query) > _MAX_QUERY:
+            raise ScimError(414, f"The query is longer than {_MAX_QUERY:,} bytes.")
+        if self.query.count("&") >= _MAX_FIELDS:
+            raise invalid_value(f"The query has more than {_MAX_FIELDS} parameters.")
+        found: dict[str, list[str]] = {}
+        for part in self.query.split("&") if self.query else ():
+            name, _, value = part.partition("=")
+            name, value = _decoded(name), _decoded(value)
+            if "\0" in value:
+                raise invalid_value(f"The parameter {name[:100]!r} contains a NUL character.")
+            if name:
+                found.setdefault(name, []).append(value)
         return found
 
 

@@ -1,0 +1,22 @@
+"""Rows of CSV that are safe to open in a spreadsheet."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_row(values: Sequence[Any]) -> bytes:
+    """Return a row of CSV (RFC 4180) in UTF-8.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe before it.
+    """
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow([_harmless(value) for value in values])
+    return buffer.getvalue().encode("utf-8", "replace")
+
+
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,0 +1,188 @@
+"""Actions on a selection of users or groups: previewed, then applied to each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from muster.access.permissions import SCIM
+from muster.console.listings import read_query
+from muster.console.pages.edit import caller_of
+from muster.console.web import PageRoute, Visit
+from muster.directory.caller import Caller
+from muster.directory.documents import parse, parse_all
+from muster.directory.service import Directory, Search
+from muster.http.wire.message import Response
+from muster.scim.errors import ScimError, invalid_value
+from muster.scim.patch import PATCH_OP
+from muster.scim.schema.model import ResourceType
+from muster.scim.values import Json
+from muster.storage.port.resources import Stored
+
+_ENDPOINTS = {"users": "/Users", "groups": "/Groups"}
+MOST = 1000
+"""The most resources of one action, which bounds its time."""
+_NAMED = 20
+_GROUPS = 200
+_CHUNK = 100
+ACTIONS = {
+    "users": {
+        "deactivate": "Deactivate",
+        "reactivate": "Reactivate",
+        "join": "Add to group",
+        "delete": "Delete",
+    },
+    "groups": {"delete": "Delete"},
+}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The result of an action on a selection.
+
+    Attributes:
+        done: The number of resources that it changed.
+        refused: The name of each other resource, and the reason.
+    """
+
+    done: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+
+class SelectionPages:
+    """The preview and the execution of an action on a selection."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    def __iter__(self) -> Iterator[PageRoute]:
+        for plural in _ENDPOINTS:
+            root = f"/w/{{workspace}}/{plural}/selection"
+            yield PageRoute("GET", root, SCIM, self.preview)
+            yield PageRoute("POST", root, SCIM, self.apply)
+
+    async def preview(self, visit: Visit, status: int = 200, error: str = "") -> Response:
+        """Show the selected resources, and how many there are, before anything happens."""
+        kind, plural = _kind(visit)
+        action = visit.text("action")
+        chosen: dict[str, str] = {}
+        if action not in ACTIONS[plural]:
+            action, error = "", "Choose an action."
+        else:
+            try:
+                chosen = await self._chosen(visit, kind, plural)
+            except ScimError as failed:
+                error = failed.detail
+            if not chosen and not error:
+                error = f"Select at least one of the {plural}."
+        groups = await self._groups(visit) if action == "join" else []
+        return visit.render(
+            "selection.html",
+            status,
+            plural=plural,
+            action=action,
+            title=ACTIONS[plural].get(action, "Selection"),
+            chosen=chosen,
+            named=list(chosen.items())[:_NAMED],
+            groups=groups,
+            error=error,
+        )
+
+    async def apply(self, visit: Visit) -> Response:
+        """Apply the action to each of the resources that the preview showed."""
+        kind, plural = _kind(visit)
+        action = visit.text("action")
+        ids = [one for one in visit.text("ids").split(",") if one]
+        if action not in ACTIONS[plural] or not ids or len(ids) > MOST:
+            raise invalid_value("The form is incomplete. Select the resources again.")
+        if action == "join" and not visit.text("group"):
+            return await self.preview(visit, 400, "group: choose a group")
+        caller = caller_of(visit)
+        outcome = Outcome()
+        if action == "join":
+            await self._join(caller, visit.text("group"), ids, outcome)
+        else:
+            for resource_id in ids:
+                await self._one(caller, kind, action, resource_id, outcome)
+        done = f"{ACTIONS[plural][action]}: {outcome.done:,} of {len(ids):,} {plural}."
+        return await visit.redirect_with(
+            f"./{plural}", said=done, refused=[list(row) for row in outcome.refused[:_NAMED]]
+        )
+
+    async def _chosen(self, visit: Visit, kind: ResourceType, plural: str) -> dict[str, str]:
+        """Return the names of the selected resources by their ids.
+
+        Raises:
+            ScimError: invalidValue if there are too many.
+        """
+        found: dict[str, str] = {}
+        if visit.text("all"):
+            search = read_query(visit, plural, kind).search(_CHUNK)
+            while True:
+                page = await self._directory.find(visit.caller, kind, search)
+                found |= {row["id"]: _called(row) for row in parse_all(page.documents)}
+                if len(found) > MOST or (page.total or 0) > MOST:
+                    raise invalid_value(
+                        f"These are {page.total or len(found):,} {plural}, and an action applies to"
+                        f" at most {MOST:,} at a time. Narrow the search."
+                    )
+                if page.following is None:
+                    return found
+                search.after = page.following
+        listed = [one for text in visit.fields.get("ids", []) for one in text.split(",")]
+        ids = list(dict.fromkeys([*visit.fields.get("chosen", []), *listed]))
+        for resource_id in ids[:MOST]:
+            try:
+                stored = await self._directory.get(visit.caller, kind, resource_id)
+            except ScimError:
+                continue  # deleted since the list was shown
+            found[stored.id] = _called(parse(stored.document))
+        return found
+
+    async def _groups(self, visit: Visit) -> list[tuple[str, str]]:
+        """Return the first groups by name, to choose from."""
+        kind = visit.caller.registry.types["/Groups"]
+        search = Search(sort_by="displayName", count=_GROUPS)
+        page = await self._directory.find(visit.caller, kind, search)
+        return [(row["id"], _called(row)) for row in parse_all(page.documents)]
+
+    async def _join(self, caller: Caller, group: str, ids: list[str], outcome: Outcome) -> None:
+        kind = caller.registry.types["/Groups"]
+        members: list[Json] = [{"value": resource_id} for resource_id in ids]
+        operation = {"op": "add", "path": "members", "value": members}
+        try:
+            await self._patch(caller, kind, group, operation)
+            outcome.done = len(ids)
+        except ScimError as error:
+            outcome.refused.append((group, error.detail))
+
+    async def _one(
+        self, caller: Caller, kind: ResourceType, action: str, resource_id: str, outcome: Outcome
+    ) -> None:
+        try:
+            if action == "delete":
+                await self._directory.delete(caller, kind, resource_id, _unconditionally)
+            else:
+                active = action == "reactivate"
+                operation = {"op": "replace", "path": "active", "value": active}
+                await self._patch(caller, kind, resource_id, operation)
+            outcome.done += 1
+        except ScimError as error:
+            outcome.refused.append((resource_id, error.detail))
+
+    async def _patch(
+        self, caller: Caller, kind: ResourceType, resource_id: str, operation: dict[str, Json]
+    ) -> None:
+        body: Json = {"schemas": [PATCH_OP], "Operations": [operation]}
+        await self._directory.patch(caller, kind, resource_id, body, _unconditionally)
+
+
+def _kind(visit: Visit) -> tuple[ResourceType, str]:
+    plural = visit.page.split("/")[3]
+    return visit.caller.registry.types[_ENDPOINTS[plural]], plural
+
+
+def _called(document: dict[str, Json]) -> str:
+    return str(document.get("displayName") or document.get("userName") or document["id"])
+
+
+def _unconditionally(_: Stored) -> None:
+    """Accept any version."""
