@@ -83,6 +83,7 @@ from muster.http.scim.resources import Scim
 from muster.http.service import Entrances, Load, Observers, OpenRoute, Service
 from muster.http.wire import asgi
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
+from muster.insight.access_story import AccessStory
 from muster.insight.overview import Overview
 from muster.scim.schema.discovery import Limits
 from muster.scim.schema.model import Registry
@@ -194,6 +195,7 @@ def management_routes(services: Services) -> list[ApiRoute]:
 def console_pages(services: Services) -> list[PageRoute]:
     """Return the pages and forms of the console."""
     s, storage, tokens = services, services.storage, services.tokens
+    story = AccessStory(s.requests, s.desk)
     return [
         *SignInPages(s.administrators, s.connectors),
         *ConnectorPages(storage, s.connectors, s.openid),
@@ -201,10 +203,10 @@ def console_pages(services: Services) -> list[PageRoute]:
         *PalettePages(s.directory, s.requests),
         *OverviewPages(s.overview),
         *KeyPages(storage, s.keys, s.roles),
-        *DirectoryPages(storage, s.directory, s.cursors, tokens),
+        *DirectoryPages(storage, s.directory, s.cursors, tokens, story),
         *EditPages(s.directory),
         *SelectionPages(s.directory),
-        *ResourcePages(storage, s.directory, s.past, s.restorer, s.mappings, tokens),
+        *ResourcePages(storage, s.directory, s.past, s.restorer, s.mappings, tokens, story),
         *RollbackPages(storage, s.rollback, tokens),
         *RequestPages(storage, s.requests, s.workspace_settings),
         *GuardPages(storage, s.desk),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 from muster.access.permissions import SCIM
+from muster.console.actors import names_of
 from muster.console.csv_rows import csv_row
 from muster.console.listings import ListQuery, cell, columns_of, read_query
 from muster.console.pages.selection import ACTIONS
@@ -13,6 +14,7 @@ from muster.directory.service import Directory, Listing
 from muster.http.management.tokens import Tokens
 from muster.http.scim.cursors import Cursor, Cursors
 from muster.http.wire.message import Response
+from muster.insight.access_story import AccessStory
 from muster.scim.errors import ScimError, not_found
 from muster.scim.schema.model import ResourceType
 from muster.storage.port.changes import Change, ChangeFilter
@@ -29,8 +31,14 @@ class DirectoryPages:
     """The pages that list users and groups."""
 
     def __init__(
-        self, storage: Storage, directory: Directory, cursors: Cursors, tokens: Tokens
+        self,
+        storage: Storage,
+        directory: Directory,
+        cursors: Cursors,
+        tokens: Tokens,
+        story: AccessStory,
     ) -> None:
+        self._story = story
         self._storage = storage
         self._directory = directory
         self._cursors = cursors
@@ -53,6 +61,10 @@ class DirectoryPages:
             documents = list(parse_all(page.documents))
         except ScimError as failed:
             error = failed.detail
+        refusals = []
+        if plural == "users" and query.q and not documents and not error:
+            names = await names_of(self._storage, visit.there().id)
+            refusals = await self._story.refused_creations(visit.there().id, query.q, names)
         columns = {column.path: column for column in columns_of(plural, kind)}
         partial = (
             visit.request.header("hx-request") == "true"
@@ -75,6 +87,7 @@ class DirectoryPages:
             said=visit.flashed.get("said", ""),
             refused=visit.flashed.get("refused", []),
             actions=ACTIONS[plural],
+            refusals=refusals,
         )
 
     async def _page(

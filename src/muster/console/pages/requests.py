@@ -55,7 +55,9 @@ class RequestPages:
         recording = visit.there().record_reads
         if recording is not None and recording <= timestamp():
             recording = None
-        asked = {name: visit.text(name) for name in ("key", "status", "path", "resource")}
+        asked = {
+            name: visit.text(name) for name in ("key", "status", "path", "resource", "request")
+        }
         return visit.render(
             "requests.html",
             found=found,
@@ -74,6 +76,7 @@ class RequestPages:
             path=visit.text("path")[:200] or None,
             resource=visit.text("resource")[:100] or None,
             failed=status == "failed",
+            request_id=visit.text("request")[:100] or None,
             limit=_PAGE,
         )
 

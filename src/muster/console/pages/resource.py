@@ -16,6 +16,7 @@ from muster.directory.history.restore import RestoredResource, Restorer
 from muster.directory.service import Directory
 from muster.http.management.tokens import Tokens
 from muster.http.wire.message import Response
+from muster.insight.access_story import AccessStory, Fact
 from muster.scim.errors import ScimError, not_found
 from muster.scim.schema.model import ResourceType
 from muster.storage.ids import key_of
@@ -72,7 +73,9 @@ class ResourcePages:
         restorer: Restorer,
         mappings: RoleMappings,
         tokens: Tokens,
+        story: AccessStory,
     ) -> None:
+        self._story = story
         self._storage = storage
         self._directory = directory
         self._restorer = restorer
@@ -141,6 +144,10 @@ class ResourcePages:
             (parse(change.document) for change in changes if change.version), {}
         )
         older = changes[-1].sequence if len(changes) == _HISTORY else None
+        names = await names_of(self._storage, workspace)
+        facts: list[Fact] = []
+        if plural == "users" and not at and not asked:
+            facts = await self._story.tell(visit.caller, resource_id, now.document, changes, names)
         return visit.render(
             "resource.html",
             status,
@@ -160,7 +167,8 @@ class ResourcePages:
                 for change in changes
                 if change.type == kind.name
             ],
-            names=await names_of(self._storage, workspace),
+            names=names,
+            facts=facts,
             newest=not asked,
             older="" if older is None else await self._tokens.write(workspace, older),
             text=json.dumps(document, indent=2, ensure_ascii=False),

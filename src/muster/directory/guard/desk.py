@@ -96,16 +96,29 @@ class GuardDesk:
             allowed = guard.allowed(users, done)
         held = []
         for item in await self._store.items(workspace.id, HELD_KIND):
-            stored = await self._store.get(workspace.id, "User", item.id)
-            document = {} if stored is None else parse(stored.document)
-            is_done = stored is None or (
-                item.body["attempted"] == "deactivate" and document.get("active") is False
-            )
-            if not is_done:
-                held.append(HeldWrite(item.id, str(document.get("userName")), **item.body))
+            write = await self._held(workspace.id, item)
+            if write is not None:
+                held.append(write)
         return GuardState(
             workspace.guard_mode, done, allowed, sorted(held, key=lambda write: write.time)
         )
+
+    async def held(self, caller: Caller, user_id: str) -> HeldWrite | None:
+        """Return the held change of a user, or None."""
+        for item in await self._store.items(caller.workspace.id, HELD_KIND):
+            if item.id == user_id:
+                return await self._held(caller.workspace.id, item)
+        return None
+
+    async def _held(self, workspace: int, item: Item) -> HeldWrite | None:
+        """Return a held change, or None if it has been made by other means since."""
+        stored = await self._store.get(workspace, "User", item.id)
+        if stored is None:
+            return None
+        document = parse(stored.document)
+        if item.body["attempted"] == "deactivate" and document.get("active") is False:
+            return None
+        return HeldWrite(item.id, str(document.get("userName")), **item.body)
 
     async def approve(self, caller: Caller, user_id: str) -> None:
         """Execute the held change of a user. Raises ScimError 404 if none is held."""
