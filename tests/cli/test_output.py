@@ -115,7 +115,7 @@ def test_import_and_restore_show_progress(terminal):
     assert (status, out) == (0, "600 created, 0 exist already, 0 rejected\n")
     assert "Importing into copy" in err
     with (folder / "x.jsonl").open() as source:  # a pipe has no size
-        piped = terminal.server.muster(
+        piped = terminal.server.command(
             "import", "--workspace", "copy", "--new-ids", "-", typed=source.read()
         )
     assert (piped.stdout, piped.stderr) == ("0 created, 600 exist already, 0 rejected\n", "")
