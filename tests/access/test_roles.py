@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from muster.access.audit_notes import Administrator
 from muster.access.keys import KeyOptions, Keys
-from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, PERMISSIONS, SCIM, SETTINGS
+from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, PERMISSIONS, READ, SCIM, SETTINGS
 from muster.access.roles import ROLE_KIND, Role, Roles, check_permissions
 from muster.http.management.models.roles import NewRole
 from muster.scim.errors import ScimError
@@ -192,7 +192,8 @@ def test_a_key_is_within_reach_of_those_who_have_its_permissions_and_its_roles(
 )
 def test_granted_permissions_are_known_held_and_without_duplicates(held, given_ones):
     known = bool(given_ones) and set(given_ones) <= set(PERMISSIONS)
-    if known and set(given_ones) <= set(held):
+    included = {READ} if SCIM in held else set()
+    if known and set(given_ones) <= {*held, *included}:
         granted = check_permissions(held, given_ones)
         assert set(granted) == set(given_ones)
         assert len(granted) == len(set(granted))

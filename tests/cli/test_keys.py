@@ -5,9 +5,23 @@ import re
 
 
 def test_a_key_is_printed_alone(muster):
-    made = muster("keys", "create", "--name", "x")
+    made = muster("keys", "create", "--name", "x", "--admin")
     assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", made.stdout)
     assert made.stderr == ""
+
+
+def test_a_key_that_may_do_everything_comes_with_a_warning_unless_asked_for(muster):
+    made = muster("keys", "create", "--name", "bare")
+    assert made.stdout.count("\n") == 1
+    assert made.stderr == (
+        "muster: this key may do everything in the workspace 'default'. For an identity provider,"
+        ' use --permission "Configure Open ID Connector & SCIM"; for a key that may do everything,'
+        " use --admin.\n"
+    )
+    for chosen in (["--admin"], ["--permission", "Admin"], ["--permission", "Read directory"]):
+        assert muster("keys", "create", "--name", chosen[-1], *chosen).stderr == ""
+    listed = [row.split("\t")[3] for row in muster("keys", "list").stdout.splitlines()]
+    assert listed == ["Admin", "Admin", "Admin", "Read directory"]
 
 
 def test_keys_are_listed_rotated_and_revoked(muster):
@@ -65,6 +79,10 @@ def test_errors_name_the_next_step(muster):
         ("create", "--name", "x", "--permission", "Fly"): (
             2,
             "allowed are 'Configure Open ID Connector & SCIM', ",
+        ),
+        ("create", "--name", "x", "--admin", "--permission", "Admin"): (
+            2,
+            "give either --permission or --admin, not both",
         ),
         ("create", "--name", "x", "--expires-in-days", "0"): (
             2,

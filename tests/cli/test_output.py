@@ -139,7 +139,9 @@ def test_lists_are_tables_on_a_terminal_and_lines_elsewhere(terminal):
 
 
 def test_a_key_is_printed_alone_on_a_terminal_too(terminal):
-    _, out, err = terminal.run("keys", "create", "--name", "okta", stdout=True, stderr=True)
+    _, out, err = terminal.run(
+        "keys", "create", "--name", "okta", "--admin", stdout=True, stderr=True
+    )
     assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\r\n", out)
     assert err == ""
 

@@ -7,7 +7,7 @@ import httpx
 import orjson
 import pytest
 
-from muster.access.permissions import AUDIT, PERMISSIONS, SCIM
+from muster.access.permissions import AUDIT, PERMISSIONS, READ, SCIM, lacking
 from tests.http.management.test_api import ALSO, ROUTES
 from tests.http.management.test_bodies import schema
 from tests.support.people import group, name, patch, person, replace
@@ -200,7 +200,7 @@ def test_every_route_requires_a_key(server, place, routes, authorization):
 def needed(method, path):
     """The permissions that a route needs."""
     if path.startswith("/scim/v2"):
-        return {SCIM}
+        return {READ if method == "GET" or path.endswith("/.search") else SCIM}
     short = re.sub(r"{\w+}", "x", path.removeprefix("/api/v1"))
     rules = {(row[0], row[1]): row[2] for row in ROUTES}
     return {rules[method, short], *filter(None, [ALSO.get((method, short))])}
@@ -208,6 +208,7 @@ def needed(method, path):
 
 HOLDERS = {
     "provisioning key": (SCIM,),
+    "key of an application that reads": (READ,),
     "read-only administrator": (AUDIT,),
     "all but provisioning": tuple(permission for permission in PERMISSIONS if permission != SCIM),
 }
@@ -215,13 +216,12 @@ HOLDERS = {
 
 @pytest.mark.parametrize("holder", HOLDERS)
 def test_a_missing_permission_is_403_without_effect(server, place, routes, holder):
-    allowed = set(HOLDERS[holder])
     role = place.made("/roles", {"name": name("role"), "permissions": list(HOLDERS[holder])})
     made = place.made("/keys", {"name": "k", "role": role["name"]})
     before, refused = place.state(), 0
     with httpx.Client(base_url=server.url, timeout=30) as client:
         for method, path in routes:
-            if needed(method, path) <= allowed:
+            if not lacking(HOLDERS[holder], needed(method, path)):
                 continue
             answer = ask(client, place, method, path, made["token"])
             assert answer.status_code == 403, (method, path, answer.text)
@@ -229,6 +229,40 @@ def test_a_missing_permission_is_403_without_effect(server, place, routes, holde
             refused += 1
     assert refused
     assert place.state() == before
+
+
+def test_a_key_that_may_read_reads_all_of_the_directory(server, place, routes):
+    made = place.made("/keys", {"name": name("reader"), "permissions": [READ]})
+    before, read = place.state(), set()
+    # the key is bound to no user, and the body of a search filters by an attribute of users
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        for method, path in routes:
+            if needed(method, path) == {READ}:
+                answer = ask(client, place, method, path, made["token"])
+                expected = {"/scim/v2/Me": 501, "/scim/v2/Groups/.search": 400}.get(path, 200)
+                assert answer.status_code == expected, (method, path, answer.text)
+                read.add((method, path))
+        headers = {"authorization": f"Bearer {made['token']}"}
+        for method, path in WRITES:
+            answer = client.request(method, f"/scim/v2{path}", headers=headers)
+            assert (answer.status_code, SCIM in answer.text) == (403, True), (method, path)
+        assert client.head("/scim/v2/Users", headers=headers).status_code == 200
+    assert {("GET", "/api/v1/changes"), ("POST", "/scim/v2/Users/.search")} <= read
+    assert len([path for _, path in read if path.startswith("/api/v1")]) == 2
+    assert place.state() == before
+
+
+WRITES = [
+    ("PUT", "/Users/.search"),
+    ("PATCH", "/Users/.search"),
+    ("DELETE", "/Groups/.search"),
+    ("POST", "/Users/x.search"),
+    ("POST", "/.search/Users"),
+    ("POST", "/Bulk/"),
+    ("OPTIONS", "/Users"),
+    ("PROPFIND", "/Users"),
+]
+"""Requests that write, or that are near one that reads."""
 
 
 def test_workspaces_are_isolated(server, place, stranger, routes):

@@ -4,18 +4,22 @@ from collections.abc import Iterable
 
 ADMIN = "Admin"
 SCIM = "Configure Open ID Connector & SCIM"
+READ = "Read directory"
+"""Reads under /scim/v2, the feed, and the roles of users; writes nothing. Part of SCIM."""
 EDIT_ROLES = "Edit Roles"
 IDENTITY_MAPPINGS = "Manage Identity Mappings"
 SETTINGS = "Configure Settings"
 AUDIT = "View audit logs"
 RESTORE = "Undo & Restore"
 """Restores resources from history. Not part of SCIM: no provisioning client needs it."""
-PERMISSIONS = (SCIM, EDIT_ROLES, IDENTITY_MAPPINGS, SETTINGS, AUDIT, RESTORE)
+PERMISSIONS = (SCIM, READ, EDIT_ROLES, IDENTITY_MAPPINGS, SETTINGS, AUDIT, RESTORE)
+_INCLUDED = {READ: SCIM}
+"""The permission that includes another, by the included one."""
 
 
 def allows(held: tuple[str, ...], needed: str) -> bool:
     """Return whether the held permissions include the needed one."""
-    return needed in held or ADMIN in held
+    return needed in held or ADMIN in held or _INCLUDED.get(needed) in held
 
 
 def lacking(held: tuple[str, ...], needed: Iterable[str]) -> list[str]:
@@ -25,4 +29,4 @@ def lacking(held: tuple[str, ...], needed: Iterable[str]) -> list[str]:
 
 def beyond(held: tuple[str, ...], wanted: Iterable[str]) -> list[str]:
     """Return the wanted permissions that a holder of `held` may not grant to others."""
-    return [] if ADMIN in held else [permission for permission in wanted if permission not in held]
+    return [permission for permission in wanted if not allows(held, permission)]

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from muster.access.permissions import ADMIN, PERMISSIONS
+from muster.access.permissions import ADMIN, PERMISSIONS, SCIM
 from muster.base import clock
 from muster.cli.options import NATURAL, POSITIVE, Database, WorkspaceName, integer
-from muster.cli.output import Json, write, write_json, write_table
+from muster.cli.output import Json, warn, write, write_json, write_table
 from muster.cli.session import (
     CommandError,
     UsageError,
@@ -61,9 +61,9 @@ class _Place:
 
 @app.command(
     help_epilogue="""Examples:
-  muster keys create --name okta
   muster keys create --name okta \\
     --permission "Configure Open ID Connector & SCIM"
+  muster keys create --name deploy --admin
   muster keys create --name report --workspace acme \\
     --permission "View audit logs" --expires-in-days 30"""
 )
@@ -82,6 +82,9 @@ def create(
             " Without this option, the key has the Admin role.",
         ),
     ] = None,
+    admin: Annotated[
+        bool, Parameter(negative=(), help="Give the key the Admin role, without a warning.")
+    ] = False,
     rate_limit: Annotated[
         int | None,
         Parameter(converter=NATURAL, metavar="N", help="Requests per minute; 0 for no limit."),
@@ -99,18 +102,14 @@ def create(
     """Create an API key and print it. It cannot be shown again.
 
     Without --permission, the key has the Admin role: it may do everything in
-    its workspace. An identity provider needs only the permission
+    its workspace, and a warning says so unless you ask for it with --admin. An
+    identity provider needs only the permission
     "Configure Open ID Connector & SCIM".
     """
     from muster.access.keys import KeyOptions, Keys
 
     settings = load_settings(database=database)
-    permissions = tuple(dict.fromkeys(permission or (ADMIN,)))
-    for given in permissions:
-        if given not in (*PERMISSIONS, ADMIN):
-            allowed = ", ".join(map(repr, (*PERMISSIONS, ADMIN)))
-            near = suggestion(given, (*PERMISSIONS, ADMIN))
-            raise UsageError(f"no permission {given!r}{near or ';'} allowed are {allowed}")
+    permissions = _chosen(permission, admin)
     lifetime = None if expires_in_days is None else timedelta(days=expires_in_days)
     options = KeyOptions(permissions, rate_limit, lifetime)
 
@@ -119,7 +118,30 @@ def create(
         token, _ = await Keys(storage).create(place, name, options)
         return token
 
-    write(run(settings, work))
+    token = run(settings, work)
+    if not permission and not admin:
+        warn(
+            f"this key may do everything in the workspace {workspace!r}. For an identity provider,"
+            f' use --permission "{SCIM}"; for a key that may do everything, use --admin.'
+        )
+    write(token)
+
+
+def _chosen(permission: Sequence[str] | None, admin: bool) -> tuple[str, ...]:
+    """Return the permissions of a new key.
+
+    Raises:
+        UsageError: One is unknown, or --permission and --admin are both given.
+    """
+    if permission and admin:
+        raise UsageError("give either --permission or --admin, not both")
+    permissions = tuple(dict.fromkeys(permission or (ADMIN,)))
+    for given in permissions:
+        if given not in (*PERMISSIONS, ADMIN):
+            allowed = ", ".join(map(repr, (*PERMISSIONS, ADMIN)))
+            near = suggestion(given, (*PERMISSIONS, ADMIN))
+            raise UsageError(f"no permission {given!r}{near or ';'} allowed are {allowed}")
+    return permissions
 
 
 @app.command(

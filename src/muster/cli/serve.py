@@ -12,6 +12,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from muster.access.permissions import SCIM
 from muster.cli.options import setting_options
 from muster.cli.session import CommandError, load_settings, run, workspace_of
 from muster.config import Settings
@@ -115,7 +116,8 @@ def _greeting(
             "",
             "Your first API key. Copy it now; it will not be shown again:",
             f"  {token}",
-            f"Create more with: {program()} keys create --name NAME",
+            "This key may do everything. Create one for an identity provider with:",
+            f'  {program()} keys create --name NAME --permission "{SCIM}"',
             "",
             "Try it:",
             f'  curl -s -H "Authorization: Bearer {token}" "{base}/scim/v2/Users?count=10"',
@@ -123,7 +125,8 @@ def _greeting(
         ]
     elif wanted:
         lines += [
-            f"An API key exists already. Create another with: {program()} keys create --name NAME"
+            "An API key exists already. Create one for an identity provider with:",
+            f'  {program()} keys create --name NAME --permission "{SCIM}"',
         ]
     if invitation is not None:
         lines += [

@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from muster.access.keys import Grant, Keys
-from muster.access.permissions import SCIM, allows
+from muster.access.permissions import READ, SCIM, allows
 from muster.access.rate_limit import RateLimiter
 from muster.http.management.router import API_FOLDER, Api
 from muster.http.observe.metrics import Metrics
 from muster.http.observe.recorder import Recorder
 from muster.http.observe.request_log import RequestLog
-from muster.http.scim.resources import Scim
+from muster.http.scim.resources import Scim, needed_permission
 from muster.http.wire.admission import Budget, Waits, network_of
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
 from muster.http.wire.errors import (
@@ -349,9 +349,13 @@ class Service:
         if not scim:
             return self._api.answer(request, grant)
         if not allows(grant.permissions, SCIM):
-            raise forbidden(
-                f'This API key does not have the permission "{SCIM}". Use a key that has it.'
-            )
+            reads = needed_permission(request) == READ
+            if not reads or not allows(grant.permissions, READ):
+                enough = f' or "{READ}"' if reads else ""
+                raise forbidden(
+                    f'This API key does not have the permission "{SCIM}"{enough}. Use a key that'
+                    " has it."
+                )
         return self._scim.answer(request, grant)
 
     async def _turn_away(self, request: Request, grant: Grant) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from muster.access.permissions import AUDIT, SCIM
+from muster.access.permissions import AUDIT, READ
 from muster.directory.history.events import events
 from muster.http.management.history import members_moved
 from muster.http.management.models.feed import (
@@ -47,7 +47,7 @@ class FeedRoutes:
         yield ApiRoute(
             "GET",
             "/changes",
-            SCIM,
+            READ,
             self.find_changes,
             "List events after a position, oldest first",
             query=FindChanges,

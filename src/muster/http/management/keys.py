@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from muster.access.keys import KeyOptions, Keys, state_of
-from muster.access.permissions import ADMIN, SETTINGS
+from muster.access.permissions import ADMIN, SCIM, SETTINGS
 from muster.access.rate_limit import check_ceiling
 from muster.access.roles import Roles, check_permissions
 from muster.base import clock
@@ -106,8 +106,10 @@ class KeyRoutes:
     async def _granted(self, call: Call, body: NewKey) -> tuple[str | None, tuple[str, ...]]:
         """Resolve the role and the permissions of a new key. Raises ScimError 400, 403 and 404."""
         role, wanted = body.role, body.permissions
-        if role == ADMIN or (role is None and wanted is None):
+        if role == ADMIN:
             role, wanted = None, [ADMIN]
+        elif role is None and wanted is None:
+            wanted = [SCIM]
         if role is not None:
             with at("/role"):
                 await self._roles.check_grantable(call.workspace, call.grant.permissions, role)

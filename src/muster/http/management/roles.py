@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from muster.access.permissions import EDIT_ROLES, IDENTITY_MAPPINGS, SCIM
+from muster.access.permissions import EDIT_ROLES, IDENTITY_MAPPINGS, READ, SCIM
 from muster.access.role_mappings import RoleMapping, RoleMappings, granted, order
 from muster.access.roles import Role, Roles
 from muster.directory.documents import parse
@@ -108,7 +108,7 @@ class RoleRoutes:
         yield ApiRoute(
             "GET",
             "/users/{id}/roles",
-            SCIM,
+            READ,
             self.get_user_roles,
             "Retrieve the roles of a user and the mappings that grant them",
             answer=UserRoles,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from muster.access.permissions import SCIM, SETTINGS, allows
+from muster.access.permissions import READ, SETTINGS, allows
 from muster.custom_schemas.schemas import Breaks, CustomSchemas
 from muster.http.management.models.schemas import (
     NewResourceType,
@@ -190,7 +190,7 @@ def _broken(call: Call, breaks: Breaks) -> Response:
 
     Some of their ids are listed if the key may read resources.
     """
-    if not allows(call.grant.permissions, SCIM):
+    if not allows(call.grant.permissions, READ):
         return problem(409, "Conflict", breaks.detail, more={"total": breaks.total})
     more = {"broken": list(breaks.broken), "total": breaks.total}
     return problem(409, "Conflict", breaks.full_detail, more=more)

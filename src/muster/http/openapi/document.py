@@ -59,7 +59,8 @@ def openapi_document(limits: Limits, registry: Registry, routes: Iterable[ApiRou
             "version": __version__,
             "description": "The Cortex SCIM API, and SCIM 2.0 (RFC 7643 and 7644). SCIM"
             " operations require an API key"
-            " with the permission `Configure Open ID Connector & SCIM`.\n\nThe workspace setting"
+            " with the permission `Configure Open ID Connector & SCIM`; `Read directory` is enough"
+            " for GET and `.search`.\n\nThe workspace setting"
             " `contract`"
             " selects two status codes: with `rfc7644`, the default, POST returns 201 and DELETE"
             " 204; with"

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import orjson
 
 from muster.access.keys import Grant
+from muster.access.permissions import READ, SCIM
 from muster.directory.caller import Caller
 from muster.directory.documents import location_prefix, with_base_url
 from muster.directory.groups.member_edits import MEMBERS
@@ -33,6 +34,18 @@ from muster.storage.port.resources import Stored
 
 _UNDER_ROOT = len(SCIM_ROOT) + 1
 Operation = Callable[[Request, Caller, ResourceType, str], Awaitable[Response]]
+
+
+def needed_permission(request: Request) -> str:
+    """Return the permission that a request under /scim/v2 needs.
+
+    Only GET, HEAD and POST .search are reads; any other method or path needs the permission to
+    write, also if it turns out to be unknown.
+    """
+    if request.method in ("GET", "HEAD"):
+        return READ
+    search = request.method == "POST" and request.path.rstrip("/").endswith("/.search")
+    return READ if search else SCIM
 
 
 class Scim:

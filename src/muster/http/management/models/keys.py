@@ -24,7 +24,11 @@ _STATES = Field(json_schema_extra={"enum": ["active", "expired", "revoked"]})
 
 
 class NewKey(Body):
-    """An API key to create. Without a role and permissions it has all permissions."""
+    """An API key to create.
+
+    Without a role and permissions it has the permission `Configure Open ID Connector & SCIM`. For
+    all permissions, give `["Admin"]`.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
