@@ -208,7 +208,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *SelectionPages(s.directory),
         *ResourcePages(storage, s.directory, s.past, s.restorer, s.mappings, tokens, story),
         *RollbackPages(storage, s.rollback, tokens),
-        *RequestPages(storage, s.requests, s.workspace_settings),
+        *RequestPages(storage, s.directory, s.requests, s.workspace_settings),
         *GuardPages(storage, s.desk),
         *RoleMappingPages(s.mappings),
         *WebhookPages(storage, s.webhooks, s.webhook_states),

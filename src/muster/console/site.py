@@ -29,6 +29,9 @@ from muster.scim.errors import ScimError, forbidden, not_found
 from muster.storage.port.accounts import Accounts, Workspace
 from muster.storage.port.errors import StorageError
 
+_MAX_PASSED_ON = 2000
+"""The longest query that is kept through the sign-in, in characters."""
+
 
 class Site:
     """Serves the pages of the console."""
@@ -107,7 +110,7 @@ class Site:
         )
         if route.permission != ANYONE and visit.session is None:
             return visit.redirect(
-                "/sign-in", to=request.path if request.method in ("GET", "HEAD") else None
+                "/sign-in", to=_asked_page(request) if request.method in ("GET", "HEAD") else None
             )
         if visit.session is not None:
             await self._allow(visit, route)
@@ -207,6 +210,12 @@ def _last_used(visit: Visit) -> Workspace | None:
     last = visit.cookie(PLACE_COOKIE)
     chosen = (found for found in visit.workspaces if str(found.id) == last)
     return next(chosen, visit.workspaces[0] if visit.workspaces else None)
+
+
+def _asked_page(request: Request) -> str:
+    """Return the path of a page with its query, unless that is too long to pass on."""
+    long = len(request.query) > _MAX_PASSED_ON
+    return request.path if long or not request.query else f"{request.path}?{request.query}"
 
 
 def _reads_pages(request: Request) -> bool:

@@ -394,7 +394,7 @@ class Visit:
         """
         if self.session is None or self.flashes is None:
             raise forbidden("You are not signed in.")
-        token = await self.flashes.put(self.session.id, self.url(path), values)
+        token = await self.flashes.put(self.session.id, self.url(path.partition("#")[0]), values)
         return self.redirect(
             path, [self.set_cookie(_ONCE_COOKIE, token, flashes.SECONDS)], **(query or {})
         )

@@ -7,8 +7,10 @@ from muster.console.providers import PROVIDERS, of_provider
 from muster.console.web import PageRoute, Visit
 from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.message import Response
+from muster.insight.people import subjects
 from muster.scim.errors import not_found
-from muster.storage.port.accounts import Accounts, KeyRecord
+from muster.storage.port.accounts import KeyRecord
+from muster.storage.port.engine import Storage
 from muster.storage.records.requests import RequestFilter, RequestStore
 
 _RECENT, _LATEST = 200, 5
@@ -18,8 +20,8 @@ _RECENT, _LATEST = 200, 5
 class ConnectPages:
     """The page that shows how to connect an identity provider."""
 
-    def __init__(self, accounts: Accounts, requests: RequestStore) -> None:
-        self._accounts = accounts
+    def __init__(self, storage: Storage, requests: RequestStore) -> None:
+        self._storage = storage
         self._requests = requests
 
     def __iter__(self) -> Iterator[PageRoute]:
@@ -32,7 +34,7 @@ class ConnectPages:
         if name not in PROVIDERS:
             raise not_found("No guide for this client. Choose “Other”.")
         provider = PROVIDERS[name]
-        keys = {key.id: key for key in await self._accounts.keys(visit.there().id)}
+        keys = {key.id: key for key in await self._storage.keys(visit.there().id)}
         recent = await self._requests.find(visit.there().id, RequestFilter(limit=_RECENT))
         latest = of_provider(
             name, [(kept, _key_name(keys, kept.key_id), kept.agent) for kept in recent]
@@ -48,10 +50,18 @@ class ConnectPages:
             "chosen": name,
             "base": base,
         }
+        types = visit.caller.registry.types
+        people = await subjects(self._storage, visit.there().id, types, latest)
         names = {key_id: key.name for key_id, key in keys.items()}
         template = "connect_check.html" if partial else "connect.html"
         return visit.render(
-            template, providers=PROVIDERS, latest=latest, keys=names, used=used, **values
+            template,
+            providers=PROVIDERS,
+            latest=latest,
+            people=people,
+            keys=names,
+            used=used,
+            **values,
         )
 
 

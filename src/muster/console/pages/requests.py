@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import shlex
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 from muster.access.permissions import SCIM, SETTINGS
@@ -13,29 +14,49 @@ from muster.base.clock import timestamp
 from muster.console.web import HEADERS, PageRoute, Visit
 from muster.directory.documents import parse
 from muster.directory.history.events import changed_values
+from muster.directory.history.past import parse_time
 from muster.directory.rehearsal import rehearse
+from muster.directory.service import Directory
+from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.message import Response
 from muster.insight.doctor import LOST_FIX, examine
+from muster.insight.people import ids_of_person, subjects
 from muster.scim.dialects import QUIRKS
-from muster.scim.errors import not_found
+from muster.scim.errors import ScimError, not_found
 from muster.scim.masking import MASK
 from muster.scim.schema.model import Registry
+from muster.storage.port.accounts import KeyRecord
 from muster.storage.port.engine import Storage
-from muster.storage.records.requests import RecordedRequest, RequestFilter, RequestStore
+from muster.storage.records.requests import (
+    PersonFilter,
+    RecordedRequest,
+    RequestFilter,
+    RequestStore,
+    number_of,
+)
 
 _PAGE = 50
 _LIVE_SECONDS = 0.5
 _LIVE_FOR = 600
 _RECORD = timedelta(minutes=15)
+_RANGES = {"15m": 900, "1h": 3600, "24h": 86_400, "7d": 7 * 86_400}
+_ASKED = ("person", "key", "status", "path", "resource", "request", "range", "since", "until")
+_NO_KEY = "none"
+"""The choice of requests whose key is unknown."""
 
 
 class RequestPages:
     """The pages of recorded requests."""
 
     def __init__(
-        self, storage: Storage, requests: RequestStore, settings: WorkspaceSettings
+        self,
+        storage: Storage,
+        directory: Directory,
+        requests: RequestStore,
+        settings: WorkspaceSettings,
     ) -> None:
         self._storage = storage
+        self._directory = directory
         self._requests = requests
         self._settings = settings
 
@@ -48,37 +69,67 @@ class RequestPages:
         yield PageRoute("GET", "/w/{workspace}/doctor", SCIM, self.doctor)
 
     async def show(self, visit: Visit) -> Response:
-        wanted = self._wanted(visit)
-        found = list(await self._requests.find(visit.there().id, wanted))
-        keys = {key.id: key.name for key in await self._storage.keys(visit.there().id)}
-        following = found[-1].number if len(found) == wanted.limit else None
+        error, found, before = "", list[RecordedRequest](), _before(visit)
+        wanted = RequestFilter(limit=_PAGE)
+        try:
+            wanted = await self._wanted(visit)
+            limits = [limit for limit in (before, wanted.before) if limit is not None]
+            page = replace(wanted, before=min(limits, default=None))
+            found = list(await self._requests.find(visit.there().id, page))
+        except ScimError as failed:
+            error = failed.detail
         recording = visit.there().record_reads
         if recording is not None and recording <= timestamp():
             recording = None
-        asked = {
-            name: visit.text(name) for name in ("key", "status", "path", "resource", "request")
-        }
+        asked = {name: visit.text(name) for name in _ASKED}
+        live = before is None and wanted.before is None and not error
         return visit.render(
             "requests.html",
+            200 if not error else 400,
             found=found,
-            keys=keys,
-            following=following,
+            keys=await self._keys(visit),
+            people=await self._people(visit, found),
+            following=found[-1].number if len(found) == wanted.limit else None,
             asked=asked,
+            tail=visit.url("./requests/live", **asked) if live else "",
             recording=recording,
+            error=error,
         )
 
-    def _wanted(self, visit: Visit) -> RequestFilter:
-        status, before = visit.text("status"), visit.text("before")
+    async def _keys(self, visit: Visit) -> dict[str, str]:
+        return {key.id: _title(key) for key in await self._storage.keys(visit.there().id)}
+
+    async def _people(self, visit: Visit, found: list[RecordedRequest]) -> dict[int, str]:
+        types = visit.caller.registry.types
+        return await subjects(self._storage, visit.there().id, types, found)
+
+    async def _wanted(self, visit: Visit) -> RequestFilter:
+        """Return the filter that the query parameters mean, without the place of the page.
+
+        Raises:
+            ScimError: invalidValue if a time is malformed.
+        """
+        status, key, person = visit.text("status"), visit.text("key"), visit.text("person")[:200]
+        seconds = _RANGES.get(visit.text("range"))
+        after = None if seconds is None else number_of(clock.seconds() - seconds)
+        if visit.text("since"):
+            after = number_of(parse_time(visit.text("since"), "since").timestamp()) - 1
+        until = visit.text("until")
         return RequestFilter(
-            before=int(before) if before.isdigit() and len(before) < 19 else None,
-            key=visit.text("key") or None,
+            after=after,
+            before=number_of(parse_time(until, "until").timestamp()) if until else None,
+            key="" if key == _NO_KEY else key or None,
             status=int(status) if status.isdigit() and len(status) in (1, 3) else None,
             path=visit.text("path")[:200] or None,
             resource=visit.text("resource")[:100] or None,
             failed=status == "failed",
             request_id=visit.text("request")[:100] or None,
+            person=await self._person(visit, person) if person else None,
             limit=_PAGE,
         )
+
+    async def _person(self, visit: Visit, text: str) -> PersonFilter:
+        return PersonFilter(text, await ids_of_person(self._directory, visit.caller, text))
 
     async def one(self, visit: Visit) -> Response:
         kept = await self._get(visit)
@@ -90,8 +141,11 @@ class RequestPages:
                     after = {} if change.action == "delete" else parse(change.document)
                     changes.append((change, changed_values(before, after)))
         quirks = [(name, QUIRKS[name]) for name in kept.quirks.split() if name in QUIRKS]
-        keys = {key.id: key.name for key in await self._storage.keys(visit.there().id)}
+        keys = await self._keys(visit)
         extra = {
+            "person": (await self._people(visit, [kept])).get(kept.number, ""),
+            "curl": _curl(kept, visit.base.base(visit.request) + SCIM_ROOT),
+            "link": visit.base.base(visit.request) + _own_path(visit, kept.number),
             "rehearsed": visit.flashed.get("rehearsed"),
             "obstacle": _obstacle(kept, visit.caller.registry),
             "mask": MASK,
@@ -106,7 +160,7 @@ class RequestPages:
 
         The page of the request then shows the outcome.
         """
-        kept, page = await self._get(visit), f"./requests/{visit.names['number']}"
+        kept, page = await self._get(visit), f"./requests/{visit.names['number']}#dry-run"
         if _obstacle(kept, visit.caller.registry) is not None:
             return visit.redirect(page)
         endpoint, _, target = kept.path.strip("/").partition("/")
@@ -131,7 +185,8 @@ class RequestPages:
     async def live(self, visit: Visit) -> Response:
         """Stream new requests as server-sent events, each a row of the table."""
         workspace = visit.there().id
-        keys = {key.id: key.name for key in await self._storage.keys(workspace)}
+        keys = await self._keys(visit)
+        wanted = replace(await self._wanted(visit), before=None)
         latest = await self._requests.find(workspace, RequestFilter(limit=1))
         after = latest[0].number if latest else 0
 
@@ -140,11 +195,13 @@ class RequestPages:
             for _ in range(int(_LIVE_FOR / _LIVE_SECONDS)):
                 if not await visit.still_allowed():
                     return
-                for kept in reversed(
-                    await self._requests.find(workspace, RequestFilter(after=after, limit=_PAGE))
-                ):
+                found = await self._requests.find(workspace, replace(wanted, after=after))
+                people = await self._people(visit, list(found))
+                for kept in reversed(found):
                     after = kept.number
-                    row = visit.render("request_row.html", kept=kept, keys=keys).body.decode()
+                    row = visit.render(
+                        "request_row.html", kept=kept, keys=keys, people=people
+                    ).body.decode()
                     lines = "".join(f"data: {line}\n" for line in row.splitlines())
                     yield f"event: request\n{lines}\n".encode()
                 yield b": still here\n\n"
@@ -162,6 +219,39 @@ class RequestPages:
         return visit.render(
             "doctor.html", found=await examine(self._storage, visit.there().id), fix=LOST_FIX
         )
+
+
+def _before(visit: Visit) -> int | None:
+    """Return the number of the request at which the page begins; None for the newest."""
+    before = visit.text("before")
+    return int(before) if before.isdigit() and len(before) < 19 else None
+
+
+def _title(key: KeyRecord) -> str:
+    return f"{key.name} (revoked)" if key.revoked is not None else key.name
+
+
+def _own_path(visit: Visit, number: int) -> str:
+    path = visit.url(f"./requests/{number}")
+    return path.removeprefix(visit.base.prefix(visit.request))
+
+
+def _curl(kept: RecordedRequest, base: str) -> str:
+    """Return a command that repeats a request, with a placeholder for the key.
+
+    It is empty if the body was not recorded in full.
+    """
+    url = f"{base}{kept.path}" + (f"?{kept.query}" if kept.query else "")
+    parts = ["curl", "-X", kept.method, shlex.quote(url)]
+    parts += ["-H", "'Authorization: Bearer YOUR_API_KEY'"]
+    if kept.body:
+        try:
+            json.loads(kept.body)
+        except ValueError:
+            return ""
+        parts += ["-H", "'Content-Type: application/scim+json'"]
+        parts += ["--data-raw", shlex.quote(kept.body)]
+    return " ".join(parts)
 
 
 def _obstacle(kept: RecordedRequest, registry: Registry) -> str | None:

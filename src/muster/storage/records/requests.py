@@ -72,6 +72,7 @@ class RequestFilter:
         path: A prefix of the path.
         failed: Only statuses of 400 and above.
         request_id: Only requests with this id.
+        person: Only requests about this person.
     """
 
     before: int | None = None
@@ -82,7 +83,40 @@ class RequestFilter:
     resource: str | None = None
     failed: bool = False
     request_id: str | None = None
+    person: "PersonFilter | None" = None
     limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFilter:
+    """Selects requests about a person.
+
+    It matches requests about one of the resources, requests with the text in their body, and
+    requests about resources that were created with it: a refused creation has no resource, and a
+    deleted user is found no other way.
+
+    Attributes:
+        text: A part of a userName, an e-mail address or a name, in any case.
+        resources: The ids of existing users whom the text names.
+    """
+
+    text: str
+    resources: Sequence[str] = ()
+
+    def condition(self, workspace: int, bind: Binder) -> str:
+        """Return the condition in SQL."""
+        text = self.text.lower()
+        for special in "\\%_":
+            text = text.replace(special, f"\\{special}")
+        written = f"lower(body) LIKE {bind(f'%{text}%')} ESCAPE '\\'"
+        created = (
+            f"SELECT resource FROM requests WHERE workspace = {bind(workspace)}"
+            f" AND operation = 'createUser' AND status < 400 AND {written}"
+        )
+        found = [written, f"resource IN ({created})"]
+        if self.resources:
+            found.append(f"resource IN ({', '.join(bind(each) for each in self.resources)})")
+        return f"({' OR '.join(found)})"
 
 
 _NO_STATUS = 1000
@@ -131,6 +165,8 @@ class RequestStore:
         """Return the requests that match, the newest first."""
         bind = Binder()
         conditions = [f"workspace = {bind(workspace)}", *_conditions(wanted, bind)]
+        if wanted.person is not None:
+            conditions.append(wanted.person.condition(workspace, bind))
         sql = (
             f"SELECT {', '.join(_COLUMNS)} FROM requests WHERE {' AND '.join(conditions)}"
             " ORDER BY number DESC"
