@@ -218,6 +218,9 @@ FORMS = {
     "/w/{workspace}/requests/{number}/rehearse": _rehearse,
     "/w/{workspace}/{kind}/{id}/restore": _restore,
     "/w/{workspace}/guard/let-all": lambda scene: scene.post("/guard/let-all"),
+    "/w/{workspace}/guard/selection": lambda scene: scene.post(
+        "/guard/selection", decision="reject", user=scene.held()
+    ),
     "/w/{workspace}/guard/{id}/let": lambda scene: scene.post(f"/guard/{scene.held()}/let"),
     "/w/{workspace}/guard/{id}/keep": lambda scene: scene.post(f"/guard/{scene.held()}/keep"),
     "/w/{workspace}/undo": _undo,

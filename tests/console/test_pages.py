@@ -52,7 +52,7 @@ PAGES = {
 }  # fmt: skip
 FORMS = {
     "/keys": SETTINGS, "/keys/x/rotate": SETTINGS, "/keys/x/revoke": SETTINGS, "/settings": SETTINGS,
-    "/requests/record": SETTINGS, "/users/x/restore": RESTORE, "/guard/let-all": SETTINGS, "/guard/x/let": SETTINGS,
+    "/requests/record": SETTINGS, "/users/x/restore": RESTORE, "/guard/let-all": SETTINGS, "/guard/selection": SETTINGS, "/guard/x/let": SETTINGS,
     "/guard/x/keep": SETTINGS, "/requests/1/rehearse": SCIM,
     "/open-id-connector": SCIM, "/open-id-connector/remove": SCIM, "/undo": RESTORE,
     "/role-mappings": IDENTITY_MAPPINGS, "/role-mappings/x/remove": IDENTITY_MAPPINGS,

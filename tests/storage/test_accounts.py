@@ -107,3 +107,17 @@ def test_leases_add_up_to_the_limit(bench):
     assert bench.run(bench.storage.lease(workspace.id, "k", 7, 1000, 16)) == 0
     assert bench.run(bench.storage.lease(workspace.id, "k", 8, 1000, 16)) == 62
     assert bench.run(bench.storage.lease(workspace.id, "other", 7, 1000, 16)) == 62
+
+
+def test_items_are_counted_by_kind_and_workspace(bench):
+    workspace, other = bench.new_workspace(), bench.new_workspace()
+    items = [
+        Item(workspace.id, "held", "a", {}),
+        Item(workspace.id, "held", "b", {}),
+        Item(workspace.id, "role", "c", {}),
+    ]
+    bench.run(bench.storage.administer(items))
+    bench.run(bench.storage.administer([Item(other.id, "held", "d", {})]))
+    assert bench.run(bench.storage.count_items(workspace.id, "held")) == 2
+    bench.run(bench.storage.administer([replace(items[0], body=None)]))
+    assert bench.run(bench.storage.count_items(workspace.id, "held")) == 1

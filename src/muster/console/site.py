@@ -6,7 +6,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from muster.access.administrators import Administrators
-from muster.access.permissions import lacking
+from muster.access.permissions import SETTINGS, allows, lacking
 from muster.access.registries import Registries
 from muster.console import assets
 from muster.console.flashes import Flashes
@@ -28,6 +28,7 @@ from muster.http.wire.router import Router
 from muster.scim.errors import ScimError, forbidden, not_found
 from muster.storage.port.accounts import Accounts, Workspace
 from muster.storage.port.errors import StorageError
+from muster.storage.port.items import HELD_KIND
 
 _MAX_PASSED_ON = 2000
 """The longest query that is kept through the sign-in, in characters."""
@@ -121,7 +122,16 @@ class Site:
             await visit.read_form()
         elif request.method == "GET":
             await visit.read_flashed()
+        await self._count_held(visit)
         return self._within_reach(visit, await route.handler(visit))
+
+    async def _count_held(self, visit: Visit) -> None:
+        """Count the changes that the guard holds, for administrators who may decide them."""
+        place, session = visit.place, visit.session
+        if place is None or session is None or visit.request.header("hx-request"):
+            return
+        if allows(session.admin.permissions(place.id), SETTINGS):
+            visit.held = await self._accounts.count_items(place.id, HELD_KIND)
 
     def _within_reach(self, visit: Visit, response: Response) -> Response:
         """Replace a redirect to a forbidden page by one to the administrator's home page."""

@@ -153,6 +153,7 @@ class Visit:
         flashes: Storage for values that the next page shows once.
         flashed: The values that the previous form left for this page to show once.
         spent: Whether such values were read, so that the browser must forget their token.
+        held: The number of changes that the guard holds, for the sidebar.
     """
 
     request: Request
@@ -171,6 +172,7 @@ class Visit:
     flashes: Flashes | None = None
     flashed: dict[str, Any] = field(default_factory=dict)
     spent: bool = False
+    held: int = 0
 
     @property
     def secure(self) -> bool:

@@ -103,6 +103,16 @@ class GuardDesk:
             workspace.guard_mode, done, allowed, sorted(held, key=lambda write: write.time)
         )
 
+    async def discard_made(self, caller: Caller) -> None:
+        """Stop holding the changes that have been made by other means since."""
+        workspace = caller.workspace.id
+        made = [
+            replace(item, body=None)
+            for item in await self._store.items(workspace, HELD_KIND)
+            if await self._held(workspace, item) is None
+        ]
+        await self._store.record([], made)
+
     async def held(self, caller: Caller, user_id: str) -> HeldWrite | None:
         """Return the held change of a user, or None."""
         for item in await self._store.items(caller.workspace.id, HELD_KIND):

@@ -115,6 +115,9 @@ class Accounts(Notes, Protocol):
     async def items(self, workspace: int, kind: str) -> Sequence[Item]:
         """Return the configuration items of a kind, by id."""
 
+    async def count_items(self, workspace: int, kind: str) -> int:
+        """Return the number of configuration items of a kind."""
+
     async def administer(
         self,
         puts: "Sequence[Setting]",

@@ -30,6 +30,7 @@ from muster.storage.records.columns import (
 _WORKSPACE = f"SELECT {WORKSPACE} FROM workspaces"
 _KEY = f"SELECT {KEY} FROM api_keys WHERE workspace = $1"
 _ITEMS = "SELECT id, body FROM configuration WHERE workspace = $1 AND kind = $2 ORDER BY id"
+_COUNT_ITEMS = "SELECT count(*) FROM configuration WHERE workspace = $1 AND kind = $2"
 _EPOCH = "UPDATE installation SET epoch = epoch + 1 WHERE id = 1"
 _TELL = f"SELECT pg_notify('{CHANNEL}', '')"
 _TOUCH = """
@@ -100,6 +101,10 @@ class PostgresAccounts:
     async def items(self, workspace: int, kind: str) -> Sequence[Item]:
         rows = await self._pool.rows(_ITEMS, workspace, kind)
         return [Item(workspace, kind, item_id, json.loads(body)) for item_id, body in rows]
+
+    async def count_items(self, workspace: int, kind: str) -> int:
+        row = await self._pool.row(_COUNT_ITEMS, workspace, kind)
+        return 0 if row is None else int(row[0])
 
     async def administer(
         self, puts: Sequence[Setting], notes: Sequence[Note] = (), expected: Sequence[Setting] = ()

@@ -29,6 +29,7 @@ _WORKSPACE = f"SELECT {WORKSPACE} FROM workspaces"
 _KEY = f"SELECT {KEY} FROM api_keys WHERE workspace = ?"
 _ITEM = "SELECT body FROM configuration WHERE workspace = ? AND kind = ? AND id = ?"
 _ITEMS = "SELECT id, body FROM configuration WHERE workspace = ? AND kind = ? ORDER BY id"
+_COUNT_ITEMS = "SELECT count(*) FROM configuration WHERE workspace = ? AND kind = ?"
 _EPOCH = "UPDATE installation SET epoch = epoch + 1 WHERE id = 1"
 
 
@@ -108,6 +109,11 @@ class SqliteAccounts:
         with translated():
             found = self._accounts.execute(_ITEMS, (workspace, kind)).fetchall()
         return [Item(workspace, kind, item_id, json.loads(body)) for item_id, body in found]
+
+    async def count_items(self, workspace: int, kind: str) -> int:
+        with translated():
+            number: int = self._accounts.execute(_COUNT_ITEMS, (workspace, kind)).fetchone()[0]
+        return number
 
     async def administer(
         self, puts: Sequence[Setting], notes: Sequence[Note] = (), expected: Sequence[Setting] = ()
