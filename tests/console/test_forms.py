@@ -125,7 +125,7 @@ def _undo(scene):
     }
     page = scene.visitor.get(f"{scene.base}/undo", **asked).text
     at = re.search(r'name="at" value="([^"]+)"', page)[1]
-    return scene.post("/undo", **asked, at=at, resource=[user["id"]])
+    return scene.post("/undo", **asked, at=at, resource=[user["id"]], confirmed="yes")
 
 
 def _mapping(scene):

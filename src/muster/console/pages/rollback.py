@@ -1,27 +1,61 @@
-"""Rollback in the console: previews and undoes the changes of one key in a period."""
+"""Rollback in the console: recent events, their preview, and the rollback itself."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from muster.access.permissions import RESTORE
 from muster.base import clock
 from muster.console.actors import listed
 from muster.console.web import PageRoute, Visit
+from muster.directory.documents import parse
+from muster.directory.history.events import changed_values
+from muster.directory.history.key_events import KeyEvent, recent_events
 from muster.directory.history.past import parse_time
-from muster.directory.history.rollback import Rollback, RollbackPlan
+from muster.directory.history.rollback import Rollback, RollbackPlan, RollbackStep
 from muster.http.management.tokens import Tokens
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, not_found
-from muster.storage.port.accounts import Accounts
+from muster.scim.values import Json
+from muster.storage.port.engine import Storage
 
 _PATH = "/w/{workspace}/undo"
+_SECOND = timedelta(seconds=1)
+_DONE = {
+    "create": "created",
+    "update": "changed",
+    "delete": "deleted",
+    "deactivate": "deactivated",
+    "reactivate": "reactivated",
+}
+_RESULTS = {"create": "brought back", "restore": "returned to their state", "delete": "deleted"}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEvent:
+    """An event in the list.
+
+    Attributes:
+        text: The changes in words, such as "10 users deactivated".
+        key: The id of the key.
+        since: The beginning of the period to preview.
+        until: Its end.
+        event: The event.
+    """
+
+    text: str
+    key: str
+    since: str
+    until: str
+    event: KeyEvent
 
 
 class RollbackPages:
     """The rollback page."""
 
-    def __init__(self, accounts: Accounts, rollback: Rollback, tokens: Tokens) -> None:
-        self._accounts = accounts
+    def __init__(self, storage: Storage, rollback: Rollback, tokens: Tokens) -> None:
+        self._storage = storage
         self._rollback = rollback
         self._tokens = tokens
 
@@ -44,16 +78,28 @@ class RollbackPages:
             "key": visit.text("key"),
             "since": visit.text("since") or f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M}",
         }
-        keys = await self._accounts.keys(visit.there().id)
-        values = {"plan": plan, "at": at, "keys": keys, "asked": {**asked, "until": until}}
+        workspace = visit.there().id
+        events = () if visit.text("key") else await recent_events(self._storage, workspace)
         return visit.render(
-            "undo.html", status, said=visit.flashed.get("said", ""), error=error, **values
+            "undo.html",
+            status,
+            plan=plan,
+            at=at,
+            keys={key.id: key for key in await self._storage.keys(workspace)},
+            asked={**asked, "until": until},
+            events=[_shown(event) for event in events],
+            changes={} if plan is None else {step.id: _differences(step) for step in plan.steps},
+            chosen=set(visit.fields.get("resource", [])) or _preselected(plan),
+            said=visit.flashed.get("said", ""),
+            error=error,
         )
 
     async def undo(self, visit: Visit) -> Response:
         ids = visit.fields.get("resource", [])
         if not ids:
             return await self.show(visit, 400, error="Select at least one resource to roll back.")
+        if visit.text("confirmed") != "yes":
+            return await self._confirm(visit, set(ids))
         try:
             at = await self._tokens.read(visit.there().id, visit.text("at"), "at")
             since, until = (parse_time(visit.text(name), name) for name in ("since", "until"))
@@ -73,11 +119,72 @@ class RollbackPages:
             "./undo", {name: visit.text(name) for name in ("key", "since", "until")}, said=said
         )
 
+    async def _confirm(self, visit: Visit, ids: set[str]) -> Response:
+        """Ask before the rollback, with the numbers."""
+        try:
+            plan = await self._plan(visit)
+        except ScimError as error:
+            return await self.show(visit, error.status, error=error.detail)
+        steps = [step for step in plan.steps if step.id in ids]
+        if len(steps) != len(ids):
+            return await self.show(visit, 409, "Some of these no longer need a rollback.")
+        numbers = Counter(step.action for step in steps)
+        return visit.render(
+            "undo_confirm.html",
+            steps=steps,
+            numbers=[(numbers[action], text) for action, text in _RESULTS.items()],
+            others=sum(step.changed_by_others for step in steps),
+            asked={name: visit.text(name) for name in ("key", "since", "until", "at")},
+            overriding=visit.text("override") == "on",
+        )
+
     async def _plan(self, visit: Visit) -> RollbackPlan:
         since, until = (parse_time(visit.text(name), name) for name in ("since", "until"))
         return await self._rollback.plan(visit.there().id, await self._actor(visit), since, until)
 
     async def _actor(self, visit: Visit) -> str:
-        if await self._accounts.key(visit.there().id, visit.text("key")) is None:
+        if await self._storage.key(visit.there().id, visit.text("key")) is None:
             raise not_found("API key not found.")
         return f"key:{visit.text('key')}"
+
+
+def _shown(event: KeyEvent) -> ShownEvent:
+    texts = [
+        f"{number:,} {kind.lower()}{'' if number == 1 else 's'} {_DONE[action]}"
+        for (action, kind), number in event.counts.most_common()
+    ]
+    since, until = (datetime.fromisoformat(text) for text in (event.since, event.until))
+    return ShownEvent(
+        ", ".join(texts),
+        event.actor.removeprefix("key:"),
+        f"{since:%Y-%m-%dT%H:%M:%S}",
+        f"{until + _SECOND:%Y-%m-%dT%H:%M:%S}",
+        event,
+    )
+
+
+def _preselected(plan: RollbackPlan | None) -> set[str]:
+    """Return the resources to select at first: none that are deleted or that others changed."""
+    return {
+        step.id
+        for step in (() if plan is None else plan.steps)
+        if step.action in ("restore", "create") and not step.changed_by_others
+    }
+
+
+def _differences(step: RollbackStep) -> Sequence[tuple[str, Json, Json]]:
+    """Return the attributes that a step changes, each with its value before and after."""
+    if step.action != "restore" or step.prior is None:
+        return ()
+    now, then = parse(step.current.document), parse(step.prior.document)
+    found: list[tuple[str, Json, Json]] = []
+    for path, old, new in changed_values(now, then):
+        if path == "active":
+            found.append(("Status", _status(old), _status(new)))
+        else:
+            found.append((path, old, new))
+    return found
+
+
+def _status(value: Json) -> str:
+    return "inactive" if value is False else "active"

@@ -23,7 +23,7 @@ Reversing the changes one by one instead would pass through states that violate 
 would fail on changes that others have overwritten.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -68,6 +68,7 @@ class RollbackStep:
         latest: The sequence number of its last change.
         prior: The change that left the state to return to; None if the resource did not exist.
         members: For a group, the edit that moves members back; None if none are moved.
+        current: The resource's last write.
         already_undone: Whether the resource already is in its earlier state.
     """
 
@@ -81,6 +82,7 @@ class RollbackStep:
     latest: int
     prior: Change | None
     members: MemberEdit | None
+    current: Change
     already_undone: bool = False
 
 
@@ -141,14 +143,14 @@ class Rollback:
     ) -> RollbackPlan:
         """Return the plan including the resources that already are in their earlier state."""
         at = await self._storage.latest_change(workspace)
-        done, undone = await self._find_changes(workspace, actor, since, until)
+        done, undone, rollbacks = await self._find_changes(workspace, actor, since, until)
         if len(done) > MAX_RESOURCES:
             raise invalid_value(
                 f"since, until: the key changed {len(done):,} resources in this period, and one"
                 f" rollback covers at most {MAX_RESOURCES:,}. Choose a shorter period."
             )
         steps = [
-            await self._step(workspace, actor, changes, undone.get(changes[0].id, 0))
+            await self._step(workspace, actor, changes, undone.get(changes[0].id, 0), rollbacks)
             for changes in done.values()
         ]
         return RollbackPlan(steps, at)
@@ -222,16 +224,17 @@ class Rollback:
 
     async def _find_changes(
         self, workspace: int, actor: str, since: datetime, until: datetime
-    ) -> tuple[dict[str, list[Change]], dict[str, int]]:
+    ) -> tuple[dict[str, list[Change]], dict[str, int], set[str]]:
         """Find the changes of an actor in a period.
 
         Returns:
-            The changes by resource id, oldest first; and, by resource id, the sequence number of
-            the note of its last rollback.
+            The changes by resource id, oldest first; by resource id, the sequence number of the
+            note of its last rollback; and the request ids of rollbacks.
         """
         first, last = timestamp(since.astimezone(UTC)), timestamp(until.astimezone(UTC))
         found: dict[str, list[Change]] = {}
         undone: dict[str, int] = {}
+        rollbacks: set[str] = set()
         read = 0
         async for change in self._past.recent(workspace):
             if change.origin.time < first:
@@ -246,12 +249,18 @@ class Rollback:
             if change.version and change.origin.actor == actor and change.origin.time <= last:
                 found.setdefault(change.id, []).insert(0, change)
             elif change.action == _UNDO and not change.version:
+                rollbacks.add(change.origin.request_id)
                 for resource_id in parse(change.document).get("resources", ()):
                     undone.setdefault(resource_id, change.sequence)
-        return found, undone
+        return found, undone, rollbacks
 
     async def _step(
-        self, workspace: int, actor: str, changes: Sequence[Change], undone: int
+        self,
+        workspace: int,
+        actor: str,
+        changes: Sequence[Change],
+        undone: int,
+        rollbacks: Collection[str],
     ) -> RollbackStep:
         """Plan the rollback of one resource.
 
@@ -260,7 +269,10 @@ class Rollback:
             actor: The actor.
             changes: The actor's changes of the resource in the period, oldest first.
             undone: The sequence number of the note of its last rollback; 0 if it has none.
+            rollbacks: The request ids of rollbacks; their changes are not those of others.
         """
+        # What has been rolled back is not rolled back again.
+        changes = [change for change in changes if change.sequence > undone] or changes
         first = changes[0]
         later = [
             change
@@ -282,6 +294,7 @@ class Rollback:
         changed_by_others = any(
             change.sequence > first.sequence
             and change.origin.actor != actor
+            and change.origin.request_id not in rollbacks
             and change.members is None
             for change in later
         )
@@ -304,6 +317,7 @@ class Rollback:
             latest=later[0].sequence,
             prior=prior,
             members=edit,
+            current=later[0],
             already_undone=already_undone,
         )
 

@@ -1,0 +1,123 @@
+"""The rollback page: recent events, what each step changes, the question, and what is left."""
+
+import html
+import re
+
+import pytest
+
+from tests.support.people import name, person, replace
+
+
+class Provider:
+    """A key that has deactivated three users and created one."""
+
+    def __init__(self, fresh):
+        self.people = [fresh.user(title="a") for _ in range(3)]
+        self.token = fresh.key()
+        self.id = fresh.api.get("/keys").json()["items"][-1]["id"]
+        self.scim = fresh.client(self.token, "/scim/v2")
+        for user in self.people:
+            self.scim.patch(f"/Users/{user['id']}", json=replace("active", False))
+        self.made = self.scim.post("/Users", json=person()).json()
+
+
+@pytest.fixture
+def provider(fresh):
+    return Provider(fresh)
+
+
+def review(root, fresh, provider):
+    """The preview that the key's newest event leads to."""
+    page = root.get(f"/w/{fresh.name}/undo")
+    links = re.findall(r'href="([^"]+/undo\?key=[^"]+)"', page.text)
+    link = next(link for link in links if provider.id in link)
+    return root.get(html.unescape(link))
+
+
+def fields(page):
+    found = re.findall(r'type="hidden" name="(key|since|until|at)" value="([^"]*)"', page.text)
+    return {field: html.unescape(value) for field, value in found}
+
+
+def boxes(page):
+    """The ids of the steps; those that are selected."""
+    found = re.findall(r'name="resource" value="([^"]+)"[^>]*?( checked)?>', page.text)
+    return [step for step, _ in found], {step for step, checked in found if checked}
+
+
+def ids(provider):
+    return {user["id"] for user in provider.people}
+
+
+def actives(fresh, provider):
+    return [fresh.scim.get(f"/Users/{id}").json()["active"] for id in sorted(ids(provider))]
+
+
+def roll_back(root, fresh, page, selected, **more):
+    return root.submit(f"/w/{fresh.name}/undo", **fields(page), resource=sorted(selected), **more)
+
+
+def test_the_page_begins_with_events(root, fresh, provider):
+    text = root.get(f"/w/{fresh.name}/undo").text
+    assert "3 users deactivated, 1 user created" in text
+    assert provider.id[:8] in text
+
+
+def test_a_step_shows_values_and_no_deletion_is_preselected(root, fresh, provider):
+    page = review(root, fresh, provider)
+    steps, selected = boxes(page)
+    assert set(steps) == {*ids(provider), provider.made["id"]}
+    assert selected == ids(provider)
+    assert page.text.count("Status: inactive → active") == 3
+
+
+def test_the_question_has_the_numbers(root, fresh, provider):
+    page = review(root, fresh, provider)
+    asked = roll_back(root, fresh, page, {*ids(provider), provider.made["id"]})
+    assert "Roll back 4 resources" in asked.text
+    assert "3 returned to their state" in asked.text
+    assert "1 deleted" in asked.text
+    assert actives(fresh, provider) == [False] * 3
+
+
+def test_what_was_rolled_back_is_not_offered_again(root, fresh, provider):
+    page = review(root, fresh, provider)
+    done = roll_back(root, fresh, page, ids(provider), confirmed="yes")
+    assert "Rolled back 3 resources" in done.text
+    assert actives(fresh, provider) == [True] * 3
+    assert "1 user created" in (events := root.get(f"/w/{fresh.name}/undo").text)
+    assert "deactivated" not in events
+    assert boxes(review(root, fresh, provider)) == ([provider.made["id"]], set())
+
+
+def test_a_rollback_is_not_a_change_by_others(root, fresh, provider):
+    page = review(root, fresh, provider)
+    roll_back(root, fresh, page, ids(provider), confirmed="yes")
+    user = provider.people[0]
+    provider.scim.patch(f"/Users/{user['id']}", json=replace("title", "b"))
+    page = review(root, fresh, provider)
+    assert user["id"] in boxes(page)[1]
+    assert "Changed by others" not in page.text
+    assert "title: b → a" in page.text
+    assert "Status: " not in page.text
+    roll_back(root, fresh, page, {user["id"]}, confirmed="yes")
+    now = fresh.scim.get(f"/Users/{user['id']}").json()
+    assert (now["title"], now["active"]) == ("a", True)
+
+
+def test_a_change_by_others_is_named_and_not_preselected(root, fresh, provider):
+    user = provider.people[0]
+    fresh.scim.patch(f"/Users/{user['id']}", json=replace("nickName", name()))
+    page = review(root, fresh, provider)
+    assert "Changed by others" in page.text
+    assert boxes(page)[1] == ids(provider) - {user["id"]}
+
+
+def test_reactivations_and_other_changes_are_told_apart(root, fresh, provider):
+    for user in provider.people[:2]:
+        provider.scim.patch(f"/Users/{user['id']}", json=replace("active", True))
+    provider.scim.patch(f"/Users/{provider.made['id']}", json=replace("title", "z"))
+    text = root.get(f"/w/{fresh.name}/undo").text
+    assert "3 users deactivated" in text
+    assert "2 users reactivated" in text
+    assert "1 user changed" in text
