@@ -211,7 +211,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *RequestPages(storage, s.directory, s.requests, s.workspace_settings),
         *GuardPages(storage, s.desk),
         *RoleMappingPages(s.mappings),
-        *WebhookPages(storage, s.webhooks, s.webhook_states),
+        *WebhookPages(storage, s.webhooks, s.webhook_states, s.deliverer),
         *SchemaPages(s.schemas),
         *DangerPages(storage),
         *SettingsPages(s.workspace_settings),

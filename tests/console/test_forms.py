@@ -48,6 +48,13 @@ class Scene:
     def webhook(self):
         return self.tenant.api.post("/webhooks", json=HOOK).json()["id"]
 
+    def delivery(self):
+        """The path of a delivery: of a test event, which nobody received."""
+        hook = self.webhook()
+        self.tenant.api.post(f"/webhooks/{hook}/test")
+        page = self.visitor.get(f"{self.base}/webhooks/{hook}").text
+        return re.search(rf"/webhooks/{hook}/deliveries/\d+", page)[0]
+
     def held(self):
         user = self.tenant.user()
         self.tenant.api.patch(
@@ -226,7 +233,16 @@ FORMS = {
     "/w/{workspace}/undo": _undo,
     "/w/{workspace}/role-mappings": _mapping,
     "/w/{workspace}/role-mappings/{id}/remove": _remove_mapping,
-    "/w/{workspace}/webhooks": lambda scene: scene.post("/webhooks", **HOOK),
+    "/w/{workspace}/webhooks": lambda scene: scene.post("/webhooks", **HOOK, events="*"),
+    "/w/{workspace}/webhooks/{id}": lambda scene: scene.post(
+        f"/webhooks/{scene.webhook()}", **HOOK, events="user.created"
+    ),
+    "/w/{workspace}/webhooks/{id}/test": lambda scene: scene.post(
+        f"/webhooks/{scene.webhook()}/test"
+    ),
+    "/w/{workspace}/webhooks/{id}/deliveries/{number}/redeliver": lambda scene: scene.post(
+        f"{scene.delivery()}/redeliver"
+    ),
     "/w/{workspace}/webhooks/{id}/switch": lambda scene: scene.post(
         f"/webhooks/{scene.webhook()}/switch"
     ),
@@ -337,7 +353,7 @@ def test_a_flash_cookie_works_once(server, fresh):
 
 def test_flashed_values_are_stored_encrypted(server, fresh):
     scene = Scene(server, fresh)
-    answer = scene.post("/webhooks", **HOOK)
+    answer = scene.post("/webhooks", **HOOK, events="*")
     stored = server.stored()
     secret = SECRET.search(scene.visitor.get(answer.headers["location"]).text)[0]
     assert secret.encode() not in stored

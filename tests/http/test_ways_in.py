@@ -271,7 +271,8 @@ NEEDS = {
 CONFIGURE = {
     "/settings", "/keys", "/keys/{id}", "/keys/{id}/rotate", "/scim/role-mappings", "/scim/role-mappings/{id}", "/roles",
     "/roles/{name}", "/open-id-connector", "/schemas", "/schemas/{urn}", "/resource-types", "/resource-types/{name}", "/webhooks",
-    "/webhooks/{id}", "/webhooks/{id}/rotate", "/webhooks/{id}/redeliver", "/guard/{id}/keep", "/passwords/verify",
+    "/webhooks/{id}", "/webhooks/{id}/rotate", "/webhooks/{id}/redeliver", "/webhooks/{id}/test",
+    "/guard/{id}/keep", "/passwords/verify",
 }  # fmt: skip
 """Those that write no resource."""
 

@@ -54,6 +54,7 @@ MANAGEMENT = [
         "updateWebhook",
         "deleteWebhook",
         "rotateWebhook",
+        "testWebhook",
     ),
     *("getOverview", "wipe", "planUndo", "undo"),
     *("getOpenIdConnector", "setOpenIdConnector", "deleteOpenIdConnector"),

@@ -228,3 +228,22 @@ def test_a_deleted_webhook_leaves_only_its_changes(hooks):
 )
 def test_an_audited_url_has_no_user_query_or_fragment(url, audited):
     assert audited_url(url) == audited
+
+
+def test_the_old_secret_ends_with_its_overlap(hooks, monkeypatch):
+    made = hooks.create()
+    old = hooks.run(hooks.webhooks.secret(made))
+    turned = hooks.run(hooks.webhooks.rotate(hooks.by, made, 60))
+    stored = hooks.run(hooks.webhooks.get(hooks.workspace, made.id))
+    assert stored == turned
+    assert hooks.run(hooks.webhooks.secrets(stored))[1:] == [old]
+    later = replace(stored, previous_until="2020-01-01T00:00:00.000Z")
+    assert hooks.run(hooks.webhooks.secrets(later)) == [hooks.run(hooks.webhooks.secret(stored))]
+
+
+def test_a_failure_is_told_although_a_later_event_sent_by_hand_arrived(hooks):
+    made = hooks.create()
+    hooks.deliver(made, 503, failing_since=1000, due=2000)
+    by_hand = Delivery(2, 0, 0, "webhook.test", "2026-01-01", 1, 204, None, 5)
+    hooks.run(hooks.states.log(hooks.workspace, made.id, by_hand))
+    assert hooks.run(hooks.webhooks.health(made)).failure == "status 503"

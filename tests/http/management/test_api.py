@@ -81,6 +81,7 @@ ROUTES = [
     ("PATCH", "/webhooks/x", SETTINGS),
     ("DELETE", "/webhooks/x", SETTINGS),
     ("POST", "/webhooks/x/rotate", SETTINGS),
+    ("POST", "/webhooks/x/test", SETTINGS),
     ("GET", "/webhooks/x/deliveries", SETTINGS),
     ("POST", "/webhooks/x/redeliver", SETTINGS),
 ]
@@ -102,6 +103,7 @@ ALSO = {
     ("PATCH", "/webhooks/x"): SCIM,
     ("POST", "/webhooks/x/rotate"): SCIM,
     ("POST", "/webhooks/x/redeliver"): SCIM,
+    ("POST", "/webhooks/x/test"): SCIM,
 }
 """The second permission of the routes that need two."""
 

@@ -292,3 +292,35 @@ def test_the_audit_log_has_the_url_of_a_webhook_without_its_secrets(fresh):
     assert [row["action"] for row in rows] == ["create", "update", "rotate", "delete"]
     assert {row["document"]["url"] for row in rows} == {"https://hooks.example.com:8443/in"}
     assert audited_url("http://user:secret@[::1]:80/a;b?c") == "http://[::1]:80/a;b"
+
+
+def test_a_test_event_is_signed_logged_and_audited(fresh, endpoint):
+    hook = fresh.api.post("/webhooks", json={"url": endpoint.url, "events": ["group.*"]}).json()
+    sent = fresh.api.post(f"/webhooks/{hook['id']}/test").json()
+    assert (sent["type"], sent["status"], sent["error"]) == ("webhook.test", 204, None)
+    headers, body = endpoint.wait(1)[0]
+    message = Webhook(hook["secret"]).verify(body, headers)
+    assert (message["type"], message["data"]["webhook"]) == ("webhook.test", hook["id"])
+    assert [item["type"] for item in kept(fresh, hook, 1)] == ["webhook.test"]
+    endpoint.refuse = 1
+    assert fresh.api.post(f"/webhooks/{hook['id']}/test").json()["status"] == 500
+    audited = fresh.api.get("/audit", params={"type": "Webhook", "action": "test"}).json()["items"]
+    assert [item["resource"] for item in audited] == [hook["id"]] * 2
+
+
+def test_the_old_secret_signs_too_during_the_overlap(fresh, endpoint):
+    hook = fresh.api.post("/webhooks", json={"url": endpoint.url}).json()
+    path = f"/webhooks/{hook['id']}"
+    new = fresh.api.post(f"{path}/rotate", json={"overlapSeconds": 86400}).json()["secret"]
+    fresh.api.post(f"{path}/test")
+    headers, body = endpoint.wait(1)[0]
+    for secret in (hook["secret"], new):
+        assert Webhook(secret).verify(body, headers)["type"] == "webhook.test"
+    last = fresh.api.post(f"{path}/rotate").json()["secret"]
+    fresh.api.post(f"{path}/test")
+    headers, body = endpoint.wait(2)[1]
+    assert Webhook(last).verify(body, headers)["type"] == "webhook.test"
+    for secret in (hook["secret"], new):
+        with pytest.raises(WebhookVerificationError):
+            Webhook(secret).verify(body, headers)
+    problem(fresh.api.post(f"{path}/rotate", json={"overlapSeconds": -1}), 400)

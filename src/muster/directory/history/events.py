@@ -15,6 +15,15 @@ from muster.storage.port.members import GROUP
 _OMITTED = frozenset({"schemas", "meta", "id"})
 _USER = "User"
 _GUARD_HELD = "guard.held"
+_SENTENCES = {
+    "created": "A {} was created.",
+    "updated": "Attributes of a {} changed.",
+    "deleted": "A {} was deleted.",
+    "deactivated": "A {} was deactivated.",
+    "reactivated": "A {} was activated again.",
+    "member_added": "Members were added to a {}.",
+    "member_removed": "Members were removed from a {}.",
+}
 
 
 def event_types(registry: Registry) -> list[str]:
@@ -28,6 +37,14 @@ def event_types(registry: Registry) -> list[str]:
             actions += ["member_added", "member_removed"]
         found += [f"{_noun(resource_type.name)}.{action}" for action in actions]
     return [*found, _GUARD_HELD]
+
+
+def describe(event_type: str) -> str:
+    """Return a sentence that says when an event of a type occurs."""
+    if event_type == _GUARD_HELD:
+        return "The deprovisioning guard held a change for review."
+    noun, _, action = event_type.partition(".")
+    return _SENTENCES[action].format(noun)
 
 
 def _noun(type_name: str) -> str:

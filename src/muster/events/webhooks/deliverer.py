@@ -6,7 +6,7 @@ import hmac
 import logging
 import time
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import orjson
 from standardwebhooks.webhooks import Webhook as Signer
@@ -20,7 +20,7 @@ from muster.events.webhooks.sender import Sender, SendResult
 from muster.scim.errors import ScimError
 from muster.storage.background import log_and_continue
 from muster.storage.port.accounts import Workspace
-from muster.storage.port.changes import Change, ChangeOrigin
+from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.engine import Storage
 from muster.storage.port.errors import StorageError
 from muster.storage.records.leases import Leases
@@ -30,11 +30,32 @@ PAUSES = (5, 30, 120, 600, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600)
 """The seconds between consecutive attempts; the last value repeats."""
 GIVEN_UP_AFTER = 3 * 24 * 3600
 """The seconds without a successful delivery after which a webhook is disabled."""
+TEST = "webhook.test"
+"""The type of the events that administrators send to try a webhook."""
 _LOOK_SECONDS = 5.0
 _ASK_SECONDS = 0.5
 _HELD_SECONDS = 60
 _ROWS = 50
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message to a webhook.
+
+    Attributes:
+        id: The same for all attempts at one event.
+        type: The type of the event.
+        sequence: The sequence number of the change; 0 for a test.
+        part: The number of the event among those of the change.
+        body: The JSON that is sent and signed.
+    """
+
+    id: str
+    type: str
+    sequence: int
+    part: int
+    body: bytes
 
 
 class Deliverer:
@@ -231,25 +252,65 @@ class Deliverer:
 
     async def deliver(self, webhook: Webhook, event: Event, part: int, attempt: int) -> SendResult:
         """Deliver one event and log the attempt."""
-        change, moment = event.change, clock.now()
-        message_id = _message_id(await self._storage.signing_secret(), webhook, change, part)
-        body = orjson.dumps(
-            {"type": event.type, "timestamp": change.origin.time, "data": event.to_json()}
-        )
-        signature = Signer(await self._webhooks.secret(webhook)).sign(
-            message_id, moment, body.decode()
-        )
+        return await self._send(webhook, await self._message(webhook, event, part), attempt)
+
+    async def test(self, webhook: Webhook) -> SendResult:
+        """Send a message of the type webhook.test, which no change causes, and log the attempt."""
+        return await self._send(webhook, await self._test_message(webhook, timestamp()), 1)
+
+    async def event(self, workspace: int, sequence: int, part: int) -> Event | None:
+        """Return an event of a change; None if the change is no longer stored."""
+        for change in await self._storage.changes(workspace, sequence - 1, 1, with_before=True):
+            for number, event in enumerate(events(change, self.base)):
+                if change.sequence == sequence and number == part:
+                    return event
+        return None
+
+    async def sent(self, webhook: Webhook, delivery: Delivery) -> Message | None:
+        """Return the message of a logged attempt; None if its change is no longer stored."""
+        if delivery.event == TEST:
+            return await self._test_message(webhook, delivery.time)
+        event = await self.event(webhook.workspace, delivery.sequence, delivery.part)
+        return None if event is None else await self._message(webhook, event, delivery.part)
+
+    async def resend(self, webhook: Webhook, delivery: Delivery) -> SendResult | None:
+        """Send the event of a logged attempt again; None if its change is no longer stored."""
+        if delivery.event == TEST:
+            return await self.test(webhook)
+        message = await self.sent(webhook, delivery)
+        return None if message is None else await self._send(webhook, message, 1)
+
+    async def _message(self, webhook: Webhook, event: Event, part: int) -> Message:
+        change = event.change
+        body = {"type": event.type, "timestamp": change.origin.time, "data": event.to_json()}
+        at = (change.sequence, change.origin.time, part)
+        message_id = _message_id(await self._storage.signing_secret(), webhook, *at)
+        return Message(message_id, event.type, change.sequence, part, orjson.dumps(body))
+
+    async def _test_message(self, webhook: Webhook, time: str) -> Message:
+        data = {"type": TEST, "time": time, "webhook": webhook.id}
+        body = orjson.dumps({"type": TEST, "timestamp": time, "data": data})
+        message_id = _message_id(await self._storage.signing_secret(), webhook, 0, time, 0)
+        return Message(message_id, TEST, 0, 0, body)
+
+    async def _send(self, webhook: Webhook, message: Message, attempt: int) -> SendResult:
+        """POST a message, signed with each current secret, and log the attempt."""
+        moment = clock.now()
+        signatures = [
+            Signer(secret).sign(message.id, moment, message.body.decode())
+            for secret in await self._webhooks.secrets(webhook)
+        ]
         headers: dict[bytes | str, bytes | str] = {
             "content-type": "application/json",
             "user-agent": "muster-webhooks",
-            "webhook-id": message_id,
+            "webhook-id": message.id,
             "webhook-timestamp": str(int(moment.timestamp())),
-            "webhook-signature": signature,
+            "webhook-signature": " ".join(signatures),
         }
-        answer = await self._sender.post(webhook.url, headers, body)
+        answer = await self._sender.post(webhook.url, headers, message.body)
         ended = (attempt, answer.status, answer.error, answer.milliseconds)
-        number = clock.microseconds()
-        delivery = Delivery(number, change.sequence, part, event.type, timestamp(moment), *ended)
+        sent = (message.sequence, message.part, message.type, timestamp(moment))
+        delivery = Delivery(clock.microseconds(), *sent, *ended)
         await self._states.log(webhook.workspace, webhook.id, delivery)
         return answer
 
@@ -258,11 +319,11 @@ def _lease(webhook_id: str) -> str:
     return f"webhook {webhook_id}"
 
 
-def _message_id(secret: bytes, webhook: Webhook, change: Change, part: int) -> str:
+def _message_id(secret: bytes, webhook: Webhook, sequence: int, time: str, part: int) -> str:
     """Return an id that is the same for all attempts at one event and unique to it.
 
     It is a MAC of the sequence number of the change. The number itself would reveal the volume of
     changes in other workspaces.
     """
-    named = f"{webhook.workspace} {webhook.id} {change.sequence} {change.origin.time} {part}"
+    named = f"{webhook.workspace} {webhook.id} {sequence} {time} {part}"
     return f"msg_{webhook.id}_{hmac.digest(secret, named.encode(), 'sha256').hex()[:32]}"

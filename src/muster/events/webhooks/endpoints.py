@@ -5,12 +5,13 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from muster.access.audit_notes import Administrator
 from muster.access.registries import Registries
+from muster.base import clock
 from muster.base.clock import timestamp
 from muster.base.outbound import is_absolute_url
 from muster.directory.history.events import event_types
@@ -23,6 +24,8 @@ from muster.storage.records.webhooks import WebhookStates
 WEBHOOK_KIND = "webhook"
 _MAX_WEBHOOKS = 20
 _MAX_DESCRIPTION = 2000
+_LATEST = 50
+"""The latest attempts among which the reason of a failure is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Webhook:
         created: The time of creation.
         edition: The random input from which the secret is derived. The secret is not stored.
         disabled: The reason why the webhook is disabled; None if it is enabled.
+        previous: The edition of the secret that was replaced, while that secret signs too.
+        previous_until: The time at which the replaced secret stops signing.
     """
 
     workspace: int
@@ -48,6 +53,13 @@ class Webhook:
     created: str
     edition: str
     disabled: str | None = None
+    previous: str | None = None
+    previous_until: str | None = None
+
+    def editions(self) -> list[str]:
+        """Return the editions of the secrets that sign messages now, newest first."""
+        overlaps = self.previous_until is not None and self.previous_until > timestamp()
+        return [self.edition, self.previous] if overlaps and self.previous else [self.edition]
 
     def wants(self, event: str) -> bool:
         """Return whether the patterns include an event type."""
@@ -75,6 +87,8 @@ class Webhook:
             "edition": self.edition,
             "disabled": self.disabled,
         }
+        if self.previous is not None:
+            body |= {"previous": self.previous, "previous_until": self.previous_until}
         return Item(self.workspace, WEBHOOK_KIND, self.id, body)
 
 
@@ -143,9 +157,16 @@ class Webhooks:
 
     async def secret(self, webhook: Webhook) -> str:
         """Return the signing secret of a webhook in the format of Standard Webhooks."""
-        named = f"webhook {webhook.workspace} {webhook.id} {webhook.edition}".encode()
-        made = hmac.digest(await self._accounts.signing_secret(), named, "sha256")
-        return f"whsec_{base64.b64encode(made).decode()}"
+        return (await self.secrets(webhook))[0]
+
+    async def secrets(self, webhook: Webhook) -> list[str]:
+        """Return all secrets that sign the messages of a webhook now, newest first."""
+        key, found = await self._accounts.signing_secret(), []
+        for edition in webhook.editions():
+            named = f"webhook {webhook.workspace} {webhook.id} {edition}".encode()
+            made = hmac.digest(key, named, "sha256")
+            found.append(f"whsec_{base64.b64encode(made).decode()}")
+        return found
 
     async def create(self, by: Administrator, raw: dict[str, Json], position: int) -> Webhook:
         """Create a webhook.
@@ -160,7 +181,7 @@ class Webhooks:
         """
         if len(await self.all(by.workspace.id)) >= _MAX_WEBHOOKS:
             raise ScimError(409, f"A workspace can have at most {_MAX_WEBHOOKS} webhooks.")
-        given = self._read({"url": None, **raw}, await self._types(by))
+        given = self._read({"url": None, **raw}, await self.types(by))
         made = Webhook(
             by.workspace.id,
             secrets.token_hex(8),
@@ -177,7 +198,7 @@ class Webhooks:
 
     async def change(self, by: Administrator, webhook: Webhook, raw: dict[str, Json]) -> Webhook:
         """Change attributes of a webhook; enabling it resumes at the last position."""
-        changed = replace(webhook, **self._read(raw, await self._types(by)))
+        changed = replace(webhook, **self._read(raw, await self.types(by)))
         if changed.disabled is None and webhook.disabled is not None:
             state = await self._states.state(webhook.workspace, webhook.id)
             await self._states.begin(
@@ -186,9 +207,19 @@ class Webhooks:
         await self._keep(by, changed, "update", webhook)
         return changed
 
-    async def rotate(self, by: Administrator, webhook: Webhook) -> Webhook:
-        """Replace the signing secret of a webhook."""
-        changed = replace(webhook, edition=secrets.token_hex(8))
+    async def rotate(self, by: Administrator, webhook: Webhook, overlap: int = 0) -> Webhook:
+        """Replace the signing secret of a webhook.
+
+        Args:
+            by: The administrator.
+            webhook: The webhook.
+            overlap: The seconds for which the old secret signs every message too, in a second
+                signature (Standard Webhooks, "webhook-signature").
+        """
+        changed = replace(webhook, edition=secrets.token_hex(8), previous=None, previous_until=None)
+        if overlap:
+            until = timestamp(clock.now() + timedelta(seconds=overlap))
+            changed = replace(changed, previous=webhook.edition, previous_until=until)
         await self._keep(by, changed, "rotate", webhook)
         return changed
 
@@ -197,11 +228,10 @@ class Webhooks:
         state = await self._states.state(webhook.workspace, webhook.id)
         if state is None or state.failing_since is None or webhook.disabled is not None:
             return Health()
-        deliveries = await self._states.deliveries(webhook.workspace, webhook.id, 1)
-        last = "" if not deliveries else deliveries[0].error or f"status {deliveries[0].status}"
-        return Health(
-            last or "no response", _moment(state.failing_since), _moment(state.due), state.attempts
-        )
+        deliveries = await self._states.deliveries(webhook.workspace, webhook.id, _LATEST)
+        failed = (item for item in deliveries if not item.arrived)
+        last = next((item.error or f"status {item.status}" for item in failed), "no response")
+        return Health(last, _moment(state.failing_since), _moment(state.due), state.attempts)
 
     async def delete(self, by: Administrator, webhook: Webhook) -> None:
         """Remove a webhook, its position and its delivery log."""
@@ -213,7 +243,13 @@ class Webhooks:
         """Disable a webhook, storing the reason."""
         await self._keep(by, replace(webhook, disabled=why), "disable", webhook)
 
-    async def _types(self, by: Administrator) -> list[str]:
+    async def record(self, by: Administrator, webhook: Webhook, action: str, event: str) -> None:
+        """Record in the audit log that an administrator sent an event by hand."""
+        note = by.note("Webhook", webhook.id, action, url=audited_url(webhook.url), event=event)
+        await self._accounts.record([note])
+
+    async def types(self, by: Administrator) -> list[str]:
+        """Return the types of events that can occur in the administrator's workspace."""
         return event_types(await self._registries.of(by.workspace))
 
     async def _keep(

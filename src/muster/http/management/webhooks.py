@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from muster.access.permissions import SCIM, SETTINGS
-from muster.directory.history.events import events
-from muster.events.webhooks.deliverer import Deliverer
+from muster.events.webhooks.deliverer import TEST, Deliverer
 from muster.events.webhooks.endpoints import Webhook, Webhooks
 from muster.http.management.models.webhooks import (
     DeliveryAnswer,
@@ -13,6 +12,8 @@ from muster.http.management.models.webhooks import (
     NewWebhook,
     Redelivery,
     RedeliveryAnswer,
+    SecretRotation,
+    TestDelivery,
     WebhookAnswer,
     WebhookChange,
     WebhookHealth,
@@ -108,8 +109,19 @@ class WebhookRoutes:
             self.rotate_webhook,
             "Replace the secret of a webhook",
             also=_READS,
+            body=SecretRotation,
+            body_optional=True,
             answer=WebhookSecret,
             errors=(409,),
+        )
+        yield ApiRoute(
+            "POST",
+            "/webhooks/{id}/test",
+            SETTINGS,
+            self.test_webhook,
+            "Send a test event to a webhook",
+            also=_READS,
+            answer=TestDelivery,
         )
         yield ApiRoute(
             "GET",
@@ -183,7 +195,10 @@ class WebhookRoutes:
         return Response(204)
 
     async def rotate_webhook(self, call: Call) -> Response:
-        changed = await self._webhooks.rotate(call.administrator, await self._webhook(call))
+        webhook, body = await self._webhook(call), await call.read(SecretRotation, empty=True)
+        changed = await self._webhooks.rotate(
+            call.administrator, webhook, body.overlap_seconds or 0
+        )
         return json_response(200, await self._with_secret(changed))
 
     async def find_deliveries(self, call: Call) -> Response:
@@ -230,21 +245,33 @@ class WebhookRoutes:
         token, _, number = event_id.partition(".")
         with at("/event"):
             sequence = await self._tokens.read(call.workspace, token, "event")
-        for change in await self._storage.changes(
-            call.workspace, sequence - 1, 1, with_before=True
-        ):
-            for part, event in enumerate(events(change, self._deliverer.base)):
-                if change.sequence == sequence and str(part) == number:
-                    answer = await self._deliverer.deliver(webhook, event, part, 1)
-                    told: RedeliveryAnswer = {
-                        "event": event_id,
-                        "type": event.type,
-                        "status": answer.status,
-                        "error": answer.error,
-                        "milliseconds": answer.milliseconds,
-                    }
-                    return json_response(200, told)
-        raise not_found(f"there is no event {event_id[:100]!r}")
+        found = await self._deliverer.event(
+            call.workspace, sequence, int(number) if number.isdecimal() else -1
+        )
+        if found is None:
+            raise not_found(f"there is no event {event_id[:100]!r}")
+        result = await self._deliverer.deliver(webhook, found, int(number), 1)
+        await self._webhooks.record(call.administrator, webhook, "redeliver", found.type)
+        answer: RedeliveryAnswer = {
+            "event": event_id,
+            "type": found.type,
+            "status": result.status,
+            "error": result.error,
+            "milliseconds": result.milliseconds,
+        }
+        return json_response(200, answer)
+
+    async def test_webhook(self, call: Call) -> Response:
+        webhook = await self._webhook(call)
+        result = await self._deliverer.test(webhook)
+        await self._webhooks.record(call.administrator, webhook, "test", TEST)
+        answer: TestDelivery = {
+            "type": TEST,
+            "status": result.status,
+            "error": result.error,
+            "milliseconds": result.milliseconds,
+        }
+        return json_response(200, answer)
 
     async def _webhook(self, call: Call) -> Webhook:
         return await self._webhooks.get(call.workspace, call.names["id"])

@@ -54,6 +54,11 @@ class Delivery:
     error: str | None
     milliseconds: int
 
+    @property
+    def arrived(self) -> bool:
+        """Whether the endpoint accepted the event, with a 2xx status."""
+        return self.status is not None and 200 <= self.status < 300
+
 
 class WebhookStates:
     """Stores progress and deliveries."""
@@ -149,6 +154,15 @@ class WebhookStates:
             bound(trim, workspace, webhook),
         ]
         await self._storage.transact(workspace, statements)
+
+    async def delivery(self, workspace: int, webhook: str, number: int) -> Delivery | None:
+        """Return one stored attempt, or None."""
+        read = (
+            f"SELECT {_DELIVERY} FROM deliveries"
+            " WHERE workspace = $1 AND webhook = $2 AND number = $3"
+        )
+        rows = await self._storage.query(bound(read, workspace, webhook, number))
+        return Delivery(*rows[0]) if rows else None
 
     async def deliveries(
         self, workspace: int, webhook: str, limit: int, before: int | None = None

@@ -18,6 +18,7 @@ from muster.http.management.models.base import (
 )
 
 _MAX_URL = 2000
+_MAX_OVERLAP = 7 * 86400
 _EXAMPLE: JsonDict = {"url": "https://receiver.example.com/scim-events", "events": ["user.*"]}
 _Url = Annotated[str, StringConstraints(min_length=1, max_length=_MAX_URL)]
 _Pattern = Annotated[str, StringConstraints(max_length=200)]
@@ -141,6 +142,28 @@ class FindDeliveries(QueryParameters):
     """The `nextCursor` of the page before. Empty for the newest deliveries."""
     limit: Annotated[int, Field(ge=1, le=1000), DIGITS] = 100
     """The maximum number of deliveries in a page."""
+
+
+class SecretRotation(Body):
+    """The terms of the rotation of a secret."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"overlapSeconds": 86400}})
+
+    overlap_seconds: Annotated[int | None, Field(ge=0, le=_MAX_OVERLAP)] = None
+    """How long the old secret signs every message too. Without it the old secret ends at once."""
+
+
+class TestDelivery(Answer):
+    """The result of sending a test event."""
+
+    type: Annotated[str, Field(examples=["webhook.test"])]
+    """The type of the event."""
+    status: _Status
+    """The status that the endpoint answered. Null if it did not answer."""
+    error: str | None
+    """The reason why the endpoint did not answer."""
+    milliseconds: int
+    """The duration of the attempt."""
 
 
 class Redelivery(Body):
