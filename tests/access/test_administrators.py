@@ -331,3 +331,16 @@ def test_guesses_of_the_old_password_and_of_codes_are_limited(clocked):
     with pytest.raises(ScimError, match="Too many"):
         here.run(administrators.change_password(session, PASSWORD, OTHER, HERE))
     assert clocked.signs_in(clocked.code())  # a stolen session locks nobody out
+
+
+def test_a_lost_second_factor_is_reset_and_ends_sessions(clocked):
+    administrators, here = clocked.administrators, clocked.here
+    token = here.run(administrators.sign_in("ada@example.com", PASSWORD, clocked.code(), HERE, ""))
+    assert here.run(administrators.session(token)) is not None
+    here.run(administrators.reset_totp(clocked.standing(), HERE))
+    assert here.run(administrators.session(token)) is None
+    assert clocked.standing().recovery == ()
+    assert clocked.signs_in("")
+    with pytest.raises(ScimError) as caught:
+        here.run(administrators.reset_totp(clocked.standing(), HERE))
+    assert caught.value.status == 409

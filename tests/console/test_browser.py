@@ -282,6 +282,7 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
         "url": server.url,
     }
     base = f"/w/{filled.name}"
+    key = filled.api.get("/keys").json()["items"][0]["id"]
     request = re.search(rf'href="({base}/requests/\d+)"', visitor.get(f"{base}/requests").text)[1]
     visitor.close()
     context = chromium.new_context(
@@ -315,7 +316,7 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
         "open-id-connector",
     )
     paths += [f"{base}/{path}" for path in (*names, "keys", "audit", "settings", "guard")]
-    paths += ["/account", "/administrators", "/open-id-connector"]
+    paths += [f"{base}/keys/{key}", "/account", "/administrators", "/open-id-connector"]
     for path in paths:
         if path == base:
             context.add_cookies([cookie])

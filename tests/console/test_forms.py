@@ -43,7 +43,7 @@ class Scene:
         self.base = f"/w/{fresh.name}"
 
     def key(self):
-        return self.tenant.api.post("/keys", json={"name": "k", "permissions": [SCIM]}).json()
+        return self.tenant.api.post("/keys", json={"name": name("k"), "permissions": [SCIM]}).json()
 
     def webhook(self):
         return self.tenant.api.post("/webhooks", json=HOOK).json()["id"]
@@ -179,6 +179,23 @@ def _remove_administrator(scene):
     return scene.visitor.post(re.search(r'action="(/administrators/[^"]+/remove)"', row)[1])
 
 
+def _reset_administrator(scene):
+    made = Visitor(scene.server).accept(link(scene.server), email := name("lost"))
+    made.get("/account")
+    secret = pyotp.random_base32()
+    assert (
+        made.post("/account/totp", secret=secret, code=pyotp.TOTP(secret).now()).status_code == 303
+    )
+    page = scene.visitor.get("/administrators").text
+    row = page[page.index(email) :]
+    answer = scene.visitor.post(re.search(r'action="(/administrators/[^"]+/reset)"', row)[1])
+    assert made.get("/account").headers["location"].startswith("/sign-in")
+    made.get("/sign-in")
+    assert made.post("/sign-in", email=email, password=PASSWORD).status_code == 303
+    made.close()
+    return answer
+
+
 def _totp_off(scene):
     scene.totp()
     code = SECRET.search(scene.visitor.get("/account").text)[0]
@@ -215,7 +232,11 @@ FORMS = {
         "/administrators", workspace="*", permission=[ADMIN]
     ),
     "/administrators/{id}/remove": _remove_administrator,
-    "/w/{workspace}/keys": lambda scene: scene.post("/keys", name="k", permission=SCIM),
+    "/administrators/{id}/reset": _reset_administrator,
+    "/w/{workspace}/keys": lambda scene: scene.post("/keys", name=name("k"), permission=SCIM),
+    "/w/{workspace}/keys/{id}": lambda scene: scene.post(
+        f"/keys/{scene.key()['id']}", name=name("renamed")
+    ),
     "/w/{workspace}/keys/{id}/rotate": _rotate,
     "/w/{workspace}/keys/{id}/revoke": lambda scene: scene.post(
         f"/keys/{scene.key()['id']}/revoke"

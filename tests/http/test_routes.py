@@ -160,7 +160,7 @@ def bodies(place, method, path):
     return {
         "/api/v1/settings": {"strict": True},
         "/api/v1/wipe": {"workspace": place.tenant.name},
-        "/api/v1/keys": {"name": "k", "user": place.user["id"]},
+        "/api/v1/keys": {"name": name("k"), "user": place.user["id"]},
         "/api/v1/roles": {"name": name("r"), "permissions": [SCIM]},
         "/api/v1/roles/{name}": {"permissions": [AUDIT]},
         "/api/v1/scim/role-mappings": {"idpValue": name("v"), "role": {"role": "x"}},
@@ -185,7 +185,7 @@ def ask(client, place, method, path, token=None):
 def test_every_route_requires_a_key(server, place, routes, authorization):
     before = place.state()
     if authorization == "revoked":
-        made = place.made("/keys", {"name": "short"})
+        made = place.made("/keys", {"name": name("short")})
         place.api.delete(f"/keys/{made['id']}")
         authorization, before = f"Bearer {made['token']}", place.state()
     headers = {} if authorization is None else {"authorization": authorization}
@@ -217,7 +217,7 @@ HOLDERS = {
 @pytest.mark.parametrize("holder", HOLDERS)
 def test_a_missing_permission_is_403_without_effect(server, place, routes, holder):
     role = place.made("/roles", {"name": name("role"), "permissions": list(HOLDERS[holder])})
-    made = place.made("/keys", {"name": "k", "role": role["name"]})
+    made = place.made("/keys", {"name": name("k"), "role": role["name"]})
     before, refused = place.state(), 0
     with httpx.Client(base_url=server.url, timeout=30) as client:
         for method, path in routes:
@@ -295,8 +295,8 @@ def test_tokens_of_another_workspace_are_rejected(place, stranger):
         stranger.api.post(f"/history/{user['id']}/restore", json={"change": place.change}),
     ]
     assert [answer.status_code for answer in asked] == [400] * 4
-    with_role = stranger.api.post("/keys", json={"name": "k", "role": place.role["name"]})
-    for_user = stranger.api.post("/keys", json={"name": "k", "user": place.user["id"]})
+    with_role = stranger.api.post("/keys", json={"name": name("k"), "role": place.role["name"]})
+    for_user = stranger.api.post("/keys", json={"name": name("k"), "user": place.user["id"]})
     in_group = stranger.scim.post("/Groups", json=group("g", place.user))
     manager = {
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {

@@ -37,7 +37,11 @@ class Place:
 
     def provider(self, user=None):
         """Create a key with the SCIM permission; return its id and clients of both APIs."""
-        body = {"name": "provider", "permissions": [SCIM], **({"user": user["id"]} if user else {})}
+        body = {
+            "name": name("provider"),
+            "permissions": [SCIM],
+            **({"user": user["id"]} if user else {}),
+        }
         made = self.api.post("/keys", json=body).json()
         return (
             made["id"],

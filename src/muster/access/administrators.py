@@ -318,6 +318,24 @@ class Administrators:
             [admin.item()],
         )
 
+    async def reset_totp(self, admin: Admin, origin: ChangeOrigin) -> None:
+        """Turn off the two-factor authentication of another administrator, who has lost it.
+
+        It ends their sessions: somebody else may have the authenticator.
+
+        Raises:
+            ScimError: 409 if it is off.
+        """
+        if admin.totp is None:
+            raise ScimError(409, f"{admin.email} does not use two-factor authentication.")
+        changed = replace(admin, totp=None, recovery=(), last_code=None, last_step=None)
+        ended = [replace(item, body=None) for item in await self._sessions_of(admin)]
+        await self._accounts.administer(
+            [changed.item(), *ended],
+            [self._note(changed, "update", origin, changed="totp")],
+            [admin.item()],
+        )
+
     async def _confirm(
         self, admin: Admin, password: str, name: str, code: str | None = None
     ) -> None:

@@ -1,11 +1,13 @@
 """API keys: JWTs, stored only as SHA-256 hashes and checked at every request."""
 
+import contextlib
 import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import jwt
 import orjson
@@ -19,6 +21,7 @@ from muster.access.registries import Registries
 from muster.access.roles import ROLE_KIND
 from muster.base import clock
 from muster.base.clock import timestamp
+from muster.scim.errors import ScimError, invalid_value, uniqueness
 from muster.scim.schema.model import Registry
 from muster.storage.port.accounts import Accounts, KeyRecord, Workspace
 from muster.storage.port.changes import ChangeOrigin, Note
@@ -30,6 +33,9 @@ _ISSUER = "muster"
 _CACHED = 10_000
 _SHA256 = hashlib.sha256()
 _TRIES = 5
+_NAMES_KIND = "key-names"
+"""The item that every change of a key's name rewrites, so that two at once do not both pass."""
+_LONGEST = timedelta(days=10 * 366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,21 @@ def state_of(key: KeyRecord, now: datetime) -> str:
         if key.expires is not None and key.expires < timestamp(now)
         else "active"
     )
+
+
+def check_expiry(moment: datetime) -> None:
+    """Check a time at which a key is to expire.
+
+    Raises:
+        ScimError: 400 if it has passed, or is too far away.
+    """
+    now = clock.now()
+    if moment <= now:
+        raise invalid_value(
+            "expires: must be in the future. To end a key at once, revoke it instead."
+        )
+    if moment - now > _LONGEST:
+        raise invalid_value("expires: must be within 10 years. Leave it out for a key that stays.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +204,89 @@ class Keys:
         note = self._by(workspace, by).note("ApiKey", key_id, "create", **detail)
         await self._accounts.administer([record, *also], [note], standing)
         return token, record
+
+    async def create_named(
+        self, workspace: Workspace, name: str, options: KeyOptions, by: Administrator
+    ) -> tuple[str, KeyRecord]:
+        """Create a key with a name that no other active key of the workspace has.
+
+        Returns:
+            The token, which is not stored, and the stored key.
+
+        Raises:
+            ScimError: 409 if an active key has the name.
+            Outdated: Other keys keep being named at the same time.
+        """
+        for _ in range(_TRIES):
+            claim = await self._claim(workspace.id)
+            await self._check_name(workspace.id, name)
+            with contextlib.suppress(Outdated):
+                return await self.create(workspace, name, options, by, [_claimed(claim)], [claim])
+        raise Outdated
+
+    async def edit(
+        self, workspace: Workspace, key: KeyRecord, changes: dict[str, Any], by: Administrator
+    ) -> KeyRecord:
+        """Change the name, rate limit or expiry of a key.
+
+        Args:
+            workspace: The workspace.
+            key: The key.
+            changes: The new values of `name`, `rate_limit` and `expires`; others stay.
+            by: The administrator.
+
+        Raises:
+            ScimError: 409 if the key is revoked, or another active key has the name.
+            Outdated: The key no longer exists, or keeps changing.
+        """
+        standing: KeyRecord | None = key
+        for _ in range(_TRIES):
+            if standing is None:
+                break
+            changed = replace(standing, **changes)
+            if changed == standing:
+                return standing
+            claim = await self._claim(workspace.id)
+            await self._check_edit(standing, changed)
+            note = by.note("ApiKey", key.id, "update", **_detail(standing, changed))
+            try:
+                await self._accounts.administer(
+                    [changed, _claimed(claim)], [note], [standing, claim]
+                )
+                return changed
+            except Outdated:
+                standing = await self._accounts.key(key.workspace, key.id)
+        raise Outdated
+
+    async def _check_edit(self, key: KeyRecord, changed: KeyRecord) -> None:
+        """Check that a key may be changed, and have its name from then on.
+
+        A key that was rotated shares its name with its successor while both are active.
+
+        Raises:
+            ScimError: 409.
+        """
+        if key.revoked is not None:
+            raise ScimError(409, "The key is revoked. Create another key instead.")
+        now = clock.now()
+        returns = state_of(key, now) != "active" and state_of(changed, now) == "active"
+        if returns or changed.name != key.name:
+            await self._check_name(key.workspace, changed.name, key.id)
+
+    async def _check_name(self, workspace: int, name: str, own: str = "") -> None:
+        """Raise ScimError 409 if another active key has a name, whatever its case."""
+        now = clock.now()
+        for key in await self._accounts.keys(workspace):
+            same = key.name.casefold() == name.casefold() and key.id != own
+            if same and state_of(key, now) == "active":
+                raise uniqueness(
+                    f'name: the active key "{key.name}" ({key.id}) has this name. Choose another'
+                    " name, or rotate or revoke that key."
+                )
+
+    async def _claim(self, workspace: int) -> Item:
+        found = await self._accounts.item(workspace, _NAMES_KIND, "latest")
+        return found or Item(workspace, _NAMES_KIND, "latest", None)
 
     def _by(self, workspace: Workspace, by: Administrator | None) -> Administrator:
         """Return the administrator, or the command line if none is given."""
@@ -390,6 +494,25 @@ class Keys:
         if self._secret is None:
             self._secret = await self._accounts.signing_secret()
         return self._secret
+
+
+def _claimed(claim: Item) -> Item:
+    """Return the next state of a claim; its number makes it differ from the last."""
+    number = 0 if claim.body is None else claim.body["number"]
+    return Item(claim.workspace, claim.kind, claim.id, {"number": number + 1})
+
+
+def _detail(key: KeyRecord, changed: KeyRecord) -> dict[str, object]:
+    """Return the new values of a key and its name, as the audit log records them."""
+    names = {"rate_limit": "rateLimit", "expires": "expires"}
+    found: dict[str, object] = {"name": changed.name}
+    if changed.name != key.name:
+        found["formerName"] = key.name
+    return found | {
+        shown: getattr(changed, name)
+        for name, shown in names.items()
+        if getattr(changed, name) != getattr(key, name)
+    }
 
 
 def _claims(token: str, secret: bytes) -> tuple[int, str] | None:

@@ -1,6 +1,7 @@
 """The management API: permissions, and each of its operations."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -22,6 +23,7 @@ from muster.scim.schema.model import GROUP
 from tests.support.people import error_of, group, name, patch, person, replace
 from tests.support.server import Server
 from tests.support.tenant import Tenant, problem
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,7 @@ ROUTES = [
     ("GET", "/keys", SETTINGS),
     ("POST", "/keys", SETTINGS),
     ("GET", "/keys/x", SETTINGS),
+    ("PATCH", "/keys/x", SETTINGS),
     ("POST", "/keys/x/rotate", SETTINGS),
     ("DELETE", "/keys/x", SETTINGS),
     ("POST", "/passwords/verify", SCIM),
@@ -342,16 +345,17 @@ def test_nobody_grants_permissions_beyond_their_own(tenant):
     stronger = tenant.api.post("/keys", json={"name": "strong", "permissions": [ADMIN]}).json()
     role = tenant.api.post("/roles", json={"name": name("role"), "permissions": [AUDIT]}).json()
     with tenant.client(tenant.key("--permission", SETTINGS, EDIT_ROLES), "/api/v1") as client:
-        problem(client.post("/keys", json={"name": "k"}), 403)
-        problem(client.post("/keys", json={"name": "k", "permissions": [SCIM]}), 403)
-        problem(client.post("/keys", json={"name": "k", "role": role["name"]}), 403)
-        problem(client.post("/keys", json={"name": "k", "role": "Admin"}), 403)
+        problem(client.post("/keys", json={"name": name("k")}), 403)
+        problem(client.post("/keys", json={"name": name("k"), "permissions": [SCIM]}), 403)
+        problem(client.post("/keys", json={"name": name("k"), "role": role["name"]}), 403)
+        problem(client.post("/keys", json={"name": name("k"), "role": "Admin"}), 403)
         problem(client.post(f"/keys/{stronger['id']}/rotate"), 403)
         problem(client.delete(f"/keys/{stronger['id']}"), 403)
         problem(client.post("/roles", json={"name": "r", "permissions": [SCIM]}), 403)
         problem(client.put(f"/roles/{role['name']}", json={"permissions": [SETTINGS]}), 403)
         assert (
-            client.post("/keys", json={"name": "k", "permissions": [SETTINGS]}).status_code == 201
+            client.post("/keys", json={"name": name("k"), "permissions": [SETTINGS]}).status_code
+            == 201
         )
 
 
@@ -374,7 +378,7 @@ def test_roles_for_keys(fresh):
         {"name": 7},
     ):
         problem(fresh.api.post("/roles", json=wrong), 400)
-    key = fresh.api.post("/keys", json={"name": "k", "role": "Reader & co"}).json()
+    key = fresh.api.post("/keys", json={"name": name("k"), "role": "Reader & co"}).json()
     with (
         fresh.client(key["token"], "/scim/v2") as scim,
         fresh.client(key["token"], "/api/v1") as api,
@@ -436,7 +440,7 @@ def test_workspaces_are_walls_here_too(server):
 
 
 def walled(one, other):
-    key = one.api.post("/keys", json={"name": "k"}).json()
+    key = one.api.post("/keys", json={"name": name("k")}).json()
     mapping = one.api.post(
         "/scim/role-mappings", json={"idpValue": "x", "role": {"role": "y"}}
     ).json()
@@ -621,7 +625,7 @@ def test_a_wrong_question_of_the_feed(tenant, query):
 
 def test_custom_secrets_stay_out_of_the_audit_log(fresh):
     user = fresh.user(password="very secret words")
-    key = fresh.api.post("/keys", json={"name": "k"}).json()
+    key = fresh.api.post("/keys", json={"name": name("k")}).json()
     text = fresh.api.get("/audit?limit=1000").text
     assert user["id"] in text
     assert "very secret words" not in text
@@ -694,13 +698,104 @@ def test_a_workspace_cannot_lift_its_rate_limit_past_the_installations_ceiling(t
                 tenant.api.patch("/settings", json={"rateLimit": limit}), 400
             )
             assert "1 to 600" in problem(
-                tenant.api.post("/keys", json={"name": "k", "rateLimit": limit}), 400
+                tenant.api.post("/keys", json={"name": name("k"), "rateLimit": limit}), 400
             )
         assert tenant.api.get("/settings").json()["rateLimit"] is None
         for limit in (1, 600, None):
             assert (
-                tenant.api.post("/keys", json={"name": "k", "rateLimit": limit}).status_code == 201
+                tenant.api.post("/keys", json={"name": name("k"), "rateLimit": limit}).status_code
+                == 201
             )
             assert (
                 tenant.api.patch("/settings", json={"rateLimit": limit or 600}).status_code == 200
             )
+
+
+def test_names_of_active_keys_are_unique(fresh):
+    def make(title, **more):
+        return fresh.api.post("/keys", json={"name": title, **more})
+
+    first = make("okta").json()
+    answer = make("OKTA")
+    assert first["id"] in problem(answer, 409)
+    assert answer.json()["errors"][0]["pointer"] == "/name"
+    turned = fresh.api.post(f"/keys/{first['id']}/rotate", json={"overlapSeconds": 60})
+    assert (turned.status_code, turned.json()["name"]) == (201, "okta")
+    for key in (first, turned.json()):
+        problem(make("okta"), 409)
+        fresh.api.delete(f"/keys/{key['id']}")
+    second = make("okta").json()
+    other = make("entra").json()
+    assert second["id"] in problem(
+        fresh.api.patch(f"/keys/{other['id']}", json={"name": "Okta"}), 409
+    )
+    assert fresh.api.patch(f"/keys/{second['id']}", json={"name": "Okta"}).json()["name"] == "Okta"
+
+
+def test_of_two_concurrent_keys_with_one_name_one_is_made(fresh):
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: fresh.api.post("/keys", json={"name": "same"}), range(8)))
+    assert sorted(answer.status_code for answer in made) == [201, *[409] * 7]
+
+
+def test_a_key_is_changed(fresh):
+    key = fresh.api.post("/keys", json={"name": "okta"}).json()
+    path, end = f"/keys/{key['id']}", "2031-01-31T09:00:00.000Z"
+    changes = {"name": "entra", "rateLimit": 7, "expires": "2031-01-31T10:00:00+01:00"}
+    changed = fresh.api.patch(path, json=changes).json()
+    assert changed == {
+        **{member: value for member, value in key.items() if member != "token"},
+        "name": "entra",
+        "rateLimit": 7,
+        "expires": end,
+    }
+    rows = [
+        row
+        for row in fresh.api.get("/audit?limit=1000").json()["items"]
+        if row["resource"] == key["id"]
+    ]
+    assert rows[-1]["action"] == "update"
+    told = {"name": "entra", "formerName": "okta", "rateLimit": 7, "expires": end}
+    assert rows[-1]["document"] == told
+    with fresh.client(key["token"], "/scim/v2") as client:
+        until(lambda: client.get("/Users?count=0").status_code == 429)
+    assert (
+        fresh.api.patch(path, json={"rateLimit": None, "expires": None}).json()["expires"] is None
+    )
+    assert fresh.api.patch(path, json={}).json()["name"] == "entra"
+    assert fresh.api.get(path).json()["rateLimit"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"name": ""}, "/name"), ({"name": None}, "/name"), ({"rateLimit": -1}, "/rateLimit"),
+        ({"expires": "tomorrow"}, "/expires"), ({"expires": "2020-01-01T00:00:00Z"}, "/expires"),
+        ({"expires": "2099-01-01"}, "/expires"), ({"permissions": [ADMIN]}, "/permissions"),
+    ],
+)  # fmt: skip
+def test_a_change_that_a_key_refuses(tenant, change, pointer):
+    key = tenant.api.post("/keys", json={"name": name("k")}).json()
+    answer = tenant.api.patch(f"/keys/{key['id']}", json=change)
+    problem(answer, 400)
+    assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+def test_keys_that_cannot_be_changed(tenant):
+    strong = tenant.api.post("/keys", json={"name": name("k"), "permissions": [ADMIN]}).json()
+    with tenant.client(tenant.key("--permission", SETTINGS), "/api/v1") as client:
+        problem(client.patch(f"/keys/{strong['id']}", json={"name": name("k")}), 403)
+    tenant.api.delete(f"/keys/{strong['id']}")
+    problem(tenant.api.patch(f"/keys/{strong['id']}", json={"name": name("k")}), 409)
+
+
+def test_an_expired_key_returns_only_with_a_name_that_is_free(fresh):
+    key = fresh.api.post("/keys", json={"name": "okta", "expiresInSeconds": 1}).json()
+    path = f"/keys/{key['id']}"
+    until(lambda: fresh.api.get(path).json()["status"] == "expired")
+    other = fresh.api.post("/keys", json={"name": "okta"}).json()
+    problem(fresh.api.patch(path, json={"expires": None}), 409)
+    fresh.api.delete(f"/keys/{other['id']}")
+    assert fresh.api.patch(path, json={"expires": None}).json()["status"] == "active"
+    with fresh.client(key["token"], "/scim/v2") as client:
+        assert client.get("/Users").status_code == 200

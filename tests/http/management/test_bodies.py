@@ -22,7 +22,7 @@ class Place:
         self.tenant = tenant
         self.api = tenant.api
         self.user = tenant.user()
-        self.key = self.api.post("/keys", json={"name": "k"}).json()["id"]
+        self.key = self.api.post("/keys", json={"name": name("k")}).json()["id"]
         self.role = self.api.post("/roles", json={"name": "r", "permissions": [SCIM]}).json()[
             "name"
         ]
@@ -78,7 +78,9 @@ BODIES = {
     "updateSettings": ("PATCH", "/settings", lambda _: SETTINGS),
     "wipe": ("POST", "/wipe", lambda place: {"workspace": place.tenant.name}),
     "createKey": ("POST", "/keys", lambda place: {
-        "name": "k", "permissions": [SCIM], "rateLimit": 5, "expiresInSeconds": 5, "user": place.user["id"], "role": place.role}),
+        "name": name("k"), "permissions": [SCIM], "rateLimit": 5, "expiresInSeconds": 5, "user": place.user["id"], "role": place.role}),
+    "updateKey": ("PATCH", "/keys/{key}", lambda _: {
+        "name": name("k"), "rateLimit": 5, "expires": "2031-01-31T09:00:00Z"}),
     "rotateKey": ("POST", "/keys/{key}/rotate", lambda _: {"overlapSeconds": 5}),
     "createRole": ("POST", "/roles", lambda _: {"name": name("role"), "permissions": [SCIM]}),
     "updateRole": ("PUT", "/roles/{role}", lambda place: {"name": place.role, "permissions": [SCIM]}),
@@ -105,6 +107,7 @@ BODIES = {
 NULLABLE = {
     "updateSettings": {"rateLimit", "requestsDays", "changesDays"},
     "createKey": {"permissions", "rateLimit", "expiresInSeconds", "user", "role"},
+    "updateKey": {"rateLimit", "expires"},
     "rotateKey": {"overlapSeconds"},
     "rotateWebhook": {"overlapSeconds"},
     "updateRole": {"name"},

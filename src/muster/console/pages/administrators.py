@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from muster.access.administrators import EVERYWHERE, Administrators, all_permissions
+from muster.access.administrators import EVERYWHERE, Admin, Administrators, all_permissions
 from muster.access.permissions import ADMIN, PERMISSIONS
 from muster.console.web import INSTALLATION_ADMIN, PageRoute, Visit
 from muster.http.wire.message import Response
@@ -24,6 +24,7 @@ class AdministratorPages:
         yield PageRoute("GET", "/administrators", INSTALLATION_ADMIN, self.show)
         yield PageRoute("POST", "/administrators", INSTALLATION_ADMIN, self.invite)
         yield PageRoute("POST", "/administrators/{id}/remove", INSTALLATION_ADMIN, self.remove)
+        yield PageRoute("POST", "/administrators/{id}/reset", INSTALLATION_ADMIN, self.reset)
 
     async def show(self, visit: Visit, status: int = 200, **values: Any) -> Response:
         found = await self._administrators.all()
@@ -31,7 +32,7 @@ class AdministratorPages:
         names = {str(workspace.id): workspace.name for workspace in workspaces} | {
             EVERYWHERE: "all workspaces"
         }
-        given = {"link": "", "error": "", **visit.flashed, **values}
+        given = {"link": "", "said": "", "error": "", **visit.flashed, **values}
         log, _ = await self._storage.search_changes(INSTALLATION, None, 20, ChangeFilter())
         return visit.render(
             "administrators.html",
@@ -62,11 +63,25 @@ class AdministratorPages:
         return await visit.redirect_with("/administrators", link=f"{base}/first?token={token}")
 
     async def remove(self, visit: Visit) -> Response:
-        admin = await self._administrators.get(visit.names["id"])
-        if admin is None:
-            raise not_found("Administrator not found.")
+        admin = await self._found(visit)
         try:
             await self._administrators.remove(admin, visit.origin)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
-        return visit.redirect("/administrators")
+        return await visit.redirect_with("/administrators", said=f"{admin.email} was removed.")
+
+    async def reset(self, visit: Visit) -> Response:
+        """Turn off the two-factor authentication of an administrator who has lost it."""
+        admin = await self._found(visit)
+        try:
+            await self._administrators.reset_totp(admin, visit.origin)
+        except ScimError as error:
+            return await self.show(visit, error.status, error=error.detail)
+        said = f"{admin.email} signs in without two-factor authentication until they set it up."
+        return await visit.redirect_with("/administrators", said=said)
+
+    async def _found(self, visit: Visit) -> Admin:
+        admin = await self._administrators.get(visit.names["id"])
+        if admin is None:
+            raise not_found("Administrator not found.")
+        return admin

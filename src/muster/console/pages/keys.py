@@ -1,10 +1,13 @@
-"""API keys in the console: create, rotate and revoke; each token is shown once."""
+"""API keys in the console: create, edit, rotate and revoke; each token is shown once."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
-from muster.access.keys import KeyOptions, Keys, state_of
-from muster.access.permissions import ADMIN, PERMISSIONS, SETTINGS, beyond
+from muster.access.keys import KeyOptions, Keys, check_expiry, state_of
+from muster.access.permissions import ADMIN, PERMISSIONS, READ, SCIM, SETTINGS, beyond
+from muster.access.rate_limit import check_ceiling
 from muster.access.roles import Roles, check_permissions
 from muster.base import clock
 from muster.console.web import PageRoute, Visit
@@ -14,8 +17,37 @@ from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
 from muster.storage.port.accounts import Accounts, KeyRecord
 
 _MAX_NAME = 200
-_LIFETIMES = {"": None, "30": 30, "90": 90, "365": 365}
-_OVERLAPS = {"0": 0, "3600": 3600, "86400": 86400}
+_MAX_RATE = 2**31 - 1
+_OVERLAPS = {"0": 0, "3600": 3600, "86400": 86400, "604800": 604800}
+_TYPED = ("name", "role", "expires", "rateLimit", "preset")
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A choice of permissions in words."""
+
+    title: str
+    note: str
+    permission: str
+
+
+PRESETS = {
+    "provider": Preset(
+        "For an identity provider: users and groups",
+        "Creates, changes and deletes users and groups. Okta, Entra and others need this.",
+        SCIM,
+    ),
+    "application": Preset(
+        "For an application: read only",
+        "Reads users, groups, their roles and the feed of changes. Changes nothing.",
+        READ,
+    ),
+    "automation": Preset(
+        "For automation: everything",
+        "Does everything in this workspace, including changes to settings and keys.",
+        ADMIN,
+    ),
+}
 
 
 class KeyPages:
@@ -29,6 +61,8 @@ class KeyPages:
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", "/w/{workspace}/keys", SETTINGS, self.show)
         yield PageRoute("POST", "/w/{workspace}/keys", SETTINGS, self.create)
+        yield PageRoute("GET", "/w/{workspace}/keys/{id}", SETTINGS, self.show_key)
+        yield PageRoute("POST", "/w/{workspace}/keys/{id}", SETTINGS, self.edit)
         yield PageRoute("POST", "/w/{workspace}/keys/{id}/rotate", SETTINGS, self.rotate)
         yield PageRoute("POST", "/w/{workspace}/keys/{id}/revoke", SETTINGS, self.revoke)
 
@@ -42,30 +76,31 @@ class KeyPages:
         roles = [
             role
             for role in await self._roles.all(workspace.id)
-            if not beyond(visit.permissions, role.permissions)
+            if role.name != ADMIN and not beyond(visit.permissions, role.permissions)
         ]
         given = {"error": "", "said": "", "token": "", **visit.flashed, **values}
-        typed = {
-            name: visit.text(name) if given["error"] else "" for name in ("name", "role", "days")
-        }
-        chosen = visit.fields.get("permission", []) if given["error"] else PERMISSIONS[:1]
-        base = visit.base.base(visit.request) + SCIM_ROOT
-        form = {"roles": roles, "permissions": PERMISSIONS, "typed": typed, "chosen": chosen}
-        return visit.render("keys.html", status, rows=rows, base=base, **form, **given)
+        return visit.render(
+            "keys.html",
+            status,
+            rows=rows,
+            base=visit.base.base(visit.request) + SCIM_ROOT,
+            roles=roles,
+            **_form(visit, bool(given["error"])),
+            **given,
+        )
 
     async def _reaches(self, visit: Visit, key: KeyRecord) -> bool:
         return not await self._roles.beyond_reach(visit.permissions, key)
 
     async def create(self, visit: Visit) -> Response:
-        by, name = visit.administrator, visit.text("name")
+        by = visit.administrator
         try:
-            if not 0 < len(name) <= _MAX_NAME:
-                raise invalid_value("name: enter a name of 1 to 200 characters")
+            name = _name(visit)
             role, permissions = await self._may(visit)
-            days = _LIFETIMES.get(visit.text("days"))
-            lifetime = None if days is None else timedelta(days=days)
-            options = KeyOptions(permissions, lifetime=lifetime, role=role)
-            token, _ = await self._keys.create(by.workspace, name, options, by)
+            expires = _expiry(visit.text("expires"))
+            lifetime = None if expires is None else expires - clock.now()
+            options = KeyOptions(permissions, self._rate_limit(visit), lifetime, role)
+            token, _ = await self._keys.create_named(by.workspace, name, options, by)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
         return await visit.redirect_with("./keys", token=token, said=f'Key "{name}" was created.')
@@ -76,14 +111,67 @@ class KeyPages:
         Raises:
             ScimError: The choice is empty, unknown, or exceeds the administrator's permissions.
         """
-        chosen = visit.text("role")
-        if chosen and chosen != ADMIN:
+        preset, chosen = PRESETS.get(visit.text("preset")), visit.text("role")
+        if preset is not None:
+            wanted = [preset.permission]
+        elif chosen and chosen != ADMIN:
             await self._roles.check_grantable(visit.there().id, visit.permissions, chosen)
             return chosen, ()
-        wanted = [ADMIN] if chosen == ADMIN else visit.fields.get("permission", [])
+        else:
+            wanted = [ADMIN] if chosen == ADMIN else visit.fields.get("permission", [])
         if not wanted:
             raise invalid_value("permission: select at least one permission")
         return None, check_permissions(visit.administrator.permissions, wanted, (ADMIN,))
+
+    def _rate_limit(self, visit: Visit) -> int | None:
+        """Return the rate limit that was typed; None for the default of the workspace.
+
+        Raises:
+            ScimError: It is not a number, or above the server's ceiling.
+        """
+        text = visit.text("rateLimit")
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) < 11) or int(text) > _MAX_RATE:
+            raise invalid_value(
+                "rateLimit: enter a whole number of requests per minute, or 0 for no limit"
+            )
+        check_ceiling(int(text), self._keys.ceiling)
+        return int(text)
+
+    async def show_key(self, visit: Visit, status: int = 200, error: str = "") -> Response:
+        key = await self._accounts.key(visit.there().id, visit.names["id"])
+        if key is None:
+            raise not_found("This key does not exist.")
+        typed = {
+            "name": key.name,
+            "expires": (key.expires or "")[:10],
+            "rateLimit": "" if key.rate_limit is None else str(key.rate_limit),
+        }
+        if error:
+            typed = {name: visit.text(name) for name in typed}
+        return visit.render(
+            "key.html",
+            status,
+            key=key,
+            state=state_of(key, clock.now()),
+            reaches=await self._reaches(visit, key),
+            typed=typed,
+            error=error,
+            said=visit.flashed.get("said", ""),
+        )
+
+    async def edit(self, visit: Visit) -> Response:
+        key = await self._key(visit)
+        try:
+            changes: dict[str, Any] = {"name": _name(visit), "rate_limit": self._rate_limit(visit)}
+            if visit.text("expires") != (key.expires or "")[:10]:
+                expires = _expiry(visit.text("expires"))
+                changes["expires"] = None if expires is None else clock.timestamp(expires)
+            key = await self._keys.edit(visit.there(), key, changes, visit.administrator)
+        except ScimError as error:
+            return await self.show_key(visit, error.status, error.detail)
+        return await visit.redirect_with(f"./keys/{key.id}", said=f'Key "{key.name}" was saved.')
 
     async def rotate(self, visit: Visit) -> Response:
         key = await self._key(visit)
@@ -107,3 +195,42 @@ class KeyPages:
                 "This key has permissions that you do not have. Ask an owner to change it."
             )
         return key
+
+
+def _form(visit: Visit, refused: bool) -> dict[str, object]:
+    """Return the choices of the form for a new key, and what was typed if it was refused."""
+    typed = {name: visit.text(name) if refused else "" for name in _TYPED}
+    presets = {name: preset for name, preset in PRESETS.items() if visit.may(preset.permission)}
+    if not refused:
+        typed["preset"] = next(iter(presets), "")
+    return {
+        "presets": presets,
+        "permissions": PERMISSIONS,
+        "typed": typed,
+        "chosen": visit.fields.get("permission", []) if refused else [],
+    }
+
+
+def _name(visit: Visit) -> str:
+    """Return the name that was typed. Raises ScimError."""
+    name = visit.text("name")
+    if not 0 < len(name) <= _MAX_NAME:
+        raise invalid_value("name: enter a name of 1 to 200 characters")
+    return name
+
+
+def _expiry(text: str) -> datetime | None:
+    """Return the last second of a date in UTC; None if the text is empty.
+
+    Raises:
+        ScimError: It is not a date, or not one that a key may expire at.
+    """
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise invalid_value("expires: enter a date such as 2030-12-31") from None
+    end = datetime.combine(day, time(23, 59, 59), UTC)
+    check_expiry(end)
+    return end

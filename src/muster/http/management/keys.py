@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from muster.access.keys import KeyOptions, Keys, state_of
+from muster.access.keys import KeyOptions, Keys, check_expiry, state_of
 from muster.access.permissions import ADMIN, SCIM, SETTINGS
 from muster.access.rate_limit import check_ceiling
 from muster.access.roles import Roles, check_permissions
 from muster.base import clock
+from muster.directory.history.past import parse_time
 from muster.directory.service import Directory
 from muster.http.management.models.keys import (
     FindKeys,
     KeyAnswer,
+    KeyChange,
     KeyList,
     NewKey,
     NewKeyAnswer,
@@ -53,7 +55,7 @@ class KeyRoutes:
             201,
             body=NewKey,
             answer=NewKeyAnswer,
-            errors=(404,),
+            errors=(404, 409),
         )
         yield ApiRoute(
             "GET",
@@ -62,6 +64,16 @@ class KeyRoutes:
             self.get_key,
             "Retrieve an API key",
             answer=KeyAnswer,
+        )
+        yield ApiRoute(
+            "PATCH",
+            "/keys/{id}",
+            SETTINGS,
+            self.update_key,
+            "Change the name, rate limit or expiry of an API key",
+            body=KeyChange,
+            answer=KeyAnswer,
+            errors=(409,),
         )
         yield ApiRoute(
             "POST",
@@ -100,7 +112,8 @@ class KeyRoutes:
             None if body.expires_in_seconds is None else timedelta(seconds=body.expires_in_seconds)
         )
         options = KeyOptions(permissions, body.rate_limit, lifetime, role, body.user)
-        token, record = await self._keys.create(by.workspace, body.name, options, by)
+        with at("/name"):
+            token, record = await self._keys.create_named(by.workspace, body.name, options, by)
         return created(_with_token(record, token), "/keys", record.id)
 
     async def _granted(self, call: Call, body: NewKey) -> tuple[str | None, tuple[str, ...]]:
@@ -117,6 +130,24 @@ class KeyRoutes:
             return role, ()
         with at("/permissions"):
             return role, check_permissions(call.grant.permissions, list(wanted), (ADMIN,))
+
+    async def update_key(self, call: Call) -> Response:
+        key, by = await self._key(call), call.administrator
+        given = (await call.read(KeyChange)).model_dump(exclude_unset=True)
+        await self._check_reach(call, key)
+        if key.revoked is not None:
+            raise ScimError(409, "the key is revoked")
+        if "rate_limit" in given:
+            with at("/rateLimit"):
+                check_ceiling(given["rate_limit"], self._keys.ceiling)
+        if given.get("expires") is not None:
+            with at("/expires"):
+                expires = parse_time(given["expires"], "expires")
+                check_expiry(expires)
+            given["expires"] = clock.timestamp(expires)
+        with at("/name"):
+            changed = await self._keys.edit(by.workspace, key, given, by)
+        return json_response(200, _answer(changed))
 
     async def rotate_key(self, call: Call) -> Response:
         key, by = await self._key(call), call.administrator

@@ -13,9 +13,11 @@ from muster.http.management.models.base import (
     KeyId,
     KeyPermission,
     ListAnswer,
+    Moment,
     Name,
     QueryParameters,
     Timestamp,
+    example_of_a_change,
 )
 
 _MAX_SECONDS = 10 * 366 * 86400
@@ -41,7 +43,7 @@ class NewKey(Body):
     )
 
     name: Name
-    """The name that the console and the audit log show."""
+    """The name that the console and the audit log show. No other active key may have it."""
     role: Annotated[str | None, Field(max_length=100)] = None
     """A role whose permissions the key has, in addition to its own. `Admin` for all permissions."""
     permissions: Annotated[list[KeyPermission] | None, Field(min_length=1)] = None
@@ -52,6 +54,21 @@ class NewKey(Body):
     """Requests a minute. 0 for no limit, null for the limit of the workspace."""
     expires_in_seconds: Annotated[int | None, Field(ge=1, le=_MAX_SECONDS)] = None
     """The lifetime of the key. Null if it does not expire."""
+
+
+class KeyChange(Body):
+    """The members of an API key to change. Members that are left out stay as they are."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example_of_a_change(name="Okta", expires="2030-12-31T23:59:59Z")
+    )
+
+    name: Name = ""
+    """The name, which no other active key may have."""
+    rate_limit: Annotated[int | None, Field(ge=0, le=_MAX_RATE)] = None
+    """Requests a minute. 0 for no limit, null for the limit of the workspace."""
+    expires: Moment | None = None
+    """The time at which the key expires, within 10 years. Null if it does not expire."""
 
 
 class Rotation(Body):
