@@ -4,6 +4,7 @@ import json
 
 
 def test_admins_are_created_from_a_pipe_and_listed(muster):
+    muster("migrate")
     assert muster("admins", "list").stdout == ""
     made = muster(
         "admins", "create", "--email", "ada@example.com", typed="a long enough password\n"

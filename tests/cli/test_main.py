@@ -35,7 +35,7 @@ OPERATE = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
         (["keys", "revoke", "nosuch"], "no key 'nosuch'"),
         (["workspaces", "create", "No Such Name"], "lower-case"),
         (["workspaces", "create", "x", "--contract", "soap"], "rfc7644"),
-        (["serve", "--port", "99999"], "MUSTER_PORT"),
+        (["serve", "--port", "99999"], "--port must be at most 65,535"),
         (["serve", "--host", "203.0.113.9"], "cannot listen on 203.0.113.9"),
         (
             ["migrate", "--database", "sqlite:////nosuch/folder/m.db"],
@@ -71,12 +71,50 @@ def test_settings_from_environment_and_file(tmp_path):
         in server.muster("workspaces", "list", check=False).stderr
     )
     (tmp_path / "muster.toml").write_text('contract = "rfc7644"\nrate_limit = "lots"\n')
-    assert "MUSTER_RATE_LIMIT" in server.muster("migrate", check=False).stderr
+    assert server.muster("migrate", check=False).stderr == (
+        "muster: rate_limit in muster.toml must be a whole number\n"
+    )
     (tmp_path / "muster.toml").write_text('trusted_proxies = "10.0.0.0/8, proxy"\n')
-    assert "MUSTER_TRUSTED_PROXIES" in server.muster("migrate", check=False).stderr
+    assert "muster: trusted_proxies in muster.toml " in server.muster("migrate", check=False).stderr
     (tmp_path / "muster.toml").write_text("rate_limit = 5\n")
     server.muster("keys", "create", "--name", "x")
     assert server.muster("workspaces", "list").stdout.split("\t")[:2] == ["default", "cortex"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'port = "a\n', "muster: muster.toml is not a TOML file: "),
+        (b"\xff = 1\n", "muster: muster.toml is not a TOML file: "),
+        (b"workers = 0\n", "muster: workers in muster.toml must be at least 1\n"),
+        (b'contract = "soap"\n', "muster: contract in muster.toml must be 'rfc7644' or 'cortex'\n"),
+        (b"form_seconds = 'x'\n", "muster: form_seconds in muster.toml must be a number\n"),
+    ],
+)
+def test_a_wrong_file_of_settings_is_said(tmp_path, content, said):
+    server = Server(tmp_path)
+    (tmp_path / "muster.toml").write_bytes(content)
+    done = server.muster("migrate", check=False)
+    assert (done.returncode, done.stderr[: len(said)]) == (2, said)
+
+
+def test_a_wrong_variable_is_named(tmp_path):
+    done = Server(tmp_path, MUSTER_WORKERS="many").muster("migrate", check=False)
+    assert done.stderr == "muster: MUSTER_WORKERS must be a whole number\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["keys list", "workspaces list", "admins list", "audit verify", "check", "doctor", "export"],
+)
+def test_a_command_that_reads_creates_no_database(tmp_path, command):
+    server = Server(tmp_path)
+    done = server.muster(*command.split(), check=False)
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        f"no database at {tmp_path / 'muster.db'}; name it with --database or MUSTER_DATABASE\n"
+    )
+    assert list(tmp_path.glob("muster.db*")) == []
 
 
 def test_a_slip_in_a_variables_name_is_said(tmp_path):

@@ -23,7 +23,11 @@ def test_a_port_that_is_taken_is_named(tmp_path):
         other.listen()
         refused = server.muster("serve", "--first-key", check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr == f"muster: port {server.port} is in use; choose another with --port\n"
+    assert (
+        refused.stderr
+        == f"muster: port {server.port} is in use; choose another with --port or MUSTER_PORT\n"
+    )
+    server.muster("migrate")
     assert "first key" not in server.muster("keys", "list").stdout  # nobody has seen it
 
 

@@ -15,6 +15,7 @@ def test_workspaces(muster):
 
 
 def test_list_as_json(muster):
+    muster("migrate")
     assert json.loads(muster("workspaces", "list", "--json").stdout) == []
     muster("workspaces", "create", "acme", "--strict")
     [workspace] = json.loads(muster("workspaces", "list", "--json").stdout)

@@ -88,7 +88,7 @@ def list_(*, json: Json = False, database: Database = None) -> None:
     async def work(storage: Storage) -> Sequence["Admin"]:
         return await Administrators(storage).all()
 
-    admins = run(settings, work)
+    admins = run(settings, work, existing=True)
     if json:
         write_json([_as_json(admin) for admin in admins])
         return

@@ -38,7 +38,7 @@ def verify(*, json: Json = False, database: Database = None) -> int:
     async def work(storage: Storage) -> Verification:
         return await verify(storage, say)
 
-    found = run(settings, work)
+    found = run(settings, work, existing=True)
     if json:
         write_json(
             {

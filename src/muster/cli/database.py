@@ -88,7 +88,7 @@ def _check(
         with progress("Checking resources") as advance:
             return await check(storage, repair, say, advance)
 
-    report = run(settings, work)
+    report = run(settings, work, existing=True)
     if json:
         counts = {"resources": report.resources, "workspaces": report.workspaces}
         write_json(

@@ -48,7 +48,7 @@ def doctor(
         with progress("Examining requests") as advance:
             return await examine(storage, place.id, advance)
 
-    problems = list(_problems(run(settings, work)))
+    problems = list(_problems(run(settings, work, existing=True)))
     if json:
         write_json([_as_json(problem) for problem in problems])
     elif problems:

@@ -161,7 +161,7 @@ def list_(
     async def work(storage: Storage) -> Sequence[KeyRecord]:
         return await storage.keys((await _Place(settings, workspace).find(storage)).id)
 
-    keys, now = run(settings, work), clock.now()
+    keys, now = run(settings, work, existing=True), clock.now()
     if json:
         write_json([_as_json(key, state_of(key, now)) for key in keys])
         return

@@ -75,7 +75,7 @@ def _listening(settings: Settings) -> Iterator[None]:
 
 def _refused(error: OSError, settings: Settings) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {settings.port} is in use; choose another with --port"
+        return f"port {settings.port} is in use; choose another with --port or MUSTER_PORT"
     reason = (error.strerror or str(error)).lower()
     if error.errno == errno.EACCES and settings.port < _PRIVILEGED:
         return (

@@ -4,7 +4,7 @@ import asyncio
 import difflib
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -41,36 +41,86 @@ def load_settings(**flags: Any) -> Settings:
     Raises:
         UsageError: A setting has a value that is not allowed.
     """
+    from tomllib import TOMLDecodeError
+
     from pydantic import ValidationError
 
     for mistake in mistaken_variables(os.environ):
         sys.stderr.write(f"muster: {mistake}\n")
+    given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
+        return Settings(**given)
     except ValidationError as error:
-        raise UsageError(_invalid(error)) from None
+        raise UsageError(_invalid(error, given)) from None
+    except (TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"muster.toml is not a TOML file: {error}") from None
 
 
-def _invalid(error: "ValidationError") -> str:
-    return "; ".join(_describe(problem["loc"], problem["msg"]) for problem in error.errors())
+def _invalid(error: "ValidationError", flags: Mapping[str, object]) -> str:
+    problems = error.errors(include_url=False)
+    return "; ".join(_describe(dict(problem), flags) for problem in problems)
 
 
-def _describe(location: tuple[int | str, ...], message: str) -> str:
-    name = str(location[0]) if location else "settings"
+def _describe(problem: Mapping[str, Any], flags: Mapping[str, object]) -> str:
+    """Say which option, variable or line of muster.toml has which wrong value."""
+    name = str(problem["loc"][0]) if problem["loc"] else "settings"
     if name not in Settings.model_fields:
         hint = suggestion(name, Settings.model_fields) or "."
         allowed = ", ".join(Settings.model_fields)
         return f"unknown setting {name!r} in muster.toml{hint} Settings: {allowed}"
-    return f"--{name.replace('_', '-')} (MUSTER_{name.upper()}): {message}"
+    variable = f"MUSTER_{name.upper()}"
+    if name in flags:
+        place = f"--{name.replace('_', '-')}"
+    elif any(found.upper() == variable for found in os.environ):
+        place = variable
+    else:
+        place = f"{name} in muster.toml"
+    return f"{place} {_demand(problem)}"
 
 
-def run(settings: Settings, work: Callable[[Storage], Awaitable[T]]) -> T:
+def _demand(problem: Mapping[str, Any]) -> str:
+    """Say what a setting must be."""
+    kind, context = problem["type"], problem.get("ctx", {})
+    numbers = {
+        "greater_than": ("more than", "gt"),
+        "greater_than_equal": ("at least", "ge"),
+        "less_than": ("less than", "lt"),
+        "less_than_equal": ("at most", "le"),
+    }
+    if kind in numbers:
+        words, key = numbers[kind]
+        return f"must be {words} {context[key]:,}"
+    if kind.startswith("int_"):
+        return "must be a whole number"
+    if kind.startswith("float_"):
+        return "must be a number"
+    if kind.startswith("bool_"):
+        return "must be true or false"
+    if kind == "literal_error":
+        return f"must be {context['expected']}"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return message if message.startswith("must be ") else f"is not valid: {message}"
+
+
+def run(
+    settings: Settings, work: Callable[[Storage], Awaitable[T]], *, existing: bool = False
+) -> T:
     """Migrate and open the database, and run work on it.
+
+    Args:
+        settings: The settings that name the database.
+        work: The work.
+        existing: Whether a SQLite file that does not exist is an error. Otherwise it is created.
 
     Raises:
         CommandError: The database cannot be opened or used.
     """
     from muster.storage.engines import open_storage
+
+    if existing and not is_postgres(settings.database):
+        path = sqlite_path(settings.database)
+        if not os.path.exists(path):
+            raise CommandError(f"no database at {path}; name it with --database or MUSTER_DATABASE")
 
     async def session() -> T:
         storage = open_storage(settings)

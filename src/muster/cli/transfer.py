@@ -54,11 +54,19 @@ def _export(
     """Write the resources of a workspace, each as a line of JSON. Passwords are not exported."""
     settings = load_settings(database=database)
     if output is None:
-        run(settings, lambda storage: _write_lines(storage, workspace, settings, sys.stdout.buffer))
+        run(
+            settings,
+            lambda storage: _write_lines(storage, workspace, settings, sys.stdout.buffer),
+            existing=True,
+        )
         return
     try:
         with output.open("xb") as file, _removed_on_failure(output):
-            lines = run(settings, lambda storage: _write_lines(storage, workspace, settings, file))
+            lines = run(
+                settings,
+                lambda storage: _write_lines(storage, workspace, settings, file),
+                existing=True,
+            )
     except FileExistsError:
         raise CommandError(f"{output} exists already; choose another file with --output") from None
     except OSError as error:

@@ -69,7 +69,7 @@ def list_(*, json: Json = False, database: Database = None) -> None:
     async def work(storage: Storage) -> Sequence[Workspace]:
         return await storage.workspaces()
 
-    workspaces = run(settings, work)
+    workspaces = run(settings, work, existing=True)
     if json:
         write_json([_as_json(workspace) for workspace in workspaces])
         return

@@ -23,6 +23,8 @@ _BLANK_ELEMENTS = 1
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _ACRONYMS = {"id": "ID", "url": "URL", "ims": "Instant messaging", "x509": "X.509"}
 _CHOICES = {"": "Not set", "true": "Yes", "false": "No"}
+_FIRST = ("Name", "Emails", "Phone numbers")
+"""The attributes that a form shows first; it folds other multi-valued ones without a value."""
 _LONG = frozenset({"formatted"})
 
 
@@ -66,6 +68,11 @@ class FormPart:
     fields: list[FormField] = field(default_factory=list)
     elements: list[list[FormField]] = field(default_factory=list)
     rows: str = ""
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether any of its elements has a value."""
+        return any(found.value for row in self.elements for found in row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,7 @@ def form_of(resource_type: ResourceType, document: Document) -> list[FormPart]:
             ]
             parts.append(FormPart(title_of(attribute.name), fields))
     extensions = [part for part in by_schema.values() if part.fields]
+    parts.sort(key=lambda part: _FIRST.index(part.title) if part.title in _FIRST else len(_FIRST))
     return [basic, *parts, *extensions]
 
 
