@@ -1,8 +1,8 @@
-"""`muster admins`: create, invite and list administrators of the console."""
+"""`muster admins`: create, invite, list, reset and remove administrators of the console."""
 
 import getpass
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
@@ -10,15 +10,17 @@ from cyclopts import App, Parameter
 from muster.base import clock
 from muster.cli.options import Database, setting_options
 from muster.cli.output import Json, warn, write, write_json, write_table
-from muster.cli.session import CommandError, load_settings, run
+from muster.cli.session import CommandError, load_settings, run, suggestion
 from muster.storage.port.engine import Storage
 
 if TYPE_CHECKING:
-    from muster.access.administrators import Admin
+    from muster.access.administrators import Admin, Administrators
+    from muster.storage.port.changes import ChangeOrigin
 
+Who = Annotated[str, Parameter(help="The e-mail address of the administrator, or their id.")]
 app = App(
     name="admins",
-    help="Create, invite and list administrators of the console.",
+    help="Create, invite, list, reset and remove administrators of the console.",
     help_epilogue="Examples:\n  muster admins invite\n  muster admins list",
 )
 
@@ -39,12 +41,11 @@ def create(
     """
     from muster.access.administrators import Administrators, all_permissions
     from muster.scim.errors import ScimError
-    from muster.storage.port.changes import ChangeOrigin
 
     settings = load_settings(database=database)
     typed = sys.stdin.isatty()
     password = getpass.getpass("Password: ") if typed else sys.stdin.readline().rstrip("\n")
-    origin = ChangeOrigin("command", "", clock.now().isoformat(timespec="milliseconds"))
+    origin = _origin()
 
     async def work(storage: Storage) -> "Admin":
         try:
@@ -95,6 +96,68 @@ def list_(*, json: Json = False, database: Database = None) -> None:
     rows = [(item.email, _access(item), item.created) for item in admins]
     empty = "No administrators. Invite one with: muster admins invite"
     write_table(("E-mail", "Access", "Created"), rows, empty)
+
+
+@app.command(help_epilogue="Examples:\n  muster admins reset ada@example.com")
+def reset(admin: Who, /, *, database: Database = None) -> None:
+    """Turn off the two-factor authentication of an administrator who has lost it.
+
+    It signs them out everywhere. They sign in with their password and can turn
+    it on again.
+    """
+    _change(database, admin, lambda there, found: there.reset_totp(found, _origin()))
+
+
+@app.command(help_epilogue="Examples:\n  muster admins remove ada@example.com")
+def remove(admin: Who, /, *, database: Database = None) -> None:
+    """Remove an administrator and sign them out everywhere.
+
+    The last administrator of the installation cannot be removed.
+    """
+    _change(database, admin, lambda there, found: there.remove(found, _origin()))
+
+
+def _change(
+    database: str | None, who: str, change: "Callable[[Administrators, Admin], Awaitable[None]]"
+) -> None:
+    """Find an administrator and change them.
+
+    Raises:
+        CommandError: Nobody, or more than one, is meant, or the change is refused.
+    """
+    from muster.access.administrators import Administrators
+    from muster.scim.errors import ScimError
+
+    async def work(storage: Storage) -> None:
+        there = Administrators(storage)
+        try:
+            await change(there, _meant(who, await there.all()))
+        except ScimError as error:
+            raise CommandError(error.detail) from None
+
+    run(load_settings(database=database), work, existing=True)
+
+
+def _meant(who: str, admins: "Sequence[Admin]") -> "Admin":
+    """Return the administrator with an id, or the only one with an e-mail address."""
+    found = [item for item in admins if item.id == who]
+    found = found or [item for item in admins if item.email.lower() == who.lower()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise CommandError(
+            f"{len(found)} administrators have the address {who!r}: give the id instead."
+            " See muster admins list --json"
+        )
+    near = suggestion(who, {item.email for item in admins})
+    raise CommandError(f"no administrator {who!r}{near or '.'} See muster admins list")
+
+
+def _origin() -> "ChangeOrigin":
+    """Return the command line as the audit log records it."""
+    from muster.storage.port.changes import ChangeOrigin
+
+    return ChangeOrigin("command", "", clock.now().isoformat(timespec="milliseconds"))
 
 
 def _access(admin: "Admin") -> str:
