@@ -215,7 +215,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *SchemaPages(s.schemas),
         *DangerPages(storage),
         *SettingsPages(s.workspace_settings),
-        *ConnectPages(storage, s.requests),
+        *ConnectPages(storage, s.requests, s.keys, s.workspace_settings),
         *AdministratorPages(storage, s.administrators),
         *AuditPages(storage, tokens),
     ]

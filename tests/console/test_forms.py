@@ -242,6 +242,12 @@ FORMS = {
         f"/keys/{scene.key()['id']}/revoke"
     ),
     "/w/{workspace}/settings": _settings,
+    "/w/{workspace}/connect/{provider}/key": lambda scene: scene.post(
+        "/connect/okta/key", name="okta"
+    ),
+    "/w/{workspace}/connect/{provider}/check": lambda scene: scene.post(
+        "/connect/okta/check", key=scene.key()["id"]
+    ),
     "/w/{workspace}/requests/record": lambda scene: scene.post("/requests/record"),
     "/w/{workspace}/requests/{number}/rehearse": _rehearse,
     "/w/{workspace}/{kind}/{id}/restore": _restore,
@@ -320,6 +326,7 @@ SHOW_SECRETS = {
         "/w/{workspace}/keys/{id}/rotate",
         "/w/{workspace}/webhooks",
         "/w/{workspace}/webhooks/{id}/rotate",
+        "/w/{workspace}/connect/{provider}/key",
     ),
     *("/administrators", "/account/totp"),
 }

@@ -53,6 +53,7 @@ PAGES = {
 FORMS = {
     "/keys": SETTINGS, "/keys/x": SETTINGS, "/keys/x/rotate": SETTINGS, "/keys/x/revoke": SETTINGS, "/settings": SETTINGS,
     "/requests/record": SETTINGS, "/users/x/restore": RESTORE, "/guard/let-all": SETTINGS, "/guard/selection": SETTINGS, "/guard/x/let": SETTINGS,
+    "/connect/entra/key": SETTINGS, "/connect/entra/check": SETTINGS,
     "/guard/x/keep": SETTINGS, "/requests/1/rehearse": SCIM,
     "/open-id-connector": SCIM, "/open-id-connector/remove": SCIM, "/undo": RESTORE,
     "/role-mappings": IDENTITY_MAPPINGS, "/role-mappings/x/remove": IDENTITY_MAPPINGS,
@@ -69,8 +70,9 @@ FORMS = {
 SCIM_TOO = {
     *("/webhooks", "/webhooks/x", "/webhooks/x/test", "/webhooks/x/switch", "/webhooks/x/rotate"),
     "/webhooks/x/deliveries/1/redeliver",
+    *("/connect/entra/key", "/connect/entra/check"),
 }
-"""Forms that need the SCIM permission as well: a webhook sends whole documents."""
+"""Forms that need the SCIM permission as well: they give access to whole documents."""
 SCIM_TOO_PAGES = {"/webhooks/x/deliveries/1"}
 """Pages that need it as well: they show such a document."""
 ELSEWHERE = {

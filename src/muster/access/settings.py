@@ -97,10 +97,23 @@ class WorkspaceSettings:
         """Raise ScimError 400 if a rate limit is above the ceiling."""
         check_ceiling(limit, self._ceiling)
 
-    async def record_reads(self, by: Administrator, until: str | None) -> None:
-        """Record successful reads until a time, or stop recording them if it is None."""
+    async def record_reads(
+        self, by: Administrator, until: str | None, key: str | None = None
+    ) -> None:
+        """Record successful reads until a time, or stop recording them if it is None.
+
+        Args:
+            by: The administrator.
+            until: The time.
+            key: The id of the only key whose reads are recorded; None for all keys.
+        """
         await self._set(
-            by, {"record_reads": until}, lambda workspace: {"recordReads": workspace.record_reads}
+            by,
+            {"record_reads": until, "record_reads_key": key},
+            lambda workspace: {
+                "recordReads": workspace.record_reads,
+                "recordReadsKey": workspace.record_reads_key,
+            },
         )
 
     async def _set(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
+BASE_URL, API_KEY = "{base URL}", "{API key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,9 @@ class Provider:
     Attributes:
         title: The display name.
         steps: The instructions to connect it, in order.
+        fields: The names of the provider's fields, each with its value; BASE_URL and API_KEY stand
+            for those of the connection.
+        document: The address of the provider's own instructions; empty for none.
         mapping: The provider's attributes, each with its SCIM attribute.
         signs: Lower-case parts of key names and User-Agents that identify it.
     """
@@ -21,6 +25,8 @@ class Provider:
     title: str
     steps: Sequence[str]
     mapping: Sequence[tuple[str, str]]
+    fields: Sequence[tuple[str, str]] = ()
+    document: str = ""
     signs: Sequence[str] = ()
 
 
@@ -34,6 +40,15 @@ PROVIDERS = {
             " identifier field.",
             "Turn on import, push new users, push profile updates and push groups. Select Test"
             " API Credentials.",
+        ),
+        fields=(
+            ("SCIM connector base URL", BASE_URL),
+            ("Unique identifier field for users", "userName"),
+            ("Authentication Mode", "HTTP Header"),
+            ("Authorization (Bearer)", API_KEY),
+        ),
+        document=(
+            "https://developer.okta.com/docs/guides/scim-provisioning-integration-connect/main/"
         ),
         mapping=(
             ("login", "userName"),
@@ -50,6 +65,13 @@ PROVIDERS = {
             "Enter the base URL as the tenant URL and the API key as the secret token. Select"
             " Test Connection.",
             "Keep the default mappings. Start provisioning.",
+        ),
+        fields=(
+            ("Tenant URL", BASE_URL),
+            ("Secret Token", API_KEY),
+        ),
+        document=(
+            "https://learn.microsoft.com/en-us/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups"
         ),
         mapping=(
             ("userPrincipalName", "userName"),
@@ -70,6 +92,11 @@ PROVIDERS = {
             " the API connection.",
             "Under Provisioning, select Enable provisioning.",
         ),
+        fields=(
+            ("SCIM Base URL", BASE_URL),
+            ("SCIM Bearer Token", API_KEY),
+        ),
+        document=("https://developers.onelogin.com/scim/create-app"),
         mapping=(
             ("{$user.email}", "userName"),
             ("{$user.id}", "externalId"),
@@ -83,6 +110,11 @@ PROVIDERS = {
             "Enter the API key as the access token and the base URL as the endpoint URL.",
             "Map the attributes and choose the scope.",
         ),
+        fields=(
+            ("Access token", API_KEY),
+            ("Endpoint URL", BASE_URL),
+        ),
+        document=("https://support.google.com/a/answer/7681608"),
         mapping=(
             ("username", "userName"),
             ("First name, Last name", "name"),
@@ -90,12 +122,105 @@ PROVIDERS = {
         ),
         signs=("google",),
     ),
+    "jumpcloud": Provider(
+        "JumpCloud",
+        steps=(
+            "Open SSO Applications → your application → Identity Management, and choose the API"
+            " type SCIM 2.0.",
+            "Fill in the fields, with the e-mail address of a test user. Select Test connection,"
+            " then Activate.",
+            "To push groups, turn on Group management.",
+        ),
+        fields=(("Base URL", BASE_URL), ("Token Key", API_KEY)),
+        document="https://jumpcloud.com/support/scim-integrations",
+        mapping=(
+            ("email", "userName"),
+            ("firstname, lastname", "name"),
+            ("id", "externalId"),
+            ("suspended", "active (inverted)"),
+        ),
+        signs=("jumpcloud",),
+    ),
+    "keycloak": Provider(
+        "Keycloak",
+        steps=(
+            "Install a SCIM client extension in Keycloak.",
+            "Add a remote SCIM provider with the base URL and the bearer token.",
+            "Turn on the synchronization of users, groups and bulk, as you need.",
+        ),
+        fields=(("Base URL", BASE_URL), ("Bearer token", API_KEY)),
+        document="https://github.com/Captain-P-Goldfish/SCIM-SDK/wiki",
+        mapping=(
+            ("username", "userName"),
+            ("id", "externalId"),
+            ("email", "emails"),
+            ("enabled", "active"),
+        ),
+        signs=("keycloak",),
+    ),
+    "ping": Provider(
+        "PingOne",
+        steps=(
+            "Open Integrations → Provisioning → New Connection → SCIM Outbound.",
+            "Fill in the fields, and select Test Connection.",
+            "Create a rule with the population and the attribute mapping.",
+        ),
+        fields=(
+            ("SCIM Base URL", BASE_URL),
+            ("SCIM Version", "2.0"),
+            ("Authentication Method", "OAuth 2 Bearer Token"),
+            ("OAuth Access Token", API_KEY),
+            ("User Filter Expression", 'userName Eq "%s"'),
+        ),
+        document="https://docs.pingidentity.com/pingone/integrations/p1_scim_provisioning_features.html",
+        mapping=(
+            ("Username", "userName"),
+            ("Given Name, Family Name", "name"),
+            ("Email Address", 'emails[type eq "work"]'),
+            ("Enabled", "active"),
+        ),
+        signs=("pingone", "pingfederate", "pingidentity"),
+    ),
+    "rippling": Provider(
+        "Rippling",
+        steps=(
+            "Open App Shop → your application → SCIM, and fill in the fields.",
+            "Choose the users of the application, and the action for users who leave.",
+        ),
+        fields=(("Base URL", BASE_URL), ("Bearer token", API_KEY)),
+        document="https://developer.rippling.com",
+        mapping=(("work e-mail", "userName"), ("legal or preferred name", "name")),
+        signs=("rippling",),
+    ),
+    "sailpoint": Provider(
+        "SailPoint",
+        steps=(
+            "Add a source of type SCIM 2.0, and fill in the fields.",
+            "Select Discover schema, then aggregate accounts and groups.",
+        ),
+        fields=(
+            ("Base URL", BASE_URL),
+            ("Authentication Type", "API Token"),
+            ("API Token", API_KEY),
+        ),
+        document="https://documentation.sailpoint.com/connectors/scim_2_0/help/integrating_scim_2_0/introduction.html",
+        mapping=(
+            ("userName", "userName"),
+            ("name, emails", "name, emails"),
+            ("entitlements, groups", "entitlements, groups"),
+        ),
+        signs=("sailpoint",),
+    ),
     "other": Provider(
         "Other",
         steps=(
             "Enter the base URL, and the API key as the bearer token, in the client.",
             "The client must support SCIM 2.0 (RFC 7643 and 7644). /ServiceProviderConfig lists"
             " the supported features.",
+        ),
+        fields=(
+            ("Base URL", BASE_URL),
+            ("Bearer token", API_KEY),
         ),
         mapping=(
             ("Sign-in name", "userName"),

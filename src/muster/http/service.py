@@ -205,12 +205,13 @@ class Service:
         token = (request.header("authorization") or "").partition(" ")[2].strip()
         with contextlib.suppress(StorageError):
             grant = await self._keys.meant(token)
-            if grant is not None:
-                request.workspace, request.key, request.grant = (
-                    grant.workspace.name,
-                    grant.key.id,
-                    grant,
-                )
+            request.workspace, request.key, request.grant = (
+                grant.workspace.name,
+                grant.key.id,
+                grant,
+            )
+            if not grant.key.id:
+                request.query = ""  # it may name people, and nobody knows who sent it
 
     def _streamed(
         self, request: Request, response: Response, stream: AsyncIterator[bytes]

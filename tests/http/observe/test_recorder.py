@@ -255,7 +255,7 @@ def test_old_and_excess_requests_are_deleted(tmp_path):
 
 def test_excess_reads_are_dropped_and_counted():
     recorder = Recorder(None, Retention(7, 100))
-    workspace = SimpleNamespace(record_reads="2999-01-01T00:00:00.000Z")
+    workspace = SimpleNamespace(record_reads="2999-01-01T00:00:00.000Z", record_reads_key=None)
     grant = SimpleNamespace(workspace=workspace)
     read = SimpleNamespace(method="GET", path="/scim/v2/Users", body=b"", key="k", grant=grant)
     write = SimpleNamespace(method="POST", path="/scim/v2/Users", body=b"", key="k", grant=grant)

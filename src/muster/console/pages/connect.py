@@ -1,69 +1,200 @@
-"""The set-up guide for each identity provider, with a live check of its requests."""
+"""The set-up guide for each identity provider, with its key and a live check of its requests."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import NamedTuple
 
-from muster.access.permissions import SCIM
-from muster.console.providers import PROVIDERS, of_provider
+import orjson
+
+from muster.access.keys import KeyOptions, Keys, state_of
+from muster.access.permissions import SCIM, SETTINGS
+from muster.access.roles import check_permissions
+from muster.access.settings import WorkspaceSettings
+from muster.base import clock
+from muster.base.clock import timestamp
+from muster.console.providers import PROVIDERS, Provider, of_provider
 from muster.console.web import PageRoute, Visit
 from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.message import Response
 from muster.insight.people import subjects
-from muster.scim.errors import not_found
+from muster.scim.errors import ScimError, invalid_value, not_found
 from muster.storage.port.accounts import KeyRecord
 from muster.storage.port.engine import Storage
-from muster.storage.records.requests import RequestFilter, RequestStore
+from muster.storage.port.items import INSTALLATION
+from muster.storage.records.requests import (
+    RecordedRequest,
+    RequestFilter,
+    RequestStore,
+    number_of,
+)
 
 _RECENT, _LATEST = 200, 5
 """The number of requests that are searched, and of those that are shown."""
+_CHECKED = timedelta(minutes=15)
+_MAX_NAME = 200
+_DETAIL = re.compile(r'"detail":("(?:[^"\\]|\\.)*")')
+_UNAUTHORIZED = 401
+
+
+class Attempt(NamedTuple):
+    """A request without a valid key.
+
+    Attributes:
+        key: The key that it used, in words.
+        reason: The reason why it failed.
+        kept: The request.
+        page: Whether the workspace has a page for it.
+    """
+
+    key: str
+    reason: str
+    kept: RecordedRequest
+    page: bool
 
 
 class ConnectPages:
     """The page that shows how to connect an identity provider."""
 
-    def __init__(self, storage: Storage, requests: RequestStore) -> None:
+    def __init__(
+        self, storage: Storage, requests: RequestStore, keys: Keys, settings: WorkspaceSettings
+    ) -> None:
         self._storage = storage
         self._requests = requests
+        self._keys = keys
+        self._settings = settings
 
     def __iter__(self) -> Iterator[PageRoute]:
-        yield PageRoute("GET", "/w/{workspace}/connect", SCIM, self.show)
-        yield PageRoute("GET", "/w/{workspace}/connect/{provider}", SCIM, self.show)
+        root = "/w/{workspace}/connect"
+        yield PageRoute("GET", root, SCIM, self.show)
+        yield PageRoute("GET", f"{root}/{{provider}}", SCIM, self.show)
+        yield PageRoute("POST", f"{root}/{{provider}}/key", SETTINGS, self.create, (SCIM,))
+        yield PageRoute("POST", f"{root}/{{provider}}/check", SETTINGS, self.check, (SCIM,))
 
-    async def show(self, visit: Visit) -> Response:
+    async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
         """Show the steps to connect a client, and its latest requests."""
-        name = visit.names.get("provider", "okta")
-        if name not in PROVIDERS:
-            raise not_found("No guide for this client. Choose “Other”.")
-        provider = PROVIDERS[name]
+        chosen, provider = _provider(visit)
         keys = {key.id: key for key in await self._storage.keys(visit.there().id)}
-        recent = await self._requests.find(visit.there().id, RequestFilter(limit=_RECENT))
-        latest = of_provider(
-            name, [(kept, _key_name(keys, kept.key_id), kept.agent) for kept in recent]
-        )[:_LATEST]
-        own = of_provider(name, [(key, key.name, "") for key in keys.values()])
-        used = sorted((key.last_used, key.name) for key in own if key.last_used)
-        partial = visit.request.header("hx-request") == "true"
+        key = keys.get(visit.text("key"))
+        latest = await self._latest(visit, chosen, keys, key)
+        own = [key] if key else of_provider(chosen, [(k, k.name, "") for k in keys.values()])
         base = visit.base.base(visit.request) + SCIM_ROOT
-        values = {
-            "client": provider.title,
-            "steps": provider.steps,
-            "mapping": provider.mapping,
-            "chosen": name,
-            "base": base,
-        }
-        types = visit.caller.registry.types
-        people = await subjects(self._storage, visit.there().id, types, latest)
-        names = {key_id: key.name for key_id, key in keys.items()}
-        template = "connect_check.html" if partial else "connect.html"
+        partial = visit.request.header("hx-request") == "true"
         return visit.render(
-            template,
+            "connect_check.html" if partial else "connect.html",
+            status,
             providers=PROVIDERS,
+            chosen=chosen,
+            provider=provider,
+            base=base,
+            name=visit.text("name") if error else provider.title,
+            token=visit.flashed.get("token", ""),
+            said=visit.flashed.get("said", ""),
+            error=error,
+            key=key,
+            active=[item for item in keys.values() if state_of(item, clock.now()) == "active"],
+            recording=_recording(visit, key),
             latest=latest,
-            people=people,
-            keys=names,
-            used=used,
-            **values,
+            attempts=await self._attempts(visit, keys),
+            people=await subjects(
+                self._storage, visit.there().id, visit.caller.registry.types, latest
+            ),
+            keys={key_id: item.name for key_id, item in keys.items()},
+            used=sorted((item.last_used, item.name) for item in own if item.last_used),
         )
 
+    async def _latest(
+        self, visit: Visit, chosen: str, keys: dict[str, KeyRecord], key: KeyRecord | None
+    ) -> list[RecordedRequest]:
+        """Return the latest requests of a key, or else those that the provider may have sent."""
+        workspace = visit.there().id
+        if key is not None:
+            wanted = RequestFilter(key=key.id, limit=_LATEST)
+            return list(await self._requests.find(workspace, wanted))
+        recent = await self._requests.find(workspace, RequestFilter(limit=_RECENT))
+        named = [
+            (kept, keys[kept.key_id].name if kept.key_id in keys else "", kept.agent)
+            for kept in recent
+        ]
+        return of_provider(chosen, named)[:_LATEST]
 
-def _key_name(keys: dict[str, KeyRecord], key_id: str) -> str:
-    return keys[key_id].name if key_id in keys else ""
+    async def _attempts(self, visit: Visit, keys: dict[str, KeyRecord]) -> list[Attempt]:
+        """Return the latest requests without a valid key.
+
+        Those whose key names no workspace are shown to administrators of the installation alone:
+        they may have been meant for another workspace.
+        """
+        since = number_of(clock.seconds() - _CHECKED.total_seconds())
+        wanted = RequestFilter(after=since, status=_UNAUTHORIZED, limit=_LATEST)
+        here = visit.there().id
+        places = [here]
+        if visit.session is not None and visit.session.admin.everywhere:
+            places.append(INSTALLATION)
+        found = [
+            Attempt(_key_in_words(keys.get(kept.key_id)), _reason(kept), kept, place == here)
+            for place in places
+            for kept in await self._requests.find(place, wanted)
+        ]
+        return sorted(found, key=lambda attempt: -attempt.kept.number)[:_LATEST]
+
+    async def create(self, visit: Visit) -> Response:
+        """Create a key for a provider, show it once, and record its reads for a while."""
+        chosen, _ = _provider(visit)
+        by, name = visit.administrator, visit.text("name")
+        try:
+            if not 0 < len(name) <= _MAX_NAME:
+                raise invalid_value("name: enter a name of 1 to 200 characters")
+            options = KeyOptions(check_permissions(by.permissions, [SCIM], ()))
+            token, key = await self._keys.create(by.workspace, name, options, by)
+        except ScimError as failed:
+            return await self.show(visit, failed.status, failed.detail)
+        await self._record(visit, key.id)
+        return await visit.redirect_with(
+            f"./connect/{chosen}", {"key": key.id}, token=token, said=f'Key "{name}" was created.'
+        )
+
+    async def check(self, visit: Visit) -> Response:
+        """Follow an existing key, and record its reads for a while."""
+        chosen, _ = _provider(visit)
+        key = await self._storage.key(visit.there().id, visit.text("key"))
+        if key is None:
+            raise not_found("This key does not exist. Choose another one.")
+        await self._record(visit, key.id)
+        return await visit.redirect_with(
+            f"./connect/{chosen}",
+            {"key": key.id},
+            said=f'The reads of "{key.name}" are recorded for 15 minutes.',
+        )
+
+    async def _record(self, visit: Visit, key: str) -> None:
+        until = timestamp(clock.now() + _CHECKED)
+        await self._settings.record_reads(visit.administrator, until, key)
+
+
+def _provider(visit: Visit) -> tuple[str, Provider]:
+    name = visit.names.get("provider", "okta")
+    if name not in PROVIDERS:
+        raise not_found("No guide for this client. Choose “Other”.")
+    return name, PROVIDERS[name]
+
+
+def _recording(visit: Visit, key: KeyRecord | None) -> str:
+    """Return the time until which the reads of a key are recorded; empty if they are not."""
+    workspace = visit.there()
+    until = workspace.record_reads
+    followed = workspace.record_reads_key in (None, key.id if key else None)
+    return until if until is not None and until > timestamp() and followed else ""
+
+
+def _key_in_words(key: KeyRecord | None) -> str:
+    if key is None:
+        return "An unknown key"
+    state = state_of(key, clock.now())
+    if state == "active":
+        return f'A token that resembles the key "{key.name}", but is not complete or was changed,'
+    return f'The {state} key "{key.name}"'
+
+
+def _reason(kept: RecordedRequest) -> str:
+    found: Sequence[str] = _DETAIL.findall(kept.answer)
+    return str(orjson.loads(found[0])) if found else "The API key is not valid."

@@ -237,8 +237,11 @@ class Recorder:
 
         Reading the clock at every read would cost too much.
         """
-        until: str | None = request.grant.workspace.record_reads
-        return until is not None and until > self._now
+        workspace: Workspace = request.grant.workspace
+        until = workspace.record_reads
+        if until is None or until <= self._now:
+            return False
+        return workspace.record_reads_key in (None, request.key)
 
     async def _trim(self, workspace: Workspace) -> None:
         """Delete old and excess requests, once in a while."""

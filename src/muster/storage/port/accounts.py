@@ -23,6 +23,7 @@ class Workspace:
             installation's default.
         record_reads: Until this time the request log also stores successful reads; None to store
             none.
+        record_reads_key: The id of the only key whose reads are stored; None for all keys.
         guard_mode: `hold`, `watch` or `off`.
         guard_share: Percentage of the users that may lose access within an hour.
         guard_least: Number of users that may lose access within an hour whatever the percentage.
@@ -41,6 +42,7 @@ class Workspace:
     ip_allowlist: tuple[str, ...] = ()
     rate_limit: int | None = None
     record_reads: str | None = None
+    record_reads_key: str | None = None
     guard_mode: str = "watch"
     guard_share: int = 10
     guard_least: int = 20
