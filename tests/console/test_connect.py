@@ -139,12 +139,16 @@ def test_an_existing_key_is_checked(root, fresh):
     assert root.post(f"{base}/check", key="0" * 16).status_code == 404
 
 
-def test_a_key_without_a_name_is_refused_beside_its_field(root, fresh):
+def test_a_key_without_a_name_of_its_own_is_refused(root, fresh):
     base = f"/w/{fresh.name}/connect/okta"
     root.get(base)
     answer = root.post(f"{base}/key", name="")
     assert answer.status_code == 400
     assert 'id="wrong-name"' in answer.text
+    key_named(fresh, "Okta")
+    answer = root.post(f"{base}/key", name="Okta")
+    assert answer.status_code == 409
+    assert 'value="Okta"' in answer.text
 
 
 def test_attempts_without_a_valid_key_are_shown_with_their_reason(root, fresh):

@@ -145,7 +145,7 @@ class ConnectPages:
             if not 0 < len(name) <= _MAX_NAME:
                 raise invalid_value("name: enter a name of 1 to 200 characters")
             options = KeyOptions(check_permissions(by.permissions, [SCIM], ()))
-            token, key = await self._keys.create(by.workspace, name, options, by)
+            token, key = await self._keys.create_named(by.workspace, name, options, by)
         except ScimError as failed:
             return await self.show(visit, failed.status, failed.detail)
         await self._record(visit, key.id)
