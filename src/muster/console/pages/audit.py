@@ -1,17 +1,25 @@
 """The audit log in the console: search and export."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any, NamedTuple
 
 import orjson
 
-from muster.access.permissions import AUDIT
+from muster.access.permissions import AUDIT, SCIM, SETTINGS
+from muster.base.clock import timestamp
 from muster.console.actors import names_of
 from muster.console.csv_rows import csv_row
 from muster.console.web import PageRoute, Visit
+from muster.directory.documents import parse
+from muster.directory.history.events import changed_values
+from muster.directory.history.past import parse_time
 from muster.http.management.tokens import Tokens
 from muster.http.wire.message import Response
+from muster.scim.errors import ScimError
+from muster.scim.values import Json
 from muster.storage.port.changes import Change, ChangeFilter
 from muster.storage.port.engine import Storage
 
@@ -19,6 +27,69 @@ _PAGE = 100
 _CHUNK = 1000
 _SEARCHES = 20
 """The number of storage searches for one page; after them, the page may have fewer rows."""
+ACTIONS = (
+    "create",
+    "update",
+    "delete",
+    "hold",
+    "let",
+    "keep",
+    "refuse",
+    "override",
+    "undo",
+    "rotate",
+    "revoke",
+    "disable",
+    "index",
+    "wipe",
+    "trim",
+)
+"""The actions that a workspace's log contains."""
+_FIELDS = ("actor", "type", "action", "since", "until")
+_PAGES = {
+    "User": ("/users/", SCIM),
+    "Group": ("/groups/", SCIM),
+    "ApiKey": ("/keys", SETTINGS),
+    "Webhook": ("/webhooks", SETTINGS),
+    "Schema": ("/schemas", SETTINGS),
+    "ResourceType": ("/schemas", SETTINGS),
+    "RoleMapping": ("/role-mappings", SCIM),
+    "Settings": ("/settings", SETTINGS),
+}
+"""The page of each type of target, and the permission that it needs."""
+
+
+class Wanted(NamedTuple):
+    """The entries that a reader asked for.
+
+    Attributes:
+        criteria: Their actor, type and action.
+        after: The sequence number that they come after.
+        last: The highest sequence number; None for no limit.
+    """
+
+    criteria: ChangeFilter
+    after: int
+    last: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the log.
+
+    Attributes:
+        change: The change or note.
+        name: The name of its target, or else the id.
+        page: The page of the target within the workspace; empty for none.
+        permission: The permission that this page needs.
+        values: Each value that it changed or recorded: its name, and the value before and after.
+    """
+
+    change: Change
+    name: str
+    page: str
+    permission: str
+    values: Sequence[tuple[str, Json, Json]]
 
 
 class AuditPages:
@@ -35,26 +106,91 @@ class AuditPages:
 
     async def show(self, visit: Visit) -> Response:
         workspace, before = visit.there().id, visit.text("before")
-        asked = {name: visit.text(name) for name in ("actor", "type", "action")}
+        asked = {name: visit.text(name) for name in _FIELDS}
         place = await self._tokens.read(workspace, before, "before") if before else None
-        rows, place = await self._rows(workspace, place, ChangeFilter(**asked))
+        rows: list[Change] = []
+        status, error = 200, ""
+        try:
+            rows, place = await self._rows(workspace, place, await self._wanted(visit))
+        except ScimError as failed:
+            status, error, place = failed.status, failed.detail, None
+        names = await names_of(self._storage, workspace)
         return visit.render(
             "audit.html",
-            rows=rows,
+            status,
+            rows=[await self._entry(workspace, change, names) for change in rows],
             following=None if place is None else await self._tokens.write(workspace, place),
             asked=asked,
-            names=await names_of(self._storage, workspace),
+            names=names,
+            actions=("", *ACTIONS),
+            error=error,
         )
 
+    async def _wanted(self, visit: Visit) -> Wanted:
+        """Read the filter of the page or of an export.
+
+        Raises:
+            ScimError: invalidValue for a time that cannot be read.
+        """
+        criteria = ChangeFilter(*(visit.text(name) for name in _FIELDS[:3]))
+        since = await self._sequence(visit, "since")
+        return Wanted(criteria, since or 0, await self._sequence(visit, "until"))
+
+    async def _sequence(self, visit: Visit, name: str) -> int | None:
+        """Return the number of the last entry before a time that was asked for, or None."""
+        if not visit.text(name):
+            return None
+        workspace = visit.there().id
+        wanted = timestamp(parse_time(visit.text(name), name).astimezone(UTC))
+        low, high = 0, await self._storage.latest_change(workspace)
+        while low < high:
+            middle = (low + high) // 2
+            found = await self._storage.changes(workspace, middle, 1)
+            if found and found[0].origin.time < wanted:
+                low = found[0].sequence
+            else:
+                high = middle
+        return low
+
+    async def _entry(self, workspace: int, change: Change, names: Mapping[str, str]) -> Entry:
+        document = parse(change.document)
+        name = document.get("userName") or document.get("displayName") or document.get("name")
+        page, permission = _PAGES.get(change.type, ("", ""))
+        if page.endswith("/"):
+            page += change.id
+        if change.version:
+            values: Sequence[tuple[str, Json, Json]] = ()
+            if change.action == "update":
+                values = await self._changed(workspace, change)
+            return Entry(change, str(name or change.id), page, permission, values)
+        if change.type == "User" and name is None:
+            stored = await self._storage.get(workspace, "User", change.id)
+            name = None if stored is None else parse(stored.document).get("userName")
+        elif change.type == "ApiKey" and name is None:
+            name = names.get(f"key:{change.id}")
+        return Entry(change, str(name or change.id), page, permission, _recorded(document))
+
+    async def _changed(self, workspace: int, change: Change) -> list[tuple[str, Json, Json]]:
+        """Return the values that an update of a resource changed."""
+        found = await self._storage.history(workspace, change.id, change.sequence + 1, 1)
+        before = found[0].before if found else None
+        if before is None:
+            return []
+        return changed_values(parse(before), parse(change.document))
+
     async def _rows(
-        self, workspace: int, place: int | None, criteria: ChangeFilter
+        self, workspace: int, place: int | None, wanted: Wanted
     ) -> tuple[list[Change], int | None]:
         rows: list[Change] = []
+        if wanted.last is not None:
+            place = min(place or wanted.last + 1, wanted.last + 1)
         for _ in range(_SEARCHES):
             found, place = await self._storage.search_changes(
-                workspace, place, _PAGE - len(rows), criteria
+                workspace, place, _PAGE - len(rows), wanted.criteria
             )
-            rows += found
+            rows += [change for change in found if change.sequence > wanted.after]
+            if place is not None and place <= wanted.after + 1:
+                place = None
             if place is None or len(rows) == _PAGE:
                 break
             await asyncio.sleep(0)
@@ -72,23 +208,39 @@ class AuditPages:
             "version",
             "hash",
         )
-        return self._file(visit, "text/csv; charset=utf-8", "csv", csv_row(columns), _csv_row)
+        return await self._file(visit, "text/csv; charset=utf-8", "csv", csv_row(columns), _csv_row)
 
     async def export_lines(self, visit: Visit) -> Response:
-        return self._file(visit, "application/jsonl", "jsonl", b"", _json_row)
+        return await self._file(visit, "application/jsonl", "jsonl", b"", _json_row)
 
-    def _file(self, visit: Visit, media: str, suffix: str, head: bytes, row: Any) -> Response:
+    async def _file(self, visit: Visit, media: str, suffix: str, head: bytes, row: Any) -> Response:
+        wanted = await self._wanted(visit)
         response = visit.file(media, b"", f"audit-{visit.there().name}.{suffix}")
 
         async def stream() -> AsyncIterator[bytes]:
             yield head
-            after = 0
+            after = wanted.after
             while changes := await self._storage.changes(visit.there().id, after, _CHUNK):
                 after = changes[-1].sequence
-                yield b"".join(row(change) for change in changes)
+                yield b"".join(row(change) for change in changes if _is_wanted(change, wanted))
+                if wanted.last is not None and after >= wanted.last:
+                    break
 
         response.stream = stream()
         return response
+
+
+def _is_wanted(change: Change, wanted: Wanted) -> bool:
+    within = wanted.last is None or change.sequence <= wanted.last
+    return within and wanted.criteria.matches(change)
+
+
+def _recorded(document: Mapping[str, Json]) -> list[tuple[str, Json, Json]]:
+    """Return the values of a note; those of settings with the value before."""
+    before, after = document.get("before"), document.get("after")
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [(name, before.get(name), value) for name, value in after.items()]
+    return [(name, None, value) for name, value in document.items() if name != "name"]
 
 
 def _csv_row(change: Change) -> bytes:
