@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from muster.access.permissions import SCIM
 from tests.console.browsing import Visitor
+from tests.console.test_pages import invited
 from tests.support.people import name, person, replace
 
 
@@ -137,3 +139,24 @@ def test_the_result_of_a_dry_run_is_beside_its_button(root, fresh):
     section = re.search(r'<section class="card" id="dry-run">.*?</section>', shown, re.S)[0]
     assert "Dry-run this request" in section
     assert "Result:" in section
+
+
+def test_the_doctor_links_to_the_page_that_cures_each_cause(server, root, fresh):
+    """An administrator gets no link to a page that they may not open."""
+    user = fresh.user()
+    fresh.scim.post("/Users", json=person(user["userName"]))
+    fresh.api.patch("/settings", json={"automaticProvisioning": False})
+    fresh.scim.post("/Users", json=person())
+    fresh.recorded(3)
+    base = f"/w/{fresh.name}"
+    shown = root.get(f"{base}/doctor").text
+    table = shown.partition("Failed requests")[2]
+    assert 'class="whole">Unique value</td>' in table
+    assert 'class="whole">Provisioning switch</td>' in table
+    assert f'href="{base}/users">Search the users' in table
+    assert f'href="{base}/settings">Open Settings' in table
+    limited = invited(root, server, fresh.name, SCIM)
+    table = limited.get(f"{base}/doctor").text.partition("Failed requests")[2]
+    limited.close()
+    assert f'href="{base}/users">Search the users' in table
+    assert "Open Settings" not in table

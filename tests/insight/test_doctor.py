@@ -5,7 +5,7 @@ import json
 import pytest
 
 from muster.access.permissions import AUDIT
-from muster.insight.doctor import _REASONS, FIXES, Refusal
+from muster.insight.doctor import _CAUSES, _REASONS, _TYPES, FIXES, Refusal
 from tests.support.people import group, person, replace
 from tests.support.tenant import Tenant
 
@@ -115,7 +115,7 @@ WHERE = (
 
 
 def test_every_fix_is_unique_and_names_a_page_or_command():
-    cures = [*FIXES.values(), *_REASONS.values()]
+    cures = [*FIXES.values(), *_REASONS.values(), *_TYPES.values()]
     assert len(set(cures)) == len(cures)
     assert [cure for cure in cures if not any(place in cure for place in WHERE)] == []
 
@@ -125,3 +125,45 @@ def test_every_status_has_a_fix(status):
     assert status in FIXES
     assert Refusal("k", "o", status, 1, 1).fix == FIXES[status]
     assert Refusal("k", "o", status, 1, 1, detail="n: 1").fix.endswith("Latest response: n: 1")
+
+
+def test_causes_are_told_apart(fresh):
+    user = fresh.user()
+    path = f"/Users/{user['id']}"
+    fresh.scim.post("/Users", json=person(user["userName"]))
+    fresh.scim.post("/Users", json=person(active="perhaps"))
+    fresh.scim.get("/Users", params={"filter": "nosuch eq 1"})
+    fresh.scim.patch(path, json=replace("nosuch", 1))
+    fresh.scim.get("/Users/nobody")
+    fresh.client(fresh.key("--permission", AUDIT), "/scim/v2").get("/Users")
+    fresh.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 0})
+    fresh.scim.delete(path)
+    fresh.api.patch(
+        "/settings",
+        json={"guardMode": "off", "automaticProvisioning": False, "automaticDeprovisioning": False},
+    )
+    fresh.scim.post("/Users", json=person())
+    fresh.scim.delete(path)
+    fresh.recorded(10)
+    found = {
+        (item["operation"], item["status"], item["cause"])
+        for item in fresh.api.get("/doctor").json()["refusals"]
+    }
+    assert found == {
+        ("createUser", 409, "uniqueness"),
+        ("createUser", 400, "schema"),
+        ("findUsers", 400, "search"),
+        ("patchUser", 400, "schema"),
+        ("getUser", 404, "notFound"),
+        ("unknown", 403, "permission"),
+        ("deleteUser", 403, "guard"),
+        ("createUser", 403, "provisioning"),
+        ("deleteUser", 403, "deprovisioning"),
+    }
+
+
+def test_rate_limit_and_allowlist_are_causes():
+    assert Refusal("k", "o", 429, 1, 1).cause.name == "rateLimit"
+    detail = "takes no requests from"
+    assert Refusal("k", "o", 403, 1, 1, detail).cause.name == "allowlist"
+    assert set(_REASONS) | set(_TYPES) <= set(_CAUSES)

@@ -232,6 +232,11 @@ class Visit:
         """Return whether the administrator has a permission in the workspace."""
         return allows(self.permissions, permission)
 
+    def opens(self, path: str) -> bool:
+        """Return whether the administrator may open a page of the sidebar in the workspace."""
+        page = navigation.page_at(path)
+        return page is not None and self.may(page.permission)
+
     def start(self, workspace: Workspace) -> str | None:
         """Return the home page in a workspace; None if the administrator may open no page."""
         page = next((page for group in self.groups(workspace) for page in group.pages), None)

@@ -7,7 +7,7 @@ recognizes.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -101,6 +101,81 @@ _REASONS = {
     ),
 }
 """The fix for a 403, by a part of its detail."""
+_TYPES = {
+    "invalidFilter": (
+        "The filter cannot be read, or names an attribute that the schema does not have. Correct"
+        " the filter in the client; Schemas lists the attributes."
+    ),
+    "tooMany": (
+        "The search matches too much data. Have the client search by an indexed attribute such as"
+        " userName or externalId; the indexes are under Schemas."
+    ),
+    "invalidPath": (
+        "A PATCH names a path that the schema does not have. Correct the attribute mapping; the"
+        " paths are under Schemas."
+    ),
+    "noTarget": (
+        "A PATCH changes an element that the user or group does not have. Run a full sync in the"
+        " client; see Audit log for what changed the element."
+    ),
+    "mutability": (
+        "The client changes an attribute that is read-only or cannot change any more. Remove it"
+        " from the attribute mapping; Schemas shows which attributes are."
+    ),
+}
+"""The fix for a 400, by its scimType."""
+
+
+class Cause(NamedTuple):
+    """The cause of a failure.
+
+    Attributes:
+        name: Its identifier, for programs.
+        title: Its name on the page.
+        page: The page that cures it, within the workspace; empty if no page does.
+        link: The text of the link to the page.
+    """
+
+    name: str
+    title: str
+    page: str = ""
+    link: str = ""
+
+
+_SCHEMA = Cause("schema", "Schema", "/schemas", "Open Schemas")
+_SEARCH = Cause("search", "Search", "/schemas", "Open Schemas")
+_LOST = Cause("notFound", "Not found", "/audit", "Open Audit log")
+_CAUSES = {
+    "deprovisioning guard": Cause("guard", "Deprovisioning guard", "/guard", "Open Guard"),
+    "automatic provisioning is off": Cause(
+        "provisioning", "Provisioning switch", "/settings", "Open Settings"
+    ),
+    "automatic deprovisioning is off": Cause(
+        "deprovisioning", "Deprovisioning switch", "/settings", "Open Settings"
+    ),
+    "the permission": Cause("permission", "Permission", "/keys", "Open API keys"),
+    "takes no requests from": Cause("allowlist", "IP allowlist", "/settings", "Open Settings"),
+    "cannot be filtered": Cause("search", "Search"),
+    "invalidFilter": _SEARCH,
+    "tooMany": _SEARCH,
+    "invalidPath": _SCHEMA,
+    "noTarget": _LOST,
+    "mutability": _SCHEMA,
+    "uniqueness": Cause("uniqueness", "Unique value", "/users", "Search the users"),
+}
+"""The cause of a failure, by the reason of its 403 or by its scimType."""
+_CAUSES_BY_STATUS = {
+    400: _SCHEMA,
+    401: Cause("key", "API key", "/connect", "Open Connect"),
+    403: Cause("forbidden", "Forbidden", "/settings", "Open Settings"),
+    404: _LOST,
+    405: Cause("baseUrl", "Base URL", "/connect", "Open Connect"),
+    409: Cause("conflict", "Conflict", "/audit", "Open Audit log"),
+    410: Cause("cursor", "Expired cursor", "/settings", "Open Settings"),
+    412: Cause("version", "Outdated version", "/audit", "Open Audit log"),
+    429: Cause("rateLimit", "Rate limit", "/settings", "Open Settings"),
+}
+_OTHER = Cause("other", "Other")
 _DETAIL = re.compile(r'"detail":("(?:[^"\\]|\\.)*")')
 
 
@@ -145,7 +220,8 @@ class Refusal:
         status: The HTTP status.
         count: The number of failures.
         latest: The number of the latest of these requests.
-        reason: The cause of a 403 as a key of `_REASONS`; empty for other statuses.
+        reason: The cause as a key of `_CAUSES`: a part of the detail of a 403, or else the
+            scimType; empty if only the status tells the cause.
         detail: The error text of the latest response, which names the attribute, value or limit.
     """
 
@@ -160,8 +236,19 @@ class Refusal:
     @property
     def fix(self) -> str:
         """The fix, followed by the error text of the latest response."""
-        fix = _REASONS.get(self.reason) or FIXES.get(self.status, _OTHERWISE)
+        fix = self.cure
         return f"{fix} Latest response: {self.detail}" if self.detail else fix
+
+    @property
+    def cure(self) -> str:
+        """The fix alone."""
+        known = _REASONS.get(self.reason) or _TYPES.get(self.reason)
+        return known or FIXES.get(self.status, _OTHERWISE)
+
+    @property
+    def cause(self) -> Cause:
+        """The cause, with the page that cures it."""
+        return _CAUSES.get(self.reason) or _CAUSES_BY_STATUS.get(self.status, _OTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +308,15 @@ async def examine(storage: Storage, workspace: int, progress: Progress = silent)
     }
     refusals = [
         Refusal(
-            names.get(key_id, key_id), operation, status, count, latest, "", details.get(latest, "")
+            names.get(key_id, key_id),
+            operation,
+            status,
+            count,
+            latest,
+            reason,
+            details.get(latest, ""),
         )
-        for key_id, operation, status, count, latest in failures
+        for key_id, operation, status, count, latest, reason in failures
     ]
     progress(1)
     refusals += _forbidden(await requests.forbidden(workspace), names)

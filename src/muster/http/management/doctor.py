@@ -44,6 +44,7 @@ class DoctorRoutes:
                     "key": item.key,
                     "operation": item.operation,
                     "status": item.status,
+                    "cause": item.cause.name,
                     "count": item.count,
                     "fix": item.fix,
                 }

@@ -47,6 +47,8 @@ _INSERT = (
     f"INSERT INTO requests (workspace, {', '.join(_COLUMNS)})"
     f" VALUES ({', '.join(f'${n}' for n in range(1, len(_COLUMNS) + 2))}) ON CONFLICT DO NOTHING"
 )
+SCIM_TYPES = ("invalidFilter", "tooMany", "invalidPath", "noTarget", "mutability", "uniqueness")
+"""The error types (RFC 7644 section 3.12) by which failures are told apart."""
 _TICKS = 64
 """The number of distinct numbers in one microsecond."""
 
@@ -202,11 +204,19 @@ class RequestStore:
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
 
     async def failures(self, workspace: int) -> Sequence[tuple[Any, ...]]:
-        """Return the failures of each key, operation and status, and the latest number."""
+        """Return the failures of each key, operation, status and scimType.
+
+        Each row is (key, operation, status, count, latest number, scimType), with an empty
+        scimType if it is none of `SCIM_TYPES`.
+        """
+        kinds = " ".join(
+            f"WHEN answer LIKE '%\"scimType\":\"{kind}\"%' THEN '{kind}'" for kind in SCIM_TYPES
+        )
         sql = (
-            "SELECT key_id, operation, status, count(*), max(number) FROM requests"
-            " WHERE workspace = $1 AND status >= 400 GROUP BY key_id, operation, status"
-            " ORDER BY count(*) DESC LIMIT 100"
+            "SELECT key_id, operation, status, count(*), max(number), kind FROM"
+            f" (SELECT key_id, operation, status, number, CASE {kinds} ELSE '' END AS kind"
+            " FROM requests WHERE workspace = $1 AND status >= 400) AS failed"
+            " GROUP BY key_id, operation, status, kind ORDER BY count(*) DESC LIMIT 100"
         )
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
 

@@ -34,6 +34,9 @@ class RefusalAnswer(Answer):
     """The operation, as the OpenAPI document names it."""
     status: Annotated[int, Field(examples=[409])]
     """The HTTP status."""
+    cause: Annotated[str, Field(examples=["guard"])]
+    """The cause: guard, allowlist, provisioning, deprovisioning, permission, rateLimit, uniqueness,
+    schema, search, key, notFound, version, baseUrl, cursor, conflict, forbidden or other."""
     count: _Count
     """The number of requests that are kept and were refused so."""
     fix: str
