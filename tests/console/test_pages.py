@@ -936,6 +936,20 @@ def test_the_doctor_finds_lost_users(root, fresh):
     assert any("4 requests failed in the last 24 hours" in said for said in seen["attention"])
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/requests?before=%C2%B2",
+        "/requests?status=%C2%B9",
+        "/requests/%C2%B2",
+        "/users?first=%C2%B2",
+    ],
+)
+def test_digits_of_other_scripts_are_no_numbers(root, fresh, path):
+    assert root.get(f"/w/{fresh.name}{path}").status_code in (200, 404)
+    assert fresh.api.get("/requests/%C2%B2").status_code == 404
+
+
 def test_malformed_text_never_causes_a_500(root, fresh):
     """NUL and bytes that are not UTF-8, in the path and parameters of every page."""
     base, parameters = (

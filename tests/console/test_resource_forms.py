@@ -9,7 +9,7 @@ from muster.scim import patch
 from muster.scim.dialects import Dialect
 from muster.scim.document import read
 from muster.scim.errors import ScimError
-from muster.scim.schema.model import ENTERPRISE_USER, USER, registry
+from muster.scim.schema.model import ENTERPRISE_USER, USER, Attribute, registry
 from tests.support.strategies import users
 
 USERS = registry().types["/Users"]
@@ -164,6 +164,55 @@ def test_no_row_count_makes_more_elements_than_a_form_has(text):
 def test_a_choice_is_yes_or_no():
     with pytest.raises(ScimError, match=r"emails\.0\.primary: expected Yes or No"):
         forms.new_document(USERS, {"emails.rows": "1", "emails.0.primary": "maybe"}.get)
+
+
+@pytest.mark.parametrize("text", ["9" * 5_000, "²", "-1", "1.5", "x", ""])
+def test_a_malformed_number_of_rows_is_none(text):
+    assert "emails" not in forms.new_document(USERS, {"emails.rows": text}.get)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("decimal", text) for text in ("nan", "inf", "-inf", "1e999", "9" * 400, "1_0", "½", "0x1")]
+    + [("integer", text) for text in ("1.5", "1e3", "²", "nan", "9" * 400)],
+)
+def test_a_number_is_a_finite_one(kind, text):
+    attribute = Attribute.from_json(
+        {
+            "name": "n",
+            "type": kind,
+            "multiValued": False,
+            "description": "",
+            "required": False,
+            "caseExact": False,
+            "mutability": "readWrite",
+            "returned": "default",
+            "uniqueness": "none",
+        }
+    )
+    with pytest.raises(ScimError, match=r"^n: expected a "):
+        forms._typed(attribute, text, "n")
+
+
+def test_fields_that_were_not_sent_keep_their_elements():
+    document = read(FULL, USERS, Dialect())
+    for sent in ({"emails.rows": "1"}, {"emails.rows": "0"}, {"emails.rows": "9"}):
+        assert forms.operations(USERS, document, sent.get) == []
+    assert forms.operations(USERS, document, {"name.givenName": "Babs"}.get) == [
+        {"op": "replace", "path": "name.givenName", "value": "Babs"}
+    ]
+
+
+@pytest.mark.parametrize("text", ["\nlead", "a\rb", "a\r\nb", "a\nb", " x ", "a\n"])
+def test_a_text_as_a_browser_sends_it_back_is_unchanged(text):
+    document = {"schemas": [USER], "userName": "u", "title": text, "name": {"formatted": text}}
+    sent = sent_of(forms.form_of(USERS, document))
+    title = next(f for f in forms.form_of(USERS, document)[0].fields if f.name == "title")
+    breaks = text.replace("\r\n", "\n").replace("\r", "\n")
+    one_line = breaks.replace("\n", "")
+    sent["title"] = breaks.replace("\n", "\r\n") if title.kind == "long" else one_line
+    sent["name.formatted"] = breaks.replace("\n", "\r\n")
+    assert forms.operations(USERS, document, sent.get) == []
 
 
 def test_a_changed_version_is_refused():

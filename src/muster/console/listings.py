@@ -210,7 +210,7 @@ def read_query(visit: Visit, plural: str, kind: ResourceType) -> ListQuery:
     sort = visit.text("sort")
     # "name" and "changed" were the sorts of earlier versions; they are kept in bookmarks.
     sort = {"name": "displayName", "changed": "meta.lastModified"}.get(sort, sort)
-    if not first.isdecimal() or len(first) > 12:
+    if not (first.isascii() and first.isdecimal()) or len(first) > 12:
         raise invalid_value("first: expected a number")
     return ListQuery(
         plural,

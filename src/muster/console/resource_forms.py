@@ -6,6 +6,7 @@ such as `emails.0.value`. Nothing is parsed out of the names that a browser send
 and the same number of elements give the same fields again, and each is looked up by its name.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ _HIDDEN = frozenset({"schemas", "id", "meta", "members", "groups", "active", "pa
 """Attributes with a place of their own on the page, or none."""
 _MOST_ELEMENTS = 30
 _BLANK_ELEMENTS = 1
+_ROW_DIGITS = 4
+_NUMBER = re.compile(r"[+-]?\d{1,19}(\.\d{1,19})?([eE][+-]?\d{1,3})?", re.ASCII)
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _ACRONYMS = {"id": "ID", "url": "URL", "ims": "Instant messaging", "x509": "X.509"}
 _CHOICES = {"": "Not set", "true": "Yes", "false": "No"}
@@ -238,8 +241,9 @@ class _Sent:
         Raises:
             ScimError: invalidValue with the name of the field.
         """
-        sent = (self._text(name) or "").replace("\r\n", "\n")
-        if not attribute.secret and sent == _field(attribute, name, before).value:
+        shown = _field(attribute, name, before)
+        sent = self._text(name) or ""
+        if not attribute.secret and _as_sent(sent, shown.kind) == _as_sent(shown.value, shown.kind):
             return before
         text = sent.strip()
         if attribute.multi_valued:
@@ -255,7 +259,10 @@ class _Sent:
         held: Document = before if isinstance(before, dict) else {}
         subs = _subs(attribute)
         sent = {
-            sub.name: self.value(sub, f"{prefix}.{sub.name}", held.get(sub.name)) for sub in subs
+            sub.name: self.value(sub, f"{prefix}.{sub.name}", held.get(sub.name))
+            if self.has(f"{prefix}.{sub.name}")
+            else held.get(sub.name)
+            for sub in subs
         }
         if held and all(held.get(name) == value for name, value in sent.items()):
             return held
@@ -267,7 +274,15 @@ class _Sent:
     def rows(self, name: str) -> int:
         """Return the number of elements that the form had."""
         text = self._text(name) or ""
-        return min(int(text), _MOST_ELEMENTS + _BLANK_ELEMENTS) if text.isdecimal() else 0
+        if not (text.isascii() and text.isdecimal() and len(text) < _ROW_DIGITS):
+            return 0
+        return min(int(text), _MOST_ELEMENTS + _BLANK_ELEMENTS)
+
+
+def _as_sent(text: str, kind: str) -> str:
+    """Return a text as a browser sends it from its field, with one form of line break."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if kind in ("long", "lines") else text.replace("\n", "")
 
 
 def _typed(attribute: Attribute, text: str, name: str) -> Json:
@@ -276,10 +291,13 @@ def _typed(attribute: Attribute, text: str, name: str) -> Json:
             raise invalid_value(f"{name}: expected Yes or No")
         return text == "true"
     if attribute.type in ("integer", "decimal"):
-        try:
-            return int(text) if attribute.type == "integer" else float(text)
-        except ValueError:
-            raise invalid_value(f"{name}: expected a number") from None
+        whole = attribute.type == "integer"
+        if not _NUMBER.fullmatch(text) or (whole and not text.lstrip("+-").isdecimal()):
+            raise invalid_value(f"{name}: expected a {'whole ' if whole else ''}number")
+        number = int(text) if whole else float(text)
+        if not math.isfinite(number):
+            raise invalid_value(f"{name}: expected a number that is not so large")
+        return number
     return text
 
 
@@ -367,7 +385,7 @@ def _sent_values(
                 sent.element(
                     attribute, f"{path}.{number}", held[number] if number < len(held) else None
                 )
-                for number in range(sent.rows(f"{path}.rows"))
+                for number in range(max(sent.rows(f"{path}.rows"), len(held)))
             ]
             yield slot, [row for row in rows if row is not None] or None
 

@@ -180,7 +180,8 @@ class Masker:
     def path(self, path: str) -> str:
         """Return the URL path of a request without an encoded query."""
         safe = bare_path(path)
-        self.masked = self.masked or safe != path
+        if safe != path:
+            self._mask(path[len(safe) - len(MASK) :])  # the answer may repeat it
         return safe
 
     def query(self, query: str) -> str:
@@ -197,9 +198,13 @@ class Masker:
         if lowered not in _PARAMETERS:
             plain = given and _PLAIN.fullmatch(name)
             return f"{name}={self._mask(value)}" if plain else self._mask(part)
-        if lowered != "filter":
-            return part
         text = unquote_plus(value)
+        if lowered != "filter":
+            names = [one.strip() for one in text.split(",")]
+            # The mere name of a secret attribute is no secret; a value path could hold one.
+            if not self.suspects(text) or all(self._chains(one, self._types) for one in names):
+                return part
+            return f"{name}={self._mask(text)}"
         safe = self._filter(text, self._types)
         return part if safe == text else f"{name}={quote(safe, safe='')}".replace(quote(MASK), MASK)
 
@@ -389,7 +394,7 @@ class Masker:
         safe: dict[str, Json] = {}
         for key, item in operation.items():
             if key.lower() == "path":
-                safe[key] = bare_path(item) if isinstance(item, str) else self._mask(item)
+                safe[key] = self.path(item) if isinstance(item, str) else self._mask(item)
                 self._types = self._types_at(item) if isinstance(item, str) else outer
             elif key.lower() not in _OF_BULK or (
                 key.lower() == "data" and not isinstance(item, dict)

@@ -119,7 +119,9 @@ class RequestPages:
             after=after,
             before=number_of(parse_time(until, "until").timestamp()) if until else None,
             key="" if key == _NO_KEY else key or None,
-            status=int(status) if status.isdigit() and len(status) in (1, 3) else None,
+            status=int(status)
+            if status.isascii() and status.isdigit() and len(status) in (1, 3)
+            else None,
             path=visit.text("path")[:200] or None,
             resource=visit.text("resource")[:100] or None,
             failed=status == "failed",
@@ -176,7 +178,7 @@ class RequestPages:
     async def _get(self, visit: Visit) -> RecordedRequest:
         number = visit.names["number"]
         kept = None
-        if number.isdigit() and len(number) < 19:
+        if number.isascii() and number.isdigit() and len(number) < 19:
             kept = await self._requests.get(visit.there().id, int(number))
         if kept is None:
             raise not_found("Request not found, or no longer retained.")
@@ -224,7 +226,7 @@ class RequestPages:
 def _before(visit: Visit) -> int | None:
     """Return the number of the request at which the page begins; None for the newest."""
     before = visit.text("before")
-    return int(before) if before.isdigit() and len(before) < 19 else None
+    return int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
 
 
 def _title(key: KeyRecord) -> str:

@@ -64,7 +64,7 @@ class RequestRoutes:
         number = call.names["number"]
         kept = (
             await self._requests.get(call.workspace, int(number))
-            if number.isdigit() and len(number) < 19
+            if number.isascii() and number.isdigit() and len(number) < 19
             else None
         )
         if kept is None:

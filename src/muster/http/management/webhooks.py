@@ -246,7 +246,7 @@ class WebhookRoutes:
         with at("/event"):
             sequence = await self._tokens.read(call.workspace, token, "event")
         found = await self._deliverer.event(
-            call.workspace, sequence, int(number) if number.isdecimal() else -1
+            call.workspace, sequence, int(number) if number.isascii() and number.isdecimal() else -1
         )
         if found is None:
             raise not_found(f"there is no event {event_id[:100]!r}")

@@ -17,6 +17,7 @@ Statements name the workspace first, so that the tables can be distributed by it
 """
 
 import functools
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -208,7 +209,9 @@ async def carry_out(
     """
     answers: list[Outcome | Exception] = []
     mark: Mark | None = None
-    for run in _runs(writes):
+    waiting = deque(_runs(writes))
+    while waiting:
+        run = waiting.popleft()
         current = await _read_current(connection, workspace, _ids(run))
         try:
             deltas = [await _member_delta(connection, write, current) for write in run]
@@ -217,8 +220,10 @@ async def carry_out(
             continue
         decided = list(zip(run, deltas, strict=True))
         batch, outcomes = await _decide(connection, workspace, decided, current)
+        if len(outcomes) < len(run):
+            waiting.appendleft(run[len(outcomes) :])
         mark = await _store(connection, batch) or mark
-        for outcome, delta in zip(outcomes, deltas, strict=True):
+        for outcome, delta in zip(outcomes, deltas, strict=False):
             if delta and isinstance(outcome, Put | Remove):
                 key = key_of(outcome.stored.id) or 0
                 await members.store_delta(connection, workspace, key, delta)
@@ -283,7 +288,10 @@ async def _member_delta(
 
 
 Decided = tuple[Batch, list[Outcome | Exception]]
-"""A batch, and the outcome or the error of each of its writes."""
+"""A batch, and the outcome or the error of each of its writes.
+
+Writes whose state the batch has outdated are left for the next batch and have none.
+"""
 
 
 async def _decide(
@@ -317,6 +325,8 @@ def _decide_all(
     batch = Batch(workspace, current, facts)
     outcomes: list[Outcome | Exception] = []
     for write, delta in writes:
+        if batch.outdates(write):
+            break
         try:
             outcomes.append(_decide_with_new_ids(batch, write, delta))
         except Exception as error:

@@ -204,6 +204,22 @@ class Batch:
             self._deprovision(write, row.key)
         return outcome
 
+    def outdates(self, write: Write) -> bool:
+        """Tell whether the batch has outdated the state that a write would see.
+
+        The groups that the batch touches get their next version only after it is stored, and the
+        tag of a user depends on the names of their groups. A write that would see an older version
+        or tag belongs into the next batch, or its precondition and its answer would be wrong.
+        """
+        if not self.touches or write.id is None:
+            return False
+        if write.type == GROUP and write.id in self.touched_groups():
+            return True
+        state = state_of(self._current, write)
+        if state is None or state.groups is None:
+            return False
+        return any(group_id.encode() in state.groups.elements for group_id in self.renamed_groups())
+
     def renamed_groups(self) -> list[str]:
         """Return the ids of groups that the batch renames or deletes."""
         return [
