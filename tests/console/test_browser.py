@@ -131,6 +131,7 @@ def test_guard_review_and_past_state_of_a_group(server, watched):
         page.locator("select[name=guardMode]").locator("xpath=ancestor::form").locator(
             ".btn-primary, button"
         ).last.click()
+        page.click("button[name=reviewed]")
         page.wait_for_selector("[role=status]")
         with httpx2.Client(
             base_url=f"{server.url}/scim/v2", headers={"Authorization": f"Bearer {tenant.token}"}
@@ -285,6 +286,8 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
     key = filled.api.get("/keys").json()["items"][0]["id"]
     request = re.search(rf'href="({base}/requests/\d+)"', visitor.get(f"{base}/requests").text)[1]
     visitor.close()
+    hook = filled.api.post("/webhooks", json={"url": "http://127.0.0.1:1/hook"}).json()["id"]
+    filled.api.post(f"/webhooks/{hook}/test")
     context = chromium.new_context(
         color_scheme=scheme, viewport={"width": width, "height": 860}, bypass_csp=True
     )
@@ -316,7 +319,8 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
         "open-id-connector",
     )
     paths += [f"{base}/{path}" for path in (*names, "keys", "audit", "settings", "guard")]
-    paths += [f"{base}/keys/{key}", "/account", "/administrators", "/open-id-connector"]
+    paths += [f"{base}/keys/{key}", f"{base}/webhooks/{hook}"]
+    paths += ["/account", "/administrators", "/open-id-connector"]
     for path in paths:
         if path == base:
             context.add_cookies([cookie])

@@ -90,6 +90,7 @@ def _settings(scene):
         "guardShare": "5",
         "guardLeast": "3",
         "changesDays": "30",
+        "reviewed": "on",
     }
     return scene.post("/settings", **fields)
 

@@ -88,10 +88,21 @@ class WorkspaceSettings:
             ScimError: 400 if the rate limit is above the ceiling; 409 if the allowlist would lock
                 out the administrator, or groups share a name that is to be unique.
         """
+        self.check(by, given, lockout_confirmed)
+        return await self._set(by, given, shown)
+
+    def check(
+        self, by: Administrator, given: Mapping[str, Any], lockout_confirmed: bool = False
+    ) -> None:
+        """Check a change without making it; see `change` for the arguments.
+
+        Raises:
+            ScimError: 400 if the rate limit is above the ceiling; 409 if the allowlist would lock
+                out the administrator.
+        """
         self.check_rate_limit(given.get("rate_limit"))
         if not lockout_confirmed and "ip_allowlist" in given:
             _check_lockout(given["ip_allowlist"], by.origin.address)
-        return await self._set(by, given, shown)
 
     def check_rate_limit(self, limit: int | None) -> None:
         """Raise ScimError 400 if a rate limit is above the ceiling."""

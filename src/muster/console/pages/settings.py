@@ -1,6 +1,7 @@
 """The page of a workspace's settings."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from muster.access.permissions import SETTINGS
@@ -14,6 +15,29 @@ from muster.storage.port.accounts import Workspace
 
 _SWITCHES = ("strict", "automaticProvisioning", "automaticDeprovisioning", "uniqueGroupNames")
 _MAX_DIGITS = 9
+_LABELS = {
+    "contract": "Response status codes",
+    "strict": "Strict mode",
+    "rateLimit": "Default rate limit per key",
+    "automaticProvisioning": "Automatic provisioning",
+    "automaticDeprovisioning": "Automatic deprovisioning",
+    "uniqueGroupNames": "Unique group names",
+    "guardMode": "Deprovisioning guard",
+    "guardShare": "Guard limit: percentage of users per hour",
+    "guardLeast": "Guard limit: users always allowed",
+    "ipAllowlist": "IP allowlist",
+    "requestsDays": "Keep request logs",
+    "changesDays": "Keep changes",
+}
+_WORDS = {
+    "rfc7644": "RFC 7644",
+    "cortex": "Cortex",
+    "hold": "Hold changes for review",
+    "watch": "Warn only",
+    "off": "Off",
+}
+_KEPT = ("requestsDays", "changesDays")
+"""The settings that do not affect provisioning, which are saved without a review."""
 
 
 class SettingsPages:
@@ -27,10 +51,16 @@ class SettingsPages:
         yield PageRoute("POST", "/w/{workspace}/settings", SETTINGS, self.change)
 
     async def show(
-        self, visit: Visit, status: int = 200, error: str = "", confirm: bool = False
+        self,
+        visit: Visit,
+        status: int = 200,
+        error: str = "",
+        confirm: bool = False,
+        typed: bool = False,
     ) -> Response:
         said = visit.flashed.get("said", "")
-        given = _given(visit) if error else _kept(visit.there())
+        given = _given(visit) if error or typed else _kept(visit.there())
+        defaults = SettingsChange().model_dump(by_alias=True)
         address = visit.origin.address
         return visit.render(
             "settings.html",
@@ -40,9 +70,24 @@ class SettingsPages:
             error=error,
             confirm=confirm,
             address=address,
+            defaults={name: _in_words(name, value) for name, value in defaults.items()},
         )
 
+    def _review(self, visit: Visit, changes: list[tuple[str, str, str]]) -> Response:
+        """Show the changes before they are saved, with a form that submits them again."""
+        fields = [
+            (name, value)
+            for name, values in visit.fields.items()
+            for value in values
+            if name not in ("csrf", "reviewed", "edit")
+        ]
+        return visit.render("settings_review.html", changes=changes, fields=fields)
+
     async def change(self, visit: Visit) -> Response:
+        """Save the settings; a change that affects provisioning is shown for review first."""
+        if visit.text("edit") == "on":
+            locks_out = visit.text("confirmLockout") == "on"
+            return await self.show(visit, confirm=locks_out, typed=True)
         raw: dict[str, Any] = {name: visit.text(name) == "on" for name in _SWITCHES}
         raw |= {name: visit.text(name) for name in ("contract", "guardMode")}
         raw["ipAllowlist"] = visit.text("ipAllowlist").split()
@@ -50,6 +95,11 @@ class SettingsPages:
         try:
             raw |= {name: _number(visit, name) for name in NUMBERS}
             given = read_body(SettingsChange, raw)
+            if visit.text("reviewed") != "on":
+                self._settings.check(visit.administrator, given.changes(), given.confirm_lockout)
+                found = _changes(visit.there(), replace(visit.there(), **given.changes()))
+                if any(name not in _KEPT for name in found):
+                    return self._review(visit, list(found.values()))
             visit.workspace = await self._settings.change(
                 visit.administrator, given.changes(), given.confirm_lockout
             )
@@ -63,6 +113,31 @@ class SettingsPages:
         return await visit.redirect_with(
             "./settings", said="Settings saved. They apply from the next request."
         )
+
+
+def _changes(before: Workspace, after: Workspace) -> dict[str, tuple[str, str, str]]:
+    """Return the label, the old and the new value in words of each setting that differs."""
+    was, now = shown(before), shown(after)
+    return {
+        name: (_LABELS[name], _in_words(name, was[name]), _in_words(name, now[name]))
+        for name in _LABELS
+        if was[name] != now[name]
+    }
+
+
+def _in_words(name: str, value: Any) -> str:
+    """Return a setting as text."""
+    if value is None:
+        return "Server default"
+    if isinstance(value, bool):
+        return "On" if value else "Off"
+    if name == "ipAllowlist":
+        return ", ".join(value) or "All addresses"
+    if name in _KEPT:
+        return f"{value:,} days" if value else "Forever"
+    if name == "rateLimit":
+        return f"{value:,} requests per minute" if value else "Unlimited"
+    return f"{value:,}" if isinstance(value, int) else _WORDS.get(value, str(value))
 
 
 def _kept(workspace: Workspace) -> dict[str, Any]:
