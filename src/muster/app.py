@@ -43,6 +43,7 @@ from muster.console.pages.selection import SelectionPages
 from muster.console.pages.settings import SettingsPages
 from muster.console.pages.sign_in import SignInPages
 from muster.console.pages.webhooks import WebhookPages
+from muster.console.pages.workspaces import WorkspacePages
 from muster.console.site import Site
 from muster.console.web import PageRoute as PageRoute
 from muster.custom_schemas.indexer import Indexer
@@ -200,6 +201,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *SignInPages(s.administrators, s.connectors),
         *ConnectorPages(storage, s.connectors, s.openid),
         *PreferencePages(),
+        *WorkspacePages(storage),
         *PalettePages(s.directory, s.requests),
         *OverviewPages(s.overview),
         *KeyPages(storage, s.keys, s.roles),

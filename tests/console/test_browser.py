@@ -320,7 +320,7 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
     )
     paths += [f"{base}/{path}" for path in (*names, "keys", "audit", "settings", "guard")]
     paths += [f"{base}/keys/{key}", f"{base}/webhooks/{hook}"]
-    paths += ["/account", "/administrators", "/open-id-connector"]
+    paths += ["/account", "/workspaces", "/administrators", "/open-id-connector"]
     for path in paths:
         if path == base:
             context.add_cookies([cookie])

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import secrets
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -234,6 +235,7 @@ FORMS = {
     ),
     "/administrators/{id}/remove": _remove_administrator,
     "/administrators/{id}/reset": _reset_administrator,
+    "/workspaces": lambda scene: scene.visitor.post("/workspaces", name=f"w{secrets.token_hex(6)}"),
     "/w/{workspace}/keys": lambda scene: scene.post("/keys", name=name("k"), permission=SCIM),
     "/w/{workspace}/keys/{id}": lambda scene: scene.post(
         f"/keys/{scene.key()['id']}", name=name("renamed")

@@ -79,7 +79,7 @@ ELSEWHERE = {
     "GET": {"/", "/sign-in", "/first", "/account", "/administrators", "/workspaces",
             "/sign-in/openid", "/sign-in/openid/callback", "/open-id-connector"},
     "POST": {"/sign-in", "/sign-out", "/first", "/account/password", "/account/totp", "/account/totp/off",
-             "/account/sessions/{id}/end", "/administrators", "/administrators/{id}/remove", "/administrators/{id}/reset", "/theme",
+             "/account/sessions/{id}/end", "/administrators", "/administrators/{id}/remove", "/administrators/{id}/reset", "/workspaces", "/theme",
              "/open-id-connector", "/open-id-connector/remove"},
 }  # fmt: skip
 

@@ -1,12 +1,12 @@
 """`muster workspaces`: create, list and change workspaces."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from muster.access.workspaces import NAME
 from muster.base import clock
 from muster.cli.options import Contract, Database
 from muster.cli.output import Json, write_json, write_table
@@ -15,7 +15,6 @@ from muster.storage.port.accounts import Workspace
 from muster.storage.port.engine import Storage
 from muster.storage.port.errors import Conflict
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 app = App(
     name="workspaces",
     help="Create, list and change workspaces.",
@@ -42,7 +41,7 @@ def create(
 ) -> None:
     """Create a workspace: a tenant with users, groups, keys and settings of its own."""
     settings = load_settings(contract=contract, database=database)
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot name a workspace: use lower-case letters, digits, - and _, 63 at"
             f" most,"
