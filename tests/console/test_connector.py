@@ -112,7 +112,9 @@ def test_the_audit_log_names_administrators_of_a_provider(server, root, fresh, p
         by_provider(visitor, "ann", **query)
         visitor.get(f"/w/{fresh.name}/keys")
         assert (
-            visitor.post(f"/w/{fresh.name}/keys", name="by ann", permission=[SCIM]).status_code
+            visitor.post(
+                f"/w/{fresh.name}/keys", name=f"by ann of {place}", permission=[SCIM]
+            ).status_code
             == 303
         )
         rows = fresh.api.get("/audit", params={"actor": f"openid:{place}:"}).json()["rows"]

@@ -34,6 +34,7 @@ OPERATIONS = [
 ]
 MANAGEMENT = [
     *("getSettings", "updateSettings", "findKeys", "createKey", "getKey", "rotateKey", "revokeKey"),
+    "updateKey",
     *("findRoleMappings", "createRoleMapping", "deleteRoleMapping", "getUserRoles"),
     *(
         "findRoles",
@@ -160,9 +161,11 @@ def test_every_operation_of_the_management_rest(openapi, administrator, operatio
         | operation.as_strategy()
     )
     def run(case):
-        if operation_id == "findChanges" and case.query:
-            case.query.pop("wait", None)
+        checks = MANAGEMENT_CHECKS
+        if operation_id == "findChanges" and case.query and "wait" in case.query:
+            case.query.pop("wait")  # it would wait; without it a wrong request may be a right one
+            checks = CHECKS
         response = unframed(case).call(headers={"Authorization": f"Bearer {administrator}"})
-        case.validate_response(response, checks=MANAGEMENT_CHECKS)
+        case.validate_response(response, checks=checks)
 
     run()
