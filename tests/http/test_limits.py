@@ -1316,6 +1316,7 @@ def test_so_many_requests_wait_to_be_kept_and_no_more(here, monkeypatch):
         """Leave the requests waiting."""
 
     monkeypatch.setattr(recorder, "flush", wait)
+    here.runner.run(asyncio.sleep(0.2))  # for a flush that was under way
     for number, lost in ((4, 0), (5, 0), (6, 1)):
         here.runner.run(flush())
         recorder.lost()
