@@ -79,7 +79,7 @@ def _describe(problem: Mapping[str, Any], flags: Mapping[str, object]) -> str:
 
 
 def _demand(problem: Mapping[str, Any]) -> str:
-    """Say what a setting must be."""
+    """Return the rule that a setting breaks, such as "must be a number"."""
     kind, context = problem["type"], problem.get("ctx", {})
     numbers = {
         "greater_than": ("more than", "gt"),

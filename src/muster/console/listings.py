@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from muster.base.clock import timestamp
 from muster.console.resource_forms import title_of
+from muster.console.resources import name_filter
 from muster.console.web import Visit
 from muster.directory.history.past import parse_time
 from muster.directory.service import Search
@@ -14,10 +15,6 @@ from muster.scim.errors import invalid_value
 from muster.scim.schema.model import ResourceType
 
 _PREFIX, _CONTAINS = "sw", "co"
-_SEARCHED = {
-    "users": ("userName", "name.familyName", "name.givenName", "displayName", "emails.value"),
-    "groups": ("displayName",),
-}
 _FIRST_COLUMNS = {
     "users": ("userName", "displayName", "emails", "active", "meta.lastModified"),
     "groups": ("displayName", "externalId", "meta.lastModified"),
@@ -102,10 +99,7 @@ class ListQuery:
         """
         found = []
         if self.q and not self.domain():
-            quoted = json.dumps(self.q)
-            found.append(
-                " or ".join(f"{name} {self.match} {quoted}" for name in _SEARCHED[self.plural])
-            )
+            found.append(name_filter(self.plural, self.q, self.match))
         if self.active:
             found.append(f"active eq {'true' if self.active == 'yes' else 'false'}")
         if self.group:

@@ -8,6 +8,7 @@ from muster.console.actors import names_of
 from muster.console.csv_rows import csv_row
 from muster.console.listings import ListQuery, cell, columns_of, read_query
 from muster.console.pages.selection import ACTIONS
+from muster.console.resources import ENDPOINTS, called, kind_of
 from muster.console.web import PageRoute, Visit
 from muster.directory.documents import parse, parse_all
 from muster.directory.service import Directory, Listing
@@ -15,7 +16,7 @@ from muster.http.management.tokens import Tokens
 from muster.http.scim.cursors import Cursor, Cursors
 from muster.http.wire.message import Response
 from muster.insight.access_story import AccessStory
-from muster.scim.errors import ScimError, not_found
+from muster.scim.errors import ScimError
 from muster.scim.schema.model import ResourceType
 from muster.storage.port.changes import Change, ChangeFilter
 from muster.storage.port.engine import Storage
@@ -24,7 +25,6 @@ _PAGE = 50
 _CHUNK = 500
 _SEARCHES = 20
 """The number of storage searches for one page of deleted resources."""
-_ENDPOINTS = {"users": "/Users", "groups": "/Groups"}
 
 
 class DirectoryPages:
@@ -45,14 +45,14 @@ class DirectoryPages:
         self._tokens = tokens
 
     def __iter__(self) -> Iterator[PageRoute]:
-        for plural in _ENDPOINTS:
+        for plural in ENDPOINTS:
             root = f"/w/{{workspace}}/{plural}"
             yield PageRoute("GET", root, SCIM, self.show)
             yield PageRoute("GET", f"{root}/export.csv", SCIM, self.export)
             yield PageRoute("GET", f"{root}/deleted", SCIM, self.deleted)
 
     async def show(self, visit: Visit) -> Response:
-        kind, plural = _kind(visit)
+        kind, plural = kind_of(visit)
         query, error, following, total = ListQuery(plural), "", "", 0
         documents: list[dict[str, object]] = []
         try:
@@ -116,7 +116,7 @@ class DirectoryPages:
 
     async def export(self, visit: Visit) -> Response:
         """Stream the whole list with its filter and columns as CSV."""
-        kind, plural = _kind(visit)
+        kind, plural = kind_of(visit)
         query = read_query(visit, plural, kind)
         search = query.search(_CHUNK)
         titles = {column.path: column.title for column in columns_of(plural, kind)}
@@ -141,7 +141,7 @@ class DirectoryPages:
 
     async def deleted(self, visit: Visit) -> Response:
         """List the latest deletions; each leads to the page that can restore it."""
-        kind, plural = _kind(visit)
+        kind, plural = kind_of(visit)
         workspace, before = visit.there().id, visit.text("before")
         place = await self._tokens.read(workspace, before, "before") if before else None
         rows: list[Change] = []
@@ -162,13 +162,6 @@ class DirectoryPages:
         )
 
 
-def _kind(visit: Visit) -> tuple[ResourceType, str]:
-    plural = visit.page.split("/")[3]
-    if plural not in _ENDPOINTS:
-        raise not_found("Page not found.")
-    return visit.caller.registry.types[_ENDPOINTS[plural]], plural
-
-
 def _called(change: Change) -> str:
     document = parse(change.before if change.before is not None else change.document)
-    return str(document.get("displayName") or document.get("userName") or change.id)
+    return called({"id": change.id, **document})

@@ -1,6 +1,5 @@
 """Pages that create and change users and groups."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from urllib.parse import quote
@@ -14,23 +13,19 @@ from muster.console.resource_forms import (
     operations,
     with_sent,
 )
+from muster.console.resources import ENDPOINTS, any_version, called, kind_of, name_filter
 from muster.console.web import PageRoute, Visit
 from muster.directory.caller import Caller
 from muster.directory.documents import parse, parse_all
 from muster.directory.guard.policy import Withheld
 from muster.directory.service import Directory, Search
 from muster.http.wire.message import Response
-from muster.scim.errors import ScimError, not_found
+from muster.scim.errors import ScimError
 from muster.scim.patch import PATCH_OP
 from muster.scim.schema.model import ResourceType
 from muster.scim.values import Json
 from muster.storage.port.resources import Stored
 
-_ENDPOINTS = {"users": "/Users", "groups": "/Groups"}
-_NAMES = {
-    "users": ("userName", "displayName", "name.familyName", "name.givenName", "emails.value"),
-    "groups": ("displayName",),
-}
 _FOUND = 20
 _MOST_MEMBERS = 100
 
@@ -47,7 +42,7 @@ class EditPages:
 
     def __iter__(self) -> Iterator[PageRoute]:
         root = "/w/{workspace}"
-        for plural in _ENDPOINTS:
+        for plural in ENDPOINTS:
             one = f"{root}/{plural}/{{id}}"
             yield PageRoute("GET", f"{root}/{plural}/new", SCIM, self.new)
             yield PageRoute("POST", f"{root}/{plural}/new", SCIM, self.create)
@@ -66,7 +61,7 @@ class EditPages:
     # ---- create and edit
 
     async def new(self, visit: Visit, status: int = 200, error: str = "") -> Response:
-        kind, plural = _kind(visit)
+        kind, plural = kind_of(visit)
         parts = form_of(kind, {})
         if status != 200:
             parts = with_sent(parts, _sent(visit))
@@ -83,7 +78,7 @@ class EditPages:
         )
 
     async def create(self, visit: Visit) -> Response:
-        kind, plural = _kind(visit)
+        kind, plural = kind_of(visit)
         try:
             document = new_document(kind, _sent(visit))
             password = visit.fields.get("password", [""])[-1]
@@ -92,11 +87,11 @@ class EditPages:
             stored = await self._directory.create(caller_of(visit), kind, document)
         except ScimError as error:
             return await self.new(visit, error.status, error.detail)
-        called = document.get("displayName") or document.get("userName") or kind.name
-        return await visit.redirect_with(f"./{plural}/{stored.id}", said=f"Created {called}.")
+        name = document.get("displayName") or document.get("userName") or kind.name
+        return await visit.redirect_with(f"./{plural}/{stored.id}", said=f"Created {name}.")
 
     async def edit(self, visit: Visit, status: int = 200, error: str = "") -> Response:
-        kind, plural = _kind(visit)
+        kind, plural = kind_of(visit)
         stored = await self._directory.get(visit.caller, kind, visit.names["id"])
         document = parse(stored.document)
         parts = form_of(kind, document)
@@ -109,13 +104,13 @@ class EditPages:
             kind=kind.name,
             parts=parts,
             id=stored.id,
-            called=_called(document),
+            called=called(document),
             version=str(stored.version),
             error=error,
         )
 
     async def change(self, visit: Visit) -> Response:
-        kind, plural = _kind(visit)
+        kind, plural = kind_of(visit)
         stored = await self._directory.get(visit.caller, kind, visit.names["id"])
         try:
             wanted = operations(kind, parse(stored.document), _sent(visit))
@@ -129,17 +124,17 @@ class EditPages:
         return await visit.redirect_with(_path(visit, plural), said="Changes saved.")
 
     async def delete(self, visit: Visit) -> Response:
-        kind, plural = _kind(visit)
+        kind, plural = kind_of(visit)
         try:
             gone = await self._directory.delete(
-                caller_of(visit), kind, visit.names["id"], _unconditionally
+                caller_of(visit), kind, visit.names["id"], any_version
             )
         except ScimError as error:
             return await self._refused(visit, plural, error)
-        called = _called(parse(gone.document))
+        name = called(parse(gone.document))
         return await visit.redirect_with(
             _path(visit, plural),
-            said=f"Deleted {called}. You can restore it from its history below.",
+            said=f"Deleted {name}. You can restore it from its history below.",
         )
 
     # ---- access
@@ -151,22 +146,22 @@ class EditPages:
         return await self._switch(visit, active=True)
 
     async def _switch(self, visit: Visit, *, active: bool) -> Response:
-        kind, plural = _kind(visit)
+        kind, plural = kind_of(visit)
         operation = {"op": "replace", "path": "active", "value": active}
         try:
             stored = await self._patch(visit, kind, [operation])
         except ScimError as error:
             return await self._refused(visit, plural, error)
-        called = _called(parse(stored.document))
+        name = called(parse(stored.document))
         said = (
-            f"Reactivated {called}."
+            f"Reactivated {name}."
             if active
-            else f"Deactivated {called}. Applications that read this directory deny them access."
+            else f"Deactivated {name}. Applications that read this directory deny them access."
         )
         return await visit.redirect_with(_path(visit, plural), said=said)
 
     async def set_password(self, visit: Visit) -> Response:
-        kind, plural = _kind(visit)
+        kind, plural = kind_of(visit)
         password = visit.fields.get("password", [""])[-1]
         operation = {"op": "replace", "path": "password", "value": password}
         try:
@@ -189,7 +184,7 @@ class EditPages:
         """Show the results of a search for groups to join, or for members to add."""
         types = visit.caller.registry.types
         stored = await self._directory.get(
-            visit.caller, types[_ENDPOINTS[plural]], visit.names["id"]
+            visit.caller, types[ENDPOINTS[plural]], visit.names["id"]
         )
         asked, error = visit.text("q"), ""
         found: list[NamedResource] = []
@@ -203,7 +198,7 @@ class EditPages:
             plural=plural,
             wanted=wanted,
             id=stored.id,
-            called=_called(parse(stored.document)),
+            called=called(parse(stored.document)),
             found=[one for one in found if one.id != stored.id],
             q=asked,
             error=error or visit.flashed.get("error", ""),
@@ -212,15 +207,14 @@ class EditPages:
     async def _search(self, visit: Visit, plural: str, asked: str) -> list[NamedResource]:
         if not asked:
             return []
-        kind = visit.caller.registry.types[_ENDPOINTS[plural]]
-        quoted = json.dumps(asked)
-        text = " or ".join(f"{name} sw {quoted}" for name in _NAMES[plural])
-        page = await self._directory.find(visit.caller, kind, Search(text, count=_FOUND))
+        kind = visit.caller.registry.types[ENDPOINTS[plural]]
+        search = Search(name_filter(plural, asked), count=_FOUND)
+        page = await self._directory.find(visit.caller, kind, search)
         return [
             NamedResource(
                 document["id"],
                 plural,
-                _called(document),
+                called(document),
                 "group" if plural == "groups" else document.get("userName", ""),
             )
             for document in parse_all(page.documents)
@@ -247,7 +241,7 @@ class EditPages:
         return await visit.redirect_with(path, said=said)
 
     async def add_members(self, visit: Visit) -> Response:
-        kind, plural = _kind(visit)
+        kind, plural = kind_of(visit)
         chosen = visit.fields.get("chosen", [])[:_MOST_MEMBERS]
         operation = {"op": "add", "path": "members", "value": [{"value": one} for one in chosen]}
         path = _path(visit, plural)
@@ -263,7 +257,7 @@ class EditPages:
 
     async def remove_member(self, visit: Visit) -> Response:
         """Remove one member of a group; the form may come from the member's page."""
-        kind, plural = _kind(visit)
+        kind, plural = kind_of(visit)
         member, back = visit.text("member"), visit.text("from")
         operation = {"op": "remove", "path": "members", "value": [{"value": member}]}
         path = f"./users/{quote(member, safe='')}" if back == "users" else _path(visit, plural)
@@ -273,7 +267,7 @@ class EditPages:
             return await self._refused(visit, plural, error)
         return await visit.redirect_with(path, said="Removed from the group.")
 
-    # ---- what they share
+    # ---- helpers
 
     async def _patch(
         self,
@@ -295,18 +289,10 @@ class EditPages:
         """Show on the page of the resource why an action was refused."""
         if error.status == 404:
             raise error
-        kind = visit.caller.registry.types[_ENDPOINTS[plural]]
+        kind = visit.caller.registry.types[ENDPOINTS[plural]]
         await self._directory.get(visit.caller, kind, visit.names["id"])
         held = isinstance(error, Withheld)
         return await visit.redirect_with(_path(visit, plural), error=error.detail, held=held)
-
-
-def _kind(visit: Visit) -> tuple[ResourceType, str]:
-    """Return the resource type of a page, and the segment of its path."""
-    plural = visit.page.split("/")[3]
-    if plural not in _ENDPOINTS:
-        raise not_found("Page not found.")
-    return visit.caller.registry.types[_ENDPOINTS[plural]], plural
 
 
 def _path(visit: Visit, plural: str) -> str:
@@ -328,12 +314,3 @@ def _sent(visit: Visit) -> Callable[[str], str | None]:
         return values[-1] if values else None
 
     return text
-
-
-def _called(document: dict[str, Json]) -> str:
-    name = document.get("displayName") or document.get("userName") or document["id"]
-    return str(name)
-
-
-def _unconditionally(_: Stored) -> None:
-    """Accept any version."""

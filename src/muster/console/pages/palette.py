@@ -1,10 +1,10 @@
 """The search of the command palette: users, groups and requests of a workspace."""
 
-import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from muster.access.permissions import SCIM
+from muster.console.resources import ENDPOINTS, name_filter
 from muster.console.web import PageRoute, Visit
 from muster.directory.documents import parse_all
 from muster.directory.service import Directory, Search
@@ -14,10 +14,6 @@ from muster.storage.records.requests import RequestFilter, RequestStore
 
 _FOUND = 5
 _MOST_CHARACTERS = 200
-_NAMES = {
-    "users": ("userName", "displayName", "name.familyName", "name.givenName", "emails.value"),
-    "groups": ("displayName",),
-}
 
 
 class Hit(NamedTuple):
@@ -56,11 +52,10 @@ class PalettePages:
         return visit.render("palette.html", hits=hits)
 
     async def _resources(self, visit: Visit, plural: str, asked: str) -> list[Hit]:
-        kind = visit.caller.registry.types[f"/{plural.title()}"]
-        quoted = json.dumps(asked)
-        text = " or ".join(f"{name} sw {quoted}" for name in _NAMES[plural])
+        kind = visit.caller.registry.types[ENDPOINTS[plural]]
+        search = Search(name_filter(plural, asked), count=_FOUND)
         try:
-            page = await self._directory.find(visit.caller, kind, Search(text, count=_FOUND))
+            page = await self._directory.find(visit.caller, kind, search)
         except ScimError:
             return []  # a name that no filter can hold matches nobody
         return [_hit(document, plural) for document in parse_all(page.documents)]

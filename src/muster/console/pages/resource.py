@@ -8,6 +8,7 @@ from muster.access.permissions import RESTORE, SCIM
 from muster.access.role_mappings import RoleMappings, granted
 from muster.base.clock import timestamp
 from muster.console.actors import listed, names_of
+from muster.console.resources import ENDPOINTS
 from muster.console.web import PageRoute, Visit
 from muster.directory.documents import parse
 from muster.directory.history.events import changed_values
@@ -25,7 +26,6 @@ from muster.storage.port.engine import Storage
 
 _HISTORY = 50
 _MEMBERS = 100
-_PLURALS = {"users": "/Users", "groups": "/Groups"}
 
 
 class NamedResource(NamedTuple):
@@ -97,10 +97,10 @@ class ResourcePages:
     async def restore(self, visit: Visit) -> Response:
         """Restore a resource to the version after one of its changes, or at a given time."""
         plural = visit.names["kind"]
-        if plural not in _PLURALS:
+        if plural not in ENDPOINTS:
             raise not_found("Page not found.")
         try:
-            back = await self._restored(visit, visit.caller.registry.types[_PLURALS[plural]])
+            back = await self._restored(visit, visit.caller.registry.types[ENDPOINTS[plural]])
         except ScimError as error:
             if not visit.may(SCIM):
                 raise
@@ -124,7 +124,7 @@ class ResourcePages:
         self, visit: Visit, plural: str, status: int = 200, error: str = ""
     ) -> Response:
         workspace, resource_id = visit.there().id, visit.names["id"]
-        kind = visit.caller.registry.types[_PLURALS[plural]]
+        kind = visit.caller.registry.types[ENDPOINTS[plural]]
         asked = visit.text("before")
         before = await self._tokens.read(workspace, asked, "before") if asked else None
         changes = await self._storage.history(workspace, resource_id, before, _HISTORY)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from muster.access.permissions import SCIM
 from muster.console.listings import read_query
 from muster.console.pages.edit import caller_of
+from muster.console.resources import ENDPOINTS, any_version, called, kind_of
 from muster.console.web import PageRoute, Visit
 from muster.directory.caller import Caller
 from muster.directory.documents import parse, parse_all
@@ -15,9 +16,7 @@ from muster.scim.errors import ScimError, invalid_value
 from muster.scim.patch import PATCH_OP
 from muster.scim.schema.model import ResourceType
 from muster.scim.values import Json
-from muster.storage.port.resources import Stored
 
-_ENDPOINTS = {"users": "/Users", "groups": "/Groups"}
 MOST = 1000
 """The most resources of one action, which bounds its time."""
 _NAMED = 20
@@ -54,14 +53,14 @@ class SelectionPages:
         self._directory = directory
 
     def __iter__(self) -> Iterator[PageRoute]:
-        for plural in _ENDPOINTS:
+        for plural in ENDPOINTS:
             root = f"/w/{{workspace}}/{plural}/selection"
             yield PageRoute("GET", root, SCIM, self.preview)
             yield PageRoute("POST", root, SCIM, self.apply)
 
     async def preview(self, visit: Visit, status: int = 200, error: str = "") -> Response:
         """Show the selected resources, and how many there are, before anything happens."""
-        kind, plural = _kind(visit)
+        kind, plural = kind_of(visit)
         action = visit.text("action")
         chosen: dict[str, str] = {}
         if action not in ACTIONS[plural]:
@@ -88,7 +87,7 @@ class SelectionPages:
 
     async def apply(self, visit: Visit) -> Response:
         """Apply the action to each of the resources that the preview showed."""
-        kind, plural = _kind(visit)
+        kind, plural = kind_of(visit)
         action = visit.text("action")
         ids = [one for one in visit.text("ids").split(",") if one]
         if action not in ACTIONS[plural] or not ids or len(ids) > MOST:
@@ -118,7 +117,7 @@ class SelectionPages:
             search = read_query(visit, plural, kind).search(_CHUNK)
             while True:
                 page = await self._directory.find(visit.caller, kind, search)
-                found |= {row["id"]: _called(row) for row in parse_all(page.documents)}
+                found |= {row["id"]: called(row) for row in parse_all(page.documents)}
                 if len(found) > MOST or (page.total or 0) > MOST:
                     raise invalid_value(
                         f"These are {page.total or len(found):,} {plural}, and an action applies to"
@@ -134,7 +133,7 @@ class SelectionPages:
                 stored = await self._directory.get(visit.caller, kind, resource_id)
             except ScimError:
                 continue  # deleted since the list was shown
-            found[stored.id] = _called(parse(stored.document))
+            found[stored.id] = called(parse(stored.document))
         return found
 
     async def _groups(self, visit: Visit) -> list[tuple[str, str]]:
@@ -142,7 +141,7 @@ class SelectionPages:
         kind = visit.caller.registry.types["/Groups"]
         search = Search(sort_by="displayName", count=_GROUPS)
         page = await self._directory.find(visit.caller, kind, search)
-        return [(row["id"], _called(row)) for row in parse_all(page.documents)]
+        return [(row["id"], called(row)) for row in parse_all(page.documents)]
 
     async def _join(self, caller: Caller, group: str, ids: list[str], outcome: Outcome) -> None:
         kind = caller.registry.types["/Groups"]
@@ -159,7 +158,7 @@ class SelectionPages:
     ) -> None:
         try:
             if action == "delete":
-                await self._directory.delete(caller, kind, resource_id, _unconditionally)
+                await self._directory.delete(caller, kind, resource_id, any_version)
             else:
                 active = action == "reactivate"
                 operation = {"op": "replace", "path": "active", "value": active}
@@ -172,17 +171,4 @@ class SelectionPages:
         self, caller: Caller, kind: ResourceType, resource_id: str, operation: dict[str, Json]
     ) -> None:
         body: Json = {"schemas": [PATCH_OP], "Operations": [operation]}
-        await self._directory.patch(caller, kind, resource_id, body, _unconditionally)
-
-
-def _kind(visit: Visit) -> tuple[ResourceType, str]:
-    plural = visit.page.split("/")[3]
-    return visit.caller.registry.types[_ENDPOINTS[plural]], plural
-
-
-def _called(document: dict[str, Json]) -> str:
-    return str(document.get("displayName") or document.get("userName") or document["id"])
-
-
-def _unconditionally(_: Stored) -> None:
-    """Accept any version."""
+        await self._directory.patch(caller, kind, resource_id, body, any_version)

@@ -162,6 +162,9 @@ class Batch:
         self._facts = facts
         self._owners: dict[Value, int | None] = {}
         self.touches: list[Touch] = []
+        # What `outdates` looks up for each write: the ids of touched groups, and of renamed ones.
+        self._touched: set[str] = set()
+        self._renamed: set[bytes] = set()
         self.rows: dict[int, Row] = {}
         self.changes: list[Change] = []
         self.counts: dict[str, int] = {}
@@ -213,12 +216,12 @@ class Batch:
         """
         if not self.touches or write.id is None:
             return False
-        if write.type == GROUP and write.id in self.touched_groups():
+        if write.type == GROUP and write.id in self._touched:
             return True
         state = state_of(self._current, write)
         if state is None or state.groups is None:
             return False
-        return any(group_id.encode() in state.groups.elements for group_id in self.renamed_groups())
+        return any(group_id in state.groups.elements for group_id in self._renamed)
 
     def renamed_groups(self) -> list[str]:
         """Return the ids of groups that the batch renames or deletes."""
@@ -353,6 +356,9 @@ class Batch:
         if row.groups or write.type == GROUP:
             delta = None if deleted is None else MemberDelta(removed=(deleted,))
             self.touches.append(Touch(write, row.groups, delta))
+            self._touched.update(row.groups)
+            if write.type == GROUP and write.id is not None:
+                self._renamed.add(write.id.encode())
 
     def _take_unique(self, type_name: str, key: int, entries: Iterable[LookupEntry]) -> None:
         """Give unique values to a resource: all, or none.
