@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from tests.support import databases, folders, pace, passwords, postgres, tiers
 from tests.support.clock import StoppedClock
 from tests.support.in_process import InProcessServer
-from tests.support.server import SERVERS, Server
+from tests.support.server import Server
 from tests.support.tenant import Tenant
 
 settings.register_profile(
@@ -45,27 +45,13 @@ def pytest_terminal_summary(terminalreporter, config):
 
 
 def pytest_collection_finish():
-    """Exempt collected tests from garbage collection, whose pauses count as stalls."""
+    """Exempt collected tests from garbage collection, which would visit them again and again."""
     gc.collect()
     gc.freeze()
 
 
 DATABASES = {"sqlite": dict, "postgres": lambda: {"MUSTER_DATABASE": databases.migrated_database()}}
 """The options of a server on a new database of each engine."""
-
-
-@pytest.fixture(autouse=True)
-def _loops_run(request, caplog):
-    """Fail a test if an event loop stalls for half a second, here or in a server."""
-    yield
-    if request.node.get_closest_marker("may_stall") is None:
-        here = [
-            record.getMessage()
-            for record in caplog.get_records("call")
-            if record.name == "muster.base.heartbeat"
-        ]
-        stalls = [*here, *(line for started in list(SERVERS) for line in started.stalls())]
-        assert not stalls, stalls
 
 
 @pytest.fixture

@@ -1,47 +1,42 @@
 """The heartbeat reports a busy callback, and no waiting."""
 
 import asyncio
-import time
+import itertools
 
-import pytest
-
+from muster.base import heartbeat
 from muster.base.heartbeat import STALL_SECONDS, Heartbeat
 
 
-def _watched(work):
+def _watched(monkeypatch, *worked):
+    """The stalls counted while the thread's processor time grows by these seconds."""
+    clock = iter(itertools.accumulate(worked, initial=0.0))
+    finished = asyncio.Event()
+
+    def thread_time():
+        seconds = next(clock, None)
+        if seconds is None:
+            finished.set()
+            return sum(worked)
+        return seconds
+
+    monkeypatch.setattr(heartbeat.time, "thread_time", thread_time)
+    monkeypatch.setattr(heartbeat, "_EVERY_SECONDS", 0)
+
     async def run():
-        heartbeat = Heartbeat()
-        task = asyncio.create_task(heartbeat.run())
-        await asyncio.sleep(0.06)
-        await work()
-        await asyncio.sleep(0.06)
+        beats = Heartbeat()
+        task = asyncio.create_task(beats.run())
+        await finished.wait()
         task.cancel()
-        return heartbeat.stalls(), heartbeat.stalls()
+        return beats.stalls(), beats.stalls()
 
     return asyncio.run(run())
 
 
-def _compute(seconds):
-    end = time.thread_time() + seconds
-    while time.thread_time() < end:
-        pass
+def test_a_callback_that_computes_for_too_long_is_reported_once(caplog, monkeypatch):
+    assert _watched(monkeypatch, 0.01, STALL_SECONDS + 0.1, 0.01) == (1, 0)
+    assert "the event loop stalled for 0.6 s of processor time" in caplog.text
 
 
-@pytest.mark.may_stall
-def test_a_callback_that_computes_for_too_long_is_reported_once(caplog):
-    async def work():
-        _compute(STALL_SECONDS + 0.1)
-
-    assert _watched(work) == (1, 0)
-    assert "the event loop stalled for 0." in caplog.text
-
-
-def test_many_short_callbacks_and_long_waits_are_not_reported(caplog):
-    async def work():
-        for _ in range(10):
-            _compute(0.1)
-            await asyncio.sleep(0.06)
-        time.sleep(STALL_SECONDS + 0.1)  # noqa: ASYNC251 (waits without computing, as for a disk)
-
-    assert _watched(work) == (0, 0)
+def test_many_short_callbacks_and_long_waits_are_not_reported(caplog, monkeypatch):
+    assert _watched(monkeypatch, *[0.1] * 10, 0, STALL_SECONDS - 0.1) == (0, 0)
     assert "stalled" not in caplog.text

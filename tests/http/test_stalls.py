@@ -175,3 +175,20 @@ def test_one_large_operation_of_a_bulk_request(loop):
     ]
     answer = loop.ask("POST", "/Bulk", {"schemas": [BULK_REQUEST], "Operations": operations})
     assert {result["status"] for result in answer.json()["Operations"]} == {"201"}
+
+
+@pytest.mark.slow
+def test_large_pages_of_changes(loop):
+    """The feed, the audit log and the history encode their rows in turns."""
+    user = loop.ask("POST", "/Users", person(title="x")).json()
+    title = {"op": "replace", "path": "title"}
+    for number in range(20):
+        operations = [
+            {"method": "PATCH", "path": f"/Users/{user['id']}", "data": patch({**title, "value": f"{number}.{n}"})}
+            for n in range(50)
+        ]  # fmt: skip
+        loop.ask("POST", "/Bulk", {"schemas": [BULK_REQUEST], "Operations": operations})
+    for path, rows in ((f"/history/{user['id']}", 200), ("/audit", 900), ("/changes", 900)):
+        answer = loop.ask("GET", f"http://test/api/v1{path}?limit={rows}").json()
+        assert len(answer["items"]) > rows - 2, path
+        assert loop.most < MOST_CALLS / 2, path

@@ -9,7 +9,6 @@ from tests.oracles.examples import check, random_of, run, smallest_of
 from tests.oracles.ground import Ground, fault, shown, told
 from tests.oracles.make_patches import Maker, less, start_group, start_user
 
-pytestmark = pytest.mark.may_stall
 """The server's loop shares its process with the oracle, whose garbage is collected on it."""
 
 

@@ -13,7 +13,6 @@ from tests.oracles.schemas import PROBE_SCHEMA, resource_types
 
 SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
-pytestmark = pytest.mark.may_stall
 """The server's loop shares its process with the oracle, whose garbage is collected on it."""
 
 

@@ -11,7 +11,6 @@ from tests.oracles.make_patches import Maker, smaller, start_group, start_user
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
-pytestmark = pytest.mark.may_stall
 """The server's loop shares its process with the oracle, whose garbage is collected on it."""
 
 

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import weakref
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +20,6 @@ from tests.support.ports import free_port
 from tests.support.waiting import until
 
 _START_SECONDS = 60
-SERVERS: "weakref.WeakSet[Server]" = weakref.WeakSet()
 """Every server of this process."""
 _thread = ThreadPoolExecutor(1)
 
@@ -69,8 +67,6 @@ class Server:
         self.arguments = arguments
         self.wrapper = wrapper
         self.lines: list[str] = []
-        self._looked_at = 0
-        SERVERS.add(self)
 
     def start(self) -> "Server":
         """Start it, and wait for the line that says it is ready."""
@@ -126,17 +122,6 @@ class Server:
 
     def logged(self) -> str:
         return (self.folder / "log").read_text()
-
-    def stalls(self) -> list[str]:
-        """The lines since the last call that say that an event loop stalled."""
-        try:
-            with (self.folder / "log").open() as log:
-                log.seek(self._looked_at)
-                lines = log.readlines()
-                self._looked_at = log.tell()
-        except FileNotFoundError:
-            return []
-        return [line for line in lines if "event loop stalled" in line]
 
     def muster(
         self, *arguments: str, check: bool = True, typed: str | None = None

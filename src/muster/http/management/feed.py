@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from muster.access.permissions import AUDIT, READ
+from muster.base.turns import Turns
 from muster.directory.history.events import events
 from muster.http.management.history import members_moved
 from muster.http.management.models.feed import (
@@ -23,7 +24,7 @@ from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
 from muster.scim.errors import ScimError
-from muster.storage.port.changes import ChangeFilter
+from muster.storage.port.changes import Change, ChangeFilter
 from muster.storage.port.engine import Storage
 from muster.storage.port.errors import StorageError
 from muster.storage.port.items import TRIM_ID, TRIM_KIND
@@ -31,8 +32,6 @@ from muster.storage.port.resources import Resources
 
 _ASK_SECONDS = 0.25
 _END = "end"
-_TURN_BYTES = 65_536
-"""Bytes of documents that the feed parses in one turn of the event loop."""
 
 
 class FeedRoutes:
@@ -73,7 +72,7 @@ class FeedRoutes:
         loop = asyncio.get_running_loop()
         end = loop.time() + query.wait
         told: list[dict[str, Any]] = []
-        read = 0
+        turns = Turns()
         scim = call.base + SCIM_ROOT
         while True:
             for change in changes:
@@ -82,12 +81,7 @@ class FeedRoutes:
                     {"id": f"{token}.{n}", **event.to_json()}
                     for n, event in enumerate(events(change, scim))
                 )
-                read += len(change.document)
-                if read >= _TURN_BYTES:
-                    read = 0
-                    await asyncio.sleep(
-                        0
-                    )  # other requests have a turn, once in about a millisecond
+                await turns.handled(len(change.document))
             after = changes[-1].sequence if changes else after
             if told or loop.time() >= end:
                 break
@@ -102,26 +96,29 @@ class FeedRoutes:
         after = await self._position(call, query.cursor)
         criteria = ChangeFilter(query.actor, query.type, query.action)
         changes = await self._storage.changes(call.workspace, after, query.limit)
-        rows: list[AuditRow] = [
-            {
-                "id": await self._tokens.write(call.workspace, change.sequence),
-                "time": change.origin.time,
-                "actor": change.origin.actor,
-                "address": change.origin.address,
-                "requestId": change.origin.request_id,
-                "action": change.action,
-                "type": change.type,
-                "resource": change.id,
-                "version": change.version,
-                "document": call.document(change.document),
-                "members": members_moved(change),
-                "hash": None if change.chain is None else change.chain.hex(),
-            }
-            for change in changes
-            if criteria.matches(change)
-        ]
+        rows, turns = [], Turns()
+        for change in changes:
+            if criteria.matches(change):
+                rows.append(await self._audit_row(call, change))
+                await turns.handled(len(change.document))
         after = changes[-1].sequence if changes else after
         return await self._page(call, after, rows, "rows")
+
+    async def _audit_row(self, call: Call, change: Change) -> AuditRow:
+        return {
+            "id": await self._tokens.write(call.workspace, change.sequence),
+            "time": change.origin.time,
+            "actor": change.origin.actor,
+            "address": change.origin.address,
+            "requestId": change.origin.request_id,
+            "action": change.action,
+            "type": change.type,
+            "resource": change.id,
+            "version": change.version,
+            "document": call.document(change.document),
+            "members": members_moved(change),
+            "hash": None if change.chain is None else change.chain.hex(),
+        }
 
     async def _page(
         self, call: Call, after: int, items: Sequence[object], former_name: str

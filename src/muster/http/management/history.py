@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from muster.access.permissions import RESTORE, SCIM
 from muster.base.clock import timestamp
+from muster.base.turns import Turns
 from muster.directory.documents import parse
 from muster.directory.history.events import changed_paths
 from muster.directory.history.past import Past, parse_time
@@ -95,8 +96,12 @@ class HistoryRoutes:
             for change in changes
             if change.version or (change.type in types and change.action in _TOLD)
         ]
+        items, turns = [], Turns()
+        for change in shown:
+            items.append(await self._change(call, change))
+            await turns.handled(len(change.document) + len(change.before or b""))
         answer: HistoryPage = {
-            "items": [await self._change(call, change) for change in shown],
+            "items": items,
             "nextCursor": await self._next(call.workspace, resource, changes),
         }
         return json_response(200, answer)
