@@ -15,7 +15,6 @@ from muster.scim.document import read
 from muster.scim.schema.model import registry
 from muster.storage.ids import key_of
 from muster.storage.port.resources import Put
-from muster.storage.sqlite import rows
 from muster.storage.sqlite.connection import connect
 
 BATCH = 32
@@ -76,7 +75,26 @@ def _loop(path: Path, seconds: float, write) -> float:
 
 
 def _insert(connection, put: Put) -> None:
-    rows.insert(connection, 1, "User", put)
+    key = key_of(put.stored.id)
+    for entry in put.index.unique:
+        connection.execute(
+            'INSERT INTO unique_values (workspace, type, attribute, value, "key")'
+            " VALUES (1, 'User', ?, ?, ?)",
+            (entry.attribute, entry.value, key),
+        )
+    connection.execute(
+        'INSERT INTO resources (workspace, type, "key", id, version, document, display)'
+        " VALUES (1, 'User', ?, ?, ?, ?, ?)",
+        (key, put.stored.id, put.stored.version, put.stored.document.decode(), put.display),
+    )
+    connection.execute(
+        "INSERT INTO searchable (workspace, type, \"key\", body) VALUES (1, 'User', ?, ?)",
+        (key, put.search.decode()),
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO lookups VALUES (1, 'User', ?, ?, ?, ?)",
+        [(entry.attribute, entry.value, key, entry.first) for entry in put.index.lookups],
+    )
     _record(connection, put, "create")
     connection.execute("UPDATE counts SET total = total + 1 WHERE workspace = 1 AND type = 'User'")
 

@@ -102,7 +102,10 @@ class Elements(Reader):
         self.perhaps("invalidValue", "noTarget")
         return element
 
-    def _update(self, attribute: Attribute, there: Json, element: Json) -> None:
+    def _update(
+        self, attribute: Attribute, there: Json, element: Json, stored: bool = True
+    ) -> None:
+        """Take over what an element names; immutable values are held if they are stored."""
         for sub, value in element.items():
             definition = attribute.subs[sub]
             if (
@@ -114,7 +117,7 @@ class Elements(Reader):
                 if self.one_of(True, False):  # the same but for case: either spelling
                     there[sub] = value
                 continue
-            there[sub] = self.hold_immutable(definition, there.get(sub), value)
+            there[sub] = self.hold_immutable(definition, there.get(sub), value) if stored else value
 
     def _find(self, attribute: Attribute, elements: list[Json], element: Json) -> Json:
         for one in elements:
@@ -181,7 +184,7 @@ class Elements(Reader):
                 made[next(index for index, one in enumerate(made) if one is twin)] = element
             case "both":
                 primary = twin.get("primary") is True
-                self._update(attribute, twin, element)
+                self._update(attribute, twin, element, stored=False)
                 if primary and self.one_of(True, False):
                     twin["primary"] = (
                         True  # that either of them is primary makes both in one primary

@@ -796,11 +796,14 @@ class Run(Elements):
         if value is NO_VALUE or value is None or not self.one_of(True, False):
             return False
         if sub is None:
-            named_element = self.element(target.attribute, value)
-            if named_element is NOTHING:
-                raise Refused("invalidValue", "invalidSyntax")
+            if value == []:
+                return True
             left = [element]
-            self.remove_element(target.attribute, left, named_element)
+            # it names elements as the value of a remove without a value path does
+            for given in self.elements(
+                target.attribute, value if isinstance(value, list) else [value]
+            ):
+                self.remove_element(target.attribute, left, given)
             return bool(left)
         return sub.name not in element or not equal(sub, element[sub.name], self.scalar(sub, value))
 
