@@ -55,6 +55,8 @@ def test_list_as_json(muster):
         ["Admin"],
         5,
     )
+    assert key["status"] == "active"
+    assert muster("keys", "list").stdout.endswith("\tlimit 5\tlast used never\n")
     assert len(muster("keys", "list").stdout.split("\t")) == 6  # a tab in a name adds no column
     muster("keys", "set", key["id"], "--rate-limit", "-1")
     assert json.loads(muster("keys", "list", "--json").stdout)[0]["rateLimit"] is None
@@ -84,6 +86,8 @@ def test_errors_name_the_next_step(muster):
             2,
             "give either --permission or --admin, not both",
         ),
+        ("create", "--name", " "): (2, "--name: expected 1 to 200 characters"),
+        ("create", "--name", "x" * 201): (2, "--name: expected 1 to 200 characters"),
         ("create", "--name", "x", "--expires-in-days", "0"): (
             2,
             "must be a whole number, 1 or more",

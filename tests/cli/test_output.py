@@ -59,6 +59,18 @@ def _read(descriptor, text):
     os.close(descriptor)
 
 
+def test_ids_stay_whole_in_a_narrow_table(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    rows = [
+        ("f3b9c0d8e7a4b16c" * 2, "okta", "View audit logs, Edit Roles, Configure Settings", "never")
+    ]
+    output.write_table(("ID", "Name", "Permissions", "Last used"), rows, "None")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert rows[0][0] in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 @pytest.fixture
 def terminal(tmp_path):
     server = Server(tmp_path)

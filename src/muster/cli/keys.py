@@ -30,6 +30,8 @@ app = App(
     " acme --json",
 )
 Key = Annotated[str, Parameter(help="The id of the key, or its name.")]
+_LONGEST_NAME = 200
+"""Characters of a name, as in the management API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,8 @@ def create(
     """
     from muster.access.keys import KeyOptions, Keys
 
+    if not name.strip() or len(name) > _LONGEST_NAME:
+        raise UsageError(f"--name: expected 1 to {_LONGEST_NAME} characters that are not all blank")
     settings = load_settings(database=database)
     permissions = _chosen(permission, admin)
     lifetime = None if expires_in_days is None else timedelta(days=expires_in_days)
@@ -167,20 +171,22 @@ def list_(
         return
     columns = ("ID", "Name", "State", "Permissions", "Rate limit", "Last used")
     rows = [_row(key, state_of(key, now)) for key in keys]
-    write_table(columns, rows, "No API keys. Create one with: muster keys create --name NAME")
+    empty = "No API keys. Create one with: muster keys create --name NAME"
+    write_table(columns, rows, empty, {"Rate limit": "limit ", "Last used": "last used "})
 
 
 def _row(key: KeyRecord, state: str) -> tuple[str, ...]:
     limit = "default" if key.rate_limit is None else str(key.rate_limit)
-    used = f"last used {key.last_used or 'never'}"
-    return key.id, key.name, state, ", ".join(key.permissions), f"limit {limit}", used
+    permissions = ", ".join(key.permissions)
+    return key.id, key.name, state, permissions, limit, key.last_used or "never"
 
 
 def _as_json(key: KeyRecord, state: str) -> dict[str, object]:
     return {
         "id": key.id,
         "name": key.name,
-        "state": state,
+        "status": state,
+        "state": state,  # the former name, until 1.0
         "permissions": list(key.permissions),
         "role": key.role,
         "user": key.user,

@@ -36,18 +36,23 @@ def write_json(value: object) -> None:
     write(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def write_table(columns: Row, rows: Iterable[Row], empty: str) -> None:
+def write_table(
+    columns: Row, rows: Iterable[Row], empty: str, labels: dict[str, str] | None = None
+) -> None:
     """Write rows as a table on a terminal, otherwise as tab-separated lines.
 
     Args:
         columns: The headings of the table.
         rows: The cells of each row.
         empty: The message for a terminal if there are no rows.
+        labels: Words before the cells of a column in tab-separated lines, by its heading.
     """
     rows = list(rows)
     if not sys.stdout.isatty():
+        before = [(labels or {}).get(column, "") for column in columns]
         for row in rows:
-            write("\t".join(cell.translate(_CONTROLS) for cell in row))
+            cells = (label + cell for label, cell in zip(before, row, strict=True))
+            write("\t".join(cell.translate(_CONTROLS) for cell in cells))
     elif not rows:
         write(empty)
     else:
@@ -61,8 +66,11 @@ def _write_rich_table(columns: Row, rows: Iterable[Row]) -> None:
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    rows = list(rows)
+    for index, column in enumerate(columns):
+        # an id that is folded cannot be copied, so other columns give up their width first
+        whole = not any(" " in row[index] for row in rows)
+        table.add_column(column, overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)
