@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from muster.access.permissions import AUDIT, READ
-from muster.base.turns import Turns
+from muster.base.loop_turns import LoopTurns
 from muster.directory.history.events import events
 from muster.http.management.history import members_moved
 from muster.http.management.models.feed import (
@@ -72,7 +72,7 @@ class FeedRoutes:
         loop = asyncio.get_running_loop()
         end = loop.time() + query.wait
         told: list[dict[str, Any]] = []
-        turns = Turns()
+        turns = LoopTurns()
         scim = call.base + SCIM_ROOT
         while True:
             for change in changes:
@@ -96,7 +96,7 @@ class FeedRoutes:
         after = await self._position(call, query.cursor)
         criteria = ChangeFilter(query.actor, query.type, query.action)
         changes = await self._storage.changes(call.workspace, after, query.limit)
-        rows, turns = [], Turns()
+        rows, turns = [], LoopTurns()
         for change in changes:
             if criteria.matches(change):
                 rows.append(await self._audit_row(call, change))

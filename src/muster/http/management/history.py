@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from muster.access.permissions import RESTORE, SCIM
 from muster.base.clock import timestamp
-from muster.base.turns import Turns
+from muster.base.loop_turns import LoopTurns
 from muster.directory.documents import parse
 from muster.directory.history.events import changed_paths
 from muster.directory.history.past import Past, parse_time
@@ -96,7 +96,7 @@ class HistoryRoutes:
             for change in changes
             if change.version or (change.type in types and change.action in _TOLD)
         ]
-        items, turns = [], Turns()
+        items, turns = [], LoopTurns()
         for change in shown:
             items.append(await self._change(call, change))
             await turns.handled(len(change.document) + len(change.before or b""))

@@ -6,7 +6,7 @@ TURN_BYTES = 65_536
 """Bytes of documents handled in one turn: about a millisecond of work."""
 
 
-class Turns:
+class LoopTurns:
     """Gives other requests a turn whenever enough documents have been handled."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from muster.base.turns import TURN_BYTES, Turns
+from muster.base.loop_turns import TURN_BYTES, LoopTurns
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_others_have_a_turn_after_so_many_bytes(sizes, expected):
     async def work():
         task = asyncio.create_task(other())
         await asyncio.sleep(0)  # it has begun
-        given = Turns()
+        given = LoopTurns()
         for size in sizes:
             await given.handled(size)
         task.cancel()
