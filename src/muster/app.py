@@ -28,6 +28,7 @@ from muster.console.pages.connect import ConnectPages
 from muster.console.pages.connector import ConnectorPages
 from muster.console.pages.danger import DangerPages
 from muster.console.pages.directory import DirectoryPages
+from muster.console.pages.doctor import DoctorPages
 from muster.console.pages.edit import EditPages
 from muster.console.pages.guard import GuardPages
 from muster.console.pages.keys import KeyPages
@@ -85,7 +86,11 @@ from muster.http.service import Entrances, Load, Observers, OpenRoute, Service
 from muster.http.wire import asgi
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
 from muster.insight.access_story import AccessStory
+from muster.insight.active_users import ActiveUserCounts
+from muster.insight.alerts import Alerts
+from muster.insight.checklist import Checklist
 from muster.insight.overview import Overview
+from muster.insight.resolutions import Doctor
 from muster.scim.schema.discovery import Limits
 from muster.scim.schema.model import Registry
 from muster.storage.background import log_and_continue
@@ -108,13 +113,16 @@ _Job = Callable[[], Coroutine[Any, Any, None]]
 class Services:
     """The services behind the APIs and the console, which share them."""
 
+    active_users: ActiveUserCounts
     administrators: Administrators
+    checklist: Checklist
     connectors: Connectors
     credentials: Credentials
     cursors: Cursors
     deliverer: Deliverer
     desk: GuardDesk
     directory: Directory
+    doctor: Doctor
     keys: Keys
     leases: Leases
     mappings: RoleMappings
@@ -143,19 +151,25 @@ def build_services(storage: Storage, settings: Settings) -> Services:
     webhooks = Webhooks(storage, registries, states, settings.webhooks_private)
     base = settings.base_url + SCIM_ROOT if settings.base_url else ""
     sender = Sender(settings.webhooks_private)
+    active_users, checklist = ActiveUserCounts(storage), Checklist(storage, administrators)
+    doctor = Doctor(storage)
+    alerts = Alerts(desk, doctor, webhooks)
     return Services(
+        active_users=active_users,
         administrators=administrators,
+        checklist=checklist,
         connectors=Connectors(storage, administrators, openid),
         credentials=Credentials(storage, directory),
         cursors=Cursors(storage, settings.cursor_seconds),
         deliverer=Deliverer(storage, webhooks, states, sender, leases, base),
         desk=desk,
         directory=directory,
+        doctor=doctor,
         keys=Keys(storage, settings.rate_limit, settings.ceiling, registries),
         leases=leases,
         mappings=RoleMappings(storage),
         openid=openid,
-        overview=Overview(storage, directory, requests, desk, webhooks),
+        overview=Overview(storage, directory, alerts, checklist, active_users),
         past=Past(storage),
         registries=registries,
         requests=requests,
@@ -184,8 +198,8 @@ def management_routes(services: Services) -> list[ApiRoute]:
         *PasswordRoutes(s.credentials),
         *SchemaRoutes(s.schemas),
         *OverviewRoutes(s.overview),
-        *RequestRoutes(s.requests),
-        *DoctorRoutes(storage),
+        *RequestRoutes(s.requests, s.directory),
+        *DoctorRoutes(s.doctor),
         *HistoryRoutes(storage, s.past, s.restorer, tokens),
         *UndoRoutes(storage, s.rollback, tokens),
         *FeedRoutes(storage, tokens),
@@ -203,7 +217,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *PreferencePages(),
         *WorkspacePages(storage),
         *PalettePages(s.directory, s.requests),
-        *OverviewPages(s.overview),
+        *OverviewPages(s.overview, s.checklist),
         *KeyPages(storage, s.keys, s.roles),
         *DirectoryPages(storage, s.directory, s.cursors, tokens, story),
         *EditPages(s.directory),
@@ -211,6 +225,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *ResourcePages(storage, s.directory, s.past, s.restorer, s.mappings, tokens, story),
         *RollbackPages(storage, s.rollback, tokens),
         *RequestPages(storage, s.directory, s.requests, s.workspace_settings),
+        *DoctorPages(storage, s.doctor),
         *GuardPages(storage, s.desk),
         *RoleMappingPages(s.mappings),
         *WebhookPages(storage, s.webhooks, s.webhook_states, s.deliverer),
@@ -356,6 +371,7 @@ class Muster:
         if self._recorder is not None:
             steps.append(("flushing kept requests", self._recorder.flush))
         steps += [
+            ("stopping counts", self.services.active_users.close),
             ("flushing when keys were used", self._touch),
             ("flushing the request log", self._flush_log),
             ("closing the database", self.storage.close),

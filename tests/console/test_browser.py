@@ -273,6 +273,34 @@ def test_without_scripts(server, chromium, filled):
     context.close()
 
 
+def test_times_are_typed_in_the_readers_zone_and_sent_in_utc(server, chromium, filled):
+    """Five hours lie between UTC and New York in January, and four in July."""
+    visitor = Visitor(server).accept(invitation(server), name("zone"))
+    value = visitor.http.cookies["muster_session"]
+    visitor.close()
+    context = chromium.new_context(timezone_id="America/New_York")
+    context.add_cookies([{"name": "muster_session", "value": value, "url": server.url}])
+    page, base = context.new_page(), f"{server.url}/w/{filled.name}"
+    page.goto(f"{base}/requests?since=2026-01-31T10:00")
+    since, until = page.locator("[name=since]"), page.locator("[name=until]")
+    expect(since).to_have_value("2026-01-31T05:00")
+    expect(page.locator("label:has([name=since])")).not_to_contain_text("UTC")
+    until.fill("2026-07-01T09:30")
+    page.click("main form.search button")
+    page.wait_for_url("**until=**")
+    asked = dict(re.findall(r"(since|until)=([^&]+)", page.url.replace("%3A", ":")))
+    assert asked == {"since": "2026-01-31T10:00", "until": "2026-07-01T13:30"}
+    expect(until).to_have_value("2026-07-01T09:30")
+    page.reload()
+    expect(until).to_have_value("2026-07-01T09:30")
+    page.goto(f"{base}/users")
+    page.evaluate("document.querySelectorAll('main details').forEach(each => each.open = true)")
+    with page.expect_request(lambda request: "since=2026-" in request.url) as sent:
+        page.fill("main input.now[name=since]", "2026-01-31T20:00")
+    assert "since=2026-02-01T01:00" in sent.value.url.replace("%3A", ":")
+    context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_nothing(server, chromium, filled, scheme, width):
@@ -309,6 +337,7 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
         request,
     ]
     names = (
+        "?range=30d",
         "doctor",
         "undo",
         "role-mappings",
@@ -318,7 +347,10 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
         "connect/entra",
         "open-id-connector",
     )
-    paths += [f"{base}/{path}" for path in (*names, "keys", "audit", "settings", "guard")]
+    paths += [
+        f"{base}/{path}".replace("/?", "?")
+        for path in (*names, "keys", "audit", "settings", "guard")
+    ]
     paths += [f"{base}/keys/{key}", f"{base}/webhooks/{hook}"]
     paths += ["/account", "/workspaces", "/administrators", "/open-id-connector"]
     for path in paths:

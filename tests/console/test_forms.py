@@ -121,6 +121,13 @@ def _rehearse(scene):
     return scene.post(f"/requests/{number}/rehearse")
 
 
+def _resolve(scene):
+    scene.tenant.scim.get("/Users/nobody")
+    scene.tenant.recorded(1)
+    finding = scene.tenant.api.get("/doctor").json()["refusals"][0]["id"]
+    return scene.post(f"/doctor/{finding}/resolve"), finding
+
+
 def _undo(scene):
     made = scene.key()
     user = scene.tenant.client(made["token"], "/scim/v2").post("/Users", json=person()).json()
@@ -254,6 +261,11 @@ FORMS = {
     "/w/{workspace}/requests/record": lambda scene: scene.post("/requests/record"),
     "/w/{workspace}/requests/{number}/rehearse": _rehearse,
     "/w/{workspace}/{kind}/{id}/restore": _restore,
+    "/w/{workspace}/checklist": lambda scene: scene.post("/checklist"),
+    "/w/{workspace}/doctor/{id}/resolve": lambda scene: _resolve(scene)[0],
+    "/w/{workspace}/doctor/{id}/reopen": lambda scene: scene.post(
+        f"/doctor/{_resolve(scene)[1]}/reopen"
+    ),
     "/w/{workspace}/guard/let-all": lambda scene: scene.post("/guard/let-all"),
     "/w/{workspace}/guard/selection": lambda scene: scene.post(
         "/guard/selection", decision="reject", user=scene.held()
