@@ -37,8 +37,11 @@ from muster.console.pages.palette import PalettePages
 from muster.console.pages.preferences import PreferencePages
 from muster.console.pages.requests import RequestPages
 from muster.console.pages.resource import ResourcePages
+from muster.console.pages.resource_types import ResourceTypeEditorPages
 from muster.console.pages.role_mappings import RoleMappingPages
+from muster.console.pages.roles import RolePages
 from muster.console.pages.rollback import RollbackPages
+from muster.console.pages.schema_editor import SchemaEditorPages
 from muster.console.pages.schemas import SchemaPages
 from muster.console.pages.selection import SelectionPages
 from muster.console.pages.settings import SettingsPages
@@ -91,6 +94,7 @@ from muster.insight.alerts import Alerts
 from muster.insight.checklist import Checklist
 from muster.insight.overview import Overview
 from muster.insight.resolutions import Doctor
+from muster.insight.role_preview import RolePreview
 from muster.scim.schema.discovery import Limits
 from muster.scim.schema.model import Registry
 from muster.storage.background import log_and_continue
@@ -132,6 +136,7 @@ class Services:
     registries: Registries
     requests: RequestStore
     restorer: Restorer
+    role_preview: RolePreview
     roles: Roles
     rollback: Rollback
     schemas: CustomSchemas
@@ -147,6 +152,7 @@ def build_services(storage: Storage, settings: Settings) -> Services:
     directory, requests, leases = Directory(storage), RequestStore(storage), Leases(storage)
     registries = Registries(storage)
     administrators, openid = Administrators(storage), OpenId(settings.webhooks_private)
+    mappings = RoleMappings(storage)
     desk, states = GuardDesk(storage, directory), WebhookStates(storage)
     webhooks = Webhooks(storage, registries, states, settings.webhooks_private)
     base = settings.base_url + SCIM_ROOT if settings.base_url else ""
@@ -167,13 +173,14 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         doctor=doctor,
         keys=Keys(storage, settings.rate_limit, settings.ceiling, registries),
         leases=leases,
-        mappings=RoleMappings(storage),
+        mappings=mappings,
         openid=openid,
         overview=Overview(storage, directory, alerts, checklist, active_users),
         past=Past(storage),
         registries=registries,
         requests=requests,
         restorer=Restorer(storage),
+        role_preview=RolePreview(directory, mappings),
         roles=Roles(storage),
         rollback=Rollback(storage),
         schemas=CustomSchemas(storage),
@@ -192,7 +199,7 @@ def management_routes(services: Services) -> list[ApiRoute]:
         *SettingsRoutes(s.workspace_settings),
         *KeyRoutes(storage, s.keys, s.roles, s.directory),
         *WipeRoutes(storage),
-        *RoleRoutes(s.roles, s.mappings, s.directory),
+        *RoleRoutes(s.roles, s.mappings, s.directory, s.role_preview),
         *ConnectorRoutes(s.connectors),
         *GuardRoutes(s.desk),
         *PasswordRoutes(s.credentials),
@@ -227,9 +234,12 @@ def console_pages(services: Services) -> list[PageRoute]:
         *RequestPages(storage, s.directory, s.requests, s.workspace_settings),
         *DoctorPages(storage, s.doctor),
         *GuardPages(storage, s.desk),
-        *RoleMappingPages(s.mappings),
+        *RolePages(storage, s.roles, s.administrators),
+        *RoleMappingPages(s.mappings, s.role_preview),
         *WebhookPages(storage, s.webhooks, s.webhook_states, s.deliverer),
         *SchemaPages(s.schemas),
+        *SchemaEditorPages(s.schemas),
+        *ResourceTypeEditorPages(s.schemas),
         *DangerPages(storage),
         *SettingsPages(s.workspace_settings),
         *ConnectPages(storage, s.requests, s.keys, s.workspace_settings),

@@ -223,6 +223,39 @@ def test_the_palette_and_the_shortcuts(server, watched, filled):
     assert watched.complaints == []
 
 
+def test_the_attribute_editor_changes_its_draft_in_place(server, watched):
+    """Buttons replace the editor without a new page, errors are shown, and the name has focus."""
+    page = watched.page
+    with Tenant(server) as tenant:
+        page.goto(invitation(server))
+        page.fill("input[name=email]", name("editor"))
+        page.fill("input[name=password]", PASSWORD)
+        page.click("text=Create account")
+        page.wait_for_url("**/w/**")
+        page.goto(f"{server.url}/w/{tenant.name}/schemas/new")
+        page.evaluate("window.same = true")
+        page.fill("input[name=name]", "Badge")
+        page.fill("input[name=id]", "urn:example:params:Badge")
+        page.click("text=Add attribute")
+        expect(page.locator("input[name=at-name]")).to_be_focused()
+        page.keyboard.type("9")
+        page.click("text=Done")
+        expect(page.locator("#wrong-at-name")).to_be_visible()
+        page.fill("input[name=at-name]", "number")
+        page.click("text=Done")
+        page.wait_for_selector("[aria-label='Edit number']")
+        page.click("button:has-text('JSON')")
+        expect(page.locator("textarea[name=json]")).to_have_value(re.compile('"number"'))
+        assert page.evaluate("window.same")
+        page.click("text=Review changes")
+        page.click("button:has-text('Create schema')")
+        expect(page.locator("h1")).to_contain_text("Badge")
+        kept = tenant.api.get("/schemas/urn:example:params:Badge").json()
+        assert [item["name"] for item in kept["attributes"]] == ["number"]
+    refused = [text for text in watched.complaints if "400" not in text]
+    assert refused == []
+
+
 def test_without_scripts(server, chromium, filled):
     context = chromium.new_context(java_script_enabled=False)
     page, email, visitor = context.new_page(), name("plain"), Visitor(server)
@@ -312,6 +345,12 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
         "role-mappings",
         "webhooks",
         "schemas",
+        "schemas/new",
+        "schemas/urn:ietf:params:scim:schemas:core:2.0:User",
+        "resource-types/new",
+        "resource-types/User",
+        "roles",
+        "roles/Admin",
         "wipe",
         "connect/entra",
         "open-id-connector",

@@ -95,6 +95,7 @@ _PAST = {
     "trim": "Trimmed",
     "rotate": "Rotated",
     "revoke": "Revoked",
+    "rename": "Renamed",
     "disable": "Disabled",
     "index": "Index built",
     "sign-in": "Signed in",

@@ -35,6 +35,7 @@ def tenant(server):
 ROUTES = [
     ("GET", "/scim/role-mappings", SCIM),
     ("POST", "/scim/role-mappings", IDENTITY_MAPPINGS),
+    ("POST", "/scim/role-mappings/preview", IDENTITY_MAPPINGS),
     ("DELETE", "/scim/role-mappings/x", IDENTITY_MAPPINGS),
     ("GET", "/users/x/roles", READ),
     ("GET", "/roles", EDIT_ROLES),
@@ -74,6 +75,7 @@ ROUTES = [
     ("POST", "/guard/x/keep", SETTINGS),
     ("GET", "/schemas", SETTINGS),
     ("POST", "/schemas", SETTINGS),
+    ("POST", "/schemas/preview", SETTINGS),
     ("GET", "/schemas/x", SETTINGS),
     ("PUT", "/schemas/x", SETTINGS),
     ("DELETE", "/schemas/x", SETTINGS),
@@ -110,6 +112,7 @@ QUERIES = {
 
 
 ALSO = {
+    ("POST", "/scim/role-mappings/preview"): READ,
     ("POST", "/webhooks"): SCIM,
     ("PATCH", "/webhooks/x"): SCIM,
     ("POST", "/webhooks/x/rotate"): SCIM,

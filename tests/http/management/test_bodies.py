@@ -87,6 +87,8 @@ BODIES = {
     "createRole": ("POST", "/roles", lambda _: {"name": name("role"), "permissions": [SCIM]}),
     "updateRole": ("PUT", "/roles/{role}", lambda place: {"name": place.role, "permissions": [SCIM]}),
     "createRoleMapping": ("POST", "/scim/role-mappings", lambda _: {"idpValue": name("v"), "role": {"role": "x", "tag": "y"}}),
+    "previewRoleMappings": ("POST", "/scim/role-mappings/preview", lambda _: {
+        "add": [{"idpValue": name("v"), "role": {"role": "x", "tag": "y"}}], "remove": []}),
     "setOpenIdConnector": ("PUT", "/open-id-connector", lambda _: CONNECTOR),
     "verifyPassword": ("POST", "/passwords/verify", lambda _: {"userName": name("u"), "password": "x"}),
     "undo": ("POST", "/undo", lambda place: {
@@ -94,6 +96,7 @@ BODIES = {
     "restore": ("POST", "/history/{user[id]}/restore", lambda place: {"change": place.change, "override": False}),
     "restore at a time": ("POST", "/history/{user[id]}/restore", lambda place: {"time": place.period["until"]}),
     "createSchema": ("POST", "/schemas", lambda _: schema(f"urn:{name('acme')}:User")),
+    "previewSchema": ("POST", "/schemas/preview", lambda _: schema(URN)),
     "updateSchema": ("PUT", f"/schemas/{URN}", lambda _: schema(URN)),
     "createResourceType": ("POST", "/resource-types", lambda _: {
         "name": "Device", "endpoint": "/Devices", "description": "x", "schema": "urn:acme:Device",
@@ -114,12 +117,13 @@ NULLABLE = {
     "rotateWebhook": {"overlapSeconds"},
     "updateRole": {"name"},
     "createRoleMapping": {"role.tag"},
+    "previewRoleMappings": {"add.0.role.tag"},
     "setOpenIdConnector": {"clientSecret"},
 }
 """Where null is a value like another, as it says "not given"."""
 
 
-SCHEMAS = {"createSchema", "updateSchema", "createResourceType"}
+SCHEMAS = {"createSchema", "previewSchema", "updateSchema", "createResourceType"}
 """Definitions of RFC 7643 section 7, which clients may send with more in them."""
 
 
@@ -212,11 +216,7 @@ def test_no_value_is_an_error_of_the_server(place, operation):
 
 @pytest.mark.parametrize(
     "operation",
-    [
-        name
-        for name in BODIES
-        if name not in ("createRoleMapping", "createSchema", "updateSchema", "createResourceType")
-    ],
+    [name for name in BODIES if name not in {"createRoleMapping", *SCHEMAS}],
 )
 def test_a_name_that_is_not_known_is_refused(place, operation):
     body = BODIES[operation][2](place)

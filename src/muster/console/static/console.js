@@ -163,5 +163,13 @@ document.addEventListener("keydown", (event) => {
   if (page) { event.preventDefault(); location.href = page.href; }
 });
 
+/* An editor shows its errors in place: htmx drops pages with an error's status otherwise. */
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id === "editor" && [400, 403, 409].includes(event.detail.xhr.status)) {
+    event.detail.shouldSwap = true;
+    event.detail.isError = false;
+  }
+});
+
 document.addEventListener("DOMContentLoaded", () => ready(document));
 document.addEventListener("htmx:afterSwap", (event) => ready(event.target));
