@@ -17,6 +17,7 @@ from muster.access import allowlist
 from muster.access.allowlist import Network
 from muster.access.audit_notes import Administrator
 from muster.access.permissions import ADMIN
+from muster.access.protection import protected_users
 from muster.access.rate_limit import capped, limit_of
 from muster.access.registries import Registries
 from muster.access.roles import ROLE_KIND
@@ -53,6 +54,7 @@ class Grant:
         permissions: The permissions of the key and of its role.
         registry: The schemas and resource types of the workspace.
         networks: The workspace's IP allowlist; empty to allow all.
+        protected: The ids of the workspace's protected users.
     """
 
     workspace: Workspace
@@ -64,6 +66,7 @@ class Grant:
     permissions: tuple[str, ...]
     registry: Registry
     networks: tuple[Network, ...]
+    protected: frozenset[str] = frozenset()
 
     def admits(self, address: str) -> bool:
         """Return whether the workspace accepts requests from an address."""
@@ -488,6 +491,7 @@ class Keys:
             permissions,
             await self._registries.of(workspace),
             networks,
+            await protected_users(self._accounts, workspace.id),
         )
 
     async def _signing_secret(self) -> bytes:

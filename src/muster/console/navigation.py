@@ -62,7 +62,13 @@ GROUPS: Sequence[Group] = (
             Page("/undo", "Rollback", "arrow-back-up", RESTORE, "b"),
         ),
     ),
-    Group("Protection", (Page("/guard", "Guard", "shield-half", SETTINGS, ""),)),
+    Group(
+        "Protection",
+        (
+            Page("/guard", "Guard", "shield-half", SETTINGS, ""),
+            Page("/protected-users", "Protected users", "shield-lock", SETTINGS, ""),
+        ),
+    ),
     Group(
         "Develop",
         (

@@ -61,7 +61,10 @@ class Call:
         origin = (grant.actor, request.id, request.address)
         who = (grant.workspace, *origin, grant.registry, grant.key.user, request.seen)
         return Caller(
-            *who, max_elements=self.limits.max_elements, max_comparisons=self.limits.max_comparisons
+            *who,
+            protected=grant.protected,
+            max_elements=self.limits.max_elements,
+            max_comparisons=self.limits.max_comparisons,
         )
 
     def caller_overriding(self, override: bool) -> Caller:
