@@ -12,6 +12,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.people import name
+
 PASSWORD = "correct horse battery staple"
 _FLAGS = [
     "--no-sandbox",
@@ -67,6 +69,21 @@ class Visitor:
 def invitation(server):
     """A link for an administrator of the installation."""
     return server.muster("admins", "invite").stdout.strip()
+
+
+def invited(root, server, workspace, *permissions):
+    """An administrator of one workspace, with some permissions."""
+    root.get("/administrators")
+    ids = dict(
+        re.findall(r'<option value="(\d+)">([^<]+)</option>', root.get("/administrators").text)
+    )
+    number = next(value for value, title in ids.items() if title == workspace)
+    page = root.submit("/administrators", workspace=number, permission=list(permissions))
+    link = re.search(r'data-copy="(http[^"]+)"', page.text)[1]
+    email = name("admin")
+    made = Visitor(server).accept(link, email)
+    made.email = email
+    return made
 
 
 def launch(playwright):

@@ -12,7 +12,7 @@ from scim2_client.engines.httpx2 import SyncSCIMClient
 
 from muster.access.permissions import SCIM
 from tests.console.browsing import PASSWORD, Visitor, invitation, launch
-from tests.console.test_connector import DOMAIN, setting
+from tests.support.identity_provider import DOMAIN, setting
 from tests.support.people import group, name, person, replace
 from tests.support.tenant import Tenant
 from tests.support.waiting import this_moment

@@ -1,25 +1,12 @@
 """Custom schemas and resource types under concurrent writes, on every engine."""
 
-import asyncio
-import tempfile
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 
-from muster.access.audit_notes import Administrator
-from muster.access.permissions import ADMIN
 from muster.access.registries import SCHEMA_KIND, Registries
-from muster.custom_schemas import indexer
-from muster.custom_schemas.indexer import Indexer
 from muster.custom_schemas.schemas import Breaks, CustomSchemas
 from muster.directory.caller import Caller
-from muster.directory.service import Directory
 from muster.scim.errors import ScimError
-from muster.storage.port.changes import ChangeOrigin
-from muster.storage.port.errors import Outdated, StorageError
-from muster.storage.records.leases import Leases
-from tests.storage.conftest import ENGINES, Bench
+from muster.storage.port.errors import Outdated
 from tests.support.people import person
 
 BADGE = "urn:example:params:scim:schemas:extension:badge:2.0:User"
@@ -30,20 +17,6 @@ LEVEL, COLOUR = {"name": "level", "type": "integer"}, {"name": "colour"}
 
 def badge(*attributes):
     return {"id": BADGE, "name": "Badge", "extends": ["User"], "attributes": list(attributes)}
-
-
-@pytest.fixture(params=list(ENGINES))
-def here(request):
-    with tempfile.TemporaryDirectory() as folder:
-        made = Bench(ENGINES[request.param](Path(folder)))
-        made.schemas, made.directory = CustomSchemas(made.storage), Directory(made.storage)
-        made.by = Administrator(
-            made.workspace,
-            ChangeOrigin("test", "request", "2026-01-01T00:00:00.000Z", ""),
-            (ADMIN,),
-        )
-        yield made
-        made.close()
 
 
 async def registry(here):
@@ -153,54 +126,6 @@ def test_concurrent_creates_of_a_schema_create_one(here, monkeypatch):
     with pytest.raises(Outdated):
         here.run(here.schemas.create_schema(here.by, badge(COLOUR)))
     assert [item["name"] for item in kept(here)[0]["attributes"]] == ["level"]
-
-
-def test_finishing_an_index_keeps_concurrent_schema_changes(here, monkeypatch):
-    monkeypatch.setattr(indexer, "_KNOWN_SECONDS", 0)
-    here.run(here.schemas.create_schema(here.by, badge(COLOUR)))
-    here.run(create(here, here.run(registry(here)), "/Users", person(**{BADGE: {"colour": "red"}})))
-    here.run(here.schemas.replace_schema(here.by, BADGE, badge(COLOUR | {"indexed": True})))
-    changed = badge(COLOUR | {"indexed": True}, LEVEL)
-    before_it_is_kept(
-        here, monkeypatch, lambda: here.schemas.replace_schema(here.by, BADGE, changed)
-    )
-
-    async def built():
-        building = asyncio.create_task(
-            Indexer(here.storage, Registries(here.storage), Leases(here.storage)).run()
-        )
-        try:
-            async with asyncio.timeout(30):
-                while not (schema := await here.schemas.schema(here.workspace.id, BADGE)).ready:
-                    await asyncio.sleep(0.02)
-        finally:
-            building.cancel()
-        return schema
-
-    assert [item["name"] for item in here.run(built()).definition["attributes"]] == [
-        "colour",
-        "level",
-    ]
-
-
-def test_an_unreadable_workspace_does_not_stop_other_indexes(here, monkeypatch):
-    monkeypatch.setattr(indexer, "_KNOWN_SECONDS", 0)
-    away = here.run(
-        here.storage.add_workspace("away", "rfc7644", False, "2026-01-01T00:00:00.000Z")
-    )
-    for by in (replace(here.by, workspace=away), here.by):
-        here.run(here.schemas.create_schema(by, badge(COLOUR)))
-        here.run(here.schemas.replace_schema(by, BADGE, badge(COLOUR | {"indexed": True})))
-    read = here.storage.workspace
-
-    async def unreachable(workspace):
-        if workspace == away.id:
-            raise StorageError("the database cannot be reached")
-        return await read(workspace)
-
-    monkeypatch.setattr(here.storage, "workspace", unreachable)
-    here.run(Indexer(here.storage, Registries(here.storage), Leases(here.storage))._look())
-    assert here.run(here.schemas.schema(here.workspace.id, BADGE)).ready
 
 
 def test_values_of_a_schema_are_counted_up_to_a_limit(here):

@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from muster.access.permissions import AUDIT, PERMISSIONS, READ, SCIM, lacking
-from tests.http.management.test_api import ALSO, ROUTES
 from tests.http.management.test_bodies import schema
+from tests.http.management.test_router import ALSO, ROUTES
 from tests.support.people import group, name, patch, person, replace
 from tests.support.tenant import Tenant
 

@@ -24,7 +24,7 @@ from muster.scim.schema import discovery
 from muster.serving import server as serving
 from muster.storage.query import turns
 from muster.storage.sqlite import writer
-from tests.http.management.test_api import ROUTES
+from tests.http.management.test_router import ROUTES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

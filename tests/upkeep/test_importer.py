@@ -1,17 +1,14 @@
 """Import restores an export on either engine, and reports every line it refuses."""
 
 import json
-import uuid
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from muster.scim.schema.model import ENTERPRISE_USER, GROUP, USER, registry
-from muster.storage.ids import id_of, key_of
 from muster.upkeep import importer as importer_module
 from muster.upkeep.importer import Importer
-from muster.upkeep.new_ids import NewIds
 from tests.conftest import DATABASES, client_of
 from tests.storage.conftest import ENGINES, Bench
 from tests.support.people import group, name, person, replace
@@ -354,17 +351,3 @@ def test_a_rehearsal_and_the_import_report_the_same(
         patched.setattr(importer_module, "_PAGE", page)
         report = bench.run(run())
     event(f"made {report.made > 0}, there {report.there > 0}, refused {len(report.refused) > 0}")
-
-
-@given(st.sets(st.integers(0, 2**60), min_size=2, max_size=50))
-def test_new_ids_are_ids_of_their_own(keys):
-    """They depend on the id and the workspace alone, and are never in the future."""
-    ids = [id_of(key, key % 2**53) for key in keys]
-    one, other = NewIds("a"), NewIds("b")
-    renewed = [one.of(resource_id) for resource_id in ids]
-    assert renewed == [NewIds("a").of(resource_id) for resource_id in ids]
-    assert len({*ids, *renewed, *map(other.of, ids)}) == 3 * len(ids)
-    for before, after in zip(ids, renewed, strict=True):
-        assert uuid.UUID(after).version == 7
-        assert key_of(after) >> 21 <= key_of(before) >> 21
-    assert one.of("u-1") == "u-1"

@@ -15,6 +15,7 @@ from muster.access.audit_notes import Administrator
 from muster.access.registries import PROGRESS_KIND, SCHEMA_KIND, TYPE_KIND
 from muster.custom_schemas.changes import SchemaChange, changes_between
 from muster.directory.documents import parse
+from muster.directory.versions import check_length, index_of_document
 from muster.scim.dialects import Dialect
 from muster.scim.document import Document, arrange, read_value
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
@@ -603,9 +604,13 @@ def _misfit(attribute: Attribute | None, name: str, value: Json) -> str | None:
 
 
 def _unarranged(document: Document, kind: ResourceType, schema: Schema) -> Iterator[Misfit]:
-    """Yield the reason why a document cannot be put into order: a required value is missing."""
+    """Yield the reason why a document cannot be put into order, or not into the indexes.
+
+    A required value is missing, or an indexed one is too long.
+    """
     try:
         arrange(document, kind)
+        check_length(index_of_document(document, kind))
     except ScimError as error:
-        subject = error.detail.partition(" ")[0].removeprefix(f"{schema.id}:")
+        subject = error.detail.partition(" ")[0].removeprefix(f"{schema.id}:").rstrip(":")
         yield Misfit(subject if schema.attribute(subject) else "", error.detail)

@@ -59,7 +59,7 @@ def make_put(
     )
     search = orjson.dumps(search_form(whole, resource_type))
     index = index_of_document(whole, resource_type)
-    _check_length(index)
+    check_length(index)
     return Put(stored, search, index, display_of(whole), before, secrets or {})
 
 
@@ -110,7 +110,8 @@ def display_of(document: Document) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _check_length(index: Lookups) -> None:
+def check_length(index: Lookups) -> None:
+    """Check the length of the values of an index. Raises ScimError invalidValue."""
     for entry in (*index.unique, *index.lookups):
         if len(entry.value) * 4 > _MAX_INDEXED and len(entry.value.encode()) > _MAX_INDEXED:
             raise invalid_value(

@@ -12,6 +12,7 @@ from prometheus_client import generate_latest
 from muster.http.observe.metrics import MAX_WORKSPACES, OTHER, Metrics, Times
 from muster.storage.port.engine import Pressure
 from tests.conftest import client_of
+from tests.support.people import person
 from tests.support.server import Server
 from tests.support.waiting import until
 
@@ -141,3 +142,22 @@ def test_observe_all_equals_single_observations(seconds):
     assert at_once.keys() == one_by_one.keys()
     for name, value in one_by_one.items():
         assert at_once[name] == pytest.approx(value) or name[0].endswith("_created")
+
+
+def test_metrics_count_requests(server, client):
+    client.get("/Users?count=0")
+    client.post("/Users", json=person())
+    text = httpx.get(f"{server.url}/metrics").text
+    assert 'muster_request_seconds_count{operation="findUsers",status="200"}' in text
+    assert 'muster_requests_total{operation="findUsers",status="200"}' in text
+    assert "muster_write_batch_size_count" in text
+    for gauge in (
+        "requests_in_flight",
+        "writes_waiting",
+        "searches_waiting",
+        "connections_in_use",
+        "database_bytes",
+    ):
+        assert f"\nmuster_{gauge}" in text
+    size = re.search(r"^muster_database_bytes\S* (\S+)", text, re.MULTILINE)
+    assert float(size[1]) > 10_000

@@ -13,6 +13,8 @@ import orjson
 from muster.http.wire.errors import at
 from muster.scim.errors import invalid_value
 
+_END = 2**63
+"""The integers below this are those that a database can compare."""
 T = TypeVar("T")
 Position = tuple[str | int, ...]
 
@@ -62,9 +64,11 @@ def read_cursor(cursor: str, like: Position) -> Position:
         found = orjson.loads(base64.b64decode(padded, b"-_", validate=True))
     except ValueError:
         found = None
-    if not isinstance(found, list) or [type(part) for part in found] != [
-        type(part) for part in like
-    ]:
+    if (
+        not isinstance(found, list)
+        or [type(part) for part in found] != [type(part) for part in like]
+        or any(isinstance(part, int) and not -_END <= part < _END for part in found)
+    ):
         with at("/cursor"):
             raise invalid_value("Not a cursor of this list. Pass the nextCursor of a page of it.")
     return tuple(found)

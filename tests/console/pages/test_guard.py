@@ -1,0 +1,115 @@
+"""The guard's page: what is held, decisions one by one and in bulk, the count in the sidebar."""
+
+import re
+
+import pytest
+
+from muster.access.permissions import SCIM
+from tests.console.browsing import invited
+from tests.support.people import name
+
+
+@pytest.fixture
+def held(fresh):
+    """Four users, of whom the key asked to delete three; the guard holds these."""
+    people = [fresh.user(userName=name()) for _ in range(4)]
+    fresh.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 0})
+    for user in people[:3]:
+        assert fresh.scim.delete(f"/Users/{user['id']}").status_code == 403
+    return people
+
+
+def badge(page):
+    found = re.search(r"side-badge[^>]*>(\d+)", page.text)
+    return int(found[1]) if found else 0
+
+
+def ids(people):
+    return [user["id"] for user in people]
+
+
+def exists(fresh, people):
+    return [fresh.scim.get(f"/Users/{user['id']}").status_code == 200 for user in people]
+
+
+def decide(root, fresh, decision, people):
+    root.get(f"/w/{fresh.name}/guard")
+    return root.submit(f"/w/{fresh.name}/guard/selection", decision=decision, user=ids(people))
+
+
+def test_the_page_names_each_held_change(root, fresh, held):
+    page = root.get(f"/w/{fresh.name}/guard")
+    for user in held[:3]:
+        row = re.search(rf"<tr>(?:(?!</tr>).)*{user['id']}.*?</tr>", page.text, re.S)[0]
+        assert user["userName"] in row
+        assert "Delete" in row
+        assert "data-moment" in row
+        assert "key " in row
+    assert held[3]["id"] not in page.text
+
+
+def test_a_selection_is_approved(root, fresh, held):
+    page = decide(root, fresh, "approve", held[:2])
+    assert "Approved 2 changes." in page.text
+    assert badge(page) == 1
+    assert exists(fresh, held) == [False, False, True, True]
+    rows = fresh.api.get("/audit", params={"limit": 1000, "action": "let"}).json()["items"]
+    assert [row["actor"] for row in rows] == [f"admin:{root_email(root)}"] * 2
+
+
+def test_a_selection_is_rejected(root, fresh, held):
+    page = decide(root, fresh, "reject", held[1:3])
+    assert "Rejected 2 changes." in page.text
+    assert exists(fresh, held) == [True] * 4
+    assert badge(page) == 1
+    assert held[0]["id"] in page.text
+
+
+def test_a_change_that_is_no_longer_held_is_named(root, fresh, held):
+    fresh.api.post(f"/guard/{held[0]['id']}/keep")
+    page = decide(root, fresh, "approve", held[:2])
+    assert "Approved 1 of 2 changes." in page.text
+    assert "holds no change of the user" in page.text
+    assert exists(fresh, held) == [True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"decision": "approve"}, "Select at least one change."),
+        ({"decision": "perhaps", "user": "x"}, "Choose whether to approve or reject."),
+    ],
+)
+def test_an_incomplete_decision_changes_nothing(root, fresh, held, fields, said):
+    root.get(f"/w/{fresh.name}/guard")
+    answer = root.post(f"/w/{fresh.name}/guard/selection", **fields)
+    assert answer.status_code == 400
+    assert said in answer.text
+    assert badge(answer) == 3
+    assert exists(fresh, held) == [True] * 4
+
+
+def test_all_are_approved(root, fresh, held):
+    assert "Approve all 3" in root.get(f"/w/{fresh.name}/guard").text
+    page = root.submit(f"/w/{fresh.name}/guard/let-all")
+    assert "Approved 3 changes." in page.text
+    assert exists(fresh, held) == [False, False, False, True]
+    assert badge(page) == 0
+
+
+def test_changes_made_by_other_means_leave_the_count(root, fresh, held):
+    assert badge(root.get(f"/w/{fresh.name}/users")) == 3
+    fresh.api.patch("/settings", json={"guardMode": "off"})
+    fresh.scim.delete(f"/Users/{held[0]['id']}")
+    root.get(f"/w/{fresh.name}/guard")
+    assert badge(root.get(f"/w/{fresh.name}/users")) == 2
+
+
+def test_only_who_may_decide_sees_the_count(root, server, fresh, held):
+    admin = invited(root, server, fresh.name, SCIM)
+    assert badge(admin.get(f"/w/{fresh.name}/users")) == 0
+    admin.close()
+
+
+def root_email(root):
+    return re.search(r"[\w.+-]+@[\w.-]+", root.get("/account").text)[0]

@@ -1,0 +1,59 @@
+"""The page of a workspace's settings."""
+
+import re
+
+
+def test_settings_are_changed_and_errors_name_the_field(root, fresh):
+    path = f"/w/{fresh.name}/settings"
+    root.get(path)
+    given = {
+        "contract": "cortex",
+        "guardMode": "hold",
+        "guardShare": "5",
+        "guardLeast": "3",
+        "strict": "on",
+    }
+    given |= {"automaticProvisioning": "on", "rateLimit": "500", "ipAllowlist": "127.0.0.0/8"}
+    given |= {"requestsDays": "3", "changesDays": ""}
+    before = fresh.api.get("/settings").json()
+    review = root.submit(path, **given)
+    assert re.search(
+        r">Response status codes</th><td[^>]*>RFC 7644</td><td[^>]*>Cortex<", review.text
+    )
+    assert re.search(r">Automatic deprovisioning</th><td[^>]*>On</td><td[^>]*>Off<", review.text)
+    assert "Unique group names" not in review.text.partition("<tbody>")[2].partition("</tbody>")[0]
+    assert '<input type="hidden" name="rateLimit" value="500">' in review.text
+    assert fresh.api.get("/settings").json() == before
+    edited = root.submit(path, **given, edit="on").text
+    assert 'name="rateLimit" inputmode="numeric" value="500"' in edited
+    assert fresh.api.get("/settings").json() == before
+    answer = root.submit(path, **given, reviewed="on")
+    assert "Settings saved" in answer.text
+    kept = fresh.api.get("/settings").json()
+    assert (kept["contract"], kept["strict"], kept["automaticDeprovisioning"]) == (
+        "cortex",
+        True,
+        False,
+    )
+    assert (kept["rateLimit"], kept["ipAllowlist"]) == (500, ["127.0.0.0/8"])
+    assert (kept["requestsDays"], kept["changesDays"]) == (3, None)
+    assert (
+        "changesDays: expected at least 7" in root.post(path, **{**given, "changesDays": "2"}).text
+    )
+    assert "ipAllowlist[0]" in root.post(path, **{**given, "ipAllowlist": "nonsense"}).text
+    for wrong in ("many", "0000000005", "1" * 30, "-1", "1.5"):
+        assert "rateLimit: enter" in root.post(path, **{**given, "rateLimit": wrong}).text
+    locked = root.post(path, **{**given, "ipAllowlist": "10.0.0.0/8"})
+    assert locked.status_code == 409
+    assert "confirmLockout" in locked.text
+    assert fresh.api.get("/settings").json() == kept
+
+
+def test_retention_is_saved_without_a_review(root, fresh):
+    path = f"/w/{fresh.name}/settings"
+    root.get(path)
+    given = {"contract": "rfc7644", "guardMode": "watch", "guardShare": "10", "guardLeast": "20"}
+    given |= {"automaticProvisioning": "on", "automaticDeprovisioning": "on"}
+    kept = fresh.api.get("/settings").json()
+    assert root.post(path, **given, requestsDays="5").status_code == 303
+    assert fresh.api.get("/settings").json() == {**kept, "requestsDays": 5}

@@ -1,0 +1,166 @@
+"""Signing in and out, first passwords, and one's own account."""
+
+import re
+
+import httpx
+import pyotp
+import pytest
+
+from muster.access.permissions import SCIM
+from tests.console.browsing import PASSWORD, Visitor, invitation, invited
+from tests.support.people import name
+
+
+def test_signing_in_and_out(root, server, fresh):
+    admin = invited(root, server, fresh.name, SCIM)
+    cookie = admin.http.cookies["muster_session"]
+    admin.get("/account")
+    assert admin.post("/sign-out").headers["location"] == "/sign-in"
+    ended = Visitor(server)
+    ended.http.cookies.set("muster_session", cookie)
+    assert ended.get("/account").status_code == 303
+    ended.close()
+    admin.get("/sign-in", to="/account")
+    wrong = admin.post("/sign-in", email=admin.email, password="x" * 12)
+    unknown = admin.post("/sign-in", email=name("nobody"), password="x" * 12)
+    assert wrong.status_code == unknown.status_code == 401
+    for answer in (wrong, unknown):
+        assert "Wrong e-mail address, password or code" in answer.text
+    admin.get("/sign-in")
+    answer = admin.post("/sign-in", email=admin.email.upper(), password=PASSWORD, to="/account")
+    assert answer.headers["location"] == "/account"
+    header = answer.headers["set-cookie"]
+    assert "HttpOnly" in header
+    assert "SameSite=Lax" in header
+    assert admin.http.cookies["muster_session"] != cookie
+    admin.close()
+
+
+@pytest.mark.outside
+def test_cookies_are_secure_and_hsts_is_on_with_tls(server, tmp_path):
+    from tests.support.server import Server
+
+    with Server(tmp_path, MUSTER_TRUSTED_PROXIES="127.0.0.1") as proxied:
+        visitor = Visitor(proxied, **{"X-Forwarded-Proto": "https"})
+        answer = visitor.get("/sign-in")
+        assert "; Secure" in answer.headers["set-cookie"]
+        assert "max-age=31536000" in answer.headers["strict-transport-security"]
+        visitor.close()
+    assert "strict-transport-security" not in httpx.get(f"{server.url}/sign-in").headers
+
+
+def test_sign_in_starts_a_new_session(root, server, fresh):
+    admin = invited(root, server, fresh.name, SCIM)
+    victim = Visitor(server)
+    victim.http.cookies.set("muster_session", "chosen-by-somebody-else")
+    victim.get("/sign-in")
+    victim.given = victim.post("/sign-in", email=admin.email, password=PASSWORD).headers[
+        "set-cookie"
+    ]
+    assert "chosen-by-somebody-else" not in victim.given
+    stolen = Visitor(server)
+    stolen.http.cookies.set("muster_session", "chosen-by-somebody-else")
+    assert stolen.get("/account").status_code == 303
+    for visitor in (admin, victim, stolen):
+        visitor.close()
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/a\r\nx: y",
+    ],
+)
+def test_redirects_stay_within_the_console(root, server, fresh, to):
+    admin = invited(root, server, fresh.name, SCIM)
+    other = Visitor(server)
+    other.get("/sign-in", to=to)
+    answer = other.post("/sign-in", email=admin.email, password=PASSWORD, to=to)
+    assert answer.headers["location"] in ("/", "/ax:%20y", "/a x: y"), answer.headers
+    assert "x" not in answer.headers
+    admin.close()
+    other.close()
+
+
+@pytest.mark.outside
+def test_sign_in_attempts_are_limited(root, server, fresh, tmp_path):
+    from tests.support.server import Server
+
+    with Server(tmp_path) as alone:
+        visitor = Visitor(alone)
+        visitor.get("/sign-in")
+        answers = [
+            visitor.post("/sign-in", email="a@example.com", password="x").status_code
+            for _ in range(11)
+        ]
+        assert answers == [401] * 10 + [429]
+        visitor.close()
+
+
+def test_the_authenticator_and_its_recovery_codes(root, server, fresh):
+    admin = invited(root, server, fresh.name, SCIM)
+    secret = re.search(r'name="secret" value="([A-Z2-7]+)"', admin.get("/account").text)[1]
+    assert admin.post("/account/totp", secret=secret, code="000000").status_code == 400
+    admin.get("/account")
+    code = pyotp.TOTP(secret).now()
+    codes = re.findall(
+        r"<li><code>([0-9a-f-]+)</code>",
+        admin.submit("/account/totp", secret=secret, code=code).text,
+    )
+    assert len(codes) == 8
+    other = Visitor(server)
+    other.get("/sign-in")
+    assert (
+        "a code from your authenticator"
+        in other.post("/sign-in", email=admin.email, password=PASSWORD).text
+    )
+    assert (
+        other.post("/sign-in", email=admin.email, password=PASSWORD, code="000000").status_code
+        == 401
+    )
+    assert (
+        other.post("/sign-in", email=admin.email, password=PASSWORD, code=code).status_code == 401
+    )  # it was used already
+    assert (
+        other.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[0]).status_code
+        == 303
+    )
+    again = Visitor(server)
+    again.get("/sign-in")
+    assert (
+        again.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[0]).status_code
+        == 401
+    )
+    assert (
+        again.post("/sign-in", email=admin.email, password=PASSWORD, code=codes[1]).status_code
+        == 303
+    )
+    again.get("/account")
+    for fields in (
+        {},
+        {"password": PASSWORD},
+        {"code": codes[2]},
+        {"password": PASSWORD, "code": codes[1]},
+    ):
+        again.get("/account")
+        assert again.post("/account/totp/off", **fields).status_code == 401
+    again.get("/account")
+    assert again.post("/account/totp/off", password=PASSWORD, code=codes[2]).status_code == 303
+    third = Visitor(server)
+    third.get("/sign-in")
+    assert third.post("/sign-in", email=admin.email, password=PASSWORD).status_code == 303
+    for visitor in (admin, other, again, third):
+        visitor.close()
+
+
+def test_an_invitation_creates_one_administrator(server):
+    link = invitation(server)
+    Visitor(server).accept(link, name("one")).close()
+    assert httpx.get(link).status_code == 403
+    assert httpx.get(f"{server.url}/first?token=x").status_code == 403
+    made = server.muster("admins", "list").stdout
+    assert "everything" in made

@@ -1,0 +1,36 @@
+"""The site as a whole: unknown pages, methods, form tokens."""
+
+import httpx
+
+from muster.access.permissions import SETTINGS
+from tests.console.browsing import invited
+
+
+def test_a_form_requires_its_token_and_origin(root, server, fresh):
+    admin = invited(root, server, fresh.name, SETTINGS)
+    path = f"/w/{fresh.name}/keys"
+    admin.get(path)
+    for csrf in ("", "x", root.csrf):
+        assert admin.post(path, csrf=csrf, name="k", permission=SETTINGS).status_code == 403
+    assert admin.post(path, headers={"origin": "https://evil.example"}, name="k").status_code == 403
+    refused = admin.http.post(path, json={"csrf": admin.csrf})
+    assert (refused.status_code, refused.headers["accept"]) == (
+        415,
+        "application/x-www-form-urlencoded",
+    )
+    assert (
+        admin.post(path, headers={"origin": server.url}, name="k", permission=SETTINGS).status_code
+        == 303
+    )
+    assert len(fresh.api.get("/keys").json()["items"]) == 2
+    admin.close()
+
+
+def test_unknown_pages_and_wrong_methods_are_errors(root, server):
+    assert root.get("/nothing").status_code == 404
+    assert root.get("/w/nothing").status_code == 404
+    answer = root.http.delete("/sign-in")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert root.get("/static/console.css").headers["content-type"].startswith("text/css")
+    assert root.get("/static/..%2f..%2fweb.py").status_code == 404
+    assert httpx.post(f"{server.url}/healthz").status_code == 405
