@@ -82,6 +82,6 @@ async def _body(protocol: Any, limit: int, announced: int | None) -> bytes:
             chunks.append(chunk)
         elif size > _PASSED_OVER * limit:
             break
-    if size > limit:
+    if size > limit or announced is not None:  # it was announced as larger than the limit
         raise too_large(limit)
     return b"".join(chunks)

@@ -187,8 +187,8 @@ def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[
             raise invalid_value(f"{where}.{characteristic}: expected one of {', '.join(choices)}")
         made[characteristic] = value
     for listed in ("canonicalValues", "referenceTypes"):
-        if raw.get(listed):
-            made[listed] = _texts(raw[listed], f"{where}.{listed}")
+        if raw.get(listed) is not None and (texts := _texts(raw[listed], f"{where}.{listed}")):
+            made[listed] = texts
     if of_type == "complex":
         subs = raw.get("subAttributes")
         if not isinstance(subs, list) or not subs:
@@ -199,6 +199,11 @@ def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[
             subs, f"{where}.subAttributes", frozenset(), [], nested=True
         )
         _check_secret_subs(made, where)
+    elif raw.get("subAttributes"):
+        raise invalid_value(
+            f"{where}.subAttributes: only a complex attribute has sub-attributes; set its type to"
+            " complex"
+        )
     if made["uniqueness"] != "none" and (
         nested or made["multiValued"] or of_type not in ("string", "reference")
     ):
@@ -349,21 +354,25 @@ def read_type(raw: Json, among: Registry) -> dict[str, Any]:
     extensions = raw.get("schemaExtensions", [])
     if not isinstance(extensions, list) or not all(isinstance(item, dict) for item in extensions):
         raise invalid_value("schemaExtensions: expected an array of objects")
+    made = _extensions(extensions, schema, among)
     return {
         "name": name,
         "endpoint": endpoint,
         "description": _text(raw, "description", ""),
         "schema": schema,
-        "schemaExtensions": [
-            {
-                "schema": _schema_named(
-                    item.get("schema"), f"schemaExtensions[{index}].schema", among
-                ),
-                "required": _flag(item, "required", f"schemaExtensions[{index}]"),
-            }
-            for index, item in enumerate(extensions)
-        ],
+        "schemaExtensions": made,
     }
+
+
+def _extensions(raw: list[dict[str, Any]], core: str, among: Registry) -> list[dict[str, Any]]:
+    made: dict[str, dict[str, Any]] = {}
+    for index, item in enumerate(raw):
+        where = f"schemaExtensions[{index}]"
+        urn = _schema_named(item.get("schema"), f"{where}.schema", among)
+        if urn == core or urn in made:
+            raise invalid_value(f"{where}.schema: the resource type has this schema already")
+        made[urn] = {"schema": urn, "required": _flag(item, "required", where)}
+    return list(made.values())
 
 
 def _schema_named(urn: Json, where: str, among: Registry) -> str:
