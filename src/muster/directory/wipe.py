@@ -9,6 +9,7 @@ from muster.base.clock import timestamp
 from muster.directory.caller import Caller
 from muster.directory.documents import parse_all
 from muster.directory.history.outcomes import bump, delete_if_present
+from muster.directory.search.chunks import find_chunk
 from muster.scim.schema.model import ResourceType
 from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.members import GROUP, MemberEdit
@@ -55,7 +56,7 @@ async def _wipe_type(storage: Resources, caller: Caller, resource_type: Resource
 async def _ids(
     storage: Resources, caller: Caller, resource_type: ResourceType, limit: int
 ) -> list[str]:
-    page = await storage.find(Query(caller.workspace.id, resource_type, limit=limit))
+    page, _ = await find_chunk(storage, Query(caller.workspace.id, resource_type, limit=limit))
     return [document["id"] for document in parse_all(page.documents)]
 
 

@@ -6,22 +6,23 @@ from muster.access.registries import Registries
 from muster.directory.groups.member_edits import MEMBERS
 from muster.directory.groups.members import all_members
 from muster.directory.groups.memberships import member, split
+from muster.directory.search.chunks import find_chunk
 from muster.scim.schema.model import ResourceType
 from muster.storage.port.accounts import Workspace
 from muster.storage.port.engine import Storage
-from muster.storage.port.resources import Query, Resources
+from muster.storage.port.resources import Position, Query, Resources
 
-_PAGE = 500
+_CHUNK = 500
 
 
 async def export(storage: Storage, workspace: Workspace) -> AsyncIterator[bytes]:
     """Yield each resource as a line, without base URLs and without password hashes."""
     for kind in (await Registries(storage).of(workspace)).types.values():
-        after = None
+        after: Position | None = None
+        limit = _CHUNK
         while True:
-            page = await storage.find(
-                Query(workspace.id, kind, limit=_PAGE, after=after, walk=True)
-            )
+            query = Query(workspace.id, kind, limit=limit, after=after, walk=True)
+            page, limit = await find_chunk(storage, query)
             for resource_id, document in split(page.documents):
                 yield await _line(storage, workspace, kind, resource_id, document)
             if page.last is None:

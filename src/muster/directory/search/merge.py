@@ -16,6 +16,7 @@ from functools import cmp_to_key
 
 from muster.directory.documents import parse
 from muster.directory.groups.memberships import split
+from muster.directory.search.chunks import find_chunk
 from muster.scim.filter.evaluate import comparable
 from muster.scim.schema.model import ResourceType
 from muster.scim.sorting import sort_value
@@ -182,7 +183,7 @@ class _Source:
                 await asyncio.sleep(0)
 
     async def _read(self) -> Page:
-        """Read the next chunk, halving its size while it exceeds the limit in bytes.
+        """Read the next chunk.
 
         A chunk that is too large does not mean that the page is: the page may take only a few of
         its resources.
@@ -190,15 +191,11 @@ class _Source:
         await asyncio.sleep(
             0
         )  # the storage may answer without waiting, and an offset needs many reads
-        while True:
-            try:
-                return await self._storage.find(
-                    replace(self._query, offset=0, limit=self._limit, after=self.place, walk=True)
-                )
-            except PageTooLarge:
-                if self._limit == 1:
-                    raise
-                self._limit = -(-self._limit // 2)
+        page, self._limit = await find_chunk(
+            self._storage,
+            replace(self._query, offset=0, limit=self._limit, after=self.place, walk=True),
+        )
+        return page
 
     def _position(self, resource_id: str, document: bytes) -> Position:
         sort, value = self._query.sort, None
