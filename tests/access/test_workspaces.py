@@ -1,4 +1,6 @@
-"""Former names of workspaces: they lead to the workspace, and nobody else gets them."""
+"""Workspaces are created and renamed; a former name leads to its workspace, and to no other."""
+
+import itertools
 
 import pytest
 
@@ -8,11 +10,12 @@ from muster.storage.port.changes import ChangeFilter, ChangeOrigin
 from muster.storage.port.errors import Outdated
 from muster.storage.port.items import INSTALLATION
 
+_numbers = itertools.count()
 ORIGIN = ChangeOrigin("admin:a@example.com", "r", "2026-01-01T00:00:00.000Z", "192.0.2.1")
 
 
-def create(bench, name):
-    return bench.run(create_workspace(bench.storage, name, "rfc7644", ORIGIN))
+def create(bench, name, contract="rfc7644"):
+    return bench.run(create_workspace(bench.storage, name, contract, ORIGIN))
 
 
 def rename(bench, workspace, name):
@@ -73,3 +76,35 @@ def test_both_logs_record_a_rename(bench):
         log, _ = bench.run(bench.storage.search_changes(place, None, 1, ChangeFilter()))
         assert (log[0].type, log[0].action, log[0].origin) == ("Workspace", "rename", ORIGIN)
         assert b'"after":{"name":"after"}' in log[0].document
+
+
+@pytest.mark.parametrize("contract", ["rfc7644", "cortex"])
+def test_a_workspace_is_lenient_and_in_the_audit_log_of_the_installation(bench, contract):
+    name = f"acme-{next(_numbers)}_x"
+    made = create(bench, name, contract)
+    assert (made.name, made.contract, made.strict) == (name, contract, False)
+    assert bench.run(bench.storage.find_workspace(name)) == made
+    change = bench.run(bench.storage.changes(INSTALLATION, 0, 1000))[-1]
+    assert (change.type, change.id, change.action) == ("Workspace", str(made.id), "create")
+    assert change.origin == ORIGIN
+
+
+@pytest.mark.parametrize(
+    "name", ["", "A", "-a", "_a", "a b", "a/b", "ä", "a" * 64, "a\n", "a.b", "１"]
+)
+def test_a_name_is_part_of_links(bench, name):
+    with pytest.raises(ScimError, match=r"^name: ") as refused:
+        create(bench, name)
+    assert refused.value.status == 400
+
+
+def test_an_unknown_contract_and_a_name_that_is_taken_are_refused(bench):
+    with pytest.raises(ScimError, match=r"contract: expected") as refused:
+        create(bench, "other", "rfc1")
+    assert refused.value.status == 400
+    create(bench, "busy")
+    before = bench.run(bench.storage.latest_change(INSTALLATION))
+    with pytest.raises(ScimError, match=r"name: a workspace 'busy' exists already") as refused:
+        create(bench, "busy")
+    assert refused.value.status == 409
+    assert bench.run(bench.storage.latest_change(INSTALLATION)) == before

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,72 @@ def test_every_exception_to_a_check_has_a_code_and_a_reason(folder):
         if re.search(r"#\s*(noqa|type:\s*ignore)", line) and not REASON.search(line)
     ]
     assert without == []
+
+
+BOTH_ENGINES = "tests/storage runs the methods of the port on both engines"
+IN_PROCESSES = "tests of processes: tests/cli/test_serve.py, tests/serving and tests/outside"
+WITHOUT_A_TEST = {
+    "__init__.py": "names of the package alone",
+    "base/progress.py": "a protocol, and a function that does nothing",
+    "cli/options.py": "tests/cli/test_main.py gives every command wrong words",
+    "http/management/models/*.py": "tests/http/management/test_bodies.py sends each wrong values",
+    "scim/errors.py": "each function names a status and a keyword",
+    "serving/worker.py": IN_PROCESSES,
+    "storage/engines.py": "each server and command of the tests opens its storage with it",
+    "storage/migrations/*.py": "tests/storage/test_migrations.py",
+    "storage/port/*.py": "the interface that tests/storage uses",
+    "storage/postgres/*.py": BOTH_ENGINES,
+    "storage/query/memberships.py": "tests/storage/test_engines_agree.py and test_members.py",
+    "storage/sqlite/*.py": BOTH_ENGINES,
+    "storage/writing/steps.py": "tests/storage/writing/test_batch.py takes the steps of each batch",
+}
+"""The modules without a test file of their own, with the reason or the tests of others."""
+
+
+def has_code(path):
+    """Return whether a module has a function with a body of its own."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = [
+                found
+                for found in node.body
+                if not (isinstance(found, ast.Expr) and isinstance(found.value, ast.Constant))
+            ]
+            if body:
+                return True
+    return False
+
+
+def modules_with_code():
+    source = ROOT / "src" / "muster"
+    return [path.relative_to(source) for path in sorted(source.rglob("*.py")) if has_code(path)]
+
+
+def test_every_module_has_a_mirrored_test_or_a_reason():
+    """src/muster/scim/patch.py is tested in tests/scim/test_patch.py."""
+    without = []
+    for module in modules_with_code():
+        mirrored = ROOT / "tests" / module.parent / f"test_{module.name}"
+        tested = mirrored.exists() and re.search(r"^def test_", mirrored.read_text(), re.MULTILINE)
+        if not tested and not any(
+            fnmatchcase(module.as_posix(), pattern) for pattern in WITHOUT_A_TEST
+        ):
+            without.append(str(module))
+    assert without == []
+
+
+def test_no_reason_is_out_of_date():
+    modules = modules_with_code()
+    mirrored = [
+        module
+        for module in modules
+        if not (ROOT / "tests" / module.parent / f"test_{module.name}").exists()
+    ]
+    for pattern in WITHOUT_A_TEST:
+        assert any(fnmatchcase(module.as_posix(), pattern) for module in mirrored), pattern
+    for reason in WITHOUT_A_TEST.values():
+        for named in re.findall(r"tests/[\w/]+\.py|tests/\w+", reason):
+            assert (ROOT / named).exists(), named
 
 
 OTHER_FORM = re.compile(r"\bMust \w+|, not \{json_type|\bmust (be an?|have|stay|contain)\b")
