@@ -7,6 +7,7 @@ from tests.support.tenant import Tenant
 
 
 def test_a_healthy_workspace(muster):
+    muster("migrate")
     assert muster("doctor").stdout.startswith("No problems found")
     assert json.loads(muster("doctor", "--json").stdout) == []
 

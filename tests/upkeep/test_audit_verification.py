@@ -1,10 +1,13 @@
 """Verification of the audit log's chain: any alteration breaks it."""
 
 import asyncio
+import re
 
 import pytest
 
+from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.repair.derived import bound
+from muster.upkeep.audit_verification import verify
 from tests.support.people import person, replace
 from tests.support.tenant import Tenant
 
@@ -53,6 +56,57 @@ def test_verification_finds_the_first_altered_change(server, filled):
     assert broken.stdout.endswith("1 breaks\n")
     tampered(server, "DELETE FROM changes WHERE workspace = $1", filled.name)
     assert server.muster("audit", "verify").stdout.endswith("0 breaks\n")
+
+
+@pytest.fixture
+def logged(bench):
+    """A workspace with five rows in its audit log, on each engine."""
+    workspace = bench.new_workspace()
+    origin = ChangeOrigin("admin:a", "r", "2026-01-01T00:00:00.000Z")
+    for number in range(5):
+        note = Note(workspace.id, origin, "Role", f"r{number}", "create", b"{}")
+        bench.run(bench.storage.record([note]))
+    return workspace
+
+
+def breaks(bench, workspace, *harm):
+    """Damage the log. Returns the breaks that are found in this workspace, as positions."""
+
+    def sequences():
+        return [change.sequence for change in bench.run(bench.storage.changes(workspace.id, 0, 9))]
+
+    before = sequences()
+    statements = [
+        bound(sql, workspace.id, *(before[position] for position in positions))
+        for sql, *positions in harm
+    ]
+    bench.run(bench.storage.transact(workspace.id, statements))
+    said = []
+    bench.run(verify(bench.storage, said.append))
+    found = [line for line in said if line.startswith(f"{workspace.name}:")]
+    return [before.index(int(re.search(r"change (\d+)", line)[1])) for line in found]
+
+
+ALTER = "UPDATE changes SET actor = 'nobody' WHERE workspace = $1 AND sequence = $2"
+REMOVE = "DELETE FROM changes WHERE workspace = $1 AND sequence = $2"
+UNLINK = "UPDATE changes SET chain = NULL WHERE workspace = $1 AND sequence = $2"
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_an_altered_row_is_found_wherever_it_is(bench, logged, at):
+    assert breaks(bench, logged) == []
+    assert breaks(bench, logged, (ALTER, at)) == [at]
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_a_removed_row_is_found_unless_it_is_the_newest(bench, logged, at):
+    assert breaks(bench, logged, (REMOVE, at)) == ([at + 1] if at < 4 else [])
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_rows_before_the_chain_cannot_take_the_place_of_others(bench, logged, number):
+    assert breaks(bench, logged, *((UNLINK, at) for at in range(number))) == [number]
+    assert breaks(bench, logged, (UNLINK, 4)) == [number, 4]
 
 
 def test_missing_row_breaks_the_chain(server, filled):

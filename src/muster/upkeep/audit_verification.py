@@ -31,8 +31,7 @@ async def verify(storage: Storage, say: Callable[[str], object]) -> Verification
     """Verify the chain of every workspace, and report each break as a line.
 
     Each hash covers its row and the hash before it. If rows were trimmed, verification starts at
-    the hash of the last trimmed row, which was stored. Without one, the first row may follow a row
-    that no longer exists; its hash is then taken as given, and the next row confirms it.
+    the hash of the last trimmed row, which was stored.
     """
     found = Verification()
     names = {INSTALLATION: "the installation"} | {
@@ -54,18 +53,17 @@ async def _breaks(storage: Storage, workspace: int, found: Verification) -> Asyn
     previous = (
         None if mark is None or mark.body["chain"] is None else bytes.fromhex(mark.body["chain"])
     )
-    # Whether the hash of the previous row is known, so that this row must have one and match.
-    follows = previous is not None
+    # Rows without a hash can only come before the chain. Its first row follows no hash.
+    linked = previous is not None
     found.unlinked += (await storage.query(bound(_BEFORE, workspace, start)))[0][0]
     async for sequence, chain, row in _rows(storage, workspace, start):
-        if chain is None and not follows:
+        if chain is None and not linked:
             found.unlinked += 1
             continue
         found.rows += 1
-        whole = chain == chain_hash(previous, row)
-        if chain is None or (not whole and (follows or found.unlinked)):
+        if chain != chain_hash(previous, row):
             yield sequence
-        previous, follows = chain, True
+        previous, linked = chain, True
 
 
 async def _rows(

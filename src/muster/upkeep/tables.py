@@ -25,7 +25,11 @@ REPLACEABLE = {
 
 All others hold data that exists nowhere else.
 """
-_HIERARCHIES = "INSERT INTO hierarchies (workspace, version) VALUES ($1, $2)"
+_HIERARCHIES = (
+    "INSERT INTO hierarchies (workspace, version) VALUES ($1, $2)"
+    # On PostgreSQL the lock of the transaction has inserted the row.
+    " ON CONFLICT (workspace) DO UPDATE SET version = excluded.version"
+)
 
 
 async def fill(storage: Storage, recreated: Collection[str]) -> None:
