@@ -1,14 +1,10 @@
 """The overview: checklist, alerts, figures over time and keys, in REST and console."""
 
-import itertools
 import re
-from datetime import UTC, datetime
 
 import pytest
 
 from muster.access.permissions import SCIM
-from muster.console import charts
-from muster.insight.ranges import RANGES
 from tests.console.browsing import Visitor, invitation
 from tests.support.people import name, person, replace
 from tests.support.tenant import problem
@@ -126,18 +122,6 @@ def test_alerts_count_and_link(root, server, fresh):
     assert "doctor" not in {alert["name"] for alert in overview(fresh)["alerts"]}
 
 
-def test_the_page_keeps_the_range_and_draws_without_styles(root, fresh):
-    fresh.scim.get("/Users/nobody")
-    fresh.recorded(1)
-    for range_, parts in (("24h", 24), ("7d", 28), ("30d", 30)):
-        page = root.get(f"/w/{fresh.name}", range=range_).text
-        assert re.search(rf'range={range_}" aria-current="true"', page)
-        assert "style=" not in page
-        assert page.count('<tr><td data-label="Time (UTC)">') == parts
-        assert page.count('<rect class="refused"') == 2  # in the chart and its legend
-    assert 'range=24h" aria-current="true"' in root.get(f"/w/{fresh.name}", range="x").text
-
-
 def test_a_key_has_its_requests_and_its_last_refusal(root, fresh):
     made = fresh.api.post("/keys", json={"name": "okta", "permissions": [SCIM]}).json()
     with fresh.client(made["token"], "/scim/v2") as okta:
@@ -148,48 +132,3 @@ def test_a_key_has_its_requests_and_its_last_refusal(root, fresh):
         page = root.get(f"/w/{fresh.name}{path}").text
         assert f'href="/w/{fresh.name}/requests/{number}"' in page, path
     assert "okta: 2 requests in the last 24 hours, 1 failed" in root.get(f"/w/{fresh.name}").text
-
-
-def test_parts_of_a_range_end_with_the_one_that_contains_now():
-    now = datetime(2026, 1, 31, 13, 20, tzinfo=UTC)
-    for wanted in RANGES.values():
-        starts = wanted.starts(now)
-        assert len(starts) == wanted.parts + 1
-        assert starts[-2] <= now < starts[-1]
-        assert {later - earlier for earlier, later in itertools.pairwise(starts)} == {wanted.part}
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [
-        (0, 0, [0, 1]),
-        (0, 3, [0, 1, 2, 3]),
-        (0, 9, [0, 5, 10]),
-        (0, 1234, [0, 500, 1000, 1500]),
-        (980, 1015, [980, 990, 1000, 1010, 1020]),
-    ],
-)
-def test_ticks_are_round_and_enclose_the_values(low, high, ticks):
-    assert charts._ticks(low, high) == ticks
-
-
-def test_stacked_bars_reach_their_share_of_the_height():
-    found = charts.stacked([("a", [1, 0, 3]), ("b", [1, 2, 1])], 4)
-    assert [(b.name, b.y, b.height) for b in found] == [
-        ("a", 75.0, 25.0),
-        ("a", 25.0, 75.0),
-        ("b", 50.0, 25.0),
-        ("b", 50.0, 50.0),
-        ("b", 0.0, 25.0),
-    ]
-
-
-def test_a_line_leaves_out_unknown_values_and_begins_at_zero_if_it_is_near():
-    wanted = RANGES["24h"]
-    starts = wanted.starts(datetime(2026, 1, 31, tzinfo=UTC))
-    near = charts.line([None] * 23 + [5, 20], wanted, starts)
-    assert (near.path, near.ticks[-1]) == ("M230 75.0 L240 0.0", "0")
-    assert near.area.endswith("V100 H230 Z")
-    far = charts.line([None] * 23 + [1000, 1001], wanted, starts)
-    assert (far.ticks, far.area) == (["1,001", "1,000"], "")
-    assert charts.line([None] * 25, wanted, starts).path == ""

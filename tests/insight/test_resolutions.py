@@ -1,21 +1,9 @@
 """Findings of the doctor that are marked as resolved, and their trends."""
 
-import re
-
-import pytest
-
 from muster.access.permissions import SCIM
 from muster.insight.doctor import Refusal, trend
-from tests.console.browsing import Visitor, invitation
-from tests.support.people import name, person
+from tests.support.people import person
 from tests.support.tenant import problem
-
-
-@pytest.fixture(scope="module")
-def root(server):
-    made = Visitor(server).accept(invitation(server), name("doctor"))
-    yield made
-    made.close()
 
 
 def refusals(fresh):
@@ -47,29 +35,6 @@ def test_a_resolved_finding_comes_back_if_it_happens_again(fresh):
     assert (again["resolved"], again["count"], again["trend"][-1]) == (None, 2, 2)
     problem(fresh.api.post(f"{path}/reopen"), 404)
     assert notes(fresh, "resolve") == [("Finding", "getUser 404: Not found")]
-
-
-def test_a_resolution_can_be_undone(root, fresh):
-    base = f"/w/{fresh.name}"
-    user = fresh.user()
-    fresh.scim.post("/Users", json=person(user["userName"]))
-    fresh.recorded(2)
-    page = root.get(f"{base}/doctor").text
-    assert "Show resolved" not in page
-    for path in re.findall(r'action="([^"]+/resolve)"', page):
-        assert "It comes back if it happens again" in root.submit(path).text
-    page = root.get(f"{base}/doctor").text
-    assert "createUser" not in page
-    assert "Show resolved (2)" in page
-    shown = root.get(f"{base}/doctor", resolved="1").text
-    paths = re.findall(r'action="([^"]+/reopen)"', shown)
-    assert len(paths) == 2
-    for path in paths:
-        root.submit(path)
-    assert "createUser" in root.get(f"{base}/doctor").text
-    found = fresh.api.get("/doctor").json()
-    assert [item["resolved"] for item in (*found["refusals"], *found["lostUsers"])] == [None] * 2
-    assert len(notes(fresh, "reopen")) == 2
 
 
 def test_the_key_of_a_provider_cannot_hide_its_own_findings(fresh):

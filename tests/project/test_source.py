@@ -41,6 +41,8 @@ WITHOUT_A_TEST = {
     "storage/port/*.py": "the interface that tests/storage uses",
     "storage/postgres/*.py": BOTH_ENGINES,
     "storage/query/memberships.py": "tests/storage/test_engines_agree.py and test_members.py",
+    "storage/records/request_figures.py": "tests/insight/test_traffic.py",
+    "storage/records/user_changes.py": "tests/insight/test_active_users.py",
     "storage/sqlite/*.py": BOTH_ENGINES,
     "storage/writing/steps.py": "tests/storage/writing/test_batch.py takes the steps of each batch",
 }

@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from muster.access.permissions import SCIM
 from muster.scim.patch import PATCH_OP
 from muster.scim.schema.model import ENTERPRISE_USER
-from tests.console.browsing import Visitor, invited
+from tests.console.browsing import Visitor
 from tests.support.people import group, name, person, replace
 from tests.support.waiting import until
 
@@ -143,27 +142,6 @@ def test_the_result_of_a_dry_run_is_beside_its_button(root, fresh):
     assert "Result:" in section
 
 
-def test_the_doctor_links_to_the_page_that_cures_each_cause(server, root, fresh):
-    """An administrator gets no link to a page that they may not open."""
-    user = fresh.user()
-    fresh.scim.post("/Users", json=person(user["userName"]))
-    fresh.api.patch("/settings", json={"automaticProvisioning": False})
-    fresh.scim.post("/Users", json=person())
-    fresh.recorded(3)
-    base = f"/w/{fresh.name}"
-    shown = root.get(f"{base}/doctor").text
-    table = shown.partition("Failed requests")[2]
-    assert "<small>Unique value</small>" in table
-    assert "<small>Provisioning switch</small>" in table
-    assert f'href="{base}/users">Search the users' in table
-    assert f'href="{base}/settings">Open Settings' in table
-    limited = invited(root, server, fresh.name, SCIM)
-    table = limited.get(f"{base}/doctor").text.partition("Failed requests")[2]
-    limited.close()
-    assert f'href="{base}/users">Search the users' in table
-    assert "Open Settings" not in table
-
-
 def test_recorded_requests_have_masked_secrets(root, fresh):
     body = person(password="very secret words", title="kept")
     user = fresh.scim.post(
@@ -251,24 +229,6 @@ def test_reads_are_recorded_while_turned_on(root, fresh):
     assert "reads are recorded until" in page
     root.post(f"{base}/record", off="1")
     assert "Changes and failed requests are recorded" in root.get(base).text
-
-
-def test_the_doctor_finds_lost_users(root, fresh):
-    lost, found = fresh.user(), fresh.user()
-    for _ in range(2):
-        for user in (lost, found):
-            fresh.scim.post("/Users", json=person(user["userName"].upper()))
-    fresh.recorded(6)
-    fresh.scim.patch(f"/Users/{found['id']}", json=replace("title", "x"))
-    fresh.recorded(7)
-    told = fresh.api.get("/doctor").json()["lostUsers"]
-    assert [(item["user"], item["count"]) for item in told] == [(lost["id"], 2)]
-    page = root.get(f"/w/{fresh.name}/doctor").text
-    assert f"/users/{lost['id']}" in page
-    assert f"/users/{found['id']}" not in page
-    seen = fresh.api.get("/overview").json()
-    assert (seen["users"], seen["active"], seen["failed"]) == (2, 2, 4)
-    assert any("4 requests failed in the last 24 hours" in said for said in seen["attention"])
 
 
 def _without_labels(page):

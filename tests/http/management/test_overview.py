@@ -31,8 +31,10 @@ def test_the_figures_are_those_of_the_workspace(fresh):
     assert {item["id"] for item in found["keys"]} == {item["id"] for item in listed}
     shown = next(item for item in found["keys"] if item["id"] == key["id"])
     kept = next(item for item in listed if item["id"] == key["id"])
-    assert shown == {name: kept[name] for name in ("id", "name", "lastUsed", "expires")}
+    names = ("id", "name", "lastUsed", "expires")
+    assert {name: shown[name] for name in names} == {name: kept[name] for name in names}
+    assert (shown["requests"], shown["lastRefused"]) == (0, None)
     assert found["attention"] == [
+        "1 request failed in the last 24 hours. The doctor has 2 open findings.",
         'API key "soon" expires within 14 days.',
-        "1 requests failed in the last 24 hours.",
     ]
