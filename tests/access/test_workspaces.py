@@ -100,7 +100,7 @@ def test_a_name_is_part_of_links(bench, name):
 
 def test_an_unknown_contract_and_a_name_that_is_taken_are_refused(bench):
     with pytest.raises(ScimError, match=r"contract: expected") as refused:
-        create(bench, "other", "rfc1")
+        create(bench, "odd", "rfc1")
     assert refused.value.status == 400
     create(bench, "busy")
     before = bench.run(bench.storage.latest_change(INSTALLATION))

@@ -4,6 +4,7 @@ import pytest
 from scim2_models import ResourceType, Schema
 
 from muster.access.permissions import SETTINGS
+from tests.console.pages.test_schema_editor import NUMBER, URN
 from tests.support.people import error_of, group, patch, person, replace
 from tests.support.tenant import Tenant, problem
 from tests.support.waiting import until
@@ -473,3 +474,30 @@ def test_only_the_ids_of_the_rfcs_are_reserved(fresh):
         "urn:ietf:params:scim:api:messages:2.0:PatchOp",
     ):
         assert "reserved" in problem(fresh.api.post("/schemas", json=badge(id=urn)), 400)
+
+
+def test_the_preview_of_the_api_tells_what_changes_and_what_breaks(fresh):
+    schema = {"id": URN, "name": "Badge", "extends": ["User"], "attributes": [NUMBER]}
+    preview = fresh.api.post("/schemas/preview", json=schema)
+    assert preview.json() == {
+        "changes": [{"attribute": "number", "action": "add", "values": []}],
+        "conflicts": None,
+    }
+    assert fresh.api.get("/schemas").json()["items"] == []
+    fresh.api.post("/schemas", json=schema)
+    user = fresh.scim.post("/Users", json=person(**{URN: {"number": "7"}})).json()
+    schema["attributes"] = [{"name": "number", "type": "boolean"}]
+    preview = fresh.api.post("/schemas/preview", json=schema).json()
+    assert preview["changes"][0]["values"] == [
+        {"name": "type", "before": "string", "after": "boolean"}
+    ]
+    conflicts = preview["conflicts"]
+    assert (conflicts["total"], conflicts["attributes"]) == (1, {"number": 1})
+    assert (conflicts["broken"][0]["id"], conflicts["broken"][0]["attribute"]) == (
+        user["id"],
+        "number",
+    )
+    settings = fresh.client(fresh.key("--permission", SETTINGS), "/api/v1")
+    assert settings.post("/schemas/preview", json=schema).json()["conflicts"]["broken"] == []
+    wrong = fresh.api.post("/schemas/preview", json={**schema, "extends": ["Nobody"]})
+    assert wrong.status_code == 400
