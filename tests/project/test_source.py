@@ -31,7 +31,6 @@ BOTH_ENGINES = "tests/storage runs the methods of the port on both engines"
 IN_PROCESSES = "tests of processes: tests/cli/test_serve.py, tests/serving and tests/outside"
 WITHOUT_A_TEST = {
     "access/protection.py": "tests/http/management/test_protection.py",
-    "console/multipart.py": "tests/console/pages/test_imports.py uploads files",
     "imports/r*.py": "tests/console/pages/test_imports.py imports whole files",
     "imports/store.py": "tests/console/pages/test_imports.py imports whole files",
     "scim/schema/labels.py": "tests/console/test_details.py",
