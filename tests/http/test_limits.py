@@ -624,7 +624,7 @@ def form_of_so_many_bytes(here, size):
     return _form(here, "a=".ljust(size, "b"))
 
 
-@sized("fields of a form of the console", 500)
+@sized("fields of a form of the console", 1_100)
 def form_of_so_many_fields(here, size):
     return _form(here, "&".join(["a=b"] * size))
 

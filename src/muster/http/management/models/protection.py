@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from muster.http.management.models.base import Actor, Answer, Body, Id, ListAnswer, Timestamp
 
 
 class Protect(Body):
     """The protection of a user."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"reason": "Signs in to production"}})
 
     reason: Annotated[str, Field(max_length=500, examples=["Emergency access"])] = ""
     """The reason, for other administrators."""

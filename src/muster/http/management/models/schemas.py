@@ -224,14 +224,29 @@ class SchemaConflicts(Answer):
     """Some of them, if the key may read resources."""
 
 
+_Characteristic = Annotated[
+    Any,
+    Field(
+        json_schema_extra={
+            "oneOf": [
+                {"type": "boolean"},
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}},
+            ],
+            "nullable": True,
+        }
+    ),
+]
+
+
 class AttributeDifference(Answer):
     """A characteristic before and after a change."""
 
     name: Annotated[str, Field(examples=["required"])]
     """The name of the characteristic."""
-    before: Any
+    before: _Characteristic
     """The stored value."""
-    after: Any
+    after: _Characteristic
     """The new value."""
 
 
