@@ -53,6 +53,9 @@ coverage: install ## measure the lines and branches that the tests run; ONLY as 
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+screenshots: install ## take the pictures of the console's pages in docs/images
+	$(BIN)/python -m tests.console.screenshots
+
 lint: install ## ruff, mypy --strict, import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -90,4 +93,4 @@ build: install ## build the wheel in dist/
 clean: ## remove everything that the targets above created
 	rm -rf .venv .coverage* tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help install serve check fast test coverage lint format bench torture soak lock build clean
+.PHONY: screenshots help install serve check fast test coverage lint format bench torture soak lock build clean

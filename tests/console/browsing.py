@@ -148,12 +148,12 @@ def invited(root, server, workspace, *permissions):
     return made
 
 
-def launch(playwright):
-    """A started Chromium."""
+def launch(playwright, *more):
+    """A started Chromium; more flags are added."""
     program = os.environ.get("MUSTER_TEST_CHROMIUM") or _program(
         playwright.chromium.executable_path
     )
-    return playwright.chromium.launch(executable_path=program, args=_FLAGS)
+    return playwright.chromium.launch(executable_path=program, args=[*_FLAGS, *more])
 
 
 def _program(own):

@@ -48,10 +48,12 @@ class InProcessServer:
         options: Settings, as MUSTER_… variables.
     """
 
+    host = "127.0.0.1"
+
     def __init__(self, folder: Path, **options: str) -> None:
         self.folder = folder
         self.port = next(_ports)
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{self.host}:{self.port}"
         self.environment = {
             key: value for key, value in os.environ.items() if not key.startswith("MUSTER_")
         }
@@ -73,11 +75,11 @@ class InProcessServer:
         with self._variables(), patch("sys.stderr", self._log):
             self.app = muster.create_app(muster.Settings())
         self.run(self.app.start())
-        _served["127.0.0.1", self.port] = self
+        _served[self.host, self.port] = self
         return self
 
     def __exit__(self, *_: object) -> None:
-        del _served["127.0.0.1", self.port]
+        del _served[self.host, self.port]
         self.run(self.app.close())
         self.run(_cancel_others())
         self._loop.call_soon_threadsafe(self._loop.stop)

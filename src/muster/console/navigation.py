@@ -82,7 +82,7 @@ GROUPS: Sequence[Group] = (
 )
 _PAGES = {page.path: page for group in GROUPS for page in group.pages}
 _ROOT = "/w/{workspace}"
-_WITHIN = {"/wipe": "/settings"}
+_WITHIN = {"/wipe": "/settings", "/resource-types": "/schemas"}
 """Pages that belong to another page's entry."""
 
 

@@ -166,6 +166,7 @@ class DirectoryPages:
             "deleted.html",
             plural=plural,
             rows=[(change, _called(change)) for change in rows],
+            names=await names_of(self._storage, workspace),
             following=None if place is None else await self._tokens.write(workspace, place),
         )
 
