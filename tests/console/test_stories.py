@@ -10,8 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from muster.access.permissions import SCIM
 from tests.console.browsing import PASSWORD, Hand, Watched, invitation
-from tests.console.pages.test_connect import key_named
 from tests.support.people import group, name, person, replace
 from tests.support.tenant import administer
 
@@ -43,8 +43,8 @@ def overview(chromium, server, root, tenant, **options):
 
 def provider(tenant, title):
     """A client with a key of its own, as an identity provider has one."""
-    token, _ = key_named(tenant, title)
-    return tenant.client(token, "/scim/v2")
+    key = tenant.api.post("/keys", json={"name": title, "permissions": [SCIM]}).json()
+    return tenant.client(key["token"], "/scim/v2")
 
 
 def created(client, **attributes):
