@@ -14,8 +14,8 @@ from starlette.routing import Mount
 
 import muster
 import muster.app
-from muster.access.administrators import all_permissions
 from muster.storage.port.errors import StorageFull
+from tests.support.invitations import invite
 from tests.support.people import person
 
 
@@ -104,9 +104,7 @@ def test_links_follow_the_path_of_the_public_url(tmp_path, kept):
         async with app.lifespan(), _client(app, await _token(app), "http://inside") as client:
             listed = await client.get(f"{kept}/scim/v2/Schemas")
             assert "https://apps.example/idp/scim/v2/Schemas/" in listed.text
-            first = await client.get(
-                f"{kept}/first?token={await app.administrators.invite(all_permissions())}"
-            )
+            first = await client.get(f"{kept}/first?token={await invite(app.storage)}")
             assert re.search(r'<form[^>]* action="/idp/first', first.text)
             assert set(re.findall(r'(?:href|src|action)="(/[^"/]*)', first.text)) == {"/idp"}
             assert (await client.get(f"{kept}/")).headers["location"] == "/idp/sign-in"

@@ -12,8 +12,10 @@ from typing import Any
 
 from muster.access.administrators import Administrators
 from muster.access.connectors import Connectors
+from muster.access.invitations import Invitations
 from muster.access.keys import Keys
 from muster.access.openid import OpenId
+from muster.access.passkeys import Passkeys
 from muster.access.protection import Protection, protected_users
 from muster.access.rate_limit import RateLimiter
 from muster.access.registries import Registries
@@ -23,6 +25,7 @@ from muster.access.settings import WorkspaceSettings
 from muster.base import clock
 from muster.base.heartbeat import Heartbeat
 from muster.config import Settings, is_postgres
+from muster.console.pages.account import AccountPages
 from muster.console.pages.administrators import AdministratorPages
 from muster.console.pages.audit import AuditPages
 from muster.console.pages.connect import ConnectPages
@@ -135,11 +138,13 @@ class Services:
     doctor: Doctor
     importing: Importing
     imports: ImportStore
+    invitations: Invitations
     keys: Keys
     leases: Leases
     mappings: RoleMappings
     openid: OpenId
     overview: Overview
+    passkeys: Passkeys
     past: Past
     protection: Protection
     registries: Registries
@@ -185,11 +190,13 @@ def build_services(storage: Storage, settings: Settings) -> Services:
             storage, imports, leases, registries.of, functools.partial(protected_users, storage)
         ),
         imports=imports,
+        invitations=Invitations(storage, administrators),
         keys=Keys(storage, settings.rate_limit, settings.ceiling, registries),
         leases=leases,
         mappings=mappings,
         openid=openid,
         overview=Overview(storage, directory, alerts, checklist, active_users),
+        passkeys=Passkeys(storage, administrators),
         past=Past(storage),
         protection=Protection(storage),
         registries=registries,
@@ -235,7 +242,8 @@ def console_pages(services: Services) -> list[PageRoute]:
     s, storage, tokens = services, services.storage, services.tokens
     story = AccessStory(s.requests, s.desk)
     return [
-        *SignInPages(s.administrators, s.connectors),
+        *SignInPages(storage, s.administrators, s.invitations, s.passkeys, s.connectors),
+        *AccountPages(s.administrators, s.passkeys),
         *ConnectorPages(storage, s.connectors, s.openid),
         *PreferencePages(),
         *WorkspacePages(storage),
@@ -261,7 +269,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *DangerPages(storage),
         *SettingsPages(s.workspace_settings),
         *ConnectPages(storage, s.requests, s.keys, s.workspace_settings),
-        *AdministratorPages(storage, s.administrators),
+        *AdministratorPages(storage, s.administrators, s.invitations, s.passkeys),
         *AuditPages(storage, tokens),
     ]
 

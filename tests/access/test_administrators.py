@@ -58,15 +58,6 @@ def meanwhile(monkeypatch, happens):
     monkeypatch.setattr(administrators, "verify_password", verified)
 
 
-def test_an_invitation_makes_one_administrator(here):
-    token = here.run(here.administrators.invite(all_permissions()))
-    accepted = [
-        here.administrators.accept(token, f"a{n}@example.com", PASSWORD, HERE) for n in range(4)
-    ]
-    made = [each for each in outcomes(here, *accepted) if not isinstance(each, Exception)]
-    assert len(made) == len(here.run(here.administrators.all())) == 1
-
-
 def test_an_email_address_belongs_to_one_administrator(here):
     made = outcomes(
         here,
@@ -337,10 +328,10 @@ def test_a_lost_second_factor_is_reset_and_ends_sessions(clocked):
     administrators, here = clocked.administrators, clocked.here
     token = here.run(administrators.sign_in("ada@example.com", PASSWORD, clocked.code(), HERE, ""))
     assert here.run(administrators.session(token)) is not None
-    here.run(administrators.reset_totp(clocked.standing(), HERE))
+    here.run(administrators.reset_second_factor(clocked.standing(), HERE))
     assert here.run(administrators.session(token)) is None
     assert clocked.standing().recovery == ()
     assert clocked.signs_in("")
     with pytest.raises(ScimError) as caught:
-        here.run(administrators.reset_totp(clocked.standing(), HERE))
+        here.run(administrators.reset_second_factor(clocked.standing(), HERE))
     assert caught.value.status == 409

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from muster.access.administrators import INVITATION_KIND, Administrators, all_permissions
+from muster.access.administrators import (
+    EVERYWHERE,
+    INVITATION_KIND,
+    Administrators,
+    all_permissions,
+)
 from muster.access.first_run import first_invitation, first_key
+from muster.access.invitations import Invitations
 from muster.access.keys import Keys
 from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.items import INSTALLATION
@@ -72,7 +78,8 @@ def test_concurrent_starts_create_one_first_key(here):
 def test_concurrent_starts_create_one_first_invitation(here):
     tokens = together(here, lambda storage: first_invitation(storage, Administrators(storage)))
     assert len(tokens) == len(invited(here)) == 1
-    assert here.run(Administrators(here.storage).invited(tokens[0]))
+    invitations = Invitations(here.storage, Administrators(here.storage))
+    assert here.run(invitations.find(tokens[0])).place == EVERYWHERE
 
 
 def test_a_new_first_invitation_is_created_after_the_first_expires(here, clock):

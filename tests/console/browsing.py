@@ -140,7 +140,9 @@ def invited(root, server, workspace, *permissions):
         re.findall(r'<option value="(\d+)">([^<]+)</option>', root.get("/administrators").text)
     )
     number = next(value for value, title in ids.items() if title == workspace)
-    page = root.submit("/administrators", workspace=number, permission=list(permissions))
+    page = root.submit(
+        "/administrators", name="Sam", workspace=number, permission=list(permissions)
+    )
     link = re.search(r'data-copy="(http[^"]+)"', page.text)[1]
     email = name("admin")
     made = Visitor(server).accept(link, email)

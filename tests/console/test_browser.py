@@ -360,6 +360,7 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
         for path in (*names, "keys", "audit", "settings", "guard")
     ]
     paths += [f"{base}/keys/{key}", f"{base}/webhooks/{hook}"]
+    paths += ["/account/second-factor", f"{base}/administrators", "/first?token=unknown"]
     paths += ["/account", "/workspaces", "/administrators", "/open-id-connector"]
     for path in paths:
         if path == base:

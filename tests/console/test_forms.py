@@ -9,9 +9,10 @@ import pyotp
 import pytest
 
 import muster
-from muster.access.administrators import Administrators, all_permissions
-from muster.access.permissions import ADMIN, AUDIT, SCIM
+from muster.access.permissions import AUDIT, SCIM
 from tests.console.browsing import PASSWORD, Visitor
+from tests.support.authenticator import Authenticator
+from tests.support.invitations import invite
 from tests.support.people import group, name, person, replace
 from tests.support.tenant import administer
 
@@ -24,7 +25,7 @@ HOOK = {"url": "http://127.0.0.1:1/hook"}
 
 def link(server):
     """An invitation, as the command makes it."""
-    token = administer(server, lambda storage: Administrators(storage).invite(all_permissions()))
+    token = administer(server, invite)
     return f"{server.url}/first?token={token}"
 
 
@@ -237,6 +238,72 @@ def _reset_administrator(scene):
     return answer
 
 
+def _invite(scene, base=""):
+    return scene.visitor.post(
+        f"{base}/administrators", name="Sam", role="auditor", expires="3600", workspace="*"
+    )
+
+
+def _revoke_invitation(scene, base=""):
+    assert _invite(scene, base).status_code == 303
+    page = scene.visitor.get(f"{base}/administrators").text
+    return scene.visitor.post(
+        re.search(rf'action="({base}/administrators/invitations/[^"]+/revoke)"', page)[1]
+    )
+
+
+def _of_workspace(scene, action):
+    """Remove or reset an administrator of the workspace alone, who has a second factor."""
+    assert _invite(scene, scene.base).status_code == 303
+    page = scene.visitor.get(f"{scene.base}/administrators").text
+    made = Visitor(scene.server).accept(
+        re.search(r'data-copy="(http[^"]+)"', page)[1], name("there")
+    )
+    made.get("/account")
+    secret = pyotp.random_base32()
+    made.post("/account/totp", secret=secret, code=pyotp.TOTP(secret).now())
+    made.close()
+    page = scene.visitor.get(f"{scene.base}/administrators").text
+    return scene.visitor.post(
+        re.search(rf'action="({scene.base}/administrators/[^"]+/{action})"', page)[1]
+    )
+
+
+def _passkey(scene):
+    """Add a passkey at localhost: browsers allow none at an address."""
+    scene.visitor.http.headers["Host"] = "localhost:8080"
+    scene.device = Authenticator("http://localhost:8080")
+    options = scene.visitor.post("/account/passkeys/challenge", name="Laptop").json()
+    return scene.visitor.post(
+        "/account/passkeys", name="Laptop", credential=scene.device.create(options)
+    )
+
+
+def _change_passkey(scene, action, **fields):
+    assert _passkey(scene).status_code == 303
+    scene.visitor.get("/account")
+    page = scene.visitor.get("/account").text
+    return scene.visitor.post(
+        re.search(rf'action="(/account/passkeys/[^"]+/{action})"', page)[1], **fields
+    )
+
+
+def _sign_in_by_passkey(scene):
+    assert _passkey(scene).status_code == 303
+    scene.visitor.post("/sign-out")
+    scene.visitor.get("/sign-in")
+    options = scene.visitor.post("/sign-in/passkey/challenge").json()
+    answer = scene.visitor.post("/sign-in/passkey", credential=scene.device.get(options))
+    scene.visitor.get("/account")  # the recovery codes of the passkey are shown here, once
+    return answer
+
+
+def _renew_codes(scene):
+    scene.totp()
+    scene.visitor.get("/account")
+    return scene.visitor.post("/account/recovery-codes")
+
+
 def _totp_off(scene):
     scene.totp()
     code = SECRET.search(scene.visitor.get("/account").text)[0]
@@ -269,17 +336,31 @@ FORMS = {
     "/theme": lambda scene: scene.visitor.post("/theme", theme="dark", to="/account"),
     "/sign-out": lambda scene: scene.visitor.post("/sign-out"),
     "/first": _first,
+    "/sign-in/passkey": _sign_in_by_passkey,
+    "/account/name": lambda scene: scene.visitor.post("/account/name", name="Ada"),
+    "/account/passkeys": _passkey,
+    "/account/passkeys/{id}/rename": lambda scene: _change_passkey(scene, "rename", name="Desk"),
+    "/account/passkeys/{id}/remove": lambda scene: _change_passkey(scene, "remove"),
+    "/account/recovery-codes": _renew_codes,
     "/account/password": lambda scene: scene.visitor.post(
         "/account/password", old=PASSWORD, new=PASSWORD + "!"
     ),
     "/account/totp": lambda scene: scene.totp(),
     "/account/totp/off": _totp_off,
     "/account/sessions/{id}/end": lambda scene: scene.visitor.post("/account/sessions/x/end"),
-    "/administrators": lambda scene: scene.visitor.post(
-        "/administrators", workspace="*", permission=[ADMIN]
+    "/administrators": _invite,
+    "/administrators/policy": lambda scene: scene.visitor.post(
+        "/administrators/policy", required="off"
     ),
+    "/administrators/invitations/{id}/revoke": _revoke_invitation,
     "/administrators/{id}/remove": _remove_administrator,
     "/administrators/{id}/reset": _reset_administrator,
+    "/w/{workspace}/administrators": lambda scene: _invite(scene, scene.base),
+    "/w/{workspace}/administrators/invitations/{id}/revoke": lambda scene: _revoke_invitation(
+        scene, scene.base
+    ),
+    "/w/{workspace}/administrators/{id}/remove": lambda scene: _of_workspace(scene, "remove"),
+    "/w/{workspace}/administrators/{id}/reset": lambda scene: _of_workspace(scene, "reset"),
     "/workspaces": lambda scene: scene.visitor.post("/workspaces", name=f"w{secrets.token_hex(6)}"),
     "/w/{workspace}/keys": lambda scene: scene.post("/keys", name=name("k"), permission=SCIM),
     "/w/{workspace}/keys/{id}": lambda scene: scene.post(
@@ -390,6 +471,8 @@ BY_PROVIDER = {
     f"{place}/open-id-connector{end}" for place in ("", "/w/{workspace}") for end in ("", "/remove")
 }
 """The forms that need an identity provider: tests/console/pages/test_connector.py sends them."""
+FOR_SCRIPTS = {"/sign-in/passkey/challenge", "/account/passkeys/challenge"}
+"""The forms whose answer is JSON: tests/console/pages/test_account.py sends them."""
 SHOW_SECRETS = {
     *(
         "/w/{workspace}/keys",
@@ -398,7 +481,8 @@ SHOW_SECRETS = {
         "/w/{workspace}/webhooks/{id}/rotate",
         "/w/{workspace}/connect/{provider}/key",
     ),
-    *("/administrators", "/account/totp"),
+    *("/administrators", "/w/{workspace}/administrators", "/account/totp"),
+    *("/account/passkeys", "/account/recovery-codes"),
 }
 
 
@@ -407,6 +491,7 @@ def test_every_form_is_covered(tmp_path):
     assert {route.path for route in app.service._site.routes if route.method == "POST"} == {
         *FORMS,
         *BY_PROVIDER,
+        *FOR_SCRIPTS,
     }
 
 

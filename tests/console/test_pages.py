@@ -22,7 +22,7 @@ from tests.support.tenant import Tenant
 PAGES = {
     "": SCIM, "/users": SCIM, "/groups": SCIM, "/requests": SCIM, "/doctor": SCIM, "/connect": SCIM, "/connect/entra": SCIM,
     "/open-id-connector": SCIM, "/undo": RESTORE, "/role-mappings": SCIM, "/webhooks": SETTINGS, "/schemas": SETTINGS,
-    "/webhooks/x": SETTINGS, "/webhooks/x/deliveries/1": SETTINGS, "/wipe": ADMIN, "/palette": SCIM,
+    "/webhooks/x": SETTINGS, "/webhooks/x/deliveries/1": SETTINGS, "/wipe": ADMIN, "/palette": SCIM, "/administrators": ADMIN,
     "/keys": SETTINGS, "/keys/x": SETTINGS, "/settings": SETTINGS, "/guard": SETTINGS, "/audit": AUDIT,
     "/audit/export.csv": AUDIT, "/audit/export.jsonl": AUDIT,
     "/users/new": SCIM, "/groups/new": SCIM, "/users/x/edit": SCIM, "/groups/x/edit": SCIM,
@@ -56,6 +56,8 @@ FORMS = {
     "/users/import": SCIM, "/users/import/x/rehearse": SCIM, "/users/import/x/start": SCIM,
     "/users/import/x/map": SCIM, "/users/import/x/delete": SCIM,
     "/protected-users": SETTINGS, "/users/x/protect": SETTINGS, "/users/x/unprotect": SETTINGS,
+    "/administrators": ADMIN, "/administrators/invitations/x/revoke": ADMIN, "/administrators/x/remove": ADMIN,
+    "/administrators/x/reset": ADMIN,
 }  # fmt: skip
 SCIM_TOO = {
     *("/webhooks", "/webhooks/x", "/webhooks/x/test", "/webhooks/x/switch", "/webhooks/x/rotate"),
@@ -67,10 +69,13 @@ SCIM_TOO = {
 SCIM_TOO_PAGES = {"/webhooks/x/deliveries/1"}
 """Pages that need it as well: they show such a document."""
 ELSEWHERE = {
-    "GET": {"/", "/sign-in", "/first", "/account", "/administrators", "/workspaces",
+    "GET": {"/", "/sign-in", "/first", "/account", "/account/second-factor", "/administrators", "/workspaces",
             "/sign-in/openid", "/sign-in/openid/callback", "/open-id-connector"},
     "POST": {"/sign-in", "/sign-out", "/first", "/account/password", "/account/totp", "/account/totp/off",
              "/account/sessions/{id}/end", "/administrators", "/administrators/{id}/remove", "/administrators/{id}/reset", "/workspaces", "/workspaces/{id}/rename", "/theme",
+             "/administrators/policy", "/administrators/invitations/{id}/revoke", "/account/name", "/account/recovery-codes",
+             "/account/passkeys", "/account/passkeys/challenge", "/account/passkeys/{id}/rename", "/account/passkeys/{id}/remove",
+             "/sign-in/passkey", "/sign-in/passkey/challenge",
              "/open-id-connector", "/open-id-connector/remove"},
 }  # fmt: skip
 

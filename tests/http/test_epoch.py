@@ -7,11 +7,11 @@ import pyotp
 import pytest
 
 import muster
-from muster.access.administrators import Administrators, all_permissions
 from muster.access.permissions import SCIM
 from muster.storage.port.engine import Statement
 from muster.storage.port.items import INSTALLATION
 from tests.console.browsing import PASSWORD, Visitor
+from tests.support.invitations import invite
 from tests.support.people import name, person
 from tests.support.tenant import administer
 
@@ -41,7 +41,7 @@ def routes(tmp_path):
 
 @pytest.fixture
 def admin(server):
-    token = administer(server, lambda storage: Administrators(storage).invite(all_permissions()))
+    token = administer(server, invite)
     email = name("epoch")
     made = Visitor(server).accept(f"{server.url}/first?token={token}", email)
     made.email = email
@@ -88,7 +88,10 @@ def test_reads_do_not_change_the_epoch(server, fresh, routes, admin):
 def test_sign_ins_do_not_change_the_epoch(server, admin):
     before = epoch(server)
     admin.get("/account")
-    assert admin.post("/administrators", workspace="*", permission=[SCIM]).status_code == 303
+    assert (
+        admin.post("/administrators", name="Sam", workspace="*", permission=[SCIM]).status_code
+        == 303
+    )
     admin.get("/account")
     secret = pyotp.random_base32()
     page = admin.submit("/account/totp", secret=secret, code=pyotp.TOTP(secret).now()).text

@@ -289,7 +289,7 @@ def test_everything_that_reads_goes_on_while_the_disk_is_full(tmp_path):
                 api.post("/keys", json={"name": "k"}),
                 api.patch("/settings", json={"strict": True}),
                 visitor.post("/w/default/keys", name="k", permission="Admin"),
-                visitor.post("/administrators", workspace="*", permission="Admin"),
+                visitor.post("/administrators", name="Sam", workspace="*", role="owner"),
             ]
             assert [answer.status_code for answer in writes] == [507] * len(writes)
             for pid in server.workers():

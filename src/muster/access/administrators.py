@@ -1,4 +1,4 @@
-"""Console administrators: accounts, invitations, sign-in, sessions and 2FA codes."""
+"""Console administrators: accounts, sign-in, sessions and 2FA codes."""
 
 import contextlib
 import hashlib
@@ -28,6 +28,12 @@ from muster.storage.records.attempts import Attempts
 from muster.storage.records.items import refresh
 
 ADMINISTRATOR_KIND, SESSION_KIND, INVITATION_KIND = "administrator", "session", "invitation"
+PROFILE_KIND, PASSKEYS_KIND = "administrator-profile", "passkeys"
+"""Items beside that of the administrator, under the same id.
+
+They are apart because earlier versions, which may run at the same time, refuse unknown fields.
+"""
+ENDED_INVITATION_KIND, CHALLENGE_KIND = "ended-invitation", "challenge"
 EVERYWHERE = "*"
 """The key in `Admin.roles` for permissions that apply to all workspaces."""
 ADDRESS = re.compile(
@@ -40,22 +46,31 @@ _TRIES, _FROM_ONE_PLACE, _WINDOW = 10, 50, 600
 """Sign-in attempts per account and per address, within a window in seconds."""
 _SESSION = timedelta(hours=12)
 _SEEN_AGAIN = timedelta(minutes=5)
-INVITATION = timedelta(hours=1)
+_RECENT = timedelta(minutes=10)
+"""The age up to which a sign-in counts as a confirmation of the password."""
+_MAX_NAME = 100
 _RECOVERY_CODES = 8
 
 
 class NotSignedIn(ScimError):
     """401: the credentials are wrong. The message does not reveal which one."""
 
-    def __init__(self) -> None:
-        super().__init__(401, "Wrong e-mail address, password or code. Check them and try again.")
+    def __init__(
+        self, detail: str = "Wrong e-mail address, password or code. Check them and try again."
+    ) -> None:
+        super().__init__(401, detail)
 
 
 class CodeNeeded(ScimError):
-    """401: the password is correct, but a two-factor code is required."""
+    """401: the password is correct, but a second factor is required."""
 
-    def __init__(self) -> None:
-        super().__init__(401, "Enter a code from your authenticator, or a recovery code.")
+    def __init__(self, authenticator: bool = True) -> None:
+        super().__init__(
+            401,
+            "Enter a code from your authenticator, or a recovery code."
+            if authenticator
+            else "Sign in with your passkey, or enter a recovery code.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +129,26 @@ class Admin:
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """What the list of administrators shows beside the account.
+
+    Attributes:
+        name: The name; empty if unknown.
+        invited_by: Who invited them, in words; empty if unknown.
+        signed_in: The time of the last sign-in; None if unknown.
+    """
+
+    name: str = ""
+    invited_by: str = ""
+    signed_in: str | None = None
+
+    def item(self, admin_id: str) -> Item:
+        """Return the stored form."""
+        body = {"name": self.name, "invitedBy": self.invited_by, "signedIn": self.signed_in}
+        return Item(INSTALLATION, PROFILE_KIND, admin_id, body)
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A session in a browser.
 
@@ -137,6 +172,11 @@ class Session:
     address: str
     agent: str
 
+    @property
+    def recent(self) -> bool:
+        """Whether the sign-in is recent enough to count as a confirmation of the password."""
+        return self.created > timestamp(clock.now() - _RECENT)
+
 
 class Administrators:
     """Creates and removes administrators, and manages their sessions."""
@@ -158,50 +198,27 @@ class Administrators:
         item = await self._accounts.item(INSTALLATION, ADMINISTRATOR_KIND, admin_id)
         return None if item is None else _admin(item)
 
-    async def invite(
-        self, roles: dict[str, list[str]], also: Sequence[Item] = (), standing: Sequence[Item] = ()
-    ) -> str:
-        """Create an invitation that works once and expires in an hour; return its token.
+    async def profiles(self) -> dict[str, Profile]:
+        """Return the profiles of all administrators by their ids."""
+        items = await self._accounts.items(INSTALLATION, PROFILE_KIND)
+        return {item.id: _profile(item) for item in items}
 
-        Args:
-            roles: The roles of the administrator to be created.
-            also: Further items to store in the same transaction.
-            standing: Items that must not have changed since they were read.
+    async def profile(self, admin_id: str) -> Profile:
+        """Return the profile of an administrator."""
+        item = await self._accounts.item(INSTALLATION, PROFILE_KIND, admin_id)
+        return Profile() if item is None else _profile(item)
 
-        Raises:
-            Outdated: One of the items in `standing` has changed.
+    async def has_second_factor(self, admin: Admin) -> bool:
+        """Return whether an administrator signs in with more than a password.
+
+        The identity provider decides for those who sign in with OpenID Connect.
         """
-        token = secrets.token_urlsafe(32)
-        ends = timestamp(clock.now() + INVITATION)
-        body = {"roles": roles, "expires": ends}
-        await self._accounts.administer(
-            [Item(INSTALLATION, INVITATION_KIND, digest(token), body), *also], (), standing
-        )
-        return token
+        if admin.totp is not None or admin.connector is not None:
+            return True
+        return await self._has_passkeys(admin.id)
 
-    async def invited(self, token: str) -> bool:
-        """Return whether an invitation is unused and has not expired."""
-        item = await self._accounts.item(INSTALLATION, INVITATION_KIND, digest(token))
-        return item is not None and item.body["expires"] > timestamp()
-
-    async def accept(self, token: str, email: str, password: str, origin: ChangeOrigin) -> Admin:
-        """Create the administrator of an invitation.
-
-        Raises:
-            ScimError: 400 if the address or password is invalid; 403 if the invitation is used or
-                expired; 409 if the address is taken.
-        """
-        item = await self._accounts.item(INSTALLATION, INVITATION_KIND, digest(token))
-        if item is None or item.body["expires"] <= timestamp():
-            raise ScimError(
-                403,
-                "This invitation has expired or was already used. Ask an"
-                " administrator for a new one.",
-            )
-        made = await self._make(email, password, item.body["roles"])
-        puts, read = [replace(item, body=None), made.item()], [item, _nobody(made.id)]
-        await self._accounts.administer(puts, [self._note(made, "create", origin)], read)
-        return made
+    async def _has_passkeys(self, admin_id: str) -> bool:
+        return await self._accounts.item(INSTALLATION, PASSKEYS_KIND, admin_id) is not None
 
     async def create(
         self, email: str, password: str, roles: dict[str, list[str]], origin: ChangeOrigin
@@ -211,13 +228,24 @@ class Administrators:
         Raises:
             ScimError: 400 if the address or password is invalid; 409 if the address is taken.
         """
-        made = await self._make(email, password, roles)
+        made = await self.prepare(email, password, roles)
         await self._accounts.administer(
-            [made.item()], [self._note(made, "create", origin)], [_nobody(made.id)]
+            [
+                made.item(),
+                # An earlier version may have removed an administrator of this address without them.
+                Item(INSTALLATION, PASSKEYS_KIND, made.id, None),
+            ],
+            [self.note(made, "create", origin)],
+            [nobody(made.id)],
         )
         return made
 
-    async def _make(self, email: str, password: str, roles: dict[str, list[str]]) -> Admin:
+    async def prepare(self, email: str, password: str, roles: dict[str, list[str]]) -> Admin:
+        """Return a new administrator, who is not stored yet.
+
+        Raises:
+            ScimError: 400 if the address or password is invalid; 409 if the address is taken.
+        """
         email = email.strip()
         if not ADDRESS.fullmatch(email):
             raise invalid_value("email: enter a valid e-mail address")
@@ -228,7 +256,7 @@ class Administrators:
         return Admin(admin_id, email, await hash_password(password), roles, timestamp())
 
     async def remove(self, admin: Admin, origin: ChangeOrigin) -> None:
-        """Remove an administrator and end their sessions.
+        """Remove an administrator, their sessions, and the invitations that they have made.
 
         Raises:
             ScimError: 409 if this is the last administrator of the installation.
@@ -242,15 +270,22 @@ class Administrators:
                 "The last administrator of the installation cannot be removed."
                 " Invite another one first.",
             )
-        ended = [
-            item
-            for item in await self._accounts.items(INSTALLATION, SESSION_KIND)
-            if item.body["admin"] == admin.id
+        gone = [
+            admin.item(),
+            *(Item(INSTALLATION, kind, admin.id, None) for kind in (PROFILE_KIND, PASSKEYS_KIND)),
+            *await self._items_of(admin, SESSION_KIND),
+            *await self._items_of(admin, INVITATION_KIND),
         ]
-        gone = [replace(item, body=None) for item in (admin.item(), *ended)]
         await self._accounts.administer(
-            gone, [self._note(admin, "delete", origin)], others if admin.everywhere else ()
+            [replace(item, body=None) for item in gone],
+            [self.note(admin, "delete", origin)],
+            others if admin.everywhere else (),
         )
+
+    async def _items_of(self, admin: Admin, kind: str) -> list[Item]:
+        """Return the items of a kind that belong to an administrator."""
+        items = await self._accounts.items(INSTALLATION, kind)
+        return [item for item in items if item.body.get("admin") == admin.id]
 
     async def change_password(
         self, session: Session, old: str, new: str, origin: ChangeOrigin
@@ -262,11 +297,11 @@ class Administrators:
                 after too many attempts.
         """
         check_password(new)
-        await self._confirm(session.admin, old, "old")
+        await self.confirm(session.admin, old, "old")
         changed = replace(session.admin, password=await hash_password(new))
         others = [item for item in await self._sessions_of(session.admin) if item.id != session.id]
         ended = [replace(item, body=None) for item in others]
-        note = self._note(changed, "update", origin, changed="password")
+        note = self.note(changed, "update", origin, changed="password")
         await self._accounts.administer([changed.item(), *ended], [note], [session.admin.item()])
 
     async def begin_totp(self, admin: Admin) -> tuple[str, str]:
@@ -277,7 +312,10 @@ class Administrators:
     async def keep_totp(
         self, admin: Admin, secret: str, code: str, origin: ChangeOrigin
     ) -> list[str]:
-        """Turn on two-factor authentication and return the recovery codes.
+        """Turn on the authenticator app.
+
+        Returns:
+            The recovery codes; empty if the administrator has some already.
 
         Raises:
             ScimError: 400 if the code is wrong; 409 if it is already on, or if the administrator
@@ -285,7 +323,7 @@ class Administrators:
         """
         if admin.totp is not None:
             # Replacing the secret would bypass the password and code that turning it off requires.
-            raise ScimError(409, "Two-factor authentication is already on. Turn it off first.")
+            raise ScimError(409, "An authenticator app is already on. Turn it off first.")
         if admin.connector is not None:
             raise ScimError(
                 409, "You sign in with OpenID Connect. Set up two-factor authentication there."
@@ -293,50 +331,94 @@ class Administrators:
         step = _step_of(secret, code.strip(), clock.now()) if _SECRET.fullmatch(secret) else None
         if step is None:
             raise invalid_value("code: wrong code. Enter the code that the authenticator shows now")
-        codes = [f"{secrets.token_hex(3)}-{secrets.token_hex(3)}" for _ in range(_RECOVERY_CODES)]
-        changed = replace(admin, totp=secret, recovery=tuple(map(digest, codes)), last_step=step)
+        codes = [] if admin.recovery else new_recovery_codes()
+        changed = replace(admin, totp=secret, last_step=step)
+        if codes:
+            changed = replace(changed, recovery=tuple(map(digest, codes)))
         await self._accounts.administer(
             [changed.item()],
-            [self._note(changed, "update", origin, changed="totp")],
+            [self.note(changed, "update", origin, changed="totp", turned="on")],
             [admin.item()],
         )
         return codes
 
+    async def renew_recovery_codes(
+        self, session: Session, password: str, origin: ChangeOrigin
+    ) -> list[str]:
+        """Replace the recovery codes and return the new ones.
+
+        Raises:
+            ScimError: 401 if the sign-in is not recent and the password is wrong; 409 without a
+                second factor; 429 after too many attempts.
+        """
+        admin = session.admin
+        if admin.connector is not None or not await self.has_second_factor(admin):
+            raise ScimError(409, "Set up two-factor authentication first.")
+        await self.confirm_session(session, password)
+        codes = new_recovery_codes()
+        changed = replace(admin, recovery=tuple(map(digest, codes)))
+        note = self.note(changed, "update", origin, changed="recovery codes")
+        await self._accounts.administer([changed.item()], [note], [admin.item()])
+        return codes
+
+    async def rename(self, admin: Admin, name: str) -> None:
+        """Change the name of an administrator.
+
+        Raises:
+            ScimError: 400 if the name is too long.
+        """
+        profile = replace(await self.profile(admin.id), name=check_name(name))
+        await self._accounts.administer([profile.item(admin.id)])
+
     async def drop_totp(self, admin: Admin, password: str, code: str, origin: ChangeOrigin) -> None:
-        """Turn off two-factor authentication.
+        """Turn off the authenticator app. Recovery codes stay as long as there are passkeys.
 
         Raises:
             ScimError: 401 if the password or code is wrong; 429 after too many attempts.
         """
-        await self._confirm(
+        await self.confirm(
             admin, password, "password", None if admin.totp is None else code.strip()
         )
-        changed = replace(admin, totp=None, recovery=(), last_code=None, last_step=None)
+        changed = replace(admin, totp=None, last_code=None, last_step=None)
+        if not await self._has_passkeys(admin.id):
+            changed = replace(changed, recovery=())
         await self._accounts.administer(
             [changed.item()],
-            [self._note(changed, "update", origin, changed="totp")],
+            [self.note(changed, "update", origin, changed="totp", turned="off")],
             [admin.item()],
         )
 
-    async def reset_totp(self, admin: Admin, origin: ChangeOrigin) -> None:
-        """Turn off the two-factor authentication of another administrator, who has lost it.
+    async def reset_second_factor(self, admin: Admin, origin: ChangeOrigin) -> None:
+        """Remove the authenticator and passkeys of another administrator, who has lost them.
 
         It ends their sessions: somebody else may have the authenticator.
 
         Raises:
-            ScimError: 409 if it is off.
+            ScimError: 409 if they have none.
         """
-        if admin.totp is None:
+        passkeys = await self._accounts.item(INSTALLATION, PASSKEYS_KIND, admin.id)
+        if admin.totp is None and passkeys is None:
             raise ScimError(409, f"{admin.email} does not use two-factor authentication.")
         changed = replace(admin, totp=None, recovery=(), last_code=None, last_step=None)
         ended = [replace(item, body=None) for item in await self._sessions_of(admin)]
+        if passkeys is not None:
+            ended.append(replace(passkeys, body=None))
         await self._accounts.administer(
             [changed.item(), *ended],
-            [self._note(changed, "update", origin, changed="totp")],
+            [self.note(changed, "update", origin, changed="second factor", turned="off")],
             [admin.item()],
         )
 
-    async def _confirm(
+    async def confirm_session(self, session: Session, password: str) -> None:
+        """Check that a session is recent, or else the password.
+
+        Raises:
+            ScimError: 401 if neither holds; 429 after too many attempts.
+        """
+        if not session.recent:
+            await self.confirm(session.admin, password, "password")
+
+    async def confirm(
         self, admin: Admin, password: str, name: str, code: str | None = None
     ) -> None:
         """Check the password, and optionally a code, of a signed-in administrator.
@@ -377,10 +459,8 @@ class Administrators:
             ScimError: 429 after too many attempts.
         """
         admin_id = digest(fold(email.strip()))[:16]
-        place = f"sign-in from {origin.address}"
-        wait = await self._places.take(INSTALLATION, place) or await self._names.take(
-            INSTALLATION, f"sign-in {admin_id}"
-        )
+        await self.take_attempt(origin)
+        wait = await self._names.take(INSTALLATION, f"sign-in {admin_id}")
         if wait:
             raise ScimError(429, f"Too many attempts. Try again in {wait} seconds.")
         admin = await self.get(admin_id)
@@ -388,15 +468,72 @@ class Administrators:
             None if admin is None else admin.password, password[:_MAX_PASSWORD]
         )
         if admin is None or not verified:
+            known = email.strip() if ADDRESS.fullmatch(email.strip()) else ""
+            await self.record_failure(admin_id, known, "wrong address or password", origin)
             raise NotSignedIn
-        checked = admin if admin.totp is None else await self._check_code(admin, code.strip())
         try:
-            token = await self.begin(checked, origin, agent, admin)
+            checked, factor = await self._check_factor(admin, code.strip())
+        except NotSignedIn:
+            await self.record_failure(admin_id, admin.email, "wrong code", origin)
+            raise
+        try:
+            token = await self.begin(checked, origin, agent, admin, factor)
         except Outdated:  # removed or changed meanwhile, or a concurrent sign-in used the code
+            await self.record_failure(admin_id, admin.email, "changed during the sign-in", origin)
             raise NotSignedIn from None
+        await self.forget_attempt(origin)
         await self._names.forget(INSTALLATION, f"sign-in {admin_id}")
-        await self._places.give_back(INSTALLATION, place)
         return token
+
+    async def take_attempt(self, origin: ChangeOrigin) -> None:
+        """Count an attempt to sign in from an address.
+
+        Raises:
+            ScimError: 429 after too many.
+        """
+        wait = await self._places.take(INSTALLATION, f"sign-in from {origin.address}")
+        if wait:
+            raise ScimError(429, f"Too many attempts. Try again in {wait} seconds.")
+
+    async def forget_attempt(self, origin: ChangeOrigin) -> None:
+        """Uncount an attempt from an address, because it succeeded."""
+        await self._places.give_back(INSTALLATION, f"sign-in from {origin.address}")
+
+    async def record_failure(
+        self, admin_id: str, email: str, reason: str, origin: ChangeOrigin
+    ) -> None:
+        """Add a failed attempt to sign in to the log of the installation.
+
+        A full disk or a locked database does not change the answer to the attempt.
+
+        Args:
+            admin_id: The id that the attempt was for.
+            email: The e-mail address; empty if what was typed is none, since it may be a password.
+            reason: Why it failed.
+            origin: The origin of the attempt.
+        """
+        document = orjson.dumps({"email": email, "reason": reason})
+        note = Note(INSTALLATION, origin, "Administrator", admin_id, "sign-in-failed", document)
+        with contextlib.suppress(StorageError):
+            await self._accounts.record([note])
+
+    async def _check_factor(self, admin: Admin, code: str) -> tuple[Admin, str]:
+        """Check the second factor after the password.
+
+        Returns:
+            The administrator as to be stored, and the factors in words.
+
+        Raises:
+            CodeNeeded: A code is required and missing.
+            NotSignedIn: The code is wrong.
+        """
+        if admin.totp is None and not await self._has_passkeys(admin.id):
+            return admin, "password"
+        if not code:
+            raise CodeNeeded(authenticator=admin.totp is not None)
+        checked = await self._check_code(admin, code)
+        recovered = checked.recovery != admin.recovery
+        return checked, "password and " + ("recovery code" if recovered else "authenticator")
 
     async def _check_code(self, admin: Admin, code: str) -> Admin:
         if not code:
@@ -413,7 +550,14 @@ class Administrators:
         return replace(admin, recovery=left)
 
     async def begin(
-        self, admin: Admin, origin: ChangeOrigin, agent: str, before: Admin | None
+        self,
+        admin: Admin,
+        origin: ChangeOrigin,
+        agent: str,
+        before: Admin | None,
+        factor: str = "password",
+        also: Sequence[Item] = (),
+        standing: Sequence[Item] = (),
     ) -> str:
         """Create a session for an authenticated administrator and delete expired items.
 
@@ -422,12 +566,15 @@ class Administrators:
             origin: The origin of the sign-in, for the audit log.
             agent: The User-Agent.
             before: The administrator as read; None if they are new.
+            factor: How they have proved who they are, in words.
+            also: Further items to store in the same transaction.
+            standing: Further items that must not have changed since they were read.
 
         Returns:
             The token for the cookie.
 
         Raises:
-            Outdated: The administrator has changed since `before` was read.
+            Outdated: The administrator, or an item of `standing`, has changed since it was read.
         """
         token, now = secrets.token_urlsafe(32), clock.now()
         body = {
@@ -441,14 +588,19 @@ class Administrators:
         }
         ended = [
             replace(item, body=None)
-            for kind in (SESSION_KIND, INVITATION_KIND, FLASH_KIND)
+            for kind in (SESSION_KIND, FLASH_KIND, CHALLENGE_KIND, ENDED_INVITATION_KIND)
             for item in await self._accounts.items(INSTALLATION, kind)
             if item.body["expires"] <= timestamp(now)
         ]
         session = Item(INSTALLATION, SESSION_KIND, digest(token), body)
-        note = self._note(admin, "sign-in", origin)
-        read = _nobody(admin.id) if before is None else before.item()
-        await self._accounts.administer([admin.item(), session, *ended], [note], [read])
+        profile = replace(await self.profile(admin.id), signed_in=timestamp(now))
+        note = self.note(admin, "sign-in", origin, factor=factor)
+        read = nobody(admin.id) if before is None else before.item()
+        await self._accounts.administer(
+            [admin.item(), profile.item(admin.id), session, *ended, *also],
+            [note],
+            [read, *standing],
+        )
         return token
 
     async def session(self, token: str) -> Session | None:
@@ -476,7 +628,7 @@ class Administrators:
         for item in await self._sessions_of(admin):
             if item.id == session_id:
                 await self._accounts.administer(
-                    [replace(item, body=None)], [self._note(admin, "sign-out", origin)]
+                    [replace(item, body=None)], [self.note(admin, "sign-out", origin)]
                 )
 
     async def _sessions_of(self, admin: Admin) -> list[Item]:
@@ -486,7 +638,8 @@ class Administrators:
             item for item in items if item.body["admin"] == admin.id and item.body["expires"] > now
         ]
 
-    def _note(self, admin: Admin, action: str, origin: ChangeOrigin, **extra: Json) -> Note:
+    def note(self, admin: Admin, action: str, origin: ChangeOrigin, **extra: Json) -> Note:
+        """Return the audit log entry for an action on an administrator."""
         connector = {} if admin.connector is None else {"connector": admin.connector}
         document = orjson.dumps({"email": admin.email, "roles": admin.roles, **connector, **extra})
         return Note(INSTALLATION, origin, "Administrator", admin.id, action, document)
@@ -520,12 +673,29 @@ def check_password(password: str) -> None:
         raise invalid_value(f"password: enter {_MIN_PASSWORD} to {_MAX_PASSWORD:,} characters")
 
 
+def check_name(name: str) -> str:
+    """Return the name of a person without surrounding spaces.
+
+    Raises:
+        ScimError: invalidValue if it is too long or contains control characters.
+    """
+    name = name.strip()
+    if len(name) > _MAX_NAME or not (name.isprintable() or not name):
+        raise invalid_value(f"name: enter at most {_MAX_NAME} characters")
+    return name
+
+
+def new_recovery_codes() -> list[str]:
+    """Return new recovery codes; only their hashes are stored."""
+    return [f"{secrets.token_hex(3)}-{secrets.token_hex(3)}" for _ in range(_RECOVERY_CODES)]
+
+
 def all_permissions() -> dict[str, list[str]]:
     """Return the roles of an administrator of the whole installation."""
     return {EVERYWHERE: [ADMIN, *PERMISSIONS]}
 
 
-def _nobody(admin_id: str) -> Item:
+def nobody(admin_id: str) -> Item:
     """Return the stored form of an administrator who does not exist."""
     return Item(INSTALLATION, ADMINISTRATOR_KIND, admin_id, None)
 
@@ -533,6 +703,11 @@ def _nobody(admin_id: str) -> Item:
 def _admin(item: Item) -> Admin:
     body: dict[str, Any] = {**item.body, "recovery": tuple(item.body["recovery"])}
     return Admin(item.id, **body)
+
+
+def _profile(item: Item) -> Profile:
+    body = item.body
+    return Profile(body["name"], body["invitedBy"], body["signedIn"])
 
 
 def _session(item: Item, admin: Admin) -> Session:

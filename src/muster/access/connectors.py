@@ -190,7 +190,7 @@ class Connectors:
             connector=place,
         )
         token = await self._administrators.begin(
-            replace(made, created=known.created) if known else made, origin, agent, known
+            replace(made, created=known.created) if known else made, origin, agent, known, "openid"
         )
         if await self.get(place) != connector:
             # The connector has changed and its administrators were removed: remove this one too.

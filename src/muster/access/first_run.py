@@ -8,7 +8,8 @@ miss both.
 
 import contextlib
 
-from muster.access.administrators import INVITATION, Administrators, all_permissions
+from muster.access.administrators import Administrators, all_permissions
+from muster.access.invitations import HOUR, Invitations, command_line
 from muster.access.keys import Keys
 from muster.base import clock
 from muster.storage.port.accounts import Accounts, Workspace
@@ -44,8 +45,11 @@ async def first_invitation(accounts: Accounts, administrators: Administrators) -
     ):
         return None
     with contextlib.suppress(Outdated):
-        claimed = _claimed(claim, (now + INVITATION).isoformat())
-        return await administrators.invite(all_permissions(), also=[claimed], standing=[claim])
+        claimed = _claimed(claim, (now + HOUR).isoformat())
+        token, _ = await Invitations(accounts, administrators).create(
+            command_line(), all_permissions(), also=[claimed], standing=[claim]
+        )
+        return token
     return None
 
 

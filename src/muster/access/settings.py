@@ -30,6 +30,7 @@ _NAMES = {
     "guardLeast": "guard_least",
     "requestsDays": "requests_days",
     "changesDays": "changes_days",
+    "requireSecondFactor": "require_second_factor",
 }
 """The JSON name of each setting, and its attribute in Workspace."""
 MAX_BLOCKS = 500

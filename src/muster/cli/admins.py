@@ -1,22 +1,31 @@
-"""`muster admins`: create, invite, list, reset and remove administrators of the console."""
+"""`muster admins`: create, invite, list, reset and remove administrators of the console.
+
+Invitations are listed and revoked here too.
+"""
 
 import getpass
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import App, Parameter
 
-from muster.base import clock
-from muster.cli.options import Database, setting_options
+from muster.base.clock import timestamp
+from muster.cli.options import POSITIVE, Database, setting_options
 from muster.cli.output import Json, warn, write, write_json, write_table
-from muster.cli.session import CommandError, load_settings, run, suggestion
+from muster.cli.session import CommandError, load_settings, run, suggestion, workspace_of
+from muster.config import Settings
 from muster.storage.port.engine import Storage
 
 if TYPE_CHECKING:
-    from muster.access.administrators import Admin, Administrators
+    from muster.access.administrators import Admin, Administrators, Profile
+    from muster.access.invitations import Invitations
     from muster.storage.port.changes import ChangeOrigin
 
+    _Listed = tuple[Admin, Profile, bool]
+
+T = TypeVar("T")
 Who = Annotated[str, Parameter(help="The e-mail address of the administrator, or their id.")]
 app = App(
     name="admins",
@@ -56,18 +65,57 @@ def create(
     write(f"Created administrator {run(settings, work).email}")
 
 
-@app.command(help_epilogue="Examples:\n  muster admins invite --base-url https://scim.example.com")
+@app.command(
+    help_epilogue="""Examples:
+  muster admins invite --base-url https://scim.example.com
+  muster admins invite --name Sam --workspace acme --permission "View audit logs" --hours 24"""
+)
 @setting_options(("host", "port", "base_url"))
-def invite(*, database: Database = None, **flags: object) -> None:
+def invite(
+    *,
+    name: Annotated[
+        str | None, Parameter(metavar="NAME", help="The name of the invited person.")
+    ] = None,
+    workspace: Annotated[
+        str | None,
+        Parameter(metavar="NAME", help="The only workspace that they administer. Default: all."),
+    ] = None,
+    permission: Annotated[
+        tuple[str, ...] | None,
+        Parameter(
+            metavar="NAME",
+            negative=(),
+            help="A permission to give, for each of them. Default: all permissions.",
+        ),
+    ] = None,
+    hours: Annotated[
+        int | None,
+        Parameter(
+            converter=POSITIVE,
+            metavar="N",
+            help="Hours that the link works, at most 168. Default: 1.",
+        ),
+    ] = None,
+    database: Database = None,
+    **flags: object,
+) -> None:
     """Print a link that creates an administrator.
 
     The link works once and expires in one hour. If the service was started
     with --host, --port or --base-url, give the same options here.
     """
-    from muster.access.administrators import Administrators, all_permissions
+    from muster.access.invitations import command_line
 
     settings = load_settings(database=database, **flags)
-    token = run(settings, lambda storage: Administrators(storage).invite(all_permissions()))
+
+    async def work(storage: Storage) -> str:
+        roles = await _wanted_roles(storage, settings, workspace, permission)
+        token, _ = await _invitations(storage).create(
+            command_line(), roles, name or "", timedelta(hours=hours or 1)
+        )
+        return token
+
+    token = run(settings, _explained(work))
     write(f"{settings.public_url}/first?token={token}")
     if settings.base_url is None:
         warn(
@@ -77,22 +125,95 @@ def invite(*, database: Database = None, **flags: object) -> None:
         )
 
 
+@app.command(help_epilogue="Examples:\n  muster admins invitations --json | jq -r '.[].name'")
+def invitations(*, json: Json = False, database: Database = None) -> None:
+    """List the invitations that nobody has accepted yet."""
+    from muster.access.invitations import Invitation
+
+    async def work(storage: Storage) -> tuple[Sequence[Invitation], dict[str, str]]:
+        names = {str(each.id): each.name for each in await storage.workspaces()}
+        return await _invitations(storage).pending(), names
+
+    found, names = run(load_settings(database=database), work, existing=True)
+    if json:
+        write_json(
+            [
+                {
+                    "id": each.id,
+                    "name": each.name,
+                    "workspace": names.get(each.place),
+                    "permissions": each.roles.get(each.place, []),
+                    "invitedBy": each.invited_by,
+                    "created": each.created,
+                    "expires": each.expires,
+                    "expired": each.expired,
+                }
+                for each in found
+            ]
+        )
+        return
+    rows = [
+        (
+            each.id[:12],
+            each.name,
+            names.get(each.place, "all workspaces"),
+            each.invited_by,
+            "expired" if each.expired else each.expires,
+        )
+        for each in found
+    ]
+    empty = "No pending invitations. Invite somebody with: muster admins invite"
+    write_table(("Id", "Name", "Workspace", "Invited by", "Expires"), rows, empty)
+
+
+@app.command(help_epilogue="Examples:\n  muster admins revoke 3f9c1a2b4d5e")
+def revoke(
+    invitation: Annotated[
+        str, Parameter(help="The id of the invitation, or its first characters.")
+    ],
+    /,
+    *,
+    database: Database = None,
+) -> None:
+    """Revoke an invitation that nobody has accepted yet. Its link says so."""
+    from muster.access.invitations import command_line
+
+    async def work(storage: Storage) -> None:
+        there = _invitations(storage)
+        found = [each for each in await there.pending() if each.id.startswith(invitation)]
+        if len(found) != 1 or not invitation:
+            count = "no" if not found else str(len(found))
+            raise CommandError(
+                f"{count} pending invitations begin with {invitation!r}. See muster admins"
+                " invitations"
+            )
+        await there.revoke(command_line(), found[0].id)
+
+    run(load_settings(database=database), _explained(work), existing=True)
+
+
 @app.command(
     name="list", help_epilogue="Examples:\n  muster admins list --json | jq -r '.[].email'"
 )
 def list_(*, json: Json = False, database: Database = None) -> None:
     """List the administrators."""
-    from muster.access.administrators import Administrators
+    from muster.access.administrators import Administrators, Profile
 
     settings = load_settings(database=database)
 
-    async def work(storage: Storage) -> Sequence["Admin"]:
-        return await Administrators(storage).all()
+    async def work(storage: Storage) -> list["_Listed"]:
+        there = Administrators(storage)
+        profiles = await there.profiles()
+        return [
+            (admin, profiles.get(admin.id, Profile()), await there.has_second_factor(admin))
+            for admin in await there.all()
+        ]
 
-    admins = run(settings, work, existing=True)
+    listed = run(settings, work, existing=True)
     if json:
-        write_json([_as_json(admin) for admin in admins])
+        write_json([_as_json(*each) for each in listed])
         return
+    admins = [admin for admin, _, _ in listed]
     rows = [(item.email, _access(item), item.created) for item in admins]
     empty = "No administrators. Invite one with: muster admins invite"
     write_table(("E-mail", "Access", "Created"), rows, empty)
@@ -100,21 +221,67 @@ def list_(*, json: Json = False, database: Database = None) -> None:
 
 @app.command(help_epilogue="Examples:\n  muster admins reset ada@example.com")
 def reset(admin: Who, /, *, database: Database = None) -> None:
-    """Turn off the two-factor authentication of an administrator who has lost it.
+    """Remove the authenticator app and passkeys of an administrator who has lost them.
 
-    It signs them out everywhere. They sign in with their password and can turn
-    it on again.
+    It signs them out everywhere. They sign in with their password and can set
+    up a second factor again.
     """
-    _change(database, admin, lambda there, found: there.reset_totp(found, _origin()))
+    _change(database, admin, lambda there, found: there.reset_second_factor(found, _origin()))
 
 
 @app.command(help_epilogue="Examples:\n  muster admins remove ada@example.com")
 def remove(admin: Who, /, *, database: Database = None) -> None:
     """Remove an administrator and sign them out everywhere.
 
-    The last administrator of the installation cannot be removed.
+    Invitations that they have sent stop working. The last administrator of the
+    installation cannot be removed.
     """
     _change(database, admin, lambda there, found: there.remove(found, _origin()))
+
+
+def _invitations(storage: Storage) -> "Invitations":
+    from muster.access.administrators import Administrators
+    from muster.access.invitations import Invitations
+
+    return Invitations(storage, Administrators(storage))
+
+
+def _explained(work: Callable[[Storage], Awaitable[T]]) -> Callable[[Storage], Awaitable[T]]:
+    """Return the work with its refusals as errors of the command."""
+    from muster.scim.errors import ScimError
+
+    async def explained(storage: Storage) -> T:
+        try:
+            return await work(storage)
+        except ScimError as error:
+            raise CommandError(error.detail) from None
+
+    return explained
+
+
+async def _wanted_roles(
+    storage: Storage, settings: Settings, workspace: str | None, permissions: Sequence[str] | None
+) -> dict[str, list[str]]:
+    """Return the roles that the options of `invite` ask for.
+
+    Raises:
+        CommandError: There is no such workspace or permission.
+    """
+    from muster.access.administrators import EVERYWHERE, all_permissions
+    from muster.access.permissions import ADMIN, PERMISSIONS
+
+    for wanted in permissions or ():
+        if wanted not in (ADMIN, *PERMISSIONS):
+            near = suggestion(wanted, {ADMIN, *PERMISSIONS})
+            raise CommandError(
+                f"no permission {wanted!r}{near or '.'}"
+                f" There are: {', '.join((ADMIN, *PERMISSIONS))}"
+            )
+    if workspace is None:
+        given = list(permissions or ())
+        return all_permissions() if not given or ADMIN in given else {EVERYWHERE: given}
+    found = await workspace_of(storage, workspace, settings)
+    return {str(found.id): list(permissions or (ADMIN,))}
 
 
 def _change(
@@ -157,17 +324,21 @@ def _origin() -> "ChangeOrigin":
     """Return the command line as the audit log records it."""
     from muster.storage.port.changes import ChangeOrigin
 
-    return ChangeOrigin("command", "", clock.now().isoformat(timespec="milliseconds"))
+    return ChangeOrigin("command", "", timestamp())
 
 
 def _access(admin: "Admin") -> str:
     return "everything" if admin.everywhere else "some workspaces"
 
 
-def _as_json(admin: "Admin") -> dict[str, object]:
+def _as_json(admin: "Admin", profile: "Profile", protected: bool) -> dict[str, object]:
     return {
         "id": admin.id,
         "email": admin.email,
+        "name": profile.name,
         "everyWorkspace": admin.everywhere,
+        "secondFactor": protected,
+        "invitedBy": profile.invited_by,
         "created": admin.created,
+        "lastSignIn": profile.signed_in,
     }

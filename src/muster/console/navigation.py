@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from muster.access.permissions import AUDIT, EDIT_ROLES, RESTORE, SCIM, SETTINGS
+from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, RESTORE, SCIM, SETTINGS
 
 
 class Page(NamedTuple):
@@ -78,7 +78,13 @@ GROUPS: Sequence[Group] = (
             Page("/schemas", "Schemas", "schema", SETTINGS, ""),
         ),
     ),
-    Group("", (Page("/settings", "Settings", "settings", SETTINGS, "s"),)),
+    Group(
+        "",
+        (
+            Page("/administrators", "Administrators", "user-shield", ADMIN, ""),
+            Page("/settings", "Settings", "settings", SETTINGS, "s"),
+        ),
+    ),
 )
 _PAGES = {page.path: page for group in GROUPS for page in group.pages}
 _ROOT = "/w/{workspace}"

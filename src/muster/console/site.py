@@ -9,6 +9,7 @@ from muster.access.administrators import Administrators
 from muster.access.permissions import SETTINGS, allows, lacking
 from muster.access.protection import protected_users
 from muster.access.registries import Registries
+from muster.access.sign_in_policy import SignInPolicy
 from muster.access.workspaces import find_workspace
 from muster.console import assets
 from muster.console.flashes import Flashes
@@ -34,6 +35,7 @@ from muster.storage.port.items import HELD_KIND
 
 _MAX_PASSED_ON = 2000
 """The longest query that is kept through the sign-in, in characters."""
+_SECOND_FACTOR = "/account/second-factor"
 
 
 class _Renamed(ScimError):
@@ -63,6 +65,7 @@ class Site:
     ) -> None:
         self._accounts = accounts
         self._administrators = administrators
+        self._policy = SignInPolicy(accounts, administrators)
         self._registries = registries
         self._flashes = Flashes(accounts)
         self._origin = origin
@@ -136,6 +139,9 @@ class Site:
                 if request.method not in ("GET", "HEAD"):
                     raise
                 return _at_new_name(visit, moved.name)
+            if visit.required_by and not route.first:
+                name = visit.workspace.name if visit.workspace is not None else None
+                return visit.redirect(_SECOND_FACTOR, workspace=name)
             visit.still_allowed = functools.partial(self._still_allowed, visit, route)
         visit.fields = request.repeated_parameters()
         if route.method == "POST":
@@ -200,7 +206,7 @@ class Site:
             await self._allow(now, route)
         except ScimError:
             return False
-        return True
+        return not now.required_by
 
     def _route(self, visit: Visit) -> PageRoute:
         found = self._router.match(visit.request.method, visit.request.path)
@@ -233,7 +239,9 @@ class Site:
             visit.place = visit.workspace
             visit.registry = await self._registries.of(visit.workspace)
             visit.protected = await protected_users(self._accounts, visit.workspace.id)
-        if route.permission in (ANYONE, SIGNED_IN):
+        if route.permission != ANYONE:
+            visit.required_by = await self._policy.missing(admin, visit.workspaces, visit.workspace)
+        if route.permission in (ANYONE, SIGNED_IN) or visit.required_by:
             return
         if name is None:
             if route.permission == INSTALLATION_ADMIN and not admin.everywhere:

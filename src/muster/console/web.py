@@ -106,10 +106,12 @@ _PAST = {
     "imported": "Import finished",
     "index": "Index built",
     "sign-in": "Signed in",
+    "sign-in-failed": "Failed to sign in",
     "sign-out": "Signed out",
     "export": "Exported",
     "resolve": "Resolved",
     "reopen": "Reopened",
+    "accept": "Accepted",
 }
 
 
@@ -180,6 +182,8 @@ class Visit:
         held: The number of changes that the guard holds, for the sidebar.
         files: The files of the form, by the name of their field.
         oversized: Whether the form is too large to be read; it has no fields then.
+        required_by: Who requires a second factor that the administrator still has to set up; empty
+            if nobody does.
     """
 
     request: Request
@@ -202,6 +206,7 @@ class Visit:
     held: int = 0
     files: dict[str, Upload] = field(default_factory=dict)
     oversized: bool = False
+    required_by: str = ""
 
     @property
     def secure(self) -> bool:
@@ -411,6 +416,11 @@ class Visit:
             200, media, body, [("content-disposition", f'attachment; filename="{name}"')]
         )
 
+    def json(self, status: int, content: bytes | Mapping[str, Json]) -> Response:
+        """Return a response for a script of the console."""
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        return self._answer(status, "application/json", body, None)
+
     def _answer(self, status: int, media: str, body: bytes, headers: Headers | None) -> Response:
         strict = [_HSTS] if self.secure and self._has_host_alone else []
         changed = [self.set_cookie(_ONCE_COOKIE, "", 0)] if self.spent else []
@@ -553,12 +563,14 @@ class PageRoute(Route):
         handler: Answers the request.
         also: Further required permissions.
         upload: The size up to which a form with files is read, in bytes; 0 for forms without files.
+        first: Whether it opens before a required second factor is set up.
     """
 
     permission: str
     handler: Handler
     also: tuple[str, ...] = ()
     upload: int = 0
+    first: bool = False
 
 
 ANYONE, SIGNED_IN, INSTALLATION_ADMIN = "anyone", "signed in", ADMIN

@@ -1,9 +1,12 @@
 """The page of administrators, and invitations."""
 
+import html
+import re
+
 import pytest
 
-from muster.access.permissions import ADMIN
-from tests.console.browsing import PASSWORD, Visitor
+from muster.access.permissions import ADMIN, AUDIT, SCIM
+from tests.console.browsing import PASSWORD, Visitor, invitation, invited
 from tests.support.people import name
 
 
@@ -43,7 +46,7 @@ def test_invitations_require_a_configured_host(root, server, fresh):
     """A link from a forged Host header would give a stranger tokens and codes."""
     root.get("/administrators")
     evil = {"Host": "evil.example"}
-    page = root.post("/administrators", headers=evil, workspace="*", permission=[ADMIN])
+    page = root.post("/administrators", headers=evil, name="Sam", workspace="*", role="owner")
     assert (page.status_code, "MUSTER_BASE_URL" in page.text, "token=" in page.text) == (
         400,
         True,
@@ -57,3 +60,173 @@ def test_invitations_require_a_configured_host(root, server, fresh):
     )
     for path in ("/sign-in/openid", "/sign-in/openid/callback"):
         assert root.http.get(path, headers=evil).status_code in (400, 403, 404)
+
+
+@pytest.fixture
+def owner(root, server, fresh):
+    """An owner of a workspace alone."""
+    made = invited(root, server, fresh.name, ADMIN)
+    yield made
+    made.close()
+
+
+def invite(visitor, page, **fields):
+    """Invite an auditor; return the link and the page that shows it."""
+    visitor.get(page)
+    shown = visitor.submit(page, **{"name": "Sam Lee", "role": "auditor", **fields})
+    found = re.search(r'data-copy="(http[^"]+)"', shown.text)
+    return found[1] if found else None, shown
+
+
+def text_of(page):
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text)))
+
+
+def row_of(page, who):
+    """The row of a table that names somebody."""
+    return next(row for row in re.findall(r"<tr>.*?</tr>", page, re.DOTALL) if who in row)
+
+
+def test_a_colleague_who_may_only_read_the_audit_log(owner, server, fresh):
+    link, _ = invite(owner, f"/w/{fresh.name}/administrators")
+    page = Visitor(server).get(link.removeprefix(server.url))
+    said = text_of(page)
+    assert f"Invited by Sam ({owner.email})" in said
+    assert "Role Auditor" in said
+    assert f"Workspace {fresh.name}" in said
+    sam = Visitor(server).accept(link, email := name("sam"))
+    assert sam.get("/").headers["location"] == f"/w/{fresh.name}/audit"
+    assert sam.get(f"/w/{fresh.name}/audit").status_code == 200
+    assert sam.get(f"/w/{fresh.name}/users").status_code == 403
+    assert sam.get(f"/w/{fresh.name}/administrators").status_code == 403
+    row = row_of(owner.get(f"/w/{fresh.name}/administrators").text, email)
+    for part in ("Sam Lee", "Auditor", owner.email, "Password only", "just now"):
+        assert part in row
+    sam.close()
+
+
+def test_a_pending_invitation_is_listed_and_revoked(owner, server, fresh):
+    page = f"/w/{fresh.name}/administrators"
+    link, _ = invite(owner, page, expires="604800")
+    row = row_of(owner.get(page).text, "Sam Lee")
+    for part in ("Auditor", owner.email, "in 6 days"):
+        assert part in row
+    path = re.search(r'action="([^"]+/revoke)"', row)[1]
+    assert owner.post(path).status_code == 303
+    assert "Pending invitations" not in owner.get(page).text
+    over = Visitor(server).get(link.removeprefix(server.url))
+    assert over.status_code == 410
+    assert f"was revoked. Ask Sam ({owner.email}) for a new one" in text_of(over)
+    again = owner.post(path)
+    assert (again.status_code, "may have been accepted" in again.text) == (404, True)
+
+
+def test_the_invited_person_chooses_name_and_password(owner, server, fresh):
+    link, _ = invite(owner, f"/w/{fresh.name}/administrators")
+    visitor, token = Visitor(server), link.partition("token=")[2]
+    visitor.get("/first", token=token)
+    short = visitor.post("/first", token=token, email=name("s"), password="short", name="S. Lee")
+    assert short.status_code == 400
+    assert "12 to 1,000 characters" in short.text
+    assert 'value="S. Lee"' in short.text
+    visitor.get("/first", token=token)
+    email = name("s")
+    made = visitor.post("/first", token=token, email=email, password=PASSWORD, name="S. Lee")
+    assert made.status_code == 303
+    assert "S. Lee" in visitor.get("/account").text
+    used = Visitor(server).post("/first", token=token, email=name("x"), password=PASSWORD)
+    assert used.status_code == 403  # without the token of a form
+    other = Visitor(server)
+    other.get("/sign-in")
+    used = other.post("/first", token=token, email=name("x"), password=PASSWORD)
+    assert (used.status_code, "already used" in used.text) == (410, True)
+    visitor.close()
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"name": ""}, "Enter the name of the person"),
+        ({"role": "custom"}, "Select at least one permission"),
+        ({"role": "custom", "permission": "Fly"}, "Select at least one permission"),
+        ({"expires": "99999999"}, "Choose one of the times"),
+    ],
+)
+def test_a_wrong_form_keeps_what_was_typed(owner, fresh, fields, says):
+    page = f"/w/{fresh.name}/administrators"
+    owner.get(page)
+    typed = {"name": "Sam Lee", "role": "auditor", "expires": "3600", **fields}
+    refused = owner.post(page, **typed)
+    assert refused.status_code == 400
+    assert says in refused.text
+    assert f'value="{typed["name"]}"' in refused.text
+    assert "Pending invitations" not in owner.get(page).text
+
+
+def test_an_owner_of_a_workspace_reaches_no_further(root, owner, server, fresh):
+    """The workspace of the form is ignored, and administrators of more are not changed here."""
+    page = f"/w/{fresh.name}/administrators"
+    link, _ = invite(owner, page, workspace="*", role="owner")
+    said = text_of(Visitor(server).get(link.removeprefix(server.url)))
+    assert f"Workspace {fresh.name}" in said
+    assert owner.get("/administrators").status_code == 403
+    outside = invited(root, server, "default", SCIM)
+    everywhere = Visitor(server).accept(invitation(server), above := name("above"))
+    invite(root, "/administrators", workspace="*", name=(kim := name("kim")))
+    listed = root.get("/administrators").text
+    refused = {}
+    for who, action in (
+        (outside.email, "remove"),
+        (above, "remove"),
+        (above, "reset"),
+        (kim, "revoke"),
+    ):
+        kind = "invitations/" if action == "revoke" else ""
+        found = re.search(rf'"/administrators/({kind}[^"/]+)/\w+"', row_of(listed, who))[1]
+        owner.get(page)
+        refused[who, action] = owner.post(f"{page}/{found}/{action}").status_code
+    assert refused == {
+        (outside.email, "remove"): 404,
+        (above, "remove"): 403,
+        (above, "reset"): 403,
+        (kim, "revoke"): 404,
+    }
+    outside.close()
+    everywhere.close()
+
+
+def test_the_heading_says_whether_somebody_is_there(root, owner, fresh):
+    assert "Invite another administrator" in root.get("/administrators").text
+    assert "Invite another administrator" in owner.get(f"/w/{fresh.name}/administrators").text
+
+
+def test_the_activity_names_who_did_what_to_whom(root, server, fresh):
+    link, _ = invite(root, "/administrators", workspace="*", name="Kim Oh")
+    email = name("kim")
+    kim = Visitor(server).accept(link, email)
+    kim.get("/account")
+    kim.post("/sign-out")
+    kim.get("/sign-in")
+    kim.post("/sign-in", email=email, password="wrong")
+    said = text_of(root.get("/administrators"))
+    for sentence in (
+        "invited Kim Oh as Auditor of all workspaces",
+        f"{email} accepted the invitation of Kim Oh",
+        f"{email} became Auditor of all workspaces, invited by",
+        f"{email} signed in with an invitation",
+        f"{email} signed out",
+        f"Somebody failed to sign in as {email}: wrong address or password",
+    ):
+        assert sentence in said, sentence
+    kim.close()
+
+
+def test_values_of_invitations_are_escaped(root, server):
+    bad = '<script>alert("1")</script>'
+    link, shown = invite(root, "/administrators", workspace="*", name=bad)
+    pages = [shown, root.get("/administrators"), Visitor(server).get(link.removeprefix(server.url))]
+    assert AUDIT
+    for page in pages:
+        assert "<script>alert" not in page.text
+        assert "&lt;script&gt;alert" in page.text

@@ -29,7 +29,7 @@ def test_an_owner_creates_a_workspace_and_opens_it(root, server, contract):
     listed = server.muster("workspaces", "list").stdout.splitlines()
     assert [row.split("\t")[1] for row in listed if row.startswith(f"{chosen}\t")] == [contract]
     log = root.get("/administrators").text.partition("Recent activity")[2]
-    assert "admin:owner" in re.search(r"<li>(.*?)</li>", log, re.S)[1]
+    assert f"created the workspace {chosen}" in re.search(r"<li>(.*?)</li>", log, re.S)[1]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,13 @@ from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, invalid_value
 from muster.storage.port.accounts import Workspace
 
-_SWITCHES = ("strict", "automaticProvisioning", "automaticDeprovisioning", "uniqueGroupNames")
+_SWITCHES = (
+    "strict",
+    "automaticProvisioning",
+    "automaticDeprovisioning",
+    "uniqueGroupNames",
+    "requireSecondFactor",
+)
 _MAX_DIGITS = 9
 _LABELS = {
     "contract": "Response status codes",
@@ -28,6 +34,7 @@ _LABELS = {
     "ipAllowlist": "IP allowlist",
     "requestsDays": "Keep request logs",
     "changesDays": "Keep changes",
+    "requireSecondFactor": "Two-factor authentication of administrators",
 }
 _WORDS = {
     "rfc7644": "RFC 7644",
@@ -37,6 +44,8 @@ _WORDS = {
     "off": "Off",
 }
 _KEPT = ("requestsDays", "changesDays")
+"""The settings in days."""
+_UNREVIEWED = (*_KEPT, "requireSecondFactor")
 """The settings that do not affect provisioning, which are saved without a review."""
 
 
@@ -98,7 +107,7 @@ class SettingsPages:
             if visit.text("reviewed") != "on":
                 self._settings.check(visit.administrator, given.changes(), given.confirm_lockout)
                 found = _changes(visit.there(), replace(visit.there(), **given.changes()))
-                if any(name not in _KEPT for name in found):
+                if any(name not in _UNREVIEWED for name in found):
                     return self._review(visit, list(found.values()))
             visit.workspace = await self._settings.change(
                 visit.administrator, given.changes(), given.confirm_lockout

@@ -1,33 +1,45 @@
-"""Sign-in, sign-out, the first administrator, and the administrator's own account."""
+"""Sign-in by password or passkey, sign-out, and the page that an invitation opens."""
 
 from collections.abc import Iterator
 
 from muster.access.administrators import Administrators, CodeNeeded, NotSignedIn
 from muster.access.connectors import Connectors
+from muster.access.invitations import Invitation, InvitationOver, Invitations
+from muster.access.passkeys import Passkeys
+from muster.console.passkey_site import passkey_site, why_no_passkeys
+from muster.console.roles import place_in_words, role_in_words
 from muster.console.web import ANYONE, SESSION_COOKIE, SIGNED_IN, PageRoute, Visit
 from muster.http.wire.message import Headers, Response
-from muster.scim.errors import ScimError, forbidden
+from muster.scim.errors import ScimError
+from muster.storage.port.accounts import Accounts
 
 
 class SignInPages:
-    """The pages for sign-in, invitations and the account."""
+    """The pages for sign-in and for invited people."""
 
-    def __init__(self, administrators: Administrators, connectors: Connectors) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        administrators: Administrators,
+        invitations: Invitations,
+        passkeys: Passkeys,
+        connectors: Connectors,
+    ) -> None:
+        self._accounts = accounts
         self._administrators = administrators
+        self._invitations = invitations
+        self._passkeys = passkeys
         self._connectors = connectors
 
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", "/", ANYONE, self.home)
         yield PageRoute("GET", "/sign-in", ANYONE, self.sign_in_form)
         yield PageRoute("POST", "/sign-in", ANYONE, self.sign_in)
-        yield PageRoute("POST", "/sign-out", SIGNED_IN, self.sign_out)
+        yield PageRoute("POST", "/sign-in/passkey/challenge", ANYONE, self.challenge)
+        yield PageRoute("POST", "/sign-in/passkey", ANYONE, self.sign_in_by_passkey)
+        yield PageRoute("POST", "/sign-out", SIGNED_IN, self.sign_out, first=True)
         yield PageRoute("GET", "/first", ANYONE, self.first_form)
         yield PageRoute("POST", "/first", ANYONE, self.first)
-        yield PageRoute("GET", "/account", SIGNED_IN, self.account)
-        yield PageRoute("POST", "/account/password", SIGNED_IN, self.change_password)
-        yield PageRoute("POST", "/account/totp", SIGNED_IN, self.keep_totp)
-        yield PageRoute("POST", "/account/totp/off", SIGNED_IN, self.drop_totp)
-        yield PageRoute("POST", "/account/sessions/{id}/end", SIGNED_IN, self.end_session)
 
     async def home(self, visit: Visit) -> Response:
         if visit.session is None:
@@ -58,6 +70,7 @@ class SignInPages:
             headers,
             connector=connector,
             workspace=name,
+            passkeys=not why_no_passkeys(visit),
             **{**usual, **values},
         )
 
@@ -86,88 +99,72 @@ class SignInPages:
             await self._administrators.end(session.admin, session.id, visit.origin)
         return visit.redirect("/sign-in", [visit.set_cookie(SESSION_COOKIE, "", 0)])
 
-    async def first_form(self, visit: Visit) -> Response:
-        token = visit.text("token")
-        if not await self._administrators.invited(token):
-            raise forbidden(
-                "This invitation has expired or was already used. Ask an administrator for a new"
-                " one."
+    async def challenge(self, visit: Visit) -> Response:
+        """Answer the script that signs in by a passkey with its options."""
+        try:
+            options = await self._passkeys.begin_sign_in(
+                passkey_site(visit), visit.csrf, visit.origin
             )
+        except ScimError as error:
+            return visit.json(error.status, {"error": error.detail})
+        return visit.json(200, options)
+
+    async def sign_in_by_passkey(self, visit: Visit) -> Response:
+        to, agent = visit.text("to"), visit.request.header("user-agent") or ""
+        try:
+            token = await self._passkeys.sign_in(
+                passkey_site(visit), visit.csrf, visit.text("credential"), visit.origin, agent
+            )
+        except ScimError as error:
+            return await self._sign_in_page(visit, error.status, to=to, error=error.detail)
+        return signed_in(visit, token, to)
+
+    async def first_form(self, visit: Visit) -> Response:
+        """Show an invitation, with the form that accepts it."""
+        token = visit.text("token")
+        try:
+            found = await self._invitations.find(token)
+        except InvitationOver as over:
+            return visit.render("invitation_over.html", over.status, detail=over.detail)
+        return await self._invitation_page(visit, found, token)
+
+    async def _invitation_page(
+        self, visit: Visit, found: Invitation, token: str, status: int = 200, error: str = ""
+    ) -> Response:
         _, headers = visit.form_token()
-        return visit.render("first.html", 200, headers, token=token, email="", error="")
+        workspaces = {str(each.id): each.name for each in await self._accounts.workspaces()}
+        return visit.render(
+            "first.html",
+            status,
+            headers,
+            token=token,
+            found=found,
+            role=role_in_words(found.roles),
+            place=place_in_words(found.place, workspaces),
+            email=visit.text("email"),
+            name=visit.text("name", found.name) if error else found.name,
+            error=error,
+        )
 
     async def first(self, visit: Visit) -> Response:
+        """Accept an invitation, and sign in the new administrator."""
         token, email = visit.text("token"), visit.text("email")
         password = visit.fields.get("password", [""])[-1]
         try:
-            admin = await self._administrators.accept(token, email, password, visit.origin)
-        except ScimError as error:
-            _, headers = visit.form_token()
-            return visit.render(
-                "first.html", error.status, headers, token=token, email=email, error=error.detail
-            )
+            found = await self._invitations.find(token)
+            try:
+                admin = await self._invitations.accept(
+                    token, email, password, visit.origin, visit.text("name")
+                )
+            except InvitationOver:
+                raise
+            except ScimError as error:
+                return await self._invitation_page(visit, found, token, error.status, error.detail)
+        except InvitationOver as over:
+            return visit.render("invitation_over.html", over.status, detail=over.detail)
         agent = visit.request.header("user-agent") or ""
-        return signed_in(
-            visit, await self._administrators.begin(admin, visit.origin, agent, admin), "/"
-        )
-
-    async def account(self, visit: Visit, status: int = 200, **values: object) -> Response:
-        if visit.session is None:
-            raise forbidden("You are not signed in.")
-        admin = visit.session.admin
-        secret, uri = (
-            await self._administrators.begin_totp(admin) if admin.totp is None else ("", "")
-        )
-        given = {"error": "", "said": "", "codes": [], **visit.flashed, **values}
-        sessions = await self._administrators.sessions(admin)
-        return visit.render(
-            "account.html", status, admin=admin, secret=secret, uri=uri, sessions=sessions, **given
-        )
-
-    async def change_password(self, visit: Visit) -> Response:
-        if visit.session is None:
-            raise forbidden("You are not signed in.")
-        old, new = (visit.fields.get(name, [""])[-1] for name in ("old", "new"))
-        try:
-            await self._administrators.change_password(visit.session, old, new, visit.origin)
-        except ScimError as error:
-            return await self.account(visit, error.status, error=error.detail)
-        return await visit.redirect_with(
-            "/account", said="Password changed. Your other sessions were ended."
-        )
-
-    async def keep_totp(self, visit: Visit) -> Response:
-        if visit.session is None:
-            raise forbidden("You are not signed in.")
-        admin = visit.session.admin
-        try:
-            codes = await self._administrators.keep_totp(
-                admin, visit.text("secret"), visit.text("code"), visit.origin
-            )
-        except ScimError as error:
-            return await self.account(visit, error.status, error=error.detail)
-        return await visit.redirect_with(
-            "/account",
-            codes=codes,
-            said="Two-factor authentication is on. Save your recovery codes.",
-        )
-
-    async def drop_totp(self, visit: Visit) -> Response:
-        if visit.session is None:
-            raise forbidden("You are not signed in.")
-        password = visit.fields.get("password", [""])[-1]
-        try:
-            await self._administrators.drop_totp(
-                visit.session.admin, password, visit.text("code"), visit.origin
-            )
-        except ScimError as error:
-            return await self.account(visit, error.status, error=error.detail)
-        return await visit.redirect_with("/account", said="Two-factor authentication is off.")
-
-    async def end_session(self, visit: Visit) -> Response:
-        if visit.session is not None:
-            await self._administrators.end(visit.session.admin, visit.names["id"], visit.origin)
-        return visit.redirect("/account")
+        session = await self._administrators.begin(admin, visit.origin, agent, admin, "invitation")
+        return signed_in(visit, session, "/")
 
 
 def signed_in(visit: Visit, token: str, to: str, headers: Headers | None = None) -> Response:

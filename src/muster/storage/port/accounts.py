@@ -29,6 +29,7 @@ class Workspace:
         guard_least: Number of users that may lose access within an hour whatever the percentage.
         requests_days: Days that requests are stored; None for the installation's default.
         changes_days: Days that changes are stored, 0 for ever; None for the installation's default.
+        require_second_factor: Administrators must set up a second factor before anything else.
     """
 
     id: int
@@ -48,6 +49,7 @@ class Workspace:
     guard_least: int = 20
     requests_days: int | None = None
     changes_days: int | None = None
+    require_second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)

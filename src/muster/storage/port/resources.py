@@ -42,7 +42,8 @@ IMPORT_QUEUE_KIND, IMPORT_COLUMNS_KIND = "import-queue", "import-columns"
 
 UNCACHED_KINDS = frozenset(
     {
-        *("administrator", "session", "invitation", "first", "open-id-connector"),
+        *("administrator", "administrator-profile", "passkeys", "session", "sign-in-policy"),
+        *("invitation", "ended-invitation", "challenge", "first", "open-id-connector"),
         *(FLASH_KIND, TALLY_KIND, RESOLVED_KIND, HIDDEN_KIND),
         *(IMPORT_KIND, IMPORT_ROWS_KIND, IMPORT_REFUSED_KIND),
         *(IMPORT_QUEUE_KIND, IMPORT_COLUMNS_KIND),

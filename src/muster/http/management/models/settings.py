@@ -80,6 +80,8 @@ class SettingsChange(Body):
     ] = None
     """How many days changes are kept, at least 7. 0 for ever, null for the installation's
     setting."""
+    require_second_factor: bool = False
+    """Whether administrators must set up a second factor before they can do anything else."""
     confirm_lockout: bool = False
     """Set this to change `ipAllowlist` so that it excludes the address of this request."""
 
@@ -119,3 +121,5 @@ class SettingsAnswer(Answer):
     """How many days requests are kept. Null for the installation's setting."""
     changesDays: int | None
     """How many days changes are kept. 0 for ever, null for the installation's setting."""
+    requireSecondFactor: bool
+    """Whether administrators must set up a second factor before they can do anything else."""

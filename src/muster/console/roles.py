@@ -1,0 +1,61 @@
+"""The roles of administrators in words, and the choices of the form that invites them."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from muster.access.administrators import EVERYWHERE
+from muster.access.permissions import ADMIN, AUDIT, IDENTITY_MAPPINGS, PERMISSIONS, RESTORE, SCIM
+
+
+class RoleChoice(NamedTuple):
+    """A role in words.
+
+    Attributes:
+        title: Its name.
+        note: What it allows.
+        permissions: Its permissions.
+    """
+
+    title: str
+    note: str
+    permissions: tuple[str, ...]
+
+
+CHOICES: Mapping[str, RoleChoice] = {
+    "owner": RoleChoice(
+        "Owner", "Everything, including settings, keys and other administrators.", (ADMIN,)
+    ),
+    "directory": RoleChoice(
+        "Directory administrator",
+        "Users, groups, connections, requests and rollback. No settings and no keys.",
+        (SCIM, IDENTITY_MAPPINGS, RESTORE),
+    ),
+    "auditor": RoleChoice("Auditor", "Reads the audit log, and nothing else.", (AUDIT,)),
+}
+"""The roles to choose from; others are chosen as permissions."""
+
+
+def role_in_words(roles: Mapping[str, Sequence[str]]) -> str:
+    """Return a role by its title, or else its permissions."""
+    return "; ".join(dict.fromkeys(map(_title, roles.values())))
+
+
+def place_in_words(place: str, workspaces: Mapping[str, str]) -> str:
+    """Return where a role applies.
+
+    Args:
+        place: The id of a workspace, or EVERYWHERE.
+        workspaces: The names of the workspaces by their ids.
+    """
+    if place == EVERYWHERE:
+        return "all workspaces"
+    return workspaces.get(place, "a deleted workspace")
+
+
+def _title(permissions: Sequence[str]) -> str:
+    if ADMIN in permissions:
+        return CHOICES["owner"].title
+    for choice in CHOICES.values():
+        if set(choice.permissions) == set(permissions):
+            return choice.title
+    return ", ".join(each for each in PERMISSIONS if each in permissions)
