@@ -189,6 +189,11 @@ def _type(scene):
     return scene.post("/resource-types/new", **fields)
 
 
+def _edit_type(scene):
+    _type(scene)
+    return scene.post("/resource-types/Thing/edit", description="Things")
+
+
 def _remove_type(scene):
     _type(scene)
     return scene.post("/resource-types/Thing/remove")
@@ -421,6 +426,7 @@ FORMS = {
     "/w/{workspace}/schemas/{urn}/edit": _edit_schema,
     "/w/{workspace}/schemas/{urn}/remove": _remove_schema,
     "/w/{workspace}/resource-types/new": _type,
+    "/w/{workspace}/resource-types/{name}/edit": _edit_type,
     "/w/{workspace}/resource-types/{name}/remove": _remove_type,
     **{
         f"/w/{{workspace}}/users/{end}": form

@@ -32,7 +32,7 @@ PAGES = {
     "/users/import": SCIM, "/users/import/x": SCIM, "/users/import/x/refused.csv": SCIM, "/protected-users": SETTINGS,
     "/users/x": SCIM, "/groups/x": SCIM, "/requests/1": SCIM, "/requests/live": SCIM,
     "/schemas/new": SETTINGS, "/schemas/x": SETTINGS, "/schemas/x/edit": SETTINGS, "/schemas/x/remove": SETTINGS,
-    "/resource-types/new": SETTINGS, "/resource-types/x": SETTINGS, "/roles": EDIT_ROLES, "/roles/x": EDIT_ROLES,
+    "/resource-types/new": SETTINGS, "/resource-types/x": SETTINGS, "/resource-types/x/edit": SETTINGS, "/roles": EDIT_ROLES, "/roles/x": EDIT_ROLES,
 }  # fmt: skip
 FORMS = {
     "/keys": SETTINGS, "/keys/x": SETTINGS, "/keys/x/rotate": SETTINGS, "/keys/x/revoke": SETTINGS, "/settings": SETTINGS,
@@ -45,7 +45,7 @@ FORMS = {
     "/webhooks/x/deliveries/1/redeliver": SETTINGS,
     "/webhooks/x/rotate": SETTINGS, "/webhooks/x/remove": SETTINGS,
     "/schemas/new": SETTINGS, "/schemas/x/edit": SETTINGS, "/schemas/x/remove": SETTINGS,
-    "/resource-types/new": SETTINGS, "/resource-types/x/remove": SETTINGS, "/wipe": ADMIN,
+    "/resource-types/new": SETTINGS, "/resource-types/x/edit": SETTINGS, "/resource-types/x/remove": SETTINGS, "/wipe": ADMIN,
     "/roles": EDIT_ROLES, "/roles/x": EDIT_ROLES, "/roles/x/remove": EDIT_ROLES,
     "/checklist": SCIM, "/doctor/x/resolve": SETTINGS, "/doctor/x/reopen": SETTINGS,
     "/users/new": SCIM, "/groups/new": SCIM, "/users/x/edit": SCIM, "/groups/x/edit": SCIM,

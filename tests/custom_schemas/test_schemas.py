@@ -143,3 +143,35 @@ def test_values_of_a_schema_are_counted_up_to_a_limit(here):
     here.run(here.schemas.create_schema(here.by, {**badge(COLOUR), "id": DEVICE, "extends": []}))
     here.run(here.schemas.create_type(here.by, DEVICES))
     assert here.run(here.schemas.count_values(here.by, DEVICE, 100)) == (0, True)
+
+
+def test_a_type_changes_its_extensions_unless_stored_resources_conflict(here):
+    core = {"id": DEVICE, "name": "Device", "attributes": [{"name": "serial"}]}
+    here.run(here.schemas.create_schema(here.by, core))
+    here.run(here.schemas.create_schema(here.by, {**badge(LEVEL), "extends": []}))
+    here.run(here.schemas.create_type(here.by, DEVICES))
+    plain = {"schemas": [DEVICE], "serial": "1"}
+    here.run(create(here, here.run(registry(here)), "/Devices", plain))
+
+    def change(required=None, **members):
+        extensions = [] if required is None else [{"schema": BADGE, "required": required}]
+        raw = {**DEVICES, "schemaExtensions": extensions, **members}
+        return here.run(here.schemas.replace_type(here.by, "device", raw))
+
+    with pytest.raises(Breaks) as refused:
+        change(required=True)
+    assert (refused.value.total, f"{BADGE} is required" in refused.value.full_detail) == (1, True)
+    assert change(required=False, description="Things")["description"] == "Things"
+    here.run(create(here, here.run(registry(here)), "/Devices", {**plain, BADGE: {"level": 1}}))
+    with pytest.raises(Breaks) as refused:
+        change()
+    assert refused.value.attributes == {BADGE: 1}
+    for fixed in ({"name": "Thing"}, {"endpoint": "/Things"}, {"schema": BADGE}):
+        with pytest.raises(ScimError) as wrong:
+            change(required=False, **fixed)
+        assert (wrong.value.status, "cannot change" in wrong.value.detail) == (400, True)
+    stored = here.run(here.schemas.type(here.workspace.id, "Device"))
+    assert stored["schemaExtensions"] == [{"schema": BADGE, "required": False}]
+    with pytest.raises(ScimError) as unknown:
+        here.run(here.schemas.replace_type(here.by, "Nothing", DEVICES))
+    assert unknown.value.status == 404

@@ -7,7 +7,7 @@ not know of the change yet can slip through, for at most a second on PostgreSQL.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -337,13 +337,42 @@ class CustomSchemas:
         if len(await self.types(by.workspace.id)) >= MAX_TYPES:
             raise ScimError(409, f"A workspace can have at most {MAX_TYPES} custom resource types.")
         made = read_type(raw, await self._without(by, None))
+        await self._check_core(by, made)
+        none = Item(by.workspace.id, TYPE_KIND, made["endpoint"], None)
+        await self._put(by, replace(none, body=made), none)
+        return made
+
+    async def _check_core(self, by: Administrator, made: dict[str, Any]) -> None:
         extending = {schema.id for schema in await self.schemas(by.workspace.id) if schema.extends}
         if made["schema"] in extending:
             raise invalid_value(
                 f"schema: {made['schema']} is an extension and cannot be a core schema"
             )
-        none = Item(by.workspace.id, TYPE_KIND, made["endpoint"], None)
-        await self._put(by, replace(none, body=made), none)
+
+    async def replace_type(self, by: Administrator, name: str, raw: Json) -> dict[str, Any]:
+        """Change the description or the extensions of a resource type.
+
+        Raises:
+            ScimError: 400 if the definition is invalid, or has another name, endpoint or core
+                schema; 404 if the type does not exist.
+            Breaks: Stored resources have values of an extension that it would lose, or none of one
+                that would be required.
+            Outdated: The type changed concurrently.
+        """
+        found, workspace = await self.type(by.workspace.id, name), by.workspace
+        schemas = await self.schemas(workspace.id)
+        others = [item for item in await self.types(workspace.id) if item["name"] != found["name"]]
+        unique = workspace.unique_group_names
+        made = read_type(raw, extended(registry(), schemas, others, unique))
+        for member in ("name", "endpoint", "schema"):
+            if made[member] != found[member]:
+                raise invalid_value(f"{member}: expected {found[member]!r}, which cannot change")
+        kind = extended(registry(), schemas, [*others, made], unique).types[found["endpoint"]]
+        lost = {item["schema"] for item in found["schemaExtensions"]} - {
+            extension.id for extension in kind.extensions.values()
+        }
+        item = Item(workspace.id, TYPE_KIND, found["endpoint"], found)
+        await self._decide(by, replace(item, body=made), item, [kind], _fits_type(lost))
         return made
 
     async def delete_type(self, by: Administrator, name: str) -> None:
@@ -521,6 +550,16 @@ def _note(by: Administrator, item: Item, before: Item) -> Note:
 
 def _fits(schema: CustomSchema) -> Check:
     return lambda document, kind: list(_misfits(document, kind, schema.id))
+
+
+def _fits_type(lost: Set[str]) -> Check:
+    """Return the check of a resource type that loses some extensions."""
+
+    def check(document: Document, kind: ResourceType) -> list[Misfit]:
+        values = [Misfit(urn, f"it has values of {urn}") for urn in sorted(lost & document.keys())]
+        return values or list(_unarranged(document, kind, kind.core))
+
+    return check
 
 
 def _check_uniqueness(before: CustomSchema, after: CustomSchema) -> None:

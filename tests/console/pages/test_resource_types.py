@@ -33,7 +33,20 @@ def test_a_resource_type_is_created_used_and_deleted(root, fresh):
     body = {"schemas": [DEVICE, URN], "serial": "1", URN: {"number": "1"}}
     device = fresh.scim.post("/Devices", json=body)
     assert device.status_code == 201, device.text
-    assert "Delete its 1 resource" in root.get(f"{base}/resource-types/Device").text
+    path = f"{base}/resource-types/Device/edit"
+    assert "readonly" in root.get(path).text
+    page = root.post(path, mode="form", description="Things")
+    assert (page.status_code, device.json()["id"] in page.text) == (409, True)
+    assert f"it has values of {URN}" in page.text
+    saved = root.post(path, mode="form", description="Things", extension=URN)
+    assert saved.status_code == 303
+    kept = fresh.api.get("/resource-types/Device").json()
+    assert (kept["description"], kept["schemaExtensions"][0]["required"]) == ("Things", False)
+    renamed = fresh.api.put("/resource-types/Device", json={**kept, "name": "Thing"})
+    assert renamed.status_code == 400
+    lost = fresh.api.put("/resource-types/Device", json={**kept, "schemaExtensions": []})
+    assert (lost.status_code, lost.json()["attributes"]) == (409, {URN: 1})
+    assert "first delete its 1 resource" in root.get(f"{base}/resource-types/Device").text
     assert root.post(f"{base}/resource-types/Device/remove").status_code == 409
     assert "core schema of Device" in root.get(f"{base}/schemas/{DEVICE}/remove").text
     fresh.scim.delete(f"/Devices/{device.json()['id']}")

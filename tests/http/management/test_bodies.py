@@ -30,6 +30,10 @@ class Place:
             "id"
         ]
         assert self.api.post("/schemas", json=schema(URN)).status_code == 201
+        core = {"id": "urn:acme:Gadget", "name": "Gadget", "attributes": [{"name": "serial"}]}
+        self.api.post("/schemas", json=core)
+        gadget = {"name": "Gadget", "endpoint": "/Gadgets", "schema": core["id"]}
+        assert self.api.post("/resource-types", json=gadget).status_code == 201
         now = datetime.now(UTC)
         self.period = {
             "since": (now - timedelta(hours=1)).isoformat(),
@@ -102,6 +106,9 @@ BODIES = {
     "createResourceType": ("POST", "/resource-types", lambda _: {
         "name": "Device", "endpoint": "/Devices", "description": "x", "schema": "urn:acme:Device",
         "schemaExtensions": [{"schema": "urn:acme:More", "required": False}]}),
+    "updateResourceType": ("PUT", "/resource-types/Gadget", lambda _: {
+        "name": "Gadget", "endpoint": "/Gadgets", "description": "x", "schema": "urn:acme:Gadget",
+        "schemaExtensions": [{"schema": URN, "required": False}]}),
     "createWebhook": ("POST", "/webhooks", lambda _: {
         "url": "https://receiver.example/", "events": ["user.*", "*"], "description": "x", "enabled": False}),
     "updateWebhook": ("PATCH", "/webhooks/{hook}", lambda _: {
@@ -124,7 +131,9 @@ NULLABLE = {
 """Where null is a value like another, as it says "not given"."""
 
 
-SCHEMAS = {"createSchema", "previewSchema", "updateSchema", "createResourceType"}
+SCHEMAS = {
+    *("createSchema", "previewSchema", "updateSchema", "createResourceType", "updateResourceType")
+}
 """Definitions of RFC 7643 section 7, which clients may send with more in them."""
 
 

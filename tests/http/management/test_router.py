@@ -73,6 +73,7 @@ ROUTES = [
     ("GET", "/resource-types", SETTINGS),
     ("POST", "/resource-types", SETTINGS),
     ("GET", "/resource-types/x", SETTINGS),
+    ("PUT", "/resource-types/x", SETTINGS),
     ("DELETE", "/resource-types/x", SETTINGS),
     ("GET", "/webhooks", SETTINGS),
     ("POST", "/webhooks", SETTINGS),

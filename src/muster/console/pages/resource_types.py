@@ -1,48 +1,60 @@
-"""The form that creates a custom resource type, with its JSON as the other tab."""
+"""The form that creates or changes a custom resource type, with its JSON as the other tab."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
-from muster.access.permissions import SETTINGS
+from muster.access.permissions import SCIM, SETTINGS
 from muster.console.web import PageRoute, Visit
-from muster.custom_schemas.schemas import CustomSchemas
+from muster.custom_schemas.schemas import Breaks, CustomSchemas
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, invalid_syntax
 from muster.scim.schema.model import ENTERPRISE_USER
 from muster.scim.values import Json
 
-_PATH = "/w/{workspace}/resource-types/new"
+_NEW = "/w/{workspace}/resource-types/new"
+_EDIT = "/w/{workspace}/resource-types/{name}/edit"
 _FORM, _JSON = "form", "json"
 _TEXTS = ("name", "endpoint", "description", "schema")
 
 
 class ResourceTypeEditorPages:
-    """The page that creates a resource type."""
+    """The pages that create and change a resource type."""
 
     def __init__(self, custom: CustomSchemas) -> None:
         self._custom = custom
 
     def __iter__(self) -> Iterator[PageRoute]:
-        yield PageRoute("GET", _PATH, SETTINGS, self.new)
-        yield PageRoute("POST", _PATH, SETTINGS, self.submit)
+        yield PageRoute("GET", _NEW, SETTINGS, self.new)
+        yield PageRoute("POST", _NEW, SETTINGS, self.submit)
+        yield PageRoute("GET", _EDIT, SETTINGS, self.edit)
+        yield PageRoute("POST", _EDIT, SETTINGS, self.submit)
 
     async def new(self, visit: Visit) -> Response:
         return await self._show(visit, _FORM, _draft({"schema": visit.text("schema")}))
 
+    async def edit(self, visit: Visit) -> Response:
+        found = await self._custom.type(visit.there().id, visit.names["name"])
+        return await self._show(visit, _FORM, _draft(found))
+
     async def submit(self, visit: Visit) -> Response:
-        """Create the type, or change to the other tab."""
-        mode, do = visit.text("mode", _FORM), visit.text("do")
-        given: dict[str, Any] = _draft({})
+        """Create or change the type, or change to the other tab."""
+        mode, do, name = visit.text("mode", _FORM), visit.text("do"), visit.names.get("name")
+        found = None if name is None else await self._custom.type(visit.there().id, name)
+        given: dict[str, Any] = _draft(found or {})
         try:
-            given = _submitted(visit, mode)
+            given = _submitted(visit, mode, found)
             if do in (_FORM, _JSON):
                 return await self._show(visit, do, given)
-            made = await self._custom.create_type(visit.administrator, given)
+            if name is None:
+                made = await self._custom.create_type(visit.administrator, given)
+                said = f'Resource type "{made["name"]}" was created. Its endpoint exists at once.'
+            else:
+                made = await self._custom.replace_type(visit.administrator, name, given)
+                said = f'Resource type "{made["name"]}" was saved.'
         except ScimError as error:
             return await self._show(visit, mode, given, error)
-        said = f'Resource type "{made["name"]}" was created. Its endpoint exists at once.'
         return await visit.redirect_with(f"./resource-types/{made['name']}", said=said)
 
     async def _show(
@@ -63,12 +75,28 @@ class ResourceTypeEditorPages:
             text=visit.text("json")
             if refused
             else orjson.dumps(given, option=orjson.OPT_INDENT_2).decode(),
-            error="" if error is None else error.detail,
+            error="" if error is None else _detail(visit, error),
         )
 
 
-def _submitted(visit: Visit, mode: str) -> dict[str, Any]:
-    """Read the definition of a form. Raises ScimError if its JSON is malformed."""
+def _detail(visit: Visit, error: ScimError) -> str:
+    """Return an error; the resources that conflict are named to those who may read them."""
+    if isinstance(error, Breaks) and visit.may(SCIM):
+        return error.full_detail
+    return error.detail
+
+
+def _submitted(visit: Visit, mode: str, found: dict[str, Any] | None) -> dict[str, Any]:
+    """Read the definition of a form.
+
+    Args:
+        visit: The visit.
+        mode: The tab: form or json.
+        found: The stored type, whose fixed members the form does not contain; None for a new one.
+
+    Raises:
+        ScimError: 400 if its JSON is malformed.
+    """
     if mode == _JSON:
         try:
             return _draft(orjson.loads(visit.text("json")))
@@ -79,6 +107,8 @@ def _submitted(visit: Visit, mode: str) -> dict[str, Any]:
         {"schema": urn, "required": urn in required} for urn in visit.fields.get("extension", [])
     ]
     given: dict[str, Json] = {name: visit.text(name) for name in _TEXTS}
+    if found is not None:
+        given |= {name: found[name] for name in ("name", "endpoint", "schema")}
     return _draft({**given, "schemaExtensions": extensions})
 
 

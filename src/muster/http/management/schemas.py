@@ -62,6 +62,16 @@ class SchemaRoutes:
             answer=ResourceTypeAnswer,
         )
         yield ApiRoute(
+            "PUT",
+            "/resource-types/{name}",
+            SETTINGS,
+            self.update_resource_type,
+            "Change the extensions of a resource type, if stored resources still fit",
+            body=NewResourceType,
+            answer=ResourceTypeAnswer,
+            problems={409: SchemaConflict},
+        )
+        yield ApiRoute(
             "DELETE",
             "/resource-types/{name}",
             SETTINGS,
@@ -188,6 +198,16 @@ class SchemaRoutes:
 
     async def get_resource_type(self, call: Call) -> Response:
         return json_response(200, await self._custom.type(call.workspace, call.names["name"]))
+
+    async def update_resource_type(self, call: Call) -> Response:
+        body = await call.read(NewResourceType)
+        try:
+            made = await self._custom.replace_type(
+                call.administrator, call.names["name"], body.given()
+            )
+        except Breaks as breaks:
+            return _broken(call, breaks)
+        return json_response(200, made)
 
     async def delete_resource_type(self, call: Call) -> Response:
         await self._custom.delete_type(call.administrator, call.names["name"])
