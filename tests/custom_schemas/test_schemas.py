@@ -168,8 +168,8 @@ def test_a_type_changes_its_extensions_unless_stored_resources_conflict(here):
     assert refused.value.attributes == {BADGE: 1}
     for fixed in ({"name": "Thing"}, {"endpoint": "/Things"}, {"schema": BADGE}):
         with pytest.raises(ScimError) as wrong:
-            change(required=False, **fixed)
-        assert (wrong.value.status, "cannot change" in wrong.value.detail) == (400, True)
+            change(None if "schema" in fixed else False, **fixed)
+        assert "cannot change" in wrong.value.detail, wrong.value.detail
     stored = here.run(here.schemas.type(here.workspace.id, "Device"))
     assert stored["schemaExtensions"] == [{"schema": BADGE, "required": False}]
     with pytest.raises(ScimError) as unknown:

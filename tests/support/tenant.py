@@ -7,6 +7,7 @@ import httpx
 
 from muster.access.keys import KeyOptions, Keys
 from muster.access.permissions import ADMIN
+from muster.access.workspaces import find_workspace
 from muster.events.webhooks.endpoints import WEBHOOK_KIND
 from tests.support.described import ROOT, described
 from tests.support.in_process import InProcessServer
@@ -84,7 +85,7 @@ class Tenant:
             made.close()
 
     async def _delete_webhooks(self, storage):
-        workspace = await storage.find_workspace(self.name)
+        workspace = await find_workspace(storage, self.name)  # a test may have renamed it
         items = await storage.items(workspace.id, WEBHOOK_KIND)
         if items:
             await storage.administer([replace(item, body=None) for item in items])
