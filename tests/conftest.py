@@ -71,13 +71,15 @@ def _server(kind, folder):
     options = {"MUSTER_RATE_LIMIT": "0", "MUSTER_WEBHOOKS_PRIVATE": "1"}
     if kind == "asgi":
         return InProcessServer(folder, **options)
-    return Server(folder, **options, **DATABASES[kind]())
+    module = "tests.support.cheap_muster"
+    return Server(folder, module=module, **options, **DATABASES[kind]())
 
 
 @pytest.fixture(scope="session", params=["asgi", *DATABASES])
 def server(tmp_path_factory, request):
     """A service without a rate limit: in process, and as a process on each engine.
 
+    Password hashes are cheap: a request with eight passwords would take half a second.
     Its workspaces are default, cortex (with that contract) and strict.
     """
     with _server(request.param, tmp_path_factory.mktemp("server")) as started:

@@ -13,6 +13,8 @@ from muster.cli.serve import _refused
 from muster.cli.session import load_settings
 from muster.config import Settings
 from tests.conftest import client_of
+from tests.support.passwords import PRODUCT
+from tests.support.people import person
 from tests.support.server import Server
 
 
@@ -64,8 +66,11 @@ def test_first_key_is_told_once_with_a_curl_line_that_works(tmp_path):
     server.start()
     with client_of(server, token) as client:
         assert client.get("/Users").status_code == 200
+        assert client.post("/Users", json=person(password="s3cret-words")).status_code == 201
     assert server.stop() == 0
     assert token not in "".join(server.lines)
+    costs = f"m={PRODUCT.memory_cost},t={PRODUCT.time_cost},p={PRODUCT.parallelism}"
+    assert f"$argon2id$v=19${costs}$".encode() in server.stored()  # not as shared servers hash
 
 
 @pytest.mark.parametrize(

@@ -312,6 +312,7 @@ def test_every_permission_reaches_its_pages_without_redirect_loops(
 
     assert follow(admin.get("/")).status_code == 200
     assert follow(admin.get("/sign-in")).status_code == 200
+    followed = set()  # every page has the links of the sidebar
     for path in PAGES:
         if path.endswith(("/live", "/export.csv", "/export.jsonl")):
             continue
@@ -321,8 +322,9 @@ def test_every_permission_reaches_its_pages_without_redirect_loops(
             for link in re.findall(r'href="(/[^"]*)"', page.text)
             if not link.startswith("/static/")
         }
-        for link in links:
+        for link in links - followed:
             assert follow(admin.get(html.unescape(link))).status_code == 200, (path, link)
+        followed |= links
     admin.get("/account")
     for path in FORMS:
         answer = admin.post(f"/w/{fresh.name}{path}")

@@ -148,6 +148,7 @@ class _Call(httpx.SyncByteStream):
         self._sent: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._body = [{"type": "http.request", "body": request.read(), "more_body": False}]
         self._gone = asyncio.Event()
+        self._has_ended = False
         self._task = asyncio.run_coroutine_threadsafe(self._run(app, _scope(request)), loop)
 
     async def _run(self, app: Muster, scope: Message) -> None:
@@ -178,6 +179,7 @@ class _Call(httpx.SyncByteStream):
         except queue.Empty:
             raise httpx.ReadTimeout("the application is silent") from None
         if message is _END:
+            self._has_ended = True
             self._task.result(_SECONDS)
         return message
 
@@ -186,7 +188,8 @@ class _Call(httpx.SyncByteStream):
             yield message.get("body", b"")
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._gone.set)
+        if not self._has_ended:
+            self._loop.call_soon_threadsafe(self._gone.set)
 
 
 def _scope(request: httpx.Request) -> Message:

@@ -19,6 +19,7 @@ from tests.support.commands import SECONDS, run_here
 from tests.support.ports import free_port
 from tests.support.waiting import until
 
+_ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60
 """Every server of this process."""
 _thread = ThreadPoolExecutor(1)
@@ -48,10 +49,23 @@ def _is_there(pid: int) -> bool:
 
 
 class Server:
-    """Start a server; options are MUSTER_… settings, `wrapper` precedes the command."""
+    """A server.
+
+    Args:
+        folder: The folder of its database and log.
+        arguments: Arguments of `serve`.
+        wrapper: Precedes the command.
+        module: The module that is run as muster.
+        options: Settings, as MUSTER_… variables.
+    """
 
     def __init__(
-        self, folder: Path, *arguments: str, wrapper: tuple[str, ...] = (), **options: str
+        self,
+        folder: Path,
+        *arguments: str,
+        wrapper: tuple[str, ...] = (),
+        module: str = "muster",
+        **options: str,
     ) -> None:
         self.folder = folder
         self.port = free_port()
@@ -66,15 +80,16 @@ class Server:
         } | options
         self.arguments = arguments
         self.wrapper = wrapper
+        self.module = module
         self.lines: list[str] = []
 
     def start(self) -> "Server":
         """Start it, and wait for the line that says it is ready."""
-        command = [*self.wrapper, sys.executable, "-m", "muster", "serve", *self.arguments]
+        command = [*self.wrapper, sys.executable, "-m", self.module, "serve", *self.arguments]
         self.log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(
             command,
-            env=self.environment,
+            env={"PYTHONPATH": str(_ROOT)} | self.environment,
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=self.log,
