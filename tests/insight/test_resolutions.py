@@ -37,6 +37,17 @@ def test_a_resolved_finding_comes_back_if_it_happens_again(fresh):
     assert notes(fresh, "resolve") == [("Finding", "getUser 404: Not found")]
 
 
+def test_the_command_lists_resolved_findings_on_request(server, fresh):
+    fresh.scim.get("/Users/nobody")
+    fresh.recorded(1)
+    (finding,) = refusals(fresh)
+    fresh.api.post(f"/doctor/{finding['id']}/resolve")
+    quiet = server.muster("doctor", "--workspace", fresh.name)
+    assert "No problems found" in quiet.stdout
+    assert "1 resolved finding is not listed" in quiet.stderr
+    assert "getUser 404" in server.muster("doctor", "--workspace", fresh.name, "--resolved").stdout
+
+
 def test_the_key_of_a_provider_cannot_hide_its_own_findings(fresh):
     with fresh.client(fresh.key("--permission", SCIM), "/scim/v2") as provider:
         provider.get("/Users/nobody")

@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from muster.cli.options import Database, WorkspaceName
-from muster.cli.output import Json, progress, write, write_json, write_table
+from muster.cli.output import Json, progress, warn, write, write_json, write_table
 from muster.cli.session import load_settings, run, workspace_of
 from muster.storage.port.engine import Storage
 
 if TYPE_CHECKING:
     from muster.insight.doctor import Findings
+    from muster.insight.resolutions import Examination
 
+_Resolved = Annotated[
+    bool, Parameter(negative=(), help="Report the findings that are marked as resolved too.")
+]
 _HEALTHY = "No problems found: the recorded requests follow the SCIM standard, and none failed."
 app = App(
     name="doctor",
@@ -36,19 +40,30 @@ class _Problem:
 
 @app.default
 def doctor(
-    *, workspace: WorkspaceName = "default", json: Json = False, database: Database = None
+    *,
+    workspace: WorkspaceName = "default",
+    resolved: _Resolved = False,
+    json: Json = False,
+    database: Database = None,
 ) -> None:
     """Report the non-standard and the failed requests of each client, with advice."""
-    from muster.insight.doctor import examine
+    from muster.insight.resolutions import Doctor
 
     settings = load_settings(database=database)
 
-    async def work(storage: Storage) -> "Findings":
+    async def work(storage: Storage) -> "Examination":
         place = await workspace_of(storage, workspace, settings)
         with progress("Examining requests") as advance:
-            return await examine(storage, place.id, advance)
+            return await Doctor(storage).examine(place.id, advance)
 
-    problems = list(_problems(run(settings, work, existing=True)))
+    examined = run(settings, work, existing=True)
+    problems = list(_problems(examined.open))
+    if resolved:
+        problems += _problems(examined.resolved)
+    elif examined.marks:
+        count = len(examined.marks)
+        noun = "finding is" if count == 1 else "findings are"
+        warn(f"{count:,} resolved {noun} not listed; --resolved lists them too.")
     if json:
         write_json([_as_json(problem) for problem in problems])
     elif problems:

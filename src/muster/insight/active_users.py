@@ -41,7 +41,7 @@ _HOUR = "%Y-%m-%dT%H"
 
 
 @dataclass(slots=True)
-class Tally:
+class UserTally:
     """The users who became active, and who stopped being so, in each hour.
 
     Attributes:
@@ -120,10 +120,10 @@ class ActiveUserCounts:
         self._storage: Storage = storage
         self._accounts: Accounts = storage
         self._changes = UserChanges(storage)
-        self._known: OrderedDict[int, Tally] = OrderedDict()
+        self._known: OrderedDict[int, UserTally] = OrderedDict()
         self._running: dict[int, asyncio.Task[None]] = {}
 
-    async def tally(self, workspace: int) -> Tally | None:
+    async def tally(self, workspace: int) -> UserTally | None:
         """Return the tally of a workspace; None if it is still being counted."""
         task = self._running.get(workspace)
         if task is None:
@@ -151,7 +151,7 @@ class ActiveUserCounts:
             if len(self._known) > _WORKSPACES:
                 self._known.popitem(last=False)
 
-    async def _advance(self, workspace: int, tally: Tally, last: int) -> None:
+    async def _advance(self, workspace: int, tally: UserTally, last: int) -> None:
         made = await self._changes.made(workspace, tally.position, last)
         inactive = await self._changes.inactive(workspace, tally.position, last)
         tally.add(made)
@@ -164,20 +164,20 @@ class ActiveUserCounts:
             await self._accounts.record([], [Item(workspace, TALLY_KIND, _ID, tally.to_json())])
             tally.stored = last
 
-    async def _stored(self, workspace: int) -> Tally:
+    async def _stored(self, workspace: int) -> UserTally:
         """Return the tally that is stored, or one that begins where its range begins."""
         item = await self._accounts.item(workspace, TALLY_KIND, _ID)
         if item is not None:
             body = item.body
             counters = (Counter(body["joined"]), Counter(body["left"]))
-            return Tally(body["position"], body["since"], *counters, body["position"])
+            return UserTally(body["position"], body["since"], *counters, body["position"])
         since = timestamp(clock.now() - _KEPT)
         position = await self._position_at(workspace, since)
         trimmed = await self._accounts.item(workspace, TRIM_KIND, TRIM_ID)
         if trimmed is not None:
             first = await self._changes.first_after(workspace, position)
             since = max(since, first[1] if first else timestamp())
-        return Tally(position, since, stored=position)
+        return UserTally(position, since, stored=position)
 
     async def _position_at(self, workspace: int, time: str) -> int:
         """Return the sequence number of the last change before a time; 0 for none.
@@ -199,7 +199,7 @@ def _is_active(document: str) -> bool:
     return parse(document.encode()).get("active") is not False
 
 
-def over_time(tally: Tally, moments: Sequence[datetime], active: int) -> ActiveUsers:
+def over_time(tally: UserTally, moments: Sequence[datetime], active: int) -> ActiveUsers:
     """Return the number of active users at moments.
 
     Args:

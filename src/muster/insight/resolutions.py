@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from muster.access.audit_notes import Administrator
 from muster.base import clock
+from muster.base.progress import Progress, silent
 from muster.insight.doctor import Finding, Findings, examine
 from muster.scim.errors import not_found
 from muster.storage.port.engine import Storage
@@ -76,9 +77,14 @@ class Doctor:
         self._figures = RequestFigures(storage)
         self._known: dict[int, _Known] = {}
 
-    async def examine(self, workspace: int) -> Examination:
-        """Examine the recorded requests of a workspace."""
-        found = await examine(self._storage, workspace)
+    async def examine(self, workspace: int, progress: Progress = silent) -> Examination:
+        """Examine the recorded requests of a workspace.
+
+        Args:
+            workspace: The id of the workspace.
+            progress: Called after each step.
+        """
+        found = await examine(self._storage, workspace, progress)
         return await self._divide(workspace, found)
 
     async def open_findings(self, workspace: int) -> Findings:
