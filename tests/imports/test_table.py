@@ -88,3 +88,34 @@ def test_other_files_are_refused_with_a_reason(data, status, said):
     assert refused.value.status == status
     assert said in refused.value.detail
     assert refused.value.detail.startswith("file: ")
+
+
+def _refused(data):
+    with pytest.raises(ScimError) as refused:
+        read_table(data)
+    return refused.value.status, refused.value.detail
+
+
+def test_a_file_has_so_many_bytes_and_no_more():
+    start = b"User name\n"
+    padded = start + b"x" * (table.MAX_BYTES - len(start))
+    with pytest.raises(ScimError) as read:  # a cell of that size is refused by the CSV reader
+        read_table(padded)
+    assert read.value.status == 400
+    assert _refused(padded + b"x")[0] == 413
+
+
+def test_a_file_has_so_many_rows_and_no_more():
+    rows = b"User name\n" + b"ada\n" * table.MAX_ROWS
+    assert len(read_table(rows).rows) == table.MAX_ROWS
+    status, detail = _refused(rows + b"bob\n")
+    assert (status, f"{table.MAX_ROWS:,}" in detail) == (413, True)
+
+
+def test_a_file_has_so_many_columns_and_no_more():
+    def file(columns):
+        return ",".join(f"c{n}" for n in range(columns)) + "\n" + "x," * (columns - 1) + "x\n"
+
+    assert len(read_table(file(table.MAX_COLUMNS).encode()).headings) == table.MAX_COLUMNS
+    status, detail = _refused(file(table.MAX_COLUMNS + 1).encode())
+    assert (status, str(table.MAX_COLUMNS) in detail) == (400, True)
