@@ -1,5 +1,6 @@
 """What a row of a CSV file says about a user, and the changes that it means."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ _NO = frozenset(
     {"false", "no", "0", "inactive", "disabled", "deactivated", "n", "off", "nein", "inaktiv"}
 )
 _NUMBER_LENGTH = 18
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 
 
 class Refusal(Exception):
@@ -249,12 +252,11 @@ def typed(attribute: Attribute, text: str) -> Json:
             raise ValueError(f'"{text[:50]}" is neither yes nor no')
         return word in _YES
     if attribute.type == "integer":
-        if not text.lstrip("+-").isdecimal() or not text.isascii() or len(text) > _NUMBER_LENGTH:
+        if not _INTEGER.fullmatch(text) or len(text) > _NUMBER_LENGTH:
             raise ValueError(f'"{text[:50]}" is not a whole number')
         return int(text)
     if attribute.type == "decimal":
-        plain = text.replace(".", "", 1).lstrip("+-")
-        if not plain.isdecimal() or not plain.isascii() or len(text) > _NUMBER_LENGTH:
+        if not _DECIMAL.fullmatch(text) or len(text) > _NUMBER_LENGTH:
             raise ValueError(f'"{text[:50]}" is not a number')
         return float(text)
     return text
