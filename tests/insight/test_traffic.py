@@ -110,5 +110,5 @@ def test_the_latest_failure_of_each_key(bench):
         "k1": (kept[1].number, 500),
         "": (kept[4].number, 401),
     }
-    assert bench.run(figures.latest(workspace.id)) == kept[4].number
-    assert bench.run(figures.latest(bench.new_workspace().id)) == 0
+    assert bench.run(figures.extent(workspace.id)) == (5, kept[4].number)
+    assert bench.run(figures.extent(bench.new_workspace().id)) == (0, 0)
