@@ -52,10 +52,16 @@ def place_in_words(place: str, workspaces: Mapping[str, str]) -> str:
     return workspaces.get(place, "a deleted workspace")
 
 
-def _title(permissions: Sequence[str]) -> str:
+def choice_of(permissions: Sequence[str]) -> RoleChoice | None:
+    """Return the role with exactly these permissions, or None."""
     if ADMIN in permissions:
-        return CHOICES["owner"].title
-    for choice in CHOICES.values():
-        if set(choice.permissions) == set(permissions):
-            return choice.title
+        return CHOICES["owner"]
+    same = (item for item in CHOICES.values() if set(item.permissions) == set(permissions))
+    return next(same, None)
+
+
+def _title(permissions: Sequence[str]) -> str:
+    choice = choice_of(permissions)
+    if choice is not None:
+        return choice.title
     return ", ".join(each for each in PERMISSIONS if each in permissions)

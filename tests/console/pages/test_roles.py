@@ -16,22 +16,32 @@ def roles(root, fresh):
     return path
 
 
-def matrix(page):
-    """Return the permissions of each role, as the matrix shows them."""
-    head, *rows = re.findall(r"<tr>(.*?)</tr>", page.partition("matrix")[2], re.S)
-    titles = re.findall(r"<th>(?:<a[^>]*>)?([^<]+)", head)[1:]
-    found = {title: set() for title in titles}
-    for row in rows[: len(PERMISSIONS)]:
+def matrix(page, kind="API keys"):
+    """Return the permissions of each role of API keys or administrators in the matrix."""
+    rows = re.findall(r"<tr>(.*?)</tr>", page.partition("matrix")[2], re.S)
+    found = {}
+    for row in rows[2 : 2 + len(PERMISSIONS)]:
         permission = re.search(r'<th scope="row"[^>]*>([^<]+)<small>', row)[1].replace("&amp;", "&")
-        for title, cell in zip(titles, re.findall(r"<td[^>]*>(.*?)</td>", row, re.S), strict=True):
-            if ">Yes<" in cell:
-                found[title].add(permission)
+        cells = re.findall(rf'<td data-label="([^"]+) \({kind}\)">(.*?)</td>', row, re.S)
+        for title, cell in cells:
+            found.setdefault(title, set()).update([permission] if ">Yes<" in cell else [])
     return found
 
 
 def test_every_permission_has_a_sentence():
     assert list(NOTES) == list(PERMISSIONS)
     assert all(note.endswith(".") for note in NOTES.values())
+
+
+def test_the_roles_of_administrators_are_shown_with_their_number(root, server, fresh, roles):
+    admin = invited(root, server, fresh.name, AUDIT)
+    page = root.get(roles).text
+    shown = matrix(page, "administrators")
+    assert shown["Owner"] == set(PERMISSIONS)
+    assert shown["Auditor"] == {AUDIT}
+    held = page.partition(">Held by<")[2].partition("</tr>")[0]
+    assert re.search(r'"Auditor \(administrators\)">1<', held)
+    admin.close()
 
 
 def test_a_role_is_created_changed_and_deleted(root, fresh, roles):

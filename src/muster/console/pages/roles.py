@@ -1,5 +1,6 @@
 """Roles in the console: the matrix of permissions, custom roles, and who has which."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from muster.access.keys import state_of
 from muster.access.permissions import ADMIN, EDIT_ROLES, NOTES, PERMISSIONS, allows, beyond
 from muster.access.roles import Role, Roles
 from muster.base import clock
+from muster.console.roles import CHOICES, choice_of
 from muster.console.web import PageRoute, Visit
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError
@@ -35,6 +37,25 @@ class Holder:
     permissions: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A role in the matrix of permissions.
+
+    Attributes:
+        title: Its name.
+        administrators: Whether it is one of administrators, not of API keys.
+        custom: Whether it is a custom role, with a page of its own.
+        permissions: Its permissions.
+        holders: The number of those who have it.
+    """
+
+    title: str
+    administrators: bool
+    custom: bool
+    permissions: tuple[str, ...]
+    holders: int
+
+
 class RolePages:
     """The pages that show, create, change and delete roles."""
 
@@ -56,12 +77,12 @@ class RolePages:
         return visit.render(
             "roles.html",
             status,
-            roles=roles,
+            columns=_columns(roles, holders),
+            custom=len(roles) > 1,
             notes=NOTES,
-            has=lambda role, permission: allows(role.permissions, permission),
+            has=lambda column, permission: allows(column.permissions, permission),
             holders=holders[:_LISTED],
             more=max(0, len(holders) - _LISTED),
-            counts={role.name: _count(holders, role.name) for role in roles},
             typed=visit.text("name") if error else "",
             chosen=visit.fields.get("permission", []) if error else [],
             error=error,
@@ -89,7 +110,7 @@ class RolePages:
             notes=NOTES,
             permissions=PERMISSIONS,
             chosen=visit.fields.get("permission", []) if error else role.permissions,
-            holders=[holder for holder in holders if holder.role == role.name],
+            holders=[holder for holder in holders if holder.key and holder.role == role.name],
             builtin=role.name == ADMIN,
             editable=role.name != ADMIN and not beyond(visit.permissions, role.permissions),
             error=error,
@@ -133,14 +154,34 @@ class RolePages:
         for admin in await self._administrators.all():
             held = admin.permissions(workspace)
             if held:
-                role = ADMIN if ADMIN in held else None
-                shown = (ADMIN,) if role else [item for item in PERMISSIONS if item in held]
-                found.append(Holder(admin.email, None, role, shown))
+                choice = choice_of(held)
+                shown = [item for item in (ADMIN, *PERMISSIONS) if item in held]
+                title = None if choice is None else choice.title
+                found.append(Holder(admin.email, None, title, shown))
         return sorted(found, key=lambda item: (item.role is None, item.role or "", item.name))
 
 
-def _count(holders: Sequence[Holder], role: str) -> tuple[int, int]:
-    """Return the number of keys and of administrators with a role."""
-    having = [holder for holder in holders if holder.role == role]
-    keys = sum(holder.key is not None for holder in having)
-    return keys, len(having) - keys
+def _columns(roles: Sequence[Role], holders: Sequence[Holder]) -> Sequence[Column]:
+    """Return the roles of administrators, and then those of API keys."""
+    numbers = Counter((holder.key is None, holder.role) for holder in holders)
+    of_people = [
+        Column(
+            title=choice.title,
+            administrators=True,
+            custom=False,
+            permissions=choice.permissions,
+            holders=numbers[True, choice.title],
+        )
+        for choice in CHOICES.values()
+    ]
+    of_keys = [
+        Column(
+            title=role.name,
+            administrators=False,
+            custom=role.name != ADMIN,
+            permissions=role.permissions,
+            holders=numbers[False, role.name],
+        )
+        for role in roles
+    ]
+    return [*of_people, *of_keys]
