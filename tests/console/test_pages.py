@@ -261,31 +261,26 @@ def test_digits_of_other_scripts_are_no_numbers(root, fresh, path):
     assert fresh.api.get("/requests/%C2%B2").status_code == 404
 
 
-def test_malformed_text_never_causes_a_500(root, fresh):
+@pytest.mark.parametrize("called", ["%00", "a%00b", "%FF"])
+def test_malformed_text_never_causes_a_500(root, fresh, called):
     """NUL and bytes that are not UTF-8, in the path and parameters of every page."""
     base, parameters = (
         f"/w/{fresh.name}",
         ("q", "before", "key", "actor", "type", "action", "status", "path", "resource", "at"),
     )
-    for called in ("%00", "a%00b", "%FF"):
-        for page in PAGES:
-            asked = [f"{base}{page}?{parameter}={called}" for parameter in parameters]
-            for path in (
-                *asked,
-                re.sub("/(x|1|entra)(?=/|$)", f"/{called}", base + page),
-                f"/w/{called}{page}",
-            ):
-                if "/live" not in path:
-                    assert root.get(path).status_code < 500, path
-        for form in FORMS:
-            path = re.sub("/(x|1)(?=/|$)", f"/{called}", base + form)
-            assert (
-                root.post(
-                    path, name="a\0b", key="\0", idpValue="\0", role="\0", schema="\0"
-                ).status_code
-                < 500
-            ), path
-        assert root.post(f"{base}/wipe", name="a\0b").status_code < 500
+    for page in PAGES:
+        for path in (
+            *(f"{base}{page}?{parameter}={called}" for parameter in parameters),
+            re.sub("/(x|1|entra)(?=/|$)", f"/{called}", base + page),
+            f"/w/{called}{page}",
+        ):
+            if "/live" not in path:
+                assert root.get(path).status_code < 500, path
+    for form in FORMS:
+        path = re.sub("/(x|1)(?=/|$)", f"/{called}", base + form)
+        answer = root.post(path, name="a\0b", key="\0", idpValue="\0", role="\0", schema="\0")
+        assert answer.status_code < 500, path
+    assert root.post(f"{base}/wipe", name="a\0b").status_code < 500
 
 
 CHOICES = [
