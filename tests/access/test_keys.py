@@ -12,6 +12,7 @@ import pytest
 from muster.access.keys import KeyOptions, Keys
 from muster.access.permissions import ADMIN, SCIM, allows
 from muster.storage.sqlite import SqliteStorage
+from tests.support.databases import migrated_file
 
 
 class Installation:
@@ -19,8 +20,7 @@ class Installation:
 
     def __init__(self, path, clock):
         self.runner = asyncio.Runner()
-        self.storage = SqliteStorage(str(path))
-        self.run(self.storage.migrate())
+        self.storage = SqliteStorage(migrated_file(path))
         self.run(self.storage.start())
         self.clock = clock
         self.keys = Keys(self.storage)

@@ -14,6 +14,7 @@ from muster.scim.errors import ScimError
 from muster.scim.schema.model import registry
 from muster.storage.ids import key_of
 from muster.storage.sqlite import SqliteStorage
+from tests.support.databases import migrated_file
 from tests.support.people import person, replace
 
 USER_TYPE = registry().types["/Users"]
@@ -24,8 +25,7 @@ def test_times_and_ids_never_go_back_although_the_clock_does(tmp_path, clock):
     clock.moment = datetime(2030, 1, 1, tzinfo=UTC)
 
     async def run():
-        storage = SqliteStorage(str(tmp_path / "m.db"))
-        await storage.migrate()
+        storage = SqliteStorage(migrated_file(tmp_path / "m.db"))
         await storage.start()
         caller = Caller(
             await storage.add_workspace("w", "rfc7644", False, "now"), "actor", "request"
@@ -68,8 +68,7 @@ def test_a_large_body_is_parsed_on_a_thread_with_the_same_result(tmp_path, monke
         monkeypatch.setattr(module, name, noted(getattr(module, name)))
 
     async def run():
-        storage = SqliteStorage(str(tmp_path / "m.db"))
-        await storage.migrate()
+        storage = SqliteStorage(migrated_file(tmp_path / "m.db"))
         await storage.start()
         caller = Caller(
             await storage.add_workspace("w", "rfc7644", False, "now"), "actor", "request"

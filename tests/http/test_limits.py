@@ -142,7 +142,7 @@ class Here:
 def here(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("limits")
     started = Here(
-        f"sqlite:///{folder / 'muster.db'}"
+        f"sqlite:///{databases.migrated_file(folder / 'muster.db')}"
         if request.param == "sqlite"
         else databases.migrated_database()
     )
@@ -154,7 +154,7 @@ def here(request, tmp_path_factory):
 def fresh_here(request, tmp_path):
     """A service of the test's own."""
     started = Here(
-        f"sqlite:///{tmp_path / 'muster.db'}"
+        f"sqlite:///{databases.migrated_file(tmp_path / 'muster.db')}"
         if request.param == "sqlite"
         else databases.migrated_database(),
         max_elements=1_000,
@@ -1061,7 +1061,7 @@ class Slow:
 def hasty(tmp_path_factory):
     """A service that gives bodies and forms half a second."""
     made = Here(
-        f"sqlite:///{tmp_path_factory.mktemp('hasty') / 'muster.db'}",
+        f"sqlite:///{databases.migrated_file(tmp_path_factory.mktemp('hasty') / 'muster.db')}",
         body_seconds=0.5,
         form_seconds=0.5,
     )
@@ -1154,7 +1154,7 @@ RATE = "requests per minute per key"
 
 @covers(RATE)
 def test_a_key_may_ask_so_often_in_a_minute_and_no_more(tmp_path, clock):
-    counting = Here(f"sqlite:///{tmp_path / 'muster.db'}", rate_limit=5)
+    counting = Here(f"sqlite:///{databases.migrated_file(tmp_path / 'muster.db')}", rate_limit=5)
     try:
         statuses = [counting.ask("GET", "/Users?count=0").status_code for _ in range(5)]
         assert statuses == [200] * 5

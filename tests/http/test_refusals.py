@@ -172,7 +172,7 @@ KINDS = [name for name in vars(Refused) if not name.startswith("_")]
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def service(request, tmp_path_factory):
     database = (
-        f"sqlite:///{tmp_path_factory.mktemp('refusals')}/m.db"
+        f"sqlite:///{databases.migrated_file(tmp_path_factory.mktemp('refusals') / 'm.db')}"
         if request.param == "sqlite"
         else databases.migrated_database()
     )

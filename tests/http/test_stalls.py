@@ -86,7 +86,7 @@ class Loop:
 @pytest.fixture(params=["sqlite", "postgres"])
 def loop(request, tmp_path, monkeypatch):
     made = Loop(
-        f"sqlite:///{tmp_path / 'muster.db'}"
+        f"sqlite:///{databases.migrated_file(tmp_path / 'muster.db')}"
         if request.param == "sqlite"
         else databases.migrated_database(),
         monkeypatch,

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from muster.storage.postgres import PostgresStorage
@@ -14,7 +15,8 @@ from tests.support import postgres
 def _file() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "m.db"
-        asyncio.run(SqliteStorage(str(path)).migrate())
+        with ThreadPoolExecutor(1) as thread:  # the test may run an event loop already
+            thread.submit(asyncio.run, SqliteStorage(str(path)).migrate()).result()
         return path.read_bytes()
 
 

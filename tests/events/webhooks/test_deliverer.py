@@ -20,6 +20,7 @@ from muster.storage.records.leases import Leases
 from muster.storage.records.webhooks import State, WebhookStates
 from muster.storage.repair.derived import bound
 from muster.storage.sqlite import SqliteStorage
+from tests.support.databases import migrated_file
 
 NOW = "2026-01-01T00:00:00.000Z"
 
@@ -43,8 +44,7 @@ class Here:
     """A storage with a webhook, and users made after it."""
 
     async def start(self, path):
-        self.storage = SqliteStorage(str(path))
-        await self.storage.migrate()
+        self.storage = SqliteStorage(migrated_file(path))
         await self.storage.start()
         self.workspace = await self.storage.add_workspace("w", "rfc7644", False, NOW)
         self.states = WebhookStates(self.storage)

@@ -18,6 +18,7 @@ from muster.storage.port.accounts import Workspace
 from muster.storage.port.errors import StorageError
 from muster.storage.records.requests import RecordedRequest, RequestFilter, RequestStore, number_of
 from muster.storage.sqlite import SqliteStorage
+from tests.support.databases import migrated_file
 
 SECRET = "hunter2 and more"
 
@@ -212,8 +213,7 @@ def test_nul_and_surrogates_are_removed(text):
 
 def test_old_and_excess_requests_are_deleted(tmp_path):
     async def run():
-        storage = SqliteStorage(str(tmp_path / "m.db"))
-        await storage.migrate()
+        storage = SqliteStorage(migrated_file(tmp_path / "m.db"))
         await storage.start()
         requests = RequestStore(storage)
         kept = [
@@ -323,8 +323,7 @@ def test_the_first_success_after_an_error_is_recorded_even_a_read():
 @pytest.mark.parametrize("later", [True, False])
 def test_a_success_after_an_error_in_another_process_is_recorded(tmp_path, later):
     async def run():
-        storage = SqliteStorage(str(tmp_path / "m.db"))
-        await storage.migrate()
+        storage = SqliteStorage(migrated_file(tmp_path / "m.db"))
         await storage.start()
         requests = RequestStore(storage)
         one, other = (Recorder(requests, Retention(7, 100)) for _ in range(2))

@@ -12,6 +12,7 @@ from muster.http.scim import bulk as bulk_answers
 from muster.scim.bulk import BULK_REQUEST, BULK_RESPONSE, read_bulk
 from muster.scim.schema.model import ENTERPRISE_USER, USER
 from muster.storage.port.errors import StorageFull
+from tests.support.databases import migrated_file
 from tests.support.people import error_of, group, name, patch, person
 
 
@@ -350,7 +351,7 @@ def test_a_resource_of_a_failed_cycle_that_cannot_be_deleted_is_named(tmp_path):
             return await execute(directory, caller, operations.operations, None)
 
     app = muster.create_app(
-        muster.Settings(database=f"sqlite:///{tmp_path}/m.db", request_log=False)
+        muster.Settings(database=f"sqlite:///{migrated_file(tmp_path / 'm.db')}", request_log=False)
     )
     results = asyncio.run(run())
     assert [getattr(result.error, "status", None) for result in results] == [507, 400, None]
