@@ -377,3 +377,53 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
         assert wide <= 0, f"{path} is wider than the window by {wide}: {page.evaluate(WIDEST)}"
     context.close()
     assert found == []
+
+
+def with_authenticator(page):
+    """Give Chromium a virtual authenticator that verifies its user."""
+    client = page.context.new_cdp_session(page)
+    client.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    made = client.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    return client, made["authenticatorId"]
+
+
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+def test_a_passkey_is_added_and_signs_in_after_its_user_is_verified(server, watched):
+    """Browsers allow passkeys at localhost, and not at 127.0.0.1."""
+    page, email = watched.page, name("passkey")
+    home = server.url.replace("127.0.0.1", "localhost")
+    client, authenticator = with_authenticator(page)
+    page.goto(invitation(server).replace("127.0.0.1", "localhost"))
+    page.fill("input[name=email]", email)
+    page.fill("input[name=password]", PASSWORD)
+    page.click("text=Create account")
+    page.wait_for_url("**/w/**")
+    page.goto(f"{home}/account/second-factor")
+    expect(page.locator("svg.qr")).to_be_visible()
+    page.fill("[data-passkey] input[name=name]", "Laptop")
+    page.click("text=Add passkey")
+    page.wait_for_url("**/account")
+    expect(page.locator(".codes li")).to_have_count(8)
+    page.click("summary:has-text('Add another passkey')")
+    page.fill("[data-passkey] input[name=name]", "Laptop again")
+    page.click("text=Add passkey >> nth=-1")
+    expect(page.locator("[data-problem]")).to_contain_text("has a passkey for your account already")
+    page.click("text=Sign out")
+    page.wait_for_url("**/sign-in")
+    verified = {"authenticatorId": authenticator, "isUserVerified": False}
+    client.send("WebAuthn.setUserVerified", verified)
+    page.click("text=Sign in with a passkey")
+    expect(page.locator("[data-problem]")).to_contain_text("Try again")
+    client.send("WebAuthn.setUserVerified", {**verified, "isUserVerified": True})
+    page.click("text=Sign in with a passkey")
+    page.wait_for_url("**/w/**")
+    expect(page.locator(".side-foot")).to_contain_text(email)
+    assert watched.complaints == []

@@ -150,3 +150,29 @@ def test_an_administrator_brings_ten_people_back(server, chromium, fresh, root, 
         expect(hand.page.get_by_text("Rolled back 10 resources.")).to_be_visible()
     now = [fresh.scim.get(f"/Users/{one['id']}").json()["active"] for one in people]
     assert now == [True] * 10
+
+
+def test_an_owner_invites_a_colleague_who_may_only_read_the_audit_log(
+    server, chromium, fresh, root
+):
+    permissions = ["clipboard-read", "clipboard-write"]
+    with overview(chromium, server, root, fresh, permissions=permissions) as hand:
+        hand.click("Administrators", within="#sidebar")
+        hand.click("Invite another administrator")
+        hand.type("Name", "Sam Lee")
+        hand.click("Auditor")
+        hand.click("Create invitation")
+        hand.click("Copy", within="main")
+        link = hand.copied()
+    context = chromium.new_context()
+    page = context.new_page()
+    sam = Hand(page)
+    page.goto(link)
+    expect(page.get_by_text("Auditor")).to_be_visible()
+    expect(page.get_by_text(fresh.name)).to_be_visible()
+    sam.type("E-mail", name("sam"))
+    sam.type("Password", PASSWORD)
+    sam.click("Create account")
+    expect(page.locator("h1")).to_have_text("Audit log")
+    expect(page.locator("#sidebar nav").first.get_by_role("link")).to_have_text(["Audit log"])
+    context.close()

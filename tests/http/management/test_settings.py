@@ -23,6 +23,7 @@ def test_settings_are_changed_and_recorded(fresh):
         "guardLeast": 20,
         "requestsDays": None,
         "changesDays": None,
+        "requireSecondFactor": False,
     }
     changed = fresh.api.patch(
         "/settings", json={"contract": "cortex", "strict": True, "rateLimit": 0}
