@@ -1,7 +1,15 @@
 """Every export leaves an entry in the audit log."""
 
+import asyncio
+import json
+from types import SimpleNamespace
+
 import pytest
 
+from muster.access.audit_notes import Administrator
+from muster.console.exports import Piece, audited
+from muster.storage.port.accounts import Workspace
+from muster.storage.port.changes import ChangeOrigin
 from tests.support.waiting import until
 
 
@@ -36,3 +44,30 @@ def test_an_export_is_recorded_with_its_rows_and_filter(root, fresh, path, asked
 def test_a_refused_export_is_not_recorded(root, fresh):
     assert root.get(f"/w/{fresh.name}/users/export.csv", filter="nonsense").status_code == 400
     assert exports(fresh) == []
+
+
+def test_an_export_that_the_browser_breaks_off_is_recorded_with_the_rows_sent():
+    notes = []
+
+    class Log:
+        async def record(self, found, items=()):
+            notes.extend(found)
+
+    async def pieces():
+        yield Piece(b"head")
+        yield Piece(b"rows", 2)
+        yield Piece(b"never sent", 3)
+
+    async def break_off():
+        workspace = Workspace(1, "w", "rfc7644", False, "")
+        by = Administrator(workspace, ChangeOrigin("admin:ann", "request", "now"), ())
+        visit = SimpleNamespace(administrator=by)
+        stream = audited(visit, Log(), "users", {"active": "no", "q": ""}, pieces())
+        sent = [await anext(stream), await anext(stream)]
+        await stream.aclose()
+        return sent
+
+    assert asyncio.run(break_off()) == [b"head", b"rows"]
+    (note,) = notes
+    assert (note.type, note.id, note.action) == ("Export", "users", "export")
+    assert json.loads(note.document) == {"rows": 2, "filter": {"active": "no"}, "complete": False}

@@ -16,7 +16,7 @@ class Step(NamedTuple):
         name: Its identifier, for programs.
         title: What to do.
         done: Whether it is done.
-        page: The page where it is done, within the workspace; one outside it begins with //.
+        page: The page where it is done, within the workspace.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Checklist:
             Step("key", "Create an API key for your identity provider", bool(keys), "/connect"),
             Step("request", "Receive its first request", used, "/connect"),
             Step("user", "Sync the first user", users > 0, "/users"),
-            Step("colleague", "Invite a colleague", len(colleagues) > 1, "//administrators"),
+            Step("colleague", "Invite a colleague", len(colleagues) > 1, "/administrators"),
             Step(
                 "guard",
                 "Turn on the guard, which holds mass deactivations for review",

@@ -16,7 +16,6 @@ from muster.insight.traffic import Outcomes, summed
 OUTCOMES = {"ok": "Succeeded", "refused": "Refused (4xx)", "errors": "Server errors (5xx)"}
 """The series of the chart of requests, by their class."""
 _SHOWN_KEYS = 20
-_INSTALLATION = "//"
 
 
 class OverviewPages:
@@ -74,9 +73,6 @@ def _reader(visit: Visit) -> tuple[int, str]:
 
 def _link(visit: Visit, step: Step) -> str:
     """Return the link to the page of a step; empty if the administrator may not open it."""
-    if step.page.startswith(_INSTALLATION):
-        everywhere = visit.session is not None and visit.session.admin.everywhere
-        return visit.url(step.page[1:]) if everywhere else ""
     return visit.url(f".{step.page}") if visit.opens(step.page) else ""
 
 
