@@ -175,3 +175,21 @@ def test_a_type_changes_its_extensions_unless_stored_resources_conflict(here):
     with pytest.raises(ScimError) as unknown:
         here.run(here.schemas.replace_type(here.by, "Nothing", DEVICES))
     assert unknown.value.status == 404
+
+
+def test_a_schema_that_stops_extending_a_type_may_leave_no_values_there(here):
+    here.run(here.schemas.create_schema(here.by, badge(LEVEL)))
+    among = here.run(registry(here))
+    here.run(create(here, among, "/Users", person(**{BADGE: {"level": 1}})))
+    here.run(create(here, among, "/Users", person()))
+    with pytest.raises(Breaks) as refused:
+        here.run(
+            here.schemas.replace_schema(here.by, BADGE, {**badge(LEVEL), "extends": ["Group"]})
+        )
+    assert (refused.value.total, refused.value.attributes) == (1, {"": 1})
+    review = here.run(here.schemas.review_schema(here.by, {**badge(LEVEL), "extends": []}, BADGE))
+    assert review.breaks is not None
+    both = {**badge(LEVEL), "extends": ["User", "Group"]}
+    assert here.run(here.schemas.replace_schema(here.by, BADGE, both)).extends == ("User", "Group")
+    only = {**badge(LEVEL), "extends": ["User"]}
+    assert here.run(here.schemas.replace_schema(here.by, BADGE, only)).extends == ("User",)

@@ -109,17 +109,40 @@ class _Plan:
         before: The schema that it replaces; None for a new one.
         item: The stored item that it replaces.
         registry: The registry with the new schema.
+        lost: The resource types that the schema extends no longer.
     """
 
     schema: CustomSchema
     before: CustomSchema | None
     item: Item
     registry: Registry
+    lost: Sequence[ResourceType] = ()
 
     @property
     def kinds(self) -> list[ResourceType]:
-        """The resource types that use the schema."""
-        return having(self.registry, self.schema)
+        """The resource types whose resources may conflict."""
+        return [*having(self.registry, self.schema), *self.lost]
+
+    @property
+    def check(self) -> Check:
+        """The check of a resource."""
+        lost = {kind.name for kind in self.lost}
+
+        def misfits(document: Document, kind: ResourceType) -> Sequence[Misfit]:
+            if kind.name in lost:
+                return _values(document, self.schema.id)
+            return list(_misfits(document, kind, self.schema.id))
+
+        return misfits
+
+    @property
+    def marker(self) -> str:
+        """A text without which no document conflicts.
+
+        It is empty for schemas that concern all documents: required extensions and core schemas.
+        """
+        core = any(kind.is_core(self.schema.id) for kind in self.kinds)
+        return "" if core or self.schema.required else f'"{self.schema.id}"'
 
 
 class _Tally:
@@ -221,7 +244,7 @@ class CustomSchemas:
         plan = await (self._plan_new(by, raw) if urn is None else self._plan_change(by, urn, raw))
         changes = changes_between(plan.before, plan.schema)
         try:
-            await self._check(by, plan.kinds, _fits(plan.schema))
+            await self._check(by, plan.kinds, plan.check, plan.marker)
         except Breaks as breaks:
             return SchemaReview(plan.schema, plan.before, changes, breaks)
         return SchemaReview(plan.schema, plan.before, changes, None)
@@ -256,7 +279,7 @@ class CustomSchemas:
 
     async def _store(self, by: Administrator, plan: _Plan) -> None:
         item = replace(plan.item, body=plan.schema.to_json())
-        await self._decide(by, item, plan.item, plan.kinds, _fits(plan.schema))
+        await self._decide(by, item, plan.item, plan.kinds, plan.check, plan.marker)
 
     async def _plan_change(self, by: Administrator, urn: str, raw: Json) -> _Plan:
         item = await self._schema(by.workspace.id, urn)
@@ -271,7 +294,11 @@ class CustomSchemas:
         _check_uniqueness(before, schema)
         new = set(schema.indexed) - set(before.indexed)
         schema = replace(schema, ready=before.ready and not new)
-        return _Plan(schema, before, item, await self._with(by, schema))
+        after = await self._with(by, schema)
+        using = {kind.name for kind in having(after, schema)}
+        was = having(await self._with(by, before), before)
+        lost = [kind for kind in was if kind.name not in using]
+        return _Plan(schema, before, item, after, lost)
 
     async def count_values(self, by: Administrator, urn: str, most: int) -> tuple[int, bool]:
         """Count the resources that have values of a custom schema.
@@ -288,7 +315,7 @@ class CustomSchemas:
             ScimError: 404 if the schema does not exist.
         """
         schema = await self.schema(by.workspace.id, urn)
-        found, left, key = 0, most, f'"{schema.id}":'
+        found, left, key = 0, most, f'"{schema.id}"'
         for kind in having(await self._with(by, schema), schema):
             if kind.core.id == schema.id:
                 found += await backfill.count(self._storage, by.workspace.id, kind.name)
@@ -321,10 +348,10 @@ class CustomSchemas:
         before = await self._with(by, schema)
 
         def used(document: Document, _: ResourceType) -> list[Misfit]:
-            reason = Misfit("", f"it has values of {schema.id}")
-            return [reason] if schema.id in document else []
+            return _values(document, schema.id)
 
-        await self._decide(by, replace(item, body=None), item, having(before, schema), used)
+        gone, marker = replace(item, body=None), f'"{schema.id}"'
+        await self._decide(by, gone, item, having(before, schema), used, marker)
         await self._clear_indexes(by, schema, set(schema.indexed), before)
 
     async def create_type(self, by: Administrator, raw: Json) -> dict[str, Any]:
@@ -429,6 +456,7 @@ class CustomSchemas:
         before: Item,
         kinds: Sequence[ResourceType],
         check: Check,
+        marker: str = "",
     ) -> None:
         """Store a change, unless resources of these types conflict with it.
 
@@ -438,13 +466,14 @@ class CustomSchemas:
             before: The item that it replaces.
             kinds: The resource types to check.
             check: Checks a resource.
+            marker: As for `_check`.
 
         Raises:
             Breaks: Stored resources conflict with the change.
             Outdated: The item changed concurrently.
         """
         start = await self._storage.latest_change(by.workspace.id)
-        await self._check(by, kinds, check)
+        await self._check(by, kinds, check, marker)
         await self._put(by, item, before)
         try:
             await self._check_since(by, start, kinds, check)
@@ -455,8 +484,16 @@ class CustomSchemas:
     async def _put(self, by: Administrator, item: Item, before: Item) -> None:
         await self._storage.administer([item], [_note(by, item, before)], [before])
 
-    async def _check(self, by: Administrator, kinds: Sequence[ResourceType], check: Check) -> None:
+    async def _check(
+        self, by: Administrator, kinds: Sequence[ResourceType], check: Check, marker: str
+    ) -> None:
         """Check all stored resources of some types.
+
+        Args:
+            by: The administrator.
+            kinds: The types.
+            check: Checks a resource.
+            marker: A text without which no document conflicts; such documents are not parsed.
 
         Raises:
             Breaks: Some conflict.
@@ -465,7 +502,8 @@ class CustomSchemas:
         for kind in kinds:
             async for rows in self._resources(by, kind):
                 for row in rows:
-                    tally.add(kind.name, row.id, check(parse(row.document.encode()), kind))
+                    if marker in row.document:
+                        tally.add(kind.name, row.id, check(parse(row.document.encode()), kind))
         tally.check()
 
     async def _resources(
@@ -548,8 +586,9 @@ def _note(by: Administrator, item: Item, before: Item) -> Note:
     return by.note("Schema", CustomSchema.from_json(held).id, action, **(item.body or {}))
 
 
-def _fits(schema: CustomSchema) -> Check:
-    return lambda document, kind: list(_misfits(document, kind, schema.id))
+def _values(document: Document, urn: str) -> list[Misfit]:
+    """Return the reason why a document that may have no values of a schema conflicts."""
+    return [Misfit("", f"it has values of {urn}")] if urn in document else []
 
 
 def _fits_type(lost: Set[str]) -> Check:
