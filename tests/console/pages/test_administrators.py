@@ -3,11 +3,16 @@
 import html
 import re
 
+import pyotp
 import pytest
 
+from muster.access.administrators import Administrators
 from muster.access.permissions import ADMIN, AUDIT, SCIM
+from muster.access.sign_in_policy import SignInPolicy
+from muster.storage.port.changes import ChangeOrigin
 from tests.console.browsing import PASSWORD, Visitor, invitation, invited
 from tests.support.people import name
+from tests.support.tenant import administer
 
 
 @pytest.mark.outside
@@ -230,3 +235,30 @@ def test_values_of_invitations_are_escaped(root, server):
     for page in pages:
         assert "<script>alert" not in page.text
         assert "&lt;script&gt;alert" in page.text
+
+
+def test_the_installation_requires_a_second_factor_of_everybody(server, fresh):
+    owner = Visitor(server).accept(invitation(server), name("strict"))
+    owner.get("/administrators")
+    try:
+        assert owner.post("/administrators/policy", required="on").status_code == 303
+        for path in ("/administrators", f"/w/{fresh.name}", "/workspaces"):
+            led = owner.get(path).headers["location"].partition("?")[0]
+            assert led == "/account/second-factor", path
+        said = text_of(owner.get("/account/second-factor"))
+        assert "This installation requires a second factor" in said
+        page = owner.get("/account/second-factor").text
+        secret = re.search(r'name="secret" value="([A-Z2-7]+)"', page)[1]
+        owner.post("/account/totp", secret=secret, code=pyotp.TOTP(secret).now())
+        said = text_of(owner.get("/administrators"))
+        assert "Required: an administrator without a second factor can do nothing else" in said
+        assert "made two-factor authentication required" in said
+    finally:
+        administer(server, optional)
+    owner.close()
+
+
+async def optional(storage):
+    """End the policy for the other tests of this server."""
+    policy = SignInPolicy(storage, Administrators(storage))
+    await policy.require(False, ChangeOrigin("test", "", "2026-01-01T00:00:00.000Z"))
