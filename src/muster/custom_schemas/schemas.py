@@ -59,7 +59,7 @@ class Breaks(ScimError):
     """409: stored resources conflict with a change; the detail has only their number.
 
     Attributes:
-        broken: The first of them, each with its id and the reason.
+        broken: The first of them, each with its id, its name and the reason.
         total: Their number.
         attributes: The number of resources that conflict by the name of the attribute at fault;
             empty for a resource as a whole. A resource may conflict by several.
@@ -153,15 +153,16 @@ class _Tally:
         self._total = 0
         self._attributes: Counter[str] = Counter()
 
-    def add(self, kind: str, resource_id: str, misfits: Sequence[Misfit]) -> None:
+    def add(self, kind: str, document: Document, misfits: Sequence[Misfit]) -> None:
         """Count a resource if it has conflicts; each resource is added once."""
         if not misfits:
             return
         self._total += 1
         self._attributes.update({misfit.attribute for misfit in misfits})
         if len(self._listed) < _LISTED:
+            who = {"resourceType": kind, "id": document["id"], "name": _name(document)}
             first = {"attribute": misfits[0].attribute, "detail": misfits[0].detail}
-            self._listed.append({"resourceType": kind, "id": resource_id, **first})
+            self._listed.append({**who, **first})
 
     def check(self) -> None:
         """Raise Breaks if any resource conflicts."""
@@ -503,7 +504,8 @@ class CustomSchemas:
             async for rows in self._resources(by, kind):
                 for row in rows:
                     if marker in row.document:
-                        tally.add(kind.name, row.id, check(parse(row.document.encode()), kind))
+                        document = parse(row.document.encode())
+                        tally.add(kind.name, document, check(document, kind))
         tally.check()
 
     async def _resources(
@@ -526,7 +528,7 @@ class CustomSchemas:
         Raises:
             Breaks: Some conflict.
         """
-        latest: dict[str, tuple[str, Sequence[Misfit]]] = {}
+        latest: dict[str, tuple[str, Document, Sequence[Misfit]]] = {}
         named = {kind.name: kind for kind in kinds}
         end = await self._storage.latest_change(by.workspace.id)
         while start < end and (
@@ -536,13 +538,14 @@ class CustomSchemas:
             for change in changes:
                 if not change.version or change.type not in named:
                     continue
+                document = parse(change.document)
                 deleted = change.action == "delete"
-                misfits = [] if deleted else check(parse(change.document), named[change.type])
-                latest[change.id] = (change.type, misfits)
+                misfits = [] if deleted else check(document, named[change.type])
+                latest[change.id] = (change.type, document if misfits else {}, misfits)
             await asyncio.sleep(0)
         tally = _Tally()
-        for resource_id, (kind, misfits) in latest.items():
-            tally.add(kind, resource_id, misfits)
+        for found in latest.values():
+            tally.add(*found)
         tally.check()
 
     async def _clear_indexes(
@@ -584,6 +587,12 @@ def _note(by: Administrator, item: Item, before: Item) -> Note:
             **({} if item.body is None else {"definition": item.body}),
         )
     return by.note("Schema", CustomSchema.from_json(held).id, action, **(item.body or {}))
+
+
+def _name(document: Document) -> str:
+    """Return the name of a resource for people; empty if it has none."""
+    name = document.get("displayName") or document.get("userName")
+    return name if isinstance(name, str) else ""
 
 
 def _values(document: Document, urn: str) -> list[Misfit]:

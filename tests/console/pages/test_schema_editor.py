@@ -198,7 +198,7 @@ def test_the_review_shows_what_changes_and_what_breaks_beside_the_attribute(root
     assert list(rows) == ["number", "colour", "level"]
     assert "<del>string</del> → <ins>boolean</ins>" in rows["number"]
     assert "1 conflicts" in rows["number"]
-    assert f'href="/w/{fresh.name}/users/{user["id"]}"' in rows["number"]
+    assert f'href="/w/{fresh.name}/users/{user["id"]}">{user["userName"]}<' in rows["number"]
     assert "Fit" in rows["colour"]
     assert "indexed: <del>No</del> → <ins>Yes</ins>" in rows["colour"]
     assert "2 conflict" in rows["level"]

@@ -196,6 +196,8 @@ class BrokenResource(Answer):
     """The type of the resource."""
     id: Id
     """The id of the resource."""
+    name: Annotated[str, Field(examples=["Ann Smith"])]
+    """The displayName of the resource, or else its userName. Empty if it has neither."""
     attribute: Annotated[str, Field(examples=["badgeNumber"])]
     """The attribute at fault. Empty if it is the resource as a whole."""
     detail: str
