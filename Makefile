@@ -52,6 +52,7 @@ coverage: install ## measure the lines and branches that the tests run; ONLY as 
 	$(BIN)/coverage run -m pytest -q -n auto --dist loadgroup $(if $(ONLY),-m "$(ONLY)")
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+	$(BIN)/python -m tests.support.coverage_figures $(if $(ONLY),,--at-least 95)
 
 screenshots: install ## take the pictures of the console's pages in docs/images
 	$(BIN)/python -m tests.console.screenshots
