@@ -117,7 +117,7 @@ class Hand:
         """Choose an option of a list: a click that opens it, and one on the option."""
         self._count(f"{label}: {option}")
         self._count(option)
-        self.page.get_by_label(label).select_option(option)
+        self.page.get_by_label(label).locator("visible=true").select_option(option)
 
     def _count(self, doing):
         self.clicks += 1

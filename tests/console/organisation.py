@@ -31,6 +31,7 @@ NOW = datetime(2026, 6, 18, 9, 41, tzinfo=UTC)
 OWNER, COLLEAGUE = "dana.ferreira@northwind.example", "samir.okafor@northwind.example"
 OKTA, ENTRA, OFFICE = "198.51.100.23", "203.0.113.7", "192.0.2.44"
 BADGE = "urn:northwind:params:scim:schemas:extension:badge:2.0:User"
+DEVICE = "urn:northwind:params:scim:schemas:core:2.0:Device"
 BROWSER = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Chrome/156.0.0.0 Safari/537.36"
 AGENTS = {OKTA: "Okta SCIM Client 1.0.0", ENTRA: "Azure AD Provisioning Service/1.0"}
 _PEOPLE = {"okta": 164, "entra": 48}
@@ -122,6 +123,9 @@ class Organisation:
         self._form(self.dana, "/checklist", "")
         self.dana.get(self.base)  # shows its message
         self.ids["import"] = self._import()
+        rosa = {"name": "Rosa Lindqvist", "role": "auditor", "expires": "604800"}
+        self._form(self.dana, "/administrators", **rosa)
+        self.dana.get(f"{self.base}/administrators")  # shows the link
         _wait_for_requests(self.api)
         return self
 
@@ -184,6 +188,9 @@ class Organisation:
         _good(self.api.patch("/settings", json=guard))
         _good(self.api.post("/roles", json={"name": "Help desk", "permissions": [SCIM]}))
         _good(self.api.post("/schemas", json=_badge_schema()))
+        _good(self.api.post("/schemas", json=_device_schema()))
+        device = {"name": "Device", "endpoint": "/Devices", "schema": DEVICE}
+        _good(self.api.post("/resource-types", json=device))
         for value, role in (("owner", "Help desk"), ("viewer", "Auditor")):
             self.clock.advance(minutes=3)
             self._form(self.samir, "/role-mappings", idpValue=value, role=role, reviewed="on")
@@ -315,6 +322,15 @@ def _badge_schema():
         {"name": "parking", "type": "boolean"},
     ]
     return {"id": BADGE, "name": "Badge", "extends": ["User"], "attributes": attributes}
+
+
+def _device_schema():
+    attributes = [
+        {"name": "label", "type": "string", "required": True},
+        {"name": "serial", "type": "string", "uniqueness": "server"},
+        {"name": "owner", "type": "reference", "referenceTypes": ["User"]},
+    ]
+    return {"id": DEVICE, "name": "Device", "attributes": attributes}
 
 
 def _good(answer):

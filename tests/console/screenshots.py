@@ -19,6 +19,13 @@ IMAGES = Path(__file__).parents[2] / "docs" / "images"
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 OTHERS = {"open-id-connector", "growth"}
 """Pictures in the folder that are made elsewhere."""
+OUTSIDE = {
+    "administrators": "/administrators",
+    "account": "/account",
+    "second-factor": "/account/second-factor",
+    "workspaces": "/workspaces",
+}
+"""Pages outside workspaces, for administrators."""
 WITHOUT = {
     "/w/{workspace}/palette": "part of every page",
     "/w/{workspace}/requests/live": "a stream",
@@ -28,6 +35,8 @@ WITHOUT = {
     "/sign-in/openid/callback": "a redirect",
     "/open-id-connector": "like that of a workspace",
     "/": "a redirect",
+    "/sign-in": "taken without a session",
+    "/first": "taken without a session",
 }
 """Pages without a picture, each with the reason. Files to download have none either."""
 
@@ -78,9 +87,11 @@ def pages(made):
         "schema": badge,
         "schema-new": "/schemas/new",
         "schema-edit": f"{badge}/edit",
-        "resource-type": "/resource-types/User",
+        "resource-type": "/resource-types/Device",
+        "resource-type-edit": "/resource-types/Device/edit",
         "resource-type-new": "/resource-types/new",
         "settings": "/settings",
+        "workspace-administrators": "/administrators",
         "wipe": "/wipe",
     }
 
@@ -131,8 +142,8 @@ def take_all(browser, made):
         camera.take(f"{name}-dark", made.base + shown[name], "dark")
     for name in ("users", "requests"):
         camera.take(f"{name}-phone", made.base + shown[name], size=PHONE)
-    for name in ("administrators", "account", "workspaces"):
-        camera.take(name, f"/{name}")
+    for name, path in OUTSIDE.items():
+        camera.take(name, path)
     camera.context.clear_cookies()
     camera.take("sign-in", "/sign-in")
     camera.take("first", invitation(made.server).removeprefix(made.server.url))

@@ -5,7 +5,6 @@ import re
 import httpx
 import httpx2
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from oidc_provider_mock import User, run_server_in_thread
 from playwright.sync_api import expect
 from scim2_client.engines.httpx2 import SyncSCIMClient
@@ -41,11 +40,6 @@ def provider():
     ann = User(sub="ann", claims={"email": f"ann@{DOMAIN}", "email_verified": True})
     with run_server_in_thread(user_claims=[ann], require_nonce=True) as started:
         yield f"http://localhost:{started.server_port}"
-
-
-WIDEST = """[...document.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
-    .map(e => e.tagName + "." + e.className).slice(0, 8).join(" ")"""
-"""What lies beyond the right edge."""
 
 
 def test_from_the_first_sign_in_to_an_undo(server, watched, filled):
@@ -301,82 +295,6 @@ def test_times_are_typed_in_the_readers_zone_and_sent_in_utc(server, chromium, f
         page.fill("main input.now[name=since]", "2026-01-31T20:00")
     assert "since=2026-02-01T01:00" in sent.value.url.replace("%3A", ":")
     context.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_axe_finds_nothing(server, chromium, filled, scheme, width):
-    visitor = Visitor(server).accept(invitation(server), name("axe"))
-    cookie = {
-        "name": "muster_session",
-        "value": visitor.http.cookies["muster_session"],
-        "url": server.url,
-    }
-    base = f"/w/{filled.name}"
-    key = filled.api.get("/keys").json()["items"][0]["id"]
-    request = re.search(rf'href="({base}/requests/\d+)"', visitor.get(f"{base}/requests").text)[1]
-    visitor.close()
-    hook = filled.api.post("/webhooks", json={"url": "http://127.0.0.1:1/hook"}).json()["id"]
-    filled.api.post(f"/webhooks/{hook}/test")
-    context = chromium.new_context(
-        color_scheme=scheme, viewport={"width": width, "height": 860}, bypass_csp=True
-    )
-    page, found = context.new_page(), []
-    paths = [
-        "/sign-in",
-        "/nothing",
-        invitation(server).removeprefix(server.url),
-        base,
-        f"{base}/users",
-        f"{base}/groups",
-    ]
-    of_crew = f"{base}/groups/{filled.crew['id']}"
-    paths += [
-        f"{base}/users/{filled.users[0]['id']}",
-        of_crew,
-        f"{of_crew}?at=2100-01-01T00:00",
-        f"{base}/requests",
-        request,
-    ]
-    names = (
-        "?range=30d",
-        "doctor",
-        "undo",
-        "role-mappings",
-        "webhooks",
-        "schemas",
-        "schemas/new",
-        "schemas/urn:ietf:params:scim:schemas:core:2.0:User",
-        "resource-types/new",
-        "resource-types/User",
-        "roles",
-        "roles/Admin",
-        "wipe",
-        "connect/entra",
-        "open-id-connector",
-    )
-    paths += [
-        f"{base}/{path}".replace("/?", "?")
-        for path in (*names, "keys", "audit", "settings", "guard")
-    ]
-    paths += [f"{base}/keys/{key}", f"{base}/webhooks/{hook}"]
-    paths += ["/account/second-factor", f"{base}/administrators", "/first?token=unknown"]
-    paths += ["/account", "/workspaces", "/administrators", "/open-id-connector"]
-    for path in paths:
-        if path == base:
-            context.add_cookies([cookie])
-        page.goto(server.url + path)
-        violations = Axe().run(page).response["violations"]
-        found += [
-            (path, item["id"], [node["html"][:100] for node in item["nodes"]][:2])
-            for item in violations
-        ]
-        wide = page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert wide <= 0, f"{path} is wider than the window by {wide}: {page.evaluate(WIDEST)}"
-    context.close()
-    assert found == []
 
 
 def with_authenticator(page):

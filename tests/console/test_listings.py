@@ -1,5 +1,9 @@
 """The state of a list, as its URL has it."""
 
+from datetime import UTC, datetime
+
+import pytest
+
 from muster.console.listings import ListQuery
 
 
@@ -15,3 +19,16 @@ def test_a_trail_is_bounded():
         )
     assert len(query.trail) == 10
     assert query.first == 2501
+
+
+@pytest.mark.parametrize(
+    ("created", "begin"), [("1d", "2026-06-17"), ("7d", "2026-06-11"), ("30d", "2026-05-19")]
+)
+def test_the_time_of_creation_counts_from_midnight(clock, created, begin):
+    clock.moment = datetime(2026, 6, 18, 9, 41, tzinfo=UTC)
+    query = ListQuery("users", created=created, active="no")
+    assert query.conditions() == (
+        f'(active eq false) and (meta.created ge "{begin}T00:00:00.000Z")'
+    )
+    assert query.parameters()["created"] == created
+    assert query.domain() is None

@@ -3,6 +3,10 @@
 Each task may take ten clicks. What is on a screen decides the next click, never the path of a page.
 """
 
+import csv
+import http.server
+import shlex
+import threading
 import uuid
 from contextlib import contextmanager
 
@@ -11,12 +15,42 @@ import pytest
 from playwright.sync_api import expect
 
 from muster.access.permissions import SCIM
-from tests.console.browsing import PASSWORD, Hand, Watched, invitation
+from tests.console.browsing import PASSWORD, Hand, Visitor, Watched, invitation
 from tests.support.people import group, name, person, replace
 from tests.support.tenant import administer
 
 pytestmark = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 expect.set_options(timeout=30_000)
+CLIPBOARD = ["clipboard-read", "clipboard-write"]
+
+
+class Receiver(http.server.ThreadingHTTPServer):
+    """Receives webhooks, and keeps their bodies."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Receive)
+        self.bodies = []
+        self.url = f"http://127.0.0.1:{self.server_port}/events"
+
+
+class _Receive(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.bodies.append(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def receiver():
+    with Receiver() as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
 
 
 def at_home(chromium, server, tenant, **options):
@@ -59,8 +93,7 @@ def set_active(client, user, active):
 
 def test_an_administrator_is_invited_and_connects_entra(server, chromium, fresh):
     """The wrong key is seen, with its address; the right key turns the check green."""
-    permissions = ["clipboard-read", "clipboard-write"]
-    context = at_home(chromium, server, fresh, permissions=permissions)
+    context = at_home(chromium, server, fresh, permissions=CLIPBOARD)
     page, link = context.new_page(), invitation(server)
     hand = Hand(page)
     page.goto(link)
@@ -152,27 +185,134 @@ def test_an_administrator_brings_ten_people_back(server, chromium, fresh, root, 
     assert now == [True] * 10
 
 
-def test_an_owner_invites_a_colleague_who_may_only_read_the_audit_log(
+def test_an_administrator_cuts_off_a_leaver_by_keyboard(server, chromium, fresh):
+    """From the sign-in on, without a mouse."""
+    tim = created(provider(fresh, "okta"), displayName="Tim Keyboard")
+    visitor = Visitor(server).accept(invitation(server), email := name("keyboard"))
+    visitor.close()
+    context = at_home(chromium, server, fresh)
+    page = context.new_page()
+    keys = page.keyboard
+    page.goto(server.url)
+    keys.type(email)
+    keys.press("Tab")
+    keys.type(PASSWORD)
+    keys.press("Enter")
+    expect(page.locator("h1")).to_have_text("Overview")
+    keys.press("Control+k")
+    keys.type("Tim Key")
+    expect(page.locator("#palette [aria-selected=true]")).to_contain_text("Tim Keyboard")
+    keys.press("Enter")
+    expect(page.locator("h1")).to_have_text("Tim Keyboard")
+    keys.press("Tab")
+    keys.press("Enter")  # skips to the content
+    tab_to(page, "Deactivate")
+    keys.press("Enter")
+    tab_to(page, "Deactivate Tim Keyboard")
+    keys.press("Enter")
+    expect(page.locator("span.state.revoked")).to_have_text("Inactive")
+    context.close()
+    assert fresh.scim.get(f"/Users/{tim['id']}").json()["active"] is False
+
+
+def tab_to(page, text):
+    """Press Tab until the focus is on an element with a text."""
+    for _ in range(15):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()") == text:
+            return
+    raise AssertionError(f"15 steps do not lead to {text!r}")
+
+
+def test_an_engineer_creates_a_key_with_the_least_rights(server, chromium, fresh, root):
+    with overview(chromium, server, root, fresh, permissions=CLIPBOARD) as hand:
+        hand.click("API keys", within="#sidebar")
+        hand.type("Name", "intranet")
+        hand.click("For an application: read only")
+        hand.click("Create API key")
+        hand.click("Copy", within=".highlight")
+        token = hand.copied()
+    key = fresh.client(token, "/scim/v2")
+    assert key.get("/Users").status_code == 200
+    assert key.post("/Users", json=person()).status_code == 403
+
+
+def test_an_engineer_adds_a_webhook_and_proves_that_it_works(
+    server, chromium, fresh, root, receiver
+):
+    with overview(chromium, server, root, fresh) as hand:
+        hand.click("Webhooks", within="#sidebar")
+        hand.type("URL", receiver.url)
+        hand.click("Add webhook", within="main")
+        expect(hand.page.get_by_text("Copy the signing secret now.")).to_be_visible()
+        hand.click("Send test event")
+        delivery = hand.page.get_by_role("row", name="webhook.test")
+        expect(delivery).to_contain_text("204")
+        assert b'"webhook.test"' in receiver.bodies[0]
+
+
+def test_an_engineer_copies_a_refused_request_as_curl(server, chromium, fresh, root):
+    okta = provider(fresh, "okta")
+    for active in (True, "maybe"):
+        okta.post("/Users", json=person("iris@example.com", active=active))
+    fresh.recorded(2)
+    with overview(chromium, server, root, fresh, permissions=CLIPBOARD) as hand:
+        hand.click("Requests", within="#sidebar")
+        hand.choose("Status", "Failed")
+        hand.click("Search", within="main")
+        hand.click("POST /Users", within="tbody")
+        expect(hand.page.get_by_text("active: expected a boolean")).to_be_visible()
+        hand.click("Copy as curl")
+        curl = shlex.split(hand.copied())
+    assert curl[0] == "curl"
+    assert f"{server.url}/scim/v2/Users" in curl
+    assert '"maybe"' in " ".join(curl)
+
+
+def test_an_operator_counts_new_users(server, chromium, fresh, root):
+    for number in range(3):
+        fresh.user(displayName=f"New {number}")
+    with overview(chromium, server, root, fresh) as hand:
+        hand.click("Users", within="#sidebar")
+        hand.choose("Created", "Last 7 days")
+        expect(hand.page.get_by_text("Created in the last 7 days")).to_be_visible()
+        expect(hand.page.locator(".count")).to_have_text("1–3 of 3")
+
+
+def test_an_operator_exports_inactive_users(server, chromium, fresh, root):
+    gone = fresh.user(active=False)
+    fresh.user()
+    with overview(chromium, server, root, fresh) as hand:
+        hand.click("Users", within="#sidebar")
+        hand.choose("Status", "Inactive")
+        expect(hand.page.locator(".count")).to_have_text("1–1 of 1")
+        with hand.page.expect_download() as download:
+            hand.click("Export as CSV")
+        with open(download.value.path(), newline="") as file:
+            rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == [gone["id"]]
+
+
+def test_an_operator_invites_a_colleague_who_may_only_read_the_audit_log(
     server, chromium, fresh, root
 ):
-    permissions = ["clipboard-read", "clipboard-write"]
-    with overview(chromium, server, root, fresh, permissions=permissions) as hand:
-        hand.click("Administrators", within="#sidebar")
+    with overview(chromium, server, root, fresh, permissions=CLIPBOARD) as hand:
+        hand.click("Administrators", within="#sidebar nav:not(.side-foot)")
         hand.click("Invite another administrator")
-        hand.type("Name", "Sam Lee")
+        hand.type("Name", "Rosa Lindqvist")
         hand.click("Auditor")
         hand.click("Create invitation")
-        hand.click("Copy", within="main")
+        hand.click("Copy", within=".highlight")
         link = hand.copied()
     context = chromium.new_context()
     page = context.new_page()
-    sam = Hand(page)
+    rosa = Hand(page, most=4)
     page.goto(link)
-    expect(page.get_by_text("Auditor")).to_be_visible()
-    expect(page.get_by_text(fresh.name)).to_be_visible()
-    sam.type("E-mail", name("sam"))
-    sam.type("Password", PASSWORD)
-    sam.click("Create account")
+    expect(page.locator("dl.invitation")).to_contain_text("Auditor")
+    rosa.type("E-mail", name("rosa"))
+    rosa.type("Password", PASSWORD)
+    rosa.click("Create account")
     expect(page.locator("h1")).to_have_text("Audit log")
-    expect(page.locator("#sidebar nav").first.get_by_role("link")).to_have_text(["Audit log"])
+    pages = page.locator("#sidebar nav:not(.side-foot) a").all_inner_texts()
+    assert [title.strip() for title in pages] == ["Audit log"]
     context.close()

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, NamedTuple
 
+from muster.base import clock
 from muster.base.clock import timestamp
 from muster.console.resources import name_filter
 from muster.console.web import Visit
@@ -31,6 +33,8 @@ _TITLES = {
     "meta.lastModified": "Updated",
 }
 _SORTS = frozenset({"userName", "displayName", "externalId", "meta.lastModified", "meta.created"})
+CREATED = {"1d": 1, "7d": 7, "30d": 30}
+"""The choices of how long ago a resource was created at most, in days."""
 _TRAIL = 10
 """The most pages that "Previous" goes back to."""
 _MOST_COLUMNS = 20
@@ -67,6 +71,7 @@ class ListQuery:
         match: sw for names that start with the text, co for those that contain it.
         active: yes or no for users of that status; empty for all.
         group: The id of a group whose members are listed; empty for all.
+        created: How long ago users were created at most: 1d, 7d or 30d; empty for any.
         since: The earliest time of the last change, as it was typed; empty for any.
         filter: A SCIM filter; empty for none.
         sort: The path to sort by; empty for the order of creation.
@@ -82,6 +87,7 @@ class ListQuery:
     match: str = _PREFIX
     active: str = ""
     group: str = ""
+    created: str = ""
     since: str = ""
     filter: str = ""
     sort: str = ""
@@ -104,6 +110,10 @@ class ListQuery:
             found.append(f"active eq {'true' if self.active == 'yes' else 'false'}")
         if self.group:
             found.append(f"groups.value eq {json.dumps(self.group)}")
+        if self.created:
+            # From midnight on, so that the filter, and with it cursors, stay the same for a day.
+            day = clock.now() - timedelta(days=CREATED[self.created])
+            found.append(f'meta.created ge "{day:%Y-%m-%d}T00:00:00.000Z"')
         if self.since:
             time = timestamp(parse_time(self.since, "since"))
             found.append(f'meta.lastModified ge "{time}"')
@@ -115,7 +125,7 @@ class ListQuery:
 
     def domain(self) -> str | None:
         """Return the e-mail domain to search for, if the text is one such as @example.com."""
-        alone = not (self.active or self.group or self.since or self.filter)
+        alone = not (self.active or self.group or self.created or self.since or self.filter)
         if self.plural != "users" or not alone or not self.q.startswith("@"):
             return None
         return self.q[1:].strip() or None
@@ -139,6 +149,7 @@ class ListQuery:
             "match": self.match if self.match != _PREFIX else "",
             "active": self.active,
             "group": self.group,
+            "created": self.created,
             "since": self.since,
             "filter": self.filter,
             "sort": self.sort,
@@ -159,6 +170,10 @@ class ListQuery:
             found.append(Chip("Active" if self.active == "yes" else "Inactive", "active"))
         if self.group:
             found.append(Chip(f"In group {group}", "group"))
+        if self.created:
+            days = CREATED[self.created]
+            ago = "24 hours" if days == 1 else f"{days} days"
+            found.append(Chip(f"Created in the last {ago}", "created"))
         if self.since:
             found.append(Chip(f"Changed since {self.since}", "since"))
         if self.filter:
@@ -216,6 +231,7 @@ def read_query(visit: Visit, plural: str, kind: ResourceType) -> ListQuery:
         _CONTAINS if visit.text("match") == _CONTAINS else _PREFIX,
         visit.text("active") if visit.text("active") in ("yes", "no") else "",
         visit.text("group"),
+        visit.text("created") if visit.text("created") in CREATED else "",
         visit.text("since"),
         visit.text("filter"),
         sort if sort in _SORTS else "",

@@ -132,6 +132,7 @@ if (palette) {
   input.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown") { event.preventDefault(); choose(chosen + 1); }
     if (event.key === "ArrowUp") { event.preventDefault(); choose(chosen - 1); }
+    if (event.key === "Escape") { event.preventDefault(); palette.close(); } // Chrome would only clear the field
     if (event.key === "Enter") {
       event.preventDefault();
       const option = list.querySelector("[aria-selected=true]");
