@@ -68,7 +68,7 @@ def create(
 @app.command(
     help_epilogue="""Examples:
   muster admins invite --base-url https://scim.example.com
-  muster admins invite --name Sam --workspace acme --permission "View audit logs" --hours 24"""
+  muster admins invite --name Sam --permission 'View audit logs'"""
 )
 @setting_options(("host", "port", "base_url"))
 def invite(
@@ -101,8 +101,9 @@ def invite(
 ) -> None:
     """Print a link that creates an administrator.
 
-    The link works once and expires in one hour. If the service was started
-    with --host, --port or --base-url, give the same options here.
+    The link works once, and for one hour unless --hours says otherwise. If the
+    service was started with --host, --port or --base-url, give the same options
+    here.
     """
     from muster.access.invitations import command_line
 
