@@ -130,3 +130,8 @@ def test_any_text_finds_those_whose_name_begins_with_it(people, text):
     found = people.found(text)
     assert len(found) == len(set(found))
     assert people.found('"' + text) == []
+
+
+def test_a_text_that_is_too_long_for_a_filter_finds_nobody(people):
+    people.create(person())
+    assert people.found("x" * 100_000) == []
