@@ -42,7 +42,8 @@ _UNUSED = timedelta(days=1)
 """The time for which the rows of an import that is not carried out are stored."""
 _KEPT = timedelta(days=7)
 """The time for which a report is stored."""
-_SAMPLES = 5
+_SAMPLES = 3
+_MAX_SAMPLE = 100
 _MOST = 20
 """The most imports of a workspace that are stored at a time."""
 _MAX_NAME = 200
@@ -65,7 +66,7 @@ class Import:
         created: The time of the upload.
         until: The time at which it is deleted.
         headings: The headings of the columns.
-        samples: The first rows.
+        samples: The first values of each column; empty after the import.
         rows: The number of rows.
         columns: The path of each column's target; empty for columns that are ignored.
         clears: Whether an empty cell removes a value.
@@ -168,7 +169,7 @@ class ImportStore:
             timestamp(now),
             timestamp(now + _UNUSED),
             table.headings,
-            [cells for _, cells in table.rows[:_SAMPLES]],
+            _samples(table),
             len(table.rows),
             columns,
         )
@@ -315,6 +316,16 @@ class ImportStore:
     @staticmethod
     def _refused_item(found: Import, chunk: int, body: Any) -> Item:
         return Item(found.workspace, IMPORT_REFUSED_KIND, _part(found.id, chunk), body)
+
+
+def _samples(table: Table) -> list[list[str]]:
+    """Return the first different values of each column."""
+    found: list[dict[str, None]] = [{} for _ in table.headings]
+    for _, cells in table.rows:
+        for values, cell in zip(found, cells, strict=False):
+            if cell and len(values) < _SAMPLES:
+                values[cell[:_MAX_SAMPLE]] = None
+    return [list(values) for values in found]
 
 
 def _import(item: Item) -> Import:

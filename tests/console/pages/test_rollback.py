@@ -98,7 +98,7 @@ def test_a_rollback_is_not_a_change_by_others(root, fresh, provider):
     page = review(root, fresh, provider)
     assert user["id"] in boxes(page)[1]
     assert "Changed by others" not in page.text
-    assert "title: b → a" in page.text
+    assert "Title: b → a" in page.text
     assert "Status: " not in page.text
     roll_back(root, fresh, page, {user["id"]}, confirmed="yes")
     now = fresh.scim.get(f"/Users/{user['id']}").json()

@@ -44,7 +44,8 @@ _ROOT = "/w/{workspace}/users/import"
 _ONE = f"{_ROOT}/{{import}}"
 _FIELDS_BYTES = 50_000
 """The space for the fields of the form beside its file."""
-_SHOWN = 20
+_GUESSED = 20
+"""The rows by which the meaning of a column is guessed."""
 _CHANGED = "Somebody else has changed this import. Check it, and try again."
 _EDITABLE = frozenset({MAPPING, REHEARSED, STOPPED})
 
@@ -93,7 +94,7 @@ class ImportPages:
             table = await compute(workspace, functools.partial(read_table, file.data))
             columns = guess(
                 table.headings,
-                [cells for _, cells in table.rows[:_SHOWN]],
+                [cells for _, cells in table.rows[:_GUESSED]],
                 self._targets(visit),
                 await self._store.remembered(workspace),
             )
@@ -115,16 +116,21 @@ class ImportPages:
         if "empty" in visit.fields and found.state in _EDITABLE:
             # The mapping was refused: it is shown as it was sent.
             found = replace(_sent(visit, found), state=MAPPING)
+        # The page polls for the progress, and is loaded again at the end.
+        polls = visit.request.header("hx-request") and found.state not in RUNNING
         return visit.render(
             "import.html",
             status,
+            [("hx-refresh", "true")] if polls else None,
             it=found,
             running=found.state in RUNNING,
             sections=[
                 (section, list(some))
                 for section, some in groupby(targets.values(), key=lambda target: target.section)
             ],
-            columns=self._columns(found),
+            columns=list(zip(found.headings, found.columns, found.samples, strict=True))
+            if found.state in _EDITABLE
+            else [],
             mapped=[
                 (heading, targets[path].label)
                 for heading, path in zip(found.headings, found.columns, strict=True)
@@ -133,15 +139,6 @@ class ImportPages:
             groups=GROUPS in found.columns,
             error=error or visit.flashed.get("error", ""),
         )
-
-    @staticmethod
-    def _columns(found: Import) -> list[tuple[str, str, str]]:
-        """Return each column with its path and the first values in it."""
-        shown = []
-        for number, (heading, path) in enumerate(zip(found.headings, found.columns, strict=True)):
-            values = (row[number] for row in found.samples if number < len(row) and row[number])
-            shown.append((heading, path, " · ".join(list(dict.fromkeys(values))[:3])))
-        return shown
 
     async def _found(self, visit: Visit) -> Import:
         return await self._store.get(visit.there().id, visit.names["import"])

@@ -98,7 +98,7 @@ class RollbackPages:
             events=[_shown(event) for event in events],
             changes={} if plan is None else {step.id: _differences(step) for step in plan.steps},
             gone=_gone(plan, visit),
-            chosen=set(visit.fields.get("resource", [])) or _preselected(plan),
+            chosen=set(visit.fields.get("resource", [])) or _selected(plan, visit.text("select")),
             said=visit.flashed.get("said", ""),
             error=error,
         )
@@ -176,11 +176,19 @@ def _shown(event: KeyEvent) -> ShownEvent:
     )
 
 
-def _preselected(plan: RollbackPlan | None) -> set[str]:
-    """Return the resources to select at first: none that are deleted or that others changed."""
+def _selected(plan: RollbackPlan | None, asked: str) -> set[str]:
+    """Return the resources to select at first: none that are deleted or that others changed.
+
+    Args:
+        plan: The plan.
+        asked: all or none, if that was asked for.
+    """
+    steps = () if plan is None else plan.steps
+    if asked in ("all", "none"):
+        return {step.id for step in steps if asked == "all"}
     return {
         step.id
-        for step in (() if plan is None else plan.steps)
+        for step in steps
         if step.action in ("restore", "create") and not step.changed_by_others
     }
 
