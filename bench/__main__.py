@@ -15,7 +15,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from bench import bulk, groups, neighbours, peer, plot, postgres, scripts, servers, workers, writes
+from bench import (
+    bulk,
+    console,
+    groups,
+    neighbours,
+    peer,
+    plot,
+    postgres,
+    scripts,
+    servers,
+    workers,
+    writes,
+)
 from muster.storage.ids import key_of
 
 _DRAWN = 50_000
@@ -336,6 +348,7 @@ def main() -> int:
     searched = bench.copy(bench.database(middle), "neighbours.db")
     neighbours.compare(bench, searched, middle, SQLITE)
     searched.unlink()
+    console.compare(bench, bench.database(sizes[-1]), sizes[-1])
     postgres.compare(bench, sizes)
     report(bench, options.out)
     plot.growth(bench.rows, options.plot)

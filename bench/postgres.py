@@ -12,7 +12,7 @@ from urllib.parse import quote
 import asyncpg
 from tests.support import postgres
 
-from bench import neighbours, scripts, servers, writes
+from bench import console, neighbours, scripts, servers, writes
 from muster.cli.people import make_batch
 from muster.storage.audit.chain import HASHED_COLUMNS
 from muster.storage.ids import key_of
@@ -45,6 +45,8 @@ def compare(bench, sizes: list[int]) -> None:
                 asyncio.run(_run(url, statement))
             _reads(bench, url, users)
             _writes(bench, url, users)
+            if users == sizes[-1]:
+                console.compare(bench, url, users, ENGINE)
             if users == sizes[len(sizes) // 2]:
                 neighbours.compare(bench, url, users, ENGINE)
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from muster.console.listings import ListQuery
+from muster.console.listings import COUNTED, ListQuery
 
 
 def test_a_trail_is_bounded():
@@ -32,3 +32,10 @@ def test_the_time_of_creation_counts_from_midnight(clock, created, begin):
     )
     assert query.parameters()["created"] == created
     assert query.domain() is None
+
+
+def test_only_the_matches_of_a_condition_are_counted_up_to_a_number():
+    assert ListQuery("users").search(50).counted is None
+    assert ListQuery("users", sort="userName").search(50).counted is None
+    for condition in ({"q": "ada"}, {"q": "@example.com"}, {"active": "yes"}, {"group": "x"}):
+        assert ListQuery("users", **condition).search(50).counted == COUNTED + 1

@@ -366,3 +366,27 @@ def test_filter_compares_each_value_of_a_multi_valued_sub_attribute(bench):
         predicate = bind(filters.parse(f"{EVERYTHING}:many.{text}", Dialect()), kind, Dialect())
         assert matches(predicate, parse(item.stored.document)) is bool(total)
         assert find(bench, workspace, kind, predicate=predicate)[0] == total
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("sort", [None, "userName", "displayName"])
+@pytest.mark.parametrize("counted", [1, 3, 5, 6, None])
+def test_matches_are_counted_up_to_a_number(bench, sort, descending, counted):
+    workspace = bench.new_workspace()
+    names = [None, "b", None, "a", "c", None]
+    documents = [
+        {"schemas": [USER], "userName": f"u{n}", "title": "x" if n else "y"}
+        | ({} if shown is None else {"displayName": shown})
+        for n, shown in enumerate(names)
+    ]
+    origin = ChangeOrigin("test", "test", "2020-01-01T00:00:00Z")
+    bench.run(bench.storage.load(workspace.id, "User", [put(d) for d in documents], origin))
+    asked = {
+        "predicate": bind(filters.parse('title eq "x"'), USER_TYPE),
+        "sort": None if sort is None else field_at(USER_TYPE, sort),
+        "descending": descending,
+    }
+    total, found = find(bench, workspace, limit=2, counted=counted, **asked)
+    assert (total, found) == (min(counted or 5, 5), find(bench, workspace, limit=2, **asked)[1])
+    # A page that is not full tells the number by itself.
+    assert find(bench, workspace, limit=9, counted=counted, **asked)[0] == 5

@@ -32,7 +32,10 @@ _TITLES = {
     "meta.created": "Created",
     "meta.lastModified": "Updated",
 }
-_SORTS = frozenset({"userName", "displayName", "externalId", "meta.lastModified", "meta.created"})
+_SORTS = frozenset({"userName", "displayName", "externalId", "meta.lastModified"})
+"""The columns with an index to sort by. Without a sort, the list is in the order of creation."""
+COUNTED = 1_000
+"""Up to so many matches of a condition are counted: counting more would take too long."""
 CREATED = {"1d": 1, "7d": 7, "30d": 30}
 """The choices of how long ago a resource was created at most, in days."""
 _TRAIL = 10
@@ -140,6 +143,8 @@ class ListQuery:
             self.conditions(), self.domain(), self.sort or None, self.descending, count=count
         )
         found.by_cursor = True
+        if found.filter is not None or found.domain is not None:
+            found.counted = COUNTED + 1
         return found
 
     def parameters(self) -> dict[str, str]:

@@ -81,6 +81,7 @@ class Search:
         count: The most resources on the page.
         by_cursor: Whether the page is chosen by a cursor (RFC 9865).
         after: With by_cursor, the position before the page; None for the first page.
+        counted: With by_cursor, count at most so many matches; None to count all.
     """
 
     filter: str | None = None
@@ -91,6 +92,7 @@ class Search:
     count: int = 100
     by_cursor: bool = False
     after: Position | None = None
+    counted: int | None = None
 
 
 @dataclass(slots=True)
@@ -233,11 +235,15 @@ class Directory:
     async def _by_position(self, query: Query, search: Search) -> Listing:
         """Return a page by position.
 
-        A full page may be the last one, so a second search looks for one more row.
+        A full page may be the last one. On the first page the total tells; on others a second
+        search looks for one more row.
         """
-        page = await self._storage.find(replace(query, offset=0, after=search.after, walk=True))
+        wanted = replace(query, offset=0, after=search.after, walk=True, counted=search.counted)
+        page = await self._storage.find(wanted)
         following = page.last
-        if (
+        if following is not None and page.total is not None:
+            following = following if page.total > page.count else None
+        elif (
             following is not None
             and not (
                 await self._storage.find(replace(query, offset=0, limit=1, after=following))

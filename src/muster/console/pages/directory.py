@@ -7,7 +7,7 @@ from muster.access.permissions import SCIM
 from muster.console.actors import names_of
 from muster.console.csv_rows import csv_row
 from muster.console.exports import Piece, audited
-from muster.console.listings import ListQuery, cell, columns_of, read_query
+from muster.console.listings import COUNTED, ListQuery, cell, columns_of, read_query
 from muster.console.pages.selection import ACTIONS
 from muster.console.resources import ENDPOINTS, called, kind_of
 from muster.console.web import PageRoute, Visit
@@ -83,6 +83,7 @@ class DirectoryPages:
                 for document in documents
             ],
             total=total,
+            counted=COUNTED,
             following=query.following(following, len(documents)) if following else None,
             previous=query.previous(_PAGE),
             error=error or visit.flashed.get("error", ""),

@@ -120,8 +120,8 @@ class SelectionPages:
                 found |= {row["id"]: called(row) for row in parse_all(page.documents)}
                 if len(found) > MOST or (page.total or 0) > MOST:
                     raise invalid_value(
-                        f"These are {page.total or len(found):,} {plural}, and an action applies to"
-                        f" at most {MOST:,} at a time. Narrow the search."
+                        f"These are more than {MOST:,} {plural}, and an action applies to at most"
+                        f" {MOST:,} at a time. Narrow the search."
                     )
                 if page.following is None:
                     return found

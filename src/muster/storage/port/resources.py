@@ -236,6 +236,8 @@ class Query:
         after: Begin at this position instead of the offset, and do not count the total.
         mark: Use `after` only while the workspace's mark is this one; otherwise use the offset.
         walk: Return the position at which the page ends, and the workspace's mark.
+        counted: Count at most so many matches, and return this number as the total if there are
+            more; None to count all. Only for a query without an offset.
     """
 
     workspace: int
@@ -249,6 +251,7 @@ class Query:
     after: Position | None = None
     mark: int | None = None
     walk: bool = False
+    counted: int | None = None
 
 
 @dataclass(slots=True)

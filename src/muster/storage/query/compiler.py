@@ -389,6 +389,13 @@ class Compiler:
 
     def _missing_arm(self, sort: Field, rest: "list[Term]") -> Arm:
         def source(bind: Binder, paging: bool) -> str:
+            # Usually no resource lacks the value. Two numbers tell that without reading them all.
+            entries = (
+                f"SELECT count(*) FROM lookups WHERE {self._scope(bind)}"
+                f' AND attribute = {bind(sort.name)} AND "first"'
+            )
+            resources = f"SELECT total FROM counts WHERE {self._scope(bind)}"
+            some = f"(SELECT 1 AS some WHERE ({entries}) < ({resources})) lacking"
             missing = f"{self._value('s.body', _sort_path(sort), bind, TEXT)} IS NULL"
             conditions = [
                 self._scope(bind, "s."),
@@ -397,7 +404,7 @@ class Compiler:
             ]
             if paging and self.query.after is not None and self.query.after.value is None:
                 conditions.append(f's."key" > {bind(self.query.after.key)}')
-            return f"FROM searchable s WHERE {' AND '.join(conditions)}"
+            return f"FROM {some} CROSS JOIN searchable s WHERE {' AND '.join(conditions)}"
 
         return self._arm_of(source, 's."key"', lambda _: 's."key"')
 
@@ -444,7 +451,10 @@ class Compiler:
         OFFSET are not read.
         """
         counting, paging = Binder(), Binder()
-        count = counting.statement(f"SELECT count(*) {source(counting, paging=False)}")
+        matches = source(counting, paging=False)
+        if self.query.counted is not None:
+            matches = f"FROM (SELECT 1 {matches} LIMIT {counting(self.query.counted)}) n"
+        count = counting.statement(f"SELECT count(*) {matches}")
         keys = (
             f'(SELECT {key} AS "key" {source(paging, paging=True)} ORDER BY {order(paging)} <page>)'
         )
