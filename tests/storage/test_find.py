@@ -382,7 +382,7 @@ def test_matches_are_counted_up_to_a_number(bench, sort, descending, counted):
     origin = ChangeOrigin("test", "test", "2020-01-01T00:00:00Z")
     bench.run(bench.storage.load(workspace.id, "User", [put(d) for d in documents], origin))
     asked = {
-        "predicate": bind(filters.parse('title eq "x"'), USER_TYPE),
+        "predicate": _bound('title eq "x"'),
         "sort": None if sort is None else field_at(USER_TYPE, sort),
         "descending": descending,
     }
