@@ -9,6 +9,7 @@ import html
 import random
 import re
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from unittest import mock
 
 import httpx
@@ -358,6 +359,12 @@ def receivers(clock):
         return SendResult(503 if failing else 204, None, 118 if failing else 41)
 
     return mock.patch.object(Sender, "post", post)
+
+
+def seeded_ids():
+    """Ids of resources that are the same in each run."""
+    same = SimpleNamespace(randbits=random.Random("ids").getrandbits)
+    return mock.patch("muster.storage.ids.secrets", same)
 
 
 def stopped():

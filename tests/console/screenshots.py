@@ -12,7 +12,15 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from tests.console.browsing import invitation, launch
-from tests.console.organisation import BADGE, HOST, Organisation, Station, receivers, stopped
+from tests.console.organisation import (
+    BADGE,
+    HOST,
+    Organisation,
+    Station,
+    receivers,
+    seeded_ids,
+    stopped,
+)
 from tests.support import passwords
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
@@ -156,6 +164,7 @@ def main():
         tempfile.TemporaryDirectory() as folder,
         stopped() as clock,
         receivers(clock),
+        seeded_ids(),
         Station(Path(folder)) as server,
     ):
         made = Organisation(server, clock).build()
