@@ -16,20 +16,6 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 import orjson
-from webauthn import (
-    generate_authentication_options,
-    generate_registration_options,
-    options_to_json,
-    verify_authentication_response,
-    verify_registration_response,
-)
-from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from muster.access.administrators import (
     CHALLENGE_KIND,
@@ -54,8 +40,8 @@ from muster.storage.port.items import INSTALLATION, Item
 _LIFETIME = timedelta(minutes=5)
 _MOST, _MAX_NAME = 20, 100
 _REGISTRATION, _SIGN_IN = "registration", "sign-in"
-_INVALID = (WebAuthnException, ValueError, KeyError, TypeError, IndexError)
-"""The errors for a response that the library cannot read or verify."""
+_MALFORMED = (ValueError, KeyError, TypeError, IndexError)
+"""The errors for a response that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +127,14 @@ class Passkeys:
             ScimError: 401 if the sign-in is not recent and the password is wrong; 409 if the
                 administrator cannot have one more; 429 after too many attempts.
         """
+        from webauthn import generate_registration_options, options_to_json  # slow to load
+        from webauthn.helpers.structs import (
+            AuthenticatorSelectionCriteria,
+            PublicKeyCredentialDescriptor,
+            ResidentKeyRequirement,
+            UserVerificationRequirement,
+        )
+
         admin = session.admin
         there = await self.of(admin)
         _check_addable(admin, there)
@@ -181,6 +175,9 @@ class Passkeys:
             ScimError: 400 if the name or the response is invalid; 409 if the administrator cannot
                 have one more.
         """
+        from webauthn import verify_registration_response
+        from webauthn.helpers.exceptions import WebAuthnException
+
         admin, name = session.admin, _check_name(name)
         raw, challenge, asked = await self._answered(_REGISTRATION, session.id, response)
         try:
@@ -191,7 +188,7 @@ class Passkeys:
                 expected_origin=party.origin,
                 require_user_verification=True,
             )
-        except _INVALID:
+        except (WebAuthnException, *_MALFORMED):
             await self._accounts.administer([replace(asked, body=None)], (), [asked])
             raise _not_accepted() from None
         made = Passkey(
@@ -271,6 +268,9 @@ class Passkeys:
         Raises:
             ScimError: 429 after too many attempts.
         """
+        from webauthn import generate_authentication_options, options_to_json
+        from webauthn.helpers.structs import UserVerificationRequirement
+
         await self._administrators.take_attempt(origin)
         options = generate_authentication_options(
             rp_id=party.id,
@@ -295,6 +295,9 @@ class Passkeys:
             NotSignedIn: The passkey is unknown, or the response is invalid.
             ScimError: 400 if the challenge has expired or was used.
         """
+        from webauthn import verify_authentication_response
+        from webauthn.helpers.exceptions import WebAuthnException
+
         raw, challenge, asked = await self._answered(_SIGN_IN, form, response)
         await self._accounts.administer([replace(asked, body=None)], (), [asked])
         admin, before, passkey = await self._owner(raw, origin)
@@ -308,7 +311,7 @@ class Passkeys:
                 credential_current_sign_count=passkey.count,
                 require_user_verification=True,
             )
-        except _INVALID:
+        except (WebAuthnException, *_MALFORMED):
             await self._fail(admin.id, admin.email, origin)
         used = replace(passkey, count=found.new_sign_count, used=timestamp())
         after = tuple(used if each == passkey else each for each in _passkeys(before))
@@ -333,7 +336,7 @@ class Passkeys:
             handle = _decode(raw["response"]["userHandle"]).decode()
             number = await self._handles.read(handle, INSTALLATION)
             credential_id = _encode(_decode(raw["rawId"]))
-        except (InvalidToken, *_INVALID):
+        except (InvalidToken, *_MALFORMED):
             await self._fail("", "", origin)
         admin = await self._administrators.get(f"{number:016x}")
         if admin is None:
@@ -383,7 +386,7 @@ class Passkeys:
             raw = orjson.loads(response)
             client = orjson.loads(_decode(raw["response"]["clientDataJSON"]))
             challenge = _decode(client["challenge"])
-        except _INVALID:
+        except _MALFORMED:
             raise _not_accepted() from None
         item = await self._accounts.item(INSTALLATION, CHALLENGE_KIND, digest(_encode(challenge)))
         wanted = {"purpose": purpose, "bound": digest(bound)}
