@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from muster.access import invitations as invitations_module
 from muster.access.administrators import (
     EVERYWHERE,
     INVITATION_KIND,
@@ -193,3 +194,14 @@ def test_the_command_line_may_give_everything(here, invitations):
     assert made.invited_by == "the operator of this installation"
     [(_, action, document)] = log(here)
     assert (action, document["name"]) == ("create", "Sam")
+
+
+def test_so_many_invitations_are_pending_and_no_more(here, invitations, monkeypatch):
+    monkeypatch.setattr(invitations_module, "_MOST", 3)
+    for _ in range(3):
+        invite(here, invitations)
+    with pytest.raises(ScimError) as refused:
+        invite(here, invitations)
+    assert refused.value.status == 409
+    here.run(invitations.revoke(inviter(all_permissions()), here.run(invitations.pending())[0].id))
+    invite(here, invitations)

@@ -51,4 +51,4 @@ def test_malformed_cookies_are_parsed_in_linear_time(server, path, filler):
     for length in (1_000, MAX_HEADER - 100, MAX_HEADER + 100, 60_000):
         value = 'muster_session="' + filler * (length // len(filler)) + '"'
         answer = httpx.get(f"{server.url}{path}", headers={"Cookie": value})
-        assert answer.status_code in ((200, 303, 403) if length < MAX_HEADER else (431,))
+        assert answer.status_code in ((200, 303, 403, 410) if length < MAX_HEADER else (431,))

@@ -1335,7 +1335,7 @@ ELSEWHERE = {
     "receiving the headers of a request": "tests/outside/test_limits.py::test_headers_may_take_so_long_and_no_longer",
     "lifetime of a cursor": "tests/http/scim/test_cursors.py::test_a_cursor_expires",
     "attempts to verify the password of a user": "tests/http/management/test_passwords.py::test_passwords_are_not_tried_without_end",
-    "attempts to sign in, per name and per address": "tests/console/pages/test_sign_in.py::test_sign_in_attempts_are_limited",
+    "attempts to sign in, per name and per address; with a passkey, per address": "tests/console/pages/test_sign_in.py::test_sign_in_attempts_are_limited",
     "waiting searches without an index, in all; running and waiting, per workspace": (
         "tests/storage/query/test_turns.py::test_waiting_searches_are_bounded_per_workspace"
     ),
@@ -1344,6 +1344,10 @@ ELSEWHERE = {
     "columns of a CSV file to import": "tests/imports/test_table.py::test_a_file_has_so_many_columns_and_no_more",
     "CSV imports that are stored": "tests/imports/test_store.py::test_a_workspace_keeps_so_many_imports_and_no_more",
     "protected users": "tests/access/test_protection.py::test_so_many_users_are_protected_and_no_more",
+    "passkeys of an administrator": "tests/access/test_passkeys.py::test_an_administrator_has_a_limited_number_of_passkeys",
+    "answering the challenge of a passkey": "tests/access/test_passkeys.py::test_a_challenge_works_once_for_one_purpose_in_one_place",
+    "lifetime of an invitation": "tests/access/test_invitations.py::test_a_link_says_why_it_does_not_work",
+    "pending invitations of the installation": "tests/access/test_invitations.py::test_so_many_invitations_are_pending_and_no_more",
     PAST: "tests/directory/history/test_past.py::test_past_groups_are_refused_after_too_many_changes",
     RECORDED: "tests/http/observe/test_recorder.py::test_beyond_the_byte_limit_requests_are_recorded_without_bodies",
 }

@@ -18,7 +18,8 @@ from muster.scim.indexing import index_of
 from muster.scim.schema.model import USER, registry
 from muster.storage.ids import IdSource
 from muster.storage.port.changes import ChangeOrigin
-from muster.storage.port.errors import Conflict, Held, KeyTaken
+from muster.storage.port.engine import Statement
+from muster.storage.port.errors import Conflict, Held, KeyTaken, StatementRejected
 from muster.storage.port.resources import Guard, Keep, Query, Remove, Write
 from tests.support.strategies import users
 
@@ -311,3 +312,31 @@ def test_look_ups_match_the_document_after_every_change(bench, documents):
             entry.attribute == name and entry.value for entry in kept.lookups | kept.unique
         )
         assert total(bench, workspace, f"{name} pr") == int(present)
+
+
+def test_a_rejected_statement_fails_its_own_transaction_alone(bench):
+    """Writes that are committed together are not undone by the mistake of one of them."""
+    workspace = bench.new_workspace().id
+    add = (
+        "INSERT INTO configuration (workspace, kind, id, body)"
+        " VALUES (CAST($1 AS INTEGER), 'k', $2, '{}')"
+    )
+
+    def statements(*ids):
+        return [Statement(add, (workspace, one)) for one in ids]
+
+    async def together():
+        jobs = [["a", "b"], ["c", "a"], ["d"], ["e", "e"], ["f"]]
+        writes = [bench.storage.transact(workspace, statements(*ids)) for ids in jobs]
+        return await asyncio.gather(*writes, return_exceptions=True)
+
+    ended = bench.run(together())
+    assert [isinstance(one, StatementRejected) for one in ended] == [
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
+    found = bench.run(bench.storage.items(workspace, "k"))
+    assert [item.id for item in found] == ["a", "b", "d", "f"]

@@ -94,3 +94,12 @@ def test_only_the_latest_deliveries_are_kept(progress, monkeypatch):
     kept = [delivery.number for delivery in progress.deliveries("w", 2000)]
     assert kept == list(range(1003, 3, -1))
     assert len(progress.deliveries("x", 10)) == 1
+
+
+def test_attempts_within_one_microsecond_have_numbers_of_their_own(progress):
+    for _ in range(3):
+        progress.log("w", DELIVERY)
+    progress.log("w", replace(DELIVERY, number=9))
+    progress.log("other", DELIVERY)
+    assert [found.number for found in progress.deliveries("w", 10)] == [9, 3, 2, 1]
+    assert [found.number for found in progress.deliveries("other", 10)] == [1]

@@ -130,7 +130,10 @@ class WebhookStates:
         return await self.state(workspace, webhook) == after
 
     async def log(self, workspace: int, webhook: str, delivery: Delivery) -> None:
-        """Store an attempt, and delete those beyond the latest KEPT."""
+        """Store an attempt, and delete those beyond the latest KEPT.
+
+        Its number is raised if the webhook has an attempt of the same microsecond, or a later one.
+        """
         values = (
             delivery.number,
             delivery.sequence,
@@ -142,7 +145,9 @@ class WebhookStates:
         ended = (delivery.status, delivery.error, delivery.milliseconds)
         insert = (
             f"INSERT INTO deliveries (workspace, webhook, {_DELIVERY})"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+            " SELECT $1, $2, CASE WHEN latest < $3 THEN $3 ELSE latest + 1 END,"
+            " $4, $5, $6, $7, $8, $9, $10, $11 FROM (SELECT coalesce(max(number), 0) AS latest"
+            " FROM deliveries WHERE workspace = $1 AND webhook = $2) AS found"
         )
         trim = (
             "DELETE FROM deliveries WHERE workspace = $1 AND webhook = $2"

@@ -34,7 +34,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from muster.storage.port.errors import StorageError, copy_exception
+from muster.storage.port.errors import StatementRejected, StorageError, copy_exception
 from muster.storage.sqlite.connection import translate
 from muster.storage.sqlite.rows import OnThread
 
@@ -187,8 +187,15 @@ class SqliteWriter:
                 )
             else:
                 waiting.answer = waiting.job(self._connection)
-        except sqlite3.DatabaseError:
-            raise
+        except sqlite3.DatabaseError as error:
+            rejected = translate(error)
+            if not isinstance(rejected, StatementRejected):
+                raise
+            # The statement of this job is wrong; those of its neighbours are not.
+            waiting.error = rejected
+            if not savepoint:
+                return self._connection.total_changes == before
+            self._connection.execute("ROLLBACK TO job")
         except OnThread as error:
             waiting.job, waiting.large = error.job, True
             if savepoint:
