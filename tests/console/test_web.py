@@ -46,8 +46,7 @@ def test_long_cookie_headers_are_rejected():
 
 @pytest.mark.parametrize("filler", ["\\", '"', ";", "=", "a=b;", '"\\', ","])
 @pytest.mark.parametrize("path", ["/sign-in", "/", "/w/default/users", "/first"])
-def test_malformed_cookies_are_parsed_in_linear_time(server, path, filler):
-    """Reading stays linear; the watchdog of the event loop fails a quadratic one."""
+def test_malformed_cookies_are_answered(server, path, filler):
     for length in (1_000, MAX_HEADER - 100, MAX_HEADER + 100, 60_000):
         value = 'muster_session="' + filler * (length // len(filler)) + '"'
         answer = httpx.get(f"{server.url}{path}", headers={"Cookie": value})
