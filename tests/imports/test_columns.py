@@ -3,7 +3,7 @@
 import pytest
 
 from muster.imports.columns import guess, targets_of
-from muster.imports.rows import ColumnMapping, Refusal, operations, written
+from muster.imports.rows import ColumnMapping, RefusedRow, operations, written
 from muster.scim.dialects import Dialect
 from muster.scim.document import read
 from muster.scim.schema.model import ENTERPRISE_USER, USER, registry
@@ -148,13 +148,13 @@ def test_a_status_is_read_as_people_write_it(cell, active):
 
 
 def test_a_text_that_is_no_value_is_refused_with_its_column():
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusedRow) as refused:
         changed({}, ["userName", "active"], ["ada", "perhaps"])
     assert (str(refused.value), refused.value.heading) == ('"perhaps" is neither yes nor no', "H1")
 
 
 def test_a_row_with_too_many_cells_is_refused():
-    with pytest.raises(Refusal, match="3 cells, and the file has 2 columns"):
+    with pytest.raises(RefusedRow, match="3 cells, and the file has 2 columns"):
         mapping("userName", "title").values(["ada", "x", "y"])
     assert mapping("userName", "title").values(["ada"]).user_name == "ada"
 

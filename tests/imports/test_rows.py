@@ -16,7 +16,7 @@ from muster.imports.columns import (
     USER_NAME,
     targets_of,
 )
-from muster.imports.rows import ColumnMapping, Refusal, RowValues, operations, typed, written
+from muster.imports.rows import ColumnMapping, RefusedRow, RowValues, operations, typed, written
 from muster.scim.dialects import Dialect
 from muster.scim.document import read
 from muster.scim.patch import PATCH_OP, apply, prepare
@@ -57,7 +57,7 @@ def test_a_document_with_the_values_of_a_row_is_what_the_operations_make(documen
         changed = written(USERS, before, values, columns)
         after = read(changed, USERS, Dialect())
     except Exception as error:
-        assert type(error).__name__ in ("Refusal", "ScimError")  # noqa: PT017 (either is a refusal)
+        assert type(error).__name__ in ("RefusedRow", "ScimError")  # noqa: PT017 (either is a refusal)
         return
     assert patched(before, after) == after
 
@@ -92,7 +92,7 @@ def test_the_cells_of_a_row_mean_what_their_columns_say(paths, cells, values):
 
 
 def test_more_cells_than_columns_are_refused():
-    with pytest.raises(Refusal, match="it has 2 cells, and the file has 1 columns"):
+    with pytest.raises(RefusedRow, match="it has 2 cells, and the file has 1 columns"):
         mapping("title").values(["t", "x"])
 
 

@@ -37,7 +37,7 @@ _FAULT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AttributeRow:
     """An attribute of a draft in its table.
 
     Attributes:
@@ -156,16 +156,18 @@ def _compact(attribute: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def rows(draft: Draft) -> Iterator[Row]:
+def rows(draft: Draft) -> Iterator[AttributeRow]:
     """Yield the attributes of a draft, each followed by its sub-attributes."""
     return _rows(draft["attributes"], "", "")
 
 
-def _rows(attributes: Sequence[Mapping[str, Any]], prefix: str, path: str) -> Iterator[Row]:
+def _rows(
+    attributes: Sequence[Mapping[str, Any]], prefix: str, path: str
+) -> Iterator[AttributeRow]:
     end = len(attributes) - 1
     for index, attribute in enumerate(attributes):
         place, name = f"{prefix}{index}", f"{path}{attribute['name']}"
-        yield Row(place, attribute, name, bool(prefix), index == 0, index == end)
+        yield AttributeRow(place, attribute, name, bool(prefix), index == 0, index == end)
         yield from _rows(attribute.get("subAttributes", ()), f"{place}.", f"{name}.")
 
 

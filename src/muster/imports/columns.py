@@ -70,7 +70,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ColumnTarget:
     """A place that a column can fill.
 
     Attributes:
@@ -93,25 +93,25 @@ class Target:
     sub: Attribute | None = None
 
 
-def targets_of(kind: ResourceType) -> dict[str, Target]:
+def targets_of(kind: ResourceType) -> dict[str, ColumnTarget]:
     """Return the targets of a resource type by path, in the order in which they are listed."""
     person, managed = "User", manager_schema(kind)
     own = list(_of_schema(kind.core, None, "Attributes"))
     found = [
-        Target(USER_NAME, "User name", person, kind.core.attribute(USER_NAME)),
+        ColumnTarget(USER_NAME, "User name", person, kind.core.attribute(USER_NAME)),
         *(replace(target, section=person) for target in own if target.path == "emails"),
-        Target(EMAIL_AND_NAME, "E-mail and user name", person),
-        Target(ACTIVE, "Status (active or inactive)", person, kind.core.attribute(ACTIVE)),
-        Target(ID, "ID of an existing user", person),
-        Target("externalId", "External ID", person, kind.common.attribute("externalId")),
-        *([Target(MANAGER, "Manager (user name, e-mail or ID)", person)] if managed else []),
-        Target(GROUPS, "Groups (names with semicolons between them)", person),
+        ColumnTarget(EMAIL_AND_NAME, "E-mail and user name", person),
+        ColumnTarget(ACTIVE, "Status (active or inactive)", person, kind.core.attribute(ACTIVE)),
+        ColumnTarget(ID, "ID of an existing user", person),
+        ColumnTarget("externalId", "External ID", person, kind.common.attribute("externalId")),
+        *([ColumnTarget(MANAGER, "Manager (user name, e-mail or ID)", person)] if managed else []),
+        ColumnTarget(GROUPS, "Groups (names with semicolons between them)", person),
     ]
     found += own
     for schema in kind.extensions.values():
         section = title_of(str(schema.definition["name"]))
         found += _of_schema(schema, schema.id, section)
-    known: dict[str, Target] = {}
+    known: dict[str, ColumnTarget] = {}
     for target in found:
         known.setdefault(target.path, target)
     return known
@@ -126,7 +126,7 @@ def manager_schema(kind: ResourceType) -> str | None:
     return None
 
 
-def _of_schema(schema: Schema, urn: str | None, section: str) -> Iterator[Target]:
+def _of_schema(schema: Schema, urn: str | None, section: str) -> Iterator[ColumnTarget]:
     for attribute in schema.attributes.values():
         hidden = urn is None and attribute.name in _HIDDEN
         manager = attribute.name == MANAGER and attribute.is_complex
@@ -136,30 +136,30 @@ def _of_schema(schema: Schema, urn: str | None, section: str) -> Iterator[Target
         label = _LABELS.get(attribute.name) or title_of(attribute.name)
         base = (section, attribute, urn)
         if not attribute.is_complex:
-            yield Target(path, label, *base)
+            yield ColumnTarget(path, label, *base)
         elif not attribute.multi_valued:
             for sub in _subs(attribute):
-                yield Target(f"{path}.{sub.name}", _of_part(attribute, sub), *base, None, sub)
+                yield ColumnTarget(f"{path}.{sub.name}", _of_part(attribute, sub), *base, None, sub)
         else:
             yield from _of_elements(attribute, path, label, base)
 
 
 def _of_elements(
     attribute: Attribute, path: str, label: str, base: tuple[str, Attribute, str | None]
-) -> Iterator[Target]:
+) -> Iterator[ColumnTarget]:
     value = attribute.sub_attributes.get("value")
     types = _TYPES.get(attribute.name, ())
     if value is not None and not value.is_complex and value.type != "binary":
         element = "*" if types or attribute.name in ("ims", "photos") else None
-        yield Target(path, label, *base, element, value)
+        yield ColumnTarget(path, label, *base, element, value)
     for kind in types:
         if value is not None:
-            yield Target(f"{path}[{kind}]", f"{label} ({kind})", *base, kind, value)
+            yield ColumnTarget(f"{path}[{kind}]", f"{label} ({kind})", *base, kind, value)
             continue
         for sub in _subs(attribute):
             if sub.name not in ("type", "primary"):
                 title = f"{label} ({kind}): {title_of(sub.name).lower()}"
-                yield Target(f"{path}[{kind}].{sub.name}", title, *base, kind, sub)
+                yield ColumnTarget(f"{path}[{kind}].{sub.name}", title, *base, kind, sub)
 
 
 def _subs(attribute: Attribute) -> Iterator[Attribute]:
@@ -183,7 +183,7 @@ def normalised(heading: str) -> str:
 def guess(
     headings: Sequence[str],
     samples: Sequence[Sequence[str]],
-    targets: Mapping[str, Target],
+    targets: Mapping[str, ColumnTarget],
     remembered: Mapping[str, str],
 ) -> list[str]:
     """Return the path of the target that each column probably fills; empty for none.
@@ -209,7 +209,7 @@ def guess(
     return found
 
 
-def _known_words(targets: Mapping[str, Target]) -> dict[str, list[str]]:
+def _known_words(targets: Mapping[str, ColumnTarget]) -> dict[str, list[str]]:
     """Return the paths that a normalised heading may mean, the likeliest first."""
     known: dict[str, list[str]] = {}
     for path, words in _WORDS.items():

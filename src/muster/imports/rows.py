@@ -13,7 +13,7 @@ from muster.imports.columns import (
     ID,
     MANAGER,
     USER_NAME,
-    Target,
+    ColumnTarget,
 )
 from muster.scim.schema.model import Attribute, ResourceType
 from muster.scim.values import Json
@@ -28,7 +28,7 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 
 
-class Refusal(Exception):
+class RefusedRow(Exception):
     """The reason why a row cannot be imported.
 
     Attributes:
@@ -72,17 +72,17 @@ class ColumnMapping:
 
     headings: Sequence[str]
     paths: Sequence[str]
-    targets: Mapping[str, Target]
+    targets: Mapping[str, ColumnTarget]
     clears: bool = False
 
     def values(self, cells: Sequence[str]) -> RowValues:
         """Read a row.
 
         Raises:
-            Refusal: It has more cells than the file has columns.
+            RefusedRow: It has more cells than the file has columns.
         """
         if len(cells) > len(self.headings) and any(cells[len(self.headings) :]):
-            raise Refusal(
+            raise RefusedRow(
                 f"it has {len(cells)} cells, and the file has {len(self.headings)} columns"
             )
         found = {
@@ -143,7 +143,7 @@ def written(
         mapping: The mapping of the columns.
 
     Raises:
-        Refusal: A text is no value of its attribute.
+        RefusedRow: A text is no value of its attribute.
     """
     changed = deepcopy(document)
     for path, text in values.texts.items():
@@ -155,7 +155,7 @@ def written(
             holder = changed if target.schema is None else changed.setdefault(target.schema, {})
             _set(holder, attribute, target, text)
         except ValueError as error:
-            raise Refusal(str(error), mapping.heading_of(path)) from None
+            raise RefusedRow(str(error), mapping.heading_of(path)) from None
     for urn in [schema.id for schema in kind.extensions.values()]:
         if changed.get(urn) == {}:
             del changed[urn]
@@ -165,7 +165,7 @@ def written(
     return changed
 
 
-def _set(holder: Document, attribute: Attribute, target: Target, text: str) -> None:
+def _set(holder: Document, attribute: Attribute, target: ColumnTarget, text: str) -> None:
     """Set an attribute, or a part of it, to a text.
 
     Raises:

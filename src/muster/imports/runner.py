@@ -33,9 +33,9 @@ from muster.directory.guard.policy import Withheld
 from muster.directory.rehearsal import trial
 from muster.directory.service import Directory, Search
 from muster.imports.columns import MANAGER, USER_NAME, manager_schema, targets_of
-from muster.imports.rows import ColumnMapping, Document, Refusal, RowValues, operations, written
+from muster.imports.rows import ColumnMapping, Document, RefusedRow, RowValues, operations, written
 from muster.imports.store import DONE, IMPORTING, REHEARSED, STOPPED, Import, ImportStore
-from muster.imports.table import Row
+from muster.imports.table import CsvRow
 from muster.scim.errors import ScimError
 from muster.scim.patch import PATCH_OP
 from muster.scim.schema.model import Registry, ResourceType
@@ -253,7 +253,7 @@ class _Run:
         first: dict[str, int] = {}
         for chunk in range(self._found.chunks):
             for line, cells in await self._store.rows(self._found, chunk):
-                with contextlib.suppress(Refusal):
+                with contextlib.suppress(RefusedRow):
                     values = self._mapping.values(cells)
                     name = values.user_id or fold(values.user_name)
                     if name and first.setdefault(name, line) != line:
@@ -331,7 +331,7 @@ class _Run:
 
     # ---- the first pass
 
-    async def _import(self, rows: Sequence[Row]) -> Sequence[RowOutcome | None]:
+    async def _import(self, rows: Sequence[CsvRow]) -> Sequence[RowOutcome | None]:
         outcomes: list[RowOutcome] = []
         for start in range(0, len(rows), _SLICE):
             some = rows[start : start + _SLICE]
@@ -354,16 +354,16 @@ class _Run:
         """
         try:
             if line in self._duplicates:
-                raise Refusal(
+                raise RefusedRow(
                     f"line {self._duplicates[line]:,} is about the same user",
                     self._mapping.heading_of("userName"),
                 )
             values = self._mapping.values(cells)
             for group in values.groups:
                 if reason := missing.get(fold(group)):
-                    raise Refusal(reason, self._mapping.heading_of("groups"))
+                    raise RefusedRow(reason, self._mapping.heading_of("groups"))
             return await self._store_row(values)
-        except Refusal as refusal:
+        except RefusedRow as refusal:
             return RowOutcome(REFUSED, str(refusal), refusal.heading)
         except Withheld as withheld:
             kind = HELD if withheld.guarded else REFUSED
@@ -380,7 +380,9 @@ class _Run:
         directory = trial(self._storage) if self._rehearses else self._directory
         if stored is None:
             if not values.user_name:
-                raise Refusal("a new user needs a user name", self._mapping.heading_of(USER_NAME))
+                raise RefusedRow(
+                    "a new user needs a user name", self._mapping.heading_of(USER_NAME)
+                )
             made = await directory.create(self._caller, self._kind, after)
             self._forecast.create()
             return RowOutcome(CREATED, user=made.id, joins=values.groups)
@@ -409,7 +411,7 @@ class _Run:
         """Return the user that a row is about; None for a new one.
 
         Raises:
-            Refusal: There is no user with its id.
+            RefusedRow: There is no user with its id.
         """
         workspace, user_id = self._caller.workspace.id, values.user_id
         if not user_id:
@@ -425,7 +427,7 @@ class _Run:
         except ScimError:
             if not values.user_id:
                 return None  # deleted since
-            raise Refusal(
+            raise RefusedRow(
                 f"no user has the ID {user_id[:50]}", self._mapping.heading_of("id")
             ) from None
 
@@ -435,13 +437,13 @@ class _Run:
         """Return the id of the manager that a text names; None if they come later in the file.
 
         Raises:
-            Refusal: It names nobody.
+            RefusedRow: It names nobody.
         """
         if not text:
             return None
         found = await self._manager_now(text)
         if found is None and (self._found.last or fold(text) not in self._names):
-            raise Refusal(
+            raise RefusedRow(
                 f'"{text[:100]}" is no user, neither here nor in the file',
                 self._mapping.heading_of(MANAGER),
             )
@@ -477,7 +479,7 @@ class _Run:
         elif not values.manager and held and self._mapping.clears:
             del document[urn]["manager"]
 
-    async def _managers_of(self, rows: Sequence[Row]) -> Sequence[RowOutcome | None]:
+    async def _managers_of(self, rows: Sequence[CsvRow]) -> Sequence[RowOutcome | None]:
         """Set the managers who came later in the file than the people who report to them."""
         outcomes: list[RowOutcome | None] = []
         for start in range(0, len(rows), _SLICE):
@@ -494,7 +496,7 @@ class _Run:
             stored = await self._user(values)
             if stored is None:
                 return None  # refused in the first pass
-        except Refusal:
+        except RefusedRow:
             return None
         try:
             manager = await self._manager(values.manager)
@@ -503,7 +505,7 @@ class _Run:
             self._put_manager(after, values, manager)
             if wanted := operations(self._kind, before, after):
                 await self._patch(self._directory, self._kind, stored.id, wanted)
-        except Refusal as refusal:
+        except RefusedRow as refusal:
             reason = f"imported without the manager: {refusal}"
             return RowOutcome(PARTLY, reason, refusal.heading)
         except ScimError as error:
@@ -513,7 +515,7 @@ class _Run:
 
     # ---- groups
 
-    async def _find_groups(self, rows: Sequence[Row]) -> dict[str, str]:
+    async def _find_groups(self, rows: Sequence[CsvRow]) -> dict[str, str]:
         """Find the groups that rows name, and create those that are missing if that is wanted.
 
         Returns:
@@ -521,13 +523,13 @@ class _Run:
         """
         missing: dict[str, str] = {}
         for _, cells in rows:
-            with contextlib.suppress(Refusal):
+            with contextlib.suppress(RefusedRow):
                 for name in self._mapping.values(cells).groups:
                     if fold(name) in self._groups or fold(name) in missing:
                         continue
                     try:
                         self._groups[fold(name)] = await self._group(name)
-                    except (Refusal, ScimError) as error:
+                    except (RefusedRow, ScimError) as error:
                         missing[fold(name)] = str(getattr(error, "detail", error))
         return missing
 
@@ -537,11 +539,11 @@ class _Run:
         page = await self._directory.find(self._caller, self._group_kind, search)
         found = list(parse_all(page.documents))
         if len(found) > 1:
-            raise Refusal(f'several groups are named "{name[:100]}"')
+            raise RefusedRow(f'several groups are named "{name[:100]}"')
         if found:
             return str(found[0]["id"])
         if not self._found.makes_groups:
-            raise Refusal(f'no group is named "{name[:100]}"')
+            raise RefusedRow(f'no group is named "{name[:100]}"')
         directory = trial(self._storage) if self._rehearses else self._directory
         body: Document = {"schemas": [self._group_kind.core.id], "displayName": name}
         made = await directory.create(self._caller, self._group_kind, body)

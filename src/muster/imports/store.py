@@ -13,7 +13,7 @@ from typing import Any
 
 from muster.base import clock
 from muster.base.clock import timestamp
-from muster.imports.table import Row, Table
+from muster.imports.table import CsvRow, Table
 from muster.scim.errors import ScimError, not_found
 from muster.storage.port.accounts import Accounts
 from muster.storage.port.changes import Note
@@ -266,7 +266,7 @@ class ImportStore:
         await self._accounts.administer([_queued(ended)])
         return ended
 
-    async def rows(self, found: Import, chunk: int) -> Sequence[Row]:
+    async def rows(self, found: Import, chunk: int) -> Sequence[CsvRow]:
         """Return the rows of a chunk."""
         item = await self._accounts.item(found.workspace, IMPORT_ROWS_KIND, _part(found.id, chunk))
         rows = [] if item is None else item.body["rows"]

@@ -21,7 +21,7 @@ _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 """The first bytes of Excel workbooks, today's and those before 2007."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SAVE_AS = 'In a spreadsheet, save it as "CSV UTF-8".'
-Row = tuple[int, list[str]]
+CsvRow = tuple[int, list[str]]
 """The number of the line on which a row begins, from 1, and its cells."""
 
 
@@ -37,7 +37,7 @@ class Table:
     """
 
     headings: list[str]
-    rows: list[Row]
+    rows: list[CsvRow]
     encoding: str
     separator: str
 
@@ -63,7 +63,7 @@ def read_table(data: bytes) -> Table:
     rows = _rows(text, separator)
     _, first = next(rows, (0, []))
     headings = _headings(first)
-    kept: list[Row] = []
+    kept: list[CsvRow] = []
     for row in rows:
         kept.append(row)
         if len(kept) > MAX_ROWS:
@@ -117,7 +117,7 @@ def _separator(text: str) -> str:
     return max(_SEPARATORS, key=plain.count)
 
 
-def _rows(text: str, separator: str) -> Iterator[Row]:
+def _rows(text: str, separator: str) -> Iterator[CsvRow]:
     """Yield the rows that are not empty.
 
     Raises:

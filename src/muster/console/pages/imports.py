@@ -18,7 +18,7 @@ from muster.imports.columns import (
     GROUPS,
     ID,
     USER_NAME,
-    Target,
+    ColumnTarget,
     guess,
     normalised,
     targets_of,
@@ -107,7 +107,7 @@ class ImportPages:
         return visit.redirect(f"./users/import/{made.id}")
 
     @staticmethod
-    def _targets(visit: Visit) -> dict[str, Target]:
+    def _targets(visit: Visit) -> dict[str, ColumnTarget]:
         return targets_of(visit.caller.registry.types["/Users"])
 
     async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:

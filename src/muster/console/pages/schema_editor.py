@@ -176,7 +176,7 @@ class SchemaEditorPages:
         )
 
 
-def _form_after(rows: Sequence[drafts.Row], opened: str) -> str:
+def _form_after(rows: Sequence[drafts.AttributeRow], opened: str) -> str:
     """Return the place of the row under which the form of an attribute is shown.
 
     It is empty for a new attribute, whose form is under the table.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import orjson
 
 from muster.access.permissions import SCIM, SETTINGS
-from muster.console.schema_drafts import Row, draft_of, rows
+from muster.console.schema_drafts import AttributeRow, draft_of, rows
 from muster.console.web import PageRoute, Visit
 from muster.custom_schemas.schemas import Breaks, CustomSchemas
 from muster.http.wire.message import Response
@@ -172,7 +172,7 @@ def _type(visit: Visit) -> ResourceType:
     raise not_found(f"Resource type {name[:100]!r} not found.")
 
 
-def _rows(schema: Schema, own: CustomSchema | None) -> Sequence[Row]:
+def _rows(schema: Schema, own: CustomSchema | None) -> Sequence[AttributeRow]:
     """Return the attributes of a schema as rows of a table."""
     return list(rows(draft_of(own or CustomSchema(schema.definition))))
 
