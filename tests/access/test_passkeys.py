@@ -338,8 +338,9 @@ def test_the_relying_party_is_the_host_of_the_base_url(base, party):
 @pytest.mark.parametrize(
     ("base", "says"),
     [
-        ("http://127.0.0.1:8080", "host name"),
-        ("https://[::1]:8080", "host name"),
+        ("http://127.0.0.1:8080", r"http://localhost:8080 on this machine"),
+        ("https://[::1]:8443/idp", r"https://localhost:8443/idp on this machine"),
+        ("http://127.0.0.1", r"http://localhost on this machine"),
         ("http://muster.example.com", "HTTPS"),
     ],
 )

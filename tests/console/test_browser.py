@@ -269,6 +269,30 @@ def test_without_scripts(server, chromium, filled):
     context.close()
 
 
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+def test_custom_permissions_select_custom_and_a_preset_clears_them(server, watched, filled):
+    page, visitor = watched.page, Visitor(server).accept(invitation(server), name("custom"))
+    cookie = {"name": "muster_session", "value": visitor.http.cookies["muster_session"]}
+    page.context.add_cookies([{**cookie, "url": server.url}])
+    visitor.close()
+    for path, field, preset in (
+        (f"/w/{filled.name}/keys", "preset", "automation"),
+        ("/administrators", "role", "auditor"),
+    ):
+        page.goto(f"{server.url}{path}")
+        block = page.locator("details.custom")
+        page.locator("input[data-custom]").check()
+        expect(block).to_have_attribute("open", "")
+        page.check(f"input[name={field}][value={preset}]")
+        expect(block).not_to_have_attribute("open", "")
+        block.locator("summary").click()
+        page.check("details.custom input[value='View audit logs']")
+        expect(page.locator("input[data-custom]")).to_be_checked()
+        page.check(f"input[name={field}][value={preset}]")
+        expect(page.locator("details.custom input:checked")).to_have_count(0)
+    assert watched.complaints == []
+
+
 def test_times_are_typed_in_the_readers_zone_and_sent_in_utc(server, chromium, filled):
     """Five hours lie between UTC and New York in January, and four in July."""
     visitor = Visitor(server).accept(invitation(server), name("zone"))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.console.web import read_cookies
+from muster.console.web import _in_words, read_cookies
 from muster.http.wire.message import MAX_HEADER
 from muster.scim.errors import ScimError
 
@@ -51,3 +51,18 @@ def test_malformed_cookies_are_answered(server, path, filler):
         value = 'muster_session="' + filler * (length // len(filler)) + '"'
         answer = httpx.get(f"{server.url}{path}", headers={"Cookie": value})
         assert answer.status_code in ((200, 303, 403, 410) if length < MAX_HEADER else (431,))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("code: wrong code. Enter another", "Wrong code. Enter another"),
+        ("old: wrong password", "Current password: wrong password"),
+        ("expires: must be in the future", "Expires: must be in the future"),
+        ("rateLimit: enter a whole number", "Requests per minute: enter a whole number"),
+        ("Too many attempts. Try again: later", "Too many attempts. Try again: later"),
+        ("", ""),
+    ],
+)
+def test_an_error_names_its_field_by_the_label(error, words):
+    assert _in_words(error) == words

@@ -91,10 +91,11 @@ def relying_party(base: str) -> RelyingParty:
     except ValueError:
         pass
     else:
+        here = "localhost" if parts.port is None else f"localhost:{parts.port}"
         raise ScimError(
             409,
             f"Passkeys need a host name, and {host} is an address. Open the console at its host"
-            " name (http://localhost on this machine).",
+            f" name ({parts.scheme}://{here}{parts.path} on this machine).",
         )
     if parts.scheme != "https" and host != "localhost" and not host.endswith(".localhost"):
         raise ScimError(409, "Passkeys need HTTPS. Serve the console over TLS to use them.")

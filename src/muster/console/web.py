@@ -131,6 +131,31 @@ def _beside(error: str, name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+_FIELD = re.compile(r"([A-Za-z]\w*): (.+)", re.DOTALL)
+_LABELS = {
+    "email": "E-mail",
+    "old": "Current password",
+    "new": "New password",
+    "preset": "",
+    "rateLimit": "Requests per minute",
+}
+"""The labels of fields whose names do not give them."""
+
+
+def _in_words(error: str) -> str:
+    """Return an error with the label of its field instead of the name of the input.
+
+    The label is left out if the message names the field itself.
+    """
+    found = _FIELD.fullmatch(error)
+    if found is None:
+        return error
+    name, text = found.groups()
+    label = _LABELS.get(name, _label(name))
+    said = label.lower() in text.lower()
+    return text[:1].upper() + text[1:] if said else f"{label}: {text}"
+
+
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -144,6 +169,7 @@ _templates.filters["quoted"] = _quoted
 _templates.filters["past"] = _past
 _templates.filters["label"] = _label
 _templates.filters["beside"] = _beside
+_templates.filters["in_words"] = _in_words
 _templates.tests["about"] = lambda error, name: (
     re.match(rf"{re.escape(name)}(?!\w)", error) is not None
 )

@@ -110,6 +110,18 @@ def test_a_colleague_who_may_only_read_the_audit_log(owner, server, fresh):
     sam.close()
 
 
+def test_a_role_with_custom_permissions_is_refused_beside_it(owner, fresh):
+    page = f"/w/{fresh.name}/administrators"
+    link, shown = invite(owner, page, role="owner", permission=AUDIT)
+    assert (link, shown.status_code) == (None, 400)
+    beside = html.unescape(re.search(r'id="wrong-role">([^<]*)', shown.text)[1])
+    assert beside.startswith('You chose "Owner" and custom permissions')
+    assert '<details class="custom" open>' in shown.text
+    assert "Pending invitations" not in owner.get(page).text
+    link, _ = invite(owner, page, role="custom", permission=AUDIT)
+    assert link
+
+
 def test_a_pending_invitation_is_listed_and_revoked(owner, server, fresh):
     page = f"/w/{fresh.name}/administrators"
     link, _ = invite(owner, page, expires="604800")

@@ -40,6 +40,47 @@ def test_a_preset_gives_its_permission(root, fresh, preset, permission):
     assert keys(fresh)["k"]["permissions"] == [permission]
 
 
+@pytest.mark.parametrize("custom", [{"permission": READ}, {"role": "reader"}])
+def test_a_preset_with_a_custom_choice_is_refused_beside_it(root, fresh, custom):
+    fresh.api.post("/roles", json={"name": "reader", "permissions": [READ]})
+    path = f"/w/{fresh.name}/keys"
+    before = keys(fresh)
+    root.get(path)
+    page = root.post(path, name="k", preset="automation", **custom)
+    assert page.status_code == 400
+    beside = re.search(r'id="wrong-preset">([^<]*)', page.text)[1]
+    assert "For automation" in beside
+    assert chosen(page) == ["automation"]
+    assert '<details class="custom" open>' in page.text
+    assert keys(fresh) == before
+
+
+def test_a_role_with_permissions_is_refused_beside_it(root, fresh):
+    fresh.api.post("/roles", json={"name": "reader", "permissions": [READ]})
+    path = f"/w/{fresh.name}/keys"
+    root.get(path)
+    page = root.post(path, name="k", preset="", role="reader", permission=SCIM)
+    assert page.status_code == 400
+    assert "either a role or permissions" in re.search(r'id="wrong-role">([^<]*)', page.text)[1]
+    assert "k" not in keys(fresh)
+
+
+def test_an_error_does_not_begin_with_the_name_of_an_input(root, fresh):
+    path = f"/w/{fresh.name}/keys"
+    root.get(path)
+    page = root.post(path, name="k", preset="")
+    assert re.search(r'role="alert">([^<]*)', page.text)[1] == "Select at least one permission"
+
+
+def test_a_new_key_leads_to_connect_and_is_listed_by_its_purpose(root, fresh):
+    path = f"/w/{fresh.name}/keys"
+    root.get(path)
+    page = root.submit(path, name="k", preset="provider")
+    assert f'href="/w/{fresh.name}/connect">' in page.text.partition("</section>")[0]
+    row = next(row for row in page.text.split("<tr>") if ">k</a>" in row)
+    assert re.search(r'data-label="Permissions">([^<]*)', row)[1] == "For an identity provider"
+
+
 def test_presets_are_those_that_an_administrator_may_grant(root, server, fresh):
     admin = invited(root, server, fresh.name, SETTINGS, READ)
     path = f"/w/{fresh.name}/keys"

@@ -28,19 +28,32 @@ def matrix(page, kind="API keys"):
     return found
 
 
+def auditors(page):
+    """Return the number of administrators who are auditors."""
+    held = page.partition(">Held by<")[2].partition("</tr>")[0]
+    return int(re.search(r'"Auditor \(administrators\)">(\d+)<', held)[1])
+
+
 def test_every_permission_has_a_sentence():
     assert list(NOTES) == list(PERMISSIONS)
     assert all(note.endswith(".") for note in NOTES.values())
 
 
 def test_the_roles_of_administrators_are_shown_with_their_number(root, server, fresh, roles):
+    before = auditors(root.get(roles).text)  # some are of all workspaces
     admin = invited(root, server, fresh.name, AUDIT)
     page = root.get(roles).text
     shown = matrix(page, "administrators")
     assert shown["Owner"] == set(PERMISSIONS)
     assert shown["Auditor"] == {AUDIT}
-    held = page.partition(">Held by<")[2].partition("</tr>")[0]
-    assert re.search(r'"Auditor \(administrators\)">1<', held)
+    assert auditors(page) == before + 1
+    admin.close()
+
+
+def test_an_administrator_with_permissions_of_no_role_is_custom(root, server, fresh, roles):
+    admin = invited(root, server, fresh.name, AUDIT, SCIM)
+    row = next(row for row in root.get(roles).text.split("<tr>") if admin.email in row)
+    assert re.search(r'data-label="Role"><span class="hint">([^<]*)', row)[1] == "Custom"
     admin.close()
 
 

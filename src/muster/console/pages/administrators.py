@@ -151,14 +151,19 @@ class AdministratorPages:
         """Return the roles that the form asks for.
 
         Raises:
-            ScimError: 400 if a choice is missing or unknown.
+            ScimError: 400 if a choice is missing, unknown or contradictory.
         """
         place = visit.text("workspace") if visit.workspace is None else str(visit.workspace.id)
         known = {str(workspace.id) for workspace in await self._storage.workspaces()}
         if place not in {*known, EVERYWHERE}:
             raise invalid_value("workspace: select a workspace")
-        choice = CHOICES.get(visit.text("role"))
-        wanted = visit.fields.get("permission", []) if choice is None else choice.permissions
+        choice, ticked = CHOICES.get(visit.text("role")), visit.fields.get("permission", [])
+        if choice is not None and ticked:
+            raise invalid_value(
+                f'role: you chose "{choice.title}" and custom permissions. Select Custom to use'
+                " them, or clear them"
+            )
+        wanted = ticked if choice is None else choice.permissions
         if not wanted or not set(wanted) <= {*PERMISSIONS, ADMIN}:
             raise invalid_value("permission: select at least one permission")
         if place == EVERYWHERE and ADMIN in wanted:

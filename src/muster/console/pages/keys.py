@@ -33,6 +33,11 @@ class Preset:
     note: str
     permission: str
 
+    @property
+    def purpose(self) -> str:
+        """The purpose of the key, such as "For an identity provider"."""
+        return self.title.partition(":")[0]
+
 
 PRESETS = {
     "provider": Preset(
@@ -89,6 +94,7 @@ class KeyPages:
             rows=rows,
             refused=await last_refusals(self._figures, workspace.id),
             base=visit.base.base(visit.request) + SCIM_ROOT,
+            purpose=_purpose,
             roles=roles,
             **_form(visit, bool(given["error"])),
             **given,
@@ -114,16 +120,25 @@ class KeyPages:
         """Return the chosen role, or None and the chosen permissions.
 
         Raises:
-            ScimError: The choice is empty, unknown, or exceeds the administrator's permissions.
+            ScimError: The choice is empty, unknown, contradictory, or exceeds the administrator's
+                permissions.
         """
         preset, chosen = PRESETS.get(visit.text("preset")), visit.text("role")
+        ticked = visit.fields.get("permission", [])
+        if preset is not None and (chosen or ticked):
+            raise invalid_value(
+                f'preset: you chose "{preset.purpose}" and a custom role or permissions. Select'
+                " Custom to use them, or clear them"
+            )
+        if chosen and ticked:
+            raise invalid_value("role: choose either a role or permissions, not both")
         if preset is not None:
             wanted = [preset.permission]
         elif chosen and chosen != ADMIN:
             await self._roles.check_grantable(visit.there().id, visit.permissions, chosen)
             return chosen, ()
         else:
-            wanted = [ADMIN] if chosen == ADMIN else visit.fields.get("permission", [])
+            wanted = [ADMIN] if chosen == ADMIN else ticked
         if not wanted:
             raise invalid_value("permission: select at least one permission")
         return None, check_permissions(visit.administrator.permissions, wanted, (ADMIN,))
@@ -201,6 +216,13 @@ class KeyPages:
                 "This key has permissions that you do not have. Ask an owner to change it."
             )
         return key
+
+
+def _purpose(key: KeyRecord) -> str:
+    """Return the purpose of a key with exactly the permission of a preset; else ""."""
+    held = () if key.role else tuple(key.permissions)
+    found = (preset.purpose for preset in PRESETS.values() if held == (preset.permission,))
+    return next(found, "")
 
 
 def _form(visit: Visit, refused: bool) -> dict[str, object]:

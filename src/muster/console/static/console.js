@@ -72,6 +72,24 @@ document.addEventListener("keydown", (event) => {
   if (location.hash === "#sidebar") location.hash = "#main";
 });
 
+/* A form with ready-made choices: what is chosen in the block of custom ones selects Custom, selecting
+   Custom opens the block, and a ready-made choice clears it. The server refuses a form with both. */
+document.addEventListener("change", (event) => {
+  const form = event.target.form;
+  const custom = form && form.querySelector("input[data-custom]");
+  const block = custom && form.querySelector("details.custom");
+  if (!block) return;
+  if (block.contains(event.target)) {
+    custom.checked = true;
+  } else if (event.target === custom) {
+    block.open = true;
+  } else if (event.target.name === custom.name) {
+    block.querySelectorAll("input:checked").forEach((box) => { box.checked = false; });
+    block.querySelectorAll("select").forEach((list) => { list.selectedIndex = 0; });
+    block.open = false;
+  }
+});
+
 /* A search field that filters a list in the page. */
 document.addEventListener("input", (event) => {
   const list = event.target.dataset.filter && document.querySelector(event.target.dataset.filter);
