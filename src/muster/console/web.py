@@ -115,6 +115,9 @@ _PAST = {
 }
 
 
+_UUID = re.compile(r"\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{8}([0-9A-Fa-f]{4})\b")
+
+
 def _past(action: str) -> str:
     """Return the action of a change as a past participle, such as "Created"."""
     return _PAST.get(action) or action[:1].upper() + action[1:]
@@ -156,6 +159,11 @@ def _in_words(error: str) -> str:
     return text[:1].upper() + text[1:] if said else f"{label}: {text}"
 
 
+def _short_path(path: str) -> str:
+    """Return a path with the last four characters of each UUID in place of it."""
+    return _UUID.sub(r"…\1", path)
+
+
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -170,6 +178,7 @@ _templates.filters["past"] = _past
 _templates.filters["label"] = _label
 _templates.filters["beside"] = _beside
 _templates.filters["in_words"] = _in_words
+_templates.filters["short_path"] = _short_path
 _templates.tests["about"] = lambda error, name: (
     re.match(rf"{re.escape(name)}(?!\w)", error) is not None
 )

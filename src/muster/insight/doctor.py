@@ -17,7 +17,7 @@ from muster.base.progress import Progress, silent
 from muster.scim.dialects import QUIRKS, Quirk
 from muster.scim.values import fold
 from muster.storage.port.engine import Storage
-from muster.storage.records.requests import RequestStore, day_of
+from muster.storage.records.requests import SCIM_TYPES, RecordedRequest, RequestStore, day_of
 
 FIXES = {
     400: (
@@ -407,6 +407,16 @@ async def examine(storage: Storage, workspace: int, progress: Progress = silent)
     lost = await _lost(storage, requests, workspace, names)
     progress(1)
     return Findings(shown, refusals, lost)
+
+
+def diagnosis(kept: RecordedRequest) -> Refusal:
+    """Return the cause and the fix of one failed request."""
+    detail = next(iter(_details(kept.answer)), "")
+    if kept.status == _FORBIDDEN:
+        reason = _reason(detail)
+    else:
+        reason = next((kind for kind in SCIM_TYPES if f'"scimType":"{kind}"' in kept.answer), "")
+    return Refusal("", kept.operation, kept.status, 1, kept.number, reason, detail, kept.key_id)
 
 
 def _dialects(rows: Iterable[Sequence[Any]], names: dict[str, str]) -> list[DialectFinding]:

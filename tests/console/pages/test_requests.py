@@ -18,7 +18,7 @@ def listed(root, tenant, **asked):
     """The requests in the list, each as its method and path."""
     page = root.get(f"/w/{tenant.name}/requests", **asked)
     assert page.status_code == 200, page.text
-    return re.findall(r'/requests/\d+">([^<]+)</a>', page.text)
+    return re.findall(r'<td data-label="Request" class="one-line" title="([^"]+)">', page.text)
 
 
 def test_a_person_is_found_by_user_name_email_and_name(root, fresh):
@@ -168,10 +168,10 @@ def test_recorded_requests_have_masked_secrets(root, fresh):
     assert "another User has this value" in shown[2]
     assert not any("secret words" in text or "other words" in text for text in shown)
     assert b"very secret words" not in fresh.server.stored()
-    assert len(re.findall(rf"{base}/\d+", root.get(base, status="failed").text)) == 2
-    assert len(re.findall(rf"{base}/\d+", root.get(base, status="409").text)) == 1
-    assert len(re.findall(rf"{base}/\d+", root.get(base, resource=user["id"]).text)) == 3
-    assert len(re.findall(rf"{base}/\d+", root.get(f"{base}?path=/Users/nobody").text)) == 1
+    assert len(re.findall(rf'href="{base}/\d+"', root.get(base, status="failed").text)) == 2
+    assert len(re.findall(rf'href="{base}/\d+"', root.get(base, status="409").text)) == 1
+    assert len(re.findall(rf'href="{base}/\d+"', root.get(base, resource=user["id"]).text)) == 3
+    assert len(re.findall(rf'href="{base}/\d+"', root.get(f"{base}?path=/Users/nobody").text)) == 1
     assert root.get(f"{base}/1").status_code == 404
     doctor = root.get(f"/w/{fresh.name}/doctor").text
     assert "read as the operation in lower case" in doctor
@@ -302,3 +302,67 @@ def test_dry_run_of_a_group_patch_lists_members_and_reads_offer_none(root, fresh
     assert "only reads data" in tried("GET", "/Users/nobody", 404)
     assert "only reads data" in tried("POST", "/Users/.search", 400)
     assert "was truncated" in tried("POST", "/Users", 400)
+
+
+def why(root, tenant, status):
+    """The explanation on the page of the latest request that failed with a status."""
+    kept = next(item for item in tenant.recorded(1) if item["status"] == status)
+    page = root.get(f"/w/{tenant.name}/requests/{kept['number']}").text
+    section = re.search(r'<section class="card" id="why">.*?</section>', page, re.S)
+    assert page.index('id="why"') < page.index('id="dry-run"')
+    return section[0]
+
+
+def test_a_unique_value_is_explained_with_a_link_to_the_resource_that_has_it(root, fresh):
+    grace = fresh.user(userName=name("grace"), displayName="Grace Hopper")
+    assert fresh.scim.post("/Users", json=person(grace["userName"].upper())).status_code == 409
+    fresh.recorded(2)
+    text = html.unescape(re.sub("<[^>]+>", "", shown := why(root, fresh, 409)))
+    value = grace["userName"].upper()
+    assert f"userName {value} belongs to Grace Hopper. Rename or delete one of them." in text
+    assert f'href="/w/{fresh.name}/users/{grace["id"]}">Grace Hopper</a>' in shown
+    fresh.scim.delete(f"/Users/{grace['id']}").raise_for_status()
+    assert "It is free now" in why(root, fresh, 409)
+
+
+@pytest.mark.parametrize("path", ["username", None])
+def test_a_unique_value_in_a_patch_is_explained(root, fresh, path):
+    grace, other = fresh.user(displayName="Grace Hopper"), fresh.user()
+    value = grace["userName"] if path else {"userName": grace["userName"]}
+    operation = {"op": "replace", "value": value} | ({"path": path} if path else {})
+    body = {"schemas": [PATCH_OP], "Operations": [operation]}
+    assert fresh.scim.patch(f"/Users/{other['id']}", json=body).status_code == 409
+    fresh.recorded(3)
+    assert ">Grace Hopper</a>. Rename or delete one of them." in why(root, fresh, 409)
+
+
+def test_other_failures_are_explained_by_their_cause_and_cure(root, fresh):
+    fresh.scim.post("/Users", json=person(active="perhaps"))
+    fresh.api.patch("/settings", json={"automaticProvisioning": False}).raise_for_status()
+    assert fresh.scim.post("/Users", json=person()).status_code == 403
+    fresh.recorded(2)
+    assert "Correct the attribute mapping of the client" in why(root, fresh, 400)
+    forbidden = why(root, fresh, 403)
+    assert "Turn it on under Settings" in forbidden
+    assert f'href="/w/{fresh.name}/settings">Open Settings</a>' in forbidden
+
+
+def test_a_successful_request_needs_no_explanation(root, fresh):
+    fresh.user()
+    (kept,) = fresh.recorded(1)
+    assert 'id="why"' not in root.get(f"/w/{fresh.name}/requests/{kept['number']}").text
+
+
+def test_a_path_is_shortened_and_a_deviation_is_explained_in_the_list(root, fresh):
+    user = fresh.user()
+    body = {"Operations": [{"op": "Replace", "path": "title", "value": "x"}]}
+    fresh.scim.patch(f"/Users/{user['id']}", json=body).raise_for_status()
+    fresh.recorded(2)
+    page = html.unescape(root.get(f"/w/{fresh.name}/requests").text)
+    assert f">PATCH /Users/…{user['id'][-4:]}</a>" in page
+    assert f'title="PATCH /Users/{user["id"]}"' in page
+    assert 'read as the operation in lower case">operation-case</a>' in page
+    assert (
+        root.get(f"/w/{fresh.name}/requests", path="/Users").text.count('more-filters" open') == 1
+    )
+    assert 'more-filters" open' not in page

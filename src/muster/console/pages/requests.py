@@ -19,6 +19,8 @@ from muster.directory.rehearsal import rehearse
 from muster.directory.service import Directory
 from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.message import Response
+from muster.insight.conflicts import conflict_of
+from muster.insight.doctor import diagnosis
 from muster.insight.people import ids_of_person, subjects
 from muster.scim.dialects import QUIRKS
 from muster.scim.errors import ScimError, not_found
@@ -39,6 +41,8 @@ _PAGE = 50
 _LIVE_SECONDS = 0.5
 _LIVE_FOR = 600
 _RECORD = timedelta(minutes=15)
+_FAILED = 400
+"""The lowest status of a failed request."""
 _RANGES = {"15m": 900, "1h": 3600, "24h": 86_400, "7d": 7 * 86_400}
 _ASKED = ("person", "key", "status", "path", "resource", "request", "range", "since", "until")
 
@@ -91,6 +95,7 @@ class RequestPages:
             tail=visit.url("./requests/live", **asked) if live else "",
             recording=recording,
             error=error,
+            quirks=QUIRKS,
         )
 
     async def _keys(self, visit: Visit) -> dict[str, str]:
@@ -141,7 +146,13 @@ class RequestPages:
                     changes.append((change, changed_values(before, after)))
         quirks = [(name, QUIRKS[name]) for name in kept.quirks.split() if name in QUIRKS]
         keys = await self._keys(visit)
+        failed, types = kept.status >= _FAILED, visit.caller.registry.types
+        workspace = visit.there().id
         extra = {
+            "failure": diagnosis(kept) if failed else None,
+            "conflict": await conflict_of(self._storage, workspace, types, kept)
+            if failed
+            else None,
             "person": (await self._people(visit, [kept])).get(kept.number, ""),
             "curl": _curl(kept, visit.base.base(visit.request) + SCIM_ROOT),
             "link": visit.base.base(visit.request) + _own_path(visit, kept.number),
@@ -199,7 +210,7 @@ class RequestPages:
                 for kept in reversed(found):
                     after = kept.number
                     row = visit.render(
-                        "request_row.html", kept=kept, keys=keys, people=people
+                        "request_row.html", kept=kept, keys=keys, people=people, quirks=QUIRKS
                     ).body.decode()
                     lines = "".join(f"data: {line}\n" for line in row.splitlines())
                     yield f"event: request\n{lines}\n".encode()
