@@ -61,18 +61,6 @@ class NotSignedIn(ScimError):
         super().__init__(401, detail)
 
 
-class CodeNeeded(ScimError):
-    """401: the password is correct, but a second factor is required."""
-
-    def __init__(self, authenticator: bool = True) -> None:
-        super().__init__(
-            401,
-            "Enter a code from your authenticator, or a recovery code."
-            if authenticator
-            else "Sign in with your passkey, or enter a recovery code.",
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class Admin:
     """An administrator.
@@ -126,6 +114,23 @@ class Admin:
             "last_step": self.last_step,
         }
         return Item(INSTALLATION, ADMINISTRATOR_KIND, self.id, body)
+
+
+class CodeNeeded(ScimError):
+    """401: the password is correct, but a second factor is required.
+
+    Attributes:
+        admin: The administrator whose password is correct.
+    """
+
+    def __init__(self, admin: Admin) -> None:
+        super().__init__(
+            401,
+            "Enter a code from your authenticator, or a recovery code."
+            if admin.totp is not None
+            else "Sign in with your passkey, or enter a recovery code.",
+        )
+        self.admin = admin
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,10 +464,7 @@ class Administrators:
             ScimError: 429 after too many attempts.
         """
         admin_id = digest(fold(email.strip()))[:16]
-        await self.take_attempt(origin)
-        wait = await self._names.take(INSTALLATION, f"sign-in {admin_id}")
-        if wait:
-            raise ScimError(429, f"Too many attempts. Try again in {wait} seconds.")
+        await self.take_turn(admin_id, origin)
         admin = await self.get(admin_id)
         verified = await verify_password(
             None if admin is None else admin.password, password[:_MAX_PASSWORD]
@@ -471,19 +473,42 @@ class Administrators:
             known = email.strip() if ADDRESS.fullmatch(email.strip()) else ""
             await self.record_failure(admin_id, known, "wrong address or password", origin)
             raise NotSignedIn
+        return await self.finish(admin, code, origin, agent)
+
+    async def finish(self, admin: Admin, code: str, origin: ChangeOrigin, agent: str) -> str:
+        """Check the code of an administrator whose password is correct.
+
+        Returns:
+            The token of a new session.
+
+        Raises:
+            NotSignedIn: The code is wrong.
+            CodeNeeded: A code is required.
+        """
         try:
             checked, factor = await self._check_factor(admin, code.strip())
         except NotSignedIn:
-            await self.record_failure(admin_id, admin.email, "wrong code", origin)
+            await self.record_failure(admin.id, admin.email, "wrong code", origin)
             raise
         try:
             token = await self.begin(checked, origin, agent, admin, factor)
         except Outdated:  # removed or changed meanwhile, or a concurrent sign-in used the code
-            await self.record_failure(admin_id, admin.email, "changed during the sign-in", origin)
+            await self.record_failure(admin.id, admin.email, "changed during the sign-in", origin)
             raise NotSignedIn from None
         await self.forget_attempt(origin)
-        await self._names.forget(INSTALLATION, f"sign-in {admin_id}")
+        await self._names.forget(INSTALLATION, f"sign-in {admin.id}")
         return token
+
+    async def take_turn(self, admin_id: str, origin: ChangeOrigin) -> None:
+        """Count an attempt to sign in as an administrator from an address.
+
+        Raises:
+            ScimError: 429 after too many.
+        """
+        await self.take_attempt(origin)
+        wait = await self._names.take(INSTALLATION, f"sign-in {admin_id}")
+        if wait:
+            raise ScimError(429, f"Too many attempts. Try again in {wait} seconds.")
 
     async def take_attempt(self, origin: ChangeOrigin) -> None:
         """Count an attempt to sign in from an address.
@@ -530,14 +555,14 @@ class Administrators:
         if admin.totp is None and not await self._has_passkeys(admin.id):
             return admin, "password"
         if not code:
-            raise CodeNeeded(authenticator=admin.totp is not None)
+            raise CodeNeeded(admin)
         checked = await self._check_code(admin, code)
         recovered = checked.recovery != admin.recovery
         return checked, "password and " + ("recovery code" if recovered else "authenticator")
 
     async def _check_code(self, admin: Admin, code: str) -> Admin:
         if not code:
-            raise CodeNeeded
+            raise CodeNeeded(admin)
         step = None if admin.totp is None else _step_of(admin.totp, code, clock.now())
         if step is not None:
             if code == admin.last_code or (admin.last_step is not None and step <= admin.last_step):

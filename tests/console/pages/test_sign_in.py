@@ -118,10 +118,6 @@ def test_the_authenticator_and_its_recovery_codes(root, server, fresh):
     other = Visitor(server)
     other.get("/sign-in")
     assert (
-        "a code from your authenticator"
-        in other.post("/sign-in", email=admin.email, password=PASSWORD).text
-    )
-    assert (
         other.post("/sign-in", email=admin.email, password=PASSWORD, code="000000").status_code
         == 401
     )
@@ -158,6 +154,58 @@ def test_the_authenticator_and_its_recovery_codes(root, server, fresh):
     assert third.post("/sign-in", email=admin.email, password=PASSWORD).status_code == 303
     for visitor in (admin, other, again, third):
         visitor.close()
+
+
+@pytest.fixture
+def protected(root, server, fresh):
+    """An administrator with an authenticator app, whose recovery codes are in `codes`."""
+    admin = invited(root, server, fresh.name, SCIM)
+    page = admin.get("/account/second-factor").text
+    secret = re.search(r'name="secret" value="([A-Z2-7]+)"', page)[1]
+    shown = admin.submit("/account/totp", secret=secret, code=pyotp.TOTP(secret).now())
+    admin.codes = re.findall(r"<li><code>([0-9a-f-]+)</code>", shown.text)
+    yield admin
+    admin.close()
+
+
+def verified(page):
+    """The token in the form for the code."""
+    return re.search(r'name="verified" value="([^"]+)"', page.text)[1]
+
+
+def test_the_second_step_asks_for_the_code_alone(protected, server):
+    visitor = Visitor(server)
+    visitor.get("/sign-in", to="/account")
+    page = visitor.post("/sign-in", email=protected.email, password=PASSWORD, to="/account")
+    assert page.status_code == 200
+    assert "Enter the code from your authenticator app" in page.text
+    assert 'role="alert">' not in page.text
+    assert "password" not in re.findall(r'name="(\w+)"', page.text)
+    assert PASSWORD not in page.text
+    first = verified(page)
+    wrong = visitor.post("/sign-in", verified=first, code="000000", to="/account")
+    assert wrong.status_code == 401
+    assert re.search(r'role="alert">([^<]*)', wrong.text)[1].startswith("Wrong code.")
+    second = verified(wrong)
+    again = visitor.post("/sign-in", verified=first, code=protected.codes[0])
+    assert (again.status_code, 'name="password"' in again.text) == (401, True)
+    answer = visitor.post("/sign-in", verified=second, code=protected.codes[0], to="/account")
+    assert answer.headers["location"] == "/account"
+    assert visitor.get("/account").status_code == 200
+    visitor.close()
+
+
+def test_the_second_step_belongs_to_the_browser_of_the_first(protected, server):
+    visitor, other = Visitor(server), Visitor(server)
+    visitor.get("/sign-in")
+    other.get("/sign-in")
+    token = verified(visitor.post("/sign-in", email=protected.email, password=PASSWORD))
+    stolen = other.post("/sign-in", verified=token, code=protected.codes[0])
+    assert (stolen.status_code, 'name="password"' in stolen.text) == (401, True)
+    answer = visitor.post("/sign-in", verified=token, code=protected.codes[0])
+    assert answer.status_code == 303
+    visitor.close()
+    other.close()
 
 
 def test_an_invitation_creates_one_administrator(server):

@@ -6,6 +6,7 @@ from muster.access.administrators import Administrators, CodeNeeded, NotSignedIn
 from muster.access.connectors import Connectors
 from muster.access.invitations import Invitation, InvitationOver, Invitations
 from muster.access.passkeys import Passkeys
+from muster.access.verified_passwords import CodeRefused, VerifiedPasswords
 from muster.console.passkey_site import passkey_site, why_no_passkeys
 from muster.console.roles import place_in_words, role_in_words
 from muster.console.web import ANYONE, SESSION_COOKIE, SIGNED_IN, PageRoute, Visit
@@ -30,6 +31,7 @@ class SignInPages:
         self._invitations = invitations
         self._passkeys = passkeys
         self._connectors = connectors
+        self._verified = VerifiedPasswords(accounts, administrators)
 
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", "/", ANYONE, self.home)
@@ -63,7 +65,8 @@ class SignInPages:
                 404,
                 "workspace: no SSO is set up under this name. Check the workspace name.",
             )
-        usual = {"to": "", "email": "", "error": "", "code": False, "empty": False}
+        usual = {"to": "", "email": "", "error": "", "empty": False}
+        first = {"verified": "", "authenticator": True}
         return visit.render(
             "sign_in.html",
             status,
@@ -71,10 +74,12 @@ class SignInPages:
             connector=connector,
             workspace=name,
             passkeys=not why_no_passkeys(visit),
-            **{**usual, **values},
+            **{**usual, **first, **values},
         )
 
     async def sign_in(self, visit: Visit) -> Response:
+        if visit.text("verified"):
+            return await self._sign_in_with_code(visit)
         email, to = visit.text("email"), visit.text("to")
         agent = visit.request.header("user-agent") or ""
         password = visit.fields.get("password", [""])[-1]
@@ -82,15 +87,36 @@ class SignInPages:
             token = await self._administrators.sign_in(
                 email, password, visit.text("code"), visit.origin, agent
             )
-        except (CodeNeeded, NotSignedIn) as error:
-            code = isinstance(error, CodeNeeded) or bool(visit.text("code"))
+        except CodeNeeded as needed:
+            verified = await self._verified.keep(needed.admin, visit.csrf)
+            authenticator = needed.admin.totp is not None
             return await self._sign_in_page(
-                visit, 401, to=to, email=email, error=error.detail, code=code
+                visit, to=to, verified=verified, authenticator=authenticator
             )
         except ScimError as error:
             return await self._sign_in_page(
                 visit, error.status, to=to, email=email, error=error.detail
             )
+        return signed_in(visit, token, to)
+
+    async def _sign_in_with_code(self, visit: Visit) -> Response:
+        """Sign in with the code alone, after the password was correct."""
+        to, agent = visit.text("to"), visit.request.header("user-agent") or ""
+        try:
+            token = await self._verified.sign_in(
+                visit.text("verified"), visit.csrf, visit.text("code"), visit.origin, agent
+            )
+        except CodeRefused as refused:
+            return await self._sign_in_page(
+                visit,
+                refused.status,
+                to=to,
+                error=refused.detail,
+                verified=refused.token,
+                authenticator=refused.authenticator,
+            )
+        except NotSignedIn as error:
+            return await self._sign_in_page(visit, error.status, to=to, error=error.detail)
         return signed_in(visit, token, to)
 
     async def sign_out(self, visit: Visit) -> Response:
