@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from muster.console.listings import COUNTED, ListQuery
+from muster.scim.errors import ScimError
 
 
 def test_a_trail_is_bounded():
@@ -22,7 +23,7 @@ def test_a_trail_is_bounded():
 
 
 @pytest.mark.parametrize(
-    ("created", "begin"), [("1d", "2026-06-17"), ("7d", "2026-06-11"), ("30d", "2026-05-19")]
+    ("created", "begin"), [("today", "2026-06-18"), ("7d", "2026-06-11"), ("30d", "2026-05-19")]
 )
 def test_the_time_of_creation_counts_from_midnight(clock, created, begin):
     clock.moment = datetime(2026, 6, 18, 9, 41, tzinfo=UTC)
@@ -32,6 +33,18 @@ def test_the_time_of_creation_counts_from_midnight(clock, created, begin):
     )
     assert query.parameters()["created"] == created
     assert query.domain() is None
+
+
+def test_users_are_listed_since_a_date():
+    query = ListQuery("users", created="date", day="2026-05-04")
+    assert query.conditions() == 'meta.created ge "2026-05-04T00:00:00.000Z"'
+    assert query.chips("") == [("Created since 2026-05-04", "created")]
+    assert query.parameters()["day"] == "2026-05-04"
+    assert query.without("created")["created"] == ""
+    assert ListQuery("users", created="date").conditions() is None
+    assert ListQuery("users", created="7d", day="2026-05-04").parameters()["day"] == ""
+    with pytest.raises(ScimError, match="day: expected a time"):
+        ListQuery("users", created="date", day="yesterday").conditions()
 
 
 def test_only_the_matches_of_a_condition_are_counted_up_to_a_number():

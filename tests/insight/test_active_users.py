@@ -106,6 +106,7 @@ def test_the_counts_are_those_of_each_hour(bench, steps, chunk):
     found = over_time(tally, moments, place.active())
     assert found.points == [0, *seen, place.active()]
     assert found.joined - found.left == place.active()
+    assert found.created == sum(action in ("create", "inactive") for action, _ in steps)
 
 
 def test_a_stored_tally_is_continued_by_another_process(bench):
@@ -125,6 +126,20 @@ def test_a_stored_tally_is_continued_by_another_process(bench):
         place.create()
         tally = place.tally()
     assert set(tally.joined) == {"2026-03-11T13"}
+
+
+def test_a_tally_of_an_earlier_version_is_counted_anew(bench):
+    place = Place(bench)
+    with StoppedClock(START), mock.patch.object(active_users, "_STORED_EVERY", 2):
+        for _ in range(3):
+            place.create()
+        place.tally()
+        (item,) = bench.run(bench.storage.items(place.workspace.id, TALLY_KIND))
+        older = {name: value for name, value in item.body.items() if name != "created"}
+        earlier = Item(place.workspace.id, TALLY_KIND, item.id, older)
+        bench.run(bench.storage.record([], [earlier]))
+        tally = place.tally()
+    assert over_time(tally, [START], 3).created == sum(tally.joined.values()) == 3
 
 
 @pytest.mark.parametrize("trimmed", [False, True])

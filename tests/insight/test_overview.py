@@ -44,7 +44,7 @@ def test_figures_over_time_agree_with_the_requests(fresh):
         assert (last["succeeded"], last["refused"], last["errors"]) == (5, 1, 0)
         assert sum(part["succeeded"] for part in found["outcomes"]) == 5
         people = found["activeUsers"]
-        assert (people["joined"], people["left"]) == (3, 2)
+        assert (people["joined"], people["left"], people["created"]) == (3, 2, 3)
         assert [point["active"] for point in people["points"]] == [0] * parts + [1]
         assert people["points"][0]["time"] == found["outcomes"][0]["start"]
     assert (found["requests"], found["failed"], found["active"]) == (6, 1, 1)

@@ -36,8 +36,10 @@ _SORTS = frozenset({"userName", "displayName", "externalId", "meta.lastModified"
 """The columns with an index to sort by. Without a sort, the list is in the order of creation."""
 COUNTED = 1_000
 """Up to so many matches of a condition are counted: counting more would take too long."""
-CREATED = {"1d": 1, "7d": 7, "30d": 30}
-"""The choices of how long ago a resource was created at most, in days."""
+CREATED = {"today": 0, "7d": 7, "30d": 30}
+"""The choices of how long ago a resource was created at most, in days before today."""
+SINCE_DATE = "date"
+"""The choice of a date instead."""
 _TRAIL = 10
 """The most pages that "Previous" goes back to."""
 _MOST_COLUMNS = 20
@@ -74,7 +76,9 @@ class ListQuery:
         match: sw for names that start with the text, co for those that contain it.
         active: yes or no for users of that status; empty for all.
         group: The id of a group whose members are listed; empty for all.
-        created: How long ago users were created at most: 1d, 7d or 30d; empty for any.
+        created: How long ago users were created at most: today, 7d, 30d, or date for `day`; empty
+            for any.
+        day: The date since which they were created, as it was typed; empty for none.
         since: The earliest time of the last change, as it was typed; empty for any.
         filter: A SCIM filter; empty for none.
         sort: The path to sort by; empty for the order of creation.
@@ -91,6 +95,7 @@ class ListQuery:
     active: str = ""
     group: str = ""
     created: str = ""
+    day: str = ""
     since: str = ""
     filter: str = ""
     sort: str = ""
@@ -104,7 +109,7 @@ class ListQuery:
         """Return the filter that the parameters mean together; None for everything.
 
         Raises:
-            ScimError: invalidValue if the time is malformed.
+            ScimError: invalidValue if a time is malformed.
         """
         found = []
         if self.q and not self.domain():
@@ -113,10 +118,8 @@ class ListQuery:
             found.append(f"active eq {'true' if self.active == 'yes' else 'false'}")
         if self.group:
             found.append(f"groups.value eq {json.dumps(self.group)}")
-        if self.created:
-            # From midnight on, so that the filter, and with it cursors, stay the same for a day.
-            day = clock.now() - timedelta(days=CREATED[self.created])
-            found.append(f'meta.created ge "{day:%Y-%m-%d}T00:00:00.000Z"')
+        if begin := self._begin():
+            found.append(f'meta.created ge "{begin}"')
         if self.since:
             time = timestamp(parse_time(self.since, "since"))
             found.append(f'meta.lastModified ge "{time}"')
@@ -125,6 +128,18 @@ class ListQuery:
         if len(found) < 2:
             return found[0] if found else None
         return " and ".join(f"({text})" for text in found)
+
+    def _begin(self) -> str:
+        """Return the time since which resources were created; empty for any.
+
+        It is a midnight, so that the filter, and with it cursors, stay the same for a day.
+        """
+        if self.created == SINCE_DATE:
+            return timestamp(parse_time(self.day, "day")) if self.day else ""
+        if not self.created:
+            return ""
+        day = clock.now() - timedelta(days=CREATED[self.created])
+        return f"{day:%Y-%m-%d}T00:00:00.000Z"
 
     def domain(self) -> str | None:
         """Return the e-mail domain to search for, if the text is one such as @example.com."""
@@ -155,6 +170,7 @@ class ListQuery:
             "active": self.active,
             "group": self.group,
             "created": self.created,
+            "day": self.day if self.created == SINCE_DATE else "",
             "since": self.since,
             "filter": self.filter,
             "sort": self.sort,
@@ -176,14 +192,19 @@ class ListQuery:
         if self.group:
             found.append(Chip(f"In group {group}", "group"))
         if self.created:
-            days = CREATED[self.created]
-            ago = "24 hours" if days == 1 else f"{days} days"
-            found.append(Chip(f"Created in the last {ago}", "created"))
+            found += self._created_chip()
         if self.since:
             found.append(Chip(f"Changed since {self.since}", "since"))
         if self.filter:
             found.append(Chip(f"Filter: {self.filter}", "filter"))
         return found
+
+    def _created_chip(self) -> list[Chip]:
+        if self.created == SINCE_DATE:
+            return [Chip(f"Created since {self.day}", "created")] if self.day else []
+        days = CREATED[self.created]
+        ago = f"in the last {days} days" if days else "today (UTC)"
+        return [Chip(f"Created {ago}", "created")]
 
     def following(self, cursor: str, rows: int) -> dict[str, Any]:
         """Return the parameters of the next page."""
@@ -236,7 +257,8 @@ def read_query(visit: Visit, plural: str, kind: ResourceType) -> ListQuery:
         _CONTAINS if visit.text("match") == _CONTAINS else _PREFIX,
         visit.text("active") if visit.text("active") in ("yes", "no") else "",
         visit.text("group"),
-        visit.text("created") if visit.text("created") in CREATED else "",
+        visit.text("created") if visit.text("created") in {*CREATED, SINCE_DATE} else "",
+        visit.text("day"),
         visit.text("since"),
         visit.text("filter"),
         sort if sort in _SORTS else "",

@@ -49,6 +49,7 @@ class UserTally:
         since: The time from which all changes are counted.
         joined: The number of users who became active, by hour such as 2026-01-31T23.
         left: The number of users who were deactivated or deleted, likewise.
+        created: The number of users who were created, likewise, active or not.
         stored: The position of the tally that is stored.
     """
 
@@ -56,12 +57,15 @@ class UserTally:
     since: str
     joined: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
+    created: Counter[str] = field(default_factory=Counter)
     stored: int = 0
 
     def add(self, rows: Sequence[tuple[str, str, int]]) -> None:
         """Count created and deleted users as if all of them had been active."""
         for hour, action, number in rows:
             (self.joined if action == "create" else self.left)[hour] += number
+            if action == "create":
+                self.created[hour] += number
 
     def correct(self, hour: str, action: str, was: bool, now: bool) -> None:
         """Count a change of a user who was or became inactive.
@@ -82,7 +86,7 @@ class UserTally:
 
     def forget(self, before: str) -> None:
         """Drop the hours before an hour."""
-        for counter in (self.joined, self.left):
+        for counter in (self.joined, self.left, self.created):
             for hour in [hour for hour in counter if hour < before]:
                 del counter[hour]
 
@@ -93,6 +97,7 @@ class UserTally:
             "since": self.since,
             "joined": dict(self.joined),
             "left": dict(self.left),
+            "created": dict(self.created),
         }
 
 
@@ -104,12 +109,14 @@ class ActiveUsers:
         points: The number at each moment that was asked for; None before `since`.
         joined: The number of users who became active within the range.
         left: The number of users who were deactivated or deleted within it.
+        created: The number of users who were created within it.
         since: The time from which the changes are known.
     """
 
     points: Sequence[int | None]
     joined: int
     left: int
+    created: int
     since: str
 
 
@@ -165,12 +172,17 @@ class ActiveUserCounts:
             tally.stored = last
 
     async def _stored(self, workspace: int) -> UserTally:
-        """Return the tally that is stored, or one that begins where its range begins."""
+        """Return the tally that is stored, or one that begins where its range begins.
+
+        A tally of an earlier version does not count created users, so it is begun anew.
+        """
         item = await self._accounts.item(workspace, TALLY_KIND, _ID)
-        if item is not None:
+        if item is not None and "created" in item.body:
             body = item.body
-            counters = (Counter(body["joined"]), Counter(body["left"]))
-            return UserTally(body["position"], body["since"], *counters, body["position"])
+            joined, left, created = (Counter(body[name]) for name in ("joined", "left", "created"))
+            return UserTally(
+                body["position"], body["since"], joined, left, created, body["position"]
+            )
         since = timestamp(clock.now() - _KEPT)
         position = await self._position_at(workspace, since)
         trimmed = await self._accounts.item(workspace, TRIM_KIND, TRIM_ID)
@@ -207,14 +219,15 @@ def over_time(tally: UserTally, moments: Sequence[datetime], active: int) -> Act
         moments: The moments, the earliest first; each begins an hour.
         active: The current number of active users.
     """
-    joined = left = 0
-    hours = sorted({*tally.joined, *tally.left}, reverse=True)
+    joined = left = created = 0
+    hours = sorted({*tally.joined, *tally.left, *tally.created}, reverse=True)
     points: list[int | None] = []
     for moment in reversed(moments):
         begin = moment.strftime(_HOUR)
         while hours and hours[0] >= begin:
             hour = hours.pop(0)
             joined, left = joined + tally.joined[hour], left + tally.left[hour]
+            created += tally.created[hour]
         known = timestamp(moment) >= tally.since
         points.append(max(0, active - joined + left) if known else None)
-    return ActiveUsers(points[::-1], joined, left, tally.since)
+    return ActiveUsers(points[::-1], joined, left, created, tally.since)

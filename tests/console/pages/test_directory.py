@@ -163,3 +163,14 @@ def test_lists_continue_from_a_cursor(root, fresh):
         following = re.search(r'rel="next" href="([^"]+)"', page)
         path = following and following[1].replace("&amp;", "&")
     assert len(seen) == 120
+
+
+def test_matches_are_counted_beside_all_users(root, fresh, people):
+    base = f"/w/{fresh.name}/users"
+    assert '<p class="matches">2 of 6 users</p>' in root.get(base, active="no").text
+    assert '<p class="matches">6 of 6 users</p>' in root.get(base, created="today").text
+    ahead = root.get(base, created="date", day="2100-01-01").text
+    assert '<p class="matches">0 of 6 users</p>' in ahead
+    assert "Created since 2100-01-01" in ahead
+    assert 'class="matches"' not in root.get(base).text
+    assert root.get(base, created="date", day="nonsense").status_code == 200

@@ -12,7 +12,7 @@ from muster.console.pages.selection import ACTIONS
 from muster.console.resources import ENDPOINTS, called, kind_of
 from muster.console.web import PageRoute, Visit
 from muster.directory.documents import parse, parse_all
-from muster.directory.service import Directory, Listing
+from muster.directory.service import Directory, Listing, Search
 from muster.http.management.tokens import Tokens
 from muster.http.scim.cursors import Cursor, Cursors
 from muster.http.wire.message import Response
@@ -83,6 +83,7 @@ class DirectoryPages:
                 for document in documents
             ],
             total=total,
+            everything=await self._everything(visit, kind),
             counted=COUNTED,
             following=query.following(following, len(documents)) if following else None,
             previous=query.previous(_PAGE),
@@ -97,6 +98,10 @@ class DirectoryPages:
         """Return the name of a group; its id if there is no such group."""
         stored = group_id and await self._storage.get(visit.there().id, "Group", group_id)
         return called(parse(stored.document)) if stored else group_id
+
+    async def _everything(self, visit: Visit, kind: ResourceType) -> int:
+        """Return the number of all resources of a type."""
+        return (await self._directory.find(visit.caller, kind, Search(count=0))).total or 0
 
     async def _page(
         self, visit: Visit, kind: ResourceType, query: ListQuery

@@ -103,6 +103,7 @@ def _people(figures: OverviewFigures) -> ActiveUsersOverTime | None:
     return {
         "joined": people.joined,
         "left": people.left,
+        "created": people.created,
         "points": [
             {"time": timestamp(moment), "active": active}
             for moment, active in zip(figures.starts, people.points, strict=True)

@@ -56,6 +56,8 @@ class ActiveUsersOverTime(Answer):
     """The number of users who became active within the range."""
     left: int
     """The number of users who were deactivated or deleted within the range."""
+    created: int
+    """The number of users who were created within the range, active or not."""
     points: list[ActiveUsersAnswer]
     """The number at the beginning of each part of the range, and at the end of the last one."""
 
