@@ -102,6 +102,7 @@ from muster.insight.active_users import ActiveUserCounts
 from muster.insight.alerts import Alerts
 from muster.insight.checklist import Checklist
 from muster.insight.overview import Overview
+from muster.insight.reactivations import Reactivations
 from muster.insight.resolutions import Doctor
 from muster.insight.role_preview import RolePreview
 from muster.scim.schema.discovery import Limits
@@ -147,6 +148,7 @@ class Services:
     passkeys: Passkeys
     past: Past
     protection: Protection
+    reactivations: Reactivations
     registries: Registries
     requests: RequestStore
     restorer: Restorer
@@ -174,7 +176,8 @@ def build_services(storage: Storage, settings: Settings) -> Services:
     sender = Sender(settings.webhooks_private)
     active_users, checklist = ActiveUserCounts(storage), Checklist(storage, administrators)
     doctor = Doctor(storage)
-    alerts = Alerts(desk, doctor, webhooks)
+    reactivations = Reactivations(storage)
+    alerts = Alerts(desk, doctor, webhooks, reactivations)
     return Services(
         active_users=active_users,
         administrators=administrators,
@@ -199,6 +202,7 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         passkeys=Passkeys(storage, administrators),
         past=Past(storage),
         protection=Protection(storage),
+        reactivations=reactivations,
         registries=registries,
         requests=requests,
         restorer=Restorer(storage),
@@ -247,14 +251,16 @@ def console_pages(services: Services) -> list[PageRoute]:
         *ConnectorPages(storage, s.connectors, s.openid),
         *PreferencePages(),
         *WorkspacePages(storage),
-        *PalettePages(s.directory, s.requests),
+        *PalettePages(s.directory, s.requests, story),
         *OverviewPages(s.overview, s.checklist),
         *KeyPages(storage, s.keys, s.roles),
         *DirectoryPages(storage, s.directory, s.cursors, tokens, story),
-        *EditPages(s.directory),
-        *SelectionPages(s.directory),
+        *EditPages(s.directory, s.reactivations),
+        *SelectionPages(s.directory, s.reactivations),
         *ImportPages(s.imports, s.importing),
-        *ResourcePages(storage, s.directory, s.past, s.restorer, s.mappings, tokens, story),
+        *ResourcePages(
+            *(storage, s.directory, s.past, s.restorer, s.mappings, tokens, story, s.reactivations)
+        ),
         *RollbackPages(storage, s.rollback, tokens),
         *RequestPages(storage, s.directory, s.requests, s.workspace_settings),
         *DoctorPages(storage, s.doctor),

@@ -95,3 +95,13 @@ def test_nobody_of_this_name_but_a_refused_creation(root, fresh, okta):
     assert f"A creation of {lena} by key okta was refused" in page
     other = root.get(f"/w/{fresh.name}/users", q="somebody else").text
     assert "was refused" not in other
+
+
+def test_a_refused_creation_of_an_existing_user_is_told_on_their_page(root, fresh, okta):
+    user, other = fresh.user(), fresh.user()
+    assert okta.post("/Users", json=person(user["userName"].upper())).status_code == 409
+    fresh.recorded(3)
+    sentences, links = told(root, fresh, user)
+    assert sentences[1].startswith(f"A creation of {user['userName']} by key okta was refused: ")
+    assert "409" in root.get(links[-1]).text
+    assert len(told(root, fresh, other)[0]) == 1

@@ -11,7 +11,9 @@ from muster.base.clock import timestamp
 from muster.directory.caller import Caller
 from muster.events.webhooks.endpoints import GAVE_UP
 from muster.insight.alerts import Alerts, counted
+from muster.insight.reactivations import Reversal
 from muster.storage.port.accounts import KeyRecord, Workspace
+from muster.storage.port.changes import Change, ChangeOrigin
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 WORKSPACE = Workspace(1, "w", "rfc7644", False, "")
@@ -32,7 +34,8 @@ def webhook(host="x", failure=None, disabled=None):
 class Parts:
     """The guard, the doctor and the webhooks, with the answers of a test."""
 
-    def __init__(self, guard=QUIET, findings=0, lost=0, webhooks=()):
+    def __init__(self, guard=QUIET, findings=0, lost=0, webhooks=(), reversals=()):
+        self._reversals = reversals
         self._guard, self._findings, self._lost = guard, findings, lost
         self._webhooks = webhooks
 
@@ -48,11 +51,14 @@ class Parts:
     async def health(self, found):
         return found
 
+    async def recent(self, workspace, now):
+        return self._reversals
+
 
 def collect(workspace=WORKSPACE, keys=(), failed=0, unauthorized=0, **given):
     parts = Parts(**given)
     caller = Caller(workspace, "actor", "request")
-    alerts = Alerts(parts, parts, parts).collect(caller, keys, failed, unauthorized, NOW)
+    alerts = Alerts(parts, parts, parts, parts).collect(caller, keys, failed, unauthorized, NOW)
     return asyncio.run(alerts)
 
 
@@ -159,3 +165,32 @@ def test_the_most_urgent_alert_comes_first():
 @pytest.mark.parametrize(("number", "text"), [(0, "0 users"), (1, "1 user"), (1234, "1,234 users")])
 def test_a_number_with_its_noun(number, text):
     assert counted(number, "user") == text
+
+
+def reversal(user_id):
+    """A reactivation by key okta at 14:02, after a deactivation at 13:58."""
+    rows = (("key:okta", "14:02"), ("openid:*:ann@x.org", "13:58"))
+    return Reversal(
+        *(
+            Change(
+                *(1, ChangeOrigin(actor, "request", f"2026-01-31T{time}:00.000Z"), "User"),
+                *(user_id, "update", 2, b'{"userName":"bea@x.org"}'),
+            )
+            for actor, time in rows
+        )
+    )
+
+
+def test_reactivations_against_an_administrator():
+    (alert,) = collect(keys=[key()], reversals=[reversal("u1")])
+    assert alert.text == (
+        "bea@x.org was reactivated by key okta at 2026-01-31 14:02 UTC, after ann@x.org had"
+        " deactivated them at 2026-01-31 13:58 UTC."
+    )
+    assert (alert.name, alert.count, alert.page) == ("reactivated", 1, "/users/u1")
+    several = collect(reversals=[reversal(f"u{number}") for number in range(5)])
+    assert [alert.count for alert in several] == [1, 1, 1, 2]
+    assert "by a revoked key" in several[0].text
+    assert several[-1].text == (
+        "2 other users were reactivated by a key after an administrator's deactivation."
+    )

@@ -36,6 +36,24 @@ class Group(NamedTuple):
     pages: Sequence[Page]
 
 
+class Action(NamedTuple):
+    """An action in the command palette.
+
+    Attributes:
+        path: The path within the workspace of the page that it begins on.
+        title: Its title.
+        icon: The name of its icon.
+        permission: The permission that it needs.
+        words: Further words by which it is found.
+    """
+
+    path: str
+    title: str
+    icon: str
+    permission: str
+    words: str
+
+
 GROUPS: Sequence[Group] = (
     Group("", (Page("", "Overview", "layout-dashboard", SCIM, "o"),)),
     Group(
@@ -86,6 +104,21 @@ GROUPS: Sequence[Group] = (
         ),
     ),
 )
+ACTIONS: Sequence[Action] = (
+    Action("/users/new", "New user", "user-plus", SCIM, "create add user person employee joiner"),
+    Action("/users/import", "Import users from CSV", "upload", SCIM, "import csv upload file"),
+    Action("/users/deleted", "Restore a deleted user", "arrow-back-up", SCIM, "undelete recover"),
+    Action("/groups/new", "New group", "users-group", SCIM, "create add group team"),
+    Action("/keys", "Create an API key", "key", SETTINGS, "create new add api key token secret"),
+    Action("/roles", "Create a role", "lock-access", EDIT_ROLES, "create new add role permissions"),
+    Action("/webhooks", "Add a webhook", "webhook", SETTINGS, "create new add webhook endpoint"),
+    Action("/protected-users", "Protect a user", "shield-lock", SETTINGS, "protect add user"),
+    Action(
+        *("/administrators", "Invite an administrator", "user-plus", ADMIN),
+        "invite add new administrator admin colleague",
+    ),
+)
+"""The actions of the command palette that begin on a page of the workspace."""
 _PAGES = {page.path: page for group in GROUPS for page in group.pages}
 _ROOT = "/w/{workspace}"
 _WITHIN = {"/wipe": "/settings", "/resource-types": "/schemas"}

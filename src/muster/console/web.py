@@ -321,6 +321,14 @@ class Visit:
         return [group for group in groups if group.pages]
 
     @property
+    def actions(self) -> list[navigation.Action]:
+        """The actions of the command palette that the administrator may take."""
+        if self.session is None or self.place is None:
+            return []
+        held = self.session.admin.permissions(self.place.id)
+        return [action for action in navigation.ACTIONS if allows(held, action.permission)]
+
+    @property
     def entry(self) -> navigation.Page | None:
         """The entry of the sidebar that the page belongs to."""
         return navigation.page_at(navigation.current(self.page))

@@ -9,6 +9,7 @@ import orjson
 from muster.directory.caller import Caller
 from muster.directory.documents import parse
 from muster.directory.guard.desk import GuardDesk
+from muster.insight.reactivations import reversal_of
 from muster.storage.port.changes import Change
 from muster.storage.records.requests import RecordedRequest, RequestFilter, RequestStore
 
@@ -61,6 +62,11 @@ class AccessStory:
             names: Display names by actor.
         """
         facts = [_status(document, changes, names)]
+        reversal = None if document is None else reversal_of(changes)
+        if reversal is not None:
+            who = reversal.deactivated.origin
+            text = f"This reversed the deactivation by {_called(who.actor, names)}."
+            facts.append(Fact("bad", text, who.time))
         held = await self._desk.held(caller, user_id)
         if held is not None:
             facts.append(
@@ -73,10 +79,28 @@ class AccessStory:
                     "Decide under Guard",
                 )
             )
-        wanted = RequestFilter(resource=user_id, failed=True, limit=_REFUSED)
-        found = await self._requests.find(caller.workspace.id, wanted)
-        facts += [_refused(kept, names) for kept in found]
+        facts += await self._refusals(caller.workspace.id, user_id, document, names)
         return facts
+
+    async def _refusals(
+        self, workspace: int, user_id: str, document: dict[str, Any] | None, names: dict[str, str]
+    ) -> list[Fact]:
+        """Return the latest failed requests about a user.
+
+        Attempts to create them again have no resource: they are found by their userName.
+        """
+        wanted = RequestFilter(resource=user_id, failed=True, limit=_REFUSED)
+        found = [(kept, "") for kept in await self._requests.find(workspace, wanted)]
+        user_name = "" if document is None else str(document.get("userName") or "")
+        if user_name:
+            doubles = RequestFilter(path="/Users", status=409, limit=_SEARCHED)
+            found += [
+                (kept, user_name)
+                for kept in await self._requests.find(workspace, doubles)
+                if kept.method == "POST" and _user_name(kept).lower() == user_name.lower()
+            ]
+        found.sort(key=lambda row: row[0].number, reverse=True)
+        return [_refused(kept, names, named) for kept, named in found[:_REFUSED]]
 
     async def refused_creations(
         self, workspace: int, text: str, names: dict[str, str]
@@ -94,6 +118,21 @@ class AccessStory:
                 if len(facts) == _REFUSED:
                     break
         return facts
+
+    async def refused_about(self, workspace: int, text: str) -> tuple[str, int]:
+        """Return the name in refused creations, and their number.
+
+        Only the latest failures are searched, for creations whose body contains the text. The name
+        is the userName if all of them have the same; or else the text.
+        """
+        wanted = RequestFilter(path="/Users", failed=True, limit=_SEARCHED)
+        found = [
+            kept
+            for kept in await self._requests.find(workspace, wanted)
+            if kept.method == "POST" and text.lower() in kept.body.lower()
+        ]
+        named = {_user_name(kept) for kept in found}
+        return (named.pop() if len(named) == 1 else "") or text, len(found)
 
 
 def _status(

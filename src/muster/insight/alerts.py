@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 
 from muster.base.clock import timestamp
 from muster.directory.caller import Caller
+from muster.directory.documents import parse
 from muster.directory.guard.desk import GuardDesk
 from muster.events.webhooks.endpoints import GAVE_UP, Webhooks
+from muster.insight.reactivations import Reactivations
 from muster.insight.resolutions import Doctor
 from muster.storage.port.accounts import KeyRecord, Workspace
 
@@ -50,7 +52,14 @@ def counted(number: int, noun: str) -> str:
 class Alerts:
     """Collects the alerts of a workspace."""
 
-    def __init__(self, desk: GuardDesk, doctor: Doctor, webhooks: Webhooks) -> None:
+    def __init__(
+        self,
+        desk: GuardDesk,
+        doctor: Doctor,
+        webhooks: Webhooks,
+        reactivations: Reactivations,
+    ) -> None:
+        self._reactivations = reactivations
         self._desk = desk
         self._doctor = doctor
         self._webhooks = webhooks
@@ -75,6 +84,7 @@ class Alerts:
         workspace = caller.workspace
         return [
             *await self._guard(caller),
+            *await self._reversals(workspace.id, keys, now),
             *await self._failures(workspace.id, failed),
             *_unknown_keys(unauthorized),
             *[alert async for alert in self._deliveries(workspace.id)],
@@ -98,6 +108,31 @@ class Alerts:
             return [Alert("guardLimit", guard.done, text, "/guard", "View guard")]
         return []
 
+    async def _reversals(
+        self, workspace: int, keys: Sequence[KeyRecord], now: datetime
+    ) -> list[Alert]:
+        """Return an alert about each user whom a key reactivated against an administrator."""
+        found = await self._reactivations.recent(workspace, now)
+        named = {f"key:{key.id}": f"key {key.name}" for key in keys}
+        alerts = []
+        for again, before in found[:_NAMED]:
+            document = parse(again.document)
+            who = document.get("displayName") or document.get("userName") or again.id
+            text = (
+                f"{who} was reactivated by {named.get(again.origin.actor, 'a revoked key')} at"
+                f" {_minute(again.origin.time)} UTC, after {before.origin.actor.split(':')[-1]} had"
+                f" deactivated them at {_minute(before.origin.time)} UTC."
+            )
+            alerts.append(Alert("reactivated", 1, text, f"/users/{again.id}", "View user"))
+        if len(found) > _NAMED:
+            more = counted(len(found) - _NAMED, "other user")
+            verb = "was" if len(found) == _NAMED + 1 else "were"
+            text = f"{more} {verb} reactivated by a key after an administrator's deactivation."
+            page = "/audit?actor=key%3A&type=User&action=update"
+            number = len(found) - _NAMED
+            alerts.append(Alert("reactivated", number, text, page, "View audit log"))
+        return alerts
+
     async def _failures(self, workspace: int, failed: int) -> list[Alert]:
         """Return an alert about the open findings of the doctor that are failures."""
         found = await self._doctor.open_findings(workspace)
@@ -119,6 +154,11 @@ class Alerts:
             elif webhook.disabled is not None and webhook.disabled.startswith(GAVE_UP):
                 text = f"The webhook at {host} is paused: {webhook.disabled}."
                 yield Alert("webhookPaused", 1, text, page, "View webhook")
+
+
+def _minute(time: str) -> str:
+    """Return a timestamp as its date and minute."""
+    return time[:16].replace("T", " ")
 
 
 def _unknown_keys(number: int) -> Iterator[Alert]:

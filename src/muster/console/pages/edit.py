@@ -22,6 +22,7 @@ from muster.directory.documents import parse, parse_all
 from muster.directory.guard.policy import Withheld
 from muster.directory.service import Directory, Search
 from muster.http.wire.message import Response
+from muster.insight.reactivations import Reactivations
 from muster.scim.errors import ScimError
 from muster.scim.patch import PATCH_OP
 from muster.scim.schema.model import ResourceType
@@ -39,8 +40,9 @@ class EditPages:
     like any other, the audit log names the administrator, and webhooks report it.
     """
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, reactivations: Reactivations) -> None:
         self._directory = directory
+        self._reactivations = reactivations
 
     def __iter__(self) -> Iterator[PageRoute]:
         root = "/w/{workspace}"
@@ -188,6 +190,9 @@ class EditPages:
             if active
             else f"Deactivated {name}. Applications that read this directory deny them access."
         )
+        if not active:
+            warning = await self._reactivations.warning(visit.there().id, [stored.id])
+            said = f"{said} {warning}".strip()
         return await visit.redirect_with(_path(visit, plural), said=said)
 
     async def set_password(self, visit: Visit) -> Response:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from muster.access.permissions import SCIM
 from muster.console.resources import ENDPOINTS, name_filter
@@ -9,11 +10,15 @@ from muster.console.web import PageRoute, Visit
 from muster.directory.documents import parse_all
 from muster.directory.service import Directory, Search
 from muster.http.wire.message import Response
+from muster.insight.access_story import AccessStory
+from muster.insight.alerts import counted
 from muster.scim.errors import ScimError
 from muster.storage.records.requests import RequestFilter, RequestStore
 
 _FOUND = 5
 _MOST_CHARACTERS = 200
+_LEAST_CHARACTERS = 3
+"""The least characters for which refused requests are searched."""
 
 
 class Hit(NamedTuple):
@@ -35,7 +40,8 @@ class Hit(NamedTuple):
 class PalettePages:
     """The search of the command palette."""
 
-    def __init__(self, directory: Directory, requests: RequestStore) -> None:
+    def __init__(self, directory: Directory, requests: RequestStore, story: AccessStory) -> None:
+        self._story = story
         self._directory = directory
         self._requests = requests
 
@@ -47,6 +53,8 @@ class PalettePages:
         hits: list[Hit] = []
         if asked:
             hits += await self._resources(visit, "users", asked)
+            if not hits:
+                hits += await self._refused(visit, asked)
             hits += await self._resources(visit, "groups", asked)
             hits += await self._request(visit, asked)
         return visit.render("palette.html", hits=hits)
@@ -59,6 +67,17 @@ class PalettePages:
         except ScimError:
             return []  # a name that no filter can hold matches nobody
         return [_hit(document, plural) for document in parse_all(page.documents)]
+
+    async def _refused(self, visit: Visit, asked: str) -> list[Hit]:
+        """Return a link to the refused creations of somebody who does not exist."""
+        if len(asked) < _LEAST_CHARACTERS:
+            return []
+        who, number = await self._story.refused_about(visit.there().id, asked)
+        if not number:
+            return []
+        query = urlencode({"person": who, "status": "failed"})
+        title, detail = f"Refused requests about {who}", counted(number, "request")
+        return [Hit(title, detail, "alert-triangle", f"/requests?{query}")]
 
     async def _request(self, visit: Visit, asked: str) -> list[Hit]:
         wanted = RequestFilter(request_id=asked, limit=1)

@@ -20,6 +20,7 @@ from muster.directory.service import Directory
 from muster.http.management.tokens import Tokens
 from muster.http.wire.message import Response
 from muster.insight.access_story import AccessStory, Fact
+from muster.insight.reactivations import Reactivations
 from muster.scim.errors import ScimError, not_found
 from muster.scim.schema.model import ResourceType
 from muster.storage.ids import key_of
@@ -77,7 +78,9 @@ class ResourcePages:
         mappings: RoleMappings,
         tokens: Tokens,
         story: AccessStory,
+        reactivations: Reactivations,
     ) -> None:
+        self._reactivations = reactivations
         self._story = story
         self._storage = storage
         self._directory = directory
@@ -173,12 +176,19 @@ class ResourcePages:
             ],
             names=names,
             facts=facts,
+            warning=await self._warning(visit, plural, now),
             newest=not asked,
             older="" if older is None else await self._tokens.write(workspace, older),
             text=json.dumps(document, indent=2, ensure_ascii=False),
             said=visit.flashed.get("said", ""),
             error=error or visit.flashed.get("error", ""),
         )
+
+    async def _warning(self, visit: Visit, plural: str, now: ShownState) -> str:
+        """Return a warning that a deactivation of the user may not last; empty if it would."""
+        if now.document is None or plural != "users":
+            return ""
+        return await self._reactivations.warning(visit.there().id, [visit.names["id"]])
 
     async def _now(self, visit: Visit, kind: ResourceType) -> ShownState:
         try:

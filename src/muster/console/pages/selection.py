@@ -12,6 +12,7 @@ from muster.directory.caller import Caller
 from muster.directory.documents import parse, parse_all
 from muster.directory.service import Directory, Search
 from muster.http.wire.message import Response
+from muster.insight.reactivations import Reactivations
 from muster.scim.errors import ScimError, invalid_value
 from muster.scim.patch import PATCH_OP
 from muster.scim.schema.model import ResourceType
@@ -49,8 +50,9 @@ class Outcome:
 class SelectionPages:
     """The preview and the execution of an action on a selection."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, reactivations: Reactivations) -> None:
         self._directory = directory
+        self._reactivations = reactivations
 
     def __iter__(self) -> Iterator[PageRoute]:
         for plural in ENDPOINTS:
@@ -82,6 +84,7 @@ class SelectionPages:
             chosen=chosen,
             named=list(chosen.items())[:_NAMED],
             groups=groups,
+            warning=await self._warning(visit, action, list(chosen)),
             error=error,
         )
 
@@ -102,9 +105,17 @@ class SelectionPages:
             for resource_id in ids:
                 await self._one(caller, kind, action, resource_id, outcome)
         done = f"{ACTIONS[plural][action]}: {outcome.done:,} of {len(ids):,} {plural}."
+        if outcome.done:
+            done = f"{done} {await self._warning(visit, action, ids)}".strip()
         return await visit.redirect_with(
             f"./{plural}", said=done, refused=[list(row) for row in outcome.refused[:_NAMED]]
         )
+
+    async def _warning(self, visit: Visit, action: str, ids: list[str]) -> str:
+        """Return a warning that a deactivation may not last; empty for other actions."""
+        if action != "deactivate":
+            return ""
+        return await self._reactivations.warning(visit.there().id, ids)
 
     async def _chosen(self, visit: Visit, kind: ResourceType, plural: str) -> dict[str, str]:
         """Return the names of the selected resources by their ids.

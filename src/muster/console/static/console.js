@@ -103,7 +103,7 @@ const palette = document.getElementById("palette");
 if (palette) {
   const input = document.getElementById("palette-text");
   const list = document.getElementById("palette-list");
-  const pages = [...document.querySelectorAll(".sidebar .side a, .switcher a")];
+  const pages = [...document.querySelectorAll(".sidebar .side a, .switcher a, #palette-actions a")];
   let number = 0;
   let chosen = -1;
 
@@ -117,7 +117,11 @@ if (palette) {
     if (chosen >= 0) options[chosen].scrollIntoView({ block: "nearest" });
     input.setAttribute("aria-activedescendant", chosen < 0 ? "" : `palette-${chosen}`);
   };
-  const matching = (text) => pages.filter((page) => page.textContent.toLowerCase().includes(text)).slice(0, 8).map((page) => {
+  const about = (page, text) => {
+    const known = `${page.textContent} ${page.dataset.words || ""}`.toLowerCase();
+    return page.textContent.toLowerCase().includes(text) || text.split(/\s+/).every((word) => ` ${known}`.includes(` ${word}`));
+  };
+  const matching = (text) => pages.filter((page) => about(page, text)).slice(0, 8).map((page) => {
     const option = page.cloneNode(true);
     option.setAttribute("role", "option");
     option.removeAttribute("aria-current");
@@ -129,7 +133,10 @@ if (palette) {
     const asked = ++number;
     list.replaceChildren(...matching(text.toLowerCase()));
     choose(0);
-    if (!input.dataset.url || text.length < 2) return;
+    if (!input.dataset.url || text.length < 2) {
+      if (!list.children.length) list.textContent = "Nothing found.";
+      return;
+    }
     const answer = await fetch(`${input.dataset.url}?${new URLSearchParams({ q: text })}`, { headers: { "HX-Request": "true" } });
     if (asked !== number || !answer.ok) return;
     const found = new DOMParser().parseFromString(await answer.text(), "text/html").body.children;
@@ -154,10 +161,18 @@ if (palette) {
     if (event.key === "Enter") {
       event.preventDefault();
       const option = list.querySelector("[aria-selected=true]");
-      if (option) location.href = option.href;
+      if (option && option.dataset.press) option.click();
+      else if (option) location.href = option.href;
     }
   });
-  palette.addEventListener("click", (event) => { if (event.target === palette) palette.close(); });
+  palette.addEventListener("click", (event) => {
+    if (event.target === palette) palette.close();
+    const action = event.target.closest("[data-press]");
+    if (!action) return;
+    event.preventDefault();
+    palette.close();
+    document.querySelector(action.dataset.press).click();
+  });
   document.addEventListener("click", (event) => { if (event.target.closest("[data-palette]")) open(); });
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); open(); }

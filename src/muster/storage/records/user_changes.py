@@ -46,6 +46,41 @@ class UserChanges:
         found = await self._storage.query(bound(sql, workspace, after))
         return (int(found[0][0]), str(found[0][1])) if found else None
 
+    async def written_back(
+        self, workspace: int, since: str, rows: int, limit: int
+    ) -> Sequence[str]:
+        """Return the users who were inactive after an administrator's change, and changed by a key.
+
+        Args:
+            workspace: The workspace.
+            since: The earliest time of the administrator's change.
+            rows: The number of the workspace's latest changes to examine.
+            limit: The most users to return, those of the latest changes.
+        """
+        latest = (
+            "SELECT sequence, workspace, time, actor, type, id, version FROM changes"
+            " WHERE workspace = $1 ORDER BY sequence DESC LIMIT $3"
+        )
+        # OFFSET keeps PostgreSQL from joining with the changes of all keys.
+        later = (
+            "SELECT 1 FROM changes k WHERE k.workspace = c.workspace AND k.id = c.id"
+            " AND k.sequence > c.sequence AND k.version > 0 AND substr(k.actor, 1, 4) = 'key:'"
+            " LIMIT 1 OFFSET 0"
+        )
+        # CASE: the documents of all other changes need not be read.
+        document = "SELECT d.document FROM changes d WHERE d.sequence = c.sequence"
+        chosen = (
+            "CASE WHEN c.type = 'User' AND c.version > 0 AND c.time >= $2"
+            " AND (substr(c.actor, 1, 6) = 'admin:' OR substr(c.actor, 1, 7) = 'openid:')"
+            f" THEN ({document}) LIKE {_INACTIVE} AND EXISTS ({later}) ELSE FALSE END"
+        )
+        sql = (
+            f"SELECT c.id FROM ({latest}) AS c WHERE {chosen}"
+            " GROUP BY c.id ORDER BY max(c.sequence) DESC LIMIT $4"
+        )
+        found = await self._storage.query(bound(sql, workspace, since, rows, limit))
+        return [str(row[0]) for row in found]
+
     async def made(self, workspace: int, after: int, last: int) -> Sequence[tuple[str, str, int]]:
         """Return the number of users that were created and deleted in each hour.
 

@@ -1,0 +1,93 @@
+"""Deactivations by an administrator that a key reverses, and the warning of them."""
+
+import pytest
+
+from muster.access.permissions import SCIM
+from tests.console.browsing import Visitor, invitation
+from tests.insight.test_access_story import told
+from tests.support.people import name, person, replace
+
+
+@pytest.fixture(scope="module")
+def root(server):
+    made = Visitor(server).accept(invitation(server), name("leaver"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def key(fresh):
+    return fresh.api.post("/keys", json={"name": "okta", "permissions": [SCIM]}).json()
+
+
+@pytest.fixture
+def okta(fresh, key):
+    with fresh.client(key["token"], "/scim/v2") as client:
+        yield client
+
+
+def switch(root, fresh, user, action):
+    path = f"/w/{fresh.name}/users/{user['id']}"
+    root.get(path)
+    return root.submit(f"{path}/{action}").text
+
+
+def attention(fresh):
+    alerts = fresh.api.get("/overview").json()["alerts"]
+    return [alert["text"] for alert in alerts if alert["name"] == "reactivated"]
+
+
+def test_a_reversed_deactivation_is_shown_until_the_user_is_inactive_again(root, fresh, okta):
+    user = okta.post("/Users", json=person(displayName="Bea Ox")).json()
+    switch(root, fresh, user, "deactivate")
+    okta.patch(f"/Users/{user['id']}", json=replace("title", "still inactive"))
+    assert attention(fresh) == []
+    okta.patch(f"/Users/{user['id']}", json=replace("active", True))
+    okta.patch(f"/Users/{user['id']}", json=replace("title", "later"))
+    (text,) = attention(fresh)
+    assert text.startswith("Bea Ox was reactivated by key okta at ")
+    assert "@" in text[text.index(", after ") : text.index(" had deactivated them at ")]
+    sentences, _ = told(root, fresh, user)
+    assert sentences[0].startswith("Reactivated by key okta.")
+    assert sentences[1].startswith("This reversed the deactivation by leaver")
+    assert "Bea Ox was reactivated by key okta" in root.get(f"/w/{fresh.name}").text
+    switch(root, fresh, user, "deactivate")
+    assert attention(fresh) == []
+
+
+def test_reactivations_that_reverse_nobody(root, fresh, okta):
+    by_key = okta.post("/Users", json=person()).json()
+    for active in (False, True):
+        okta.patch(f"/Users/{by_key['id']}", json=replace("active", active))
+    by_hand = okta.post("/Users", json=person()).json()
+    for action in ("deactivate", "reactivate"):
+        switch(root, fresh, by_hand, action)
+    okta.patch(f"/Users/{by_hand['id']}", json=replace("title", "later"))
+    deleted = okta.post("/Users", json=person()).json()
+    switch(root, fresh, deleted, "deactivate")
+    okta.patch(f"/Users/{deleted['id']}", json=replace("active", True))
+    okta.delete(f"/Users/{deleted['id']}")
+    assert attention(fresh) == []
+
+
+WARNING = "Key okta manages this user, and its identity provider may reactivate them"
+
+
+def test_a_deactivation_warns_if_a_key_manages_the_user(root, fresh, okta, key):
+    user = okta.post("/Users", json=person()).json()
+    path = f"/w/{fresh.name}/users/{user['id']}"
+    assert root.get(path).text.count(WARNING) == 1
+    assert WARNING in switch(root, fresh, user, "deactivate")
+    assert WARNING not in switch(root, fresh, user, "reactivate").split("<h1>")[0]
+    fresh.api.delete(f"/keys/{key['id']}").raise_for_status()
+    assert WARNING not in root.get(path).text
+    assert WARNING not in switch(root, fresh, user, "deactivate")
+
+
+def test_the_deactivation_of_a_selection_warns_too(root, fresh, okta):
+    users = [okta.post("/Users", json=person()).json()["id"] for _ in range(2)]
+    path = f"/w/{fresh.name}/users/selection"
+    warning = WARNING.replace("this user", "some of these users")
+    assert warning not in root.get(path, action="delete", chosen=users).text
+    assert warning in root.get(path, action="deactivate", chosen=users).text
+    assert warning in root.submit(path, action="deactivate", ids=",".join(users)).text
