@@ -196,12 +196,58 @@ def test_the_command_line_may_give_everything(here, invitations):
     assert (action, document["name"]) == ("create", "Sam")
 
 
-def test_so_many_invitations_are_pending_and_no_more(here, invitations, monkeypatch):
+def refused(here, invitations, *given, **options):
+    with pytest.raises(ScimError) as caught:
+        invite(here, invitations, *given, **options)
+    assert caught.value.status == 409
+    return caught.value.detail
+
+
+@pytest.mark.parametrize("where", ["1", EVERYWHERE])
+def test_so_many_invitations_to_a_workspace_are_pending_and_no_more(
+    here, invitations, monkeypatch, where
+):
     monkeypatch.setattr(invitations_module, "_MOST", 3)
+    roles = {where: [AUDIT]}
+    for n in range(3):
+        invite(here, invitations, roles, inviter(all_permissions(), f"admin {n}"))
+    said = refused(here, invitations, roles, inviter(all_permissions(), "another"))
+    assert said.startswith("3 invitations to ")
+    assert invite(here, invitations, {"2": [AUDIT]})  # another workspace
+    assert invite(here, invitations, roles, command_line())
+    for _ in range(2):
+        pending = here.run(invitations.pending())
+        made = next(each for each in pending if each.place == where)
+        here.run(invitations.revoke(command_line(), made.id))
+    invite(here, invitations, roles)
+
+
+def test_so_many_invitations_of_an_administrator_are_pending_and_no_more(
+    here, invitations, monkeypatch
+):
+    monkeypatch.setattr(invitations_module, "_MOST_BY_ONE", 2)
+    sent = [invite(here, invitations, {str(n): [AUDIT]})[1] for n in range(2)]
+    assert "have made" in refused(here, invitations, {"3": [AUDIT]})
+    assert invite(here, invitations, {"1": [AUDIT]}, inviter(all_permissions(), "bob"))
+    assert invite(here, invitations, {"3": [AUDIT]}, command_line())
+    here.run(invitations.revoke(inviter(all_permissions()), sent[0].id))
+    invite(here, invitations, {"3": [AUDIT]})
+
+
+def test_expired_invitations_do_not_count_and_only_the_newest_are_kept(
+    here, invitations, monkeypatch, clock
+):
+    for limit in ("_MOST", "_MOST_BY_ONE", "_MOST_EXPIRED"):
+        monkeypatch.setattr(invitations_module, limit, 2)
+    other, _ = invite(here, invitations, {"2": [AUDIT]}, inviter(all_permissions(), "bob"))
     for _ in range(3):
+        first, _ = invite(here, invitations)
         invite(here, invitations)
-    with pytest.raises(ScimError) as refused:
-        invite(here, invitations)
-    assert refused.value.status == 409
-    here.run(invitations.revoke(inviter(all_permissions()), here.run(invitations.pending())[0].id))
+        clock.advance(seconds=3601)
     invite(here, invitations)
+    left = [each.place for each in here.run(invitations.pending()) if each.expired]
+    assert sorted(left) == ["1", "1", "2"]
+    with pytest.raises(InvitationOver, match="has expired. Ask Ada"):
+        here.run(invitations.find(first))
+    with pytest.raises(InvitationOver):
+        here.run(invitations.find(other))

@@ -1347,7 +1347,12 @@ ELSEWHERE = {
     "passkeys of an administrator": "tests/access/test_passkeys.py::test_an_administrator_has_a_limited_number_of_passkeys",
     "answering the challenge of a passkey": "tests/access/test_passkeys.py::test_a_challenge_works_once_for_one_purpose_in_one_place",
     "lifetime of an invitation": "tests/access/test_invitations.py::test_a_link_says_why_it_does_not_work",
-    "pending invitations of the installation": "tests/access/test_invitations.py::test_so_many_invitations_are_pending_and_no_more",
+    "pending invitations to one workspace, or to all workspaces; the command line may exceed it": (
+        "tests/access/test_invitations.py::test_so_many_invitations_to_a_workspace_are_pending_and_no_more"
+    ),
+    "pending invitations of one administrator": (
+        "tests/access/test_invitations.py::test_so_many_invitations_of_an_administrator_are_pending_and_no_more"
+    ),
     PAST: "tests/directory/history/test_past.py::test_past_groups_are_refused_after_too_many_changes",
     RECORDED: "tests/http/observe/test_recorder.py::test_beyond_the_byte_limit_requests_are_recorded_without_bodies",
 }

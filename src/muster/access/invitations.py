@@ -1,9 +1,10 @@
 """Invitations: links that each create one administrator, with the role that they name."""
 
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import orjson
 
@@ -35,7 +36,8 @@ LIFETIMES = {"3600": "1 hour", "86400": "1 day", "604800": "7 days"}
 _LONGEST = timedelta(days=7)
 _KEPT = timedelta(days=30)
 """How long a link that no longer works still says why."""
-_MOST = 1000
+_MOST, _MOST_BY_ONE, _MOST_EXPIRED = 200, 100, 100
+"""Pending invitations to a workspace and by one administrator, and expired ones that are kept."""
 _USED = "was already used"
 
 
@@ -141,8 +143,8 @@ class Invitations:
         if not timedelta(0) < lifetime <= _LONGEST:
             raise invalid_value(f"expires: choose a time of at most {_LONGEST.days} days")
         found, now = await self._items(), clock.now()
-        if len(found) >= _MOST:
-            raise ScimError(409, f"{_MOST:,} invitations are pending. Revoke some of them first.")
+        pending = [item for item in found if item.body["expires"] > timestamp(now)]
+        _check_number(pending, by, roles)
         token = secrets.token_urlsafe(32)
         made = Invitation(
             digest(token),
@@ -152,8 +154,7 @@ class Invitations:
             by.name,
             timestamp(now),
         )
-        old = timestamp(now - _KEPT)
-        swept = [replace(item, body=None) for item in found if item.body["expires"] <= old]
+        swept = [replace(item, body=None) for item in _superfluous(found, now)]
         await self._accounts.administer(
             [_item(made, by.admin), *swept, *also], [_note(made, "create", by.origin)], standing
         )
@@ -255,6 +256,45 @@ def _check_roles(by: Inviter, roles: Mapping[str, Sequence[str]]) -> None:
     if not roles:
         raise invalid_value("workspace: select a workspace")
     _check_reach(by, roles)
+
+
+def _check_number(pending: Sequence[Item], by: Inviter, roles: Mapping[str, object]) -> None:
+    """Refuse an invitation beyond the limits of its inviter and of its workspaces.
+
+    The command line has no limit, so that nobody can keep an operator from inviting.
+    """
+    if by.admin is None:
+        return
+    if sum(item.body.get("admin") == by.admin for item in pending) >= _MOST_BY_ONE:
+        raise ScimError(
+            409,
+            f"{_MOST_BY_ONE:,} invitations that you have made are pending. Revoke some of them"
+            " first.",
+        )
+    for place in roles:
+        if sum(place in item.body["roles"] for item in pending) >= _MOST:
+            where = "all workspaces" if place == EVERYWHERE else "this workspace"
+            raise ScimError(
+                409,
+                f"{_MOST:,} invitations to {where} are pending. Revoke some of them first.",
+            )
+
+
+def _superfluous(found: Sequence[Item], now: datetime) -> list[Item]:
+    """Return the expired invitations that need not be kept.
+
+    Those are the ones that have expired long ago, and all but the newest of each inviter.
+    """
+    old, kept = timestamp(now - _KEPT), Counter[str | None]()
+    swept = []
+    for item in sorted(found, key=lambda item: str(item.body["expires"]), reverse=True):
+        if item.body["expires"] > timestamp(now):
+            continue
+        inviter = item.body.get("admin")
+        kept[inviter] += 1
+        if item.body["expires"] <= old or kept[inviter] > _MOST_EXPIRED:
+            swept.append(item)
+    return swept
 
 
 def _check_reach(by: Inviter, roles: Mapping[str, Sequence[str]]) -> None:
