@@ -247,7 +247,7 @@ def test_expired_invitations_do_not_count_and_only_the_newest_are_kept(
     invite(here, invitations)
     left = [each.place for each in here.run(invitations.pending()) if each.expired]
     assert sorted(left) == ["1", "1", "2"]
-    with pytest.raises(InvitationOver, match="has expired. Ask Ada"):
+    with pytest.raises(InvitationOver, match=r"has expired\. Ask Ada"):
         here.run(invitations.find(first))
     with pytest.raises(InvitationOver):
         here.run(invitations.find(other))

@@ -1,11 +1,13 @@
 """Workspaces are created and renamed; a former name leads to its workspace, and to no other."""
 
+import asyncio
 import itertools
 
 import pytest
 
 from muster.access.workspaces import create_workspace, find_workspace, rename_workspace
 from muster.scim.errors import ScimError
+from muster.storage.port.accounts import Workspace
 from muster.storage.port.changes import ChangeFilter, ChangeOrigin
 from muster.storage.port.errors import Outdated
 from muster.storage.port.items import INSTALLATION
@@ -60,6 +62,40 @@ def test_a_refused_rename_leaves_no_former_name(bench):
         rename(bench, made, "elsewhere")
     assert found(bench, "mine") == made.id
     assert found(bench, "elsewhere") is None
+
+
+def test_simultaneous_renames_keep_the_former_name(bench):
+    made = create(bench, "contested")
+
+    async def both():
+        return await asyncio.gather(
+            *(rename_workspace(bench.storage, made, name, ORIGIN) for name in ("first", "second")),
+            return_exceptions=True,
+        )
+
+    outcomes = bench.run(both())
+    assert sorted(isinstance(each, Outdated) for each in outcomes) == [False, True]
+    assert found(bench, "contested") == made.id
+    with pytest.raises(ScimError):
+        create(bench, "contested")
+
+
+def test_a_rename_keeps_the_former_name_of_one_that_follows_at_once(bench, monkeypatch):
+    """The second rename begins when the first has changed the workspace and not yet ended."""
+    made, last = create(bench, "alpha"), []
+    administer = bench.storage.administer
+
+    async def meanwhile(puts, *rest):
+        if rest and not last and any(isinstance(put, Workspace) for put in puts):
+            await administer(puts, *rest)
+            last.append(puts[0])
+            await rename_workspace(bench.storage, puts[0], "gamma", ORIGIN)
+            return
+        await administer(puts, *rest)
+
+    monkeypatch.setattr(bench.storage, "administer", meanwhile)
+    rename(bench, made, "beta")
+    assert [found(bench, name) for name in ("alpha", "beta", "gamma")] == [made.id] * 3
 
 
 def test_the_default_workspace_keeps_its_name(bench):

@@ -4,7 +4,6 @@ The name of a workspace is part of links and of commands. A former name keeps le
 workspace, and no other workspace can take it, so an old link never opens somebody else's workspace.
 """
 
-import contextlib
 import re
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ from muster.base.clock import timestamp
 from muster.scim.errors import ScimError, invalid_value, uniqueness
 from muster.storage.port.accounts import Accounts, Workspace
 from muster.storage.port.changes import ChangeOrigin, Note
-from muster.storage.port.errors import Conflict, Outdated
+from muster.storage.port.errors import Conflict
 from muster.storage.port.items import INSTALLATION, Item
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -105,24 +104,18 @@ async def rename_workspace(
     await check_name(accounts, name, workspace.id)
     renamed = replace(workspace, name=name)
     former = Item(INSTALLATION, FORMER_KIND, workspace.name, {"workspace": workspace.id})
-    known = await accounts.item(INSTALLATION, FORMER_KIND, workspace.name)
     values = {"before": {"name": workspace.name}, "after": {"name": name}}
     detail = orjson.dumps(values)
     note = Note(workspace.id, origin, "Workspace", name, "rename", detail)
-    # First the former name: if the process ends in between, it is a name that leads to itself.
+    # First the former name. It is never deleted, not even if the rename fails: a simultaneous
+    # rename may rely on it, and the former name that is also the present one does no harm.
     await accounts.administer([former])
     try:
         await accounts.administer([renamed], [note], [workspace])
-    except (Conflict, Outdated) as error:
-        if known is None:
-            with contextlib.suppress(Outdated):
-                await accounts.administer([replace(former, body=None)], (), [former])
-        if isinstance(error, Conflict):
-            raise uniqueness(f"name: a workspace {name!r} exists already") from None
-        raise
-    await accounts.administer(
-        [Item(INSTALLATION, FORMER_KIND, name, None)],
-        [Note(INSTALLATION, origin, "Workspace", str(workspace.id), "rename", detail)],
+    except Conflict:
+        raise uniqueness(f"name: a workspace {name!r} exists already") from None
+    await accounts.record(
+        [Note(INSTALLATION, origin, "Workspace", str(workspace.id), "rename", detail)]
     )
     return renamed
 
