@@ -51,6 +51,26 @@ def test_a_draft_of_wrong_types_is_refused(raw, says):
     assert refused.value.detail.startswith(says)
 
 
+def test_a_draft_has_so_many_attributes_and_no_more():
+    most, subs = drafts.MAX_ATTRIBUTES, drafts.MAX_ROWS // 5 - 1
+    wide = {"subAttributes": [{}] * subs}
+    assert len(names(draft(*[{}] * most))) == most
+    full = draft(*[wide] * 5)
+    assert len(names(full)) == drafts.MAX_ROWS
+    crowd = [{}] * (most + 1)
+    for attributes, says in (
+        (crowd, f"attributes: the limit is {most} attributes"),
+        ([{}, {"subAttributes": crowd}], f"attributes[1] has {most + 1} sub-attributes"),
+        ([wide] * 5 + [{}], f"at most {drafts.MAX_ROWS:,} attributes and sub-attributes"),
+    ):
+        with pytest.raises(ScimError) as refused:
+            draft(*attributes)
+        assert (refused.value.status, says in refused.value.detail) == (400, True)
+    for place in ("+", "0+"):
+        with pytest.raises(ScimError, match=f"{drafts.MAX_ROWS:,}"):
+            drafts.put_attribute(full, place, drafts.read_attribute({"name": "x"}, ""))
+
+
 def test_attributes_are_added_replaced_moved_and_removed():
     made = draft(SIMPLE, COMPLEX)
     assert names(made) == ["number", "lock", "lock.a", "lock.b"]

@@ -119,3 +119,17 @@ def test_a_file_has_so_many_columns_and_no_more():
     assert len(read_table(file(table.MAX_COLUMNS).encode()).headings) == table.MAX_COLUMNS
     status, detail = _refused(file(table.MAX_COLUMNS + 1).encode())
     assert (status, str(table.MAX_COLUMNS) in detail) == (400, True)
+
+
+def test_a_row_that_is_wider_than_the_headings_is_refused_with_its_line():
+    status, detail = _refused(b"a,b\n1,2\n\n3,4,five\n")
+    assert (status, "line 4 has 3 cells" in detail, "headings is 2" in detail) == (400, True, True)
+    assert _refused(b"a\n1\n2" + b", " * 300 + b",x\n")[0] == 400
+    assert read_table(b"a,b,,\n1,2,, ,\n,,,\n3\n").rows == [(2, ["1", "2"]), (4, ["3"])]
+
+
+def test_a_line_of_separators_is_refused_before_it_is_divided(monkeypatch):
+    monkeypatch.setattr(table, "_MAX_SEPARATORS", 200)
+    status, detail = _refused(b"a\n1\n2" + b"," * 201)
+    assert (status, "line 3 has 202 cells" in detail) == (400, True)
+    assert read_table(b"a\n1\n2" + b"," * 200).rows == [(2, ["1"]), (3, ["2"])]

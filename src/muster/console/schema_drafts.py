@@ -19,6 +19,8 @@ from muster.scim.schema.custom import MAX_ATTRIBUTES, CustomSchema, check_defini
 from muster.scim.values import Json
 
 Draft = dict[str, Any]
+MAX_ROWS = 1_000
+"""The most attributes and sub-attributes together: the editor shows a row for each."""
 _TEXTS = ("name", "description")
 FLAGS = ("multiValued", "required", "caseExact", "indexed")
 LISTS = ("canonicalValues", "referenceTypes")
@@ -91,10 +93,12 @@ def read_draft(raw: Json) -> Draft:
     """Read a draft, in which any member may be missing. Unknown members are ignored.
 
     Raises:
-        ScimError: invalidSyntax if a member has a wrong type.
+        ScimError: invalidSyntax if a member has a wrong type, 400 if it has too many attributes.
     """
     given = _object(raw, "definition")
     extends = _list(given, "extends", "")
+    attributes = _list(given, "attributes", "")
+    _check_size(attributes)
     if not all(isinstance(name, str) for name in extends):
         raise invalid_syntax("extends: expected an array of strings")
     return {
@@ -103,10 +107,41 @@ def read_draft(raw: Json) -> Draft:
         "extends": extends,
         "required": _flag(given, "required", ""),
         "attributes": [
-            read_attribute(item, f"attributes[{index}]")
-            for index, item in enumerate(_list(given, "attributes", ""))
+            read_attribute(item, f"attributes[{index}]") for index, item in enumerate(attributes)
         ],
     }
+
+
+def _check_size(attributes: list[Any]) -> None:
+    """Check the number of attributes before any is read: each costs time, and a row of the page.
+
+    Raises:
+        ScimError: 400 with the limit.
+    """
+    if len(attributes) > MAX_ATTRIBUTES:
+        raise ScimError(400, f"attributes: the limit is {MAX_ATTRIBUTES} attributes")
+    number = len(attributes)
+    for index, item in enumerate(attributes):
+        subs = item.get("subAttributes") if isinstance(item, dict) else None
+        count = len(subs) if isinstance(subs, list) else 0
+        if count > MAX_ATTRIBUTES:
+            # The error is about the draft as a whole, as the page does not show the attribute.
+            raise ScimError(
+                400,
+                f"attributes: attributes[{index}] has {count:,} sub-attributes, and the limit is"
+                f" {MAX_ATTRIBUTES}",
+            )
+        number += count
+    _check_rows(number)
+
+
+def _check_rows(number: int) -> None:
+    if number > MAX_ROWS:
+        raise ScimError(
+            400,
+            f"attributes: the editor takes at most {MAX_ROWS:,} attributes and sub-attributes"
+            " together. Use the management API for a larger schema.",
+        )
 
 
 def read_attribute(raw: Json, where: str, nested: bool = False) -> dict[str, Any]:
@@ -206,6 +241,8 @@ def put_attribute(draft: Draft, place: str, attribute: dict[str, Any]) -> None:
         attribute = {**attribute, "subAttributes": there.get("subAttributes", [])}
     if index == MAX_ATTRIBUTES:
         raise ScimError(400, f"attributes: the limit is {MAX_ATTRIBUTES} attributes")
+    if index == len(siblings):
+        _check_rows(sum(1 for _ in rows(draft)) + 1)
     siblings[index : index + 1] = [attribute]
 
 

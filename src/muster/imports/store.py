@@ -13,6 +13,7 @@ from typing import Any
 
 from muster.base import clock
 from muster.base.clock import timestamp
+from muster.base.threads import compute
 from muster.imports.table import CsvRow, Table
 from muster.scim.errors import ScimError, not_found
 from muster.storage.port.accounts import Accounts
@@ -156,9 +157,13 @@ class ImportStore:
             raise ScimError(
                 409, f"file: a workspace keeps at most {_MOST} imports. Delete an earlier one."
             )
-        now = clock.now()
+        import_id, now = secrets.token_hex(8), clock.now()
+        # A large file has a million cells: other requests must not wait for all of them.
+        samples, chunks = await compute(
+            workspace, lambda: (_samples(table), _chunks(workspace, import_id, table))
+        )
         made = Import(
-            secrets.token_hex(8),
+            import_id,
             workspace,
             MAPPING,
             name.strip()[:_MAX_NAME] or "users.csv",
@@ -169,19 +174,10 @@ class ImportStore:
             timestamp(now),
             timestamp(now + _UNUSED),
             table.headings,
-            _samples(table),
+            samples,
             len(table.rows),
             columns,
         )
-        chunks = [
-            Item(
-                workspace,
-                IMPORT_ROWS_KIND,
-                _part(made.id, start // CHUNK),
-                {"rows": [[line, *cells] for line, cells in table.rows[start : start + CHUNK]]},
-            )
-            for start in range(0, len(table.rows), CHUNK)
-        ]
         await self._accounts.administer([made.item(), *chunks])
         await self._accounts.administer([_queued(made)])
         return made
@@ -326,6 +322,19 @@ def _samples(table: Table) -> list[list[str]]:
             if cell and len(values) < _SAMPLES:
                 values[cell[:_MAX_SAMPLE]] = None
     return [list(values) for values in found]
+
+
+def _chunks(workspace: int, import_id: str, table: Table) -> list[Item]:
+    """Return the items that store the rows of a file."""
+    return [
+        Item(
+            workspace,
+            IMPORT_ROWS_KIND,
+            _part(import_id, start // CHUNK),
+            {"rows": [[line, *cells] for line, cells in table.rows[start : start + CHUNK]]},
+        )
+        for start in range(0, len(table.rows), CHUNK)
+    ]
 
 
 def _import(item: Item) -> Import:

@@ -16,6 +16,8 @@ MAX_BYTES = 10_000_000
 MAX_ROWS = 50_000
 MAX_COLUMNS = 100
 _MAX_HEADING = 200
+_MAX_SEPARATORS = 100_000
+"""The most separators of a line, which is checked before it is divided into cells."""
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 """The first bytes of Excel workbooks, today's and those before 2007."""
@@ -64,8 +66,8 @@ def read_table(data: bytes) -> Table:
     _, first = next(rows, (0, []))
     headings = _headings(first)
     kept: list[CsvRow] = []
-    for row in rows:
-        kept.append(row)
+    for line, cells in rows:
+        kept.append((line, _fitting(line, cells, len(headings))))
         if len(kept) > MAX_ROWS:
             raise ScimError(
                 413, f"file: more than {MAX_ROWS:,} rows. Split it, and import the parts."
@@ -123,12 +125,12 @@ def _rows(text: str, separator: str) -> Iterator[CsvRow]:
     Raises:
         ScimError: 400 with the number of the line.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    lines = _narrow_lines(text, separator)
+    reader = csv.reader(lines, delimiter=separator, strict=True)
     line = 1
     try:
         for cells in reader:
-            cells = [_cell(cell) for cell in cells]
-            if any(cells):
+            if any(map(str.strip, cells)):
                 yield line, cells
             line = reader.line_num + 1
     except csv.Error:
@@ -137,6 +139,37 @@ def _rows(text: str, separator: str) -> Iterator[CsvRow]:
             f"file: line {line:,} cannot be read as CSV. Check its quotation marks: one within a"
             " cell is written twice.",
         ) from None
+
+
+def _narrow_lines(text: str, separator: str) -> Iterator[str]:
+    """Yield the lines of a text.
+
+    Raises:
+        ScimError: 400 if a line has far more separators than any file has columns.
+    """
+    for number, line in enumerate(io.StringIO(text, newline=""), 1):
+        if (found := line.count(separator)) > _MAX_SEPARATORS:
+            raise _too_wide(number, found + 1, f"the limit is {MAX_COLUMNS} columns")
+        yield line
+
+
+def _fitting(line: int, cells: list[str], width: int) -> list[str]:
+    """Return the cells of a row, without empty ones that have no heading.
+
+    Raises:
+        ScimError: 400 if other cells have no heading.
+    """
+    if any(map(str.strip, cells[width:])):
+        raise _too_wide(line, len(cells), f"the number of headings is {width}")
+    return [_cell(cell) for cell in cells[:width]]
+
+
+def _too_wide(line: int, cells: int, columns: str) -> ScimError:
+    return ScimError(
+        400,
+        f"file: line {line:,} has {cells:,} cells, but {columns}. Put a cell that contains the"
+        " separator in quotation marks.",
+    )
 
 
 def _cell(text: str) -> str:
@@ -149,6 +182,7 @@ def _cell(text: str) -> str:
 
 
 def _headings(cells: list[str]) -> list[str]:
+    cells = [_cell(cell) for cell in cells]
     while cells and not cells[-1]:
         cells.pop()
     if not cells:

@@ -166,6 +166,18 @@ def test_the_json_tab_shows_and_takes_the_same_document(editor, fresh):
     assert len(fresh.api.get(f"/schemas/{URN}").json()["attributes"]) == 2
 
 
+@pytest.mark.parametrize("do", ["form", "json", "review", "save", "add:+", "cancel", "nonsense"])
+@pytest.mark.parametrize("crowd", ["[CROWD]", '[{"subAttributes":[CROWD]}]'])
+def test_a_draft_with_too_many_attributes_is_not_shown(editor, do, crowd):
+    crowd = crowd.replace("CROWD", ",".join(["{}"] * 5_000))
+    document = f'{{"attributes": {crowd}}}'
+    for fields in ({"mode": "form", "attributes": crowd}, {"mode": "json", "json": document}):
+        page = editor.visitor.post(editor.path, id=URN, name="Badge", do=do, **fields)
+        assert page.status_code == 400
+        assert re.search("limit is (200|1,000)", page.text)
+        assert len(page.text) < 100_000
+
+
 @pytest.mark.parametrize("do", ["up:9", "edit:x", "remove:", "nonsense", "add:5+", "edit:0.0"])
 def test_a_button_that_the_form_does_not_have_is_refused(editor, do):
     pressed(editor, "add:+")
