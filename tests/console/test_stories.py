@@ -128,7 +128,9 @@ def test_an_administrator_explains_why_a_person_cannot_sign_in(server, chromium,
         hand.click("Lena Fischer", within="#rows")
         expect(hand.page.get_by_text("Deactivated by key okta.")).to_be_visible()
         hand.click("View the request")
-        expect(hand.page.get_by_role("row", name=f"PATCH /Users/{lena['id']}")).to_be_visible()
+        expect(
+            hand.page.get_by_role("row", name=f"PATCH /Users/…{lena['id'][-4:]}")
+        ).to_be_visible()
 
 
 def test_an_administrator_explains_why_a_person_was_never_created(server, chromium, fresh, root):
@@ -261,7 +263,7 @@ def test_an_engineer_copies_a_refused_request_as_curl(server, chromium, fresh, r
         hand.choose("Status", "Failed")
         hand.click("Search", within="main")
         hand.click("POST /Users", within="tbody")
-        expect(hand.page.get_by_text("active: expected a boolean")).to_be_visible()
+        expect(hand.page.locator("main p", has_text="active: expected a boolean")).to_be_visible()
         hand.click("Copy as curl")
         curl = shlex.split(hand.copied())
     assert curl[0] == "curl"
