@@ -290,6 +290,18 @@ def test_a_recovery_code_turns_off_two_factor(clocked):
     assert clocked.standing().totp is None
 
 
+def test_the_first_authenticator_ends_the_other_sessions(here):
+    made = admin(here)
+    work = [here.administrators.sign_in(made.email, PASSWORD, "", HERE, "") for _ in range(2)]
+    tokens = [here.run(each) for each in work]
+    session = here.run(here.administrators.session(tokens[0]))
+    secret = pyotp.random_base32()
+    code = pyotp.TOTP(secret).now()
+    here.run(here.administrators.add_totp(session, secret, code, "", HERE))
+    left = [here.run(here.administrators.session(token)) for token in tokens]
+    assert [each is not None for each in left] == [True, False]
+
+
 def test_two_factor_cannot_be_replaced_while_it_is_on(clocked):
     secret = pyotp.random_base32()
     with pytest.raises(ScimError, match="already on"):

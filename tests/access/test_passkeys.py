@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import pyotp
 import pytest
 
 from muster.access.administrators import (
@@ -169,6 +170,67 @@ def test_a_challenge_works_once_for_one_purpose_in_one_place(person, here, clock
         person.sign_in(late)
     person.asked()
     assert len(here.run(here.storage.items(INSTALLATION, CHALLENGE_KIND))) == 1
+
+
+def test_a_session_has_one_challenge_for_a_registration(person, here):
+    first = person.options()
+    for _ in range(3):
+        last = person.options()
+    [item] = here.run(here.storage.items(INSTALLATION, CHALLENGE_KIND))
+    assert item.id == digest(last["challenge"])
+    with pytest.raises(ScimError, match="expired"):
+        person.register(options=first)
+    assert person.register(options=last)
+
+
+def test_challenges_of_passkeys_use_up_no_attempts_with_a_password(person, here):
+    for _ in range(50):
+        person.asked()
+    with pytest.raises(ScimError, match="Too many"):
+        person.asked()
+    assert here.run(here.administrators.sign_in(EMAIL, PASSWORD, "", HERE, ""))
+
+
+def test_the_first_passkey_ends_the_other_sessions(person, here):
+    def sign_in(code):
+        return here.run(here.administrators.sign_in(EMAIL, PASSWORD, code, HERE, ""))
+
+    other = sign_in("")
+    codes = person.register()
+    assert here.run(here.administrators.session(other)) is None
+    assert person.session is not None
+    other = sign_in(codes[0])
+    person.register("Another")
+    assert here.run(here.administrators.session(other)) is not None
+
+
+def test_a_recovery_code_that_turns_off_the_authenticator_is_used_up(person, here):
+    codes = person.register()
+    secret = pyotp.random_base32()
+    administrators = here.administrators
+    here.run(administrators.add_totp(person.session, secret, pyotp.TOTP(secret).now(), "", HERE))
+    here.run(administrators.drop_totp(person.session.admin, PASSWORD, codes[0], HERE))
+    assert len(person.session.admin.recovery) == 7
+    with pytest.raises(NotSignedIn):
+        here.run(administrators.sign_in(EMAIL, PASSWORD, codes[0], HERE, ""))
+
+
+def test_an_authenticator_is_added_by_an_old_session_with_the_password_alone(person, here, clock):
+    person.register()
+    clock.advance(minutes=11)
+    secret = pyotp.random_base32()
+
+    def add(password):
+        code = pyotp.TOTP(secret).at(clock.moment)
+        work = here.administrators.add_totp(person.session, secret, code, password, HERE)
+        return here.run(work)
+
+    for wrong in ("", "wrong"):
+        with pytest.raises(ScimError, match="wrong password"):
+            add(wrong)
+    assert person.session.admin.totp is None
+    add(PASSWORD)
+    assert person.session.admin.totp == secret
 
 
 def test_of_concurrent_uses_of_a_challenge_one_signs_in(person, here):

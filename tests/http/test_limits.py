@@ -1335,7 +1335,9 @@ ELSEWHERE = {
     "receiving the headers of a request": "tests/outside/test_limits.py::test_headers_may_take_so_long_and_no_longer",
     "lifetime of a cursor": "tests/http/scim/test_cursors.py::test_a_cursor_expires",
     "attempts to verify the password of a user": "tests/http/management/test_passwords.py::test_passwords_are_not_tried_without_end",
-    "attempts to sign in, per name and per address; with a passkey, per address": "tests/console/pages/test_sign_in.py::test_sign_in_attempts_are_limited",
+    "attempts to sign in, per name and per address; with a passkey, per address and counted apart": (
+        "tests/console/pages/test_sign_in.py::test_sign_in_attempts_are_limited"
+    ),
     "waiting searches without an index, in all; running and waiting, per workspace": (
         "tests/storage/query/test_turns.py::test_waiting_searches_are_bounded_per_workspace"
     ),

@@ -304,8 +304,7 @@ class Administrators:
         check_password(new)
         await self.confirm(session.admin, old, "old")
         changed = replace(session.admin, password=await hash_password(new))
-        others = [item for item in await self._sessions_of(session.admin) if item.id != session.id]
-        ended = [replace(item, body=None) for item in others]
+        ended = await self.ended_others(session)
         note = self.note(changed, "update", origin, changed="password")
         await self._accounts.administer([changed.item(), *ended], [note], [session.admin.item()])
 
@@ -314,10 +313,35 @@ class Administrators:
         secret = pyotp.random_base32()
         return secret, pyotp.TOTP(secret).provisioning_uri(name=admin.email, issuer_name="muster")
 
-    async def keep_totp(
-        self, admin: Admin, secret: str, code: str, origin: ChangeOrigin
+    async def add_totp(
+        self, session: Session, secret: str, code: str, password: str, origin: ChangeOrigin
     ) -> list[str]:
-        """Turn on the authenticator app.
+        """Turn on the authenticator app of a signed-in administrator.
+
+        The first second factor ends their other sessions, which were opened without one.
+
+        Returns:
+            The recovery codes; empty if the administrator has some already.
+
+        Raises:
+            ScimError: 400 if the code is wrong; 401 if the sign-in is not recent and the password
+                is wrong; 409 if the app is already on, or if the administrator signs in with
+                OpenID Connect; 429 after too many attempts.
+        """
+        _check_without_totp(session.admin)
+        await self.confirm_session(session, password)
+        ended = await self.ended_by_first_factor(session)
+        return await self.keep_totp(session.admin, secret, code, origin, ended)
+
+    async def keep_totp(
+        self,
+        admin: Admin,
+        secret: str,
+        code: str,
+        origin: ChangeOrigin,
+        also: Sequence[Item] = (),
+    ) -> list[str]:
+        """Turn on the authenticator app, and store further items in the same transaction.
 
         Returns:
             The recovery codes; empty if the administrator has some already.
@@ -326,13 +350,7 @@ class Administrators:
             ScimError: 400 if the code is wrong; 409 if it is already on, or if the administrator
                 signs in with OpenID Connect.
         """
-        if admin.totp is not None:
-            # Replacing the secret would bypass the password and code that turning it off requires.
-            raise ScimError(409, "An authenticator app is already on. Turn it off first.")
-        if admin.connector is not None:
-            raise ScimError(
-                409, "You sign in with OpenID Connect. Set up two-factor authentication there."
-            )
+        _check_without_totp(admin)
         step = _step_of(secret, code.strip(), clock.now()) if _SECRET.fullmatch(secret) else None
         if step is None:
             raise invalid_value("code: wrong code. Enter the code that the authenticator shows now")
@@ -341,7 +359,7 @@ class Administrators:
         if codes:
             changed = replace(changed, recovery=tuple(map(digest, codes)))
         await self._accounts.administer(
-            [changed.item()],
+            [changed.item(), *also],
             [self.note(changed, "update", origin, changed="totp", turned="on")],
             [admin.item()],
         )
@@ -381,10 +399,10 @@ class Administrators:
         Raises:
             ScimError: 401 if the password or code is wrong; 429 after too many attempts.
         """
-        await self.confirm(
+        checked = await self.confirm(
             admin, password, "password", None if admin.totp is None else code.strip()
         )
-        changed = replace(admin, totp=None, last_code=None, last_step=None)
+        changed = replace(checked, totp=None, last_code=None, last_step=None)
         if not await self._has_passkeys(admin.id):
             changed = replace(changed, recovery=())
         await self._accounts.administer(
@@ -425,7 +443,7 @@ class Administrators:
 
     async def confirm(
         self, admin: Admin, password: str, name: str, code: str | None = None
-    ) -> None:
+    ) -> Admin:
         """Check the password, and optionally a code, of a signed-in administrator.
 
         Args:
@@ -433,6 +451,9 @@ class Administrators:
             password: The password.
             name: The name of the form field for the password, used in the error.
             code: The two-factor code; None if none is required.
+
+        Returns:
+            The administrator as to be stored, so that the code does not work again.
 
         Raises:
             ScimError: 401 if the password or code is wrong; 429 after too many attempts.
@@ -442,14 +463,16 @@ class Administrators:
             raise ScimError(429, f"Too many attempts. Try again in {wait} seconds.")
         if not await verify_password(admin.password, password[:_MAX_PASSWORD]):
             raise ScimError(401, f"{name}: wrong password")
+        checked = admin
         if code is not None:
             try:
-                await self._check_code(admin, code)
+                checked = await self._check_code(admin, code)
             except (CodeNeeded, NotSignedIn):
                 raise ScimError(
                     401, "code: wrong code. Enter the current authenticator code or a recovery code"
                 ) from None
         await self._names.forget(INSTALLATION, f"account {admin.id}")
+        return checked
 
     async def sign_in(
         self, email: str, password: str, code: str, origin: ChangeOrigin, agent: str
@@ -495,7 +518,7 @@ class Administrators:
         except Outdated:  # removed or changed meanwhile, or a concurrent sign-in used the code
             await self.record_failure(admin.id, admin.email, "changed during the sign-in", origin)
             raise NotSignedIn from None
-        await self.forget_attempt(origin)
+        await self.forget_attempt("sign-in", origin)
         await self._names.forget(INSTALLATION, f"sign-in {admin.id}")
         return token
 
@@ -505,24 +528,29 @@ class Administrators:
         Raises:
             ScimError: 429 after too many.
         """
-        await self.take_attempt(origin)
+        await self.take_attempt("sign-in", origin)
         wait = await self._names.take(INSTALLATION, f"sign-in {admin_id}")
         if wait:
             raise ScimError(429, f"Too many attempts. Try again in {wait} seconds.")
 
-    async def take_attempt(self, origin: ChangeOrigin) -> None:
+    async def take_attempt(self, way: str, origin: ChangeOrigin) -> None:
         """Count an attempt to sign in from an address.
+
+        Args:
+            way: The way to sign in; each is counted apart, so that using up one, which may need
+                no credentials, does not close the others.
+            origin: The origin of the attempt.
 
         Raises:
             ScimError: 429 after too many.
         """
-        wait = await self._places.take(INSTALLATION, f"sign-in from {origin.address}")
+        wait = await self._places.take(INSTALLATION, f"{way} from {origin.address}")
         if wait:
             raise ScimError(429, f"Too many attempts. Try again in {wait} seconds.")
 
-    async def forget_attempt(self, origin: ChangeOrigin) -> None:
-        """Uncount an attempt from an address, because it succeeded."""
-        await self._places.give_back(INSTALLATION, f"sign-in from {origin.address}")
+    async def forget_attempt(self, way: str, origin: ChangeOrigin) -> None:
+        """Uncount an attempt of this way from an address, because it succeeded."""
+        await self._places.give_back(INSTALLATION, f"{way} from {origin.address}")
 
     async def record_failure(
         self, admin_id: str, email: str, reason: str, origin: ChangeOrigin
@@ -656,6 +684,21 @@ class Administrators:
                     [replace(item, body=None)], [self.note(admin, "sign-out", origin)]
                 )
 
+    async def ended_others(self, session: Session) -> list[Item]:
+        """Return the other sessions of an administrator, as items that delete them."""
+        found = await self._sessions_of(session.admin)
+        return [replace(item, body=None) for item in found if item.id != session.id]
+
+    async def ended_by_first_factor(self, session: Session) -> list[Item]:
+        """Return the sessions to end when an administrator gets one more second factor.
+
+        If it is their first, the other sessions were opened with the password alone. They must not
+        pass for sessions with a second factor.
+        """
+        if session.admin.recovery and await self.has_second_factor(session.admin):
+            return []
+        return await self.ended_others(session)
+
     async def _sessions_of(self, admin: Admin) -> list[Item]:
         now = timestamp()
         items = await self._accounts.items(INSTALLATION, SESSION_KIND)
@@ -668,6 +711,16 @@ class Administrators:
         connector = {} if admin.connector is None else {"connector": admin.connector}
         document = orjson.dumps({"email": admin.email, "roles": admin.roles, **connector, **extra})
         return Note(INSTALLATION, origin, "Administrator", admin.id, action, document)
+
+
+def _check_without_totp(admin: Admin) -> None:
+    if admin.totp is not None:
+        # Replacing the secret would bypass the password and code that turning it off requires.
+        raise ScimError(409, "An authenticator app is already on. Turn it off first.")
+    if admin.connector is not None:
+        raise ScimError(
+            409, "You sign in with OpenID Connect. Set up two-factor authentication there."
+        )
 
 
 def _step_of(secret: str, code: str, now: datetime) -> int | None:

@@ -160,7 +160,7 @@ class Passkeys:
     async def register(
         self, party: RelyingParty, session: Session, name: str, response: str, origin: ChangeOrigin
     ) -> list[str]:
-        """Store a new passkey.
+        """Store a new passkey. The first second factor ends the administrator's other sessions.
 
         Args:
             party: The site.
@@ -209,8 +209,9 @@ class Passkeys:
         note = self._administrators.note(
             admin, "update", origin, changed="passkey", turned="on", passkey=name
         )
+        ended = await self._administrators.ended_by_first_factor(session)
         await self._accounts.administer(
-            [_item(admin.id, (*there, made)), after.item(), replace(asked, body=None)],
+            [_item(admin.id, (*there, made)), after.item(), replace(asked, body=None), *ended],
             [note],
             [before, admin.item(), asked],
         )
@@ -272,7 +273,7 @@ class Passkeys:
         from webauthn import generate_authentication_options, options_to_json
         from webauthn.helpers.structs import UserVerificationRequirement
 
-        await self._administrators.take_attempt(origin)
+        await self._administrators.take_attempt("passkey", origin)
         options = generate_authentication_options(
             rp_id=party.id,
             challenge=await self._challenge(_SIGN_IN, form),
@@ -322,7 +323,7 @@ class Passkeys:
             )
         except Outdated:  # removed, or used meanwhile
             await self._fail(admin.id, admin.email, origin)
-        await self._administrators.forget_attempt(origin)
+        await self._administrators.forget_attempt("passkey", origin)
         return token
 
     async def _owner(
@@ -361,7 +362,10 @@ class Passkeys:
         return (await self._handles.sign(int(admin.id, 16), INSTALLATION)).encode()
 
     async def _challenge(self, purpose: str, bound: str) -> bytes:
-        """Return a new challenge, and delete expired ones."""
+        """Return a new challenge, and delete expired ones.
+
+        A session has one challenge for a registration: a new one replaces it.
+        """
         challenge, now = secrets.token_bytes(32), clock.now()
         body = {
             "purpose": purpose,
@@ -369,7 +373,16 @@ class Passkeys:
             "expires": timestamp(now + _LIFETIME),
         }
         items = await self._accounts.items(INSTALLATION, CHALLENGE_KIND)
-        old = [replace(item, body=None) for item in items if item.body["expires"] <= timestamp(now)]
+        replaced = {name: body[name] for name in ("purpose", "bound")}
+        old = [
+            replace(item, body=None)
+            for item in items
+            if item.body["expires"] <= timestamp(now)
+            or (
+                purpose == _REGISTRATION
+                and {name: item.body.get(name) for name in replaced} == replaced
+            )
+        ]
         made = Item(INSTALLATION, CHALLENGE_KIND, digest(_encode(challenge)), body)
         await self._accounts.administer([made, *old])
         return challenge

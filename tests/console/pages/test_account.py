@@ -128,6 +128,17 @@ def set_up(visitor):
     return visitor.post("/account/totp", secret=secret, code=pyotp.TOTP(secret).now())
 
 
+def test_the_first_second_factor_ends_the_other_sessions_and_says_so(admin, server):
+    other = at_localhost(Visitor(server))
+    other.get("/sign-in")
+    assert other.post("/sign-in", email=admin.email, password=PASSWORD).status_code == 303
+    assert other.get("/account").status_code == 200
+    assert set_up(admin).status_code == 303
+    assert "Your other sessions were ended." in admin.get("/account").text
+    assert other.get("/account").headers["location"].startswith("/sign-in")
+    other.close()
+
+
 def test_the_authenticator_is_set_up_by_a_qr_code_without_inline_style(admin):
     page = admin.get("/account/second-factor").text
     secret = re.search(r'name="secret" value="([A-Z2-7]+)"', page)[1]

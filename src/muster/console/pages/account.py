@@ -111,9 +111,11 @@ class AccountPages:
         )
 
     async def keep_totp(self, visit: Visit) -> Response:
+        secret, code = visit.text("secret"), visit.text("code")
+        password = visit.fields.get("password", [""])[-1]
         try:
-            codes = await self._administrators.keep_totp(
-                _session(visit).admin, visit.text("secret"), visit.text("code"), visit.origin
+            codes = await self._administrators.add_totp(
+                _session(visit), secret, code, password, visit.origin
             )
         except ScimError as error:
             if error.status == 409:
@@ -191,7 +193,7 @@ class AccountPages:
 
 async def _turned_on(visit: Visit, said: str, codes: list[str]) -> Response:
     if codes:
-        said += f" {_CODES_KEPT}"
+        said += f" Your other sessions were ended. {_CODES_KEPT}"
     return await visit.redirect_with(ACCOUNT, codes=codes, said=said)
 
 
