@@ -34,7 +34,7 @@ from muster.directory.rehearsal import trial
 from muster.directory.service import Directory, Search
 from muster.imports.columns import MANAGER, USER_NAME, manager_schema, targets_of
 from muster.imports.rows import ColumnMapping, Document, RefusedRow, RowValues, operations, written
-from muster.imports.store import DONE, IMPORTING, REHEARSED, STOPPED, Import, ImportStore
+from muster.imports.store import DONE, IMPORTING, REHEARSED, RUNNING, STOPPED, Import, ImportStore
 from muster.imports.table import CsvRow
 from muster.scim.errors import ScimError
 from muster.scim.patch import PATCH_OP
@@ -178,6 +178,10 @@ class Importing:
             found = await self._store.get(workspace, import_id)
         except ScimError:
             await self._store.forget(workspace, import_id)
+            return
+        if found.state not in RUNNING:
+            # Another process has ended the run since the queue was read.
+            await self._store.settle(found)
             return
         run = _Run(self._storage, self._store, found)
         lease = f"import {import_id}"

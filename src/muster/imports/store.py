@@ -178,8 +178,7 @@ class ImportStore:
             len(table.rows),
             columns,
         )
-        await self._accounts.administer([made.item(), *chunks])
-        await self._accounts.administer([_queued(made)])
+        await self._accounts.administer([made.item(), _queued(made), *chunks])
         return made
 
     async def all(self, workspace: int) -> Sequence[Import]:
@@ -221,8 +220,8 @@ class ImportStore:
             finished=None,
         )
         dropped = [self._refused_item(current, chunk, None) for chunk in current.refused]
-        await self._accounts.administer([started.item(), *dropped], notes, [current.item()])
-        await self._accounts.administer([_queued(started)])
+        items = [started.item(), _queued(started), *dropped]
+        await self._accounts.administer(items, notes, [current.item()])
         return started
 
     async def advance(
@@ -258,9 +257,16 @@ class ImportStore:
             ended = replace(ended, until=timestamp(now + _KEPT), samples=[])
             rows = [_rows_item(ended, chunk) for chunk in range(ended.chunks)]
             items = [ended.item(), *rows]
-        await self._accounts.administer(items, notes, [current.item()])
-        await self._accounts.administer([_queued(ended)])
+        await self._accounts.administer([*items, _queued(ended)], notes, [current.item()])
         return ended
+
+    async def settle(self, found: Import) -> None:
+        """Take an import of which no run is due out of the runs that are.
+
+        Raises:
+            Outdated: It has changed since it was read.
+        """
+        await self._accounts.administer([_queued(found)], (), [found.item()])
 
     async def rows(self, found: Import, chunk: int) -> Sequence[CsvRow]:
         """Return the rows of a chunk."""
@@ -279,8 +285,8 @@ class ImportStore:
         """Delete an import with all that is stored of it."""
         parts = [_rows_item(found, chunk) for chunk in range(found.chunks)]
         parts += [self._refused_item(found, chunk, None) for chunk in found.refused]
-        await self._accounts.administer([replace(found.item(), body=None), *parts])
-        await self._accounts.administer([replace(_queued(found), body=None)])
+        items = [found.item(), _queued(found)]
+        await self._accounts.administer([replace(item, body=None) for item in items] + parts)
 
     async def queued(self) -> Sequence[tuple[int, str, bool, datetime]]:
         """Return all imports: workspace, id, whether a run is due, and when it is deleted."""

@@ -1,0 +1,104 @@
+"""Runs of imports whose end is interrupted, or whose starter may no longer import."""
+
+import uuid
+from dataclasses import replace
+
+import pytest
+
+from muster.access.permissions import SCIM
+from muster.app import build_services
+from muster.base.clock import timestamp
+from muster.config import Settings
+from muster.imports.store import DONE, IMPORTING, RUNNING
+from muster.imports.table import read_table
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.errors import StorageError
+from tests.storage.conftest import bench
+
+__all__ = ["bench"]
+ORIGIN = ChangeOrigin("test", "request", timestamp(), "127.0.0.1")
+
+
+class Imports:
+    """A workspace, and an administrator who imports."""
+
+    def __init__(self, bench, *permissions):
+        self.run, self.storage = bench.run, bench.storage
+        self.workspace = bench.new_workspace().id
+        self.services = build_services(bench.storage, Settings())
+        self.email = f"{uuid.uuid4().hex}@example.com"
+        roles = {str(self.workspace): list(permissions)}
+        self.admin = bench.run(
+            self.services.administrators.create(self.email, "correct horse battery", roles, ORIGIN)
+        )
+
+    def begun(self, rows=450, **options):
+        """An import that is due."""
+        text = "userName\n" + "".join(f"u{number}\n" for number in range(rows))
+        store, table = self.services.imports, read_table(text.encode())
+        made = self.run(
+            store.create(
+                self.workspace, table, "a.csv", ["userName"], f"admin:{self.email}", "127.0.0.1"
+            )
+        )
+        return self.run(store.begin(made, replace(made, state=IMPORTING, **options)))
+
+    def look(self, services=None):
+        importing = (services or self.services).importing
+
+        async def work():
+            await importing.look()
+            await importing.idle()
+
+        self.run(work())
+
+    def now(self, found):
+        return self.run(self.services.imports.get(self.workspace, found.id))
+
+    def is_due(self, found):
+        queued = self.run(self.services.imports.queued())
+        return next(runs for _, import_id, runs, _ in queued if import_id == found.id)
+
+
+@pytest.fixture
+def imports(bench):
+    return Imports(bench, SCIM)
+
+
+def test_the_end_of_an_import_and_its_place_in_the_queue_are_stored_together(
+    imports, bench, monkeypatch
+):
+    found, administer = imports.begun(), bench.storage.administer
+    lost = []
+
+    async def interrupted(puts, *others):
+        """Lose the connection once, at the first write that changes the queue."""
+        if any(getattr(item, "kind", "") == "import-queue" for item in puts) and not lost:
+            lost.append(puts)
+            raise StorageError("connection lost")
+        await administer(puts, *others)
+
+    monkeypatch.setattr(bench.storage, "administer", interrupted)
+    imports.look()
+    assert lost
+    assert imports.now(found).state == IMPORTING
+    imports.look()
+    ended = imports.now(found)
+    assert (ended.state, ended.counts, imports.is_due(found)) == (DONE, {"created": 450}, False)
+
+
+def test_an_import_that_another_process_has_ended_is_not_run_again(imports, bench, monkeypatch):
+    found = imports.begun(rows=3)
+    queued = imports.run(imports.services.imports.queued())
+    imports.look()
+    ended = imports.now(found)
+    late = build_services(bench.storage, Settings())
+
+    async def stale():
+        return [item for item in queued if item[1] == found.id]
+
+    monkeypatch.setattr(late.imports, "queued", stale)
+    imports.look(late)
+    assert imports.now(found) == ended
+    assert (ended.state, ended.state in RUNNING) == (DONE, False)
+    assert not imports.is_due(found)
