@@ -190,7 +190,12 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         directory=directory,
         doctor=doctor,
         importing=Importing(
-            storage, imports, leases, registries.of, functools.partial(protected_users, storage)
+            storage,
+            imports,
+            leases,
+            registries.of,
+            functools.partial(protected_users, storage),
+            administrators.permissions_of,
         ),
         imports=imports,
         invitations=Invitations(storage, administrators),

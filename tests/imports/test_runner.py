@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from muster.access.permissions import SCIM
+from muster.access.permissions import SCIM, SETTINGS
 from muster.app import build_services
 from muster.base.clock import timestamp
 from muster.config import Settings
-from muster.imports.store import DONE, IMPORTING, RUNNING
+from muster.imports.store import DONE, IMPORTING, RUNNING, STOPPED
 from muster.imports.table import read_table
 from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.errors import StorageError
@@ -102,3 +102,50 @@ def test_an_import_that_another_process_has_ended_is_not_run_again(imports, benc
     assert imports.now(found) == ended
     assert (ended.state, ended.state in RUNNING) == (DONE, False)
     assert not imports.is_due(found)
+
+
+@pytest.mark.parametrize(
+    ("held", "left", "overrides"),
+    [((SCIM,), None, False), ((SCIM,), (), False), ((SCIM, SETTINGS), (SCIM,), True)],
+    ids=["removed", "no permission", "no override"],
+)
+def test_an_import_stops_once_its_starter_may_no_longer_import(
+    bench, monkeypatch, held, left, overrides
+):
+    imports = Imports(bench, *held)
+    found = imports.begun(overrides=overrides)
+    administrators, store = imports.services.administrators, imports.services.imports
+    advance = store.advance
+
+    async def advanced(current, *others):
+        """Take the rights of the starter away after the first chunk."""
+        kept = await advance(current, *others)
+        if left is None:
+            await administrators.remove(imports.admin, ORIGIN)
+        else:
+            roles = {str(imports.workspace): list(left)}
+            await bench.storage.administer([replace(imports.admin, roles=roles).item()])
+        return kept
+
+    monkeypatch.setattr(store, "advance", advanced)
+    imports.look()
+    ended = imports.now(found)
+    assert (ended.state, ended.counts, imports.is_due(found)) == (STOPPED, {"created": 200}, False)
+    assert imports.email in ended.stopped
+    assert (SETTINGS if overrides else SCIM) in ended.stopped
+
+
+def test_the_permissions_of_an_actor_are_those_of_no_other_administrator(imports, bench):
+    administrators, mine = imports.services.administrators, imports.admin
+    other = replace(mine, id="o" * 16, password=None, connector=imports.workspace)
+    shared = replace(mine, id="s" * 16, password=None, connector=0)
+
+    def permissions(actor):
+        return bench.run(administrators.permissions_of(actor, imports.workspace))
+
+    assert permissions(f"admin:{mine.email}") == (SCIM,)
+    for admin, actor in ((other, "openid:any:"), (shared, "openid:*:")):
+        assert permissions(actor + mine.email) == ()
+        bench.run(bench.storage.administer([admin.item()]))
+        assert permissions(actor + mine.email) == (SCIM,)
+    assert permissions("visitor") == permissions("key:x") == ()

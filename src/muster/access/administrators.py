@@ -203,6 +203,25 @@ class Administrators:
         item = await self._accounts.item(INSTALLATION, ADMINISTRATOR_KIND, admin_id)
         return None if item is None else _admin(item)
 
+    async def permissions_of(self, actor: str, workspace: int) -> tuple[str, ...]:
+        """Return the current permissions of an administrator in a workspace.
+
+        Args:
+            actor: The administrator as the audit log names them: admin:EMAIL, or
+                openid:PLACE:EMAIL. PLACE may be the former name of a workspace, so that it only
+                tells the installation (*) from a workspace.
+
+        Returns:
+            The permissions; empty if there is no such administrator any more.
+        """
+        kind, _, rest = actor.partition(":")
+        place, _, email = rest.partition(":") if kind == "openid" else ("", "", rest)
+        found: set[str] = set()
+        for admin in await self.all():
+            if admin.email == email and _place(admin) == (kind, place == "*"):
+                found.update(admin.permissions(workspace))
+        return tuple(found)
+
     async def profiles(self) -> dict[str, Profile]:
         """Return the profiles of all administrators by their ids."""
         items = await self._accounts.items(INSTALLATION, PROFILE_KIND)
@@ -781,6 +800,13 @@ def nobody(admin_id: str) -> Item:
 def _admin(item: Item) -> Admin:
     body: dict[str, Any] = {**item.body, "recovery": tuple(item.body["recovery"])}
     return Admin(item.id, **body)
+
+
+def _place(admin: Admin) -> tuple[str, bool]:
+    """Return how an actor begins, and whether the installation's provider signs them in."""
+    if admin.connector is None:
+        return "admin", False
+    return "openid", admin.connector == INSTALLATION
 
 
 def _profile(item: Item) -> Profile:

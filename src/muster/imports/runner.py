@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from muster.access.permissions import SCIM, SETTINGS, lacking
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.directory.caller import Caller
@@ -66,6 +67,7 @@ _MOST_ERRORS = 100
 _log = logging.getLogger(__name__)
 RegistryOf = Callable[[Workspace], Awaitable[Registry]]
 ProtectedOf = Callable[[int], Awaitable[frozenset[str]]]
+PermissionsOf = Callable[[str, int], Awaitable[tuple[str, ...]]]
 
 
 @dataclass(slots=True)
@@ -87,12 +89,17 @@ class RowOutcome:
     joins: Sequence[str] = ()
 
 
+class _NotAllowed(Exception):
+    """The administrator who started a run may not continue it; the text says why."""
+
+
 class Importing:
     """Watches the queue of imports, and runs those that are due.
 
     Args:
         registry_of: Returns the schemas and resource types of a workspace.
         protected_of: Returns the ids of its protected users.
+        permissions_of: Returns the current permissions of an actor in a workspace.
     """
 
     def __init__(
@@ -102,12 +109,14 @@ class Importing:
         leases: Leases,
         registry_of: RegistryOf,
         protected_of: ProtectedOf,
+        permissions_of: PermissionsOf,
     ) -> None:
         self._storage = storage
         self._store = store
         self._leases = leases
         self._registry_of = registry_of
         self._protected_of = protected_of
+        self._permissions_of = permissions_of
         self._wake = asyncio.Event()
         self._tasks: dict[tuple[int, str], asyncio.Task[None]] = {}
 
@@ -188,15 +197,33 @@ class Importing:
         try:
             await run.scan(await self._place(workspace))
             while not run.is_finished:
+                await self._check_starter(found)
                 await run.advance(await self._place(workspace))
                 if not await self._leases.take(workspace, lease, _LEASE_SECONDS):
                     return
             await run.finish()
         except (StorageError, Outdated, asyncio.CancelledError):
             raise  # continued later, or by another process
+        except _NotAllowed as error:
+            await run.stop(str(error))
         except Exception:
             _log.exception("import %s failed", import_id)
             await run.stop("Internal error. The server's log has the details.")
+
+    async def _check_starter(self, found: Import) -> None:
+        """Check that the administrator who started a run may still do so.
+
+        Raises:
+            _NotAllowed: They were removed, or have lost a permission.
+        """
+        held = await self._permissions_of(found.actor, found.workspace)
+        needed = (SCIM, SETTINGS) if found.overrides else (SCIM,)
+        if missing := lacking(held, needed):
+            email = found.actor.rpartition(":")[2]
+            raise _NotAllowed(
+                f"{email}, who started it, was removed or no longer has the permission"
+                f' "{missing[0]}". Another administrator can start it again.'
+            )
 
     async def _place(self, workspace: int) -> tuple[Workspace, Registry, frozenset[str]]:
         """Return the current settings, schemas and protected users of a workspace."""
