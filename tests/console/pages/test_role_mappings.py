@@ -9,7 +9,7 @@ from tests.console.browsing import invited
 
 
 def users_in(page):
-    return re.findall(r"/users/([\w-]+)\"", page.partition("<main")[2])
+    return re.findall(r"/users/([\da-f-]{36})\"", page.partition("<main")[2])
 
 
 def test_a_mapping_is_added_and_removed_after_showing_whom_it_affects(root, fresh):

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.support.people import name, person, replace
+from tests.support.tenant import key_id
 
 
 class Provider:
@@ -14,7 +15,7 @@ class Provider:
     def __init__(self, fresh):
         self.people = [fresh.user(title="a") for _ in range(3)]
         self.token = fresh.key()
-        self.id = fresh.api.get("/keys").json()["items"][-1]["id"]
+        self.id = key_id(self.token)
         self.scim = fresh.client(self.token, "/scim/v2")
         for user in self.people:
             self.scim.patch(f"/Users/{user['id']}", json=replace("active", False))

@@ -6,7 +6,7 @@ import pytest
 
 from muster.access.permissions import ADMIN, AUDIT, PERMISSIONS, RESTORE, SCIM, SETTINGS
 from tests.support.people import group, person, replace
-from tests.support.tenant import problem
+from tests.support.tenant import key_id, problem
 
 
 class Tenancy:
@@ -15,7 +15,7 @@ class Tenancy:
     def __init__(self, tenant, *permissions):
         self.tenant = tenant
         token = tenant.key("--permission", SCIM)
-        self.provider_id = tenant.api.get("/keys").json()["items"][-1]["id"]
+        self.provider_id = key_id(token)
         self.scim = tenant.client(token, "/scim/v2")
         self.provider = tenant.client(token, "/api/v1")
         self.api = (

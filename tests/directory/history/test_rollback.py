@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from tests.support.people import group, name, person
-from tests.support.tenant import Tenant, problem
+from tests.support.tenant import Tenant, key_id, problem
 from tests.upkeep.test_audit_verification import tampered
 
 
@@ -12,7 +12,7 @@ class Culprit:
 
     def __init__(self, tenant):
         token = tenant.key()
-        self.id = tenant.api.get("/keys").json()["items"][-1]["id"]
+        self.id = key_id(token)
         self.scim = tenant.client(token, "/scim/v2")
         self.asked = {
             "key": self.id,
