@@ -8,13 +8,17 @@ from typing import Any
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv_row(values: Sequence[Any]) -> bytes:
+def csv_row(values: Sequence[Any], separator: str = ",") -> bytes:
     """Return a row of CSV (RFC 4180) in UTF-8.
 
     A text that a spreadsheet would run as a formula gets an apostrophe before it.
+
+    Args:
+        values: The values of the cells.
+        separator: The character between the cells.
     """
     buffer = io.StringIO()
-    csv.writer(buffer).writerow([_harmless(value) for value in values])
+    csv.writer(buffer, delimiter=separator).writerow([_harmless(value) for value in values])
     return buffer.getvalue().encode("utf-8", "replace")
 
 

@@ -5,10 +5,12 @@ is done, discarded or too old; so are the refused rows, which are kept for a wee
 more item per import, in the installation, is the queue that all processes watch.
 """
 
+import contextlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from muster.base import clock
@@ -48,7 +50,11 @@ _MAX_SAMPLE = 100
 _MOST = 20
 """The most imports of a workspace that are stored at a time."""
 _MAX_NAME = 200
-_USERS = "users"
+_USERS, _UPLOADS = "users", "uploads"
+"""The ids of the items with the remembered columns, and with the last upload."""
+_MOST_WORDS = 500
+_MAX_WORD = 100
+"""The most headings that are remembered, and the length of the longest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +159,6 @@ class ImportStore:
         Raises:
             ScimError: 409 if the workspace has too many imports.
         """
-        if await self._accounts.count_items(workspace, IMPORT_KIND) >= _MOST:
-            raise ScimError(
-                409, f"file: a workspace keeps at most {_MOST} imports. Delete an earlier one."
-            )
         import_id, now = secrets.token_hex(8), clock.now()
         # A large file has a million cells: other requests must not wait for all of them.
         samples, chunks = await compute(
@@ -178,8 +180,30 @@ class ImportStore:
             len(table.rows),
             columns,
         )
-        await self._accounts.administer([made.item(), _queued(made), *chunks])
+        await self._add(made, chunks)
         return made
+
+    async def _add(self, made: Import, chunks: Sequence[Item]) -> None:
+        """Store an import if the workspace has room for it.
+
+        Each upload replaces an item that names the last one, so that of simultaneous uploads one
+        is stored, and the others count again.
+
+        Raises:
+            ScimError: 409 if the workspace has too many imports.
+        """
+        workspace = made.workspace
+        items = [made.item(), _queued(made), *chunks, _last_upload(workspace, {"id": made.id})]
+        while True:
+            last = await self._accounts.item(workspace, IMPORT_COLUMNS_KIND, _UPLOADS)
+            if await self._accounts.count_items(workspace, IMPORT_KIND) >= _MOST:
+                raise ScimError(
+                    409, f"file: a workspace keeps at most {_MOST} imports. Delete an earlier one."
+                )
+            with contextlib.suppress(Outdated):
+                expected = last or _last_upload(workspace, None)
+                await self._accounts.administer(items, (), [expected])
+                return
 
     async def all(self, workspace: int) -> Sequence[Import]:
         """Return the imports of a workspace, the latest first."""
@@ -311,9 +335,12 @@ class ImportStore:
     async def remember(self, workspace: int, paths: dict[str, str]) -> None:
         """Remember to which paths columns are mapped, by normalised heading."""
         known = await self.remembered(workspace)
-        if known | paths != known:
-            item = Item(workspace, IMPORT_COLUMNS_KIND, _USERS, known | paths)
-            await self._accounts.administer([item])
+        new = {word: path for word, path in paths.items() if len(word) <= _MAX_WORD}
+        if known | new != known or len(known) > _MOST_WORDS:
+            # The latest come first, and the earliest are dropped.
+            words = (new | {word: known[word] for word in known if word not in new}).items()
+            body = dict(islice(words, _MOST_WORDS))
+            await self._accounts.administer([Item(workspace, IMPORT_COLUMNS_KIND, _USERS, body)])
 
     @staticmethod
     def _refused_item(found: Import, chunk: int, body: Any) -> Item:
@@ -341,6 +368,10 @@ def _chunks(workspace: int, import_id: str, table: Table) -> list[Item]:
         )
         for start in range(0, len(table.rows), CHUNK)
     ]
+
+
+def _last_upload(workspace: int, body: Any) -> Item:
+    return Item(workspace, IMPORT_COLUMNS_KIND, _UPLOADS, body)
 
 
 def _import(item: Item) -> Import:

@@ -18,7 +18,8 @@ MAX_COLUMNS = 100
 _MAX_HEADING = 200
 _MAX_SEPARATORS = 100_000
 """The most separators of a line, which is checked before it is divided into cells."""
-_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+"""The names of the separators."""
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 """The first bytes of Excel workbooks, today's and those before 2007."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -57,7 +58,7 @@ def read_table(data: bytes) -> Table:
     text, encoding = _decoded(data)
     head, _, rest = text.partition("\n")
     head = head.removesuffix("\r")
-    if head.lower() in {f"sep={separator}" for separator in _SEPARATORS}:
+    if head.lower() in {f"sep={separator}" for separator in SEPARATORS}:
         # Excel writes and reads such a first line. It stays a line, so that the numbers are right.
         separator, text = head[4:], f"\n{rest}"
     else:
@@ -74,7 +75,7 @@ def read_table(data: bytes) -> Table:
             )
     if not kept:
         raise ScimError(400, "file: it has headings, but no rows below them.")
-    return Table(headings, kept, encoding, _SEPARATORS[separator])
+    return Table(headings, kept, encoding, SEPARATORS[separator])
 
 
 def _decoded(data: bytes) -> tuple[str, str]:
@@ -116,7 +117,7 @@ def _separator(text: str) -> str:
     """Return the separator that the headings contain most often outside of quotation marks."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     plain = "".join(first.split('"')[::2])
-    return max(_SEPARATORS, key=plain.count)
+    return max(SEPARATORS, key=plain.count)
 
 
 def _rows(text: str, separator: str) -> Iterator[CsvRow]:

@@ -63,9 +63,16 @@ def test_a_file_is_mapped_rehearsed_and_imported(wizard, fresh):
     assert changed["name"] == old["name"]
     assert fresh.scim.get(f"/Users/{same['id']}").json() == same
     assert wizard.refused().splitlines()[2:] == [
-        f"{twice.upper()},,,,,,7,line 6 is about the same user",
-        ",Nobody,,,,,8,a new user needs a user name",
+        f"{twice.upper()};;;;;;7;line 6 is about the same user",
+        ";Nobody;;;;;8;a new user needs a user name",
     ]
+
+
+def test_refused_rows_are_divided_as_the_file_was(wizard):
+    wizard.uploaded('User name;Active\n";=1";perhaps\n')
+    wizard.rehearse()
+    # With commas, a spreadsheet that divides at semicolons would run =1 as a formula.
+    assert wizard.refused().splitlines()[1].startswith('";=1";perhaps;2;')
 
 
 def test_the_audit_log_names_the_administrator_and_one_import(wizard, fresh):

@@ -35,7 +35,7 @@ from muster.imports.store import (
     Import,
     ImportStore,
 )
-from muster.imports.table import MAX_BYTES, MAX_ROWS, read_table
+from muster.imports.table import MAX_BYTES, MAX_ROWS, SEPARATORS, read_table
 from muster.scim.errors import ScimError, invalid_value
 from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.errors import Outdated
@@ -235,7 +235,7 @@ class ImportPages:
 
         async def stream() -> AsyncIterator[bytes]:
             # The mark tells spreadsheets that this is UTF-8.
-            yield b"\xef\xbb\xbf" + csv_row([*found.headings, "Line", "Reason"])
+            yield b"\xef\xbb\xbf" + _row(found, [*found.headings, "Line", "Reason"])
             for chunk in found.refused:
                 rows = await self._store.refused(found, chunk)
                 yield b"".join(_refused_row(found, row) for row in rows)
@@ -257,7 +257,17 @@ def _sent(visit: Visit, found: Import) -> Import:
 def _refused_row(found: Import, row: Sequence[str]) -> bytes:
     line, reason, *cells = row
     width = len(found.headings)
-    return csv_row([*(cells + [""] * width)[:width], line, reason])
+    return _row(found, [*(cells + [""] * width)[:width], line, reason])
+
+
+def _row(found: Import, cells: Sequence[str]) -> bytes:
+    """Return a row with the separator of the file.
+
+    A spreadsheet that wrote semicolons would divide a cell with a semicolon otherwise, and could
+    run the part after it as a formula.
+    """
+    separator = next(mark for mark, name in SEPARATORS.items() if name == found.separator)
+    return csv_row(cells, separator)
 
 
 def _page(found: Import) -> str:
