@@ -146,6 +146,22 @@ def test_errors_of_the_review_are_shown_beside_the_attribute_or_field(editor):
     assert 'id="wrong-attributes"' in page.text
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"description": "a\0b"},
+        {"name": "a\0"},
+        {"attributes": [{"name": "z", "type": "string", "canonicalValues": ["a\0b"]}]},
+        {"a\0": 1},
+    ],
+)
+def test_the_json_tab_refuses_nul_as_the_api_does(editor, changed):
+    pressed(editor, "json")
+    page = pressed(editor, "form", json=json.dumps({"id": URN, "name": "Badge", **changed}))
+    assert page.status_code == 400
+    assert "contains a NUL character" in page.text
+
+
 def test_the_json_tab_shows_and_takes_the_same_document(editor, fresh):
     pressed(editor, "add:+", id=URN, name="Badge")
     pressed(editor, "json", **attribute("number"))

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from muster.access.permissions import SCIM, SETTINGS
+from muster.console.entered_json import parse_entered
 from muster.console.web import PageRoute, Visit
 from muster.custom_schemas.schemas import Breaks, CustomSchemas
 from muster.http.wire.message import Response
@@ -98,10 +99,7 @@ def _submitted(visit: Visit, mode: str, found: dict[str, Any] | None) -> dict[st
         ScimError: 400 if its JSON is malformed.
     """
     if mode == _JSON:
-        try:
-            return _draft(orjson.loads(visit.text("json")))
-        except ValueError as error:
-            raise invalid_syntax(f"definition: expected JSON: {error}") from None
+        return _draft(parse_entered(visit.text("json")))
     required = visit.fields.get("required", [])
     extensions = [
         {"schema": urn, "required": urn in required} for urn in visit.fields.get("extension", [])

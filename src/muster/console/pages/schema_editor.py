@@ -13,12 +13,13 @@ import orjson
 
 from muster.access.permissions import SCIM, SETTINGS
 from muster.console import schema_drafts as drafts
+from muster.console.entered_json import parse_entered
 from muster.console.schema_drafts import Draft, Fault
 from muster.console.web import PageRoute, Visit
 from muster.custom_schemas.changes import SchemaChange
 from muster.custom_schemas.schemas import Breaks, CustomSchemas, SchemaReview
 from muster.http.wire.message import Response
-from muster.scim.errors import ScimError, invalid_syntax
+from muster.scim.errors import ScimError
 from muster.scim.schema.custom import ATTRIBUTE_TYPES, CHOICES
 from muster.scim.schema.model import registry
 from muster.scim.values import Json
@@ -217,7 +218,7 @@ def _submitted(visit: Visit, urn: str | None) -> Draft:
         ScimError: 400 if its JSON is malformed.
     """
     if visit.text("mode") == _JSON:
-        return drafts.read_draft(_parsed(visit.text("json")))
+        return drafts.read_draft(parse_entered(visit.text("json")))
     return drafts.read_draft(
         {
             "id": urn or visit.text("id"),
@@ -225,7 +226,7 @@ def _submitted(visit: Visit, urn: str | None) -> Draft:
             "description": visit.text("description"),
             "extends": visit.fields.get("extends", []),
             "required": visit.text("required") == "on",
-            "attributes": _parsed(visit.text("attributes", "[]")),
+            "attributes": parse_entered(visit.text("attributes", "[]")),
         }
     )
 
@@ -278,18 +279,6 @@ def _review_rows(review: SchemaReview, reads: bool) -> Sequence[ReviewRow]:
         )
     found += [ReviewRow(name, None, left[name], examples.get(name, ())) for name in left]
     return found
-
-
-def _parsed(text: str) -> Json:
-    """Parse JSON that was entered.
-
-    Raises:
-        ScimError: invalidSyntax if it is not JSON.
-    """
-    try:
-        return orjson.loads(text)
-    except ValueError as error:
-        raise invalid_syntax(f"definition: expected JSON: {error}") from None
 
 
 def _dumped(value: Any, indent: bool = False) -> str:
