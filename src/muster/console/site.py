@@ -34,6 +34,8 @@ from muster.storage.port.errors import StorageError
 from muster.storage.port.items import HELD_KIND
 
 _MAX_PASSED_ON = 2000
+_PATH_CHARACTERS = "/:@!$&'()*+,;="
+"""The characters that a path may contain unencoded, besides letters and digits (RFC 3986)."""
 """The longest query that is kept through the sign-in, in characters."""
 _SECOND_FACTOR = "/account/second-factor"
 
@@ -269,7 +271,9 @@ def _last_used(visit: Visit) -> Workspace | None:
 def _asked_page(request: Request) -> str:
     """Return the path of a page with its query, unless that is too long to pass on."""
     long = len(request.query) > _MAX_PASSED_ON
-    return request.path if long or not request.query else f"{request.path}?{request.query}"
+    # The path is decoded: a ? or a line break in a name has to be encoded again.
+    path = quote(request.path, safe=_PATH_CHARACTERS, errors="replace")
+    return path if long or not request.query else f"{path}?{request.query}"
 
 
 def _reads_pages(request: Request) -> bool:

@@ -67,6 +67,10 @@ def test_an_owner_renames_a_workspace_and_old_links_lead_to_it(root, server, fre
     assert moved.headers["location"] == f"/w/{chosen}/users?q=ann&sort=userName"
     assert moved.status_code == 303
     assert root.get(f"/w/{fresh.name}").headers["location"] == f"/w/{chosen}"
+    for rest in ("/users/a%3Fb", "/users/a%23b%25", "/users/%0D%0AX-Evil:%201", "/users/%C3%A4"):
+        moved = root.get(f"/w/{fresh.name}{rest}")
+        assert (moved.status_code, moved.headers.get("location")) == (303, f"/w/{chosen}{rest}")
+        assert "x-evil" not in moved.headers
     root.get(f"/w/{chosen}/keys")
     stale = root.post(f"/w/{fresh.name}/keys", name="k", preset="provider")
     assert (stale.status_code, chosen in stale.text) == (409, True)
