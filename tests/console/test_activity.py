@@ -29,7 +29,7 @@ CASES = [
     ("Invitation", "create", {"name": "Bob", "roles": {"*": ["View audit logs"]}},
      "ada@example.com invited Bob as Auditor of all workspaces"),
     ("Invitation", "revoke", {"name": "", "roles": {"7": ["Admin"]}},
-     "ada@example.com revoked the invitation of somebody as Owner of acme"),
+     "ada@example.com revoked the invitation of a new administrator as Owner of acme"),
     ("Invitation", "accept", {**EMAIL, "name": "Bob"}, "bob@example.com accepted the invitation of Bob"),
     ("SignInPolicy", "update", {"after": {"requireSecondFactor": True}},
      "ada@example.com made two-factor authentication required"),
@@ -52,7 +52,10 @@ def test_an_entry_says_who_did_what_to_whom(kind, action, details, sentence):
 
 @pytest.mark.parametrize(
     ("actor", "words"),
-    [("command", "The command line"), ("openid:acme:eve@example.com", "eve@example.com")],
+    [
+        ("command", "An operator on the command line"),
+        ("openid:acme:eve@example.com", "eve@example.com"),
+    ],
 )
 def test_actors_are_named(actor, words):
     assert activity_of(entry("Workspace", "delete", {"name": "w"}, actor), {}).text == (

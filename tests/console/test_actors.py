@@ -5,16 +5,31 @@ from types import SimpleNamespace
 
 import pytest
 
-from muster.console.actors import listed, names_of
+from muster.console.actors import actor_in_words, listed, names_of
 
 
-def test_keys_have_names_and_administrators_are_readable_as_they_are():
+def test_keys_have_names():
     class Accounts:
         async def keys(self, workspace):
             assert workspace == 7
             return [SimpleNamespace(id="k1", name="okta"), SimpleNamespace(id="k2", name="")]
 
-    assert asyncio.run(names_of(Accounts(), 7)) == {"key:k1": "key okta", "key:k2": "key "}
+    assert asyncio.run(names_of(Accounts(), 7)) == {"key:k1": 'key "okta"', "key:k2": 'key ""'}
+
+
+@pytest.mark.parametrize(
+    ("actor", "shown"),
+    [
+        ("key:k1", 'key "okta"'),
+        ("key:e5e9f0a1b2c3d4", "key e5e9f0a1"),
+        ("admin:ada@example.com", "ada@example.com"),
+        ("openid:acme:eve@example.com", "eve@example.com (SSO)"),
+        ("demo", "Sample data"),
+        ("of a later version", "of a later version"),
+    ],
+)
+def test_an_actor_is_shown_in_words(actor, shown):
+    assert actor_in_words(actor, {"key:k1": 'key "okta"'}) == shown
 
 
 @pytest.mark.parametrize(

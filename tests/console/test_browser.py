@@ -378,3 +378,49 @@ def test_a_passkey_is_added_and_signs_in_after_its_user_is_verified(server, watc
     page.wait_for_url("**/w/**")
     expect(page.locator(".side-foot")).to_contain_text(email)
     assert watched.complaints == []
+
+
+def entered(server, page):
+    page.goto(invitation(server))
+    page.fill("input[name=email]", name("browser"))
+    page.fill("input[name=password]", PASSWORD)
+    page.click("text=Create account")
+    page.wait_for_url("**/w/**")
+
+
+def inside(outer, inner):
+    """Whether a box lies within another from side to side."""
+    return outer["x"] <= inner["x"] and inner["x"] + inner["width"] <= outer["x"] + outer["width"]
+
+
+def test_every_column_can_be_chosen_and_the_panel_closes(server, watched, filled):
+    page = watched.page
+    entered(server, page)
+    for width in (1280, 768, 390):
+        page.set_viewport_size({"width": width, "height": 720})
+        page.goto(f"{server.url}/w/{filled.name}/users")
+        page.click("summary:has-text('More')")
+        panel = page.locator(".more .menu-box").bounding_box()
+        assert inside({"x": 0, "width": width}, panel)
+        for label in page.locator(".columns-choice label").all():
+            assert inside(panel, label.bounding_box()), (width, label.inner_text())
+        page.check(".columns-choice label:has-text('Manager') input")
+        page.click(".more button:has-text('Apply')")
+        expect(page.locator("thead:has-text('Manager')")).to_have_count(1)
+        expect(page.locator(".more .menu-box")).to_be_hidden()
+        page.locator("text=Export as CSV").click(trial=True)
+    assert watched.complaints == []
+
+
+def test_the_foot_of_the_sidebar_stays_in_sight(server, watched, filled):
+    page = watched.page
+    entered(server, page)
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto(f"{server.url}/w/{filled.name}/settings")
+    expect(page.locator(".side-foot").get_by_text("Sign out")).to_be_in_viewport(ratio=0.9)
+    expect(page.locator(".side [aria-current]")).to_be_in_viewport(ratio=0.9)
+    menu, foot = page.locator(".side-list"), page.locator(".side-foot")
+    assert menu.evaluate("list => list.scrollHeight > list.clientHeight")
+    box = menu.bounding_box()
+    assert box["y"] + box["height"] <= foot.bounding_box()["y"]
+    assert watched.complaints == []

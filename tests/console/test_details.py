@@ -32,7 +32,7 @@ def test_attributes_have_labels_and_values_as_people_read_them():
         {"m1": "Charles Babbage"},
     )
     assert found == {
-        "User name": [DetailValue("ada")],
+        "Username": [DetailValue("ada")],
         "External ID": [DetailValue("00u1")],
         "Given name": [DetailValue("Ada")],
         "Family name": [DetailValue("Lovelace")],

@@ -230,7 +230,8 @@ def test_sent_values_are_shown_again_except_secrets():
 
 @pytest.mark.parametrize(
     ("name", "label"),
-    [("givenName", "Given name"), ("externalId", "External ID"), ("userName", "User name"), ("title", "Title")],
+    [("givenName", "Given name"), ("externalId", "External ID"), ("userName", "Username"),
+     ("nickName", "Nickname"), ("timezone", "Time zone"), ("title", "Title")],
 )  # fmt: skip
 def test_labels_are_words(name, label):
     assert forms.title_of(name) == label

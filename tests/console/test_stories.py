@@ -126,7 +126,7 @@ def test_an_administrator_explains_why_a_person_cannot_sign_in(server, chromium,
         hand.click("Users", within="#sidebar")
         hand.type("Name, e-mail or @domain", "Lena")
         hand.click("Lena Fischer", within="#rows")
-        expect(hand.page.get_by_text("Deactivated by key okta.")).to_be_visible()
+        expect(hand.page.get_by_text('Deactivated by key "okta".')).to_be_visible()
         hand.click("View the request")
         expect(
             hand.page.get_by_role("row", name=f"PATCH /Users/…{lena['id'][-4:]}")
@@ -142,7 +142,7 @@ def test_an_administrator_explains_why_a_person_was_never_created(server, chromi
         hand.click("Users", within="#sidebar")
         hand.type("Name, e-mail or @domain", "marco")
         told = hand.page.get_by_text(
-            "A creation of marco@example.com by key okta was refused: active"
+            'A creation of marco@example.com by key "okta" was refused: active'
         )
         expect(told).to_be_visible()
         hand.click("See why")

@@ -1,5 +1,6 @@
 """The page of a user says why they can or cannot sign in."""
 
+import html
 import re
 
 import pytest
@@ -29,7 +30,7 @@ def told(root, fresh, user):
     page = root.get(f"/w/{fresh.name}/users/{user['id']}").text
     facts = page[page.index('<ul class="facts">') : page.index("</section>", page.index("facts"))]
     sentences = [
-        re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", row)).strip()
+        html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", row)).strip())
         for row in re.findall(r"<li[^>]*>(.*?)</li>", facts, re.S)
     ]
     return sentences, re.findall(r'href="([^"]+)"', facts)
@@ -38,13 +39,13 @@ def told(root, fresh, user):
 def test_an_active_user(root, fresh, okta):
     user = okta.post("/Users", json=person()).json()
     (sentence,), links = told(root, fresh, user)
-    assert sentence.startswith("Active since it was created by key okta.")
+    assert sentence.startswith('Active since it was created by key "okta".')
     assert root.get(links[0]).status_code == 200
 
 
 def test_a_user_created_inactive(root, fresh, okta):
     user = okta.post("/Users", json=person(active=False)).json()
-    assert told(root, fresh, user)[0][0].startswith("Created inactive by key okta.")
+    assert told(root, fresh, user)[0][0].startswith('Created inactive by key "okta".')
 
 
 def test_a_deactivated_user_names_who_did_it_and_the_request(root, fresh, okta):
@@ -53,16 +54,16 @@ def test_a_deactivated_user_names_who_did_it_and_the_request(root, fresh, okta):
     fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", "later"))
     fresh.recorded(3)
     (sentence,), links = told(root, fresh, user)
-    assert sentence.startswith("Deactivated by key okta.")
+    assert sentence.startswith('Deactivated by key "okta".')
     assert "PATCH" in root.get(links[0]).text
     okta.patch(f"/Users/{user['id']}", json=replace("active", True))
-    assert told(root, fresh, user)[0][0].startswith("Reactivated by key okta.")
+    assert told(root, fresh, user)[0][0].startswith('Reactivated by key "okta".')
 
 
 def test_a_deleted_user(root, fresh, okta):
     user = fresh.user()
     okta.delete(f"/Users/{user['id']}")
-    assert told(root, fresh, user)[0][0].startswith("Deleted by key okta.")
+    assert told(root, fresh, user)[0][0].startswith('Deleted by key "okta".')
 
 
 def test_a_change_that_the_guard_holds(root, fresh, okta):
@@ -72,7 +73,7 @@ def test_a_change_that_the_guard_holds(root, fresh, okta):
     sentences, links = told(root, fresh, user)
     assert sentences[0].startswith("Active")
     assert sentences[1].startswith(
-        "The guard holds a request to delete this user, made by key okta."
+        'The guard holds a request to delete this user, made by key "okta".'
     )
     assert any(link.endswith("/guard") for link in links)
 
@@ -83,7 +84,7 @@ def test_a_refused_request_is_told_with_its_reason(root, fresh, okta):
     okta.patch(f"/Users/{user['id']}", json=replace("userName", taken))
     fresh.recorded(3)
     sentences, links = told(root, fresh, user)
-    assert sentences[1].startswith("A PATCH request by key okta was refused: userName")
+    assert sentences[1].startswith('A PATCH request by key "okta" was refused: userName')
     assert "userName" in root.get(links[-1]).text
 
 
@@ -92,7 +93,7 @@ def test_nobody_of_this_name_but_a_refused_creation(root, fresh, okta):
     okta.post("/Users", json=person(lena, emails=[{"email": "x"}]))
     fresh.recorded(1)
     page = root.get(f"/w/{fresh.name}/users", q=lena.upper()[:8]).text
-    assert f"A creation of {lena} by key okta was refused" in page
+    assert f"A creation of {lena} by key &#34;okta&#34; was refused" in page
     other = root.get(f"/w/{fresh.name}/users", q="somebody else").text
     assert "was refused" not in other
 
@@ -102,6 +103,6 @@ def test_a_refused_creation_of_an_existing_user_is_told_on_their_page(root, fres
     assert okta.post("/Users", json=person(user["userName"].upper())).status_code == 409
     fresh.recorded(3)
     sentences, links = told(root, fresh, user)
-    assert sentences[1].startswith(f"A creation of {user['userName']} by key okta was refused: ")
+    assert sentences[1].startswith(f'A creation of {user["userName"]} by key "okta" was refused: ')
     assert "409" in root.get(links[-1]).text
     assert len(told(root, fresh, other)[0]) == 1

@@ -168,7 +168,7 @@ def test_a_number_with_its_noun(number, text):
 
 
 def reversal(user_id):
-    """A reactivation by key okta at 14:02, after a deactivation at 13:58."""
+    """A reactivation by key \"okta\" at 14:02, after a deactivation at 13:58."""
     rows = (("key:okta", "14:02"), ("openid:*:ann@x.org", "13:58"))
     return Reversal(
         *(
@@ -184,7 +184,7 @@ def reversal(user_id):
 def test_reactivations_against_an_administrator():
     (alert,) = collect(keys=[key()], reversals=[reversal("u1")])
     assert alert.text == (
-        "bea@x.org was reactivated by key okta at 2026-01-31 14:02 UTC, after ann@x.org had"
+        'bea@x.org was reactivated by key "okta" at 2026-01-31 14:02 UTC, after ann@x.org had'
         " deactivated them at 2026-01-31 13:58 UTC."
     )
     assert (alert.name, alert.count, alert.page) == ("reactivated", 1, "/users/u1")

@@ -6,14 +6,18 @@ from types import SimpleNamespace
 
 import pytest
 
+from muster.access.permissions import ADMIN, READ, SCIM
+from muster.access.roles import ROLE_KIND
 from muster.insight.checklist import Checklist
 from muster.storage.port.accounts import KeyRecord, Workspace
+from muster.storage.port.changes import ChangeFilter
+from muster.storage.port.items import Item
 
 WORKSPACE = Workspace(1, "w", "rfc7644", False, "")
-KEY = KeyRecord(1, "k", "k", b"", (), None, "", None, None, None)
+KEY = KeyRecord(1, "k", "k", b"", (SCIM,), None, "", None, None, None)
 
 
-def done(workspace=WORKSPACE, keys=(), users=0, administrators=("here",)):
+def done(workspace=WORKSPACE, keys=(), users=0, administrators=("here",), writes=()):
     """The names of the steps that are done."""
 
     class Everybody:
@@ -23,7 +27,15 @@ def done(workspace=WORKSPACE, keys=(), users=0, administrators=("here",)):
                 for place in administrators
             ]
 
-    steps = asyncio.run(Checklist(None, Everybody()).steps(workspace, keys, users))
+    class Storage:
+        async def items(self, *_):
+            return [Item(1, ROLE_KIND, "sync", {"permissions": [SCIM]})]
+
+        async def search_changes(self, workspace, before, limit, criteria):
+            assert criteria == ChangeFilter("key:", "User", "create")
+            return [SimpleNamespace(version=version) for version in writes], None
+
+    steps = asyncio.run(Checklist(Storage(), Everybody()).steps(workspace, keys, users))
     assert [step.name for step in steps] == ["key", "request", "user", "colleague", "guard"]
     return {step.name for step in steps if step.done}
 
@@ -34,7 +46,13 @@ def done(workspace=WORKSPACE, keys=(), users=0, administrators=("here",)):
         ({}, set()),
         ({"keys": [KEY]}, {"key"}),
         ({"keys": [KEY, replace(KEY, last_used="t")]}, {"key", "request"}),
-        ({"users": 1}, {"user"}),
+        ({"keys": [replace(KEY, permissions=(ADMIN,), last_used="t")]}, set()),
+        ({"keys": [replace(KEY, permissions=(), role="sync")]}, {"key"}),
+        ({"keys": [replace(KEY, role=ADMIN)]}, set()),
+        ({"keys": [replace(KEY, permissions=(READ,))]}, set()),
+        ({"users": 1}, set()),
+        ({"users": 1, "writes": [1]}, {"user"}),
+        ({"users": 1, "writes": [0]}, set()),
         ({"administrators": ("here", "elsewhere")}, set()),
         ({"administrators": ("here", "here")}, {"colleague"}),
         ({"workspace": replace(WORKSPACE, guard_mode="hold")}, {"guard"}),

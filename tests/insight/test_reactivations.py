@@ -45,12 +45,12 @@ def test_a_reversed_deactivation_is_shown_until_the_user_is_inactive_again(root,
     okta.patch(f"/Users/{user['id']}", json=replace("active", True))
     okta.patch(f"/Users/{user['id']}", json=replace("title", "later"))
     (text,) = attention(fresh)
-    assert text.startswith("Bea Ox was reactivated by key okta at ")
+    assert text.startswith('Bea Ox was reactivated by key "okta" at ')
     assert "@" in text[text.index(", after ") : text.index(" had deactivated them at ")]
     sentences, _ = told(root, fresh, user)
-    assert sentences[0].startswith("Reactivated by key okta.")
+    assert sentences[0].startswith('Reactivated by key "okta".')
     assert sentences[1].startswith("This reversed the deactivation by leaver")
-    assert "Bea Ox was reactivated by key okta" in root.get(f"/w/{fresh.name}").text
+    assert "Bea Ox was reactivated by key &#34;okta&#34;" in root.get(f"/w/{fresh.name}").text
     switch(root, fresh, user, "deactivate")
     assert attention(fresh) == []
 

@@ -34,7 +34,7 @@ def test_a_resolved_finding_comes_back_if_it_happens_again(fresh):
     again = {item["id"]: item for item in refusals(fresh)}[finding["id"]]
     assert (again["resolved"], again["count"], again["trend"][-1]) == (None, 2, 2)
     problem(fresh.api.post(f"{path}/reopen"), 404)
-    assert notes(fresh, "resolve") == [("Finding", "getUser 404: Not found")]
+    assert notes(fresh, "resolve") == [("Finding", "Get user 404: Not found")]
 
 
 def test_the_command_lists_resolved_findings_on_request(server, fresh):

@@ -10,7 +10,7 @@ from muster.access.administrators import EVERYWHERE
 from muster.console.roles import place_in_words, role_in_words
 from muster.storage.port.changes import Change
 
-_ACTORS = {"visitor": "Somebody", "command": "The command line"}
+_ACTORS = {"visitor": "Somebody", "command": "An operator on the command line"}
 _UPDATES = {
     ("password", ""): "changed their password",
     ("recovery codes", ""): "made new recovery codes",
@@ -85,7 +85,7 @@ def _administrator(
 
 
 def _invitation(who: str, change: Change, details: _Details, workspaces: Mapping[str, str]) -> str:
-    name = details.get("name") or "somebody"
+    name = details.get("name") or "a new administrator"
     if change.action == "create":
         return f"{who} invited {name} as {_role(details, workspaces)}"
     if change.action == "accept":

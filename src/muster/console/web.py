@@ -19,6 +19,7 @@ from muster.access.permissions import ADMIN, SCIM, SETTINGS, allows
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.console import assets, flashes, navigation
+from muster.console.actors import actor_in_words
 from muster.console.flashes import Flashes
 from muster.console.multipart import Upload, boundary_of, read_multipart
 from muster.directory.caller import Caller
@@ -134,13 +135,20 @@ def _beside(error: str, name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-_FIELD = re.compile(r"([A-Za-z]\w*): (.+)", re.DOTALL)
+_FIELD = re.compile(r"([A-Za-z]\w*(?:\.\w+)*)(?:\[(\d+)\])?: (.+)", re.DOTALL)
 _LABELS = {
     "email": "E-mail",
     "old": "Current password",
     "new": "New password",
     "preset": "",
     "rateLimit": "Requests per minute",
+    "guardShare": "Percentage of users per hour",
+    "guardLeast": "Allow at least",
+    "ipAllowlist": "IP allowlist",
+    "requestsDays": "Keep request logs for (days)",
+    "changesDays": "Keep changes for (days)",
+    "since": "From",
+    "until": "To",
 }
 """The labels of fields whose names do not give them."""
 
@@ -153,10 +161,12 @@ def _in_words(error: str) -> str:
     found = _FIELD.fullmatch(error)
     if found is None:
         return error
-    name, text = found.groups()
-    label = _LABELS.get(name, _label(name))
-    said = label.lower() in text.lower()
-    return text[:1].upper() + text[1:] if said else f"{label}: {text}"
+    name, index, text = found.groups()
+    label = _LABELS.get(name, _label(name.rpartition(".")[2]))
+    if index is not None:
+        return f"{label}, line {int(index) + 1}: {text}" if name in _LABELS else error
+    said = re.search(rf"\b{re.escape(label)}\b", text, re.IGNORECASE)
+    return text[:1].upper() + text[1:] if said or not label else f"{label}: {text}"
 
 
 def _short_path(path: str) -> str:
@@ -179,6 +189,7 @@ _templates.filters["label"] = _label
 _templates.filters["beside"] = _beside
 _templates.filters["in_words"] = _in_words
 _templates.filters["short_path"] = _short_path
+_templates.filters["actor"] = actor_in_words
 _templates.tests["about"] = lambda error, name: (
     re.match(rf"{re.escape(name)}(?!\w)", error) is not None
 )
@@ -301,7 +312,9 @@ class Visit:
         Args:
             path: The path within the workspace, such as /keys or /requests?status=401.
         """
-        page = navigation.page_at(navigation.current(f"/w/{{workspace}}{path.partition('?')[0]}"))
+        page = navigation.page_at(
+            navigation.current(f"/w/{{workspace}}{re.split('[?#]', path)[0]}")
+        )
         return page is not None and self.may(page.permission)
 
     def start(self, workspace: Workspace) -> str | None:
@@ -319,6 +332,20 @@ class Visit:
             for group in navigation.GROUPS
         ]
         return [group for group in groups if group.pages]
+
+    def protections(self, users: str) -> list[str]:
+        """Return what could refuse that users lose access, in words; empty if nothing can.
+
+        Args:
+            users: The words for the protected users who are concerned; empty for none.
+        """
+        place = self.there()
+        found = [f"the protection of {users}"] if users else []
+        if place.guard_mode == "hold":
+            found.append("the deprovisioning guard")
+        if not (place.automatic_provisioning and place.automatic_deprovisioning):
+            found.append("the automatic provisioning settings")
+        return found
 
     @property
     def actions(self) -> list[navigation.Action]:

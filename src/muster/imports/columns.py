@@ -98,7 +98,7 @@ def targets_of(kind: ResourceType) -> dict[str, ColumnTarget]:
     person, managed = "User", manager_schema(kind)
     own = list(_of_schema(kind.core, None, "Attributes"))
     found = [
-        ColumnTarget(USER_NAME, "User name", person, kind.core.attribute(USER_NAME)),
+        ColumnTarget(USER_NAME, "Username", person, kind.core.attribute(USER_NAME)),
         *(replace(target, section=person) for target in own if target.path == "emails"),
         ColumnTarget(EMAIL_AND_NAME, "E-mail and user name", person),
         ColumnTarget(ACTIVE, "Status (active or inactive)", person, kind.core.attribute(ACTIVE)),

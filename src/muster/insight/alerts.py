@@ -113,7 +113,7 @@ class Alerts:
     ) -> list[Alert]:
         """Return an alert about each user whom a key reactivated against an administrator."""
         found = await self._reactivations.recent(workspace, now)
-        named = {f"key:{key.id}": f"key {key.name}" for key in keys}
+        named = {f"key:{key.id}": f'key "{key.name}"' for key in keys}
         alerts = []
         for again, before in found[:_NAMED]:
             document = parse(again.document)

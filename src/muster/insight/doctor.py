@@ -15,6 +15,7 @@ import orjson
 
 from muster.base.progress import Progress, silent
 from muster.scim.dialects import QUIRKS, Quirk
+from muster.scim.schema.labels import title_of
 from muster.scim.values import fold
 from muster.storage.port.engine import Storage
 from muster.storage.records.requests import SCIM_TYPES, RecordedRequest, RequestStore, day_of
@@ -293,7 +294,7 @@ class Refusal:
     @property
     def request(self) -> str:
         """The operation in words; a request without a valid key has none."""
-        return "Any request" if self.operation == _UNKNOWN else self.operation
+        return "Any request" if self.operation == _UNKNOWN else title_of(self.operation)
 
     @property
     def fix(self) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from muster.access.permissions import SCIM
-from tests.support.people import name, replace
+from tests.support.people import name, person, replace
 
 
 def log(root, fresh, **asked):
@@ -37,6 +37,16 @@ def test_a_setting_has_its_values_before_and_after(root, fresh):
     fresh.api.patch("/settings", json={"guardMode": "watch"})
     fresh.api.patch("/settings", json={"guardMode": "hold"})
     assert "guardMode: watch → hold" in rows(log(root, fresh, type="Settings"))[0]
+
+
+def test_actors_have_names(root, fresh):
+    made = fresh.api.post("/keys", json={"name": "okta", "permissions": [SCIM]}).json()
+    client = fresh.client(made["token"], "/scim/v2")
+    client.post("/Users", json=person())
+    (row,) = rows(log(root, fresh, type="User"))
+    assert 'data-label="Actor">key &#34;okta&#34;' in row
+    assert f"key:{made['id']}" not in row
+    client.close()
 
 
 def test_a_decision_names_the_user(root, fresh):
@@ -140,7 +150,7 @@ def test_the_audit_log_is_searched(root, fresh):
     for number in range(110):
         fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", f"{number}"))
     page = root.get(base, actor="admin:").text
-    assert re.search("<td[^>]*>[^<@]+@[^<]+</td>", page)
+    assert re.search('data-label="Actor">[^<@:]+@[^<:]+<', page)
     assert page.count("<tr>") == 2
     assert "Older" not in page
     assert root.get(base, actor="key:", type="ApiKey").text.count("<tr>") == 2

@@ -11,7 +11,7 @@ def test_wiping_a_workspace(root, fresh, server):
     with Tenant(server) as other:
         other.user()
         root.get(f"/w/{fresh.name}/wipe")
-        assert "name: type" in root.post(f"/w/{fresh.name}/wipe", name=other.name).text
+        assert "Type the workspace name" in root.post(f"/w/{fresh.name}/wipe", name=other.name).text
         assert (
             "workspace: expected the name"
             in fresh.api.post("/wipe", json={"workspace": other.name}).json()["detail"]

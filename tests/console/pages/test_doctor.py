@@ -66,14 +66,14 @@ def test_a_resolution_can_be_undone(root, fresh):
     for path in re.findall(r'action="([^"]+/resolve)"', page):
         assert "It comes back if it happens again" in root.submit(path).text
     page = root.get(f"{base}/doctor").text
-    assert "createUser" not in page
+    assert "Create user" not in page
     assert "Show resolved (2)" in page
     shown = root.get(f"{base}/doctor", resolved="1").text
     paths = re.findall(r'action="([^"]+/reopen)"', shown)
     assert len(paths) == 2
     for path in paths:
         root.submit(path)
-    assert "createUser" in root.get(f"{base}/doctor").text
+    assert "Create user" in root.get(f"{base}/doctor").text
     found = fresh.api.get("/doctor").json()
     assert [item["resolved"] for item in (*found["refusals"], *found["lostUsers"])] == [None] * 2
     assert len(notes(fresh, "reopen")) == 2

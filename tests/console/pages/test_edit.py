@@ -154,7 +154,7 @@ def test_a_password_is_set_and_shown_nowhere(root, fresh):
     assert "Password changed." in root.submit(f"{path}/password", password="Qu1et words").text
     for place in (path, f"/w/{fresh.name}/requests", f"/w/{fresh.name}/audit"):
         assert "Qu1et words" not in root.get(place).text
-    assert "enter a new password" in root.submit(f"{path}/password", password="").text
+    assert "Enter a new password" in root.submit(f"{path}/password", password="").text
 
 
 def test_members_are_found_added_and_removed(root, fresh):

@@ -48,6 +48,13 @@ def test_the_page_names_each_held_change(root, fresh, held):
     assert held[3]["id"] not in page.text
 
 
+def test_the_page_says_first_what_the_guard_is(root, fresh):
+    main = root.get(f"/w/{fresh.name}/guard").text.partition("<main")[2]
+    assert re.search(r"</h1>\s*<p>The guard stops a mistake", main)
+    assert f'/w/{fresh.name}/settings#guard">' in main
+    assert 'id="guard"' in root.get(f"/w/{fresh.name}/settings").text
+
+
 def test_a_selection_is_approved(root, fresh, held):
     page = decide(root, fresh, "approve", held[:2])
     assert "Approved 2 changes." in page.text

@@ -118,8 +118,8 @@ def test_the_mapping_is_remembered(wizard):
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        (["title", ""], "Map a column to User name"),
-        (["userName", "userName"], "another column is mapped to User name"),
+        (["title", ""], "Map a column to Username"),
+        (["userName", "userName"], "another column is mapped to Username"),
         (["userName", "emails+userName"], "another column is mapped to"),
         (["userName", "password"], "choose an attribute from the list"),
     ],

@@ -69,7 +69,7 @@ def test_a_user_is_viewed_and_restored_as_of_a_time(root, fresh):
     assert fresh.scim.get(f"/Users/{user['id']}").json()["title"] == "as it was"
     assert "did not exist, or its history" in root.get(f"{path}?at=2020-01-01T00:00").text
     wrong = root.get(f"{path}?at=noon")
-    assert (wrong.status_code, "at: expected a time such as" in wrong.text) == (400, True)
+    assert (wrong.status_code, "At: expected a time such as" in wrong.text) == (400, True)
     assert root.get(f"{path}?before=x").status_code == 400
 
 
@@ -153,3 +153,20 @@ def test_overriding_the_guard_requires_the_checkbox_and_permission(root, server,
     ]
     assert [row["actor"] for row in rows] == ([f"admin:{admin.email}"] if SETTINGS in held else [])
     admin.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"guardMode": "watch"}, ""),
+        ({"guardMode": "hold"}, "Override the deprovisioning guard<"),
+        ({"automaticDeprovisioning": False}, "Override the automatic provisioning settings<"),
+    ],
+)
+def test_overriding_is_offered_only_where_something_could_refuse(root, fresh, settings, named):
+    user = fresh.user()
+    fresh.api.patch("/settings", json=settings)
+    page = root.get(f"/w/{fresh.name}/users/{user['id']}").text
+    assert ('name="override"' in page) == bool(named)
+    assert named in page
+    assert ("Tick this only if the change is intended" in page) == bool(named)

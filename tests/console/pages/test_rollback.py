@@ -76,15 +76,19 @@ def test_the_question_has_the_numbers(root, fresh, provider):
     page = review(root, fresh, provider)
     asked = roll_back(root, fresh, page, {*ids(provider), provider.made["id"]})
     assert "Roll back 4 resources" in asked.text
-    assert "3 returned to their state" in asked.text
-    assert "1 deleted" in asked.text
+    effects = dict(re.findall(r"<li><strong>([^<]+)</strong>: ([^<]+)</li>", asked.text))
+    assert set(effects) == {"Reactivate 3 users", "Delete 1 user"}
+    restored = set(effects["Reactivate 3 users"].split(", "))
+    assert restored == {user["userName"] for user in provider.people}
+    assert effects["Delete 1 user"] == provider.made["userName"]
     assert actives(fresh, provider) == [False] * 3
 
 
 def test_what_was_rolled_back_is_not_offered_again(root, fresh, provider):
     page = review(root, fresh, provider)
     done = roll_back(root, fresh, page, ids(provider), confirmed="yes")
-    assert "Rolled back 3 resources" in done.text
+    toast = re.search(r'Rolled back 3 resources\. <a href="([^"]+)">', done.text)[1]
+    assert "Rolled back</td>" in root.get(html.unescape(toast)).text
     assert actives(fresh, provider) == [True] * 3
     assert "1 user created" in (events := root.get(f"/w/{fresh.name}/undo").text)
     assert "deactivated" not in events

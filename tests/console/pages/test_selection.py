@@ -48,7 +48,7 @@ def test_a_selection_joins_a_group(root, fresh, people):
     crew = fresh.scim.post("/Groups", json=group(name("Crew"))).json()
     page = select(root, fresh, "join", chosen=ids(people, 0, 5))
     assert crew["displayName"] in page.text
-    assert "choose a group" in confirm(root, page).text
+    assert "Choose a group" in confirm(root, page).text
     confirm(root, page, group=crew["id"])
     members = fresh.scim.get(f"/Groups/{crew['id']}").json()["members"]
     assert sorted(member["value"] for member in members) == sorted(ids(people, 0, 5))

@@ -37,12 +37,12 @@ def test_settings_are_changed_and_errors_name_the_field(root, fresh):
     )
     assert (kept["rateLimit"], kept["ipAllowlist"]) == (500, ["127.0.0.0/8"])
     assert (kept["requestsDays"], kept["changesDays"]) == (3, None)
-    assert (
-        "changesDays: expected at least 7" in root.post(path, **{**given, "changesDays": "2"}).text
-    )
-    assert "ipAllowlist[0]" in root.post(path, **{**given, "ipAllowlist": "nonsense"}).text
+    refused = root.post(path, **{**given, "changesDays": "2"}).text
+    assert "Keep changes for (days): expected at least 7" in refused
+    assert "changesDays:" not in refused
+    assert "IP allowlist, line 1: " in root.post(path, **{**given, "ipAllowlist": "nonsense"}).text
     for wrong in ("many", "0000000005", "1" * 30, "-1", "1.5"):
-        assert "rateLimit: enter" in root.post(path, **{**given, "rateLimit": wrong}).text
+        assert "Requests per minute: enter" in root.post(path, **{**given, "rateLimit": wrong}).text
     locked = root.post(path, **{**given, "ipAllowlist": "10.0.0.0/8"})
     assert locked.status_code == 409
     assert "confirmLockout" in locked.text

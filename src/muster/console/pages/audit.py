@@ -177,7 +177,7 @@ class AuditPages:
             name = None if stored is None else parse(stored.document).get("userName")
         elif change.type == "ApiKey" and name is None:
             name = names.get(f"key:{change.id}")
-        return Entry(change, str(name or change.id), page, permission, _recorded(document))
+        return Entry(change, str(name or change.id), page, permission, _recorded(document, names))
 
     async def _changed(self, workspace: int, change: Change) -> list[tuple[str, Json, Json]]:
         """Return the values that an update of a resource changed."""
@@ -246,12 +246,21 @@ def _is_wanted(change: Change, wanted: Wanted) -> bool:
     return within and wanted.criteria.matches(change)
 
 
-def _recorded(document: Mapping[str, Json]) -> list[tuple[str, Json, Json]]:
-    """Return the values of a note; those of settings with the value before."""
+def _recorded(
+    document: Mapping[str, Json], names: Mapping[str, str]
+) -> list[tuple[str, Json, Json]]:
+    """Return the values of a note; those of settings with the value before.
+
+    API keys are shown by their names.
+    """
     before, after = document.get("before"), document.get("after")
     if isinstance(before, dict) and isinstance(after, dict):
         return [(name, before.get(name), value) for name, value in after.items()]
-    return [(name, None, value) for name, value in document.items() if name != "name"]
+    return [
+        (name, None, names.get(value, value) if isinstance(value, str) else value)
+        for name, value in document.items()
+        if name != "name"
+    ]
 
 
 def _csv_row(change: Change) -> bytes:

@@ -1,6 +1,6 @@
 """Rollback in the console: recent events, their preview, and the rollback itself."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -36,7 +36,8 @@ _DONE = {
     "deactivate": "deactivated",
     "reactivate": "reactivated",
 }
-_RESULTS = {"create": "brought back", "restore": "returned to their state", "delete": "deleted"}
+_NAMED = 20
+"""The most names in one line of the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,8 @@ class RollbackPages:
             if undone.left_out
             else ""
         )
-        said = f"Rolled back {undone.count} resources. See the audit log for details.{without}"
+        number = f"{undone.count:,} resource{'' if undone.count == 1 else 's'}"
+        said = f"Rolled back {number}.{without}"
         return await visit.redirect_with(
             "./undo", {name: visit.text(name) for name in _ASKED}, said=said
         )
@@ -135,11 +137,10 @@ class RollbackPages:
         steps = [step for step in plan.steps if step.id in ids]
         if not steps or len(steps) != len(ids):
             return await self.show(visit, 409, "Some of these no longer need a rollback.")
-        numbers = Counter(step.action for step in steps)
         return visit.render(
             "undo_confirm.html",
             steps=steps,
-            numbers=[(numbers[action], text) for action, text in _RESULTS.items()],
+            effects=_effects(steps),
             others=sum(step.changed_by_others for step in steps),
             asked={name: visit.text(name) for name in (*_ASKED, "at")},
             overriding=visit.text("override") == "on",
@@ -220,6 +221,34 @@ def _differences(step: RollbackStep) -> Sequence[tuple[str, Json, Json]]:
         else:
             found.append((path, old, new))
     return found
+
+
+def _effects(steps: Sequence[RollbackStep]) -> Sequence[tuple[str, str]]:
+    """Return what the steps do, such as "Reactivate 10 users", each with the names concerned."""
+    names: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for step in steps:
+        names[_verb(step), step.type].append(step.name)
+    return [
+        (f"{verb} {len(found):,} {kind.lower()}{'' if len(found) == 1 else 's'}", _named(found))
+        for (verb, kind), found in names.items()
+    ]
+
+
+def _verb(step: RollbackStep) -> str:
+    """Return the verb for what a step does to its resource."""
+    if step.action == "create":
+        return "Restore"
+    if step.action == "delete":
+        return "Delete"
+    for path, now, then in _differences(step):
+        if path == "Status" and now != then:
+            return "Reactivate" if then == "active" else "Deactivate"
+    return "Revert"
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _status(value: Json) -> str:

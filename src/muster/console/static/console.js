@@ -90,6 +90,14 @@ document.addEventListener("change", (event) => {
   }
 });
 
+/* A form applies what its menu says: the menu no longer covers the results. */
+document.addEventListener("submit", (event) => {
+  event.target.querySelectorAll("details.menu[open]").forEach((menu) => {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+});
+
 /* A search field that filters a list in the page. */
 document.addEventListener("input", (event) => {
   const list = event.target.dataset.filter && document.querySelector(event.target.dataset.filter);
@@ -205,5 +213,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
 });
 
-document.addEventListener("DOMContentLoaded", () => ready(document));
+document.addEventListener("DOMContentLoaded", () => {
+  ready(document);
+  document.querySelector(".side-list [aria-current]")?.scrollIntoView({ block: "nearest" });
+});
 document.addEventListener("htmx:afterSwap", (event) => ready(event.target));

@@ -2,12 +2,16 @@
 
 import re
 
+_NAMES = {"userName": "Username", "nickName": "Nickname", "timezone": "Time zone"}
+"""The labels of names that are one word where their capitals say otherwise, or the reverse."""
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _ACRONYMS = {"id": "ID", "url": "URL", "ims": "Instant messaging", "x509": "X.509"}
 
 
 def title_of(name: str) -> str:
     """Return the label of an attribute: "Given name" for givenName."""
+    if name in _NAMES:
+        return _NAMES[name]
     words = [_ACRONYMS.get(word.lower(), word.lower()) for word in _WORDS.split(name)]
     text = " ".join(words)
     return text[:1].upper() + text[1:]
