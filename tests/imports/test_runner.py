@@ -1,5 +1,6 @@
 """Runs of imports whose end is interrupted, or whose starter may no longer import."""
 
+import asyncio
 import uuid
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from muster.access.permissions import SCIM, SETTINGS
 from muster.app import build_services
 from muster.base.clock import timestamp
 from muster.config import Settings
+from muster.imports import runner
 from muster.imports.store import DONE, IMPORTING, RUNNING, STOPPED
 from muster.imports.table import read_table
 from muster.storage.port.changes import ChangeOrigin
@@ -149,3 +151,27 @@ def test_the_permissions_of_an_actor_are_those_of_no_other_administrator(imports
         bench.run(bench.storage.administer([admin.item()]))
         assert permissions(actor + mine.email) == (SCIM,)
     assert permissions("visitor") == permissions("key:x") == ()
+
+
+def test_a_lease_is_extended_during_a_chunk(imports, monkeypatch):
+    found, store, leases = imports.begun(rows=3), imports.services.imports, imports.services.leases
+    monkeypatch.setattr(runner, "_LEASE_SECONDS", 0.5)
+    take, advance, taken = leases.take, store.advance, asyncio.Event()
+
+    async def counted(*others):
+        if chunk:
+            taken.set()
+        return await take(*others)
+
+    async def slow(*others):
+        """Finish the chunk once the lease was extended."""
+        chunk.append(others)
+        async with asyncio.timeout(20):
+            await taken.wait()
+        return await advance(*others)
+
+    chunk = []
+    monkeypatch.setattr(leases, "take", counted)
+    monkeypatch.setattr(store, "advance", slow)
+    imports.look()
+    assert imports.now(found).state == DONE

@@ -60,7 +60,8 @@ CREATED, UPDATED, UNCHANGED, HELD, REFUSED, PARTLY = (
 )
 """The outcomes of a row. Partly means that it was imported, but for its manager or a group."""
 _LOOK_SECONDS = 5.0
-_LEASE_SECONDS = 60.0
+_LEASE_SECONDS = 15.0
+"""The time for which a process has a run, extended meanwhile; after its death, the pause."""
 _SLICE = 50
 """The rows whose writes wait together."""
 _MOST_ERRORS = 100
@@ -175,12 +176,22 @@ class Importing:
         with log_and_continue("import users"):
             if not await self._leases.take(workspace, lease, _LEASE_SECONDS):
                 return
+            extending = asyncio.create_task(self._extend(workspace, lease))
             try:
                 await self._continue(workspace, import_id)
             except Outdated:
                 pass  # it was deleted meanwhile
             finally:
+                extending.cancel()
+                await asyncio.wait([extending])
                 await self._leases.release(workspace, lease)
+
+    async def _extend(self, workspace: int, lease: str) -> None:
+        """Extend a lease until cancelled: a chunk may take longer than the lease."""
+        while True:
+            await asyncio.sleep(_LEASE_SECONDS / 3)
+            with log_and_continue("extend the lease of an import"):
+                await self._leases.take(workspace, lease, _LEASE_SECONDS)
 
     async def _continue(self, workspace: int, import_id: str) -> None:
         try:
