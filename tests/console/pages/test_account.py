@@ -6,8 +6,9 @@ import pyotp
 import pytest
 
 from muster.access.permissions import ADMIN, AUDIT, SCIM, SETTINGS
-from tests.console.browsing import PASSWORD, Visitor, invited
+from tests.console.browsing import PASSWORD, Visitor, invitation, invited
 from tests.support.authenticator import Authenticator
+from tests.support.in_process import InProcessServer
 from tests.support.people import name
 
 ORIGIN = "http://localhost:8080"
@@ -126,6 +127,23 @@ def set_up(visitor):
     page = visitor.get("/account/second-factor").text
     secret = re.search(r'name="secret" value="([A-Z2-7]+)"', page)[1]
     return visitor.post("/account/totp", secret=secret, code=pyotp.TOTP(secret).now())
+
+
+def test_an_old_session_sets_up_the_authenticator_with_the_password(tmp_path, clock):
+    with InProcessServer(tmp_path) as server:
+        admin = Visitor(server).accept(invitation(server), name("root"))
+        assert 'name="password"' not in admin.get("/account/second-factor").text
+        clock.advance(minutes=11)
+        page = admin.get("/account/second-factor").text
+        assert 'name="password"' in page
+        secret = re.search(r'name="secret" value="([A-Z2-7]+)"', page)[1]
+        fields = {"secret": secret, "code": pyotp.TOTP(secret).at(clock.moment)}
+        refused = admin.post("/account/totp", **fields, password="wrong")
+        assert (refused.status_code, refused.text.count('id="wrong-password"')) == (401, 1)
+        assert secret in refused.text
+        done = admin.post("/account/totp", **fields, password=PASSWORD)
+        assert done.headers["location"] == "/account"
+        admin.close()
 
 
 def test_the_first_second_factor_ends_the_other_sessions_and_says_so(admin, server):
