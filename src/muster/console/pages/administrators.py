@@ -31,7 +31,7 @@ _TYPED = ("name", "workspace", "role", "expires")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AdministratorRow:
     """An administrator in the list.
 
     Attributes:
@@ -106,7 +106,7 @@ class AdministratorPages:
             **given,
         )
 
-    async def _rows(self, visit: Visit, workspaces: Mapping[str, str]) -> list[Row]:
+    async def _rows(self, visit: Visit, workspaces: Mapping[str, str]) -> list[AdministratorRow]:
         profiles, passkeys = await self._administrators.profiles(), await self._passkeys.count()
         return [
             _row(
@@ -252,11 +252,11 @@ def _manages(visit: Visit, admin: Admin) -> bool:
 
 def _row(
     visit: Visit, admin: Admin, profile: Profile, passkeys: int, workspaces: Mapping[str, str]
-) -> Row:
+) -> AdministratorRow:
     mine = visit.session is not None and admin.id == visit.session.admin.id
     here = _manages(visit, admin) and not mine
     protected = admin.totp is not None or passkeys > 0
-    return Row(
+    return AdministratorRow(
         admin,
         profile,
         [

@@ -38,7 +38,7 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class RoleColumn:
     """A role in the matrix of permissions.
 
     Attributes:
@@ -161,11 +161,11 @@ class RolePages:
         return sorted(found, key=lambda item: (item.role is None, item.role or "", item.name))
 
 
-def _columns(roles: Sequence[Role], holders: Sequence[Holder]) -> Sequence[Column]:
+def _columns(roles: Sequence[Role], holders: Sequence[Holder]) -> Sequence[RoleColumn]:
     """Return the roles of administrators, and then those of API keys."""
     numbers = Counter((holder.key is None, holder.role) for holder in holders)
     of_people = [
-        Column(
+        RoleColumn(
             title=choice.title,
             administrators=True,
             custom=False,
@@ -175,7 +175,7 @@ def _columns(roles: Sequence[Role], holders: Sequence[Holder]) -> Sequence[Colum
         for choice in CHOICES.values()
     ]
     of_keys = [
-        Column(
+        RoleColumn(
             title=role.name,
             administrators=False,
             custom=role.name != ADMIN,
