@@ -6,7 +6,7 @@ from typing import NamedTuple
 from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, RESTORE, SCIM, SETTINGS
 
 
-class Page(NamedTuple):
+class MenuPage(NamedTuple):
     """A page of a workspace in the sidebar and in the command palette.
 
     Attributes:
@@ -33,7 +33,7 @@ class Group(NamedTuple):
     """
 
     title: str
-    pages: Sequence[Page]
+    pages: Sequence[MenuPage]
 
 
 class Action(NamedTuple):
@@ -55,52 +55,52 @@ class Action(NamedTuple):
 
 
 GROUPS: Sequence[Group] = (
-    Group("", (Page("", "Overview", "layout-dashboard", SCIM, "o"),)),
+    Group("", (MenuPage("", "Overview", "layout-dashboard", SCIM, "o"),)),
     Group(
         "Directory",
         (
-            Page("/users", "Users", "users", SCIM, "u"),
-            Page("/groups", "Groups", "users-group", SCIM, "p"),
-            Page("/role-mappings", "Role mappings", "arrows-exchange", SCIM, "m"),
+            MenuPage("/users", "Users", "users", SCIM, "u"),
+            MenuPage("/groups", "Groups", "users-group", SCIM, "p"),
+            MenuPage("/role-mappings", "Role mappings", "arrows-exchange", SCIM, "m"),
         ),
     ),
     Group(
         "Connections",
         (
-            Page("/connect", "Connect", "plug-connected", SCIM, "c"),
-            Page("/open-id-connector", "Single sign-on", "login-2", SCIM, ""),
+            MenuPage("/connect", "Connect", "plug-connected", SCIM, "c"),
+            MenuPage("/open-id-connector", "Single sign-on", "login-2", SCIM, ""),
         ),
     ),
     Group(
         "Activity",
         (
-            Page("/requests", "Requests", "activity", SCIM, "r"),
-            Page("/audit", "Audit log", "list-details", AUDIT, "a"),
-            Page("/doctor", "Doctor", "stethoscope", SCIM, "d"),
-            Page("/undo", "Rollback", "arrow-back-up", RESTORE, "b"),
+            MenuPage("/requests", "Requests", "activity", SCIM, "r"),
+            MenuPage("/audit", "Audit log", "list-details", AUDIT, "a"),
+            MenuPage("/doctor", "Doctor", "stethoscope", SCIM, "d"),
+            MenuPage("/undo", "Rollback", "arrow-back-up", RESTORE, "b"),
         ),
     ),
     Group(
         "Protection",
         (
-            Page("/guard", "Guard", "shield-half", SETTINGS, ""),
-            Page("/protected-users", "Protected users", "shield-lock", SETTINGS, ""),
+            MenuPage("/guard", "Guard", "shield-half", SETTINGS, ""),
+            MenuPage("/protected-users", "Protected users", "shield-lock", SETTINGS, ""),
         ),
     ),
     Group(
         "Develop",
         (
-            Page("/keys", "API keys", "key", SETTINGS, "k"),
-            Page("/roles", "Roles", "lock-access", EDIT_ROLES, ""),
-            Page("/webhooks", "Webhooks", "webhook", SETTINGS, "w"),
-            Page("/schemas", "Schemas", "schema", SETTINGS, ""),
+            MenuPage("/keys", "API keys", "key", SETTINGS, "k"),
+            MenuPage("/roles", "Roles", "lock-access", EDIT_ROLES, ""),
+            MenuPage("/webhooks", "Webhooks", "webhook", SETTINGS, "w"),
+            MenuPage("/schemas", "Schemas", "schema", SETTINGS, ""),
         ),
     ),
     Group(
         "",
         (
-            Page("/administrators", "Administrators", "user-shield", ADMIN, ""),
-            Page("/settings", "Settings", "settings", SETTINGS, "s"),
+            MenuPage("/administrators", "Administrators", "user-shield", ADMIN, ""),
+            MenuPage("/settings", "Settings", "settings", SETTINGS, "s"),
         ),
     ),
 )
@@ -138,6 +138,6 @@ def current(pattern: str) -> str | None:
     return _WITHIN.get(first, first)
 
 
-def page_at(path: str | None) -> Page | None:
+def page_at(path: str | None) -> MenuPage | None:
     """Return the page of a sidebar entry."""
     return None if path is None else _PAGES.get(path)

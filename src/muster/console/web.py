@@ -356,7 +356,7 @@ class Visit:
         return [action for action in navigation.ACTIONS if allows(held, action.permission)]
 
     @property
-    def entry(self) -> navigation.Page | None:
+    def entry(self) -> navigation.MenuPage | None:
         """The entry of the sidebar that the page belongs to."""
         return navigation.page_at(navigation.current(self.page))
 
