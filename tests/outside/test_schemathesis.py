@@ -60,6 +60,8 @@ MANAGEMENT = [
     *("getOverview", "wipe", "planUndo", "undo"),
     *("getOpenIdConnector", "setOpenIdConnector", "deleteOpenIdConnector"),
     *("findDeliveries", "redeliver", "getGuard", "letThrough", "keepHeld"),
+    *("previewRoleMappings", "decideHeld", "findProtectedUsers", "protectUser", "unprotectUser"),
+    *("previewSchema", "updateResourceType", "resolveFinding", "reopenFinding", "findEventTypes"),
     *("findRequests", "getRequest", "getDoctor", "findHistory", "getPast", "restore"),
 ]
 UNUSED_CHECKS = {

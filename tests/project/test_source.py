@@ -30,7 +30,6 @@ def test_every_exception_to_a_check_has_a_code_and_a_reason(folder):
 BOTH_ENGINES = "tests/storage runs the methods of the port on both engines"
 IN_PROCESSES = "tests of processes: tests/cli/test_serve.py, tests/serving and tests/outside"
 WITHOUT_A_TEST = {
-    "imports/runner.py": "tests/console/pages/test_imports.py imports whole files",
     "__init__.py": "names of the package alone",
     "base/progress.py": "a protocol, and a function that does nothing",
     "cli/options.py": "tests/cli/test_main.py gives every command wrong words",

@@ -1,11 +1,15 @@
 """Files that the console exports, each with an entry in the audit log."""
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import NamedTuple
 
 from muster.console.web import Visit
 from muster.storage.port.changes import Notes
+from muster.storage.port.errors import StorageError
+
+_log = logging.getLogger(__name__)
 
 
 class Piece(NamedTuple):
@@ -29,7 +33,8 @@ async def audited(
 ) -> AsyncIterator[bytes]:
     """Yield the parts of a file, and then record that it was exported.
 
-    An export that the browser breaks off is recorded too, with the rows that were sent.
+    An export that the browser breaks off is recorded too, with the rows that were sent. While the
+    disk is full, reads go on and so do exports: the log of the server has the entry then.
 
     Args:
         visit: The request.
@@ -50,4 +55,12 @@ async def audited(
         by = visit.administrator
         detail = {"rows": rows, "filter": given} | ({} if complete else {"complete": False})
         note = by.note("Export", name, "export", **detail)
-        await notes.record([note])
+        try:
+            await notes.record([note])
+        except StorageError as error:
+            _log.error(
+                "the export of %s by %s is not in the audit log: %s",
+                name,
+                by.origin.actor,
+                error,
+            )

@@ -32,6 +32,8 @@ class WorkspacePages:
             for workspace in sorted(visit.workspaces, key=lambda workspace: workspace.name)
             if asked.lower() in workspace.name.lower() and (start := visit.start(workspace))
         ]
+        # The one whose new name was refused comes first, or it might be beyond the list.
+        found.sort(key=lambda each: each[0].id != renaming)
         return visit.render(
             "workspaces.html",
             status,

@@ -65,12 +65,12 @@ class RequestRoutes:
         wanted = RequestFilter(
             before=min(limits, default=None),
             after=None if since is None else since - 1,
-            key="" if query.key == NO_KEY else query.key,
+            key="" if query.key == NO_KEY else query.key or None,
             status=query.status or None,
-            path=query.path,
-            resource=query.resource,
+            path=query.path or None,
+            resource=query.resource or None,
             failed=query.failed,
-            request_id=query.request,
+            request_id=query.request or None,
             person=person,
             limit=query.limit + 1,
         )

@@ -119,6 +119,7 @@ class RoleRoutes:
             also=(READ,),
             body=RoleMappingChange,
             answer=RoleMappingPreview,
+            errors=(404,),
         )
         yield ApiRoute(
             "DELETE",

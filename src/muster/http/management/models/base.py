@@ -105,7 +105,7 @@ Timestamp = Annotated[
     str,
     Field(json_schema_extra={"format": "date-time"}, examples=["2026-01-31T09:00:00.000Z"]),
 ]
-Moment = Annotated[str, Field(max_length=100, examples=["2026-01-31T09:00:00Z"])]
+Moment = Annotated[str, Field(min_length=1, max_length=100, examples=["2026-01-31T09:00:00Z"])]
 """A point in time that a client sends, as ISO 8601."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]

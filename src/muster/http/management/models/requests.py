@@ -11,7 +11,6 @@ from muster.http.management.models.base import (
     Id,
     KeyId,
     ListAnswer,
-    Moment,
     QueryParameters,
     Timestamp,
 )
@@ -26,24 +25,24 @@ class FindRequests(QueryParameters):
     """The maximum number of requests in a page."""
     before: Annotated[int, Field(ge=0), DIGITS] = 0
     """Deprecated: use `cursor`. The `number` of a request; lists those before it."""
-    key: Annotated[str | None, Field(max_length=200)] = None
+    key: Annotated[str, Field(max_length=200)] = ""
     """Only requests with this API key, by its id; `none` for those without a known key."""
     status: Annotated[int, Field(ge=0, le=599), DIGITS] = 0
     """Only requests with this status, or this first digit of the status."""
-    path: Annotated[str | None, Field(max_length=2000)] = None
+    path: Annotated[str, Field(max_length=2000)] = ""
     """Only requests whose path starts with this."""
-    resource: Annotated[str | None, Field(max_length=200)] = None
+    resource: Annotated[str, Field(max_length=200)] = ""
     """Only requests about this user or group, by its id."""
-    person: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    person: Annotated[str, Field(max_length=200)] = ""
     """Only requests about people whose userName, e-mail address or name this is a part of. Refused
     creations are found by their body."""
-    since: Moment | None = None
+    since: Annotated[str, Field(max_length=100)] = ""
     """Only requests at or after this time, as ISO 8601; in UTC if it has no offset."""
-    until: Moment | None = None
+    until: Annotated[str, Field(max_length=100)] = ""
     """Only requests before this time, as ISO 8601; in UTC if it has no offset."""
     failed: bool = False
     """Only requests that were answered with status 400 or above."""
-    request: Annotated[str | None, Field(max_length=100)] = None
+    request: Annotated[str, Field(max_length=100)] = ""
     """Only the request with this `X-Request-Id`."""
 
 
