@@ -121,6 +121,7 @@ def test_dialogs(page, paths, scheme):
     page.locator("#palette [role=option]").nth(3).wait_for()
     found = too_wide(page) + violations(page, "#palette")
     page.keyboard.press("Escape")
+    page.locator("#palette").wait_for(state="hidden")
     page.keyboard.press("?")
     page.locator("#shortcuts").wait_for()
     assert found + too_wide(page) + violations(page, "#shortcuts") == []
