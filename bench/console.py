@@ -50,7 +50,7 @@ class Browser:
 
 
 def pages(browser: Browser) -> dict[str, str]:
-    """Return the pages to measure, by what they show."""
+    """Return the paths of the pages to measure, by a name for each."""
     root = "/w/default"
     users = browser.get(f"{root}/users")
     links = re.findall(r'href="([^"]+/users/[0-9a-f-]{36})">([^<]+)<', users)

@@ -135,7 +135,7 @@ class CodeNeeded(ScimError):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What the list of administrators shows beside the account.
+    """Details of an account that the list of administrators shows.
 
     Attributes:
         name: The name; empty if unknown.
@@ -580,7 +580,7 @@ class Administrators:
 
         Args:
             admin_id: The id that the attempt was for.
-            email: The e-mail address; empty if what was typed is none, since it may be a password.
+            email: The e-mail address; empty if the text is no address, since it may be a password.
             reason: Why it failed.
             origin: The origin of the attempt.
         """

@@ -43,13 +43,13 @@ _USED = "was already used"
 
 @dataclass(frozen=True, slots=True)
 class Inviter:
-    """Whoever makes or revokes an invitation.
+    """The administrator, or the command line, that makes or revokes an invitation.
 
     Attributes:
         origin: The actor, request, time and address, for the audit log.
         roles: Their permissions by workspace id, or EVERYWHERE; they can give no others.
         admin: Their id, if they are an administrator.
-        name: What the invitation calls them.
+        name: Their name in the invitation.
     """
 
     origin: ChangeOrigin
