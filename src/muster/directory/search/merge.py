@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cmp_to_key
 
+from muster.base.loop_turns import LoopTurns
 from muster.directory.documents import parse
 from muster.directory.groups.memberships import split
 from muster.directory.search.chunks import find_chunk
@@ -26,8 +27,6 @@ from muster.storage.port.errors import PageTooLarge
 from muster.storage.port.resources import Page, Position, Query, Resources
 
 _CHUNK = 500
-_TURN_BYTES = 100_000
-"""How many bytes of documents are parsed before the event loop may serve others."""
 Places = tuple[Position | None, ...]
 """The position in each type after which a page begins; None for the beginning."""
 
@@ -172,15 +171,12 @@ class _Source:
         if page.total is not None:
             self.total = page.total
         self._more = page.last is not None
-        parsed = 0
+        turns = LoopTurns()
         for resource_id, document in split(page.documents):
             self.buffer.append(
                 Found(self._query.resource_type, document, self._position(resource_id, document))
             )
-            parsed += len(document)
-            if parsed > _TURN_BYTES:
-                parsed = 0
-                await asyncio.sleep(0)
+            await turns.handled(len(document))
 
     async def _read(self) -> Page:
         """Read the next chunk.
