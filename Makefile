@@ -37,7 +37,7 @@ check: install ## lint, types, import layers and the fast tests: about a minute 
 	@$(MAKE) --no-print-directory --jobs 2 lint fast
 
 # The fast tests start no process and need no PostgreSQL. The ignored files have none of them, and slow imports.
-# Properties get 25 examples here, and a hundred in make test.
+# Properties get 25 new examples here, and the same hundred each time in make test.
 fast: install
 	$(BIN)/python -m pytest -q -n 2 -p no:schemathesis --hypothesis-profile check -m "not outside and not postgres and not slow" \
 		--ignore tests/cli --ignore tests/clients --ignore tests/outside --ignore tests/console/test_browser.py
@@ -45,6 +45,10 @@ fast: install
 # The order of tests is random. The end of the output shows its seed; --randomly-seed=NUMBER repeats it.
 test: install ## run every test, or those of one marker: make test ONLY=http
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(if $(ONLY),-m "$(ONLY)")
+
+explore: install ## try a thousand new examples of each property of the fast tests
+	$(BIN)/python -m pytest -q -n 2 -p no:schemathesis --hypothesis-profile explore -m "not outside and not postgres and not slow" \
+		--ignore tests/cli --ignore tests/clients --ignore tests/outside --ignore tests/console/test_browser.py
 
 # A killed process (torture, kill -9) leaves no data. Measuring doubles the time of the tests, so make test does not.
 coverage: install ## measure the lines and branches that the tests run; ONLY as for test
@@ -94,4 +98,4 @@ build: install ## build the wheel in dist/
 clean: ## remove everything that the targets above created
 	rm -rf .venv .coverage* tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: screenshots help install serve check fast test coverage lint format bench torture soak lock build clean
+.PHONY: explore screenshots help install serve check fast test coverage lint format bench torture soak lock build clean

@@ -15,9 +15,19 @@ from tests.support.server import Server
 from tests.support.tenant import Tenant
 
 settings.register_profile(
-    "muster", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "muster",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+    derandomize=True,
 )
-settings.register_profile("check", settings.get_profile("muster"), max_examples=25)
+"""The whole suite tries the same examples each time: a commit either passes or does not."""
+settings.register_profile(
+    "check", settings.get_profile("muster"), derandomize=False, max_examples=25
+)
+settings.register_profile(
+    "explore", settings.get_profile("muster"), derandomize=False, max_examples=1000
+)
 settings.load_profile("muster")
 passwords.make_cheap()
 default.create_ssl_context = functools.cache(default.create_ssl_context)

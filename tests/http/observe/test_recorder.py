@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from types import SimpleNamespace
 
@@ -21,6 +22,8 @@ from muster.storage.sqlite import SqliteStorage
 from tests.support.databases import migrated_file
 
 SECRET = "hunter2 and more"
+_SHORT_NAMES_OF_SECRETS = ("passw", "pwd", "token")
+"""The names of secrets that texts of five characters can contain."""
 
 
 class Keeper:
@@ -123,10 +126,9 @@ def test_escaped_attribute_names_are_masked():
     st.sampled_from([200, 400]),
 )
 def test_other_values_are_recorded_unchanged(body, status):
-    assume(
-        not any(word in str(body).lower() for word in ("pwd", "token"))
-        and not any('"' in key for key in body)
-    )
+    letters = [re.sub(r"[^a-z]", "", text.lower()) for text in (*body, *body.values())]
+    assume(not any(word in text for word in _SHORT_NAMES_OF_SECRETS for text in letters))
+    assume(not any('"' in key for key in body))
     raw = orjson.dumps(body)
     kept, _ = recorded(request(raw, status))
     if "\0" not in kept[0].body and "�" not in kept[0].body:
