@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from muster.access.administrators import Administrators
+from muster.access.connections import Connections
 from muster.access.connectors import Connectors
 from muster.access.keys import Keys
 from muster.access.openid import OpenId
@@ -57,6 +58,7 @@ from muster.directory.service import Directory
 from muster.events.webhooks.deliverer import Deliverer
 from muster.events.webhooks.endpoints import Webhooks
 from muster.events.webhooks.sender import Sender
+from muster.http.management.connections import ConnectionRoutes
 from muster.http.management.connector import ConnectorRoutes
 from muster.http.management.doctor import DoctorRoutes
 from muster.http.management.feed import FeedRoutes
@@ -109,6 +111,7 @@ class Services:
     """The services behind the APIs and the console, which share them."""
 
     administrators: Administrators
+    connections: Connections
     connectors: Connectors
     credentials: Credentials
     cursors: Cursors
@@ -145,6 +148,7 @@ def build_services(storage: Storage, settings: Settings) -> Services:
     sender = Sender(settings.webhooks_private)
     return Services(
         administrators=administrators,
+        connections=Connections(storage, settings.ceiling),
         connectors=Connectors(storage, administrators, openid),
         credentials=Credentials(storage, directory),
         cursors=Cursors(storage, settings.cursor_seconds),
@@ -176,7 +180,8 @@ def management_routes(services: Services) -> list[ApiRoute]:
     s, storage, tokens = services, services.storage, services.tokens
     return [
         *SettingsRoutes(s.workspace_settings),
-        *KeyRoutes(storage, s.keys, s.roles, s.directory),
+        *ConnectionRoutes(s.connections),
+        *KeyRoutes(storage, s.keys, s.roles, s.directory, s.connections),
         *WipeRoutes(storage),
         *RoleRoutes(s.roles, s.mappings, s.directory),
         *ConnectorRoutes(s.connectors),

@@ -102,6 +102,8 @@ def test_migration_indexes_inactive_users(here):
     assert here.run(directory.find(caller, kind, search)).total == 2
     before = (
         "DELETE FROM lookups WHERE attribute = 'active'",
+        "ALTER TABLE api_keys DROP COLUMN connection",
+        "ALTER TABLE resources DROP COLUMN connection",
         "UPDATE alembic_version SET version_num = '0007'",
     )
     here.run(here.storage.transact(here.workspace.id, [Statement(sql, ()) for sql in before]))

@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ import orjson
 from muster.access import allowlist
 from muster.access.allowlist import Network
 from muster.access.audit_notes import Administrator
+from muster.access.connections import DEFAULT, Connection, all_connections, barred_from
 from muster.access.permissions import ADMIN
 from muster.access.rate_limit import capped, limit_of
 from muster.access.registries import Registries
@@ -52,7 +53,10 @@ class Grant:
         expires: Seconds since 1970; None if it never expires.
         permissions: The permissions of the key and of its role.
         registry: The schemas and resource types of the workspace.
-        networks: The workspace's IP allowlist; empty to allow all.
+        networks: The IP allowlist that applies; empty to allow all.
+        connection: The connection of the key.
+        through: The workspace with the settings of the connection.
+        barred: The connections whose resources the key may not change, by stored id.
     """
 
     workspace: Workspace
@@ -64,6 +68,9 @@ class Grant:
     permissions: tuple[str, ...]
     registry: Registry
     networks: tuple[Network, ...]
+    connection: Connection
+    through: Workspace
+    barred: Mapping[str | None, str]
 
     def admits(self, address: str) -> bool:
         """Return whether the workspace accepts requests from an address."""
@@ -106,6 +113,7 @@ class KeyOptions:
         lifetime: The time until it expires; None for never.
         role: The name of a role whose permissions it has as well.
         user: The id of the user that /Me returns.
+        connection: The stored id of its connection; None for `default`.
     """
 
     permissions: tuple[str, ...] = (ADMIN,)
@@ -113,6 +121,7 @@ class KeyOptions:
     lifetime: timedelta | None = None
     role: str | None = None
     user: str | None = None
+    connection: str | None = None
 
 
 _DEFAULTS = KeyOptions()
@@ -194,6 +203,7 @@ class Keys:
             None,
             options.role,
             options.user,
+            options.connection,
         )
         detail = {
             "name": name,
@@ -201,6 +211,7 @@ class Keys:
             "role": options.role,
             "user": options.user,
             "expires": record.expires,
+            "connection": options.connection or DEFAULT,
         }
         note = self._by(workspace, by).note("ApiKey", key_id, "create", **detail)
         await self._accounts.administer([record, *also], [note], standing)
@@ -316,7 +327,9 @@ class Keys:
             if key.expires is None
             else datetime.fromisoformat(key.expires) - datetime.fromisoformat(key.created)
         )
-        options = KeyOptions(key.permissions, key.rate_limit, lasts, key.role, key.user)
+        options = KeyOptions(
+            key.permissions, key.rate_limit, lasts, key.role, key.user, key.connection
+        )
         made = await self.create(workspace, key.name, options, by)
         end = timestamp(clock.now() + overlap)
         note = self._by(workspace, by).note(
@@ -447,6 +460,9 @@ class Keys:
             (),
             await self._registries.of(workspace),
             (),
+            Connection(),
+            workspace,
+            {},
         )
 
     @property
@@ -477,8 +493,14 @@ class Keys:
                 item.id: item.body for item in await self._accounts.items(workspace.id, ROLE_KIND)
             }
             permissions += tuple(roles.get(record.role, {}).get("permissions", ()))
-        networks = allowlist.networks(workspace.ip_allowlist)
-        limit = capped(limit_of(record, workspace, self._rate_limit), self.ceiling)
+        every = await all_connections(self._accounts, workspace.id)
+        owner = record.connection or DEFAULT
+        connection = next((one for one in every if one.id == owner), None)
+        if connection is None:
+            return None
+        through = connection.through(workspace)
+        networks = allowlist.networks(through.ip_allowlist)
+        limit = capped(limit_of(record, through, self._rate_limit), self.ceiling)
         named = (f"key:{record.id}", (record.workspace, record.id), limit)
         return Grant(
             workspace,
@@ -488,6 +510,9 @@ class Keys:
             permissions,
             await self._registries.of(workspace),
             networks,
+            connection,
+            through,
+            barred_from(connection, every),
         )
 
     async def _signing_secret(self) -> bytes:
