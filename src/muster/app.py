@@ -29,6 +29,7 @@ from muster.console.pages.connect import ConnectPages
 from muster.console.pages.connector import ConnectorPages
 from muster.console.pages.danger import DangerPages
 from muster.console.pages.directory import DirectoryPages
+from muster.console.pages.doctor import DoctorPages
 from muster.console.pages.edit import EditPages
 from muster.console.pages.guard import GuardPages
 from muster.console.pages.keys import KeyPages
@@ -37,8 +38,11 @@ from muster.console.pages.palette import PalettePages
 from muster.console.pages.preferences import PreferencePages
 from muster.console.pages.requests import RequestPages
 from muster.console.pages.resource import ResourcePages
+from muster.console.pages.resource_types import ResourceTypeEditorPages
 from muster.console.pages.role_mappings import RoleMappingPages
+from muster.console.pages.roles import RolePages
 from muster.console.pages.rollback import RollbackPages
+from muster.console.pages.schema_editor import SchemaEditorPages
 from muster.console.pages.schemas import SchemaPages
 from muster.console.pages.selection import SelectionPages
 from muster.console.pages.settings import SettingsPages
@@ -87,7 +91,12 @@ from muster.http.service import Entrances, Load, Observers, OpenRoute, Service
 from muster.http.wire import asgi
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
 from muster.insight.access_story import AccessStory
+from muster.insight.active_users import ActiveUserCounts
+from muster.insight.alerts import Alerts
+from muster.insight.checklist import Checklist
 from muster.insight.overview import Overview
+from muster.insight.resolutions import Doctor
+from muster.insight.role_preview import RolePreview
 from muster.scim.schema.discovery import Limits
 from muster.scim.schema.model import Registry
 from muster.storage.background import log_and_continue
@@ -110,7 +119,9 @@ _Job = Callable[[], Coroutine[Any, Any, None]]
 class Services:
     """The services behind the APIs and the console, which share them."""
 
+    active_users: ActiveUserCounts
     administrators: Administrators
+    checklist: Checklist
     connections: Connections
     connectors: Connectors
     credentials: Credentials
@@ -118,6 +129,7 @@ class Services:
     deliverer: Deliverer
     desk: GuardDesk
     directory: Directory
+    doctor: Doctor
     keys: Keys
     leases: Leases
     mappings: RoleMappings
@@ -127,6 +139,7 @@ class Services:
     registries: Registries
     requests: RequestStore
     restorer: Restorer
+    role_preview: RolePreview
     roles: Roles
     rollback: Rollback
     schemas: CustomSchemas
@@ -142,12 +155,18 @@ def build_services(storage: Storage, settings: Settings) -> Services:
     directory, requests, leases = Directory(storage), RequestStore(storage), Leases(storage)
     registries = Registries(storage)
     administrators, openid = Administrators(storage), OpenId(settings.webhooks_private)
+    mappings = RoleMappings(storage)
     desk, states = GuardDesk(storage, directory), WebhookStates(storage)
     webhooks = Webhooks(storage, registries, states, settings.webhooks_private)
     base = settings.base_url + SCIM_ROOT if settings.base_url else ""
     sender = Sender(settings.webhooks_private)
+    active_users, checklist = ActiveUserCounts(storage), Checklist(storage, administrators)
+    doctor = Doctor(storage)
+    alerts = Alerts(desk, doctor, webhooks)
     return Services(
+        active_users=active_users,
         administrators=administrators,
+        checklist=checklist,
         connections=Connections(storage, settings.ceiling),
         connectors=Connectors(storage, administrators, openid),
         credentials=Credentials(storage, directory),
@@ -155,15 +174,17 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         deliverer=Deliverer(storage, webhooks, states, sender, leases, base),
         desk=desk,
         directory=directory,
+        doctor=doctor,
         keys=Keys(storage, settings.rate_limit, settings.ceiling, registries),
         leases=leases,
-        mappings=RoleMappings(storage),
+        mappings=mappings,
         openid=openid,
-        overview=Overview(storage, directory, requests, desk, webhooks),
+        overview=Overview(storage, directory, alerts, checklist, active_users),
         past=Past(storage),
         registries=registries,
         requests=requests,
         restorer=Restorer(storage),
+        role_preview=RolePreview(directory, mappings),
         roles=Roles(storage),
         rollback=Rollback(storage),
         schemas=CustomSchemas(storage),
@@ -183,14 +204,14 @@ def management_routes(services: Services) -> list[ApiRoute]:
         *ConnectionRoutes(s.connections),
         *KeyRoutes(storage, s.keys, s.roles, s.directory, s.connections),
         *WipeRoutes(storage),
-        *RoleRoutes(s.roles, s.mappings, s.directory),
+        *RoleRoutes(s.roles, s.mappings, s.directory, s.role_preview),
         *ConnectorRoutes(s.connectors),
         *GuardRoutes(s.desk),
         *PasswordRoutes(s.credentials),
         *SchemaRoutes(s.schemas),
         *OverviewRoutes(s.overview),
-        *RequestRoutes(s.requests),
-        *DoctorRoutes(storage),
+        *RequestRoutes(s.requests, s.directory),
+        *DoctorRoutes(s.doctor),
         *HistoryRoutes(storage, s.past, s.restorer, tokens),
         *UndoRoutes(storage, s.rollback, tokens),
         *FeedRoutes(storage, tokens),
@@ -208,7 +229,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *PreferencePages(),
         *WorkspacePages(storage),
         *PalettePages(s.directory, s.requests),
-        *OverviewPages(s.overview),
+        *OverviewPages(s.overview, s.checklist),
         *KeyPages(storage, s.keys, s.roles),
         *DirectoryPages(storage, s.directory, s.cursors, tokens, story),
         *EditPages(s.directory),
@@ -216,10 +237,14 @@ def console_pages(services: Services) -> list[PageRoute]:
         *ResourcePages(storage, s.directory, s.past, s.restorer, s.mappings, tokens, story),
         *RollbackPages(storage, s.rollback, tokens),
         *RequestPages(storage, s.directory, s.requests, s.workspace_settings),
+        *DoctorPages(storage, s.doctor),
         *GuardPages(storage, s.desk),
-        *RoleMappingPages(s.mappings),
+        *RolePages(storage, s.roles, s.administrators),
+        *RoleMappingPages(s.mappings, s.role_preview),
         *WebhookPages(storage, s.webhooks, s.webhook_states, s.deliverer),
         *SchemaPages(s.schemas),
+        *SchemaEditorPages(s.schemas),
+        *ResourceTypeEditorPages(s.schemas),
         *DangerPages(storage),
         *SettingsPages(s.workspace_settings),
         *ConnectPages(storage, s.requests, s.keys, s.workspace_settings),
@@ -361,6 +386,7 @@ class Muster:
         if self._recorder is not None:
             steps.append(("flushing kept requests", self._recorder.flush))
         steps += [
+            ("stopping counts", self.services.active_users.close),
             ("flushing when keys were used", self._touch),
             ("flushing the request log", self._flush_log),
             ("closing the database", self.storage.close),

@@ -11,7 +11,7 @@ def test_workspaces(muster):
         ["acme", "cortex", "lenient"]
     ]
     again = muster("workspaces", "create", "acme", check=False)
-    assert (again.returncode, again.stderr) == (1, "muster: there is a workspace 'acme' already\n")
+    assert (again.returncode, again.stderr) == (1, "muster: a workspace 'acme' exists already\n")
 
 
 def test_list_as_json(muster):
@@ -37,3 +37,22 @@ def test_an_unknown_workspace_is_answered_with_similar_names(muster):
     refused = muster("keys", "list", "--workspace", "zzz", check=False)
     assert "There are 12, among them acme, default, w0, " in refused.stderr
     assert refused.stderr.endswith("; see muster workspaces list\n")
+
+
+def test_a_workspace_is_renamed(muster):
+    muster("workspaces", "create", "acme")
+    muster("keys", "create", "--workspace", "acme", "--name", "okta", "--admin")
+    assert muster("workspaces", "rename", "acme", "acme-inc").stdout == ""
+    listed = muster("keys", "list", "--workspace", "acme-inc").stdout
+    assert "okta" in listed
+    former = muster("keys", "list", "--workspace", "acme", check=False)
+    assert former.stderr == "muster: the workspace 'acme' is called 'acme-inc' now\n"
+    for arguments, status, says in (
+        (("create", "acme"), 1, "former name of the workspace 'acme-inc'"),
+        (("rename", "acme-inc", "Acme"), 2, "lower-case letters"),
+        (("rename", "default", "main"), 1, "cannot be renamed"),
+    ):
+        refused = muster("workspaces", *arguments, check=False)
+        assert (refused.returncode, says in refused.stderr) == (status, True), refused.stderr
+    muster("workspaces", "rename", "acme-inc", "acme")
+    assert "acme\t" in muster("workspaces", "list").stdout

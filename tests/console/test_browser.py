@@ -7,26 +7,17 @@ import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from oidc_provider_mock import User, run_server_in_thread
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from scim2_client.engines.httpx2 import SyncSCIMClient
 
 from muster.access.permissions import SCIM
-from tests.console.browsing import PASSWORD, Visitor, invitation, launch
+from tests.console.browsing import PASSWORD, Visitor, invitation
 from tests.console.test_connector import DOMAIN, setting
 from tests.support.people import group, name, person, replace
 from tests.support.tenant import Tenant
 from tests.support.waiting import this_moment
 
 expect.set_options(timeout=30_000)
-
-
-@pytest.fixture
-def chromium(server):
-    """A browser, started after the server, because its driver has an event loop."""
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -55,28 +46,6 @@ def provider():
 WIDEST = """[...document.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
     .map(e => e.tagName + "." + e.className).slice(0, 8).join(" ")"""
 """What lies beyond the right edge."""
-
-
-class Watched:
-    """A page that records the errors of its console."""
-
-    def __init__(self, page):
-        self.page = page
-        self.complaints = []
-        page.on(
-            "console",
-            lambda message: (
-                self.complaints.append(message.text) if message.type == "error" else None
-            ),
-        )
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-
-@pytest.fixture
-def watched(chromium):
-    context = chromium.new_context()
-    yield Watched(context.new_page())
-    context.close()
 
 
 def test_from_the_first_sign_in_to_an_undo(server, watched, filled):
@@ -254,6 +223,39 @@ def test_the_palette_and_the_shortcuts(server, watched, filled):
     assert watched.complaints == []
 
 
+def test_the_attribute_editor_changes_its_draft_in_place(server, watched):
+    """Buttons replace the editor without a new page, errors are shown, and the name has focus."""
+    page = watched.page
+    with Tenant(server) as tenant:
+        page.goto(invitation(server))
+        page.fill("input[name=email]", name("editor"))
+        page.fill("input[name=password]", PASSWORD)
+        page.click("text=Create account")
+        page.wait_for_url("**/w/**")
+        page.goto(f"{server.url}/w/{tenant.name}/schemas/new")
+        page.evaluate("window.same = true")
+        page.fill("input[name=name]", "Badge")
+        page.fill("input[name=id]", "urn:example:params:Badge")
+        page.click("text=Add attribute")
+        expect(page.locator("input[name=at-name]")).to_be_focused()
+        page.keyboard.type("9")
+        page.click("text=Done")
+        expect(page.locator("#wrong-at-name")).to_be_visible()
+        page.fill("input[name=at-name]", "number")
+        page.click("text=Done")
+        page.wait_for_selector("[aria-label='Edit number']")
+        page.click("button:has-text('JSON')")
+        expect(page.locator("textarea[name=json]")).to_have_value(re.compile('"number"'))
+        assert page.evaluate("window.same")
+        page.click("text=Review changes")
+        page.click("button:has-text('Create schema')")
+        expect(page.locator("h1")).to_contain_text("Badge")
+        kept = tenant.api.get("/schemas/urn:example:params:Badge").json()
+        assert [item["name"] for item in kept["attributes"]] == ["number"]
+    refused = [text for text in watched.complaints if "400" not in text]
+    assert refused == []
+
+
 def test_without_scripts(server, chromium, filled):
     context = chromium.new_context(java_script_enabled=False)
     page, email, visitor = context.new_page(), name("plain"), Visitor(server)
@@ -270,6 +272,34 @@ def test_without_scripts(server, chromium, filled):
     expect(page.locator("tbody tr")).to_have_count(1)
     page.click("tbody a")
     expect(page.locator("h1")).to_have_text("Person 2")
+    context.close()
+
+
+def test_times_are_typed_in_the_readers_zone_and_sent_in_utc(server, chromium, filled):
+    """Five hours lie between UTC and New York in January, and four in July."""
+    visitor = Visitor(server).accept(invitation(server), name("zone"))
+    value = visitor.http.cookies["muster_session"]
+    visitor.close()
+    context = chromium.new_context(timezone_id="America/New_York")
+    context.add_cookies([{"name": "muster_session", "value": value, "url": server.url}])
+    page, base = context.new_page(), f"{server.url}/w/{filled.name}"
+    page.goto(f"{base}/requests?since=2026-01-31T10:00")
+    since, until = page.locator("[name=since]"), page.locator("[name=until]")
+    expect(since).to_have_value("2026-01-31T05:00")
+    expect(page.locator("label:has([name=since])")).not_to_contain_text("UTC")
+    until.fill("2026-07-01T09:30")
+    page.click("main form.search button")
+    page.wait_for_url("**until=**")
+    asked = dict(re.findall(r"(since|until)=([^&]+)", page.url.replace("%3A", ":")))
+    assert asked == {"since": "2026-01-31T10:00", "until": "2026-07-01T13:30"}
+    expect(until).to_have_value("2026-07-01T09:30")
+    page.reload()
+    expect(until).to_have_value("2026-07-01T09:30")
+    page.goto(f"{base}/users")
+    page.evaluate("document.querySelectorAll('main details').forEach(each => each.open = true)")
+    with page.expect_request(lambda request: "since=2026-" in request.url) as sent:
+        page.fill("main input.now[name=since]", "2026-01-31T20:00")
+    assert "since=2026-02-01T01:00" in sent.value.url.replace("%3A", ":")
     context.close()
 
 
@@ -309,16 +339,26 @@ def test_axe_finds_nothing(server, chromium, filled, scheme, width):
         request,
     ]
     names = (
+        "?range=30d",
         "doctor",
         "undo",
         "role-mappings",
         "webhooks",
         "schemas",
+        "schemas/new",
+        "schemas/urn:ietf:params:scim:schemas:core:2.0:User",
+        "resource-types/new",
+        "resource-types/User",
+        "roles",
+        "roles/Admin",
         "wipe",
         "connect/entra",
         "open-id-connector",
     )
-    paths += [f"{base}/{path}" for path in (*names, "keys", "audit", "settings", "guard")]
+    paths += [
+        f"{base}/{path}".replace("/?", "?")
+        for path in (*names, "keys", "audit", "settings", "guard")
+    ]
     paths += [f"{base}/keys/{key}", f"{base}/webhooks/{hook}"]
     paths += ["/account", "/workspaces", "/administrators", "/open-id-connector"]
     for path in paths:

@@ -12,7 +12,7 @@ import pytest
 
 import muster
 from muster.access.administrators import Administrators, all_permissions
-from muster.access.permissions import ADMIN, SCIM, SETTINGS
+from muster.access.permissions import ADMIN, AUDIT, SCIM, SETTINGS
 from muster.console.flashes import Flashes
 from muster.storage.port.items import INSTALLATION
 from muster.storage.port.resources import FLASH_KIND
@@ -121,6 +121,13 @@ def _rehearse(scene):
     return scene.post(f"/requests/{number}/rehearse")
 
 
+def _resolve(scene):
+    scene.tenant.scim.get("/Users/nobody")
+    scene.tenant.recorded(1)
+    finding = scene.tenant.api.get("/doctor").json()["refusals"][0]["id"]
+    return scene.post(f"/doctor/{finding}/resolve"), finding
+
+
 def _undo(scene):
     made = scene.key()
     user = scene.tenant.client(made["token"], "/scim/v2").post("/Users", json=person()).json()
@@ -138,13 +145,14 @@ def _undo(scene):
 
 
 def _mapping(scene):
-    return scene.post("/role-mappings", idpValue="eng", role="Engineer")
+    return scene.post("/role-mappings", idpValue="eng", role="Engineer", reviewed="on")
 
 
 def _remove_mapping(scene):
     _mapping(scene)
     page = scene.visitor.get(f"{scene.base}/role-mappings").text
-    return scene.visitor.post(re.search(r'action="([^"]+/remove)"', page)[1])
+    remove = re.search(r'action="([^"]+/remove)"', page)[1]
+    return scene.visitor.post(remove, reviewed="on")
 
 
 def _schema(scene):
@@ -153,7 +161,14 @@ def _schema(scene):
         "name": "Thing",
         "attributes": [{"name": "label", "type": "string"}],
     }
-    return scene.post("/schemas", schema=json.dumps(schema))
+    return scene.post("/schemas/new", mode="json", json=json.dumps(schema), do="save")
+
+
+def _edit_schema(scene):
+    _schema(scene)
+    attributes = json.dumps([{"name": "label"}, {"name": "colour"}])
+    fields = {"name": "Thing", "attributes": attributes, "do": "save"}
+    return scene.post(f"/schemas/{CUSTOM}Thing/edit", **fields)
 
 
 def _remove_schema(scene):
@@ -163,15 +178,33 @@ def _remove_schema(scene):
 
 def _type(scene):
     _schema(scene)
-    return scene.post(
-        "/resource-types",
-        type=json.dumps({"name": "Thing", "endpoint": "/Things", "schema": f"{CUSTOM}Thing"}),
-    )
+    fields = {"name": "Thing", "endpoint": "/Things", "schema": f"{CUSTOM}Thing"}
+    return scene.post("/resource-types/new", **fields)
 
 
 def _remove_type(scene):
     _type(scene)
     return scene.post("/resource-types/Thing/remove")
+
+
+def _role(scene):
+    return scene.post("/roles", name="Auditor", permission=AUDIT)
+
+
+def _edit_role(scene):
+    _role(scene)
+    return scene.post("/roles/Auditor", permission=[AUDIT, SCIM])
+
+
+def _remove_role(scene):
+    _role(scene)
+    return scene.post("/roles/Auditor/remove")
+
+
+def _rename_workspace(scene):
+    page = scene.visitor.get("/workspaces", q=scene.tenant.name).text
+    place = re.search(r'action="(/workspaces/\d+/rename)"', page)[1]
+    return scene.visitor.post(place, name=f"w{secrets.token_hex(6)}")
 
 
 def _remove_administrator(scene):
@@ -254,6 +287,11 @@ FORMS = {
     "/w/{workspace}/requests/record": lambda scene: scene.post("/requests/record"),
     "/w/{workspace}/requests/{number}/rehearse": _rehearse,
     "/w/{workspace}/{kind}/{id}/restore": _restore,
+    "/w/{workspace}/checklist": lambda scene: scene.post("/checklist"),
+    "/w/{workspace}/doctor/{id}/resolve": lambda scene: _resolve(scene)[0],
+    "/w/{workspace}/doctor/{id}/reopen": lambda scene: scene.post(
+        f"/doctor/{_resolve(scene)[1]}/reopen"
+    ),
     "/w/{workspace}/guard/let-all": lambda scene: scene.post("/guard/let-all"),
     "/w/{workspace}/guard/selection": lambda scene: scene.post(
         "/guard/selection", decision="reject", user=scene.held()
@@ -282,9 +320,14 @@ FORMS = {
     "/w/{workspace}/webhooks/{id}/remove": lambda scene: scene.post(
         f"/webhooks/{scene.webhook()}/remove"
     ),
-    "/w/{workspace}/schemas": _schema,
+    "/workspaces/{id}/rename": _rename_workspace,
+    "/w/{workspace}/roles": _role,
+    "/w/{workspace}/roles/{name}": _edit_role,
+    "/w/{workspace}/roles/{name}/remove": _remove_role,
+    "/w/{workspace}/schemas/new": _schema,
+    "/w/{workspace}/schemas/{urn}/edit": _edit_schema,
     "/w/{workspace}/schemas/{urn}/remove": _remove_schema,
-    "/w/{workspace}/resource-types": _type,
+    "/w/{workspace}/resource-types/new": _type,
     "/w/{workspace}/resource-types/{name}/remove": _remove_type,
     **{
         f"/w/{{workspace}}/users/{end}": form

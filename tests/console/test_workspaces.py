@@ -54,3 +54,51 @@ def test_only_owners_of_the_installation_create_workspaces(root, server, fresh):
     assert admin.post("/workspaces", name=chosen).status_code == 403
     assert chosen not in server.muster("workspaces", "list").stdout
     admin.close()
+
+
+def test_an_owner_renames_a_workspace_and_old_links_lead_to_it(root, server, fresh):
+    page = root.get("/workspaces", q=fresh.name).text
+    form = re.search(r'action="(/workspaces/\d+/rename)"', page)[1]
+    chosen = f"w{secrets.token_hex(6)}"
+    page = root.submit(form, name=chosen)
+    assert f"is called &#34;{chosen}&#34; now" in page.text
+    moved = root.get(f"/w/{fresh.name}/users", q="ann", sort="userName")
+    assert moved.headers["location"] == f"/w/{chosen}/users?q=ann&sort=userName"
+    assert moved.status_code == 303
+    assert root.get(f"/w/{fresh.name}").headers["location"] == f"/w/{chosen}"
+    root.get(f"/w/{chosen}/keys")
+    stale = root.post(f"/w/{fresh.name}/keys", name="k", preset="provider")
+    assert (stale.status_code, chosen in stale.text) == (409, True)
+    assert fresh.scim.get("/Users?count=0").status_code == 200  # its keys still work
+    assert "Renamed" in root.get(f"/w/{chosen}/audit").text
+    root.get("/workspaces")
+    reserved = root.post("/workspaces", name=fresh.name)
+    assert (reserved.status_code, "former name" in reserved.text) == (409, True)
+
+
+@pytest.mark.parametrize(("name", "status"), [("Not a name", 400), ("default", 409)])
+def test_a_workspace_cannot_get_a_wrong_name(root, fresh, name, status):
+    page = root.get("/workspaces", q=fresh.name).text
+    form = re.search(r'action="(/workspaces/\d+/rename)"', page)[1]
+    refused = root.post(form, name=name)
+    assert refused.status_code == status
+    assert f'value="{name}" aria-invalid="true"' in refused.text
+    assert root.get(f"/w/{fresh.name}").status_code == 200
+
+
+def test_the_default_workspace_has_no_rename_and_strangers_get_no_redirect(root, server, fresh):
+    assert "Rename" not in root.get("/workspaces", q="default").text.partition("<main")[2]
+    admin = invited(root, server, fresh.name, ADMIN)
+    assert "Rename" not in admin.get("/workspaces").text
+    page = root.get("/workspaces").text
+    form = re.search(r'action="(/workspaces/\d+/rename)"', page)[1]
+    admin.get("/account")
+    assert admin.post(form, name="taken-over").status_code == 403
+    other = root.submit("/workspaces", name=f"w{secrets.token_hex(6)}")
+    assert other.status_code == 200
+    former = re.search(r"Workspace &#34;(\w+)&#34;", other.text)[1]
+    page = root.get("/workspaces", q=former).text
+    form = re.search(r'action="(/workspaces/\d+/rename)"', page)[1]
+    assert root.post(form, name=f"{former}-new").status_code == 303
+    assert admin.get(f"/w/{former}").status_code == 404
+    admin.close()

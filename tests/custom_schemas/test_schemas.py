@@ -199,3 +199,20 @@ def test_an_unreadable_workspace_does_not_stop_other_indexes(here, monkeypatch):
     monkeypatch.setattr(here.storage, "items", unreachable)
     here.run(Indexer(here.storage, Registries(here.storage), Leases(here.storage))._look())
     assert here.run(here.schemas.schema(here.workspace.id, BADGE)).ready
+
+
+def test_values_of_a_schema_are_counted_up_to_a_limit(here):
+    here.run(here.schemas.create_schema(here.by, badge(LEVEL)))
+    among = here.run(registry(here))
+    for number in range(3):
+        values = {BADGE: {"level": number}} if number else {}
+        here.run(create(here, among, "/Users", person(**values)))
+
+    def counted(most):
+        return here.run(here.schemas.count_values(here.by, BADGE, most))
+
+    assert counted(100) == (2, True)
+    assert counted(1)[1] is False
+    here.run(here.schemas.create_schema(here.by, {**badge(COLOUR), "id": DEVICE, "extends": []}))
+    here.run(here.schemas.create_type(here.by, DEVICES))
+    assert here.run(here.schemas.count_values(here.by, DEVICE, 100)) == (0, True)

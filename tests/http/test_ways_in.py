@@ -276,7 +276,7 @@ CONFIGURE = {
     "/settings", "/keys", "/keys/{id}", "/keys/{id}/rotate", "/scim/role-mappings", "/scim/role-mappings/{id}", "/roles",
     "/roles/{name}", "/open-id-connector", "/schemas", "/schemas/{urn}", "/resource-types", "/resource-types/{name}", "/webhooks",
     "/webhooks/{id}", "/webhooks/{id}/rotate", "/webhooks/{id}/redeliver", "/webhooks/{id}/test",
-    "/guard/{id}/keep", "/passwords/verify",
+    "/guard/{id}/keep", "/passwords/verify", "/schemas/preview", "/scim/role-mappings/preview",
 }  # fmt: skip
 """Those that write no resource."""
 

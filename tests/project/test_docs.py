@@ -10,6 +10,7 @@ import pytest
 from muster.access.permissions import ADMIN, SCIM
 from muster.config import Settings
 from muster.console import web
+from muster.console.navigation import GROUPS
 from muster.directory import bulk
 from muster.http import service
 from muster.http.management.models import feed
@@ -134,6 +135,18 @@ def test_the_glossary_is_in_order():
     words = re.findall(r"^\*\*(.+?)\.\*\*", (ROOT / "docs/glossary.md").read_text(), re.M)
     assert len(words) > 50
     assert words == sorted(words)
+
+
+def test_the_table_of_the_console_is_its_menu():
+    table = README.partition("| menu | page | contents |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in row.split("|")[1:3]] for row in table.splitlines()[2:]]
+    shown = [(menu, title) for menu, titles in rows for title in titles.split(", ")]
+    pages = [(group.title, page.title) for group in GROUPS for page in group.pages]
+    assert [title for _, title in shown[: len(pages)]] == [title for _, title in pages]
+    assert list(dict.fromkeys(menu for menu, _ in shown if menu)) == [
+        *dict.fromkeys(title for title, _ in pages if title),
+        "all workspaces",
+    ]
 
 
 def test_the_table_of_the_management_api_is_its_routes():

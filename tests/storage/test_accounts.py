@@ -121,3 +121,15 @@ def test_items_are_counted_by_kind_and_workspace(bench):
     assert bench.run(bench.storage.count_items(workspace.id, "held")) == 2
     bench.run(bench.storage.administer([replace(items[0], body=None)]))
     assert bench.run(bench.storage.count_items(workspace.id, "held")) == 1
+
+
+def test_a_workspace_gets_another_name_unless_it_is_taken(bench):
+    workspace, other = bench.new_workspace(), bench.new_workspace()
+    named = replace(workspace, name=f"{workspace.name}-renamed")
+    bench.run(bench.storage.administer([named], (), [workspace]))
+    assert bench.run(bench.storage.find_workspace(named.name)) == named
+    assert bench.run(bench.storage.find_workspace(workspace.name)) is None
+    with pytest.raises(Conflict) as refused:
+        bench.run(bench.storage.administer([replace(other, name=named.name, strict=True)]))
+    assert refused.value.attribute == "name"
+    assert bench.run(bench.storage.workspace(other.id)) == other

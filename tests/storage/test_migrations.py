@@ -85,6 +85,13 @@ def test_migration_closes_documents_that_were_stored_open(tmp_path):
     assert kept == '{"id":"abc","meta":{"version":"1","location":"' + BASE + '/Users/abc"}}'
 
 
+TO_0009 = (
+    "ALTER TABLE api_keys DROP COLUMN connection",
+    "ALTER TABLE resources DROP COLUMN connection",
+)
+"""Statements that take back the migrations after 0009."""
+
+
 @pytest.fixture(params=list(ENGINES))
 def here(request, tmp_path):
     made = Bench(ENGINES[request.param](tmp_path))
@@ -102,8 +109,7 @@ def test_migration_indexes_inactive_users(here):
     assert here.run(directory.find(caller, kind, search)).total == 2
     before = (
         "DELETE FROM lookups WHERE attribute = 'active'",
-        "ALTER TABLE api_keys DROP COLUMN connection",
-        "ALTER TABLE resources DROP COLUMN connection",
+        *TO_0009,
         "UPDATE alembic_version SET version_num = '0007'",
     )
     here.run(here.storage.transact(here.workspace.id, [Statement(sql, ()) for sql in before]))
@@ -160,7 +166,7 @@ def test_migrations_repair_databases_of_early_versions(here, revision):
     caller, directory = Caller(here.workspace, "actor", "request"), Directory(here.storage)
     kind = registry().types["/Users"]
     here.run(directory.create(caller, kind, person()))
-    harm = (*EARLY[revision], "UPDATE alembic_version SET version_num = '0008'")
+    harm = (*EARLY[revision], *TO_0009, "UPDATE alembic_version SET version_num = '0008'")
     here.run(here.storage.transact(here.workspace.id, [Statement(sql, ()) for sql in harm]))
     said = []
     here.run(check(here.storage, False, said.append))

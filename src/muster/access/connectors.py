@@ -22,6 +22,7 @@ from muster.access.administrators import (
 from muster.access.openid import Client, Identity, OpenId, ProviderFailed
 from muster.access.permissions import ADMIN, beyond
 from muster.access.roles import check_permissions
+from muster.access.workspaces import find_workspace
 from muster.base.outbound import is_absolute_url
 from muster.scim.document import json_type
 from muster.scim.errors import forbidden, invalid_syntax, invalid_value, not_found
@@ -110,7 +111,7 @@ class Connectors:
         """
         place = INSTALLATION
         if name:
-            workspace = await self._accounts.find_workspace(name)
+            workspace = await find_workspace(self._accounts, name)
             if workspace is None:
                 return None
             place = workspace.id

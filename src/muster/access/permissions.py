@@ -13,6 +13,18 @@ AUDIT = "View audit logs"
 RESTORE = "Undo & Restore"
 """Restores resources from history. Not part of SCIM: no provisioning client needs it."""
 PERMISSIONS = (SCIM, READ, EDIT_ROLES, IDENTITY_MAPPINGS, SETTINGS, AUDIT, RESTORE)
+NOTES = {
+    SCIM: "Provisions users and groups over SCIM. In the console: users, groups, connections,"
+    " requests and the doctor.",
+    READ: "Reads users, groups, their roles and the feed of changes, and changes nothing. Part of"
+    f' "{SCIM}".',
+    EDIT_ROLES: "Creates, changes and deletes roles for API keys.",
+    IDENTITY_MAPPINGS: "Maps role values of the identity provider to roles of your application.",
+    SETTINGS: "Changes settings, API keys, webhooks and schemas, and decides what the guard holds.",
+    AUDIT: "Reads and exports the audit log.",
+    RESTORE: "Restores earlier versions of users and groups, and rolls back the changes of a key.",
+}
+"""A sentence that says what a holder of each permission may do."""
 _INCLUDED = {READ: SCIM}
 """The permission that includes another, by the included one."""
 

@@ -66,7 +66,7 @@ class RoleMappings:
         Raises:
             ScimError: 400 if a text is blank or too long, 409 if there are too many mappings.
         """
-        mapping = _mapping(idp_value, role, tag)
+        mapping = mapping_of(idp_value, role, tag)
         there = {item.id for item in await self._accounts.items(by.workspace.id, MAPPING_KIND)}
         if mapping.id in there:
             return mapping, False
@@ -87,19 +87,24 @@ class RoleMappings:
         Raises:
             ScimError: 404 if it does not exist.
         """
-        for mapping in await self.all(by.workspace.id):
-            if mapping.id == mapping_id:
-                note = by.note(
-                    "RoleMapping",
-                    mapping.id,
-                    "delete",
-                    idpValue=mapping.idp_value,
-                    role=mapping.granted(),
-                )
-                await self._accounts.administer(
-                    [Item(by.workspace.id, MAPPING_KIND, mapping_id, None)], [note]
-                )
-                return mapping
+        mapping = await self.get(by.workspace.id, mapping_id)
+        note = by.note(
+            "RoleMapping", mapping.id, "delete", idpValue=mapping.idp_value, role=mapping.granted()
+        )
+        await self._accounts.administer(
+            [Item(by.workspace.id, MAPPING_KIND, mapping_id, None)], [note]
+        )
+        return mapping
+
+    async def get(self, workspace: int, mapping_id: str) -> RoleMapping:
+        """Return a mapping.
+
+        Raises:
+            ScimError: 404 if it does not exist.
+        """
+        item = await self._accounts.item(workspace, MAPPING_KIND, mapping_id)
+        if item is not None:
+            return RoleMapping(item.id, **item.body)
         raise not_found(f"Role mapping {mapping_id[:100]!r} not found.")
 
 
@@ -108,7 +113,12 @@ def order(mapping: RoleMapping) -> tuple[str, str, str]:
     return (mapping.idp_value, mapping.role, mapping.tag or "")
 
 
-def _mapping(idp_value: str, role: str, tag: str | None) -> RoleMapping:
+def mapping_of(idp_value: str, role: str, tag: str | None) -> RoleMapping:
+    """Return the mapping with these texts, which need not be stored.
+
+    Raises:
+        ScimError: 400 if a text is blank or too long.
+    """
     _check(idp_value, "idpValue")
     _check(role, "role.role")
     if tag is not None:

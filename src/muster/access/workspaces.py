@@ -1,18 +1,28 @@
-"""Workspaces that an administrator of the installation creates."""
+"""Creates and renames workspaces, and remembers their former names.
 
+The name of a workspace is part of links and of commands. A former name keeps leading to the
+workspace, and no other workspace can take it, so an old link never opens somebody else's workspace.
+"""
+
+import contextlib
 import re
+from dataclasses import replace
 
 import orjson
 
 from muster.access.settings import CONTRACTS
 from muster.base.clock import timestamp
-from muster.scim.errors import invalid_value, uniqueness
+from muster.scim.errors import ScimError, invalid_value, uniqueness
 from muster.storage.port.accounts import Accounts, Workspace
 from muster.storage.port.changes import ChangeOrigin, Note
-from muster.storage.port.errors import Conflict
-from muster.storage.port.items import INSTALLATION
+from muster.storage.port.errors import Conflict, Outdated
+from muster.storage.port.items import INSTALLATION, Item
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+DEFAULT = "default"
+"""The workspace that every start creates if it is missing, and that commands use by default."""
+FORMER_KIND = "former-name"
+"""The kind of the items that map a former name, which is the id, to a workspace."""
 
 
 async def create_workspace(
@@ -29,11 +39,7 @@ async def create_workspace(
     Raises:
         ScimError: 400 if the name or contract is invalid; 409 if it is taken.
     """
-    if not NAME.fullmatch(name):
-        raise invalid_value(
-            "name: use lower-case letters, digits, - and _, 63 at most, beginning with a letter or"
-            " a digit"
-        )
+    await check_name(accounts, name)
     if contract not in CONTRACTS:
         raise invalid_value(f"contract: expected {' or '.join(CONTRACTS)}")
     try:
@@ -43,3 +49,88 @@ async def create_workspace(
     detail = orjson.dumps({"name": name, "contract": contract})
     await accounts.record([Note(INSTALLATION, origin, "Workspace", str(made.id), "create", detail)])
     return made
+
+
+async def check_name(accounts: Accounts, name: str, workspace: int | None = None) -> None:
+    """Check a new name of a workspace.
+
+    Args:
+        accounts: The storage.
+        name: The name.
+        workspace: The id of the workspace that is renamed; None for a new one.
+
+    Raises:
+        ScimError: 400 if it cannot be a name; 409 if another workspace has or had it.
+    """
+    if not NAME.fullmatch(name):
+        raise invalid_value(
+            "name: use lower-case letters, digits, - and _, 63 at most, beginning with a letter or"
+            " a digit"
+        )
+    if await accounts.find_workspace(name) is not None:
+        raise uniqueness(f"name: a workspace {name!r} exists already")
+    former = await accounts.item(INSTALLATION, FORMER_KIND, name)
+    if former is not None and former.body["workspace"] != workspace:
+        owner = await accounts.workspace(former.body["workspace"])
+        raise uniqueness(
+            f"name: {name!r} is a former name of the workspace"
+            f" {owner.name if owner else '(deleted)'!r}, to which its links still lead"
+        )
+
+
+async def rename_workspace(
+    accounts: Accounts, workspace: Workspace, name: str, origin: ChangeOrigin
+) -> Workspace:
+    """Give a workspace another name. Its keys, data and links stay valid.
+
+    Args:
+        accounts: The storage.
+        workspace: The workspace.
+        name: The new name.
+        origin: Who renames it.
+
+    Raises:
+        ScimError: 400 if the name is invalid; 403 for the workspace `default`; 409 if another
+            workspace has or had the name.
+        Outdated: The workspace changes concurrently.
+    """
+    if workspace.name == DEFAULT:
+        raise ScimError(
+            403,
+            f"The workspace {DEFAULT!r} cannot be renamed: commands without --workspace use it, and"
+            " every start creates it if it is missing.",
+        )
+    if name == workspace.name:
+        raise invalid_value("name: enter a name that differs from the present one")
+    await check_name(accounts, name, workspace.id)
+    renamed = replace(workspace, name=name)
+    former = Item(INSTALLATION, FORMER_KIND, workspace.name, {"workspace": workspace.id})
+    known = await accounts.item(INSTALLATION, FORMER_KIND, workspace.name)
+    values = {"before": {"name": workspace.name}, "after": {"name": name}}
+    detail = orjson.dumps(values)
+    note = Note(workspace.id, origin, "Workspace", name, "rename", detail)
+    # First the former name: if the process ends in between, it is a name that leads to itself.
+    await accounts.administer([former])
+    try:
+        await accounts.administer([renamed], [note], [workspace])
+    except (Conflict, Outdated) as error:
+        if known is None:
+            with contextlib.suppress(Outdated):
+                await accounts.administer([replace(former, body=None)], (), [former])
+        if isinstance(error, Conflict):
+            raise uniqueness(f"name: a workspace {name!r} exists already") from None
+        raise
+    await accounts.administer(
+        [Item(INSTALLATION, FORMER_KIND, name, None)],
+        [Note(INSTALLATION, origin, "Workspace", str(workspace.id), "rename", detail)],
+    )
+    return renamed
+
+
+async def find_workspace(accounts: Accounts, name: str) -> Workspace | None:
+    """Return the workspace that has a name, or else the one that had it last; None if none had."""
+    found = await accounts.find_workspace(name)
+    if found is not None:
+        return found
+    former = await accounts.item(INSTALLATION, FORMER_KIND, name)
+    return None if former is None else await accounts.workspace(former.body["workspace"])

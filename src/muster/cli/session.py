@@ -214,6 +214,11 @@ async def workspace_of(storage: Storage, name: str, settings: Settings) -> Works
     await ensure_workspace(storage, settings)
     workspace = await storage.find_workspace(name)
     if workspace is None:
+        from muster.access.workspaces import find_workspace
+
+        renamed = await find_workspace(storage, name)
+        if renamed is not None:
+            raise CommandError(f"the workspace {name!r} is called {renamed.name!r} now")
         names = [found.name for found in await storage.workspaces()]
         raise CommandError(
             f"no workspace named {name!r}{suggestion(name, names) or '.'} {_listed(names)}"

@@ -1,4 +1,4 @@
-"""`muster workspaces`: create, list and change workspaces."""
+"""`muster workspaces`: create, list, rename and change workspaces."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,21 +6,25 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from muster.access.workspaces import NAME
+from muster.access.workspaces import NAME, check_name, rename_workspace
 from muster.base import clock
+from muster.base.clock import timestamp
 from muster.cli.options import Contract, Database
 from muster.cli.output import Json, write_json, write_table
 from muster.cli.session import CommandError, UsageError, load_settings, run, workspace_of
+from muster.scim.errors import ScimError
 from muster.storage.port.accounts import Workspace
+from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.engine import Storage
 from muster.storage.port.errors import Conflict
 
 app = App(
     name="workspaces",
-    help="Create, list and change workspaces.",
+    help="Create, list, rename and change workspaces.",
     help_epilogue="Examples:\n  muster workspaces create acme\n  muster workspaces list",
 )
 Name = Annotated[str, Parameter(help="The name of the workspace.")]
+NewName = Annotated[str, Parameter(help="The new name of the workspace.")]
 StatusCodes = Annotated[
     Contract | None,
     Parameter(help="Response status codes: those of RFC 7644, or of the Cortex API."),
@@ -50,10 +54,13 @@ def create(
 
     async def work(storage: Storage) -> None:
         try:
+            await check_name(storage, name)
             now = clock.now().isoformat()
             await storage.add_workspace(name, settings.contract, bool(strict), now)
+        except ScimError as error:
+            raise CommandError(error.detail.removeprefix("name: ")) from None
         except Conflict:
-            raise CommandError(f"there is a workspace {name!r} already") from None
+            raise CommandError(f"a workspace {name!r} exists already") from None
 
     run(settings, work)
 
@@ -87,6 +94,23 @@ def _as_json(workspace: Workspace) -> dict[str, object]:
         "strict": workspace.strict,
         "created": workspace.created,
     }
+
+
+@app.command(help_epilogue="Examples:\n  muster workspaces rename acme acme-inc")
+def rename(name: Name, new_name: NewName, /, *, database: Database = None) -> None:
+    """Give a workspace another name. Its keys and data stay as they are, and old links work."""
+    settings = load_settings(database=database)
+
+    async def work(storage: Storage) -> None:
+        workspace = await workspace_of(storage, name, settings)
+        origin = ChangeOrigin("command", "", timestamp())
+        try:
+            await rename_workspace(storage, workspace, new_name, origin)
+        except ScimError as error:
+            message = error.detail.removeprefix("name: ")
+            raise (UsageError if error.status == 400 else CommandError)(message) from None
+
+    run(settings, work, existing=True)
 
 
 @app.command(

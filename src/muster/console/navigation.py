@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from muster.access.permissions import AUDIT, RESTORE, SCIM, SETTINGS
+from muster.access.permissions import AUDIT, EDIT_ROLES, RESTORE, SCIM, SETTINGS
 
 
 class Page(NamedTuple):
@@ -67,6 +67,7 @@ GROUPS: Sequence[Group] = (
         "Develop",
         (
             Page("/keys", "API keys", "key", SETTINGS, "k"),
+            Page("/roles", "Roles", "lock-access", EDIT_ROLES, ""),
             Page("/webhooks", "Webhooks", "webhook", SETTINGS, "w"),
             Page("/schemas", "Schemas", "schema", SETTINGS, ""),
         ),

@@ -3,11 +3,12 @@
 import functools
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from muster.access.administrators import Administrators
 from muster.access.permissions import SETTINGS, allows, lacking
 from muster.access.registries import Registries
+from muster.access.workspaces import find_workspace
 from muster.console import assets
 from muster.console.flashes import Flashes
 from muster.console.web import (
@@ -32,6 +33,20 @@ from muster.storage.port.items import HELD_KIND
 
 _MAX_PASSED_ON = 2000
 """The longest query that is kept through the sign-in, in characters."""
+
+
+class _Renamed(ScimError):
+    """409: a workspace of this name has another name now.
+
+    Attributes:
+        name: The new name.
+    """
+
+    def __init__(self, former: str, name: str) -> None:
+        super().__init__(
+            409, f'The workspace "{former}" is called "{name}" now. Open the page there again.'
+        )
+        self.name = name
 
 
 class Site:
@@ -114,7 +129,12 @@ class Site:
                 "/sign-in", to=_asked_page(request) if request.method in ("GET", "HEAD") else None
             )
         if visit.session is not None:
-            await self._allow(visit, route)
+            try:
+                await self._allow(visit, route)
+            except _Renamed as moved:
+                if request.method not in ("GET", "HEAD"):
+                    raise
+                return _at_new_name(visit, moved.name)
             visit.still_allowed = functools.partial(self._still_allowed, visit, route)
         visit.fields = request.repeated_parameters()
         if route.method == "POST":
@@ -162,6 +182,13 @@ class Site:
             return visit.session is not None and visit.session.admin.everywhere
         return not lacking(visit.permissions, (found.route.permission, *found.route.also))
 
+    async def _missing(self, visit: Visit, name: str) -> ScimError:
+        """Return the error for a workspace that the administrator cannot open by a name."""
+        renamed = await find_workspace(self._accounts, name)
+        if renamed is None or renamed.id not in {found.id for found in visit.workspaces}:
+            return not_found("Workspace not found.")
+        return _Renamed(name, renamed.name)
+
     async def _still_allowed(self, visit: Visit, route: PageRoute) -> bool:
         """Return whether the session is valid and its administrator may open the page."""
         session = await self._administrators.session(visit.cookie(SESSION_COOKIE) or "")
@@ -201,7 +228,7 @@ class Site:
                 (found for found in visit.workspaces if found.name == name), None
             )
             if visit.workspace is None:
-                raise not_found("Workspace not found.")
+                raise await self._missing(visit, name)
             visit.place = visit.workspace
             visit.registry = await self._registries.of(visit.workspace)
         if route.permission in (ANYONE, SIGNED_IN):
@@ -213,6 +240,13 @@ class Site:
             raise forbidden(
                 f'You need the permission "{missing[0]}" in this workspace. Ask an owner for it.'
             )
+
+
+def _at_new_name(visit: Visit, name: str) -> Response:
+    """Redirect from a page of a renamed workspace to the same page under its new name."""
+    asked = _asked_page(visit.request)
+    former = f"/w/{quote(visit.names['workspace'])}"
+    return visit.redirect(f"/w/{quote(name)}{asked.removeprefix(former)}")
 
 
 def _last_used(visit: Visit) -> Workspace | None:

@@ -95,10 +95,14 @@ _PAST = {
     "trim": "Trimmed",
     "rotate": "Rotated",
     "revoke": "Revoked",
+    "rename": "Renamed",
     "disable": "Disabled",
     "index": "Index built",
     "sign-in": "Signed in",
     "sign-out": "Signed out",
+    "export": "Exported",
+    "resolve": "Resolved",
+    "reopen": "Reopened",
 }
 
 
@@ -233,8 +237,12 @@ class Visit:
         return allows(self.permissions, permission)
 
     def opens(self, path: str) -> bool:
-        """Return whether the administrator may open a page of the sidebar in the workspace."""
-        page = navigation.page_at(path)
+        """Return whether the administrator may open a page of the workspace.
+
+        Args:
+            path: The path within the workspace, such as /keys or /requests?status=401.
+        """
+        page = navigation.page_at(navigation.current(f"/w/{{workspace}}{path.partition('?')[0]}"))
         return page is not None and self.may(page.permission)
 
     def start(self, workspace: Workspace) -> str | None:

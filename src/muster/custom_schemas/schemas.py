@@ -6,12 +6,14 @@ not know of the change yet can slip through, for at most a second on PostgreSQL.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from muster.access.audit_notes import Administrator
 from muster.access.registries import PROGRESS_KIND, SCHEMA_KIND, TYPE_KIND
+from muster.custom_schemas.changes import SchemaChange, changes_between
 from muster.directory.documents import parse
 from muster.scim.dialects import Dialect
 from muster.scim.document import Document, arrange, read_value
@@ -24,17 +26,32 @@ from muster.scim.schema.custom import (
     read_schema,
     read_type,
 )
-from muster.scim.schema.model import Attribute, Registry, ResourceType, registry
+from muster.scim.schema.model import Attribute, Registry, ResourceType, Schema, registry
 from muster.scim.values import Json
 from muster.storage.port.changes import Note
 from muster.storage.port.engine import Storage
 from muster.storage.port.items import Item
 from muster.storage.repair import backfill
 
-Check = Callable[[Document, ResourceType], str | None]
-"""Returns the reason why a document of a type conflicts with a change; None if it does not."""
 _CHUNK = 500
 _LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A reason why a document conflicts with a change.
+
+    Attributes:
+        attribute: The name of the attribute at fault; empty for the document as a whole.
+        detail: The reason.
+    """
+
+    attribute: str
+    detail: str
+
+
+Check = Callable[[Document, ResourceType], Sequence[Misfit]]
+"""Returns the reasons why a document of a type conflicts with a change; none if it does not."""
 
 
 class Breaks(ScimError):
@@ -43,12 +60,18 @@ class Breaks(ScimError):
     Attributes:
         broken: The first of them, each with its id and the reason.
         total: Their number.
+        attributes: The number of resources that conflict by the name of the attribute at fault;
+            empty for a resource as a whole. A resource may conflict by several.
     """
 
-    def __init__(self, broken: Sequence[dict[str, str]], total: int) -> None:
-        super().__init__(409, f"{total} stored resources conflict with this change")
+    def __init__(
+        self, broken: Sequence[dict[str, str]], total: int, attributes: Mapping[str, int]
+    ) -> None:
+        resources = "stored resource conflicts" if total == 1 else "stored resources conflict"
+        super().__init__(409, f"{total:,} {resources} with this change")
         self.broken = broken
         self.total = total
+        self.attributes = attributes
 
     @property
     def full_detail(self) -> str:
@@ -57,6 +80,69 @@ class Breaks(ScimError):
             f"{item['resourceType']} {item['id']}: {item['detail']}" for item in self.broken[:3]
         )
         return f"{self.detail}: {named}"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaReview:
+    """The effect of a change of a schema that has not been stored.
+
+    Attributes:
+        schema: The schema as it would be stored.
+        before: The stored schema that it replaces; None for a new one.
+        changes: The differences.
+        breaks: The conflicts with stored resources; None if there are none.
+    """
+
+    schema: CustomSchema
+    before: CustomSchema | None
+    changes: Sequence[SchemaChange]
+    breaks: Breaks | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A valid change of a schema, before it is checked against stored resources.
+
+    Attributes:
+        schema: The new schema.
+        before: The schema that it replaces; None for a new one.
+        item: The stored item that it replaces.
+        registry: The registry with the new schema.
+    """
+
+    schema: CustomSchema
+    before: CustomSchema | None
+    item: Item
+    registry: Registry
+
+    @property
+    def kinds(self) -> list[ResourceType]:
+        """The resource types that use the schema."""
+        return having(self.registry, self.schema)
+
+
+class _Tally:
+    """Counts the resources that conflict with a change, and keeps the first of them."""
+
+    def __init__(self) -> None:
+        self._listed: list[dict[str, str]] = []
+        self._total = 0
+        self._attributes: Counter[str] = Counter()
+
+    def add(self, kind: str, resource_id: str, misfits: Sequence[Misfit]) -> None:
+        """Count a resource if it has conflicts; each resource is added once."""
+        if not misfits:
+            return
+        self._total += 1
+        self._attributes.update({misfit.attribute for misfit in misfits})
+        if len(self._listed) < _LISTED:
+            first = {"attribute": misfits[0].attribute, "detail": misfits[0].detail}
+            self._listed.append({"resourceType": kind, "id": resource_id, **first})
+
+    def check(self) -> None:
+        """Raise Breaks if any resource conflicts."""
+        if self._total:
+            raise Breaks(self._listed, self._total, self._attributes)
 
 
 class CustomSchemas:
@@ -116,6 +202,30 @@ class CustomSchemas:
             Breaks: Stored resources conflict with it.
             Outdated: It was created concurrently.
         """
+        plan = await self._plan_new(by, raw)
+        await self._store(by, plan)
+        return plan.schema
+
+    async def review_schema(self, by: Administrator, raw: Json, urn: str | None) -> SchemaReview:
+        """Return the effect of creating or replacing a schema, without storing it.
+
+        Args:
+            by: The administrator.
+            raw: The definition.
+            urn: The URN of the schema to replace; None to create one.
+
+        Raises:
+            ScimError: As `create_schema` and `replace_schema`, except for Breaks.
+        """
+        plan = await (self._plan_new(by, raw) if urn is None else self._plan_change(by, urn, raw))
+        changes = changes_between(plan.before, plan.schema)
+        try:
+            await self._check(by, plan.kinds, _fits(plan.schema))
+        except Breaks as breaks:
+            return SchemaReview(plan.schema, plan.before, changes, breaks)
+        return SchemaReview(plan.schema, plan.before, changes, None)
+
+    async def _plan_new(self, by: Administrator, raw: Json) -> _Plan:
         there = await self.schemas(by.workspace.id)
         schema = read_schema(raw, await self._without(by, None))
         if any(other.id.lower() == schema.id.lower() for other in there):
@@ -126,14 +236,7 @@ class CustomSchemas:
             raise ScimError(409, f"A workspace can have at most {MAX_SCHEMAS} custom schemas.")
         schema = replace(schema, ready=True)  # no resource has a value to index yet
         none = Item(by.workspace.id, SCHEMA_KIND, schema.id.lower(), None)
-        await self._decide(
-            by,
-            replace(none, body=schema.to_json()),
-            none,
-            having(await self._with(by, schema), schema),
-            _fits(schema),
-        )
-        return schema
+        return _Plan(schema, None, none, await self._with(by, schema))
 
     async def replace_schema(self, by: Administrator, urn: str, raw: Json) -> CustomSchema:
         """Replace the definition of a schema. New indexes are built afterwards.
@@ -144,6 +247,17 @@ class CustomSchemas:
             Breaks: Stored resources conflict with it.
             Outdated: The schema changed concurrently.
         """
+        plan = await self._plan_change(by, urn, raw)
+        await self._store(by, plan)
+        was = set() if plan.before is None else set(plan.before.indexed)
+        await self._clear_indexes(by, plan.schema, was - set(plan.schema.indexed), plan.registry)
+        return plan.schema
+
+    async def _store(self, by: Administrator, plan: _Plan) -> None:
+        item = replace(plan.item, body=plan.schema.to_json())
+        await self._decide(by, item, plan.item, plan.kinds, _fits(plan.schema))
+
+    async def _plan_change(self, by: Administrator, urn: str, raw: Json) -> _Plan:
         item = await self._schema(by.workspace.id, urn)
         before = CustomSchema.from_json(item.body)
         if isinstance(raw, dict) and str(raw.get("id", before.id)).lower() != before.id.lower():
@@ -153,18 +267,37 @@ class CustomSchemas:
             await self._without(by, before.id),
         )
         schema = replace(schema, definition=schema.definition | {"id": before.id})
-        if _unique(schema) != _unique(before):
-            raise forbidden(
-                "The uniqueness of attributes cannot be changed after a schema is created."
-            )
+        _check_uniqueness(before, schema)
         new = set(schema.indexed) - set(before.indexed)
         schema = replace(schema, ready=before.ready and not new)
-        after = await self._with(by, schema)
-        await self._decide(
-            by, replace(item, body=schema.to_json()), item, having(after, schema), _fits(schema)
-        )
-        await self._clear_indexes(by, schema, set(before.indexed) - set(schema.indexed), after)
-        return schema
+        return _Plan(schema, before, item, await self._with(by, schema))
+
+    async def count_values(self, by: Administrator, urn: str, most: int) -> tuple[int, bool]:
+        """Count the resources that have values of a custom schema.
+
+        Args:
+            by: The administrator.
+            urn: The URN of the schema.
+            most: The number of resources to read at most.
+
+        Returns:
+            The number, and whether all resources were read.
+
+        Raises:
+            ScimError: 404 if the schema does not exist.
+        """
+        schema = await self.schema(by.workspace.id, urn)
+        found, left, key = 0, most, f'"{schema.id}":'
+        for kind in having(await self._with(by, schema), schema):
+            if kind.core.id == schema.id:
+                found += await backfill.count(self._storage, by.workspace.id, kind.name)
+                continue
+            async for rows in self._resources(by, kind):
+                found += sum(key in row.document for row in rows)
+                left -= len(rows)
+                if left <= 0:
+                    return found, False
+        return found, True
 
     async def delete_schema(self, by: Administrator, urn: str) -> None:
         """Remove a schema that no resource type and no stored resource uses.
@@ -186,8 +319,9 @@ class CustomSchemas:
                 )
         before = await self._with(by, schema)
 
-        def used(document: Document, _: ResourceType) -> str | None:
-            return f"it has values of {schema.id}" if schema.id in document else None
+        def used(document: Document, _: ResourceType) -> list[Misfit]:
+            reason = Misfit("", f"it has values of {schema.id}")
+            return [reason] if schema.id in document else []
 
         await self._decide(by, replace(item, body=None), item, having(before, schema), used)
         await self._clear_indexes(by, schema, set(schema.indexed), before)
@@ -230,8 +364,16 @@ class CustomSchemas:
             if kind.endpoint == found["endpoint"]
         ]
         await self._decide(
-            by, replace(item, body=None), item, kinds, lambda _, __: "it is of this type"
+            by,
+            replace(item, body=None),
+            item,
+            kinds,
+            lambda _, __: [Misfit("", "it is of this type")],
         )
+
+    async def count_resources(self, workspace: int, name: str) -> int:
+        """Return the number of resources of a type."""
+        return await backfill.count(self._storage, workspace, name)
 
     async def _without(self, by: Administrator, urn: str | None) -> Registry:
         """Return the registry of the workspace without one of its schemas."""
@@ -289,23 +431,24 @@ class CustomSchemas:
         Raises:
             Breaks: Some conflict.
         """
-        broken: list[dict[str, str]] = []
-        total = 0
+        tally = _Tally()
         for kind in kinds:
-            after = -1
-            while found := await backfill.there(
-                self._storage, by.workspace.id, kind.name, after, _CHUNK
-            ):
-                after = found[-1].key
-                for row in found:
-                    detail = check(parse(row.document.encode()), kind)
-                    if detail is not None:
-                        total += 1
-                        if len(broken) < _LISTED:
-                            broken.append(_broken(kind.name, row.id, detail))
-                await asyncio.sleep(0)
-        if total:
-            raise Breaks(broken, total)
+            async for rows in self._resources(by, kind):
+                for row in rows:
+                    tally.add(kind.name, row.id, check(parse(row.document.encode()), kind))
+        tally.check()
+
+    async def _resources(
+        self, by: Administrator, kind: ResourceType
+    ) -> AsyncIterator[Sequence[backfill.ExistingResource]]:
+        """Yield all resources of a type, a chunk at a time, and let others run in between."""
+        after = -1
+        while found := await backfill.there(
+            self._storage, by.workspace.id, kind.name, after, _CHUNK
+        ):
+            after = found[-1].key
+            yield found
+            await asyncio.sleep(0)
 
     async def _check_since(
         self, by: Administrator, start: int, kinds: Sequence[ResourceType], check: Check
@@ -315,7 +458,7 @@ class CustomSchemas:
         Raises:
             Breaks: Some conflict.
         """
-        broken: dict[str, dict[str, str]] = {}
+        latest: dict[str, tuple[str, Sequence[Misfit]]] = {}
         named = {kind.name: kind for kind in kinds}
         end = await self._storage.latest_change(by.workspace.id)
         while start < end and (
@@ -325,17 +468,14 @@ class CustomSchemas:
             for change in changes:
                 if not change.version or change.type not in named:
                     continue
-                broken.pop(change.id, None)
-                detail = (
-                    None
-                    if change.action == "delete"
-                    else check(parse(change.document), named[change.type])
-                )
-                if detail is not None:
-                    broken[change.id] = _broken(change.type, change.id, detail)
+                deleted = change.action == "delete"
+                misfits = [] if deleted else check(parse(change.document), named[change.type])
+                latest[change.id] = (change.type, misfits)
             await asyncio.sleep(0)
-        if broken:
-            raise Breaks(list(broken.values())[:_LISTED], len(broken))
+        tally = _Tally()
+        for resource_id, (kind, misfits) in latest.items():
+            tally.add(kind, resource_id, misfits)
+        tally.check()
 
     async def _clear_indexes(
         self, by: Administrator, schema: CustomSchema, names: set[str], among: Registry
@@ -364,10 +504,6 @@ def path_of(kind: ResourceType, schema: CustomSchema, name: str) -> str:
     return name if kind.core.id.lower() == schema.id.lower() else f"{schema.id}:{name}"
 
 
-def _broken(kind: str, resource_id: str, detail: str) -> dict[str, str]:
-    return {"resourceType": kind, "id": resource_id, "detail": detail}
-
-
 def _note(by: Administrator, item: Item, before: Item) -> Note:
     """Return the audit log entry for an item that replaces another."""
     action = "create" if before.body is None else "delete" if item.body is None else "update"
@@ -383,7 +519,27 @@ def _note(by: Administrator, item: Item, before: Item) -> Note:
 
 
 def _fits(schema: CustomSchema) -> Check:
-    return lambda document, kind: _misfit(document, kind, schema.id)
+    return lambda document, kind: list(_misfits(document, kind, schema.id))
+
+
+def _check_uniqueness(before: CustomSchema, after: CustomSchema) -> None:
+    """Check that no attribute becomes unique or stops being unique.
+
+    Raises:
+        ScimError: 403, with the position of the attribute if it is still defined.
+    """
+    changed = _unique(before) ^ _unique(after)
+    if not changed:
+        return
+    places = [
+        f"attributes[{index}] ({item['name']}).uniqueness: "
+        for index, item in enumerate(after.definition["attributes"])
+        if item["name"] in changed
+    ]
+    raise forbidden(
+        f"{places[0] if places else ''}the uniqueness of attributes cannot be changed after a"
+        " schema is created."
+    )
 
 
 def _unique(schema: CustomSchema) -> set[str]:
@@ -399,12 +555,12 @@ def _shows_a_secret(attribute: Attribute, value: Json) -> bool:
     return any(isinstance(item, dict) and not secret.isdisjoint(item) for item in holders)
 
 
-def _misfit(document: Document, kind: ResourceType, urn: str) -> str | None:
-    """Return the reason why a document does not match a schema; None if it matches."""
+def _misfits(document: Document, kind: ResourceType, urn: str) -> Iterator[Misfit]:
+    """Yield the reasons why a document does not match a schema."""
     core = kind.core.id.lower() == urn.lower()
     schema = kind.core if core else kind.extension(urn)
     if schema is None:
-        return None
+        return
     held = document if core else document.get(schema.id, {})
     ignored = {
         "schemas",
@@ -414,27 +570,42 @@ def _misfit(document: Document, kind: ResourceType, urn: str) -> str | None:
         *kind.extensions,
         *(item.id for item in kind.extensions.values()),
     }
+    fits = True
     for name, value in held.items():
-        attribute = schema.attribute(name)
         if core and (name in ignored or kind.common.attribute(name) is not None):
             continue
-        if attribute is None or attribute.name != name:
-            return f"it has a value of {name}, which the schema does not define"
-        if attribute.secret or _shows_a_secret(attribute, value):
-            return (
-                f"{name} is stored in plain text, so it cannot become an attribute that is never"
-                " returned"
-            )
-        try:
-            if (
-                not attribute.read_only
-                and read_value(attribute, value, name, Dialect(strict=True)) != value
-            ):
-                return f"a part of {name} does not match the schema"
-        except ScimError as error:
-            return error.detail
+        detail = _misfit(schema.attribute(name), name, value)
+        if detail is not None:
+            fits = False
+            yield Misfit(name, detail)
+    if fits:
+        yield from _unarranged(document, kind, schema)
+
+
+def _misfit(attribute: Attribute | None, name: str, value: Json) -> str | None:
+    """Return the reason why a stored value does not match an attribute; None if it matches."""
+    if attribute is None or attribute.name != name:
+        return f"it has a value of {name}, which the schema does not define"
+    if attribute.secret or _shows_a_secret(attribute, value):
+        return (
+            f"{name} is stored in plain text, so it cannot become an attribute that is never"
+            " returned"
+        )
     try:
-        arrange(document, kind)
+        if (
+            not attribute.read_only
+            and read_value(attribute, value, name, Dialect(strict=True)) != value
+        ):
+            return f"a part of {name} does not match the schema"
     except ScimError as error:
         return error.detail
     return None
+
+
+def _unarranged(document: Document, kind: ResourceType, schema: Schema) -> Iterator[Misfit]:
+    """Yield the reason why a document cannot be put into order: a required value is missing."""
+    try:
+        arrange(document, kind)
+    except ScimError as error:
+        subject = error.detail.partition(" ")[0].removeprefix(f"{schema.id}:")
+        yield Misfit(subject if schema.attribute(subject) else "", error.detail)

@@ -4,9 +4,11 @@ It finds non-standard input, failed requests and their fixes, and users that a c
 recognizes.
 """
 
+import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
@@ -15,7 +17,7 @@ from muster.base.progress import Progress, silent
 from muster.scim.dialects import QUIRKS, Quirk
 from muster.scim.values import fold
 from muster.storage.port.engine import Storage
-from muster.storage.records.requests import RequestStore
+from muster.storage.records.requests import RequestStore, day_of
 
 FIXES = {
     400: (
@@ -186,9 +188,34 @@ LOST_FIX = (
 _OTHERWISE = "See the full response under Requests."
 _MAX_DETAIL = 300
 _MAX_LOST = 100
+_MAX_REFUSALS = 100
+_ID_LENGTH = 16
+TREND_DAYS = 7
+"""The number of days of a trend."""
 _FORBIDDEN = 403
 _STEPS = 4
 """The number of steps for which `examine` reports progress."""
+
+
+@dataclass(slots=True)
+class Sightings:
+    """The requests that show a finding.
+
+    Attributes:
+        count: Their number.
+        latest: The number of the latest one.
+        days: How many there were on each day in UTC, by the number of the day since 1970.
+    """
+
+    count: int = 0
+    latest: int = 0
+    days: Counter[int] = field(default_factory=Counter)
+
+    def add(self, number: int, count: int = 1) -> None:
+        """Add requests of one day, of which the latest has this number."""
+        self.count += count
+        self.latest = max(self.latest, number)
+        self.days[day_of(number)] += count
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +228,8 @@ class DialectFinding:
         quirk: Describes the input and its interpretation.
         count: The number of requests that contained it.
         latest: The number of the latest of these requests.
+        key_id: The id of the API key.
+        days: The number of these requests by day; see `Sightings`.
     """
 
     key: str
@@ -208,6 +237,18 @@ class DialectFinding:
     quirk: Quirk
     count: int
     latest: int
+    key_id: str = ""
+    days: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The id of the finding."""
+        return _id("dialect", self.key_id, self.name)
+
+    @property
+    def title(self) -> str:
+        """A short description."""
+        return self.quirk.sends
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +264,8 @@ class Refusal:
         reason: The cause as a key of `_CAUSES`: a part of the detail of a 403, or else the
             scimType; empty if only the status tells the cause.
         detail: The error text of the latest response, which names the attribute, value or limit.
+        key_id: The id of the API key.
+        days: The number of failures by day; see `Sightings`.
     """
 
     key: str
@@ -232,6 +275,18 @@ class Refusal:
     latest: int
     reason: str = ""
     detail: str = ""
+    key_id: str = ""
+    days: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The id of the finding."""
+        return _id("refusal", self.key_id, self.operation, str(self.status), self.reason)
+
+    @property
+    def title(self) -> str:
+        """A short description."""
+        return f"{self.operation} {self.status}: {self.cause.title}"
 
     @property
     def fix(self) -> str:
@@ -261,6 +316,8 @@ class LostUserFinding:
         user: The id of the existing user.
         count: The number of attempts.
         latest: The number of the latest of these requests.
+        key_id: The id of the API key.
+        days: The number of attempts by day; see `Sightings`.
     """
 
     key: str
@@ -268,6 +325,36 @@ class LostUserFinding:
     user: str
     count: int
     latest: int
+    key_id: str = ""
+    days: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The id of the finding."""
+        return _id("lost", self.key_id, self.user)
+
+    @property
+    def title(self) -> str:
+        """A short description."""
+        return f"tries to create {self.name} again"
+
+
+Finding = DialectFinding | Refusal | LostUserFinding
+
+
+def _id(*parts: str) -> str:
+    """Return the id of the finding with these distinguishing parts."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:_ID_LENGTH]
+
+
+def trend(finding: Finding, today: int) -> list[int]:
+    """Return how often a finding occurred on each of the last seven days, the oldest first.
+
+    Args:
+        finding: The finding.
+        today: The current day in UTC, as the number of days since 1970.
+    """
+    return [finding.days.get(day, 0) for day in range(today - TREND_DAYS + 1, today + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +364,19 @@ class Findings:
     shown: Sequence[DialectFinding]
     refusals: Sequence[Refusal]
     lost: Sequence[LostUserFinding]
+
+    def __iter__(self) -> Iterator[Finding]:
+        yield from self.shown
+        yield from self.refusals
+        yield from self.lost
+
+    def only(self, wanted: Callable[[Finding], bool]) -> "Findings":
+        """Return the findings for which a condition holds."""
+        return Findings(
+            [item for item in self.shown if wanted(item)],
+            [item for item in self.refusals if wanted(item)],
+            [item for item in self.lost if wanted(item)],
+        )
 
 
 async def examine(storage: Storage, workspace: int, progress: Progress = silent) -> Findings:
@@ -290,34 +390,9 @@ async def examine(storage: Storage, workspace: int, progress: Progress = silent)
     requests = RequestStore(storage)
     progress(0, _STEPS)
     names = {key.id: key.name for key in await storage.keys(workspace)}
-    counted: dict[tuple[str, str], tuple[int, int]] = {}
-    for key_id, quirks, count, latest in await requests.quirks(workspace):
-        for name in quirks.split():
-            number, last = counted.get((key_id, name), (0, 0))
-            counted[key_id, name] = number + count, max(last, latest)
-    shown = [
-        DialectFinding(names.get(key_id, key_id), name, QUIRKS[name], *numbers)
-        for (key_id, name), numbers in sorted(counted.items())
-        if name in QUIRKS
-    ]
+    shown = _dialects(await requests.quirks(workspace), names)
     progress(1)
-    failures = [row for row in await requests.failures(workspace) if row[2] != _FORBIDDEN]
-    details = {
-        number: next(iter(_details(answer)), "")
-        for number, answer in await requests.answers(workspace, [row[4] for row in failures])
-    }
-    refusals = [
-        Refusal(
-            names.get(key_id, key_id),
-            operation,
-            status,
-            count,
-            latest,
-            reason,
-            details.get(latest, ""),
-        )
-        for key_id, operation, status, count, latest, reason in failures
-    ]
+    refusals = await _failures(requests, workspace, names)
     progress(1)
     refusals += _forbidden(await requests.forbidden(workspace), names)
     progress(1)
@@ -327,6 +402,52 @@ async def examine(storage: Storage, workspace: int, progress: Progress = silent)
     return Findings(shown, refusals, lost)
 
 
+def _dialects(rows: Iterable[Sequence[Any]], names: dict[str, str]) -> list[DialectFinding]:
+    """Group non-standard input by key and by row of the dialect table."""
+    counted: defaultdict[tuple[str, str], Sightings] = defaultdict(Sightings)
+    for key_id, quirks, count, latest in rows:
+        for name in quirks.split():
+            counted[key_id, name].add(latest, count)
+    return [
+        DialectFinding(
+            names.get(key_id, key_id),
+            name,
+            QUIRKS[name],
+            seen.count,
+            seen.latest,
+            key_id,
+            seen.days,
+        )
+        for (key_id, name), seen in sorted(counted.items(), key=lambda item: item[0])
+        if name in QUIRKS
+    ]
+
+
+async def _failures(requests: RequestStore, workspace: int, names: dict[str, str]) -> list[Refusal]:
+    """Return the most frequent failures, except for the 403 errors."""
+    counted: defaultdict[tuple[str, str, int, str], Sightings] = defaultdict(Sightings)
+    for key_id, operation, status, count, latest, reason in await requests.failures(workspace):
+        if status != _FORBIDDEN:
+            counted[key_id, operation, status, reason].add(latest, count)
+    most = sorted(counted.items(), key=lambda item: -item[1].count)[:_MAX_REFUSALS]
+    answers = await requests.answers(workspace, [seen.latest for _, seen in most])
+    details = {number: next(iter(_details(answer)), "") for number, answer in answers}
+    return [
+        Refusal(
+            names.get(key_id, key_id),
+            operation,
+            status,
+            seen.count,
+            seen.latest,
+            reason,
+            details.get(seen.latest, ""),
+            key_id,
+            seen.days,
+        )
+        for (key_id, operation, status, reason), seen in most
+    ]
+
+
 def _forbidden(rows: Iterable[Sequence[Any]], names: dict[str, str]) -> list[Refusal]:
     """Group the 403 errors, including those within bulk requests, by reason.
 
@@ -334,18 +455,29 @@ def _forbidden(rows: Iterable[Sequence[Any]], names: dict[str, str]) -> list[Ref
         rows: The requests, newest first.
         names: The names of the API keys by id.
     """
-    counted: dict[tuple[str, str, str], tuple[int, int, str]] = {}
+    counted: defaultdict[tuple[str, str, str], Sightings] = defaultdict(Sightings)
+    latest: dict[tuple[str, str, str], str] = {}
     for key_id, operation, status, number, answer in rows:
         found = [(_reason(detail), detail) for detail in _details(answer)]
         if status == _FORBIDDEN and not found:
             found = [("", "")]
         for reason, detail in found:
             if reason or status == _FORBIDDEN:
-                count, latest, first = counted.get((key_id, operation, reason), (0, number, detail))
-                counted[key_id, operation, reason] = count + 1, latest, first
+                counted[key_id, operation, reason].add(number)
+                latest.setdefault((key_id, operation, reason), detail)
     return [
-        Refusal(names.get(key_id, key_id), operation, _FORBIDDEN, count, latest, reason, detail)
-        for (key_id, operation, reason), (count, latest, detail) in counted.items()
+        Refusal(
+            names.get(key_id, key_id),
+            operation,
+            _FORBIDDEN,
+            seen.count,
+            seen.latest,
+            reason,
+            latest[key_id, operation, reason],
+            key_id,
+            seen.days,
+        )
+        for (key_id, operation, reason), seen in counted.items()
     ]
 
 
@@ -365,17 +497,20 @@ async def _lost(
 
     They failed with "already exists", and the same key has not changed the existing user since.
     """
-    refused: dict[tuple[str, str], tuple[int, int, str]] = {}
+    refused: defaultdict[tuple[str, str], Sightings] = defaultdict(Sightings)
+    typed: dict[tuple[str, str], str] = {}
     for key_id, number, body in await requests.doubles(workspace):
         name = _user_name(body)
         if name is not None:
-            count, latest, _ = refused.get((key_id, fold(name)), (0, 0, ""))
-            refused[key_id, fold(name)] = count + 1, max(latest, number), name
+            refused[key_id, fold(name)].add(number)
+            typed[key_id, fold(name)] = name
     found = []
-    for (key_id, folded), (count, latest, name) in list(refused.items())[:_MAX_LOST]:
+    for (key_id, folded), seen in list(refused.items())[:_MAX_LOST]:
         user = await storage.owner(workspace, "User", "userName", folded)
-        if user is not None and not await requests.written_since(workspace, key_id, user, latest):
-            found.append(LostUserFinding(names.get(key_id, key_id), name, user, count, latest))
+        if user is None or await requests.written_since(workspace, key_id, user, seen.latest):
+            continue
+        key, name = names.get(key_id, key_id), typed[key_id, folded]
+        found.append(LostUserFinding(key, name, user, seen.count, seen.latest, key_id, seen.days))
     return found
 
 

@@ -1,7 +1,7 @@
 """Folding the member steps of a PATCH, against a model that uses a set."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from muster.directory.groups.member_edits import fold, split, take
@@ -123,6 +123,7 @@ def test_steps_that_name_members_by_id_become_an_edit(chosen):
     assert isinstance(change, MemberEdit)
 
 
+@example([("remove-one", [IDS[0]]), ("add", [IDS[0]])], set())
 @given(st.lists(groups_too.filter(lambda one: one[0] != "remove-listed"), max_size=5), st.sets(ids))
 def test_a_strict_workspace_refuses_the_removal_of_a_stranger(chosen, current):
     chosen = chosen or [("remove-all", [])]

@@ -35,6 +35,7 @@ def tenant(server):
 ROUTES = [
     ("GET", "/scim/role-mappings", SCIM),
     ("POST", "/scim/role-mappings", IDENTITY_MAPPINGS),
+    ("POST", "/scim/role-mappings/preview", IDENTITY_MAPPINGS),
     ("DELETE", "/scim/role-mappings/x", IDENTITY_MAPPINGS),
     ("GET", "/users/x/roles", READ),
     ("GET", "/roles", EDIT_ROLES),
@@ -63,14 +64,18 @@ ROUTES = [
     ("GET", "/requests", SCIM),
     ("GET", "/requests/x", SCIM),
     ("GET", "/doctor", SCIM),
+    ("POST", "/doctor/x/resolve", SETTINGS),
+    ("POST", "/doctor/x/reopen", SETTINGS),
     ("GET", "/history/x", SCIM),
     ("GET", "/history/x/at", SCIM),
     ("POST", "/history/x/restore", RESTORE),
     ("GET", "/guard", SETTINGS),
+    ("POST", "/guard/selection", SETTINGS),
     ("POST", "/guard/x/let", SETTINGS),
     ("POST", "/guard/x/keep", SETTINGS),
     ("GET", "/schemas", SETTINGS),
     ("POST", "/schemas", SETTINGS),
+    ("POST", "/schemas/preview", SETTINGS),
     ("GET", "/schemas/x", SETTINGS),
     ("PUT", "/schemas/x", SETTINGS),
     ("DELETE", "/schemas/x", SETTINGS),
@@ -80,6 +85,7 @@ ROUTES = [
     ("DELETE", "/resource-types/x", SETTINGS),
     ("GET", "/webhooks", SETTINGS),
     ("POST", "/webhooks", SETTINGS),
+    ("GET", "/webhooks/event-types", SETTINGS),
     ("GET", "/webhooks/x", SETTINGS),
     ("PATCH", "/webhooks/x", SETTINGS),
     ("DELETE", "/webhooks/x", SETTINGS),
@@ -92,7 +98,11 @@ ROUTES = [
 QUERIES = {
     "/changes": ("cursor", "limit", "wait"),
     "/audit": ("cursor", "limit", "actor", "type", "action"),
-    "/requests": ("before", "key", "status", "path", "resource", "limit"),
+    "/requests": (
+        *("before", "key", "status", "path", "resource", "limit"),
+        *("person", "since", "until", "failed", "request"),
+    ),
+    "/overview": ("range",),
     "/undo": ("key", "since", "until"),
     "/history/x": ("before",),
     "/history/x/at": ("time",),
@@ -102,11 +112,14 @@ QUERIES = {
 
 
 ALSO = {
+    ("POST", "/scim/role-mappings/preview"): READ,
     ("POST", "/webhooks"): SCIM,
     ("PATCH", "/webhooks/x"): SCIM,
     ("POST", "/webhooks/x/rotate"): SCIM,
     ("POST", "/webhooks/x/redeliver"): SCIM,
     ("POST", "/webhooks/x/test"): SCIM,
+    ("POST", "/doctor/x/resolve"): SCIM,
+    ("POST", "/doctor/x/reopen"): SCIM,
 }
 """The second permission of the routes that need two."""
 
@@ -616,6 +629,47 @@ def test_requests_and_the_doctor(fresh):
     problem(fresh.api.get("/requests/x"), 404)
 
 
+def test_requests_are_found_by_person_time_and_id(fresh):
+    ann, ben = fresh.user(), fresh.user()
+    fresh.scim.post("/Users", json=person(ann["userName"]))
+    with fresh.client(fresh.key() + "x", "/scim/v2") as stranger:
+        assert stranger.get("/Users").status_code == 401
+    fresh.recorded(4)
+
+    def found(**parameters):
+        items = fresh.api.get("/requests", params=parameters).json()["items"]
+        return [(item["method"], item["status"]) for item in items]
+
+    assert found(person=ann["userName"]) == [("POST", 409), ("POST", 201)]
+    assert found(person=ben["userName"].upper(), failed="true") == []
+    assert found(failed="true") == [("GET", 401), ("POST", 409)]
+    times = [item["time"] for item in fresh.recorded(4)][::-1]
+    assert found(until=times[0]) == []
+    assert len(found(since=times[0])) == 4
+    assert found(since="2100-01-01T00:00:00Z") == []
+    latest = fresh.recorded(4)[0]
+    assert found(request=latest["request_id"]) == [("GET", 401)]
+    first = fresh.api.get("/requests", params={"limit": 1, "until": "2100-01-01"}).json()
+    second = fresh.api.get(
+        "/requests", params={"limit": 1, "until": "2100-01-01", "cursor": first["nextCursor"]}
+    ).json()
+    assert second["items"][0]["number"] == fresh.recorded(4)[1]["number"]
+    for name_ in ("since", "until"):
+        refused = fresh.api.get("/requests", params={name_: "noon"})
+        assert refused.json()["errors"][0]["pointer"] == f"/{name_}"
+        problem(refused, 400)
+
+
+def test_nothing_is_known_of_an_unknown_id(fresh):
+    user = fresh.user()
+    change = fresh.api.get(f"/history/{user['id']}").json()["items"][0]["change"]
+    for place in ("nobody", "0193591c-1f00-7b5d-a1b2-3c4d5e6f7081"):
+        assert place in problem(fresh.api.get(f"/history/{place}"), 404)
+        problem(fresh.api.get(f"/history/{place}", params={"before": change}), 404)
+    earlier = fresh.api.get(f"/history/{user['id']}", params={"before": change})
+    assert (earlier.status_code, earlier.json()["items"]) == (200, [])
+
+
 @pytest.mark.parametrize(
     "query", ["cursor=x", "cursor=" + "a" * 200, "limit=x", "wait=x", "page=1", "cursor=%C3%A9"]
 )
@@ -681,7 +735,8 @@ def test_history_shows_resources_and_not_the_rest_of_the_audit_log(fresh):
     with fresh.client(fresh.key("--permission", SCIM), "/api/v1") as provider:
         key = fresh.api.get("/keys").json()["items"][-1]["id"]
         for place in (fresh.name, key, *notes):
-            shown = provider.get(f"/history/{place}").json()["items"]
+            answer = provider.get(f"/history/{place}")
+            shown = answer.json()["items"] if answer.status_code == 200 else []
             assert {row["resourceType"] for row in shown} <= {"User"}, place
         actions = [
             row["action"] for row in provider.get(f"/history/{role['name']}").json()["items"]

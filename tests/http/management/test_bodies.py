@@ -74,7 +74,9 @@ SETTINGS = {
     "uniqueGroupNames": False, "ipAllowlist": ["127.0.0.0/8", "::1"], "rateLimit": 10_000_000, "guardMode": "watch",
     "guardShare": 10, "guardLeast": 20, "requestsDays": 5, "changesDays": 30,
 }  # fmt: skip
+NO_BODY = {"testWebhook", "letThrough", "keepHeld", "resolveFinding", "reopenFinding"}
 BODIES = {
+    "decideHeld": ("POST", "/guard/selection", lambda _: {"decision": "keep", "users": ["x"]}),
     "updateSettings": ("PATCH", "/settings", lambda _: SETTINGS),
     "wipe": ("POST", "/wipe", lambda place: {"workspace": place.tenant.name}),
     "createKey": ("POST", "/keys", lambda place: {
@@ -85,6 +87,8 @@ BODIES = {
     "createRole": ("POST", "/roles", lambda _: {"name": name("role"), "permissions": [SCIM]}),
     "updateRole": ("PUT", "/roles/{role}", lambda place: {"name": place.role, "permissions": [SCIM]}),
     "createRoleMapping": ("POST", "/scim/role-mappings", lambda _: {"idpValue": name("v"), "role": {"role": "x", "tag": "y"}}),
+    "previewRoleMappings": ("POST", "/scim/role-mappings/preview", lambda _: {
+        "add": [{"idpValue": name("v"), "role": {"role": "x", "tag": "y"}}], "remove": []}),
     "setOpenIdConnector": ("PUT", "/open-id-connector", lambda _: CONNECTOR),
     "verifyPassword": ("POST", "/passwords/verify", lambda _: {"userName": name("u"), "password": "x"}),
     "undo": ("POST", "/undo", lambda place: {
@@ -92,6 +96,7 @@ BODIES = {
     "restore": ("POST", "/history/{user[id]}/restore", lambda place: {"change": place.change, "override": False}),
     "restore at a time": ("POST", "/history/{user[id]}/restore", lambda place: {"time": place.period["until"]}),
     "createSchema": ("POST", "/schemas", lambda _: schema(f"urn:{name('acme')}:User")),
+    "previewSchema": ("POST", "/schemas/preview", lambda _: schema(URN)),
     "updateSchema": ("PUT", f"/schemas/{URN}", lambda _: schema(URN)),
     "createResourceType": ("POST", "/resource-types", lambda _: {
         "name": "Device", "endpoint": "/Devices", "description": "x", "schema": "urn:acme:Device",
@@ -112,12 +117,13 @@ NULLABLE = {
     "rotateWebhook": {"overlapSeconds"},
     "updateRole": {"name"},
     "createRoleMapping": {"role.tag"},
+    "previewRoleMappings": {"add.0.role.tag"},
     "setOpenIdConnector": {"clientSecret"},
 }
 """Where null is a value like another, as it says "not given"."""
 
 
-SCHEMAS = {"createSchema", "updateSchema", "createResourceType"}
+SCHEMAS = {"createSchema", "previewSchema", "updateSchema", "createResourceType"}
 """Definitions of RFC 7643 section 7, which clients may send with more in them."""
 
 
@@ -210,11 +216,7 @@ def test_no_value_is_an_error_of_the_server(place, operation):
 
 @pytest.mark.parametrize(
     "operation",
-    [
-        name
-        for name in BODIES
-        if name not in ("createRoleMapping", "createSchema", "updateSchema", "createResourceType")
-    ],
+    [name for name in BODIES if name not in {"createRoleMapping", *SCHEMAS}],
 )
 def test_a_name_that_is_not_known_is_refused(place, operation):
     body = BODIES[operation][2](place)
@@ -230,8 +232,6 @@ def test_every_route_with_a_body_is_here(place):
         for method, operation in item.items()
         if path.startswith("/api/v1") and method in ("post", "put", "patch")
     }
-    assert with_body - {"testWebhook", "letThrough", "keepHeld"} == {
-        operation.partition(" ")[0] for operation in BODIES
-    }
-    for operation in ("testWebhook", "letThrough", "keepHeld"):
+    assert with_body - NO_BODY == {operation.partition(" ")[0] for operation in BODIES}
+    for operation in NO_BODY:
         assert operation in with_body  # they read no body

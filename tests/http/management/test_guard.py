@@ -53,6 +53,24 @@ def test_writes_over_the_limit_are_held_and_others_continue(guarded):
     assert (actions.count("hold"), actions.count("let"), actions.count("keep")) == (3, 2, 1)
 
 
+def test_several_held_changes_are_decided_at_once(guarded):
+    guarded.api.patch("/settings", json={"guardShare": 0, "guardLeast": 0})
+    users = [guarded.user()["id"] for _ in range(4)]
+    for user in users[:3]:
+        error_of(guarded.scim.delete(f"/Users/{user}"), 403)
+    asked = {"decision": "let", "users": [*users[:2], users[0], users[3]]}
+    answer = guarded.api.post("/guard/selection", json=asked).json()
+    assert answer["decided"] == 2
+    assert [(item["user"], item["status"]) for item in answer["refused"]] == [(users[3], 404)]
+    kept = guarded.api.post("/guard/selection", json={"decision": "keep", "users": users[2:3]})
+    assert kept.json() == {"decided": 1, "refused": []}
+    assert guarded.api.get("/guard").json()["held"] == []
+    found = guarded.scim.get("/Users?attributes=id").json()["Resources"]
+    assert {user["id"] for user in found} == set(users[2:])
+    for wrong in ({"decision": "approve", "users": users}, {"decision": "let", "users": []}):
+        problem(guarded.api.post("/guard/selection", json=wrong), 400)
+
+
 def test_who_has_access_again_is_not_counted(guarded):
     users = [guarded.user() for _ in range(4)]
     paths = [f"/Users/{user['id']}" for user in users]

@@ -324,3 +324,12 @@ def test_the_old_secret_signs_too_during_the_overlap(fresh, endpoint):
         with pytest.raises(WebhookVerificationError):
             Webhook(secret).verify(body, headers)
     problem(fresh.api.post(f"{path}/rotate", json={"overlapSeconds": -1}), 400)
+
+
+def test_the_types_of_events_are_listed_with_what_they_mean(fresh):
+    found = fresh.api.get("/webhooks/event-types").json()["items"]
+    types = {item["type"]: item["description"] for item in found}
+    assert types["user.deactivated"] == "A user was deactivated."
+    assert {"group.member_added", "guard.held"} <= set(types)
+    hook = {"url": "https://receiver.example.com/", "events": list(types)}
+    assert fresh.api.post("/webhooks", json=hook).status_code == 201

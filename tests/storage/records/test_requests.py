@@ -1,15 +1,18 @@
 """The request log: what is found, counted and trimmed, against a plain list."""
 
 import itertools
+from collections import Counter
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from muster.storage.records.request_figures import RequestFigures
 from muster.storage.records.requests import (
     RecordedRequest,
     RequestFilter,
     RequestStore,
     number_of,
+    time_of,
 )
 
 KEYS, PATHS, RESOURCES = ("k1", "k2"), ("/Users", "/Users/é%_1", "/users"), ("", "r1")
@@ -89,11 +92,6 @@ def test_a_search_finds_the_newest_matching_requests(bench, requests, wanted):
 @given(LOGS)
 def test_summaries_count_each_request_once(bench, requests):
     store, workspace = kept_in(bench, requests)
-    hours = {}
-    for request in requests:
-        count, failed = hours.get(request.time[:13], (0, 0))
-        hours[request.time[:13]] = (count + 1, failed + (request.status >= 400))
-    assert bench.run(store.by_hour(workspace, "2026-01-01T00:00:00.000Z")) == hours
     quirky = [request for request in requests if request.quirks]
     assert bench.run(store.quirks(workspace)) == [
         (key, "a b", len(found), found[-1].number)
@@ -102,7 +100,6 @@ def test_summaries_count_each_request_once(bench, requests):
     ]
     failures = bench.run(store.failures(workspace))
     assert sum(row[3] for row in failures) == sum(request.status >= 400 for request in requests)
-    assert [row[3] for row in failures] == sorted((row[3] for row in failures), reverse=True)
     refused = {
         key: found[-1].number
         for key in KEYS
@@ -122,6 +119,37 @@ def test_summaries_count_each_request_once(bench, requests):
         if r.status == 403 or (r.operation == "bulk" and r.status == 200 and '"403"' in r.answer)
     ]
     assert [row[3] for row in bench.run(store.forbidden(workspace))] == forbidden[::-1]
+
+
+@given(LOGS, st.integers(0, 7), st.sampled_from((1, 3600)))
+def test_outcomes_count_each_request_once_in_its_part(bench, requests, first, seconds):
+    """Requests are spread over some hours; some of them are before the first one."""
+    apart = [r._replace(number=number_of(1800 * n, n)) for n, r in enumerate(requests)]
+    _, workspace = kept_in(bench, apart)
+    figures, since = RequestFigures(bench.storage), number_of(1800 * first)
+    wanted = [request for request in apart if request.number >= since]
+    expected = Counter()
+    for n, request in enumerate(apart):
+        if request in wanted:
+            place = (1800 * n // seconds, request.key_id)
+            expected[place, "total"] += 1
+            expected[place, "refused"] += 400 <= request.status < 500
+            expected[place, "errors"] += request.status >= 500
+    found = bench.run(figures.outcomes(workspace, since, seconds))
+    counted = {
+        ((row.part, row.key_id), name): getattr(row, name)
+        for row in found
+        for name in ("total", "refused", "errors")
+    }
+    assert counted == dict(expected)
+    assert {row.unauthorized for row in found} <= {0}
+    assert bench.run(figures.latest(workspace)) == max((r.number for r in apart), default=0)
+    failed = {r.key_id: (r.number, r.status) for r in apart if r.status >= 400}
+    assert bench.run(figures.last_refusals(workspace)) == failed
+    assert all(
+        time_of(r.number) == f"1970-01-01T{n // 2:02}:{n % 2 * 30:02}:00.000Z"
+        for n, r in enumerate(apart)
+    )
 
 
 @given(LOGS, st.integers(1, 5), st.integers(99, 108))

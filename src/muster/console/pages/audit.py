@@ -1,7 +1,7 @@
 """The audit log in the console: search and export."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from muster.access.permissions import AUDIT, SCIM, SETTINGS
 from muster.base.clock import timestamp
 from muster.console.actors import names_of
 from muster.console.csv_rows import csv_row
+from muster.console.exports import Piece, audited
 from muster.console.web import PageRoute, Visit
 from muster.directory.documents import parse
 from muster.directory.history.events import changed_values
@@ -43,6 +44,9 @@ ACTIONS = (
     "index",
     "wipe",
     "trim",
+    "export",
+    "resolve",
+    "reopen",
 )
 """The actions that a workspace's log contains."""
 _FIELDS = ("actor", "type", "action", "since", "until")
@@ -55,6 +59,7 @@ _PAGES = {
     "ResourceType": ("/schemas", SETTINGS),
     "RoleMapping": ("/role-mappings", SCIM),
     "Settings": ("/settings", SETTINGS),
+    "Finding": ("/doctor", SCIM),
 }
 """The page of each type of target, and the permission that it needs."""
 
@@ -217,16 +222,18 @@ class AuditPages:
         wanted = await self._wanted(visit)
         response = visit.file(media, b"", f"audit-{visit.there().name}.{suffix}")
 
-        async def stream() -> AsyncIterator[bytes]:
-            yield head
+        async def pieces() -> AsyncGenerator[Piece]:
+            yield Piece(head)
             after = wanted.after
             while changes := await self._storage.changes(visit.there().id, after, _CHUNK):
                 after = changes[-1].sequence
-                yield b"".join(row(change) for change in changes if _is_wanted(change, wanted))
+                rows = [row(change) for change in changes if _is_wanted(change, wanted)]
+                yield Piece(b"".join(rows), len(rows))
                 if wanted.last is not None and after >= wanted.last:
                     break
 
-        response.stream = stream()
+        asked = {name: visit.text(name) for name in _FIELDS}
+        response.stream = audited(visit, self._storage, "audit log", asked, pieces())
         return response
 
 

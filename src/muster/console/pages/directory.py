@@ -1,11 +1,12 @@
 """The lists of users and groups in the console: search, sorting, columns, export, deleted ones."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 from muster.access.permissions import SCIM
 from muster.console.actors import names_of
 from muster.console.csv_rows import csv_row
+from muster.console.exports import Piece, audited
 from muster.console.listings import ListQuery, cell, columns_of, read_query
 from muster.console.pages.selection import ACTIONS
 from muster.console.resources import ENDPOINTS, called, kind_of
@@ -123,20 +124,21 @@ class DirectoryPages:
         first = await self._directory.find(visit.caller, kind, search)
         response = visit.file("text/csv; charset=utf-8", b"", f"{plural}-{visit.there().name}.csv")
 
-        async def stream() -> AsyncIterator[bytes]:
+        async def pieces() -> AsyncGenerator[Piece]:
             page = first
-            yield csv_row(["id", *(titles[path] for path in query.columns)])
+            yield Piece(csv_row(["id", *(titles[path] for path in query.columns)]))
             while True:
-                yield b"".join(
+                rows = [
                     csv_row([document["id"], *(cell(document, path) for path in query.columns)])
                     for document in parse_all(page.documents)
-                )
+                ]
+                yield Piece(b"".join(rows), len(rows))
                 if page.following is None:
                     return
                 search.after = page.following
                 page = await self._directory.find(visit.caller, kind, search)
 
-        response.stream = stream()
+        response.stream = audited(visit, self._storage, plural, query.parameters(), pieces())
         return response
 
     async def deleted(self, visit: Visit) -> Response:

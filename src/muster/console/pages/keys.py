@@ -13,8 +13,11 @@ from muster.base import clock
 from muster.console.web import PageRoute, Visit
 from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.message import Response
+from muster.insight.overview import last_refusals
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
 from muster.storage.port.accounts import Accounts, KeyRecord
+from muster.storage.port.engine import Storage
+from muster.storage.records.request_figures import RequestFigures
 
 _MAX_NAME = 200
 _MAX_RATE = 2**31 - 1
@@ -53,8 +56,9 @@ PRESETS = {
 class KeyPages:
     """The pages of API keys."""
 
-    def __init__(self, accounts: Accounts, keys: Keys, roles: Roles) -> None:
-        self._accounts = accounts
+    def __init__(self, storage: Storage, keys: Keys, roles: Roles) -> None:
+        self._accounts: Accounts = storage
+        self._figures = RequestFigures(storage)
         self._keys = keys
         self._roles = roles
 
@@ -83,6 +87,7 @@ class KeyPages:
             "keys.html",
             status,
             rows=rows,
+            refused=await last_refusals(self._figures, workspace.id),
             base=visit.base.base(visit.request) + SCIM_ROOT,
             roles=roles,
             **_form(visit, bool(given["error"])),
@@ -155,6 +160,7 @@ class KeyPages:
             status,
             key=key,
             state=state_of(key, clock.now()),
+            refused=(await last_refusals(self._figures, key.workspace)).get(key.id),
             reaches=await self._reaches(visit, key),
             typed=typed,
             error=error,

@@ -1,4 +1,4 @@
-"""Recorded requests in the console: list, live view, dry runs and doctor."""
+"""Recorded requests in the console: list, live view and dry runs."""
 
 import asyncio
 import json
@@ -19,7 +19,6 @@ from muster.directory.rehearsal import rehearse
 from muster.directory.service import Directory
 from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.message import Response
-from muster.insight.doctor import LOST_FIX, examine
 from muster.insight.people import ids_of_person, subjects
 from muster.scim.dialects import QUIRKS
 from muster.scim.errors import ScimError, not_found
@@ -28,6 +27,7 @@ from muster.scim.schema.model import Registry
 from muster.storage.port.accounts import KeyRecord
 from muster.storage.port.engine import Storage
 from muster.storage.records.requests import (
+    NO_KEY,
     PersonFilter,
     RecordedRequest,
     RequestFilter,
@@ -41,8 +41,6 @@ _LIVE_FOR = 600
 _RECORD = timedelta(minutes=15)
 _RANGES = {"15m": 900, "1h": 3600, "24h": 86_400, "7d": 7 * 86_400}
 _ASKED = ("person", "key", "status", "path", "resource", "request", "range", "since", "until")
-_NO_KEY = "none"
-"""The choice of requests whose key is unknown."""
 
 
 class RequestPages:
@@ -66,7 +64,6 @@ class RequestPages:
         yield PageRoute("GET", "/w/{workspace}/requests/{number}", SCIM, self.one)
         yield PageRoute("POST", "/w/{workspace}/requests/{number}/rehearse", SCIM, self.rehearse)
         yield PageRoute("POST", "/w/{workspace}/requests/record", SETTINGS, self.record)
-        yield PageRoute("GET", "/w/{workspace}/doctor", SCIM, self.doctor)
 
     async def show(self, visit: Visit) -> Response:
         error, found, before = "", list[RecordedRequest](), _before(visit)
@@ -118,7 +115,7 @@ class RequestPages:
         return RequestFilter(
             after=after,
             before=number_of(parse_time(until, "until").timestamp()) if until else None,
-            key="" if key == _NO_KEY else key or None,
+            key="" if key == NO_KEY else key or None,
             status=int(status)
             if status.isascii() and status.isdigit() and len(status) in (1, 3)
             else None,
@@ -216,11 +213,6 @@ class RequestPages:
         until = None if visit.text("off") else timestamp(clock.now() + _RECORD)
         await self._settings.record_reads(visit.administrator, until)
         return visit.redirect("./requests")
-
-    async def doctor(self, visit: Visit) -> Response:
-        return visit.render(
-            "doctor.html", found=await examine(self._storage, visit.there().id), fix=LOST_FIX
-        )
 
 
 def _before(visit: Visit) -> int | None:

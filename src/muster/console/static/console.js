@@ -7,10 +7,13 @@ const ready = (root) => {
     element.hidden = false;
   });
   root.querySelectorAll("time[datetime]").forEach(showLocal);
+  root.querySelectorAll("input[type=datetime-local]").forEach(takeLocal);
+  root.querySelectorAll("[data-utc]").forEach((note) => note.remove());
   root.querySelectorAll("[data-toast]").forEach(expire);
 };
 
 /* Times are written in UTC. Here they become the reader's, with UTC in the title. */
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 function showLocal(element) {
   const time = new Date(element.dateTime);
@@ -18,7 +21,27 @@ function showLocal(element) {
   element.dataset.shown = "1";
   element.title = `${moment.format(time)} (${element.dateTime.slice(0, 19).replace("T", " ")} UTC)`;
   if ("moment" in element.dataset) element.textContent = moment.format(time);
+  if (element.dataset.axis === "p24h") element.textContent = clock.format(time);
 }
+
+/* Fields for a moment hold UTC, and say so. Here they show and take the reader's time, and still send UTC. */
+const MINUTE = 60000;
+function shifted(value, from, to) {
+  const time = new Date(from === "UTC" ? `${value}Z` : value);
+  if (!value || Number.isNaN(time.getTime())) return value;
+  const zone = to === "UTC" ? 0 : time.getTimezoneOffset();
+  return new Date(time.getTime() - zone * MINUTE).toISOString().slice(0, 23).replace(/(:00)?\.000$/, "");
+}
+function takeLocal(field) {
+  if (field.dataset.local) return;
+  field.dataset.local = "1";
+  field.value = shifted(field.defaultValue, "UTC", "local");
+}
+document.addEventListener("formdata", (event) => {
+  event.target.querySelectorAll("input[data-local]").forEach((field) => {
+    if (field.name && event.formData.has(field.name)) event.formData.set(field.name, shifted(field.value, "local", "UTC"));
+  });
+});
 
 function expire(element) {
   setTimeout(() => element.remove(), 8000);
@@ -138,6 +161,14 @@ document.addEventListener("keydown", (event) => {
   leader = 0;
   const page = document.querySelector(`.sidebar a[data-key="${CSS.escape(event.key)}"]`);
   if (page) { event.preventDefault(); location.href = page.href; }
+});
+
+/* An editor shows its errors in place: htmx drops pages with an error's status otherwise. */
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id === "editor" && [400, 403, 409].includes(event.detail.xhr.status)) {
+    event.detail.shouldSwap = true;
+    event.detail.isError = false;
+  }
 });
 
 document.addEventListener("DOMContentLoaded", () => ready(document));

@@ -12,8 +12,8 @@ two forms before the write begins:
   write. The choice is a function that the storage calls inside the transaction with all members.
 
 A strict workspace rejects the removal of someone who is not a member. An edit can report that
-afterwards (`MemberDelta.absent`), unless a step of the same PATCH removes everyone: then the edit
-no longer knows who was a member, and a choice is used.
+afterwards (`MemberDelta.absent`), unless a step of the same PATCH removes everyone, or adds an id
+that a step before it removed: then the edit no longer knows who was a member, and a choice is used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -119,9 +119,14 @@ def _read(step: PatchStep, strict: bool) -> _MemberStep:
 
 
 def _may_hide_an_absence(steps: list[_MemberStep]) -> bool:
-    """Return whether the steps remove both ids and everyone (see the module)."""
-    by_id = any(step.operation == "remove" and isinstance(step.selection, list) for step in steps)
-    return by_id and any(
+    """Return whether an edit could not report that a removed id was no member (see the module)."""
+    removed: set[str] = set()
+    for step in steps:
+        if step.operation == "remove" and isinstance(step.selection, list):
+            removed.update(step.selection)
+        elif isinstance(step.selection, list) and not removed.isdisjoint(step.selection):
+            return True
+    return bool(removed) and any(
         step.operation == "replace" or isinstance(step.selection, Whole) for step in steps
     )
 

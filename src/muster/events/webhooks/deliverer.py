@@ -15,7 +15,7 @@ from muster.access.audit_notes import Administrator
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.directory.history.events import Event, events
-from muster.events.webhooks.endpoints import Webhook, Webhooks
+from muster.events.webhooks.endpoints import GAVE_UP, Webhook, Webhooks
 from muster.events.webhooks.sender import Sender, SendResult
 from muster.scim.errors import ScimError
 from muster.storage.background import log_and_continue
@@ -244,7 +244,7 @@ class Deliverer:
             return
         if moment - since > GIVEN_UP_AFTER * 1000:
             why = (
-                f"no successful delivery for {GIVEN_UP_AFTER // 3600} hours:"
+                f"{GAVE_UP} for {GIVEN_UP_AFTER // 3600} hours:"
                 f" {answer.error or f'status {answer.status}'}"
             )
             origin = ChangeOrigin("webhooks", "", timestamp())

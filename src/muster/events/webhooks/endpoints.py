@@ -24,6 +24,8 @@ from muster.storage.records.webhooks import WebhookStates
 WEBHOOK_KIND = "webhook"
 _MAX_WEBHOOKS = 20
 _MAX_DESCRIPTION = 2000
+GAVE_UP = "no successful delivery"
+"""The beginning of the reason for which muster itself disables a webhook."""
 _LATEST = 50
 """The latest attempts among which the reason of a failure is looked for."""
 

@@ -4,9 +4,16 @@ from collections.abc import Iterator
 
 from muster.access.permissions import SETTINGS
 from muster.directory.guard.desk import GuardDesk, HeldWrite
-from muster.http.management.models.guard import GuardAnswer, HeldAnswer
+from muster.http.management.models.guard import (
+    GuardAnswer,
+    GuardOutcome,
+    GuardSelection,
+    HeldAnswer,
+    RefusedDecision,
+)
 from muster.http.management.router import ApiRoute, Call
 from muster.http.wire.message import Response, json_response
+from muster.scim.errors import ScimError
 
 
 class GuardRoutes:
@@ -41,6 +48,16 @@ class GuardRoutes:
             204,
         )
 
+        yield ApiRoute(
+            "POST",
+            "/guard/selection",
+            SETTINGS,
+            self.decide_held,
+            "Carry out or discard the changes of several users that are held",
+            body=GuardSelection,
+            answer=GuardOutcome,
+        )
+
     async def get_guard(self, call: Call) -> Response:
         state = await self._desk.state(call.caller)
         answer: GuardAnswer = {
@@ -58,6 +75,20 @@ class GuardRoutes:
     async def keep_held(self, call: Call) -> Response:
         await self._desk.reject(call.caller, call.names["id"])
         return Response(204)
+
+    async def decide_held(self, call: Call) -> Response:
+        """Decide each of the changes; one that is refused does not affect the others."""
+        body = await call.read(GuardSelection)
+        users = list(dict.fromkeys(body.users))
+        decide = self._desk.approve if body.decision == "let" else self._desk.reject
+        refused: list[RefusedDecision] = []
+        for user in users:
+            try:
+                await decide(call.caller, user)
+            except ScimError as error:
+                refused.append({"user": user, "status": error.status, "detail": error.detail})
+        answer: GuardOutcome = {"decided": len(users) - len(refused), "refused": refused}
+        return json_response(200, answer)
 
 
 def _held(write: HeldWrite) -> HeldAnswer:

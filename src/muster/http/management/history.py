@@ -23,7 +23,7 @@ from muster.http.management.router import ApiRoute, Call
 from muster.http.management.tokens import Tokens
 from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
-from muster.scim.errors import invalid_value, not_found
+from muster.scim.errors import ScimError, invalid_value, not_found
 from muster.scim.schema.model import ResourceType
 from muster.storage.ids import key_of
 from muster.storage.port.changes import Change
@@ -88,8 +88,10 @@ class HistoryRoutes:
                     "cursor" if query.cursor else "before",
                 )
         if key_of(resource) is None:
-            return json_response(200, {"items": [], "nextCursor": None})
+            raise _unknown(resource)
         changes = await self._storage.history(call.workspace, resource, before, query.limit)
+        if not changes and not await self._storage.history(call.workspace, resource, None, 1):
+            raise _unknown(resource)
         types = {kind.name for kind in call.grant.registry.types.values()}
         shown = [
             change
@@ -187,8 +189,12 @@ class HistoryRoutes:
         last = await self._past.last_write(call.workspace, call.names["id"])
         types = {kind.name: kind for kind in call.grant.registry.types.values()}
         if last is None or last.type not in types:
-            raise not_found(f"nothing is known of {call.names['id'][:100]!r}")
+            raise _unknown(call.names["id"])
         return types[last.type]
+
+
+def _unknown(resource_id: str) -> ScimError:
+    return not_found(f"nothing is known of {resource_id[:100]!r}")
 
 
 def members_moved(change: Change) -> MembersMoved | None:

@@ -4,10 +4,17 @@ from collections.abc import Iterator
 
 from muster.access.permissions import SCIM
 from muster.base import clock
-from muster.http.management.models.overview import OverviewAnswer
+from muster.base.clock import timestamp
+from muster.http.management.models.overview import (
+    ActiveUsersOverTime,
+    GetOverview,
+    OverviewAnswer,
+    OverviewKey,
+)
 from muster.http.management.router import ApiRoute, Call
 from muster.http.wire.message import Response, json_response
-from muster.insight.overview import Overview
+from muster.insight.overview import KeyFigures, Overview, OverviewFigures
+from muster.insight.ranges import RANGES
 
 
 class OverviewRoutes:
@@ -23,11 +30,13 @@ class OverviewRoutes:
             SCIM,
             self.get_overview,
             "Retrieve the figures of the workspace and the matters that need attention",
+            query=GetOverview,
             answer=OverviewAnswer,
         )
 
     async def get_overview(self, call: Call) -> Response:
-        figures = await self._overview.collect(call.caller, clock.now())
+        wanted = RANGES[call.query(GetOverview).range]
+        figures = await self._overview.collect(call.caller, wanted, clock.now())
         numbers = figures.numbers
         answer: OverviewAnswer = {
             "users": numbers["users"],
@@ -39,10 +48,54 @@ class OverviewRoutes:
                 hour: {"requests": requests, "failed": failed}
                 for hour, (requests, failed) in sorted(figures.hours.items())
             },
-            "keys": [
-                {"id": key.id, "name": key.name, "lastUsed": key.last_used, "expires": key.expires}
-                for key in figures.keys
+            "keys": [_key(found) for found in figures.keys],
+            "attention": figures.attention,
+            "alerts": [
+                {"name": alert.name, "count": alert.count, "text": alert.text}
+                for alert in figures.alerts
             ],
-            "attention": list(figures.attention),
+            "checklist": [
+                {"name": step.name, "title": step.title, "done": step.done}
+                for step in figures.steps
+            ],
+            "range": wanted.name,
+            "outcomes": [
+                {
+                    "start": timestamp(start),
+                    "succeeded": part.succeeded,
+                    "refused": part.refused,
+                    "errors": part.errors,
+                }
+                for start, part in zip(figures.starts, figures.traffic.parts, strict=False)
+            ],
+            "activeUsers": _people(figures),
         }
         return json_response(200, answer)
+
+
+def _key(found: KeyFigures) -> OverviewKey:
+    key, last = found.key, found.last_refusal
+    return {
+        "id": key.id,
+        "name": key.name,
+        "lastUsed": key.last_used,
+        "expires": key.expires,
+        "requests": found.sum.total,
+        "refused": found.sum.failed,
+        "lastRefused": None if last is None else last.time,
+        "lastStatus": None if last is None else last.status,
+    }
+
+
+def _people(figures: OverviewFigures) -> ActiveUsersOverTime | None:
+    people = figures.people
+    if people is None:
+        return None
+    return {
+        "joined": people.joined,
+        "left": people.left,
+        "points": [
+            {"time": timestamp(moment), "active": active}
+            for moment, active in zip(figures.starts, people.points, strict=True)
+        ],
+    }

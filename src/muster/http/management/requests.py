@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from muster.access.permissions import SCIM
+from muster.directory.history.past import parse_time
+from muster.directory.service import Directory
 from muster.http.management.models.requests import (
     FindRequests,
     RequestAnswer,
@@ -11,16 +13,26 @@ from muster.http.management.models.requests import (
 )
 from muster.http.management.pages import cut, read_cursor
 from muster.http.management.router import ApiRoute, Call
+from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
+from muster.insight.people import ids_of_person
 from muster.scim.errors import not_found
-from muster.storage.records.requests import RecordedRequest, RequestFilter, RequestStore
+from muster.storage.records.requests import (
+    NO_KEY,
+    PersonFilter,
+    RecordedRequest,
+    RequestFilter,
+    RequestStore,
+    number_of,
+)
 
 
 class RequestRoutes:
     """The operations on the requests that are kept."""
 
-    def __init__(self, requests: RequestStore) -> None:
+    def __init__(self, requests: RequestStore, directory: Directory) -> None:
         self._requests = requests
+        self._directory = directory
 
     def __iter__(self) -> Iterator[ApiRoute]:
         yield ApiRoute(
@@ -44,12 +56,22 @@ class RequestRoutes:
     async def find_requests(self, call: Call) -> Response:
         query = call.query(FindRequests)
         before = int(read_cursor(query.cursor, (0,))[0]) if query.cursor else query.before
+        limits = [limit for limit in (before, _number(query.until, "until")) if limit]
+        since = _number(query.since, "since")
+        person = None
+        if query.person:
+            ids = await ids_of_person(self._directory, call.caller, query.person)
+            person = PersonFilter(query.person, ids)
         wanted = RequestFilter(
-            before=before or None,
-            key=query.key,
+            before=min(limits, default=None),
+            after=None if since is None else since - 1,
+            key="" if query.key == NO_KEY else query.key,
             status=query.status or None,
             path=query.path,
             resource=query.resource,
+            failed=query.failed,
+            request_id=query.request,
+            person=person,
             limit=query.limit + 1,
         )
         found = await self._requests.find(call.workspace, wanted)
@@ -70,6 +92,14 @@ class RequestRoutes:
         if kept is None:
             raise not_found("there is no such request, or it is kept no more")
         return json_response(200, _detail(kept))
+
+
+def _number(time: str | None, name: str) -> int | None:
+    """Return the lowest number of a request at a time; None for no time."""
+    if not time:
+        return None
+    with at(f"/{name}"):
+        return number_of(parse_time(time, name).timestamp())
 
 
 def _summary(kept: RecordedRequest) -> RequestAnswer:

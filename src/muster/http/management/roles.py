@@ -3,18 +3,27 @@
 from collections.abc import Iterator
 
 from muster.access.permissions import EDIT_ROLES, IDENTITY_MAPPINGS, READ, SCIM
-from muster.access.role_mappings import RoleMapping, RoleMappings, granted, order
+from muster.access.role_mappings import (
+    RoleMapping,
+    RoleMappings,
+    granted,
+    mapping_of,
+    order,
+)
 from muster.access.roles import Role, Roles
 from muster.directory.documents import parse
 from muster.directory.service import Directory
 from muster.http.management.models.roles import (
+    AffectedUserAnswer,
     FindRoleMappings,
     NewRole,
     NewRoleMapping,
     RoleAnswer,
     RoleList,
     RoleMappingAnswer,
+    RoleMappingChange,
     RoleMappingList,
+    RoleMappingPreview,
     RolePermissions,
     UserRoles,
 )
@@ -22,14 +31,18 @@ from muster.http.management.pages import page
 from muster.http.management.router import ApiRoute, Call, created
 from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
+from muster.insight.role_preview import AffectedUser, RolePreview
 from muster.scim.errors import invalid_value
 
 
 class RoleRoutes:
     """The operations on roles and role mappings."""
 
-    def __init__(self, roles: Roles, mappings: RoleMappings, directory: Directory) -> None:
+    def __init__(
+        self, roles: Roles, mappings: RoleMappings, directory: Directory, preview: RolePreview
+    ) -> None:
         self._roles = roles
+        self._preview = preview
         self._mappings = mappings
         self._directory = directory
 
@@ -98,6 +111,16 @@ class RoleRoutes:
             errors=(409,),
         )
         yield ApiRoute(
+            "POST",
+            "/scim/role-mappings/preview",
+            IDENTITY_MAPPINGS,
+            self.preview_role_mappings,
+            "Tell whose roles a change of role mappings would change",
+            also=(READ,),
+            body=RoleMappingChange,
+            answer=RoleMappingPreview,
+        )
+        yield ApiRoute(
             "DELETE",
             "/scim/role-mappings/{id}",
             IDENTITY_MAPPINGS,
@@ -132,6 +155,20 @@ class RoleRoutes:
         if not new:
             return json_response(200, _mapping(mapping))
         return created(_mapping(mapping), "/scim/role-mappings", mapping.id)
+
+    async def preview_role_mappings(self, call: Call) -> Response:
+        body = await call.read(RoleMappingChange)
+        add = [mapping_of(new.idp_value, new.role.role, new.role.tag) for new in body.add]
+        preview = await self._preview.preview(call.caller, add, body.remove)
+        answer: RoleMappingPreview = {
+            "matched": preview.matched,
+            "complete": preview.complete,
+            "affected": preview.affected,
+            "gaining": preview.gaining,
+            "losing": preview.losing,
+            "users": [_affected(user) for user in preview.users],
+        }
+        return json_response(200, answer)
 
     async def delete_role_mapping(self, call: Call) -> Response:
         await self._mappings.delete(call.administrator, call.names["id"])
@@ -172,6 +209,16 @@ class RoleRoutes:
 
 def _role(role: Role) -> RoleAnswer:
     return {"name": role.name, "permissions": list(role.permissions)}
+
+
+def _affected(user: AffectedUser) -> AffectedUserAnswer:
+    return {
+        "id": user.id,
+        "userName": user.user_name,
+        "displayName": user.display_name or None,
+        "gained": [{"role": role, "tag": tag} for role, tag in user.gained],
+        "lost": [{"role": role, "tag": tag} for role, tag in user.lost],
+    }
 
 
 def _mapping(mapping: RoleMapping) -> RoleMappingAnswer:

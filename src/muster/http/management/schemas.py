@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from muster.access.permissions import READ, SETTINGS, allows
+from muster.custom_schemas.changes import SchemaChange
 from muster.custom_schemas.schemas import Breaks, CustomSchemas
 from muster.http.management.models.schemas import (
     NewResourceType,
@@ -11,14 +12,18 @@ from muster.http.management.models.schemas import (
     ResourceTypeList,
     SchemaAnswer,
     SchemaConflict,
+    SchemaConflicts,
     SchemaDefinition,
+    SchemaDifference,
     SchemaList,
+    SchemaPreview,
     SchemaProgress,
 )
 from muster.http.management.router import ApiRoute, Call, created
 from muster.http.wire.errors import problem
 from muster.http.wire.message import Response, json_response
 from muster.scim.schema.custom import CustomSchema
+from muster.scim.values import Json
 
 
 class SchemaRoutes:
@@ -87,6 +92,16 @@ class SchemaRoutes:
             problems={409: SchemaConflict},
         )
         yield ApiRoute(
+            "POST",
+            "/schemas/preview",
+            SETTINGS,
+            self.preview_schema,
+            "Tell what a definition would change, and which stored resources forbid it",
+            body=SchemaDefinition,
+            answer=SchemaPreview,
+            errors=(409,),
+        )
+        yield ApiRoute(
             "GET",
             "/schemas/{urn}",
             SETTINGS,
@@ -126,6 +141,18 @@ class SchemaRoutes:
         except Breaks as breaks:
             return _broken(call, breaks)
         return created(_answer(schema), "/schemas", schema.id)
+
+    async def preview_schema(self, call: Call) -> Response:
+        """Answer the effect of creating a schema, or of replacing the one with the same id."""
+        body = await call.read(SchemaDefinition)
+        there = {schema.id.lower() for schema in await self._custom.schemas(call.workspace)}
+        urn = body.id if body.id.lower() in there else None
+        review = await self._custom.review_schema(call.administrator, body.given(), urn)
+        answer: SchemaPreview = {
+            "changes": [_difference(change) for change in review.changes],
+            "conflicts": None if review.breaks is None else _conflicts(call, review.breaks),
+        }
+        return json_response(200, answer)
 
     async def get_schema(self, call: Call) -> Response:
         schema = await self._custom.schema(call.workspace, call.names["urn"])
@@ -190,7 +217,25 @@ def _broken(call: Call, breaks: Breaks) -> Response:
 
     Some of their ids are listed if the key may read resources.
     """
+    more: dict[str, Json] = {"total": breaks.total, "attributes": dict(breaks.attributes)}
     if not allows(call.grant.permissions, READ):
-        return problem(409, "Conflict", breaks.detail, more={"total": breaks.total})
-    more = {"broken": list(breaks.broken), "total": breaks.total}
+        return problem(409, "Conflict", breaks.detail, more=more)
+    more["broken"] = list(breaks.broken)
     return problem(409, "Conflict", breaks.full_detail, more=more)
+
+
+def _conflicts(call: Call, breaks: Breaks) -> SchemaConflicts:
+    reads = allows(call.grant.permissions, READ)
+    broken: list[Any] = list(breaks.broken) if reads else []
+    return {"total": breaks.total, "attributes": dict(breaks.attributes), "broken": broken}
+
+
+def _difference(change: SchemaChange) -> SchemaDifference:
+    return {
+        "attribute": change.attribute,
+        "action": change.action,
+        "values": [
+            {"name": name, "before": was, "after": now}
+            for name, (was, now) in change.values.items()
+        ],
+    }

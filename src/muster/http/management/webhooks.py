@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 from muster.access.permissions import SCIM, SETTINGS
+from muster.directory.history.events import describe
 from muster.events.webhooks.deliverer import TEST, Deliverer
 from muster.events.webhooks.endpoints import Webhook, Webhooks
 from muster.http.management.models.webhooks import (
     DeliveryAnswer,
     DeliveryList,
+    EventTypeList,
     FindDeliveries,
     NewWebhook,
     Redelivery,
@@ -71,6 +73,14 @@ class WebhookRoutes:
             body=NewWebhook,
             answer=WebhookSecret,
             errors=(409,),
+        )
+        yield ApiRoute(
+            "GET",
+            "/webhooks/event-types",
+            SETTINGS,
+            self.find_event_types,
+            "List the types of events that webhooks can subscribe to",
+            answer=EventTypeList,
         )
         yield ApiRoute(
             "GET",
@@ -170,6 +180,14 @@ class WebhookRoutes:
         position = await self._storage.latest_change(call.workspace)
         made = await self._webhooks.create(call.administrator, body.given(), position)
         return created(await self._with_secret(made), "/webhooks", made.id)
+
+    async def find_event_types(self, call: Call) -> Response:
+        found = await self._webhooks.types(call.administrator)
+        answer: EventTypeList = {
+            "items": [{"type": name, "description": describe(name)} for name in found],
+            "nextCursor": None,
+        }
+        return json_response(200, answer)
 
     async def get_webhook(self, call: Call) -> Response:
         webhook = await self._webhook(call)

@@ -216,6 +216,22 @@ def _attribute(raw: Json, where: str, indexed: list[str], nested: bool) -> dict[
     return made
 
 
+def check_definition(raw: dict[str, Any], where: str, nested: bool) -> None:
+    """Check the definition of one attribute, which may lack its sub-attributes.
+
+    Args:
+        raw: The definition.
+        where: Its position, with which errors begin.
+        nested: Whether it is a sub-attribute.
+
+    Raises:
+        ScimError: invalidValue.
+    """
+    if raw.get("type") == "complex" and not raw.get("subAttributes"):
+        raw = {**raw, "subAttributes": [{"name": "value"}]}
+    _attribute(raw, where, [], nested)
+
+
 def _check_secret(made: dict[str, Any], raw: dict[str, Any], where: str, nested: bool) -> None:
     """Check an attribute that is never returned.
 

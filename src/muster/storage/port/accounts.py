@@ -141,7 +141,8 @@ class Accounts(Notes, Protocol):
 
         Raises:
             Outdated: One of `expected` has changed since it was read.
-            Conflict: `unique_group_names` is being turned on and two groups share a name.
+            Conflict: `unique_group_names` is being turned on and two groups share a name, or
+                another workspace has the new name of one (the attribute is `name`).
         """
 
     async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:

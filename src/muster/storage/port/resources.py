@@ -23,8 +23,21 @@ FLASH_KIND = "flash"
 """The kind of items that carry a message to the next page of the console."""
 
 
+TALLY_KIND = "tally"
+"""The kind of items that hold sums over changes, up to a position among them."""
+
+RESOLVED_KIND = "resolved-finding"
+"""The kind of items that mark findings of the doctor as resolved."""
+
+HIDDEN_KIND = "hidden-checklist"
+"""The kind of items that say which administrators have hidden the checklist of the first run."""
+
+
 UNCACHED_KINDS = frozenset(
-    {"administrator", "session", "invitation", "first", "open-id-connector", FLASH_KIND}
+    {
+        *("administrator", "session", "invitation", "first", "open-id-connector"),
+        *(FLASH_KIND, TALLY_KIND, RESOLVED_KIND, HIDDEN_KIND),
+    }
 )
 """The kinds of items that are read from the database whenever they are needed.
 

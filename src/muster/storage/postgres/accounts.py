@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import asyncpg
+
 from muster.storage.groups import unique_display_names
 from muster.storage.port.accounts import KeyRecord, Setting, Workspace
 from muster.storage.port.changes import Note
@@ -121,7 +123,12 @@ class PostgresAccounts:
                 if isinstance(put, Workspace):
                     await _apply_unique_names(connection, put)
                 statement = store_statement(put)
-                await connection.execute(statement.sql, *statement.parameters)
+                try:
+                    await connection.execute(statement.sql, *statement.parameters)
+                except asyncpg.UniqueViolationError:
+                    if isinstance(put, Workspace):
+                        raise Conflict("name") from None
+                    raise
             if increments_epoch(puts):
                 await connection.execute(_EPOCH)
                 await connection.execute(_TELL)

@@ -78,7 +78,9 @@ ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = ex
     rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked,
         role = excluded.role, connection = excluded.connection
 """
-_SET_WORKSPACE = "UPDATE workspaces SET contract = $1, strict = $2, settings = $3 WHERE id = $4"
+_SET_WORKSPACE = (
+    "UPDATE workspaces SET name = $1, contract = $2, strict = $3, settings = $4 WHERE id = $5"
+)
 _PUT_ITEM = """
 INSERT INTO configuration (workspace, kind, id, body) VALUES ($1, $2, $3, $4)
 ON CONFLICT (workspace, kind, id) DO UPDATE SET body = excluded.body
@@ -90,15 +92,19 @@ def store_statement(put: Setting) -> Statement:
     """Return the statement that stores a setting, key or item, or deletes an item."""
     match put:
         case Workspace():
-            return Statement(
-                _SET_WORKSPACE, (put.contract, put.strict, settings_to_column(put), put.id)
-            )
+            values = (put.name, put.contract, put.strict, settings_to_column(put), put.id)
+            return Statement(_SET_WORKSPACE, values)
         case KeyRecord():
             return Statement(_PUT_KEY, key_row(put))
         case Item(workspace, kind, item_id, None):
             return Statement(_DROP_ITEM, (workspace, kind, item_id))
         case Item(workspace, kind, item_id, body):
             return Statement(_PUT_ITEM, (workspace, kind, item_id, orjson.dumps(body).decode()))
+
+
+def name_statement(put: Workspace) -> Statement:
+    """Return the statement that finds another workspace with the name of a workspace."""
+    return Statement("SELECT 1 FROM workspaces WHERE name = $1 AND id <> $2", (put.name, put.id))
 
 
 def read_statement(read: Setting) -> Statement:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
 
 from muster.base import clock
+from muster.base.clock import timestamp
 from muster.scim.values import Json
 from muster.storage.port.engine import Upkeep
 from muster.storage.query.binder import Binder
@@ -51,6 +53,8 @@ SCIM_TYPES = ("invalidFilter", "tooMany", "invalidPath", "noTarget", "mutability
 """The error types (RFC 7644 section 3.12) by which failures are told apart."""
 _TICKS = 64
 """The number of distinct numbers in one microsecond."""
+TICKS_PER_SECOND = 1_000_000 * _TICKS
+_DAY = 86_400 * TICKS_PER_SECOND
 
 
 def number_of(seconds: float, nth: int = 0) -> int:
@@ -61,6 +65,16 @@ def number_of(seconds: float, nth: int = 0) -> int:
         nth: Distinguishes requests within one microsecond.
     """
     return int(seconds * 1_000_000) * _TICKS + nth % _TICKS
+
+
+def day_of(number: int) -> int:
+    """Return the day of a request in UTC, as the number of days since 1970."""
+    return number // _DAY
+
+
+def time_of(number: int) -> str:
+    """Return the time of a request as a timestamp."""
+    return timestamp(datetime.fromtimestamp(number / TICKS_PER_SECOND, UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +136,8 @@ class PersonFilter:
 
 
 _NO_STATUS = 1000
+NO_KEY = "none"
+"""Stands for requests whose key is unknown, in pages and in the management API."""
 
 
 class RequestStore:
@@ -183,28 +199,20 @@ class RequestStore:
         )
         return found[0] if found else None
 
-    async def by_hour(self, workspace: int, since: str) -> dict[str, tuple[int, int]]:
-        """Return for each hour (as 2026-01-31T23) its requests and its failures."""
-        sql = (
-            "SELECT substr(time, 1, 13), count(*), sum(CASE WHEN status >= 400 THEN 1"
-            " ELSE 0 END) FROM requests"
-            " WHERE workspace = $1 AND time >= $2 GROUP BY substr(time, 1, 13)"
-        )
-        return {
-            row[0]: (row[1], int(row[2]))
-            for row in await self._storage.query(bound(sql, workspace, since))
-        }
-
     async def quirks(self, workspace: int) -> Sequence[tuple[Any, ...]]:
-        """Return the requests with each set of quirks of each key, and the latest number."""
+        """Return the requests with each set of quirks of each key and day.
+
+        Each row is (key, quirks, count, latest number).
+        """
         sql = (
             "SELECT key_id, quirks, count(*), max(number) FROM requests"
-            " WHERE workspace = $1 AND quirks <> '' GROUP BY key_id, quirks ORDER BY key_id, quirks"
+            f" WHERE workspace = $1 AND quirks <> '' GROUP BY key_id, quirks, number / {_DAY}"
+            " ORDER BY key_id, quirks"
         )
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
 
     async def failures(self, workspace: int) -> Sequence[tuple[Any, ...]]:
-        """Return the failures of each key, operation, status and scimType.
+        """Return the failures of each key, operation, status, scimType and day.
 
         Each row is (key, operation, status, count, latest number, scimType), with an empty
         scimType if it is none of `SCIM_TYPES`.
@@ -216,7 +224,7 @@ class RequestStore:
             "SELECT key_id, operation, status, count(*), max(number), kind FROM"
             f" (SELECT key_id, operation, status, number, CASE {kinds} ELSE '' END AS kind"
             " FROM requests WHERE workspace = $1 AND status >= 400) AS failed"
-            " GROUP BY key_id, operation, status, kind ORDER BY count(*) DESC LIMIT 100"
+            f" GROUP BY key_id, operation, status, kind, number / {_DAY}"
         )
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
 

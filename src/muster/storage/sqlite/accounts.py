@@ -15,6 +15,7 @@ from muster.storage.records.columns import (
     increments_epoch,
     is_unchanged,
     key_from_row,
+    name_statement,
     read_statement,
     store_statement,
     workspace_from_row,
@@ -126,6 +127,8 @@ class SqliteAccounts:
                     raise Outdated
             for put in puts:
                 if isinstance(put, Workspace):
+                    if connection.execute(*positional(name_statement(put))).fetchone():
+                        raise Conflict("name")
                     _apply_unique_names(connection, put)
                 connection.execute(*positional(store_statement(put)))
             if new_epoch:

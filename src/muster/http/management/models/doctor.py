@@ -4,13 +4,26 @@ from typing import Annotated
 
 from pydantic import Field
 
-from muster.http.management.models.base import Answer, Id
+from muster.http.management.models.base import Answer, Id, Timestamp
 
 _Key = Annotated[str, Field(examples=["Okta"])]
 _Count = Annotated[int, Field(ge=1)]
 
 
-class DialectAnswer(Answer):
+class FindingState(Answer):
+    """The members that all findings have."""
+
+    id: Annotated[str, Field(examples=["6f1c0d9a2b3e4f58"])]
+    """The id of the finding. It stays the same when the finding occurs again."""
+    latestRequest: Annotated[str, Field(examples=["112742891520000000"])]
+    """The `number` of the latest request that shows it."""
+    trend: Annotated[list[int], Field(min_length=7, max_length=7, examples=[[0, 0, 2, 1, 0, 4, 1]])]
+    """How often it occurred on each of the last seven days in UTC, the oldest first."""
+    resolved: Timestamp | None
+    """The time at which it was marked as resolved. Null if it was not, or occurred again since."""
+
+
+class DialectAnswer(FindingState):
     """A deviation from the RFCs that a client shows."""
 
     key: _Key
@@ -25,7 +38,7 @@ class DialectAnswer(Answer):
     """The number of requests that are kept and show it."""
 
 
-class RefusalAnswer(Answer):
+class RefusalAnswer(FindingState):
     """Requests of one kind that were refused."""
 
     key: _Key
@@ -43,7 +56,7 @@ class RefusalAnswer(Answer):
     """The remedy."""
 
 
-class LostUser(Answer):
+class LostUser(FindingState):
     """A user whom a client tries to create although the user exists."""
 
     key: _Key
@@ -57,7 +70,7 @@ class LostUser(Answer):
 
 
 class DoctorAnswer(Answer):
-    """The findings of the doctor in the requests that are kept."""
+    """The findings of the doctor in the requests that are kept, the resolved ones included."""
 
     dialects: list[DialectAnswer]
     """Deviations from the RFCs that clients show."""

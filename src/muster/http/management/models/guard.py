@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, StringConstraints
 
-from muster.http.management.models.base import Actor, Answer, Id, Timestamp
+from muster.http.management.models.base import Actor, Answer, Body, Id, OneOf, Timestamp
 from muster.http.management.models.settings import GuardMode
 
 
@@ -34,3 +34,41 @@ class GuardAnswer(Answer):
     """The number of users who may lose access within an hour."""
     held: list[HeldAnswer]
     """The changes that are held, oldest first."""
+
+
+class GuardSelection(Body):
+    """A decision on several held changes."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"decision": "let", "users": ["0193591c-1f00-7b5d-a1b2-3c4d5e6f7081"]}
+        }
+    )
+
+    decision: Annotated[str, OneOf(("let", "keep"))]
+    """`let` carries the changes out, `keep` discards them and keeps the users as they are."""
+    users: Annotated[
+        list[Annotated[str, StringConstraints(max_length=200)]],
+        Field(min_length=1, max_length=1000),
+    ]
+    """The ids of the users."""
+
+
+class RefusedDecision(Answer):
+    """A held change that was not decided."""
+
+    user: Id
+    """The id of the user."""
+    status: Annotated[int, Field(examples=[404])]
+    """The status that the decision on this change alone would have had."""
+    detail: str
+    """The reason."""
+
+
+class GuardOutcome(Answer):
+    """The outcome of a decision on several held changes."""
+
+    decided: Annotated[int, Field(ge=0)]
+    """The number of changes that were decided."""
+    refused: list[RefusedDecision]
+    """The changes that were not."""

@@ -11,6 +11,7 @@ from muster.http.management.models.base import (
     Id,
     KeyId,
     ListAnswer,
+    Moment,
     QueryParameters,
     Timestamp,
 )
@@ -26,13 +27,24 @@ class FindRequests(QueryParameters):
     before: Annotated[int, Field(ge=0), DIGITS] = 0
     """Deprecated: use `cursor`. The `number` of a request; lists those before it."""
     key: Annotated[str | None, Field(max_length=200)] = None
-    """Only requests with this API key, by its id."""
+    """Only requests with this API key, by its id; `none` for those without a known key."""
     status: Annotated[int, Field(ge=0, le=599), DIGITS] = 0
     """Only requests with this status, or this first digit of the status."""
     path: Annotated[str | None, Field(max_length=2000)] = None
     """Only requests whose path starts with this."""
     resource: Annotated[str | None, Field(max_length=200)] = None
     """Only requests about this user or group, by its id."""
+    person: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    """Only requests about people whose userName, e-mail address or name this is a part of. Refused
+    creations are found by their body."""
+    since: Moment | None = None
+    """Only requests at or after this time, as ISO 8601; in UTC if it has no offset."""
+    until: Moment | None = None
+    """Only requests before this time, as ISO 8601; in UTC if it has no offset."""
+    failed: bool = False
+    """Only requests that were answered with status 400 or above."""
+    request: Annotated[str | None, Field(max_length=100)] = None
+    """Only the request with this `X-Request-Id`."""
 
 
 class RequestAnswer(Answer):
@@ -45,7 +57,7 @@ class RequestAnswer(Answer):
     request_id: Annotated[str, Field(examples=["3f9a1c20b7d4-1f"])]
     """The `X-Request-Id` of the answer."""
     key_id: KeyId
-    """The id of the API key."""
+    """The id of the API key. Empty if it is unknown, as of a request with an unknown key (401)."""
     operation: Annotated[str, Field(examples=["createUser"])]
     """The operation, as the OpenAPI document names it."""
     method: Annotated[str, Field(examples=["POST"])]

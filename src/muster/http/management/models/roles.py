@@ -116,6 +116,49 @@ class RoleMappingList(ListAnswer):
     """The mappings of this page."""
 
 
+class RoleMappingChange(Body):
+    """Role mappings to add and to remove."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"add": [_MAPPING], "remove": []}})
+
+    add: Annotated[list[NewRoleMapping], Field(max_length=20)] = []
+    """The mappings to add."""
+    remove: Annotated[list[_MappingId], Field(max_length=20)] = []
+    """The ids of the mappings to remove."""
+
+
+class AffectedUserAnswer(Answer):
+    """A user whose roles would change."""
+
+    id: Id
+    """The id of the user."""
+    userName: Annotated[str, Field(examples=["ann@example.com"])]
+    """The userName."""
+    displayName: Annotated[str | None, Field(examples=["Ann Smith"])]
+    """The displayName."""
+    gained: list[GrantedRole]
+    """The roles that the user would get."""
+    lost: list[GrantedRole]
+    """The roles that the user would lose."""
+
+
+class RoleMappingPreview(Answer):
+    """The effect of a change of role mappings."""
+
+    matched: int
+    """The users with a value that the change is about."""
+    complete: bool
+    """Whether all of them were examined. Otherwise the numbers count the first 5,000."""
+    affected: int
+    """The users whose roles would change."""
+    gaining: int
+    """The users who would get a role."""
+    losing: int
+    """The users who would lose a role."""
+    users: list[AffectedUserAnswer]
+    """The first users whose roles would change."""
+
+
 class FindRoleMappings(QueryParameters):
     """The parameters of a list of role mappings."""
 

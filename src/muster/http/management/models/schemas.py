@@ -4,7 +4,7 @@ Further members of a definition are ignored, so that the answers of other server
 they are.
 """
 
-from typing import Annotated, NotRequired
+from typing import Annotated, Any, NotRequired
 
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
@@ -196,6 +196,8 @@ class BrokenResource(Answer):
     """The type of the resource."""
     id: Id
     """The id of the resource."""
+    attribute: Annotated[str, Field(examples=["badgeNumber"])]
+    """The attribute at fault. Empty if it is the resource as a whole."""
     detail: str
     """The value that does not fit."""
 
@@ -207,6 +209,50 @@ class SchemaConflict(Problem):
     """Some of the resources that would no longer fit, if the key may read resources."""
     total: NotRequired[int]
     """The number of resources that would no longer fit."""
+    attributes: NotRequired[dict[str, int]]
+    """The number of these resources by the attribute at fault. One may count for several."""
+
+
+class SchemaConflicts(Answer):
+    """The stored resources that a change of a schema would contradict."""
+
+    total: int
+    """The number of resources that would no longer fit."""
+    attributes: dict[str, int]
+    """The number of these resources by the attribute at fault. One may count for several."""
+    broken: list[BrokenResource]
+    """Some of them, if the key may read resources."""
+
+
+class AttributeDifference(Answer):
+    """A characteristic before and after a change."""
+
+    name: Annotated[str, Field(examples=["required"])]
+    """The name of the characteristic."""
+    before: Any
+    """The stored value."""
+    after: Any
+    """The new value."""
+
+
+class SchemaDifference(Answer):
+    """A difference between the stored schema and a new definition."""
+
+    attribute: Annotated[str, Field(examples=["badge.number"])]
+    """The path of the attribute. Empty for the schema itself."""
+    action: Annotated[str, OneOf(("add", "remove", "update", "reorder"))]
+    """The kind of the difference."""
+    values: list[AttributeDifference]
+    """For an update, the characteristics that differ."""
+
+
+class SchemaPreview(Answer):
+    """The effect of a definition, before it is stored."""
+
+    changes: list[SchemaDifference]
+    """The differences from the stored schema with this id, or all attributes of a new one."""
+    conflicts: SchemaConflicts | None
+    """The stored resources that forbid the change. Null if there are none."""
 
 
 class TypeExtension(Body):

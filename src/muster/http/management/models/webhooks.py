@@ -190,3 +190,19 @@ class RedeliveryAnswer(Answer):
     """The reason why the endpoint did not answer."""
     milliseconds: int
     """The duration of the attempt."""
+
+
+class EventTypeAnswer(Answer):
+    """A type of event."""
+
+    type: _EventType
+    """The name of the type, for the `events` of a webhook."""
+    description: Annotated[str, Field(examples=["A user was deactivated."])]
+    """A sentence that says when such an event occurs."""
+
+
+class EventTypeList(ListAnswer):
+    """The types of events that can occur in the workspace."""
+
+    items: list[EventTypeAnswer]
+    """The types, by resource type."""

@@ -1,0 +1,52 @@
+"""Files that the console exports, each with an entry in the audit log."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import NamedTuple
+
+from muster.console.web import Visit
+from muster.storage.port.changes import Notes
+
+
+class Piece(NamedTuple):
+    """A part of a file.
+
+    Attributes:
+        body: Its bytes.
+        rows: The number of rows in it.
+    """
+
+    body: bytes
+    rows: int = 0
+
+
+async def audited(
+    visit: Visit,
+    notes: Notes,
+    name: str,
+    conditions: Mapping[str, str],
+    pieces: AsyncGenerator[Piece],
+) -> AsyncIterator[bytes]:
+    """Yield the parts of a file, and then record that it was exported.
+
+    An export that the browser breaks off is recorded too, with the rows that were sent.
+
+    Args:
+        visit: The request.
+        notes: Where the entry is recorded.
+        name: The name of the list.
+        conditions: The filter of the list; empty values are left out.
+        pieces: The parts of the file.
+    """
+    rows, complete = 0, False
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                rows += piece.rows
+                yield piece.body
+        complete = True
+    finally:
+        given = {key: value for key, value in conditions.items() if value}
+        by = visit.administrator
+        note = by.note("Export", name, "export", rows=rows, filter=given, complete=complete)
+        await notes.record([note])

@@ -1,0 +1,111 @@
+"""Roles in the console: the matrix, custom roles, and who has them."""
+
+import re
+
+import pytest
+
+from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, NOTES, PERMISSIONS, READ, SCIM
+from tests.console.test_pages import invited
+from tests.support.people import name
+
+
+@pytest.fixture
+def roles(root, fresh):
+    path = f"/w/{fresh.name}/roles"
+    root.get(path)
+    return path
+
+
+def matrix(page):
+    """Return the permissions of each role, as the matrix shows them."""
+    head, *rows = re.findall(r"<tr>(.*?)</tr>", page.partition("matrix")[2], re.S)
+    titles = re.findall(r"<th>(?:<a[^>]*>)?([^<]+)", head)[1:]
+    found = {title: set() for title in titles}
+    for row in rows[: len(PERMISSIONS)]:
+        permission = re.search(r'<th scope="row"[^>]*>([^<]+)<small>', row)[1].replace("&amp;", "&")
+        for title, cell in zip(titles, re.findall(r"<td[^>]*>(.*?)</td>", row, re.S), strict=True):
+            if ">Yes<" in cell:
+                found[title].add(permission)
+    return found
+
+
+def test_every_permission_has_a_sentence():
+    assert list(NOTES) == list(PERMISSIONS)
+    assert all(note.endswith(".") for note in NOTES.values())
+
+
+def test_a_role_is_created_changed_and_deleted(root, fresh, roles):
+    assert root.post(roles, name="Audit & more", permission=[AUDIT, SCIM]).status_code == 303
+    page = root.get(roles).text
+    assert matrix(page) == {
+        ADMIN: set(PERMISSIONS),
+        "Audit &amp; more": {AUDIT, SCIM, READ},
+    }
+    path = re.search(rf'href="({roles}/[^"]+)"', page)[1]
+    assert "checked" in root.get(path).text
+    assert root.post(path, permission=[READ]).status_code == 303
+    assert matrix(root.get(roles).text)["Audit &amp; more"] == {READ}
+    root.get(path)
+    assert root.post(f"{path}/remove").status_code == 303
+    assert list(matrix(root.get(roles).text)) == [ADMIN]
+    assert root.get(path).status_code == 404
+    assert root.post(f"{path}/remove").status_code == 404
+
+
+def test_the_holders_of_a_role_are_listed(root, fresh, roles):
+    root.post(roles, name="Auditor", permission=AUDIT)
+    keys = [name("key") for _ in range(3)]
+    fresh.api.post("/keys", json={"name": keys[0], "role": "Auditor"})
+    fresh.api.post("/keys", json={"name": keys[1], "permissions": [READ]})
+    gone = fresh.api.post("/keys", json={"name": keys[2], "role": "Auditor"}).json()
+    fresh.api.delete(f"/keys/{gone['id']}")
+    page = root.get(f"{roles}/Auditor").text
+    assert keys[0] in page
+    assert keys[1] not in page
+    assert keys[2] not in page
+    everyone = root.get(roles).text.partition("Keys and administrators")[2]
+    rows = {
+        re.sub("<[^>]+>", "", cells[0]): cells
+        for cells in (
+            re.findall(r"<td[^>]*>(.*?)</td>", row, re.S)
+            for row in re.findall(r"<tr>(.*?)</tr>", everyone, re.S)[1:]
+        )
+    }
+    assert rows[keys[0]][1:3] == ["API key", "Auditor"]
+    assert rows[keys[1]][3] == READ
+    assert any(cells[1] == "Administrator" and "root" in title for title, cells in rows.items())
+    refused = root.post(f"{roles}/Auditor/remove")
+    assert (refused.status_code, keys[0] in refused.text) == (409, True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "wrong"),
+    [
+        ({"name": "a/b", "permission": AUDIT}, 400, "name"),
+        ({"name": "Auditor"}, 400, "permissions"),
+        ({"name": "admin", "permission": AUDIT}, 409, ""),
+    ],
+)
+def test_a_role_that_cannot_be(root, roles, fields, status, wrong):
+    page = root.post(roles, **fields)
+    assert page.status_code == status
+    assert f'value="{fields["name"]}"' in page.text
+    assert (f'id="wrong-{wrong}"' in page.text) == bool(wrong)
+    assert 'role="alert"' in page.text or wrong
+
+
+def test_nobody_grants_more_than_they_have(root, server, fresh, roles):
+    root.post(roles, name="Strong", permission=[SCIM, AUDIT])
+    admin = invited(root, server, fresh.name, EDIT_ROLES)
+    page = admin.get(roles).text
+    assert "root" not in page.partition("Keys and administrators")[2]
+    assert "only owners of the workspace see them" in page
+    assert "/keys/" not in page
+    assert admin.post(roles, name="Mine", permission=[SCIM]).status_code == 403
+    strong = admin.get(f"{roles}/Strong").text
+    assert "permissions that you do not have" in strong
+    admin.get(roles)
+    assert admin.post(f"{roles}/Strong", permission=[EDIT_ROLES]).status_code == 403
+    assert admin.post(f"{roles}/Strong/remove").status_code == 403
+    assert admin.post(f"{roles}/{ADMIN}", permission=[EDIT_ROLES]).status_code == 403
+    admin.close()

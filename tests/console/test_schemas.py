@@ -1,0 +1,367 @@
+"""Schemas and resource types in the console: the editor, its review, and deletion."""
+
+import html
+import json
+import re
+
+import pytest
+
+from muster.access.permissions import SETTINGS
+from tests.console.test_pages import invited
+from tests.support.people import person
+
+URN = "urn:example:params:scim:schemas:extension:badge:2.0:User"
+NUMBER = {"name": "number", "type": "string"}
+
+
+class Editor:
+    """A browser without JavaScript in the editor: it sends the fields of each page."""
+
+    def __init__(self, visitor, path):
+        self.visitor, self.path = visitor, path
+        self.page = visitor.get(path)
+
+    def fields(self):
+        """Return the fields that a browser would send for the page."""
+        text = self.page.text
+        sent = {}
+        for field in re.findall(r"<input[^>]*>", text):
+            named = dict(re.findall(r'([\w-]+)="([^"]*)"', field))
+            ticked = named.get("type") != "checkbox" or " checked" in field
+            if "name" in named and ticked and named["name"] != "csrf":
+                sent.setdefault(named["name"], []).append(html.unescape(named.get("value", "on")))
+        for name, options in re.findall(
+            r'<select[^>]* name="([^"]+)".*?>(.*?)</select>', text, re.S
+        ):
+            chosen = re.search(r"<option[^>]* selected[^>]*>([^<]*)", options)
+            sent[name] = [chosen[1]] if chosen else []
+        for name, value in re.findall(
+            r'<textarea[^>]* name="([^"]+)"[^>]*>(.*?)</textarea>', text, re.S
+        ):
+            sent[name] = [html.unescape(value)]
+        return sent
+
+    def shown(self):
+        """Return the paths of the attributes in the table."""
+        return re.findall(r'aria-label="Edit ([^"]*)"', self.page.text)
+
+
+@pytest.fixture
+def editor(root, fresh):
+    return Editor(root, f"/w/{fresh.name}/schemas/new")
+
+
+def attribute(name, **typed):
+    return {"at-name": name, **{f"at-{field}": value for field, value in typed.items()}}
+
+
+def pressed(editor, do, **typed):
+    """Press a button after typing into fields, whose former values are not sent."""
+    fields = {name: value for name, value in editor.fields().items() if name not in typed}
+    editor.page = editor.visitor.post(editor.path, **fields, **typed, do=do)
+    return editor.page
+
+
+def test_a_schema_is_created_attribute_by_attribute(editor, fresh):
+    pressed(editor, "add:+", id=URN, name="Badge", description="What people wear")
+    assert 'name="at-name"' in editor.page.text
+    pressed(editor, "apply", **attribute("number", indexed="on", description="As printed"))
+    pressed(editor, "add:+")
+    pressed(editor, "add:+", **attribute("lock", type="complex"))  # applied as well
+    pressed(editor, "apply", **attribute("level", type="integer"))
+    pressed(editor, "add:1+")
+    pressed(editor, "apply", **attribute("code", required="on"))
+    pressed(editor, "add:1+")
+    pressed(editor, "apply", **attribute("colour", canonicalValues="red\nblue"))
+    assert editor.shown() == ["number", "lock", "lock.code", "lock.colour", "level"]
+    pressed(editor, "up:2")
+    pressed(editor, "up:2.1")
+    assert editor.shown() == ["number", "level", "lock", "lock.colour", "lock.code"]
+    pressed(editor, "down:2.0")
+    pressed(editor, "remove:1")
+    assert editor.shown() == ["number", "lock", "lock.code", "lock.colour"]
+    review = pressed(editor, "review")
+    assert (review.status_code, review.text.count("Added")) == (200, 2)
+    assert fresh.api.get("/schemas").json()["items"] == []
+    done = pressed(editor, "save")
+    assert (done.status_code, done.headers["location"]) == (303, f"/w/{fresh.name}/schemas/{URN}")
+    made = fresh.api.get(f"/schemas/{URN}").json()
+    number, lock = made["attributes"]
+    assert (made["extends"], number["indexed"], number["description"]) == (
+        ["User"],
+        True,
+        "As printed",
+    )
+    code, colour = lock["subAttributes"]
+    assert (colour["canonicalValues"], code["required"]) == (["red", "blue"], True)
+    shown = editor.visitor.get(done.headers["location"]).text
+    assert "was created" in shown
+    assert "<code>colour</code>" in shown
+
+
+def test_an_attribute_is_edited_and_cancelled(editor):
+    pressed(editor, "add:+")
+    pressed(editor, "apply", **attribute("number"))
+    pressed(editor, "edit:0")
+    assert editor.fields()["at-name"] == ["number"]
+    pressed(editor, "cancel", **attribute("other"))
+    assert editor.shown() == ["number"]
+    pressed(editor, "edit:0")
+    pressed(editor, "apply", **attribute("other", mutability="immutable"))
+    assert editor.shown() == ["other"]
+    assert "immutable" in editor.page.text
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "says"),
+    [
+        (attribute("9"), "name", "Expected a letter"),
+        (attribute("a", type="integer", indexed="on"), "indexed", "Only a top-level string"),
+        (attribute("a", type="boolean", uniqueness="server"), "uniqueness", "Only a single-valued"),
+        (attribute("NUMBER"), "name", "Another attribute has this name"),
+    ],
+)
+def test_a_wrong_attribute_is_shown_beside_its_field(editor, typed, field, says):
+    pressed(editor, "add:+")
+    pressed(editor, "apply", **attribute("number"))
+    pressed(editor, "add:+")
+    page = pressed(editor, "apply", **typed)
+    assert page.status_code in (400, 409)
+    assert re.search(rf'id="wrong-at-{field}">{says}', page.text)
+    assert f'aria-describedby="wrong-at-{field}"' in page.text
+    assert editor.fields()["at-name"] == [typed["at-name"]]
+    assert editor.shown() == ["number"]
+
+
+def test_errors_of_the_review_are_shown_beside_the_attribute_or_field(editor):
+    pressed(editor, "add:+", name="Badge", id=URN)
+    pressed(editor, "apply", **attribute("lock", type="complex"))
+    page = pressed(editor, "review")
+    assert page.status_code == 400
+    row = page.text.partition("<code>lock</code>")[2].partition("</tr>")[0]
+    assert "subAttributes: expected an array with at least one attribute" in row
+    page = pressed(editor, "review", id="nonsense")
+    assert 'id="wrong-id">Expected a URN' in page.text
+    page = pressed(editor, "remove:0", id=URN)
+    page = pressed(editor, "review")
+    assert 'id="wrong-attributes"' in page.text
+
+
+def test_the_json_tab_shows_and_takes_the_same_document(editor, fresh):
+    pressed(editor, "add:+", id=URN, name="Badge")
+    pressed(editor, "json", **attribute("number"))
+    document = json.loads(editor.fields()["json"][0])
+    assert (document["id"], document["attributes"][0]["name"]) == (URN, "number")
+    document["attributes"].append({"name": "level", "type": "integer"})
+    pressed(editor, "form", json=json.dumps(document))
+    assert editor.shown() == ["number", "level"]
+    pressed(editor, "json")
+    page = pressed(editor, "form", json="{")
+    assert page.status_code == 400
+    assert "definition: expected JSON" in page.text
+    assert ">{</textarea>" in page.text
+    page = pressed(editor, "form", json='{"attributes": [{"required": 1}]}')
+    assert "attributes[0].required: expected a boolean" in page.text
+    pressed(editor, "review", json=json.dumps(document))
+    assert pressed(editor, "save").status_code == 303
+    assert len(fresh.api.get(f"/schemas/{URN}").json()["attributes"]) == 2
+
+
+@pytest.mark.parametrize("do", ["up:9", "edit:x", "remove:", "nonsense", "add:5+", "edit:0.0"])
+def test_a_button_that_the_form_does_not_have_is_refused(editor, do):
+    pressed(editor, "add:+")
+    pressed(editor, "apply", **attribute("number"))
+    assert pressed(editor, do).status_code == 400
+    assert editor.shown() == ["number"]
+
+
+def made(fresh, *attributes, **members):
+    schema = {"id": URN, "name": "Badge", "extends": ["User"], "attributes": list(attributes)}
+    assert fresh.api.post("/schemas", json={**schema, **members}).status_code == 201
+
+
+def test_the_review_shows_what_changes_and_what_breaks_beside_the_attribute(root, fresh):
+    made(fresh, NUMBER, {"name": "level", "type": "integer"}, {"name": "colour"})
+    user = fresh.user(**{URN: {"number": "7", "level": 3}})
+    fresh.user(**{URN: {"level": 4}})
+    editor = Editor(root, f"/w/{fresh.name}/schemas/{URN}/edit")
+    pressed(editor, "edit:0")
+    pressed(editor, "apply", **attribute("number", type="boolean"))
+    pressed(editor, "remove:1")
+    pressed(editor, "edit:1")
+    pressed(editor, "apply", **attribute("colour", indexed="on"))
+    review = pressed(editor, "review")
+    assert review.status_code == 409
+    rows = {
+        re.search(r"<code>(\w+)</code>", row)[1]: row
+        for row in re.findall(r'<tr><td data-label="Attribute">.*?</tr>', review.text, re.S)
+    }
+    assert list(rows) == ["number", "colour", "level"]
+    assert "<del>string</del> → <ins>boolean</ins>" in rows["number"]
+    assert "1 conflicts" in rows["number"]
+    assert f'href="/w/{fresh.name}/users/{user["id"]}"' in rows["number"]
+    assert "Fit" in rows["colour"]
+    assert "indexed: <del>No</del> → <ins>Yes</ins>" in rows["colour"]
+    assert "2 conflict" in rows["level"]
+    assert 'value="save"' not in review.text
+    assert "2 stored resources conflict" in review.text
+    assert pressed(editor, "save").status_code == 409
+    pressed(editor, "form")
+    assert editor.shown() == ["number", "colour"]
+    assert fresh.api.get(f"/schemas/{URN}").json()["attributes"][0]["type"] == "string"
+
+
+def test_a_schema_is_changed(root, fresh):
+    made(fresh, NUMBER)
+    editor = Editor(root, f"/w/{fresh.name}/schemas/{URN}/edit")
+    assert editor.fields()["id"] == [URN]
+    assert "Nothing would change" in pressed(editor, "review").text
+    pressed(editor, "form")
+    pressed(editor, "add:+", name="Badges", id="urn:example:other")
+    review = pressed(editor, "review", **attribute("colour", indexed="on"))
+    assert "The index of colour is built in the background" in review.text
+    assert pressed(editor, "save").status_code == 303
+    kept = fresh.api.get(f"/schemas/{URN}").json()
+    assert (kept["name"], [item["name"] for item in kept["attributes"]]) == (
+        "Badges",
+        ["number", "colour"],
+    )
+    page = root.get(f"/w/{fresh.name}/schemas/{URN}").text
+    assert "colour: ready" in page or ('hx-trigger="every 2s"' in page and "<progress" in page)
+
+
+def test_uniqueness_cannot_change_and_the_attribute_is_named(root, fresh):
+    made(fresh, NUMBER)
+    editor = Editor(root, f"/w/{fresh.name}/schemas/{URN}/edit")
+    pressed(editor, "edit:0")
+    page = pressed(editor, "review", **attribute("number", uniqueness="server"))
+    assert page.status_code == 403
+    row = page.text.partition("<code>number</code>")[2].partition("</tr>")[0]
+    assert "the uniqueness of attributes cannot be changed" in row
+
+
+def test_who_may_not_read_users_sees_numbers_alone(root, server, fresh):
+    made(fresh, NUMBER)
+    user = fresh.user(**{URN: {"number": "7"}})
+    admin = invited(root, server, fresh.name, SETTINGS)
+    editor = Editor(admin, f"/w/{fresh.name}/schemas/{URN}/edit")
+    pressed(editor, "add:+")
+    pressed(editor, "apply", **attribute("other"))
+    pressed(editor, "remove:0")
+    review = pressed(editor, "review")
+    assert (review.status_code, "1 conflicts" in review.text) == (409, True)
+    assert user["id"] not in review.text
+    admin.close()
+
+
+def test_the_list_tells_built_in_schemas_from_custom_ones(root, fresh):
+    base = f"/w/{fresh.name}"
+    assert "No custom schemas yet" in root.get(f"{base}/schemas").text
+    made(fresh, NUMBER, required=False)
+    page = root.get(f"{base}/schemas").text
+    rows = re.findall(r'<tr><td data-label="Name">.*?</tr>', page, re.S)
+    own = next(row for row in rows if URN in row)
+    assert "Custom" in own
+    assert 'data-label="Used by">User<' in own
+    user = next(row for row in rows if "core:2.0:User</small>" in row)
+    assert "Built in" in user
+    assert "User (core schema)" in user
+    for urn in re.findall(r'href="(/w/[^"]+/schemas/urn:[^"]+)"', page):
+        assert root.get(urn).status_code == 200
+    assert (
+        "/edit" not in root.get(f"{base}/schemas/urn:ietf:params:scim:schemas:core:2.0:User").text
+    )
+    assert root.get(f"{base}/schemas/urn:example:none").status_code == 404
+    assert (
+        root.get(f"{base}/schemas/urn:ietf:params:scim:schemas:core:2.0:User/edit").status_code
+        == 404
+    )
+
+
+def test_deleting_a_schema_says_how_many_resources_have_values(root, fresh):
+    base = f"/w/{fresh.name}/schemas/{URN}"
+    made(fresh, NUMBER)
+    users = [fresh.user(**{URN: {"number": str(number)}}) for number in range(2)]
+    fresh.user()
+    page = root.get(f"{base}/remove").text
+    assert "2 resources have values of this schema" in page
+    assert 'class="btn btn-danger"' not in page
+    refused = root.post(f"{base}/remove")
+    assert (refused.status_code, users[0]["id"] in refused.text) == (409, True)
+    for user in users:
+        fresh.scim.delete(f"/Users/{user['id']}")
+    assert "No resource has values of this schema" in root.get(f"{base}/remove").text
+    assert root.post(f"{base}/remove").status_code == 303
+    assert fresh.api.get("/schemas").json()["items"] == []
+
+
+DEVICE = "urn:example:params:scim:schemas:core:2.0:Device"
+
+
+def test_a_resource_type_is_created_used_and_deleted(root, fresh):
+    base = f"/w/{fresh.name}"
+    assert "You need a core schema first" in root.get(f"{base}/resource-types/new").text
+    device = {"id": DEVICE, "name": "Device", "attributes": [{"name": "serial"}]}
+    fresh.api.post("/schemas", json=device)
+    made(fresh, NUMBER, extends=[])
+    editor = Editor(root, f"{base}/resource-types/new")
+    pressed(editor, "json", name="Device", endpoint="/Devices", schema=DEVICE, extension=URN)
+    document = json.loads(editor.fields()["json"][0])
+    assert document["schemaExtensions"] == [{"schema": URN, "required": False}]
+    pressed(editor, "form")
+    page = pressed(editor, "", endpoint="Devices")
+    assert (page.status_code, 'id="wrong-endpoint"' in page.text) == (400, True)
+    done = pressed(editor, "", endpoint="/Devices", required=URN, schema=DEVICE)
+    assert done.headers["location"] == f"{base}/resource-types/Device"
+    kept = fresh.api.get("/resource-types/Device").json()
+    assert kept["schemaExtensions"] == [{"schema": URN, "required": True}]
+    shown = root.get(f"{base}/resource-types/Device").text
+    assert "/scim/v2/Devices" in shown
+    assert "(required)" in shown
+    body = {"schemas": [DEVICE, URN], "serial": "1", URN: {"number": "1"}}
+    device = fresh.scim.post("/Devices", json=body)
+    assert device.status_code == 201, device.text
+    assert "Delete its 1 resource" in root.get(f"{base}/resource-types/Device").text
+    assert root.post(f"{base}/resource-types/Device/remove").status_code == 409
+    assert "core schema of Device" in root.get(f"{base}/schemas/{DEVICE}/remove").text
+    fresh.scim.delete(f"/Devices/{device.json()['id']}")
+    assert root.post(f"{base}/resource-types/Device/remove").status_code == 303
+    assert root.get(f"{base}/resource-types/Device").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"name": 5}', '{"schemaExtensions": 5}', '{"schemaExtensions": [{}]}']
+)
+def test_a_resource_type_of_wrong_json_is_refused(root, fresh, text):
+    path = f"/w/{fresh.name}/resource-types/new"
+    root.get(path)
+    page = root.post(path, mode="json", json=text, do="")
+    assert page.status_code == 400
+    assert html.escape(text, quote=False).replace('"', "&#34;") in page.text
+
+
+def test_the_preview_of_the_api_tells_what_changes_and_what_breaks(fresh):
+    schema = {"id": URN, "name": "Badge", "extends": ["User"], "attributes": [NUMBER]}
+    preview = fresh.api.post("/schemas/preview", json=schema)
+    assert preview.json() == {
+        "changes": [{"attribute": "number", "action": "add", "values": []}],
+        "conflicts": None,
+    }
+    assert fresh.api.get("/schemas").json()["items"] == []
+    fresh.api.post("/schemas", json=schema)
+    user = fresh.scim.post("/Users", json=person(**{URN: {"number": "7"}})).json()
+    schema["attributes"] = [{"name": "number", "type": "boolean"}]
+    preview = fresh.api.post("/schemas/preview", json=schema).json()
+    assert preview["changes"][0]["values"] == [
+        {"name": "type", "before": "string", "after": "boolean"}
+    ]
+    conflicts = preview["conflicts"]
+    assert (conflicts["total"], conflicts["attributes"]) == (1, {"number": 1})
+    assert (conflicts["broken"][0]["id"], conflicts["broken"][0]["attribute"]) == (
+        user["id"],
+        "number",
+    )
+    settings = fresh.client(fresh.key("--permission", SETTINGS), "/api/v1")
+    assert settings.post("/schemas/preview", json=schema).json()["conflicts"]["broken"] == []
+    wrong = fresh.api.post("/schemas/preview", json={**schema, "extends": ["Nobody"]})
+    assert wrong.status_code == 400
