@@ -14,6 +14,12 @@ from muster.access.administrators import Administrators
 from muster.access.connections import Connections
 from muster.access.connectors import Connectors
 from muster.access.keys import Keys
+from muster.access.oauth.bearers import Bearers
+from muster.access.oauth.clients import OAuthClients
+from muster.access.oauth.key_sets import KeySets
+from muster.access.oauth.server import TokenServer
+from muster.access.oauth.tokens import AccessTokens
+from muster.access.oauth.trusts import Trusts
 from muster.access.openid import OpenId
 from muster.access.rate_limit import RateLimiter
 from muster.access.registries import Registries
@@ -69,6 +75,7 @@ from muster.http.management.feed import FeedRoutes
 from muster.http.management.guard import GuardRoutes
 from muster.http.management.history import HistoryRoutes
 from muster.http.management.keys import KeyRoutes
+from muster.http.management.oauth import CredentialRoutes
 from muster.http.management.overview import OverviewRoutes
 from muster.http.management.passwords import PasswordRoutes
 from muster.http.management.requests import RequestRoutes
@@ -80,6 +87,7 @@ from muster.http.management.settings import SettingsRoutes
 from muster.http.management.tokens import Tokens
 from muster.http.management.webhooks import WebhookRoutes
 from muster.http.management.wipe import WipeRoutes
+from muster.http.oauth import OAuthPages
 from muster.http.observe import health, tracing
 from muster.http.observe.metrics import Metrics
 from muster.http.observe.recorder import Recorder, Retention
@@ -120,6 +128,7 @@ class Services:
     """The services behind the APIs and the console, which share them."""
 
     active_users: ActiveUserCounts
+    access_tokens: AccessTokens
     administrators: Administrators
     checklist: Checklist
     connections: Connections
@@ -133,6 +142,7 @@ class Services:
     keys: Keys
     leases: Leases
     mappings: RoleMappings
+    oauth_clients: OAuthClients
     openid: OpenId
     overview: Overview
     past: Past
@@ -144,7 +154,9 @@ class Services:
     rollback: Rollback
     schemas: CustomSchemas
     storage: Storage
+    token_server: TokenServer
     tokens: Tokens
+    trusts: Trusts
     webhook_states: WebhookStates
     webhooks: Webhooks
     workspace_settings: WorkspaceSettings
@@ -163,7 +175,12 @@ def build_services(storage: Storage, settings: Settings) -> Services:
     active_users, checklist = ActiveUserCounts(storage), Checklist(storage, administrators)
     doctor = Doctor(storage)
     alerts = Alerts(desk, doctor, webhooks)
+    key_sets = KeySets(openid.document)
+    access_tokens, oauth_clients = AccessTokens(storage.signing_secret), OAuthClients(storage)
+    trusts = Trusts(storage, key_sets, openid.document)
+    bearers = Bearers(access_tokens, oauth_clients, trusts)
     return Services(
+        access_tokens=access_tokens,
         active_users=active_users,
         administrators=administrators,
         checklist=checklist,
@@ -175,9 +192,10 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         desk=desk,
         directory=directory,
         doctor=doctor,
-        keys=Keys(storage, settings.rate_limit, settings.ceiling, registries),
+        keys=Keys(storage, settings.rate_limit, settings.ceiling, registries, bearers),
         leases=leases,
         mappings=mappings,
+        oauth_clients=oauth_clients,
         openid=openid,
         overview=Overview(storage, directory, alerts, checklist, active_users),
         past=Past(storage),
@@ -189,7 +207,9 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         rollback=Rollback(storage),
         schemas=CustomSchemas(storage),
         storage=storage,
+        token_server=TokenServer(storage, oauth_clients, key_sets, access_tokens),
         tokens=Tokens(storage),
+        trusts=trusts,
         webhook_states=states,
         webhooks=webhooks,
         workspace_settings=WorkspaceSettings(storage, settings.ceiling),
@@ -202,6 +222,7 @@ def management_routes(services: Services) -> list[ApiRoute]:
     return [
         *SettingsRoutes(s.workspace_settings),
         *ConnectionRoutes(s.connections),
+        *CredentialRoutes(s.connections, s.oauth_clients, s.trusts),
         *KeyRoutes(storage, s.keys, s.roles, s.directory, s.connections),
         *WipeRoutes(storage),
         *RoleRoutes(s.roles, s.mappings, s.directory, s.role_preview),
@@ -329,6 +350,7 @@ class Muster:
 
         ready = health.readyz(self.storage, self._stopping, lambda: self.service)
         pages = [
+            *OAuthPages(self.services.token_server, self.services.access_tokens, self._base_url),
             OpenRoute("GET", "/healthz", health.healthz),
             OpenRoute("GET", "/readyz", ready),
             OpenRoute("GET", "/openapi.json", docs.openapi(document, self._base_url, self.keys)),

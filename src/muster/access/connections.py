@@ -39,6 +39,8 @@ PROVIDERS = (
     "other",
 )
 OWNERSHIPS = ("shared", "exclusive")
+CREDENTIAL_KINDS = ("oauth-client", "trust")
+"""The kinds of items that are credentials of a connection, beside its keys."""
 ACTIVE, PAUSED = "active", "paused"
 BY_ADMINISTRATOR, BY_GUARD = "administrator", "guard"
 MAX_CONNECTIONS = 100
@@ -351,9 +353,16 @@ class Connections:
                 revokedKeys=[key.id for key in keys],
             )
             item = _item(workspace, standing)
+            others = [
+                replace(found, body=None)
+                for kind in CREDENTIAL_KINDS
+                for found in await self._store.items(workspace, kind)
+                if found.body["connection"] == connection_id
+            ]
+            gone = [replace(item, body=None), *others]
             try:
                 await self._store.administer(
-                    [replace(item, body=None), *(replace(key, revoked=now) for key in keys)],
+                    [*gone, *(replace(key, revoked=now) for key in keys)],
                     [note],
                     [item, *keys],
                 )

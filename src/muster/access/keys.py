@@ -17,6 +17,7 @@ from muster.access import allowlist
 from muster.access.allowlist import Network
 from muster.access.audit_notes import Administrator
 from muster.access.connections import DEFAULT, Connection, all_connections, barred_from
+from muster.access.oauth.bearers import Bearers
 from muster.access.permissions import ADMIN
 from muster.access.rate_limit import capped, limit_of
 from muster.access.registries import Registries
@@ -135,6 +136,7 @@ class Keys:
         rate_limit: The server default in requests per minute.
         ceiling: The highest limit of any key in requests per minute; 0 for no ceiling.
         registries: The registries of all workspaces; None to build them here.
+        bearers: Reads bearer tokens that are no API keys; None to accept API keys alone.
     """
 
     def __init__(
@@ -143,8 +145,10 @@ class Keys:
         rate_limit: int | None = None,
         ceiling: int = 0,
         registries: Registries | None = None,
+        bearers: Bearers | None = None,
     ) -> None:
         self._accounts = accounts
+        self._bearers = bearers
         self._rate_limit = rate_limit
         self.ceiling = ceiling
         self._grants: dict[bytes, Grant] = {}
@@ -473,7 +477,10 @@ class Keys:
     async def _read(self, token: str, digest: bytes) -> Grant | None:
         claims = _claims(token, await self._signing_secret())
         if claims is None:
-            return None
+            bearer = None if self._bearers is None else await self._bearers.find(token)
+            if bearer is None:
+                return None
+            return await self._grant(bearer.key, bearer.actor, bearer.expires)
         record = await self._accounts.key(*claims)
         if (
             record is None
@@ -481,12 +488,16 @@ class Keys:
             or record.revoked is not None
         ):
             return None
-        workspace = await self._accounts.workspace(record.workspace)
-        if workspace is None:
-            return None
         expires = (
             None if record.expires is None else datetime.fromisoformat(record.expires).timestamp()
         )
+        return await self._grant(record, f"key:{record.id}", expires)
+
+    async def _grant(self, record: KeyRecord, actor: str, expires: float | None) -> Grant | None:
+        """Return the access of a credential; None if its workspace or connection is gone."""
+        workspace = await self._accounts.workspace(record.workspace)
+        if workspace is None:
+            return None
         permissions = record.permissions
         if record.role is not None:
             roles = {
@@ -501,7 +512,7 @@ class Keys:
         through = connection.through(workspace)
         networks = allowlist.networks(through.ip_allowlist)
         limit = capped(limit_of(record, through, self._rate_limit), self.ceiling)
-        named = (f"key:{record.id}", (record.workspace, record.id), limit)
+        named = (actor, (record.workspace, record.id), limit)
         return Grant(
             workspace,
             record,

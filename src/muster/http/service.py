@@ -385,7 +385,15 @@ class Service:
             if found is None:
                 return await self._answer_site(request)
             request.operation = "page"
-            return await found.route.handler(request)
+            if request.method != "POST":
+                return await found.route.handler(request)
+            # It reads a body of somebody without a key, who may send it as slowly as they like.
+            seat = self.anonymous.enter(network_of(request.address))
+            request.read = _within(request.read, self.load.form_seconds)
+            try:
+                return await found.route.handler(request)
+            finally:
+                seat.leave()
         finally:
             self._unkeyed -= 1
 
