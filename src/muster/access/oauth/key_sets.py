@@ -157,17 +157,7 @@ def verify(
     Raises:
         InvalidJwt: No key has signed it, or it is not valid now.
     """
-    from joserfc import jwt
-    from joserfc.errors import JoseError
-    from joserfc.jwk import KeySet
-    from joserfc.jws import JWSRegistry
-
-    try:
-        registry = JWSRegistry(algorithms=list(algorithms), strict_check_header=False)
-        key_set = KeySet.import_key_set(keys)  # type: ignore[arg-type]  # validates any JSON
-        claims = jwt.decode(token, key_set, registry=registry).claims
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InvalidJwt(f"its signature is invalid ({str(error)[:100]})") from None
+    claims = _signed(token, keys, algorithms)
     now = clock.seconds()
     expires, begins = claims.get("exp"), claims.get("nbf")
     if not _is_number(expires):
@@ -177,6 +167,31 @@ def verify(
     if begins is not None and (not _is_number(begins) or now < begins - LEEWAY):
         raise InvalidJwt("it is not valid yet")
     return dict(claims)
+
+
+def _signed(token: str, keys: Mapping[str, Any], algorithms: Sequence[str]) -> dict[str, Any]:
+    """Return the claims of a token that one of the keys has signed.
+
+    Raises:
+        InvalidJwt: None of them has.
+    """
+    from joserfc import jwt
+    from joserfc.errors import JoseError
+    from joserfc.jwk import JWKRegistry
+    from joserfc.jws import JWSRegistry
+
+    registry = JWSRegistry(algorithms=list(algorithms), strict_check_header=False)
+    read, why = unverified(token), "no key has its kid"
+    kid = None if read is None else read[0].get("kid")
+    # A token may leave out the id of its key (RFC 7515 section 4.1.4): then any key may fit.
+    fitting = [key for key in keys["keys"] if kid is None or key.get("kid") in (kid, None)]
+    for key in fitting:
+        try:
+            imported = JWKRegistry.import_key(key)
+            return dict(jwt.decode(token, imported, registry=registry).claims)
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+            why = str(error)[:100] or type(error).__name__
+    raise InvalidJwt(f"its signature is invalid ({why})")
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
