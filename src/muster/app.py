@@ -21,6 +21,7 @@ from muster.access.oauth.server import TokenServer
 from muster.access.oauth.tokens import AccessTokens
 from muster.access.oauth.trusts import Trusts
 from muster.access.openid import OpenId
+from muster.access.protection import Protection, protected_users
 from muster.access.rate_limit import RateLimiter
 from muster.access.registries import Registries
 from muster.access.role_mappings import RoleMappings
@@ -38,10 +39,12 @@ from muster.console.pages.directory import DirectoryPages
 from muster.console.pages.doctor import DoctorPages
 from muster.console.pages.edit import EditPages
 from muster.console.pages.guard import GuardPages
+from muster.console.pages.imports import ImportPages
 from muster.console.pages.keys import KeyPages
 from muster.console.pages.overview import OverviewPages
 from muster.console.pages.palette import PalettePages
 from muster.console.pages.preferences import PreferencePages
+from muster.console.pages.protection import ProtectionPages
 from muster.console.pages.requests import RequestPages
 from muster.console.pages.resource import ResourcePages
 from muster.console.pages.resource_types import ResourceTypeEditorPages
@@ -78,6 +81,7 @@ from muster.http.management.keys import KeyRoutes
 from muster.http.management.oauth import CredentialRoutes
 from muster.http.management.overview import OverviewRoutes
 from muster.http.management.passwords import PasswordRoutes
+from muster.http.management.protection import ProtectionRoutes
 from muster.http.management.requests import RequestRoutes
 from muster.http.management.roles import RoleRoutes
 from muster.http.management.rollback import UndoRoutes
@@ -98,6 +102,8 @@ from muster.http.scim.resources import Scim
 from muster.http.service import Entrances, Load, Observers, OpenRoute, Service
 from muster.http.wire import asgi
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
+from muster.imports.runner import Importing
+from muster.imports.store import ImportStore
 from muster.insight.access_story import AccessStory
 from muster.insight.active_users import ActiveUserCounts
 from muster.insight.alerts import Alerts
@@ -139,6 +145,8 @@ class Services:
     desk: GuardDesk
     directory: Directory
     doctor: Doctor
+    importing: Importing
+    imports: ImportStore
     keys: Keys
     leases: Leases
     mappings: RoleMappings
@@ -146,6 +154,7 @@ class Services:
     openid: OpenId
     overview: Overview
     past: Past
+    protection: Protection
     registries: Registries
     requests: RequestStore
     restorer: Restorer
@@ -170,6 +179,7 @@ def build_services(storage: Storage, settings: Settings) -> Services:
     mappings = RoleMappings(storage)
     desk, states = GuardDesk(storage, directory), WebhookStates(storage)
     webhooks = Webhooks(storage, registries, states, settings.webhooks_private)
+    imports = ImportStore(storage)
     base = settings.base_url + SCIM_ROOT if settings.base_url else ""
     sender = Sender(settings.webhooks_private)
     active_users, checklist = ActiveUserCounts(storage), Checklist(storage, administrators)
@@ -192,6 +202,10 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         desk=desk,
         directory=directory,
         doctor=doctor,
+        importing=Importing(
+            storage, imports, leases, registries.of, functools.partial(protected_users, storage)
+        ),
+        imports=imports,
         keys=Keys(storage, settings.rate_limit, settings.ceiling, registries, bearers),
         leases=leases,
         mappings=mappings,
@@ -199,6 +213,7 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         openid=openid,
         overview=Overview(storage, directory, alerts, checklist, active_users),
         past=Past(storage),
+        protection=Protection(storage),
         registries=registries,
         requests=requests,
         restorer=Restorer(storage),
@@ -228,6 +243,7 @@ def management_routes(services: Services) -> list[ApiRoute]:
         *RoleRoutes(s.roles, s.mappings, s.directory, s.role_preview),
         *ConnectorRoutes(s.connectors),
         *GuardRoutes(s.desk),
+        *ProtectionRoutes(s.protection, s.directory),
         *PasswordRoutes(s.credentials),
         *SchemaRoutes(s.schemas),
         *OverviewRoutes(s.overview),
@@ -255,6 +271,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *DirectoryPages(storage, s.directory, s.cursors, tokens, story),
         *EditPages(s.directory),
         *SelectionPages(s.directory),
+        *ImportPages(s.imports, s.importing),
         *ResourcePages(storage, s.directory, s.past, s.restorer, s.mappings, tokens, story),
         *RollbackPages(storage, s.rollback, tokens),
         *RequestPages(storage, s.directory, s.requests, s.workspace_settings),
@@ -262,6 +279,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *GuardPages(storage, s.desk),
         *RolePages(storage, s.roles, s.administrators),
         *RoleMappingPages(s.mappings, s.role_preview),
+        *ProtectionPages(storage, s.directory, s.protection),
         *WebhookPages(storage, s.webhooks, s.webhook_states, s.deliverer),
         *SchemaPages(s.schemas),
         *SchemaEditorPages(s.schemas),
@@ -368,6 +386,7 @@ class Muster:
             self._heartbeat.run,
             self._record_key_use,
             self.services.deliverer.run,
+            self.services.importing.run,
             Indexer(self.storage, self.services.registries, leases).run,
             Trimmer(self.storage, leases, self.settings.changes_days).run,
         ]
@@ -403,7 +422,8 @@ class Muster:
     def _closing_steps(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """Return the steps of closing in their order, with their names for the log."""
         steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
-            ("stopping webhooks", self.services.deliverer.close)
+            ("stopping webhooks", self.services.deliverer.close),
+            ("stopping imports", self.services.importing.close),
         ]
         if self._recorder is not None:
             steps.append(("flushing kept requests", self._recorder.flush))

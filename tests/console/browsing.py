@@ -64,68 +64,6 @@ class Visitor:
         self.http.close()
 
 
-class Watched:
-    """A page that records the errors of its console."""
-
-    def __init__(self, page):
-        self.page = page
-        self.complaints = []
-        page.on(
-            "console",
-            lambda message: (
-                self.complaints.append(message.text) if message.type == "error" else None
-            ),
-        )
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-
-class Hand:
-    """Acts on a page by the words on the screen, and counts its clicks.
-
-    A word that names two things on the screen fails the test, because a reader may choose the
-    wrong one. Typing into a field that has no focus counts as a click into it.
-
-    Args:
-        page: The page of a browser.
-        most: The clicks that the task may take.
-    """
-
-    def __init__(self, page, most=10):
-        self.page = page
-        self.most = most
-        self.clicks = 0
-
-    def click(self, text, within=None):
-        """Click a link, a button, a summary or a choice whose words begin with a text."""
-        self._count(text)
-        scope = self.page.locator(within) if isinstance(within, str) else within or self.page
-        words = re.compile(rf"^\s*{re.escape(text)}")
-        scope.locator("a:visible, button:visible, summary:visible, label:visible").filter(
-            has_text=words
-        ).click()
-
-    def type(self, label, text):
-        """Type into a field, by its label."""
-        field = self.page.get_by_label(label).locator("visible=true")
-        if not field.evaluate("field => field === document.activeElement"):
-            self._count(label)
-        field.fill(text)
-
-    def choose(self, label, option):
-        """Choose an option of a list: a click that opens it, and one on the option."""
-        self._count(f"{label}: {option}")
-        self._count(option)
-        self.page.get_by_label(label).select_option(option)
-
-    def _count(self, doing):
-        self.clicks += 1
-        assert self.clicks <= self.most, f"more than {self.most} clicks, at {doing!r}"
-
-    def copied(self):
-        """Return the text in the clipboard."""
-        return self.page.evaluate("navigator.clipboard.readText()")
-
-
 def invitation(server):
     """A link for an administrator of the installation."""
     return server.muster("admins", "invite").stdout.strip()

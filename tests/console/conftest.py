@@ -1,9 +1,8 @@
-"""Administrators who are signed in, and browsers."""
+"""Who signs in."""
 
 import pytest
-from playwright.sync_api import sync_playwright
 
-from tests.console.browsing import Visitor, Watched, invitation, launch
+from tests.console.browsing import Visitor, invitation
 from tests.support.people import name
 
 
@@ -13,19 +12,3 @@ def root(server):
     made = Visitor(server).accept(invitation(server), name("root"))
     yield made
     made.close()
-
-
-@pytest.fixture
-def chromium(server):
-    """A browser, started after the server, because its driver has an event loop."""
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def watched(chromium):
-    context = chromium.new_context()
-    yield Watched(context.new_page())
-    context.close()

@@ -7,17 +7,26 @@ import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from oidc_provider_mock import User, run_server_in_thread
-from playwright.sync_api import expect
+from playwright.sync_api import expect, sync_playwright
 from scim2_client.engines.httpx2 import SyncSCIMClient
 
 from muster.access.permissions import SCIM
-from tests.console.browsing import PASSWORD, Visitor, invitation
+from tests.console.browsing import PASSWORD, Visitor, invitation, launch
 from tests.console.test_connector import DOMAIN, setting
 from tests.support.people import group, name, person, replace
 from tests.support.tenant import Tenant
 from tests.support.waiting import this_moment
 
 expect.set_options(timeout=30_000)
+
+
+@pytest.fixture
+def chromium(server):
+    """A browser, started after the server, because its driver has an event loop."""
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +55,28 @@ def provider():
 WIDEST = """[...document.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
     .map(e => e.tagName + "." + e.className).slice(0, 8).join(" ")"""
 """What lies beyond the right edge."""
+
+
+class Watched:
+    """A page that records the errors of its console."""
+
+    def __init__(self, page):
+        self.page = page
+        self.complaints = []
+        page.on(
+            "console",
+            lambda message: (
+                self.complaints.append(message.text) if message.type == "error" else None
+            ),
+        )
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+
+@pytest.fixture
+def watched(chromium):
+    context = chromium.new_context()
+    yield Watched(context.new_page())
+    context.close()
 
 
 def test_from_the_first_sign_in_to_an_undo(server, watched, filled):

@@ -144,6 +144,17 @@ def _undo(scene):
     return scene.post("/undo", **asked, at=at, resource=[user["id"]], confirmed="yes")
 
 
+def _upload(scene):
+    data = {"csrf": scene.visitor.csrf}
+    file = {"file": ("people.csv", f"User name\n{name()}\n".encode(), "text/csv")}
+    return scene.visitor.http.post(f"{scene.base}/users/import", data=data, files=file)
+
+
+def _on_import(scene, action, **fields):
+    uploaded = _upload(scene).headers["location"]
+    return scene.visitor.post(f"{uploaded}/{action}", **fields)
+
+
 def _mapping(scene):
     return scene.post("/role-mappings", idpValue="eng", role="Engineer", reviewed="on")
 
@@ -252,6 +263,12 @@ def _first(scene):
     )
 
 
+def _unprotect(scene):
+    user = scene.tenant.user()
+    scene.tenant.api.put(f"/protected-users/{user['id']}", json={})
+    return scene.post(f"/users/{user['id']}/unprotect")
+
+
 FORMS = {
     "/sign-in": _sign_in,
     "/theme": lambda scene: scene.visitor.post("/theme", theme="dark", to="/account"),
@@ -336,6 +353,15 @@ FORMS = {
             "selection": lambda scene: scene.post(
                 "/users/selection", action="deactivate", ids=scene.tenant.user()["id"]
             ),
+            "import": _upload,
+            "import/{import}/rehearse": lambda scene: _on_import(
+                scene, "rehearse", **{"column.0": "userName"}
+            ),
+            "import/{import}/start": lambda scene: _on_import(scene, "start"),
+            "import/{import}/map": lambda scene: _on_import(scene, "map"),
+            "import/{import}/delete": lambda scene: _on_import(scene, "delete"),
+            "{id}/protect": lambda scene: scene.on_user("protect", reason="Emergency access"),
+            "{id}/unprotect": _unprotect,
             "{id}/edit": lambda scene: scene.on_user("edit", title="Chief"),
             "{id}/delete": lambda scene: scene.on_user("delete"),
             "{id}/deactivate": lambda scene: scene.on_user("deactivate"),
@@ -359,6 +385,9 @@ FORMS = {
             "{id}/remove": lambda scene: scene.on_group("remove", member=scene.tenant.user()["id"]),
         }.items()
     },
+    "/w/{workspace}/protected-users": lambda scene: scene.post(
+        "/protected-users", userName=scene.tenant.user()["userName"]
+    ),
     "/w/{workspace}/wipe": lambda scene: scene.post("/wipe", name=scene.tenant.name),
 }
 """Every form of the console, filled in so that it is accepted."""

@@ -49,6 +49,7 @@ PAGES = {
     "/users/x/groups": SCIM, "/groups/x/members": SCIM,
     "/users/export.csv": SCIM, "/groups/export.csv": SCIM, "/users/deleted": SCIM, "/groups/deleted": SCIM,
     "/users/selection": SCIM, "/groups/selection": SCIM,
+    "/users/import": SCIM, "/users/import/x": SCIM, "/users/import/x/refused.csv": SCIM, "/protected-users": SETTINGS,
     "/users/x": SCIM, "/groups/x": SCIM, "/requests/1": SCIM, "/requests/live": SCIM,
     "/schemas/new": SETTINGS, "/schemas/x": SETTINGS, "/schemas/x/edit": SETTINGS, "/schemas/x/remove": SETTINGS,
     "/resource-types/new": SETTINGS, "/resource-types/x": SETTINGS, "/roles": EDIT_ROLES, "/roles/x": EDIT_ROLES,
@@ -72,6 +73,9 @@ FORMS = {
     "/users/x/reactivate": SCIM, "/users/x/password": SCIM, "/users/x/groups": SCIM,
     "/groups/x/members": SCIM, "/groups/x/remove": SCIM,
     "/users/selection": SCIM, "/groups/selection": SCIM,
+    "/users/import": SCIM, "/users/import/x/rehearse": SCIM, "/users/import/x/start": SCIM,
+    "/users/import/x/map": SCIM, "/users/import/x/delete": SCIM,
+    "/protected-users": SETTINGS, "/users/x/protect": SETTINGS, "/users/x/unprotect": SETTINGS,
 }  # fmt: skip
 SCIM_TOO = {
     *("/webhooks", "/webhooks/x", "/webhooks/x/test", "/webhooks/x/switch", "/webhooks/x/rotate"),
@@ -606,7 +610,7 @@ def test_a_user_is_viewed_and_restored_as_of_a_time(root, fresh):
     page = root.get(f"{path}?at={then}").text
     assert "As of" in page
     assert re.search(r">Crew of then</a> <small>deleted</small>", page)
-    assert ">as it was</td>" in page
+    assert ">as it was</div></td>" in page
     whole = re.search(r'name="time" value="([^"]+)"', page)[1]
     assert root.post(f"{path}/restore", time=whole).status_code == 303
     assert fresh.scim.get(f"/Users/{user['id']}").json()["title"] == "as it was"

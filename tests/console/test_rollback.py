@@ -121,3 +121,26 @@ def test_reactivations_and_other_changes_are_told_apart(root, fresh, provider):
     assert "3 users deactivated" in text
     assert "2 users reactivated" in text
     assert "1 user changed" in text
+
+
+def test_a_user_whom_somebody_else_has_deleted_is_not_selectable(root, fresh, provider):
+    gone = provider.people[0]
+    fresh.scim.delete(f"/Users/{gone['id']}")
+    page = review(root, fresh, provider)
+    assert "Deleted by somebody else since" in page.text
+    assert re.search(rf'value="{gone["id"]}"[^>]* disabled>', page.text)
+    assert gone["id"] not in boxes(page)[1]
+    answer = roll_back(root, fresh, page, [gone["id"]])
+    assert answer.status_code == 409
+
+
+def test_a_user_whom_the_key_created_and_deleted_again_is_left_out(root, fresh, provider):
+    provider.scim.delete(f"/Users/{provider.made['id']}")
+    assert provider.made["id"] not in review(root, fresh, provider).text
+
+
+def test_a_user_whom_the_key_deleted_is_brought_back(root, fresh, provider):
+    gone = provider.people[0]
+    provider.scim.delete(f"/Users/{gone['id']}")
+    page = review(root, fresh, provider)
+    assert gone["id"] in boxes(page)[1]

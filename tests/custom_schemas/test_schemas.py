@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -187,16 +188,17 @@ def test_an_unreadable_workspace_does_not_stop_other_indexes(here, monkeypatch):
     away = here.run(
         here.storage.add_workspace("away", "rfc7644", False, "2026-01-01T00:00:00.000Z")
     )
-    here.run(here.schemas.create_schema(here.by, badge(COLOUR)))
-    here.run(here.schemas.replace_schema(here.by, BADGE, badge(COLOUR | {"indexed": True})))
-    items = here.storage.items
+    for by in (replace(here.by, workspace=away), here.by):
+        here.run(here.schemas.create_schema(by, badge(COLOUR)))
+        here.run(here.schemas.replace_schema(by, BADGE, badge(COLOUR | {"indexed": True})))
+    read = here.storage.workspace
 
-    async def unreachable(workspace, kind):
+    async def unreachable(workspace):
         if workspace == away.id:
             raise StorageError("the database cannot be reached")
-        return await items(workspace, kind)
+        return await read(workspace)
 
-    monkeypatch.setattr(here.storage, "items", unreachable)
+    monkeypatch.setattr(here.storage, "workspace", unreachable)
     here.run(Indexer(here.storage, Registries(here.storage), Leases(here.storage))._look())
     assert here.run(here.schemas.schema(here.workspace.id, BADGE)).ready
 

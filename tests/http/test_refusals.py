@@ -191,7 +191,10 @@ def service(request, tmp_path_factory):
             )
             return Refused(app, client, (await client.post("/scim/v2/Users", json=person())).json())
 
-        yield runner, runner.run(begin())
+        made = runner.run(begin())
+        gc.collect()
+        gc.freeze()  # each test visits only the objects that are made from here on
+        yield runner, made
         runner.run(app.close())
 
 

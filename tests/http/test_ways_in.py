@@ -269,6 +269,7 @@ NEEDS = {
     ("POST", "/undo"): RESTORE,
     ("POST", "/history/{id}/restore"): RESTORE,
     ("POST", "/guard/{id}/let"): SETTINGS,
+    ("POST", "/guard/selection"): SETTINGS,
     ("POST", "/wipe"): ADMIN,
 }
 """The operations of the management API that write resources, and what they need. SCIM needs the SCIM permission."""
@@ -276,7 +277,8 @@ CONFIGURE = {
     "/settings", "/keys", "/keys/{id}", "/keys/{id}/rotate", "/scim/role-mappings", "/scim/role-mappings/{id}", "/roles",
     "/roles/{name}", "/open-id-connector", "/schemas", "/schemas/{urn}", "/resource-types", "/resource-types/{name}", "/webhooks",
     "/webhooks/{id}", "/webhooks/{id}/rotate", "/webhooks/{id}/redeliver", "/webhooks/{id}/test",
-    "/guard/{id}/keep", "/passwords/verify", "/schemas/preview", "/scim/role-mappings/preview",
+    "/guard/{id}/keep", "/protected-users/{id}", "/passwords/verify", "/schemas/preview", "/scim/role-mappings/preview",
+    "/doctor/{id}/resolve", "/doctor/{id}/reopen",
 }  # fmt: skip
 """Those that write no resource."""
 

@@ -54,7 +54,10 @@ def test_figures_over_time_agree_with_the_requests(fresh):
     assert (found["requests"], found["failed"], found["active"]) == (6, 1, 1)
     (key,) = found["keys"]
     assert (key["requests"], key["refused"], key["lastStatus"]) == (6, 1, 409)
+    assert key["outcomes"] == found["outcomes"]
     refused = fresh.api.get("/requests", params={"failed": "true"}).json()["items"]
+    oldest = fresh.api.get("/requests").json()["items"][-1]
+    assert found["recordedSince"][:19] == oldest["time"][:19]
     assert key["lastRefused"][:19] == refused[0]["time"][:19]
     problem(fresh.api.get("/overview?range=1y"), 400)
 

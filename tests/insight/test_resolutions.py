@@ -24,7 +24,7 @@ def refusals(fresh):
 
 def notes(fresh, action):
     rows = fresh.api.get("/audit?limit=1000").json()["rows"]
-    return [(row["type"], row["document"]["finding"]) for row in rows if row["action"] == action]
+    return [(row["type"], row["document"]["name"]) for row in rows if row["action"] == action]
 
 
 def test_a_resolved_finding_comes_back_if_it_happens_again(fresh):

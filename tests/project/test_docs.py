@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from muster.access import protection
 from muster.access.permissions import ADMIN, SCIM
 from muster.config import Settings
 from muster.console import web
@@ -16,6 +17,7 @@ from muster.http import service
 from muster.http.management.models import feed
 from muster.http.observe import recorder
 from muster.http.wire import media, message
+from muster.imports import store, table
 from muster.scim import bounds, patch
 from muster.scim.filter import grammar, lexer
 from muster.scim.schema import discovery
@@ -191,6 +193,11 @@ def test_the_limits_are_those_of_the_code():
         "names in `attributes` or `excludedAttributes`": [bounds.MAX_NAMES],
         "bytes of a form of the console": [web._MAX_FORM],
         "fields of a form of the console": [web._MAX_FIELDS],
+        "bytes of a CSV file to import": [table.MAX_BYTES],
+        "rows of a CSV file to import": [table.MAX_ROWS],
+        "columns of a CSV file to import": [table.MAX_COLUMNS],
+        "protected users": [protection.MOST_PROTECTED],
+        "CSV imports that are stored": [store._MOST],
         "changes in an answer of the feed or the audit log": [feed.MAX_ROWS],
         "sending one chunk of a streamed answer": [message.SEND_SECONDS],
         "a long poll of the feed": [feed.MAX_WAIT],

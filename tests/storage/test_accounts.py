@@ -133,3 +133,14 @@ def test_a_workspace_gets_another_name_unless_it_is_taken(bench):
         bench.run(bench.storage.administer([replace(other, name=named.name, strict=True)]))
     assert refused.value.attribute == "name"
     assert bench.run(bench.storage.workspace(other.id)) == other
+
+
+def test_items_of_workspaces_are_those_of_one_kind_without_the_installation(bench):
+    workspace, other = bench.new_workspace(), bench.new_workspace()
+    items = [
+        Item(one.id, "found", name, {"is": name}) for one in (workspace, other) for name in "ab"
+    ]
+    for item in (*items, Item(other.id, "role", "c", {}), Item(INSTALLATION, "found", "d", {})):
+        bench.run(bench.storage.administer([item]))
+    found = bench.run(bench.storage.items_of_workspaces("found"))
+    assert sorted(found, key=lambda item: (item.workspace, item.id)) == items

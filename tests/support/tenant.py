@@ -1,12 +1,15 @@
 """A workspace of a test's own, administered over HTTP."""
 
 import itertools
+from dataclasses import replace
 
 import httpx
 
 from muster.access.keys import KeyOptions, Keys
 from muster.access.permissions import ADMIN
+from muster.events.webhooks.endpoints import WEBHOOK_KIND
 from tests.support.described import ROOT, described
+from tests.support.in_process import InProcessServer
 from tests.support.people import name, person
 from tests.support.waiting import until
 
@@ -18,6 +21,10 @@ def administer(server, work):
     return server.administer(work)
 
 
+async def _key(storage, workspace, permissions):
+    return (await Keys(storage).create(workspace, name("key"), KeyOptions(permissions)))[0]
+
+
 PROBLEM = "application/problem+json"
 
 
@@ -27,13 +34,14 @@ class Tenant:
     def __init__(self, server):
         self.server = server
         self.name = f"tenant-{next(_numbers)}"
-        administer(
-            server,
-            lambda storage: storage.add_workspace(
-                self.name, "rfc7644", False, "2026-01-01T00:00:00+00:00"
-            ),
-        )
-        self.token, self._clients = self.key(), []
+        self._clients, self._has_webhooks = [], isinstance(server, InProcessServer)
+
+        async def make(storage):
+            created = "2026-01-01T00:00:00+00:00"
+            workspace = await storage.add_workspace(self.name, "rfc7644", False, created)
+            return await _key(storage, workspace, (ADMIN,))
+
+        self.token = administer(server, make)
         self.api = self.client(self.token, "/api/v1")
         self.scim = self.client(self.token, "/scim/v2")
 
@@ -45,8 +53,7 @@ class Tenant:
         )
 
         async def work(storage):
-            workspace = await storage.find_workspace(self.name)
-            return (await Keys(storage).create(workspace, name("key"), KeyOptions(permissions)))[0]
+            return await _key(storage, await storage.find_workspace(self.name), permissions)
 
         return administer(self.server, work)
 
@@ -63,13 +70,24 @@ class Tenant:
     def _described(self, response):
         """Hold an answer against the OpenAPI document, so that the two cannot drift apart."""
         described(self.server.url).check(response)
+        request = response.request
+        if request.method == "POST" and request.url.path == f"{ROOT}/webhooks":
+            self._has_webhooks = True
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        if self._has_webhooks:  # the server would look after them until the last test has run
+            administer(self.server, self._delete_webhooks)
         for made in self._clients:
             made.close()
+
+    async def _delete_webhooks(self, storage):
+        workspace = await storage.find_workspace(self.name)
+        items = await storage.items(workspace.id, WEBHOOK_KIND)
+        if items:
+            await storage.administer([replace(item, body=None) for item in items])
 
     def user(self, **attributes):
         made = self.scim.post("/Users", json=person(**attributes))

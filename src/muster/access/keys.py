@@ -19,6 +19,7 @@ from muster.access.audit_notes import Administrator
 from muster.access.connections import DEFAULT, Connection, all_connections, barred_from
 from muster.access.oauth.bearers import Bearers
 from muster.access.permissions import ADMIN
+from muster.access.protection import protected_users
 from muster.access.rate_limit import capped, limit_of
 from muster.access.registries import Registries
 from muster.access.roles import ROLE_KIND
@@ -58,6 +59,7 @@ class Grant:
         connection: The connection of the key.
         through: The workspace with the settings of the connection.
         barred: The connections whose resources the key may not change, by stored id.
+        protected: The ids of the workspace's protected users.
     """
 
     workspace: Workspace
@@ -72,6 +74,7 @@ class Grant:
     connection: Connection
     through: Workspace
     barred: Mapping[str | None, str]
+    protected: frozenset[str] = frozenset()
 
     def admits(self, address: str) -> bool:
         """Return whether the workspace accepts requests from an address."""
@@ -524,6 +527,7 @@ class Keys:
             connection,
             through,
             barred_from(connection, every),
+            await protected_users(self._accounts, workspace.id),
         )
 
     async def _signing_secret(self) -> bytes:

@@ -17,6 +17,8 @@ HEIGHT = 100
 SLOT = 10
 """The width of one part of the range, likewise."""
 _GAP = 1.5
+_EDGE = 4
+"""The number of parts that a label may need."""
 _LINES = 4
 """The most intervals of the vertical axis."""
 _FLAT = 0.5
@@ -41,15 +43,17 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label of the horizontal axis.
+    """The label of one part of the horizontal axis.
 
     Attributes:
-        time: The moment, as ISO 8601.
-        text: The moment in UTC, in words.
+        time: The beginning of the part, as ISO 8601.
+        text: The same in UTC, in words; empty for a part without a label.
+        minor: Whether it is left out on small screens.
     """
 
     time: str
     text: str
+    minor: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Bars:
         blocks: The rectangles.
         lines: The vertical positions of the grid lines.
         ticks: The labels of the vertical axis, from the top.
-        labels: The labels of the horizontal axis.
+        labels: The labels of the horizontal axis, one for each part.
     """
 
     width: int
@@ -81,7 +85,7 @@ class Line:
         area: The area below the line; empty if the axis does not begin at zero.
         lines: The vertical positions of the grid lines.
         ticks: The labels of the vertical axis, from the top.
-        labels: The labels of the horizontal axis.
+        labels: The labels of the horizontal axis, one for each part.
     """
 
     width: int
@@ -184,8 +188,14 @@ def _reversed_texts(ticks: Sequence[int]) -> list[str]:
 
 
 def _labels(wanted: TimeRange, starts: Sequence[datetime]) -> list[Label]:
-    chosen = starts[: wanted.parts : wanted.labelled]
-    return [Label(moment.isoformat(), in_words(moment, wanted)) for moment in chosen]
+    """Label the parts at round moments, such as midnight, except for those at the right edge."""
+    labels = []
+    for place, moment in enumerate(starts[: wanted.parts]):
+        number, rest = divmod(int(moment.timestamp()) // wanted.seconds, wanted.labelled)
+        shown = rest == 0 and place <= wanted.parts - _EDGE
+        text = in_words(moment, wanted) if shown else ""
+        labels.append(Label(moment.isoformat(), text, number % 2 == 1))
+    return labels
 
 
 def in_words(moment: datetime, wanted: TimeRange) -> str:

@@ -48,5 +48,6 @@ async def audited(
     finally:
         given = {key: value for key, value in conditions.items() if value}
         by = visit.administrator
-        note = by.note("Export", name, "export", rows=rows, filter=given, complete=complete)
+        detail = {"rows": rows, "filter": given} | ({} if complete else {"complete": False})
+        note = by.note("Export", name, "export", **detail)
         await notes.record([note])

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from muster.base.clock import timestamp
-from muster.console.resource_forms import title_of
 from muster.console.resources import name_filter
 from muster.console.web import Visit
 from muster.directory.history.past import parse_time
 from muster.directory.service import Search
 from muster.scim.errors import invalid_value
+from muster.scim.schema.labels import title_of
 from muster.scim.schema.model import ResourceType
 
 _PREFIX, _CONTAINS = "sw", "co"
@@ -148,13 +148,17 @@ class ListQuery:
             else "",
         }
 
-    def chips(self) -> list[Chip]:
-        """Return the conditions in force besides the text."""
+    def chips(self, group: str) -> list[Chip]:
+        """Return the conditions in force besides the text.
+
+        Args:
+            group: The name of the group whose members are listed.
+        """
         found = []
         if self.active:
             found.append(Chip("Active" if self.active == "yes" else "Inactive", "active"))
         if self.group:
-            found.append(Chip(f"In group {self.group}", "group"))
+            found.append(Chip(f"In group {group}", "group"))
         if self.since:
             found.append(Chip(f"Changed since {self.since}", "since"))
         if self.filter:

@@ -62,7 +62,13 @@ GROUPS: Sequence[Group] = (
             Page("/undo", "Rollback", "arrow-back-up", RESTORE, "b"),
         ),
     ),
-    Group("Protection", (Page("/guard", "Guard", "shield-half", SETTINGS, ""),)),
+    Group(
+        "Protection",
+        (
+            Page("/guard", "Guard", "shield-half", SETTINGS, ""),
+            Page("/protected-users", "Protected users", "shield-lock", SETTINGS, ""),
+        ),
+    ),
     Group(
         "Develop",
         (
@@ -74,6 +80,7 @@ GROUPS: Sequence[Group] = (
     ),
     Group("", (Page("/settings", "Settings", "settings", SETTINGS, "s"),)),
 )
+_PAGES = {page.path: page for group in GROUPS for page in group.pages}
 _ROOT = "/w/{workspace}"
 _WITHIN = {"/wipe": "/settings"}
 """Pages that belong to another page's entry."""
@@ -94,5 +101,4 @@ def current(pattern: str) -> str | None:
 
 def page_at(path: str | None) -> Page | None:
     """Return the page of a sidebar entry."""
-    pages = (page for group in GROUPS for page in group.pages)
-    return None if path is None else next((page for page in pages if page.path == path), None)
+    return None if path is None else _PAGES.get(path)

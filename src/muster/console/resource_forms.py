@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from muster.scim.errors import ScimError, invalid_value
+from muster.scim.schema.labels import title_of
 from muster.scim.schema.model import Attribute, ResourceType
 from muster.scim.values import Json
 
@@ -23,8 +24,6 @@ _MOST_ELEMENTS = 30
 _BLANK_ELEMENTS = 1
 _ROW_DIGITS = 4
 _NUMBER = re.compile(r"[+-]?\d{1,19}(\.\d{1,19})?([eE][+-]?\d{1,3})?", re.ASCII)
-_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_ACRONYMS = {"id": "ID", "url": "URL", "ims": "Instant messaging", "x509": "X.509"}
 _CHOICES = {"": "Not set", "true": "Yes", "false": "No"}
 _FIRST = ("Name", "Emails", "Phone numbers")
 """The attributes that a form shows first; it folds other multi-valued ones without a value."""
@@ -92,13 +91,6 @@ class _Slot:
     def value_in(self, document: Document) -> Json:
         holder = document.get(self.schema) or {} if self.schema else document
         return holder.get(self.attribute.name)
-
-
-def title_of(name: str) -> str:
-    """Return the label of an attribute: "Given name" for givenName."""
-    words = [_ACRONYMS.get(word.lower(), word.lower()) for word in _WORDS.split(name)]
-    text = " ".join(words)
-    return text[:1].upper() + text[1:]
 
 
 def _slots(resource_type: ResourceType) -> Iterator[_Slot]:

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from muster.access.administrators import Administrators
 from muster.access.permissions import SETTINGS, allows, lacking
+from muster.access.protection import protected_users
 from muster.access.registries import Registries
 from muster.access.workspaces import find_workspace
 from muster.console import assets
@@ -139,7 +140,7 @@ class Site:
         visit.fields = request.repeated_parameters()
         if route.method == "POST":
             visit.fields = {}
-            await visit.read_form()
+            await visit.read_form(route.upload)
         elif request.method == "GET":
             await visit.read_flashed()
         await self._count_held(visit)
@@ -231,6 +232,7 @@ class Site:
                 raise await self._missing(visit, name)
             visit.place = visit.workspace
             visit.registry = await self._registries.of(visit.workspace)
+            visit.protected = await protected_users(self._accounts, visit.workspace.id)
         if route.permission in (ANYONE, SIGNED_IN):
             return
         if name is None:

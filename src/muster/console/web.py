@@ -20,12 +20,14 @@ from muster.base import clock
 from muster.base.clock import timestamp
 from muster.console import assets, flashes, navigation
 from muster.console.flashes import Flashes
+from muster.console.multipart import Upload, boundary_of, read_multipart
 from muster.directory.caller import Caller
 from muster.http.wire.base_url import BaseUrl as BaseUrl
 from muster.http.wire.media import UnsupportedMedia
 from muster.http.wire.message import MAX_HEADER, Headers, Request, Response
 from muster.http.wire.router import Route
 from muster.scim.errors import ScimError, forbidden
+from muster.scim.schema.labels import title_of
 from muster.scim.schema.model import Registry
 from muster.scim.values import Json
 from muster.storage.port.accounts import Workspace
@@ -39,7 +41,8 @@ REMEMBERED_SECONDS = 365 * 86_400
 """The lifetime of the cookies of the theme and of the workspace last used."""
 _FORM = "application/x-www-form-urlencoded"
 _MAX_FORM = 200_000
-_MAX_FIELDS = 500
+_MAX_FIELDS = 1_100
+"""Enough for a rollback of 1,000 resources."""
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src"
     " 'self'; form-action 'self';"
@@ -97,6 +100,10 @@ _PAST = {
     "revoke": "Revoked",
     "rename": "Renamed",
     "disable": "Disabled",
+    "protect": "Protected",
+    "unprotect": "Protection ended",
+    "import": "Import started",
+    "imported": "Import finished",
     "index": "Index built",
     "sign-in": "Signed in",
     "sign-out": "Signed out",
@@ -109,6 +116,11 @@ _PAST = {
 def _past(action: str) -> str:
     """Return the action of a change as a past participle, such as "Created"."""
     return _PAST.get(action) or action[:1].upper() + action[1:]
+
+
+def _label(path: str) -> str:
+    """Return the label of an attribute by its path, such as "Department"."""
+    return title_of(path.rpartition(":")[2])
 
 
 def _beside(error: str, name: str) -> str:
@@ -128,6 +140,7 @@ _templates.filters["ago"] = _ago
 _templates.filters["value"] = _value
 _templates.filters["quoted"] = _quoted
 _templates.filters["past"] = _past
+_templates.filters["label"] = _label
 _templates.filters["beside"] = _beside
 _templates.tests["about"] = lambda error, name: (
     re.match(rf"{re.escape(name)}(?!\w)", error) is not None
@@ -153,6 +166,7 @@ class Visit:
         place: The workspace whose navigation is shown: the one in the path, or else the one last
             used.
         registry: The schemas and resource types of the workspace.
+        protected: The ids of its protected users.
         names: The variable parts of the path, by name.
         fields: The fields of the form or the query, each with its values in order.
         page: The path pattern of the page.
@@ -164,6 +178,8 @@ class Visit:
         flashed: The values that the previous form left for this page to show once.
         spent: Whether such values were read, so that the browser must forget their token.
         held: The number of changes that the guard holds, for the sidebar.
+        files: The files of the form, by the name of their field.
+        oversized: Whether the form is too large to be read; it has no fields then.
     """
 
     request: Request
@@ -173,6 +189,7 @@ class Visit:
     workspaces: list[Workspace] = field(default_factory=list)
     place: Workspace | None = None
     registry: Registry | None = None
+    protected: frozenset[str] = frozenset()
     names: dict[str, str] = field(default_factory=dict)
     fields: dict[str, list[str]] = field(default_factory=dict)
     page: str = ""
@@ -183,6 +200,8 @@ class Visit:
     flashed: dict[str, Any] = field(default_factory=dict)
     spent: bool = False
     held: int = 0
+    files: dict[str, Upload] = field(default_factory=dict)
+    oversized: bool = False
 
     @property
     def secure(self) -> bool:
@@ -303,7 +322,8 @@ class Visit:
     def caller(self) -> Caller:
         """The signed-in administrator, for requests to the directory."""
         origin = self.origin
-        made = Caller(self.there(), origin.actor, origin.request_id, origin.address)
+        who = (self.there(), origin.actor, origin.request_id, origin.address)
+        made = Caller(*who, protected=self.protected)
         if self.registry is not None:
             made.registry = self.registry
         return made
@@ -437,15 +457,20 @@ class Visit:
         """Redirect (303) to the sign-in page of a configured identity provider."""
         return Response(303, [("location", url), *HEADERS, *headers])
 
-    async def read_form(self) -> None:
+    async def read_form(self, upload: int = 0) -> None:
         """Read the fields of a POST and check its CSRF token.
+
+        Args:
+            upload: The size up to which a form with files is read; 0 for forms without files.
 
         Raises:
             ScimError: 400, 413 or 415 if the form cannot be read; 403 if its origin or token is
                 wrong.
         """
         request = self.request
-        if (request.header("content-type") or "").partition(";")[0].strip().lower() != _FORM:
+        content_type = request.header("content-type") or ""
+        boundary = boundary_of(content_type) if upload else None
+        if boundary is None and content_type.partition(";")[0].strip().lower() != _FORM:
             raise UnsupportedMedia(f"Content-Type: expected {_FORM}", "accept", _FORM)
         origin = request.header("origin")
         own = self.base.base(request).removesuffix(self.base.prefix(request))
@@ -453,20 +478,33 @@ class Visit:
             raise forbidden(
                 "This form was submitted from another site. Open the page again and resubmit it."
             )
-        try:
-            text = (await request.read(_MAX_FORM)).decode()
-            if text.count("&") >= _MAX_FIELDS:
-                raise ScimError(400, f"The form has more than {_MAX_FIELDS} fields.")
-            pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text))
-        except ValueError:
-            raise ScimError(
-                400, "The form is malformed. Open the page again and resubmit it."
-            ) from None
+        if boundary is None:
+            pairs = await self._pairs()
+        else:
+            try:
+                pairs, self.files = read_multipart(await request.read(upload), boundary)
+            except ScimError as error:
+                if error.status != 413:
+                    raise
+                self.oversized = True
+                return
         for name, value in pairs:
             self.fields.setdefault(name, []).append(value.replace("\0", ""))
         expected = self.csrf
         if not expected or not hmac.compare_digest(self.text("csrf").encode(), expected.encode()):
             raise forbidden("This form has expired. Open the page again and resubmit it.")
+
+    async def _pairs(self) -> list[tuple[str, str]]:
+        """Read the fields of a form without files."""
+        try:
+            text = (await self.request.read(_MAX_FORM)).decode()
+            if text.count("&") >= _MAX_FIELDS:
+                raise ScimError(400, f"The form has more than {_MAX_FIELDS} fields.")
+            return parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text))
+        except ValueError:
+            raise ScimError(
+                400, "The form is malformed. Open the page again and resubmit it."
+            ) from None
 
     def form_token(self) -> tuple[str, Headers]:
         """Return a CSRF token, and its cookie, for a form outside a session."""
@@ -514,11 +552,13 @@ class PageRoute(Route):
             ANYONE.
         handler: Answers the request.
         also: Further required permissions.
+        upload: The size up to which a form with files is read, in bytes; 0 for forms without files.
     """
 
     permission: str
     handler: Handler
     also: tuple[str, ...] = ()
+    upload: int = 0
 
 
 ANYONE, SIGNED_IN, INSTALLATION_ADMIN = "anyone", "signed in", ADMIN

@@ -58,13 +58,13 @@ class Indexer:
             await asyncio.sleep(_ASK_SECONDS)
 
     async def _look(self) -> None:
-        """Build the indexes of all workspaces; one's failure does not affect the others."""
-        for workspace in await self._storage.workspaces():
-            with log_and_continue("build an index"):
-                for item in await self._storage.items(workspace.id, SCHEMA_KIND):
-                    if not item.body["ready"]:
-                        with log_and_continue("build an index"):
-                            await self._build(workspace, CustomSchema.from_json(item.body))
+        """Build all missing indexes; the failure of one does not affect the others."""
+        for item in await self._storage.items_of_workspaces(SCHEMA_KIND):
+            if not item.body["ready"]:
+                with log_and_continue("build an index"):
+                    workspace = await self._storage.workspace(item.workspace)
+                    if workspace is not None:
+                        await self._build(workspace, CustomSchema.from_json(item.body))
 
     async def _build(self, workspace: Workspace, schema: CustomSchema) -> None:
         name = f"index {schema.id}"

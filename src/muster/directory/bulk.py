@@ -178,7 +178,8 @@ class _Run:
             self._ids.pop(operation.bulk_id, None)
         try:
             unguarded = replace(self._caller.workspace, automatic_deprovisioning=True)
-            remover = replace(self._caller, workspace=unguarded, guarded=False)
+            nobody = frozenset[str]()
+            remover = replace(self._caller, workspace=unguarded, guarded=False, protected=nobody)
             await self._directory.delete(remover, resource_type, created.id, _any)
         except (ScimError, StorageError) as error:
             if isinstance(error, ScimError) and error.status == 404:

@@ -23,6 +23,8 @@ class Caller:
         user: The id of the user that the key is bound to, for /Me; None if it is bound to nobody.
         seen: Collects the rows of the dialect table that the request shows.
         guarded: Whether the guard applies; False for what an administrator decides.
+        protected: The ids of the users whom the caller may neither deactivate nor delete; empty for
+            what an administrator decides.
         overrides: Whether an administrator has chosen to override the guard and the switches in a
             rollback or restore.
         max_elements: The most elements of a multi-valued attribute.
@@ -41,6 +43,7 @@ class Caller:
     user: str | None = None
     seen: list[str] = field(default_factory=list)
     guarded: bool = True
+    protected: frozenset[str] = frozenset()
     overrides: bool = False
     max_elements: int = MAX_ELEMENTS
     max_comparisons: int = MAX_COMPARISONS

@@ -72,6 +72,11 @@ class _RehearsalStorage:
         return MemberDelta(edit.add) if isinstance(edit, MemberEdit) else MemberDelta()
 
 
+def trial(storage: Resources) -> Directory:
+    """Return the use cases on a storage that rolls back every write. Use it for one request."""
+    return Directory(_RehearsalStorage(storage))
+
+
 @dataclass(frozen=True, slots=True)
 class RehearsalResult:
     """The result of a dry run.

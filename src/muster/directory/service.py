@@ -398,6 +398,7 @@ class Directory:
             ScimError: 404 or 412.
             Withheld: A switch or the guard forbids the deletion.
         """
+        protected = enforcement.protected_from(caller)
 
         def decide(current: Stored | None) -> Outcome:
             if current is None:
@@ -405,6 +406,7 @@ class Directory:
             precondition(current)
             policy.check_delete(caller.workspace, resource_type)
             document = parse(current.document)
+            policy.check_protected(protected, current.id, document, None)
             loses = resource_type.name == "User" and document.get("active") is not False
             return Remove(current, index_of_document(document, resource_type), loses)
 
@@ -436,6 +438,7 @@ class Directory:
             passes: How often `change` goes through the elements of an attribute.
         """
         now = timestamp()
+        protected = enforcement.protected_from(caller)
 
         def decide(current: Stored | None) -> Outcome:
             if current is None:
@@ -450,6 +453,7 @@ class Directory:
             if changed == document and not noted and not current.delta:
                 return Keep(current)
             policy.check_change(caller.workspace, resource_type, document, changed)
+            policy.check_protected(protected, current.id, document, changed)
             put = next_version(current, changed, resource_type, now, noted, whole)
             if policy.deprovisions(resource_type, document, changed):
                 return replace(put, deprovisions=True)
@@ -501,6 +505,8 @@ class Directory:
             raise invalid_value(
                 f"members: no User or Group has the id {error.id[:100]!r}"
             ) from None
+        if resource_id in caller.protected and caller.overrides:
+            await enforcement.note_override(self._storage, caller, resource_id, outcome)
         return with_groups(outcome.stored)
 
 

@@ -414,6 +414,10 @@ class Service:
             seat.leave()
 
 
+_USUAL_FORM = 1_000_000
+"""The size in bytes up to which a form has the usual time to arrive."""
+
+
 async def _answer_paused(request: Request, connection: Connection) -> Response:
     """Answer a SCIM request of a paused connection, whose client tries again later.
 
@@ -437,15 +441,19 @@ async def _answer_paused(request: Request, connection: Connection) -> Response:
 def _within(
     read: Callable[[int], Awaitable[bytes]], seconds: float
 ) -> Callable[[int], Awaitable[bytes]]:
-    """Limit the time to read a form; afterwards it raises ScimError 408."""
+    """Limit the time to read a form; afterwards it raises ScimError 408.
+
+    A form with a file may take as many times longer as it may be larger than a megabyte.
+    """
 
     async def bounded(limit: int) -> bytes:
+        allowed = seconds * max(1.0, limit / _USUAL_FORM)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(allowed):
                 return await read(limit)
         except TimeoutError:
             raise ScimError(
-                408, f"The form did not arrive within {seconds:g} seconds (MUSTER_FORM_SECONDS)."
+                408, f"The form did not arrive within {allowed:g} seconds (MUSTER_FORM_SECONDS)."
             ) from None
 
     return bounded

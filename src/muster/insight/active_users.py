@@ -35,7 +35,7 @@ _STORED_EVERY = 2000
 """The changes after which a tally is stored again."""
 _WORKSPACES = 500
 """The most workspaces whose tallies are remembered."""
-_WAIT_SECONDS = 0.25
+_WAIT_SECONDS = 0.1
 """The longest time for which a page waits for the count."""
 _HOUR = "%Y-%m-%dT%H"
 

@@ -193,6 +193,8 @@ _ID_LENGTH = 16
 TREND_DAYS = 7
 """The number of days of a trend."""
 _FORBIDDEN = 403
+_UNKNOWN = "unknown"
+"""The operation of a request that was refused before its path was read."""
 _STEPS = 4
 """The number of steps for which `examine` reports progress."""
 
@@ -286,7 +288,12 @@ class Refusal:
     @property
     def title(self) -> str:
         """A short description."""
-        return f"{self.operation} {self.status}: {self.cause.title}"
+        return f"{self.request} {self.status}: {self.cause.title}"
+
+    @property
+    def request(self) -> str:
+        """The operation in words; a request without a valid key has none."""
+        return "Any request" if self.operation == _UNKNOWN else self.operation
 
     @property
     def fix(self) -> str:

@@ -71,6 +71,7 @@ class OverviewFigures:
         traffic: The requests by outcome.
         people: The active users at each of `starts`; None while they are still being counted.
         steps: The checklist of the first run.
+        recorded_since: The time of the oldest request that is recorded; None for none.
     """
 
     numbers: dict[str, int]
@@ -82,6 +83,7 @@ class OverviewFigures:
     traffic: Traffic
     people: ActiveUsers | None
     steps: Sequence[Step]
+    recorded_since: str | None
 
     @property
     def attention(self) -> list[str]:
@@ -131,6 +133,7 @@ class Overview:
         unauthorized = sum(row.unauthorized for row in day)
         traffic = await self._traffic.over(workspace.id, wanted, now)
         starts = wanted.starts(now)
+        oldest = await self._figures.oldest(workspace.id)
         return OverviewFigures(
             numbers,
             {hour: (found.total, found.failed) for hour, found in hours.items()},
@@ -141,6 +144,7 @@ class Overview:
             traffic,
             None if tally is None else over_time(tally, starts, numbers["active"]),
             await self._checklist.steps(workspace, keys, numbers["users"]),
+            None if oldest is None else time_of(oldest),
         )
 
     async def _numbers(self, caller: Caller) -> dict[str, int]:

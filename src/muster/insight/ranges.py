@@ -13,7 +13,7 @@ class TimeRange:
         title: Its name on the page.
         seconds: The length of a part. Parts begin at multiples of it since 1970, in UTC.
         parts: The number of parts; the last one contains now.
-        labelled: The number of parts from one label of the axis to the next.
+        labelled: The axis has a label at each multiple of so many parts.
     """
 
     name: str

@@ -6,8 +6,10 @@ that showed it, and a later one makes the finding open again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from muster.access.audit_notes import Administrator
+from muster.base import clock
 from muster.insight.doctor import Finding, Findings, examine
 from muster.scim.errors import not_found
 from muster.storage.port.engine import Storage
@@ -17,6 +19,23 @@ from muster.storage.records.request_figures import RequestFigures
 
 _REMEMBERED = 200
 """The most workspaces whose findings are remembered."""
+_LONG = 2000
+"""The number of recorded requests from which a log is long."""
+_KEPT_SECONDS = 60
+
+
+class _Known(NamedTuple):
+    """The findings of an examination.
+
+    Attributes:
+        latest: The number of the latest request that it read.
+        time: The time of the examination, in seconds since 1970.
+        findings: The findings.
+    """
+
+    latest: int
+    time: float
+    findings: Findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +74,7 @@ class Doctor:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._figures = RequestFigures(storage)
-        self._known: dict[int, tuple[int, Findings]] = {}
+        self._known: dict[int, _Known] = {}
 
     async def examine(self, workspace: int) -> Examination:
         """Examine the recorded requests of a workspace."""
@@ -66,15 +85,17 @@ class Doctor:
         """Return the findings that are not resolved.
 
         An examination reads the whole request log, so it is repeated only if requests were recorded
-        since the last one.
+        since the last one, and that of a long log at most once a minute.
         """
-        latest = await self._figures.latest(workspace)
-        known = self._known.get(workspace)
-        if known is None or known[0] != latest:
+        number, latest = await self._figures.extent(workspace)
+        now, known = clock.seconds(), self._known.get(workspace)
+        recent = known is not None and number > _LONG and now - known.time < _KEPT_SECONDS
+        if known is None or (known.latest != latest and not recent):
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            known = self._known[workspace] = latest, await examine(self._storage, workspace)
-        return (await self._divide(workspace, known[1])).open
+            known = _Known(latest, now, await examine(self._storage, workspace))
+            self._known[workspace] = known
+        return (await self._divide(workspace, known.findings)).open
 
     async def _divide(self, workspace: int, found: Findings) -> Examination:
         marks = {item.id: Resolution(**item.body) for item in await self._items(workspace)}
@@ -109,7 +130,7 @@ class Doctor:
             for item in await self._items(workspace)
             if item.id not in known
         ]
-        note = by.note("Finding", finding.id, "resolve", key=finding.key, finding=finding.title)
+        note = by.note("Finding", finding.id, "resolve", key=finding.key, name=finding.title)
         await self._storage.record(
             [note], [Item(workspace, RESOLVED_KIND, finding.id, body), *gone]
         )
@@ -122,7 +143,7 @@ class Doctor:
             ScimError: 404 if there is no resolved finding with this id.
         """
         finding = _with_id((await self.examine(by.workspace.id)).resolved, finding_id)
-        note = by.note("Finding", finding.id, "reopen", key=finding.key, finding=finding.title)
+        note = by.note("Finding", finding.id, "reopen", key=finding.key, name=finding.title)
         await self._storage.record([note], [Item(by.workspace.id, RESOLVED_KIND, finding.id, None)])
         return finding
 

@@ -88,6 +88,7 @@ def test_the_state_shows_the_limit_and_each_held_change_oldest_first(guarded, cl
         "attempted": "deactivate",
         "time": shown.time,
         "actor": "key:provider",
+        "reason": "limit",
     }
     assert guarded.exists(third)
     assert guarded.is_active(second)

@@ -316,7 +316,7 @@ def test_an_unreadable_workspace_does_not_stop_other_webhooks(run):
     assert run(work) == 1
 
 
-def test_delivery_continues_while_the_workspace_cannot_be_listed(run, monkeypatch):
+def test_delivery_continues_while_webhooks_cannot_be_listed(run, monkeypatch):
     async def work(here):
         sender = Recorder(200)
         sending = here.deliverer(sender)
@@ -330,8 +330,9 @@ def test_delivery_continues_while_the_workspace_cannot_be_listed(run, monkeypatc
             async def unreachable(*_):
                 raise StorageError("the database cannot be reached")
 
-            monkeypatch.setattr(here.storage, "items", unreachable)
-            await sending._look()
+            monkeypatch.setattr(here.storage, "items_of_workspaces", unreachable)
+            with pytest.raises(StorageError):
+                await sending._look()
             return next(iter(sending._tasks.values())) is task and not task.cancelled()
 
         await here.until(looked_in_vain, sending)

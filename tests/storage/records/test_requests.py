@@ -143,7 +143,9 @@ def test_outcomes_count_each_request_once_in_its_part(bench, requests, first, se
     }
     assert counted == dict(expected)
     assert {row.unauthorized for row in found} <= {0}
-    assert bench.run(figures.latest(workspace)) == max((r.number for r in apart), default=0)
+    latest = max((request.number for request in apart), default=0)
+    assert bench.run(figures.extent(workspace)) == (len(apart), latest)
+    assert bench.run(figures.oldest(workspace)) == min((r.number for r in apart), default=None)
     failed = {r.key_id: (r.number, r.status) for r in apart if r.status >= 400}
     assert bench.run(figures.last_refusals(workspace)) == failed
     assert all(

@@ -75,6 +75,7 @@ class DirectoryPages:
             "directory_rows.html" if partial else "directory.html",
             plural=plural,
             query=query,
+            chips=query.chips(await self._group_name(visit, query.group)),
             columns=[columns[path] for path in query.columns if path in columns],
             available=columns.values(),
             rows=[
@@ -90,6 +91,11 @@ class DirectoryPages:
             actions=ACTIONS[plural],
             refusals=refusals,
         )
+
+    async def _group_name(self, visit: Visit, group_id: str) -> str:
+        """Return the name of a group; its id if there is no such group."""
+        stored = group_id and await self._storage.get(visit.there().id, "Group", group_id)
+        return called(parse(stored.document)) if stored else group_id
 
     async def _page(
         self, visit: Visit, kind: ResourceType, query: ListQuery

@@ -1,7 +1,9 @@
 """Pages that create and change users and groups."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote
 
 from muster.access.permissions import SCIM
@@ -63,8 +65,16 @@ class EditPages:
     async def new(self, visit: Visit, status: int = 200, error: str = "") -> Response:
         kind, plural = kind_of(visit)
         parts = form_of(kind, {})
-        if status != 200:
+        if visit.request.method == "POST":
             parts = with_sent(parts, _sent(visit))
+        asked, found = visit.text("q"), list[NamedResource]()
+        chosen = [] if plural == "users" else await self._chosen(visit)
+        try:
+            for among in () if plural == "users" else ("users", "groups"):
+                found += await self._search(visit, among, asked)
+        except ScimError as failed:
+            status, error = failed.status, failed.detail
+        ids = {one.id for one in chosen}
         return visit.render(
             "edit.html",
             status,
@@ -74,16 +84,33 @@ class EditPages:
             id="",
             called="",
             version="",
+            q=asked,
+            chosen=chosen,
+            found=[one for one in found if one.id not in ids],
             error=error,
         )
 
+    async def _chosen(self, visit: Visit) -> list[NamedResource]:
+        """Return the members that were chosen for a new group; those since deleted are left out."""
+        types, found = visit.caller.registry.types, list[NamedResource]()
+        for member in visit.fields.get("chosen", [])[:_MOST_MEMBERS]:
+            for plural, endpoint in ENDPOINTS.items():
+                with contextlib.suppress(ScimError):  # it has the other type, or is deleted
+                    stored = await self._directory.get(visit.caller, types[endpoint], member)
+                    found.append(_named(parse(stored.document), plural))
+        return found
+
     async def create(self, visit: Visit) -> Response:
         kind, plural = kind_of(visit)
+        if plural == "groups" and visit.text("search"):
+            return await self.new(visit)
         try:
             document = new_document(kind, _sent(visit))
             password = visit.fields.get("password", [""])[-1]
             if plural == "users" and password:
                 document["password"] = password
+            if plural == "groups" and (members := visit.fields.get("chosen", [])[:_MOST_MEMBERS]):
+                document["members"] = [{"value": member} for member in dict.fromkeys(members)]
             stored = await self._directory.create(caller_of(visit), kind, document)
         except ScimError as error:
             return await self.new(visit, error.status, error.detail)
@@ -106,6 +133,9 @@ class EditPages:
             id=stored.id,
             called=called(document),
             version=str(stored.version),
+            q="",
+            chosen=[],
+            found=[],
             error=error,
         )
 
@@ -210,15 +240,7 @@ class EditPages:
         kind = visit.caller.registry.types[ENDPOINTS[plural]]
         search = Search(name_filter(plural, asked), count=_FOUND)
         page = await self._directory.find(visit.caller, kind, search)
-        return [
-            NamedResource(
-                document["id"],
-                plural,
-                called(document),
-                "group" if plural == "groups" else document.get("userName", ""),
-            )
-            for document in parse_all(page.documents)
-        ]
+        return [_named(document, plural) for document in parse_all(page.documents)]
 
     async def join(self, visit: Visit) -> Response:
         """Add a user to the chosen groups."""
@@ -295,12 +317,17 @@ class EditPages:
         return await visit.redirect_with(_path(visit, plural), error=error.detail, held=held)
 
 
+def _named(document: dict[str, Any], plural: str) -> NamedResource:
+    note = "group" if plural == "groups" else document.get("userName", "")
+    return NamedResource(document["id"], plural, called(document), note)
+
+
 def _path(visit: Visit, plural: str) -> str:
     return f"./{plural}/{quote(visit.names['id'], safe='')}"
 
 
 def caller_of(visit: Visit) -> Caller:
-    """Return the administrator, past the guard and the switches if the form says so."""
+    """Return the administrator; past guard, switches and protection if the form says so."""
     caller = visit.caller_overriding()
     if not caller.overrides:
         return caller

@@ -53,6 +53,7 @@ class OverviewPages:
             line=_people(seen),
             keys=[(key, _spark(key)) for key in seen.keys[:_SHOWN_KEYS]],
             more=max(0, len(seen.keys) - _SHOWN_KEYS),
+            since=_recorded_since(seen),
             hours=wanted.seconds * wanted.parts // 3600,
             said=visit.flashed.get("said", ""),
         )
@@ -104,6 +105,12 @@ def _people(seen: OverviewFigures) -> charts.Line | None:
     if seen.people is None:
         return None
     return charts.line(seen.people.points, seen.range, seen.starts)
+
+
+def _recorded_since(seen: OverviewFigures) -> str:
+    """Return the time of the oldest recorded request if it is within the range, or else nothing."""
+    since = seen.recorded_since
+    return since if since is not None and since > timestamp(seen.starts[1]) else ""
 
 
 def _spark(key: KeyFigures) -> list[charts.Block]:

@@ -1,5 +1,6 @@
 """One user or group in the console: current state, past states and history."""
 
+import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -8,7 +9,8 @@ from muster.access.permissions import RESTORE, SCIM
 from muster.access.role_mappings import RoleMappings, granted
 from muster.base.clock import timestamp
 from muster.console.actors import listed, names_of
-from muster.console.resources import ENDPOINTS
+from muster.console.details import details_of, manager_of
+from muster.console.resources import ENDPOINTS, called
 from muster.console.web import PageRoute, Visit
 from muster.directory.documents import parse
 from muster.directory.history.events import changed_values
@@ -23,6 +25,7 @@ from muster.scim.schema.model import ResourceType
 from muster.storage.ids import key_of
 from muster.storage.port.changes import Change
 from muster.storage.port.engine import Storage
+from muster.storage.port.members import Member
 
 _HISTORY = 50
 _MEMBERS = 100
@@ -158,7 +161,8 @@ class ResourcePages:
             was_there=seen.document is not None,
             seen=seen,
             shown=document,
-            parts=_parts(document, kind),
+            parts=details_of(document, kind, await self._manager(visit, document, kind)),
+            protected=resource_id in visit.protected,
             roles=granted(document.get("roles"), await self._mappings.all(workspace))
             if plural == "users"
             else [],
@@ -184,7 +188,12 @@ class ResourcePages:
         except ScimError:
             return ShownState(None)
         groups = [
-            NamedResource(g["value"], "groups", g.get("display") or g["value"], g["type"])
+            NamedResource(
+                g["value"],
+                "groups",
+                g.get("display") or g["value"],
+                "" if g["type"] == "direct" else "inherited",
+            )
             for g in document.get("groups", [])
         ]
         if kind.endpoint != "/Groups":
@@ -194,13 +203,29 @@ class ResourcePages:
         members = await self._storage.members(
             visit.there().id, visit.names["id"], place, _MEMBERS + 1
         )
-        named = [
-            NamedResource(m.id, _plural(m.type), m.display or m.id, _note(m.type))
-            for m in members[:_MEMBERS]
-        ]
+        named = await asyncio.gather(
+            *(self._member(visit.there().id, member) for member in members[:_MEMBERS])
+        )
         return ShownState(
             document, named, (), members[_MEMBERS - 1].id if len(members) > _MEMBERS else ""
         )
+
+    async def _member(self, workspace: int, member: Member) -> NamedResource:
+        """Return a member of a group, marked if they have no access."""
+        name = member.display or member.id
+        if member.type != "User":
+            return NamedResource(member.id, _plural(member.type), name, _note(member.type))
+        stored = await self._storage.get(workspace, "User", member.id)
+        inactive = stored is not None and parse(stored.document).get("active") is False
+        return NamedResource(member.id, "users", name, "inactive" if inactive else "")
+
+    async def _manager(
+        self, visit: Visit, document: dict[str, Any], kind: ResourceType
+    ) -> dict[str, str]:
+        """Return the name of a user's manager by their id; empty if there is no such user."""
+        manager = manager_of(document, kind)
+        stored = manager and await self._storage.get(visit.there().id, "User", manager)
+        return {manager: called(parse(stored.document))} if stored else {}
 
     async def _then(self, workspace: int, was: PastState | None) -> ShownState:
         """Return a past state; members and groups have their latest known names."""
@@ -233,32 +258,6 @@ def _plural(type_name: str) -> str:
 
 def _note(type_name: str) -> str:
     return "" if type_name == "User" else type_name.lower()
-
-
-def _parts(document: dict[str, Any], kind: ResourceType) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return the attributes with a value as rows, grouped by schema."""
-    parts = [(str(kind.core.definition["name"]), _rows(document, kind.core))]
-    for schema in kind.extensions.values():
-        parts.append((str(schema.definition["name"]), _rows(document.get(schema.id, {}), schema)))
-    return [part for part in parts if part[1]]
-
-
-def _rows(held: dict[str, Any], schema: Any) -> list[tuple[str, str]]:
-    """Return the attributes of a schema that have a value, each as a name and a text."""
-    rows = []
-    for attribute in schema.attributes.values():
-        value = held.get(attribute.name)
-        if value is None or attribute.name in ("members", "groups"):
-            continue
-        for item in value if isinstance(value, list) else [value]:
-            rows.append((attribute.name, _line(item)))
-    return rows
-
-
-def _line(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {_line(item)}" for key, item in value.items())
-    return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def _changed(change: Change) -> list[tuple[str, Any, Any]]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from muster.access.permissions import RESTORE
@@ -13,7 +13,13 @@ from muster.directory.documents import parse
 from muster.directory.history.events import changed_values
 from muster.directory.history.key_events import KeyEvent, recent_events
 from muster.directory.history.past import parse_time
-from muster.directory.history.rollback import Rollback, RollbackPlan, RollbackStep
+from muster.directory.history.rollback import (
+    Rollback,
+    RollbackPlan,
+    RollbackStep,
+    Work,
+    work_of_import,
+)
 from muster.http.management.tokens import Tokens
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, not_found
@@ -21,6 +27,7 @@ from muster.scim.values import Json
 from muster.storage.port.engine import Storage
 
 _PATH = "/w/{workspace}/undo"
+_ASKED = ("key", "since", "until", "import")
 _SECOND = timedelta(seconds=1)
 _DONE = {
     "create": "created",
@@ -66,7 +73,8 @@ class RollbackPages:
     async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
         """Show the form and, once a key and a period are chosen, the preview."""
         plan, at = None, ""
-        if visit.text("key"):
+        chosen = visit.text("key") or visit.text("import")
+        if chosen:
             try:
                 plan = await self._plan(visit)
                 at = await self._tokens.write(visit.there().id, plan.as_of)
@@ -79,16 +87,17 @@ class RollbackPages:
             "since": visit.text("since") or f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M}",
         }
         workspace = visit.there().id
-        events = () if visit.text("key") else await recent_events(self._storage, workspace)
+        events = () if chosen else await recent_events(self._storage, workspace)
         return visit.render(
             "undo.html",
             status,
             plan=plan,
             at=at,
             keys={key.id: key for key in await self._storage.keys(workspace)},
-            asked={**asked, "until": until},
+            asked={**asked, "until": until, "import": visit.text("import")},
             events=[_shown(event) for event in events],
             changes={} if plan is None else {step.id: _differences(step) for step in plan.steps},
+            gone=_gone(plan, visit),
             chosen=set(visit.fields.get("resource", [])) or _preselected(plan),
             said=visit.flashed.get("said", ""),
             error=error,
@@ -102,11 +111,8 @@ class RollbackPages:
             return await self._confirm(visit, set(ids))
         try:
             at = await self._tokens.read(visit.there().id, visit.text("at"), "at")
-            since, until = (parse_time(visit.text(name), name) for name in ("since", "until"))
             caller = visit.caller_overriding()
-            undone = await self._rollback.execute(
-                caller, await self._actor(visit), since, until, at, ids
-            )
+            undone = await self._rollback.execute(caller, await self._work(visit), at, ids)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
         without = (
@@ -116,7 +122,7 @@ class RollbackPages:
         )
         said = f"Rolled back {undone.count} resources. See the audit log for details.{without}"
         return await visit.redirect_with(
-            "./undo", {name: visit.text(name) for name in ("key", "since", "until")}, said=said
+            "./undo", {name: visit.text(name) for name in _ASKED}, said=said
         )
 
     async def _confirm(self, visit: Visit, ids: set[str]) -> Response:
@@ -125,8 +131,9 @@ class RollbackPages:
             plan = await self._plan(visit)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
+        ids -= _gone(plan, visit)
         steps = [step for step in plan.steps if step.id in ids]
-        if len(steps) != len(ids):
+        if not steps or len(steps) != len(ids):
             return await self.show(visit, 409, "Some of these no longer need a rollback.")
         numbers = Counter(step.action for step in steps)
         return visit.render(
@@ -134,18 +141,24 @@ class RollbackPages:
             steps=steps,
             numbers=[(numbers[action], text) for action, text in _RESULTS.items()],
             others=sum(step.changed_by_others for step in steps),
-            asked={name: visit.text(name) for name in ("key", "since", "until", "at")},
+            asked={name: visit.text(name) for name in (*_ASKED, "at")},
             overriding=visit.text("override") == "on",
         )
 
     async def _plan(self, visit: Visit) -> RollbackPlan:
-        since, until = (parse_time(visit.text(name), name) for name in ("since", "until"))
-        return await self._rollback.plan(visit.there().id, await self._actor(visit), since, until)
+        """Return the plan, without the resources that were created and deleted again."""
+        plan = await self._rollback.plan(visit.there().id, await self._work(visit))
+        steps = [step for step in plan.steps if {step.action, step.current.action} != {"delete"}]
+        return replace(plan, steps=steps)
 
-    async def _actor(self, visit: Visit) -> str:
+    async def _work(self, visit: Visit) -> Work:
+        """Return the changes that were chosen: those of a key in a period, or of an import."""
+        if visit.text("import"):
+            return work_of_import(visit.text("import"), clock.now() + timedelta(minutes=1))
         if await self._storage.key(visit.there().id, visit.text("key")) is None:
             raise not_found("API key not found.")
-        return f"key:{visit.text('key')}"
+        since, until = (parse_time(visit.text(name), name) for name in ("since", "until"))
+        return Work(f"key:{visit.text('key')}", since, until)
 
 
 def _shown(event: KeyEvent) -> ShownEvent:
@@ -169,6 +182,21 @@ def _preselected(plan: RollbackPlan | None) -> set[str]:
         step.id
         for step in (() if plan is None else plan.steps)
         if step.action in ("restore", "create") and not step.changed_by_others
+    }
+
+
+def _gone(plan: RollbackPlan | None, visit: Visit) -> set[str]:
+    """Return the resources that somebody else has deleted since.
+
+    The key did not delete them, so a rollback of the key does not bring them back.
+    """
+    actor, request_id = f"key:{visit.text('key')}", f"import-{visit.text('import')}"
+    return {
+        step.id
+        for step in (() if plan is None else plan.steps)
+        if step.action == "create"
+        and step.current.origin.actor != actor
+        and step.current.origin.request_id != request_id
     }
 
 

@@ -39,6 +39,7 @@ class HeldWrite:
         attempted: deactivate or delete.
         time: The time of the request, as a timestamp.
         actor: The actor of the request.
+        reason: limit, or protected if the user is protected.
     """
 
     id: str
@@ -46,6 +47,7 @@ class HeldWrite:
     attempted: str
     time: str
     actor: str
+    reason: str = policy.LIMIT
 
     def to_json(self) -> dict[str, Any]:
         """Return the change as JSON."""
@@ -55,6 +57,7 @@ class HeldWrite:
             "attempted": self.attempted,
             "time": self.time,
             "actor": self.actor,
+            "reason": self.reason,
         }
 
 
@@ -133,7 +136,7 @@ class GuardDesk:
     async def approve(self, caller: Caller, user_id: str) -> None:
         """Execute the held change of a user. Raises ScimError 404 if none is held."""
         item = await self._item(caller, user_id)
-        unguarded = replace(caller, guarded=False)
+        unguarded = replace(caller, guarded=False, protected=frozenset())
         users = caller.registry.types["/Users"]
         try:
             if item.body["attempted"] == "delete":

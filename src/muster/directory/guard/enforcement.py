@@ -20,7 +20,7 @@ from muster.storage.port.accounts import Workspace
 from muster.storage.port.changes import Note
 from muster.storage.port.errors import Held, Owned
 from muster.storage.port.items import HELD_KIND, Item
-from muster.storage.port.resources import Guard, Outcome, Resources, Write
+from muster.storage.port.resources import Guard, Outcome, Put, Remove, Resources, Write
 
 _HINT = 'An administrator with the permission "Configure Settings" can override this.'
 
@@ -28,6 +28,21 @@ _HINT = 'An administrator with the permission "Configure Settings" can override 
 def switches(caller: Caller) -> Workspace | None:
     """Return the workspace whose switches apply; None if the caller overrides them."""
     return None if caller.overrides else caller.workspace
+
+
+def protected_from(caller: Caller) -> frozenset[str]:
+    """Return the users that a rollback or restore must keep; none if the caller overrides it."""
+    return frozenset() if caller.overrides else caller.protected
+
+
+async def note_override(storage: Resources, caller: Caller, user_id: str, outcome: Outcome) -> None:
+    """Record that an administrator has taken the access of a protected user."""
+    if not isinstance(outcome, Remove) and not (isinstance(outcome, Put) and outcome.deprovisions):
+        return
+    attempted = "delete" if isinstance(outcome, Remove) else "deactivate"
+    detail = orjson.dumps({"attempted": attempted, "protected": True})
+    origin = caller.origin(timestamp())
+    await storage.record([Note(caller.workspace.id, origin, "User", user_id, "override", detail)])
 
 
 def provisioning_guard(caller: Caller, type_name: str) -> Guard | None:
@@ -48,6 +63,8 @@ async def refuse(
         await storage.record([note])
         return
     body = {"attempted": withheld.attempted, "time": origin.time, "actor": origin.actor}
+    if withheld.reason != policy.LIMIT:
+        body["reason"] = withheld.reason
     held = Item(caller.workspace.id, HELD_KIND, resource_id, body)
     await storage.record([replace(note, action="hold")], [held])
 

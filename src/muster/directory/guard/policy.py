@@ -1,9 +1,11 @@
-"""The provisioning switches and the guard of a workspace.
+"""The provisioning switches, the guard and the protected users of a workspace.
 
 The switches allow or forbid provisioning clients to create users, or to deactivate and delete them.
-The guard limits how many users may lose access within an hour.
+The guard limits how many users may lose access within an hour. A protected user loses it only by an
+administrator's decision, such as an account for emergencies.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from muster.base.clock import timestamp
@@ -15,6 +17,8 @@ from muster.storage.port.errors import Held
 from muster.storage.port.resources import Guard
 
 _USER = "User"
+LIMIT, PROTECTED = "limit", "protected"
+"""The reasons for which the guard holds a write."""
 WINDOW = timedelta(hours=1)
 """The period over which the guard counts."""
 
@@ -27,12 +31,16 @@ class Withheld(ScimError):
     Attributes:
         attempted: create, deactivate or delete; restore or undo.
         guarded: Whether the guard holds the write until an administrator decides.
+        reason: limit, or protected if the user is protected.
     """
 
-    def __init__(self, attempted: str, detail: str, guarded: bool = False) -> None:
+    def __init__(
+        self, attempted: str, detail: str, guarded: bool = False, reason: str = LIMIT
+    ) -> None:
         super().__init__(403, detail)
         self.attempted = attempted
         self.guarded = guarded
+        self.reason = reason
 
 
 def check_create(workspace: Workspace, resource_type: ResourceType) -> None:
@@ -64,6 +72,25 @@ def check_change(
             "deactivate",
             "automatic deprovisioning is off for this workspace: the user was not deactivated",
         )
+
+
+def check_protected(
+    protected: Collection[str], user_id: str, before: Document, after: Document | None
+) -> None:
+    """Check that a write does not take the access of a protected user; raises Withheld.
+
+    Args:
+        protected: The ids of the protected users.
+        user_id: The id of the resource.
+        before: Its current document.
+        after: Its next document; None for a deletion.
+    """
+    if user_id not in protected or (after is not None and not deactivates(before, after)):
+        return
+    attempted = "delete" if after is None else "deactivate"
+    name = str(before.get("userName"))[:100]
+    text = f"{name} is a protected user, whom provisioning may not {attempted}"
+    raise Withheld(attempted, text, guarded=True, reason=PROTECTED)
 
 
 def guard_of(workspace: Workspace, now: datetime) -> Guard | None:

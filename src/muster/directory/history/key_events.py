@@ -1,4 +1,4 @@
-"""Groups the recent changes of API keys into events that can be rolled back."""
+"""Groups the recent changes of API keys and of imports into events that can be rolled back."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,19 +18,22 @@ _EVENTS = 20
 _GAP = timedelta(minutes=10)
 """A pause of a key that separates two events."""
 _UNDO = "undo"
+_IMPORT = "import-"
+"""The beginning of the request id of an import."""
 
 
 @dataclass(slots=True)
 class KeyEvent:
-    """Changes that one API key made shortly after each other.
+    """Changes that one API key made shortly after each other, or those of one import.
 
     Attributes:
-        actor: The actor, key:ID.
+        actor: The actor: key:ID, or the administrator who imported.
         since: The time of the first change.
         until: The time of the last change.
         counts: The number of changes by action and resource type; the action is create, update,
             delete, deactivate or reactivate.
         resources: The ids of the changed resources.
+        import_id: The id of the import; empty for an API key.
         whole: Whether its beginning was examined; False if older changes may belong to it.
     """
 
@@ -39,6 +42,7 @@ class KeyEvent:
     until: str
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     resources: set[str] = field(default_factory=set)
+    import_id: str = ""
     whole: bool = True
 
     def add(self, change: Change, action: str) -> None:
@@ -49,7 +53,7 @@ class KeyEvent:
 
 
 async def recent_events(storage: Resources, workspace: int) -> Sequence[KeyEvent]:
-    """Return the recent events of all keys, the newest first.
+    """Return the recent events of all keys and imports, the newest first.
 
     Changes that have been rolled back are left out.
     """
@@ -67,14 +71,17 @@ async def recent_events(storage: Resources, workspace: int) -> Sequence[KeyEvent
         actor = change.origin.actor
         if change.action == _UNDO and not change.version:
             undone.update(parse(change.document).get("resources", ()))
-        if not change.version or not actor.startswith("key:") or change.id in undone:
+        import_id = _import_of(change)
+        wanted = import_id or actor.startswith("key:")
+        if not change.version or not wanted or change.id in undone:
             continue
-        current = open_events.get(actor)
+        source = import_id or actor
+        current = open_events.get(source)
         if current is None or not _continues(current, change):
             if len(events) == _EVENTS:
                 break
-            current = KeyEvent(actor, change.origin.time, change.origin.time)
-            open_events[actor] = current
+            current = KeyEvent(actor, change.origin.time, change.origin.time, import_id=import_id)
+            open_events[source] = current
             events.append(current)
         action = change.action
         if change.type == "User" and action == "update" and looked_up < _LOOKED_UP:
@@ -84,8 +91,17 @@ async def recent_events(storage: Resources, workspace: int) -> Sequence[KeyEvent
     return events
 
 
+def _import_of(change: Change) -> str:
+    """Return the id of the import that made a change; empty for none."""
+    request_id = change.origin.request_id
+    by_import = request_id.startswith(_IMPORT) and not change.origin.actor.startswith("key:")
+    return request_id.removeprefix(_IMPORT) if by_import else ""
+
+
 def _continues(event: KeyEvent, change: Change) -> bool:
     """Return whether an older change belongs to an event by its time."""
+    if event.import_id:
+        return event.import_id == _import_of(change)
     older = datetime.fromisoformat(change.origin.time)
     return datetime.fromisoformat(event.since) - older <= _GAP
 

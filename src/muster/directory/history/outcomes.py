@@ -25,10 +25,12 @@ def restore_to(
     version: int,
     now: str,
     switches: Workspace | None,
+    protected: frozenset[str] = frozenset(),
 ) -> Decide:
     """Restore a resource to its state after one of its changes.
 
-    The decision raises Withheld if a provisioning switch forbids the change.
+    The decision raises Withheld if a provisioning switch or the protection of a user forbids the
+    change.
 
     Args:
         past: The change.
@@ -37,6 +39,7 @@ def restore_to(
         version: The version that it gets if it does not exist now.
         now: The time of the write.
         switches: The workspace whose provisioning switches apply; None to ignore them.
+        protected: The ids of the protected users.
     """
 
     def decide(current: Stored | None) -> Outcome:
@@ -54,6 +57,7 @@ def restore_to(
             return Keep(current)
         if switches is not None:
             policy.check_change(switches, resource_type, current_document, document)
+        policy.check_protected(protected, resource_id, current_document, document)
         return replace(
             next_version(current, document, resource_type, now),
             deprovisions=policy.deprovisions(resource_type, current_document, document),
@@ -74,14 +78,20 @@ def bump_if_members_change(group_type: ResourceType, now: str) -> Decide:
     return decide
 
 
-def delete_if_present(resource_type: ResourceType, switches: Workspace | None) -> Decide:
+def delete_if_present(
+    resource_type: ResourceType,
+    switches: Workspace | None,
+    protected: frozenset[str] = frozenset(),
+) -> Decide:
     """Delete a resource; does nothing if it no longer exists.
 
-    The decision raises Withheld if a provisioning switch forbids the deletion.
+    The decision raises Withheld if a provisioning switch or the protection of a user forbids the
+    deletion.
 
     Args:
         resource_type: The type of the resource.
         switches: The workspace whose provisioning switches apply; None to ignore them.
+        protected: The ids of the protected users.
     """
 
     def decide(current: Stored | None) -> Outcome:
@@ -90,6 +100,7 @@ def delete_if_present(resource_type: ResourceType, switches: Workspace | None) -
         if switches is not None:
             policy.check_delete(switches, resource_type)
         document = parse(current.document)
+        policy.check_protected(protected, current.id, document, None)
         takes = policy.deprovisions(resource_type, document, None)
         return Remove(current, index_of_document(document, resource_type), takes)
 

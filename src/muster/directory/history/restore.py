@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from muster.base.clock import timestamp
 from muster.directory.caller import Caller
-from muster.directory.guard.enforcement import enforced, guard, switches
+from muster.directory.guard.enforcement import enforced, guard, protected_from, switches
 from muster.directory.history.outcomes import bump, bump_if_members_change, restore_to
 from muster.directory.history.past import Past, inverse_edit
 from muster.scim.errors import ScimError, not_found, uniqueness
@@ -194,11 +194,12 @@ def _restoring(
 ) -> Write:
     """Return the write that restores a resource, or creates it again if it is deleted."""
     version = max(change.version for change in changes) + 1
+    who, rules = (chosen.id, version, now), (switches(caller), protected_from(caller))
     return Write(
         caller.workspace.id,
         resource_type.name,
         None if changes[0].action == "delete" else chosen.id,
-        restore_to(chosen, resource_type, chosen.id, version, now, switches(caller)),
+        restore_to(chosen, resource_type, *who, *rules),
         caller.origin(now),
         members,
         bump(caller.registry.types["/Groups"], now),

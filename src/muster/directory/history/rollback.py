@@ -1,6 +1,8 @@
-"""Rolls back everything that one API key did in a period.
+"""Rolls back everything that one API key did in a period, or that one import did.
 
-A rollback is planned first, and executed atomically.
+A rollback is planned first, and executed atomically. The changes of an import have one request id.
+If it changed more resources than one rollback covers, the plan has the latest of them; another plan
+has the next ones.
 
 The plan has one step for each resource that the key changed. The step returns the resource to its
 state before the first of the key's changes, so later changes by others to its attributes are lost;
@@ -32,7 +34,7 @@ import orjson
 from muster.base.clock import timestamp
 from muster.directory.caller import Caller
 from muster.directory.documents import parse
-from muster.directory.guard.enforcement import enforced, guard, switches
+from muster.directory.guard.enforcement import enforced, guard, protected_from, switches
 from muster.directory.history.outcomes import (
     bump,
     bump_if_members_change,
@@ -50,6 +52,36 @@ from muster.storage.port.resources import Resources, Write
 
 MAX_RESOURCES = 1000
 _UNDO = "undo"
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+"""The beginning of the period of an import: its first note ends the search for its changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The changes to roll back: those of an actor in a period, or those of an import.
+
+    Attributes:
+        actor: The actor as `changes` stores it: key:ID or admin:ADDRESS; empty for an import.
+        since: The beginning of the period.
+        until: Its end.
+        request_id: The request id of the import; empty for an actor.
+    """
+
+    actor: str
+    since: datetime
+    until: datetime
+    request_id: str = ""
+
+    def has(self, change: Change) -> bool:
+        """Tell whether a change belongs to it by its origin, whatever its time."""
+        if self.request_id:
+            return change.origin.request_id == self.request_id
+        return change.origin.actor == self.actor
+
+
+def work_of_import(import_id: str, now: datetime) -> Work:
+    """Return the changes of an import."""
+    return Work("", _BEGINNING, now, f"import-{import_id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,38 +151,35 @@ class Rollback:
         self._storage = storage
         self._past = Past(storage)
 
-    async def plan(
-        self, workspace: int, actor: str, since: datetime, until: datetime
-    ) -> RollbackPlan:
-        """Plan the rollback of an actor's changes in a period.
+    async def plan(self, workspace: int, work: Work) -> RollbackPlan:
+        """Plan a rollback.
 
         Args:
             workspace: The workspace's id.
-            actor: The actor as `changes` stores it: key:ID or admin:ADDRESS.
-            since: The beginning of the period.
-            until: Its end.
+            work: The changes to roll back.
 
         Raises:
             ScimError: 400, if the period is empty or has too many changes or resources.
         """
-        if until <= since:
+        if work.until <= work.since:
             raise invalid_value("until: expected a time later than since")
-        plan = await self._full_plan(workspace, actor, since, until)
+        plan = await self._full_plan(workspace, work)
         return RollbackPlan([step for step in plan.steps if not step.already_undone], plan.as_of)
 
-    async def _full_plan(
-        self, workspace: int, actor: str, since: datetime, until: datetime
-    ) -> RollbackPlan:
+    async def _full_plan(self, workspace: int, work: Work) -> RollbackPlan:
         """Return the plan including the resources that already are in their earlier state."""
         at = await self._storage.latest_change(workspace)
-        done, undone, rollbacks = await self._find_changes(workspace, actor, since, until)
+        done, undone, rollbacks = await self._find_changes(workspace, work)
+        if work.request_id:
+            left = [key for key, made in done.items() if undone.get(key, 0) < made[-1].sequence]
+            done = {key: done[key] for key in left[:MAX_RESOURCES]}
         if len(done) > MAX_RESOURCES:
             raise invalid_value(
                 f"since, until: the key changed {len(done):,} resources in this period, and one"
                 f" rollback covers at most {MAX_RESOURCES:,}. Choose a shorter period."
             )
         steps = [
-            await self._step(workspace, actor, changes, undone.get(changes[0].id, 0), rollbacks)
+            await self._step(workspace, work, changes, undone.get(changes[0].id, 0), rollbacks)
             for changes in done.values()
         ]
         return RollbackPlan(steps, at)
@@ -158,9 +187,7 @@ class Rollback:
     async def execute(
         self,
         caller: Caller,
-        actor: str,
-        since: datetime,
-        until: datetime,
+        work: Work,
         as_of: int,
         ids: Iterable[str],
     ) -> RollbackResult:
@@ -168,9 +195,7 @@ class Rollback:
 
         Args:
             caller: The administrator, or the client of the management API.
-            actor: The actor of the plan.
-            since: The beginning of its period.
-            until: Its end.
+            work: The changes of the plan.
             as_of: `as_of` of the plan that was shown.
             ids: The ids of the selected resources.
 
@@ -181,7 +206,7 @@ class Rollback:
             Withheld: The guard or a switch forbids it.
         """
         wanted = set(ids)
-        plan = await self._full_plan(caller.workspace.id, actor, since, until)
+        plan = await self._full_plan(caller.workspace.id, work)
         steps = _selected(plan, wanted, as_of)
         writes = list(_writes(caller, steps))
         try:
@@ -194,19 +219,18 @@ class Rollback:
             raise ScimError(
                 409, "One of these resources already exists again. Make a new plan."
             ) from None
-        await self._note(caller, actor, since, until, sorted(wanted))
+        await self._note(caller, work, sorted(wanted))
         return RollbackResult(len(steps), await self._left_out(caller.workspace.id, steps))
 
-    async def _note(
-        self, caller: Caller, actor: str, since: datetime, until: datetime, ids: list[str]
-    ) -> None:
+    async def _note(self, caller: Caller, work: Work, ids: list[str]) -> None:
         """Record the rollback in the audit log; later plans leave these resources out."""
         origin = caller.origin(timestamp())
         period = {
-            "since": timestamp(since.astimezone(UTC)),
-            "until": timestamp(until.astimezone(UTC)),
+            "since": timestamp(work.since.astimezone(UTC)),
+            "until": timestamp(work.until.astimezone(UTC)),
         }
-        note = orjson.dumps({"of": actor, **period, "resources": ids})
+        of = {"of": work.request_id} if work.request_id else {"of": work.actor, **period}
+        note = orjson.dumps({**of, "resources": ids})
         workspace = caller.workspace
         await self._storage.record(
             [Note(workspace.id, origin, "Workspace", workspace.name, _UNDO, note)]
@@ -223,15 +247,15 @@ class Rollback:
         return list(found)
 
     async def _find_changes(
-        self, workspace: int, actor: str, since: datetime, until: datetime
+        self, workspace: int, work: Work
     ) -> tuple[dict[str, list[Change]], dict[str, int], set[str]]:
-        """Find the changes of an actor in a period.
+        """Find the changes to roll back.
 
         Returns:
-            The changes by resource id, oldest first; by resource id, the sequence number of the
-            note of its last rollback; and the request ids of rollbacks.
+            The changes by resource id, oldest first, the latest resource first; by resource id,
+            the sequence number of the note of its last rollback; and the request ids of rollbacks.
         """
-        first, last = timestamp(since.astimezone(UTC)), timestamp(until.astimezone(UTC))
+        first, last = (timestamp(end.astimezone(UTC)) for end in (work.since, work.until))
         found: dict[str, list[Change]] = {}
         undone: dict[str, int] = {}
         rollbacks: set[str] = set()
@@ -246,18 +270,20 @@ class Rollback:
                 )
             read += 1
             # Newest first, so each change goes to the front of its list.
-            if change.version and change.origin.actor == actor and change.origin.time <= last:
+            if change.version and work.has(change) and change.origin.time <= last:
                 found.setdefault(change.id, []).insert(0, change)
             elif change.action == _UNDO and not change.version:
                 rollbacks.add(change.origin.request_id)
                 for resource_id in parse(change.document).get("resources", ()):
                     undone.setdefault(resource_id, change.sequence)
+            elif change.action == "import" and work.request_id and work.has(change):
+                break
         return found, undone, rollbacks
 
     async def _step(
         self,
         workspace: int,
-        actor: str,
+        work: Work,
         changes: Sequence[Change],
         undone: int,
         rollbacks: Collection[str],
@@ -266,8 +292,8 @@ class Rollback:
 
         Args:
             workspace: The workspace's id.
-            actor: The actor.
-            changes: The actor's changes of the resource in the period, oldest first.
+            work: The changes to roll back.
+            changes: Those of them that changed the resource, oldest first.
             undone: The sequence number of the note of its last rollback; 0 if it has none.
             rollbacks: The request ids of rollbacks; their changes are not those of others.
         """
@@ -293,7 +319,7 @@ class Rollback:
         # Changes of members are left out: those of others are not reversed.
         changed_by_others = any(
             change.sequence > first.sequence
-            and change.origin.actor != actor
+            and not work.has(change)
             and change.origin.request_id not in rollbacks
             and change.members is None
             for change in later
@@ -391,6 +417,7 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
                     step.version + 1,
                     now,
                     switches(caller),
+                    protected_from(caller),
                 ),
                 origin,
                 None,
@@ -412,7 +439,8 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
     for step in sorted(steps, key=lambda step: step.type != GROUP):
         if step.action == "delete":
             cleared = MemberEdit(clear=True) if step.type == GROUP else None
-            decide = delete_if_present(_type_of(step, types), switches(caller))
+            kept = protected_from(caller)
+            decide = delete_if_present(_type_of(step, types), switches(caller), kept)
             yield Write(
                 workspace,
                 step.type,

@@ -5,7 +5,6 @@ import contextlib
 import hmac
 import logging
 import time
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import orjson
@@ -107,29 +106,15 @@ class Deliverer:
         await self._sender.close()
 
     async def _look(self) -> None:
-        """Update the tasks of all workspaces; a failure in one does not affect the others."""
-        workspaces = await self._storage.workspaces()
-        for workspace in workspaces:
-            with log_and_continue("find webhooks to deliver"):
-                await self._look_at(workspace)
-        existing = {workspace.id for workspace in workspaces}
-        self._cancel([key for key in self._tasks if key[0] not in existing])
-
-    async def _look_at(self, workspace: Workspace) -> None:
-        """Start tasks for the enabled webhooks of a workspace and cancel the others."""
-        wanted = {
-            (workspace.id, webhook.id)
-            for webhook in await self._webhooks.all(workspace.id)
-            if webhook.disabled is None
-        }
+        """Start tasks for the enabled webhooks and cancel the others."""
+        wanted = await self._webhooks.enabled()
+        for key in self._tasks.keys() - wanted:
+            self._tasks.pop(key).cancel()
         for key in wanted:
             if key not in self._tasks or self._tasks[key].done():
-                self._tasks[key] = asyncio.create_task(self._serve(workspace, key[1]))
-        self._cancel({key for key in self._tasks if key[0] == workspace.id} - wanted)
-
-    def _cancel(self, keys: Collection[tuple[int, str]]) -> None:
-        for key in keys:
-            self._tasks.pop(key).cancel()
+                workspace = await self._storage.workspace(key[0])
+                if workspace is not None:
+                    self._tasks[key] = asyncio.create_task(self._serve(workspace, key[1]))
 
     async def _serve(self, workspace: Workspace, webhook_id: str) -> None:
         """Deliver events to one webhook while this process holds its lease."""

@@ -140,11 +140,12 @@ class Webhooks:
     async def all(self, workspace: int) -> Sequence[Webhook]:
         """Return the webhooks of a workspace, oldest first."""
         items = await self._accounts.items(workspace, WEBHOOK_KIND)
-        found = [
-            Webhook(workspace, item.id, **{**item.body, "events": tuple(item.body["events"])})
-            for item in items
-        ]
-        return sorted(found, key=lambda webhook: (webhook.created, webhook.id))
+        return sorted(map(_webhook, items), key=lambda webhook: (webhook.created, webhook.id))
+
+    async def enabled(self) -> set[tuple[int, str]]:
+        """Return the workspace and id of each enabled webhook of the installation."""
+        items = await self._accounts.items_of_workspaces(WEBHOOK_KIND)
+        return {(item.workspace, item.id) for item in items if item.body["disabled"] is None}
 
     async def get(self, workspace: int, webhook_id: str) -> Webhook:
         """Return a webhook.
@@ -152,10 +153,10 @@ class Webhooks:
         Raises:
             ScimError: 404 if it does not exist.
         """
-        for webhook in await self.all(workspace):
-            if webhook.id == webhook_id:
-                return webhook
-        raise not_found(f"Webhook {webhook_id[:100]!r} not found.")
+        item = await self._accounts.item(workspace, WEBHOOK_KIND, webhook_id)
+        if item is None:
+            raise not_found(f"Webhook {webhook_id[:100]!r} not found.")
+        return _webhook(item)
 
     async def secret(self, webhook: Webhook) -> str:
         """Return the signing secret of a webhook in the format of Standard Webhooks."""
@@ -311,6 +312,12 @@ def audited_url(url: str) -> str:
     """Return a URL without user, query and fragment, which may contain secrets."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _webhook(item: Item) -> Webhook:
+    """Return the webhook in its stored form."""
+    body = {**item.body, "events": tuple(item.body["events"])}
+    return Webhook(item.workspace, item.id, **body)
 
 
 def _matches(pattern: str, event: str) -> bool:

@@ -98,4 +98,5 @@ def _held(write: HeldWrite) -> HeldAnswer:
         "attempted": write.attempted,
         "time": write.time,
         "actor": write.actor,
+        "reason": write.reason,
     }

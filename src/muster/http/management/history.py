@@ -29,7 +29,7 @@ from muster.storage.ids import key_of
 from muster.storage.port.changes import Change
 from muster.storage.port.resources import Resources
 
-_TOLD = frozenset({"refuse", "hold", "let", "keep"})
+_TOLD = frozenset({"refuse", "hold", "let", "keep", "override", "protect", "unprotect"})
 """The notes of the audit log that belong to the history of a resource."""
 
 

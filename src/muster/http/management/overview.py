@@ -1,6 +1,7 @@
 """/api/v1/overview."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from muster.access.permissions import SCIM
 from muster.base import clock
@@ -8,6 +9,7 @@ from muster.base.clock import timestamp
 from muster.http.management.models.overview import (
     ActiveUsersOverTime,
     GetOverview,
+    OutcomeAnswer,
     OverviewAnswer,
     OverviewKey,
 )
@@ -15,6 +17,7 @@ from muster.http.management.router import ApiRoute, Call
 from muster.http.wire.message import Response, json_response
 from muster.insight.overview import KeyFigures, Overview, OverviewFigures
 from muster.insight.ranges import RANGES
+from muster.insight.traffic import Outcomes
 
 
 class OverviewRoutes:
@@ -48,7 +51,7 @@ class OverviewRoutes:
                 hour: {"requests": requests, "failed": failed}
                 for hour, (requests, failed) in sorted(figures.hours.items())
             },
-            "keys": [_key(found) for found in figures.keys],
+            "keys": [_key(found, figures) for found in figures.keys],
             "attention": figures.attention,
             "alerts": [
                 {"name": alert.name, "count": alert.count, "text": alert.text}
@@ -59,21 +62,26 @@ class OverviewRoutes:
                 for step in figures.steps
             ],
             "range": wanted.name,
-            "outcomes": [
-                {
-                    "start": timestamp(start),
-                    "succeeded": part.succeeded,
-                    "refused": part.refused,
-                    "errors": part.errors,
-                }
-                for start, part in zip(figures.starts, figures.traffic.parts, strict=False)
-            ],
+            "recordedSince": figures.recorded_since,
+            "outcomes": _outcomes(figures.traffic.parts, figures.starts),
             "activeUsers": _people(figures),
         }
         return json_response(200, answer)
 
 
-def _key(found: KeyFigures) -> OverviewKey:
+def _outcomes(parts: Sequence[Outcomes], starts: Sequence[datetime]) -> list[OutcomeAnswer]:
+    return [
+        {
+            "start": timestamp(start),
+            "succeeded": part.succeeded,
+            "refused": part.refused,
+            "errors": part.errors,
+        }
+        for start, part in zip(starts, parts, strict=False)
+    ]
+
+
+def _key(found: KeyFigures, figures: OverviewFigures) -> OverviewKey:
     key, last = found.key, found.last_refusal
     return {
         "id": key.id,
@@ -84,6 +92,7 @@ def _key(found: KeyFigures) -> OverviewKey:
         "refused": found.sum.failed,
         "lastRefused": None if last is None else last.time,
         "lastStatus": None if last is None else last.status,
+        "outcomes": _outcomes(found.parts, figures.starts),
     }
 
 

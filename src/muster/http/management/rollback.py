@@ -5,7 +5,7 @@ from datetime import datetime
 
 from muster.access.permissions import RESTORE
 from muster.directory.history.past import parse_time
-from muster.directory.history.rollback import Rollback
+from muster.directory.history.rollback import Rollback, Work
 from muster.http.management.models.rollback import (
     PlanUndo,
     UndoAnswer,
@@ -55,7 +55,7 @@ class UndoRoutes:
         query = call.query(PlanUndo)
         since, until = _period(query)
         actor = await self._actor(call, query.key)
-        plan = await self._rollback.plan(call.workspace, actor, since, until)
+        plan = await self._rollback.plan(call.workspace, Work(actor, since, until))
         steps: list[UndoStep] = [
             {
                 "resourceType": step.type,
@@ -85,7 +85,8 @@ class UndoRoutes:
         with at("/at"):
             latest = await self._tokens.read(call.workspace, body.at, "at")
         actor = await self._actor(call, body.key)
-        undone = await self._rollback.execute(caller, actor, since, until, latest, body.resources)
+        work = Work(actor, since, until)
+        undone = await self._rollback.execute(caller, work, latest, body.resources)
         answer: UndoAnswer = {"undone": undone.count, "leftOut": undone.left_out}
         return json_response(200, answer)
 

@@ -62,6 +62,7 @@ class Call:
         who = (grant.through, *origin, grant.registry, grant.key.user, request.seen)
         return Caller(
             *who,
+            protected=grant.protected,
             max_elements=self.limits.max_elements,
             max_comparisons=self.limits.max_comparisons,
             connection=grant.connection.stored_id,

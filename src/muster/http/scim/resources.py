@@ -89,6 +89,7 @@ class Scim:
             registry,
             key.user,
             request.seen,
+            protected=grant.protected,
             max_elements=self._limits.max_elements,
             max_comparisons=self._limits.max_comparisons,
             connection=grant.connection.stored_id,

@@ -119,6 +119,9 @@ class Accounts(Notes, Protocol):
     async def items(self, workspace: int, kind: str) -> Sequence[Item]:
         """Return the configuration items of a kind, by id."""
 
+    async def items_of_workspaces(self, kind: str) -> Sequence[Item]:
+        """Return the configuration items of a kind in all workspaces."""
+
     async def count_items(self, workspace: int, kind: str) -> int:
         """Return the number of configuration items of a kind."""
 

@@ -19,6 +19,10 @@ HELD_KIND = "held"
 """The kind of items that describe the writes that the guard holds for review."""
 
 
+PROTECTED_KIND = "protected"
+"""The kind of items that mark protected users, by the id of the user."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A small piece of configuration.

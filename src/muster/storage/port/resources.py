@@ -32,11 +32,20 @@ RESOLVED_KIND = "resolved-finding"
 HIDDEN_KIND = "hidden-checklist"
 """The kind of items that say which administrators have hidden the checklist of the first run."""
 
+IMPORT_KIND, IMPORT_ROWS_KIND, IMPORT_REFUSED_KIND = "import", "import-rows", "import-refused"
+"""The kinds of items with the state of a CSV import, its rows, and those that were refused."""
+
+
+IMPORT_QUEUE_KIND, IMPORT_COLUMNS_KIND = "import-queue", "import-columns"
+"""The kinds of items that name all CSV imports, and how columns were mapped before."""
+
 
 UNCACHED_KINDS = frozenset(
     {
         *("administrator", "session", "invitation", "first", "open-id-connector"),
         *(FLASH_KIND, TALLY_KIND, RESOLVED_KIND, HIDDEN_KIND),
+        *(IMPORT_KIND, IMPORT_ROWS_KIND, IMPORT_REFUSED_KIND),
+        *(IMPORT_QUEUE_KIND, IMPORT_COLUMNS_KIND),
     }
 )
 """The kinds of items that are read from the database whenever they are needed.

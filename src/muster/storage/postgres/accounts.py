@@ -32,6 +32,10 @@ from muster.storage.records.columns import (
 _WORKSPACE = f"SELECT {WORKSPACE} FROM workspaces"
 _KEY = f"SELECT {KEY} FROM api_keys WHERE workspace = $1"
 _ITEMS = "SELECT id, body FROM configuration WHERE workspace = $1 AND kind = $2 ORDER BY id"
+_ITEMS_OF_WORKSPACES = """
+SELECT c.workspace, c.id, c.body FROM workspaces w JOIN configuration c ON c.workspace = w.id
+WHERE c.kind = $1
+"""
 _COUNT_ITEMS = "SELECT count(*) FROM configuration WHERE workspace = $1 AND kind = $2"
 _EPOCH = "UPDATE installation SET epoch = epoch + 1 WHERE id = 1"
 _TELL = f"SELECT pg_notify('{CHANNEL}', '')"
@@ -103,6 +107,12 @@ class PostgresAccounts:
     async def items(self, workspace: int, kind: str) -> Sequence[Item]:
         rows = await self._pool.rows(_ITEMS, workspace, kind)
         return [Item(workspace, kind, item_id, json.loads(body)) for item_id, body in rows]
+
+    async def items_of_workspaces(self, kind: str) -> Sequence[Item]:
+        return [
+            Item(workspace, kind, item_id, json.loads(body))
+            for workspace, item_id, body in await self._pool.rows(_ITEMS_OF_WORKSPACES, kind)
+        ]
 
     async def count_items(self, workspace: int, kind: str) -> int:
         row = await self._pool.row(_COUNT_ITEMS, workspace, kind)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import MISSING, fields, replace
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ _SETTINGS = {
     field.name: field.default for field in fields(Workspace) if field.default is not MISSING
 }
 """The settings of a workspace with their defaults."""
+_KEPT = 4096
 
 
 def settings_to_column(workspace: Workspace) -> str | None:
@@ -33,7 +35,13 @@ def workspace_from_row(row: Any) -> Workspace:
 
     Settings that this version does not know are ignored.
     """
-    workspace_id, name, contract, strict, created, column = row
+    return _workspace(*row)
+
+
+@lru_cache(maxsize=_KEPT)
+def _workspace(  # cached: an owner's page reads every workspace
+    workspace_id: int, name: str, contract: str, strict: int, created: str, column: str | None
+) -> Workspace:
     given = orjson.loads(column) if column else {}
     known: dict[str, Any] = {name: given[name] for name in _SETTINGS if name in given}
     if "ip_allowlist" in known:

@@ -34,11 +34,17 @@ class RequestFigures:
     def __init__(self, storage: Upkeep) -> None:
         self._storage = storage
 
-    async def latest(self, workspace: int) -> int:
-        """Return the number of the latest request; 0 for none."""
-        sql = "SELECT max(number) FROM requests WHERE workspace = $1"
+    async def extent(self, workspace: int) -> tuple[int, int]:
+        """Return how many requests are recorded, and the number of the latest; 0 for none."""
+        sql = "SELECT count(*), max(number) FROM requests WHERE workspace = $1"
         found = await self._storage.query(bound(sql, workspace))
-        return int(found[0][0] or 0)
+        return int(found[0][0]), int(found[0][1] or 0)
+
+    async def oldest(self, workspace: int) -> int | None:
+        """Return the number of the oldest request that is recorded; None for none."""
+        sql = "SELECT min(number) FROM requests WHERE workspace = $1"
+        found = await self._storage.query(bound(sql, workspace))
+        return None if found[0][0] is None else int(found[0][0])
 
     async def outcomes(self, workspace: int, since: int, seconds: int) -> Sequence[OutcomeCount]:
         """Count requests by key and by part of a range.

@@ -30,6 +30,11 @@ _WORKSPACE = f"SELECT {WORKSPACE} FROM workspaces"
 _KEY = f"SELECT {KEY} FROM api_keys WHERE workspace = ?"
 _ITEM = "SELECT body FROM configuration WHERE workspace = ? AND kind = ? AND id = ?"
 _ITEMS = "SELECT id, body FROM configuration WHERE workspace = ? AND kind = ? ORDER BY id"
+_ITEMS_OF_WORKSPACES = """
+SELECT c.workspace, c.id, c.body FROM workspaces w CROSS JOIN configuration c
+WHERE c.workspace = w.id AND c.kind = ?
+"""
+"""CROSS JOIN makes SQLite search the index of `configuration` once for each workspace."""
 _COUNT_ITEMS = "SELECT count(*) FROM configuration WHERE workspace = ? AND kind = ?"
 _EPOCH = "UPDATE installation SET epoch = epoch + 1 WHERE id = 1"
 
@@ -110,6 +115,13 @@ class SqliteAccounts:
         with translated():
             found = self._accounts.execute(_ITEMS, (workspace, kind)).fetchall()
         return [Item(workspace, kind, item_id, json.loads(body)) for item_id, body in found]
+
+    async def items_of_workspaces(self, kind: str) -> Sequence[Item]:
+        with translated():
+            found = self._accounts.execute(_ITEMS_OF_WORKSPACES, (kind,)).fetchall()
+        return [
+            Item(workspace, kind, item_id, json.loads(body)) for workspace, item_id, body in found
+        ]
 
     async def count_items(self, workspace: int, kind: str) -> int:
         with translated():

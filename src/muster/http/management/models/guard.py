@@ -21,6 +21,8 @@ class HeldAnswer(Answer):
     """The time of the request."""
     actor: Actor
     """The key that asked for it."""
+    reason: Annotated[str, Field(json_schema_extra={"enum": ["limit", "protected"]})]
+    """Whether the hourly limit is reached, or the user is protected."""
 
 
 class GuardAnswer(Answer):

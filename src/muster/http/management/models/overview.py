@@ -102,6 +102,8 @@ class OverviewKey(Answer):
     """The time of its latest request that was answered with status 400 or above and is kept."""
     lastStatus: Annotated[int | None, Field(examples=[409])]
     """The status of that answer."""
+    outcomes: list[OutcomeAnswer]
+    """Its requests that are kept, by part of the range."""
 
 
 class OverviewAnswer(Answer):
@@ -131,6 +133,8 @@ class OverviewAnswer(Answer):
     """The steps of the first run."""
     range: _Range
     """The range of the figures over time."""
+    recordedSince: Timestamp | None
+    """The time of the oldest request that is kept."""
     outcomes: list[OutcomeAnswer]
     """The requests that are kept, by part of the range."""
     activeUsers: ActiveUsersOverTime | None

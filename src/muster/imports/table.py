@@ -1,0 +1,158 @@
+"""Reads a CSV file as spreadsheets and identity providers write it.
+
+Accepted are UTF-8 and UTF-16, with or without a byte order mark, and commas, semicolons or tabs
+between the cells. Anything else is an error that names the line and says what to do.
+"""
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from muster.scim.errors import ScimError
+
+MAX_BYTES = 10_000_000
+MAX_ROWS = 50_000
+MAX_COLUMNS = 100
+_MAX_HEADING = 200
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+"""The first bytes of Excel workbooks, today's and those before 2007."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SAVE_AS = 'In a spreadsheet, save it as "CSV UTF-8".'
+Row = tuple[int, list[str]]
+"""The number of the line on which a row begins, from 1, and its cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The content of a CSV file.
+
+    Attributes:
+        headings: The cells of the first line.
+        rows: The other rows; empty ones are left out.
+        encoding: UTF-8 or UTF-16.
+        separator: comma, semicolon or tab.
+    """
+
+    headings: list[str]
+    rows: list[Row]
+    encoding: str
+    separator: str
+
+
+def read_table(data: bytes) -> Table:
+    """Read a CSV file.
+
+    Raises:
+        ScimError: 400 if it cannot be read, 413 if it is too large.
+    """
+    if len(data) > MAX_BYTES:
+        raise ScimError(
+            413, f"file: larger than {MAX_BYTES // 1_000_000} MB. Split it, and import the parts."
+        )
+    text, encoding = _decoded(data)
+    head, _, rest = text.partition("\n")
+    head = head.removesuffix("\r")
+    if head.lower() in {f"sep={separator}" for separator in _SEPARATORS}:
+        # Excel writes and reads such a first line. It stays a line, so that the numbers are right.
+        separator, text = head[4:], f"\n{rest}"
+    else:
+        separator = _separator(text)
+    rows = _rows(text, separator)
+    _, first = next(rows, (0, []))
+    headings = _headings(first)
+    kept: list[Row] = []
+    for row in rows:
+        kept.append(row)
+        if len(kept) > MAX_ROWS:
+            raise ScimError(
+                413, f"file: more than {MAX_ROWS:,} rows. Split it, and import the parts."
+            )
+    if not kept:
+        raise ScimError(400, "file: it has headings, but no rows below them.")
+    return Table(headings, kept, encoding, _SEPARATORS[separator])
+
+
+def _decoded(data: bytes) -> tuple[str, str]:
+    """Return the text of a file, and the name of its encoding."""
+    if data.startswith((_ZIP, _OLE)):
+        raise ScimError(400, f"file: this is a workbook or an archive, not a CSV file. {_SAVE_AS}")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        codec, name = "utf-16", "UTF-16"
+    elif codec := _wide(data):
+        name = "UTF-16"
+    else:
+        codec, name = "utf-8-sig", "UTF-8"
+    try:
+        text = data.decode(codec)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ScimError(
+            400,
+            f"file: line {line:,} is not {name} text (byte 0x{data[error.start]:02X}). {_SAVE_AS}",
+        ) from None
+    if "\0" in text or text.lstrip()[:1] in ("<", "{"):
+        raise ScimError(400, f"file: this is not a CSV file. {_SAVE_AS}")
+    return text, name
+
+
+def _wide(data: bytes) -> str:
+    """Return the codec of UTF-16 without a byte order mark; empty for other text.
+
+    Every second byte of a heading in a Western script is zero.
+    """
+    start = data[:200]
+    half = len(start) // 2
+    if half and start[1::2].count(0) > half * 0.8:
+        return "utf-16-le"
+    return "utf-16-be" if half and start[::2].count(0) > half * 0.8 else ""
+
+
+def _separator(text: str) -> str:
+    """Return the separator that the headings contain most often outside of quotation marks."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    plain = "".join(first.split('"')[::2])
+    return max(_SEPARATORS, key=plain.count)
+
+
+def _rows(text: str, separator: str) -> Iterator[Row]:
+    """Yield the rows that are not empty.
+
+    Raises:
+        ScimError: 400 with the number of the line.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            cells = [_cell(cell) for cell in cells]
+            if any(cells):
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error:
+        raise ScimError(
+            400,
+            f"file: line {line:,} cannot be read as CSV. Check its quotation marks: one within a"
+            " cell is written twice.",
+        ) from None
+
+
+def _cell(text: str) -> str:
+    """Return a cell without spaces around it.
+
+    An apostrophe before a character that begins a formula is removed: exports add it.
+    """
+    text = text.strip()
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
+
+def _headings(cells: list[str]) -> list[str]:
+    while cells and not cells[-1]:
+        cells.pop()
+    if not cells:
+        raise ScimError(400, "file: it is empty. The first line has to name the columns.")
+    if len(cells) > MAX_COLUMNS:
+        raise ScimError(400, f"file: more than {MAX_COLUMNS} columns.")
+    return [cell[:_MAX_HEADING] or f"Column {number}" for number, cell in enumerate(cells, 1)]
