@@ -11,9 +11,16 @@ from functools import lru_cache
 from typing import Any
 
 from muster.access.administrators import Administrators
+from muster.access.connections import Connections
 from muster.access.connectors import Connectors
 from muster.access.invitations import Invitations
 from muster.access.keys import Keys
+from muster.access.oauth.bearers import Bearers
+from muster.access.oauth.clients import OAuthClients
+from muster.access.oauth.key_sets import KeySets
+from muster.access.oauth.server import TokenServer
+from muster.access.oauth.tokens import AccessTokens
+from muster.access.oauth.trusts import Trusts
 from muster.access.openid import OpenId
 from muster.access.passkeys import Passkeys
 from muster.access.protection import Protection, protected_users
@@ -67,12 +74,14 @@ from muster.directory.service import Directory
 from muster.events.webhooks.deliverer import Deliverer
 from muster.events.webhooks.endpoints import Webhooks
 from muster.events.webhooks.sender import Sender
+from muster.http.management.connections import ConnectionRoutes
 from muster.http.management.connector import ConnectorRoutes
 from muster.http.management.doctor import DoctorRoutes
 from muster.http.management.feed import FeedRoutes
 from muster.http.management.guard import GuardRoutes
 from muster.http.management.history import HistoryRoutes
 from muster.http.management.keys import KeyRoutes
+from muster.http.management.oauth import CredentialRoutes
 from muster.http.management.overview import OverviewRoutes
 from muster.http.management.passwords import PasswordRoutes
 from muster.http.management.protection import ProtectionRoutes
@@ -85,6 +94,7 @@ from muster.http.management.settings import SettingsRoutes
 from muster.http.management.tokens import Tokens
 from muster.http.management.webhooks import WebhookRoutes
 from muster.http.management.wipe import WipeRoutes
+from muster.http.oauth import OAuthPages
 from muster.http.observe import health, tracing
 from muster.http.observe.metrics import Metrics
 from muster.http.observe.recorder import Recorder, Retention
@@ -128,8 +138,10 @@ class Services:
     """The services behind the APIs and the console, which share them."""
 
     active_users: ActiveUserCounts
+    access_tokens: AccessTokens
     administrators: Administrators
     checklist: Checklist
+    connections: Connections
     connectors: Connectors
     credentials: Credentials
     cursors: Cursors
@@ -143,6 +155,7 @@ class Services:
     keys: Keys
     leases: Leases
     mappings: RoleMappings
+    oauth_clients: OAuthClients
     openid: OpenId
     overview: Overview
     passkeys: Passkeys
@@ -157,7 +170,9 @@ class Services:
     rollback: Rollback
     schemas: CustomSchemas
     storage: Storage
+    token_server: TokenServer
     tokens: Tokens
+    trusts: Trusts
     webhook_states: WebhookStates
     webhooks: Webhooks
     workspace_settings: WorkspaceSettings
@@ -178,10 +193,16 @@ def build_services(storage: Storage, settings: Settings) -> Services:
     doctor = Doctor(storage)
     reactivations = Reactivations(storage)
     alerts = Alerts(desk, doctor, webhooks, reactivations)
+    key_sets = KeySets(openid.document)
+    access_tokens, oauth_clients = AccessTokens(storage.signing_secret), OAuthClients(storage)
+    trusts = Trusts(storage, key_sets, openid.document)
+    bearers = Bearers(access_tokens, oauth_clients, trusts)
     return Services(
+        access_tokens=access_tokens,
         active_users=active_users,
         administrators=administrators,
         checklist=checklist,
+        connections=Connections(storage, settings.ceiling),
         connectors=Connectors(storage, administrators, openid),
         credentials=Credentials(storage, directory),
         cursors=Cursors(storage, settings.cursor_seconds),
@@ -199,9 +220,10 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         ),
         imports=imports,
         invitations=Invitations(storage, administrators),
-        keys=Keys(storage, settings.rate_limit, settings.ceiling, registries),
+        keys=Keys(storage, settings.rate_limit, settings.ceiling, registries, bearers),
         leases=leases,
         mappings=mappings,
+        oauth_clients=oauth_clients,
         openid=openid,
         overview=Overview(storage, directory, alerts, checklist, active_users),
         passkeys=Passkeys(storage, administrators),
@@ -216,7 +238,9 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         rollback=Rollback(storage),
         schemas=CustomSchemas(storage),
         storage=storage,
+        token_server=TokenServer(storage, oauth_clients, key_sets, access_tokens),
         tokens=Tokens(storage),
+        trusts=trusts,
         webhook_states=states,
         webhooks=webhooks,
         workspace_settings=WorkspaceSettings(storage, settings.ceiling),
@@ -228,7 +252,9 @@ def management_routes(services: Services) -> list[ApiRoute]:
     s, storage, tokens = services, services.storage, services.tokens
     return [
         *SettingsRoutes(s.workspace_settings),
-        *KeyRoutes(storage, s.keys, s.roles, s.directory),
+        *ConnectionRoutes(s.connections),
+        *CredentialRoutes(s.connections, s.oauth_clients, s.trusts),
+        *KeyRoutes(storage, s.keys, s.roles, s.directory, s.connections),
         *WipeRoutes(storage),
         *RoleRoutes(s.roles, s.mappings, s.directory, s.role_preview),
         *ConnectorRoutes(s.connectors),
@@ -361,6 +387,7 @@ class Muster:
 
         ready = health.readyz(self.storage, self._stopping, lambda: self.service)
         pages = [
+            *OAuthPages(self.services.token_server, self.services.access_tokens, self._base_url),
             OpenRoute("GET", "/healthz", health.healthz),
             OpenRoute("GET", "/readyz", ready),
             OpenRoute("GET", "/openapi.json", docs.openapi(document, self._base_url, self.keys)),

@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,8 @@ import orjson
 from muster.access import allowlist
 from muster.access.allowlist import Network
 from muster.access.audit_notes import Administrator
+from muster.access.connections import DEFAULT, Connection, all_connections, barred_from
+from muster.access.oauth.bearers import Bearers
 from muster.access.permissions import ADMIN
 from muster.access.protection import protected_users
 from muster.access.rate_limit import capped, limit_of
@@ -53,7 +55,10 @@ class Grant:
         expires: Seconds since 1970; None if it never expires.
         permissions: The permissions of the key and of its role.
         registry: The schemas and resource types of the workspace.
-        networks: The workspace's IP allowlist; empty to allow all.
+        networks: The IP allowlist that applies; empty to allow all.
+        connection: The connection of the key.
+        through: The workspace with the settings of the connection.
+        barred: The connections whose resources the key may not change, by stored id.
         protected: The ids of the workspace's protected users.
     """
 
@@ -66,6 +71,9 @@ class Grant:
     permissions: tuple[str, ...]
     registry: Registry
     networks: tuple[Network, ...]
+    connection: Connection
+    through: Workspace
+    barred: Mapping[str | None, str]
     protected: frozenset[str] = frozenset()
 
     def admits(self, address: str) -> bool:
@@ -109,6 +117,7 @@ class KeyOptions:
         lifetime: The time until it expires; None for never.
         role: The name of a role whose permissions it has as well.
         user: The id of the user that /Me returns.
+        connection: The stored id of its connection; None for `default`.
     """
 
     permissions: tuple[str, ...] = (ADMIN,)
@@ -116,6 +125,7 @@ class KeyOptions:
     lifetime: timedelta | None = None
     role: str | None = None
     user: str | None = None
+    connection: str | None = None
 
 
 _DEFAULTS = KeyOptions()
@@ -129,6 +139,7 @@ class Keys:
         rate_limit: The server default in requests per minute.
         ceiling: The highest limit of any key in requests per minute; 0 for no ceiling.
         registries: The registries of all workspaces; None to build them here.
+        bearers: Reads bearer tokens that are no API keys; None to accept API keys alone.
     """
 
     def __init__(
@@ -137,8 +148,10 @@ class Keys:
         rate_limit: int | None = None,
         ceiling: int = 0,
         registries: Registries | None = None,
+        bearers: Bearers | None = None,
     ) -> None:
         self._accounts = accounts
+        self._bearers = bearers
         self._rate_limit = rate_limit
         self.ceiling = ceiling
         self._grants: dict[bytes, Grant] = {}
@@ -197,6 +210,7 @@ class Keys:
             None,
             options.role,
             options.user,
+            options.connection,
         )
         detail = {
             "name": name,
@@ -204,6 +218,7 @@ class Keys:
             "role": options.role,
             "user": options.user,
             "expires": record.expires,
+            "connection": options.connection or DEFAULT,
         }
         note = self._by(workspace, by).note("ApiKey", key_id, "create", **detail)
         await self._accounts.administer([record, *also], [note], standing)
@@ -319,7 +334,9 @@ class Keys:
             if key.expires is None
             else datetime.fromisoformat(key.expires) - datetime.fromisoformat(key.created)
         )
-        options = KeyOptions(key.permissions, key.rate_limit, lasts, key.role, key.user)
+        options = KeyOptions(
+            key.permissions, key.rate_limit, lasts, key.role, key.user, key.connection
+        )
         made = await self.create(workspace, key.name, options, by)
         end = timestamp(clock.now() + overlap)
         note = self._by(workspace, by).note(
@@ -450,6 +467,9 @@ class Keys:
             (),
             await self._registries.of(workspace),
             (),
+            Connection(),
+            workspace,
+            {},
         )
 
     @property
@@ -460,7 +480,10 @@ class Keys:
     async def _read(self, token: str, digest: bytes) -> Grant | None:
         claims = _claims(token, await self._signing_secret())
         if claims is None:
-            return None
+            bearer = None if self._bearers is None else await self._bearers.find(token)
+            if bearer is None:
+                return None
+            return await self._grant(bearer.key, bearer.actor, bearer.expires)
         record = await self._accounts.key(*claims)
         if (
             record is None
@@ -468,21 +491,31 @@ class Keys:
             or record.revoked is not None
         ):
             return None
-        workspace = await self._accounts.workspace(record.workspace)
-        if workspace is None:
-            return None
         expires = (
             None if record.expires is None else datetime.fromisoformat(record.expires).timestamp()
         )
+        return await self._grant(record, f"key:{record.id}", expires)
+
+    async def _grant(self, record: KeyRecord, actor: str, expires: float | None) -> Grant | None:
+        """Return the access of a credential; None if its workspace or connection is gone."""
+        workspace = await self._accounts.workspace(record.workspace)
+        if workspace is None:
+            return None
         permissions = record.permissions
         if record.role is not None:
             roles = {
                 item.id: item.body for item in await self._accounts.items(workspace.id, ROLE_KIND)
             }
             permissions += tuple(roles.get(record.role, {}).get("permissions", ()))
-        networks = allowlist.networks(workspace.ip_allowlist)
-        limit = capped(limit_of(record, workspace, self._rate_limit), self.ceiling)
-        named = (f"key:{record.id}", (record.workspace, record.id), limit)
+        every = await all_connections(self._accounts, workspace.id)
+        owner = record.connection or DEFAULT
+        connection = next((one for one in every if one.id == owner), None)
+        if connection is None:
+            return None
+        through = connection.through(workspace)
+        networks = allowlist.networks(through.ip_allowlist)
+        limit = capped(limit_of(record, through, self._rate_limit), self.ceiling)
+        named = (actor, (record.workspace, record.id), limit)
         return Grant(
             workspace,
             record,
@@ -491,6 +524,9 @@ class Keys:
             permissions,
             await self._registries.of(workspace),
             networks,
+            connection,
+            through,
+            barred_from(connection, every),
             await protected_users(self._accounts, workspace.id),
         )
 

@@ -151,6 +151,17 @@ class OpenId:
         """
         await self._bounded(self._metadata(issuer))
 
+    async def document(self, url: str) -> dict[str, Any]:
+        """Return the JSON object at a URL.
+
+        Raises:
+            ProviderFailed: The URL does not answer with one, or may not be asked.
+        """
+        if not url.startswith("https://") and not self.private:
+            raise ProviderFailed(f"{url[:200]} does not use HTTPS")
+        found: dict[str, Any] = await self._bounded(self._json(url))
+        return found
+
     async def start(self, client: Client, redirect_uri: str) -> Start:
         """Start a sign-in.
 

@@ -1,5 +1,6 @@
 """The sender of a request, as the use cases know it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from muster.scim.bounds import MAX_COMPARISONS, MAX_ELEMENTS
@@ -29,6 +30,9 @@ class Caller:
         max_elements: The most elements of a multi-valued attribute.
         max_comparisons: The most comparisons of elements in a PATCH.
         body_bytes: The size of the body; a large body is parsed on a thread.
+        connection: The stored id of the connection that owns what the caller makes: None for
+            `default`, empty for no connection.
+        barred: The connections whose resources the caller may not change, by stored id.
     """
 
     workspace: Workspace
@@ -44,6 +48,8 @@ class Caller:
     max_elements: int = MAX_ELEMENTS
     max_comparisons: int = MAX_COMPARISONS
     body_bytes: int = 0
+    connection: str | None = ""
+    barred: Mapping[str | None, str] = field(default_factory=dict)
 
     def dialect(self) -> Dialect:
         """Return the dialect in which the client's requests are read."""
@@ -55,4 +61,8 @@ class Caller:
         Args:
             time: The time of the change, as `timestamp` formats it.
         """
-        return ChangeOrigin(self.actor, self.request_id, time, self.address)
+        return ChangeOrigin(self.actor, self.request_id, time, self.address, self.connection)
+
+    def may_not_change(self) -> frozenset[str | None]:
+        """Return the ids of connections whose resources the caller may not change."""
+        return frozenset() if self.overrides else frozenset(self.barred)

@@ -47,7 +47,14 @@ from muster.scim.secrets import Hashes
 from muster.scim.sorting import sort_field
 from muster.scim.values import Json
 from muster.storage.ids import IdSource
-from muster.storage.port.errors import Conflict, Held, NoSuchMember, PageTooLarge, TooExpensive
+from muster.storage.port.errors import (
+    Conflict,
+    Held,
+    NoSuchMember,
+    Owned,
+    PageTooLarge,
+    TooExpensive,
+)
 from muster.storage.port.members import Member, MemberChoice, MemberEdit
 from muster.storage.port.resources import (
     Keep,
@@ -481,7 +488,9 @@ class Directory:
         origin = caller.origin(now)
         guard = enforcement.provisioning_guard(caller, resource_type.name)
         who = (caller.workspace.id, resource_type.name, resource_id)
-        write = Write(*who, decide, origin, edit, touch, guard, caller.body_bytes, passes)
+        barred = caller.may_not_change()
+        size = caller.body_bytes
+        write = Write(*who, decide, origin, edit, touch, guard, barred, size, passes)
         refused = (resource_type.name, resource_id or "")
         try:
             outcome = await self._storage.write(write)
@@ -492,6 +501,8 @@ class Directory:
         except Withheld as withheld:
             await enforcement.refuse(self._storage, caller, *refused, withheld)
             raise
+        except Owned as owned:
+            raise enforcement.owned_by(caller, owned) from None
         except Conflict as conflict:
             raise uniqueness(
                 f"{conflict.attribute}: another {resource_type.name} has this value"

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from muster.access.connections import BY_GUARD, Connection
 from muster.access.keys import Grant, Keys
 from muster.access.permissions import READ, SCIM, allows
 from muster.access.rate_limit import RateLimiter
@@ -39,6 +40,8 @@ _STREAMS, _STREAMS_OF_ONE = 200, 25
 """The most streamed responses, in total and per workspace or administrator."""
 _ATTRIBUTED = 10
 """The most requests per second without a valid key that are attributed to a workspace."""
+_PAUSED_SECONDS = 300
+"""Seconds after which the client of a paused connection is to try again."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 Handler = Callable[[Request], Awaitable[Response]]
 Site = Handler
@@ -349,6 +352,8 @@ class Service:
             return self._turn_away(request, grant)
         if not scim:
             return self._api.answer(request, grant)
+        if grant.connection.pause is not None:
+            return _answer_paused(request, grant.connection)
         if not allows(grant.permissions, SCIM):
             reads = needed_permission(request) == READ
             if not reads or not allows(grant.permissions, READ):
@@ -380,7 +385,15 @@ class Service:
             if found is None:
                 return await self._answer_site(request)
             request.operation = "page"
-            return await found.route.handler(request)
+            if request.method != "POST":
+                return await found.route.handler(request)
+            # It reads a body of somebody without a key, who may send it as slowly as they like.
+            seat = self.anonymous.enter(network_of(request.address))
+            request.read = _within(request.read, self.load.form_seconds)
+            try:
+                return await found.route.handler(request)
+            finally:
+                seat.leave()
         finally:
             self._unkeyed -= 1
 
@@ -403,6 +416,26 @@ class Service:
 
 _USUAL_FORM = 1_000_000
 """The size in bytes up to which a form has the usual time to arrive."""
+
+
+async def _answer_paused(request: Request, connection: Connection) -> Response:
+    """Answer a SCIM request of a paused connection, whose client tries again later.
+
+    The status is never 401, 403 or 404, because Entra ID then suspends its whole sync.
+    """
+    pause = connection.pause
+    if pause is None:
+        raise AssertionError("the connection is active")
+    by_guard = pause.by == BY_GUARD
+    who = "the deprovisioning guard" if by_guard else "an administrator"
+    reason = f": {pause.reason}" if pause.reason else ""
+    detail = (
+        f"The connection {connection.name!r} was paused by {who} at {pause.since}{reason}. Nothing"
+        " was read or changed. An administrator can resume it; send the request again then."
+    )
+    response = scim_error(request, ScimError(429 if by_guard else 503, detail))
+    response.headers.append(("retry-after", str(_PAUSED_SECONDS)))
+    return response
 
 
 def _within(

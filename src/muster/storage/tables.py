@@ -58,6 +58,7 @@ api_keys = Table(
     Column("last_used", Text),
     Column("role", Text),
     Column("user_id", Text),
+    Column("connection", Text),
     PrimaryKeyConstraint("workspace", "id"),
 )
 
@@ -92,6 +93,7 @@ resources = Table(
     Column("document", Text, nullable=False),
     Column("display", Text),
     Column("grouped", Boolean),
+    Column("connection", Text),
     Index("resources_in_order", "workspace", "type", "key"),
 )
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
+from joserfc.jwk import ECKey
 
 from muster.access.permissions import SCIM
 from tests.support.people import name
@@ -26,6 +27,10 @@ class Place:
         self.role = self.api.post("/roles", json={"name": "r", "permissions": [SCIM]}).json()[
             "name"
         ]
+        self.connection = self.api.post("/connections", json={"name": "Okta"}).json()["id"]
+        self.client = self.api.post(
+            f"/connections/{self.connection}/oauth-clients", json={"name": "Entra"}
+        ).json()["clientId"]
         self.hook = self.api.post("/webhooks", json={"url": "https://receiver.example/"}).json()[
             "id"
         ]
@@ -78,13 +83,34 @@ SETTINGS = {
     "uniqueGroupNames": False, "ipAllowlist": ["127.0.0.0/8", "::1"], "rateLimit": 10_000_000, "guardMode": "watch",
     "guardShare": 10, "guardLeast": 20, "requestsDays": 5, "changesDays": 30,
 }  # fmt: skip
-NO_BODY = {"testWebhook", "letThrough", "keepHeld", "resolveFinding", "reopenFinding"}
+PUBLIC_KEYS = {"keys": [ECKey.generate_key("P-256", {"kid": "one"}).as_dict(private=False)]}
+NO_BODY = {
+    "testWebhook",
+    "letThrough",
+    "keepHeld",
+    "resolveFinding",
+    "reopenFinding",
+    "resumeConnection",
+}
+CONNECTION = {
+    "provider": "okta", "ownership": "shared", "strict": False, "contract": "rfc7644", "rateLimit": 10_000,
+    "ipAllowlist": ["127.0.0.0/8", "::1"], "guardMode": "watch", "guardShare": 10, "guardLeast": 20,
+    "automaticProvisioning": True, "automaticDeprovisioning": True, "recordReads": "2031-01-31T09:00:00Z",
+}  # fmt: skip
 BODIES = {
     "decideHeld": ("POST", "/guard/selection", lambda _: {"decision": "keep", "users": ["x"]}),
     "updateSettings": ("PATCH", "/settings", lambda _: SETTINGS),
     "wipe": ("POST", "/wipe", lambda place: {"workspace": place.tenant.name}),
+    "createConnection": ("POST", "/connections", lambda _: {**CONNECTION, "name": name("c")}),
+    "updateConnection": ("PATCH", "/connections/{connection}", lambda _: {**CONNECTION, "name": name("c")}),
+    "pauseConnection": ("POST", "/connections/{connection}/pause", lambda _: {"reason": "x"}),
+    "createOauthClient": ("POST", "/connections/{connection}/oauth-clients", lambda _: {
+        "name": name("client"), "auth": "private_key_jwt", "jwks": PUBLIC_KEYS}),
+    "rotateOauthClient": ("POST", "/connections/{connection}/oauth-clients/{client}/rotate", lambda _: {"overlapSeconds": 5}),
+    "createTrust": ("POST", "/connections/{connection}/trusts", lambda _: {
+        "issuer": "https://issuer.example/v2.0", "audience": "api://muster", "subject": name("subject"), "tenant": "x"}),
     "createKey": ("POST", "/keys", lambda place: {
-        "name": name("k"), "permissions": [SCIM], "rateLimit": 5, "expiresInSeconds": 5, "user": place.user["id"], "role": place.role}),
+        "name": name("k"), "permissions": [SCIM], "rateLimit": 5, "connection": "default", "expiresInSeconds": 5, "user": place.user["id"], "role": place.role}),
     "updateKey": ("PATCH", "/keys/{key}", lambda _: {
         "name": name("k"), "rateLimit": 5, "expires": "2031-01-31T09:00:00Z"}),
     "rotateKey": ("POST", "/keys/{key}/rotate", lambda _: {"overlapSeconds": 5}),
@@ -117,7 +143,12 @@ BODIES = {
     "redeliver": ("POST", "/webhooks/{hook}/redeliver", lambda _: {"event": "x"}),
     "redeliver from": ("POST", "/webhooks/{hook}/redeliver", lambda _: {"from": ""}),
 }  # fmt: skip
+_INHERITED = frozenset(CONNECTION) - {"provider", "ownership"}
 NULLABLE = {
+    "createConnection": _INHERITED,
+    "updateConnection": _INHERITED,
+    "createOauthClient": {"jwksUri"},
+    "createTrust": {"tenant"},
     "updateSettings": {"rateLimit", "requestsDays", "changesDays"},
     "createKey": {"permissions", "rateLimit", "expiresInSeconds", "user", "role"},
     "updateKey": {"rateLimit", "expires"},

@@ -45,7 +45,7 @@ def errors_of(response, status=400):
             {"name": "k", "a/b~c": 1, "user": None},
             {
                 "/a~1b~0c": "Unknown field. The fields are"
-                " name, role, permissions, user, rateLimit, expiresInSeconds."
+                " name, role, permissions, user, rateLimit, connection, expiresInSeconds."
             },
         ),
         (

@@ -15,9 +15,10 @@ from muster.base.clock import timestamp
 from muster.directory.caller import Caller
 from muster.directory.guard import policy
 from muster.directory.guard.policy import Withheld
+from muster.scim.errors import ScimError, forbidden
 from muster.storage.port.accounts import Workspace
 from muster.storage.port.changes import Note
-from muster.storage.port.errors import Held
+from muster.storage.port.errors import Held, Owned
 from muster.storage.port.items import HELD_KIND, Item
 from muster.storage.port.resources import Guard, Outcome, Put, Remove, Resources, Write
 
@@ -102,6 +103,8 @@ async def enforced(
         )
     except Withheld as withheld:
         detail = f"{withheld.detail}. {_HINT}"
+    except Owned as owned:
+        detail = f"{owned_by(caller, owned).detail} {_HINT}"
     await _note(
         storage,
         caller,
@@ -109,6 +112,15 @@ async def enforced(
         {"attempted": attempted, "detail": detail, "resources": list(ids)},
     )
     raise Withheld(attempted, detail)
+
+
+def owned_by(caller: Caller, owned: Owned) -> ScimError:
+    """Return the error for a write to a resource that another connection owns exclusively."""
+    name = caller.barred.get(owned.connection, "")
+    return forbidden(
+        f"The connection {name!r} owns this resource exclusively. Change it there, or let an"
+        " administrator change it."
+    )
 
 
 async def _note(storage: Resources, caller: Caller, action: str, note: dict[str, object]) -> None:

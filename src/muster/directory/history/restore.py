@@ -204,6 +204,7 @@ def _restoring(
         members,
         bump(caller.registry.types["/Groups"], now),
         guard(caller, resource_type.name),
+        caller.may_not_change(),
     )
 
 
@@ -211,4 +212,5 @@ def _moving(caller: Caller, groups: list[str], edit: MemberEdit, now: str) -> It
     """Yield the writes that apply a member edit to groups."""
     decide = bump_if_members_change(caller.registry.types["/Groups"], now)
     for group_id in groups:
-        yield Write(caller.workspace.id, GROUP, group_id, decide, caller.origin(now), edit)
+        who = (caller.workspace.id, GROUP, group_id)
+        yield Write(*who, decide, caller.origin(now), edit, barred=caller.may_not_change())

@@ -402,6 +402,7 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
     types = {found.name: found for found in caller.registry.types.values()}
     workspace = caller.workspace.id
     touch = bump(types[GROUP], now)
+    barred = caller.may_not_change()
     for step in steps:
         if step.prior is not None:
             target = None if step.action == "create" else step.id
@@ -422,6 +423,7 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
                 None,
                 touch,
                 guard(caller, step.type),
+                barred,
             )
     for step in steps:
         if step.prior is not None and step.members is not None:
@@ -432,6 +434,7 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
                 bump_if_members_change(types[GROUP], now),
                 origin,
                 step.members,
+                barred=barred,
             )
     for step in sorted(steps, key=lambda step: step.type != GROUP):
         if step.action == "delete":
@@ -447,6 +450,7 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
                 cleared,
                 touch,
                 guard(caller, step.type),
+                barred,
             )
 
 

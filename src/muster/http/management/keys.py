@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from muster.access.connections import DEFAULT, Connections
 from muster.access.keys import KeyOptions, Keys, check_expiry, state_of
 from muster.access.permissions import ADMIN, SCIM, SETTINGS
 from muster.access.rate_limit import check_ceiling
@@ -30,8 +31,16 @@ from muster.storage.port.accounts import Accounts, KeyRecord
 class KeyRoutes:
     """The operations on the API keys of a workspace."""
 
-    def __init__(self, accounts: Accounts, keys: Keys, roles: Roles, directory: Directory) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        keys: Keys,
+        roles: Roles,
+        directory: Directory,
+        connections: Connections,
+    ) -> None:
         self._accounts = accounts
+        self._connections = connections
         self._roles = roles
         self._keys = keys
         self._directory = directory
@@ -111,7 +120,11 @@ class KeyRoutes:
         lifetime = (
             None if body.expires_in_seconds is None else timedelta(seconds=body.expires_in_seconds)
         )
-        options = KeyOptions(permissions, body.rate_limit, lifetime, role, body.user)
+        with at("/connection"):
+            connection = await self._connections.chosen(call.workspace, body.connection)
+        options = KeyOptions(
+            permissions, body.rate_limit, lifetime, role, body.user, connection.stored_id
+        )
         with at("/name"):
             token, record = await self._keys.create_named(by.workspace, body.name, options, by)
         return created(_with_token(record, token), "/keys", record.id)
@@ -188,6 +201,7 @@ def _answer(key: KeyRecord) -> KeyAnswer:
         "permissions": list(key.permissions),
         "role": key.role,
         "user": key.user,
+        "connection": key.connection or DEFAULT,
         "rateLimit": key.rate_limit,
         "created": key.created,
         "expires": key.expires,

@@ -59,12 +59,14 @@ class Call:
         """The caller as the directory sees it."""
         grant, request = self.grant, self.request
         origin = (grant.actor, request.id, request.address)
-        who = (grant.workspace, *origin, grant.registry, grant.key.user, request.seen)
+        who = (grant.through, *origin, grant.registry, grant.key.user, request.seen)
         return Caller(
             *who,
             protected=grant.protected,
             max_elements=self.limits.max_elements,
             max_comparisons=self.limits.max_comparisons,
+            connection=grant.connection.stored_id,
+            barred=grant.barred,
         )
 
     def caller_overriding(self, override: bool) -> Caller:

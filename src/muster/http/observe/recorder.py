@@ -233,11 +233,11 @@ class Recorder:
             )  # the message could contain a secret
 
     def _records_reads(self, request: Request) -> bool:
-        """Return whether the workspace records reads, to within half a second.
+        """Return whether the connection or its workspace records reads, to within half a second.
 
         Reading the clock at every read would cost too much.
         """
-        workspace: Workspace = request.grant.workspace
+        workspace: Workspace = request.grant.through
         until = workspace.record_reads
         if until is None or until <= self._now:
             return False

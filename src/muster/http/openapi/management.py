@@ -23,6 +23,7 @@ _ERRORS = {
     415: "The media type of the body is not supported.",
     429: "The rate limit of the API key is exceeded, or too many passwords were tried.",
     500: "Internal error.",
+    502: "The identity provider does not answer as it should.",
     503: "The server is overloaded or the database does not answer. Retry later.",
     507: "The disk of the database is full.",
 }
@@ -34,9 +35,11 @@ _ALWAYS = (400, 401, 403, 429, 500, 503)
 _OF_BODIES = (408, 413, 415)
 _OF_WRITES = (409, 507)
 _NAMES = {
+    "client": "The client id of the OAuth client.",
     "id": "The id.",
     "name": "The name.",
     "number": "The number of the request.",
+    "trust": "The id of the trust.",
     "urn": "The URN of the schema.",
 }
 

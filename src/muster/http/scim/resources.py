@@ -82,7 +82,7 @@ class Scim:
         """
         registry, key = grant.registry, grant.key
         caller = Caller(
-            grant.workspace,
+            grant.through,
             grant.actor,
             request.id,
             request.address,
@@ -92,6 +92,8 @@ class Scim:
             protected=grant.protected,
             max_elements=self._limits.max_elements,
             max_comparisons=self._limits.max_comparisons,
+            connection=grant.connection.stored_id,
+            barred=grant.barred,
         )
         endpoint, _, name = request.path[_UNDER_ROOT:].rstrip("/").partition("/")
         resource_type = registry.types.get(f"/{endpoint}")

@@ -62,6 +62,7 @@ class KeyRecord:
         rate_limit: Requests per minute; None for the workspace's default.
         role: A role whose current permissions the key has as well.
         user: The id of the user that `/Me` stands for.
+        connection: The id of the connection that it belongs to; None for `default`.
     """
 
     workspace: int
@@ -76,6 +77,7 @@ class KeyRecord:
     last_used: str | None
     role: str | None = None
     user: str | None = None
+    connection: str | None = None
 
 
 Setting = Workspace | KeyRecord | Item

@@ -16,12 +16,15 @@ class ChangeOrigin:
         actor: `key:ID`, `admin:ADDRESS`, `openid:WORKSPACE:ADDRESS`, `command`, or the name of a
             background job.
         address: The client's IP address; empty if the change was not made by a request.
+        connection: The id of the connection that owns a resource made by this change; None for
+            `default`, empty for no connection.
     """
 
     actor: str
     request_id: str
     time: str
     address: str = ""
+    connection: str | None = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,18 @@ class Held(Exception):
         self.allowed = allowed
 
 
+class Owned(Exception):
+    """Another connection owns a resource exclusively.
+
+    Attributes:
+        connection: The id of the connection; None for `default`.
+    """
+
+    def __init__(self, connection: str | None) -> None:
+        super().__init__(connection)
+        self.connection = connection
+
+
 class KeyTaken(Exception):
     """Another resource has the key of a generated id; generate another id."""
 

@@ -64,6 +64,8 @@ class Stored:
             parsing it.
         groups: The groups that contain the resource; None for none, and for groups.
         delta: Within a write: the effect of its member edit.
+        connection: Within a write: the id of the connection that owns the resource; None for
+            `default`, empty for none.
     """
 
     id: str
@@ -71,6 +73,7 @@ class Stored:
     document: bytes
     groups: Groups | None = None
     delta: MemberDelta | None = None
+    connection: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,8 @@ class Write:
         touch: Returns a group at its next version. Called for each group that directly contains
             this resource when the resource is deleted or renamed.
         guard: Refuses the write if it would deprovision too many users; None to skip the check.
+        barred: The ids of the connections whose resources the writer may not change; None among
+            them is `default`.
         size: The bytes that the client sent.
         passes: The passes of the decision over the document, such as one per operation of a PATCH.
     """
@@ -187,6 +192,7 @@ class Write:
     members: MemberEdit | MemberChoice | None = None
     touch: Callable[[Stored], Put] | None = None
     guard: Guard | None = None
+    barred: frozenset[str | None] = frozenset()
     size: int = 0
     passes: int = 1
 

@@ -39,7 +39,7 @@ from muster.storage.writing.steps import MANY_ENTRIES, Statements, has_many_entr
 _ATTEMPTS = 20
 _CURRENT = f"""
 SELECT r.type, r.id, r.version, convert_to(r.document, 'UTF8'), r.display,
-    CASE WHEN r.grouped THEN ({members.direct('r."key"')}) END
+    CASE WHEN r.grouped THEN ({members.direct('r."key"')}) END, r.connection
 FROM resources r WHERE r.workspace = $1 AND r."key" = ANY($2::bigint[])
 """
 _OWNERS = """
@@ -61,9 +61,9 @@ SQL = Statements(
     drop_unique=_DROP.format(table="unique_values"),
     drop_lookups=_DROP.format(table="lookups"),
     insert="""
-        INSERT INTO resources (workspace, type, "key", id, version, document, display)
+        INSERT INTO resources (workspace, type, "key", id, version, document, display, connection)
         SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::text[], $5::integer[], $6::text[],
-            $7::text[])
+            $7::text[], $8::text[])
         ON CONFLICT DO NOTHING RETURNING 1
     """,
     insert_body="""
@@ -259,10 +259,10 @@ async def _read_current(
         hierarchy,
         sorted({key for row in found for key in parse_keys(row[5] or "")}),
     )
-    for type_name, resource_id, version, document, display, direct in found:
+    for type_name, resource_id, version, document, display, direct, owner in found:
         groups = parse_keys(direct or "")
         shown = None if type_name == GROUP else hierarchy.groups_of(groups)
-        stored = Stored(resource_id, version, document, shown)
+        stored = Stored(resource_id, version, document, shown, connection=owner)
         key = key_of(resource_id) or 0
         current[key] = Current(key, type_name, stored, display, hierarchy.ids_of(groups))
     return current

@@ -55,7 +55,7 @@ ITEM = "SELECT body FROM configuration WHERE workspace = $1 AND kind = $2 AND id
 """Selects the body of an item."""
 KEY = (
     "workspace, id, name, digest, permissions, rate_limit, created, expires, revoked,"
-    " last_used, role, user_id"
+    " last_used, role, user_id, connection"
 )
 """The columns of an API key."""
 
@@ -70,7 +70,8 @@ def key_row(key: KeyRecord) -> tuple[Any, ...]:
         orjson.dumps(key.permissions).decode(),
         key.rate_limit,
     )
-    return (*who, key.created, key.expires, key.revoked, key.last_used, key.role, key.user)
+    times = (key.created, key.expires, key.revoked, key.last_used)
+    return (*who, *times, key.role, key.user, key.connection)
 
 
 def key_from_row(row: Any) -> KeyRecord:
@@ -80,10 +81,10 @@ def key_from_row(row: Any) -> KeyRecord:
 
 
 _PUT_KEY = f"""
-INSERT INTO api_keys ({KEY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+INSERT INTO api_keys ({KEY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = excluded.permissions,
     rate_limit = excluded.rate_limit, expires = excluded.expires, revoked = excluded.revoked,
-        role = excluded.role
+        role = excluded.role, connection = excluded.connection
 """
 _SET_WORKSPACE = (
     "UPDATE workspaces SET name = $1, contract = $2, strict = $3, settings = $4 WHERE id = $5"

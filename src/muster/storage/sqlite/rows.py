@@ -31,7 +31,7 @@ _SORTED = 100
 """Rows that are stored faster in the order of the table's key."""
 
 _READ = (
-    'SELECT version, document, display, grouped FROM resources WHERE "key" = ?'
+    'SELECT version, document, display, grouped, connection FROM resources WHERE "key" = ?'
     " AND workspace = ? AND type = ? AND id = ?"
 )
 _OWNER = (
@@ -49,8 +49,8 @@ _SQL = Statements(
     drop_unique=_DROP.format(table="unique_values"),
     drop_lookups=_DROP.format(table="lookups"),
     insert=(
-        'INSERT OR IGNORE INTO resources (workspace, type, "key", id, version, document, display)'
-        " VALUES (?, ?, ?, ?, ?, ?, ?)"
+        'INSERT OR IGNORE INTO resources (workspace, type, "key", id, version, document, display,'
+        " connection) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
     ),
     insert_body='INSERT INTO searchable (workspace, type, "key", body) VALUES (?, ?, ?, ?)',
     update=(
@@ -166,8 +166,8 @@ def _read(
     row = connection.execute(_READ, (key, workspace, type_name, resource_id)).fetchone()
     if row is None:
         return None
-    version, document, display, grouped = row
-    stored = Stored(resource_id, version, document.encode())
+    version, document, display, grouped, owner = row
+    stored = Stored(resource_id, version, document.encode(), connection=owner)
     if not grouped:
         return Current(key, type_name, stored, display, ())
     hierarchy, groups = Hierarchy(0), members.direct(connection, workspace, key)

@@ -31,7 +31,7 @@ from muster.storage.groups import unique_display_names
 from muster.storage.groups.member_delta import delta_to_column
 from muster.storage.ids import key_of
 from muster.storage.port.changes import ChangeOrigin
-from muster.storage.port.errors import Conflict, Held, KeyTaken
+from muster.storage.port.errors import Conflict, Held, KeyTaken, Owned
 from muster.storage.port.members import GROUP, MemberDelta
 from muster.storage.port.resources import Guard, Keep, Lookups, Outcome, Put, Remove, Stored, Write
 
@@ -101,6 +101,7 @@ class Row:
         before: The values by which it was found before the batch.
         put: The last Put of the batch.
         secrets: The password hashes to store, from all of the batch's writes.
+        connection: The id of the connection that owns it; None for `default`, empty for none.
     """
 
     key: int
@@ -113,6 +114,7 @@ class Row:
     before: Lookups | None = None
     put: Put | None = None
     secrets: dict[str, str | None] = field(default_factory=dict)
+    connection: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +184,12 @@ class Batch:
             Conflict: Another resource has a unique value.
             Held: The guard refuses the write.
             KeyTaken: Another resource of the batch has the generated key.
+            Owned: Another connection owns the resource exclusively.
             Exception: Whatever `write.decide` raised.
         """
         row = None if write.id is None else self._row(write.type, write.id)
+        if write.barred and row is not None and row.stored and row.connection in write.barred:
+            raise Owned(row.connection)
         outcome = write.decide(None if row is None else row.stored)
         # Nothing of the batch may change before the last check that can raise: a rejected write
         # must leave no trace for the decisions after it.
@@ -304,6 +309,7 @@ class Batch:
                 row = Row(key, type_name)
             else:
                 row = Row(key, found.type, found.stored, found.display, found.groups, existed=True)
+                row.connection = found.stored.connection
         if row.stored is not None and (row.type != type_name or row.stored.id != resource_id):
             return None
         self.rows[key] = row
@@ -321,6 +327,8 @@ class Batch:
         created = row.stored is None
         if not created and put.display != row.display:
             self._touch(write, row, None)
+        if created:
+            row.connection = write.origin.connection
         self.rows[row.key] = row
         row.before = row.before or before
         row.stored, row.index, row.put, row.display = put.stored, put.index, put, put.display
@@ -408,4 +416,12 @@ def _next_version(write: Write, group_id: str, touch: Callable[[Stored], Put]) -
             raise AssertionError("touched groups are read after the batch is stored")
         return touch(current)
 
-    return replace(write, type=GROUP, id=group_id, decide=decide, members=None, guard=None)
+    return replace(
+        write,
+        type=GROUP,
+        id=group_id,
+        decide=decide,
+        members=None,
+        guard=None,
+        barred=frozenset(),  # its members change, not the group itself
+    )

@@ -27,7 +27,7 @@ class Statements:
     delete_secrets: str  # workspace, key
     drop_unique: str  # workspace, type, attribute, value, key
     drop_lookups: str  # workspace, type, attribute, value, key
-    insert: str  # workspace, type, key, id, version, document, display
+    insert: str  # workspace, type, key, id, version, document, display, connection
     insert_body: str  # workspace, type, key, search form
     update: str  # workspace, key, version, document, display
     update_body: str  # workspace, key, search form
@@ -77,7 +77,8 @@ def steps(batch: Batch, sql: Statements) -> list[Step]:
             kept.append((workspace, key, stored.version, text, put.display))
             kept_bodies.append((workspace, key, body))
         else:
-            new.append((workspace, row.type, key, stored.id, stored.version, text, put.display))
+            shown = (stored.id, stored.version, text, put.display)
+            new.append((workspace, row.type, key, *shown, row.connection))
             new_bodies.append((workspace, row.type, key, body))
         if row.secrets:
             secrets += [(workspace, key, name, hashed) for name, hashed in row.secrets.items()]

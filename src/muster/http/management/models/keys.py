@@ -52,6 +52,8 @@ class NewKey(Body):
     """The id of the user that `/Me` stands for."""
     rate_limit: Annotated[int | None, Field(ge=0, le=_MAX_RATE)] = None
     """Requests a minute. 0 for no limit, null for the limit of the workspace."""
+    connection: Annotated[str, Field(max_length=100)] = "default"
+    """The id of the connection that the key belongs to."""
     expires_in_seconds: Annotated[int | None, Field(ge=1, le=_MAX_SECONDS)] = None
     """The lifetime of the key. Null if it does not expire."""
 
@@ -95,6 +97,8 @@ class KeyAnswer(Answer):
     """The role whose permissions the key has, in addition to its own."""
     user: Id | None
     """The id of the user that `/Me` stands for."""
+    connection: Annotated[str, Field(examples=["default"])]
+    """The id of the connection that the key belongs to."""
     rateLimit: int | None
     """Requests a minute. 0 for no limit, null for the limit of the workspace."""
     created: Timestamp

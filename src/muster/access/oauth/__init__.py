@@ -1,0 +1,1 @@
+"""OAuth 2 for connections: clients, access tokens, and federated trusts."""

@@ -1,0 +1,263 @@
+"""Federated trusts: tokens of another issuer that are credentials of a connection.
+
+An identity provider such as Microsoft Entra ID signs a token for each request, or one an hour. If
+its issuer, audience, subject and tenant are those of a trust, the request belongs to the trust's
+connection. No secret is stored or shared.
+
+A token names no workspace, so a trust must be unique within the installation: an item of the
+installation leads from the four values to the workspace.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from muster.access.audit_notes import Administrator
+from muster.access.oauth.key_sets import Fetch, InvalidJwt, KeySets, verify
+from muster.access.openid import ProviderFailed
+from muster.base.clock import timestamp
+from muster.base.outbound import is_absolute_url
+from muster.scim.errors import ScimError, invalid_value, not_found, uniqueness
+from muster.scim.values import Json
+from muster.storage.port.accounts import Accounts
+from muster.storage.port.errors import Outdated
+from muster.storage.port.items import INSTALLATION, Item
+
+TRUST_KIND = "trust"
+_INDEX_KIND = "trust-index"
+MAX_TRUSTS = 100
+"""Trusts of one workspace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Tokens of an issuer that are credentials of a connection.
+
+    Attributes:
+        connection: The id of the connection.
+        issuer: The token's `iss`, which must also publish its keys (OpenID Connect Discovery).
+        audience: The token's `aud`.
+        subject: The token's `sub`.
+        tenant: The token's `tid`; None if it needs none.
+    """
+
+    workspace: int
+    id: str
+    connection: str
+    issuer: str
+    audience: str
+    subject: str
+    tenant: str | None
+    created: str
+
+    def to_item(self) -> Item:
+        """Return the item that stores the trust."""
+        body: dict[str, Json] = {
+            "connection": self.connection,
+            "issuer": self.issuer,
+            "audience": self.audience,
+            "subject": self.subject,
+            "tenant": self.tenant,
+            "created": self.created,
+        }
+        return Item(self.workspace, TRUST_KIND, self.id, body)
+
+
+def trust_from_item(item: Item) -> Trust:
+    """Return the trust that an item stores."""
+    body = item.body
+    return Trust(
+        item.workspace,
+        item.id,
+        body["connection"],
+        body["issuer"],
+        body["audience"],
+        body["subject"],
+        body.get("tenant"),
+        body["created"],
+    )
+
+
+class Trusts:
+    """Creates, deletes and applies trusts.
+
+    Args:
+        accounts: The storage.
+        key_sets: Fetches the keys of issuers.
+        fetch: Returns the JSON object at a URL, or raises ScimError.
+    """
+
+    def __init__(self, accounts: Accounts, key_sets: KeySets, fetch: Fetch) -> None:
+        self._accounts = accounts
+        self._key_sets = key_sets
+        self._metadata = KeyLocations(fetch)
+
+    async def all(self, workspace: int, connection: str) -> Sequence[Trust]:
+        """Return the trusts of a connection, oldest first."""
+        items = await self._accounts.items(workspace, TRUST_KIND)
+        trusts = map(trust_from_item, items)
+        found = [trust for trust in trusts if trust.connection == connection]
+        return sorted(found, key=lambda trust: (trust.created, trust.id))
+
+    async def get(self, workspace: int, connection: str, trust_id: str) -> Trust:
+        """Return a trust of a connection.
+
+        Raises:
+            ScimError: 404 if it does not exist.
+        """
+        item = await self._accounts.item(workspace, TRUST_KIND, trust_id)
+        trust = None if item is None else trust_from_item(item)
+        if trust is None or trust.connection != connection:
+            raise not_found(f"Trust {trust_id[:100]!r} not found.")
+        return trust
+
+    async def create(
+        self,
+        by: Administrator,
+        connection: str,
+        issuer: str,
+        audience: str,
+        subject: str,
+        tenant: str | None,
+    ) -> Trust:
+        """Trust the tokens of an issuer for one subject.
+
+        Raises:
+            ScimError: 400 if the issuer is no URL or publishes no keys; 409 if a connection of the
+                installation trusts the same tokens already.
+        """
+        workspace = by.workspace.id
+        if await self._accounts.count_items(workspace, TRUST_KIND) >= MAX_TRUSTS:
+            raise invalid_value(f"A workspace has at most {MAX_TRUSTS} trusts. Delete one first.")
+        if not is_absolute_url(issuer, ("https", "http")):
+            raise invalid_value("issuer: expected an absolute URL")
+        try:
+            await self._metadata.of(issuer)
+        except ProviderFailed as error:
+            raise invalid_value(f"issuer: its keys cannot be found. {error}") from None
+        trust = Trust(
+            workspace,
+            secrets.token_hex(8),
+            connection,
+            issuer,
+            audience,
+            subject,
+            tenant,
+            timestamp(),
+        )
+        await self._claim(_index(trust))
+        note = by.note("Trust", trust.id, "create", **trust.to_item().body)
+        await self._accounts.administer([trust.to_item()], [note])
+        return trust
+
+    async def _claim(self, entry: Item) -> None:
+        """Store the entry that leads to a trust.
+
+        Raises:
+            ScimError: 409 if the entry leads to another trust.
+        """
+        taken = uniqueness(
+            "subject: tokens with this issuer, audience, subject and tenant are trusted already"
+        )
+        standing = await self._accounts.item(INSTALLATION, entry.kind, entry.id)
+        if standing is not None:
+            body = standing.body
+            if await self._accounts.item(body["workspace"], TRUST_KIND, body["trust"]) is not None:
+                raise taken
+        try:
+            await self._accounts.administer([entry], (), [standing or replace(entry, body=None)])
+        except Outdated:
+            raise taken from None
+
+    async def delete(self, by: Administrator, trust: Trust) -> None:
+        """Delete a trust. Its tokens are refused from the next request on."""
+        note = by.note("Trust", trust.id, "delete", **trust.to_item().body)
+        await self._accounts.administer([replace(trust.to_item(), body=None)], [note])
+        await self._accounts.administer([replace(_index(trust), body=None)])
+
+    async def read(
+        self, token: str, header: Mapping[str, Any], claims: Mapping[str, Any]
+    ) -> tuple[Trust, float]:
+        """Return the trust that a token stands for, and the time at which the token ends.
+
+        Args:
+            token: The token.
+            header: Its header, not verified.
+            claims: Its claims, not verified.
+
+        Raises:
+            InvalidJwt: No trust accepts it.
+        """
+        trust = await self._meant(claims)
+        if trust is None:
+            raise InvalidJwt("no connection trusts its issuer, audience and subject")
+        kid = header.get("kid")
+        try:
+            location = await self._metadata.of(trust.issuer)
+        except ScimError as error:
+            raise InvalidJwt(str(error)) from None
+        keys = await self._key_sets.at(location, kid if isinstance(kid, str) else None)
+        verified = verify(token, keys)
+        return trust, float(verified["exp"])
+
+    async def _meant(self, claims: Mapping[str, Any]) -> Trust | None:
+        issuer, subject, tenant = claims.get("iss"), claims.get("sub"), claims.get("tid")
+        audiences = claims.get("aud")
+        audiences = [audiences] if isinstance(audiences, str) else audiences
+        if not isinstance(issuer, str) or not isinstance(subject, str):
+            return None
+        if not isinstance(audiences, list) or len(audiences) != 1:  # two could belong to two trusts
+            return None
+        for wanted in (tenant, None) if isinstance(tenant, str) else (None,):
+            key = _index_id(issuer, str(audiences[0]), subject, wanted)
+            entry = await self._accounts.item(INSTALLATION, _INDEX_KIND, key)
+            if entry is not None:
+                item = await self._accounts.item(
+                    entry.body["workspace"], TRUST_KIND, entry.body["trust"]
+                )
+                return None if item is None else trust_from_item(item)
+        return None
+
+
+class KeyLocations:
+    """Finds the URLs of issuers' key sets by OpenID Connect Discovery, and caches them."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self._known: dict[str, str] = {}
+
+    async def of(self, issuer: str) -> str:
+        """Return the URL of an issuer's keys.
+
+        Raises:
+            ScimError: The issuer does not answer, or not with metadata of its own.
+        """
+        known = self._known.get(issuer)
+        if known is not None:
+            return known
+        found = await self._fetch(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+        url = found.get("jwks_uri")
+        if found.get("issuer") != issuer:
+            raise invalid_value(
+                f"issuer: {issuer[:200]} names itself {str(found.get('issuer'))[:200]!r}:"
+                " enter that"
+            )
+        if not isinstance(url, str) or not is_absolute_url(url, ("https", "http")):
+            raise invalid_value(f"issuer: {issuer[:200]} publishes no jwks_uri")
+        if len(self._known) > 1_000:
+            self._known.clear()
+        self._known[issuer] = url
+        return url
+
+
+def _index(trust: Trust) -> Item:
+    key = _index_id(trust.issuer, trust.audience, trust.subject, trust.tenant)
+    return Item(INSTALLATION, _INDEX_KIND, key, {"workspace": trust.workspace, "trust": trust.id})
+
+
+def _index_id(issuer: str, audience: str, subject: str, tenant: str | None) -> str:
+    return hashlib.sha256(orjson.dumps([issuer, audience, subject, tenant])).hexdigest()

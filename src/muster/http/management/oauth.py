@@ -1,0 +1,233 @@
+"""/api/v1/connections/{id}: OAuth clients, and trusted tokens of other issuers."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from muster.access.connections import Connections
+from muster.access.oauth.clients import PRIVATE_KEY, OAuthClient, OAuthClients
+from muster.access.oauth.trusts import Trust, Trusts
+from muster.access.permissions import SETTINGS
+from muster.base.clock import timestamp
+from muster.base.outbound import is_absolute_url
+from muster.http.management.models.oauth import (
+    FindCredentials,
+    NewOAuthClient,
+    NewOAuthClientAnswer,
+    NewTrust,
+    OAuthClientAnswer,
+    OAuthClientList,
+    SecretRotation,
+    TrustAnswer,
+    TrustList,
+)
+from muster.http.management.pages import page
+from muster.http.management.router import ApiRoute, Call, created
+from muster.http.wire.errors import at
+from muster.http.wire.message import Response, json_response
+from muster.scim.errors import invalid_value
+
+_CLIENTS, _TRUSTS = "/connections/{id}/oauth-clients", "/connections/{id}/trusts"
+
+
+class CredentialRoutes:
+    """The operations on the OAuth clients and trusts of a connection."""
+
+    def __init__(self, connections: Connections, clients: OAuthClients, trusts: Trusts) -> None:
+        self._connections = connections
+        self._clients = clients
+        self._trusts = trusts
+
+    def __iter__(self) -> Iterator[ApiRoute]:
+        yield ApiRoute(
+            "GET",
+            _CLIENTS,
+            SETTINGS,
+            self.find_oauth_clients,
+            "List the OAuth clients of a connection",
+            query=FindCredentials,
+            answer=OAuthClientList,
+        )
+        yield ApiRoute(
+            "POST",
+            _CLIENTS,
+            SETTINGS,
+            self.create_oauth_client,
+            "Create an OAuth client",
+            201,
+            body=NewOAuthClient,
+            answer=NewOAuthClientAnswer,
+        )
+        yield ApiRoute(
+            "POST",
+            _CLIENTS + "/{client}/rotate",
+            SETTINGS,
+            self.rotate_oauth_client,
+            "Give an OAuth client a new secret",
+            body=SecretRotation,
+            body_optional=True,
+            answer=NewOAuthClientAnswer,
+        )
+        yield ApiRoute(
+            "DELETE",
+            _CLIENTS + "/{client}",
+            SETTINGS,
+            self.delete_oauth_client,
+            "Delete an OAuth client, and end its access tokens",
+            204,
+        )
+        yield ApiRoute(
+            "GET",
+            _TRUSTS,
+            SETTINGS,
+            self.find_trusts,
+            "List the trusted tokens of a connection",
+            query=FindCredentials,
+            answer=TrustList,
+        )
+        yield ApiRoute(
+            "POST",
+            _TRUSTS,
+            SETTINGS,
+            self.create_trust,
+            "Trust the tokens of another issuer",
+            201,
+            body=NewTrust,
+            answer=TrustAnswer,
+            errors=(409, 502),
+        )
+        yield ApiRoute(
+            "DELETE",
+            _TRUSTS + "/{trust}",
+            SETTINGS,
+            self.delete_trust,
+            "Stop trusting the tokens of another issuer",
+            204,
+        )
+
+    async def find_oauth_clients(self, call: Call) -> Response:
+        query, connection = call.query(FindCredentials), await self._connection(call)
+        found, following = page(
+            await self._clients.all(call.workspace, connection),
+            lambda client: (client.created, client.id),
+            query.cursor,
+            query.limit,
+        )
+        answer: OAuthClientList = {
+            "items": [_client(client) for client in found],
+            "nextCursor": following,
+        }
+        return json_response(200, answer)
+
+    async def create_oauth_client(self, call: Call) -> Response:
+        """Create an OAuth client.
+
+        A client with `private_key_jwt` signs its requests for a token with a key of its own (RFC
+        7523). Its public keys are given as `jwks`, or fetched from `jwksUri`.
+        """
+        body, connection = await call.read(NewOAuthClient), await self._connection(call)
+        _check_keys(body)
+        client, secret = await self._clients.create(
+            call.administrator, connection, body.name, body.auth, body.jwks, body.jwks_uri
+        )
+        place = f"/connections/{connection}/oauth-clients"
+        return created(_with_secret(client, secret), place, client.id)
+
+    async def rotate_oauth_client(self, call: Call) -> Response:
+        body = await call.read(SecretRotation, empty=True)
+        client, secret = await self._clients.rotate(
+            call.administrator, await self._client(call), timedelta(seconds=body.overlap_seconds)
+        )
+        return json_response(200, _with_secret(client, secret))
+
+    async def delete_oauth_client(self, call: Call) -> Response:
+        await self._clients.delete(call.administrator, await self._client(call))
+        return Response(204)
+
+    async def find_trusts(self, call: Call) -> Response:
+        query, connection = call.query(FindCredentials), await self._connection(call)
+        found, following = page(
+            await self._trusts.all(call.workspace, connection),
+            lambda trust: (trust.created, trust.id),
+            query.cursor,
+            query.limit,
+        )
+        answer: TrustList = {"items": [_trust(trust) for trust in found], "nextCursor": following}
+        return json_response(200, answer)
+
+    async def create_trust(self, call: Call) -> Response:
+        """Trust the tokens of another issuer.
+
+        A request with a token of this issuer, audience, subject and tenant belongs to the
+        connection; no secret is shared. The issuer must publish its keys now.
+        """
+        body, connection = await call.read(NewTrust), await self._connection(call)
+        with at("/issuer"):
+            _check_url(body.issuer, "issuer")
+        trust = await self._trusts.create(
+            call.administrator, connection, body.issuer, body.audience, body.subject, body.tenant
+        )
+        return created(_trust(trust), f"/connections/{connection}/trusts", trust.id)
+
+    async def delete_trust(self, call: Call) -> Response:
+        trust = await self._trusts.get(
+            call.workspace, await self._connection(call), call.names["trust"]
+        )
+        await self._trusts.delete(call.administrator, trust)
+        return Response(204)
+
+    async def _connection(self, call: Call) -> str:
+        """The id of the connection. Raises ScimError 404."""
+        return (await self._connections.get(call.workspace, call.names["id"])).id
+
+    async def _client(self, call: Call) -> OAuthClient:
+        connection = await self._connection(call)
+        return await self._clients.get(call.workspace, connection, call.names["client"])
+
+
+def _check_keys(body: NewOAuthClient) -> None:
+    """Check that a client has the keys that its way of authentication needs, and no others."""
+    given = [name for name in ("jwks", "jwks_uri") if getattr(body, name) is not None]
+    if body.auth == PRIVATE_KEY and len(given) != 1:
+        with at("/jwks"):
+            raise invalid_value("jwks: give either jwks or jwksUri for private_key_jwt")
+    if body.auth != PRIVATE_KEY and given:
+        with at("/auth"):
+            raise invalid_value("auth: only private_key_jwt has jwks or jwksUri")
+    if body.jwks_uri is not None:
+        with at("/jwksUri"):
+            _check_url(body.jwks_uri, "jwksUri")
+
+
+def _check_url(url: str, where: str) -> None:
+    if not is_absolute_url(url, ("https", "http")):
+        raise invalid_value(f"{where}: expected an absolute https URL")
+
+
+def _client(client: OAuthClient) -> OAuthClientAnswer:
+    now = timestamp()
+    former = [one.expires for one in client.secrets if one.expires and one.expires > now]
+    return {
+        "clientId": client.id,
+        "name": client.name,
+        "connection": client.connection,
+        "auth": client.auth,
+        "created": client.created,
+        "jwksUri": client.jwks_uri,
+        "formerSecretExpires": max(former) if former else None,
+    }
+
+
+def _with_secret(client: OAuthClient, secret: str | None) -> NewOAuthClientAnswer:
+    return {**_client(client), "clientSecret": secret}
+
+
+def _trust(trust: Trust) -> TrustAnswer:
+    return {
+        "id": trust.id,
+        "connection": trust.connection,
+        "issuer": trust.issuer,
+        "audience": trust.audience,
+        "subject": trust.subject,
+        "tenant": trust.tenant,
+        "created": trust.created,
+    }

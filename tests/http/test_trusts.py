@@ -1,0 +1,212 @@
+"""Federated trusts: tokens of another issuer, in the shapes of Microsoft Entra ID."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import OctKey, RSAKey
+
+from muster.base import clock
+from tests.support.people import name, person
+from tests.support.tenant import Tenant
+
+TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+KEY, NEXT, STRANGER = (RSAKey.generate_key(2048, {"kid": kid}) for kid in ("one", "two", "one"))
+
+
+class Issuer:
+    """An issuer of tokens that publishes its keys."""
+
+    def __init__(self):
+        self.keys, self.fetched, self.up = [KEY], 0, True
+        issuer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                content = issuer.answer(self.path)
+                self.send_response(200 if content else 503)
+                self.end_headers()
+                self.wfile.write(json.dumps(content).encode())
+
+            def log_message(self, *_):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}/{TENANT}/v2.0"
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def answer(self, path):
+        if not self.up:
+            return None
+        if path.endswith("/.well-known/openid-configuration"):
+            return {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
+        self.fetched += 1
+        return {"keys": [key.as_dict(private=False) for key in self.keys]}
+
+    def token(self, key=KEY, alg="RS256", **claims):
+        """A token as Entra ID sends it for an application (version 2.0)."""
+        now = int(clock.seconds())
+        made = {
+            "iss": self.url,
+            "aud": "api://muster",
+            "sub": "a1b2c3d4-0000-4000-8000-000000000001",
+            "oid": "a1b2c3d4-0000-4000-8000-000000000001",
+            "azp": "00000014-0000-0000-c000-000000000000",
+            "azpacr": "2",
+            "tid": TENANT,
+            "ver": "2.0",
+            "iat": now - 10,
+            "nbf": now - 10,
+            "exp": now + 3_600,
+            **claims,
+        }
+        made = {name: value for name, value in made.items() if value is not None}
+        return jwt.encode({"typ": "JWT", "alg": alg, "kid": key.kid}, made, key, algorithms=[alg])
+
+
+@pytest.fixture
+def issuer():
+    made = Issuer()
+    yield made
+    made.http.shutdown()
+    made.http.server_close()
+
+
+class Trusting:
+    """A connection that trusts an issuer."""
+
+    def __init__(self, tenant, issuer):
+        self.tenant, self.issuer = tenant, issuer
+        made = tenant.api.post("/connections", json={"name": name("connection")}).json()
+        self.id, self.path = made["id"], f"/connections/{made['id']}/trusts"
+
+    def trust(self, **given):
+        body = {
+            "issuer": self.issuer.url,
+            "audience": "api://muster",
+            "subject": "a1b2c3d4-0000-4000-8000-000000000001",
+            "tenant": TENANT,
+            **given,
+        }
+        return self.tenant.api.post(self.path, json=body)
+
+    def get(self, token):
+        return self.tenant.client(token, "/scim/v2").get("/Users").status_code
+
+
+@pytest.fixture
+def trusting(fresh, issuer):
+    made = Trusting(fresh, issuer)
+    assert made.trust().status_code == 201
+    return made
+
+
+def test_a_trusted_token_is_a_credential_of_the_connection(trusting):
+    scim = trusting.tenant.client(trusting.issuer.token(), "/scim/v2")
+    user = scim.post("/Users", json=person())
+    assert user.status_code == 201, user.text
+    owner = trusting.tenant.api.get(f"/resources/{user.json()['id']}/connection").json()
+    assert owner["connection"]["id"] == trusting.id
+    assert (
+        trusting.tenant.client(trusting.issuer.token(), "/api/v1").get("/keys").status_code == 403
+    )
+    [trust] = trusting.tenant.api.get(trusting.path).json()["items"]
+    rows = trusting.tenant.api.get("/audit", params={"limit": 1000}).json()["items"]
+    assert rows[-1]["actor"] == f"trust:{trust['id']}"
+    assert trusting.tenant.api.delete(f"{trusting.path}/{trust['id']}").status_code == 204
+    assert scim.get("/Users").status_code == 401
+    assert trusting.trust().status_code == 201
+    assert scim.get("/Users").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "https://sts.example/"},
+        {"iss": None},
+        {"aud": "api://other"},
+        {"aud": ["api://muster", "api://other"]},
+        {"aud": None},
+        {"sub": "a1b2c3d4-0000-4000-8000-000000000002"},
+        {"sub": None},
+        {"tid": "other"},
+        {"tid": None},
+        {"exp": 1},
+        {"exp": None},
+        {"exp": "never"},
+        {"nbf": 2**40},
+    ],
+    ids=str,
+)
+def test_other_claims_are_refused(trusting, claims):
+    assert trusting.get(trusting.issuer.token(**claims)) == 401
+
+
+def test_other_signatures_are_refused(trusting):
+    assert trusting.get(trusting.issuer.token(STRANGER)) == 401
+    shared = OctKey.import_key("a secret that is long enough for HS256", {"kid": "one"})
+    assert trusting.get(trusting.issuer.token(shared, "HS256")) == 401
+    head, body, _ = trusting.issuer.token().split(".")
+    assert trusting.get(f"{head}.{body}.") == 401
+    assert trusting.get(trusting.issuer.token()) == 200
+
+
+def test_an_unknown_key_is_fetched_at_most_once_a_minute(fresh, issuer):
+    trusting = Trusting(fresh, issuer)
+    assert trusting.trust().status_code == 201
+    issuer.keys = [KEY, NEXT]
+    assert trusting.get(issuer.token(NEXT)) == 200
+    fetched = issuer.fetched
+    unknown = RSAKey.generate_key(2048, {"kid": "three"})
+    for _ in range(5):
+        assert trusting.get(issuer.token(unknown)) == 401
+    assert issuer.fetched <= fetched + 1
+
+
+def test_keys_remain_valid_while_the_issuer_is_down(trusting):
+    assert trusting.get(trusting.issuer.token()) == 200
+    trusting.issuer.up = False
+    assert trusting.get(trusting.issuer.token(jti="another")) == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "pointer"),
+    [
+        ({"issuer": "x"}, 400, "/issuer"),
+        ({"issuer": "ftp://x.example/"}, 400, "/issuer"),
+        ({"audience": ""}, 400, "/audience"),
+        ({"subject": ""}, 400, "/subject"),
+        ({"tenant": ""}, 400, "/tenant"),
+        ({"subject": None}, 400, "/subject"),
+        ({"extra": 1}, 400, "/extra"),
+    ],
+    ids=str,
+)
+def test_wrong_members_are_named(fresh, issuer, given, status, pointer):
+    answer = Trusting(fresh, issuer).trust(**given)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (status, pointer)
+
+
+def test_an_issuer_that_does_not_answer_is_not_trusted(fresh, issuer):
+    issuer.up = False
+    trusting = Trusting(fresh, issuer)
+    assert trusting.trust().status_code == 502
+    assert trusting.tenant.api.get(trusting.path).json()["items"] == []
+    issuer.up, issuer.url = True, issuer.url
+    other = issuer.url.replace("/v2.0", "/v1.0")
+    assert "names itself" in trusting.trust(issuer=other).json()["detail"]
+
+
+def test_the_same_tokens_are_not_trusted_twice(trusting):
+    assert trusting.trust().status_code == 409
+    with Tenant(trusting.tenant.server) as other:
+        second = Trusting(other, trusting.issuer)
+        assert second.trust().status_code == 409
+        assert second.trust(audience="api://second").status_code == 201
+        assert second.get(trusting.issuer.token(aud="api://second")) == 200
+        user = other.client(trusting.issuer.token(aud="api://second"), "/scim/v2").post(
+            "/Users", json=person()
+        )
+        assert trusting.tenant.scim.get(f"/Users/{user.json()['id']}").status_code == 404
