@@ -192,7 +192,7 @@ def test_wrong_members_are_named(fresh, issuer, given, status, pointer):
 def test_an_issuer_that_does_not_answer_is_not_trusted(fresh, issuer):
     issuer.up = False
     trusting = Trusting(fresh, issuer)
-    assert trusting.trust().status_code == 502
+    assert trusting.trust().status_code == 400
     assert trusting.tenant.api.get(trusting.path).json()["items"] == []
     issuer.up, issuer.url = True, issuer.url
     other = issuer.url.replace("/v2.0", "/v1.0")
