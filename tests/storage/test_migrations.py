@@ -127,6 +127,7 @@ FROZEN = {
     "0007_guard.py": "527916ae1b2f23dc7ce8d96aa17dc61e40ccffbcc09d9aea7a39a1d08fc9a4fe",
     "0008_inactive.py": "3a386adde651c8d61a2b0a3eb17e2b0673950ee21b82c906b8e4f252cbcbd6e2",
     "0009_early_databases.py": "20c3e8c36f9ab19666da1d67915f1b8a1bd9220f0e77bdd5fa109ee77f8866a2",
+    "0010_unusual_actions.py": "f81318284a4d8a9276cb605e426578950ba8d6f52183c729697df345943923c2",
 }
 """The SHA-256 of every migration that has landed."""
 
