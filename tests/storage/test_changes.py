@@ -53,12 +53,12 @@ def test_search_of_changes_finds_exactly_the_matching_rows(bench, notes, wanted,
 @pytest.fixture
 def few(monkeypatch, bench):
     """Let a search examine three rows only."""
-    module = __import__(type(bench.storage).__module__, fromlist=["EXAMINED_RANGE"])
-    monkeypatch.setattr(
-        module,
-        "EXAMINED_RANGE",
-        search.EXAMINED_RANGE.replace(f"LIMIT {search.MAX_EXAMINED}", "LIMIT 3"),
-    )
+    module = __import__(type(bench.storage).__module__, fromlist=["_EXAMINED_RANGE"])
+    limited = {
+        indexed: search.examined_range(indexed).replace(f"LIMIT {search.MAX_EXAMINED}", "LIMIT 3")
+        for indexed in (False, True)
+    }
+    monkeypatch.setattr(module, "_EXAMINED_RANGE", limited)
     monkeypatch.setattr(search, "MAX_EXAMINED", 3)
 
 
@@ -82,3 +82,17 @@ def test_search_of_changes_returns_the_position_to_continue_from(bench, few):
         change.sequence
         for change in reversed(bench.run(bench.storage.changes(workspace.id, 0, 100)))
     ]
+
+
+def test_search_for_an_unusual_action_examines_only_its_rows(bench, few):
+    workspace = bench.new_workspace()
+    actions = ["delete", "protect", *["create", "update"] * 5, "delete", "delete", "delete"]
+    notes = [
+        Note(workspace.id, ChangeOrigin("key:a", "r", NOW), "User", str(place), action, b"{}")
+        for place, action in enumerate(actions)
+    ]
+    bench.run(bench.storage.record(notes))
+    found, searches = whole(bench, workspace.id, ChangeFilter(type="User", action="delete"), 5)
+    assert ([change.id for change in found], searches) == (["14", "13", "12", "0"], 2)
+    protected, searches = whole(bench, workspace.id, ChangeFilter(action="protect"), 5)
+    assert ([change.id for change in protected], searches) == (["1"], 1)

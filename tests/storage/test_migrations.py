@@ -85,11 +85,11 @@ def test_migration_closes_documents_that_were_stored_open(tmp_path):
     assert kept == '{"id":"abc","meta":{"version":"1","location":"' + BASE + '/Users/abc"}}'
 
 
-TO_0009 = (
+WITHOUT_CONNECTIONS = (
     "ALTER TABLE api_keys DROP COLUMN connection",
     "ALTER TABLE resources DROP COLUMN connection",
 )
-"""Statements that take back the migrations after 0009."""
+"""Statements that take back migration 0011."""
 
 
 @pytest.fixture(params=list(ENGINES))
@@ -109,7 +109,7 @@ def test_migration_indexes_inactive_users(here):
     assert here.run(directory.find(caller, kind, search)).total == 2
     before = (
         "DELETE FROM lookups WHERE attribute = 'active'",
-        *TO_0009,
+        *WITHOUT_CONNECTIONS,
         "UPDATE alembic_version SET version_num = '0007'",
     )
     here.run(here.storage.transact(here.workspace.id, [Statement(sql, ()) for sql in before]))
@@ -135,7 +135,8 @@ FROZEN = {
     "0007_guard.py": "527916ae1b2f23dc7ce8d96aa17dc61e40ccffbcc09d9aea7a39a1d08fc9a4fe",
     "0008_inactive.py": "3a386adde651c8d61a2b0a3eb17e2b0673950ee21b82c906b8e4f252cbcbd6e2",
     "0009_early_databases.py": "20c3e8c36f9ab19666da1d67915f1b8a1bd9220f0e77bdd5fa109ee77f8866a2",
-    "0010_connections.py": "7f7bebedc616a223e9d2aa10d583faa178adc54e42841bf9b7b9da97ba034b03",
+    "0010_unusual_actions.py": "f81318284a4d8a9276cb605e426578950ba8d6f52183c729697df345943923c2",
+    "0011_connections.py": "09c5d30db362a95328433e6584d3e6a817d415ca3e8e45fd47d528b213b27123",
 }
 """The SHA-256 of every migration that has landed."""
 
@@ -167,7 +168,7 @@ def test_migrations_repair_databases_of_early_versions(here, revision):
     caller, directory = Caller(here.workspace, "actor", "request"), Directory(here.storage)
     kind = registry().types["/Users"]
     here.run(directory.create(caller, kind, person()))
-    harm = (*EARLY[revision], *TO_0009, "UPDATE alembic_version SET version_num = '0008'")
+    harm = (*EARLY[revision], *WITHOUT_CONNECTIONS, "UPDATE alembic_version SET version_num = '0008'")
     here.run(here.storage.transact(here.workspace.id, [Statement(sql, ()) for sql in harm]))
     said = []
     here.run(check(here.storage, False, said.append))

@@ -17,7 +17,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
+
+from muster.storage.audit.search import UNUSUAL
 
 metadata = MetaData()
 
@@ -262,5 +265,13 @@ changes = Table(
     Column("chain", LargeBinary),
     Index("changes_in_order", "workspace", "sequence"),
     Index("changes_of_resource", "workspace", "id", "sequence"),
+    Index(
+        "changes_of_unusual_actions",
+        "workspace",
+        "action",
+        "sequence",
+        sqlite_where=text(UNUSUAL),
+        postgresql_where=text(UNUSUAL),
+    ),
     sqlite_autoincrement=True,
 )

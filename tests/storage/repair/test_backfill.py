@@ -3,7 +3,7 @@
 import pytest
 
 from muster.scim.indexing import LookupEntry
-from muster.storage.repair import backfill
+from muster.storage.repair import backfill, derived
 from muster.storage.repair.derived import bound
 from tests.storage.test_writes import create, index, made, user, write
 
@@ -47,6 +47,24 @@ def test_existing_resources_are_read_once_each_in_the_order_of_keys(bench, works
     assert existing(bench, workspace, found[-1].key) == []
     assert bench.run(backfill.count(bench.storage, workspace.id, "User")) == 5
     assert bench.run(backfill.count(bench.storage, workspace.id, "Group")) == 0
+
+
+def test_long_documents_are_read_in_smaller_parts(bench, workspace, monkeypatch):
+    stored = sorted(create(bench, workspace, user(f"u{n}")).id for n in range(5))
+    monkeypatch.setattr(derived, "MOST_CHARACTERS", 900)
+    parts, after = [], -1
+    while found := existing(bench, workspace, after):
+        parts.append([one.id for one in found])
+        after = found[-1].key
+    assert [one for part in parts for one in part] == stored
+    assert 1 < len(parts) <= 5
+    rows, after = [], -1
+    while read := bench.run(derived.read(bench.storage, workspace.id, "User", after, 100)):
+        rows += [row.id for row in read]
+        after = read[-1].key
+        assert len(read) < 5
+        assert all(row.index.lookups for row in read)
+    assert rows == stored
 
 
 def test_look_ups_are_filled_once_and_cleared_by_attribute(bench, workspace):

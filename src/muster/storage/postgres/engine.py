@@ -17,7 +17,12 @@ import asyncpg
 from muster.scim.filter.predicate import Test
 from muster.scim.indexing import index_of
 from muster.storage.audit.chain import HASHED_COLUMNS
-from muster.storage.audit.search import EXAMINED_RANGE, MATCHING_CHANGES, next_position
+from muster.storage.audit.search import (
+    examined_range,
+    has_index,
+    matching_changes,
+    next_position,
+)
 from muster.storage.groups.hierarchy import HierarchyCache, parse_keys
 from muster.storage.groups.member_delta import delta_from_column
 from muster.storage.ids import key_of
@@ -109,12 +114,19 @@ _HISTORY = (
     f"SELECT sequence, {_COLUMNS}, chain, {_PREVIOUS_DOCUMENT} FROM changes c"
     " WHERE workspace = $1 AND id = $2 AND sequence < $3 ORDER BY sequence DESC LIMIT $4"
 )
-_MATCHING_CHANGES = MATCHING_CHANGES.format(
-    columns=_COLUMNS, actor="$4::text", type="$5::text", action="$6::text"
-)
-_SIZES_OF_MATCHING = f"SELECT octet_length(document) FROM ({MATCHING_CHANGES}) c".format(
-    columns="document", actor="$4::text", type="$5::text", action="$6::text"
-)
+_ASKED = {"actor": "$4::text", "type": "$5::text", "action": "$6::text"}
+_EXAMINED_RANGE = {indexed: examined_range(indexed) for indexed in (False, True)}
+_MATCHING_CHANGES = {
+    indexed: matching_changes(indexed).format(columns=_COLUMNS, **_ASKED)
+    for indexed in (False, True)
+}
+_SIZES_OF_MATCHING = {
+    indexed: f"SELECT octet_length(document) FROM ({matching_changes(indexed)}) c".format(
+        columns="document", **_ASKED
+    )
+    for indexed in (False, True)
+}
+"""The statements of a search, by whether its action has an index."""
 _SIZES_AFTER = (
     "SELECT octet_length(document) FROM changes WHERE workspace = $1 AND sequence > $2"
     " ORDER BY sequence LIMIT $3"
@@ -477,10 +489,12 @@ class PostgresStorage(PostgresAccounts):
         self, workspace: int, before: int | None, limit: int, criteria: ChangeFilter
     ) -> tuple[Sequence[Change], int | None]:
         end = _END if before is None else before
-        first, count = (await self._pool.rows(EXAMINED_RANGE, workspace, end))[0]
+        indexed = has_index(criteria.action)
+        place = (workspace, end, criteria.action) if indexed else (workspace, end)
+        first, count = (await self._pool.rows(_EXAMINED_RANGE[indexed], *place))[0]
         asked = (workspace, end, first or 0, criteria.actor, criteria.type, criteria.action)
-        fitting = await self._fit_limit(limit, CHANGES_SHARE, _SIZES_OF_MATCHING, *asked)
-        rows = await self._pool.rows(_MATCHING_CHANGES, *asked, fitting)
+        fitting = await self._fit_limit(limit, CHANGES_SHARE, _SIZES_OF_MATCHING[indexed], *asked)
+        rows = await self._pool.rows(_MATCHING_CHANGES[indexed], *asked, fitting)
         if 0 < len(rows) == fitting < limit:
             return [_change(*row) for row in rows], rows[-1][0]
         return [_change(*row) for row in rows], next_position(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from muster.scim.indexing import LookupEntry
 from muster.storage.port.engine import Statement, Upkeep
-from muster.storage.repair.derived import bound
+from muster.storage.repair.derived import bound, last_fitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +25,19 @@ class ExistingResource:
 async def there(
     storage: Upkeep, workspace: int, kind: str, after: int, limit: int
 ) -> Sequence[ExistingResource]:
-    """Return resources with keys greater than `after`, in the order of keys."""
+    """Return resources with keys greater than `after`, in the order of keys.
+
+    There are fewer than `limit` if their documents are long, but none only after the last one.
+    """
     sql = (
         'SELECT "key", id, version, document FROM resources'
-        ' WHERE workspace = $1 AND type = $2 AND "key" > $3 ORDER BY "key" LIMIT $4'
+        ' WHERE workspace = $1 AND type = $2 AND "key" > $3 AND "key" <= $4 ORDER BY "key"'
     )
-    return [
-        ExistingResource(*row)
-        for row in await storage.query(bound(sql, workspace, kind, after, limit))
-    ]
+    while (last := await last_fitting(storage, workspace, kind, after, limit)) is not None:
+        if found := await storage.query(bound(sql, workspace, kind, after, last)):
+            return [ExistingResource(*row) for row in found]
+        after = last  # all of them have been deleted meanwhile
+    return []
 
 
 async def count(storage: Upkeep, workspace: int, kind: str) -> int:

@@ -1,6 +1,8 @@
 """Reads derived data beside the documents, and rebuilds it, for `muster check`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -11,6 +13,8 @@ from muster.storage.port.members import MEMBER_TYPES
 from muster.storage.port.resources import Lookups, Put
 from muster.storage.query.binder import Binder
 
+MOST_CHARACTERS = 8_000_000
+"""The most characters of documents that are read at a time, unless a single one has more."""
 _DERIVED = ("searchable", "lookups", "unique_values", "secrets")
 
 
@@ -46,23 +50,50 @@ async def kinds(storage: Upkeep, workspace: int) -> list[str]:
     return sorted(row[0] for row in await storage.query(bound(sql, workspace)))
 
 
+async def last_fitting(
+    storage: Upkeep, workspace: int, kind: str, after: int, limit: int
+) -> int | None:
+    """Return the last key to read up to, so that the documents fit in memory.
+
+    Args:
+        after: The key after which the reading begins.
+        limit: The most resources to read. Fewer are read if they have more than MOST_CHARACTERS.
+
+    Returns:
+        The key, or None if there are no resources after `after`.
+    """
+    sql = (
+        'SELECT "key", length(document) FROM resources'
+        ' WHERE workspace = $1 AND type = $2 AND "key" > $3 ORDER BY "key" LIMIT $4'
+    )
+    last, size = None, 0
+    for key, length in await storage.query(bound(sql, workspace, kind, after, limit)):
+        size += length
+        if last is not None and size > MOST_CHARACTERS:
+            break
+        last = int(key)
+    return last
+
+
 async def read(
     storage: Upkeep, workspace: int, kind: str, after: int, limit: int
 ) -> list[StoredRow]:
-    """Return resources with keys greater than `after`, in the order of keys."""
-    found = await storage.query(
-        bound(
-            'SELECT "key", id, version, document, display FROM resources'
-            ' WHERE workspace = $1 AND type = $2 AND "key" > $3 ORDER BY "key" LIMIT $4',
-            workspace,
-            kind,
-            after,
-            limit,
-        )
+    """Return resources with keys greater than `after`, in the order of keys.
+
+    There are fewer than `limit` if their documents are long, but none only after the last one.
+    """
+    sql = (
+        'SELECT "key", id, version, document, display FROM resources'
+        ' WHERE workspace = $1 AND type = $2 AND "key" > $3 AND "key" <= $4 ORDER BY "key"'
     )
-    if not found:
-        return []
-    first, last = found[0][0], found[-1][0]
+    found: Sequence[Sequence[Any]] = ()
+    while not found:
+        last = await last_fitting(storage, workspace, kind, after, limit)
+        if last is None:
+            return []
+        found = await storage.query(bound(sql, workspace, kind, after, last))
+        after = last  # if all of them have been deleted meanwhile
+    first = found[0][0]
     within = 'workspace = $1 AND type = $2 AND "key" BETWEEN $3 AND $4'
     scope = (workspace, kind, first, last)
     found_bodies = await storage.query(

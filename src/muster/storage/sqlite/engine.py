@@ -22,7 +22,12 @@ from muster.base.threads import lower_priority
 from muster.scim.filter.predicate import Test
 from muster.scim.indexing import index_of
 from muster.storage.audit.chain import HASHED_COLUMNS
-from muster.storage.audit.search import EXAMINED_RANGE, MATCHING_CHANGES, next_position
+from muster.storage.audit.search import (
+    examined_range,
+    has_index,
+    matching_changes,
+    next_position,
+)
 from muster.storage.groups.hierarchy import HierarchyCache, parse_keys
 from muster.storage.groups.member_delta import delta_from_column
 from muster.storage.ids import key_of
@@ -119,9 +124,14 @@ _HISTORY = (
     f"SELECT sequence, {HASHED_COLUMNS}, chain, {_PREVIOUS_DOCUMENT} FROM changes c"
     " WHERE workspace = ? AND id = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?"
 )
-_MATCHING_CHANGES = MATCHING_CHANGES.format(
-    columns=HASHED_COLUMNS, actor="$4", type="$5", action="$6"
-)
+_EXAMINED_RANGE = {indexed: examined_range(indexed) for indexed in (False, True)}
+_MATCHING_CHANGES = {
+    indexed: matching_changes(indexed).format(
+        columns=HASHED_COLUMNS, actor="$4", type="$5", action="$6"
+    )
+    for indexed in (False, True)
+}
+"""The statements of a search, by whether its action has an index."""
 _END = 2**62
 _CHANGES_ONLY = _CHANGES.format(columns=HASHED_COLUMNS, before="NULL")
 _CHANGES_WITH_PREVIOUS = _CHANGES.format(columns=HASHED_COLUMNS, before=_PREVIOUS_DOCUMENT)
@@ -512,13 +522,15 @@ class SqliteStorage(SqliteAccounts):
     ) -> tuple[Sequence[Change], int | None]:
         end = _END if before is None else before
         asked = (criteria.actor, criteria.type, criteria.action, limit)
+        indexed = has_index(criteria.action)
+        place = (workspace, end, criteria.action) if indexed else (workspace, end)
 
         def search(connection: sqlite3.Connection) -> tuple[Sequence[Change], int | None]:
             first, count = connection.execute(
-                *positional(Statement(EXAMINED_RANGE, (workspace, end)))
+                *positional(Statement(_EXAMINED_RANGE[indexed], place))
             ).fetchone()
             values = (workspace, end, first or 0, *asked)
-            rows = connection.execute(*positional(Statement(_MATCHING_CHANGES, values)))
+            rows = connection.execute(*positional(Statement(_MATCHING_CHANGES[indexed], values)))
             found = self._bounded((*map(members.text, row[:-2]), *row[-2:]) for row in rows)
             if len(found) < limit and rows.fetchone() is not None:
                 return found, found[-1].sequence
