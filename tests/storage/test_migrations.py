@@ -168,7 +168,11 @@ def test_migrations_repair_databases_of_early_versions(here, revision):
     caller, directory = Caller(here.workspace, "actor", "request"), Directory(here.storage)
     kind = registry().types["/Users"]
     here.run(directory.create(caller, kind, person()))
-    harm = (*EARLY[revision], *WITHOUT_CONNECTIONS, "UPDATE alembic_version SET version_num = '0008'")
+    harm = (
+        *EARLY[revision],
+        *WITHOUT_CONNECTIONS,
+        "UPDATE alembic_version SET version_num = '0008'",
+    )
     here.run(here.storage.transact(here.workspace.id, [Statement(sql, ()) for sql in harm]))
     said = []
     here.run(check(here.storage, False, said.append))
