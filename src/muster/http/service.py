@@ -242,6 +242,9 @@ class Service:
         except StorageError as error:
             _log.error("request %s was cut short: %s", request.id, error)
             raise
+        except Exception:
+            _log.exception("request %s was cut short", request.id)
+            raise
 
     def _failed(self, request: Request, error: Exception) -> Response:
         """Return the response for an exception; internal errors reveal no details."""

@@ -1,15 +1,17 @@
 """The service over RSGI, Granian's native interface, which is faster than ASGI."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]  # compiled, not in its stubs
 
+from muster.http.wire.disconnect import disconnect
 from muster.http.wire.message import (
     SEND_SECONDS,
     Request,
     RequestHandler,
+    Response,
     announced_length,
     too_large,
 )
@@ -46,21 +48,47 @@ def application(service: RequestHandler) -> Callable[[Any, Any], Awaitable[None]
         response = await service.answer(request)
         try:
             if response.stream is not None and scope.method != "HEAD":
-                transport = protocol.response_stream(response.status, response.headers)
-                async for piece in response.stream:
-                    async with asyncio.timeout(SEND_SECONDS):
-                        await transport.send_bytes(piece)
+                await _stream(response, response.stream, scope, protocol)
             elif response.body:
                 protocol.response_bytes(response.status, response.headers, response.body)
             else:
                 protocol.response_empty(response.status, response.headers)
-        except (ProtocolClosed, ProtocolError, TimeoutError):
+        except (ProtocolClosed, ProtocolError):
             pass  # the client has disconnected; the response is logged all the same
         finally:
             if response.stream is not None:
                 await response.close()
 
     return answer
+
+
+async def _stream(
+    response: Response, pieces: AsyncIterator[bytes], scope: Any, protocol: Any
+) -> None:
+    """Send a body in pieces; break the connection off unless all of them are sent.
+
+    Granian would end the body properly, and the client would take a part for the whole.
+    """
+    transport = protocol.response_stream(response.status, response.headers)
+    whole = False
+    try:
+        async for piece in pieces:
+            if not await _sent(transport, piece):
+                return
+        whole = True
+    finally:
+        if not whole:
+            disconnect(scope.client, scope.server)
+
+
+async def _sent(transport: Any, piece: bytes) -> bool:
+    """Send a piece. Returns False if the client has gone, or receives nothing any more."""
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await transport.send_bytes(piece)
+    except (ProtocolClosed, ProtocolError, TimeoutError):
+        return False
+    return True
 
 
 async def _body(protocol: Any, limit: int, announced: int | None) -> bytes:
