@@ -10,10 +10,10 @@ from schemathesis.specs.openapi import checks as _openapi_checks  # noqa: F401 (
 USER_OPERATIONS = ["findUsers", "createUser", "getUser", "updateUser", "patchUser", "deleteUser"]
 DISCOVERY = [
     "getServiceProviderConfig",
-    "findResourceTypes",
-    "getResourceType",
-    "findSchemas",
-    "getSchema",
+    "discoverResourceTypes",
+    "discoverResourceType",
+    "discoverSchemas",
+    "discoverSchema",
 ]
 GROUP_OPERATIONS = [
     "findGroups",

@@ -10,7 +10,7 @@ from typing import Any
 from muster.directory.groups.member_edits import MEMBERS
 from muster.http.management.router import ApiRoute
 from muster.http.openapi.management import management_components, management_paths
-from muster.http.openapi.schemas import schemas
+from muster.http.openapi.schemas import component, is_standard, schemas
 from muster.http.wire.media import PLAIN_JSON, PROBLEM_JSON, SCIM_JSON
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.messages import SEARCH_REQUEST
@@ -185,7 +185,7 @@ def _shown(resource_type: ResourceType, description: str, location: bool = False
     headers = {"ETag": _reference("headers", "ETag")} | (
         {"Location": _reference("headers", "Location")} if location else {}
     )
-    schema = _reference("schemas", f"Shown{resource_type.name}")
+    schema = _reference("schemas", component(resource_type, "Shown"))
     return {
         "description": description,
         "headers": headers,
@@ -253,6 +253,14 @@ def _resource_paths(resource_type: ResourceType) -> Json:
     }
 
 
+def _operation_id(verb: str, resource_type: ResourceType, name: str) -> str:
+    """Return the id of an operation on a resource type.
+
+    Custom types have a dot in it, so a type called Role does not take an id of the management API.
+    """
+    return f"{verb}{name}" if is_standard(resource_type) else f"{verb}.{name}"
+
+
 def _noun(resource_type: ResourceType) -> tuple[str, str]:
     """Return the word for a resource of a type, and the same with its article."""
     noun = resource_type.name.lower()
@@ -266,7 +274,7 @@ def _collection_operations(resource_type: ResourceType) -> Json:
     listed = {
         "200": {
             "description": f"A page of {nouns}.",
-            "content": _content(_reference("schemas", f"{name}List")),
+            "content": _content(_reference("schemas", component(resource_type, "List"))),
         }
     }
     made = {
@@ -276,9 +284,18 @@ def _collection_operations(resource_type: ResourceType) -> Json:
     find, create = f"List {nouns}", f"Create {a_noun}"
     finding = f"{find}, optionally filtered, sorted and paged."
     return {
-        "get": _operation(f"find{plural}", find, finding, _FINDING, listed, []),
-        "post": _operation(f"create{name}", create, f"{create}.", _SHOWN, made, _WRITTEN)
-        | _body(name, _EXAMPLES.get(name)),
+        "get": _operation(
+            _operation_id("find", resource_type, plural), find, finding, _FINDING, listed, []
+        ),
+        "post": _operation(
+            _operation_id("create", resource_type, name),
+            create,
+            f"{create}.",
+            _SHOWN,
+            made,
+            _WRITTEN,
+        )
+        | _body(component(resource_type), _EXAMPLES.get(name)),
     }
 
 
@@ -307,7 +324,7 @@ def _item_operations(resource_type: ResourceType) -> Json:
     ) -> Json:
         parameters = _CONDITIONAL if verb != "delete" else _CONDITIONAL[len(_SHOWN) :]
         return _operation(
-            f"{verb}{name}",
+            _operation_id(verb, resource_type, name),
             f"{summary} {a_noun}",
             description.format(a_noun),
             parameters,
@@ -319,7 +336,7 @@ def _item_operations(resource_type: ResourceType) -> Json:
         "parameters": [_reference("parameters", "id")],
         "get": operation("get", "Get", "Return {} by its id.", found, [404, 412]),
         "put": operation("update", "Replace", "Replace all attributes of {}.", updated, changed)
-        | _body(name, _EXAMPLES.get(name)),
+        | _body(component(resource_type), _EXAMPLES.get(name)),
         "patch": operation(
             "patch",
             "Update",
@@ -360,7 +377,9 @@ def _search_paths(types: Iterable[ResourceType]) -> Json:
     paths = {"/scim/v2/.search": post("search", "Search all resource types")}
     for resource_type in types:
         plural = resource_type.endpoint.strip("/")
-        paths[f"/scim/v2/{plural}/.search"] = post(f"search{plural}", f"Search {plural.lower()}")
+        paths[f"/scim/v2/{plural}/.search"] = post(
+            _operation_id("search", resource_type, plural), f"Search {plural.lower()}"
+        )
     return paths
 
 
@@ -401,11 +420,11 @@ def _discovery_paths() -> Json:
         "/scim/v2/ServiceProviderConfig": get(
             "getServiceProviderConfig", "Get the supported features", []
         ),
-        "/scim/v2/ResourceTypes": get("findResourceTypes", "List resource types", []),
+        "/scim/v2/ResourceTypes": get("discoverResourceTypes", "List resource types", []),
         "/scim/v2/ResourceTypes/{name}": named
-        | get("getResourceType", "Get a resource type", [404]),
-        "/scim/v2/Schemas": get("findSchemas", "List schemas", []),
-        "/scim/v2/Schemas/{name}": named | get("getSchema", "Get a schema by its URN", [404]),
+        | get("discoverResourceType", "Get a resource type", [404]),
+        "/scim/v2/Schemas": get("discoverSchemas", "List schemas", []),
+        "/scim/v2/Schemas/{name}": named | get("discoverSchema", "Get a schema by its URN", [404]),
     }
 
 

@@ -16,7 +16,7 @@ from typing_extensions import get_type_hints, is_typeddict
 
 Json = dict[str, Any]
 _PREFIX = "management."
-"""A dot cannot occur in the name of a resource type, so the names cannot collide."""
+"""The names of schemas of SCIM have no dot, or begin with `type.`."""
 _TEMPLATE = f"#/components/schemas/{_PREFIX}{{model}}"
 _REFERENCE = re.compile(rf'"#/components/schemas/{re.escape(_PREFIX)}(\w+)"')
 _DEPRECATED = "Deprecated: "

@@ -6,7 +6,7 @@ from typing import Any
 from muster.scim.bulk import BULK_REQUEST, BULK_RESPONSE, METHODS
 from muster.scim.messages import ERROR, LIST_RESPONSE, SEARCH_REQUEST
 from muster.scim.patch import PATCH_OP
-from muster.scim.schema.model import Attribute, ResourceType
+from muster.scim.schema.model import Attribute, ResourceType, registry
 
 Json = dict[str, Any]
 _SCALARS: dict[str, Json] = {
@@ -20,15 +20,38 @@ _SCALARS: dict[str, Json] = {
 }
 
 
+def is_standard(resource_type: ResourceType) -> bool:
+    """Whether a type is one of the RFCs, whose names the document uses as they are."""
+    return any(resource_type.name == standard.name for standard in registry().types.values())
+
+
+def component(resource_type: ResourceType, form: str = "") -> str:
+    """Return the name of a schema of a resource type in `components`.
+
+    Names of custom types contain dots, which names of types and other components do not, so a
+    type may be called Error or UserList. `$` is not allowed in names of components.
+
+    Args:
+        form: Empty for the resource as it is sent, `Shown` as it is returned, `List` for a page.
+    """
+    name = resource_type.name
+    if is_standard(resource_type):
+        return f"{name}List" if form == "List" else f"{form}{name}"
+    name = f"type.{name.replace('$', '..')}"
+    return f"{name}.{form.lower()}" if form else name
+
+
 def schemas(types: Iterable[ResourceType]) -> Json:
     """Return components/schemas: input, output and list of each type, and messages."""
     made: Json = {}
     for resource_type in types:
-        name = resource_type.name
         required = [a.name for a in resource_type.core.attributes.values() if a.required]
-        made[name] = _resource_schema(resource_type, ["schemas", *required])
-        made[f"Shown{name}"] = _resource_schema(resource_type, ["schemas", "id"])
-        made[f"{name}List"] = _list_schema(f"A {name}, or its requested attributes.")
+        sent, shown = ["schemas", *required], ["schemas", "id"]
+        made[component(resource_type)] = _resource_schema(resource_type, sent)
+        made[component(resource_type, "Shown")] = _resource_schema(resource_type, shown)
+        made[component(resource_type, "List")] = _list_schema(
+            f"A {resource_type.name}, or its requested attributes."
+        )
     return made | {
         "ResourceList": _list_schema("A resource, or its requested attributes."),
         "PatchOp": _patch_schema(),
