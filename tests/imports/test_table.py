@@ -112,6 +112,25 @@ def test_a_file_has_so_many_rows_and_no_more():
     assert (status, f"{table.MAX_ROWS:,}" in detail) == (413, True)
 
 
+@pytest.mark.parametrize("blank", [b"\n", b" \r\n", b"\r", b";\n"])
+def test_a_file_has_so_many_lines_and_no_more(monkeypatch, blank):
+    """Ten million blank lines would take ten seconds."""
+    monkeypatch.setattr(table, "MAX_LINES", 10)
+    assert read_table(b"a;b\n" + blank * 8 + b"ada\n").rows == [(10, ["ada"])]
+    for data in (b"a;b\n" + blank * 9 + b"ada\n", blank * 9 + b"a;b\nada", blank * 20 + b"a"):
+        status, detail = _refused(data)
+        assert (status, "more than 10 lines" in detail) == (413, True)
+    status, detail = _refused(b'a;b\n"' + b"\n" * 10 + b'"\n')
+    assert (status, "more than 10 lines" in detail) == (413, True)
+
+
+@pytest.mark.parametrize("blank", [b"\n", b" \t\r\n", b",,,\r\n"])
+def test_blank_rows_at_the_end_are_not_counted(blank):
+    rows = b"a,b\nada,\n" + blank * (table.MAX_LINES + 1)
+    assert read_table(rows).rows == [(2, ["ada", ""])]
+    assert _refused(b"a,b\n" + blank * (table.MAX_LINES + 1))[1].endswith("no rows below them.")
+
+
 def test_a_file_has_so_many_columns_and_no_more():
     def file(columns):
         return ",".join(f"c{n}" for n in range(columns)) + "\n" + "x," * (columns - 1) + "x\n"

@@ -195,6 +195,7 @@ def test_the_limits_are_those_of_the_code():
         "fields of a form of the console": [web._MAX_FIELDS],
         "bytes of a CSV file to import": [table.MAX_BYTES],
         "rows of a CSV file to import": [table.MAX_ROWS],
+        "lines of a CSV file to import, blank ones included": [table.MAX_LINES],
         "columns of a CSV file to import": [table.MAX_COLUMNS],
         "protected users": [protection.MOST_PROTECTED],
         "CSV imports that are stored": [store._MOST],

@@ -7,6 +7,8 @@ between the cells. Anything else is an error that names the line and says what t
 import codecs
 import csv
 import io
+import re
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +17,8 @@ from muster.scim.errors import ScimError
 MAX_BYTES = 10_000_000
 MAX_ROWS = 50_000
 MAX_COLUMNS = 100
+MAX_LINES = 500_000
+"""The most lines, blank ones included: a row takes several if its cells contain line breaks."""
 _MAX_HEADING = 200
 _MAX_SEPARATORS = 100_000
 """The most separators of a line, which is checked before it is divided into cells."""
@@ -23,6 +27,7 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 """The first bytes of Excel workbooks, today's and those before 2007."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_LINE_END = re.compile(r"[\r\n]")
 _SAVE_AS = 'In a spreadsheet, save it as "CSV UTF-8".'
 CsvRow = tuple[int, list[str]]
 """The number of the line on which a row begins, from 1, and its cells."""
@@ -56,6 +61,13 @@ def read_table(data: bytes) -> Table:
             413, f"file: larger than {MAX_BYTES // 1_000_000} MB. Split it, and import the parts."
         )
     text, encoding = _decoded(data)
+    text = _without_blank_end(text)
+    if _lines(text) > MAX_LINES:
+        raise ScimError(
+            413,
+            f"file: more than {MAX_LINES:,} lines. Delete blank lines between the rows, or split"
+            " it, and import the parts.",
+        )
     head, _, rest = text.partition("\n")
     head = head.removesuffix("\r")
     if head.lower() in {f"sep={separator}" for separator in SEPARATORS}:
@@ -76,6 +88,18 @@ def read_table(data: bytes) -> Table:
     if not kept:
         raise ScimError(400, "file: it has headings, but no rows below them.")
     return Table(headings, kept, encoding, SEPARATORS[separator])
+
+
+def _without_blank_end(text: str) -> str:
+    """Return a text without the blank rows at its end, of which spreadsheets write a million."""
+    filled = len(text.rstrip("".join(SEPARATORS) + string.whitespace))
+    end = _LINE_END.search(text, filled)
+    return text[: end.start()] if end else text
+
+
+def _lines(text: str) -> int:
+    """Count the lines, which a line feed, a carriage return, or both divide."""
+    return text.count("\n") + text.count("\r") - text.count("\r\n") + 1
 
 
 def _decoded(data: bytes) -> tuple[str, str]:
@@ -115,7 +139,8 @@ def _wide(data: bytes) -> str:
 
 def _separator(text: str) -> str:
     """Return the separator that the headings contain most often outside of quotation marks."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    lines = io.StringIO(text, newline="")
+    first = next((line for line in lines if line.strip()), "")
     plain = "".join(first.split('"')[::2])
     return max(SEPARATORS, key=plain.count)
 
