@@ -1,8 +1,15 @@
 """The site as a whole: unknown pages, methods, form tokens."""
 
+import asyncio
+
 import httpx
+import pytest
 
 from muster.access.permissions import SETTINGS
+from muster.console.site import Site
+from muster.console.web import ANYONE, PageRoute
+from muster.http.wire.base_url import BaseUrl
+from muster.http.wire.message import Request
 from tests.console.browsing import invited
 
 
@@ -34,3 +41,29 @@ def test_unknown_pages_and_wrong_methods_are_errors(root, server):
     assert root.get("/static/console.css").headers["content-type"].startswith("text/css")
     assert root.get("/static/..%2f..%2fweb.py").status_code == 404
     assert httpx.post(f"{server.url}/healthz").status_code == 405
+
+
+async def _broken(visit):
+    raise RuntimeError("a secret of the server")
+
+
+async def _unread(limit):
+    return b""
+
+
+def test_an_internal_error_is_a_page_that_names_the_request(caplog):
+    routes = [PageRoute("GET", "/broken", ANYONE, _broken)]
+    site = Site(None, None, None, BaseUrl("https://x.example", []), routes)
+
+    def ask(accept):
+        made = Request("GET", "/broken", "", {"accept": accept}.get, _unread, "", "https", "x")
+        made.id = "request-1"
+        return asyncio.run(site(made))
+
+    page = ask("text/html,*/*")
+    assert page.status == 500
+    assert b"request-1" in page.body
+    assert b"a secret" not in page.body
+    assert "a secret" in caplog.text
+    with pytest.raises(RuntimeError):
+        ask("*/*")

@@ -1,6 +1,7 @@
 """The console as a whole: routing, access checks, error pages and static files."""
 
 import functools
+import logging
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit
@@ -33,6 +34,7 @@ from muster.storage.port.accounts import Accounts, Workspace
 from muster.storage.port.errors import StorageError
 from muster.storage.port.items import HELD_KIND
 
+_log = logging.getLogger(__name__)
 _MAX_PASSED_ON = 2000
 _PATH_CHARACTERS = "/:@!$&'()*+,;="
 """The characters that a path may contain unencoded, besides letters and digits (RFC 3986)."""
@@ -84,7 +86,7 @@ class Site:
         Browsers get errors as a page.
 
         Raises:
-            ScimError, StorageError: The error, if the client does not accept HTML.
+            Exception: The error, if the client does not accept HTML.
         """
         if request.path.startswith(assets.PREFIX):
             return assets.answer(request, [h for h in HEADERS if h[0] != "cache-control"])
@@ -118,6 +120,20 @@ class Site:
                 status=error.status,
                 title=title,
                 detail=str(error),
+            )
+        except Exception as error:
+            if not _reads_pages(request):
+                raise
+            _log.error("request %s failed", request.id, exc_info=error)
+            return visit.render(
+                "error.html",
+                500,
+                status=500,
+                title=HTTPStatus.INTERNAL_SERVER_ERROR.phrase,
+                detail=(
+                    "The server failed to show this page. The server's log says why; look for the"
+                    f" request ID {request.id}."
+                ),
             )
 
     async def _answer(self, visit: Visit) -> Response:

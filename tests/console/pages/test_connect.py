@@ -11,7 +11,7 @@ import muster
 from muster.access.keys import KeyOptions, Keys
 from muster.access.permissions import SCIM
 from muster.console.providers import PROVIDERS
-from tests.support.people import name, person
+from tests.support.people import name, patch, person
 from tests.support.server import Server
 from tests.support.tenant import Tenant, administer
 from tests.support.waiting import until
@@ -211,3 +211,17 @@ def test_any_wrong_key_is_shown_in_a_single_workspace(tmp_path, database):
             assert {
                 (item["status"], item["key_id"]) for item in api.get("/requests").json()["items"]
             } == {(401, "")}
+
+
+def test_the_check_names_the_deviations_of_the_latest_requests(root, fresh):
+    """Entra ID writes Replace for replace, and strings for booleans, in every PATCH."""
+    token, key_id = key_named(fresh, "entra")
+    entra = fresh.client(token, "/scim/v2")
+    user = entra.post("/Users", json=person()).json()
+    switch = {"op": "Replace", "path": "active", "value": "False"}
+    assert entra.patch(f"/Users/{user['id']}", json=patch(switch)).status_code == 200
+    fresh.recorded(2)
+    page = root.get(f"/w/{fresh.name}/connect/entra?key={key_id}")
+    assert page.status_code == 200
+    for deviation in ("operation-case", "boolean-as-string"):
+        assert f">{deviation}</a>" in page.text

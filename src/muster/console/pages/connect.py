@@ -18,6 +18,7 @@ from muster.console.web import PageRoute, Visit
 from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.message import Response
 from muster.insight.people import subjects
+from muster.scim.dialects import QUIRKS
 from muster.scim.errors import ScimError, invalid_value, not_found
 from muster.storage.port.accounts import KeyRecord
 from muster.storage.port.engine import Storage
@@ -99,6 +100,7 @@ class ConnectPages:
             people=await subjects(
                 self._storage, visit.there().id, visit.caller.registry.types, latest
             ),
+            quirks=QUIRKS,
             keys={key_id: item.name for key_id, item in keys.items()},
             used=sorted((item.last_used, item.name) for item in own if item.last_used),
         )
