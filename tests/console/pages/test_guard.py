@@ -6,7 +6,7 @@ import pytest
 
 from muster.access.permissions import SCIM
 from tests.console.browsing import invited
-from tests.support.people import name
+from tests.support.people import name, replace
 
 
 @pytest.fixture
@@ -102,6 +102,51 @@ def test_all_are_approved(root, fresh, held):
     assert "Approved 3 changes." in page.text
     assert exists(fresh, held) == [False, False, False, True]
     assert badge(page) == 0
+
+
+def shown(root, fresh):
+    """The fields of the guard's form, as a browser sends them: those of each row, and of all."""
+    page = root.get(f"/w/{fresh.name}/guard").text
+    fields = re.findall(r'<input type="hidden" name="(held|all)" value="([^"]*)"', page)
+    return {name: [value for key, value in fields if key == name] for name in ("held", "all")}
+
+
+def test_what_was_held_after_the_page_was_opened_is_not_approved(root, fresh, held):
+    fields = shown(root, fresh)
+    assert fresh.scim.delete(f"/Users/{held[3]['id']}").status_code == 403
+    answer = root.post(f"/w/{fresh.name}/guard/let-all", **fields)
+    assert answer.status_code == 409
+    assert "has changed since you opened this page" in answer.text
+    assert exists(fresh, held) == [True] * 4
+    page = root.submit(f"/w/{fresh.name}/guard/let-all", **shown(root, fresh))
+    assert "Approved 4 changes." in page.text
+    assert exists(fresh, held) == [False] * 4
+
+
+def test_a_repeated_request_does_not_keep_anybody_from_approving_all(root, fresh, held):
+    fields = shown(root, fresh)
+    assert fresh.scim.delete(f"/Users/{held[0]['id']}").status_code == 403
+    assert "Approved 3 changes." in root.submit(f"/w/{fresh.name}/guard/let-all", **fields).text
+
+
+@pytest.mark.parametrize("way", ["one", "selected"])
+def test_a_deactivation_that_became_a_deletion_is_not_approved(root, fresh, way):
+    user = fresh.user(userName=name())
+    fresh.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 0})
+    off = fresh.scim.patch(f"/Users/{user['id']}", json=replace("active", False))
+    assert off.status_code == 403
+    fields = shown(root, fresh)
+    assert fresh.scim.delete(f"/Users/{user['id']}").status_code == 403
+    base = f"/w/{fresh.name}/guard"
+    if way == "one":
+        page = root.submit(f"{base}/{user['id']}/let", **fields)
+    else:
+        page = root.submit(f"{base}/selection", decision="approve", user=user["id"], **fields)
+    assert "The held change is a deletion now." in page.text
+    assert exists(fresh, [user]) == [True]
+    page = root.submit(f"{base}/{user['id']}/let", **shown(root, fresh))
+    assert "Change approved." in page.text
+    assert exists(fresh, [user]) == [False]
 
 
 def test_changes_made_by_other_means_leave_the_count(root, fresh, held):

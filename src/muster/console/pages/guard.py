@@ -1,17 +1,18 @@
 """The deprovisioning guard in the console: its state and held changes."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 
 from muster.access.permissions import SETTINGS
 from muster.console.actors import names_of
 from muster.console.web import PageRoute, Visit
-from muster.directory.guard.desk import GuardDesk
+from muster.directory.guard.desk import GuardDesk, HeldWrite
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError
 from muster.storage.port.accounts import Accounts
 
 SHOWN = 400
-"""The most held changes on the page; a form may have 500 fields."""
+"""The most held changes on the page; each is two fields of the form."""
 _NAMED = 20
 _DONE = {"approve": "Approved", "reject": "Rejected"}
 
@@ -40,6 +41,7 @@ class GuardPages:
             status,
             state=state,
             shown=state.held[:SHOWN],
+            stamp=_stamp(state.held),
             names=await names_of(self._accounts, visit.there().id),
             said=visit.flashed.get("said", ""),
             refused=visit.flashed.get("refused", []),
@@ -47,8 +49,17 @@ class GuardPages:
         )
 
     async def let_all(self, visit: Visit) -> Response:
+        """Approve all held changes, unless others are held than those that the page has shown."""
         held = (await self._desk.state(visit.caller)).held
-        return await self._each(visit, "approve", [write.id for write in held])
+        if visit.text("all") not in ("", _stamp(held)):
+            return await self.show(
+                visit,
+                409,
+                "The list has changed since you opened this page. Nothing was approved. Check it,"
+                " and decide again.",
+            )
+        seen = {write.id: write.attempted for write in held}
+        return await self._each(visit, "approve", list(seen), seen)
 
     async def decide(self, visit: Visit) -> Response:
         """Approve or reject the selected changes."""
@@ -57,26 +68,48 @@ class GuardPages:
             return await self.show(visit, 400, "Choose whether to approve or reject.")
         if not ids:
             return await self.show(visit, 400, "Select at least one change.")
-        return await self._each(visit, decision, ids)
+        return await self._each(visit, decision, ids, _seen(visit))
 
     async def let(self, visit: Visit) -> Response:
-        await self._desk.approve(visit.caller, visit.names["id"])
+        user_id = visit.names["id"]
+        try:
+            await self._desk.approve(visit.caller, user_id, _seen(visit).get(user_id))
+        except ScimError as error:
+            if error.status == 404:
+                raise
+            return await self.show(visit, error.status, error.detail)
         return await visit.redirect_with("./guard", said="Change approved.")
 
     async def keep(self, visit: Visit) -> Response:
         await self._desk.reject(visit.caller, visit.names["id"])
         return await visit.redirect_with("./guard", said="Change rejected. The user is kept.")
 
-    async def _each(self, visit: Visit, decision: str, ids: Sequence[str]) -> Response:
+    async def _each(
+        self, visit: Visit, decision: str, ids: Sequence[str], seen: Mapping[str, str]
+    ) -> Response:
         """Decide each change, and say for which ones that was refused."""
-        decide = self._desk.approve if decision == "approve" else self._desk.reject
         refused = []
         for user_id in dict.fromkeys(ids):
             try:
-                await decide(visit.caller, user_id)
+                if decision == "approve":
+                    await self._desk.approve(visit.caller, user_id, seen.get(user_id))
+                else:
+                    await self._desk.reject(visit.caller, user_id)
             except ScimError as error:
                 refused.append([user_id, error.detail])
         total = len(dict.fromkeys(ids))
         number = f"{total - len(refused):,} of {total:,}" if refused else f"{total:,}"
         said = f"{_DONE[decision]} {number} {'change' if total == 1 else 'changes'}."
         return await visit.redirect_with("./guard", said=said, refused=refused[:_NAMED])
+
+
+def _seen(visit: Visit) -> dict[str, str]:
+    """Return the changes that the page has shown, by the id of the user."""
+    pairs = (text.partition(" ") for text in visit.fields.get("held", []))
+    return {user_id: attempted for attempted, _, user_id in pairs}
+
+
+def _stamp(held: Sequence[HeldWrite]) -> str:
+    """Return a text that differs if other changes are held; a repeated request changes nothing."""
+    listed = "\n".join(sorted(f"{write.attempted} {write.id}" for write in held))
+    return hashlib.sha256(listed.encode()).hexdigest()[:32]

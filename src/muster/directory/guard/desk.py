@@ -133,9 +133,24 @@ class GuardDesk:
             return None
         return HeldWrite(item.id, str(document.get("userName")), **item.body)
 
-    async def approve(self, caller: Caller, user_id: str) -> None:
-        """Execute the held change of a user. Raises ScimError 404 if none is held."""
+    async def approve(self, caller: Caller, user_id: str, attempted: str | None = None) -> None:
+        """Execute the held change of a user.
+
+        Args:
+            caller: The administrator.
+            user_id: The id of the user.
+            attempted: The change that the administrator was shown: deactivate or delete; None to
+                execute either.
+
+        Raises:
+            ScimError: 404 if none is held; 409 if another change than the one shown is held.
+        """
         item = await self._item(caller, user_id)
+        if attempted is not None and item.body["attempted"] != attempted:
+            now = {"deactivate": "a deactivation", "delete": "a deletion"}[item.body["attempted"]]
+            raise ScimError(
+                409, f"The held change is {now} now. Nothing was done. Check it, and decide again."
+            )
         unguarded = replace(caller, guarded=False, protected=frozenset())
         users = caller.registry.types["/Users"]
         try:
