@@ -52,6 +52,10 @@ class Visitor:
         answer = self.post(path, **fields)
         return self.get(answer.headers["location"]) if answer.status_code == 303 else answer
 
+    def stamp(self, path):
+        """Return the stamp of a form: of the values that it shows."""
+        return re.search(r'name="seen" value="([^"]*)"', self.get(path).text)[1]
+
     def accept(self, link, email):
         """Become an administrator by a link."""
         path = link.removeprefix(self.server.url)

@@ -353,3 +353,15 @@ def callback(server, fresh, forge, **others):
         assert visitor.signed_in == (answer.status_code == 303)
         visitor.close()
         return answer
+
+
+def test_an_old_page_does_not_set_back_the_connector(root, fresh, provider):
+    fresh.api.put("/open-id-connector", json=setting(provider, SCIM))
+    path = f"/w/{fresh.name}/open-id-connector"
+    stamp = root.stamp(path)
+    fresh.api.put("/open-id-connector", json=setting(provider, SETTINGS))
+    sent = {"title": "Old", "issuer": provider, "clientId": "muster", "allowedDomains": DOMAIN}
+    refused = root.post(path, **sent, permission=SCIM, seen=stamp)
+    assert (refused.status_code, 'value="Old"' in refused.text) == (409, True)
+    assert fresh.api.get("/open-id-connector").json()["permissions"] == [SETTINGS]
+    assert root.post(path, **sent, permission=SCIM, seen=root.stamp(path)).status_code == 303

@@ -266,3 +266,14 @@ def test_a_new_key_is_shown_once_to_its_own_session(root, server, fresh):
         assert 'data-copy="eyJ' not in answer.text
     other.close()
     assert 'data-copy="eyJ' in root.get(path).text
+
+
+def test_an_old_page_does_not_set_back_the_limits_of_a_key(root, fresh):
+    key = fresh.api.post("/keys", json={"name": name("key"), "permissions": [SCIM]}).json()
+    path = f"/w/{fresh.name}/keys/{key['id']}"
+    stamp = root.stamp(path)
+    fresh.api.patch(f"/keys/{key['id']}", json={"rateLimit": 7})
+    refused = root.post(path, name="other", expires="", rateLimit="", seen=stamp)
+    assert (refused.status_code, 'value="other"' in refused.text) == (409, True)
+    assert fresh.api.get(f"/keys/{key['id']}").json()["rateLimit"] == 7
+    assert root.post(path, name="other", expires="", seen=root.stamp(path)).status_code == 303

@@ -132,3 +132,16 @@ def test_nobody_grants_more_than_they_have(root, server, fresh, roles):
     assert admin.post(f"{roles}/Strong/remove").status_code == 403
     assert admin.post(f"{roles}/{ADMIN}", permission=[EDIT_ROLES]).status_code == 403
     admin.close()
+
+
+def test_an_old_page_does_not_set_back_the_permissions_of_a_role(root, fresh, roles):
+    root.post(roles, name="Changing", permission=[AUDIT])
+    path = f"{roles}/Changing"
+    stamp = root.stamp(path)
+    fresh.api.put("/roles/Changing", json={"permissions": [READ]})
+    refused = root.post(path, permission=[AUDIT, SCIM], seen=stamp)
+    assert refused.status_code == 409
+    assert "Somebody else has changed this" in refused.text
+    assert fresh.api.get("/roles/Changing").json()["permissions"] == [READ]
+    current = re.search(r'name="seen" value="([^"]*)"', refused.text)[1]
+    assert root.post(path, permission=[AUDIT, SCIM], seen=current).status_code == 303

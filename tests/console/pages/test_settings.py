@@ -57,3 +57,34 @@ def test_retention_is_saved_without_a_review(root, fresh):
     kept = fresh.api.get("/settings").json()
     assert root.post(path, **given, requestsDays="5").status_code == 303
     assert fresh.api.get("/settings").json() == {**kept, "requestsDays": 5}
+
+
+def test_an_old_page_does_not_set_back_what_somebody_else_has_changed(root, fresh):
+    path = f"/w/{fresh.name}/settings"
+    given = {"contract": "rfc7644", "guardMode": "watch", "guardShare": "10", "guardLeast": "20"}
+    given |= {"automaticProvisioning": "on", "automaticDeprovisioning": "on", "requestsDays": "5"}
+    stamp = root.stamp(path)
+    fresh.api.patch("/settings", json={"changesDays": 30})
+    kept = fresh.api.get("/settings").json()
+    review = root.post(path, **given, seen=stamp)
+    assert review.status_code == 409
+    assert "Somebody else has changed the settings" in review.text
+    assert fresh.api.get("/settings").json() == kept
+    rows = re.findall(r'<th data-label="Setting">([^<]*)<', review.text)
+    assert rows == ["Keep request logs", "Keep changes"]
+    # The review was of the current settings, so confirming it sets them, unless they change again.
+    fresh.api.patch("/settings", json={"uniqueGroupNames": True})
+    reviewed = {"seen": re.search(r'name="seen" value="([^"]*)"', review.text)[1], "reviewed": "on"}
+    again = root.post(path, **given, **reviewed)
+    assert (again.status_code, "Unique group names" in again.text) == (409, True)
+    reviewed["seen"] = re.search(r'name="seen" value="([^"]*)"', again.text)[1]
+    assert root.post(path, **given, **reviewed).status_code == 303
+    assert fresh.api.get("/settings").json()["changesDays"] is None
+
+
+def test_an_error_keeps_the_stamp_of_the_form(root, fresh):
+    path = f"/w/{fresh.name}/settings"
+    stamp = root.stamp(path)
+    fresh.api.patch("/settings", json={"uniqueGroupNames": True})
+    refused = root.post(path, rateLimit="many", seen=stamp)
+    assert f'name="seen" value="{stamp}"' in refused.text

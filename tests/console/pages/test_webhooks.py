@@ -81,3 +81,32 @@ def test_a_webhook_is_created_paused_rotated_and_removed(root, fresh):
     assert "whsec_" in root.get(shown).text
     assert root.post(f"{base}/webhooks/{hook['id']}/remove").status_code == 303
     assert fresh.api.get("/webhooks").json()["items"] == []
+
+
+@pytest.fixture
+def hook(root, fresh):
+    """The page of a webhook."""
+    made = fresh.api.post("/webhooks", json={"url": "http://127.0.0.1:1/hook"}).json()
+    root.get(f"/w/{fresh.name}/webhooks")
+    return f"/w/{fresh.name}/webhooks/{made['id']}"
+
+
+def test_an_old_page_does_not_set_back_the_events_of_a_webhook(root, fresh, hook):
+    stamp = root.stamp(hook)
+    path = f"/webhooks/{hook.rpartition('/')[2]}"
+    fresh.api.patch(path, json={"events": ["group.*"]})
+    sent = {"url": "http://127.0.0.1:1/other", "events": "user.*"}
+    assert root.post(hook, **sent, seen=stamp).status_code == 409
+    assert fresh.api.get(path).json()["events"] == ["group.*"]
+    assert root.post(hook, **sent, seen=root.stamp(hook)).status_code == 303
+
+
+@pytest.mark.parametrize(("button", "enabled"), [("Pause", False), ("Resume", True)])
+def test_the_button_of_an_old_page_does_what_it_says(root, fresh, hook, button, enabled):
+    path = f"/webhooks/{hook.rpartition('/')[2]}"
+    fresh.api.patch(path, json={"enabled": not enabled})
+    form = re.search(r'<button class="btn" name="to" value="(\w+)">(\w+)<', root.get(hook).text)
+    assert form[2] == button
+    for _ in range(2):  # as from two tabs
+        assert root.post(f"{hook}/switch", to=form[1]).status_code == 303
+        assert fresh.api.get(path).json()["enabled"] is enabled

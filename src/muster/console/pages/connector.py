@@ -9,6 +9,7 @@ from muster.access.openid import OpenId
 from muster.access.permissions import ADMIN, PERMISSIONS, SCIM
 from muster.base.signing import InvalidToken, Signer
 from muster.console.pages.sign_in import signed_in
+from muster.console.stamps import check_unchanged, seen
 from muster.console.web import ANYONE, INSTALLATION_ADMIN, PageRoute, Visit
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, forbidden, not_found
@@ -106,6 +107,7 @@ class ConnectorPages:
             "wanted": wanted,
             "permissions": (ADMIN, *PERMISSIONS),
             "there": connector is not None,
+            "seen": seen(visit, connector.shown() if connector else {}, error),
         }
         links = {"redirect": "", "link": "", "unset": ""}
         try:
@@ -127,6 +129,8 @@ class ConnectorPages:
             "permissions": visit.fields.get("permission", []),
         }
         try:
+            connector = await self._connectors.get(_place(visit))
+            check_unchanged(visit, connector.shown() if connector else {})
             await self._connectors.put(_setter(visit), {**raw, **lists, **raw_flags})
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)

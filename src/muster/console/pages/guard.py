@@ -1,10 +1,10 @@
 """The deprovisioning guard in the console: its state and held changes."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from muster.access.permissions import SETTINGS
 from muster.console.actors import names_of
+from muster.console.stamps import stamp_of
 from muster.console.web import PageRoute, Visit
 from muster.directory.guard.desk import GuardDesk, HeldWrite
 from muster.http.wire.message import Response
@@ -111,5 +111,4 @@ def _seen(visit: Visit) -> dict[str, str]:
 
 def _stamp(held: Sequence[HeldWrite]) -> str:
     """Return a text that differs if other changes are held; a repeated request changes nothing."""
-    listed = "\n".join(sorted(f"{write.attempted} {write.id}" for write in held))
-    return hashlib.sha256(listed.encode()).hexdigest()[:32]
+    return stamp_of(sorted([write.id, write.attempted] for write in held))

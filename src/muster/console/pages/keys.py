@@ -10,11 +10,13 @@ from muster.access.permissions import ADMIN, PERMISSIONS, READ, SCIM, SETTINGS, 
 from muster.access.rate_limit import check_ceiling
 from muster.access.roles import Roles, check_permissions
 from muster.base import clock
+from muster.console.stamps import check_unchanged, seen
 from muster.console.web import PageRoute, Visit
 from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.message import Response
 from muster.insight.overview import last_refusals
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
+from muster.scim.values import Json
 from muster.storage.port.accounts import Accounts, KeyRecord
 from muster.storage.port.engine import Storage
 from muster.storage.records.request_figures import RequestFigures
@@ -168,6 +170,7 @@ class KeyPages:
             "expires": (key.expires or "")[:10],
             "rateLimit": "" if key.rate_limit is None else str(key.rate_limit),
         }
+        stamp = seen(visit, _editable(key), error)
         if error:
             typed = {name: visit.text(name) for name in typed}
         return visit.render(
@@ -178,6 +181,7 @@ class KeyPages:
             refused=(await last_refusals(self._figures, key.workspace)).get(key.id),
             reaches=await self._reaches(visit, key),
             typed=typed,
+            seen=stamp,
             error=error,
             said=visit.flashed.get("said", ""),
         )
@@ -185,6 +189,7 @@ class KeyPages:
     async def edit(self, visit: Visit) -> Response:
         key = await self._key(visit)
         try:
+            check_unchanged(visit, _editable(key))
             changes: dict[str, Any] = {"name": _name(visit), "rate_limit": self._rate_limit(visit)}
             if visit.text("expires") != (key.expires or "")[:10]:
                 expires = _expiry(visit.text("expires"))
@@ -216,6 +221,11 @@ class KeyPages:
                 "This key has permissions that you do not have. Ask an owner to change it."
             )
         return key
+
+
+def _editable(key: KeyRecord) -> dict[str, Json]:
+    """Return the values of a key that its form changes."""
+    return {"name": key.name, "expires": key.expires, "rateLimit": key.rate_limit}
 
 
 def _purpose(key: KeyRecord) -> str:

@@ -11,6 +11,7 @@ from muster.access.permissions import ADMIN, EDIT_ROLES, NOTES, PERMISSIONS, all
 from muster.access.roles import Role, Roles
 from muster.base import clock
 from muster.console.roles import CHOICES, choice_of
+from muster.console.stamps import check_unchanged, seen
 from muster.console.web import PageRoute, Visit
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError
@@ -114,12 +115,14 @@ class RolePages:
             builtin=role.name == ADMIN,
             editable=role.name != ADMIN and not beyond(visit.permissions, role.permissions),
             error=error,
+            seen=seen(visit, role.shown(), error),
             here=f"./roles/{quote(role.name, safe='')}",
         )
 
     async def edit(self, visit: Visit) -> Response:
         name = visit.names["name"]
         try:
+            check_unchanged(visit, (await self._roles.get(visit.there().id, name)).shown())
             await self._roles.replace(visit.administrator, name, visit.fields.get("permission", []))
         except ScimError as error:
             return await self._refused(visit, error)

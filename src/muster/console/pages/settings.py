@@ -6,6 +6,7 @@ from typing import Any
 
 from muster.access.permissions import SETTINGS
 from muster.access.settings import NUMBERS, OPTIONAL, WorkspaceSettings, shown
+from muster.console.stamps import has_changed, seen, stamp_of
 from muster.console.web import PageRoute, Visit
 from muster.http.management.models.settings import SettingsChange
 from muster.http.management.validation import read_body
@@ -78,19 +79,33 @@ class SettingsPages:
             said=said,
             error=error,
             confirm=confirm,
+            seen=seen(visit, shown(visit.there()), error),
             address=address,
             defaults={name: _in_words(name, value) for name, value in defaults.items()},
         )
 
-    def _review(self, visit: Visit, changes: list[tuple[str, str, str]]) -> Response:
-        """Show the changes before they are saved, with a form that submits them again."""
+    def _review(self, visit: Visit, changes: list[tuple[str, str, str]], changed: bool) -> Response:
+        """Show the changes before they are saved, with a form that submits them again.
+
+        Args:
+            visit: The visit.
+            changes: The label, the old and the new value of each setting that differs.
+            changed: Whether somebody else has changed settings since the form was opened.
+        """
         fields = [
             (name, value)
             for name, values in visit.fields.items()
             for value in values
-            if name not in ("csrf", "reviewed", "edit")
+            if name not in ("csrf", "reviewed", "edit", "seen")
         ]
-        return visit.render("settings_review.html", changes=changes, fields=fields)
+        return visit.render(
+            "settings_review.html",
+            409 if changed else 200,
+            changes=changes,
+            fields=fields,
+            changed=changed,
+            seen=stamp_of(shown(visit.there())),
+        )
 
     async def change(self, visit: Visit) -> Response:
         """Save the settings; a change that affects provisioning is shown for review first."""
@@ -104,11 +119,12 @@ class SettingsPages:
         try:
             raw |= {name: _number(visit, name) for name in NUMBERS}
             given = read_body(SettingsChange, raw)
-            if visit.text("reviewed") != "on":
+            changed = has_changed(visit, shown(visit.there()))
+            if changed or visit.text("reviewed") != "on":
                 self._settings.check(visit.administrator, given.changes(), given.confirm_lockout)
                 found = _changes(visit.there(), replace(visit.there(), **given.changes()))
-                if any(name not in _UNREVIEWED for name in found):
-                    return self._review(visit, list(found.values()))
+                if found and (changed or any(name not in _UNREVIEWED for name in found)):
+                    return self._review(visit, list(found.values()), changed)
             visit.workspace = await self._settings.change(
                 visit.administrator, given.changes(), given.confirm_lockout
             )

@@ -8,6 +8,7 @@ from datetime import datetime
 from muster.access.permissions import SCIM, SETTINGS
 from muster.base import clock
 from muster.console.pages.schemas import _ROOT
+from muster.console.stamps import check_unchanged, seen
 from muster.console.web import PageRoute, Visit
 from muster.directory.history.events import describe
 from muster.events.webhooks.deliverer import TEST, Deliverer
@@ -99,6 +100,7 @@ class WebhookPages:
             overlaps=overlaps,
             error=error,
             given=given,
+            seen=seen(visit, _editable(webhook), error),
             said=visit.flashed.get("said", ""),
             failed=visit.flashed.get("failed", ""),
             secret=visit.flashed.get("secret", ""),
@@ -135,6 +137,7 @@ class WebhookPages:
     async def change(self, visit: Visit) -> Response:
         webhook = await self._webhook(visit)
         try:
+            check_unchanged(visit, _editable(webhook))
             await self._webhooks.change(visit.administrator, webhook, _raw(visit))
         except ScimError as error:
             return await self.show_one(visit, error.status, error.detail)
@@ -148,7 +151,8 @@ class WebhookPages:
 
     async def switch(self, visit: Visit) -> Response:
         webhook = await self._webhook(visit)
-        resumes = webhook.disabled is not None
+        # The button may be of a page that is out of date: it does what it says.
+        resumes = visit.text("to", "on" if webhook.disabled is not None else "off") == "on"
         await self._webhooks.change(visit.administrator, webhook, {"enabled": resumes})
         said = "Deliveries resume where they stopped." if resumes else "Webhook paused."
         return await visit.redirect_with(f"./webhooks/{webhook.id}", said=said)
@@ -237,6 +241,12 @@ def _until(time: str | None) -> str:
         if wait >= size:
             return f"retry in {wait / size:.0f} {unit}"
     return f"retry in {wait:.0f} s"
+
+
+def _editable(webhook: Webhook) -> dict[str, Json]:
+    """Return the values of a webhook that its form changes."""
+    events: list[Json] = [*webhook.events]
+    return {"url": webhook.url, "description": webhook.description, "events": events}
 
 
 def _chosen(visit: Visit) -> list[str]:
