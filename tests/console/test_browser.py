@@ -424,3 +424,20 @@ def test_the_foot_of_the_sidebar_stays_in_sight(server, watched, filled):
     box = menu.bounding_box()
     assert box["y"] + box["height"] <= foot.bounding_box()["y"]
     assert watched.complaints == []
+
+
+def test_a_second_click_does_not_send_a_form_again(server, watched, filled):
+    page, posts = watched.page, []
+    entered(server, page)
+    page.goto(f"{server.url}/w/{filled.name}/keys")
+    page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else 0)
+    for number in (1, 2):  # the form works again on the page that it leads to
+        page.fill("input[name=name]", named := name("key"))
+        page.evaluate(
+            """() => {
+                const button = document.querySelector("form[action$='/keys'] button.btn-primary");
+                for (const wait of [0, 5, 10]) setTimeout(() => button.click(), wait);
+            }"""
+        )
+        expect(page.get_by_text(f'Key "{named}" was created.')).to_have_count(1)
+        assert len(posts) == number

@@ -98,6 +98,23 @@ document.addEventListener("submit", (event) => {
   });
 });
 
+/* A second click does not send a form again: it would make two keys, and show the token of neither.
+   Scripts that send a form themselves prevent the event, so it is looked at after they have run. */
+const SENDING = 10000;
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || event.defaultPrevented) return;
+  if (form.dataset.sent) { event.preventDefault(); return; }
+  setTimeout(() => {
+    if (event.defaultPrevented) return;
+    form.dataset.sent = "1";
+    setTimeout(() => { delete form.dataset.sent; }, SENDING);
+  });
+});
+window.addEventListener("pageshow", () => {
+  document.querySelectorAll("form[data-sent]").forEach((form) => { delete form.dataset.sent; });
+});
+
 /* A search field that filters a list in the page. */
 document.addEventListener("input", (event) => {
   const list = event.target.dataset.filter && document.querySelector(event.target.dataset.filter);
