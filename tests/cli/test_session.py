@@ -73,29 +73,6 @@ def test_a_database_of_a_newer_version(muster, tmp_path):
     assert "Run the newer version, or restore a backup" in refused.stderr
 
 
-def test_a_database_that_is_locked(muster, tmp_path, monkeypatch):
-    from muster.cli.main import main
-
-    muster("migrate")
-    with sqlite3.connect(tmp_path / "muster.db", isolation_level=None) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        monkeypatch.setattr("muster.storage.sqlite.connection.BUSY_SECONDS", 0.05)
-        error = _error_of(main, ["keys", "list", "--database", f"sqlite:///{tmp_path}/muster.db"])
-    other.close()
-    assert error == (
-        f"muster: {tmp_path}/muster.db is locked by another process. Try again, or stop the process that uses it\n"
-    )
-
-
-def _error_of(main, arguments):
-    import contextlib
-    import io
-
-    with contextlib.redirect_stderr(io.StringIO()) as written:
-        assert main(arguments) == 1
-    return written.getvalue()
-
-
 @pytest.mark.parametrize(
     ("url", "place"),
     [

@@ -2,6 +2,7 @@
 
 import asyncio
 import difflib
+import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -123,7 +124,7 @@ def run(
             raise CommandError(f"no database at {path}; name it with --database or MUSTER_DATABASE")
 
     async def session() -> T:
-        storage = open_storage(settings)
+        storage = open_storage(settings, patient=True)
         await storage.migrate()
         await storage.start()
         try:
@@ -140,10 +141,15 @@ def running(settings: Settings, work: Awaitable[T]) -> T:
     async def session() -> T:
         return await work
 
+    # The writer logs every transaction that fails; here the error is reported, and only once.
+    writer, silent = logging.getLogger("muster.storage.sqlite.writer"), logging.NullHandler()
+    writer.addHandler(silent)
     try:
         return asyncio.run(session())
     except StorageError as error:
         raise CommandError(explain(error, settings)) from error
+    finally:
+        writer.removeHandler(silent)
 
 
 def explain(error: StorageError, settings: Settings, file: str | None = None) -> str:
@@ -186,7 +192,10 @@ def _explain_sqlite(error: StorageError, code: int, path: str) -> str:
     import sqlite3
 
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return f"{path} is locked by another process. Try again, or stop the process that uses it"
+        return (
+            f"{path} is locked by another process, which goes on writing. Try again, or stop that"
+            " process"
+        )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return (
             f"{path} is damaged or is not a SQLite database. Check the path, or restore a"

@@ -10,8 +10,13 @@ from muster.storage.port.errors import Conflict
 DEFAULT_WORKSPACE = "default"
 
 
-def open_storage(settings: Settings) -> Storage:
-    """The engine that the database URL names, not started yet."""
+def open_storage(settings: Settings, patient: bool = False) -> Storage:
+    """The engine that the database URL names, not started yet.
+
+    Args:
+        settings: The settings that name the database.
+        patient: Whether writes to SQLite wait longer for other processes, as commands do.
+    """
     page_bytes = max(
         settings.max_page_bytes, 2 * settings.max_body
     )  # one resource is a page at least
@@ -23,7 +28,7 @@ def open_storage(settings: Settings) -> Storage:
         )
     from muster.storage.sqlite import SqliteStorage
 
-    return SqliteStorage(sqlite_path(settings.database), settings.scan_seconds, page_bytes)
+    return SqliteStorage(sqlite_path(settings.database), settings.scan_seconds, page_bytes, patient)
 
 
 async def ensure_workspace(storage: Storage, settings: Settings) -> None:

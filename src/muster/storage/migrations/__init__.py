@@ -21,6 +21,17 @@ def _config(connection: Connection) -> Config:
     return config
 
 
+def current(connection: Connection) -> str | None:
+    """Return the revision of the database; None if it is empty."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest() -> str:
+    """Return the revision of this version of muster."""
+    folder = str(Path(__file__).parent)
+    return ScriptDirectory(folder).get_current_head() or ""
+
+
 def upgrade(connection: Connection, revision: str = "head") -> tuple[str | None, str]:
     """Migrate the database within the connection's transaction.
 
@@ -36,7 +47,7 @@ def upgrade(connection: Connection, revision: str = "head") -> tuple[str | None,
     config = _config(connection)
     script = ScriptDirectory.from_config(config)
     known = {item.revision for item in script.walk_revisions()}
-    before = MigrationContext.configure(connection).get_current_revision()
+    before = current(connection)
     head = script.get_current_head() or ""
     if before is not None and before not in known:
         raise NewerDatabase(

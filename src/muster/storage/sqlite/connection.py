@@ -2,9 +2,12 @@
 
 import asyncio
 import os
+import random
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from typing import cast
 
 from sqlalchemy import NullPool, StaticPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -20,6 +23,11 @@ from muster.storage.port.errors import (
 )
 
 BUSY_SECONDS = 10.0
+"""How long a connection waits for a lock."""
+PATIENT_SECONDS = 60.0
+"""How long a command or a migration waits for the writes of other processes."""
+_POLL_SECONDS = 0.001, 0.003
+"""The shortest and the longest time between two attempts to take the lock."""
 _FULL = frozenset({sqlite3.SQLITE_FULL})
 _UNWRITABLE = frozenset({sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
 """Writes that the file system refuses because of a quota or a limit on the size of a file."""
@@ -87,7 +95,7 @@ def migrate(path: str) -> tuple[str | None, str]:
     """
     _make_private(path)
     engine = create_engine(
-        f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS * 6}
+        f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": PATIENT_SECONDS}
     )
 
     @event.listens_for(engine, "connect")
@@ -97,7 +105,9 @@ def migrate(path: str) -> tuple[str | None, str]:
     with translated(), engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         connection.exec_driver_sql("PRAGMA synchronous = FULL")
-        connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        if (revision := migrations.current(connection)) == migrations.newest():
+            return revision, revision  # without the lock, for which a command might wait long
+        begin(cast(sqlite3.Connection, connection.connection.driver_connection), PATIENT_SECONDS)
         try:
             revisions = migrations.upgrade(connection)
             connection.exec_driver_sql("COMMIT")
@@ -105,6 +115,36 @@ def migrate(path: str) -> tuple[str | None, str]:
             connection.exec_driver_sql("ROLLBACK")
             raise
     return revisions
+
+
+def begin(connection: sqlite3.Connection, seconds: float) -> None:
+    """Begin a transaction that writes, and wait for the lock.
+
+    SQLite itself tries ten times a second. A process that writes all the time releases the lock
+    for less than a millisecond, so these attempts may fail for a minute; this function tries
+    hundreds of times a second.
+
+    Args:
+        seconds: How long to try.
+
+    Raises:
+        sqlite3.OperationalError: The lock was never free, or the database cannot be used.
+    """
+    usual = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    end = time.monotonic() + seconds
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+            else:
+                return
+            time.sleep(random.uniform(*_POLL_SECONDS))  # noqa: S311 (not for security)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {usual}")
 
 
 def missing(path: str) -> list[Missing]:

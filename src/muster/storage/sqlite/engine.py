@@ -52,6 +52,7 @@ from muster.storage.query.turns import Turns
 from muster.storage.sqlite import members, rows
 from muster.storage.sqlite.accounts import SqliteAccounts
 from muster.storage.sqlite.connection import (
+    PATIENT_SECONDS,
     ConnectionPool,
     connect,
     migrate,
@@ -144,9 +145,16 @@ class SqliteStorage(SqliteAccounts):
     Args:
         scan_seconds: The time budget of one search.
         page_bytes: The most bytes of the documents of a page.
+        patient: Whether writes wait longer for other processes, as commands do beside a service.
     """
 
-    def __init__(self, path: str, scan_seconds: float = 10.0, page_bytes: int = PAGE_BYTES) -> None:
+    def __init__(
+        self,
+        path: str,
+        scan_seconds: float = 10.0,
+        page_bytes: int = PAGE_BYTES,
+        patient: bool = False,
+    ) -> None:
         self.page_bytes = page_bytes
         # The stamps must lie beside SQLite's log, which is named after the file and not after a
         # symbolic link to it.
@@ -154,6 +162,7 @@ class SqliteStorage(SqliteAccounts):
         self.on_commit: Callable[[int], None] = lambda _: None
         self._hierarchies = HierarchyCache()
         self.scan_seconds = scan_seconds
+        self._patience = PATIENT_SECONDS if patient else 0.0
 
     async def migrate(self) -> tuple[str | None, str]:
         return await asyncio.to_thread(migrate, self.path)
@@ -169,7 +178,10 @@ class SqliteStorage(SqliteAccounts):
             self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             self._epoch = SqliteEpoch(self._stamps, self._accounts)
             self._writer = SqliteWriter(
-                connect(self.path, _WRITER_CACHE_KIB), self._snapshot.release, self._committed
+                connect(self.path, _WRITER_CACHE_KIB),
+                self._snapshot.release,
+                self._committed,
+                self._patience,
             )
             self._query_pool = ConnectionPool(
                 connect(self.path, _SMALL_CACHE_KIB, read_only=True)

@@ -35,7 +35,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from muster.storage.port.errors import StatementRejected, StorageError, copy_exception
-from muster.storage.sqlite.connection import translate
+from muster.storage.sqlite.connection import begin, translate
 from muster.storage.sqlite.rows import OnThread
 
 T = TypeVar("T")
@@ -71,6 +71,8 @@ class SqliteWriter:
     Args:
         on_begin: Called before each transaction.
         on_commit: Called after each commit with the number of jobs.
+        patience: The seconds to wait for other processes, even if they write all the time; 0 to
+            wait as long as SQLite does.
     """
 
     def __init__(
@@ -78,10 +80,12 @@ class SqliteWriter:
         connection: sqlite3.Connection,
         on_begin: Callable[[], None],
         on_commit: Callable[[int], None],
+        patience: float = 0.0,
     ) -> None:
         self._connection = connection
         self._on_begin = on_begin
         self._on_commit = on_commit
+        self._patience = patience
         self._waiting: deque[_Waiting] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="muster-commit")
         self._loop = asyncio.get_running_loop()
@@ -143,7 +147,7 @@ class SqliteWriter:
         batch.append(self._waiting.popleft())
         # Ends this process's snapshot, so that the log can restart.
         self._on_begin()
-        await self._execute("BEGIN IMMEDIATE")
+        await self._begin()
         savepoints = False
         while True:
             if not await self._run_job(batch[-1], savepoints):
@@ -163,6 +167,12 @@ class SqliteWriter:
         if self._commits % _COMMITS_BETWEEN == 0:
             with contextlib.suppress(sqlite3.DatabaseError):  # the next round tries again
                 await self._loop.run_in_executor(self._thread, _restart_log, self._connection)
+
+    async def _begin(self) -> None:
+        if self._patience:
+            await self._loop.run_in_executor(self._thread, begin, self._connection, self._patience)
+        else:
+            await self._execute("BEGIN IMMEDIATE")
 
     async def _execute(self, statement: str) -> None:
         await self._loop.run_in_executor(self._thread, self._connection.execute, statement)
@@ -213,7 +223,7 @@ class SqliteWriter:
     async def _restart_with_savepoints(self, batch: list[_Waiting]) -> None:
         """Roll the transaction back, and run its jobs again, each under a savepoint."""
         await self._execute("ROLLBACK")
-        await self._execute("BEGIN IMMEDIATE")
+        await self._begin()
         # All jobs run again, the failed one included: decided on a different state, it may succeed.
         for waiting in batch:
             waiting.answer = waiting.error = None
@@ -221,6 +231,7 @@ class SqliteWriter:
 
     def _fail(self, batch: list[_Waiting], error: StorageError, cause: BaseException) -> None:
         _log.error("%d writes were undone: %s (%r)", len(batch), error, cause)
+        error.__cause__ = cause
         for waiting in batch:
             waiting.error = copy_exception(error)
         if self._connection.in_transaction:
