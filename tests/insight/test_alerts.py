@@ -34,8 +34,8 @@ def webhook(host="x", failure=None, disabled=None):
 class Parts:
     """The guard, the doctor and the webhooks, with the answers of a test."""
 
-    def __init__(self, guard=QUIET, findings=0, lost=0, webhooks=(), reversals=()):
-        self._reversals = reversals
+    def __init__(self, guard=QUIET, findings=0, lost=0, webhooks=(), reversals=(), returns=()):
+        self._reversals, self._returns = reversals, returns
         self._guard, self._findings, self._lost = guard, findings, lost
         self._webhooks = webhooks
 
@@ -53,6 +53,9 @@ class Parts:
 
     async def recent(self, workspace, now):
         return self._reversals
+
+    async def returned(self, workspace, now):
+        return self._returns
 
 
 def collect(workspace=WORKSPACE, keys=(), failed=0, unauthorized=0, **given):
@@ -179,6 +182,15 @@ def reversal(user_id):
             for actor, time in rows
         )
     )
+
+
+def test_creations_against_an_administrator():
+    (alert,) = collect(keys=[key()], returns=[reversal("u1")])
+    assert alert.text == (
+        'bea@x.org was created again by key "okta" at 2026-01-31 14:02 UTC, after ann@x.org had'
+        " deleted them at 2026-01-31 13:58 UTC."
+    )
+    assert (alert.name, alert.count, alert.page) == ("recreated", 1, "/users/u1")
 
 
 def test_reactivations_against_an_administrator():

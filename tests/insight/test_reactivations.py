@@ -70,6 +70,47 @@ def test_reactivations_that_reverse_nobody(root, fresh, okta):
     assert attention(fresh) == []
 
 
+def returns(fresh):
+    alerts = fresh.api.get("/overview").json()["alerts"]
+    return [alert["text"] for alert in alerts if alert["name"] == "recreated"]
+
+
+def test_a_deleted_leaver_who_is_created_again_is_shown(root, fresh, okta):
+    user = okta.post("/Users", json=person(displayName="Bea Ox")).json()
+    switch(root, fresh, user, "delete")
+    assert returns(fresh) == []
+    again = okta.post("/Users", json=person(user["userName"].upper(), displayName="Bea Ox")).json()
+    (text,) = returns(fresh)
+    assert text.startswith('Bea Ox was created again by key "okta" at ')
+    assert "@" in text[text.index(", after ") : text.index(" had deleted them at ")]
+    sentences, links = told(root, fresh, again)
+    assert sentences[1].startswith("This reversed the deletion by leaver")
+    assert any(link.endswith(f"/users/{user['id']}") for link in links)
+    assert "Bea Ox was created again" in root.get(f"/w/{fresh.name}").text
+    switch(root, fresh, again, "deactivate")
+    assert returns(fresh) == []
+
+
+def test_creations_that_reverse_no_administrator(root, fresh, okta):
+    by_key = okta.post("/Users", json=person()).json()
+    okta.delete(f"/Users/{by_key['id']}")
+    again = okta.post("/Users", json=person(by_key["userName"])).json()
+    assert not any("deletion" in sentence for sentence in told(root, fresh, again)[0])
+    deleted = okta.post("/Users", json=person()).json()
+    path = f"/w/{fresh.name}/users"
+    switch(root, fresh, deleted, "delete")
+    root.get(f"{path}/new")
+    assert root.post(f"{path}/new", userName=deleted["userName"]).status_code == 303
+    assert returns(fresh) == []
+
+
+def test_a_deletion_warns_if_a_key_manages_the_user(root, fresh, okta):
+    warning = "Key okta manages this user, and its identity provider may create them again"
+    user = okta.post("/Users", json=person()).json()
+    assert warning in root.get(f"/w/{fresh.name}/users/{user['id']}").text
+    assert warning in switch(root, fresh, user, "delete")
+
+
 WARNING = "Key okta manages this user, and its identity provider may reactivate them"
 
 

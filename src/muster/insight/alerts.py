@@ -85,6 +85,7 @@ class Alerts:
         return [
             *await self._guard(caller),
             *await self._reversals(workspace.id, keys, now),
+            *await self._returns(workspace.id, keys, now),
             *await self._failures(workspace.id, failed),
             *_unknown_keys(unauthorized),
             *[alert async for alert in self._deliveries(workspace.id)],
@@ -132,6 +133,24 @@ class Alerts:
             number = len(found) - _NAMED
             alerts.append(Alert("reactivated", number, text, page, "View audit log"))
         return alerts
+
+    async def _returns(
+        self, workspace: int, keys: Sequence[KeyRecord], now: datetime
+    ) -> list[Alert]:
+        """Return an alert about each user whom a key created again after a deletion."""
+        named = {f"key:{key.id}": f'key "{key.name}"' for key in keys}
+        alerts = []
+        for created, deleted in await self._reactivations.returned(workspace, now):
+            document = parse(created.document)
+            who = document.get("displayName") or document.get("userName") or created.id
+            text = (
+                f"{who} was created again by {named.get(created.origin.actor, 'a revoked key')} at"
+                f" {_minute(created.origin.time)} UTC, after"
+                f" {deleted.origin.actor.split(':')[-1]} had deleted them at"
+                f" {_minute(deleted.origin.time)} UTC."
+            )
+            alerts.append(Alert("recreated", 1, text, f"/users/{created.id}", "View user"))
+        return alerts[:_NAMED]
 
     async def _failures(self, workspace: int, failed: int) -> list[Alert]:
         """Return an alert about the open findings of the doctor that are failures."""

@@ -1,4 +1,4 @@
-"""Users who were deactivated by an administrator, and whom a provisioning client brings back."""
+"""Users whom an administrator removed, and whom a provisioning client brings back."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -8,7 +8,8 @@ from muster.access.keys import state_of
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.directory.documents import parse
-from muster.storage.port.changes import Change
+from muster.scim.values import fold
+from muster.storage.port.changes import Change, ChangeFilter
 from muster.storage.port.engine import Storage
 from muster.storage.records.user_changes import UserChanges
 
@@ -32,9 +33,21 @@ class Reversal(NamedTuple):
     deactivated: Change
 
 
+class Return(NamedTuple):
+    """A creation by a key of a user whom an administrator had deleted.
+
+    Attributes:
+        created: The change that created the user again, under another id.
+        deleted: The change that had deleted them.
+    """
+
+    created: Change
+    deleted: Change
+
+
 def is_administrator(actor: str) -> bool:
     """Return whether an actor is an administrator of the console."""
-    return actor.startswith(("admin:", "openid:"))
+    return actor.startswith(_ADMINISTRATORS)
 
 
 def switched(change: Change) -> bool | None:
@@ -92,12 +105,67 @@ class Reactivations:
         found.sort(key=lambda reversal: reversal.reactivated.sequence, reverse=True)
         return found
 
-    async def warning(self, workspace: int, ids: Sequence[str]) -> str:
-        """Return a warning about the deactivation of users whom a key manages.
+    async def returned(self, workspace: int, now: datetime) -> list[Return]:
+        """Return the active users who were deleted in the last days and created again since.
+
+        Only the latest deletions by administrators are examined.
+        """
+        since = timestamp(now - _RECENTLY)
+        found: dict[str, Return] = {}
+        for actor in _ADMINISTRATORS:
+            wanted = ChangeFilter(actor, "User", "delete")
+            gone, _ = await self._storage.search_changes(workspace, None, _MOST_USERS, wanted)
+            for deleted in gone:
+                if deleted.origin.time < since:
+                    break
+                created = await self._created_again(workspace, deleted)
+                if created is not None and created.id not in found:
+                    found[created.id] = Return(created, deleted)
+        return sorted(found.values(), key=lambda each: each.created.sequence, reverse=True)
+
+    async def return_of(self, workspace: int, changes: Sequence[Change]) -> Return | None:
+        """Return how a deleted user came back as this one; None if they did not.
+
+        Args:
+            workspace: The workspace.
+            changes: The latest changes of the user, the newest first.
+        """
+        now = clock.now()
+        created = changes[-1] if changes else None
+        if created is None or created.origin.time < timestamp(now - _RECENTLY):
+            return None
+        if created.before is not None or not created.origin.actor.startswith("key:"):
+            return None
+        found = await self.returned(workspace, now)
+        return next((each for each in found if each.created.id == created.id), None)
+
+    async def _created_again(self, workspace: int, deleted: Change) -> Change | None:
+        """Return the creation by a key of an active user with the same userName."""
+        former = deleted.document if deleted.before is None else deleted.before
+        name = fold(str(parse(former).get("userName") or ""))
+        holder = await self._storage.owner(workspace, "User", "userName", name)
+        if holder is None or holder == deleted.id:
+            return None
+        changes = await self._storage.history(workspace, holder, None, _HISTORY)
+        written = [change for change in changes if change.version]
+        if not written or parse(written[0].document).get("active") is False:
+            return None
+        created = written[-1]
+        by_key = created.before is None and created.origin.actor.startswith("key:")
+        return created if by_key and created.sequence > deleted.sequence else None
+
+    async def warning(self, workspace: int, ids: Sequence[str], action: str = "deactivate") -> str:
+        """Return a warning about the removal of users whom a key manages.
 
         It is empty if no key manages them. Only the first users are looked up, and a sentence about
         the others leaves it open whether a key manages them.
+
+        Args:
+            workspace: The workspace.
+            ids: The ids of the users.
+            action: deactivate or delete.
         """
+        again, there_too = _AGAIN[action]
         now = clock.now()
         keys = {
             f"key:{key.id}": key.name
@@ -110,14 +178,19 @@ class Reactivations:
                 if change.version and change.origin.actor in keys:
                     return (
                         f"Key {keys[change.origin.actor]} manages {users}, and its identity"
-                        f" provider may reactivate them at its next sync. {_THERE_TOO}"
+                        f" provider may {again} at its next sync. {there_too}"
                     )
         if len(ids) > _MOST_USERS and keys:
             return (
-                "If an identity provider manages these users, it may reactivate them at its next"
-                f" sync. {_THERE_TOO}"
+                f"If an identity provider manages these users, it may {again} at its next sync."
+                f" {there_too}"
             )
         return ""
 
 
-_THERE_TOO = "Deactivate or remove them there too."
+_ADMINISTRATORS = ("admin:", "openid:")
+_AGAIN = {
+    "deactivate": ("reactivate them", "Deactivate or remove them there too."),
+    "delete": ("create them again", "Remove them there too."),
+}
+"""The reversal by a provider, and the advice, by the action."""

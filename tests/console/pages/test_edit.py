@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from muster.access.permissions import AUDIT
+from muster.access.permissions import AUDIT, SCIM
 from muster.scim.schema.model import ENTERPRISE_USER
 from tests.console.browsing import invited
 from tests.support.people import group, name, person, replace
@@ -126,8 +126,11 @@ def test_the_guard_holds_an_administrator_until_they_override_it(root, fresh, ac
     path = f"/w/{fresh.name}/users/{user['id']}"
     root.get(path)
     page = root.submit(f"{path}/{action}")
-    assert "the deprovisioning guard holds this change" in page.text
+    assert "still has access: the deprovisioning guard holds this change" in page.text
     assert fresh.scim.get(f"/Users/{user['id']}").json()["active"] is True
+    at_once = page.text.partition('class="at-once"')[0].rpartition("<form")[2]
+    assert f'action="{path}/{action}"' in at_once
+    assert 'class="at-once"' not in root.get(path).text
     root.submit(f"{path}/{action}", override="on")
     gone = fresh.scim.get(f"/Users/{user['id']}")
     assert gone.status_code == 404 or gone.json()["active"] is False
@@ -145,6 +148,17 @@ def test_the_switches_hold_an_administrator_until_they_override_them(root, fresh
     assert " is off for this workspace" in root.submit(path, userName=name("switch")).text
     answer = root.post(path, userName=name("switch"), override="on")
     assert answer.status_code == 303
+
+
+def test_who_may_not_override_the_guard_is_offered_no_way_around_it(root, server, fresh):
+    user = fresh.user()
+    fresh.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 0})
+    helper = invited(root, server, fresh.name, SCIM)
+    helper.get(f"/w/{fresh.name}/users/{user['id']}")
+    page = helper.submit(f"/w/{fresh.name}/users/{user['id']}/deactivate").text
+    helper.close()
+    assert "still has access" in page
+    assert 'class="at-once"' not in page
 
 
 def test_a_password_is_set_and_shown_nowhere(root, fresh):

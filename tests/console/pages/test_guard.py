@@ -149,6 +149,35 @@ def test_a_deactivation_that_became_a_deletion_is_not_approved(root, fresh, way)
     assert exists(fresh, [user]) == [False]
 
 
+def test_all_are_rejected(root, fresh, held):
+    assert "Reject all 3" in root.get(f"/w/{fresh.name}/guard").text
+    fields = {"decision": "reject-all", **shown(root, fresh)}
+    assert fresh.scim.delete(f"/Users/{held[3]['id']}").status_code == 403
+    answer = root.post(f"/w/{fresh.name}/guard/selection", **fields)
+    assert (answer.status_code, "Nothing was rejected." in answer.text) == (409, True)
+    page = root.submit(f"/w/{fresh.name}/guard/selection", **(fields | shown(root, fresh)))
+    assert "Rejected 4 changes." in page.text
+    assert exists(fresh, held) == [True] * 4
+    assert badge(page) == 0
+
+
+def test_the_page_leads_to_the_rollback_once_users_have_lost_access(root, fresh):
+    user = fresh.user(userName=name())
+    assert "Bring the users back" not in root.get(f"/w/{fresh.name}/guard").text
+    fresh.scim.delete(f"/Users/{user['id']}").raise_for_status()
+    assert f'/w/{fresh.name}/undo">Bring the users back' in root.get(f"/w/{fresh.name}/guard").text
+
+
+def test_the_page_says_what_its_mode_does(root, fresh):
+    page = root.get(f"/w/{fresh.name}/guard").text
+    assert "Mode: Warn only. Every change is made" in page
+    assert "in the mode “Hold for review”, changes above an hourly limit" in page
+    fresh.api.patch("/settings", json={"guardMode": "hold"})
+    page = root.get(f"/w/{fresh.name}/guard").text
+    assert "Every change is made" not in page
+    assert "at once: changes above an hourly limit are held here" in page
+
+
 def test_changes_made_by_other_means_leave_the_count(root, fresh, held):
     assert badge(root.get(f"/w/{fresh.name}/users")) == 3
     fresh.api.patch("/settings", json={"guardMode": "off"})

@@ -169,4 +169,31 @@ def test_overriding_is_offered_only_where_something_could_refuse(root, fresh, se
     page = root.get(f"/w/{fresh.name}/users/{user['id']}").text
     assert ('name="override"' in page) == bool(named)
     assert named in page
-    assert ("Tick this only if the change is intended" in page) == bool(named)
+    assert ("Without this tick, the change may be held" in page) == bool(named)
+
+
+def test_a_deleted_user_is_restored_with_the_button_at_the_top(root, fresh):
+    user = fresh.user()
+    crew = fresh.scim.post("/Groups", json=group(None, user)).json()
+    path = f"/w/{fresh.name}/users/{user['id']}"
+    root.get(path)
+    page = root.submit(f"{path}/delete").text
+    head = page[page.index('class="page-head"') : page.index("<p><code")]
+    token = re.search(r'name="change" value="([^"]+)"', head)[1]
+    assert "Restore the state before the deletion" in page
+    assert root.post(f"{path}/restore", change=token).status_code == 303
+    back = fresh.scim.get(f"/Users/{user['id']}").json()
+    assert [each["value"] for each in back["groups"]] == [crew["id"]]
+    assert 'name="change"' not in root.get(path).text.partition("<p><code")[0]
+
+
+def test_a_restore_names_who_has_the_user_name_now(root, fresh):
+    user = fresh.user()
+    path = f"/w/{fresh.name}/users/{user['id']}"
+    root.get(path)
+    page = root.submit(f"{path}/delete").text
+    again = fresh.user(userName=user["userName"].upper(), displayName="Bea Ox")
+    token = re.search(r'name="change" value="([^"]+)"', page)[1]
+    refused = root.post(f"{path}/restore", change=token)
+    assert refused.status_code == 409
+    assert f'/users/{again["id"]}">Open Bea Ox, who has this Username now' in refused.text

@@ -149,3 +149,30 @@ def test_a_user_whom_the_key_deleted_is_brought_back(root, fresh, provider):
     provider.scim.delete(f"/Users/{gone['id']}")
     page = review(root, fresh, provider)
     assert gone["id"] in boxes(page)[1]
+
+
+def test_the_deactivations_of_an_event_are_reviewed_alone(root, fresh, provider):
+    """The key created a user, then deactivated them and others: they are not to be deleted."""
+    made = provider.made["id"]
+    provider.scim.patch(f"/Users/{provider.people[0]['id']}", json=replace("title", "b"))
+    provider.scim.patch(f"/Users/{made}", json=replace("active", False))
+    page = root.get(f"/w/{fresh.name}/undo").text
+    link = re.search(r'href="([^"]+)">Review the deactivations', page)[1]
+    page = root.get(html.unescape(link))
+    assert boxes(page)[1] == ids(provider)
+    assert "Select the deactivated users (3)" in page.text
+
+
+def test_deactivations_after_the_creations_are_undone_without_deleting(root, fresh):
+    scim = fresh.client(fresh.key(), "/scim/v2")
+    users = [scim.post("/Users", json=person()).json() for _ in range(3)]
+    for user in users:
+        scim.patch(f"/Users/{user['id']}", json=replace("active", False))
+    link = re.search(
+        r'href="([^"]+)">Review the deactivations', root.get(f"/w/{fresh.name}/undo").text
+    )[1]
+    page = root.get(html.unescape(link))
+    assert boxes(page)[1] == {user["id"] for user in users}
+    roll_back(root, fresh, page, boxes(page)[1], confirmed="yes")
+    for user in users:
+        assert fresh.scim.get(f"/Users/{user['id']}").json()["active"] is True

@@ -31,6 +31,8 @@ from muster.storage.port.resources import Stored
 
 _FOUND = 20
 _MOST_MEMBERS = 100
+_ENDS_ACCESS = ("deactivate", "delete")
+"""The attempts whose refusal leaves a user with access."""
 
 
 class EditPages:
@@ -163,11 +165,11 @@ class EditPages:
             )
         except ScimError as error:
             return await self._refused(visit, plural, error)
-        name = called(parse(gone.document))
-        return await visit.redirect_with(
-            _path(visit, plural),
-            said=f"Deleted {name}. You can restore it from its history below.",
-        )
+        said = f"Deleted {called(parse(gone.document))}. You can restore it here."
+        if plural == "users":
+            warning = await self._reactivations.warning(visit.there().id, [gone.id], "delete")
+            said = f"{said} {warning}".strip()
+        return await visit.redirect_with(_path(visit, plural), said=said)
 
     # ---- access
 
@@ -317,9 +319,15 @@ class EditPages:
         if error.status == 404:
             raise error
         kind = visit.caller.registry.types[ENDPOINTS[plural]]
-        await self._directory.get(visit.caller, kind, visit.names["id"])
-        held = isinstance(error, Withheld)
-        return await visit.redirect_with(_path(visit, plural), error=error.detail, held=held)
+        stored = await self._directory.get(visit.caller, kind, visit.names["id"])
+        if not isinstance(error, Withheld):
+            return await visit.redirect_with(_path(visit, plural), error=error.detail)
+        document, ends = parse(stored.document), error.attempted in _ENDS_ACCESS
+        said = error.detail
+        if ends and document.get("active") is not False:
+            said = f"{called(document)} still has access: {said}"
+        held = error.attempted if ends else ""
+        return await visit.redirect_with(_path(visit, plural), error=said, held=held)
 
 
 def _named(document: dict[str, Any], plural: str) -> NamedResource:

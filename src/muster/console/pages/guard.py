@@ -49,21 +49,26 @@ class GuardPages:
         )
 
     async def let_all(self, visit: Visit) -> Response:
-        """Approve all held changes, unless others are held than those that the page has shown."""
+        return await self._all(visit, "approve")
+
+    async def _all(self, visit: Visit, decision: str) -> Response:
+        """Decide all held changes, unless others are held than those that the page has shown."""
         held = (await self._desk.state(visit.caller)).held
         if visit.text("all") not in ("", _stamp(held)):
             return await self.show(
                 visit,
                 409,
-                "The list has changed since you opened this page. Nothing was approved. Check it,"
-                " and decide again.",
+                "The list has changed since you opened this page. Nothing was"
+                f" {_DONE[decision].lower()}. Check it, and decide again.",
             )
         seen = {write.id: write.attempted for write in held}
-        return await self._each(visit, "approve", list(seen), seen)
+        return await self._each(visit, decision, list(seen), seen)
 
     async def decide(self, visit: Visit) -> Response:
-        """Approve or reject the selected changes."""
+        """Approve or reject the selected changes, or reject all of them."""
         decision, ids = visit.text("decision"), visit.fields.get("user", [])
+        if decision == "reject-all":
+            return await self._all(visit, "reject")
         if decision not in _DONE:
             return await self.show(visit, 400, "Choose whether to approve or reject.")
         if not ids:

@@ -15,14 +15,16 @@ from muster.console.web import PageRoute, Visit
 from muster.directory.documents import parse
 from muster.directory.history.events import changed_values
 from muster.directory.history.past import Past, PastState, parse_time
-from muster.directory.history.restore import RestoredResource, Restorer
+from muster.directory.history.restore import TAKEN, RestoredResource, Restorer
 from muster.directory.service import Directory
 from muster.http.management.tokens import Tokens
 from muster.http.wire.message import Response
 from muster.insight.access_story import AccessStory, Fact
 from muster.insight.reactivations import Reactivations
 from muster.scim.errors import ScimError, not_found
+from muster.scim.schema.labels import title_of
 from muster.scim.schema.model import ResourceType
+from muster.scim.values import fold
 from muster.storage.ids import key_of
 from muster.storage.port.changes import Change
 from muster.storage.port.engine import Storage
@@ -154,6 +156,7 @@ class ResourcePages:
         facts: list[Fact] = []
         if plural == "users" and not at and not asked:
             facts = await self._story.tell(visit.caller, resource_id, now.document, changes, names)
+            facts[1:1] = await self._return(workspace, changes, now, names)
         return visit.render(
             "resource.html",
             status,
@@ -175,20 +178,63 @@ class ResourcePages:
                 if change.type == kind.name
             ],
             names=names,
+            latest=await self._latest(workspace, kind, changes),
             facts=facts,
-            warning=await self._warning(visit, plural, now),
+            warnings={
+                action: await self._warning(visit, plural, now, action)
+                for action in ("deactivate", "delete")
+            },
             newest=not asked,
             older="" if older is None else await self._tokens.write(workspace, older),
             text=json.dumps(document, indent=2, ensure_ascii=False),
             said=visit.flashed.get("said", ""),
             error=error or visit.flashed.get("error", ""),
+            holder=await self._holder(visit, kind, error, document),
+            held=visit.flashed.get("held", "") if now.document is not None else "",
         )
 
-    async def _warning(self, visit: Visit, plural: str, now: ShownState) -> str:
-        """Return a warning that a deactivation of the user may not last; empty if it would."""
+    async def _warning(self, visit: Visit, plural: str, now: ShownState, action: str) -> str:
+        """Return a warning that the removal of the user may not last; empty if it would."""
         if now.document is None or plural != "users":
             return ""
-        return await self._reactivations.warning(visit.there().id, [visit.names["id"]])
+        return await self._reactivations.warning(visit.there().id, [visit.names["id"]], action)
+
+    async def _latest(self, workspace: int, kind: ResourceType, changes: Sequence[Change]) -> str:
+        """Return the token of the latest change of a resource, leaving out refusals."""
+        found = (change for change in changes if change.type == kind.name and change.version)
+        latest = next(found, None)
+        return "" if latest is None else await self._tokens.write(workspace, latest.sequence)
+
+    async def _holder(
+        self, visit: Visit, kind: ResourceType, error: str, document: dict[str, Any]
+    ) -> NamedResource | None:
+        """Return the resource that has taken the unique value of a deleted one, or None."""
+        attribute = error.partition(":")[0]
+        value = document.get(attribute)
+        if not error.endswith(TAKEN) or not isinstance(value, str):
+            return None
+        for form in dict.fromkeys((fold(value), value)):
+            holder = await self._storage.owner(visit.there().id, kind.name, attribute, form)
+            stored = holder and await self._storage.get(visit.there().id, kind.name, holder)
+            if stored:
+                name = called(parse(stored.document))
+                return NamedResource(stored.id, _plural(kind.name), name, title_of(attribute))
+        return None
+
+    async def _return(
+        self, workspace: int, changes: Sequence[Change], now: ShownState, names: dict[str, str]
+    ) -> list[Fact]:
+        """Return the fact that a user came back after an administrator had deleted them."""
+        if now.document is None:
+            return []
+        found = await self._reactivations.return_of(workspace, changes)
+        if found is None:
+            return []
+        former = found.deleted
+        who = names.get(former.origin.actor) or former.origin.actor.removeprefix("admin:")
+        text = f"This reversed the deletion by {who}."
+        page = f"/users/{former.id}"
+        return [Fact("bad", text, former.origin.time, page, "View the deleted user")]
 
     async def _now(self, visit: Visit, kind: ResourceType) -> ShownState:
         try:

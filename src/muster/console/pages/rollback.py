@@ -36,6 +36,7 @@ _DONE = {
     "deactivate": "deactivated",
     "reactivate": "reactivated",
 }
+_MILLISECONDS = len("2026-01-31T12:00:00.000")
 _NAMED = 20
 """The most names in one line of the question."""
 
@@ -50,6 +51,8 @@ class ShownEvent:
         since: The beginning of the period to preview.
         until: Its end.
         event: The event.
+        deactivated: The number of users deactivated besides other changes; 0 for none.
+        first: The time of the first deactivation, as the beginning of another period.
     """
 
     text: str
@@ -57,6 +60,8 @@ class ShownEvent:
     since: str
     until: str
     event: KeyEvent
+    deactivated: int
+    first: str
 
 
 class RollbackPages:
@@ -99,6 +104,9 @@ class RollbackPages:
             events=[_shown(event) for event in events],
             changes={} if plan is None else {step.id: _differences(step) for step in plan.steps},
             gone=_gone(plan, visit),
+            reactivated=sum(
+                _verb(step) == "Reactivate" for step in (() if plan is None else plan.steps)
+            ),
             chosen=set(visit.fields.get("resource", [])) or _selected(plan, visit.text("select")),
             said=visit.flashed.get("said", ""),
             error=error,
@@ -167,14 +175,22 @@ def _shown(event: KeyEvent) -> ShownEvent:
         f"{number:,} {kind.lower()}{'' if number == 1 else 's'} {_DONE[action]}"
         for (action, kind), number in event.counts.most_common()
     ]
-    since, until = (datetime.fromisoformat(text) for text in (event.since, event.until))
+    number = event.counts["deactivate", "User"]
+    mixed = number and number < event.counts.total()
     return ShownEvent(
         ", ".join(texts),
         event.actor.removeprefix("key:"),
-        f"{since:%Y-%m-%dT%H:%M:%S}",
-        f"{until + _SECOND:%Y-%m-%dT%H:%M:%S}",
+        _second(event.since),
+        _second(event.until, _SECOND),
         event,
+        number if mixed else 0,
+        event.deactivated[:_MILLISECONDS].rstrip("Z"),
     )
+
+
+def _second(time: str, later: timedelta = timedelta(0)) -> str:
+    """Return a timestamp as a form has it, without the fraction of its second."""
+    return f"{datetime.fromisoformat(time) + later:%Y-%m-%dT%H:%M:%S}"
 
 
 def _selected(plan: RollbackPlan | None, asked: str) -> set[str]:
@@ -182,9 +198,11 @@ def _selected(plan: RollbackPlan | None, asked: str) -> set[str]:
 
     Args:
         plan: The plan.
-        asked: all or none, if that was asked for.
+        asked: all, none or reactivated, if that was asked for.
     """
     steps = () if plan is None else plan.steps
+    if asked == "reactivated":
+        return {step.id for step in steps if _verb(step) == "Reactivate"}
     if asked in ("all", "none"):
         return {step.id for step in steps if asked == "all"}
     return {

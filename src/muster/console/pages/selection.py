@@ -112,10 +112,10 @@ class SelectionPages:
         )
 
     async def _warning(self, visit: Visit, action: str, ids: list[str]) -> str:
-        """Return a warning that a deactivation may not last; empty for other actions."""
-        if action != "deactivate":
+        """Return a warning that the users may come back; empty for other actions."""
+        if action not in ("deactivate", "delete"):
             return ""
-        return await self._reactivations.warning(visit.there().id, ids)
+        return await self._reactivations.warning(visit.there().id, ids, action)
 
     async def _chosen(self, visit: Visit, kind: ResourceType, plural: str) -> dict[str, str]:
         """Return the names of the selected resources by their ids.

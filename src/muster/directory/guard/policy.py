@@ -111,8 +111,8 @@ def held_by_guard(error: Held, attempted: str) -> Withheld:
     It is a 403 for this user alone, so that clients go on with the rest of their sync.
     """
     text = (
-        f"the deprovisioning guard holds this change: {error.done} users lost access within the"
-        f" last hour, and the limit is {error.allowed}. An administrator decides under Guard."
+        f"the deprovisioning guard holds this change, because {error.done} users lost access within"
+        f" the last hour, and the limit is {error.allowed}. An administrator decides under Guard."
     )
     return Withheld(attempted, text, guarded=True)
 

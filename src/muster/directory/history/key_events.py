@@ -35,6 +35,7 @@ class KeyEvent:
         resources: The ids of the changed resources.
         import_id: The id of the import; empty for an API key.
         whole: Whether its beginning was examined; False if older changes may belong to it.
+        deactivated: The time of the first deactivation; empty for none.
     """
 
     actor: str
@@ -44,11 +45,14 @@ class KeyEvent:
     resources: set[str] = field(default_factory=set)
     import_id: str = ""
     whole: bool = True
+    deactivated: str = ""
 
     def add(self, change: Change, action: str) -> None:
         """Add a change that is older than those before."""
         self.since = change.origin.time
         self.counts[action, change.type] += 1
+        if action == "deactivate":
+            self.deactivated = change.origin.time
         self.resources.add(change.id)
 
 

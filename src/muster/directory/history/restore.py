@@ -20,6 +20,8 @@ from muster.storage.port.members import GROUP, MemberEdit
 from muster.storage.port.resources import Resources, Stored, Write
 
 _ROWS = 1000
+TAKEN = "has taken this value since"
+"""The end of the error for a resource whose unique value another one has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ class Restorer:
             outcome = (await enforced(self._storage, caller, writes, "restore", [chosen.id]))[0]
         except Conflict as conflict:
             raise uniqueness(
-                f"{conflict.attribute}: another {resource_type.name} has taken this value since"
+                f"{conflict.attribute}: another {resource_type.name} {TAKEN}"
             ) from None
         except KeyTaken:
             raise ScimError(
