@@ -12,6 +12,8 @@ from pathlib import Path
 
 import httpx
 
+from muster.access.workspaces import find_workspace
+from tests.support.invitations import invite
 from tests.support.people import name
 
 PASSWORD = "correct horse battery staple"
@@ -132,23 +134,16 @@ class Hand:
         return self.page.evaluate("navigator.clipboard.readText()")
 
 
-def invitation(server):
-    """A link for an administrator of the installation."""
-    return server.muster("admins", "invite").stdout.strip()
+def invitation(server, roles=None, person=""):
+    """A link for an administrator: of the installation unless roles are given."""
+    token = server.administer(lambda storage: invite(storage, roles, person))
+    return f"{server.url}/first?token={token}"
 
 
-def invited(root, server, workspace, *permissions):
+def invited(server, workspace, *permissions):
     """An administrator of one workspace, with some permissions."""
-    root.get("/administrators")
-    ids = dict(
-        re.findall(r'<option value="(\d+)">([^<]+)</option>', root.get("/administrators").text)
-    )
-    number = next(value for value, title in ids.items() if title == workspace)
-    page = root.submit(
-        "/administrators", name="Sam", workspace=number, permission=list(permissions)
-    )
-    link = re.search(r'data-copy="(http[^"]+)"', page.text)[1]
-    email = name("admin")
+    number = server.administer(lambda storage: find_workspace(storage, workspace)).id
+    link, email = invitation(server, {str(number): list(permissions)}, "Sam"), name("admin")
     made = Visitor(server).accept(link, email)
     made.email = email
     return made

@@ -21,8 +21,8 @@ def sidebar(page):
 
 
 @pytest.mark.parametrize("permission", PERMISSIONS)
-def test_the_sidebar_shows_the_pages_that_one_may_open(root, server, fresh, permission):
-    admin = invited(root, server, fresh.name, permission)
+def test_the_sidebar_shows_the_pages_that_one_may_open(server, fresh, permission):
+    admin = invited(server, fresh.name, permission)
     links, _ = sidebar(admin.get("/account"))
     assert set(links.values()) == {
         page.title for page in PAGES if allows((permission,), page.permission)

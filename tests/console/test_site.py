@@ -14,7 +14,7 @@ from tests.console.browsing import invited
 
 
 def test_a_form_requires_its_token_and_origin(root, server, fresh):
-    admin = invited(root, server, fresh.name, SETTINGS)
+    admin = invited(server, fresh.name, SETTINGS)
     path = f"/w/{fresh.name}/keys"
     admin.get(path)
     for csrf in ("", "x", root.csrf):

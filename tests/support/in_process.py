@@ -34,7 +34,15 @@ def _dispatch(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.R
     return _send(transport, request) if server is None else server.answer(request)
 
 
+def _extract_cookies(cookies: httpx.Cookies, response: httpx.Response) -> None:
+    """Skip the answers without cookies: httpx would build two requests of urllib for each."""
+    if "set-cookie" in response.headers:
+        _extract(cookies, response)
+
+
 httpx.HTTPTransport.handle_request = _dispatch
+_extract = httpx.Cookies.extract_cookies
+httpx.Cookies.extract_cookies = _extract_cookies
 
 
 class InProcessServer:

@@ -4,8 +4,8 @@ from muster.access.administrators import Administrators, all_permissions
 from muster.access.invitations import Invitations, command_line
 
 
-async def invite(storage, roles=None):
+async def invite(storage, roles=None, person=""):
     """Return the token of an invitation; of an owner of the installation unless roles are given."""
     invitations = Invitations(storage, Administrators(storage))
-    token, _ = await invitations.create(command_line(), roles or all_permissions())
+    token, _ = await invitations.create(command_line(), roles or all_permissions(), person)
     return token

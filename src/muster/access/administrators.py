@@ -95,6 +95,10 @@ class Admin:
         """Return the permissions in a workspace."""
         return tuple({*self.roles.get(EVERYWHERE, ()), *self.roles.get(str(workspace), ())})
 
+    def has_role_in(self, workspace: int) -> bool:
+        """Return whether the administrator has any permission in a workspace."""
+        return bool(self.roles.get(EVERYWHERE) or self.roles.get(str(workspace)))
+
     @property
     def everywhere(self) -> bool:
         """Whether this is an administrator of the whole installation."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, RESTORE, SCIM, SETTINGS
+from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, RESTORE, SCIM, SETTINGS, allows
 
 
 class MenuPage(NamedTuple):
@@ -136,6 +136,12 @@ def current(pattern: str) -> str | None:
     path = pattern.removeprefix(_ROOT)
     first = f"/{path.split('/')[1]}" if path else ""
     return _WITHIN.get(first, first)
+
+
+def first_path(held: tuple[str, ...]) -> str | None:
+    """Return the path of the first page that some permissions open; None if they open none."""
+    pages = _PAGES.values()
+    return next((page.path for page in pages if allows(held, page.permission)), None)
 
 
 def page_at(path: str | None) -> MenuPage | None:

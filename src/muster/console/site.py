@@ -244,7 +244,7 @@ class Site:
             return
         admin = visit.session.admin
         visit.workspaces = [
-            found for found in await self._accounts.workspaces() if admin.permissions(found.id)
+            found for found in await self._accounts.workspaces() if admin.has_role_in(found.id)
         ]
         name = visit.names.get("workspace")
         visit.place = _last_used(visit)

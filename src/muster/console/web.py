@@ -42,6 +42,8 @@ REMEMBERED_SECONDS = 365 * 86_400
 """The lifetime of the cookies of the theme and of the workspace last used."""
 _FORM = "application/x-www-form-urlencoded"
 _MAX_FORM = 200_000
+_SWITCHES = 50
+"""The number of workspaces in the menu of each page; a page of its own lists all of them."""
 _MAX_FIELDS = 1_100
 """Enough for a rollback of 1,000 resources."""
 _POLICY = (
@@ -319,8 +321,16 @@ class Visit:
 
     def start(self, workspace: Workspace) -> str | None:
         """Return the home page in a workspace; None if the administrator may open no page."""
-        page = next((page for group in self.groups(workspace) for page in group.pages), None)
-        return None if page is None else f"/w/{quote(workspace.name)}{page.path}"
+        if self.session is None:
+            return None
+        path = navigation.first_path(self.session.admin.permissions(workspace.id))
+        return None if path is None else f"/w/{quote(workspace.name)}{path}"
+
+    @property
+    def switches(self) -> list[tuple[Workspace, str]]:
+        """The first workspaces that the administrator may switch to, with their home pages."""
+        first = self.workspaces[:_SWITCHES]
+        return [(found, start) for found in first if (start := self.start(found))]
 
     def groups(self, workspace: Workspace) -> list[navigation.Group]:
         """Return the sidebar of a workspace: the pages that the administrator may open."""

@@ -15,9 +15,9 @@ ORIGIN = "http://localhost:8080"
 
 
 @pytest.fixture
-def admin(root, server, fresh):
+def admin(server, fresh):
     """An administrator of a workspace, at a host name for which browsers allow passkeys."""
-    made = at_localhost(invited(root, server, fresh.name, SCIM, SETTINGS))
+    made = at_localhost(invited(server, fresh.name, SCIM, SETTINGS))
     yield made
     made.close()
 
@@ -100,8 +100,8 @@ def test_challenges_need_the_form_token(server):
     visitor.close()
 
 
-def test_at_an_address_the_pages_say_why_there_are_no_passkeys(root, server, fresh):
-    admin = invited(root, server, fresh.name, SCIM)
+def test_at_an_address_the_pages_say_why_there_are_no_passkeys(server, fresh):
+    admin = invited(server, fresh.name, SCIM)
     page = admin.get("/account").text
     assert "Passkeys need a host name, and 127.0.0.1 is an address" in page
     assert "data-passkey" not in page
@@ -168,8 +168,8 @@ def test_the_authenticator_is_set_up_by_a_qr_code_without_inline_style(admin):
     assert admin.get("/account/second-factor").headers["location"] == "/account"
 
 
-def test_a_workspace_that_requires_a_second_factor_opens_nothing_else(root, server, fresh):
-    admin = at_localhost(invited(root, server, fresh.name, ADMIN))
+def test_a_workspace_that_requires_a_second_factor_opens_nothing_else(server, fresh):
+    admin = at_localhost(invited(server, fresh.name, ADMIN))
     stream = f"/w/{fresh.name}/requests/live"
     assert admin.get(f"/w/{fresh.name}").status_code == 200
     fresh.api.patch("/settings", json={"requireSecondFactor": True})
@@ -193,8 +193,8 @@ def test_a_workspace_that_requires_a_second_factor_opens_nothing_else(root, serv
     admin.close()
 
 
-def test_an_administrator_with_an_authenticator_is_not_held_up(root, server, fresh):
-    admin = invited(root, server, fresh.name, AUDIT)
+def test_an_administrator_with_an_authenticator_is_not_held_up(server, fresh):
+    admin = invited(server, fresh.name, AUDIT)
     assert set_up(admin).status_code == 303
     fresh.api.patch("/settings", json={"requireSecondFactor": True})
     assert admin.get(f"/w/{fresh.name}/audit").status_code == 200

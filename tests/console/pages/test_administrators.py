@@ -68,9 +68,9 @@ def test_invitations_require_a_configured_host(root, server, fresh):
 
 
 @pytest.fixture
-def owner(root, server, fresh):
+def owner(server, fresh):
     """An owner of a workspace alone."""
-    made = invited(root, server, fresh.name, ADMIN)
+    made = invited(server, fresh.name, ADMIN)
     yield made
     made.close()
 
@@ -188,7 +188,7 @@ def test_an_owner_of_a_workspace_reaches_no_further(root, owner, server, fresh):
     said = text_of(Visitor(server).get(link.removeprefix(server.url)))
     assert f"Workspace {fresh.name}" in said
     assert owner.get("/administrators").status_code == 403
-    outside = invited(root, server, "default", SCIM)
+    outside = invited(server, "default", SCIM)
     everywhere = Visitor(server).accept(invitation(server), above := name("above"))
     invite(root, "/administrators", workspace="*", name=(kim := name("kim")))
     listed = root.get("/administrators").text

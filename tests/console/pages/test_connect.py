@@ -178,7 +178,7 @@ def test_a_key_that_names_no_workspace_is_shown_to_administrators_of_the_install
     shown = check(root, fresh, "okta")
     assert secret not in shown
     assert fresh.api.get("/requests").json()["items"] == []
-    one = invited(root, server, fresh.name, SCIM)
+    one = invited(server, fresh.name, SCIM)
     assert "An unknown key" not in check(one, fresh, "okta")
     one.close()
 

@@ -24,7 +24,7 @@ def test_the_doctor_links_to_the_page_that_cures_each_cause(server, root, fresh)
     assert "<small>Provisioning switch</small>" in table
     assert f'href="{base}/users">Search the users' in table
     assert f'href="{base}/settings">Open Settings' in table
-    limited = invited(root, server, fresh.name, SCIM)
+    limited = invited(server, fresh.name, SCIM)
     table = limited.get(f"{base}/doctor").text.partition("Failed requests")[2]
     limited.close()
     assert f'href="{base}/users">Search the users' in table

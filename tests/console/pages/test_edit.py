@@ -209,9 +209,9 @@ def test_nothing_chosen_is_said(root, fresh):
     assert "Choose at least one user or group." in page.text
 
 
-def test_whoever_may_not_write_sees_no_buttons(root, server, fresh):
+def test_whoever_may_not_write_sees_no_buttons(server, fresh):
     user = fresh.user()
-    admin = invited(root, server, fresh.name, AUDIT)
+    admin = invited(server, fresh.name, AUDIT)
     path = f"/w/{fresh.name}/users/{user['id']}"
     assert admin.get(path).status_code == 403
     admin.get("/account")

@@ -186,8 +186,8 @@ def test_changes_made_by_other_means_leave_the_count(root, fresh, held):
     assert badge(root.get(f"/w/{fresh.name}/users")) == 2
 
 
-def test_only_who_may_decide_sees_the_count(root, server, fresh, held):
-    admin = invited(root, server, fresh.name, SCIM)
+def test_only_who_may_decide_sees_the_count(server, fresh, held):
+    admin = invited(server, fresh.name, SCIM)
     assert badge(admin.get(f"/w/{fresh.name}/users")) == 0
     admin.close()
 

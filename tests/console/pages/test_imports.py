@@ -185,8 +185,8 @@ def test_an_administrator_may_override_the_guard_and_the_protection(wizard, fres
     assert fresh.scim.get(f"/Users/{user['id']}").json()["active"] is False
 
 
-def test_who_may_not_change_settings_overrides_nothing(root, server, fresh):
-    admin = invited(root, server, fresh.name, SCIM)
+def test_who_may_not_change_settings_overrides_nothing(server, fresh):
+    admin = invited(server, fresh.name, SCIM)
     wizard = Wizard(admin, fresh)
     wizard.uploaded("User name\nx\n")
     fields = {"column.0": "userName", "empty": "keep", "override": "on"}

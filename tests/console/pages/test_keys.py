@@ -81,8 +81,8 @@ def test_a_new_key_leads_to_connect_and_is_listed_by_its_purpose(root, fresh):
     assert re.search(r'data-label="Permissions">([^<]*)', row)[1] == "For an identity provider"
 
 
-def test_presets_are_those_that_an_administrator_may_grant(root, server, fresh):
-    admin = invited(root, server, fresh.name, SETTINGS, READ)
+def test_presets_are_those_that_an_administrator_may_grant(server, fresh):
+    admin = invited(server, fresh.name, SETTINGS, READ)
     path = f"/w/{fresh.name}/keys"
     page = admin.get(path)
     assert re.findall(r'name="preset" value="(\w*)"', page.text) == ["application", ""]
@@ -177,9 +177,9 @@ def test_the_page_of_a_revoked_key_has_no_forms(root, fresh):
     assert root.get(f"/w/{fresh.name}/keys/none").status_code == 404
 
 
-def test_a_key_of_more_permissions_is_shown_and_not_changed(root, server, fresh):
+def test_a_key_of_more_permissions_is_shown_and_not_changed(server, fresh):
     strong = fresh.api.post("/keys", json={"name": "strong", "permissions": [ADMIN]}).json()
-    admin = invited(root, server, fresh.name, SETTINGS)
+    admin = invited(server, fresh.name, SETTINGS)
     path = f"/w/{fresh.name}/keys/{strong['id']}"
     page = admin.get(path)
     assert "Ask an owner" in page.text
@@ -228,8 +228,8 @@ def test_a_key_is_created_shown_once_rotated_and_revoked(root, fresh):
     assert row["actor"].startswith("admin:keys")
 
 
-def test_a_key_cannot_exceed_its_creators_permissions(root, server, fresh):
-    admin = invited(root, server, fresh.name, SETTINGS)
+def test_a_key_cannot_exceed_its_creators_permissions(server, fresh):
+    admin = invited(server, fresh.name, SETTINGS)
     path = f"/w/{fresh.name}/keys"
     assert "Edit Roles" not in admin.get(path).text
     for wanted in ({"permission": SCIM}, {"role": "Admin"}, {"permission": ADMIN}):
@@ -251,7 +251,7 @@ def test_a_key_cannot_exceed_its_creators_permissions(root, server, fresh):
 
 def test_a_new_key_is_shown_once_to_its_own_session(root, server, fresh):
     path = f"/w/{fresh.name}/keys"
-    other = invited(root, server, fresh.name, SETTINGS)
+    other = invited(server, fresh.name, SETTINGS)
     root.get(path)
     made = root.post(path, name="okta", permission=SCIM)
     cookie = made.headers["set-cookie"]

@@ -32,12 +32,12 @@ def test_the_palette_escapes_what_it_shows(root, fresh):
     assert "&lt;b&gt;Zed" in text
 
 
-def test_the_palette_needs_the_permission_to_see_users(root, server, fresh):
-    admin = invited(root, server, fresh.name, AUDIT)
+def test_the_palette_needs_the_permission_to_see_users(server, fresh):
+    admin = invited(server, fresh.name, AUDIT)
     assert admin.get(f"/w/{fresh.name}/palette", q="a").status_code == 403
     assert "data-url" not in admin.get("/account").text
     admin.close()
-    owner = invited(root, server, fresh.name, ADMIN)
+    owner = invited(server, fresh.name, ADMIN)
     assert f'data-url="/w/{fresh.name}/palette"' in owner.get("/account").text
     owner.close()
 
@@ -56,19 +56,19 @@ def test_the_palette_finds_somebody_whose_creation_was_refused(root, fresh):
     assert "Refused" not in root.get(f"/w/{fresh.name}/palette", q="no such person").text
 
 
-def test_the_actions_of_the_palette_are_those_that_the_administrator_may_take(root, server, fresh):
+def test_the_actions_of_the_palette_are_those_that_the_administrator_may_take(server, fresh):
     def actions(admin):
         page = admin.get("/account").text
         part = page[page.index('id="palette-actions"') : page.index("palette-foot")]
         return re.findall(rf'href="(/w/{fresh.name}/[^"]+)"', part), part
 
-    auditor = invited(root, server, fresh.name, AUDIT)
+    auditor = invited(server, fresh.name, AUDIT)
     paths, part = actions(auditor)
     assert paths == []
     assert "Sign out" in part
     auditor.close()
     for permission in (SCIM, SETTINGS, ADMIN):
-        admin = invited(root, server, fresh.name, permission)
+        admin = invited(server, fresh.name, permission)
         paths, _ = actions(admin)
         assert paths
         assert [path for path in paths if admin.get(path).status_code != 200] == []

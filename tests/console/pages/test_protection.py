@@ -47,8 +47,8 @@ def test_an_administrator_takes_their_access_only_on_purpose(root, fresh, user):
     assert "Overridden" in root.get(base).text
 
 
-def test_who_may_not_change_settings_cannot_protect(root, server, fresh, user):
-    admin = invited(root, server, fresh.name, SCIM)
+def test_who_may_not_change_settings_cannot_protect(server, fresh, user):
+    admin = invited(server, fresh.name, SCIM)
     base = f"/w/{fresh.name}/users/{user['id']}"
     assert f"{base}/protect" not in admin.get(base).text
     assert admin.post(f"{base}/protect").status_code == 403

@@ -122,7 +122,7 @@ def test_restoring_a_user_rejects_a_taken_name(root, fresh):
     [(RESTORE, SCIM), (RESTORE, SCIM, SETTINGS)],
     ids=["restores", "restores and changes settings"],
 )
-def test_overriding_the_guard_requires_the_checkbox_and_permission(root, server, fresh, held):
+def test_overriding_the_guard_requires_the_checkbox_and_permission(server, fresh, held):
     user = fresh.user(active=False)
     change = fresh.api.get(f"/history/{user['id']}").json()["items"][0]["change"]
     fresh.scim.patch(f"/Users/{user['id']}", json=replace("active", True))
@@ -135,7 +135,7 @@ def test_overriding_the_guard_requires_the_checkbox_and_permission(root, server,
             "automaticDeprovisioning": False,
         },
     )
-    admin = invited(root, server, fresh.name, *held)
+    admin = invited(server, fresh.name, *held)
     page, form = (
         f"/w/{fresh.name}/users/{user['id']}",
         f"/w/{fresh.name}/users/{user['id']}/restore",

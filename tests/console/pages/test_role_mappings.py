@@ -45,10 +45,10 @@ def test_a_mapping_that_affects_nobody_says_so(root, fresh, value):
     assert "No user is affected now" in root.post(path, idpValue=value, role="Engineer").text
 
 
-def test_who_may_not_read_users_changes_mappings_without_a_preview(root, server, fresh):
+def test_who_may_not_read_users_changes_mappings_without_a_preview(server, fresh):
     path = f"/w/{fresh.name}/role-mappings"
     user = fresh.user(roles=[{"value": "eng"}])
-    admin = invited(root, server, fresh.name, IDENTITY_MAPPINGS)
+    admin = invited(server, fresh.name, IDENTITY_MAPPINGS)
     admin.get("/account")
     answer = admin.post(path, idpValue="eng", role="Engineer")
     assert (answer.status_code, user["id"] in answer.text) == (303, False)

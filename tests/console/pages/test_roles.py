@@ -41,7 +41,7 @@ def test_every_permission_has_a_sentence():
 
 def test_the_roles_of_administrators_are_shown_with_their_number(root, server, fresh, roles):
     before = auditors(root.get(roles).text)  # some are of all workspaces
-    admin = invited(root, server, fresh.name, AUDIT)
+    admin = invited(server, fresh.name, AUDIT)
     page = root.get(roles).text
     shown = matrix(page, "administrators")
     assert shown["Owner"] == set(PERMISSIONS)
@@ -51,7 +51,7 @@ def test_the_roles_of_administrators_are_shown_with_their_number(root, server, f
 
 
 def test_an_administrator_with_permissions_of_no_role_is_custom(root, server, fresh, roles):
-    admin = invited(root, server, fresh.name, AUDIT, SCIM)
+    admin = invited(server, fresh.name, AUDIT, SCIM)
     row = next(row for row in root.get(roles).text.split("<tr>") if admin.email in row)
     assert re.search(r'data-label="Role"><span class="hint">([^<]*)', row)[1] == "Custom"
     admin.close()
@@ -119,7 +119,7 @@ def test_a_role_that_cannot_be(root, roles, fields, status, wrong):
 
 def test_nobody_grants_more_than_they_have(root, server, fresh, roles):
     root.post(roles, name="Strong", permission=[SCIM, AUDIT])
-    admin = invited(root, server, fresh.name, EDIT_ROLES)
+    admin = invited(server, fresh.name, EDIT_ROLES)
     page = admin.get(roles).text
     assert "root" not in page.partition("Keys and administrators")[2]
     assert "only owners of the workspace see them" in page

@@ -267,10 +267,10 @@ def test_uniqueness_cannot_change_and_the_attribute_is_named(root, fresh):
     assert "the uniqueness of attributes cannot be changed" in row
 
 
-def test_who_may_not_read_users_sees_numbers_alone(root, server, fresh):
+def test_who_may_not_read_users_sees_numbers_alone(server, fresh):
     made(fresh, NUMBER)
     user = fresh.user(**{URN: {"number": "7"}})
-    admin = invited(root, server, fresh.name, SETTINGS)
+    admin = invited(server, fresh.name, SETTINGS)
     editor = Editor(admin, f"/w/{fresh.name}/schemas/{URN}/edit")
     pressed(editor, "add:+")
     pressed(editor, "apply", **attribute("other"))

@@ -11,8 +11,8 @@ from tests.console.browsing import PASSWORD, Visitor, invitation, invited
 from tests.support.people import name
 
 
-def test_signing_in_and_out(root, server, fresh):
-    admin = invited(root, server, fresh.name, SCIM)
+def test_signing_in_and_out(server, fresh):
+    admin = invited(server, fresh.name, SCIM)
     cookie = admin.http.cookies["muster_session"]
     admin.get("/account")
     assert admin.post("/sign-out").headers["location"] == "/sign-in"
@@ -49,8 +49,8 @@ def test_cookies_are_secure_and_hsts_is_on_with_tls(server, tmp_path):
     assert "strict-transport-security" not in httpx.get(f"{server.url}/sign-in").headers
 
 
-def test_sign_in_starts_a_new_session(root, server, fresh):
-    admin = invited(root, server, fresh.name, SCIM)
+def test_sign_in_starts_a_new_session(server, fresh):
+    admin = invited(server, fresh.name, SCIM)
     victim = Visitor(server)
     victim.http.cookies.set("muster_session", "chosen-by-somebody-else")
     victim.get("/sign-in")
@@ -75,8 +75,8 @@ def test_sign_in_starts_a_new_session(root, server, fresh):
         "/a\r\nx: y",
     ],
 )
-def test_redirects_stay_within_the_console(root, server, fresh, to):
-    admin = invited(root, server, fresh.name, SCIM)
+def test_redirects_stay_within_the_console(server, fresh, to):
+    admin = invited(server, fresh.name, SCIM)
     other = Visitor(server)
     other.get("/sign-in", to=to)
     answer = other.post("/sign-in", email=admin.email, password=PASSWORD, to=to)
@@ -87,7 +87,7 @@ def test_redirects_stay_within_the_console(root, server, fresh, to):
 
 
 @pytest.mark.outside
-def test_sign_in_attempts_are_limited(root, server, fresh, tmp_path):
+def test_sign_in_attempts_are_limited(server, fresh, tmp_path):
     from tests.support.server import Server
 
     with Server(tmp_path) as alone:
@@ -101,8 +101,8 @@ def test_sign_in_attempts_are_limited(root, server, fresh, tmp_path):
         visitor.close()
 
 
-def test_the_authenticator_and_its_recovery_codes(root, server, fresh):
-    admin = invited(root, server, fresh.name, SCIM)
+def test_the_authenticator_and_its_recovery_codes(server, fresh):
+    admin = invited(server, fresh.name, SCIM)
     page = admin.get("/account/second-factor").text
     secret = re.search(r'name="secret" value="([A-Z2-7]+)"', page)[1]
     wrong = admin.post("/account/totp", secret=secret, code="000000")
@@ -157,9 +157,9 @@ def test_the_authenticator_and_its_recovery_codes(root, server, fresh):
 
 
 @pytest.fixture
-def protected(root, server, fresh):
+def protected(server, fresh):
     """An administrator with an authenticator app, whose recovery codes are in `codes`."""
-    admin = invited(root, server, fresh.name, SCIM)
+    admin = invited(server, fresh.name, SCIM)
     page = admin.get("/account/second-factor").text
     secret = re.search(r'name="secret" value="([A-Z2-7]+)"', page)[1]
     shown = admin.submit("/account/totp", secret=secret, code=pyotp.TOTP(secret).now())

@@ -47,8 +47,8 @@ def test_a_workspace_that_cannot_be(root, fields, status, says):
     assert f'value="{fields["name"]}"' in page.text
 
 
-def test_only_owners_of_the_installation_create_workspaces(root, server, fresh):
-    admin = invited(root, server, fresh.name, ADMIN)
+def test_only_owners_of_the_installation_create_workspaces(server, fresh):
+    admin = invited(server, fresh.name, ADMIN)
     assert "Create workspace" not in admin.get("/workspaces").text
     admin.get("/account")
     chosen = f"w{secrets.token_hex(6)}"
@@ -93,7 +93,7 @@ def test_a_workspace_cannot_get_a_wrong_name(root, fresh, name, status):
 
 def test_the_default_workspace_has_no_rename_and_strangers_get_no_redirect(root, server, fresh):
     assert "Rename" not in root.get("/workspaces", q="default").text.partition("<main")[2]
-    admin = invited(root, server, fresh.name, ADMIN)
+    admin = invited(server, fresh.name, ADMIN)
     assert "Rename" not in admin.get("/workspaces").text
     page = root.get("/workspaces").text
     form = re.search(r'action="(/workspaces/\d+/rename)"', page)[1]
@@ -118,9 +118,9 @@ def test_workspaces_are_searched_by_a_part_of_their_name(root, fresh):
         assert "No workspace has this in its name" in root.get("/workspaces", q="nothing so").text
 
 
-def test_an_administrator_of_one_workspace_sees_no_other(root, server, fresh):
+def test_an_administrator_of_one_workspace_sees_no_other(server, fresh):
     with Tenant(server) as other:
-        admin = invited(root, server, fresh.name, SCIM)
+        admin = invited(server, fresh.name, SCIM)
         for path in ("/account", "/workspaces", f"/w/{fresh.name}"):
             assert f"/w/{other.name}" not in admin.get(path).text
         admin.http.cookies.set("muster_workspace", "1", domain="127.0.0.1")

@@ -117,7 +117,7 @@ class AdministratorPages:
                 workspaces,
             )
             for admin in await self._administrators.all()
-            if visit.workspace is None or admin.permissions(visit.workspace.id)
+            if visit.workspace is None or admin.has_role_in(visit.workspace.id)
         ]
 
     async def _log(self, visit: Visit, workspaces: Mapping[str, str]) -> list[Activity]:
@@ -234,7 +234,7 @@ class AdministratorPages:
         """
         admin = await self._administrators.get(visit.names["id"])
         if admin is None or (
-            visit.workspace is not None and not admin.permissions(visit.workspace.id)
+            visit.workspace is not None and not admin.has_role_in(visit.workspace.id)
         ):
             raise not_found("Administrator not found.")
         if not _manages(visit, admin):
