@@ -1,18 +1,17 @@
-"""The services that tests call, and their clients."""
+"""The services that tests call, and their clients.
+
+Imports that take long are in functions. The process that distributes the tests needs none of them,
+and the others wait for it.
+"""
 
 import functools
 import gc
 
-import httpx
 import pytest
-from httpx._transports import default
 from hypothesis import HealthCheck, settings
 
-from tests.support import databases, folders, pace, passwords, postgres, tiers
+from tests.support import folders, postgres, tiers
 from tests.support.clock import StoppedClock
-from tests.support.in_process import InProcessServer
-from tests.support.server import Server
-from tests.support.tenant import Tenant
 
 settings.register_profile(
     "muster",
@@ -29,13 +28,23 @@ settings.register_profile(
     "explore", settings.get_profile("muster"), derandomize=False, max_examples=1000
 )
 settings.load_profile("muster")
-passwords.make_cheap()
-default.create_ssl_context = functools.cache(default.create_ssl_context)
-"""Each client would load the root certificates: half of the time of many tests."""
-pace.quicken()
+gc.disable()  # the collection of the tests makes many objects, and no garbage
+
+
+def _make_tests_fast():
+    from httpx._transports import default
+
+    from tests.support import pace, passwords
+
+    passwords.make_cheap()
+    pace.quicken()
+    # Each client would load the root certificates: half of the time of many tests.
+    default.create_ssl_context = functools.cache(default.create_ssl_context)
 
 
 def pytest_configure(config):
+    if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
+        _make_tests_fast()
     config.pluginmanager.register(tiers.Plugin())
     if not hasattr(config, "workerinput"):
         postgres.prepare()  # on the disk, which may run programs and does not wait for it either
@@ -54,13 +63,23 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.write_line(f"To repeat this order: --randomly-seed={seed}")
 
 
-def pytest_collection_finish():
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
     """Exempt collected tests from garbage collection, which would visit them again and again."""
-    gc.collect()
-    gc.freeze()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
-DATABASES = {"sqlite": dict, "postgres": lambda: {"MUSTER_DATABASE": databases.migrated_database()}}
+def _on_postgres():
+    from tests.support.databases import migrated_database
+
+    return {"MUSTER_DATABASE": migrated_database()}
+
+
+DATABASES = {"sqlite": dict, "postgres": _on_postgres}
 """The options of a server on a new database of each engine."""
 
 
@@ -78,6 +97,9 @@ def database(request):
 
 
 def _server(kind, folder):
+    from tests.support.in_process import InProcessServer
+    from tests.support.server import Server
+
     options = {"MUSTER_RATE_LIMIT": "0", "MUSTER_WEBHOOKS_PRIVATE": "1"}
     if kind == "asgi":
         return InProcessServer(folder, **options)
@@ -106,6 +128,8 @@ def tokens(server):
 
 
 def client_of(server, token):
+    import httpx
+
     return httpx.Client(
         base_url=f"{server.url}/scim/v2", headers={"Authorization": f"Bearer {token}"}, timeout=30
     )
@@ -133,5 +157,7 @@ def strict(server, tokens):
 @pytest.fixture
 def fresh(server):
     """A workspace of the test's own."""
+    from tests.support.tenant import Tenant
+
     with Tenant(server) as made:
         yield made

@@ -1,7 +1,6 @@
 """Administrators who are signed in, and browsers."""
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from tests.console.browsing import Visitor, Watched, invitation, launch
 from tests.support.people import name
@@ -18,6 +17,8 @@ def root(server):
 @pytest.fixture
 def chromium(server):
     """A browser, started after the server, because its driver has an event loop."""
+    from playwright.sync_api import sync_playwright  # takes 0.2 s
+
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser

@@ -19,13 +19,15 @@ class Bench:
 
     def __init__(self, storage) -> None:
         self.runner = asyncio.Runner()
+        self.loop = self.runner.get_loop()
         self.storage = storage
         self.run(storage.start())
         self.workspaces = 0
         self.workspace = self.new_workspace()
 
     def run(self, coroutine):
-        return self.runner.run(coroutine)
+        """Return the result of a coroutine. Runner.run would handle SIGINT, which takes longer."""
+        return self.loop.run_until_complete(coroutine)
 
     def new_workspace(self):
         self.workspaces += 1

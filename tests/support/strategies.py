@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from uuid import UUID
 
 from hypothesis import assume
 from hypothesis import strategies as st
@@ -86,10 +87,10 @@ plain_addresses = st.sampled_from(("ada@example.com", "b@example.org", "c.d@sub.
 """Addresses that scim2-models takes, and takes as they are."""
 
 
-@st.composite
+@cache
 def users(
-    draw: st.DrawFn, mail: st.SearchStrategy[str] = addresses, url: st.SearchStrategy[str] = words
-) -> dict:
+    mail: st.SearchStrategy[str] = addresses, url: st.SearchStrategy[str] = words
+) -> st.SearchStrategy[dict]:
     """A user as a client might POST it, valid."""
     fields = _optional(
         externalId=words,
@@ -108,13 +109,16 @@ def users(
     enterprise = _optional(
         department=words, employeeNumber=words, manager=st.fixed_dictionaries({"value": filled})
     )
-    document = {
+    return st.builds(_user, st.uuids(), fields, enterprise)
+
+
+def _user(number: UUID, fields: dict, enterprise: dict) -> dict:
+    return {
         "schemas": [USER, ENTERPRISE_USER],
-        "userName": draw(st.uuids()).hex,
-        **draw(fields),
+        "userName": number.hex,
+        **fields,
+        ENTERPRISE_USER: enterprise,
     }
-    document[ENTERPRISE_USER] = draw(enterprise)
-    return document
 
 
 def _plain(document: dict) -> dict:
@@ -125,6 +129,7 @@ def _plain(document: dict) -> dict:
     return document
 
 
+@cache
 def plain_users() -> st.SearchStrategy[dict]:
     """Users that scim2-models keeps as they are: it checks and lowers some values."""
     return users(plain_addresses, st.just("https://example.com/me")).map(_plain)
@@ -188,6 +193,7 @@ def _joined(children: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
     return st.one_of(st.builds(And, several), st.builds(Or, several), st.builds(Not, children))
 
 
+@cache
 def filters() -> st.SearchStrategy[Filter]:
     """A filter that binds to User."""
     leaves = st.one_of(

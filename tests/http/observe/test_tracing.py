@@ -7,7 +7,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from muster.http.observe import tracing
 from tests.support.people import person
@@ -20,6 +19,8 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 @contextmanager
 def collector():
     """An OpenTelemetry collector, and the spans that it received."""
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
     spans = []
 
     class Answers(BaseHTTPRequestHandler):
