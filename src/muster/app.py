@@ -194,8 +194,8 @@ def build_services(storage: Storage, settings: Settings) -> Services:
     reactivations = Reactivations(storage)
     alerts = Alerts(desk, doctor, webhooks, reactivations)
     key_sets = KeySets(openid.document)
-    access_tokens, oauth_clients = AccessTokens(storage.signing_secret), OAuthClients(storage)
-    trusts = Trusts(storage, key_sets, openid.document)
+    access_tokens = AccessTokens(storage.signing_secret, settings.base_url)
+    oauth_clients, trusts = OAuthClients(storage), Trusts(storage, key_sets)
     bearers = Bearers(access_tokens, oauth_clients, trusts)
     return Services(
         access_tokens=access_tokens,
@@ -253,7 +253,7 @@ def management_routes(services: Services) -> list[ApiRoute]:
     return [
         *SettingsRoutes(s.workspace_settings),
         *ConnectionRoutes(s.connections),
-        *CredentialRoutes(s.connections, s.oauth_clients, s.trusts),
+        *CredentialRoutes(s.connections, s.oauth_clients, s.trusts, s.openid.private),
         *KeyRoutes(storage, s.keys, s.roles, s.directory, s.connections),
         *WipeRoutes(storage),
         *RoleRoutes(s.roles, s.mappings, s.directory, s.role_preview),

@@ -7,15 +7,15 @@ import pytest
 from authlib.integrations.httpx_client import OAuth2Client
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from joserfc import jwt
-from joserfc.jwk import ECKey, OctKey, RSAKey
+from joserfc.jwk import KeySet, OctKey
 
 from muster.access.oauth.server import ASSERTION_TYPE
 from muster.base import clock
+from tests.support.in_process import InProcessServer
 from tests.support.people import name, person
+from tests.support.signed import EC, KEYS, RSA, STRANGER
 from tests.support.tenant import Tenant
 
-RSA, EC = RSAKey.generate_key(2048, {"kid": "rsa"}), ECKey.generate_key("P-256", {"kid": "ec"})
-KEYS = {"keys": [RSA.as_dict(private=False), EC.as_dict(private=False)]}
 _numbers = itertools.count()
 
 
@@ -115,8 +115,6 @@ def test_anybody_can_verify_an_access_token(provider):
     keys = provider.http.get(metadata["jwks_uri"]).json()
     assert set(keys["keys"][0]) >= {"kty", "crv", "x", "y", "kid", "use", "alg"}
     assert "d" not in keys["keys"][0]
-    from joserfc.jwk import KeySet
-
     read = jwt.decode(token, KeySet.import_key_set(keys), algorithms=["ES256"])
     assert read.header["typ"] == "at+jwt"
     assert read.claims["client_id"] == client["clientId"]
@@ -233,8 +231,7 @@ def test_wrong_claims_are_refused(provider, claims):
 
 def test_signatures_of_others_are_refused(provider):
     client = provider.client(auth="private_key_jwt", jwks=KEYS)
-    stranger = RSAKey.generate_key(2048, {"kid": "rsa"})
-    refused(provider.by_assertion(provider.assertion(client, stranger)), 401, "invalid_client")
+    refused(provider.by_assertion(provider.assertion(client, STRANGER)), 401, "invalid_client")
     shared = OctKey.import_key("a secret that is long enough for HS256", {"kid": "rsa"})
     hmac = provider.assertion(client, shared, "HS256")
     refused(provider.by_assertion(hmac), 401, "invalid_client")
@@ -242,29 +239,6 @@ def test_signatures_of_others_are_refused(provider):
     head, body, _ = good.split(".")
     for bad in (f"{head}.{body}.", f"{head}.{body}", "x", "..", "", f"{head}.{body}.AAAA"):
         assert provider.by_assertion(bad).status_code in (400, 401)
-
-
-@pytest.mark.parametrize(
-    ("given", "pointer"),
-    [
-        ({"auth": "none"}, "/auth"),
-        ({"auth": "private_key_jwt"}, "/jwks"),
-        ({"auth": "private_key_jwt", "jwks": KEYS, "jwksUri": "https://x.example/"}, "/jwks"),
-        ({"auth": "private_key_jwt", "jwks": {}}, "/jwks"),
-        ({"auth": "private_key_jwt", "jwks": {"keys": [RSA.as_dict(private=True)]}}, "/jwks"),
-        ({"auth": "private_key_jwt", "jwks": {"keys": [{"kty": "oct", "k": "eA"}]}}, "/jwks"),
-        ({"auth": "private_key_jwt", "jwks": {"keys": ["x"]}}, "/jwks"),
-        ({"auth": "private_key_jwt", "jwksUri": "x"}, "/jwksUri"),
-        ({"jwks": KEYS}, "/auth"),
-        ({"name": ""}, "/name"),
-    ],
-)
-def test_a_client_is_created_with_keys_that_fit(provider, given, pointer):
-    body = {"name": "x", **given}
-    answer = provider.tenant.api.post(f"{provider.path}/oauth-clients", json=body)
-    assert answer.status_code == 400, answer.text
-    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
-    assert provider.tenant.api.get(f"{provider.path}/oauth-clients").json()["items"] == []
 
 
 def test_a_rotation_keeps_the_former_secret_for_as_long_as_asked(provider):
@@ -293,20 +267,6 @@ def test_the_deletion_of_a_client_ends_its_tokens(provider):
     token = provider.by_secret(again).json()["access_token"]
     assert provider.tenant.api.delete(provider.path).status_code == 204
     assert provider.scim(token).get("/Users").status_code == 401
-
-
-def test_clients_of_one_workspace_are_unknown_to_another(provider):
-    client = provider.client()
-    path = f"{provider.path}/oauth-clients/{client['clientId']}"
-    with Tenant(provider.tenant.server) as other:
-        for response in (
-            other.api.get(f"{provider.path}/oauth-clients"),
-            other.api.post(f"{path}/rotate"),
-            other.api.delete(path),
-            other.api.delete(f"/connections/default/oauth-clients/{client['clientId']}"),
-        ):
-            assert response.status_code == 404
-    assert provider.by_secret(client).status_code == 200
 
 
 def test_the_audit_log_names_the_client_and_no_secret(provider):
@@ -340,3 +300,16 @@ def test_authlib_gets_tokens_by_secret_and_by_key(provider):
     ) as flow:
         flow.register_client_auth_method(PrivateKeyJWT(url))
         assert flow.fetch_token(url, grant_type="client_credentials")["access_token"]
+
+
+def test_metadata_is_where_rfc_8414_puts_it_if_the_public_url_has_a_path(tmp_path):
+    url = "https://muster.example/scim-service"
+    with InProcessServer(tmp_path, MUSTER_BASE_URL=url) as server:
+        for path in (
+            "/.well-known/oauth-authorization-server/scim-service",
+            "/scim-service/.well-known/oauth-authorization-server",
+            "/.well-known/oauth-authorization-server",
+        ):
+            metadata = httpx.get(server.url + path).json()
+            assert metadata["issuer"] == url
+            assert metadata["token_endpoint"] == f"{url}/oauth/token"

@@ -32,10 +32,8 @@ IN_PROCESSES = "tests of processes: tests/cli/test_serve.py, tests/serving and t
 WITHOUT_A_TEST = {
     "__init__.py": "names of the package alone",
     "access/connections.py": "tests/http/management/test_connections.py",
-    "access/oauth/*.py": "tests/http/test_oauth.py and test_trusts.py",
     "base/progress.py": "a protocol, and a function that does nothing",
     "cli/options.py": "tests/cli/test_main.py gives every command wrong words",
-    "http/management/oauth.py": "tests/http/test_oauth.py and test_trusts.py",
     "http/management/models/*.py": "tests/http/management/test_bodies.py sends each wrong values",
     "scim/errors.py": "each function names a status and a keyword",
     "serving/worker.py": IN_PROCESSES,

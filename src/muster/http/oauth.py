@@ -7,7 +7,8 @@ from muster.access.oauth.key_sets import ALGORITHMS
 from muster.access.oauth.server import GRANT, OAuthError, TokenRequest, TokenServer
 from muster.access.oauth.tokens import SCOPE, AccessTokens
 from muster.http.service import OpenRoute
-from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
+from muster.http.wire.admission import network_of
+from muster.http.wire.base_url import BaseUrl
 from muster.http.wire.message import Request, Response, json_response
 
 TOKEN_PATH, KEYS_PATH = "/oauth/token", "/oauth/jwks"
@@ -31,6 +32,8 @@ class OAuthPages:
         yield OpenRoute("POST", TOKEN_PATH, self.token)
         yield OpenRoute("GET", KEYS_PATH, self.keys)
         yield OpenRoute("GET", METADATA_PATH, self.metadata)
+        if self._origin.fixed_prefix:  # RFC 8414 section 3.1: the path of the issuer comes last
+            yield OpenRoute("GET", METADATA_PATH + self._origin.fixed_prefix, self.metadata)
 
     async def token(self, request: Request) -> Response:
         """Answer with an access token, or an error of RFC 6749 section 5.2."""
@@ -40,10 +43,9 @@ class OAuthPages:
                 TokenRequest(
                     await _form(request),
                     request.header("authorization") or "",
-                    request.address,
+                    network_of(request.address),
                     base,
                     base + TOKEN_PATH,
-                    base + SCIM_ROOT,
                 )
             )
         except OAuthError as error:

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 
 from muster.access.connections import DEFAULT
 from muster.access.oauth.clients import OAuthClients
-from muster.access.oauth.key_sets import InvalidJwt, unverified
-from muster.access.oauth.tokens import TYPE, AccessTokens
+from muster.access.oauth.key_sets import LEEWAY, InvalidJwt, unverified
+from muster.access.oauth.tokens import AccessTokens
 from muster.access.oauth.trusts import Trusts
 from muster.access.permissions import SCIM
+from muster.base import clock
 from muster.storage.port.accounts import KeyRecord
+
+_CHECKED_SECONDS = 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class Bearer:
     Attributes:
         key: The client or trust, in the form of an API key with the SCIM permission.
         actor: Its name in the audit log.
-        expires: The time at which the token ends, in seconds since 1970.
+        expires: The time at which the token ends or must be read again, in seconds since 1970.
     """
 
     key: KeyRecord
@@ -41,19 +44,21 @@ class Bearers:
             return None
         header, claims = read
         try:
-            if header.get("typ") == TYPE and "client_id" in claims:
+            if await self._tokens.issued(header):
                 return await self._client(token)
             trust, expires = await self._trusts.read(token, header, claims)
         except InvalidJwt:
             return None
         name = f"{trust.subject} of {trust.issuer}"
         key = _key(trust.workspace, trust.id, name, trust.created, trust.connection)
-        return Bearer(key, f"trust:{trust.id}", expires)
+        # Verified again within the hour, because the issuer may withdraw its key meanwhile.
+        checked = clock.seconds() + _CHECKED_SECONDS
+        return Bearer(key, f"trust:{trust.id}", min(expires + LEEWAY, checked))
 
     async def _client(self, token: str) -> Bearer | None:
-        client_id, expires = await self._tokens.read(token)
+        client_id, edition, expires = await self._tokens.read(token)
         client = await self._clients.find(client_id)
-        if client is None:
+        if client is None or client.edition != edition:
             return None
         key = _key(client.workspace, client.id, client.name, client.created, client.connection)
         return Bearer(key, f"oauth:{client.id}", expires)

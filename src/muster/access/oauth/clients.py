@@ -50,6 +50,7 @@ class OAuthClient:
         secrets: Its secrets: one, and during a rotation the former one too.
         jwks: Its public keys, if they were given.
         jwks_uri: The URL of its public keys, if they are fetched.
+        edition: Counts the rotations without an overlap, which end the access tokens from before.
     """
 
     workspace: int
@@ -61,6 +62,7 @@ class OAuthClient:
     secrets: tuple[Secret, ...] = ()
     jwks: Mapping[str, Any] | None = None
     jwks_uri: str | None = None
+    edition: int = 0
 
     def accepts(self, secret: str) -> bool:
         """Tell whether a secret is one of the client's."""
@@ -81,6 +83,7 @@ class OAuthClient:
             "secrets": [{"digest": one.digest, "expires": one.expires} for one in self.secrets],
             "jwks": self.jwks,
             "jwksUri": self.jwks_uri,
+            "edition": self.edition,
         }
         return Item(self.workspace, CLIENT_KIND, self.id, body)
 
@@ -98,6 +101,7 @@ def client_from_item(item: Item) -> OAuthClient:
         tuple(Secret(one["digest"], one.get("expires")) for one in body["secrets"]),
         body.get("jwks"),
         body.get("jwksUri"),
+        body.get("edition", 0),
     )
 
 
@@ -194,7 +198,8 @@ class OAuthClients:
         Args:
             by: The administrator.
             client: The client, which authenticates by secret.
-            overlap: The time for which the present secret remains valid.
+            overlap: The time for which the present secret remains valid. Without one, the access
+                tokens that were issued for it end too.
 
         Returns:
             The client and the new secret.
@@ -209,7 +214,11 @@ class OAuthClients:
                 for one in client.secrets
                 if overlap and (one.expires is None or one.expires > timestamp(now))
             ]
-            changed = replace(client, secrets=(Secret(_digest(secret)), *kept))
+            changed = replace(
+                client,
+                secrets=(Secret(_digest(secret)), *kept),
+                edition=client.edition if overlap else client.edition + 1,
+            )
             note = by.note("OAuthClient", client.id, "rotate", name=client.name, expires=end)
             try:
                 await self._accounts.administer([changed.to_item()], [note], [client.to_item()])

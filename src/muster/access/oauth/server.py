@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from muster.access.oauth.clients import PRIVATE_KEY, SECRET, OAuthClient, OAuthClients
-from muster.access.oauth.key_sets import LEEWAY, InvalidJwt, KeySets, unverified, verify
+from muster.access.oauth.key_sets import LEEWAY, InvalidJwt, KeySets, is_number, unverified, verify
 from muster.access.oauth.tokens import SCOPE, AccessTokens
 from muster.base import clock
 from muster.storage.port.engine import Upkeep
@@ -59,10 +59,9 @@ class TokenRequest:
     Attributes:
         form: The parameters of the form.
         authorization: The Authorization header; empty for none.
-        address: The client's IP address.
+        address: The client's IP address, or IPv6 network.
         issuer: The public URL of this service.
         endpoint: The URL of the token endpoint.
-        audience: The URL of the SCIM service.
     """
 
     form: Sequence[tuple[str, str]]
@@ -70,7 +69,6 @@ class TokenRequest:
     address: str
     issuer: str
     endpoint: str
-    audience: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,8 @@ class TokenServer:
         self._tokens = tokens
         self._names = Attempts(storage, _TRIES, _WINDOW)
         self._places = Attempts(storage, _FROM_ONE_PLACE, _WINDOW)
-        self._assertions = Attempts(storage, 1, 2 * _ASSERTION_SECONDS + 2 * LEEWAY)
+        # Longer than any assertion is valid: from a minute before its iat to the end of its age.
+        self._assertions = Attempts(storage, 1, 2 * _ASSERTION_SECONDS)
 
     async def issue(self, request: TokenRequest) -> dict[str, Any]:
         """Return the answer to a request for an access token.
@@ -125,7 +124,7 @@ class TokenServer:
         if set(wanted.split()) - {SCOPE}:
             raise OAuthError("invalid_scope", f"scope: the only scope is {SCOPE}")
         return {
-            "access_token": await self._tokens.sign(client.id, request.issuer, request.audience),
+            "access_token": await self._tokens.sign(client.id, request.issuer, client.edition),
             "token_type": "Bearer",
             "expires_in": self._tokens.seconds,
             "scope": SCOPE,
@@ -202,8 +201,10 @@ def _check_claims(claims: Mapping[str, Any], client_id: str, audiences: Sequence
     issued = claims.get("iat")
     if issued is None:  # then its end must bound its age
         issued = claims["exp"] - _ASSERTION_SECONDS
-    if not isinstance(issued, int | float) or abs(now - issued) > _ASSERTION_SECONDS + LEEWAY:
-        raise InvalidJwt(f"it is older than {_ASSERTION_SECONDS} seconds, or has no iat")
+    if not is_number(issued) or not -LEEWAY <= now - issued <= _ASSERTION_SECONDS + LEEWAY:
+        raise InvalidJwt(
+            f"it is older than {_ASSERTION_SECONDS} seconds, or its iat is in the future"
+        )
     if not isinstance(claims.get("jti"), str) or not claims["jti"]:
         raise InvalidJwt("it has no jti")
 

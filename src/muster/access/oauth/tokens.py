@@ -7,6 +7,7 @@ nothing more has to be stored, shared between replicas or protected.
 
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,8 @@ from muster.scim.values import Json
 
 ALGORITHM, TYPE = "ES256", "at+jwt"
 SCOPE = "scim"
+SCIM_PATH = "/scim/v2"
+"""The path of the SCIM service, which access tokens are for, below the issuer's URL."""
 _PURPOSE = b"oauth access tokens 1"
 
 
@@ -58,21 +61,25 @@ class AccessTokens:
 
     Args:
         secret: Reads the secret of the installation.
+        issuer: The public URL of this service; None if each request decides it by its host. Then
+            the issuer and audience of a token are not compared: the key of the installation and the
+            type of the token show that it is for the SCIM service of this installation.
         seconds: How long a token is valid.
     """
 
-    def __init__(self, secret: Secret, seconds: int = 3_600) -> None:
+    def __init__(self, secret: Secret, issuer: str | None = None, seconds: int = 3_600) -> None:
         self._secret = secret
+        self._issuer = issuer
         self.seconds = seconds
         self._key: _SigningKey | None = None
 
-    async def sign(self, client_id: str, issuer: str, audience: str) -> str:
+    async def sign(self, client_id: str, issuer: str, edition: int = 0) -> str:
         """Return an access token.
 
         Args:
             client_id: The client that it stands for.
             issuer: The public URL of this service.
-            audience: The URL of the SCIM service.
+            edition: The edition of the client's secrets.
         """
         from joserfc import jwt
 
@@ -82,28 +89,46 @@ class AccessTokens:
             "iss": issuer,
             "sub": client_id,
             "client_id": client_id,
-            "aud": audience,
+            "aud": issuer + SCIM_PATH,
             "iat": now,
             "exp": now + self.seconds,
             "jti": secrets.token_urlsafe(16),
             "scope": SCOPE,
+            "edition": edition,
         }
         return str(jwt.encode(header, claims, key.private))
 
-    async def read(self, token: str) -> tuple[str, float]:
-        """Return the client id of an access token, and the time at which it ends.
+    async def issued(self, header: Mapping[str, Any]) -> bool:
+        """Tell whether a token names the key of this service, by its header.
+
+        Other issuers send access tokens of the same type (RFC 9068).
+        """
+        if header.get("typ") != TYPE or header.get("alg") != ALGORITHM:
+            return False
+        return bool(header.get("kid") == (await self._signing_key()).public["kid"])
+
+    async def read(self, token: str) -> tuple[str, int, float]:
+        """Return the claims of an access token.
+
+        Returns:
+            The client id, the edition of the client's secrets, and the time at which it ends.
 
         Raises:
             InvalidJwt: It is not one.
         """
         key = await self._signing_key()
         claims = verify(token, {"keys": [key.public]}, [ALGORITHM])
-        client_id, expires = claims.get("client_id"), claims["exp"]
+        client_id, edition, expires = claims.get("client_id"), claims.get("edition"), claims["exp"]
         if not isinstance(client_id, str) or claims.get("scope") != SCOPE:
             raise InvalidJwt("it is no access token for SCIM")
+        if self._issuer is not None and (claims.get("iss"), claims.get("aud")) != (
+            self._issuer,
+            self._issuer + SCIM_PATH,
+        ):
+            raise InvalidJwt("it is for another service")
         if clock.seconds() >= expires:
             raise InvalidJwt("it has expired")
-        return client_id, float(expires)
+        return client_id, edition if isinstance(edition, int) else 0, float(expires)
 
     async def key_set(self) -> dict[str, Any]:
         """Return the public keys."""

@@ -5,7 +5,8 @@ its issuer, audience, subject and tenant are those of a trust, the request belon
 connection. No secret is stored or shared.
 
 A token names no workspace, so a trust must be unique within the installation: an item of the
-installation leads from the four values to the workspace.
+installation leads from issuer, audience and subject to the workspace. The tenant is not among these
+values, so that nobody can draw another workspace's tokens to their own by naming its tenant too.
 """
 
 import hashlib
@@ -17,8 +18,8 @@ from typing import Any
 import orjson
 
 from muster.access.audit_notes import Administrator
-from muster.access.oauth.key_sets import Fetch, InvalidJwt, KeySets, verify
-from muster.access.openid import ProviderFailed
+from muster.access.oauth.key_sets import InvalidJwt, KeySets, verify
+from muster.base import clock
 from muster.base.clock import timestamp
 from muster.base.outbound import is_absolute_url
 from muster.scim.errors import ScimError, invalid_value, not_found, uniqueness
@@ -31,6 +32,8 @@ TRUST_KIND = "trust"
 _INDEX_KIND = "trust-index"
 MAX_TRUSTS = 100
 """Trusts of one workspace."""
+_CLAIM_SECONDS = 60
+"""How long an entry may lead to a trust that is not stored yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,13 @@ class Trust:
     subject: str
     tenant: str | None
     created: str
+
+    def accepts(self, claims: Mapping[str, Any]) -> bool:
+        """Tell whether verified claims are those of the trust."""
+        return (
+            (claims.get("iss"), _audience(claims), claims.get("sub"))
+            == (self.issuer, self.audience, self.subject)
+        ) and self.tenant in (None, claims.get("tid"))
 
     def to_item(self) -> Item:
         """Return the item that stores the trust."""
@@ -88,13 +98,11 @@ class Trusts:
     Args:
         accounts: The storage.
         key_sets: Fetches the keys of issuers.
-        fetch: Returns the JSON object at a URL, or raises ScimError.
     """
 
-    def __init__(self, accounts: Accounts, key_sets: KeySets, fetch: Fetch) -> None:
+    def __init__(self, accounts: Accounts, key_sets: KeySets) -> None:
         self._accounts = accounts
         self._key_sets = key_sets
-        self._metadata = KeyLocations(fetch)
 
     async def all(self, workspace: int, connection: str) -> Sequence[Trust]:
         """Return the trusts of a connection, oldest first."""
@@ -136,9 +144,10 @@ class Trusts:
         if not is_absolute_url(issuer, ("https", "http")):
             raise invalid_value("issuer: expected an absolute URL")
         try:
-            await self._metadata.of(issuer)
-        except ProviderFailed as error:
-            raise invalid_value(f"issuer: its keys cannot be found. {error}") from None
+            await self._key_sets.load(issuer)
+        except ScimError as error:
+            detail = error.detail.removeprefix("issuer: ")
+            raise invalid_value(f"issuer: its keys cannot be found. {detail}") from None
         trust = Trust(
             workspace,
             secrets.token_hex(8),
@@ -161,12 +170,14 @@ class Trusts:
             ScimError: 409 if the entry leads to another trust.
         """
         taken = uniqueness(
-            "subject: tokens with this issuer, audience, subject and tenant are trusted already"
+            "subject: tokens with this issuer, audience and subject are trusted already"
         )
         standing = await self._accounts.item(INSTALLATION, entry.kind, entry.id)
         if standing is not None:
             body = standing.body
-            if await self._accounts.item(body["workspace"], TRUST_KIND, body["trust"]) is not None:
+            recent = clock.seconds() - body.get("claimed", 0) < _CLAIM_SECONDS
+            found = await self._accounts.item(body["workspace"], TRUST_KIND, body["trust"])
+            if recent or found is not None:
                 raise taken
         try:
             await self._accounts.administer([entry], (), [standing or replace(entry, body=None)])
@@ -196,68 +207,38 @@ class Trusts:
         if trust is None:
             raise InvalidJwt("no connection trusts its issuer, audience and subject")
         kid = header.get("kid")
-        try:
-            location = await self._metadata.of(trust.issuer)
-        except ScimError as error:
-            raise InvalidJwt(str(error)) from None
-        keys = await self._key_sets.at(location, kid if isinstance(kid, str) else None)
+        keys = await self._key_sets.of(trust.issuer, kid if isinstance(kid, str) else None)
         verified = verify(token, keys)
+        if not trust.accepts(verified):
+            raise InvalidJwt("its claims are not those of the trust")
         return trust, float(verified["exp"])
 
     async def _meant(self, claims: Mapping[str, Any]) -> Trust | None:
-        issuer, subject, tenant = claims.get("iss"), claims.get("sub"), claims.get("tid")
-        audiences = claims.get("aud")
-        audiences = [audiences] if isinstance(audiences, str) else audiences
-        if not isinstance(issuer, str) or not isinstance(subject, str):
+        """Return the trust with the issuer, audience and subject of unverified claims."""
+        issuer, audience, subject = claims.get("iss"), _audience(claims), claims.get("sub")
+        if not (isinstance(issuer, str) and isinstance(audience, str) and isinstance(subject, str)):
             return None
-        if not isinstance(audiences, list) or len(audiences) != 1:  # two could belong to two trusts
+        key = _index_id(issuer, audience, subject)
+        entry = await self._accounts.item(INSTALLATION, _INDEX_KIND, key)
+        if entry is None:
             return None
-        for wanted in (tenant, None) if isinstance(tenant, str) else (None,):
-            key = _index_id(issuer, str(audiences[0]), subject, wanted)
-            entry = await self._accounts.item(INSTALLATION, _INDEX_KIND, key)
-            if entry is not None:
-                item = await self._accounts.item(
-                    entry.body["workspace"], TRUST_KIND, entry.body["trust"]
-                )
-                return None if item is None else trust_from_item(item)
-        return None
+        item = await self._accounts.item(entry.body["workspace"], TRUST_KIND, entry.body["trust"])
+        return None if item is None else trust_from_item(item)
 
 
-class KeyLocations:
-    """Finds the URLs of issuers' key sets by OpenID Connect Discovery, and caches them."""
-
-    def __init__(self, fetch: Fetch) -> None:
-        self._fetch = fetch
-        self._known: dict[str, str] = {}
-
-    async def of(self, issuer: str) -> str:
-        """Return the URL of an issuer's keys.
-
-        Raises:
-            ScimError: The issuer does not answer, or not with metadata of its own.
-        """
-        known = self._known.get(issuer)
-        if known is not None:
-            return known
-        found = await self._fetch(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-        url = found.get("jwks_uri")
-        if found.get("issuer") != issuer:
-            raise invalid_value(
-                f"issuer: {issuer[:200]} names itself {str(found.get('issuer'))[:200]!r}:"
-                " enter that"
-            )
-        if not isinstance(url, str) or not is_absolute_url(url, ("https", "http")):
-            raise invalid_value(f"issuer: {issuer[:200]} publishes no jwks_uri")
-        if len(self._known) > 1_000:
-            self._known.clear()
-        self._known[issuer] = url
-        return url
+def _audience(claims: Mapping[str, Any]) -> object:
+    """Return the only audience of a token; with two, it could belong to two trusts."""
+    audience = claims.get("aud")
+    if isinstance(audience, list):
+        return audience[0] if len(audience) == 1 else None
+    return audience
 
 
 def _index(trust: Trust) -> Item:
-    key = _index_id(trust.issuer, trust.audience, trust.subject, trust.tenant)
-    return Item(INSTALLATION, _INDEX_KIND, key, {"workspace": trust.workspace, "trust": trust.id})
+    key = _index_id(trust.issuer, trust.audience, trust.subject)
+    body = {"workspace": trust.workspace, "trust": trust.id, "claimed": int(clock.seconds())}
+    return Item(INSTALLATION, _INDEX_KIND, key, body)
 
 
-def _index_id(issuer: str, audience: str, subject: str, tenant: str | None) -> str:
-    return hashlib.sha256(orjson.dumps([issuer, audience, subject, tenant])).hexdigest()
+def _index_id(issuer: str, audience: str, subject: str) -> str:
+    return hashlib.sha256(orjson.dumps([issuer, audience, subject])).hexdigest()

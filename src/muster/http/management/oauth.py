@@ -30,9 +30,19 @@ _CLIENTS, _TRUSTS = "/connections/{id}/oauth-clients", "/connections/{id}/trusts
 
 
 class CredentialRoutes:
-    """The operations on the OAuth clients and trusts of a connection."""
+    """The operations on the OAuth clients and trusts of a connection.
 
-    def __init__(self, connections: Connections, clients: OAuthClients, trusts: Trusts) -> None:
+    Args:
+        connections: The connections.
+        clients: The OAuth clients.
+        trusts: The trusts.
+        private: Whether keys may be fetched without TLS and from private addresses.
+    """
+
+    def __init__(
+        self, connections: Connections, clients: OAuthClients, trusts: Trusts, private: bool
+    ) -> None:
+        self._schemes = ("https", "http") if private else ("https",)
         self._connections = connections
         self._clients = clients
         self._trusts = trusts
@@ -93,7 +103,7 @@ class CredentialRoutes:
             201,
             body=NewTrust,
             answer=TrustAnswer,
-            errors=(409, 502),
+            errors=(409,),
         )
         yield ApiRoute(
             "DELETE",
@@ -125,7 +135,7 @@ class CredentialRoutes:
         7523). Its public keys are given as `jwks`, or fetched from `jwksUri`.
         """
         body, connection = await call.read(NewOAuthClient), await self._connection(call)
-        _check_keys(body)
+        self._check_keys(body)
         client, secret = await self._clients.create(
             call.administrator, connection, body.name, body.auth, body.jwks, body.jwks_uri
         )
@@ -162,7 +172,7 @@ class CredentialRoutes:
         """
         body, connection = await call.read(NewTrust), await self._connection(call)
         with at("/issuer"):
-            _check_url(body.issuer, "issuer")
+            self._check_url(body.issuer, "issuer")
         trust = await self._trusts.create(
             call.administrator, connection, body.issuer, body.audience, body.subject, body.tenant
         )
@@ -183,24 +193,22 @@ class CredentialRoutes:
         connection = await self._connection(call)
         return await self._clients.get(call.workspace, connection, call.names["client"])
 
+    def _check_keys(self, body: NewOAuthClient) -> None:
+        """Check that a client has the keys that its authentication needs, and no others."""
+        given = [name for name in ("jwks", "jwks_uri") if getattr(body, name) is not None]
+        if body.auth == PRIVATE_KEY and len(given) != 1:
+            with at("/jwks"):
+                raise invalid_value("jwks: give either jwks or jwksUri for private_key_jwt")
+        if body.auth != PRIVATE_KEY and given:
+            with at("/auth"):
+                raise invalid_value("auth: only private_key_jwt has jwks or jwksUri")
+        if body.jwks_uri is not None:
+            with at("/jwksUri"):
+                self._check_url(body.jwks_uri, "jwksUri")
 
-def _check_keys(body: NewOAuthClient) -> None:
-    """Check that a client has the keys that its way of authentication needs, and no others."""
-    given = [name for name in ("jwks", "jwks_uri") if getattr(body, name) is not None]
-    if body.auth == PRIVATE_KEY and len(given) != 1:
-        with at("/jwks"):
-            raise invalid_value("jwks: give either jwks or jwksUri for private_key_jwt")
-    if body.auth != PRIVATE_KEY and given:
-        with at("/auth"):
-            raise invalid_value("auth: only private_key_jwt has jwks or jwksUri")
-    if body.jwks_uri is not None:
-        with at("/jwksUri"):
-            _check_url(body.jwks_uri, "jwksUri")
-
-
-def _check_url(url: str, where: str) -> None:
-    if not is_absolute_url(url, ("https", "http")):
-        raise invalid_value(f"{where}: expected an absolute https URL")
+    def _check_url(self, url: str, where: str) -> None:
+        if not is_absolute_url(url, self._schemes):
+            raise invalid_value(f"{where}: expected an absolute https URL")
 
 
 def _client(client: OAuthClient) -> OAuthClientAnswer:

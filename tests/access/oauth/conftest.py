@@ -1,0 +1,15 @@
+"""A started storage of each engine, an administrator, and keys to sign with."""
+
+import pytest
+
+from muster.access.audit_notes import Administrator
+from muster.access.permissions import ADMIN
+from tests.access.conftest import HERE, administrator, bench
+
+__all__ = ["administrator", "bench"]
+
+
+@pytest.fixture
+def newcomer(bench):
+    """Return a function that makes an administrator of a new workspace."""
+    return lambda: Administrator(bench.new_workspace(), HERE, (ADMIN,))
