@@ -8,6 +8,7 @@ import pytest
 
 from muster.access import invitations as invitations_module
 from muster.access.administrators import (
+    ENDED_INVITATION_KIND,
     EVERYWHERE,
     INVITATION_KIND,
     PASSKEYS_KIND,
@@ -19,6 +20,7 @@ from muster.access.permissions import ADMIN, AUDIT, READ, SCIM, SETTINGS
 from muster.base.clock import timestamp
 from muster.scim.errors import ScimError
 from muster.storage.port.changes import ChangeFilter
+from muster.storage.port.errors import Outdated
 from muster.storage.port.items import INSTALLATION, Item
 from tests.access.test_administrators import HERE, PASSWORD, admin, here, outcomes
 
@@ -232,6 +234,49 @@ def test_so_many_invitations_of_an_administrator_are_pending_and_no_more(
     assert invite(here, invitations, {"3": [AUDIT]}, command_line())
     here.run(invitations.revoke(inviter(all_permissions()), sent[0].id))
     invite(here, invitations, {"3": [AUDIT]})
+
+
+def test_simultaneous_invitations_do_not_exceed_the_limits(here, invitations, monkeypatch):
+    monkeypatch.setattr(invitations_module, "_MOST", 4)
+    monkeypatch.setattr(invitations_module, "_MOST_BY_ONE", 3)
+    by = [inviter(all_permissions(), name) for name in ("ada", "bob") for _ in range(6)]
+    made = outcomes(here, *(invitations.create(each, {"1": [AUDIT]}) for each in by))
+    refused = [each for each in made if isinstance(each, ScimError)]
+    assert {each.status for each in refused} == {409}
+    assert len(made) - len(refused) == len(here.run(invitations.pending())) == 4
+
+
+def test_an_invitation_that_depends_on_a_changed_item_is_not_made(here, invitations):
+    read = Item(INSTALLATION, INVITATION_KIND, "other", None)
+    here.run(here.storage.administer([replace(read, body={"roles": {}, "expires": "2000"})]))
+    with pytest.raises(Outdated):
+        invite(here, invitations, standing=[read])
+
+
+@pytest.mark.parametrize("end", ["revoke", "accept"])
+def test_so_many_ended_invitations_of_a_workspace_are_kept_and_no_more(
+    here, invitations, monkeypatch, clock, end
+):
+    monkeypatch.setattr(invitations_module, "_MOST_ENDED", 3)
+
+    def ended(place, number):
+        token, made = invite(here, invitations, {place: [AUDIT]})
+        clock.advance(seconds=1)
+        if end == "revoke":
+            here.run(invitations.revoke(command_line(), made.id))
+        else:
+            here.run(invitations.accept(token, f"{number}@{place}.example", PASSWORD, HERE))
+        return token
+
+    other = ended("2", 0)
+    links = [ended("1", number) for number in range(5)]
+    kept = here.run(here.storage.items(INSTALLATION, ENDED_INVITATION_KIND))
+    assert sorted(item.id for item in kept) == sorted(map(digest, [other, *links[-3:]]))
+    for link in [other, *links[-3:]]:
+        with pytest.raises(InvitationOver, match=r"was revoked|was already used\. If you used it"):
+            here.run(invitations.find(link))
+    with pytest.raises(InvitationOver, match="has expired or was already used"):
+        here.run(invitations.find(links[0]))
 
 
 def test_expired_invitations_do_not_count_and_only_the_newest_are_kept(

@@ -34,6 +34,7 @@ PROFILE_KIND, PASSKEYS_KIND = "administrator-profile", "passkeys"
 They are apart because earlier versions, which may run at the same time, refuse unknown fields.
 """
 ENDED_INVITATION_KIND, CHALLENGE_KIND = "ended-invitation", "challenge"
+INVITATION_TURN_KIND = "invitation-turn"
 EVERYWHERE = "*"
 """The key in `Admin.roles` for permissions that apply to all workspaces."""
 ADDRESS = re.compile(

@@ -12,6 +12,7 @@ from muster.access.administrators import (
     ENDED_INVITATION_KIND,
     EVERYWHERE,
     INVITATION_KIND,
+    INVITATION_TURN_KIND,
     PASSKEYS_KIND,
     Admin,
     Administrators,
@@ -28,6 +29,7 @@ from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
 from muster.scim.values import Json
 from muster.storage.port.accounts import Accounts
 from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.errors import Outdated
 from muster.storage.port.items import INSTALLATION, Item
 
 HOUR = timedelta(hours=1)
@@ -38,6 +40,9 @@ _KEPT = timedelta(days=30)
 """How long a link that no longer works still says why."""
 _MOST, _MOST_BY_ONE, _MOST_EXPIRED = 200, 100, 100
 """Pending invitations to a workspace and by one administrator, and expired ones that are kept."""
+_MOST_ENDED = 200
+"""The ended invitations of a workspace that are kept."""
+_TURN = "last"
 _USED = "was already used"
 
 
@@ -142,6 +147,23 @@ class Invitations:
         _check_roles(by, roles)
         if not timedelta(0) < lifetime <= _LONGEST:
             raise invalid_value(f"expires: choose a time of at most {_LONGEST.days} days")
+        while True:
+            turn = await self._turn()
+            try:
+                return await self._create(by, roles, name, lifetime, also, [turn, *standing])
+            except Outdated:
+                if await self._turn() == turn:  # an item of `standing` has changed
+                    raise
+
+    async def _create(
+        self,
+        by: Inviter,
+        roles: dict[str, list[str]],
+        name: str,
+        lifetime: timedelta,
+        also: Sequence[Item],
+        standing: Sequence[Item],
+    ) -> tuple[str, Invitation]:
         found, now = await self._items(), clock.now()
         pending = [item for item in found if item.body["expires"] > timestamp(now)]
         _check_number(pending, by, roles)
@@ -154,9 +176,12 @@ class Invitations:
             by.name,
             timestamp(now),
         )
+        turned = Item(INSTALLATION, INVITATION_TURN_KIND, _TURN, {"last": made.id})
         swept = [replace(item, body=None) for item in _superfluous(found, now)]
         await self._accounts.administer(
-            [_item(made, by.admin), *swept, *also], [_note(made, "create", by.origin)], standing
+            [_item(made, by.admin), turned, *swept, *also],
+            [_note(made, "create", by.origin)],
+            standing,
         )
         return token, made
 
@@ -194,7 +219,7 @@ class Invitations:
             self._administrators.note(made, "create", origin, invitedBy=found.invited_by),
         ]
         puts = [
-            *_ended(item, _USED),
+            *await self._ended(item, _USED),
             made.item(),
             profile.item(made.id),
             # An earlier version may have removed an administrator of this address without them.
@@ -216,7 +241,7 @@ class Invitations:
         found = _invitation(item)
         _check_reach(by, found.roles)
         await self._accounts.administer(
-            _ended(item, "was revoked"), [_note(found, "revoke", by.origin)], [item]
+            await self._ended(item, "was revoked"), [_note(found, "revoke", by.origin)], [item]
         )
         return found
 
@@ -238,6 +263,34 @@ class Invitations:
                 f"This invitation {_USED}. If you used it, sign in. If not, tell {_asked(ended)}."
             )
         raise InvitationOver(f"This invitation {reason}. Ask {_asked(ended)} for a new one.")
+
+    async def _turn(self) -> Item:
+        """Return an item that every new invitation changes, so that no two count the same."""
+        found = await self._accounts.item(INSTALLATION, INVITATION_TURN_KIND, _TURN)
+        return found or Item(INSTALLATION, INVITATION_TURN_KIND, _TURN, None)
+
+    async def _ended(self, item: Item, reason: str) -> list[Item]:
+        """Return what is stored when an invitation ends, so that its link can say why.
+
+        The oldest ones of its workspace are removed beyond a number.
+        """
+        place = _invitation(item).place
+        ended = await self._accounts.items(INSTALLATION, ENDED_INVITATION_KIND)
+        oldest = sorted(
+            (each for each in ended if each.body.get("place") == place),
+            key=lambda each: str(each.body["expires"]),
+        )
+        body = {
+            "reason": reason,
+            "invitedBy": item.body.get("invitedBy", ""),
+            "place": place,
+            "expires": timestamp(clock.now() + _KEPT),
+        }
+        return [
+            replace(item, body=None),
+            Item(INSTALLATION, ENDED_INVITATION_KIND, item.id, body),
+            *(replace(each, body=None) for each in oldest[: max(0, len(oldest) + 1 - _MOST_ENDED)]),
+        ]
 
     async def _items(self) -> Sequence[Item]:
         return await self._accounts.items(INSTALLATION, INVITATION_KIND)
@@ -334,19 +387,6 @@ def _invitation(item: Item) -> Invitation:
 def _asked(item: Item) -> str:
     """Return whom to ask for a new invitation."""
     return item.body.get("invitedBy") or "an administrator"
-
-
-def _ended(item: Item, reason: str) -> list[Item]:
-    """Return what is stored when an invitation ends, so that its link can say why."""
-    body = {
-        "reason": reason,
-        "invitedBy": item.body.get("invitedBy", ""),
-        "expires": timestamp(clock.now() + _KEPT),
-    }
-    return [
-        replace(item, body=None),
-        Item(INSTALLATION, ENDED_INVITATION_KIND, item.id, body),
-    ]
 
 
 def _note(found: Invitation, action: str, origin: ChangeOrigin, **extra: Json) -> Note:

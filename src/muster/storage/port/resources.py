@@ -43,7 +43,8 @@ IMPORT_QUEUE_KIND, IMPORT_COLUMNS_KIND = "import-queue", "import-columns"
 UNCACHED_KINDS = frozenset(
     {
         *("administrator", "administrator-profile", "passkeys", "session", "sign-in-policy"),
-        *("invitation", "ended-invitation", "challenge", "first", "open-id-connector"),
+        *("invitation", "ended-invitation", "invitation-turn", "challenge", "first"),
+        "open-id-connector",
         *(FLASH_KIND, TALLY_KIND, RESOLVED_KIND, HIDDEN_KIND),
         *(IMPORT_KIND, IMPORT_ROWS_KIND, IMPORT_REFUSED_KIND),
         *(IMPORT_QUEUE_KIND, IMPORT_COLUMNS_KIND),
