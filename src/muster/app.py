@@ -23,6 +23,7 @@ from muster.access.oauth.tokens import AccessTokens
 from muster.access.oauth.trusts import Trusts
 from muster.access.openid import OpenId
 from muster.access.passkeys import Passkeys
+from muster.access.platform_keys import PlatformKeys
 from muster.access.protection import Protection, protected_users
 from muster.access.rate_limit import RateLimiter
 from muster.access.registries import Registries
@@ -88,7 +89,7 @@ from muster.http.management.protection import ProtectionRoutes
 from muster.http.management.requests import RequestRoutes
 from muster.http.management.roles import RoleRoutes
 from muster.http.management.rollback import UndoRoutes
-from muster.http.management.router import Api, ApiRoute
+from muster.http.management.router import AnyOperation, Api, ApiRoute
 from muster.http.management.schemas import SchemaRoutes
 from muster.http.management.settings import SettingsRoutes
 from muster.http.management.tokens import Tokens
@@ -100,6 +101,8 @@ from muster.http.observe.metrics import Metrics
 from muster.http.observe.recorder import Recorder, Retention
 from muster.http.observe.request_log import RequestLog
 from muster.http.openapi import docs, openapi_document
+from muster.http.platform.router import PlatformApi, PlatformRoute
+from muster.http.platform.workspaces import WorkspaceRoutes
 from muster.http.scim.cursors import Cursors
 from muster.http.scim.resources import Scim
 from muster.http.service import Entrances, Load, Observers, OpenRoute, Service
@@ -160,6 +163,7 @@ class Services:
     overview: Overview
     passkeys: Passkeys
     past: Past
+    platform_keys: PlatformKeys
     protection: Protection
     reactivations: Reactivations
     registries: Registries
@@ -228,6 +232,7 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         overview=Overview(storage, directory, alerts, checklist, active_users),
         passkeys=Passkeys(storage, administrators),
         past=Past(storage),
+        platform_keys=PlatformKeys(storage),
         protection=Protection(storage),
         reactivations=reactivations,
         registries=registries,
@@ -270,6 +275,12 @@ def management_routes(services: Services) -> list[ApiRoute]:
         *FeedRoutes(storage, tokens),
         *WebhookRoutes(storage, s.webhooks, s.webhook_states, s.deliverer, tokens),
     ]
+
+
+def platform_routes(services: Services) -> list[PlatformRoute]:
+    """Return the operations under /api/v1/platform, in the order of the OpenAPI document."""
+    s, storage = services, services.storage
+    return [*WorkspaceRoutes(storage, s.workspace_settings)]
 
 
 def console_pages(services: Services) -> list[PageRoute]:
@@ -355,6 +366,7 @@ class Muster:
     def _build_service(self) -> Service:
         services, base_url, limits = self.services, self._base_url, self._limits
         api = Api(management_routes(services), limits, base_url)
+        platform = PlatformApi(self.storage, platform_routes(services), limits, base_url)
         traces = self._traces
         kind = Service if traces is None else tracing.traced_service(traces.get_tracer("muster"))
         site = Site(
@@ -372,13 +384,15 @@ class Muster:
             entrances=Entrances(
                 scim=Scim(services.directory, base_url, limits, services.cursors),
                 api=api,
-                pages=self._open_pages(api.routes),
+                pages=self._open_pages([*api.routes, *platform.routes]),
                 site=site,
+                platform=platform,
+                platform_keys=services.platform_keys,
             ),
             observers=Observers(self._log, self._metrics, self._recorder),
         )
 
-    def _open_pages(self, operations: Sequence[ApiRoute]) -> list[OpenRoute]:
+    def _open_pages(self, operations: Sequence[AnyOperation]) -> list[OpenRoute]:
         """Return the pages that need neither a key nor a session."""
 
         @lru_cache(maxsize=_DOCUMENTS)
@@ -520,6 +534,13 @@ class Muster:
             except StorageError:
                 self.service.used |= used  # for the next time
                 raise
+        await self._touch_platform_keys()
+
+    async def _touch_platform_keys(self) -> None:
+        used = set(self.service.platform_keys_used)
+        if used:
+            self.service.platform_keys_used.clear()
+            await self.services.platform_keys.touch(used)
 
 
 def _limits(settings: Settings) -> Limits:

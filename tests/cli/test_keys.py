@@ -104,3 +104,14 @@ def test_errors_name_the_next_step(muster):
 def test_help_says_that_a_key_without_permissions_is_an_administrators(muster):
     shown = " ".join(muster("keys", "create", "--help").stdout.split())
     assert "Without --permission, the key has the Admin role" in shown
+
+
+def test_a_platform_key_is_printed_alone(muster):
+    made = muster("keys", "create", "--platform", "--name", "signup", "--expires-in-days", "30")
+    assert re.fullmatch(r"muster_platform_[0-9a-f]{16}_[\w-]{43}\n", made.stdout)
+    assert made.stderr == ""
+    again = muster("keys", "create", "--platform", "--name", "Signup", check=False)
+    assert (again.returncode, "exists already" in again.stderr) == (1, True)
+    for more in (["--admin"], ["--workspace", "acme"], ["--rate-limit", "5"]):
+        refused = muster("keys", "create", "--platform", "--name", "x", *more, check=False)
+        assert (refused.returncode, "belongs to no workspace" in refused.stderr) == (2, True)

@@ -20,7 +20,13 @@ def test_list_as_json(muster):
     muster("workspaces", "create", "acme", "--strict")
     [workspace] = json.loads(muster("workspaces", "list", "--json").stdout)
     assert workspace.pop("created")
-    assert workspace == {"name": "acme", "contract": "rfc7644", "strict": True}
+    assert workspace == {
+        "name": "acme",
+        "displayName": "acme",
+        "state": "active",
+        "contract": "rfc7644",
+        "strict": True,
+    }
 
 
 def test_an_unknown_workspace_is_answered_with_similar_names(muster):
@@ -56,3 +62,32 @@ def test_a_workspace_is_renamed(muster):
         assert (refused.returncode, says in refused.stderr) == (status, True), refused.stderr
     muster("workspaces", "rename", "acme-inc", "acme")
     assert "acme\t" in muster("workspaces", "list").stdout
+
+
+def state(muster, name):
+    listed = json.loads(muster("workspaces", "list", "--json").stdout)
+    return next(item["state"] for item in listed if item["name"] == name)
+
+
+def test_a_workspace_is_suspended_and_resumed(muster):
+    muster("workspaces", "create", "acme")
+    muster("workspaces", "suspend", "acme", "--reason", "The invoice is overdue")
+    assert state(muster, "acme") == "suspended"
+    muster("workspaces", "resume", "acme")
+    assert state(muster, "acme") == "active"
+    refused = muster("workspaces", "suspend", "acme", "--reason", "x" * 301, check=False)
+    assert (refused.returncode, "300 characters" in refused.stderr) == (2, True)
+
+
+def test_a_workspace_is_deleted_and_restored(muster):
+    muster("workspaces", "create", "acme")
+    refused = muster("workspaces", "delete", "acme", "--confirm", "acne", check=False)
+    assert (refused.returncode, "--confirm: expected 'acme'" in refused.stderr) == (2, True)
+    muster("workspaces", "delete", "acme", "--confirm", "acme")
+    assert state(muster, "acme") == "deleted"
+    refused = muster("workspaces", "suspend", "acme", check=False)
+    assert (refused.returncode, "is deleted" in refused.stderr) == (1, True)
+    muster("workspaces", "restore", "acme")
+    assert state(muster, "acme") == "active"
+    refused = muster("workspaces", "delete", "default", "--confirm", "default", check=False)
+    assert (refused.returncode, "cannot be deleted" in refused.stderr) == (1, True)

@@ -5,11 +5,13 @@ import asyncio
 import httpx
 import pytest
 
+from muster.access.lifecycle import suspend_workspace
 from muster.access.permissions import SETTINGS
 from muster.console.site import Site
 from muster.console.web import ANYONE, PageRoute
 from muster.http.wire.base_url import BaseUrl
 from muster.http.wire.message import Request
+from muster.storage.port.changes import ChangeOrigin
 from tests.console.browsing import invited
 
 
@@ -67,3 +69,22 @@ def test_an_internal_error_is_a_page_that_names_the_request(caplog):
     assert "a secret" in caplog.text
     with pytest.raises(RuntimeError):
         ask("*/*")
+
+
+def test_the_console_says_why_a_workspace_is_suspended_and_changes_nothing(root, server, fresh):
+    admin = invited(root, server, fresh.name, SETTINGS)
+    path = f"/w/{fresh.name}/keys"
+    origin = ChangeOrigin("test", "", "2026-01-01T00:00:00.000Z")
+
+    async def suspend(storage):
+        workspace = await storage.find_workspace(fresh.name)
+        return await suspend_workspace(storage, workspace, "Unpaid since <May>", origin)
+
+    server.administer(suspend)
+    for visitor in (admin, root):
+        assert "Unpaid since &lt;May&gt;" in visitor.get(path).text
+    form = {"name": "k", "permission": SETTINGS}
+    refused = admin.post(path, headers={"accept": "text/html"}, **form)
+    assert (refused.status_code, "Nothing was changed" in refused.text) == (409, True)
+    assert root.post(path, **form).status_code == 303
+    admin.close()

@@ -45,8 +45,9 @@ class Parts:
 
     def __init__(self, permissions=(ADMIN,), admits=True):
         self.grant = SimpleNamespace(
-            workspace=SimpleNamespace(id=7, name="acme"),
+            workspace=SimpleNamespace(id=7, name="acme", suspended=None, deleted=None),
             key=SimpleNamespace(id="k1"),
+            connection=SimpleNamespace(pause=None),
             place=(7, "k1"),
             limit=None,
             permissions=permissions,
@@ -109,7 +110,7 @@ def service(parts, base_url=None, stopping=False, pages=(), **load):
     def site(asked):
         return parts.answer(asked)
 
-    entrances = Entrances(parts, parts, pages, site)
+    entrances = Entrances(parts, parts, pages, site, parts, parts)
     observers = Observers(log=parts, metrics=parts, recorder=parts)
     return Service(parts, parts, BaseUrl(base_url, ()), given, entrances, observers)
 

@@ -64,6 +64,11 @@ MANAGEMENT = [
     *("previewSchema", "updateResourceType", "resolveFinding", "reopenFinding", "findEventTypes"),
     *("findRequests", "getRequest", "getDoctor", "findHistory", "getPast", "restore"),
 ]
+PLATFORM = [
+    *("findWorkspaces", "createWorkspace", "getWorkspace", "updateWorkspace", "deleteWorkspace"),
+    *("suspendWorkspace", "resumeWorkspace", "restoreWorkspace"),
+]
+"""The operations of the platform API, which tests/http/platform tries with wrong values."""
 UNUSED_CHECKS = {
     "negative_data_rejection": (
         "SCIM takes requests that the document's schemas do not describe: a startIndex below 1 is 1 (RFC 7644 section 3.4.2.4),"
@@ -104,6 +109,7 @@ def test_the_list_is_whole(server):
     } == {
         *OPERATIONS,
         *MANAGEMENT,
+        *PLATFORM,
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from muster.storage.port.accounts import KeyRecord
+from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.engine import Statement
 from muster.storage.port.errors import Conflict
 from muster.storage.port.items import INSTALLATION, Item
@@ -144,3 +145,42 @@ def test_items_of_workspaces_are_those_of_one_kind_without_the_installation(benc
         bench.run(bench.storage.administer([item]))
     found = bench.run(bench.storage.items_of_workspaces("found"))
     assert sorted(found, key=lambda item: (item.workspace, item.id)) == items
+
+
+def test_workspaces_are_listed_by_name_prefix_and_state(bench):
+    names = [f"page-{end}" for end in ("", "b", "a", "_", "0", "aa")]
+    for name in names:
+        bench.run(bench.storage.add_workspace(name, "rfc7644", False, "2020-01-01T00:00:00Z"))
+
+    def listed(after="", limit=10, prefix="page-", state=""):
+        found = bench.run(bench.storage.list_workspaces(after, limit, prefix, state))
+        return [workspace.name for workspace in found]
+
+    assert listed() == sorted(names)
+    assert listed("page-") == sorted(names)[1:]
+    assert listed("page-0", 2) == ["page-_", "page-a"]
+    assert listed(prefix="page-a") == ["page-a", "page-aa"]
+    assert listed("page-a", prefix="page-a") == ["page-aa"]
+    assert listed(state="suspended") == []
+    assert listed(prefix="", limit=1000, state="active") == sorted(listed(prefix="", limit=1000))
+
+
+def test_a_workspace_is_created_with_its_notes_or_not_at_all(bench):
+    def note(made):
+        origin = ChangeOrigin("test", "", "2020-01-01T00:00:00Z")
+        return [Note(INSTALLATION, origin, "Workspace", str(made.id), "create", b"{}")]
+
+    def fail(made):
+        raise RuntimeError("no note")
+
+    add, who = bench.storage.add_workspace, ("rfc7644", True, "2020-01-01T00:00:00Z", "Noted, Inc.")
+    made = bench.run(add("noted", *who, note))
+    assert bench.run(bench.storage.find_workspace("noted")) == made
+    (row,) = bench.run(bench.storage.changes(INSTALLATION, 0, 10))[-1:]
+    assert (row.id, row.action) == (str(made.id), "create")
+    with pytest.raises(RuntimeError):
+        bench.run(add("not-made", *who, fail))
+    assert bench.run(bench.storage.find_workspace("not-made")) is None
+    with pytest.raises(Conflict):
+        bench.run(add("noted", *who, note))
+    assert bench.run(bench.storage.changes(INSTALLATION, row.sequence, 10)) == []

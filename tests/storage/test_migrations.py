@@ -86,10 +86,13 @@ def test_migration_closes_documents_that_were_stored_open(tmp_path):
 
 
 WITHOUT_CONNECTIONS = (
+    "DROP INDEX workspaces_by_state",
+    "ALTER TABLE workspaces DROP COLUMN state",
+    "ALTER TABLE workspaces DROP COLUMN details",
     "ALTER TABLE api_keys DROP COLUMN connection",
     "ALTER TABLE resources DROP COLUMN connection",
 )
-"""Statements that take back migration 0011."""
+"""Statements that take back the migrations from 0011 on."""
 
 
 @pytest.fixture(params=list(ENGINES))
@@ -137,6 +140,7 @@ FROZEN = {
     "0009_early_databases.py": "20c3e8c36f9ab19666da1d67915f1b8a1bd9220f0e77bdd5fa109ee77f8866a2",
     "0010_unusual_actions.py": "f81318284a4d8a9276cb605e426578950ba8d6f52183c729697df345943923c2",
     "0011_connections.py": "09c5d30db362a95328433e6584d3e6a817d415ca3e8e45fd47d528b213b27123",
+    "0012_workspace_states.py": "f448a30c0224bdbda3b9b4a6badb5da668908b4abf386b7f035aa99618039461",
 }
 """The SHA-256 of every migration that has landed."""
 

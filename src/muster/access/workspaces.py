@@ -25,15 +25,23 @@ FORMER_KIND = "former-name"
 
 
 async def create_workspace(
-    accounts: Accounts, name: str, contract: str, origin: ChangeOrigin
+    accounts: Accounts,
+    name: str,
+    contract: str,
+    origin: ChangeOrigin,
+    *,
+    strict: bool = False,
+    display_name: str = "",
 ) -> Workspace:
-    """Create a lenient workspace and record it in the audit log of the installation.
+    """Create a workspace and record it in the audit log of the installation, or do neither.
 
     Args:
         accounts: The storage.
         name: The name, which is part of links.
         contract: The status codes of POST and DELETE: rfc7644 or cortex.
         origin: Who creates it.
+        strict: Whether it refuses requests outside the RFCs.
+        display_name: The name that people see; empty if it is `name`.
 
     Raises:
         ScimError: 400 if the name or contract is invalid; 409 if it is taken.
@@ -41,13 +49,17 @@ async def create_workspace(
     await check_name(accounts, name)
     if contract not in CONTRACTS:
         raise invalid_value(f"contract: expected {' or '.join(CONTRACTS)}")
+    detail = orjson.dumps({"name": name, "contract": contract, "strict": strict})
+
+    def notes(made: Workspace) -> list[Note]:
+        return [Note(INSTALLATION, origin, "Workspace", str(made.id), "create", detail)]
+
     try:
-        made = await accounts.add_workspace(name, contract, strict=False, time=timestamp())
+        return await accounts.add_workspace(
+            name, contract, strict, timestamp(), display_name, notes
+        )
     except Conflict:
         raise uniqueness(f"name: a workspace {name!r} exists already") from None
-    detail = orjson.dumps({"name": name, "contract": contract})
-    await accounts.record([Note(INSTALLATION, origin, "Workspace", str(made.id), "create", detail)])
-    return made
 
 
 async def check_name(accounts: Accounts, name: str, workspace: int | None = None) -> None:

@@ -20,7 +20,9 @@ from muster.cli.session import (
     workspace_of,
 )
 from muster.config import Settings
+from muster.scim.errors import ScimError
 from muster.storage.port.accounts import KeyRecord, Workspace
+from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.engine import Storage
 
 app = App(
@@ -66,6 +68,7 @@ class _Place:
   muster keys create --name okta \\
     --permission "Configure Open ID Connector & SCIM"
   muster keys create --name deploy --admin
+  muster keys create --platform --name signup
   muster keys create --name report --workspace acme \\
     --permission "View audit logs" --expires-in-days 30"""
 )
@@ -99,6 +102,13 @@ def create(
             help="Days until the key expires; without it, never.",
         ),
     ] = None,
+    platform: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="Create a platform key: it administers every workspace over /api/v1/platform.",
+        ),
+    ] = False,
     database: Database = None,
 ) -> None:
     """Create an API key and print it. It cannot be shown again.
@@ -113,8 +123,16 @@ def create(
     if not name.strip() or len(name) > _LONGEST_NAME:
         raise UsageError(f"--name: expected 1 to {_LONGEST_NAME} characters that are not all blank")
     settings = load_settings(database=database)
-    permissions = _chosen(permission, admin)
     lifetime = None if expires_in_days is None else timedelta(days=expires_in_days)
+    if platform:
+        if permission or admin or rate_limit is not None or workspace != "default":
+            raise UsageError(
+                "--platform goes with --name and --expires-in-days alone: a platform key belongs to"
+                " no workspace and has no permissions to choose"
+            )
+        write(_create_platform_key(settings, name, lifetime))
+        return
+    permissions = _chosen(permission, admin)
     options = KeyOptions(permissions, rate_limit, lifetime)
 
     async def work(storage: Storage) -> str:
@@ -129,6 +147,21 @@ def create(
             f' use --permission "{SCIM}"; for a key that may do everything, use --admin.'
         )
     write(token)
+
+
+def _create_platform_key(settings: Settings, name: str, lifetime: timedelta | None) -> str:
+    """Create a platform key. Returns its token."""
+    from muster.access.platform_keys import PlatformKeys
+
+    async def work(storage: Storage) -> str:
+        origin = ChangeOrigin("command", "", clock.timestamp())
+        try:
+            token, _ = await PlatformKeys(storage).create(name, origin, lifetime)
+        except ScimError as error:
+            raise CommandError(error.detail.removeprefix("name: ")) from None
+        return token
+
+    return run(settings, work)
 
 
 def _chosen(permission: Sequence[str] | None, admin: bool) -> tuple[str, ...]:

@@ -1,13 +1,19 @@
-"""`muster workspaces`: create, list, rename and change workspaces."""
+"""`muster workspaces`: create, list, rename, suspend, delete and change workspaces."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from muster.access.workspaces import NAME, check_name, rename_workspace
-from muster.base import clock
+from muster.access.lifecycle import (
+    MAX_REASON,
+    delete_workspace,
+    restore_workspace,
+    resume_workspace,
+    suspend_workspace,
+)
+from muster.access.workspaces import NAME, create_workspace, rename_workspace
 from muster.base.clock import timestamp
 from muster.cli.options import Contract, Database
 from muster.cli.output import Json, write_json, write_table
@@ -16,11 +22,10 @@ from muster.scim.errors import ScimError
 from muster.storage.port.accounts import Workspace
 from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.engine import Storage
-from muster.storage.port.errors import Conflict
 
 app = App(
     name="workspaces",
-    help="Create, list, rename and change workspaces.",
+    help="Create, list, rename, suspend, delete and change workspaces.",
     help_epilogue="Examples:\n  muster workspaces create acme\n  muster workspaces list",
 )
 Name = Annotated[str, Parameter(help="The name of the workspace.")]
@@ -54,13 +59,9 @@ def create(
 
     async def work(storage: Storage) -> None:
         try:
-            await check_name(storage, name)
-            now = clock.now().isoformat()
-            await storage.add_workspace(name, settings.contract, bool(strict), now)
+            await create_workspace(storage, name, settings.contract, _origin(), strict=bool(strict))
         except ScimError as error:
             raise CommandError(error.detail.removeprefix("name: ")) from None
-        except Conflict:
-            raise CommandError(f"a workspace {name!r} exists already") from None
 
     run(settings, work)
 
@@ -80,10 +81,10 @@ def list_(*, json: Json = False, database: Database = None) -> None:
         write_json([_as_json(workspace) for workspace in workspaces])
         return
     rows = [
-        (item.name, item.contract, "strict" if item.strict else "lenient", item.created)
+        (item.name, item.contract, "strict" if item.strict else "lenient", item.state, item.created)
         for item in workspaces
     ]
-    columns = ("Name", "Contract", "Mode", "Created")
+    columns = ("Name", "Contract", "Mode", "State", "Created")
     write_table(columns, rows, "No workspaces. Create one with: muster workspaces create NAME")
 
 
@@ -92,6 +93,8 @@ def _as_json(workspace: Workspace) -> dict[str, object]:
         "name": workspace.name,
         "contract": workspace.contract,
         "strict": workspace.strict,
+        "displayName": workspace.display_name or workspace.name,
+        "state": workspace.state,
         "created": workspace.created,
     }
 
@@ -103,14 +106,91 @@ def rename(name: Name, new_name: NewName, /, *, database: Database = None) -> No
 
     async def work(storage: Storage) -> None:
         workspace = await workspace_of(storage, name, settings)
-        origin = ChangeOrigin("command", "", timestamp())
         try:
-            await rename_workspace(storage, workspace, new_name, origin)
+            await rename_workspace(storage, workspace, new_name, _origin())
         except ScimError as error:
             message = error.detail.removeprefix("name: ")
             raise (UsageError if error.status == 400 else CommandError)(message) from None
 
     run(settings, work, existing=True)
+
+
+@app.command(
+    help_epilogue="Examples:\n  muster workspaces suspend acme --reason 'The invoice is overdue'"
+)
+def suspend(
+    name: Name,
+    /,
+    *,
+    reason: Annotated[
+        str, Parameter(metavar="TEXT", help="A sentence that its clients and its console show.")
+    ] = "",
+    database: Database = None,
+) -> None:
+    """Suspend a workspace: its clients get 503 until it is resumed. It keeps its keys and data."""
+    if len(reason) > MAX_REASON:
+        raise UsageError(f"--reason: expected at most {MAX_REASON} characters")
+    _change(
+        name,
+        database,
+        lambda storage, workspace: suspend_workspace(storage, workspace, reason, _origin()),
+    )
+
+
+@app.command(help_epilogue="Examples:\n  muster workspaces resume acme")
+def resume(name: Name, /, *, database: Database = None) -> None:
+    """Let a suspended workspace answer its clients again."""
+    _change(
+        name, database, lambda storage, workspace: resume_workspace(storage, workspace, _origin())
+    )
+
+
+@app.command(help_epilogue="Examples:\n  muster workspaces delete acme --confirm acme")
+def delete(
+    name: Name,
+    /,
+    *,
+    confirm: Annotated[
+        str, Parameter(metavar="NAME", help="The name of the workspace, once more.")
+    ],
+    database: Database = None,
+) -> None:
+    """Delete a workspace. You can restore it for 7 days; then its data is erased."""
+    if confirm != name:
+        raise UsageError(f"--confirm: expected {name!r}, the name of the workspace")
+    _change(
+        name, database, lambda storage, workspace: delete_workspace(storage, workspace, _origin())
+    )
+
+
+@app.command(help_epilogue="Examples:\n  muster workspaces restore acme")
+def restore(name: Name, /, *, database: Database = None) -> None:
+    """Restore a deleted workspace, with all of its data, before it is erased."""
+    _change(
+        name, database, lambda storage, workspace: restore_workspace(storage, workspace, _origin())
+    )
+
+
+def _change(
+    name: str,
+    database: str | None,
+    change: Callable[[Storage, Workspace], Awaitable[Workspace]],
+) -> None:
+    """Change the state of the workspace of that name. Raises CommandError."""
+    settings = load_settings(database=database)
+
+    async def work(storage: Storage) -> None:
+        workspace = await workspace_of(storage, name, settings)
+        try:
+            await change(storage, workspace)
+        except ScimError as error:
+            raise CommandError(error.detail) from None
+
+    run(settings, work, existing=True)
+
+
+def _origin() -> ChangeOrigin:
+    return ChangeOrigin("command", "", timestamp())
 
 
 @app.command(

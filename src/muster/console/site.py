@@ -160,6 +160,8 @@ class Site:
             if visit.required_by and not route.first:
                 name = visit.workspace.name if visit.workspace is not None else None
                 return visit.redirect(_SECOND_FACTOR, workspace=name)
+            if route.method == "POST" and visit.closed and not visit.session.admin.everywhere:
+                raise ScimError(409, f"{visit.closed} Nothing was changed.")
             visit.still_allowed = functools.partial(self._still_allowed, visit, route)
         visit.fields = request.repeated_parameters()
         if route.method == "POST":

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from muster.access.administrators import Session
 from muster.access.audit_notes import Administrator
+from muster.access.lifecycle import closed_because
 from muster.access.permissions import ADMIN, SCIM, SETTINGS, allows
 from muster.base import clock
 from muster.base.clock import timestamp
@@ -478,6 +479,11 @@ class Visit:
         if self.secure:
             parts.append("Secure")
         return "set-cookie", "; ".join(parts)
+
+    @property
+    def closed(self) -> str | None:
+        """The reason why the workspace of the page answers no program; None if it does."""
+        return None if self.workspace is None else closed_because(self.workspace)
 
     def render(
         self, template: str, status: int = 200, headers: Headers | None = None, /, **values: Any

@@ -12,12 +12,16 @@ from dataclasses import dataclass
 
 from muster.access.connections import BY_GUARD, Connection
 from muster.access.keys import Grant, Keys
+from muster.access.lifecycle import CLOSED_SECONDS, closed_because
 from muster.access.permissions import READ, SCIM, allows
+from muster.access.platform_keys import PREFIX as PLATFORM_PREFIX
+from muster.access.platform_keys import PlatformKeys
 from muster.access.rate_limit import RateLimiter
 from muster.http.management.router import API_FOLDER, Api
 from muster.http.observe.metrics import Metrics
 from muster.http.observe.recorder import Recorder
 from muster.http.observe.request_log import RequestLog
+from muster.http.platform.router import PLATFORM_ROOT, PlatformApi
 from muster.http.scim.resources import Scim, needed_permission
 from muster.http.wire.admission import Budget, Waits, network_of
 from muster.http.wire.base_url import SCIM_ROOT, BaseUrl
@@ -93,6 +97,8 @@ class Entrances:
     Attributes:
         scim: Answers /scim/v2.
         api: Answers /api/v1.
+        platform: Answers /api/v1/platform.
+        platform_keys: Checks the credentials of the platform API.
         pages: The pages that require neither a key nor a session.
         site: Answers every other path.
     """
@@ -101,6 +107,8 @@ class Entrances:
     api: Api
     pages: Iterable[OpenRoute]
     site: Site
+    platform: PlatformApi
+    platform_keys: PlatformKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +136,8 @@ class Service:
         self._limiter = limiter
         self._scim = entrances.scim
         self._api = entrances.api
+        self._platform = entrances.platform
+        self._platform_keys = entrances.platform_keys
         self._pages = Router(entrances.pages)
         self._site = entrances.site
         self._origin = origin
@@ -159,6 +169,8 @@ class Service:
         self._numbers = itertools.count(1)
         self.used: set[tuple[int, str]] = set()
         """The keys used since their last use was last stored."""
+        self.platform_keys_used: set[str] = set()
+        """The ids of the platform keys used since then."""
 
     async def answer(self, request: Request) -> Response:
         """Answer a request; it never raises."""
@@ -281,12 +293,37 @@ class Service:
         if request.too_long:
             raise _too_long()
         token = _bearer(request)
+        if _is_platform(request):
+            return self._answer_platform(request, token)
         if self.in_flight - self._unkeyed > self.load.max_in_flight:
             return self._answer_crowded(request, token, scim)
         grant = self._keys.known(token)
         if grant is None or not self._limiter.spend(grant.place, grant.limit):
             return self._answer_unknown(request, token, scim)
         return self._answer_key(request, grant, scim)
+
+    async def _answer_platform(self, request: Request, token: str) -> Response:
+        """Answer a request to the platform API.
+
+        Raises:
+            ScimError: 401 if the token is no platform key, and the error to answer.
+        """
+        if self.in_flight - self._unkeyed > self.load.max_in_flight:
+            raise StorageError(self._crowded())
+        key = await self._platform_keys.check(token)
+        if key is None:
+            raise Unauthorized(
+                "This is no active platform key. The platform API takes no other credentials."
+                " Create one with: muster keys create --platform --name NAME",
+                "invalid_token",
+            )
+        request.key, request.waits = key.id, self._waits
+        self.platform_keys_used.add(key.id)
+        if not self._limiter.spend(key.place, None):
+            wait = await self._limiter.take(key.place, None, self._platform_keys.epoch)
+            if wait is not None:
+                return too_many_requests(request, self._limiter.limit(None), wait)
+        return await self._platform.answer(request, key)
 
     async def _answer_crowded(self, request: Request, token: str, scim: bool) -> Response:
         """Answer a request if all places are taken, in one that another workspace gives up.
@@ -296,9 +333,7 @@ class Service:
         """
         grant = await self._keys.check(token)
         if grant is None:
-            raise Unauthorized(
-                "The API key is invalid, expired or revoked. Use an active key.", "invalid_token"
-            )
+            raise _not_a_key(token)
         if not self._waits.give_way(grant.workspace.id):
             request.workspace, request.key, request.grant = (
                 grant.workspace.name,
@@ -333,9 +368,7 @@ class Service:
         """Answer a request whose key must be looked up, or needs another lease."""
         grant = await self._keys.check(token)
         if grant is None:
-            raise Unauthorized(
-                "The API key is invalid, expired or revoked. Use an active key.", "invalid_token"
-            )
+            raise _not_a_key(token)
         request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
         wait = await self._limiter.take(grant.place, grant.limit, self._keys.epoch)
         if wait is not None:
@@ -353,6 +386,8 @@ class Service:
         self.used.add(grant.place)
         if not grant.admits(request.address):
             return self._turn_away(request, grant)
+        if grant.workspace.suspended is not None or grant.workspace.deleted is not None:
+            return _answer_closed(request, grant, scim)
         if not scim:
             return self._api.answer(request, grant)
         if grant.connection.pause is not None:
@@ -419,6 +454,28 @@ class Service:
 
 _USUAL_FORM = 1_000_000
 """The size in bytes up to which a form has the usual time to arrive."""
+
+
+async def _answer_closed(request: Request, grant: Grant, scim: bool) -> Response:
+    """Answer a request with a key of a workspace that is suspended or deleted.
+
+    The status is never 401, 403 or 404, because Entra ID then suspends its whole sync.
+    """
+    detail = f"{closed_because(grant.workspace)} Nothing was read or changed. Try again later."
+    error = ScimError(503, detail)
+    response = scim_error(request, error) if scim else problem_of(error)
+    response.headers.append(("retry-after", str(CLOSED_SECONDS)))
+    return response
+
+
+def _not_a_key(token: str) -> Unauthorized:
+    """Return the error for a token that is no API key of a workspace."""
+    if token.startswith(PLATFORM_PREFIX):
+        detail = "A platform key opens /api/v1/platform alone. Use an API key of a workspace here."
+        return Unauthorized(detail, "invalid_token")
+    return Unauthorized(
+        "The API key is invalid, expired or revoked. Use an active key.", "invalid_token"
+    )
 
 
 async def _answer_paused(request: Request, connection: Connection) -> Response:
@@ -490,3 +547,10 @@ def _is_scim(request: Request) -> bool:
 
 
 _SCIM_FOLDER = f"{SCIM_ROOT}/"
+
+
+def _is_platform(request: Request) -> bool:
+    return request.path.startswith(_PLATFORM_FOLDER) or request.path == PLATFORM_ROOT
+
+
+_PLATFORM_FOLDER = f"{PLATFORM_ROOT}/"

@@ -44,6 +44,9 @@ workspaces = Table(
     Column("strict", Boolean, nullable=False),
     Column("created", Text, nullable=False),
     Column("settings", Text),
+    Column("state", Text, nullable=False, server_default="active"),
+    Column("details", Text),
+    Index("workspaces_by_state", "state", "name"),
 )
 
 api_keys = Table(

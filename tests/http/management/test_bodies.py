@@ -271,7 +271,9 @@ def test_every_route_with_a_body_is_here(place):
         operation["operationId"]
         for path, item in paths.items()
         for method, operation in item.items()
-        if path.startswith("/api/v1") and method in ("post", "put", "patch")
+        if path.startswith("/api/v1")
+        and not path.startswith("/api/v1/platform")
+        and method in ("post", "put", "patch")
     }
     assert with_body - NO_BODY == {operation.partition(" ")[0] for operation in BODIES}
     for operation in NO_BODY:

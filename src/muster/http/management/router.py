@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from muster.access.audit_notes import Administrator
@@ -26,23 +26,58 @@ API_ROOT = "/api/v1"
 API_FOLDER = f"{API_ROOT}/"
 
 
-@dataclass(slots=True)
-class Call:
-    """One call of a route.
+@dataclass(slots=True, kw_only=True)
+class Invocation:
+    """One call of an operation, whoever makes it.
 
     Attributes:
         request: The request.
-        grant: The workspace and the permissions of its key.
         names: The values of the names in the path.
         limits: The limits of requests.
         base: The URL under which the application is reached.
     """
 
     request: Request
-    grant: Grant
     names: dict[str, str]
     limits: Limits
     base: str
+
+    async def body(self) -> Json:
+        """The JSON body. Raises ScimError."""
+        return await read_json(self.request, self.limits)
+
+    async def read(self, model: type[B], empty: bool = False) -> B:
+        """Read the JSON body as a model.
+
+        Args:
+            model: The model.
+            empty: Whether no body stands for an empty object.
+
+        Raises:
+            ScimError: that names each value in error.
+        """
+        if (
+            empty
+            and self.request.header("content-length") in (None, "0")
+            and self.request.header("transfer-encoding") is None
+        ):
+            return read_body(model, {})
+        return read_body(model, await self.body())
+
+    def query(self, model: type[Q]) -> Q:
+        """Read the query parameters as a model. Raises InvalidRequest that names each error."""
+        return read_query(model, self.request.parameters())
+
+
+@dataclass(slots=True, kw_only=True)
+class Call(Invocation):
+    """One call of a route with an API key of a workspace.
+
+    Attributes:
+        grant: The workspace and the permissions of its key.
+    """
+
+    grant: Grant
 
     @property
     def workspace(self) -> int:
@@ -83,39 +118,13 @@ class Call:
         """A stored document with absolute references, as SCIM answers have them."""
         return parse(stored, self.base + SCIM_ROOT)
 
-    async def body(self) -> Json:
-        """The JSON body. Raises ScimError."""
-        return await read_json(self.request, self.limits)
 
-    async def read(self, model: type[B], empty: bool = False) -> B:
-        """Read the JSON body as a model.
-
-        Args:
-            model: The model.
-            empty: Whether no body stands for an empty object.
-
-        Raises:
-            ScimError: that names each value in error.
-        """
-        if (
-            empty
-            and self.request.header("content-length") in (None, "0")
-            and self.request.header("transfer-encoding") is None
-        ):
-            return read_body(model, {})
-        return read_body(model, await self.body())
-
-    def query(self, model: type[Q]) -> Q:
-        """Read the query parameters as a model. Raises InvalidRequest that names each error."""
-        return read_query(model, self.request.parameters())
-
-
-Handler = Callable[[Call], Awaitable[Response]]
+C = TypeVar("C", bound=Invocation)
 
 
 @dataclass(frozen=True, slots=True)
-class ApiRoute(Route):
-    """One operation of the management API.
+class Operation(Route, Generic[C]):
+    """One operation of an API under /api/v1.
 
     Attributes:
         path: The path after /api/v1, with {names}.
@@ -133,7 +142,7 @@ class ApiRoute(Route):
     """
 
     permission: str
-    handler: Handler
+    handler: Callable[[C], Awaitable[Response]]
     summary: str
     status: int = 200
     also: tuple[str, ...] = ()
@@ -155,6 +164,15 @@ class ApiRoute(Route):
         """The name of the operation, as findRoles."""
         first, *rest = self.handler.__name__.split("_")
         return first + "".join(word.title() for word in rest)
+
+
+AnyOperation = Operation[Any]
+
+
+class ApiRoute(Operation[Call]):
+    """One operation of the management API."""
+
+    __slots__ = ()
 
 
 class Api:
@@ -182,8 +200,9 @@ class Api:
             raise forbidden(f'This API key does not have the permission "{missing[0]}".')
         if route.query is None and request.query:
             read_query(QueryParameters, request.parameters())
+        base = self._origin.base(request)
         return await route.handler(
-            Call(request, grant, found.names, self._limits, self._origin.base(request))
+            Call(request=request, grant=grant, names=found.names, limits=self._limits, base=base)
         )
 
 

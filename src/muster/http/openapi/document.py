@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from muster.directory.groups.member_edits import MEMBERS
-from muster.http.management.router import ApiRoute
+from muster.http.management.router import AnyOperation
 from muster.http.openapi.management import management_components, management_paths
 from muster.http.openapi.schemas import component, is_standard, schemas
 from muster.http.wire.media import PLAIN_JSON, PROBLEM_JSON, SCIM_JSON
@@ -40,7 +40,7 @@ _PATCHES: dict[str, Json] = {
 }
 
 
-def openapi_document(limits: Limits, registry: Registry, routes: Iterable[ApiRoute]) -> Json:
+def openapi_document(limits: Limits, registry: Registry, routes: Iterable[AnyOperation]) -> Json:
     """Build the document for a workspace, without the request's servers.
 
     Args:
@@ -66,7 +66,12 @@ def openapi_document(limits: Limits, registry: Registry, routes: Iterable[ApiRou
             " 204; with"
             " `cortex`, both return 200 and the resource.",
         },
-        "tags": [{"name": "SCIM"}, {"name": "Discovery"}, {"name": "Management"}],
+        "tags": [
+            {"name": "SCIM"},
+            {"name": "Discovery"},
+            {"name": "Management"},
+            {"name": "Platform"},
+        ],
         "security": [{"bearerAuth": []}],
         "paths": paths
         | _search_paths(types)
@@ -85,7 +90,12 @@ def _components(types: Iterable[ResourceType], limits: Limits, models: Json) -> 
                 "scheme": "bearer",
                 "bearerFormat": "JWT",
                 "description": "An API key of the workspace.",
-            }
+            },
+            "platformKey": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A platform key, which `muster keys create --platform` creates.",
+            },
         },
         "parameters": _parameters(limits),
         "headers": {

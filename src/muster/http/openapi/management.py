@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from muster.http.management.models.base import Problem
-from muster.http.management.router import API_ROOT, ApiRoute
+from muster.http.management.router import API_ROOT, AnyOperation
 from muster.http.openapi.models import components_of, reference
+from muster.http.platform.router import PlatformRoute
 from muster.http.wire.media import PLAIN_JSON, PROBLEM_JSON
 
 Json = dict[str, Any]
@@ -44,7 +45,7 @@ _NAMES = {
 }
 
 
-def management_paths(routes: Iterable[ApiRoute]) -> Json:
+def management_paths(routes: Iterable[AnyOperation]) -> Json:
     """The paths of the management REST."""
     paths: Json = {}
     for route in routes:
@@ -65,12 +66,12 @@ def management_paths(routes: Iterable[ApiRoute]) -> Json:
     return paths
 
 
-def management_components(routes: Iterable[ApiRoute]) -> Json:
+def management_components(routes: Iterable[AnyOperation]) -> Json:
     """The components/schemas of the models that the routes name."""
     return _components(tuple(dict.fromkeys(_models(routes))))
 
 
-def _models(routes: Iterable[ApiRoute]) -> Iterator[type]:
+def _models(routes: Iterable[AnyOperation]) -> Iterator[type]:
     yield Problem
     for route in routes:
         yield from filter(None, (route.body, route.answer))
@@ -83,13 +84,11 @@ def _components(models: tuple[type, ...]) -> Json:
     return components_of(models)
 
 
-def _operation(route: ApiRoute) -> Json:
-    permissions = " and ".join(f"`{permission}`" for permission in route.permissions)
+def _operation(route: AnyOperation) -> Json:
     made: Json = {
         "operationId": route.operation_id,
         "summary": route.summary,
-        "description": f"Requires the permission {permissions}.",
-        "tags": ["Management"],
+        **_access(route),
         "responses": _responses(route),
     }
     if route.query is not None:
@@ -102,7 +101,19 @@ def _operation(route: ApiRoute) -> Json:
     return made
 
 
-def _responses(route: ApiRoute) -> Json:
+def _access(route: AnyOperation) -> Json:
+    """The credential that an operation requires, and its tag."""
+    if isinstance(route, PlatformRoute):
+        return {
+            "description": "Requires a platform key.",
+            "tags": ["Platform"],
+            "security": [{"platformKey": []}],
+        }
+    permissions = " and ".join(f"`{permission}`" for permission in route.permissions)
+    return {"description": f"Requires the permission {permissions}.", "tags": ["Management"]}
+
+
+def _responses(route: AnyOperation) -> Json:
     successes: dict[int, tuple[str, type | None]] = {
         route.status: ("Success.", route.answer),
         **route.answers,
@@ -120,7 +131,7 @@ def _responses(route: ApiRoute) -> Json:
     return made
 
 
-def _errors(route: ApiRoute) -> list[int]:
+def _errors(route: AnyOperation) -> list[int]:
     """The statuses of the errors that an operation can answer."""
     found = {*_ALWAYS, *route.errors, *route.problems}
     if "{" in route.path:

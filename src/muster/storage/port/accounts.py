@@ -1,11 +1,43 @@
 """Workspaces, API keys and configuration items."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from muster.storage.port.changes import Note, Notes
 from muster.storage.port.items import Item
+
+ACTIVE, SUSPENDED, DELETED, ERASING = "active", "suspended", "deleted", "erasing"
+"""The states of a workspace."""
+WORKSPACE_STATES = (ACTIVE, SUSPENDED, DELETED, ERASING)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """The suspension of a workspace.
+
+    Attributes:
+        since: The time at which it was suspended.
+        reason: A sentence for people; empty for none.
+    """
+
+    since: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """The deletion of a workspace, which can be taken back until its data is erased.
+
+    Attributes:
+        since: The time at which it was deleted.
+        until: The time from which its data is erased.
+        begun: Whether erasing has begun, so that it cannot be taken back.
+    """
+
+    since: str
+    until: str
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +62,9 @@ class Workspace:
         requests_days: Days that requests are stored; None for the installation's default.
         changes_days: Days that changes are stored, 0 for ever; None for the installation's default.
         require_second_factor: Administrators must set up a second factor before anything else.
+        display_name: The name that people see; empty if it is `name`.
+        suspended: Why programs get no answers; None if they do.
+        deleted: When it was deleted; None if it was not.
     """
 
     id: int
@@ -50,6 +85,16 @@ class Workspace:
     requests_days: int | None = None
     changes_days: int | None = None
     require_second_factor: bool = False
+    display_name: str = ""
+    suspended: Suspension | None = None
+    deleted: Deletion | None = None
+
+    @property
+    def state(self) -> str:
+        """One of WORKSPACE_STATES."""
+        if self.deleted is not None:
+            return ERASING if self.deleted.begun else DELETED
+        return ACTIVE if self.suspended is None else SUSPENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +147,36 @@ class Accounts(Notes, Protocol):
     async def workspace(self, workspace: int) -> Workspace | None:
         """Return the workspace with an id, or None."""
 
-    async def add_workspace(self, name: str, contract: str, strict: bool, time: str) -> Workspace:
-        """Create a workspace.
+    async def list_workspaces(
+        self, after: str, limit: int, prefix: str = "", state: str = ""
+    ) -> Sequence[Workspace]:
+        """Return workspaces by name.
+
+        Args:
+            after: Return only those whose name comes after this one.
+            limit: The largest number of workspaces.
+            prefix: Return only those whose name starts with this.
+            state: Return only those in this state; empty for all.
+        """
+
+    async def add_workspace(
+        self,
+        name: str,
+        contract: str,
+        strict: bool,
+        time: str,
+        display_name: str = "",
+        notes: "Callable[[Workspace], Sequence[Note]] | None" = None,
+    ) -> Workspace:
+        """Create a workspace. No other workspace has or had its id.
+
+        Args:
+            name: Its name.
+            contract: Its contract.
+            strict: Whether it is strict.
+            time: The time of creation.
+            display_name: The name that people see.
+            notes: Returns notes of the installation, which are recorded in the same transaction.
 
         Raises:
             Conflict: Another workspace has the name.

@@ -37,3 +37,7 @@ class Item:
     kind: str
     id: str
     body: Json
+
+
+PLATFORM_KEY_USE_KIND = "platform-key-use"
+"""The kind of items that record when platform keys were last used."""

@@ -1,8 +1,8 @@
 """Workspaces, API keys, items and leases of rate limits on PostgreSQL."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import asyncpg
 
@@ -10,7 +10,7 @@ from muster.storage.groups import unique_display_names
 from muster.storage.port.accounts import KeyRecord, Setting, Workspace
 from muster.storage.port.changes import Note
 from muster.storage.port.errors import Conflict, Outdated, StorageError
-from muster.storage.port.items import Item
+from muster.storage.port.items import INSTALLATION, Item
 from muster.storage.postgres.connection import Connection, Pool
 from muster.storage.postgres.epoch import CHANNEL, PostgresEpoch
 from muster.storage.postgres.lock import lock
@@ -19,9 +19,11 @@ from muster.storage.records.columns import (
     ITEM,
     KEY,
     WORKSPACE,
+    details_to_column,
     increments_epoch,
     is_unchanged,
     key_from_row,
+    list_statement,
     note_row,
     read_statement,
     store_statement,
@@ -37,6 +39,10 @@ SELECT c.workspace, c.id, c.body FROM workspaces w JOIN configuration c ON c.wor
 WHERE c.kind = $1
 """
 _COUNT_ITEMS = "SELECT count(*) FROM configuration WHERE workspace = $1 AND kind = $2"
+_ADD_WORKSPACE = """
+INSERT INTO workspaces (name, contract, strict, created, details) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (name) DO NOTHING RETURNING id
+"""
 _EPOCH = "UPDATE installation SET epoch = epoch + 1 WHERE id = 1"
 _TELL = f"SELECT pg_notify('{CHANNEL}', '')"
 _TOUCH = """
@@ -80,15 +86,37 @@ class PostgresAccounts:
         row = await self._pool.row(f"{_WORKSPACE} WHERE id = $1", workspace)
         return None if row is None else workspace_from_row(row)
 
-    async def add_workspace(self, name: str, contract: str, strict: bool, time: str) -> Workspace:
-        statement = (
-            "INSERT INTO workspaces (name, contract, strict, created) VALUES ($1, $2, $3, $4)"
-            " ON CONFLICT (name) DO NOTHING RETURNING id"
-        )
-        made = await self._change(statement, name, contract, strict, time)
-        if made is None:
-            raise Conflict("name")
-        return Workspace(made, name, contract, strict, time)
+    async def list_workspaces(
+        self, after: str, limit: int, prefix: str = "", state: str = ""
+    ) -> Sequence[Workspace]:
+        statement = list_statement(after, limit, prefix, state)
+        rows = await self._pool.rows(statement.sql, *statement.parameters)
+        return [workspace_from_row(row) for row in rows]
+
+    async def add_workspace(
+        self,
+        name: str,
+        contract: str,
+        strict: bool,
+        time: str,
+        display_name: str = "",
+        notes: Callable[[Workspace], Sequence[Note]] | None = None,
+    ) -> Workspace:
+        unsaved = Workspace(0, name, contract, strict, time, display_name=display_name)
+        values = (name, contract, strict, time, details_to_column(unsaved))
+        async with self._pool.connection() as connection, connection.transaction():
+            if notes is not None:
+                # Before any row is changed: the holder of the lock may be waiting for that row.
+                await lock(connection, INSTALLATION)
+            number = await connection.fetchval(_ADD_WORKSPACE, *values)
+            if number is None:
+                raise Conflict("name")
+            made = replace(unsaved, id=number)
+            await connection.execute(_EPOCH)
+            await connection.execute(_TELL)
+            await _note(connection, () if notes is None else notes(made))
+        self._epoch.bump()
+        return made
 
     async def key(self, workspace: int, key_id: str) -> KeyRecord | None:
         row = await self._pool.row(f"{_KEY} AND id = $2", workspace, key_id)
@@ -178,15 +206,6 @@ class PostgresAccounts:
                 taken = max(1, (limit - used) // share)
                 await connection.execute(_SPEND, workspace, key_id, window, used + taken)
         return taken
-
-    async def _change(self, statement: str, *values: Any) -> Any:
-        """Execute a change, and announce it to every replica when it commits."""
-        async with self._pool.connection() as connection, connection.transaction():
-            made = await connection.fetchval(statement, *values)
-            await connection.execute(_EPOCH)
-            await connection.execute(_TELL)
-        self._epoch.bump()
-        return made
 
 
 async def _apply_unique_names(connection: Connection, after: Workspace) -> None:

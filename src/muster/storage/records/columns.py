@@ -7,14 +7,23 @@ from typing import Any
 
 import orjson
 
-from muster.storage.port.accounts import KeyRecord, Setting, Workspace
+from muster.scim.values import Json
+from muster.storage.port.accounts import Deletion, KeyRecord, Setting, Suspension, Workspace
 from muster.storage.port.changes import Note
 from muster.storage.port.engine import Statement
 from muster.storage.port.items import Item
 from muster.storage.port.resources import UNCACHED_KINDS
 
+_DETAILS = frozenset({"display_name", "suspended", "deleted"})
+"""The attributes of a workspace in the column `details`.
+
+They are not among the settings, because a replica of a version that does not know them drops them
+from there when it changes another setting.
+"""
 _SETTINGS = {
-    field.name: field.default for field in fields(Workspace) if field.default is not MISSING
+    field.name: field.default
+    for field in fields(Workspace)
+    if field.default is not MISSING and field.name not in _DETAILS
 }
 """The settings of a workspace with their defaults."""
 _KEPT = 4096
@@ -30,6 +39,12 @@ def settings_to_column(workspace: Workspace) -> str | None:
     return orjson.dumps(given).decode() if given else None
 
 
+def details_to_column(workspace: Workspace) -> str | None:
+    """Serialise the display name, suspension and deletion; None if there are none."""
+    given = {name: value for name in sorted(_DETAILS) if (value := getattr(workspace, name))}
+    return orjson.dumps(given).decode() if given else None
+
+
 def workspace_from_row(row: Any) -> Workspace:
     """Return the workspace in a row with the columns WORKSPACE.
 
@@ -40,16 +55,33 @@ def workspace_from_row(row: Any) -> Workspace:
 
 @lru_cache(maxsize=_KEPT)
 def _workspace(  # cached: an owner's page reads every workspace
-    workspace_id: int, name: str, contract: str, strict: int, created: str, column: str | None
+    workspace_id: int,
+    name: str,
+    contract: str,
+    strict: int,
+    created: str,
+    column: str | None,
+    details: str | None,
 ) -> Workspace:
     given = orjson.loads(column) if column else {}
     known: dict[str, Any] = {name: given[name] for name in _SETTINGS if name in given}
     if "ip_allowlist" in known:
         known["ip_allowlist"] = tuple(known["ip_allowlist"])
+    if details:
+        known |= _read_details(orjson.loads(details))
     return Workspace(workspace_id, name, contract, bool(strict), created, **known)
 
 
-WORKSPACE = "id, name, contract, strict, created, settings"
+def _read_details(found: dict[str, Any]) -> dict[str, Any]:
+    kinds = {"suspended": Suspension, "deleted": Deletion}
+    return {
+        name: kinds[name](**value) if name in kinds else value
+        for name, value in found.items()
+        if name in _DETAILS
+    }
+
+
+WORKSPACE = "id, name, contract, strict, created, settings, details"
 """The columns of a workspace."""
 ITEM = "SELECT body FROM configuration WHERE workspace = $1 AND kind = $2 AND id = $3"
 """Selects the body of an item."""
@@ -87,7 +119,8 @@ ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, permissions = ex
         role = excluded.role, connection = excluded.connection
 """
 _SET_WORKSPACE = (
-    "UPDATE workspaces SET name = $1, contract = $2, strict = $3, settings = $4 WHERE id = $5"
+    "UPDATE workspaces SET name = $1, contract = $2, strict = $3, settings = $4, state = $5,"
+    " details = $6 WHERE id = $7"
 )
 _PUT_ITEM = """
 INSERT INTO configuration (workspace, kind, id, body) VALUES ($1, $2, $3, $4)
@@ -100,8 +133,9 @@ def store_statement(put: Setting) -> Statement:
     """Return the statement that stores a setting, key or item, or deletes an item."""
     match put:
         case Workspace():
-            values = (put.name, put.contract, put.strict, settings_to_column(put), put.id)
-            return Statement(_SET_WORKSPACE, values)
+            values = (put.name, put.contract, put.strict, settings_to_column(put))
+            standing = (put.state, details_to_column(put), put.id)
+            return Statement(_SET_WORKSPACE, (*values, *standing))
         case KeyRecord():
             return Statement(_PUT_KEY, key_row(put))
         case Item(workspace, kind, item_id, None):
@@ -110,9 +144,34 @@ def store_statement(put: Setting) -> Statement:
             return Statement(_PUT_ITEM, (workspace, kind, item_id, orjson.dumps(body).decode()))
 
 
+_AFTER_ALL = "\x7f"
+"""Follows every character of a name."""
+
+
+def list_statement(after: str, limit: int, prefix: str, state: str) -> Statement:
+    """Return the statement that lists workspaces by name, for `list_workspaces`."""
+    # A name that is the prefix itself comes first, unless the page before ended with it.
+    first = after < prefix
+    parameters: list[Json] = [prefix if first else after, limit]
+    conditions = ["name >= $1" if first else "name > $1"]
+    if prefix:
+        parameters.append(prefix + _AFTER_ALL)
+        conditions.append(f"name < ${len(parameters)}")
+    if state:
+        parameters.append(state)
+        conditions.append(f"state = ${len(parameters)}")
+    where = " AND ".join(conditions)
+    sql = f"SELECT {WORKSPACE} FROM workspaces WHERE {where} ORDER BY name LIMIT $2"
+    return Statement(sql, tuple(parameters))
+
+
 def name_statement(put: Workspace) -> Statement:
     """Return the statement that finds another workspace with the name of a workspace."""
     return Statement("SELECT 1 FROM workspaces WHERE name = $1 AND id <> $2", (put.name, put.id))
+
+
+HIGHEST_KIND = "highest-workspace"
+"""The kind of the item with the highest id among the erased workspaces, which none gets again."""
 
 
 def read_statement(read: Setting) -> Statement:

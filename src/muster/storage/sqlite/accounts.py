@@ -10,11 +10,14 @@ from muster.storage.port.changes import Note
 from muster.storage.port.errors import Conflict, Outdated
 from muster.storage.port.items import Item
 from muster.storage.records.columns import (
+    HIGHEST_KIND,
     KEY,
     WORKSPACE,
+    details_to_column,
     increments_epoch,
     is_unchanged,
     key_from_row,
+    list_statement,
     name_statement,
     read_statement,
     store_statement,
@@ -37,6 +40,16 @@ WHERE c.workspace = w.id AND c.kind = ?
 """CROSS JOIN makes SQLite search the index of `configuration` once for each workspace."""
 _COUNT_ITEMS = "SELECT count(*) FROM configuration WHERE workspace = ? AND kind = ?"
 _EPOCH = "UPDATE installation SET epoch = epoch + 1 WHERE id = 1"
+
+
+_NEXT_ID = f"""
+SELECT 1 + max(
+    coalesce((SELECT max(id) FROM workspaces), 0),
+    coalesce((SELECT max(json_extract(body, '$.id')) FROM configuration
+        WHERE workspace = 0 AND kind = '{HIGHEST_KIND}'), 0)
+)
+"""
+"""SQLite itself would give the id of the newest workspace again once that is erased."""
 
 
 class SqliteAccounts:
@@ -78,17 +91,37 @@ class SqliteAccounts:
             row = self._accounts.execute(f"{_WORKSPACE} WHERE {column} = ?", (value,)).fetchone()
         return None if row is None else workspace_from_row(row)
 
-    async def add_workspace(self, name: str, contract: str, strict: bool, time: str) -> Workspace:
+    async def list_workspaces(
+        self, after: str, limit: int, prefix: str = "", state: str = ""
+    ) -> Sequence[Workspace]:
+        statement = list_statement(after, limit, prefix, state)
+        with translated():
+            found = self._accounts.execute(*positional(statement)).fetchall()
+        return [workspace_from_row(row) for row in found]
+
+    async def add_workspace(
+        self,
+        name: str,
+        contract: str,
+        strict: bool,
+        time: str,
+        display_name: str = "",
+        notes: Callable[[Workspace], Sequence[Note]] | None = None,
+    ) -> Workspace:
         def job(connection: sqlite3.Connection) -> Workspace:
+            number = connection.execute(_NEXT_ID).fetchone()[0]
+            made = Workspace(number, name, contract, strict, time, display_name=display_name)
             cursor = connection.execute(
-                "INSERT OR IGNORE INTO workspaces (name, contract, strict, created)"
-                " VALUES (?, ?, ?, ?)",
-                (name, contract, strict, time),
+                "INSERT OR IGNORE INTO workspaces (id, name, contract, strict, created, details)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (number, name, contract, strict, time, details_to_column(made)),
             )
-            if cursor.rowcount == 0 or cursor.lastrowid is None:
+            if cursor.rowcount == 0:
                 raise Conflict("name")
             connection.execute(_EPOCH)
-            return Workspace(cursor.lastrowid, name, contract, strict, time)
+            if notes is not None:
+                rows.append_notes(connection, notes(made))
+            return made
 
         made = await self._writer.write(job)
         self._stamps.announce_accounts()

@@ -1,0 +1,139 @@
+"""The routes of the platform API: each needs a platform key, and refuses values of other types."""
+
+import re
+
+import httpx
+import orjson
+import pytest
+
+from tests.http.management.test_bodies import VALUES, kind_of, nodes, replaced
+from tests.support.platform import label
+from tests.support.tenant import Tenant, problem
+
+ROUTES = [
+    ("GET", "/workspaces"),
+    ("POST", "/workspaces"),
+    ("GET", "/workspaces/x"),
+    ("PATCH", "/workspaces/x"),
+    ("DELETE", "/workspaces/x"),
+    ("POST", "/workspaces/x/suspend"),
+    ("POST", "/workspaces/x/resume"),
+    ("POST", "/workspaces/x/restore"),
+]
+SETTINGS = {"contract": "rfc7644", "strict": False, "guardShare": 10, "ipAllowlist": ["::1"]}
+BODIES = {
+    "createWorkspace": ("POST", "/workspaces", lambda: {
+        "name": label("b"), "displayName": "B", "contract": "rfc7644", "strict": False}),
+    "updateWorkspace": ("PATCH", "/workspaces/{workspace}", lambda: {**SETTINGS, "displayName": "B"}),
+    "suspendWorkspace": ("POST", "/workspaces/{workspace}/suspend", lambda: {"reason": "x"}),
+}  # fmt: skip
+NO_BODY = {"resumeWorkspace", "restoreWorkspace"}
+
+
+def operations(server):
+    paths = httpx.get(f"{server.url}/openapi.json", timeout=30).json()["paths"]
+    return [
+        (method.upper(), path.removeprefix("/api/v1/platform"), operation)
+        for path, item in paths.items()
+        for method, operation in item.items()
+        if path.startswith("/api/v1/platform") and method != "parameters"
+    ]
+
+
+def test_every_route_is_listed_here_and_says_which_key_it_needs(server):
+    found = operations(server)
+    assert {(method, re.sub(r"{\w+}", "x", path)) for method, path, _ in found} == set(ROUTES)
+    assert all(operation["security"] == [{"platformKey": []}] for *_, operation in found)
+    assert all(operation["tags"] == ["Platform"] for *_, operation in found)
+
+
+@pytest.fixture(scope="module")
+def tenant(server):
+    with Tenant(server) as made:
+        yield made
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_a_route_takes_platform_keys_alone(platform, tenant, method, path):
+    for token in (tenant.token, platform.token + "x", platform.token[:-1], "x"):
+        with platform.client(token) as client:
+            refused = client.request(method, path, json={})
+            assert "platform key" in problem(refused, 401)
+            assert refused.headers["www-authenticate"].startswith("Bearer")
+    problem(httpx.request(method, f"{tenant.server.url}/api/v1/platform{path}"), 401)
+    answer = platform.api.request(method, path, json={} if method != "GET" else None)
+    assert answer.status_code not in (401, 403)
+
+
+def test_a_workspace_takes_no_platform_key(platform):
+    for root, path in (("/api/v1", "/settings"), ("/scim/v2", "/Users")):
+        with platform.client(platform.token, root) as client:
+            refused = client.get(path)
+            assert refused.status_code == 401
+            assert "platform key" in refused.json()["detail"]
+
+
+def test_unknown_paths_and_methods_are_refused(platform):
+    problem(platform.api.get("/nothing"), 404)
+    problem(platform.api.get(""), 404)
+    refused = platform.api.put("/workspaces", json={})
+    problem(refused, 405)
+    assert refused.headers["allow"] == "GET, POST"
+
+
+def test_every_route_with_a_body_is_tried(server):
+    with_body = {
+        operation["operationId"]
+        for method, _, operation in operations(server)
+        if method in ("POST", "PUT", "PATCH")
+    }
+    assert with_body == {*BODIES, *NO_BODY}
+
+
+@pytest.fixture(scope="module")
+def place(platform):
+    return {"workspace": platform.workspace()}
+
+
+def send(platform, place, operation, body):
+    method, path, _ = BODIES[operation]
+    content, headers = orjson.dumps(body), {"content-type": "application/json"}
+    return platform.api.request(method, path.format(**place), content=content, headers=headers)
+
+
+@pytest.mark.parametrize("operation", BODIES)
+def test_a_value_of_another_type_is_refused_and_named(platform, place, operation):
+    body = BODIES[operation][2]()
+    for path, value in nodes(body):
+        for other in VALUES:
+            if kind_of(other) == kind_of(value) and other != 1.5:
+                continue
+            answer = send(platform, place, operation, replaced(body, path, other))
+            assert problem(answer, 400), (operation, path, other)
+            if path:
+                (error,) = answer.json()["errors"]
+                assert error["pointer"].startswith("/" + "/".join(map(str, path)))
+    refused = send(platform, place, operation, {**body, "nobody": 1})
+    assert problem(refused, 400)
+    assert refused.json()["errors"][0]["pointer"] == "/nobody"
+
+
+@pytest.mark.parametrize("operation", BODIES)
+def test_no_value_is_an_error_of_the_server(platform, place, operation):
+    body = BODIES[operation][2]()
+    strings = ["", " ", "x" * 3000, "\u0000", "\u202e", "../..", "%00", "\ud7ff\U0001f600"]
+    for path, value in nodes(body):
+        for other in [*strings, -1, 2**31, 2**63, 1e308, ["x"] * 600, {"x": None}]:
+            if kind_of(other) != kind_of(value) and isinstance(value, str | int | bool):
+                continue
+            answer = send(platform, place, operation, replaced(body, path, other))
+            assert answer.status_code < 500, (operation, path, str(other)[:50], answer.text)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), sorted({(method, path) for method, path in ROUTES if "/x" in path})
+)
+def test_a_name_that_no_workspace_can_have_is_404(platform, method, path):
+    for called in ("%00", "a%00b", "%FF", "%ED%A0%80", "no-such-workspace"):
+        answer = platform.api.request(method, path.replace("/x", f"/{called}"), json={})
+        assert answer.status_code == 404, (called, answer.text)
