@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from muster.imports.table import begins_formula
 
 
 def csv_row(values: Sequence[Any], separator: str = ",") -> bytes:
@@ -23,4 +23,4 @@ def csv_row(values: Sequence[Any], separator: str = ",") -> bytes:
 
 
 def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and begins_formula(value) else value

@@ -26,7 +26,8 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 """The names of the separators."""
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 """The first bytes of Excel workbooks, today's and those before 2007."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = tuple("=+-@＝＋－＠")
+"""The characters that begin a formula; some spreadsheets take the wide ones for the others."""
 _LINE_END = re.compile(r"[\r\n]")
 _SAVE_AS = 'In a spreadsheet, save it as "CSV UTF-8".'
 CsvRow = tuple[int, list[str]]
@@ -198,13 +199,18 @@ def _too_wide(line: int, cells: int, columns: str) -> ScimError:
     )
 
 
+def begins_formula(text: str) -> bool:
+    """Return whether a spreadsheet could take a cell for a formula, also after spaces."""
+    return text.lstrip().startswith(_FORMULA) or text.startswith(("\t", "\r", "\n"))
+
+
 def _cell(text: str) -> str:
     """Return a cell without spaces around it.
 
     An apostrophe before a character that begins a formula is removed: exports add it.
     """
     text = text.strip()
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+    return text[1:].lstrip() if text.startswith("'") and begins_formula(text[1:]) else text
 
 
 def _headings(cells: list[str]) -> list[str]:

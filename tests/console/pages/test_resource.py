@@ -5,6 +5,7 @@ import re
 import pytest
 
 from muster.access.permissions import RESTORE, SCIM, SETTINGS
+from muster.scim.bulk import BULK_REQUEST
 from tests.console.browsing import invited
 from tests.support.people import group, replace
 from tests.support.waiting import this_moment
@@ -105,6 +106,31 @@ def test_members_and_history_are_paged(root, fresh):
         first, second = (set(re.findall(once, text)) for text in (page, more))
         assert not first & second
         assert len(first | second) in (130, 60)
+
+
+def test_the_groups_of_a_user_are_paged(root, fresh):
+    user = fresh.user()
+    operations = [
+        {"method": "POST", "path": "/Groups", "bulkId": str(number), "data": group(None, user)}
+        for number in range(205)
+    ]
+    assert fresh.scim.post(
+        "/Bulk", json={"schemas": [BULK_REQUEST], "Operations": operations}
+    ).is_success
+    path, found = f"/w/{fresh.name}/users/{user['id']}", set()
+    for shown, more in ((100, "and 105 more"), (100, "and 5 more"), (5, None)):
+        page = root.get(path).text
+        ids = set(re.findall(r'<li><span><a href="[^"]*/groups/([0-9a-f-]{36})"', page))
+        found |= ids
+        assert (len(ids), page.count("&#34;$ref&#34;")) == (shown, shown)
+        assert (more is None) == ("more</small>" not in page)
+        assert more is None or more in page
+        following = re.search(r'href="([^"]+)">Next page<', page)
+        assert (following is None) == (more is None)
+        path = following and following[1]
+    assert len(found) == 205
+    for odd in ("-1", "x", "9" * 40, "²"):
+        assert root.get(f"/w/{fresh.name}/users/{user['id']}", groups=odd).status_code == 200
 
 
 def test_restoring_a_user_rejects_a_taken_name(root, fresh):

@@ -186,7 +186,7 @@ class ResourcePages:
             },
             newest=not asked,
             older="" if older is None else await self._tokens.write(workspace, older),
-            text=json.dumps(document, indent=2, ensure_ascii=False),
+            text=json.dumps(_brief(document, seen), indent=2, ensure_ascii=False),
             said=visit.flashed.get("said", ""),
             error=error or visit.flashed.get("error", ""),
             holder=await self._holder(visit, kind, error, document),
@@ -253,7 +253,9 @@ class ResourcePages:
             for g in document.get("groups", [])
         ]
         if kind.endpoint != "/Groups":
-            return ShownState(document, (), groups)
+            end = _number(visit.text("groups")) + _MEMBERS
+            page, more = groups[end - _MEMBERS : end], max(0, len(groups) - end)
+            return ShownState(document, (), page, str(end) if more else "", more)
         after = key_of(visit.text("members"))
         place = -1 if after is None else after
         members = await self._storage.members(
@@ -306,6 +308,20 @@ class ResourcePages:
         name = document.get("displayName") or document.get("userName") or resource_id
         note = "deleted" if change.action == "delete" else _note(change.type)
         return NamedResource(resource_id, _plural(change.type), name, note)
+
+
+def _number(text: str) -> int:
+    """Return the place in a list at which a page begins; 0 unless it is a number."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _brief(document: dict[str, Any], seen: ShownState) -> dict[str, Any]:
+    """Return a document with the groups that the page shows, if a user is in more of them."""
+    groups = document.get("groups", ())
+    if len(groups) <= _MEMBERS:
+        return document
+    shown = {group.id for group in seen.groups}
+    return {**document, "groups": [group for group in groups if group["value"] in shown]}
 
 
 def _plural(type_name: str) -> str:
