@@ -11,6 +11,7 @@ from muster.access.keys import KeyOptions, Keys
 from muster.access.permissions import ADMIN
 from muster.access.workspaces import find_workspace
 from muster.events.webhooks.endpoints import WEBHOOK_KIND
+from muster.upkeep.check import CheckReport, findings
 from tests.support.described import ROOT, described
 from tests.support.in_process import InProcessServer
 from tests.support.people import name, person
@@ -102,6 +103,15 @@ class Tenant:
         made = self.scim.post("/Users", json=person(**attributes))
         assert made.status_code == 201, made.text
         return made.json()
+
+    def findings(self):
+        """What `muster check` reports of the workspace, which others of its database delay."""
+
+        async def work(storage):
+            workspace = await storage.find_workspace(self.name)
+            return [str(found) async for found in findings(storage, [workspace], CheckReport())]
+
+        return administer(self.server, work)
 
     def recorded(self, number):
         """The requests that are kept, once they are so many: it takes a moment."""

@@ -33,7 +33,7 @@ def test_restoring_a_user_restores_its_groups(root, fresh):
     assert [
         item["value"] for item in fresh.scim.get(f"/Groups/{made['id']}").json()["members"]
     ] == [user["id"]]
-    assert fresh.server.muster("check").stdout.strip().endswith("0 findings")
+    assert fresh.findings() == []
     root.get(path)
     other = fresh.api.get("/changes?cursor=end").json()["cursor"]
     assert root.post(f"{path}/restore", change=other).status_code in (303, 404)
@@ -51,7 +51,7 @@ def test_restoring_a_group_restores_its_members(root, fresh):
     back = fresh.scim.get(f"/Groups/{made['id']}").json()
     assert back["displayName"] == made["displayName"]
     assert {item["value"] for item in back["members"]} == {user["id"] for user in users}
-    assert fresh.server.muster("check").stdout.strip().endswith("0 findings")
+    assert fresh.findings() == []
 
 
 def test_a_user_is_viewed_and_restored_as_of_a_time(root, fresh):
