@@ -15,6 +15,6 @@ _SECONDS = 0.05
 def quicken() -> None:
     """Look for work after 0.05 s in place of 0.5 s."""
     recorder._FLUSH_SECONDS = _SECONDS
-    app._TOUCH_SECONDS = 10 * _SECONDS
+    app._TOUCH_SECONDS = deliverer._LOOK_SECONDS = 10 * _SECONDS
     for module in (deliverer, feed, indexer):
         module._ASK_SECONDS = _SECONDS

@@ -153,7 +153,7 @@ def test_the_switches_hold_an_administrator_until_they_override_them(root, fresh
 def test_who_may_not_override_the_guard_is_offered_no_way_around_it(root, server, fresh):
     user = fresh.user()
     fresh.api.patch("/settings", json={"guardMode": "hold", "guardShare": 0, "guardLeast": 0})
-    helper = invited(root, server, fresh.name, SCIM)
+    helper = invited(server, fresh.name, SCIM)
     helper.get(f"/w/{fresh.name}/users/{user['id']}")
     page = helper.submit(f"/w/{fresh.name}/users/{user['id']}/deactivate").text
     helper.close()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from muster.http.observe import recorder as recorder_module
 from muster.http.observe.recorder import Recorder, Retention
 from muster.http.wire.message import Request, Response
 from muster.scim.masking import MASK
@@ -155,13 +156,14 @@ def test_a_large_body_is_masked_or_dropped():
     assert "hunter2" not in kept[0].body + kept[2].body
 
 
-def test_beyond_the_byte_limit_requests_are_recorded_without_bodies():
-    body = b'{"title": "%b"}' % (b"x" * 2_000_000)
+def test_beyond_the_byte_limit_requests_are_recorded_without_bodies(monkeypatch):
+    monkeypatch.setattr(recorder_module, "_HELD", 6_400_000)
+    body = b'{"title": "%b"}' % (b"x" * 200_000)
     recorder = Recorder(keeper := Keeper(), Retention(7, 100))
     for _ in range(2):
         for _ in range(50):
             recorder.note(*request(body), 0.0)
-        assert sum(len(noted.body) + len(noted.answer) for noted in recorder._waiting) <= 64_000_000
+        assert sum(len(noted.body) + len(noted.answer) for noted in recorder._waiting) <= 6_400_000
         asyncio.run(recorder.flush())
     assert [bool(kept.body) for kept in keeper.kept] == ([True] * 31 + [False] * 19) * 2
     assert recorder.lost() == 0

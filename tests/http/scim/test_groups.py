@@ -523,7 +523,7 @@ def crowd(server):
     """A workspace with more people than are read at a time."""
     if "crowd" not in server.muster("workspaces", "list").stdout:
         server.muster("workspaces", "create", "crowd")
-        server.muster("demo", "--workspace", "crowd", "--users", "3500")
+        server.muster("demo", "--workspace", "crowd", "--users", "2100")
     with client_of(server, server.key("crowd", "--workspace", "crowd")) as made:
         yield made
 
