@@ -243,7 +243,9 @@ def test_exit_codes_are_those_of_the_help_and_the_documents(process):
 def test_ctrl_c_ends_a_command_quietly(tmp_path):
     """It waits for a line of standard input, and is interrupted meanwhile."""
     server = Server(tmp_path)
-    command = [sys.executable, "-m", "muster", "admins", "create", "--email", "ada@example.com"]
+    # A shell starts background jobs, such as these tests may be, with SIGINT ignored.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "muster"]
+    command += ["admins", "create", "--email", "ada@example.com"]
     process = subprocess.Popen(
         command,
         env=server.environment,

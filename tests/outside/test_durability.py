@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx
 
@@ -343,6 +344,12 @@ def _request(port, token, method, path, body=b""):
     )
 
 
+def _unread(port):
+    """Return the bytes that clients have sent to a port and its server has not read."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[4].split(":")[1], 16) for row in rows if row[1].endswith(f":{port:04X}"))
+
+
 def test_sigterm_finishes_requests_in_flight_and_exits_0(tmp_path, database):
     """A stopping server finishes sixteen users whose passwords are being hashed."""
     server = Server(tmp_path, MUSTER_RATE_LIMIT="0", **database).start()
@@ -354,7 +361,7 @@ def test_sigterm_finishes_requests_in_flight_and_exits_0(tmp_path, database):
     for connection in sockets:
         body = json.dumps(person(password="correct horse")).encode()
         connection.sendall(_request(server.port, token, "POST", "/Users", body))
-    time.sleep(0.25)
+    assert until(lambda: _unread(server.port) == 0)
     status = server.stop()
     answers = [connection.recv(65536)[:12] for connection in sockets]
     for connection in sockets:
@@ -365,6 +372,24 @@ def test_sigterm_finishes_requests_in_flight_and_exits_0(tmp_path, database):
     with client_of(server, token) as client:
         assert client.get("/Users?count=0").json()["totalResults"] == 16
     assert server.stop() == 0
+
+
+def test_sigterm_to_every_process_exits_0(tmp_path):
+    """systemd sends the signal to all of them, so a worker may end before its parent."""
+    server = Server(tmp_path, "--workers", "2", MUSTER_DRAIN_DELAY="1").start()
+    workers = server.workers()
+    server.process.send_signal(signal.SIGSTOP)
+    for worker in workers:
+        os.kill(worker, signal.SIGTERM)
+    assert until(lambda: not any(map(_runs, workers)))
+    server.process.send_signal(signal.SIGTERM)
+    server.process.send_signal(signal.SIGCONT)
+    assert server.wait() == 0
+
+
+def _runs(pid):
+    """Return whether a process has not ended, whether or not its parent has noticed."""
+    return " Z " not in Path(f"/proc/{pid}/stat").read_text()
 
 
 def test_a_worker_that_dies_is_replaced_and_an_orphan_ends(tmp_path):

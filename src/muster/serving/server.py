@@ -70,6 +70,8 @@ def serve(settings: Settings, ready: str) -> None:
     server.on_startup(
         lambda: signal.signal(signal.SIGTERM, _draining(server, stopping, settings.drain_delay))
     )
+    # A worker that has not set its own handler yet has no request to finish.
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
     announce = threading.Thread(
         target=_announce, args=(settings, ready, server.answered), daemon=True
     )
@@ -104,6 +106,18 @@ class _Server(Server):  # type: ignore[misc, valid-type]  # Granian picks its cl
         super()._respawn_workers(workers, spawn_target, target_loader, delay)
         if self.answered.is_set():
             self.respawned_wrks.clear()  # otherwise Granian takes the next death for a loop
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Stop the workers. A service that was told to stop has succeeded.
+
+        Granian exits with status 1 if a worker ends before it is told to by its parent: if it
+        dies just then, or if the signal went to every process, as systemd sends it.
+        """
+        try:
+            super().shutdown(exit_code)
+        except SystemExit:
+            if exit_code or not self.interrupt_signal:
+                raise
 
 
 class Backoff:
