@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from muster.access.administrators import Administrators
-from muster.access.connections import Connections
+from muster.access.audit_notes import Administrator
+from muster.access.connections import BY_GUARD, DEFAULT, Connections
 from muster.access.connectors import Connectors
 from muster.access.invitations import Invitations
 from muster.access.keys import Keys
@@ -31,6 +32,7 @@ from muster.access.role_mappings import RoleMappings
 from muster.access.roles import Roles
 from muster.access.settings import WorkspaceSettings
 from muster.base import clock
+from muster.base.clock import timestamp
 from muster.base.heartbeat import Heartbeat
 from muster.config import Settings, is_postgres
 from muster.console.pages.account import AccountPages
@@ -66,6 +68,7 @@ from muster.console.site import Site
 from muster.console.web import PageRoute as PageRoute
 from muster.custom_schemas.indexer import Indexer
 from muster.custom_schemas.schemas import CustomSchemas
+from muster.directory.caller import Caller
 from muster.directory.credentials import Credentials
 from muster.directory.guard.desk import GuardDesk
 from muster.directory.history.past import Past
@@ -123,7 +126,7 @@ from muster.scim.schema.model import Registry
 from muster.storage.background import log_and_continue
 from muster.storage.engines import ensure_workspace, open_storage
 from muster.storage.port.engine import Storage
-from muster.storage.port.errors import StorageError
+from muster.storage.port.errors import Outdated, StorageError
 from muster.storage.records.leases import Leases
 from muster.storage.records.requests import RequestStore
 from muster.storage.records.webhooks import WebhookStates
@@ -184,7 +187,9 @@ class Services:
 
 def build_services(storage: Storage, settings: Settings) -> Services:
     """Build the services over a storage."""
-    directory, requests, leases = Directory(storage), RequestStore(storage), Leases(storage)
+    connections = Connections(storage, settings.ceiling)
+    directory = Directory(storage, functools.partial(_pause_for_guard, connections))
+    requests, leases = RequestStore(storage), Leases(storage)
     registries = Registries(storage)
     administrators, openid = Administrators(storage), OpenId(settings.webhooks_private)
     mappings = RoleMappings(storage)
@@ -206,7 +211,7 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         active_users=active_users,
         administrators=administrators,
         checklist=checklist,
-        connections=Connections(storage, settings.ceiling),
+        connections=connections,
         connectors=Connectors(storage, administrators, openid),
         credentials=Credentials(storage, directory),
         cursors=Cursors(storage, settings.cursor_seconds),
@@ -252,6 +257,13 @@ def build_services(storage: Storage, settings: Settings) -> Services:
     )
 
 
+async def _pause_for_guard(connections: Connections, caller: Caller, reason: str) -> None:
+    """Pause the connection of a caller whose change is beyond the guard's limit."""
+    by = Administrator(caller.workspace, caller.origin(timestamp()), ())
+    with contextlib.suppress(Outdated):  # other requests of the connection are pausing it
+        await connections.pause(by, caller.connection or DEFAULT, reason, BY_GUARD)
+
+
 def management_routes(services: Services) -> list[ApiRoute]:
     """Return the operations under /api/v1, in the order of the OpenAPI document."""
     s, storage, tokens = services, services.storage, services.tokens
@@ -260,7 +272,7 @@ def management_routes(services: Services) -> list[ApiRoute]:
         *ConnectionRoutes(s.connections),
         *CredentialRoutes(s.connections, s.oauth_clients, s.trusts, s.openid.private),
         *KeyRoutes(storage, s.keys, s.roles, s.directory, s.connections),
-        *WipeRoutes(storage),
+        *WipeRoutes(storage, s.connections),
         *RoleRoutes(s.roles, s.mappings, s.directory, s.role_preview),
         *ConnectorRoutes(s.connectors),
         *GuardRoutes(s.desk),

@@ -32,7 +32,6 @@ BOTH_ENGINES = "tests/storage runs the methods of the port on both engines"
 IN_PROCESSES = "tests of processes: tests/cli/test_serve.py, tests/serving and tests/outside"
 WITHOUT_A_TEST = {
     "__init__.py": "names of the package alone",
-    "access/connections.py": "tests/http/management/test_connections.py",
     "base/progress.py": "a protocol, and a function that does nothing",
     "cli/options.py": "tests/cli/test_main.py gives every command wrong words",
     "http/management/models/*.py": "tests/http/management/test_bodies.py sends each wrong values",

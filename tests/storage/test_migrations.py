@@ -86,6 +86,8 @@ def test_migration_closes_documents_that_were_stored_open(tmp_path):
 
 
 WITHOUT_CONNECTIONS = (
+    "DROP INDEX resources_of_connections",
+    "ALTER TABLE changes DROP COLUMN owner",
     "DROP INDEX workspaces_by_state",
     "ALTER TABLE workspaces DROP COLUMN state",
     "ALTER TABLE workspaces DROP COLUMN details",
@@ -141,6 +143,7 @@ FROZEN = {
     "0010_unusual_actions.py": "f81318284a4d8a9276cb605e426578950ba8d6f52183c729697df345943923c2",
     "0011_connections.py": "09c5d30db362a95328433e6584d3e6a817d415ca3e8e45fd47d528b213b27123",
     "0012_workspace_states.py": "f448a30c0224bdbda3b9b4a6badb5da668908b4abf386b7f035aa99618039461",
+    "0013_owners.py": "2cf7c5f19ec8259277c52a6eb210385f9f1b0df4acbc01c471bab9230b25e666",
 }
 """The SHA-256 of every migration that has landed."""
 

@@ -46,7 +46,7 @@ httpx.Cookies.extract_cookies = _extract_cookies
 
 
 class InProcessServer:
-    """A service on SQLite with the interface of `Server`, without a process.
+    """A service with the interface of `Server`, without a process; on SQLite unless told otherwise.
 
     Its event loop runs on a thread. Every synchronous httpx client of this process reaches it at
     its URL, whose port belongs to nobody: servers of tests listen on ports from 10,000.
@@ -77,9 +77,9 @@ class InProcessServer:
         self._thread = threading.Thread(target=self._loop.run_forever, name=self.url, daemon=True)
         self._thread.start()
         logging.getLogger("muster").addHandler(self._handler)
-        file = Path(self.environment["MUSTER_DATABASE"].removeprefix("sqlite:///"))
-        if not file.exists():
-            migrated_file(file)
+        kind, _, path = self.environment["MUSTER_DATABASE"].partition(":///")
+        if kind == "sqlite" and not Path(path).exists():
+            migrated_file(Path(path))
         with self._variables(), patch("sys.stderr", self._log):
             self.app = muster.create_app(muster.Settings())
         self.run(self.app.start())

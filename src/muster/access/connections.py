@@ -7,6 +7,7 @@ have it without a migration, and so do those that a replica of an earlier versio
 
 import re
 import secrets
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 from muster.access.audit_notes import Administrator
 from muster.access.rate_limit import check_ceiling
 from muster.base.clock import timestamp
-from muster.scim.errors import ScimError, invalid_value, not_found, uniqueness
+from muster.scim.errors import ScimError, forbidden, invalid_value, not_found, uniqueness
 from muster.scim.values import Json
 from muster.storage.ids import key_of
 from muster.storage.port.accounts import Accounts, Workspace
@@ -49,10 +50,13 @@ _TRIES = 5
 _NAMES_KIND, _NAMES_ID = "connection-names", "latest"
 """The item that every change of a name rewrites, so that two at once do not both pass."""
 _COUNT_OWNED = (
-    "SELECT count(*) FROM resources WHERE workspace = $1 AND coalesce(connection, 'default') = $2"
+    "SELECT connection, type, count(*) FROM resources WHERE workspace = $1"
+    " AND connection IS NOT NULL GROUP BY connection, type"
 )
+_COUNT_ALL = "SELECT type, total FROM counts WHERE workspace = $1"
 _OWNER = (
-    "SELECT coalesce(connection, 'default') FROM resources WHERE workspace = $1 AND \"key\" = $2"
+    "SELECT coalesce(connection, 'default') FROM resources"
+    ' WHERE workspace = $1 AND "key" = $2 AND id = $3'
 )
 OVERRIDES = {
     "strict": "strict",
@@ -95,6 +99,8 @@ class Connection:
         ownership: `exclusive` if other connections may not change the resources that it made.
         pause: Why it is paused; None if it is active.
         created: The time at which it was created; empty if it is as old as the workspace.
+        guard_reset: The time at which an administrator last resumed it after the guard had paused
+            it, from which the guard counts anew; empty for never.
         overrides: Its own settings, by attribute of Workspace. The others are the workspace's.
     """
 
@@ -104,6 +110,7 @@ class Connection:
     ownership: str = "shared"
     pause: Pause | None = None
     created: str = ""
+    guard_reset: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -142,6 +149,7 @@ class Connection:
             "ownership": self.ownership,
             "pause": pause,
             "created": self.created,
+            "guardReset": self.guard_reset,
             "overrides": overrides,
         }
 
@@ -180,6 +188,7 @@ def connection_from_item(item: Item) -> Connection:
         body["ownership"],
         pause,
         body["created"],
+        body.get("guardReset", ""),
         overrides,
     )
 
@@ -303,10 +312,18 @@ class Connections:
         return await self._set(by, connection_id, paused, "pause")
 
     async def resume(self, by: Administrator, connection_id: str) -> Connection:
-        """Let a paused connection go on."""
-        return await self._set(
-            by, connection_id, lambda standing, _: replace(standing, pause=None), "resume"
-        )
+        """Let a paused connection go on.
+
+        If the guard paused it, the guard counts anew from now on: an administrator has decided that
+        the changes may be made.
+        """
+
+        def resumed(standing: Connection, _: Sequence[Connection]) -> Connection:
+            by_guard = standing.pause is not None and standing.pause.by == BY_GUARD
+            reset = timestamp() if by_guard else standing.guard_reset
+            return replace(standing, pause=None, guard_reset=reset)
+
+        return await self._set(by, connection_id, resumed, "resume")
 
     async def delete(
         self, by: Administrator, connection_id: str, confirmed: str | None = None
@@ -371,14 +388,49 @@ class Connections:
                 continue
         raise Outdated
 
+    async def owned(self, workspace: int) -> Mapping[str, Mapping[str, int]]:
+        """Return how many resources each connection owns, by the id and the resource type.
+
+        Connections that own none are absent. The id is empty for resources of no connection.
+        """
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        default = {
+            kind: int(total)
+            for kind, total in await self._store.query(Statement(_COUNT_ALL, (workspace,)))
+        }
+        for owner, kind, count in await self._store.query(Statement(_COUNT_OWNED, (workspace,))):
+            found[owner][kind] = count
+            default[kind] = default.get(kind, 0) - count
+        if any(total > 0 for total in default.values()):
+            found[DEFAULT] = {kind: total for kind, total in default.items() if total > 0}
+        return found
+
     async def count_owned(self, workspace: int, connection_id: str) -> int:
-        """Return the number of resources that a connection owns; it reads all of them."""
-        found = await self._store.query(Statement(_COUNT_OWNED, (workspace, connection_id)))
-        return int(found[0][0])
+        """Return the number of resources that a connection owns."""
+        return sum((await self.owned(workspace)).get(connection_id, {}).values())
+
+    async def check_barred(self, workspace: int, barred: Mapping[str | None, str]) -> None:
+        """Check that no resource belongs to connections whose resources may not be changed.
+
+        Args:
+            workspace: The id of the workspace.
+            barred: The names of these connections, by stored id.
+
+        Raises:
+            ScimError: 403 that names one.
+        """
+        owned = await self.owned(workspace) if barred else {}
+        for stored_id, name in barred.items():
+            if count := sum(owned.get(stored_id or DEFAULT, {}).values()):
+                raise forbidden(
+                    f"The connection {name!r} owns {count:,} resources exclusively. Let an"
+                    " administrator delete them in the console, or change its ownership first."
+                )
 
     async def owner(self, workspace: int, resource_id: str) -> Connection | None:
         """Return the connection that owns a resource; None if none does."""
-        found = await self._store.query(Statement(_OWNER, (workspace, key_of(resource_id) or 0)))
+        place = (workspace, key_of(resource_id) or 0, resource_id)
+        found = await self._store.query(Statement(_OWNER, place))
         every = await self.all(workspace) if found else ()
         return next((one for one in every if one.id == found[0][0]), None)
 

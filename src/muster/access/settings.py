@@ -15,7 +15,7 @@ from muster.storage.port.accounts import Accounts, Workspace
 from muster.storage.port.engine import Upkeep
 from muster.storage.port.errors import Conflict, Outdated
 
-GUARD_MODES = ("hold", "watch", "off")
+GUARD_MODES = ("hold", "pause", "watch", "off")
 CONTRACTS = ("rfc7644", "cortex")
 _NAMES = {
     "contract": "contract",

@@ -24,6 +24,7 @@ from muster.console.actors import actor_in_words
 from muster.console.flashes import Flashes
 from muster.console.multipart import Upload, boundary_of, read_multipart
 from muster.directory.caller import Caller
+from muster.directory.guard.policy import HOLD, PAUSE
 from muster.http.wire.base_url import BaseUrl as BaseUrl
 from muster.http.wire.media import UnsupportedMedia
 from muster.http.wire.message import MAX_HEADER, Headers, Request, Response
@@ -352,7 +353,7 @@ class Visit:
         """
         place = self.there()
         found = [f"the protection of {users}"] if users else []
-        if place.guard_mode == "hold":
+        if place.guard_mode in (HOLD, PAUSE):
             found.append("the deprovisioning guard")
         if not (place.automatic_provisioning and place.automatic_deprovisioning):
             found.append("the automatic provisioning settings")

@@ -32,7 +32,10 @@ class Caller:
         body_bytes: The size of the body; a large body is parsed on a thread.
         connection: The stored id of the connection that owns what the caller makes: None for
             `default`, empty for no connection.
-        barred: The connections whose resources the caller may not change, by stored id.
+        barred: The names of the connections whose resources the caller may not change, by stored
+            id; empty for an administrator.
+        guard_reset: The time from which the guard counts, if an administrator has resumed the
+            connection after the guard had paused it.
     """
 
     workspace: Workspace
@@ -50,6 +53,7 @@ class Caller:
     body_bytes: int = 0
     connection: str | None = ""
     barred: Mapping[str | None, str] = field(default_factory=dict)
+    guard_reset: str = ""
 
     def dialect(self) -> Dialect:
         """Return the dialect in which the client's requests are read."""

@@ -127,10 +127,17 @@ class Directory:
 
     Methods raise ScimError for errors of the client. `precondition` checks the current version and
     raises ScimError 412 (RFC 7644 section 3.14).
+
+    Args:
+        storage: The storage.
+        pause: Pauses the connection of a caller for the guard; None in a dry run.
     """
 
-    def __init__(self, storage: Resources) -> None:
+    def __init__(
+        self, storage: Resources, pause: enforcement.PauseConnection | None = None
+    ) -> None:
         self._storage = storage
+        self._pause = pause
         self._new_id = IdSource()
         self._walks = Walks()
 
@@ -495,9 +502,9 @@ class Directory:
         try:
             outcome = await self._storage.write(write)
         except Held as error:
-            withheld = policy.held_by_guard(error, attempted)
-            await enforcement.refuse(self._storage, caller, *refused, withheld)
-            raise withheld from None
+            raise await enforcement.hold(
+                self._storage, caller, refused, error, attempted, self._pause
+            ) from None
         except Withheld as withheld:
             await enforcement.refuse(self._storage, caller, *refused, withheld)
             raise

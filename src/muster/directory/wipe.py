@@ -8,10 +8,12 @@ remain, and it can be run again.
 from muster.base.clock import timestamp
 from muster.directory.caller import Caller
 from muster.directory.documents import parse_all
+from muster.directory.guard.enforcement import owned_by
 from muster.directory.history.outcomes import bump, delete_if_present
 from muster.directory.search.chunks import find_chunk
 from muster.scim.schema.model import ResourceType
 from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.errors import Owned
 from muster.storage.port.members import GROUP, MemberEdit
 from muster.storage.port.resources import Query, Resources, Write
 
@@ -26,6 +28,10 @@ async def wipe(storage: Resources, caller: Caller) -> int:
 
     Returns:
         The number of deleted resources. Resources that clients create meanwhile stay.
+
+    Raises:
+        ScimError: 403 if another connection owns one of them exclusively, and the caller is no
+            administrator. Check it before: the resources of earlier transactions are deleted.
     """
     workspace = caller.workspace
     await storage.record(
@@ -46,9 +52,12 @@ async def _wipe_type(storage: Resources, caller: Caller, resource_type: Resource
     while count < total and (
         ids := await _ids(storage, caller, resource_type, min(_CHUNK, total - count))
     ):
-        await storage.write_all(
-            caller.workspace.id, [_deletion(caller, resource_type, found) for found in ids]
-        )
+        try:
+            await storage.write_all(
+                caller.workspace.id, [_deletion(caller, resource_type, found) for found in ids]
+            )
+        except Owned as owned:
+            raise owned_by(caller, owned) from None
         count += len(ids)
     return count
 
@@ -72,6 +81,7 @@ def _deletion(caller: Caller, resource_type: ResourceType, resource_id: str) -> 
         _origin(caller),
         edit,
         bump(group_type, now),
+        barred=caller.may_not_change(),
     )
 
 

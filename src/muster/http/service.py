@@ -10,13 +10,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from muster.access.connections import BY_GUARD, Connection
+from muster.access.connections import BY_GUARD, Connection, Pause
 from muster.access.keys import Grant, Keys
 from muster.access.lifecycle import CLOSED_SECONDS, closed_because
 from muster.access.permissions import READ, SCIM, allows
 from muster.access.platform_keys import PREFIX as PLATFORM_PREFIX
 from muster.access.platform_keys import PlatformKeys
 from muster.access.rate_limit import RateLimiter
+from muster.directory.guard.enforcement import PAUSED_SECONDS
 from muster.http.management.router import API_FOLDER, Api
 from muster.http.observe.metrics import Metrics
 from muster.http.observe.recorder import Recorder
@@ -33,7 +34,7 @@ from muster.http.wire.errors import (
 )
 from muster.http.wire.message import MAX_HEADER, MAX_HEADER_BYTES, MAX_HEADERS, Request, Response
 from muster.http.wire.router import Route, Router
-from muster.scim.errors import ScimError, forbidden
+from muster.scim.errors import ScimError, TryLater, forbidden
 from muster.storage.port.errors import StatementRejected, StorageError
 
 _log = logging.getLogger(__name__)
@@ -44,8 +45,6 @@ _STREAMS, _STREAMS_OF_ONE = 200, 25
 """The most streamed responses, in total and per workspace or administrator."""
 _ATTRIBUTED = 10
 """The most requests per second without a valid key that are attributed to a workspace."""
-_PAUSED_SECONDS = 300
-"""Seconds after which the client of a paused connection is to try again."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 Handler = Callable[[Request], Awaitable[Response]]
 Site = Handler
@@ -261,7 +260,10 @@ class Service:
     def _failed(self, request: Request, error: Exception) -> Response:
         """Return the response for an exception; internal errors reveal no details."""
         if isinstance(error, ScimError):
-            return self._error(request, error)
+            response = self._error(request, error)
+            if isinstance(error, TryLater):
+                response.headers.append(("retry-after", str(error.retry_after)))
+            return response
         if isinstance(error, StorageError) and not isinstance(error, StatementRejected):
             _log.error("request %s: %s", request.id, error)
             response = self._error(request, ScimError(error.status, str(error)))
@@ -390,8 +392,8 @@ class Service:
             return _answer_closed(request, grant, scim)
         if not scim:
             return self._api.answer(request, grant)
-        if grant.connection.pause is not None:
-            return _answer_paused(request, grant.connection)
+        if (pause := grant.connection.pause) is not None:
+            raise _paused(grant.connection, pause)
         if not allows(grant.permissions, SCIM):
             reads = needed_permission(request) == READ
             if not reads or not allows(grant.permissions, READ):
@@ -478,14 +480,12 @@ def _not_a_key(token: str) -> Unauthorized:
     )
 
 
-async def _answer_paused(request: Request, connection: Connection) -> Response:
-    """Answer a SCIM request of a paused connection, whose client tries again later.
+def _paused(connection: Connection, pause: Pause) -> TryLater:
+    """Return the error for a SCIM request of a paused connection, whose client tries again later.
 
-    The status is never 401, 403 or 404, because Entra ID then suspends its whole sync.
+    It is 503, or 429 if the guard paused the connection. It is never 401, 403 or 404, because
+    Entra ID then suspends its whole sync.
     """
-    pause = connection.pause
-    if pause is None:
-        raise AssertionError("the connection is active")
     by_guard = pause.by == BY_GUARD
     who = "the deprovisioning guard" if by_guard else "an administrator"
     reason = f": {pause.reason}" if pause.reason else ""
@@ -493,9 +493,7 @@ async def _answer_paused(request: Request, connection: Connection) -> Response:
         f"The connection {connection.name!r} was paused by {who} at {pause.since}{reason}. Nothing"
         " was read or changed. An administrator can resume it; send the request again then."
     )
-    response = scim_error(request, ScimError(429 if by_guard else 503, detail))
-    response.headers.append(("retry-after", str(_PAUSED_SECONDS)))
-    return response
+    return TryLater(429 if by_guard else 503, detail, PAUSED_SECONDS)
 
 
 def _within(

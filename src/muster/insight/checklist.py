@@ -6,6 +6,7 @@ from typing import NamedTuple
 from muster.access.administrators import Administrators
 from muster.access.permissions import ADMIN, SCIM
 from muster.access.roles import Roles
+from muster.directory.guard.policy import HOLD, PAUSE
 from muster.storage.port.accounts import KeyRecord, Workspace
 from muster.storage.port.changes import ChangeFilter
 from muster.storage.port.engine import Storage
@@ -67,7 +68,7 @@ class Checklist:
             Step(
                 "guard",
                 "Turn on the guard, which holds mass deactivations for review",
-                workspace.guard_mode == "hold",
+                workspace.guard_mode in (HOLD, PAUSE),
                 "/settings#guard",
             ),
         )

@@ -17,6 +17,18 @@ class ScimError(Exception):
         self.scim_type = scim_type
 
 
+class TryLater(ScimError):
+    """A request that the client is to send again later.
+
+    Attributes:
+        retry_after: The seconds after which it is to be sent again.
+    """
+
+    def __init__(self, status: int, detail: str, retry_after: int) -> None:
+        super().__init__(status, detail)
+        self.retry_after = retry_after
+
+
 def invalid_filter(detail: str) -> ScimError:
     """Return the error of a filter that cannot be read: 400 invalidFilter."""
     return ScimError(400, detail, "invalidFilter")

@@ -22,6 +22,8 @@ from sqlalchemy import (
 
 from muster.storage.audit.search import UNUSUAL
 
+OF_CONNECTIONS = "connection IS NOT NULL"
+"""The condition of the index of resources that `default` does not own."""
 metadata = MetaData()
 
 _KEY = BigInteger().with_variant(Integer, "sqlite")
@@ -101,6 +103,14 @@ resources = Table(
     Column("grouped", Boolean),
     Column("connection", Text),
     Index("resources_in_order", "workspace", "type", "key"),
+    Index(
+        "resources_of_connections",
+        "workspace",
+        "connection",
+        "type",
+        sqlite_where=text(OF_CONNECTIONS),
+        postgresql_where=text(OF_CONNECTIONS),
+    ),
 )
 
 searchable = Table(
@@ -266,6 +276,7 @@ changes = Table(
     Column("members", Text),
     Column("address", Text),
     Column("chain", LargeBinary),
+    Column("owner", Text),
     Index("changes_in_order", "workspace", "sequence"),
     Index("changes_of_resource", "workspace", "id", "sequence"),
     Index(

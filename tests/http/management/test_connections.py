@@ -210,3 +210,130 @@ def test_connections_of_one_workspace_are_unknown_to_another(fresh, server):
         refused(other.api.delete(f"/connections/{made['id']}"), 404)
         body = {"name": "x", "connection": made["id"]}
         refused(other.api.post("/keys", json=body), 400, "/connection")
+
+
+def test_the_guard_pauses_a_connection_until_an_administrator_resumes_it(fresh):
+    okta = connect(fresh, name="Okta", guardMode="pause", guardShare=0, guardLeast=1)
+    scim, other = scim_of(fresh, okta), scim_of(fresh, connect(fresh))
+    users = [fresh.user() for _ in range(4)]
+    path = f"/connections/{okta['id']}"
+    assert scim.delete(f"/Users/{users[0]['id']}").status_code == 204
+    beyond = scim.delete(f"/Users/{users[1]['id']}")
+    detail = error_of(beyond, 429)
+    assert int(beyond.headers["retry-after"]) > 0
+    assert "the deprovisioning guard paused the connection: 1 users lost access" in detail
+    shown = fresh.api.get(path).json()
+    assert (shown["state"], shown["pausedBy"]) == ("paused", "guard")
+    assert "the limit is 1" in shown["pauseReason"]
+    for response in (scim.get("/Users"), scim.post("/Users", json=person())):
+        assert "paused by the deprovisioning guard" in error_of(response, 429)
+        assert int(response.headers["retry-after"]) > 0
+    assert other.get("/Users").status_code == 200
+    assert fresh.api.get("/guard").json()["held"] == []
+    [pause] = fresh.api.get("/audit", params={"type": "Connection", "action": "pause"}).json()[
+        "items"
+    ]
+    assert pause["actor"].startswith("key:")
+    # The administrator has decided: the guard counts anew, and pauses at the next limit.
+    assert fresh.api.post(f"{path}/resume").json()["state"] == "active"
+    assert scim.delete(f"/Users/{users[1]['id']}").status_code == 204
+    assert scim.delete(f"/Users/{users[2]['id']}").status_code == 429
+    assert fresh.api.get(path).json()["state"] == "paused"
+
+
+def test_the_guard_of_the_workspace_pauses_the_connection_of_a_bulk_request(fresh):
+    fresh.api.patch("/settings", json={"guardMode": "pause", "guardShare": 0, "guardLeast": 0})
+    users = [fresh.user() for _ in range(2)]
+    body = {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "Operations": [{"method": "DELETE", "path": f"/Users/{user['id']}"} for user in users],
+    }
+    operations = fresh.scim.post("/Bulk", json=body).json()["Operations"]
+    assert [operation["status"] for operation in operations] == ["429", "429"]
+    assert fresh.scim.get("/Users").status_code == 429
+    assert fresh.api.get("/connections/default").json()["pausedBy"] == "guard"
+
+
+def test_each_setting_of_a_connection_applies_to_its_requests(fresh):
+    okta = connect(
+        fresh, automaticDeprovisioning=False, rateLimit=1_000_000, recordReads="2100-01-01"
+    )
+    scim = scim_of(fresh, okta)
+    user = scim.post("/Users", json=person()).json()
+    assert "automatic deprovisioning is off" in error_of(scim.delete(f"/Users/{user['id']}"), 403)
+    assert scim.get(f"/Users/{user['id']}").status_code == 200
+    assert fresh.scim.get(f"/Users/{user['id']}").status_code == 200
+    # POST, DELETE and the recorded read; not that of another connection.
+    assert len(fresh.recorded(3)) == 3
+    fresh.api.patch(f"/connections/{okta['id']}", json={"automaticDeprovisioning": None})
+    assert scim.delete(f"/Users/{user['id']}").status_code == 204
+
+
+def test_the_rate_limit_of_a_connection_holds_for_its_keys(fresh):
+    scim = scim_of(fresh, connect(fresh, rateLimit=1))
+    answers = [scim.get("/Users") for _ in range(3)]
+    assert 429 in [answer.status_code for answer in answers]
+    assert fresh.scim.get("/Users").status_code == 200
+
+
+def test_a_wipe_by_a_key_stops_at_the_resources_of_another_owner(fresh):
+    okta = connect(fresh, name="Okta", ownership="exclusive")
+    scim_of(fresh, okta).post("/Users", json=person())
+    body = {"workspace": fresh.name}
+    detail = refused(fresh.api.post("/wipe", json=body), 403)
+    assert "'Okta' owns 1 resources exclusively" in detail
+    assert fresh.scim.get("/Users").json()["totalResults"] == 1
+    fresh.api.patch(f"/connections/{okta['id']}", json={"ownership": "shared"})
+    assert fresh.api.post("/wipe", json=body).json() == {"deleted": 1}
+
+
+def test_a_held_change_of_an_exclusive_user_is_approved_by_any_key(fresh):
+    okta = connect(fresh, ownership="exclusive", guardMode="hold", guardShare=0, guardLeast=0)
+    scim = scim_of(fresh, okta)
+    user = scim.post("/Users", json=person()).json()
+    assert scim.delete(f"/Users/{user['id']}").status_code == 403
+    assert fresh.api.post(f"/guard/{user['id']}/let").status_code == 204
+    assert scim.get(f"/Users/{user['id']}").status_code == 404
+
+
+def test_a_held_change_is_not_approved_if_another_connection_owns_the_user_since(fresh):
+    okta = connect(fresh, name="Okta")
+    entra = scim_of(fresh, connect(fresh, guardMode="hold", guardShare=0, guardLeast=0))
+    user = scim_of(fresh, okta).post("/Users", json=person()).json()
+    assert entra.delete(f"/Users/{user['id']}").status_code == 403
+    fresh.api.patch(f"/connections/{okta['id']}", json={"ownership": "exclusive"})
+    answer = fresh.api.post(f"/guard/{user['id']}/let")
+    assert "'Okta' owns this resource exclusively" in refused(answer, 403)
+
+
+def test_a_restored_user_belongs_to_its_former_owner(fresh):
+    okta = connect(fresh, name="Okta")
+    mine = scim_of(fresh, okta)
+    user = mine.post("/Users", json=person()).json()
+    path = f"/resources/{user['id']}/connection"
+    assert mine.delete(f"/Users/{user['id']}").status_code == 204
+    assert fresh.api.get(path).json() == {"connection": None}
+    [_, created] = fresh.api.get(f"/history/{user['id']}").json()["items"]
+    body = {"change": created["change"]}
+    restore = f"/history/{user['id']}/restore"
+    fresh.api.patch(f"/connections/{okta['id']}", json={"ownership": "exclusive"})
+    detail = refused(fresh.api.post(restore, json=body), 403)
+    assert "'Okta' owns this resource exclusively" in detail
+    assert fresh.api.post(restore, json={**body, "override": True}).status_code == 200
+    assert fresh.api.get(path).json()["connection"]["id"] == okta["id"]
+    [told] = fresh.api.get("/audit", params={"action": "override"}).json()["items"]
+    assert told["actor"].startswith("key:")
+
+
+def test_a_user_of_one_connection_may_be_a_member_of_a_group_of_another(fresh):
+    okta = connect(fresh, name="Okta", ownership="exclusive")
+    mine, other = scim_of(fresh, okta), scim_of(fresh, connect(fresh, ownership="exclusive"))
+    user = mine.post("/Users", json=person()).json()
+    made = other.post("/Groups", json=group(name("crew"), user)).json()
+    assert [member["value"] for member in made["members"]] == [user["id"]]
+    # The membership belongs to the group: the owner of the user does not change it.
+    remove = patch({"op": "remove", "path": "members"})
+    assert mine.patch(f"/Groups/{made['id']}", json=remove).status_code == 403
+    # A user whom the owner deletes leaves all groups.
+    assert mine.delete(f"/Users/{user['id']}").status_code == 204
+    assert not other.get(f"/Groups/{made['id']}").json().get("members")

@@ -164,4 +164,5 @@ def test_a_note_is_a_change_of_version_0():
     note = Note(1, origin, "Role", "r", "put", b'{"a":1}')
     assert columns.note_row(note) == (
         *("t", "admin:a", "r1", "Role", "r", "put", 0, '{"a":1}', None, "10.0.0.1"),
+        None,
     )

@@ -41,6 +41,7 @@ _WORDS = {
     "rfc7644": "RFC 7644",
     "cortex": "Cortex",
     "hold": "Hold changes for review",
+    "pause": "Pause the connection",
     "watch": "Warn only",
     "off": "Off",
 }

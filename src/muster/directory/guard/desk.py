@@ -1,6 +1,6 @@
 """The changes that the guard holds, for an administrator to approve or reject."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -24,6 +24,9 @@ _DEACTIVATE = {
     "Operations": [{"op": "replace", "path": "active", "value": False}],
 }
 
+_CREDENTIALS = ("key:", "oauth:", "trust:")
+"""The beginnings of the actors that are credentials of a connection."""
+
 
 class GuardStore(Accounts, Resources, Protocol):
     """The parts of an engine that GuardDesk uses."""
@@ -40,6 +43,8 @@ class HeldWrite:
         time: The time of the request, as a timestamp.
         actor: The actor of the request.
         reason: limit, or protected if the user is protected.
+        connection: The stored id of the connection that sent the request; None for `default`, and
+            for an administrator.
     """
 
     id: str
@@ -48,6 +53,7 @@ class HeldWrite:
     time: str
     actor: str
     reason: str = policy.LIMIT
+    connection: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the change as JSON."""
@@ -151,7 +157,9 @@ class GuardDesk:
             raise ScimError(
                 409, f"The held change is {now} now. Nothing was done. Check it, and decide again."
             )
-        unguarded = replace(caller, guarded=False, protected=frozenset())
+        unguarded = replace(
+            caller, guarded=False, protected=frozenset(), barred=_barred_from(caller, item)
+        )
         users = caller.registry.types["/Users"]
         try:
             if item.body["attempted"] == "delete":
@@ -184,6 +192,17 @@ class GuardDesk:
         origin = caller.origin(timestamp())
         note = Note(caller.workspace.id, origin, "User", item.id, action, orjson.dumps(item.body))
         await self._store.record([note], [replace(item, body=None)])
+
+
+def _barred_from(caller: Caller, item: Item) -> Mapping[str | None, str]:
+    """Return the connections whose resources an approval may not change.
+
+    The owner of a user may be the one that asked for the held change, whoever approves it.
+    """
+    if not item.body["actor"].startswith(_CREDENTIALS):
+        return caller.barred
+    asked = item.body.get("connection")
+    return {owner: name for owner, name in caller.barred.items() if owner != asked}
 
 
 def _any(_: Stored) -> None:

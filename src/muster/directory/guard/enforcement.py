@@ -5,7 +5,7 @@ Both are enforced in the transaction that stores the writes; the engines count (
 override both for the latter, and the guard holds the former until an administrator decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import orjson
@@ -15,13 +15,17 @@ from muster.base.clock import timestamp
 from muster.directory.caller import Caller
 from muster.directory.guard import policy
 from muster.directory.guard.policy import Withheld
-from muster.scim.errors import ScimError, forbidden
+from muster.scim.errors import ScimError, TryLater, forbidden
 from muster.storage.port.accounts import Workspace
 from muster.storage.port.changes import Note
 from muster.storage.port.errors import Held, Owned
 from muster.storage.port.items import HELD_KIND, Item
 from muster.storage.port.resources import Guard, Outcome, Put, Remove, Resources, Write
 
+PAUSED_SECONDS = 300
+"""Seconds after which the client of a paused connection is to try again."""
+PauseConnection = Callable[[Caller, str], Awaitable[None]]
+"""Pauses the connection of a caller, for a reason in words."""
 _HINT = 'An administrator with the permission "Configure Settings" can override this.'
 
 
@@ -49,7 +53,46 @@ def provisioning_guard(caller: Caller, type_name: str) -> Guard | None:
     """Return the guard for the write of a client; None if it is off or does not apply."""
     if not caller.guarded or type_name != "User":
         return None
-    return policy.guard_of(caller.workspace, clock.now())
+    return policy.guard_of(caller.workspace, clock.now(), caller.guard_reset)
+
+
+async def hold(
+    storage: Resources,
+    caller: Caller,
+    refused: tuple[str, str],
+    held: Held,
+    attempted: str,
+    pause: PauseConnection | None,
+) -> ScimError:
+    """Hold a change of a client for review, or pause its connection, as the mode says.
+
+    Args:
+        storage: The storage.
+        caller: The client.
+        refused: The type and the id of the resource.
+        held: The figures of the guard.
+        attempted: deactivate or delete.
+        pause: Pauses the connection; None if nothing may change.
+
+    Returns:
+        The error to answer.
+    """
+    if caller.workspace.guard_mode != policy.PAUSE or caller.connection == "" or pause is None:
+        withheld = policy.held_by_guard(held, attempted)
+        await refuse(storage, caller, *refused, withheld)
+        return withheld
+    reason = policy.paused_by_guard(held)
+    await pause(caller, reason)
+    detail = f"the deprovisioning guard paused the connection: {reason}"
+    origin = caller.origin(timestamp())
+    body = orjson.dumps({"attempted": attempted, "detail": detail})
+    await storage.record([Note(caller.workspace.id, origin, *refused, "refuse", body)])
+    return TryLater(
+        429,
+        f"{detail}. Nothing was changed. Send the request again once an administrator has resumed"
+        " the connection.",
+        PAUSED_SECONDS,
+    )
 
 
 async def refuse(
@@ -63,6 +106,8 @@ async def refuse(
         await storage.record([note])
         return
     body = {"attempted": withheld.attempted, "time": origin.time, "actor": origin.actor}
+    if caller.connection:
+        body["connection"] = caller.connection
     if withheld.reason != policy.LIMIT:
         body["reason"] = withheld.reason
     held = Item(caller.workspace.id, HELD_KIND, resource_id, body)

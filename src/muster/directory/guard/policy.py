@@ -17,6 +17,11 @@ from muster.storage.port.errors import Held
 from muster.storage.port.resources import Guard
 
 _USER = "User"
+HOLD, PAUSE = "hold", "pause"
+"""The modes in which the guard refuses a change beyond the limit.
+
+It holds the change for review, or pauses the connection that sent it.
+"""
 LIMIT, PROTECTED = "limit", "protected"
 """The reasons for which the guard holds a write."""
 WINDOW = timedelta(hours=1)
@@ -93,15 +98,22 @@ def check_protected(
     raise Withheld(attempted, text, guarded=True, reason=PROTECTED)
 
 
-def guard_of(workspace: Workspace, now: datetime) -> Guard | None:
-    """Return the guard of a workspace for the window that ends now; None if it is off."""
+def guard_of(workspace: Workspace, now: datetime, reset: str = "") -> Guard | None:
+    """Return the guard of a workspace for the window that ends now; None if it is off.
+
+    Args:
+        workspace: The workspace, with the settings of the connection.
+        now: The current time.
+        reset: The time at which an administrator let a client go on that the guard had paused.
+    """
     if workspace.guard_mode == "off":
         return None
     return Guard(
         timestamp(now - WINDOW),
         workspace.guard_share,
         workspace.guard_least,
-        workspace.guard_mode == "hold",
+        workspace.guard_mode in (HOLD, PAUSE),
+        reset,
     )
 
 
@@ -115,6 +127,11 @@ def held_by_guard(error: Held, attempted: str) -> Withheld:
         f" the last hour, and the limit is {error.allowed}. An administrator decides under Guard."
     )
     return Withheld(attempted, text, guarded=True)
+
+
+def paused_by_guard(error: Held) -> str:
+    """Return the reason for which the guard pauses a connection."""
+    return f"{error.done} users lost access within the last hour, and the limit is {error.allowed}"
 
 
 def deprovisions(resource_type: ResourceType, before: Document, after: Document | None) -> bool:

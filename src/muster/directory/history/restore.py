@@ -5,7 +5,7 @@ joins or leaves. For a group, its own members are moved by the edit that reverse
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from muster.base.clock import timestamp
 from muster.directory.caller import Caller
@@ -142,8 +142,12 @@ class Restorer:
         ]
         members = inverse_edit(undone) if resource_type.name == GROUP else None
         now = timestamp()
+        restorer = caller
+        if changes[0].action == "delete":  # it belongs to its former owner again
+            owner = await self._storage.former_owner(caller.workspace.id, changes[0].sequence)
+            restorer = replace(caller, connection=owner)
         writes = [
-            _restoring(caller, resource_type, chosen, changes, members, now),
+            _restoring(restorer, resource_type, chosen, changes, members, now),
             *_moving(caller, joined, MemberEdit((chosen.id,)), now),
             *_moving(caller, left, MemberEdit((), (chosen.id,)), now),
         ]

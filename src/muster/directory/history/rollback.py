@@ -25,8 +25,8 @@ Reversing the changes one by one instead would pass through states that violate 
 would fail on changes that others have overwritten.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import orjson
@@ -208,7 +208,8 @@ class Rollback:
         wanted = set(ids)
         plan = await self._full_plan(caller.workspace.id, work)
         steps = _selected(plan, wanted, as_of)
-        writes = list(_writes(caller, steps))
+        owners = await self._former_owners(caller.workspace.id, steps)
+        writes = list(_writes(caller, steps, owners))
         try:
             await enforced(self._storage, caller, writes, "undo", sorted(wanted))
         except Conflict as conflict:
@@ -221,6 +222,16 @@ class Rollback:
             ) from None
         await self._note(caller, work, sorted(wanted))
         return RollbackResult(len(steps), await self._left_out(caller.workspace.id, steps))
+
+    async def _former_owners(
+        self, workspace: int, steps: Sequence[RollbackStep]
+    ) -> Mapping[str, str | None]:
+        """Return the connections that own the resources to create again, by resource id."""
+        return {
+            step.id: await self._storage.former_owner(workspace, step.latest)
+            for step in steps
+            if step.action == "create"
+        }
 
     async def _note(self, caller: Caller, work: Work, ids: list[str]) -> None:
         """Record the rollback in the audit log; later plans leave these resources out."""
@@ -395,8 +406,16 @@ def _without_meta(change: Change) -> Document:
     return {name: value for name, value in parse(change.document).items() if name != "meta"}
 
 
-def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
-    """Yield the writes of a rollback in the order that the module describes."""
+def _writes(
+    caller: Caller, steps: Sequence[RollbackStep], owners: Mapping[str, str | None]
+) -> Iterable[Write]:
+    """Yield the writes of a rollback in the order that the module describes.
+
+    Args:
+        caller: The administrator, or the client of the management API.
+        steps: The steps.
+        owners: The owners of the resources to create again, by resource id.
+    """
     now = timestamp()
     origin = caller.origin(now)
     types = {found.name: found for found in caller.registry.types.values()}
@@ -406,6 +425,7 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
     for step in steps:
         if step.prior is not None:
             target = None if step.action == "create" else step.id
+            owner = owners.get(step.id, origin.connection)
             yield Write(
                 workspace,
                 step.type,
@@ -419,7 +439,7 @@ def _writes(caller: Caller, steps: Sequence[RollbackStep]) -> Iterable[Write]:
                     switches(caller),
                     protected_from(caller),
                 ),
-                origin,
+                replace(origin, connection=owner),
                 None,
                 touch,
                 guard(caller, step.type),

@@ -102,6 +102,7 @@ class Call(Invocation):
             max_comparisons=self.limits.max_comparisons,
             connection=grant.connection.stored_id,
             barred=grant.barred,
+            guard_reset=grant.connection.guard_reset,
         )
 
     def caller_overriding(self, override: bool) -> Caller:

@@ -94,6 +94,7 @@ class Scim:
             max_comparisons=self._limits.max_comparisons,
             connection=grant.connection.stored_id,
             barred=grant.barred,
+            guard_reset=grant.connection.guard_reset,
         )
         endpoint, _, name = request.path[_UNDER_ROOT:].rstrip("/").partition("/")
         resource_type = registry.types.get(f"/{endpoint}")

@@ -22,6 +22,7 @@ from muster.scim.values import Json
 
 HASHED_COLUMNS = "time, actor, request_id, type, id, action, version, document, members, address"
 """The columns that are hashed, in order."""
+_HASHED = len(HASHED_COLUMNS.split(", "))
 
 
 CHAIN_ROWS = (
@@ -47,8 +48,8 @@ def link(previous: bytes | None, rows: Iterable[Sequence[Json]]) -> Iterator[tup
 
     Args:
         previous: The hash of the last row that is stored; None if there is none.
-        rows: The values of HASHED_COLUMNS of each row.
+        rows: The values of HASHED_COLUMNS of each row, and of further columns that are not hashed.
     """
     for row in rows:
-        previous = chain_hash(previous, row)
+        previous = chain_hash(previous, row[:_HASHED])
         yield (*row, previous)

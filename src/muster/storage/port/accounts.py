@@ -56,7 +56,7 @@ class Workspace:
         record_reads: Until this time the request log also stores successful reads; None to store
             none.
         record_reads_key: The id of the only key whose reads are stored; None for all keys.
-        guard_mode: `hold`, `watch` or `off`.
+        guard_mode: `hold`, `pause`, `watch` or `off`.
         guard_share: Percentage of the users that may lose access within an hour.
         guard_least: Number of users that may lose access within an hour whatever the percentage.
         requests_days: Days that requests are stored; None for the installation's default.

@@ -150,12 +150,20 @@ class Guard:
         share: Percentage of the users that may lose access within the window.
         least: Number of users that may lose access within it whatever the percentage.
         holds: Refuse a write beyond the limit; otherwise only count.
+        reset: The time at which an administrator last let the client go on, from which the guard
+            counts anew; empty for never.
     """
 
     since: str
     share: int
     least: int
     holds: bool
+    reset: str = ""
+
+    @property
+    def counts_from(self) -> str:
+        """The time from which users who lose access count."""
+        return max(self.since, self.reset)
 
     def allowed(self, users: int, done: int) -> int:
         """Return the number of users that may lose access within the window.
@@ -397,6 +405,16 @@ class Resources(Notes, Protocol):
 
     async def owner(self, workspace: int, type_name: str, attribute: str, value: str) -> str | None:
         """Return the id of the resource that has a (folded) unique value, or None."""
+
+    async def former_owner(self, workspace: int, sequence: int) -> str | None:
+        """Return the connection that owned a resource until a change deleted it.
+
+        Args:
+            sequence: The sequence number of the deletion.
+
+        Returns:
+            The id of the connection; None for `default`, empty for none.
+        """
 
     async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
         """Return the hash that a resource has under the name of a secret, or None."""

@@ -515,6 +515,11 @@ class PostgresStorage(PostgresAccounts):
         row = await self._pool.row(_OWNER, workspace, type_name, attribute, value)
         return None if row is None else row[0]
 
+    async def former_owner(self, workspace: int, sequence: int) -> str | None:
+        statement = "SELECT owner FROM changes WHERE workspace = $1 AND sequence = $2"
+        row = await self._pool.row(statement, workspace, sequence)
+        return None if row is None else row[0]
+
     async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
         row = await self._pool.row(_SECRET, workspace, key_of(resource_id), name)
         return None if row is None else row[0]

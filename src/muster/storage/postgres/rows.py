@@ -121,11 +121,12 @@ SQL = Statements(
 )
 """The columns of the rows of a step are $2, $3, …; $1 is the workspace."""
 _ADD_CHANGES = f"""
-INSERT INTO changes (workspace, {HASHED_COLUMNS}, chain)
-SELECT $1, {", ".join(f"n.{name}" for name in HASHED_COLUMNS.split(", "))}, n.chain
+INSERT INTO changes (workspace, {HASHED_COLUMNS}, owner, chain)
+SELECT $1, {", ".join(f"n.{name}" for name in HASHED_COLUMNS.split(", "))}, n.owner, n.chain
 FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[],
     $9::text[], $10::text[],
-    $11::text[], $12::bytea[]) WITH ORDINALITY AS n ({HASHED_COLUMNS}, chain, place)
+    $11::text[], $12::text[], $13::bytea[])
+    WITH ORDINALITY AS n ({HASHED_COLUMNS}, owner, chain, place)
 ORDER BY n.place
 """
 DEPROVISIONED = "SELECT count(*) FROM deprovisionings WHERE workspace = $1 AND time >= $2"
@@ -153,7 +154,7 @@ class _Facts:
     def __init__(self, unique_names: bool) -> None:
         self._unique_names = unique_names
         self._owners: dict[Value, int | None] = {}
-        self._figures: GuardFigures | None = None
+        self._figures: dict[str, GuardFigures] = {}  # by Guard.reset
         self.unknown: set[Value] = set()
         self.guarded: tuple[Write, Guard] | None = None
 
@@ -163,9 +164,10 @@ class _Facts:
         return self._owners.get(value)
 
     def guard_figures(self, write: Write, guard: Guard) -> GuardFigures | None:
-        if self._figures is None and self.guarded is None:
+        figures = self._figures.get(guard.reset)
+        if figures is None and self.guarded is None:
             self.guarded = (write, guard)
-        return self._figures
+        return figures
 
     def names_are_unique(self) -> bool:
         return self._unique_names
@@ -182,7 +184,7 @@ class _Facts:
             False if an assumption was wrong, so that the batch must be decided again.
         """
         if self.guarded is not None:
-            self._figures = await _read_guard_figures(
+            self._figures[self.guarded[1].reset] = await _read_guard_figures(
                 connection, workspace, *self.guarded, reprovisioned
             )
             self.guarded = None
@@ -358,12 +360,12 @@ async def _read_guard_figures(
     guard: Guard,
     reprovisioned: Iterable[int],
 ) -> GuardFigures:
-    """Read the guard's figures, which are the same for all writes of a batch.
+    """Read the guard's figures, the same for all writes of a batch that count from one time.
 
     Args:
         reprovisioned: The keys of users who regain access in the batch.
     """
-    since, keys = guard.since, list(reprovisioned)
+    since, keys = guard.counts_from, list(reprovisioned)
     users, done = (await connection.fetch(_GUARD_FIGURES, workspace, write.type, since))[0]
     among = await connection.fetch(_AMONG_DEPROVISIONED, workspace, since, keys) if keys else []
     return GuardFigures(users, done, frozenset(row[0] for row in among))

@@ -225,7 +225,7 @@ def increments_epoch(puts: Sequence[Setting]) -> bool:
 
 
 def note_row(note: Note) -> tuple[Any, ...]:
-    """Return the row of `changes` for a note: the values of HASHED_COLUMNS."""
+    """Return the row of `changes` for a note: the values of HASHED_COLUMNS, and no owner."""
     origin = (note.origin.time, note.origin.actor, note.origin.request_id)
     return (
         *origin,
@@ -236,4 +236,5 @@ def note_row(note: Note) -> tuple[Any, ...]:
         note.document.decode(),
         None,
         note.origin.address,
+        None,
     )

@@ -571,6 +571,12 @@ class SqliteStorage(SqliteAccounts):
             ).fetchone()
         return None if row is None else row[0]
 
+    async def former_owner(self, workspace: int, sequence: int) -> str | None:
+        statement = "SELECT owner FROM changes WHERE workspace = ? AND sequence = ?"
+        with translated():
+            row = self._accounts.execute(statement, (workspace, sequence)).fetchone()
+        return None if row is None else row[0]
+
     async def secret(self, workspace: int, resource_id: str, name: str) -> str | None:
         statement = 'SELECT hash FROM secrets WHERE workspace = ? AND "key" = ? AND name = ?'
         with translated():

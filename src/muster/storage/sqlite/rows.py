@@ -83,8 +83,8 @@ _SQL = Statements(
     ),
 )
 _ADD_CHANGE = (
-    f"INSERT INTO changes (workspace, {HASHED_COLUMNS}, chain)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f"INSERT INTO changes (workspace, {HASHED_COLUMNS}, owner, chain)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _LAST_LINK = "SELECT chain FROM changes WHERE workspace = ? ORDER BY sequence DESC LIMIT 1"
 DEPROVISIONED = "SELECT count(*) FROM deprovisionings WHERE workspace = ? AND time >= ?"
@@ -116,7 +116,8 @@ class _Facts:
         return None if row is None else row[0]
 
     def guard_figures(self, write: Write, guard: Guard) -> GuardFigures:
-        done = self._connection.execute(DEPROVISIONED, (self._workspace, guard.since)).fetchone()[0]
+        found = self._connection.execute(DEPROVISIONED, (self._workspace, guard.counts_from))
+        done = found.fetchone()[0]
         users = self._connection.execute(_USERS, (self._workspace, write.type)).fetchone()
         return GuardFigures(0 if users is None else users[0], done)
 
@@ -249,7 +250,7 @@ def _append_changes(
     """Append rows to `changes`, each hashed with the row before it.
 
     Args:
-        changes: The values of HASHED_COLUMNS of each row.
+        changes: The values of HASHED_COLUMNS and the owner of each row.
     """
     last = connection.execute(_LAST_LINK, (workspace,)).fetchone()
     linked = link(None if last is None else last[0], changes)

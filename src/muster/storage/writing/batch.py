@@ -37,9 +37,11 @@ from muster.storage.port.resources import Guard, Keep, Lookups, Outcome, Put, Re
 
 Value = tuple[str, str, str]
 """A unique value: resource type, attribute and folded text."""
-Change = tuple[str, str, str, str, str, str, int, str, str | None, str]
-"""A row of `changes`: the values of HASHED_COLUMNS."""
+Change = tuple[str, str, str, str, str, str, int, str, str | None, str, str | None]
+"""A row of `changes`: the values of HASHED_COLUMNS, and the owner."""
 _NOTHING = Lookups()
+_TOTALS = {"create": 1, "delete": -1}
+"""The difference that an action makes to the number of resources."""
 
 
 @dataclass(slots=True)
@@ -184,13 +186,17 @@ class Batch:
             Conflict: Another resource has a unique value.
             Held: The guard refuses the write.
             KeyTaken: Another resource of the batch has the generated key.
-            Owned: Another connection owns the resource exclusively.
+            Owned: Another connection owns the resource exclusively, or owned it before its deletion
+                and owns the restored one again.
             Exception: Whatever `write.decide` raised.
         """
         row = None if write.id is None else self._row(write.type, write.id)
         if write.barred and row is not None and row.stored and row.connection in write.barred:
             raise Owned(row.connection)
         outcome = write.decide(None if row is None else row.stored)
+        restores = isinstance(outcome, Put) and (row is None or row.stored is None)
+        if write.barred and restores and write.origin.connection in write.barred:
+            raise Owned(write.origin.connection)
         # Nothing of the batch may change before the last check that can raise: a rejected write
         # must leave no trace for the decisions after it.
         if isinstance(outcome, Keep):
@@ -334,7 +340,7 @@ class Batch:
         row.stored, row.index, row.put, row.display = put.stored, put.index, put, put.display
         if put.secrets:
             add_hashes(row.secrets, put.secrets)
-        self._record(write, "create" if created else "update", put.stored, int(created), delta)
+        self._record(write, row, "create" if created else "update", put.stored, delta)
         return row
 
     def _new_row(self, write: Write, put: Put) -> Row:
@@ -353,7 +359,7 @@ class Batch:
         self._touch(write, row, remove.stored.id)
         row.before = row.before or before
         row.stored, row.index, row.put, row.groups = None, _NOTHING, None, ()
-        self._record(write, "delete", remove.stored, -1, delta)
+        self._record(write, row, "delete", remove.stored, delta)
 
     def _touch(self, write: Write, row: Row, deleted: str | None) -> None:
         """Note that a write renames or deletes a resource.
@@ -387,9 +393,11 @@ class Batch:
             self._owners[type_name, entry.attribute, entry.value] = None
 
     def _record(
-        self, write: Write, action: str, stored: Stored, total: int, delta: MemberDelta | None
+        self, write: Write, row: Row, action: str, stored: Stored, delta: MemberDelta | None
     ) -> None:
+        """Add a row to `changes`, and count the resource that the write creates or deletes."""
         origin = write.origin
+        total = _TOTALS.get(action, 0)
         self.changes.append(
             (
                 origin.time,
@@ -402,6 +410,7 @@ class Batch:
                 stored.document.decode(),
                 delta_to_column(delta),
                 origin.address,
+                row.connection if action == "delete" else None,
             )
         )
         if total:

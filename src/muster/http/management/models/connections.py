@@ -57,7 +57,7 @@ class _ConnectionSettings(Body):
     """The networks that may use the credentials of the connection, as CIDR blocks. Empty for
     all."""
     guard_mode: GuardMode | None = None
-    """Whether the deprovisioning guard holds changes, only reports them, or is off."""
+    """The mode of the deprovisioning guard: `hold`, `pause`, `watch` or `off`; see `/settings`."""
     guard_share: Annotated[int | None, _number("guardShare")] = None
     """The percentage of the workspace's users that may lose access within an hour."""
     guard_least: Annotated[int | None, _number("guardLeast")] = None
@@ -146,7 +146,7 @@ class ConnectionAnswer(Answer):
     ipAllowlist: list[Block] | None
     """The networks that may use the credentials of the connection. Empty for all."""
     guardMode: GuardMode | None
-    """Whether the deprovisioning guard holds changes, only reports them, or is off."""
+    """The mode of the deprovisioning guard: `hold`, `pause`, `watch` or `off`; see `/settings`."""
     guardShare: int | None
     """The percentage of the workspace's users that may lose access within an hour."""
     guardLeast: int | None

@@ -68,7 +68,9 @@ class SettingsChange(Body):
     """Requests a minute of each key without a limit of its own. 0 for no limit, null for the
     installation's."""
     guard_mode: GuardMode = "watch"
-    """Whether the deprovisioning guard holds changes, only reports them, or is off."""
+    """The deprovisioning guard: `hold` answers changes above the limit with 403 until an
+    administrator decides, `pause` answers 429 and pauses the connection, `watch` only reports,
+    `off` does nothing."""
     guard_share: Annotated[int, _number("guardShare")] = 10
     """The percentage of users that may lose access within an hour."""
     guard_least: Annotated[int, _number("guardLeast")] = 20
@@ -112,7 +114,9 @@ class SettingsAnswer(Answer):
     """Requests a minute of each key without a limit of its own. 0 for no limit, null for the
     installation's."""
     guardMode: GuardMode
-    """Whether the deprovisioning guard holds changes, only reports them, or is off."""
+    """The deprovisioning guard: `hold` answers changes above the limit with 403 until an
+    administrator decides, `pause` answers 429 and pauses the connection, `watch` only reports,
+    `off` does nothing."""
     guardShare: int
     """The percentage of users that may lose access within an hour."""
     guardLeast: int
