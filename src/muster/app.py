@@ -130,6 +130,7 @@ from muster.storage.port.errors import Outdated, StorageError
 from muster.storage.records.leases import Leases
 from muster.storage.records.requests import RequestStore
 from muster.storage.records.webhooks import WebhookStates
+from muster.upkeep.eraser import Eraser
 from muster.upkeep.trimmer import Trimmer
 
 _TOUCH_SECONDS = 30.0
@@ -434,6 +435,7 @@ class Muster:
             self.services.importing.run,
             Indexer(self.storage, self.services.registries, leases).run,
             Trimmer(self.storage, leases, self.settings.changes_days).run,
+            Eraser(self.storage, leases, self.administrators).run,
         ]
         if self._recorder is not None:
             jobs.append(self._recorder.run)

@@ -311,6 +311,23 @@ class Administrators:
             others if admin.everywhere else (),
         )
 
+    async def forget_workspace(self, workspace: int, origin: ChangeOrigin) -> None:
+        """Take the roles in a workspace that is erased from everybody who has one.
+
+        Administrators who have no other role are removed.
+        """
+        place = str(workspace)
+        for admin in await self.all():
+            if place not in admin.roles:
+                continue
+            roles = {key: value for key, value in admin.roles.items() if key != place}
+            if not roles:
+                await self.remove(admin, origin)
+                continue
+            changed = replace(admin, roles=roles)
+            note = self.note(changed, "update", origin, changed="roles")
+            await self._accounts.administer([changed.item()], [note], [admin.item()])
+
     async def _items_of(self, admin: Admin, kind: str) -> list[Item]:
         """Return the items of a kind that belong to an administrator."""
         items = await self._accounts.items(INSTALLATION, kind)

@@ -8,6 +8,7 @@ from typing import Any
 from muster.http.management.models.base import Problem
 from muster.http.management.router import API_ROOT, AnyOperation
 from muster.http.openapi.models import components_of, reference
+from muster.http.platform.idempotency import MAX_KEY
 from muster.http.platform.router import PlatformRoute
 from muster.http.wire.media import PLAIN_JSON, PROBLEM_JSON
 
@@ -22,6 +23,7 @@ _ERRORS = {
     410: "Changes after the cursor are not kept any more.",
     413: "The body is too large.",
     415: "The media type of the body is not supported.",
+    422: "The `Idempotency-Key` was used for another request within the last day.",
     429: "The rate limit of the API key is exceeded, or too many passwords were tried.",
     500: "Internal error.",
     502: "The identity provider does not answer as it should.",
@@ -35,6 +37,15 @@ _LOCATION = {
 _ALWAYS = (400, 401, 403, 429, 500, 503)
 _OF_BODIES = (408, 413, 415)
 _OF_WRITES = (409, 507)
+_OF_REPEATABLE = (408, 409, 413, 422)
+_IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": False,
+    "description": "A random value for each request, such as a UUID. A request that is sent again"
+    " within a day with the same key and body gets the first answer, and acts once.",
+    "schema": {"type": "string", "maxLength": MAX_KEY},
+}
 _NAMES = {
     "client": "The client id of the OAuth client.",
     "id": "The id.",
@@ -91,8 +102,11 @@ def _operation(route: AnyOperation) -> Json:
         **_access(route),
         "responses": _responses(route),
     }
-    if route.query is not None:
-        made["parameters"] = list(_parameters(route.query))
+    parameters = [] if route.query is None else list(_parameters(route.query))
+    if _is_repeatable(route):
+        parameters.append(_IDEMPOTENCY_KEY)
+    if parameters:
+        made["parameters"] = parameters
     if route.body is not None:
         made["requestBody"] = {
             "required": not route.body_optional,
@@ -140,7 +154,14 @@ def _errors(route: AnyOperation) -> list[int]:
         found.update(_OF_BODIES)
     if route.method != "GET":
         found.update(_OF_WRITES)
+    if _is_repeatable(route):
+        found.update(_OF_REPEATABLE)
     return sorted(found)
+
+
+def _is_repeatable(route: AnyOperation) -> bool:
+    """Whether an operation reads `Idempotency-Key`."""
+    return route.method == "POST" and isinstance(route, PlatformRoute)
 
 
 def _content(media_type: str, answer: type | None) -> Json:

@@ -9,7 +9,9 @@ from muster.base.clock import timestamp
 from muster.http.management.models.base import QueryParameters
 from muster.http.management.router import API_ROOT, Invocation, Operation
 from muster.http.management.validation import read_query
+from muster.http.platform.idempotency import HEADER, Idempotency
 from muster.http.wire.base_url import BaseUrl
+from muster.http.wire.media import read_body
 from muster.http.wire.message import Request, Response
 from muster.http.wire.router import Router
 from muster.scim.errors import ScimError, not_found
@@ -81,6 +83,7 @@ class PlatformApi:
         self._router = Router(routes)
         self._limits = limits
         self._origin = origin
+        self._idempotency = Idempotency(accounts)
 
     @property
     def routes(self) -> Sequence[PlatformRoute]:
@@ -104,4 +107,12 @@ class PlatformApi:
             key=key,
             accounts=self._accounts,
         )
-        return await route.handler(call)
+        if request.method != "POST" or request.header(HEADER) is None:
+            return await route.handler(call)
+        body = await read_body(request, self._limits)
+
+        async def again(_: int) -> bytes:
+            return body
+
+        request.read = again
+        return await self._idempotency.once(request, key, body, lambda: route.handler(call))

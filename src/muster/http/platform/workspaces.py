@@ -19,6 +19,7 @@ from muster.http.management.pages import cut, read_cursor
 from muster.http.management.router import created
 from muster.http.platform.models.workspaces import (
     DeleteWorkspace,
+    ErasingAnswer,
     FindWorkspaces,
     NewWorkspace,
     Suspend,
@@ -30,7 +31,8 @@ from muster.http.platform.router import PLATFORM, PlatformCall, PlatformRoute
 from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.errors import FieldError, InvalidRequest, at
 from muster.http.wire.message import Response, json_response
-from muster.storage.port.accounts import Accounts, Workspace
+from muster.storage.port.accounts import ERASING, Accounts, Workspace
+from muster.storage.port.items import ERASING_KIND, INSTALLATION
 
 _ROOT = "/platform/workspaces"
 _ONE = f"{_ROOT}/{{name}}"
@@ -134,13 +136,14 @@ class WorkspaceRoutes:
         )
         shown, following = cut(found, lambda workspace: (workspace.name,), query.limit)
         answer: WorkspaceList = {
-            "items": [answer_of(workspace, call.base) for workspace in shown],
+            "items": [await _shown(self._accounts, each, call.base) for each in shown],
             "nextCursor": following,
         }
         return json_response(200, answer)
 
     async def get_workspace(self, call: PlatformCall) -> Response:
-        return _answer(200, call, await call.workspace(deleted=True))
+        workspace = await call.workspace(deleted=True)
+        return json_response(200, await _shown(self._accounts, workspace, call.base))
 
     async def create_workspace(self, call: PlatformCall) -> Response:
         body = await call.read(NewWorkspace)
@@ -216,7 +219,18 @@ def _answer(status: int, call: PlatformCall, workspace: Workspace) -> Response:
     return json_response(status, answer_of(workspace, call.base))
 
 
-def answer_of(workspace: Workspace, base: str) -> WorkspaceAnswer:
+async def _shown(accounts: Accounts, workspace: Workspace, base: str) -> WorkspaceAnswer:
+    """Return a workspace with the progress of erasing it."""
+    if workspace.state != ERASING:
+        return answer_of(workspace, base)
+    item = await accounts.item(INSTALLATION, ERASING_KIND, str(workspace.id))
+    found = {"done": 0, "total": 0} if item is None else item.body
+    return answer_of(workspace, base, {"done": found["done"], "total": found["total"]})
+
+
+def answer_of(
+    workspace: Workspace, base: str, erasing: ErasingAnswer | None = None
+) -> WorkspaceAnswer:
     """Return a workspace as the platform API shows it."""
     suspended, deleted = workspace.suspended, workspace.deleted
     return {
@@ -227,6 +241,7 @@ def answer_of(workspace: Workspace, base: str) -> WorkspaceAnswer:
         if suspended is None
         else {"since": suspended.since, "reason": suspended.reason},
         "deleted": None if deleted is None else {"since": deleted.since, "until": deleted.until},
+        "erasing": erasing,
         "created": workspace.created,
         "baseUrl": base + SCIM_ROOT,
         "consoleUrl": f"{base}/w/{workspace.name}",

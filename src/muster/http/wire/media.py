@@ -58,11 +58,24 @@ async def read_json(
         ScimError: 415, 413 or 408; invalidSyntax with the position if the body is malformed.
     """
     check_content_type(request)
+    body = await read_body(request, limits)
+    workspace = 0 if request.grant is None else request.grant.workspace.id
+    if body.startswith(BOM_UTF8):
+        dialect().take("byte-order-mark", "the body")
+        body = request.body = body[len(BOM_UTF8) :]
+    if len(body) > LARGE_BODY:
+        return await compute(workspace, lambda: parse_json(body, limits))
+    return parse_json(body, limits)
+
+
+async def read_body(request: Request, limits: Limits) -> bytes:
+    """Read the body. Raises ScimError 413 if it is too large, 408 if it takes too long."""
     try:
         waits = request.waits or Waits()
         workspace = 0 if request.grant is None else request.grant.workspace.id
         async with waits.waiting(workspace, limits.body_seconds):
-            body = request.body = await request.read(limits.max_body)
+            request.body = await request.read(limits.max_body)
+            return request.body
     except TimeoutError:
         raise ScimError(
             408,
@@ -73,12 +86,6 @@ async def read_json(
         raise (
             ScimError(413, f"{error.detail} (MUSTER_MAX_BODY)") if error.status == 413 else error
         ) from None
-    if body.startswith(BOM_UTF8):
-        dialect().take("byte-order-mark", "the body")
-        body = request.body = body[len(BOM_UTF8) :]
-    if len(body) > LARGE_BODY:
-        return await compute(workspace, lambda: parse_json(body, limits))
-    return parse_json(body, limits)
 
 
 def parse_json(body: bytes, limits: Limits) -> Json:

@@ -41,3 +41,15 @@ class Item:
 
 PLATFORM_KEY_USE_KIND = "platform-key-use"
 """The kind of items that record when platform keys were last used."""
+
+
+ERASING_KIND = "erasing"
+"""The kind of items that hold how far workspaces are erased, by the id of the workspace."""
+
+
+HIGHEST_KIND = "highest-workspace"
+"""The kind of the item with the highest id among the erased workspaces, which none gets again."""
+
+
+IDEMPOTENT_KIND = "idempotent-answer"
+"""The kind of items that hold answers of the platform API to repeat; ids begin with their day."""

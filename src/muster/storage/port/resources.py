@@ -9,7 +9,12 @@ from muster.scim.indexing import LookupEntry
 from muster.scim.schema.model import ResourceType
 from muster.scim.values import Json
 from muster.storage.port.changes import Change, ChangeFilter, ChangeOrigin, Notes
-from muster.storage.port.items import PLATFORM_KEY_USE_KIND
+from muster.storage.port.items import (
+    ERASING_KIND,
+    HIGHEST_KIND,
+    IDEMPOTENT_KIND,
+    PLATFORM_KEY_USE_KIND,
+)
 from muster.storage.port.members import Groups, Member, MemberChoice, MemberDelta, MemberEdit
 
 BASE = "\x01"
@@ -49,6 +54,7 @@ UNCACHED_KINDS = frozenset(
         *(FLASH_KIND, TALLY_KIND, RESOLVED_KIND, HIDDEN_KIND),
         *(IMPORT_KIND, IMPORT_ROWS_KIND, IMPORT_REFUSED_KIND),
         *(IMPORT_QUEUE_KIND, IMPORT_COLUMNS_KIND, PLATFORM_KEY_USE_KIND),
+        *(ERASING_KIND, HIGHEST_KIND, IDEMPOTENT_KIND),
     }
 )
 """The kinds of items that are read from the database whenever they are needed.

@@ -170,10 +170,6 @@ def name_statement(put: Workspace) -> Statement:
     return Statement("SELECT 1 FROM workspaces WHERE name = $1 AND id <> $2", (put.name, put.id))
 
 
-HIGHEST_KIND = "highest-workspace"
-"""The kind of the item with the highest id among the erased workspaces, which none gets again."""
-
-
 def read_statement(read: Setting) -> Statement:
     """Return the statement that reads the current state of something that was read."""
     match read:

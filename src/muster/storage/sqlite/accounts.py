@@ -8,9 +8,8 @@ from muster.storage.groups import unique_display_names
 from muster.storage.port.accounts import KeyRecord, Setting, Workspace
 from muster.storage.port.changes import Note
 from muster.storage.port.errors import Conflict, Outdated
-from muster.storage.port.items import Item
+from muster.storage.port.items import HIGHEST_KIND, Item
 from muster.storage.records.columns import (
-    HIGHEST_KIND,
     KEY,
     WORKSPACE,
     details_to_column,

@@ -84,6 +84,15 @@ class DeletionAnswer(Answer):
     """The time until which it can be restored. Its data is erased afterwards."""
 
 
+class ErasingAnswer(Answer):
+    """The progress of erasing the data of a workspace."""
+
+    done: int
+    """The number of rows that are erased."""
+    total: int
+    """The number of rows that there were."""
+
+
 class WorkspaceAnswer(Answer):
     """A workspace."""
 
@@ -97,6 +106,8 @@ class WorkspaceAnswer(Answer):
     """The suspension. Null if it is not suspended."""
     deleted: DeletionAnswer | None
     """The deletion. Null if it is not deleted."""
+    erasing: ErasingAnswer | None
+    """How far its data is erased. Null if that has not begun."""
     created: Timestamp
     """The time at which the workspace was created."""
     baseUrl: Annotated[str, Field(examples=["https://muster.example.com/scim/v2"])]

@@ -1,0 +1,142 @@
+"""`Idempotency-Key`: the same request acts once, and answers are stored encrypted."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from muster.access.platform_keys import PlatformKeys
+from muster.http.platform.idempotency import Idempotency
+from muster.http.wire.message import Request, Response
+from muster.scim.errors import ScimError
+from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.items import IDEMPOTENT_KIND, INSTALLATION
+from tests.storage.conftest import bench
+from tests.support.people import name
+from tests.support.platform import Platform, label
+from tests.support.tenant import problem
+
+__all__ = ["bench"]
+ORIGIN = ChangeOrigin("test", "", "2026-01-01T00:00:00.000Z")
+
+
+def post(platform, key, path="/workspaces", **body):
+    return platform.api.post(path, json=body, headers={"idempotency-key": key})
+
+
+def test_a_request_that_is_sent_again_gets_the_first_answer(platform):
+    key, called = name("key"), label()
+    first = post(platform, key, name=called)
+    again = post(platform, f'"{key}"', name=called)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.content == first.content
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.headers["x-request-id"] != first.headers["x-request-id"]
+    assert "idempotent-replayed" not in first.headers
+    problem(platform.api.post("/workspaces", json={"name": called}), 409)
+
+
+def test_the_same_key_for_another_request_is_refused(platform):
+    key, called = name("key"), label()
+    assert post(platform, key, name=called).status_code == 201
+    assert "another request" in problem(post(platform, key, name=label()), 422)
+    refused = post(platform, key, f"/workspaces/{called}/suspend", name=called)
+    assert "another request" in problem(refused, 422)
+
+
+def test_keys_of_two_platform_keys_have_nothing_to_do_with_each_other(platform, server):
+    key, other = name("key"), Platform(server)
+    assert post(platform, key, name=label()).status_code == 201
+    assert post(other, key, name=label()).status_code == 201
+    other.close()
+
+
+def test_a_refused_request_may_be_corrected(platform):
+    key, called = name("key"), label()
+    problem(post(platform, key, name="Not A Name"), 400)
+    assert post(platform, key, name=called).status_code == 201
+
+
+@pytest.mark.parametrize("key", ["", '""', "x" * 256, "a\tb"])
+def test_a_malformed_key_is_refused(platform, key):
+    assert "Idempotency-Key" in problem(post(platform, key, name=label()), 400)
+
+
+def test_requests_at_once_act_once(platform):
+    key, called = name("key"), label()
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: post(platform, key, name=called), range(6)))
+    statuses = {answer.status_code for answer in answers}
+    assert statuses <= {201, 409}
+    assert len({answer.content for answer in answers if answer.status_code == 201}) == 1
+    assert all("not been answered" in problem(a, 409) for a in answers if a.status_code == 409)
+
+
+class Caller:
+    """A platform key, and requests with one idempotency key."""
+
+    def __init__(self, bench):
+        self.bench, self.idempotency, self.acts = bench, Idempotency(bench.storage), 0
+        self.token, self.key = bench.run(PlatformKeys(bench.storage).create(name("p"), ORIGIN))
+        self.given = name("k")
+
+    async def act(self):
+        self.acts += 1
+        return Response(201, [("location", "/x")], b'{"token":"SECRET"}')
+
+    def once(self, act=None):
+        headers = {"authorization": f"Bearer {self.token}", "idempotency-key": self.given}
+        asked = Request("POST", "/x", "", headers.get, None, "", "https", "x")
+        return self.bench.run(self.idempotency.once(asked, self.key, b"{}", act or self.act))
+
+    def item(self):
+        items = self.bench.run(self.bench.storage.items(INSTALLATION, IDEMPOTENT_KIND))
+        return items[-1]
+
+
+def test_an_answer_is_stored_encrypted(bench):
+    caller = Caller(bench)
+    first, again = caller.once(), caller.once()
+    assert (first.body, caller.acts) == (again.body, 1)
+    stored = str(caller.item().body)
+    assert "SECRET" not in stored
+    assert caller.token not in stored
+    assert caller.given not in stored
+
+
+def test_an_answer_is_kept_for_a_day(bench, clock):
+    caller = Caller(bench)
+    caller.once()
+    clock.advance(hours=23, minutes=59)
+    caller.once()
+    assert caller.acts == 1
+    clock.advance(minutes=2)
+    caller.once()
+    assert caller.acts == 2
+
+
+def test_a_key_is_free_again_after_an_error_and_after_a_crash(bench, clock, monkeypatch):
+    caller = Caller(bench)
+
+    async def fails():
+        raise ScimError(409, "taken")
+
+    with pytest.raises(ScimError, match="taken"):
+        caller.once(fails)
+    assert caller.once().status == 201
+
+    crashed = Caller(bench)
+
+    async def dies():
+        monkeypatch.setattr(Idempotency, "_forget", lambda *_: asyncio.sleep(0))
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        crashed.once(dies)
+    with pytest.raises(ScimError) as refused:
+        crashed.once()
+    assert refused.value.status == 409
+    clock.advance(seconds=timedelta(minutes=1).seconds + 1)
+    assert crashed.once().status == 201
