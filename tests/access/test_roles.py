@@ -1,7 +1,9 @@
 """Roles: their names, who may grant and change them, and keys that have them."""
 
+import asyncio
 import unicodedata
 from dataclasses import replace
+from datetime import timedelta
 
 import orjson
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from muster.access.audit_notes import Administrator
 from muster.access.keys import KeyOptions, Keys
 from muster.access.permissions import ADMIN, AUDIT, EDIT_ROLES, PERMISSIONS, READ, SCIM, SETTINGS
+from muster.access.role_mappings import RoleMappings, mapping_of
 from muster.access.roles import ROLE_KIND, Role, Roles, check_permissions
 from muster.http.management.models.roles import NewRole
 from muster.scim.errors import ScimError
@@ -145,6 +148,113 @@ def test_nobody_changes_the_built_in_role_or_one_beyond_their_own_permissions(
     assert refused(bench, attempt(administrator, ADMIN)).status == 403
     assert refused(bench, attempt(administrator, "Nothing")).status == 404
     assert bench.run(roles.get(administrator.workspace.id, "Both")).permissions == (AUDIT, SCIM)
+
+
+def test_a_renamed_role_keeps_its_keys_and_the_mappings_that_grant_it(bench, roles, administrator):
+    keys, workspace = Keys(bench.storage), administrator.workspace
+    mappings = RoleMappings(bench.storage)
+    for name in ("Auditor", "Other"):
+        bench.run(roles.create(administrator, name, [AUDIT]))
+    for name in ("nightly", "revoked"):
+        _, made = bench.run(keys.create(workspace, name, KeyOptions((SCIM,), role="Auditor")))
+        if name == "revoked":
+            bench.run(keys.revoke(workspace, made))
+    bench.run(keys.create(workspace, "else", KeyOptions((), role="Other")))
+    for value, role, tag in (
+        ("a", "Auditor", None),
+        ("b", "Auditor", "eu"),
+        ("c", "Other", None),
+        ("a", "Auditors", None),
+    ):
+        bench.run(mappings.create(administrator, value, role, tag))
+    renamed = bench.run(roles.change(administrator, "Auditor", "Auditors"))
+    assert renamed == Role("Auditors", (AUDIT,))
+    assert names(bench, roles, administrator) == [ADMIN, "Auditors", "Other"]
+    held = {key.name: key.role for key in bench.run(bench.storage.keys(workspace.id))}
+    assert held == {"nightly": "Auditors", "revoked": "Auditors", "else": "Other"}
+    found = bench.run(mappings.all(workspace.id))
+    assert [(each.idp_value, each.role, each.tag) for each in found] == [
+        ("a", "Auditors", None),
+        ("b", "Auditors", "eu"),
+        ("c", "Other", None),
+    ]
+    assert [each.id for each in found] == [
+        mapping_of(each.idp_value, each.role, each.tag).id for each in found
+    ]
+    last = bench.run(bench.storage.changes(workspace.id, 0, 100))[-1]
+    assert (last.type, last.id, last.action, last.origin) == ("Role", "Auditors", "rename", HERE)
+    detail = orjson.loads(last.document)
+    assert (detail["before"], detail["keys"], detail["mappings"]) == ("Auditor", 2, 3 - 1)
+
+
+def test_a_role_gets_a_name_and_permissions_in_one_change_or_none(bench, roles, administrator):
+    workspace = administrator.workspace.id
+    made = bench.run(roles.create(administrator, "auditor", [AUDIT]))
+    assert bench.run(roles.change(administrator, "auditor", "Auditor", [SCIM])) == Role(
+        "Auditor", (SCIM,)
+    )
+    before = len(bench.run(bench.storage.changes(workspace, 0, 100)))
+    assert bench.run(roles.change(administrator, "Auditor")) == Role("Auditor", (SCIM,))
+    assert bench.run(roles.change(administrator, "Auditor", "Auditor", [SCIM])).name == "Auditor"
+    assert len(bench.run(bench.storage.changes(workspace, 0, 100))) == before
+    bench.run(roles.change(administrator, "Auditor", permissions=[AUDIT]))
+    assert bench.run(roles.get(workspace, "Auditor")).permissions == made.permissions
+
+
+@pytest.mark.parametrize(
+    ("name", "new_name", "status"),
+    [
+        ("Auditor", "OTHER", 409),
+        ("Auditor", ADMIN.lower(), 409),
+        ("Auditor", "a/b", 400),
+        ("Auditor", 7, 400),
+        (ADMIN, "Root", 403),
+        ("Nothing", "Something", 404),
+        ("Beyond", "Within", 403),
+    ],
+)
+def test_a_rename_that_cannot_be(bench, roles, administrator, name, new_name, status):
+    for role, permissions in (("Auditor", [AUDIT]), ("Other", [AUDIT]), ("Beyond", [SCIM])):
+        bench.run(roles.create(administrator, role, permissions))
+    lesser = replace(administrator, permissions=(AUDIT, EDIT_ROLES))
+    assert refused(bench, roles.change(lesser, name, new_name)).status == status
+    assert names(bench, roles, administrator) == [ADMIN, "Auditor", "Beyond", "Other"]
+
+
+def test_simultaneous_keys_mappings_and_renames_leave_no_key_without_its_role(
+    bench, roles, administrator
+):
+    keys, workspace = Keys(bench.storage), administrator.workspace
+    mappings = RoleMappings(bench.storage)
+    bench.run(roles.create(administrator, "Auditor", [AUDIT]))
+    _, first = bench.run(keys.create(workspace, "first", KeyOptions((), role="Auditor")))
+
+    async def together():
+        return await asyncio.gather(
+            *(
+                keys.create_named(workspace, f"k{n}", KeyOptions((), role="Auditor"), administrator)
+                for n in range(3)
+            ),
+            keys.rotate(workspace, first, timedelta(0), administrator),
+            *(roles.change(administrator, "Auditor", f"Auditor {n}") for n in range(2)),
+            *(mappings.create(administrator, f"v{n}", "Auditor", None) for n in range(2)),
+            return_exceptions=True,
+        )
+
+    done = bench.run(together())
+    assert all(error.status in (404, 409) for error in done if isinstance(error, BaseException)), (
+        done
+    )
+    (name,) = names(bench, roles, administrator)[1:]
+    assert name.startswith("Auditor ")
+    made = bench.run(bench.storage.keys(workspace.id))
+    assert {key.role for key in made} <= {name}
+
+
+def test_a_key_cannot_have_a_role_that_does_not_exist(bench, administrator):
+    keys = Keys(bench.storage)
+    error = refused(bench, keys.create(administrator.workspace, "k", KeyOptions((), role="No")))
+    assert error.status == 404
 
 
 def test_a_role_that_valid_keys_have_stays(bench, roles, administrator):

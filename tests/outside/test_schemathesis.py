@@ -41,6 +41,7 @@ MANAGEMENT = [
         "createRole",
         "getRole",
         "updateRole",
+        "changeRole",
         "deleteRole",
         "verifyPassword",
         "findChanges",

@@ -22,10 +22,10 @@ from muster.access.permissions import ADMIN
 from muster.access.protection import protected_users
 from muster.access.rate_limit import capped, limit_of
 from muster.access.registries import Registries
-from muster.access.roles import ROLE_KIND
+from muster.access.roles import KEY_CLAIM, KEY_CLAIM_KIND, ROLE_KIND
 from muster.base import clock
 from muster.base.clock import timestamp
-from muster.scim.errors import ScimError, invalid_value, uniqueness
+from muster.scim.errors import ScimError, invalid_value, not_found, uniqueness
 from muster.scim.schema.model import Registry
 from muster.storage.port.accounts import Accounts, KeyRecord, Workspace
 from muster.storage.port.changes import ChangeOrigin, Note
@@ -37,8 +37,6 @@ _ISSUER = "muster"
 _CACHED = 10_000
 _SHA256 = hashlib.sha256()
 _TRIES = 5
-_NAMES_KIND = "key-names"
-"""The item that every change of a key's name rewrites, so that two at once do not both pass."""
 _LONGEST = timedelta(days=10 * 366)
 
 
@@ -182,9 +180,11 @@ class Keys:
             The token, which is not stored, and the stored key.
 
         Raises:
-            Outdated: One of the items in `standing` has changed.
+            ScimError: 404 if the workspace has no such role.
+            Outdated: The role, or one of the items in `standing`, has changed.
         """
         now = clock.now()
+        standing = [*standing, *await self._role(workspace.id, options.role)]
         key_id = secrets.token_hex(8)
         claims: dict[str, object] = {
             "iss": _ISSUER,
@@ -223,6 +223,15 @@ class Keys:
         note = self._by(workspace, by).note("ApiKey", key_id, "create", **detail)
         await self._accounts.administer([record, *also], [note], standing)
         return token, record
+
+    async def _role(self, workspace: int, name: str | None) -> list[Item]:
+        """Return the item of a custom role, so that it is not renamed or deleted meanwhile."""
+        if name is None or name == ADMIN:
+            return []
+        item = await self._accounts.item(workspace, ROLE_KIND, name)
+        if item is None:
+            raise not_found(f"Role {name[:100]!r} not found.")
+        return [item]
 
     async def create_named(
         self, workspace: Workspace, name: str, options: KeyOptions, by: Administrator
@@ -304,8 +313,8 @@ class Keys:
                 )
 
     async def _claim(self, workspace: int) -> Item:
-        found = await self._accounts.item(workspace, _NAMES_KIND, "latest")
-        return found or Item(workspace, _NAMES_KIND, "latest", None)
+        found = await self._accounts.item(workspace, KEY_CLAIM_KIND, KEY_CLAIM)
+        return found or Item(workspace, KEY_CLAIM_KIND, KEY_CLAIM, None)
 
     def _by(self, workspace: Workspace, by: Administrator | None) -> Administrator:
         """Return the administrator, or the command line if none is given."""
@@ -328,16 +337,16 @@ class Keys:
 
         Returns:
             The new token and the new stored key.
+
+        Raises:
+            Outdated: Other keys keep being named at the same time.
         """
         lasts = (
             None
             if key.expires is None
             else datetime.fromisoformat(key.expires) - datetime.fromisoformat(key.created)
         )
-        options = KeyOptions(
-            key.permissions, key.rate_limit, lasts, key.role, key.user, key.connection
-        )
-        made = await self.create(workspace, key.name, options, by)
+        made = await self._successor(workspace, key, lasts, by)
         end = timestamp(clock.now() + overlap)
         note = self._by(workspace, by).note(
             "ApiKey",
@@ -351,6 +360,26 @@ class Keys:
             key, note, lambda standing: replace(standing, expires=min(end, standing.expires or end))
         )
         return made
+
+    async def _successor(
+        self,
+        workspace: Workspace,
+        key: KeyRecord,
+        lasts: timedelta | None,
+        by: Administrator | None,
+    ) -> tuple[str, KeyRecord]:
+        """Create a key like another. Its role may be renamed at the same time."""
+        for _ in range(_TRIES):
+            claim = await self._claim(workspace.id)
+            key = await self._accounts.key(workspace.id, key.id) or key
+            options = KeyOptions(
+                key.permissions, key.rate_limit, lasts, key.role, key.user, key.connection
+            )
+            with contextlib.suppress(Outdated):
+                return await self.create(
+                    workspace, key.name, options, by, [_claimed(claim)], [claim]
+                )
+        raise Outdated
 
     async def revoke(
         self, workspace: Workspace, key: KeyRecord, by: Administrator | None = None

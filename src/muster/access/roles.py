@@ -1,20 +1,26 @@
 """Custom roles: named sets of permissions for API keys."""
 
+import contextlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from muster.access.audit_notes import Administrator
 from muster.access.permissions import ADMIN, PERMISSIONS, beyond
+from muster.access.role_mappings import MAPPING_KIND, RoleMapping, mapping_of
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
 from muster.scim.values import Json
 from muster.storage.port.accounts import Accounts, KeyRecord
+from muster.storage.port.errors import Outdated
 from muster.storage.port.items import Item
 
 ROLE_KIND = "role"
+KEY_CLAIM_KIND, KEY_CLAIM = "key-names", "latest"
+"""The item that every new key of a workspace changes, so that no two are decided on one state."""
 NAME_PATTERN = r"^[^\s\x00-\x1f\x7f/](?:[^\x00-\x1f\x7f/]{0,98}[^\s\x00-\x1f\x7f/])?$"
 """The names of roles, without lookarounds: the OpenAPI document has the pattern as well."""
 _MAX_ROLES = 200
+_TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +99,9 @@ class Roles:
             ScimError: 400 if the name or permissions are invalid; 403 if the administrator does
                 not have all of them; 409 if the name is taken.
         """
-        if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
-            raise invalid_value(
-                "name: expected 1 to 100 characters without slashes and control characters"
-            )
+        name = _checked_name(name)
         there = await self.all(by.workspace.id)
-        if any(role.name.lower() == name.lower() for role in there):
-            raise ScimError(409, f"A role named {name!r} already exists.", "uniqueness")
+        _check_free(name, there)
         if len(there) > _MAX_ROLES:
             raise ScimError(409, f"A workspace can have at most {_MAX_ROLES} roles.")
         return await self._keep(
@@ -112,6 +114,87 @@ class Roles:
         return await self._keep(
             by, Role(name, check_permissions(by.permissions, permissions)), "update", before
         )
+
+    async def change(
+        self, by: Administrator, name: str, new_name: Json = None, permissions: Json = None
+    ) -> Role:
+        """Give a role another name, other permissions, or both.
+
+        The API keys that have the role keep it, and the role mappings that grant a role of this
+        name grant it under the new name, all in one transaction.
+
+        Args:
+            by: The administrator.
+            name: The name of the role.
+            new_name: The new name; None to keep it.
+            permissions: The new permissions; None to keep them.
+
+        Raises:
+            ScimError: 400 if the name or permissions are invalid; 403 if the administrator may not
+                change the role; 404 if it does not exist; 409 if another role has the name.
+            Outdated: The role, its keys or its mappings keep changing.
+        """
+        wanted = name if new_name is None else _checked_name(new_name)
+        for _ in range(_TRIES):
+            before = await self._own(by, name)
+            given = (
+                before.permissions
+                if permissions is None
+                else check_permissions(by.permissions, permissions)
+            )
+            after = Role(wanted, given)
+            if after == before:
+                return before
+            if wanted != name:
+                others = [role for role in await self.all(by.workspace.id) if role.name != name]
+                _check_free(wanted, others)
+            with contextlib.suppress(Outdated):
+                if wanted == name:
+                    return await self._keep(by, after, "update", before)
+                return await self._rename(by, before, after)
+        raise Outdated
+
+    async def _rename(self, by: Administrator, before: Role, after: Role) -> Role:
+        """Store a role under another name, and change all that refers to it by its name.
+
+        Raises:
+            Outdated: The role, one of its keys or one of its mappings has changed since, or a key
+                was created.
+        """
+        workspace = by.workspace.id
+        claim = await self._accounts.item(workspace, KEY_CLAIM_KIND, KEY_CLAIM)
+        keys = [key for key in await self._accounts.keys(workspace) if key.role == before.name]
+        mappings = [
+            item
+            for item in await self._accounts.items(workspace, MAPPING_KIND)
+            if item.body["role"] == before.name
+        ]
+        note = by.note(
+            "Role",
+            after.name,
+            "rename",
+            before=before.name,
+            permissions=list(after.permissions),
+            keys=len(keys),
+            mappings=len(mappings),
+        )
+        await self._accounts.administer(
+            [
+                _item(by, after),
+                Item(workspace, ROLE_KIND, before.name, None),
+                *(replace(key, role=after.name) for key in keys),
+                *(put for item in mappings for put in _renamed(item, after.name)),
+            ],
+            [note],
+            [
+                _item(by, before),
+                Item(workspace, ROLE_KIND, after.name, None),
+                claim or Item(workspace, KEY_CLAIM_KIND, KEY_CLAIM, None),
+                *keys,
+                *mappings,
+            ],
+        )
+        return after
 
     async def delete(self, by: Administrator, name: str) -> None:
         """Remove a role.
@@ -159,6 +242,28 @@ class Roles:
         )
         await self._accounts.administer([_item(by, role)], [note], [read])
         return role
+
+
+def _checked_name(name: Json) -> str:
+    """Return a name. Raises ScimError 400 if it is not allowed."""
+    if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
+        raise invalid_value(
+            "name: expected 1 to 100 characters without slashes and control characters"
+        )
+    return name
+
+
+def _check_free(name: str, others: Sequence[Role]) -> None:
+    """Raise ScimError 409 if one of the roles has a name, in any case."""
+    if any(role.name.lower() == name.lower() for role in others):
+        raise ScimError(409, f"A role named {name!r} already exists.", "uniqueness")
+
+
+def _renamed(item: Item, role: str) -> Sequence[Item]:
+    """Return what replaces a mapping whose role has another name; its id has the name in it."""
+    mapping = RoleMapping(item.id, **item.body)
+    moved = mapping_of(mapping.idp_value, role, mapping.tag)
+    return replace(item, body=None), replace(item, id=moved.id, body={**item.body, "role": role})
 
 
 def _item(by: Administrator, role: Role) -> Item:

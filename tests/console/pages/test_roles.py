@@ -75,6 +75,25 @@ def test_a_role_is_created_changed_and_deleted(root, fresh, roles):
     assert root.post(f"{path}/remove").status_code == 404
 
 
+def test_a_role_is_renamed(root, fresh, roles):
+    root.post(roles, name="Auditor", permission=AUDIT)
+    root.post(roles, name="Other", permission=AUDIT)
+    key = fresh.api.post("/keys", json={"name": name("key"), "role": "Auditor"}).json()
+    path = f"{roles}/Auditor"
+    assert 'value="Auditor"' in root.get(path).text
+    page = root.submit(path, name="Audit & more", permission=[AUDIT, READ])
+    assert "Role &#34;Auditor&#34; was renamed to &#34;Audit &amp; more&#34;." in page.text
+    assert matrix(page.text)["Audit &amp; more"] == {AUDIT, READ}
+    assert root.get(path).status_code == 404
+    assert key["name"] in root.get(f"{roles}/Audit%20%26%20more").text
+    refused = root.post(f"{roles}/Audit%20%26%20more", name="OTHER", permission=AUDIT)
+    assert (refused.status_code, 'value="OTHER"' in refused.text) == (409, True)
+    refused = root.post(f"{roles}/Audit%20%26%20more", name="", permission=AUDIT)
+    assert (refused.status_code, 'id="wrong-name"' in refused.text) == (400, True)
+    log = root.get(f"/w/{fresh.name}/audit", type="Role").text
+    assert "Renamed" in log
+
+
 def test_the_holders_of_a_role_are_listed(root, fresh, roles):
     root.post(roles, name="Auditor", permission=AUDIT)
     keys = [name("key") for _ in range(3)]

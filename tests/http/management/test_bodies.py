@@ -115,6 +115,7 @@ BODIES = {
         "name": name("k"), "rateLimit": 5, "expires": "2031-01-31T09:00:00Z"}),
     "rotateKey": ("POST", "/keys/{key}/rotate", lambda _: {"overlapSeconds": 5}),
     "createRole": ("POST", "/roles", lambda _: {"name": name("role"), "permissions": [SCIM]}),
+    "changeRole": ("PATCH", "/roles/{role}", lambda place: {"name": place.role, "permissions": [SCIM]}),
     "updateRole": ("PUT", "/roles/{role}", lambda place: {"name": place.role, "permissions": [SCIM]}),
     "createRoleMapping": ("POST", "/scim/role-mappings", lambda _: {"idpValue": name("v"), "role": {"role": "x", "tag": "y"}}),
     "previewRoleMappings": ("POST", "/scim/role-mappings/preview", lambda _: {

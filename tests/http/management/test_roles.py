@@ -40,6 +40,29 @@ def test_roles_for_keys(fresh):
     problem(fresh.api.get(path), 404)
 
 
+def test_a_role_is_renamed_and_its_key_goes_on(fresh):
+    fresh.api.post("/roles", json={"name": "Reader", "permissions": [AUDIT]})
+    fresh.api.post("/roles", json={"name": "Other", "permissions": [AUDIT]})
+    fresh.api.post("/scim/role-mappings", json={"idpValue": "v", "role": {"role": "Reader"}})
+    key = fresh.api.post("/keys", json={"name": name("k"), "role": "Reader"}).json()
+    renamed = fresh.api.patch("/roles/Reader", json={"name": "Read & audit"})
+    assert renamed.json() == {"name": "Read & audit", "permissions": [AUDIT]}
+    problem(fresh.api.get("/roles/Reader"), 404)
+    assert fresh.api.get(f"/keys/{key['id']}").json()["role"] == "Read & audit"
+    with fresh.client(key["token"], "/api/v1") as api:
+        assert api.get("/audit").status_code == 200
+        changed = fresh.api.patch("/roles/Read%20%26%20audit", json={"permissions": [SCIM]})
+        assert changed.json() == {"name": "Read & audit", "permissions": [SCIM]}
+        problem(api.get("/audit"), 403)
+    user = fresh.user(roles=["v"])
+    granted = fresh.api.get(f"/users/{user['id']}/roles").json()["roles"]
+    assert [role["role"] for role in granted] == ["Read & audit"]
+    for wrong, status in (({"name": "other"}, 409), ({"name": "a/b"}, 400), ({"name": ""}, 400)):
+        problem(fresh.api.patch("/roles/Read%20%26%20audit", json=wrong), status)
+    problem(fresh.api.patch("/roles/Read%20%26%20audit", json={"permissions": []}), 400)
+    problem(fresh.api.patch("/roles/Admin", json={"name": "Root"}), 403)
+
+
 def test_role_mappings_say_which_roles_a_user_has(fresh):
     mapping = {"idpValue": "admins", "role": {"role": "Instance Administrator", "tag": "eu"}}
     made = fresh.api.post("/scim/role-mappings", json=mapping)

@@ -30,6 +30,7 @@ ROUTES = [
     ("POST", "/roles", EDIT_ROLES),
     ("GET", "/roles/x", EDIT_ROLES),
     ("PUT", "/roles/x", EDIT_ROLES),
+    ("PATCH", "/roles/x", EDIT_ROLES),
     ("DELETE", "/roles/x", EDIT_ROLES),
     ("POST", "/wipe", ADMIN),
     ("GET", "/overview", SCIM),

@@ -108,6 +108,7 @@ class RolePages:
             "role.html",
             status,
             role=role,
+            typed=visit.text("name") if error and "name" in visit.fields else role.name,
             notes=NOTES,
             permissions=PERMISSIONS,
             chosen=visit.fields.get("permission", []) if error else role.permissions,
@@ -123,10 +124,16 @@ class RolePages:
         name = visit.names["name"]
         try:
             check_unchanged(visit, (await self._roles.get(visit.there().id, name)).shown())
-            await self._roles.replace(visit.administrator, name, visit.fields.get("permission", []))
+            role = await self._roles.change(
+                visit.administrator,
+                name,
+                visit.text("name") if "name" in visit.fields else None,
+                visit.fields.get("permission", []),
+            )
         except ScimError as error:
             return await self._refused(visit, error)
-        return await visit.redirect_with("./roles", said=f'Role "{name}" was saved.')
+        renamed = f' was renamed to "{role.name}".' if role.name != name else " was saved."
+        return await visit.redirect_with("./roles", said=f'Role "{name}"{renamed}')
 
     async def remove(self, visit: Visit) -> Response:
         name = visit.names["name"]

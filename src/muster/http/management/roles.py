@@ -19,6 +19,7 @@ from muster.http.management.models.roles import (
     NewRole,
     NewRoleMapping,
     RoleAnswer,
+    RoleChange,
     RoleList,
     RoleMappingAnswer,
     RoleMappingChange,
@@ -75,6 +76,16 @@ class RoleRoutes:
             self.update_role,
             "Replace the permissions of a role",
             body=RolePermissions,
+            answer=RoleAnswer,
+            errors=(409,),
+        )
+        yield ApiRoute(
+            "PATCH",
+            "/roles/{name}",
+            EDIT_ROLES,
+            self.change_role,
+            "Rename a role, or change its permissions",
+            body=RoleChange,
             answer=RoleAnswer,
             errors=(409,),
         )
@@ -199,8 +210,17 @@ class RoleRoutes:
         body, name = await call.read(RolePermissions), call.names["name"]
         if body.name not in (None, name):
             with at("/name"):
-                raise invalid_value(f"name: expected {name[:100]!r}, the name in the path")
+                raise invalid_value(
+                    f"name: expected {name[:100]!r}, the name in the path. PATCH renames a role."
+                )
         role = await self._roles.replace(call.administrator, name, body.permissions)
+        return json_response(200, _role(role))
+
+    async def change_role(self, call: Call) -> Response:
+        given = (await call.read(RoleChange)).model_dump(exclude_unset=True)
+        role = await self._roles.change(
+            call.administrator, call.names["name"], given.get("name"), given.get("permissions")
+        )
         return json_response(200, _role(role))
 
     async def delete_role(self, call: Call) -> Response:

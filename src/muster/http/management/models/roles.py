@@ -15,6 +15,7 @@ from muster.http.management.models.base import (
     ListAnswer,
     Permission,
     QueryParameters,
+    example_of_a_change,
 )
 
 _EXAMPLE: JsonDict = {"name": "Auditor", "permissions": ["View audit logs"]}
@@ -35,7 +36,7 @@ class NewRole(Body):
         str,
         StringConstraints(min_length=1, max_length=100, pattern=NAME_PATTERN),
     ]
-    """The name, without slashes and control characters. It cannot be changed later."""
+    """The name, without slashes and control characters."""
     permissions: Annotated[list[Permission], Field(min_length=1)]
     """The permissions of keys that have the role."""
 
@@ -46,8 +47,22 @@ class RolePermissions(Body):
     model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
 
     name: str | None = None
-    """The name of the role, if it is sent at all. It cannot be changed."""
+    """The name of the role, if it is sent at all. PATCH changes it."""
     permissions: Annotated[list[Permission], Field(min_length=1)]
+    """The permissions of keys that have the role."""
+
+
+class RoleChange(Body):
+    """The members of a role to change. Members that are left out stay as they are."""
+
+    model_config = ConfigDict(json_schema_extra=example_of_a_change(name="Auditors"))
+
+    name: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=100, pattern=NAME_PATTERN),
+    ] = ""
+    """The new name. Keys keep the role, and role mappings that grant it follow."""
+    permissions: Annotated[list[Permission], Field(min_length=1)] = []
     """The permissions of keys that have the role."""
 
 
