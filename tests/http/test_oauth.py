@@ -8,6 +8,7 @@ from authlib.integrations.httpx_client import OAuth2Client
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey
+from scim2_models import ServiceProviderConfig
 
 from muster.access.oauth.server import ASSERTION_TYPE
 from muster.base import clock
@@ -278,6 +279,56 @@ def test_the_audit_log_names_the_client_and_no_secret(provider):
     assert actors[-1] == f"oauth:{client['clientId']}"
     assert client["clientSecret"] not in log.text
     assert token not in log.text
+
+
+def schemes(scim):
+    config = ServiceProviderConfig.model_validate(scim.get("/ServiceProviderConfig").json())
+    for scheme in config.authentication_schemes:
+        assert scheme.spec_uri
+        assert httpx.get(str(scheme.documentation_uri)).status_code == 200
+    assert config.authentication_schemes[0].primary is True
+    return [scheme.type for scheme in config.authentication_schemes]
+
+
+def challenged(response, words):
+    assert response.status_code == 401
+    assert 'error="invalid_token"' in response.headers["www-authenticate"]
+    assert response.headers["www-authenticate"].startswith("Bearer ")
+    assert words in response.json()["detail"]
+
+
+def test_a_workspace_can_refuse_api_keys_for_scim(provider):
+    tenant, keyed = provider.tenant, provider.tenant.scim
+    refusal = tenant.api.patch("/settings", json={"scimCredentials": "oauth"})
+    assert refusal.status_code == 409
+    assert "no OAuth client" in refusal.json()["detail"]
+    oauth = provider.scim(provider.by_secret(provider.client()).json()["access_token"])
+    assert schemes(keyed) == schemes(oauth) == ["oauthbearertoken", "oauth2"]
+    assert tenant.api.patch("/settings", json={"scimCredentials": "oauth"}).status_code == 200
+    for answer in (
+        keyed.get("/Users"),
+        keyed.post("/Users", json=person()),
+        keyed.post("/Bulk", json={}),
+        keyed.get("/ServiceProviderConfig"),
+    ):
+        challenged(answer, "no API keys")
+    assert oauth.post("/Users", json=person()).status_code == 201
+    assert schemes(oauth) == ["oauth2"]
+    assert tenant.api.get("/settings").status_code == 200  # administrators are not locked out
+    assert tenant.api.patch("/settings", json={"scimCredentials": "any"}).status_code == 200
+    assert keyed.get("/Users").status_code == 200
+
+
+def test_a_workspace_can_refuse_oauth_for_scim(provider):
+    tenant, client = provider.tenant, provider.client()
+    oauth = provider.scim(provider.by_secret(client).json()["access_token"])
+    assert oauth.get("/Users").status_code == 200
+    assert tenant.api.patch("/settings", json={"scimCredentials": "keys"}).status_code == 200
+    challenged(oauth.get("/Users"), "Use an API key")
+    refused(provider.by_secret(client), 400, "unauthorized_client")
+    assert schemes(tenant.scim) == ["oauthbearertoken"]
+    with Tenant(tenant.server) as other:
+        assert schemes(other.scim) == ["oauthbearertoken", "oauth2"]
 
 
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)

@@ -58,6 +58,8 @@ class Grant:
         through: The workspace with the settings of the connection.
         barred: The connections whose resources the key may not change, by stored id.
         protected: The ids of the workspace's protected users.
+        refusal: Why SCIM refuses the credential, whose kind the workspace does not accept; None if
+            it does not.
     """
 
     workspace: Workspace
@@ -73,6 +75,7 @@ class Grant:
     through: Workspace
     barred: Mapping[str | None, str]
     protected: frozenset[str] = frozenset()
+    refusal: str | None = None
 
     def admits(self, address: str) -> bool:
         """Return whether the workspace accepts requests from an address."""
@@ -557,12 +560,26 @@ class Keys:
             through,
             barred_from(connection, every),
             await protected_users(self._accounts, workspace.id),
+            _refusal(workspace, is_key=actor.startswith("key:")),
         )
 
     async def _signing_secret(self) -> bytes:
         if self._secret is None:
             self._secret = await self._accounts.signing_secret()
         return self._secret
+
+
+def _refusal(workspace: Workspace, is_key: bool) -> str | None:
+    """Return why SCIM refuses a valid credential; None if it does not."""
+    accepted = workspace.scim_credentials
+    if accepted == "oauth" and is_key:
+        return (
+            "The workspace accepts no API keys for SCIM. Use an access token of an OAuth client, or"
+            " a token of an issuer that the workspace trusts."
+        )
+    if accepted == "keys" and not is_key:
+        return "The workspace accepts no OAuth tokens for SCIM. Use an API key."
+    return None
 
 
 def _claimed(claim: Item) -> Item:

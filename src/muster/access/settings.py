@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from muster.access import allowlist
 from muster.access.audit_notes import Administrator
+from muster.access.connections import CREDENTIAL_KINDS
 from muster.access.permissions import SCIM, allows
 from muster.access.rate_limit import check_ceiling
 from muster.scim.errors import ScimError
@@ -17,6 +18,7 @@ from muster.storage.port.errors import Conflict, Outdated
 
 GUARD_MODES = ("hold", "pause", "watch", "off")
 CONTRACTS = ("rfc7644", "cortex")
+SCIM_CREDENTIALS = ("any", "oauth", "keys")
 _NAMES = {
     "contract": "contract",
     "strict": "strict",
@@ -31,6 +33,7 @@ _NAMES = {
     "requestsDays": "requests_days",
     "changesDays": "changes_days",
     "requireSecondFactor": "require_second_factor",
+    "scimCredentials": "scim_credentials",
 }
 """The JSON name of each setting, and its attribute in Workspace."""
 MAX_BLOCKS = 500
@@ -87,9 +90,12 @@ class WorkspaceSettings:
 
         Raises:
             ScimError: 400 if the rate limit is above the ceiling; 409 if the allowlist would lock
-                out the administrator, or groups share a name that is to be unique.
+                out the administrator, groups share a name that is to be unique, or SCIM is to
+                accept OAuth alone and the workspace has no OAuth client or trust.
         """
         self.check(by, given, lockout_confirmed)
+        if given.get("scim_credentials") == "oauth":
+            await self._check_oauth(by.workspace)
         return await self._set(by, given, shown)
 
     def check(
@@ -166,6 +172,16 @@ class WorkspaceSettings:
             except Conflict:
                 await self._check_group_names(by, after)
         raise Outdated
+
+    async def _check_oauth(self, workspace: Workspace) -> None:
+        """Check that a workspace that accepts OAuth alone still has a credential for SCIM."""
+        counts = [await self._store.count_items(workspace.id, kind) for kind in CREDENTIAL_KINDS]
+        if workspace.scim_credentials != "oauth" and not any(counts):
+            raise ScimError(
+                409,
+                "scimCredentials: the workspace has no OAuth client and no trust, so every SCIM"
+                " request would be refused. Create one for a connection first.",
+            )
 
     async def _check_group_names(self, by: Administrator, workspace: Workspace) -> None:
         """Check that no two groups have the same name.

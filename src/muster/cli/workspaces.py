@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -37,6 +37,12 @@ StatusCodes = Annotated[
 Strict = Annotated[
     bool | None,
     Parameter(help="Reject requests that do not follow the SCIM standard, whoever sends them."),
+]
+Credentials = Annotated[
+    Literal["any", "oauth", "keys"] | None,
+    Parameter(
+        help="Credentials that SCIM accepts: oauth refuses API keys, keys refuses OAuth tokens."
+    ),
 ]
 
 
@@ -195,12 +201,20 @@ def _origin() -> ChangeOrigin:
 
 @app.command(
     name="set",
-    help_epilogue="Examples:\n  muster workspaces set acme --contract cortex --no-strict",
+    help_epilogue="""Examples:
+  muster workspaces set acme --contract cortex --no-strict
+  muster workspaces set acme --scim-credentials oauth""",
 )
 def set_(
-    name: Name, /, *, contract: StatusCodes = None, strict: Strict = None, database: Database = None
+    name: Name,
+    /,
+    *,
+    contract: StatusCodes = None,
+    strict: Strict = None,
+    scim_credentials: Credentials = None,
+    database: Database = None,
 ) -> None:
-    """Change the status codes or the strictness of a workspace."""
+    """Change the status codes, the strictness or the SCIM credentials of a workspace."""
     settings = load_settings(contract=contract, database=database)
 
     async def work(storage: Storage) -> None:
@@ -209,6 +223,7 @@ def set_(
             workspace,
             contract=contract or workspace.contract,
             strict=workspace.strict if strict is None else strict,
+            scim_credentials=scim_credentials or workspace.scim_credentials,
         )
         await storage.administer([changed], (), [workspace])
 

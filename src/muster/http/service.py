@@ -192,7 +192,7 @@ class Service:
             response = await self._route(request)
         except Exception as error:
             response = self._failed(request, error)
-            if isinstance(error, Unauthorized) and self._recorder is not None and _is_scim(request):
+            if isinstance(error, Unauthorized) and request.grant is None and _is_scim(request):
                 await self._attribute(request)
         finally:
             self.in_flight -= 1
@@ -212,6 +212,8 @@ class Service:
 
     async def _attribute(self, request: Request) -> None:
         """Find the workspace of a request without a valid key, to record it there."""
+        if self._recorder is None:
+            return
         second = int(time.monotonic())
         self._attributed = (second, self._attributed[1] + 1 if self._attributed[0] == second else 1)
         if self._attributed[1] > _ATTRIBUTED:
@@ -392,6 +394,8 @@ class Service:
             return _answer_closed(request, grant, scim)
         if not scim:
             return self._api.answer(request, grant)
+        if grant.refusal is not None:
+            raise Unauthorized(grant.refusal, "invalid_token")
         if (pause := grant.connection.pause) is not None:
             raise _paused(grant.connection, pause)
         if not allows(grant.permissions, SCIM):

@@ -88,3 +88,20 @@ def test_an_error_keeps_the_stamp_of_the_form(root, fresh):
     fresh.api.patch("/settings", json={"uniqueGroupNames": True})
     refused = root.post(path, rateLimit="many", seen=stamp)
     assert f'name="seen" value="{stamp}"' in refused.text
+
+
+def test_the_credentials_for_scim_are_reviewed_and_saved(root, fresh):
+    path = f"/w/{fresh.name}/settings"
+    page = root.get(path).text
+    assert '<option value="any" selected>' in page
+    given = {"contract": "rfc7644", "guardMode": "watch", "guardShare": "10", "guardLeast": "20"}
+    given |= {"automaticProvisioning": "on", "automaticDeprovisioning": "on"}
+    review = root.post(path, **given, scimCredentials="keys")
+    assert re.findall(r'<th data-label="Setting">([^<]*)<', review.text) == ["Credentials for SCIM"]
+    assert root.post(path, **given, scimCredentials="keys", reviewed="on").status_code == 303
+    assert fresh.api.get("/settings").json()["scimCredentials"] == "keys"
+    refused = root.post(path, **given, scimCredentials="oauth", reviewed="on")
+    assert refused.status_code == 409
+    assert "no OAuth client" in refused.text
+    assert root.post(path, **given, reviewed="on", requestsDays="5").status_code == 303
+    assert fresh.api.get("/settings").json()["scimCredentials"] == "keys"  # an earlier form

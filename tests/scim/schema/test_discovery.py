@@ -43,6 +43,21 @@ def test_the_configuration_states_the_limits():
     assert config["meta"]["location"] == f"{BASE}/ServiceProviderConfig"
 
 
+@pytest.mark.parametrize(
+    ("credentials", "types"),
+    [
+        ("any", ["oauthbearertoken", "oauth2"]),
+        ("oauth", ["oauth2"]),
+        ("keys", ["oauthbearertoken"]),
+    ],
+)
+def test_the_configuration_lists_the_credentials_that_are_accepted(credentials, types):
+    schemes = service_provider_config(Limits(), BASE, credentials)["authenticationSchemes"]
+    assert [scheme["type"] for scheme in schemes] == types
+    assert [scheme.get("primary", False) for scheme in schemes] == [True, False][: len(types)]
+    assert {scheme["documentationUri"] for scheme in schemes} == {"https://host.example/docs"}
+
+
 def test_resource_types_name_their_schemas_and_which_are_required(badges):
     users, groups = resource_type_documents(badges, BASE)
     assert (users["id"], users["endpoint"], users["schema"]) == ("User", "/Users", USER)

@@ -134,6 +134,11 @@ class OAuthClients:
         item = await self._accounts.item(workspace, CLIENT_KIND, client_id)
         return None if item is None else client_from_item(item)
 
+    async def may_ask(self, client: OAuthClient) -> bool:
+        """Tell whether SCIM accepts the access tokens of a client."""
+        workspace = await self._accounts.workspace(client.workspace)
+        return workspace is not None and workspace.scim_credentials != "keys"
+
     async def get(self, workspace: int, connection: str, client_id: str) -> OAuthClient:
         """Return a client of a connection.
 

@@ -120,6 +120,10 @@ class TokenServer:
             raise OAuthError("unsupported_grant_type", f"grant_type: expected {GRANT}")
         presented = _presented(form, request.authorization)
         client = await self._authenticated(presented, request)
+        if not await self._clients.may_ask(client):
+            raise OAuthError(
+                "unauthorized_client", "the workspace accepts API keys alone (scimCredentials)"
+            )
         wanted = form.get("scope", SCOPE)
         if set(wanted.split()) - {SCOPE}:
             raise OAuthError("invalid_scope", f"scope: the only scope is {SCOPE}")

@@ -36,6 +36,7 @@ _LABELS = {
     "requestsDays": "Keep request logs",
     "changesDays": "Keep changes",
     "requireSecondFactor": "Two-factor authentication of administrators",
+    "scimCredentials": "Credentials for SCIM",
 }
 _WORDS = {
     "rfc7644": "RFC 7644",
@@ -44,6 +45,9 @@ _WORDS = {
     "pause": "Pause the connection",
     "watch": "Warn only",
     "off": "Off",
+    "any": "API keys and OAuth",
+    "oauth": "OAuth only",
+    "keys": "API keys only",
 }
 _KEPT = ("requestsDays", "changesDays")
 """The settings in days."""
@@ -115,6 +119,8 @@ class SettingsPages:
             return await self.show(visit, confirm=locks_out, typed=True)
         raw: dict[str, Any] = {name: visit.text(name) == "on" for name in _SWITCHES}
         raw |= {name: visit.text(name) for name in ("contract", "guardMode")}
+        # The form of an earlier version, open in a browser, has no such field.
+        raw["scimCredentials"] = visit.text("scimCredentials") or visit.there().scim_credentials
         raw["ipAllowlist"] = visit.text("ipAllowlist").split()
         raw["confirmLockout"] = visit.text("confirmLockout") == "on"
         try:
@@ -174,7 +180,7 @@ def _kept(workspace: Workspace) -> dict[str, Any]:
 
 def _given(visit: Visit) -> dict[str, Any]:
     """Return the submitted values, so that a rejected form keeps them."""
-    texts = ("contract", "guardMode", "ipAllowlist", *NUMBERS)
+    texts = ("contract", "guardMode", "scimCredentials", "ipAllowlist", *NUMBERS)
     return {name: visit.text(name) for name in texts} | {
         name: visit.text(name) == "on" for name in _SWITCHES
     }

@@ -300,7 +300,9 @@ class Scim:
     def _service_provider_config(self, request: Request, _: Registry, name: str) -> Response:
         if name:
             raise not_found("/ServiceProviderConfig has no sub-resources")
-        content = discovery.service_provider_config(self._limits, self._base(request))
+        grant = request.grant
+        credentials = "any" if grant is None else grant.workspace.scim_credentials
+        content = discovery.service_provider_config(self._limits, self._base(request), credentials)
         return json_response(200, content, answer_type(request))
 
     def _resource_types(self, request: Request, registry: Registry, name: str) -> Response:

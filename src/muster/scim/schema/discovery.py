@@ -38,12 +38,46 @@ class Limits:
     max_comparisons: int = MAX_COMPARISONS
 
 
-def service_provider_config(limits: Limits, base: str) -> dict[str, Any]:
+def authentication_schemes(credentials: str, root: str) -> list[dict[str, Any]]:
+    """Return the `authenticationSchemes` that a workspace accepts (RFC 7643 section 5).
+
+    Args:
+        credentials: `any`, `oauth` or `keys`.
+        root: The public URL of the service.
+    """
+    found: list[dict[str, Any]] = []
+    if credentials != "oauth":
+        found.append(
+            {
+                "type": "oauthbearertoken",
+                "name": "API key",
+                "description": "An API key of the workspace, as Authorization: Bearer <key>",
+                "specUri": "https://www.rfc-editor.org/info/rfc6750",
+                "documentationUri": f"{root}/docs",
+            }
+        )
+    if credentials != "keys":
+        found.append(
+            {
+                "type": "oauth2",
+                "name": "OAuth 2.0 client credentials",
+                "description": f"An access token of {root}/oauth/token, or a token of an issuer"
+                " that the workspace trusts, as Authorization: Bearer <token>",
+                "specUri": "https://www.rfc-editor.org/info/rfc6749",
+                "documentationUri": f"{root}/docs",
+            }
+        )
+    found[0]["primary"] = True
+    return found
+
+
+def service_provider_config(limits: Limits, base: str, credentials: str = "any") -> dict[str, Any]:
     """Return the ServiceProviderConfig (RFC 7643 section 5).
 
     Args:
         limits: The limits.
         base: The URL that ends in /scim/v2.
+        credentials: The credentials that the workspace accepts.
     """
     return {
         "schemas": [SERVICE_PROVIDER_CONFIG],
@@ -57,15 +91,7 @@ def service_provider_config(limits: Limits, base: str) -> dict[str, Any]:
         "changePassword": {"supported": True},
         "sort": {"supported": True},
         "etag": {"supported": True},
-        "authenticationSchemes": [
-            {
-                "type": "oauthbearertoken",
-                "name": "API key",
-                "description": "An API key of the workspace, as Authorization: Bearer <key>",
-                "specUri": "https://www.rfc-editor.org/info/rfc6750",
-                "primary": True,
-            }
-        ],
+        "authenticationSchemes": authentication_schemes(credentials, base.removesuffix("/scim/v2")),
         "pagination": {
             "cursor": True,
             "index": True,

@@ -65,6 +65,7 @@ class Workspace:
         display_name: The name that people see; empty if it is `name`.
         suspended: Why programs get no answers; None if they do.
         deleted: When it was deleted; None if it was not.
+        scim_credentials: `any`, `oauth` or `keys`: the credentials that SCIM accepts.
     """
 
     id: int
@@ -88,6 +89,7 @@ class Workspace:
     display_name: str = ""
     suspended: Suspension | None = None
     deleted: Deletion | None = None
+    scim_credentials: str = "any"
 
     @property
     def state(self) -> str:

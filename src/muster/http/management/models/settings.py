@@ -6,11 +6,19 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from muster.access import allowlist
-from muster.access.settings import CONTRACTS, ENDLESS, GUARD_MODES, MAX_BLOCKS, NUMBERS
+from muster.access.settings import (
+    CONTRACTS,
+    ENDLESS,
+    GUARD_MODES,
+    MAX_BLOCKS,
+    NUMBERS,
+    SCIM_CREDENTIALS,
+)
 from muster.http.management.models.base import Answer, Body, OneOf, example_of_a_change
 
 Contract = Annotated[str, OneOf(CONTRACTS)]
 GuardMode = Annotated[str, OneOf(GUARD_MODES)]
+ScimCredentials = Annotated[str, OneOf(SCIM_CREDENTIALS)]
 
 
 def _network(block: str) -> str:
@@ -84,6 +92,9 @@ class SettingsChange(Body):
     setting."""
     require_second_factor: bool = False
     """Whether administrators must set up a second factor before they can do anything else."""
+    scim_credentials: ScimCredentials = "any"
+    """The credentials that SCIM accepts: `oauth` refuses API keys, `keys` refuses OAuth clients and
+    trusts. API keys always open the management API."""
     confirm_lockout: bool = False
     """Set this to change `ipAllowlist` so that it excludes the address of this request."""
 
@@ -127,3 +138,6 @@ class SettingsAnswer(Answer):
     """How many days changes are kept. 0 for ever, null for the installation's setting."""
     requireSecondFactor: bool
     """Whether administrators must set up a second factor before they can do anything else."""
+    scimCredentials: ScimCredentials
+    """The credentials that SCIM accepts: `oauth` refuses API keys, `keys` refuses OAuth clients and
+    trusts. API keys always open the management API."""
