@@ -3,9 +3,11 @@
 import pytest
 
 from muster.access.permissions import SCIM
+from muster.insight.reactivations import _SAYS_INACTIVE
 from tests.console.browsing import Visitor, invitation
 from tests.insight.test_access_story import told
 from tests.support.people import name, person, replace
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,53 @@ def test_a_reversed_deactivation_is_shown_until_the_user_is_inactive_again(root,
     assert "Bea Ox was reactivated by key &#34;okta&#34;" in root.get(f"/w/{fresh.name}").text
     switch(root, fresh, user, "deactivate")
     assert attention(fresh) == []
+
+
+@pytest.mark.parametrize(
+    "agrees",
+    [
+        replace("active", False),
+        replace("active", "False"),
+        {**replace("x", 0), "Operations": [{"op": "replace", "value": {"active": False}}]},
+        "PUT",
+    ],
+    ids=["path", "text", "value", "put"],
+)
+def test_a_provider_that_deactivated_the_user_too_may_bring_them_back(root, fresh, okta, agrees):
+    """It has learned of the decision, and made another one since: a rehire, for example."""
+    user = okta.post("/Users", json=person(displayName="Bea Ox")).json()
+    switch(root, fresh, user, "deactivate")
+    if agrees == "PUT":
+        sent = {key: value for key, value in user.items() if key not in ("id", "meta")}
+        answer = okta.put(f"/Users/{user['id']}", json={**sent, "active": False})
+    else:
+        answer = okta.patch(f"/Users/{user['id']}", json=agrees)
+    assert (answer.status_code, answer.json()["active"]) == (200, False)
+    answer = okta.patch(f"/Users/{user['id']}", json=replace("active", True))
+    assert answer.json()["active"] is True  # a deactivation by an administrator does not bind it
+    assert until(lambda: attention(fresh) == [])  # once the request log has the requests
+    sentences, _ = told(root, fresh, user)
+    assert sentences[0].startswith('Reactivated by key "okta".')
+    assert not any("reversed" in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ('{"active": false}', True),
+        ('{"Active":"False","x":1', True),
+        ('{"Operations":[{"op":"replace","path":"active","value":false}]}', True),
+        ('{"Operations":[{"value":"False","op":"Replace","path":"active"}]}', True),
+        ('{"Operations":[{"path":"urn:x:User:active","op":"Replace","value":"false"', True),
+        ('{"active": true}', False),
+        ('{"Operations":[{"path":"active","value":true},{"path":"x","value":false}]}', False),
+        ('{"Operations":[{"path":"x","value":false},{"path":"active","value":true}]}', False),
+        ('{"inactive": false, "active": "falsehood"}', False),
+        ("", False),
+    ],
+)
+def test_a_body_that_makes_inactive_is_recognised(body, says):
+    assert bool(_SAYS_INACTIVE.search(body)) == says
 
 
 def test_reactivations_that_reverse_nobody(root, fresh, okta):

@@ -270,7 +270,7 @@ class Invitations:
         return found or Item(INSTALLATION, INVITATION_TURN_KIND, _TURN, None)
 
     async def _ended(self, item: Item, reason: str) -> list[Item]:
-        """Return what is stored when an invitation ends, so that its link can say why.
+        """Return the changes that end an invitation; they keep the reason, which its link shows.
 
         The oldest ones of its workspace are removed beyond a number.
         """

@@ -20,11 +20,11 @@ NOTES = {
     f' "{SCIM}".',
     EDIT_ROLES: "Creates, changes and deletes roles for API keys.",
     IDENTITY_MAPPINGS: "Maps role values of the identity provider to roles of your application.",
-    SETTINGS: "Changes settings, API keys, webhooks and schemas, and decides what the guard holds.",
+    SETTINGS: "Changes settings, API keys, webhooks and schemas, and decides held changes.",
     AUDIT: "Reads and exports the audit log.",
     RESTORE: "Restores earlier versions of users and groups, and rolls back the changes of a key.",
 }
-"""A sentence that says what a holder of each permission may do."""
+"""For each permission, a sentence about the actions that it allows."""
 _INCLUDED = {READ: SCIM}
 """The permission that includes another, by the included one."""
 

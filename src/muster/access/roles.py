@@ -260,7 +260,7 @@ def _check_free(name: str, others: Sequence[Role]) -> None:
 
 
 def _renamed(item: Item, role: str) -> Sequence[Item]:
-    """Return what replaces a mapping whose role has another name; its id has the name in it."""
+    """Return the items that give a mapping the new name of its role, which is part of its id."""
     mapping = RoleMapping(item.id, **item.body)
     moved = mapping_of(mapping.idp_value, role, mapping.tag)
     return replace(item, body=None), replace(item, id=moved.id, body={**item.body, "role": role})

@@ -69,7 +69,7 @@ class FairThread:
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(work(*arguments))
-                except BaseException as error:  # raised by whoever waits for the result
+                except BaseException as error:  # the caller that waits raises it
                     future.set_exception(error)
             del future, work, arguments
 

@@ -1,4 +1,4 @@
-"""What every command needs: the settings, an open database, and errors that name the next step."""
+"""Parts of every command: the settings, an open database, and errors that name the next step."""
 
 import asyncio
 import difflib
@@ -22,7 +22,7 @@ _MAX_NAMES = 10
 
 
 class CommandError(Exception):
-    """The command cannot be carried out; the message says why and what to do. Exit code 1."""
+    """The command failed; the message names the cause and the remedy. Exit code 1."""
 
     status = 1
 
@@ -153,7 +153,7 @@ def running(settings: Settings, work: Awaitable[T]) -> T:
 
 
 def explain(error: StorageError, settings: Settings, file: str | None = None) -> str:
-    """Say which database has a problem, the cause, and what to do; never its user or password.
+    """Name the database, the cause and the remedy, but never its user or password.
 
     Args:
         error: The error.

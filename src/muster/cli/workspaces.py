@@ -36,7 +36,7 @@ StatusCodes = Annotated[
 ]
 Strict = Annotated[
     bool | None,
-    Parameter(help="Reject requests that do not follow the SCIM standard, whoever sends them."),
+    Parameter(help="Reject requests that do not follow the SCIM standard, from all clients."),
 ]
 Credentials = Annotated[
     Literal["any", "oauth", "keys"] | None,

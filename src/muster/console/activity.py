@@ -1,4 +1,4 @@
-"""Entries of the installation's log as sentences: who did what to whom."""
+"""Entries of the installation's log as sentences: actor, action and object."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Activity:
 
     Attributes:
         time: When it happened.
-        text: Who did what to whom.
+        text: The sentence: actor, action and object.
         address: The IP address; empty if unknown.
         failed: Whether it is a failed attempt.
     """

@@ -38,7 +38,7 @@ async def audited(
 
     Args:
         visit: The request.
-        notes: Where the entry is recorded.
+        notes: The log that receives the entry.
         name: The name of the list.
         conditions: The filter of the list; empty values are left out.
         pieces: The parts of the file.

@@ -9,7 +9,7 @@ def qr_code(text: str, label: str) -> Markup:
 
     Args:
         text: The text to encode.
-        label: What it is, for screen readers.
+        label: The alternative text, for screen readers.
     """
     drawn = segno.make(text, micro=False, error="m").svg_inline(
         svgclass="qr", lineclass=None, omitsize=True, border=3, dark="#000", light="#fff"

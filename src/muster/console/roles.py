@@ -12,7 +12,7 @@ class RoleChoice(NamedTuple):
 
     Attributes:
         title: Its name.
-        note: What it allows.
+        note: A sentence about its permissions.
         permissions: Its permissions.
     """
 
@@ -41,7 +41,7 @@ def role_in_words(roles: Mapping[str, Sequence[str]]) -> str:
 
 
 def place_in_words(place: str, workspaces: Mapping[str, str]) -> str:
-    """Return where a role applies.
+    """Return the name of the place in which a role applies.
 
     Args:
         place: The id of a workspace, or EVERYWHERE.

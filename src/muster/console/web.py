@@ -346,7 +346,7 @@ class Visit:
         return [group for group in groups if group.pages]
 
     def protections(self, users: str) -> list[str]:
-        """Return what could refuse that users lose access, in words; empty if nothing can.
+        """Return the safeguards that could refuse deprovisioning, in words.
 
         Args:
             users: The words for the protected users who are concerned; empty for none.

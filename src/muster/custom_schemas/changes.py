@@ -39,7 +39,7 @@ def changes_between(before: CustomSchema | None, after: CustomSchema) -> Sequenc
 
 
 def _head(schema: CustomSchema) -> dict[str, Json]:
-    """Return what a schema says beside its attributes."""
+    """Return the members of a schema besides its attributes."""
     return {
         "name": schema.definition["name"],
         "description": schema.definition["description"],

@@ -22,15 +22,15 @@ class Caller:
         registry: The resource types and schemas of the workspace.
         user: The id of the user that the key is bound to, for /Me; None if it is bound to nobody.
         seen: Collects the rows of the dialect table that the request shows.
-        guarded: Whether the guard applies; False for what an administrator decides.
+        guarded: Whether the guard applies; False for decisions of administrators.
         protected: The ids of the users whom the caller may neither deactivate nor delete; empty for
-            what an administrator decides.
+            decisions of administrators.
         overrides: Whether an administrator has chosen to override the guard and the switches in a
             rollback or restore.
         max_elements: The most elements of a multi-valued attribute.
         max_comparisons: The most comparisons of elements in a PATCH.
         body_bytes: The size of the body; a large body is parsed on a thread.
-        connection: The stored id of the connection that owns what the caller makes: None for
+        connection: The stored id of the connection that owns new resources of the caller: None for
             `default`, empty for no connection.
         barred: The names of the connections whose resources the caller may not change, by stored
             id; empty for an administrator.

@@ -1,4 +1,4 @@
-"""What a row of a CSV file says about a user, and the changes that it means."""
+"""The values that a row of a CSV file has for a user, and the changes that they require."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ class RefusedRow(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RowValues:
-    """The cells of a row by what they mean.
+    """The cells of a row by their attributes.
 
     Attributes:
         user_id: The id of an existing user; empty for none.

@@ -286,7 +286,7 @@ class _Run:
         )
 
     async def scan(self, place: tuple[Workspace, Registry, frozenset[str]]) -> None:
-        """Read the whole file once, for what a row must know of the others."""
+        """Read the whole file once, for the facts about other rows that each row depends on."""
         self._enter(place)
         if self._rehearses and self._found.chunk:
             # Its forecast is lost with the process that made it.

@@ -1,4 +1,4 @@
-"""Why a user can or cannot sign in: their status, who made it so, and what was refused."""
+"""Why a user can or cannot sign in: their status, its author, and refused requests."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import orjson
 from muster.directory.caller import Caller
 from muster.directory.documents import parse
 from muster.directory.guard.desk import GuardDesk
-from muster.insight.reactivations import reversal_of
+from muster.insight.reactivations import has_agreed, reversal_of
 from muster.storage.port.changes import Change
 from muster.storage.records.requests import RecordedRequest, RequestFilter, RequestStore
 
@@ -63,7 +63,9 @@ class AccessStory:
         """
         facts = [_status(document, changes, names)]
         reversal = None if document is None else reversal_of(changes)
-        if reversal is not None:
+        if reversal is not None and not await has_agreed(
+            self._requests, caller.workspace.id, reversal
+        ):
             who = reversal.deactivated.origin
             text = f"This reversed the deactivation by {_called(who.actor, names)}."
             facts.append(Fact("bad", text, who.time))

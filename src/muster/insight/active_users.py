@@ -172,7 +172,7 @@ class ActiveUserCounts:
             tally.stored = last
 
     async def _stored(self, workspace: int) -> UserTally:
-        """Return the tally that is stored, or one that begins where its range begins.
+        """Return the tally that is stored, or one that begins with its range.
 
         A tally of an earlier version does not count created users, so it is begun anew.
         """

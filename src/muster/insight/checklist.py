@@ -1,4 +1,4 @@
-"""The checklist of the first run: what is left to do before a workspace is in use."""
+"""The checklist of the first run: the steps left before a workspace is in use."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -23,9 +23,9 @@ class Step(NamedTuple):
 
     Attributes:
         name: Its identifier, for programs.
-        title: What to do.
+        title: The task.
         done: Whether it is done.
-        page: The page where it is done, within the workspace.
+        page: The page for the step, within the workspace.
     """
 
     name: str

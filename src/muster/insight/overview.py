@@ -115,7 +115,7 @@ class Overview:
 
         Args:
             caller: The caller.
-            wanted: The range of what is shown over time.
+            wanted: The range of the figures over time.
             now: The current time.
         """
         workspace = caller.workspace

@@ -1,5 +1,6 @@
 """Users whom an administrator removed, and whom a provisioning client brings back."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from muster.directory.documents import parse
 from muster.scim.values import fold
 from muster.storage.port.changes import Change, ChangeFilter
 from muster.storage.port.engine import Storage
+from muster.storage.records.requests import RequestFilter, RequestStore, number_of
 from muster.storage.records.user_changes import UserChanges
 
 _RECENTLY = timedelta(days=7)
@@ -19,6 +21,17 @@ _EXAMINED = 20_000
 _MOST_USERS = 20
 _HISTORY = 20
 """The most changes of one user that are read."""
+
+_MILLISECOND = 0.001
+"""The precision of the times of changes."""
+_FALSE = r'"?false\b'
+_SAYS_INACTIVE = re.compile(
+    rf'"active"\s*:\s*{_FALSE}'
+    rf'|"path"\s*:\s*"(?:[^"]*:)?active"[^{{}}]*"value"\s*:\s*{_FALSE}'
+    rf'|"value"\s*:\s*{_FALSE}[^{{}}]*"path"\s*:\s*"(?:[^"]*:)?active"',
+    re.IGNORECASE,
+)
+"""The ways to set `active` to false in a PUT or PATCH; a body in the request log may be cut off."""
 
 
 class Reversal(NamedTuple):
@@ -82,11 +95,34 @@ def reversal_of(changes: Sequence[Change]) -> Reversal | None:
     return None
 
 
+async def has_agreed(requests: RequestStore, workspace: int, reversal: Reversal) -> bool:
+    """Return whether the key had deactivated the user too before it reactivated them.
+
+    The provider then knew of the decision, and has made a new one since. As the user was inactive
+    already, the request changed nothing, and only the request log shows it.
+    """
+    since, until = (
+        datetime.fromisoformat(change.origin.time).timestamp()
+        for change in (reversal.deactivated, reversal.reactivated)
+    )
+    key, user = reversal.reactivated.origin.actor.removeprefix("key:"), reversal.reactivated.id
+    wanted = RequestFilter(
+        after=number_of(since), before=number_of(until + _MILLISECOND), key=key, resource=user
+    )
+    return any(
+        found.method in ("PATCH", "PUT")
+        and found.status < 400
+        and _SAYS_INACTIVE.search(found.body)
+        for found in await requests.find(workspace, wanted)
+    )
+
+
 class Reactivations:
     """Finds reactivations that reversed an administrator's decision, and warns of them."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._requests = RequestStore(storage)
         self._changes = UserChanges(storage)
 
     async def recent(self, workspace: int, now: datetime) -> list[Reversal]:
@@ -100,7 +136,9 @@ class Reactivations:
         for user_id in ids:
             changes = await self._storage.history(workspace, user_id, None, _HISTORY)
             reversal = reversal_of(changes)
-            if reversal is not None and reversal.deactivated.origin.time >= since:
+            if reversal is None or reversal.deactivated.origin.time < since:
+                continue
+            if not await has_agreed(self._requests, workspace, reversal):
                 found.append(reversal)
         found.sort(key=lambda reversal: reversal.reactivated.sequence, reverse=True)
         return found

@@ -1,1 +1,1 @@
-"""Where resources are kept: the port, and the engines behind it."""
+"""The storage of resources: the port, and the engines behind it."""

@@ -39,7 +39,7 @@ def id_of(key: int, tail: int) -> str:
 def key_of(resource_id: str) -> int | None:
     """Return the key in an id, or None if muster cannot have generated the id.
 
-    An id in another spelling (upper case, for example) has a key too, so whoever reads a row by its
+    An id in another spelling (upper case, for example) has a key too, so a reader of a row by its
     key must compare the id as well.
     """
     if len(resource_id) != 36 or resource_id[14] != "7":

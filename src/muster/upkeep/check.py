@@ -40,8 +40,8 @@ class Finding:
     """A problem.
 
     Attributes:
-        where: The resource, type or table.
-        what: The problem.
+        where: The affected resource, type or table.
+        what: The description of the problem.
         repair: The statements that repair it; empty if nothing can.
     """
 

@@ -16,7 +16,7 @@ _CHECKED_SECONDS = 3_600
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """What a valid token stands for.
+    """The client or trust that a valid token stands for.
 
     Attributes:
         key: The client or trust, in the form of an API key with the SCIM permission.

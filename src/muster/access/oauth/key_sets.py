@@ -20,7 +20,7 @@ from muster.scim.errors import ScimError, invalid_value
 from muster.scim.values import Json
 
 ALGORITHMS = ("RS256", "PS256", "ES256")
-"""Signatures that are accepted. With HMAC, whoever can verify a token can also sign one."""
+"""Signatures that are accepted. With HMAC, a party that can verify a token can also sign one."""
 LEEWAY = 60
 """Seconds by which the clocks of the signer and of this server may differ."""
 MAX_KEYS = 50

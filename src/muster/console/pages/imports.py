@@ -80,7 +80,7 @@ class ImportPages:
         )
 
     async def upload(self, visit: Visit) -> Response:
-        """Read a file, and guess what its columns mean."""
+        """Read a file, and guess the attributes of its columns."""
         workspace, file = visit.there().id, visit.files.get("file")
         try:
             if visit.oversized:

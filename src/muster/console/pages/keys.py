@@ -236,7 +236,7 @@ def _purpose(key: KeyRecord) -> str:
 
 
 def _form(visit: Visit, refused: bool) -> dict[str, object]:
-    """Return the choices of the form for a new key, and what was typed if it was refused."""
+    """Return the choices of the form for a new key, and the values that were refused."""
     typed = {name: visit.text(name) if refused else "" for name in _TYPED}
     presets = {name: preset for name, preset in PRESETS.items() if visit.may(preset.permission)}
     if not refused:

@@ -242,7 +242,7 @@ def _differences(step: RollbackStep) -> Sequence[tuple[str, Json, Json]]:
 
 
 def _effects(steps: Sequence[RollbackStep]) -> Sequence[tuple[str, str]]:
-    """Return what the steps do, such as "Reactivate 10 users", each with the names concerned."""
+    """Return the effects of the steps, such as "Reactivate 10 users", each with its names."""
     names: dict[tuple[str, str], list[str]] = defaultdict(list)
     for step in steps:
         names[_verb(step), step.type].append(step.name)
@@ -253,7 +253,7 @@ def _effects(steps: Sequence[RollbackStep]) -> Sequence[tuple[str, str]]:
 
 
 def _verb(step: RollbackStep) -> str:
-    """Return the verb for what a step does to its resource."""
+    """Return the verb for the effect of a step on its resource."""
     if step.action == "create":
         return "Restore"
     if step.action == "delete":

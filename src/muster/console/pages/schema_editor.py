@@ -34,7 +34,7 @@ _AT = "at-"
 
 @dataclass(slots=True)
 class _Editor:
-    """What the editor shows.
+    """The state of the editor.
 
     Attributes:
         draft: The draft.

@@ -168,7 +168,7 @@ class _Folding:
 
     def _remove(self, ids: list[str], where: str) -> None:
         for resource_id in ids:
-            # An id in `remove` is no member any more, whoever the members were before.
+            # An id in `remove` is no member afterwards, regardless of the members before.
             if self._strict and resource_id in self.remove:
                 raise no_target(f"{where}: {resource_id[:100]!r} is not a member")
             # The id may have been a member before it was added, so it is removed as well.

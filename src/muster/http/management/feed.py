@@ -1,4 +1,4 @@
-"""/api/v1/changes: the feed of what changed, from any point, none skipped and none doubled."""
+"""/api/v1/changes: the feed of changes from any point, without gaps or duplicates."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -187,7 +187,7 @@ class FeedRoutes:
 class Watch:
     """Tells those who wait for changes of a workspace, and asks the storage once for all of them.
 
-    Whoever makes the change may be another process, so that there is no event to wait for.
+    The change may be made by another process, which cannot set an event of this one.
     """
 
     def __init__(self, storage: Resources) -> None:

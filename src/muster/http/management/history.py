@@ -185,7 +185,7 @@ class HistoryRoutes:
         return json_response(200, {**call.document(back.stored.document), **left_out})
 
     async def _kind(self, call: Call) -> ResourceType:
-        """The type of the resource, by what is known of it. Raises ScimError 404."""
+        """The type of the resource, according to its stored changes. Raises ScimError 404."""
         last = await self._past.last_write(call.workspace, call.names["id"])
         types = {kind.name: kind for kind in call.grant.registry.types.values()}
         if last is None or last.type not in types:

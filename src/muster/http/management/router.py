@@ -177,7 +177,7 @@ class ApiRoute(Operation[Call]):
 
 
 class Api:
-    """Answers what lies under /api/v1, for a request whose key is checked."""
+    """Answers requests under /api/v1 whose key is checked."""
 
     def __init__(self, routes: Iterable[ApiRoute], limits: Limits, origin: BaseUrl) -> None:
         self._router = Router(routes)
@@ -208,7 +208,7 @@ class Api:
 
 
 def created(content: Json, place: str, name: str) -> Response:
-    """201 with what was made, and where it is: under that name at a place."""
+    """Return a 201 response with the new object, and its URL in Location."""
     return json_response(
         201, content, headers=[("location", f"{API_ROOT}{place}/{quote(name, safe='')}")]
     )

@@ -33,7 +33,7 @@ from muster.storage.port.engine import Storage
 from muster.storage.records.webhooks import Delivery, WebhookStates
 
 _READS = (SCIM,)
-"""A webhook sends whole documents to its URL: whoever sets one up must be allowed to read them."""
+"""A webhook sends whole documents to its URL: its creator must be allowed to read them."""
 
 
 class WebhookRoutes:

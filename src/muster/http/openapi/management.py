@@ -31,7 +31,7 @@ _ERRORS = {
     507: "The disk of the database is full.",
 }
 _LOCATION = {
-    "description": "The path of what was created.",
+    "description": "The path of the new object.",
     "schema": {"type": "string", "format": "uri-reference"},
 }
 _ALWAYS = (400, 401, 403, 429, 500, 503)

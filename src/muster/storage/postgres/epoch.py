@@ -1,7 +1,7 @@
 """Notices changes to keys, settings and items by LISTEN, and by polling.
 
-Whoever changes one of them increments the epoch in the database and sends a NOTIFY in the same
-transaction. Each process listens on a connection of its own. A message can be lost with the
+A process that changes one of them increments the epoch in the database and sends a NOTIFY in the
+same transaction. Each process listens on a connection of its own. A message can be lost with the
 connection, so the epoch is also read every half second, and each loss and return of the connection
 counts as a change: whatever was cached may be outdated.
 """

@@ -10,7 +10,7 @@ counter at a value that a third has seen already. Two random numbers of 64 bits 
 
 Aligned 64-bit reads and writes are atomic, so no lock is needed. The order is commit, then stamp: a
 reader that sees the new stamp finds the commit. If a process dies between the two, others would
-never notice, so whoever relies on a stamp also has a fallback: the epoch is read from the database
+never notice, so every reader of a stamp also has a fallback: the epoch is read from the database
 once a second, and a snapshot ends after 2 ms.
 
 The database remains the authority. A lost or foreign stamp file costs queries, never correctness.

@@ -3,11 +3,11 @@
 Beginning and ending a read transaction takes locks on a file, which is a third of the cost of a
 keyed read. So a read transaction stays open for the reads that follow, under three rules:
 
-- **A read sees every commit that was answered before it.** Whoever commits replaces the commit
-  stamp (`epoch.py`) before anyone is answered. Each read compares the stamp, which costs no system
-  call, and begins a new snapshot if it has changed. The stamp is read *before* the transaction
-  begins: a commit between the two is then seen as a later one, and costs one superfluous renewal
-  instead of being missed.
+- **A read sees every commit that was answered before it.** A process that commits replaces the
+  commit stamp (`epoch.py`) before it answers any of the writes. Each read compares the stamp, which
+  costs no system call, and begins a new snapshot if it has changed. The stamp is read *before* the
+  transaction begins: a commit between the two is then seen as a later one, and costs one
+  superfluous renewal instead of being missed.
 - **A snapshot ends after 2 ms**, even without a commit, so that it never delays a checkpoint of the
   write-ahead log for long.
 - **The writer ends it** before each of its transactions, for the same reason.

@@ -53,7 +53,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Waiting:
-    """A job, its result, and the future of whoever waits for it."""
+    """A job, its result, and the future that its caller waits for."""
 
     __slots__ = ("answer", "error", "future", "job", "large")
 
