@@ -15,6 +15,8 @@ LIMIT_MS = 150.0
 _PASSWORD = "correct horse battery staple"
 _ROUNDS = 9
 _PATIENCE = 60
+_BUILD_SECONDS = 600
+"""The most seconds to wait for outlines, which the first search for a text has built."""
 _TITLE, _ROLE = 'title co "lead"', 'roles.value eq "viewer"'
 
 
@@ -96,7 +98,9 @@ def compare(bench, database: Path | str, users: int, engine: str = "SQLite") -> 
     with servers.muster(database) as running:
         invitation = bench.run_muster(database, "admins", "invite").split()[-1]
         browser = Browser(running.port, invitation)
-        for name, path in pages(browser).items():
+        measured = pages(browser)
+        _await_outlines(browser, measured["users whose name contains a text"])
+        for name, path in measured.items():
             browser.timed(path)  # warm
             times = sorted(browser.timed(path) for _ in range(_ROUNDS))
             median = statistics.median(times)
@@ -115,3 +119,14 @@ def compare(bench, database: Path | str, users: int, engine: str = "SQLite") -> 
             }
             bench.rows.append(row)
             print(f"{engine}, {users:,} users, console, {name}: {median:.1f} ms", flush=True)
+
+
+def _await_outlines(browser: Browser, path: str) -> None:
+    """Search until the outlines are built, and say how long that took."""
+    start = time.monotonic()
+    print(f"the first search for a text: {browser.timed(path):.0f} ms", flush=True)
+    while min(browser.timed(path) for _ in range(3)) > LIMIT_MS:
+        if time.monotonic() - start > _BUILD_SECONDS:
+            return
+        time.sleep(1)
+    print(f"outlines were built within {time.monotonic() - start:.0f} s", flush=True)

@@ -74,6 +74,7 @@ from muster.directory.guard.desk import GuardDesk
 from muster.directory.history.past import Past
 from muster.directory.history.restore import Restorer
 from muster.directory.history.rollback import Rollback
+from muster.directory.search.outliner import Outliner
 from muster.directory.service import Directory
 from muster.events.webhooks.deliverer import Deliverer
 from muster.events.webhooks.endpoints import Webhooks
@@ -434,6 +435,7 @@ class Muster:
             self.services.deliverer.run,
             self.services.importing.run,
             Indexer(self.storage, self.services.registries, leases).run,
+            Outliner(self.storage, self.services.registries.of, leases).run,
             Trimmer(self.storage, leases, self.settings.changes_days).run,
             Eraser(self.storage, leases, self.administrators).run,
         ]

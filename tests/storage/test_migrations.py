@@ -144,6 +144,7 @@ FROZEN = {
     "0011_connections.py": "09c5d30db362a95328433e6584d3e6a817d415ca3e8e45fd47d528b213b27123",
     "0012_workspace_states.py": "f448a30c0224bdbda3b9b4a6badb5da668908b4abf386b7f035aa99618039461",
     "0013_owners.py": "2cf7c5f19ec8259277c52a6eb210385f9f1b0df4acbc01c471bab9230b25e666",
+    "0014_outlines.py": "0dd363d24ebbe01932cd25825b2d56abeb8283cd9e63855b8aca8642a4be33ac",
 }
 """The SHA-256 of every migration that has landed."""
 

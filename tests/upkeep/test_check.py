@@ -12,6 +12,7 @@ from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.members import MemberEdit
 from muster.storage.port.resources import Write
 from muster.storage.postgres import PostgresStorage
+from muster.storage.records.outlines import OutlinePosition, OutlineStore
 from muster.storage.repair.derived import bound
 from muster.storage.sqlite import SqliteStorage
 from muster.upkeep.check import check
@@ -88,6 +89,21 @@ def test_check_repairs_derived_rows(checked, says):
     assert says in said[0]
     assert all(line.endswith("(repaired)") for line in checked.check(repair=True))
     assert checked.check() == []
+
+
+def test_repairs_of_search_forms_have_the_outlines_built_anew(checked):
+    store = OutlineStore(checked.storage, checked.workspace.id, "User")
+    checked.run(store.begin(OutlinePosition(1, None, "x")))
+    checked.check(repair=True)
+    assert checked.run(store.position()) is not None
+    checked.harm(
+        "UPDATE searchable SET body = '{}' WHERE workspace = $1 AND \"key\" ="
+        ' (SELECT "key" FROM resources WHERE workspace = $1 AND id = $2)',
+        checked.workspace.id,
+        checked.first,
+    )
+    assert len(checked.check(repair=True)) == 1
+    assert checked.run(store.position()) is None
 
 
 def test_check_removes_orphaned_rows(checked):

@@ -8,6 +8,7 @@ from muster.access.registries import Registries
 from muster.events.webhooks.endpoints import Webhooks
 from muster.storage import tables
 from muster.storage.port.changes import ChangeOrigin
+from muster.storage.records.outlines import OutlinePosition, OutlineStore
 from muster.storage.records.webhooks import State, WebhookStates
 from muster.storage.repair.derived import bound
 from muster.upkeep.tables import REPLACEABLE, fill
@@ -67,3 +68,13 @@ def test_other_tables_need_no_rows(bench, recreated):
     lose(bench, workspace, "hierarchies")
     bench.run(fill(bench.storage, recreated))
     assert version(bench, workspace) == []
+
+
+def test_outlines_that_were_lost_are_not_relied_upon(bench):
+    workspace = bench.new_workspace()
+    store = OutlineStore(bench.storage, workspace.id, "User")
+    bench.run(store.begin(OutlinePosition(1, None, "x")))
+    bench.run(fill(bench.storage, {"lookups"}))
+    assert bench.run(store.position()) is not None
+    bench.run(fill(bench.storage, {"outlines"}))
+    assert bench.run(store.position()) is None

@@ -136,6 +136,31 @@ lookups = Table(
     sqlite_with_rowid=False,
 )
 
+outlines = Table(
+    "outlines",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("first_key", BigInteger, nullable=False),
+    Column("lines", Integer, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("lacking", Text, nullable=False),
+    Column("texts", Text, nullable=False),
+    Column("keys", Text, nullable=False),
+    PrimaryKeyConstraint("workspace", "type", "first_key"),
+)
+
+outline_positions = Table(
+    "outline_positions",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("reached", BigInteger),
+    Column("covers", Text, nullable=False),
+    PrimaryKeyConstraint("workspace", "type"),
+)
+
 unique_values = Table(
     "unique_values",
     metadata,

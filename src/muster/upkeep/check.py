@@ -25,6 +25,7 @@ from muster.storage.port.accounts import Workspace
 from muster.storage.port.engine import Statement, Storage, Upkeep
 from muster.storage.port.errors import StorageCorrupt, StorageError
 from muster.storage.port.resources import Put, Stored
+from muster.storage.records.outlines import forget
 from muster.storage.repair import derived
 from muster.storage.repair.derived import StoredRow
 from muster.upkeep import tables
@@ -252,7 +253,8 @@ def _rebuild_statements(
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return ()
-    return derived.rebuild(workspace.id, kind.name, row.key, put)
+    # The outlines may have been built from the wrong search form.
+    return [*derived.rebuild(workspace.id, kind.name, row.key, put), forget(workspace.id)]
 
 
 async def _counts(storage: Upkeep, workspace: Workspace, kind: str) -> AsyncIterator[Finding]:

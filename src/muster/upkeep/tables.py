@@ -5,6 +5,7 @@ from collections.abc import Collection
 from muster.base import clock
 from muster.events.webhooks.endpoints import WEBHOOK_KIND
 from muster.storage.port.engine import Storage
+from muster.storage.records.outlines import forget
 from muster.storage.records.webhooks import WebhookStates
 from muster.storage.repair.derived import bound
 
@@ -13,6 +14,8 @@ REPLACEABLE = {
     "lookups": "",
     "unique_values": "",
     "counts": "",
+    "outlines": "",
+    "outline_positions": "",
     "leases": "",
     "hierarchies": "",
     "rate_windows": "the rate limits start anew",
@@ -35,6 +38,8 @@ _HIERARCHIES = (
 async def fill(storage: Storage, recreated: Collection[str]) -> None:
     """Insert the rows that the service needs into tables that were just created."""
     for workspace in await storage.workspaces():
+        if "outlines" in recreated:
+            await storage.transact(workspace.id, [forget(workspace.id)])
         if "hierarchies" in recreated:
             # A version that no running worker can have in its cache.
             version = clock.microseconds()

@@ -85,6 +85,9 @@ class Storage(Resources, Accounts, Upkeep, Protocol):
     on_commit: Callable[[int], None]
     """Called after each transaction with the number of writes in it."""
 
+    stale_outlines: set[tuple[int, str]]
+    """The workspaces and types whose outlines a search has asked to be built or brought on."""
+
     def pressure(self) -> Pressure:
         """Return the work that is waiting now."""
 

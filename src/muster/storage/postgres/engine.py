@@ -42,13 +42,13 @@ from muster.storage.postgres.migrate import migrate, missing, recreate
 from muster.storage.postgres.rows import DEPROVISIONED
 from muster.storage.postgres.writer import PostgresWriter
 from muster.storage.query.binder import Binder
-from muster.storage.query.compiler import ONE, Compiler, QueryPlan, Seek
+from muster.storage.query.compiler import ONE, QUICK_ROWS, Compiler, QueryPlan, Seek
 from muster.storage.query.memberships import required_member
+from muster.storage.query.outlines import Answer, Hints, Wanted, outline_steps, suffices
 from muster.storage.query.paging import (
     CHANGES_SHARE,
     PAGE_BYTES,
     QUICK_BYTES,
-    QUICK_ROWS,
     StaleMark,
     is_quick,
     page_steps,
@@ -172,6 +172,7 @@ class PostgresStorage(PostgresAccounts):
             for text in (_IN_ORDER, _FIRST, members.BY_MEMBER)
         )
         self.on_commit: Callable[[int], None] = lambda _: None
+        self.stale_outlines: set[tuple[int, str]] = set()
         self._hierarchies = HierarchyCache()
         self._by_key = Loader(self._fetch_by_key)
         self._by_value = Loader(self._fetch_by_value)
@@ -314,7 +315,41 @@ class PostgresStorage(PostgresAccounts):
         The others remain for keyed reads and writes.
         """
         async with self._searches:
-            plan = await Compiler(query, self._functions).plan(self._measure)
+            compiler = Compiler(query, self._functions)
+            plan = await compiler.plan(self._measure)
+            wanted = compiler.wanted(plan)
+        if wanted:
+            compiler.hints = await self._hints(query, wanted)
+            if compiler.hints is not None:
+                async with self._searches:
+                    hinted = await compiler.plan(self._measure)
+                page = await self._planned(query, hinted)
+                if suffices(query, page, compiler.hints):
+                    return page
+        return await self._planned(query, plan)
+
+    async def _hints(self, query: Query, wanted: Wanted) -> Hints | None:
+        """Ask the outlines, and note if they should be brought on."""
+        async with (
+            self._turns.turn(query.workspace),
+            self._searches,
+            self._limited() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            steps = outline_steps(query, wanted, narrow=True)
+            try:
+                statement = next(steps)
+                while True:
+                    rows = await connection.fetch(statement.sql, *statement.parameters)
+                    statement = steps.send([tuple(row) for row in rows])
+            except StopIteration as stopped:
+                answer: Answer = stopped.value
+        if answer.stale:
+            self.stale_outlines.add((query.workspace, query.resource_type.name))
+        return answer.hints
+
+    async def _planned(self, query: Query, plan: QueryPlan) -> Page:
+        async with self._searches:
             if await self._is_quick(query, plan):
                 return await self._answer(query, plan)
         async with self._turns.turn(query.workspace), self._searches:

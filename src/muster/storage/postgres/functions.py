@@ -1,5 +1,6 @@
 """PostgreSQL's functions for compiled queries. Texts compare by code point."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from muster.scim.values import Json
@@ -40,6 +41,12 @@ class PostgresFunctions(Functions):
 
     def members(self, json: str, path: str, alias: str) -> tuple[str, str]:
         return f"jsonb_path_query({json} #> {path}, '$.*') AS {alias}(element)", f"{alias}.element"
+
+    def keys(self, keys: Iterable[int]) -> Json:
+        return sorted(keys)
+
+    def each_key(self, keys: str) -> str:
+        return f'SELECT unnest({keys}::bigint[]) AS "key"'
 
     def documents(self, keys: str, workspace: str) -> str:
         ordered = f'unnest(ARRAY{keys}) WITH ORDINALITY AS k("key", place)'

@@ -24,12 +24,17 @@ two statements (*arms*): the rows with a value, and the rows without, which come
 Why not one statement with LEFT JOIN and ORDER BY: both engines would sort all rows for each page.
 An arm reads the index up to the end of the page and stops.
 
+*Outlines* (`outlines.py`) answer some questions for which there is no index. The engine plans once
+without them; if the plan would read many rows and they can help (`wanted`), it asks them and plans
+again with their *hints*. The candidates of a text become a seek, and so do the resources created
+since a time if they are few.
+
 Every value and every path into a document is bound as a numbered parameter. The engines differ only
 in the names of functions, which `Functions` supplies. The SQL never yields NULL for a condition, so
 it can be negated, and a property test compares it with `scim/filter/evaluate.py`.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -52,6 +57,7 @@ from muster.storage.port.resources import Position, Query
 from muster.storage.query.binder import Binder
 from muster.storage.query.flatten import flat
 from muster.storage.query.memberships import MembershipConditions
+from muster.storage.query.outlines import Hints, Wanted, covered, is_created_since, texts_of
 
 _SQL_OPERATORS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _LAST_CHARACTER = "\U0010ffff"
@@ -86,6 +92,12 @@ class Functions(Protocol):
 
     def members(self, json: str, path: str, alias: str) -> tuple[str, str]:
         """Return a FROM term over the values of an object, and SQL for one value."""
+
+    def keys(self, keys: Iterable[int]) -> Json:
+        """Return the parameter for keys."""
+
+    def each_key(self, keys: str) -> str:
+        """Return the SELECT of keys from their parameter."""
 
     def documents(self, keys: str, workspace: str) -> str:
         """Return the SELECT that reads the documents of some keys, in their order.
@@ -157,16 +169,26 @@ ONE, FEW, RANGE, MANY = 0, 1, 2, 3
 """The ranks of seeks: at most one key, few, a range of values, or possibly most of the type."""
 Measure = Callable[[Seek], Awaitable[int]]
 """Counts the keys of a seek, up to a bound."""
+QUICK_ROWS = 1000
+"""The most rows that are read without waiting for a turn."""
+_SORTED = 20_000
+"""The most rows of a seek from outlines that are sorted by their search forms."""
 
 
 class Compiler:
-    """Compiles one query."""
+    """Compiles one query.
+
+    Attributes:
+        hints: What outlines tell about the query; None if they were not asked.
+    """
 
     def __init__(self, query: Query, functions: Functions) -> None:
         self.query = query
         self.functions = functions
         self.index = index_of(query.resource_type)
         self.aliases = 0
+        self.hints: Hints | None = None
+        self.terms = self._terms()
         computed = query.resource_type.computed
         self.memberships = (
             None
@@ -180,12 +202,12 @@ class Compiler:
         Args:
             measure: Called only if several seeks compete.
         """
-        terms = self._terms()
+        terms = self.terms
         seek, rest = await self._choose_seek(terms, measure)
         sort = self.query.sort
         checks = sum(map(conditions, rest)) + (sort is not None)
         # A seek's rows are few enough to be sorted. Without one, an indexed attribute is walked.
-        if sort is None or seek is not None or sort.name not in self.index.fields:
+        if sort is None or seek is not None or not self._can_walk():
             return QueryPlan(
                 (self._arm(seek, rest),),
                 seek,
@@ -193,13 +215,32 @@ class Compiler:
                 not terms and sort is None,
                 checks,
             )
-        return QueryPlan(
-            self._walk(sort, rest),
-            seek,
-            self._total(terms),
-            not terms and _never_missing(sort),
-            checks,
-        )
+        bounded = not terms and (_never_missing(sort) or self._lacking() is not None)
+        return QueryPlan(self._walk(sort, rest), seek, self._total(terms), bounded, checks)
+
+    def wanted(self, plan: QueryPlan) -> Wanted:
+        """Return what outlines may tell about the query that its plan does not know."""
+        seek, sort = plan.seek, self.query.sort
+        if seek is not None and (
+            seek.rank == ONE or (seek.size is not None and seek.size <= QUICK_ROWS)
+        ):
+            return Wanted()
+        covers = covered(self.query.resource_type)
+        texts = ((texts_of(term, covers), term) for term in self.terms)
+        found, looking = next(((found, term) for found, term in texts if found), ((), None))
+        created = [term for term in self.terms if isinstance(term, Test) and is_created_since(term)]
+        lacking = ""
+        if seek is None and sort is not None and self._can_walk() and self.query.descending:
+            lacking = "" if _never_missing(sort) or sort.name not in covers.sorts else sort.name
+        term = None if isinstance(looking, _Domain) else looking
+        return Wanted(term, found, created[0] if created else None, lacking)
+
+    def _can_walk(self) -> bool:
+        return self.query.sort is not None and self.query.sort.name in self.index.fields
+
+    def _lacking(self) -> frozenset[int] | None:
+        """Return the keys of all resources that may lack the value to sort by, if known."""
+        return None if self.hints is None else self.hints.lacking
 
     def _total(self, terms: "tuple[Term, ...]") -> Statement | None:
         if terms:
@@ -223,7 +264,11 @@ class Compiler:
         Returns:
             The seek or None, and the terms to check on each of its rows.
         """
-        candidates = [(seek, term) for term in terms if (seek := self.seek(term)) is not None]
+        candidates = [
+            (seek, term)
+            for term in terms
+            if (seek := self._hinted(term) or self._unhinted(term)) is not None
+        ]
         if not candidates:
             return None, list(terms)
         # A seek of rank MANY may read most of the type, so it never competes with a narrower one.
@@ -231,14 +276,44 @@ class Compiler:
         narrow = [candidate for candidate in candidates if candidate[0].rank < MANY]
         candidates = narrow or candidates
         if len(candidates) > 1 and min(seek.rank for seek, _ in candidates) > ONE:
-            measured = [
-                (replace(seek, size=await measure(seek)), term) for seek, term in candidates
-            ]
+            measured = [(await _measured(seek, measure), term) for seek, term in candidates]
             best = min(measured, key=lambda candidate: (candidate[0].size or 0, candidate[0].rank))
         else:
             best = min(candidates, key=lambda candidate: candidate[0].rank)
         chosen, driver = best
         return chosen, [term for term in terms if term is not driver or not chosen.exact]
+
+    def _hinted(self, term: "Term") -> Seek | None:
+        """Return the seek of a term that outlines have answered, or None."""
+        hints = self.hints
+        if hints is None:
+            return None
+        if term is hints.wanted.term and (keys := hints.candidates) is not None:
+            return Seek(
+                lambda bind: self._listed(bind, keys), exact=False, rank=RANGE, size=len(keys)
+            )
+        # Without a sort, all rows from that key on are read in order (`_arm`).
+        if term is hints.wanted.created and hints.since is not None and hints.since_size <= _SORTED:
+            return Seek(self._recent_keys, exact=False, rank=RANGE, size=hints.since_size)
+        return None
+
+    def _unhinted(self, term: "Term") -> Seek | None:
+        """Return the seek of a term from an index.
+
+        A text that very many resources contain has none if the sort is walked: the page and the
+        bounded count are complete after a part of them.
+        """
+        hints = self.hints
+        if hints is not None and term is hints.wanted.term and hints.common and self._can_walk():
+            return None if self.query.counted is not None else self.seek(term)
+        return self.seek(term)
+
+    def _listed(self, bind: Binder, keys: Iterable[int]) -> str:
+        return self.functions.each_key(bind(self.functions.keys(keys)))
+
+    def _recent_keys(self, bind: Binder) -> str:
+        since = 0 if self.hints is None else self.hints.since
+        return f'SELECT "key" FROM searchable WHERE {self._scope(bind)} AND "key" >= {bind(since)}'
 
     def seek(self, term: "Term") -> Seek | None:
         """Return the seek of a term, or None if no index can answer it."""
@@ -348,6 +423,8 @@ class Compiler:
             else:
                 found = f"FROM {table} s"
                 conditions.append(self._scope(bind, "s."))
+                if self.hints is not None and self.hints.since is not None:
+                    conditions.append(f's."key" >= {bind(self.hints.since)}')
             conditions.extend(self.check(term, bind) for term in rest)
             if paging and self.query.after is not None:
                 conditions.append(self._after_position(self.query.after, bind))
@@ -366,7 +443,8 @@ class Compiler:
         arms = []
         if after is None or after.value is not None or descending:
             arms.append(self._present_arm(sort, rest))
-        if not _never_missing(sort) and (after is None or after.value is None or not descending):
+        none_lack = _never_missing(sort) or (descending and self._lacking() == frozenset())
+        if not none_lack and (after is None or after.value is None or not descending):
             arms.insert(0 if descending else len(arms), self._missing_arm(sort, rest))
         return tuple(arms)
 
@@ -389,13 +467,19 @@ class Compiler:
 
     def _missing_arm(self, sort: Field, rest: "list[Term]") -> Arm:
         def source(bind: Binder, paging: bool) -> str:
-            # Usually no resource lacks the value. Two numbers tell that without reading them all.
-            entries = (
-                f"SELECT count(*) FROM lookups WHERE {self._scope(bind)}"
-                f' AND attribute = {bind(sort.name)} AND "first"'
-            )
-            resources = f"SELECT total FROM counts WHERE {self._scope(bind)}"
-            some = f"(SELECT 1 AS some WHERE ({entries}) < ({resources})) lacking"
+            lacking = self._lacking()
+            if lacking is not None:
+                some = f"({self._listed(bind, lacking)}) lacking JOIN searchable s"
+                some += ' ON s."key" = lacking."key"'
+            else:
+                # Usually no resource lacks the value. Two numbers tell that without reading them.
+                entries = (
+                    f"SELECT count(*) FROM lookups WHERE {self._scope(bind)}"
+                    f' AND attribute = {bind(sort.name)} AND "first"'
+                )
+                resources = f"SELECT total FROM counts WHERE {self._scope(bind)}"
+                some = f"(SELECT 1 AS some WHERE ({entries}) < ({resources})) lacking"
+                some += " CROSS JOIN searchable s"
             missing = f"{self._value('s.body', _sort_path(sort), bind, TEXT)} IS NULL"
             conditions = [
                 self._scope(bind, "s."),
@@ -404,7 +488,7 @@ class Compiler:
             ]
             if paging and self.query.after is not None and self.query.after.value is None:
                 conditions.append(f's."key" > {bind(self.query.after.key)}')
-            return f"FROM {some} CROSS JOIN searchable s WHERE {' AND '.join(conditions)}"
+            return f"FROM {some} WHERE {' AND '.join(conditions)}"
 
         return self._arm_of(source, 's."key"', lambda _: 's."key"')
 
@@ -645,6 +729,11 @@ def _sort_path(field: Field) -> tuple[str | int, ...]:
     if not field.each:
         return field.keys
     return (*field.keys, 0) if field.sub is None else (*field.keys, 0, field.sub)
+
+
+async def _measured(seek: Seek, measure: Measure) -> Seek:
+    """Return a seek with its size."""
+    return seek if seek.size is not None else replace(seek, size=await measure(seek))
 
 
 def _most_selective(seeks: list[Seek | None]) -> Seek | None:

@@ -29,7 +29,7 @@ from muster.storage.port.engine import Statement
 from muster.storage.port.errors import PageTooLarge
 from muster.storage.port.resources import BASE, Page, Position, Query
 from muster.storage.query.binder import Binder
-from muster.storage.query.compiler import ONE, RANGE, Measure, QueryPlan
+from muster.storage.query.compiler import ONE, QUICK_ROWS, RANGE, Measure, QueryPlan
 
 PageSteps = Generator[Statement, tuple[Any, ...], Page]
 """Yields statements, is sent the one row of each, and returns the page."""
@@ -40,8 +40,6 @@ CHANGES_SHARE = 4
 """Changes that are read at a time take at most this part (a quarter) of the bytes of a page."""
 QUICK_BYTES = 4_000_000
 """The most work of a search that need not wait for a turn: bytes of documents times conditions."""
-QUICK_ROWS = 1000
-"""The most rows that are read without waiting for a turn."""
 
 
 class StaleMark(Exception):

@@ -37,13 +37,13 @@ from muster.storage.port.errors import TooExpensive
 from muster.storage.port.members import GROUP, Groups, Member, MemberChoice
 from muster.storage.port.resources import Outcome, Page, Put, Query, Stored, Write
 from muster.storage.query.binder import Binder
-from muster.storage.query.compiler import Compiler, QueryPlan, Seek
+from muster.storage.query.compiler import QUICK_ROWS, Compiler, QueryPlan, Seek
 from muster.storage.query.memberships import required_member
+from muster.storage.query.outlines import Answer, Hints, Wanted, outline_steps, suffices
 from muster.storage.query.paging import (
     CHANGES_SHARE,
     PAGE_BYTES,
     QUICK_BYTES,
-    QUICK_ROWS,
     StaleMark,
     is_quick,
     page_steps,
@@ -160,6 +160,7 @@ class SqliteStorage(SqliteAccounts):
         # symbolic link to it.
         self.path = os.path.realpath(path)
         self.on_commit: Callable[[int], None] = lambda _: None
+        self.stale_outlines: set[tuple[int, str]] = set()
         self._hierarchies = HierarchyCache()
         self.scan_seconds = scan_seconds
         self._patience = PATIENT_SECONDS if patient else 0.0
@@ -280,16 +281,45 @@ class SqliteStorage(SqliteAccounts):
             member = required_member(query)
             if member is not None and (page := self._by_member(query, member)) is not None:
                 return page
-        plan = await Compiler(query, _FUNCTIONS).plan(self._measure)
+        compiler = Compiler(query, _FUNCTIONS)
+        plan = await compiler.plan(self._measure)
         try:
-            if await is_quick(query, plan, self._measure) and self._is_light(plan):
-                with translated():
-                    return _page(self._snapshot.reader(), query, plan)
-            return await self._search_on_thread(
-                query.workspace, lambda connection: _run(connection, query, plan)
-            )
+            if wanted := compiler.wanted(plan):
+                compiler.hints = await self._hints(query, wanted)
+                if compiler.hints is not None:
+                    hinted = await compiler.plan(self._measure)
+                    page = await self._planned(query, hinted)
+                    if suffices(query, page, compiler.hints):
+                        return page
+            return await self._planned(query, plan)
         except StaleMark:
             return await self.find(replace(query, after=None, mark=None))
+
+    async def _planned(self, query: Query, plan: QueryPlan) -> Page:
+        if await is_quick(query, plan, self._measure) and self._is_light(plan):
+            with translated():
+                return _page(self._snapshot.reader(), query, plan)
+        return await self._search_on_thread(
+            query.workspace, lambda connection: _run(connection, query, plan)
+        )
+
+    async def _hints(self, query: Query, wanted: Wanted) -> Hints | None:
+        """Ask the outlines, and note if they should be brought on."""
+
+        def ask(connection: sqlite3.Connection) -> Answer:
+            steps = outline_steps(query, wanted, narrow=False)
+            try:
+                statement = next(steps)
+                while True:
+                    statement = steps.send(connection.execute(*positional(statement)).fetchall())
+            except StopIteration as stopped:
+                answer: Answer = stopped.value
+                return answer
+
+        answer = await self._search_on_thread(query.workspace, ask)
+        if answer.stale:
+            self.stale_outlines.add((query.workspace, query.resource_type.name))
+        return answer.hints
 
     def _first_pages(self, query: Query) -> Page:
         """Return a page in the order of ids, with the running count."""

@@ -1,6 +1,7 @@
 """SQLite's functions for compiled queries, and the form of its parameters."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from muster.scim.values import Json
@@ -37,6 +38,12 @@ class SqliteFunctions(Functions):
 
     def members(self, json: str, path: str, alias: str) -> tuple[str, str]:
         return self.elements(json, path, alias)
+
+    def keys(self, keys: Iterable[int]) -> Json:
+        return f"[{','.join(map(str, sorted(keys)))}]"
+
+    def each_key(self, keys: str) -> str:
+        return f'SELECT value AS "key" FROM json_each({keys})'
 
     def documents(self, keys: str, workspace: str) -> str:
         joined = (
