@@ -167,3 +167,12 @@ def test_rate_limit_and_allowlist_are_causes():
     detail = "takes no requests from"
     assert Refusal("k", "o", 403, 1, 1, detail).cause.name == "allowlist"
     assert set(_REASONS) | set(_TYPES) <= set(_CAUSES)
+
+
+def test_a_wrong_base_url_is_told_from_a_missing_resource(fresh):
+    assert fresh.scim.get("/v2/Users").status_code == 404
+    assert fresh.scim.get("/Users/nobody").status_code == 404
+    fresh.recorded(2)
+    found = {item["cause"]: item["fix"] for item in fresh.api.get("/doctor").json()["refusals"]}
+    assert set(found) == {"baseUrl", "notFound"}
+    assert found["baseUrl"].startswith("The service has no such path. Compare the base URL")

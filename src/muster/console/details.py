@@ -59,6 +59,15 @@ def manager_of(document: Document, kind: ResourceType) -> str:
     return ""
 
 
+def manager_field(kind: ResourceType) -> str:
+    """Return the path of the id of a user's manager; empty if the type has none."""
+    for schema in kind.extensions.values():
+        attribute = schema.attributes.get("manager")
+        if attribute is not None and "value" in attribute.sub_attributes:
+            return f"{schema.id}:manager.value"
+    return ""
+
+
 def details_of(
     document: Document, kind: ResourceType, names: Mapping[str, str]
 ) -> list[DetailPart]:

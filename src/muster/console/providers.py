@@ -61,10 +61,13 @@ PROVIDERS = {
     "entra": Provider(
         "Microsoft Entra ID",
         steps=(
-            "Open Enterprise applications → your application → Provisioning → Automatic.",
-            "Enter the base URL as the tenant URL and the API key as the secret token. Select"
-            " Test Connection.",
-            "Keep the default mappings. Start provisioning.",
+            "Open Enterprise applications → your application → Provisioning → Automatic. If you"
+            " have none yet, select New application → Create your own application → Integrate any"
+            " other application.",
+            "Enter the tenant URL and the secret token above. Select Test Connection.",
+            "Under Mappings, set the source of externalId to objectId, which never changes; the"
+            " default is mailNickname. Keep the other mappings. Assign users and groups, and start"
+            " provisioning.",
         ),
         fields=(
             ("Tenant URL", BASE_URL),

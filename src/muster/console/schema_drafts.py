@@ -79,6 +79,16 @@ def new_draft() -> Draft:
     return read_draft({"extends": ["User"]})
 
 
+def urn_for(draft: Draft) -> str:
+    """Return a URN for a schema by its name; empty if the name has no letter or digit.
+
+    Entra ID maps to attributes of extensions only if their URN begins like this.
+    """
+    word = re.sub(r"[^A-Za-z0-9]+", "-", draft["name"]).strip("-").lower()
+    kind = draft["extends"][0] if draft["extends"] else word.title().replace("-", "")
+    return f"urn:ietf:params:scim:schemas:extension:{word}:2.0:{kind}" if word else ""
+
+
 def draft_of(schema: CustomSchema) -> Draft:
     """Return a stored schema as a draft."""
     attributes = [

@@ -148,6 +148,7 @@ class Cause(NamedTuple):
 _SCHEMA = Cause("schema", "Schema", "/schemas", "Open Schemas")
 _SEARCH = Cause("search", "Search", "/schemas", "Open Schemas")
 _LOST = Cause("notFound", "Not found", "/audit", "Open Audit log")
+_BASE_URL = Cause("baseUrl", "Base URL", "/connect", "Open Connect")
 _CAUSES = {
     "deprovisioning guard": Cause("guard", "Deprovisioning guard", "/guard", "Open Guard"),
     "automatic provisioning is off": Cause(
@@ -172,7 +173,7 @@ _CAUSES_BY_STATUS = {
     401: Cause("key", "API key", "/connect", "Open Connect"),
     403: Cause("forbidden", "Forbidden", "/settings", "Open Settings"),
     404: _LOST,
-    405: Cause("baseUrl", "Base URL", "/connect", "Open Connect"),
+    405: _BASE_URL,
     409: Cause("conflict", "Conflict", "/audit", "Open Audit log"),
     410: Cause("cursor", "Expired cursor", "/settings", "Open Settings"),
     412: Cause("version", "Outdated version", "/audit", "Open Audit log"),
@@ -186,6 +187,11 @@ LOST_FIX = (
     "Match users by userName in the provider, or import the users into it, so that it learns"
     " their IDs."
 )
+_WRONG_PATH = (
+    "The service has no such path. Compare the base URL in the client with that under Connect: it"
+    " ends in /scim/v2, and the client adds the rest."
+)
+_NO_PATH = "Unknown path"
 _OTHERWISE = "See the full response under Requests."
 _MAX_DETAIL = 300
 _MAX_LOST = 100
@@ -193,7 +199,7 @@ _MAX_REFUSALS = 100
 _ID_LENGTH = 16
 TREND_DAYS = 7
 """The number of days of a trend."""
-_FORBIDDEN = 403
+_FORBIDDEN, _NOT_FOUND = 403, 404
 _UNKNOWN = "unknown"
 """The operation of a request that was refused before its path was read."""
 _STEPS = 4
@@ -305,13 +311,22 @@ class Refusal:
     @property
     def cure(self) -> str:
         """The fix alone."""
+        if self._misses_path:
+            return _WRONG_PATH
         known = _REASONS.get(self.reason) or _TYPES.get(self.reason)
         return known or FIXES.get(self.status, _OTHERWISE)
 
     @property
     def cause(self) -> Cause:
         """The cause, with the page that cures it."""
+        if self._misses_path:
+            return _BASE_URL
         return _CAUSES.get(self.reason) or _CAUSES_BY_STATUS.get(self.status, _OTHER)
+
+    @property
+    def _misses_path(self) -> bool:
+        """Whether the service has no such path, as opposed to no such resource."""
+        return self.status == _NOT_FOUND and self.detail.startswith(_NO_PATH)
 
 
 @dataclass(frozen=True, slots=True)

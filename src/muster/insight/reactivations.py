@@ -193,7 +193,7 @@ class Reactivations:
         return created if by_key and created.sequence > deleted.sequence else None
 
     async def warning(self, workspace: int, ids: Sequence[str], action: str = "deactivate") -> str:
-        """Return a warning about the removal of users whom a key manages.
+        """Return a warning that the provider of users whom a key manages may reverse an action.
 
         It is empty if no key manages them. Only the first users are looked up, and a sentence about
         the others leaves it open whether a key manages them.
@@ -201,7 +201,7 @@ class Reactivations:
         Args:
             workspace: The workspace.
             ids: The ids of the users.
-            action: deactivate or delete.
+            action: deactivate, reactivate or delete.
         """
         again, there_too = _AGAIN[action]
         now = clock.now()
@@ -229,6 +229,7 @@ class Reactivations:
 _ADMINISTRATORS = ("admin:", "openid:")
 _AGAIN = {
     "deactivate": ("reactivate them", "Deactivate or remove them there too."),
+    "reactivate": ("deactivate them again", "Activate them there too."),
     "delete": ("create them again", "Remove them there too."),
 }
 """The reversal by a provider, and the advice, by the action."""

@@ -225,3 +225,9 @@ def test_the_check_names_the_deviations_of_the_latest_requests(root, fresh):
     assert page.status_code == 200
     for deviation in ("operation-case", "boolean-as-string"):
         assert f">{deviation}</a>" in page.text
+
+
+def test_a_local_address_is_said_to_be_out_of_reach(root, fresh):
+    page = root.get(f"/w/{fresh.name}/connect/entra").text
+    assert "cannot reach this address" in page
+    assert "default is mailNickname" in page

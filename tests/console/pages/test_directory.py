@@ -137,6 +137,7 @@ def test_users_are_searched_as_you_type(root, fresh):
     assert users[2]["id"] in root.get(path, filter='displayName eq "person 2"').text
     assert "position" in root.get(path, filter="displayName eq").text
     assert "No matching users" in root.get(path, q="zz").text
+    assert "none of the latest failed requests" in root.get(path, q="zz").text
     partial = root.http.get(path, headers={"hx-request": "true"}).text
     assert "<html" not in partial
     assert users[0]["id"] in partial

@@ -104,6 +104,45 @@ def test_an_error_is_shown_beside_its_field_and_what_was_typed_is_kept(root, fre
     assert "userName" in missing.text
 
 
+MANAGER = f"{ENTERPRISE_USER}:manager.value"
+
+
+@pytest.mark.parametrize("by", ["userName", "emails", "id"])
+def test_a_manager_is_named_by_user_name_address_or_id(root, fresh, by):
+    address = name("boss")
+    boss = fresh.user(emails=[{"value": address, "type": "work"}])
+    user = fresh.user()
+    path = f"/w/{fresh.name}/users/{user['id']}"
+    given = address.upper() if by == "emails" else boss[by]
+    sent = {**fields_of(root.get(f"{path}/edit")), MANAGER: given}
+    assert root.post(f"{path}/edit", **sent).status_code == 303
+    stored = fresh.scim.get(f"/Users/{user['id']}").json()
+    assert stored[ENTERPRISE_USER]["manager"]["value"] == boss["id"]
+    form = root.get(f"{path}/edit")
+    assert fields_of(form)[MANAGER] == boss["userName"]
+    again = root.submit(f"{path}/edit", **fields_of(form))
+    assert "Nothing to change." in again.text
+
+
+def test_a_manager_who_is_nobody_is_refused_beside_the_field(root, fresh):
+    user = fresh.user()
+    path = f"/w/{fresh.name}/users/{user['id']}/edit"
+    sent = {**fields_of(root.get(path)), MANAGER: "nobody@example.com"}
+    answer = root.post(path, **sent)
+    assert answer.status_code == 400
+    assert f'id="wrong-{MANAGER}">No user has this user name' in answer.text
+    assert 'value="nobody@example.com"' in answer.text
+
+
+def test_a_manager_whom_the_provider_has_not_sent_yet_is_kept(root, fresh):
+    user = fresh.user(**{ENTERPRISE_USER: {"manager": {"value": "elsewhere"}}})
+    path = f"/w/{fresh.name}/users/{user['id']}/edit"
+    sent = {**fields_of(root.get(path)), "title": "Clerk"}
+    assert root.post(path, **sent).status_code == 303
+    stored = fresh.scim.get(f"/Users/{user['id']}").json()
+    assert (stored["title"], stored[ENTERPRISE_USER]["manager"]["value"]) == ("Clerk", "elsewhere")
+
+
 def test_a_leaver_is_cut_off_and_comes_back(root, fresh):
     user = fresh.user()
     path = f"/w/{fresh.name}/users/{user['id']}"

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from muster.access.permissions import SETTINGS
+from muster.scim.schema.model import USER
 from tests.console.browsing import invited
 
 URN = "urn:example:params:scim:schemas:extension:badge:2.0:User"
@@ -32,7 +33,7 @@ class Editor:
         for name, options in re.findall(
             r'<select[^>]* name="([^"]+)".*?>(.*?)</select>', text, re.S
         ):
-            chosen = re.search(r"<option[^>]* selected[^>]*>([^<]*)", options)
+            chosen = re.search(r'<option value="([^"]*)" selected', options)
             sent[name] = [chosen[1]] if chosen else []
         for name, value in re.findall(
             r'<textarea[^>]* name="([^"]+)"[^>]*>(.*?)</textarea>', text, re.S
@@ -96,6 +97,24 @@ def test_a_schema_is_created_attribute_by_attribute(editor, fresh):
     shown = editor.visitor.get(done.headers["location"]).text
     assert "was created" in shown
     assert "<code>colour</code>" in shown
+
+
+def test_the_urn_of_a_schema_is_derived_from_its_name(editor, fresh):
+    pressed(editor, "add:+", name="Staff Badge", extends="User")
+    pressed(editor, "apply", **attribute("badgeNumber"))
+    done = pressed(editor, "save")
+    urn = "urn:ietf:params:scim:schemas:extension:staff-badge:2.0:User"
+    assert done.headers["location"] == f"/w/{fresh.name}/schemas/{urn}"
+    page = editor.visitor.get(done.headers["location"]).text
+    assert f'data-copy="{urn}:badgeNumber"' in page
+    user = fresh.user(schemas=[USER, urn], **{urn: {"badgeNumber": "B-1"}})
+    assert user[urn] == {"badgeNumber": "B-1"}
+
+
+def test_a_schema_without_a_name_gets_no_urn(editor):
+    pressed(editor, "add:+", name="???", extends="User")
+    pressed(editor, "apply", **attribute("badgeNumber"))
+    assert "expected a URN" in pressed(editor, "review").text
 
 
 def test_an_attribute_is_edited_and_cancelled(editor):

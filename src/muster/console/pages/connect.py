@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -15,7 +16,7 @@ from muster.base import clock
 from muster.base.clock import timestamp
 from muster.console.providers import PROVIDERS, Provider, of_provider
 from muster.console.web import PageRoute, Visit
-from muster.http.wire.base_url import SCIM_ROOT
+from muster.http.wire.base_url import SCIM_ROOT, is_loopback
 from muster.http.wire.message import Response
 from muster.insight.people import subjects
 from muster.scim.dialects import QUIRKS
@@ -88,6 +89,7 @@ class ConnectPages:
             chosen=chosen,
             provider=provider,
             base=base,
+            local=is_loopback(urlsplit(base).hostname or ""),
             name=visit.text("name") if error else provider.title,
             token=visit.flashed.get("token", ""),
             said=visit.flashed.get("said", ""),

@@ -1,14 +1,17 @@
 """Pages that create and change users and groups."""
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from muster.access.permissions import SCIM
+from muster.console.details import manager_field, manager_of
 from muster.console.pages.resource import NamedResource
 from muster.console.resource_forms import (
+    FormPart,
     check_version,
     form_of,
     new_document,
@@ -23,7 +26,7 @@ from muster.directory.guard.policy import Withheld
 from muster.directory.service import Directory, Search
 from muster.http.wire.message import Response
 from muster.insight.reactivations import Reactivations
-from muster.scim.errors import ScimError
+from muster.scim.errors import ScimError, invalid_value
 from muster.scim.patch import PATCH_OP
 from muster.scim.schema.model import ResourceType
 from muster.scim.values import Json
@@ -31,6 +34,7 @@ from muster.storage.port.resources import Stored
 
 _FOUND = 20
 _MOST_MEMBERS = 100
+_MANAGER = "User name, e-mail address or ID"
 _ENDS_ACCESS = ("deactivate", "delete")
 """The attempts whose refusal leaves a user with access."""
 
@@ -68,7 +72,7 @@ class EditPages:
 
     async def new(self, visit: Visit, status: int = 200, error: str = "") -> Response:
         kind, plural = kind_of(visit)
-        parts = form_of(kind, {})
+        parts = await self._parts(visit, kind, {})
         if visit.request.method == "POST":
             parts = with_sent(parts, _sent(visit))
         asked, found = visit.text("q"), list[NamedResource]()
@@ -109,7 +113,7 @@ class EditPages:
         if plural == "groups" and visit.text("search"):
             return await self.new(visit)
         try:
-            document = new_document(kind, _sent(visit))
+            document = new_document(kind, await self._sent_by(visit, kind, {}))
             password = visit.fields.get("password", [""])[-1]
             if plural == "users" and password:
                 document["password"] = password
@@ -125,7 +129,7 @@ class EditPages:
         kind, plural = kind_of(visit)
         stored = await self._directory.get(visit.caller, kind, visit.names["id"])
         document = parse(stored.document)
-        parts = form_of(kind, document)
+        parts = await self._parts(visit, kind, document)
         if status != 200:
             parts = with_sent(parts, _sent(visit))
         return visit.render(
@@ -147,7 +151,8 @@ class EditPages:
         kind, plural = kind_of(visit)
         stored = await self._directory.get(visit.caller, kind, visit.names["id"])
         try:
-            wanted = operations(kind, parse(stored.document), _sent(visit))
+            document = parse(stored.document)
+            wanted = operations(kind, document, await self._sent_by(visit, kind, document))
             check_version(visit.text("version"), stored.version)
             if not wanted:
                 return await visit.redirect_with(_path(visit, plural), said="Nothing to change.")
@@ -192,9 +197,9 @@ class EditPages:
             if active
             else f"Deactivated {name}. Applications that read this directory deny them access."
         )
-        if not active:
-            warning = await self._reactivations.warning(visit.there().id, [stored.id])
-            said = f"{said} {warning}".strip()
+        action = "reactivate" if active else "deactivate"
+        warning = await self._reactivations.warning(visit.there().id, [stored.id], action)
+        said = f"{said} {warning}".strip()
         return await visit.redirect_with(_path(visit, plural), said=said)
 
     async def set_password(self, visit: Visit) -> Response:
@@ -297,6 +302,55 @@ class EditPages:
         return await visit.redirect_with(path, said="Removed from the group.")
 
     # ---- helpers
+
+    async def _parts(
+        self, visit: Visit, kind: ResourceType, document: dict[str, Any]
+    ) -> list[FormPart]:
+        """Return the form of a resource; a manager is named by their userName."""
+        name, parts = manager_field(kind), form_of(kind, document)
+        manager = manager_of(document, kind)
+        if manager:
+            with contextlib.suppress(ScimError):  # there is no such user
+                stored = await self._directory.get(visit.caller, kind, manager)
+                manager = str(parse(stored.document)["userName"])
+        for part in parts:
+            part.fields[:] = [
+                replace(field, label=_MANAGER, value=manager) if field.name == name else field
+                for field in part.fields
+            ]
+        return parts
+
+    async def _sent_by(
+        self, visit: Visit, kind: ResourceType, document: dict[str, Any]
+    ) -> Callable[[str], str | None]:
+        """Return the values of a sent form, with the id of the manager that it names.
+
+        Raises:
+            ScimError: invalidValue if it names nobody.
+        """
+        name, text = manager_field(kind), _sent(visit)
+        given = (text(name) or "").strip() if name else ""
+        if not given:
+            return text
+        found = await self._person(visit, kind, given)
+        if found is None and given == manager_of(document, kind):
+            return text
+        if found is None:
+            raise invalid_value(f"{name}: no user has this user name, e-mail address or ID")
+        return lambda field: found if field == name else text(field)
+
+    async def _person(self, visit: Visit, kind: ResourceType, text: str) -> str | None:
+        """Return the id of the only user with a userName, e-mail address or id; None for none."""
+        for attribute in ("userName", "emails.value") if "@" in text else ("userName",):
+            search = Search(f"{attribute} eq {json.dumps(text)}", count=2)
+            page = await self._directory.find(visit.caller, kind, search)
+            people = list(parse_all(page.documents))
+            if len(people) == 1:
+                return str(people[0]["id"])
+        try:
+            return (await self._directory.get(visit.caller, kind, text)).id
+        except ScimError:
+            return None
 
     async def _patch(
         self,

@@ -28,6 +28,32 @@ _ROOT = "/w/{workspace}"
 _FORM, _JSON = "form", "json"
 _MOVES = {"up": -1, "down": 1}
 _NO_FAULT = Fault("", "", "")
+_TITLES = {
+    "type": {
+        "string": "Text",
+        "boolean": "Yes or no",
+        "decimal": "Number",
+        "integer": "Whole number",
+        "dateTime": "Date and time",
+        "binary": "Binary data",
+        "reference": "Link",
+        "complex": "Several attributes",
+    },
+    "mutability": {
+        "readWrite": "Clients and administrators",
+        "readOnly": "Nobody",
+        "immutable": "Set once, then nobody",
+        "writeOnly": "Clients, who cannot read it",
+    },
+    "returned": {
+        "default": "Unless excluded",
+        "always": "Always",
+        "request": "If asked for",
+        "never": "Never",
+    },
+    "uniqueness": {"none": "Allowed", "server": "Refused"},
+}
+"""The characteristics in words, as RFC 7643 section 7 defines them."""
 _AT = "at-"
 """The prefix of the fields of the attribute that is being edited."""
 
@@ -121,6 +147,8 @@ class SchemaEditorPages:
     ) -> Response:
         """Show the review of a draft, or store it."""
         by = visit.administrator
+        if urn is None and editor.mode == _FORM and not editor.draft["id"]:
+            editor.draft["id"] = drafts.urn_for(editor.draft)
         try:
             if not stores:
                 return self._review(
@@ -157,6 +185,7 @@ class SchemaEditorPages:
             kinds=[kind.name for kind in among.types.values()],
             types=ATTRIBUTE_TYPES[:-1] if nested else ATTRIBUTE_TYPES,
             choices=CHOICES,
+            titles=_TITLES,
             at=_AT,
             error=f"{editor.fault.field}: {editor.fault.text}" if not editor.fault.place else "",
         )

@@ -82,6 +82,7 @@ class SchemaPages:
             own=own,
             uses=uses(_registry(visit), found.id),
             rows=_rows(found, own),
+            paths=own is not None and bool(own.extends),
             progress=progress,
             text=text,
             said=visit.flashed.get("said", ""),

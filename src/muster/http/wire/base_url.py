@@ -61,7 +61,7 @@ class BaseUrl:
             ScimError: 400 if no base URL is configured and the host is not loopback.
         """
         base = self.base(request)
-        if self._fixed is None and not _is_loopback(urlsplit(base).hostname or ""):
+        if self._fixed is None and not is_loopback(urlsplit(base).hostname or ""):
             raise ScimError(
                 400,
                 "Cannot create a link: set MUSTER_BASE_URL to the public URL of this server.",
@@ -100,7 +100,8 @@ class BaseUrl:
         return any(address in network for network in self._trusted)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine itself."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
