@@ -31,6 +31,7 @@ from muster.access.registries import Registries
 from muster.access.role_mappings import RoleMappings
 from muster.access.roles import Roles
 from muster.access.settings import WorkspaceSettings
+from muster.access.setup_links import SetupLinks
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.base.heartbeat import Heartbeat
@@ -96,6 +97,7 @@ from muster.http.management.rollback import UndoRoutes
 from muster.http.management.router import AnyOperation, Api, ApiRoute
 from muster.http.management.schemas import SchemaRoutes
 from muster.http.management.settings import SettingsRoutes
+from muster.http.management.setup_links import SetupLinkRoutes
 from muster.http.management.tokens import Tokens
 from muster.http.management.webhooks import WebhookRoutes
 from muster.http.management.wipe import WipeRoutes
@@ -174,6 +176,7 @@ class Services:
     registries: Registries
     requests: RequestStore
     restorer: Restorer
+    setup_links: SetupLinks
     role_preview: RolePreview
     roles: Roles
     rollback: Rollback
@@ -245,6 +248,7 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         registries=registries,
         requests=requests,
         restorer=Restorer(storage),
+        setup_links=SetupLinks(storage, connections),
         role_preview=RolePreview(directory, mappings),
         roles=Roles(storage),
         rollback=Rollback(storage),
@@ -272,6 +276,7 @@ def management_routes(services: Services) -> list[ApiRoute]:
     return [
         *SettingsRoutes(s.workspace_settings),
         *ConnectionRoutes(s.connections),
+        *SetupLinkRoutes(s.setup_links),
         *CredentialRoutes(s.connections, s.oauth_clients, s.trusts, s.openid.private),
         *KeyRoutes(storage, s.keys, s.roles, s.directory, s.connections),
         *WipeRoutes(storage, s.connections),

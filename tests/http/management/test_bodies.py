@@ -108,6 +108,8 @@ BODIES = {
     "createOauthClient": ("POST", "/connections/{connection}/oauth-clients", lambda _: {
         "name": name("client"), "auth": "private_key_jwt", "jwks": PUBLIC_KEYS}),
     "rotateOauthClient": ("POST", "/connections/{connection}/oauth-clients/{client}/rotate", lambda _: {"overlapSeconds": 5}),
+    "createSetupLink": ("POST", "/setup-links", lambda _: {
+        "connection": "default", "provider": "okta", "expiresInDays": 3, "returnUrl": "https://app.example/done", "contact": "Ada"}),
     "createTrust": ("POST", "/connections/{connection}/trusts", lambda _: {
         "issuer": "https://issuer.example/v2.0", "audience": "api://muster", "subject": name("subject"), "tenant": "x"}),
     "createKey": ("POST", "/keys", lambda place: {
@@ -151,6 +153,7 @@ NULLABLE = {
     "updateConnection": _INHERITED,
     "createOauthClient": {"jwksUri"},
     "createTrust": {"tenant"},
+    "createSetupLink": {"connection", "provider", "returnUrl", "contact"},
     "updateSettings": {"rateLimit", "requestsDays", "changesDays"},
     "createKey": {"permissions", "rateLimit", "expiresInSeconds", "user", "role"},
     "updateKey": {"rateLimit", "expires"},

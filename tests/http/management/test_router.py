@@ -53,6 +53,10 @@ ROUTES = [
     ("POST", "/connections/x/oauth-clients/x/rotate", SETTINGS),
     ("DELETE", "/connections/x/oauth-clients/x", SETTINGS),
     ("GET", "/connections/x/trusts", SETTINGS),
+    ("GET", "/setup-links", SETTINGS),
+    ("POST", "/setup-links", SETTINGS),
+    ("GET", "/setup-links/x", SETTINGS),
+    ("DELETE", "/setup-links/x", SETTINGS),
     ("POST", "/connections/x/trusts", SETTINGS),
     ("DELETE", "/connections/x/trusts/x", SETTINGS),
     ("GET", "/resources/x/connection", SCIM),
@@ -121,6 +125,7 @@ QUERIES = {
 
 ALSO = {
     ("POST", "/scim/role-mappings/preview"): READ,
+    ("POST", "/setup-links"): SCIM,
     ("POST", "/webhooks"): SCIM,
     ("PATCH", "/webhooks/x"): SCIM,
     ("POST", "/webhooks/x/rotate"): SCIM,

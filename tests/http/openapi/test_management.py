@@ -107,7 +107,7 @@ def test_every_error_is_a_problem(operations):
 
 def test_every_list_has_one_form(models):
     lists = {name: schema for name, schema in models.items() if "items" in schema["properties"]}
-    assert len(lists) == 17
+    assert len(lists) == 18
     for name, schema in lists.items():
         assert {"items", "nextCursor"} <= set(schema["required"]), name
 
@@ -150,7 +150,7 @@ def test_limits_and_choices_are_shown(models):
     assert key["properties"]["expiresInSeconds"]["minimum"] == 1
     assert "View audit logs" in key["properties"]["permissions"]["items"]["enum"]
     settings = models["management.SettingsChange"]["properties"]
-    assert settings["guardMode"]["enum"] == ["hold", "watch", "off"]
+    assert settings["guardMode"]["enum"] == ["hold", "pause", "watch", "off"]
     assert settings["guardShare"]["maximum"] == 100
     assert "default" not in settings["guardShare"]  # a PATCH leaves it as it is
     assert settings["rateLimit"]["nullable"] is True

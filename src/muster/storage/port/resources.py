@@ -55,6 +55,7 @@ UNCACHED_KINDS = frozenset(
         *(IMPORT_KIND, IMPORT_ROWS_KIND, IMPORT_REFUSED_KIND),
         *(IMPORT_QUEUE_KIND, IMPORT_COLUMNS_KIND, PLATFORM_KEY_USE_KIND),
         *(ERASING_KIND, HIGHEST_KIND, IDEMPOTENT_KIND),
+        *("setup-link", "setup-link-token", "setup-link-count"),
     }
 )
 """The kinds of items that are read from the database whenever they are needed.

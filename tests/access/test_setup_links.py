@@ -1,0 +1,247 @@
+"""Set-up links: their terms, their progress and their end, on every engine."""
+
+import contextlib
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muster.access.connections import DEFAULT, Connections
+from muster.access.setup_links import (
+    MAX_CONTACT,
+    STEPS,
+    TOKEN_KIND,
+    NewLink,
+    SetupLinks,
+    SetupOver,
+    check_contact,
+    check_return_url,
+    digest,
+)
+from muster.base import clock
+from muster.scim.errors import ScimError
+from muster.storage.port.changes import ChangeFilter
+from muster.storage.port.items import INSTALLATION
+from tests.access.conftest import HERE
+from tests.storage.conftest import bench
+
+__all__ = ["bench"]
+
+
+class Links:
+    """The set-up links of one workspace."""
+
+    def __init__(self, bench, administrator):
+        self.bench, self.by = bench, administrator
+        self.workspace = administrator.workspace.id
+        self.connections = Connections(bench.storage)
+        self.links = SetupLinks(bench.storage, self.connections)
+
+    def run(self, action):
+        return self.bench.run(action)
+
+    def create(self, by=None, connection=None, **terms):
+        by = by or self.by
+        chosen = self.run(self.connections.chosen(by.workspace.id, connection or DEFAULT))
+        return self.run(self.links.create(by, NewLink(chosen, **terms)))
+
+    def find(self, token):
+        return self.run(self.links.find(token))
+
+    def log(self):
+        rows, _ = self.run(
+            self.bench.storage.search_changes(self.workspace, None, 50, ChangeFilter())
+        )
+        return [
+            (row.action, row.origin.actor, json.loads(row.document))
+            for row in rows
+            if row.type == "SetupLink"
+        ]
+
+
+@pytest.fixture
+def links(bench, administrator):
+    return Links(bench, administrator)
+
+
+def test_a_token_leads_to_its_link_alone_and_is_not_stored(links):
+    token, made = links.create(provider="okta", contact="Ada", return_url="https://app.example/")
+    found = links.find(token)
+    assert (found.workspace.id, found.link) == (links.workspace, made)
+    assert made.digest == digest(token) != token
+    assert token not in str(made.to_item(1).body)
+    assert made.step == "credential"
+    for other in ("", token[:-1], token + "x", made.digest, "\ud800"):
+        with pytest.raises(SetupOver):
+            links.find(other)
+    assert [(action, actor) for action, actor, _ in links.log()] == [("create", "test")]
+    assert made.digest not in str(links.log())
+
+
+def test_links_of_one_workspace_are_not_seen_from_another(links, bench):
+    _, made = links.create()
+    other = replace(links.by, workspace=bench.new_workspace())
+    assert links.run(links.links.all(other.workspace.id)) == []
+    for attempt in (
+        links.links.get(other.workspace.id, made.id),
+        links.links.revoke(other, made.id),
+    ):
+        with pytest.raises(ScimError) as refused:
+            links.run(attempt)
+        assert refused.value.status == 404
+
+
+def test_a_link_ends_at_its_time_or_when_it_is_revoked(links, monkeypatch):
+    token, made = links.create(days=2, contact="ada@example.com")
+    later, _ = links.create(days=3)
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(days=2, seconds=1))
+    with pytest.raises(SetupOver, match=r"has expired\. Ask ada@example\.com for a new one"):
+        links.find(token)
+    setup = links.find(later)
+    assert links.run(links.links.revoke(links.by, setup.link.id)).state == "revoked"
+    with pytest.raises(SetupOver, match="was revoked"):
+        links.find(later)
+    with pytest.raises(SetupOver):
+        links.run(links.links.advance(setup, "test", HERE))
+    states = {link.id: link.state for link in links.run(links.links.all(links.workspace))}
+    assert states == {made.id: "expired", setup.link.id: "revoked"}
+
+
+def test_the_progress_is_kept_and_audited_as_the_link(links):
+    connection = links.run(links.connections.create(links.by, {"name": "Staff"}))
+    token, made = links.create(connection="Staff")
+    assert (made.step, made.connection) == ("provider", connection.id)
+    setup = links.find(token)
+    links.run(links.links.open(setup, HERE))
+    links.run(links.links.open(setup, HERE))  # a second time changes nothing
+    links.run(links.links.choose(setup, "entra", HERE))
+    links.run(links.links.keep_credential(setup, "oauth-client", "1.abc", HERE))
+    links.run(links.links.advance(links.find(token), "mapping", HERE))
+    links.run(links.links.advance(links.find(token), "credential", HERE))  # going back
+    found = links.find(token).link
+    assert (found.provider, found.step, found.state) == ("entra", "mapping", "opened")
+    assert (found.credential.kind, found.credential.id) == ("oauth-client", "1.abc")
+    assert links.run(links.connections.get(links.workspace, connection.id)).provider == "entra"
+    assert links.run(links.links.advance(links.find(token), "done", HERE)).state == "finished"
+    assert links.find(token).link.finished  # it can still be looked at
+    actions = [(action, actor) for action, actor, _ in links.log()]
+    assert sorted(actions) == sorted(
+        [
+            ("create", "test"),
+            *(
+                (action, made.actor)
+                for action in ("open", "choose", "credential", "step", "finish")
+            ),
+        ]
+    )
+
+
+def test_unknown_steps_and_providers_are_refused(links):
+    token, _ = links.create()
+    setup = links.find(token)
+    for attempt in (
+        links.links.choose(setup, "acme", HERE),
+        links.links.advance(setup, "paid", HERE),
+    ):
+        with pytest.raises(ScimError) as refused:
+            links.run(attempt)
+        assert refused.value.status == 400
+    assert links.find(token).link.step == STEPS[0]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"days": 0},
+        {"days": 31},
+        {"provider": "acme"},
+        {"return_url": "http://app.example/"},
+        {"contact": "x" * (MAX_CONTACT + 1)},
+        {"contact": "a\nb"},
+    ],
+)
+def test_invalid_terms_create_no_link(links, terms):
+    with pytest.raises(ScimError) as refused:
+        links.create(**terms)
+    assert refused.value.status == 400
+    assert links.run(links.links.all(links.workspace)) == []
+
+
+def test_a_deleted_connection_ends_its_links(links):
+    connection = links.run(links.connections.create(links.by, {"name": "Staff"}))
+    token, _ = links.create(connection="Staff")
+    links.run(links.connections.delete(links.by, connection.id))
+    with pytest.raises(SetupOver, match="no longer exists"):
+        links.find(token)
+
+
+def test_only_so_many_links_work_at_a_time(links, monkeypatch):
+    monkeypatch.setattr("muster.access.setup_links.MAX_LINKS", 2)
+    _, first = links.create()
+    links.create()
+    with pytest.raises(ScimError) as refused:
+        links.create()
+    assert refused.value.status == 409
+    links.run(links.links.revoke(links.by, first.id))
+    links.create()
+
+
+def test_links_that_were_over_long_ago_are_forgotten(links, monkeypatch):
+    token, made = links.create(days=1)
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(days=92))
+    _, newer = links.create()
+    assert links.run(links.links.all(links.workspace)) == [newer]
+    entry = links.run(links.bench.storage.item(INSTALLATION, TOKEN_KIND, made.digest))
+    assert entry is None
+    with pytest.raises(SetupOver, match="no longer known"):
+        links.find(token)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://app.example", "https://app.example:8443/a?b=c#d", "http://localhost:3000/done"],
+)
+def test_a_page_may_lead_back_to_https_and_to_loopback(url):
+    assert check_return_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "//app.example/",
+        "/done",
+        "http://app.example/",
+        "https://",
+        "https:///done",
+        "https://ada:secret@app.example/",
+        "https://app.example\\@evil.example/",
+        "https://app.example/\n",
+        "https://app.example/a b",
+        "https://[::1",
+        "https://app.example:port/",
+        "data:text/html,x",
+        "https://app.example/" + "x" * 3000,
+    ],
+)
+def test_a_page_leads_nowhere_else(url):
+    with pytest.raises(ScimError) as refused:
+        check_return_url(url)
+    assert refused.value.detail.startswith("returnUrl: ")
+
+
+@given(st.text())
+def test_any_text_is_a_url_to_return_to_or_refused(text):
+    with contextlib.suppress(ScimError):
+        assert check_return_url(text).startswith(("https://", "http://"))
+
+
+@given(st.text(max_size=MAX_CONTACT))
+def test_a_contact_is_one_line(text):
+    with contextlib.suppress(ScimError):
+        assert len(check_contact(text).splitlines()) < 2
