@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from muster.access.audit_notes import Administrator
+from muster.access.claims import claimed, read_claim
 from muster.access.rate_limit import check_ceiling
 from muster.base.clock import timestamp
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found, uniqueness
@@ -264,7 +265,7 @@ class Connections:
             note = by.note("Connection", made.id, "create", **_told(made))
             try:
                 await self._store.administer(
-                    [_item(workspace, made), _claimed(claim)], [note], [claim]
+                    [_item(workspace, made), claimed(claim)], [note], [claim]
                 )
                 return made
             except Outdated:
@@ -469,7 +470,7 @@ class Connections:
             puts = [_item(workspace, changed)]
             standing_items = [expected]
             if changed.name != standing.name:
-                puts.append(_claimed(claim))
+                puts.append(claimed(claim))
                 standing_items.append(claim)
             try:
                 await self._store.administer(puts, [note], standing_items)
@@ -503,8 +504,7 @@ class Connections:
         return changed
 
     async def _claim(self, workspace: int) -> Item:
-        found = await self._store.item(workspace, _NAMES_KIND, _NAMES_ID)
-        return found or Item(workspace, _NAMES_KIND, _NAMES_ID, None)
+        return await read_claim(self._store, workspace, _NAMES_KIND, _NAMES_ID)
 
 
 async def all_connections(accounts: Accounts, workspace: int) -> Sequence[Connection]:
@@ -551,9 +551,3 @@ def _told(connection: Connection) -> dict[str, Json]:
 
 def _item(workspace: int, connection: Connection) -> Item:
     return Item(workspace, CONNECTION_KIND, connection.id, connection.to_body())
-
-
-def _claimed(claim: Item) -> Item:
-    """Return the next state of a claim; its number makes it differ from the last."""
-    number = 0 if claim.body is None else claim.body["number"]
-    return Item(claim.workspace, claim.kind, claim.id, {"number": number + 1})

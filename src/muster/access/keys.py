@@ -16,6 +16,7 @@ import orjson
 from muster.access import allowlist
 from muster.access.allowlist import Network
 from muster.access.audit_notes import Administrator
+from muster.access.claims import claimed, read_claim
 from muster.access.connections import DEFAULT, Connection, all_connections, barred_from
 from muster.access.oauth.bearers import Bearers
 from muster.access.permissions import ADMIN
@@ -252,7 +253,7 @@ class Keys:
             claim = await self._claim(workspace.id)
             await self._check_name(workspace.id, name)
             with contextlib.suppress(Outdated):
-                return await self.create(workspace, name, options, by, [_claimed(claim)], [claim])
+                return await self.create(workspace, name, options, by, [claimed(claim)], [claim])
         raise Outdated
 
     async def edit(
@@ -282,7 +283,7 @@ class Keys:
             note = by.note("ApiKey", key.id, "update", **_detail(standing, changed))
             try:
                 await self._accounts.administer(
-                    [changed, _claimed(claim)], [note], [standing, claim]
+                    [changed, claimed(claim)], [note], [standing, claim]
                 )
                 return changed
             except Outdated:
@@ -316,8 +317,7 @@ class Keys:
                 )
 
     async def _claim(self, workspace: int) -> Item:
-        found = await self._accounts.item(workspace, KEY_CLAIM_KIND, KEY_CLAIM)
-        return found or Item(workspace, KEY_CLAIM_KIND, KEY_CLAIM, None)
+        return await read_claim(self._accounts, workspace, KEY_CLAIM_KIND, KEY_CLAIM)
 
     def _by(self, workspace: Workspace, by: Administrator | None) -> Administrator:
         """Return the administrator, or the command line if none is given."""
@@ -380,7 +380,7 @@ class Keys:
             )
             with contextlib.suppress(Outdated):
                 return await self.create(
-                    workspace, key.name, options, by, [_claimed(claim)], [claim]
+                    workspace, key.name, options, by, [claimed(claim)], [claim]
                 )
         raise Outdated
 
@@ -580,12 +580,6 @@ def _refusal(workspace: Workspace, is_key: bool) -> str | None:
     if accepted == "keys" and not is_key:
         return "The workspace accepts no OAuth tokens for SCIM. Use an API key."
     return None
-
-
-def _claimed(claim: Item) -> Item:
-    """Return the next state of a claim; its number makes it differ from the last."""
-    number = 0 if claim.body is None else claim.body["number"]
-    return Item(claim.workspace, claim.kind, claim.id, {"number": number + 1})
 
 
 def _detail(key: KeyRecord, changed: KeyRecord) -> dict[str, object]:

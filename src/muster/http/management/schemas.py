@@ -1,6 +1,7 @@
 """/api/v1/schemas and /api/v1/resource-types: the definitions of a workspace."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from muster.access.permissions import READ, SETTINGS, allows
@@ -24,6 +25,21 @@ from muster.http.wire.errors import problem
 from muster.http.wire.message import Response, json_response
 from muster.scim.schema.custom import CustomSchema
 from muster.scim.values import Json
+
+
+def _answering_conflicts(
+    handler: Callable[["SchemaRoutes", Call], Awaitable[Response]],
+) -> Callable[["SchemaRoutes", Call], Awaitable[Response]]:
+    """Let an operation answer 409 with the stored resources that forbid a change."""
+
+    @functools.wraps(handler)
+    async def answer(routes: "SchemaRoutes", call: Call) -> Response:
+        try:
+            return await handler(routes, call)
+        except Breaks as breaks:
+            return _broken(call, breaks)
+
+    return answer
 
 
 class SchemaRoutes:
@@ -144,12 +160,10 @@ class SchemaRoutes:
         answer: SchemaList = {"items": [_answer(schema) for schema in schemas], "nextCursor": None}
         return json_response(200, answer)
 
+    @_answering_conflicts
     async def create_schema(self, call: Call) -> Response:
         body = await call.read(SchemaDefinition)
-        try:
-            schema = await self._custom.create_schema(call.administrator, body.given())
-        except Breaks as breaks:
-            return _broken(call, breaks)
+        schema = await self._custom.create_schema(call.administrator, body.given())
         return created(_answer(schema), "/schemas", schema.id)
 
     async def preview_schema(self, call: Call) -> Response:
@@ -170,21 +184,17 @@ class SchemaRoutes:
         answer: SchemaProgress = {**_answer(schema), "indexProgress": progress}
         return json_response(200, answer)
 
+    @_answering_conflicts
     async def update_schema(self, call: Call) -> Response:
         body = await call.read(SchemaDefinition)
-        try:
-            schema = await self._custom.replace_schema(
-                call.administrator, call.names["urn"], body.given()
-            )
-        except Breaks as breaks:
-            return _broken(call, breaks)
+        schema = await self._custom.replace_schema(
+            call.administrator, call.names["urn"], body.given()
+        )
         return json_response(200, _answer(schema))
 
+    @_answering_conflicts
     async def delete_schema(self, call: Call) -> Response:
-        try:
-            await self._custom.delete_schema(call.administrator, call.names["urn"])
-        except Breaks as breaks:
-            return _broken(call, breaks)
+        await self._custom.delete_schema(call.administrator, call.names["urn"])
         return Response(204)
 
     async def find_resource_types(self, call: Call) -> Response:
@@ -199,14 +209,10 @@ class SchemaRoutes:
     async def get_resource_type(self, call: Call) -> Response:
         return json_response(200, await self._custom.type(call.workspace, call.names["name"]))
 
+    @_answering_conflicts
     async def update_resource_type(self, call: Call) -> Response:
         body = await call.read(NewResourceType)
-        try:
-            made = await self._custom.replace_type(
-                call.administrator, call.names["name"], body.given()
-            )
-        except Breaks as breaks:
-            return _broken(call, breaks)
+        made = await self._custom.replace_type(call.administrator, call.names["name"], body.given())
         return json_response(200, made)
 
     async def delete_resource_type(self, call: Call) -> Response:
