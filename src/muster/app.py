@@ -23,6 +23,7 @@ from muster.access.oauth.server import TokenServer
 from muster.access.oauth.tokens import AccessTokens
 from muster.access.oauth.trusts import Trusts
 from muster.access.openid import OpenId
+from muster.access.origins import CredentialOrigins
 from muster.access.passkeys import Passkeys
 from muster.access.platform_keys import PlatformKeys
 from muster.access.protection import Protection, protected_users
@@ -167,6 +168,7 @@ class Services:
     mappings: RoleMappings
     oauth_clients: OAuthClients
     openid: OpenId
+    origins: CredentialOrigins
     overview: Overview
     passkeys: Passkeys
     past: Past
@@ -239,6 +241,7 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         mappings=mappings,
         oauth_clients=oauth_clients,
         openid=openid,
+        origins=CredentialOrigins(storage),
         overview=Overview(storage, directory, alerts, checklist, active_users),
         passkeys=Passkeys(storage, administrators),
         past=Past(storage),
@@ -287,11 +290,11 @@ def management_routes(services: Services) -> list[ApiRoute]:
         *PasswordRoutes(s.credentials),
         *SchemaRoutes(s.schemas),
         *OverviewRoutes(s.overview),
-        *RequestRoutes(s.requests, s.directory),
-        *DoctorRoutes(s.doctor),
+        *RequestRoutes(s.requests, s.directory, s.connections, s.origins),
+        *DoctorRoutes(s.doctor, s.connections, s.origins),
         *HistoryRoutes(storage, s.past, s.restorer, tokens),
-        *UndoRoutes(storage, s.rollback, tokens),
-        *FeedRoutes(storage, tokens),
+        *UndoRoutes(storage, s.rollback, tokens, s.connections, s.origins),
+        *FeedRoutes(storage, tokens, s.connections, s.origins),
         *WebhookRoutes(storage, s.webhooks, s.webhook_states, s.deliverer, tokens),
     ]
 

@@ -47,7 +47,7 @@ class Parts:
         self.grant = SimpleNamespace(
             workspace=SimpleNamespace(id=7, name="acme", suspended=None, deleted=None),
             key=SimpleNamespace(id="k1"),
-            connection=SimpleNamespace(pause=None),
+            connection=SimpleNamespace(name="default", pause=None),
             place=(7, "k1"),
             limit=None,
             permissions=permissions,
@@ -94,7 +94,7 @@ class Parts:
 
     # ---- the observers
 
-    def observe(self, operation, status, workspace, seconds):
+    def observe(self, operation, status, workspace, connection, seconds):
         self.observed.append((operation, status, workspace))
 
     def note(self, request, response, seconds):

@@ -43,6 +43,8 @@ PROVIDERS = (
 OWNERSHIPS = ("shared", "exclusive")
 CREDENTIAL_KINDS = ("oauth-client", "trust")
 """The kinds of items that are credentials of a connection, beside its keys."""
+FORMER_KIND = "former-credential"
+"""The kind of items that remember the connection of a deleted credential, for old log entries."""
 ACTIVE, PAUSED = "active", "paused"
 BY_ADMINISTRATOR, BY_GUARD = "administrator", "guard"
 MAX_CONNECTIONS = 100
@@ -531,6 +533,18 @@ def barred_from(
         for other in every
         if other.ownership == "exclusive" and (connection is None or other.id != connection.id)
     }
+
+
+def former(workspace: int, credential: str, actor: str, connection: str) -> Item:
+    """Return the item that remembers the connection of a deleted credential.
+
+    Args:
+        workspace: The id of the workspace.
+        credential: The id of the credential.
+        actor: Its name in the audit log.
+        connection: The id of its connection.
+    """
+    return Item(workspace, FORMER_KIND, credential, {"actor": actor, "connection": connection})
 
 
 def check_name(name: str) -> str:

@@ -1,12 +1,13 @@
 """`muster keys`: create, list, rotate, revoke and limit API keys."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from muster.access.connections import DEFAULT, Connections
 from muster.access.permissions import ADMIN, PERMISSIONS, SCIM
 from muster.base import clock
 from muster.cli.options import NATURAL, POSITIVE, Database, WorkspaceName, integer
@@ -67,12 +68,14 @@ class _Place:
     help_epilogue="""Examples:
   muster keys create --name okta \\
     --permission "Configure Open ID Connector & SCIM"
+  muster keys create --name entra --connection Entra \\
+    --permission "Configure Open ID Connector & SCIM"
   muster keys create --name deploy --admin
   muster keys create --platform --name signup
   muster keys create --name report --workspace acme \\
     --permission "View audit logs" --expires-in-days 30"""
 )
-def create(
+def create(  # noqa: PLR0913  (each is an option)
     *,
     name: Annotated[
         str, Parameter(metavar="NAME", help="A name to recognise the key by, such as okta.")
@@ -102,6 +105,13 @@ def create(
             help="Days until the key expires; without it, never.",
         ),
     ] = None,
+    connection: Annotated[
+        str | None,
+        Parameter(
+            metavar="C",
+            help="The connection that it belongs to, by its name or id; without it, default.",
+        ),
+    ] = None,
     platform: Annotated[
         bool,
         Parameter(
@@ -125,7 +135,8 @@ def create(
     settings = load_settings(database=database)
     lifetime = None if expires_in_days is None else timedelta(days=expires_in_days)
     if platform:
-        if permission or admin or rate_limit is not None or workspace != "default":
+        given = (permission, admin, rate_limit is not None, connection)
+        if any(given) or workspace != "default":
             raise UsageError(
                 "--platform goes with --name and --expires-in-days alone: a platform key belongs to"
                 " no workspace and has no permissions to choose"
@@ -137,7 +148,8 @@ def create(
 
     async def work(storage: Storage) -> str:
         place = await _Place(settings, workspace).find(storage)
-        token, _ = await Keys(storage).create(place, name, options)
+        owner = await _connection(storage, place, connection)
+        token, _ = await Keys(storage).create(place, name, replace(options, connection=owner))
         return token
 
     token = run(settings, work)
@@ -162,6 +174,16 @@ def _create_platform_key(settings: Settings, name: str, lifetime: timedelta | No
         return token
 
     return run(settings, work)
+
+
+async def _connection(storage: Storage, workspace: Workspace, name: str | None) -> str | None:
+    """Return the stored id of a connection. Raises CommandError."""
+    if name is None:
+        return None
+    try:
+        return (await Connections(storage).chosen(workspace.id, name)).stored_id
+    except ScimError as error:
+        raise CommandError(error.detail.removeprefix("connection: ")) from None
 
 
 def _chosen(permission: Sequence[str] | None, admin: bool) -> tuple[str, ...]:
@@ -223,6 +245,7 @@ def _as_json(key: KeyRecord, state: str) -> dict[str, object]:
         "permissions": list(key.permissions),
         "role": key.role,
         "user": key.user,
+        "connection": key.connection or DEFAULT,
         "rateLimit": key.rate_limit,
         "created": key.created,
         "expires": key.expires,

@@ -56,6 +56,11 @@ for _name, _target, _help in (
     ("serve", "serve:app", "Run the service over HTTP."),
     ("migrate", "database:migrate", "Create or upgrade the tables of the database."),
     ("keys", "keys:app", "Create, list, rotate and revoke API keys."),
+    (
+        "connections",
+        "connections:app",
+        "Create, list, change, pause and delete the connections of a workspace.",
+    ),
     ("workspaces", "workspaces:app", "Create, list and change workspaces."),
     ("admins", "admins:app", "Create, invite and list administrators of the console."),
     ("check", "database:check", "Verify a database, resource by resource, and repair it."),

@@ -203,7 +203,9 @@ class Service:
         response.headers.append(("x-request-id", request.id))
         seconds = time.perf_counter() - started
         if self._metrics is not None:
-            self._metrics.observe(request.operation, response.status, request.workspace, seconds)
+            who = "" if request.grant is None else request.grant.connection.name
+            told = (request.operation, response.status, request.workspace, who)
+            self._metrics.observe(*told, seconds)
         if request.grant is not None and self._recorder is not None:
             self._recorder.note(request, response, seconds)
         if self._log is not None:

@@ -337,3 +337,51 @@ def test_a_user_of_one_connection_may_be_a_member_of_a_group_of_another(fresh):
     # A user whom the owner deletes leaves all groups.
     assert mine.delete(f"/Users/{user['id']}").status_code == 204
     assert not other.get(f"/Groups/{made['id']}").json().get("members")
+
+
+def test_requests_changes_and_findings_name_their_connection(fresh):
+    okta = connect(fresh, name="Okta")
+    scim = scim_of(fresh, okta)
+    theirs = scim.post("/Users", json=person(active="True")).json()  # a deviation
+    scim.get("/Users/unknown")
+    mine = fresh.user()
+    fresh.scim.get("/Users/unknown")
+    fresh.recorded(4)
+    for wanted, resource in (("okta", theirs), (okta["id"], theirs), ("default", mine)):
+        asked = {"connection": wanted}
+        connection = "default" if wanted == "default" else okta["id"]
+        requests = fresh.api.get("/requests", params=asked).json()["items"]
+        assert {item["connection"] for item in requests} == {connection}
+        assert [item["status"] for item in requests] == [404, 201]
+        number = requests[0]["number"]
+        assert fresh.api.get(f"/requests/{number}").json()["connection"] == connection
+        rows = fresh.api.get("/audit", params={**asked, "type": "User"}).json()["items"]
+        assert [(row["resource"], row["connection"]) for row in rows] == [
+            (resource["id"], connection)
+        ]
+        doctor = fresh.api.get("/doctor", params=asked).json()
+        findings = [*doctor["refusals"], *doctor["dialects"]]
+        assert {finding["connection"] for finding in findings} == {connection}
+        assert len(doctor["dialects"]) == (connection == okta["id"])
+    events = fresh.api.get("/changes").json()["items"]
+    assert [event["connection"] for event in events] == [okta["id"], "default"]
+    for path in ("/requests", "/audit", "/doctor"):
+        detail = refused(fresh.api.get(path, params={"connection": "x"}), 400, "/connection")
+        assert "'Okta'" in detail
+
+
+def test_what_a_connection_did_is_undone_whichever_credential_did_it(fresh):
+    okta = connect(fresh, name="Okta")
+    made = [scim_of(fresh, okta).post("/Users", json=person()).json()["id"] for _ in range(2)]
+    fresh.user()
+    period = {"since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+    refused(fresh.api.get("/undo", params=period), 400)
+    refused(fresh.api.get("/undo", params={**period, "key": "x", "connection": "y"}), 400)
+    refused(fresh.api.get("/undo", params={**period, "connection": "y"}), 400, "/connection")
+    plan = fresh.api.get("/undo", params={**period, "connection": "Okta"}).json()
+    assert {step["id"] for step in plan["resources"]} == set(made)
+    body = {**period, "connection": "Okta", "at": plan["at"], "resources": made}
+    assert fresh.api.post("/undo", json=body).json()["undone"] == 2
+    assert fresh.scim.get("/Users").json()["totalResults"] == 1
+    plan = fresh.api.get("/undo", params={**period, "connection": "Okta"}).json()
+    assert plan["resources"] == []

@@ -36,11 +36,23 @@ def test_workspaces_beyond_the_bound_share_a_label():
     metrics = Metrics()
     for number in range(MAX_WORKSPACES + 50):
         for _ in range(2):
-            metrics.observe("getUser", 200, f"w{number}", 0.001)
+            connection = "default" if number % 2 else f"c{number}"
+            metrics.observe("getUser", 200, f"w{number}", connection, 0.001)
     text = _exposed(metrics)
     assert _sum(text, "muster_requests_total") == 2 * (MAX_WORKSPACES + 50)
     assert _sum(text, "muster_requests_total", workspace=OTHER) == 100
+    assert _sum(text, "muster_requests_total", connection=OTHER) == 100
+    assert _sum(text, "muster_requests_total", workspace="w1", connection="default") == 2
     assert len(set(re.findall(r'workspace="([^"]*)"', text))) == MAX_WORKSPACES + 1
+
+
+def test_connections_of_one_workspace_beyond_the_bound_share_a_label_too():
+    metrics = Metrics()
+    for number in range(MAX_WORKSPACES + 5):
+        metrics.observe("getUser", 200, "w", f"c{number}", 0.001)
+    text = _exposed(metrics)
+    assert _sum(text, "muster_requests_total", workspace="w") == MAX_WORKSPACES
+    assert _sum(text, "muster_requests_total", workspace=OTHER, connection=OTHER) == 5
 
 
 @pytest.mark.outside
@@ -61,6 +73,7 @@ def test_only_the_operator_sees_workspace_names(tmp_path, workers):
         open_, named = told(), told(authorization="Bearer s3cret words")
         assert (open_.status_code, named.status_code) == (200, 200)
         assert "workspace" not in re.sub("# .*", "", open_.text)
+        assert "connection=" not in open_.text
         assert "acme-corp" not in open_.text
         assert _sum(named.text, "muster_requests_total", workspace="acme-corp", **asked) == 1
         kinds = [re.findall("^# TYPE .*", answer.text, re.MULTILINE) for answer in (open_, named)]

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from muster.access.audit_notes import Administrator
+from muster.access.connections import former
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.scim.errors import invalid_value, not_found
@@ -235,7 +236,8 @@ class OAuthClients:
     async def delete(self, by: Administrator, client: OAuthClient) -> None:
         """Delete a client. Its access tokens end with it."""
         note = by.note("OAuthClient", client.id, "delete", name=client.name)
-        await self._accounts.administer([replace(client.to_item(), body=None)], [note])
+        kept = former(client.workspace, client.id, f"oauth:{client.id}", client.connection)
+        await self._accounts.administer([replace(client.to_item(), body=None), kept], [note])
 
 
 def _digest(secret: str) -> str:

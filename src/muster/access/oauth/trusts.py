@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from muster.access.audit_notes import Administrator
+from muster.access.connections import former
 from muster.access.oauth.key_sets import InvalidJwt, KeySets, verify
 from muster.base import clock
 from muster.base.clock import timestamp
@@ -187,7 +188,8 @@ class Trusts:
     async def delete(self, by: Administrator, trust: Trust) -> None:
         """Delete a trust. Its tokens are refused from the next request on."""
         note = by.note("Trust", trust.id, "delete", **trust.to_item().body)
-        await self._accounts.administer([replace(trust.to_item(), body=None)], [note])
+        kept = former(trust.workspace, trust.id, f"trust:{trust.id}", trust.connection)
+        await self._accounts.administer([replace(trust.to_item(), body=None), kept], [note])
         await self._accounts.administer([replace(_index(trust), body=None)])
 
     async def read(

@@ -141,7 +141,8 @@ class AuditPages:
         Raises:
             ScimError: invalidValue for a time that cannot be read.
         """
-        criteria = ChangeFilter(*(visit.text(name) for name in _FIELDS[:3]))
+        actor, kind, action = (visit.text(name) for name in _FIELDS[:3])
+        criteria = ChangeFilter(actor, kind, action)
         since = await self._sequence(visit, "since")
         return Wanted(criteria, since or 0, await self._sequence(visit, "until"))
 

@@ -69,13 +69,24 @@ class Event:
     members: Sequence[str] = ()
     resource: Document = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the event as JSON, without an id; the feed and the webhooks add theirs."""
+    @property
+    def actor(self) -> str:
+        """The actor of the change."""
+        return self.change.origin.actor
+
+    def to_json(self, connection: str | None = None) -> dict[str, Any]:
+        """Return the event as JSON, without an id; the feed and the webhooks add theirs.
+
+        Args:
+            connection: The id of the connection that made the change; None for an administrator or
+                a command.
+        """
         change = self.change
         event: dict[str, Any] = {
             "type": self.type,
             "time": change.origin.time,
             "actor": change.origin.actor,
+            "connection": connection,
             "requestId": change.origin.request_id,
             "resourceType": change.type,
             "resourceId": change.id,

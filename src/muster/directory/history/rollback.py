@@ -61,22 +61,25 @@ class Work:
     """The changes to roll back: those of an actor in a period, or those of an import.
 
     Attributes:
-        actor: The actor as `changes` stores it: key:ID or admin:ADDRESS; empty for an import.
+        actor: The actor as `changes` stores it: key:ID or admin:ADDRESS; empty for an import;
+            connection:ID for the actors of a connection.
         since: The beginning of the period.
         until: Its end.
         request_id: The request id of the import; empty for an actor.
+        actors: The credentials of the connection; empty for one actor.
     """
 
     actor: str
     since: datetime
     until: datetime
     request_id: str = ""
+    actors: frozenset[str] = frozenset()
 
     def has(self, change: Change) -> bool:
         """Tell whether a change belongs to it by its origin, whatever its time."""
         if self.request_id:
             return change.origin.request_id == self.request_id
-        return change.origin.actor == self.actor
+        return change.origin.actor in (self.actors or (self.actor,))
 
 
 def work_of_import(import_id: str, now: datetime) -> Work:

@@ -11,6 +11,7 @@ import orjson
 from standardwebhooks.webhooks import Webhook as Signer
 
 from muster.access.audit_notes import Administrator
+from muster.access.origins import CredentialOrigins
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.directory.history.events import Event, events
@@ -78,6 +79,7 @@ class Deliverer:
         self._states = states
         self._sender = sender
         self._leases = leases
+        self._origins = CredentialOrigins(storage)
         self.base = base
         self._tasks: dict[tuple[int, str], asyncio.Task[None]] = {}
         self._held_until: dict[tuple[int, str], float] = {}
@@ -267,7 +269,9 @@ class Deliverer:
 
     async def _message(self, webhook: Webhook, event: Event, part: int) -> Message:
         change = event.change
-        body = {"type": event.type, "timestamp": change.origin.time, "data": event.to_json()}
+        origins = await self._origins.of(webhook.workspace)
+        data = event.to_json(origins.of_actor(event.actor))
+        body = {"type": event.type, "timestamp": change.origin.time, "data": data}
         at = (change.sequence, change.origin.time, part)
         message_id = _message_id(await self._storage.signing_secret(), webhook, *at)
         return Message(message_id, event.type, change.sequence, part, orjson.dumps(body))

@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from muster.access.connections import Connections
+from muster.access.origins import CredentialOrigins, Origins
 from muster.access.permissions import AUDIT, READ
 from muster.base.loop_turns import LoopTurns
 from muster.directory.history.events import events
@@ -37,9 +39,17 @@ _END = "end"
 class FeedRoutes:
     """The operations on the feed, and the audit log that it is read from."""
 
-    def __init__(self, storage: Storage, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        tokens: Tokens,
+        connections: Connections,
+        origins: CredentialOrigins,
+    ) -> None:
         self._storage = storage
         self._tokens = tokens
+        self._connections = connections
+        self._origins = origins
         self._watch = Watch(storage)
 
     def __iter__(self) -> Iterator[ApiRoute]:
@@ -74,11 +84,12 @@ class FeedRoutes:
         told: list[dict[str, Any]] = []
         turns = LoopTurns()
         scim = call.base + SCIM_ROOT
+        origins = await self._origins.of(call.workspace)
         while True:
             for change in changes:
                 token = await self._tokens.write(call.workspace, change.sequence)
                 told.extend(
-                    {"id": f"{token}.{n}", **event.to_json()}
+                    {"id": f"{token}.{n}", **event.to_json(origins.of_actor(event.actor))}
                     for n, event in enumerate(events(change, scim))
                 )
                 await turns.handled(len(change.document))
@@ -94,21 +105,28 @@ class FeedRoutes:
         """List rows of the audit log after a cursor, oldest first."""
         query = call.query(FindAudit)
         after = await self._position(call, query.cursor)
-        criteria = ChangeFilter(query.actor, query.type, query.action)
+        origins = await self._origins.of(call.workspace)
+        actors = None
+        if query.connection:
+            with at("/connection"):
+                connection = await self._connections.chosen(call.workspace, query.connection)
+            actors = origins.actors(connection.id)
+        criteria = ChangeFilter(query.actor, query.type, query.action, actors)
         changes = await self._storage.changes(call.workspace, after, query.limit)
         rows, turns = [], LoopTurns()
         for change in changes:
             if criteria.matches(change):
-                rows.append(await self._audit_row(call, change))
+                rows.append(await self._audit_row(call, change, origins))
                 await turns.handled(len(change.document))
         after = changes[-1].sequence if changes else after
         return await self._page(call, after, rows, "rows")
 
-    async def _audit_row(self, call: Call, change: Change) -> AuditRow:
+    async def _audit_row(self, call: Call, change: Change, origins: Origins) -> AuditRow:
         return {
             "id": await self._tokens.write(call.workspace, change.sequence),
             "time": change.origin.time,
             "actor": change.origin.actor,
+            "connection": origins.of_actor(change.origin.actor),
             "address": change.origin.address,
             "requestId": change.origin.request_id,
             "action": change.action,

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from muster.access.connections import Connections
+from muster.access.origins import CredentialOrigins, Origins
 from muster.access.permissions import SCIM
 from muster.directory.history.past import parse_time
 from muster.directory.service import Directory
@@ -30,9 +32,17 @@ from muster.storage.records.requests import (
 class RequestRoutes:
     """The operations on the requests that are kept."""
 
-    def __init__(self, requests: RequestStore, directory: Directory) -> None:
+    def __init__(
+        self,
+        requests: RequestStore,
+        directory: Directory,
+        connections: Connections,
+        origins: CredentialOrigins,
+    ) -> None:
         self._requests = requests
         self._directory = directory
+        self._connections = connections
+        self._origins = origins
 
     def __iter__(self) -> Iterator[ApiRoute]:
         yield ApiRoute(
@@ -62,7 +72,14 @@ class RequestRoutes:
         if query.person:
             ids = await ids_of_person(self._directory, call.caller, query.person)
             person = PersonFilter(query.person, ids)
+        origins = await self._origins.of(call.workspace)
+        keys = None
+        if query.connection:
+            with at("/connection"):
+                connection = await self._connections.chosen(call.workspace, query.connection)
+            keys = origins.credentials(connection.id)
         wanted = RequestFilter(
+            keys=keys,
             before=min(limits, default=None),
             after=None if since is None else since - 1,
             key="" if query.key == NO_KEY else query.key or None,
@@ -77,7 +94,7 @@ class RequestRoutes:
         found = await self._requests.find(call.workspace, wanted)
         shown, following = cut(found, lambda kept: (kept.number,), query.limit)
         answer: RequestList = {
-            "items": [_summary(kept) for kept in shown],
+            "items": [_summary(kept, origins) for kept in shown],
             "nextCursor": following,
         }
         return json_response(200, answer)
@@ -91,7 +108,13 @@ class RequestRoutes:
         )
         if kept is None:
             raise not_found("there is no such request, or it is kept no more")
-        return json_response(200, _detail(kept))
+        origins = await self._origins.of(call.workspace)
+        detail: RequestDetail = {
+            **_summary(kept, origins),
+            "body": kept.body,
+            "answer": kept.answer,
+        }
+        return json_response(200, detail)
 
 
 def _number(time: str | None, name: str) -> int | None:
@@ -102,12 +125,13 @@ def _number(time: str | None, name: str) -> int | None:
         return number_of(parse_time(time, name).timestamp())
 
 
-def _summary(kept: RecordedRequest) -> RequestAnswer:
+def _summary(kept: RecordedRequest, origins: Origins) -> RequestAnswer:
     return {
         "number": str(kept.number),
         "time": kept.time,
         "request_id": kept.request_id,
         "key_id": kept.key_id,
+        "connection": origins.of_credential(kept.key_id),
         "operation": kept.operation,
         "method": kept.method,
         "path": kept.path,
@@ -119,7 +143,3 @@ def _summary(kept: RecordedRequest) -> RequestAnswer:
         "quirks": kept.quirks.split(),
         "resource": kept.resource,
     }
-
-
-def _detail(kept: RecordedRequest) -> RequestDetail:
-    return {**_summary(kept), "body": kept.body, "answer": kept.answer}

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from muster.access.connections import Connections
+from muster.access.origins import CredentialOrigins
 from muster.access.permissions import RESTORE
 from muster.directory.history.past import parse_time
 from muster.directory.history.rollback import Rollback, Work
@@ -17,15 +19,24 @@ from muster.http.management.router import ApiRoute, Call
 from muster.http.management.tokens import Tokens
 from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
-from muster.scim.errors import not_found
+from muster.scim.errors import invalid_value, not_found
 from muster.storage.port.accounts import Accounts
 
 
 class UndoRoutes:
     """The operations of undoing."""
 
-    def __init__(self, accounts: Accounts, rollback: Rollback, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        rollback: Rollback,
+        tokens: Tokens,
+        connections: Connections,
+        origins: CredentialOrigins,
+    ) -> None:
         self._accounts = accounts
+        self._connections = connections
+        self._origins = origins
         self._rollback = rollback
         self._tokens = tokens
 
@@ -54,8 +65,8 @@ class UndoRoutes:
     async def plan_undo(self, call: Call) -> Response:
         query = call.query(PlanUndo)
         since, until = _period(query)
-        actor = await self._actor(call, query.key)
-        plan = await self._rollback.plan(call.workspace, Work(actor, since, until))
+        work = await self._work(call, query, since, until)
+        plan = await self._rollback.plan(call.workspace, work)
         steps: list[UndoStep] = [
             {
                 "resourceType": step.type,
@@ -84,17 +95,30 @@ class UndoRoutes:
         since, until = _period(body)
         with at("/at"):
             latest = await self._tokens.read(call.workspace, body.at, "at")
-        actor = await self._actor(call, body.key)
-        work = Work(actor, since, until)
+        work = await self._work(call, body, since, until)
         undone = await self._rollback.execute(caller, work, latest, body.resources)
         answer: UndoAnswer = {"undone": undone.count, "leftOut": undone.left_out}
         return json_response(200, answer)
 
-    async def _actor(self, call: Call, key: str) -> str:
+    async def _work(
+        self, call: Call, asked: PlanUndo | UndoSelection, since: datetime, until: datetime
+    ) -> Work:
+        """Return the changes to undo: those of a key, or of all credentials of a connection.
+
+        Raises:
+            ScimError: 400 unless one of them is named; 404 if the key does not exist.
+        """
+        if bool(asked.key) == bool(asked.connection):
+            raise invalid_value("key, connection: expected one of them, whose changes are undone")
+        if asked.connection:
+            with at("/connection"):
+                connection = await self._connections.chosen(call.workspace, asked.connection)
+            actors = (await self._origins.of(call.workspace)).actors(connection.id)
+            return Work(f"connection:{connection.id}", since, until, actors=actors)
         with at("/key"):
-            if await self._accounts.key(call.workspace, key) is None:
+            if await self._accounts.key(call.workspace, asked.key) is None:
                 raise not_found("key: there is no such key in this workspace")
-        return f"key:{key}"
+        return Work(f"key:{asked.key}", since, until)
 
 
 def _period(given: PlanUndo | UndoSelection) -> tuple[datetime, datetime]:

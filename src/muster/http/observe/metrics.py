@@ -26,12 +26,12 @@ from muster.version import __version__
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
-_WORKSPACE = "workspace"
+_WORKSPACE, _CONNECTION = "workspace", "connection"
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _GATHERED = 64
 MAX_WORKSPACES = 200
 OTHER = "(other)"
-"""The label for workspaces beyond the first MAX_WORKSPACES; no workspace has this name."""
+"""The label for workspaces and connections beyond the first MAX_WORKSPACES."""
 
 
 class Times(Histogram):
@@ -52,7 +52,7 @@ class Times(Histogram):
 
 
 class _Tally:
-    """The requests of one operation, status and workspace that are not yet counted.
+    """The requests of one operation, status and connection that are not yet counted.
 
     Attributes:
         seconds: Their durations.
@@ -76,17 +76,18 @@ class Metrics:
     """The metrics of this worker.
 
     All labels have a bounded number of values: operations, statuses, and the first MAX_WORKSPACES
-    workspaces that a worker sees.
+    connections of workspaces that a worker sees.
 
     Args:
-        token: The operator's token; only scrapes with it get the names of workspaces.
+        token: The operator's token; only scrapes with it get the names of workspaces and
+            connections.
     """
 
     def __init__(self, token: str | None = None) -> None:
         self._token = token
         self._registry = registry = CollectorRegistry()
-        self._tallies: dict[tuple[str, int, str], _Tally] = {}
-        self._workspaces: set[str] = set()
+        self._tallies: dict[tuple[str, int, str, str], _Tally] = {}
+        self._connections_seen: set[tuple[str, str]] = set()
         self._seconds = Times(
             "muster_request_seconds",
             "Requests answered, and their duration.",
@@ -97,7 +98,7 @@ class Metrics:
         self._requests = Counter(
             "muster_requests",
             "Requests answered; rate-limited requests have status 429.",
-            ("operation", "status", _WORKSPACE),
+            ("operation", "status", _WORKSPACE, _CONNECTION),
             registry=registry,
         )
         self._unrecorded = Counter(
@@ -149,32 +150,36 @@ class Metrics:
             multiprocess_mode=mode,  # type: ignore[arg-type]  # typed as a literal
         )
 
-    def observe(self, operation: str, status: int, workspace: str, seconds: float) -> None:
+    def observe(
+        self, operation: str, status: int, workspace: str, connection: str, seconds: float
+    ) -> None:
         """Count one request; it appears within a second.
 
         Args:
             operation: The name of the operation.
             status: The HTTP status.
             workspace: The name of the workspace; empty if unknown.
+            connection: The name of the connection; empty if unknown.
             seconds: The duration.
         """
-        tally = self._tallies.get((operation, status, workspace))
+        tally = self._tallies.get((operation, status, workspace, connection))
         if tally is None:
-            tally = self._tally(operation, status, workspace)
+            tally = self._tally(operation, status, workspace, connection)
         tally.seconds.append(seconds)
         if len(tally.seconds) >= _GATHERED:
             tally.count()
 
-    def _tally(self, operation: str, status: int, workspace: str) -> _Tally:
-        if workspace not in self._workspaces:
-            if len(self._workspaces) >= MAX_WORKSPACES:
-                workspace = OTHER
-            self._workspaces.add(workspace)
-        key = (operation, status, workspace)
+    def _tally(self, operation: str, status: int, workspace: str, connection: str) -> _Tally:
+        place = (workspace, connection)
+        if place not in self._connections_seen:
+            if len(self._connections_seen) >= MAX_WORKSPACES:
+                place = (OTHER, OTHER)
+            self._connections_seen.add(place)
+        key = (operation, status, *place)
         if key not in self._tallies:
             timer = self._seconds.labels(operation, str(status))
             self._tallies[key] = _Tally(
-                timer, self._requests.labels(operation, str(status), workspace)
+                timer, self._requests.labels(operation, str(status), *place)
             )
         return self._tallies[key]
 
@@ -236,7 +241,8 @@ class Metrics:
         """Return the metrics of all workers.
 
         Args:
-            workspaces: Whether to count requests by workspace, revealing customers' names.
+            workspaces: Whether to count requests by workspace and connection, revealing the names
+                of customers.
         """
         self._count()
         registry = self._registry
@@ -248,7 +254,7 @@ class Metrics:
 
 
 class _WithoutWorkspaces(Collector):
-    """The metrics of a registry summed over the label `workspace`."""
+    """The metrics of a registry summed over the labels `workspace` and `connection`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -261,10 +267,14 @@ class _WithoutWorkspaces(Collector):
 
 
 def _summed(metric: Metric) -> Metric:
-    """Sum a metric over all workspaces; of the creation times, keep the earliest."""
+    """Sum a metric over all connections; of the creation times, keep the earliest."""
     values: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
     for sample in metric.samples:
-        labels = tuple((name, value) for name, value in sample.labels.items() if name != _WORKSPACE)
+        labels = tuple(
+            (name, value)
+            for name, value in sample.labels.items()
+            if name not in (_WORKSPACE, _CONNECTION)
+        )
         key = (sample.name, labels)
         if sample.name.endswith("_created"):
             values[key] = min(values.get(key, sample.value), sample.value)

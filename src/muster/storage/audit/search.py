@@ -46,15 +46,16 @@ def matching_changes(indexed: bool) -> str:
     """Return the SELECT of the matching rows of the range.
 
     Parameters: $1 workspace, $2 and $3 the range, $4 a prefix of the actor, $5 the type, $6 the
-    action (each empty for any), $7 the limit. An engine fills in {columns}, and {actor}, {type} and
-    {action}: the parameters with the casts that it needs.
+    action (each empty for any), $7 a list of actors (null for any), $8 the limit. An engine fills
+    in {columns}, {among} for the condition on that list, and {actor}, {type} and {action}: the
+    parameters with the casts that it needs.
     """
     action = f"action = {{action}} AND {UNUSUAL}" if indexed else "{action} IN ('', action)"
     return (
         "SELECT sequence, {columns}, chain, NULL FROM changes c WHERE workspace = $1"
         " AND sequence < $2 AND sequence >= $3"
         " AND substr(actor, 1, length({actor})) = {actor} AND {type} IN ('', type)"
-        f" AND {action} ORDER BY sequence DESC LIMIT $7"
+        f" AND {action} AND {{among}} ORDER BY sequence DESC LIMIT $8"
     )
 
 

@@ -60,15 +60,18 @@ class ChangeFilter:
         actor: A prefix of the actor, such as `key:` or `admin:ADDRESS`.
         type: The resource type, such as `User`.
         action: The action, such as `create`.
+        actors: The actors, of which the row has one; None for all.
     """
 
     actor: str = ""
     type: str = ""
     action: str = ""
+    actors: frozenset[str] | None = None
 
     def matches(self, change: Change) -> bool:
         """Tell whether a change is selected."""
-        by_actor = change.origin.actor.startswith(self.actor)
+        actor = change.origin.actor
+        by_actor = actor.startswith(self.actor) and (self.actors is None or actor in self.actors)
         return by_actor and self.type in ("", change.type) and self.action in ("", change.action)
 
 

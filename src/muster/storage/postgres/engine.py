@@ -114,7 +114,12 @@ _HISTORY = (
     f"SELECT sequence, {_COLUMNS}, chain, {_PREVIOUS_DOCUMENT} FROM changes c"
     " WHERE workspace = $1 AND id = $2 AND sequence < $3 ORDER BY sequence DESC LIMIT $4"
 )
-_ASKED = {"actor": "$4::text", "type": "$5::text", "action": "$6::text"}
+_ASKED = {
+    "actor": "$4::text",
+    "type": "$5::text",
+    "action": "$6::text",
+    "among": "($7::text[] IS NULL OR actor = ANY($7::text[]))",
+}
 _EXAMINED_RANGE = {indexed: examined_range(indexed) for indexed in (False, True)}
 _MATCHING_CHANGES = {
     indexed: matching_changes(indexed).format(columns=_COLUMNS, **_ASKED)
@@ -527,7 +532,9 @@ class PostgresStorage(PostgresAccounts):
         indexed = has_index(criteria.action)
         place = (workspace, end, criteria.action) if indexed else (workspace, end)
         first, count = (await self._pool.rows(_EXAMINED_RANGE[indexed], *place))[0]
-        asked = (workspace, end, first or 0, criteria.actor, criteria.type, criteria.action)
+        actors = None if criteria.actors is None else sorted(criteria.actors)
+        wanted = (criteria.actor, criteria.type, criteria.action, actors)
+        asked = (workspace, end, first or 0, *wanted)
         fitting = await self._fit_limit(limit, CHANGES_SHARE, _SIZES_OF_MATCHING[indexed], *asked)
         rows = await self._pool.rows(_MATCHING_CHANGES[indexed], *asked, fitting)
         if 0 < len(rows) == fitting < limit:

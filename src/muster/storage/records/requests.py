@@ -83,6 +83,7 @@ class RequestFilter:
 
     Attributes:
         before: Only lower numbers.
+        keys: Only requests with one of these credentials, by their ids; None for all.
         after: Only higher numbers.
         status: A status, or the first digit of one.
         path: A prefix of the path.
@@ -94,6 +95,7 @@ class RequestFilter:
     before: int | None = None
     after: int | None = None
     key: str | None = None
+    keys: frozenset[str] | None = None
     status: int | None = None
     path: str | None = None
     resource: str | None = None
@@ -304,6 +306,9 @@ def _conditions(wanted: RequestFilter, bind: Binder) -> list[str]:
         status = max(0, min(wanted.status, _NO_STATUS))
         low, high = (status * 100, status * 100 + 99) if status < 10 else (status, status)
         found.append(f"status BETWEEN {bind(low)} AND {bind(high)}")
+    if wanted.keys is not None:
+        among = ", ".join(bind(key) for key in sorted(wanted.keys)) or "NULL"
+        found.append(f"key_id IN ({among})")
     if wanted.path:
         found.append(f"substr(path, 1, {len(wanted.path)}) = {bind(wanted.path)}")
     return found

@@ -128,7 +128,11 @@ _HISTORY = (
 _EXAMINED_RANGE = {indexed: examined_range(indexed) for indexed in (False, True)}
 _MATCHING_CHANGES = {
     indexed: matching_changes(indexed).format(
-        columns=HASHED_COLUMNS, actor="$4", type="$5", action="$6"
+        columns=HASHED_COLUMNS,
+        actor="$4",
+        type="$5",
+        action="$6",
+        among="($7 IS NULL OR actor IN (SELECT value FROM json_each($7)))",
     )
     for indexed in (False, True)
 }
@@ -563,7 +567,8 @@ class SqliteStorage(SqliteAccounts):
         self, workspace: int, before: int | None, limit: int, criteria: ChangeFilter
     ) -> tuple[Sequence[Change], int | None]:
         end = _END if before is None else before
-        asked = (criteria.actor, criteria.type, criteria.action, limit)
+        actors = None if criteria.actors is None else json.dumps(sorted(criteria.actors))
+        asked = (criteria.actor, criteria.type, criteria.action, actors, limit)
         indexed = has_index(criteria.action)
         place = (workspace, end, criteria.action) if indexed else (workspace, end)
 

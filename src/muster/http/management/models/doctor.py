@@ -4,10 +4,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from muster.http.management.models.base import Answer, Id, Timestamp
+from muster.http.management.models.base import Answer, Id, QueryParameters, Timestamp
 
 _Key = Annotated[str, Field(examples=["Okta"])]
 _Count = Annotated[int, Field(ge=1)]
+
+
+class GetDoctor(QueryParameters):
+    """The parameters of the doctor."""
+
+    connection: Annotated[str, Field(max_length=100)] = ""
+    """Only findings of this connection, by its id or name."""
 
 
 class FindingState(Answer):
@@ -15,6 +22,8 @@ class FindingState(Answer):
 
     id: Annotated[str, Field(examples=["6f1c0d9a2b3e4f58"])]
     """The id of the finding. It stays the same when the finding occurs again."""
+    connection: Annotated[str | None, Field(examples=["default"])]
+    """The id of the connection of the API key. Null if it is unknown."""
     latestRequest: Annotated[str, Field(examples=["112742891520000000"])]
     """The `number` of the latest request that shows it."""
     trend: Annotated[list[int], Field(min_length=7, max_length=7, examples=[[0, 0, 2, 1, 0, 4, 1]])]

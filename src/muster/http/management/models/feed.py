@@ -51,6 +51,8 @@ class EventAnswer(Answer):
     """The time of the change."""
     actor: Actor
     """The key, administrator or command that made it."""
+    connection: Annotated[str | None, Field(examples=["default"])]
+    """The id of the connection that made it. Null for an administrator or a command."""
     requestId: _RequestId
     """The id of the request."""
     resourceType: _Type
@@ -99,6 +101,8 @@ class FindAudit(QueryParameters):
     """Deprecated: accepted and ignored."""
     actor: Annotated[str, Field(max_length=500)] = ""
     """Only rows whose actor starts with this, such as `key:`, `admin:` or a whole actor."""
+    connection: Annotated[str, Field(max_length=100)] = ""
+    """Only rows whose actor is a credential of this connection, by its id or name."""
     type: Annotated[str, Field(max_length=200)] = ""
     """Only rows about this type, such as `User` or `ApiKey`."""
     action: Annotated[str, Field(max_length=200)] = ""
@@ -114,6 +118,8 @@ class AuditRow(Answer):
     """The time of the action."""
     actor: Actor
     """The key, administrator or command that acted."""
+    connection: Annotated[str | None, Field(examples=["default"])]
+    """The id of the connection of the key. Null for an administrator or a command."""
     address: Annotated[str, Field(examples=["192.0.2.7"])]
     """The address of the client. Empty if there was none."""
     requestId: _RequestId

@@ -27,6 +27,8 @@ class FindRequests(QueryParameters):
     """Deprecated: use `cursor`. The `number` of a request; lists those before it."""
     key: Annotated[str, Field(max_length=200)] = ""
     """Only requests with this API key, by its id; `none` for those without a known key."""
+    connection: Annotated[str, Field(max_length=100)] = ""
+    """Only requests of this connection, by its id or name."""
     status: Annotated[int, Field(ge=0, le=599), DIGITS] = 0
     """Only requests with this status, or this first digit of the status."""
     path: Annotated[str, Field(max_length=2000)] = ""
@@ -57,6 +59,8 @@ class RequestAnswer(Answer):
     """The `X-Request-Id` of the answer."""
     key_id: KeyId
     """The id of the API key. Empty if it is unknown, as of a request with an unknown key (401)."""
+    connection: Annotated[str | None, Field(examples=["default"])]
+    """The id of the connection of the API key. Null if it is unknown."""
     operation: Annotated[str, Field(examples=["createUser"])]
     """The operation, as the OpenAPI document names it."""
     method: Annotated[str, Field(examples=["POST"])]

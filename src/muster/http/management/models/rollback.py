@@ -20,8 +20,10 @@ _EXAMPLE: JsonDict = {
 class PlanUndo(QueryParameters):
     """The changes to undo."""
 
-    key: Annotated[str, Field(max_length=200)]
+    key: Annotated[str, Field(max_length=200)] = ""
     """The id of the API key that made them."""
+    connection: Annotated[str, Field(max_length=100)] = ""
+    """Instead of `key`: the id or name of the connection whose credentials made them."""
     since: Moment
     """The beginning of the period, as ISO 8601."""
     until: Moment
@@ -60,8 +62,10 @@ class UndoSelection(Body):
 
     model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
 
-    key: Annotated[str, Field(max_length=200)]
+    key: Annotated[str, Field(max_length=200)] = ""
     """The `key` of the plan."""
+    connection: Annotated[str, Field(max_length=100)] = ""
+    """The `connection` of the plan."""
     since: Moment
     """The `since` of the plan."""
     until: Moment
