@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from muster.access.lifecycle import delete_workspace, suspend_workspace
 from muster.access.permissions import SCIM, SETTINGS
 from muster.app import build_services
 from muster.base.clock import timestamp
@@ -135,6 +136,26 @@ def test_an_import_stops_once_its_starter_may_no_longer_import(
     assert (ended.state, ended.counts, imports.is_due(found)) == (STOPPED, {"created": 200}, False)
     assert imports.email in ended.stopped
     assert (SETTINGS if overrides else SCIM) in ended.stopped
+
+
+@pytest.mark.parametrize("close", [suspend_workspace, delete_workspace])
+def test_an_import_stops_when_its_workspace_is_suspended_or_deleted(imports, monkeypatch, close):
+    found, store = imports.begun(), imports.services.imports
+    advance = store.advance
+
+    async def advanced(current, *others):
+        """Close the workspace after the first chunk."""
+        kept = await advance(current, *others)
+        workspace = await imports.storage.workspace(imports.workspace)
+        reason = ["overdue"] if close is suspend_workspace else []
+        await close(imports.storage, workspace, *reason, ORIGIN)
+        return kept
+
+    monkeypatch.setattr(store, "advance", advanced)
+    imports.look()
+    ended = imports.now(found)
+    assert (ended.state, ended.counts, imports.is_due(found)) == (STOPPED, {"created": 200}, False)
+    assert f"was {'suspended' if close is suspend_workspace else 'deleted'} at" in ended.stopped
 
 
 def test_the_permissions_of_an_actor_are_those_of_no_other_administrator(imports, bench):

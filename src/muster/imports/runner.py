@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from muster.access.lifecycle import closed_because
 from muster.access.permissions import SCIM, SETTINGS, lacking
 from muster.base import clock
 from muster.base.clock import timestamp
@@ -209,7 +210,10 @@ class Importing:
             await run.scan(await self._place(workspace))
             while not run.is_finished:
                 await self._check_starter(found)
-                await run.advance(await self._place(workspace))
+                place = await self._place(workspace)
+                if reason := closed_because(place[0]):
+                    raise _NotAllowed(f"{reason} Start the import again once it is open.")
+                await run.advance(place)
                 if not await self._leases.take(workspace, lease, _LEASE_SECONDS):
                     return
             await run.finish()

@@ -273,6 +273,20 @@ def test_the_page_of_a_request_shows_json_and_extensions(root, fresh):
     )
 
 
+@pytest.mark.parametrize("key", ["path", "Path"])
+def test_a_request_with_a_secret_in_a_path_has_no_dry_run(root, fresh, key):
+    """Masked, the path would be a wrong one: the dry run would tell another outcome."""
+    user = fresh.user()
+    body = {"Operations": [{"op": "replace", key: "passwd", "value": "s3cret"}]}
+    assert fresh.scim.patch(f"/Users/{user['id']}", json=body).status_code == 400
+    number = next(item["number"] for item in fresh.recorded(2) if item["method"] == "PATCH")
+    page = f"/w/{fresh.name}/requests/{number}"
+    shown = root.get(page).text
+    assert "A path of the request may contain a secret, so it was not recorded." in shown
+    assert "Dry-run this request" not in shown
+    assert "Result:" not in root.submit(f"{page}/rehearse").text
+
+
 def test_dry_run_of_a_group_patch_lists_members_and_reads_offer_none(root, fresh):
     first, second = fresh.user(), fresh.user()
     made = fresh.scim.post("/Groups", json=group(None, first)).json()

@@ -26,6 +26,7 @@ from muster.scim.dialects import QUIRKS
 from muster.scim.errors import ScimError, not_found
 from muster.scim.masking import MASK
 from muster.scim.schema.model import Registry
+from muster.scim.values import Json
 from muster.storage.port.accounts import KeyRecord
 from muster.storage.port.engine import Storage
 from muster.storage.records.requests import (
@@ -273,10 +274,25 @@ def _obstacle(kept: RecordedRequest, registry: Registry) -> str | None:
     if not kept.body:
         return "The request body was empty, or the request failed before it was read."
     try:
-        json.loads(kept.body)
+        body = json.loads(kept.body)
     except ValueError:
         return "The recorded body is not JSON, or was truncated because it is too long."
+    if _lacks_path(body):
+        return "A path of the request may contain a secret, so it was not recorded."
     return None
+
+
+def _lacks_path(body: Json) -> bool:
+    """Return whether a path of a PATCH is masked; with the mask it would be a wrong path."""
+    members = body.items() if isinstance(body, dict) else ()
+    listed = [value for name, value in members if name.lower() == "operations"]
+    return any(
+        name.lower() == "path" and isinstance(path, str) and MASK in path
+        for operations in listed
+        for operation in (operations if isinstance(operations, list) else [operations])
+        if isinstance(operation, dict)
+        for name, path in operation.items()
+    )
 
 
 def _indented(text: str) -> str:
