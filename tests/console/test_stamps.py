@@ -32,7 +32,7 @@ def test_a_form_that_showed_other_values_is_refused():
     ("sent", "error", "expected"),
     [
         (None, "", "current"),
-        ("sent", "", "current"),
+        ("sent", "", "sent"),
         ("sent", "name: enter a name", "sent"),
         ("sent", CHANGED, "current"),
         (None, "name: enter a name", "current"),

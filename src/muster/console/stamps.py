@@ -44,8 +44,8 @@ def check_unchanged(visit: Visit, current: Json) -> None:
 def seen(visit: Visit, current: Json, error: str) -> str:
     """Return the stamp for a form that is shown.
 
-    After an error it is the one that was sent, or somebody else's change in the meantime would go
-    unnoticed. After CHANGED it is the current one, so that saving again succeeds.
+    In a form that is shown again it is the one that was sent, or somebody else's change in the
+    meantime would go unnoticed. After CHANGED it is the current one, so that saving again succeeds.
     """
-    sent = visit.text("seen") if error and error != CHANGED else ""
+    sent = "" if error == CHANGED else visit.text("seen")
     return sent or stamp_of(current)

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 
 import pytest
 
@@ -52,6 +53,23 @@ def test_a_resource_type_is_created_used_and_deleted(root, fresh):
     fresh.scim.delete(f"/Devices/{device.json()['id']}")
     assert root.post(f"{base}/resource-types/Device/remove").status_code == 303
     assert root.get(f"{base}/resource-types/Device").status_code == 404
+
+
+def test_an_old_page_does_not_set_back_a_resource_type(root, fresh):
+    device = {"id": DEVICE, "name": "Device", "attributes": [{"name": "serial"}]}
+    fresh.api.post("/schemas", json=device)
+    kind = {"name": "Device", "endpoint": "/Devices", "schema": DEVICE}
+    assert fresh.api.post("/resource-types", json=kind).status_code == 201
+    path = f"/w/{fresh.name}/resource-types/Device/edit"
+    stamp = root.stamp(path)
+    fresh.api.put("/resource-types/Device", json={**kind, "description": "Theirs"})
+    tab = root.post(path, mode="form", do="json", description="Mine", seen=stamp)
+    assert f'name="seen" value="{stamp}"' in tab.text
+    refused = root.post(path, mode="form", description="Mine", seen=stamp)
+    assert (refused.status_code, "Mine" in refused.text) == (409, True)
+    assert fresh.api.get("/resource-types/Device").json()["description"] == "Theirs"
+    current = re.search(r'name="seen" value="([^"]*)"', refused.text)[1]
+    assert root.post(path, mode="form", description="Mine", seen=current).status_code == 303
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,22 @@ def test_a_schema_is_changed(root, fresh):
     assert "colour: ready" in page or ('hx-trigger="every 2s"' in page and "<progress" in page)
 
 
+def test_an_attribute_that_somebody_else_has_added_since_the_review_is_not_removed(root, fresh):
+    made(fresh, NUMBER)
+    editor = Editor(root, f"/w/{fresh.name}/schemas/{URN}/edit")
+    pressed(editor, "review", description="Mine")
+    kept = fresh.api.get(f"/schemas/{URN}").json()
+    theirs = {**kept, "attributes": [*kept["attributes"], {"name": "theirs"}]}
+    theirs.pop("indexReady")
+    assert fresh.api.put(f"/schemas/{URN}", json=theirs).status_code == 200
+    again = pressed(editor, "save")
+    assert (again.status_code, "Somebody else has changed" in again.text) == (409, True)
+    assert "<code>theirs</code>" in again.text
+    assert len(fresh.api.get(f"/schemas/{URN}").json()["attributes"]) == 2
+    assert pressed(editor, "save").status_code == 303
+    assert len(fresh.api.get(f"/schemas/{URN}").json()["attributes"]) == 1
+
+
 def test_uniqueness_cannot_change_and_the_attribute_is_named(root, fresh):
     made(fresh, NUMBER)
     editor = Editor(root, f"/w/{fresh.name}/schemas/{URN}/edit")

@@ -7,6 +7,7 @@ import orjson
 
 from muster.access.permissions import SCIM, SETTINGS
 from muster.console.entered_json import parse_entered
+from muster.console.stamps import check_unchanged, seen
 from muster.console.web import PageRoute, Visit
 from muster.custom_schemas.schemas import Breaks, CustomSchemas
 from muster.http.wire.message import Response
@@ -37,7 +38,7 @@ class ResourceTypeEditorPages:
 
     async def edit(self, visit: Visit) -> Response:
         found = await self._custom.type(visit.there().id, visit.names["name"])
-        return await self._show(visit, _FORM, _draft(found))
+        return await self._show(visit, _FORM, _draft(found), found)
 
     async def submit(self, visit: Visit) -> Response:
         """Create or change the type, or change to the other tab."""
@@ -47,7 +48,8 @@ class ResourceTypeEditorPages:
         try:
             given = _submitted(visit, mode, found)
             if do in (_FORM, _JSON):
-                return await self._show(visit, do, given)
+                return await self._show(visit, do, given, found)
+            check_unchanged(visit, found or {})
             if name is None:
                 made = await self._custom.create_type(visit.administrator, given)
                 said = f'Resource type "{made["name"]}" was created. Its endpoint exists at once.'
@@ -55,11 +57,16 @@ class ResourceTypeEditorPages:
                 made = await self._custom.replace_type(visit.administrator, name, given)
                 said = f'Resource type "{made["name"]}" was saved.'
         except ScimError as error:
-            return await self._show(visit, mode, given, error)
+            return await self._show(visit, mode, given, found, error)
         return await visit.redirect_with(f"./resource-types/{made['name']}", said=said)
 
     async def _show(
-        self, visit: Visit, mode: str, given: dict[str, Any], error: ScimError | None = None
+        self,
+        visit: Visit,
+        mode: str,
+        given: dict[str, Any],
+        found: dict[str, Any] | None = None,
+        error: ScimError | None = None,
     ) -> Response:
         schemas = await self._custom.schemas(visit.there().id)
         named = [(schema.id, schema.definition["name"]) for schema in schemas]
@@ -76,6 +83,7 @@ class ResourceTypeEditorPages:
             text=visit.text("json")
             if refused
             else orjson.dumps(given, option=orjson.OPT_INDENT_2).decode(),
+            seen=seen(visit, found or {}, "" if error is None else error.detail),
             error="" if error is None else _detail(visit, error),
         )
 

@@ -15,12 +15,13 @@ from muster.access.permissions import SCIM, SETTINGS
 from muster.console import schema_drafts as drafts
 from muster.console.entered_json import parse_entered
 from muster.console.schema_drafts import Draft, Fault
+from muster.console.stamps import has_changed, stamp_of
 from muster.console.web import PageRoute, Visit
 from muster.custom_schemas.changes import SchemaChange
 from muster.custom_schemas.schemas import Breaks, CustomSchemas, SchemaReview
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError
-from muster.scim.schema.custom import ATTRIBUTE_TYPES, CHOICES
+from muster.scim.schema.custom import ATTRIBUTE_TYPES, CHOICES, CustomSchema
 from muster.scim.schema.model import registry
 from muster.scim.values import Json
 
@@ -150,7 +151,7 @@ class SchemaEditorPages:
         if urn is None and editor.mode == _FORM and not editor.draft["id"]:
             editor.draft["id"] = drafts.urn_for(editor.draft)
         try:
-            if not stores:
+            if not stores or await self._has_changed(visit, urn):
                 return self._review(
                     visit, await self._custom.review_schema(by, editor.draft, urn), editor
                 )
@@ -163,6 +164,13 @@ class SchemaEditorPages:
             return self._review(visit, review, editor)
         said = f'Schema "{schema.definition["name"]}" was {"created" if urn is None else "saved"}.'
         return await visit.redirect_with(f"./schemas/{schema.id}", said=said)
+
+    async def _has_changed(self, visit: Visit, urn: str | None) -> bool:
+        """Return whether the schema has changed since the review."""
+        if urn is None:
+            return False
+        stored = await self._custom.schema(visit.there().id, urn)
+        return has_changed(visit, _stored(stored))
 
     async def _urn(self, visit: Visit) -> str | None:
         """Return the URN of the schema that is edited; None for a new one."""
@@ -192,18 +200,27 @@ class SchemaEditorPages:
 
     def _review(self, visit: Visit, review: SchemaReview, editor: _Editor) -> Response:
         breaks = review.breaks
+        before = None if review.before is None else _stored(review.before)
+        changed = before is not None and has_changed(visit, before)
         built = set(review.schema.indexed)
         if review.before is not None:
             built -= set(review.before.indexed)
         return visit.render(
             "schema_review.html",
-            200 if breaks is None else breaks.status,
+            breaks.status if breaks is not None else 409 if changed else 200,
             review=review,
+            changed=changed,
+            seen="" if before is None else stamp_of(before),
             rows=_review_rows(review, visit.may(SCIM)),
             indexes=[] if review.before is None else sorted(built),
             mode=editor.mode,
             json=_dumped(drafts.compact(editor.draft)),
         )
+
+
+def _stored(schema: CustomSchema) -> dict[str, Json]:
+    """Return a stored schema as JSON."""
+    return drafts.compact(drafts.draft_of(schema))
 
 
 def _form_after(rows: Sequence[drafts.AttributeRow], opened: str) -> str:
