@@ -52,6 +52,7 @@ def is_name(text):
     return (
         0 < len(text) <= 100
         and text == text.strip()
+        and text not in (".", "..")
         and not any(
             char == "/" or (unicodedata.category(char) == "Cc" and char < "\x80") for char in text
         )
@@ -59,7 +60,8 @@ def is_name(text):
 
 
 NAMES = st.one_of(
-    st.text(st.sampled_from("aZ /\t\n\x00\x7f\u00a0é"), max_size=4),
+    st.text(st.sampled_from("aZ. /\t\n\x00\x7f\u00a0é"), max_size=4),
+    st.sampled_from((".", "..", "...", ".a", "a.")),
     st.integers(98, 102).map("x".__mul__),
     st.text(max_size=5),
 )

@@ -17,8 +17,12 @@ from muster.storage.port.items import Item
 ROLE_KIND = "role"
 KEY_CLAIM_KIND, KEY_CLAIM = "key-names", "latest"
 """The item that every new key of a workspace changes, so that no two are decided on one state."""
-NAME_PATTERN = r"^[^\s\x00-\x1f\x7f/](?:[^\x00-\x1f\x7f/]{0,98}[^\s\x00-\x1f\x7f/])?$"
-"""The names of roles, without lookarounds: the OpenAPI document has the pattern as well."""
+_CHAR, _END, _NO_DOT = (rf"[^{also}\x00-\x1f\x7f/]" for also in ("", r"\s", r"\s."))
+NAME_PATTERN = rf"^(?:{_NO_DOT}|{_NO_DOT}{_END}|{_END}{_NO_DOT}|{_END}{_CHAR}{{1,98}}{_END})$"
+"""The names of roles, without lookarounds: the OpenAPI document has the pattern as well.
+
+A name is part of a URL, so "." and ".." are none: clients take them for the folder.
+"""
 _MAX_ROLES = 200
 _TRIES = 10
 
@@ -248,7 +252,8 @@ def _checked_name(name: Json) -> str:
     """Return a name. Raises ScimError 400 if it is not allowed."""
     if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
         raise invalid_value(
-            "name: expected 1 to 100 characters without slashes and control characters"
+            "name: expected 1 to 100 characters without slashes and control characters, other than"
+            ' "." and ".."'
         )
     return name
 

@@ -36,7 +36,7 @@ class NewRole(Body):
         str,
         StringConstraints(min_length=1, max_length=100, pattern=NAME_PATTERN),
     ]
-    """The name, without slashes and control characters."""
+    """The name, without slashes and control characters; "." and ".." are none."""
     permissions: Annotated[list[Permission], Field(min_length=1)]
     """The permissions of keys that have the role."""
 
