@@ -278,7 +278,7 @@ def management_routes(services: Services) -> list[ApiRoute]:
     s, storage, tokens = services, services.storage, services.tokens
     return [
         *SettingsRoutes(s.workspace_settings),
-        *ConnectionRoutes(s.connections),
+        *ConnectionRoutes(storage, s.connections, s.roles),
         *SetupLinkRoutes(s.setup_links),
         *CredentialRoutes(s.connections, s.oauth_clients, s.trusts, s.openid.private),
         *KeyRoutes(storage, s.keys, s.roles, s.directory, s.connections),

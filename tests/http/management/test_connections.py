@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from muster.access.permissions import SCIM
+from muster.access.permissions import AUDIT, SCIM, SETTINGS
 from tests.support.people import error_of, group, name, patch, person
 from tests.support.tenant import PROBLEM
 
@@ -191,6 +191,21 @@ def test_the_deletion_of_an_owner_is_confirmed_and_revokes_its_keys(fresh):
     assert fresh.scim.patch(f"/Users/{user['id']}", json=title).status_code == 200
     assert fresh.api.get(f"/resources/{user['id']}/connection").json() == {"connection": None}
     refused(fresh.api.delete("/connections/default"), 409)
+
+
+def test_a_connection_is_deleted_only_by_who_may_revoke_its_keys(fresh):
+    limited = fresh.client(fresh.key("--permission", SETTINGS, "--permission", SCIM), "/api/v1")
+    okta = connect(fresh, name="Okta")
+    key = {"name": name("key"), "permissions": [AUDIT], "connection": okta["id"]}
+    made = fresh.api.post("/keys", json=key).json()
+    path = f"/connections/{okta['id']}"
+    assert AUDIT in refused(limited.delete(path), 403)
+    assert fresh.api.get(f"/keys/{made['id']}").json()["status"] == "active"
+    fresh.api.delete(f"/keys/{made['id']}")
+    assert limited.delete(path).status_code == 204
+    entra = connect(fresh, name="Entra")
+    settings = fresh.client(fresh.key("--permission", SETTINGS), "/api/v1")
+    assert SCIM in refused(settings.delete(f"/connections/{entra['id']}"), 403)
 
 
 def test_a_key_names_a_connection_that_exists(fresh):

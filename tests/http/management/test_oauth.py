@@ -2,6 +2,7 @@
 
 import pytest
 
+from muster.access.permissions import SCIM, SETTINGS
 from tests.support.people import name
 from tests.support.signed import KEYS, RSA
 from tests.support.tenant import Tenant
@@ -32,6 +33,10 @@ class Connection:
 @pytest.fixture
 def connection(tenant):
     return Connection(tenant)
+
+
+def trust_in(provider, subject="s"):
+    return {"issuer": provider, "audience": name("api://"), "subject": subject}
 
 
 def test_a_client_is_shown_with_its_secret_once(connection):
@@ -131,3 +136,21 @@ def test_the_audit_log_names_changes_of_credentials_and_no_secret(tenant, connec
     assert [row["action"] for row in rows] == ["create", "rotate", "delete"]
     for secret in (client["clientSecret"], rotated["clientSecret"]):
         assert secret not in log.text
+
+
+def test_credentials_are_given_and_ended_only_by_who_may_provision(tenant, connection, provider):
+    """An access token provisions, so the permission for settings alone must not lead to one."""
+    client, trust = connection.client(), connection.post("/trusts", json=trust_in(provider)).json()
+    limited = tenant.client(tenant.key("--permission", SETTINGS), "/api/v1")
+    rotation = f"/oauth-clients/{client['clientId']}"
+    for method, path, body in (
+        ("POST", "/oauth-clients", {"name": "x"}),
+        ("POST", f"{rotation}/rotate", {}),
+        ("DELETE", rotation, None),
+        ("POST", "/trusts", trust_in(provider, "other")),
+        ("DELETE", f"/trusts/{trust['id']}", None),
+    ):
+        answer = limited.request(method, connection.path + path, json=body)
+        assert (answer.status_code, SCIM in answer.text) == (403, True), path
+    assert limited.get(f"{connection.path}/oauth-clients").json()["items"][0]["name"] == "x"
+    assert len(connection.get("/trusts").json()["items"]) == 1

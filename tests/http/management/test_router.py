@@ -124,6 +124,12 @@ QUERIES = {
 
 
 ALSO = {
+    ("DELETE", "/connections/x"): SCIM,
+    ("POST", "/connections/x/oauth-clients"): SCIM,
+    ("POST", "/connections/x/oauth-clients/x/rotate"): SCIM,
+    ("DELETE", "/connections/x/oauth-clients/x"): SCIM,
+    ("POST", "/connections/x/trusts"): SCIM,
+    ("DELETE", "/connections/x/trusts/x"): SCIM,
     ("POST", "/scim/role-mappings/preview"): READ,
     ("POST", "/setup-links"): SCIM,
     ("POST", "/webhooks"): SCIM,

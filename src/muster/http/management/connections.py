@@ -5,6 +5,7 @@ from typing import cast
 
 from muster.access.connections import Connection, Connections
 from muster.access.permissions import SCIM, SETTINGS
+from muster.access.roles import Roles
 from muster.base.clock import timestamp
 from muster.directory.history.past import parse_time
 from muster.http.management.models.connections import (
@@ -21,13 +22,17 @@ from muster.http.management.pages import page
 from muster.http.management.router import ApiRoute, Call, created
 from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
+from muster.scim.errors import forbidden
+from muster.storage.port.accounts import Accounts
 
 
 class ConnectionRoutes:
     """The operations on connections."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, accounts: Accounts, connections: Connections, roles: Roles) -> None:
+        self._accounts = accounts
         self._connections = connections
+        self._roles = roles
 
     def __iter__(self) -> Iterator[ApiRoute]:
         yield ApiRoute(
@@ -75,6 +80,7 @@ class ConnectionRoutes:
             self.delete_connection,
             "Delete a connection and revoke its keys",
             204,
+            also=(SCIM,),
             query=DeleteConnection,
             errors=(409,),
         )
@@ -153,8 +159,20 @@ class ConnectionRoutes:
         The users and groups that it owns stay, and belong to no connection any more.
         """
         query = call.query(DeleteConnection)
+        await self._check_reach(call)
         await self._connections.delete(call.administrator, call.names["id"], query.confirm or None)
         return Response(204)
+
+    async def _check_reach(self, call: Call) -> None:
+        """Raise ScimError 403 if a key of the connection may do what the caller may not."""
+        for key in await self._accounts.keys(call.workspace):
+            if key.connection == call.names["id"] and key.revoked is None:
+                refused = await self._roles.beyond_reach(call.grant.permissions, key)
+                if refused:
+                    raise forbidden(
+                        f"The deletion would revoke the key {key.name!r}, which may do what you may"
+                        f" not: {', '.join(refused)}"
+                    )
 
     async def get_owner(self, call: Call) -> Response:
         owner = await self._connections.owner(call.workspace, call.names["id"])

@@ -6,7 +6,7 @@ from datetime import timedelta
 from muster.access.connections import Connections
 from muster.access.oauth.clients import PRIVATE_KEY, OAuthClient, OAuthClients
 from muster.access.oauth.trusts import Trust, Trusts
-from muster.access.permissions import SETTINGS
+from muster.access.permissions import SCIM, SETTINGS
 from muster.base.clock import timestamp
 from muster.base.outbound import is_absolute_url
 from muster.http.management.models.oauth import (
@@ -31,6 +31,8 @@ _CLIENTS, _TRUSTS = "/connections/{id}/oauth-clients", "/connections/{id}/trusts
 
 class CredentialRoutes:
     """The operations on the OAuth clients and trusts of a connection.
+
+    Their access tokens have the permission SCIM, so nobody without it may give or end them.
 
     Args:
         connections: The connections.
@@ -66,6 +68,7 @@ class CredentialRoutes:
             201,
             body=NewOAuthClient,
             answer=NewOAuthClientAnswer,
+            also=(SCIM,),
         )
         yield ApiRoute(
             "POST",
@@ -76,6 +79,7 @@ class CredentialRoutes:
             body=SecretRotation,
             body_optional=True,
             answer=NewOAuthClientAnswer,
+            also=(SCIM,),
         )
         yield ApiRoute(
             "DELETE",
@@ -84,6 +88,7 @@ class CredentialRoutes:
             self.delete_oauth_client,
             "Delete an OAuth client, and end its access tokens",
             204,
+            also=(SCIM,),
         )
         yield ApiRoute(
             "GET",
@@ -104,6 +109,7 @@ class CredentialRoutes:
             body=NewTrust,
             answer=TrustAnswer,
             errors=(409,),
+            also=(SCIM,),
         )
         yield ApiRoute(
             "DELETE",
@@ -112,6 +118,7 @@ class CredentialRoutes:
             self.delete_trust,
             "Stop trusting the tokens of another issuer",
             204,
+            also=(SCIM,),
         )
 
     async def find_oauth_clients(self, call: Call) -> Response:
