@@ -151,8 +151,8 @@ class Invitations:
             turn = await self._turn()
             try:
                 return await self._create(by, roles, name, lifetime, also, [turn, *standing])
-            except Outdated:
-                if await self._turn() == turn:  # an item of `standing` has changed
+            except Outdated:  # another invitation was created, unless it is one of `standing`
+                if await self._have_changed(standing):
                     raise
 
     async def _create(
@@ -263,6 +263,14 @@ class Invitations:
                 f"This invitation {_USED}. If you used it, sign in. If not, tell {_asked(ended)}."
             )
         raise InvitationOver(f"This invitation {reason}. Ask {_asked(ended)} for a new one.")
+
+    async def _have_changed(self, standing: Sequence[Item]) -> bool:
+        """Return whether one of the items is not as it was read."""
+        for read in standing:
+            found = await self._accounts.item(read.workspace, read.kind, read.id)
+            if (None if found is None else found.body) != read.body:
+                return True
+        return False
 
     async def _turn(self) -> Item:
         """Return an item that every new invitation changes, so that no two count the same."""
