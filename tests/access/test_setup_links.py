@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.access.connections import DEFAULT, Connections
+from muster.access.lifecycle import resume_workspace, suspend_workspace
 from muster.access.setup_links import (
     MAX_CONTACT,
     STEPS,
@@ -188,6 +189,16 @@ def test_only_so_many_links_work_at_a_time(links, monkeypatch):
     assert refused.value.status == 409
     links.run(links.links.revoke(links.by, first.id))
     links.create()
+
+
+def test_the_link_of_a_suspended_workspace_waits_until_it_is_resumed(links):
+    token, made = links.create()
+    storage, workspace = links.bench.storage, links.by.workspace
+    links.run(suspend_workspace(storage, workspace, "The invoice is overdue", HERE))
+    with pytest.raises(SetupOver, match=r"was suspended at .*: The invoice is overdue"):
+        links.find(token)
+    links.run(resume_workspace(storage, workspace, HERE))
+    assert links.find(token).link == made
 
 
 def test_links_that_were_over_long_ago_are_forgotten(links, monkeypatch):

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from muster.access.audit_notes import Administrator
 from muster.access.connections import PROVIDERS, Connection, Connections
+from muster.access.lifecycle import closed_because
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.base.outbound import MAX_URL
@@ -281,6 +282,8 @@ class SetupLinks:
             raise SetupOver(f"This set-up link was revoked.{ask}", link.return_url)
         if not link.works:
             raise SetupOver(f"This set-up link has expired.{ask}", link.return_url)
+        if closed := closed_because(workspace):
+            raise SetupOver(f"{closed} The link works again once it is resumed.", link.return_url)
         every = await self.connections.all(workspace.id)
         if all(link.connection != connection.id for connection in every):
             raise SetupOver(f"The connection of this set-up link no longer exists.{ask}")
