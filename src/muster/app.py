@@ -107,8 +107,12 @@ from muster.http.observe import health, tracing
 from muster.http.observe.metrics import Metrics
 from muster.http.observe.recorder import Recorder, Retention
 from muster.http.observe.request_log import RequestLog
+from muster.http.observe.usage import UsageCounter
 from muster.http.openapi import docs, openapi_document
+from muster.http.platform.invitations import InvitationRoutes
 from muster.http.platform.router import PlatformApi, PlatformRoute
+from muster.http.platform.usage import UsageRoutes
+from muster.http.platform.within import WithinRoutes
 from muster.http.platform.workspaces import WorkspaceRoutes
 from muster.http.scim.cursors import Cursors
 from muster.http.scim.resources import Scim
@@ -133,6 +137,7 @@ from muster.storage.port.engine import Storage
 from muster.storage.port.errors import Outdated, StorageError
 from muster.storage.records.leases import Leases
 from muster.storage.records.requests import RequestStore
+from muster.storage.records.usage import UsageStore
 from muster.storage.records.webhooks import WebhookStates
 from muster.upkeep.eraser import Eraser
 from muster.upkeep.trimmer import Trimmer
@@ -187,6 +192,7 @@ class Services:
     token_server: TokenServer
     tokens: Tokens
     trusts: Trusts
+    usage: UsageStore
     webhook_states: WebhookStates
     webhooks: Webhooks
     workspace_settings: WorkspaceSettings
@@ -260,6 +266,7 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         token_server=TokenServer(storage, oauth_clients, key_sets, access_tokens),
         tokens=Tokens(storage),
         trusts=trusts,
+        usage=UsageStore(storage),
         webhook_states=states,
         webhooks=webhooks,
         workspace_settings=WorkspaceSettings(storage, settings.ceiling),
@@ -299,10 +306,17 @@ def management_routes(services: Services) -> list[ApiRoute]:
     ]
 
 
-def platform_routes(services: Services) -> list[PlatformRoute]:
+def platform_routes(
+    services: Services, management: Sequence[ApiRoute], origin: BaseUrl
+) -> list[PlatformRoute]:
     """Return the operations under /api/v1/platform, in the order of the OpenAPI document."""
     s, storage = services, services.storage
-    return [*WorkspaceRoutes(storage, s.workspace_settings)]
+    return [
+        *WorkspaceRoutes(storage, s.workspace_settings),
+        *WithinRoutes(management, s.registries),
+        *InvitationRoutes(s.invitations, origin),
+        *UsageRoutes(storage, s.usage),
+    ]
 
 
 def console_pages(services: Services) -> list[PageRoute]:
@@ -367,6 +381,7 @@ class Muster:
         if self._metrics is not None:
             self.storage.on_commit = self._metrics.committed
         self._recorder = self._build_recorder()
+        self._usage = UsageCounter(self.services.usage)
         self._heartbeat = Heartbeat()
         self.service = self._build_service()
         self._jobs = self._background_jobs()
@@ -388,7 +403,8 @@ class Muster:
     def _build_service(self) -> Service:
         services, base_url, limits = self.services, self._base_url, self._limits
         api = Api(management_routes(services), limits, base_url)
-        platform = PlatformApi(self.storage, platform_routes(services), limits, base_url)
+        operations = platform_routes(services, api.routes, base_url)
+        platform = PlatformApi(self.storage, operations, limits, base_url)
         traces = self._traces
         kind = Service if traces is None else tracing.traced_service(traces.get_tracer("muster"))
         site = Site(
@@ -411,7 +427,7 @@ class Muster:
                 platform=platform,
                 platform_keys=services.platform_keys,
             ),
-            observers=Observers(self._log, self._metrics, self._recorder),
+            observers=Observers(self._log, self._metrics, self._recorder, self._usage),
         )
 
     def _open_pages(self, operations: Sequence[AnyOperation]) -> list[OpenRoute]:
@@ -487,6 +503,7 @@ class Muster:
         steps += [
             ("stopping counts", self.services.active_users.close),
             ("flushing when keys were used", self._touch),
+            ("flushing the counts of requests", self._usage.flush),
             ("flushing the request log", self._flush_log),
             ("closing the database", self.storage.close),
         ]
@@ -536,6 +553,8 @@ class Muster:
             await asyncio.sleep(_TOUCH_SECONDS)
             with log_and_continue("keeping when keys were used"):
                 await self._touch()
+            with log_and_continue("counting requests"):
+                await self._usage.flush()
 
     async def _update_gauges(self, metrics: Metrics) -> None:
         """Keep the gauges of /metrics up to date."""

@@ -209,7 +209,7 @@ def refused(here, invitations, *given, **options):
 def test_so_many_invitations_to_a_workspace_are_pending_and_no_more(
     here, invitations, monkeypatch, where
 ):
-    monkeypatch.setattr(invitations_module, "_MOST", 3)
+    monkeypatch.setattr(invitations_module, "MOST_PENDING", 3)
     roles = {where: [AUDIT]}
     for n in range(3):
         invite(here, invitations, roles, inviter(all_permissions(), f"admin {n}"))
@@ -237,7 +237,7 @@ def test_so_many_invitations_of_an_administrator_are_pending_and_no_more(
 
 
 def test_simultaneous_invitations_do_not_exceed_the_limits(here, invitations, monkeypatch):
-    monkeypatch.setattr(invitations_module, "_MOST", 4)
+    monkeypatch.setattr(invitations_module, "MOST_PENDING", 4)
     monkeypatch.setattr(invitations_module, "_MOST_BY_ONE", 3)
     by = [inviter(all_permissions(), name) for name in ("ada", "bob") for _ in range(6)]
     made = outcomes(here, *(invitations.create(each, {"1": [AUDIT]}) for each in by))
@@ -282,7 +282,7 @@ def test_so_many_ended_invitations_of_a_workspace_are_kept_and_no_more(
 def test_expired_invitations_do_not_count_and_only_the_newest_are_kept(
     here, invitations, monkeypatch, clock
 ):
-    for limit in ("_MOST", "_MOST_BY_ONE", "_MOST_EXPIRED"):
+    for limit in ("MOST_PENDING", "_MOST_BY_ONE", "_MOST_EXPIRED"):
         monkeypatch.setattr(invitations_module, limit, 2)
     other, _ = invite(here, invitations, {"2": [AUDIT]}, inviter(all_permissions(), "bob"))
     for _ in range(3):

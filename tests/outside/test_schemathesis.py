@@ -68,6 +68,14 @@ MANAGEMENT = [
 PLATFORM = [
     *("findWorkspaces", "createWorkspace", "getWorkspace", "updateWorkspace", "deleteWorkspace"),
     *("suspendWorkspace", "resumeWorkspace", "restoreWorkspace"),
+    *("findInvitations", "createInvitation", "revokeInvitation", "findUsage", "getUsage"),
+    *("findWorkspaceKeys", "createWorkspaceKey", "getWorkspaceKey", "updateWorkspaceKey"),
+    *("rotateWorkspaceKey", "revokeWorkspaceKey"),
+    *("findWorkspaceConnections", "createWorkspaceConnection", "getWorkspaceConnection"),
+    *("updateWorkspaceConnection", "deleteWorkspaceConnection", "pauseWorkspaceConnection"),
+    *("resumeWorkspaceConnection", "findWorkspaceOauthClients", "createWorkspaceOauthClient"),
+    *("rotateWorkspaceOauthClient", "deleteWorkspaceOauthClient", "findWorkspaceTrusts"),
+    *("createWorkspaceTrust", "deleteWorkspaceTrust"),
 ]
 """The operations of the platform API, which tests/http/platform tries with wrong values."""
 UNUSED_CHECKS = {

@@ -86,6 +86,8 @@ def test_migration_closes_documents_that_were_stored_open(tmp_path):
 
 
 WITHOUT_CONNECTIONS = (
+    "DROP TABLE usage_days",
+    "DROP INDEX IF EXISTS changes_of_all",
     "DROP INDEX resources_of_connections",
     "ALTER TABLE changes DROP COLUMN owner",
     "DROP INDEX workspaces_by_state",
@@ -145,6 +147,7 @@ FROZEN = {
     "0012_workspace_states.py": "f448a30c0224bdbda3b9b4a6badb5da668908b4abf386b7f035aa99618039461",
     "0013_owners.py": "2cf7c5f19ec8259277c52a6eb210385f9f1b0df4acbc01c471bab9230b25e666",
     "0014_outlines.py": "0dd363d24ebbe01932cd25825b2d56abeb8283cd9e63855b8aca8642a4be33ac",
+    "0015_usage_and_feed.py": "06bc5992989d28f0424715a32bb2d3d39ae1d834fbde7b0af0204a7beb404460",
 }
 """The SHA-256 of every migration that has landed."""
 

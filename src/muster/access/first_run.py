@@ -9,7 +9,7 @@ import contextlib
 
 from muster.access.administrators import Administrators, all_permissions
 from muster.access.claims import claimed, read_claim
-from muster.access.invitations import HOUR, Invitations, command_line
+from muster.access.invitations import HOUR, Invitations, InvitationStore, command_line
 from muster.access.keys import Keys
 from muster.base import clock
 from muster.storage.port.accounts import Accounts, Workspace
@@ -32,7 +32,7 @@ async def first_key(accounts: Accounts, keys: Keys, workspace: Workspace) -> str
     return None
 
 
-async def first_invitation(accounts: Accounts, administrators: Administrators) -> str | None:
+async def first_invitation(accounts: InvitationStore, administrators: Administrators) -> str | None:
     """Create the invitation of the first administrator and return its token.
 
     Returns:

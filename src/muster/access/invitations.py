@@ -2,9 +2,10 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import orjson
 
@@ -29,8 +30,10 @@ from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
 from muster.scim.values import Json
 from muster.storage.port.accounts import Accounts
 from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.engine import Upkeep
 from muster.storage.port.errors import Outdated
-from muster.storage.port.items import INSTALLATION, Item
+from muster.storage.port.items import INSTALLATION, INVITATION_PLACE_KIND, Item
+from muster.storage.repair.derived import bound
 
 HOUR = timedelta(hours=1)
 LIFETIMES = {"3600": "1 hour", "86400": "1 day", "604800": "7 days"}
@@ -38,11 +41,14 @@ LIFETIMES = {"3600": "1 hour", "86400": "1 day", "604800": "7 days"}
 _LONGEST = timedelta(days=7)
 _KEPT = timedelta(days=30)
 """How long a link that no longer works still says why."""
-_MOST, _MOST_BY_ONE, _MOST_EXPIRED = 200, 100, 100
+MOST_PENDING, _MOST_BY_ONE, _MOST_EXPIRED = 200, 100, 100
 """Pending invitations to a workspace and by one administrator, and expired ones that are kept."""
 _MOST_ENDED = 200
 """The ended invitations of a workspace that are kept."""
 _TURN = "last"
+_IN_PLACE = (
+    "SELECT id FROM configuration WHERE workspace = $1 AND kind = $2 AND id > $3 AND id < $4"
+)
 _USED = "was already used"
 
 
@@ -105,10 +111,14 @@ class InvitationOver(ScimError):
         super().__init__(410, detail)
 
 
+class InvitationStore(Accounts, Upkeep, Protocol):
+    """The parts of the storage engine that invitations need."""
+
+
 class Invitations:
     """Creates, lists, revokes and accepts invitations."""
 
-    def __init__(self, accounts: Accounts, administrators: Administrators) -> None:
+    def __init__(self, accounts: InvitationStore, administrators: Administrators) -> None:
         self._accounts = accounts
         self._administrators = administrators
 
@@ -116,6 +126,12 @@ class Invitations:
         """Return the invitations that nobody has accepted, newest first, with expired ones."""
         found = [_invitation(item) for item in await self._items()]
         return sorted(found, key=lambda invitation: invitation.created, reverse=True)
+
+    async def pending_to(self, workspace: int) -> Sequence[Invitation]:
+        """Return the invitations to one workspace whose links work, newest first."""
+        found = map(_invitation, await self._items_to([str(workspace)]))
+        working = [each for each in found if not each.expired and each.place == str(workspace)]
+        return sorted(working, key=lambda invitation: invitation.created, reverse=True)
 
     async def create(
         self,
@@ -164,7 +180,9 @@ class Invitations:
         also: Sequence[Item],
         standing: Sequence[Item],
     ) -> tuple[str, Invitation]:
-        found, now = await self._items(), clock.now()
+        # A program may have invited to 10,000 workspaces; it has no limit over all of them.
+        found = await (self._items_to(roles) if by.admin is None else self._items())
+        now = clock.now()
         pending = [item for item in found if item.body["expires"] > timestamp(now)]
         _check_number(pending, by, roles)
         token = secrets.token_urlsafe(32)
@@ -177,9 +195,13 @@ class Invitations:
             timestamp(now),
         )
         turned = Item(INSTALLATION, INVITATION_TURN_KIND, _TURN, {"last": made.id})
-        swept = [replace(item, body=None) for item in _superfluous(found, now)]
+        swept = [
+            replace(each, body=None)
+            for item in _superfluous(found, now)
+            for each in (item, *_places(item))
+        ]
         await self._accounts.administer(
-            [_item(made, by.admin), turned, *swept, *also],
+            [_item(made, by.admin), *_places(_item(made, by.admin)), turned, *swept, *also],
             [_note(made, "create", by.origin)],
             standing,
         )
@@ -295,13 +317,35 @@ class Invitations:
             "expires": timestamp(clock.now() + _KEPT),
         }
         return [
-            replace(item, body=None),
+            *(replace(each, body=None) for each in (item, *_places(item))),
             Item(INSTALLATION, ENDED_INVITATION_KIND, item.id, body),
             *(replace(each, body=None) for each in oldest[: max(0, len(oldest) + 1 - _MOST_ENDED)]),
         ]
 
+    async def _items_to(self, places: Iterable[str]) -> list[Item]:
+        """Return the invitations to some workspaces, without reading those to others.
+
+        Those that an earlier version made are missing until they expire.
+        """
+        found: list[Item] = []
+        for place in places:
+            kind = (INSTALLATION, INVITATION_PLACE_KIND, f"{place}:", f"{place};")
+            for row in await self._accounts.query(bound(_IN_PLACE, *kind)):
+                invitation = row[0].partition(":")[2]
+                item = await self._accounts.item(INSTALLATION, INVITATION_KIND, invitation)
+                found += [] if item is None else [item]
+        return found
+
     async def _items(self) -> Sequence[Item]:
         return await self._accounts.items(INSTALLATION, INVITATION_KIND)
+
+
+def _places(item: Item) -> list[Item]:
+    """Return the items by which an invitation is found from its workspaces."""
+    return [
+        Item(INSTALLATION, INVITATION_PLACE_KIND, f"{place}:{item.id}", {})
+        for place in item.body["roles"]
+    ]
 
 
 def command_line() -> Inviter:
@@ -333,11 +377,11 @@ def _check_number(pending: Sequence[Item], by: Inviter, roles: Mapping[str, obje
             " first.",
         )
     for place in roles:
-        if sum(place in item.body["roles"] for item in pending) >= _MOST:
+        if sum(place in item.body["roles"] for item in pending) >= MOST_PENDING:
             where = "all workspaces" if place == EVERYWHERE else "this workspace"
             raise ScimError(
                 409,
-                f"{_MOST:,} invitations to {where} are pending. Revoke some of them first.",
+                f"{MOST_PENDING:,} invitations to {where} are pending. Revoke some of them first.",
             )
 
 

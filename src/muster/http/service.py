@@ -22,6 +22,7 @@ from muster.http.management.router import API_FOLDER, Api
 from muster.http.observe.metrics import Metrics
 from muster.http.observe.recorder import Recorder
 from muster.http.observe.request_log import RequestLog
+from muster.http.observe.usage import UsageCounter
 from muster.http.platform.router import PLATFORM_ROOT, PlatformApi
 from muster.http.scim.resources import Scim, needed_permission
 from muster.http.wire.admission import Budget, Waits, network_of
@@ -117,6 +118,7 @@ class Observers:
     log: RequestLog | None = None
     metrics: Metrics | None = None
     recorder: Recorder | None = None
+    usage: UsageCounter | None = None
 
 
 class Service:
@@ -144,6 +146,7 @@ class Service:
         self._log = observers.log
         self._metrics = observers.metrics
         self._recorder = observers.recorder
+        self._usage = observers.usage
         self.load = load
         self.in_flight = 0
         self._unkeyed = 0
@@ -206,8 +209,11 @@ class Service:
             who = "" if request.grant is None else request.grant.connection.name
             told = (request.operation, response.status, request.workspace, who)
             self._metrics.observe(*told, seconds)
-        if request.grant is not None and self._recorder is not None:
-            self._recorder.note(request, response, seconds)
+        if request.grant is not None:
+            if self._recorder is not None:
+                self._recorder.note(request, response, seconds)
+            if self._usage is not None:
+                self._usage.note(request.grant, response.status)
         if self._log is not None:
             self._log.add(request, response.status, seconds, len(response.body))
         return response

@@ -255,6 +255,18 @@ requests = Table(
     PrimaryKeyConstraint("workspace", "number"),
 )
 
+usage_days = Table(
+    "usage_days",
+    metadata,
+    Column("workspace", Integer, nullable=False),
+    Column("day", Text, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("refusals", BigInteger, nullable=False),
+    Column("last", Text, nullable=False),
+    PrimaryKeyConstraint("workspace", "day", "connection"),
+)
+
 deprovisionings = Table(
     "deprovisionings",
     metadata,

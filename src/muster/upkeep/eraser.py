@@ -38,6 +38,7 @@ from muster.storage.port.items import (
     HIGHEST_KIND,
     IDEMPOTENT_KIND,
     INSTALLATION,
+    INVITATION_PLACE_KIND,
     Item,
 )
 from muster.storage.records.leases import Leases
@@ -138,7 +139,9 @@ class Eraser:
         place = str(workspace.id)
         former = await self._storage.items(INSTALLATION, FORMER_KIND)
         invited = await self._storage.items(INSTALLATION, INVITATION_KIND)
+        places = await self._storage.items(INSTALLATION, INVITATION_PLACE_KIND)
         gone = [
+            *(item for item in places if item.id.startswith(f"{place}:")),
             *(item for item in former if item.body["workspace"] == workspace.id),
             *(item for item in invited if set(item.body["roles"]) == {place}),
         ]

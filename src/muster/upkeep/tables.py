@@ -22,6 +22,7 @@ REPLACEABLE = {
     "webhook_states": "webhooks continue with the next change",
     "deliveries": "the log of past deliveries is lost",
     "requests": "the requests kept until now are lost",
+    "usage_days": "the usage figures start anew",
     "deprovisionings": "the guard counts from zero",
 }
 """The tables that a repair creates, with the consequence for the operator if there is one.

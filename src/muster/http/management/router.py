@@ -140,6 +140,7 @@ class Operation(Route, Generic[C]):
         answers: Other successes by status, each with its description and typed dictionary.
         errors: The statuses of errors that this operation has beside those that all have.
         problems: The typed dictionaries of errors that have members of their own, by status.
+        csv: Whether it can answer a table as well.
     """
 
     permission: str
@@ -154,6 +155,7 @@ class Operation(Route, Generic[C]):
     answers: Mapping[int, tuple[str, type]] = field(default_factory=dict)
     errors: tuple[int, ...] = ()
     problems: Mapping[int, type] = field(default_factory=dict)
+    csv: bool = False
 
     @property
     def permissions(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from muster.http.management.router import API_ROOT, AnyOperation
 from muster.http.openapi.models import components_of, reference
 from muster.http.platform.idempotency import MAX_KEY
 from muster.http.platform.router import PlatformRoute
-from muster.http.wire.media import PLAIN_JSON, PROBLEM_JSON
+from muster.http.wire.media import CSV, PLAIN_JSON, PROBLEM_JSON
 
 Json = dict[str, Any]
 _ERRORS = {
@@ -136,6 +136,8 @@ def _responses(route: AnyOperation) -> Json:
         str(status): {"description": text} | _content(PLAIN_JSON, answer)
         for status, (text, answer) in successes.items()
     }
+    if route.csv:
+        made[str(route.status)]["content"][CSV] = {"schema": {"type": "string"}}
     for status in _errors(route):
         made[str(status)] = {"description": _ERRORS[status]} | _content(
             PROBLEM_JSON, route.problems.get(status, Problem)

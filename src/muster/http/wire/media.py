@@ -17,6 +17,7 @@ from muster.scim.values import Json
 SCIM_JSON = "application/scim+json"
 PLAIN_JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
+CSV = "text/csv; charset=utf-8"
 _ACCEPTED = f"{SCIM_JSON}, {PLAIN_JSON}"
 _MAX_DEPTH = 64
 

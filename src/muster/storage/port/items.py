@@ -53,3 +53,7 @@ HIGHEST_KIND = "highest-workspace"
 
 IDEMPOTENT_KIND = "idempotent-answer"
 """The kind of items that hold answers of the platform API to repeat; ids begin with their day."""
+
+
+INVITATION_PLACE_KIND = "invitation-place"
+"""The kind of items by which invitations are found; ids are WORKSPACE:INVITATION."""

@@ -13,6 +13,7 @@ from muster.storage.port.items import (
     ERASING_KIND,
     HIGHEST_KIND,
     IDEMPOTENT_KIND,
+    INVITATION_PLACE_KIND,
     PLATFORM_KEY_USE_KIND,
 )
 from muster.storage.port.members import Groups, Member, MemberChoice, MemberDelta, MemberEdit
@@ -54,7 +55,7 @@ UNCACHED_KINDS = frozenset(
         *(FLASH_KIND, TALLY_KIND, RESOLVED_KIND, HIDDEN_KIND),
         *(IMPORT_KIND, IMPORT_ROWS_KIND, IMPORT_REFUSED_KIND),
         *(IMPORT_QUEUE_KIND, IMPORT_COLUMNS_KIND, PLATFORM_KEY_USE_KIND),
-        *(ERASING_KIND, HIGHEST_KIND, IDEMPOTENT_KIND),
+        *(ERASING_KIND, HIGHEST_KIND, IDEMPOTENT_KIND, INVITATION_PLACE_KIND),
         *("setup-link", "setup-link-token", "setup-link-count"),
     }
 )
