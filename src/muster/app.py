@@ -41,6 +41,7 @@ from muster.console.pages.account import AccountPages
 from muster.console.pages.administrators import AdministratorPages
 from muster.console.pages.audit import AuditPages
 from muster.console.pages.connect import ConnectPages
+from muster.console.pages.connections import ConnectionPages
 from muster.console.pages.connector import ConnectorPages
 from muster.console.pages.danger import DangerPages
 from muster.console.pages.directory import DirectoryPages
@@ -331,7 +332,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *WorkspacePages(storage),
         *PalettePages(s.directory, s.requests, story),
         *OverviewPages(s.overview, s.checklist),
-        *KeyPages(storage, s.keys, s.roles),
+        *KeyPages(storage, s.keys, s.roles, s.connections),
         *DirectoryPages(storage, s.directory, s.cursors, tokens, story),
         *EditPages(s.directory, s.reactivations),
         *SelectionPages(s.directory, s.reactivations),
@@ -340,7 +341,9 @@ def console_pages(services: Services) -> list[PageRoute]:
             *(storage, s.directory, s.past, s.restorer, s.mappings, tokens, story, s.reactivations)
         ),
         *RollbackPages(storage, s.rollback, tokens),
-        *RequestPages(storage, s.directory, s.requests, s.workspace_settings),
+        *RequestPages(
+            *(storage, s.directory, s.requests, s.workspace_settings, s.connections, s.origins)
+        ),
         *DoctorPages(storage, s.doctor),
         *GuardPages(storage, s.desk),
         *RolePages(storage, s.roles, s.administrators),
@@ -353,8 +356,12 @@ def console_pages(services: Services) -> list[PageRoute]:
         *DangerPages(storage),
         *SettingsPages(s.workspace_settings),
         *ConnectPages(storage, s.requests, s.keys, s.workspace_settings),
+        *ConnectionPages(
+            *(storage, s.connections, s.origins, s.keys, s.oauth_clients, s.trusts, s.requests),
+            s.openid.private,
+        ),
         *AdministratorPages(storage, s.administrators, s.invitations, s.passkeys),
-        *AuditPages(storage, tokens),
+        *AuditPages(storage, tokens, s.connections, s.origins),
     ]
 
 

@@ -78,6 +78,8 @@ def pages(made):
         "roles": "/roles",
         "role": "/roles/Help%20desk",
         "connect": "/connect",
+        "connections": "/connections",
+        "connection": "/connections/default",
         "single-sign-on": "/open-id-connector",
         "requests": "/requests",
         "request": f"/requests/{refused['number']}",

@@ -18,6 +18,7 @@ from tests.support.tenant import administer
 
 SECRET = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]+|whsec_[\w+/=]+|first\?token=[\w-]+|(?<=<code>)[0-9a-f]{6}-[0-9a-f]{6}"
+    r"|(?<=Client secret: <code class=.copyable.>)[\w-]+"
 )
 CUSTOM = "urn:example:forms:2.0:"
 HOOK = {"url": "http://127.0.0.1:1/hook"}
@@ -41,6 +42,12 @@ class Scene:
 
     def key(self):
         return self.tenant.api.post("/keys", json={"name": name("k"), "permissions": [SCIM]}).json()
+
+    def oauth_client(self):
+        made = self.tenant.api.post(
+            "/connections/default/oauth-clients", json={"name": name("c"), "auth": "client_secret"}
+        )
+        return made.json()["clientId"]
 
     def webhook(self):
         return self.tenant.api.post("/webhooks", json=HOOK).json()["id"]
@@ -78,6 +85,11 @@ class Scene:
     def totp(self):
         secret = pyotp.random_base32()
         return self.visitor.post("/account/totp", secret=secret, code=pyotp.TOTP(secret).now())
+
+
+def _delete_connection(scene):
+    made = scene.tenant.api.post("/connections", json={"name": name("c")}).json()
+    return scene.post(f"/connections/{made['id']}/delete")
 
 
 def _settings(scene):
@@ -382,6 +394,27 @@ FORMS = {
     "/w/{workspace}/connect/{provider}/check": lambda scene: scene.post(
         "/connect/okta/check", key=scene.key()["id"]
     ),
+    "/w/{workspace}/connections": lambda scene: scene.post("/connections", name=name("c")),
+    "/w/{workspace}/connections/{id}": lambda scene: scene.post(
+        "/connections/default", name="default", provider="okta", ownership="shared"
+    ),
+    "/w/{workspace}/connections/{id}/pause": lambda scene: scene.post("/connections/default/pause"),
+    "/w/{workspace}/connections/{id}/resume": lambda scene: scene.post(
+        "/connections/default/resume"
+    ),
+    "/w/{workspace}/connections/{id}/delete": _delete_connection,
+    "/w/{workspace}/connections/{id}/keys": lambda scene: scene.post(
+        "/connections/default/keys", keyName=name("k")
+    ),
+    "/w/{workspace}/connections/{id}/oauth-clients": lambda scene: scene.post(
+        "/connections/default/oauth-clients", clientName=name("c")
+    ),
+    "/w/{workspace}/connections/{id}/oauth-clients/{client}/rotate": lambda scene: scene.post(
+        f"/connections/default/oauth-clients/{scene.oauth_client()}/rotate", overlap="3600"
+    ),
+    "/w/{workspace}/connections/{id}/oauth-clients/{client}/delete": lambda scene: scene.post(
+        f"/connections/default/oauth-clients/{scene.oauth_client()}/delete"
+    ),
     "/w/{workspace}/requests/record": lambda scene: scene.post("/requests/record"),
     "/w/{workspace}/requests/{number}/rehearse": _rehearse,
     "/w/{workspace}/{kind}/{id}/restore": _restore,
@@ -477,6 +510,8 @@ BY_PROVIDER = {
     f"{place}/open-id-connector{end}" for place in ("", "/w/{workspace}") for end in ("", "/remove")
 }
 """The forms that need an identity provider: tests/console/pages/test_connector.py sends them."""
+BY_ISSUER = {f"/w/{{workspace}}/connections/{{id}}/trusts{end}" for end in ("", "/{trust}/delete")}
+"""The forms that need an issuer: tests/console/pages/test_connections.py sends them."""
 FOR_SCRIPTS = {"/sign-in/passkey/challenge", "/account/passkeys/challenge"}
 """The forms whose answer is JSON: tests/console/pages/test_account.py sends them."""
 SHOW_SECRETS = {
@@ -486,6 +521,9 @@ SHOW_SECRETS = {
         "/w/{workspace}/webhooks",
         "/w/{workspace}/webhooks/{id}/rotate",
         "/w/{workspace}/connect/{provider}/key",
+        "/w/{workspace}/connections/{id}/keys",
+        "/w/{workspace}/connections/{id}/oauth-clients",
+        "/w/{workspace}/connections/{id}/oauth-clients/{client}/rotate",
     ),
     *("/administrators", "/w/{workspace}/administrators", "/account/totp"),
     *("/account/passkeys", "/account/recovery-codes"),
@@ -497,6 +535,7 @@ def test_every_form_is_covered(tmp_path):
     assert {route.path for route in app.service._site.routes if route.method == "POST"} == {
         *FORMS,
         *BY_PROVIDER,
+        *BY_ISSUER,
         *FOR_SCRIPTS,
     }
 

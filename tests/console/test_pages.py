@@ -21,6 +21,7 @@ from tests.support.tenant import Tenant
 
 PAGES = {
     "": SCIM, "/users": SCIM, "/groups": SCIM, "/requests": SCIM, "/doctor": SCIM, "/connect": SCIM, "/connect/entra": SCIM,
+    "/connections": SETTINGS, "/connections/default": SETTINGS,
     "/open-id-connector": SCIM, "/undo": RESTORE, "/role-mappings": SCIM, "/webhooks": SETTINGS, "/schemas": SETTINGS,
     "/webhooks/x": SETTINGS, "/webhooks/x/deliveries/1": SETTINGS, "/wipe": ADMIN, "/palette": SCIM, "/administrators": ADMIN,
     "/keys": SETTINGS, "/keys/x": SETTINGS, "/settings": SETTINGS, "/guard": SETTINGS, "/audit": AUDIT,
@@ -38,6 +39,11 @@ FORMS = {
     "/keys": SETTINGS, "/keys/x": SETTINGS, "/keys/x/rotate": SETTINGS, "/keys/x/revoke": SETTINGS, "/settings": SETTINGS,
     "/requests/record": SETTINGS, "/users/x/restore": RESTORE, "/guard/let-all": SETTINGS, "/guard/selection": SETTINGS, "/guard/x/let": SETTINGS,
     "/connect/entra/key": SETTINGS, "/connect/entra/check": SETTINGS,
+    "/connections": SETTINGS, "/connections/default": SETTINGS, "/connections/default/pause": SETTINGS,
+    "/connections/default/resume": SETTINGS, "/connections/default/delete": SETTINGS, "/connections/default/keys": SETTINGS,
+    "/connections/default/oauth-clients": SETTINGS, "/connections/default/oauth-clients/x/rotate": SETTINGS,
+    "/connections/default/oauth-clients/x/delete": SETTINGS, "/connections/default/trusts": SETTINGS,
+    "/connections/default/trusts/x/delete": SETTINGS,
     "/guard/x/keep": SETTINGS, "/requests/1/rehearse": SCIM,
     "/open-id-connector": SCIM, "/open-id-connector/remove": SCIM, "/undo": RESTORE,
     "/role-mappings": IDENTITY_MAPPINGS, "/role-mappings/x/remove": IDENTITY_MAPPINGS,
@@ -63,6 +69,8 @@ SCIM_TOO = {
     *("/webhooks", "/webhooks/x", "/webhooks/x/test", "/webhooks/x/switch", "/webhooks/x/rotate"),
     "/webhooks/x/deliveries/1/redeliver",
     *("/connect/entra/key", "/connect/entra/check"),
+    *("/connections/default/keys", "/connections/default/oauth-clients"),
+    *("/connections/default/oauth-clients/x/rotate", "/connections/default/trusts"),
     *("/doctor/x/resolve", "/doctor/x/reopen"),
 }
 """Forms that need the SCIM permission as well: they give access to whole documents."""
@@ -86,7 +94,7 @@ def test_every_route_is_covered(tmp_path):
     app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db"))
 
     def shape(path):
-        return re.sub(r"/(x|1|entra)(?=/|$)", "/{}", path)
+        return re.sub(r"/(x|1|entra|default)(?=/|$)", "/{}", path)
 
     served = {"GET": set(), "POST": set()}
     for route in app.service._site.routes:
@@ -273,7 +281,7 @@ def test_malformed_text_never_causes_a_500(server, fresh, called):
     for page in PAGES:
         for path in (
             *(f"{base}{page}?{parameter}={called}" for parameter in parameters),
-            re.sub("/(x|1|entra)(?=/|$)", f"/{called}", base + page),
+            re.sub("/(x|1|entra|default)(?=/|$)", f"/{called}", base + page),
             f"/w/{called}{page}",
         ):
             if "/live" not in path:

@@ -67,6 +67,7 @@ GROUPS: Sequence[Group] = (
     Group(
         "Connections",
         (
+            MenuPage("/connections", "Connections", "affiliate", SETTINGS, ""),
             MenuPage("/connect", "Connect", "plug-connected", SCIM, "c"),
             MenuPage("/open-id-connector", "Single sign-on", "login-2", SCIM, ""),
         ),

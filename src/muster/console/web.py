@@ -142,6 +142,10 @@ def _beside(error: str, name: str) -> str:
 _FIELD = re.compile(r"([A-Za-z]\w*(?:\.\w+)*)(?:\[(\d+)\])?: (.+)", re.DOTALL)
 _LABELS = {
     "email": "E-mail",
+    "keyName": "Name of the new key",
+    "clientName": "Name of the OAuth client",
+    "jwksUri": "URL of its public keys",
+    "confirm": "Name",
     "old": "Current password",
     "new": "New password",
     "preset": "",

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from muster.access.connections import Connections
+from muster.access.origins import CredentialOrigins
 from muster.access.permissions import AUDIT, SCIM, SETTINGS
 from muster.base.clock import timestamp
 from muster.console.actors import names_of
@@ -53,7 +55,7 @@ ACTIONS = (
     "reopen",
 )
 """The actions that a workspace's log contains."""
-_FIELDS = ("actor", "type", "action", "since", "until")
+_FIELDS = ("actor", "type", "action", "since", "until", "connection")
 _PAGES = {
     "User": ("/users/", SCIM),
     "Group": ("/groups/", SCIM),
@@ -104,8 +106,16 @@ class Entry:
 class AuditPages:
     """The pages of the audit log."""
 
-    def __init__(self, storage: Storage, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        tokens: Tokens,
+        connections: Connections,
+        origins: CredentialOrigins,
+    ) -> None:
         self._storage = storage
+        self._connections = connections
+        self._origins = origins
         self._tokens = tokens
 
     def __iter__(self) -> Iterator[PageRoute]:
@@ -132,6 +142,7 @@ class AuditPages:
             asked=asked,
             names=names,
             actions=("", *ACTIONS),
+            connections=await self._connections.all(workspace),
             error=error,
         )
 
@@ -142,7 +153,10 @@ class AuditPages:
             ScimError: invalidValue for a time that cannot be read.
         """
         actor, kind, action = (visit.text(name) for name in _FIELDS[:3])
-        criteria = ChangeFilter(actor, kind, action)
+        actors = None
+        if connection := visit.text("connection"):
+            actors = (await self._origins.of(visit.there().id)).actors(connection)
+        criteria = ChangeFilter(actor, kind, action, actors)
         since = await self._sequence(visit, "since")
         return Wanted(criteria, since or 0, await self._sequence(visit, "until"))
 

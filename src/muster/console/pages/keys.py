@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from muster.access.connections import DEFAULT, Connections
 from muster.access.keys import KeyOptions, Keys, check_expiry, state_of
 from muster.access.permissions import ADMIN, PERMISSIONS, READ, SCIM, SETTINGS, beyond
 from muster.access.rate_limit import check_ceiling
@@ -24,7 +25,7 @@ from muster.storage.records.request_figures import RequestFigures
 _MAX_NAME = 200
 _MAX_RATE = 2**31 - 1
 _OVERLAPS = {"0": 0, "3600": 3600, "86400": 86400, "604800": 604800}
-_TYPED = ("name", "role", "expires", "rateLimit", "preset")
+_TYPED = ("name", "role", "expires", "rateLimit", "preset", "connection")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,14 @@ PRESETS = {
 class KeyPages:
     """The pages of API keys."""
 
-    def __init__(self, storage: Storage, keys: Keys, roles: Roles) -> None:
+    def __init__(
+        self, storage: Storage, keys: Keys, roles: Roles, connections: Connections
+    ) -> None:
         self._accounts: Accounts = storage
         self._figures = RequestFigures(storage)
         self._keys = keys
         self._roles = roles
+        self._connections = connections
 
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", "/w/{workspace}/keys", SETTINGS, self.show)
@@ -98,6 +102,7 @@ class KeyPages:
             base=visit.base.base(visit.request) + SCIM_ROOT,
             purpose=_purpose,
             roles=roles,
+            connections=await self._connections.all(workspace.id),
             **_form(visit, bool(given["error"])),
             **given,
         )
@@ -112,7 +117,15 @@ class KeyPages:
             role, permissions = await self._may(visit)
             expires = _expiry(visit.text("expires"))
             lifetime = None if expires is None else expires - clock.now()
-            options = KeyOptions(permissions, self._rate_limit(visit), lifetime, role)
+            owner = visit.text("connection") or DEFAULT
+            connection = await self._connections.chosen(by.workspace.id, owner)
+            options = KeyOptions(
+                permissions,
+                self._rate_limit(visit),
+                lifetime,
+                role,
+                connection=connection.stored_id,
+            )
             token, _ = await self._keys.create_named(by.workspace, name, options, by)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
@@ -177,6 +190,7 @@ class KeyPages:
             "key.html",
             status,
             key=key,
+            connections=await self._connections.all(key.workspace),
             state=state_of(key, clock.now()),
             refused=(await last_refusals(self._figures, key.workspace)).get(key.id),
             reaches=await self._reaches(visit, key),

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, replace
 from datetime import timedelta
 
+from muster.access.connections import Connections
+from muster.access.origins import CredentialOrigins
 from muster.access.permissions import SCIM, SETTINGS
 from muster.access.settings import WorkspaceSettings
 from muster.base import clock
@@ -45,7 +47,18 @@ _RECORD = timedelta(minutes=15)
 _FAILED = 400
 """The lowest status of a failed request."""
 _RANGES = {"15m": 900, "1h": 3600, "24h": 86_400, "7d": 7 * 86_400}
-_ASKED = ("person", "key", "status", "path", "resource", "request", "range", "since", "until")
+_ASKED = (
+    "person",
+    "key",
+    "status",
+    "path",
+    "resource",
+    "request",
+    "range",
+    "since",
+    "until",
+    "connection",
+)
 
 
 class RequestPages:
@@ -57,7 +70,11 @@ class RequestPages:
         directory: Directory,
         requests: RequestStore,
         settings: WorkspaceSettings,
+        connections: Connections,
+        origins: CredentialOrigins,
     ) -> None:
+        self._connections = connections
+        self._origins = origins
         self._storage = storage
         self._directory = directory
         self._requests = requests
@@ -97,6 +114,7 @@ class RequestPages:
             recording=recording,
             error=error,
             quirks=QUIRKS,
+            connections=await self._connections.all(visit.there().id),
         )
 
     async def _keys(self, visit: Visit) -> dict[str, str]:
@@ -117,8 +135,11 @@ class RequestPages:
         after = None if seconds is None else number_of(clock.seconds() - seconds)
         if visit.text("since"):
             after = number_of(parse_time(visit.text("since"), "since").timestamp()) - 1
-        until = visit.text("until")
+        until, keys = visit.text("until"), None
+        if connection := visit.text("connection"):
+            keys = (await self._origins.of(visit.there().id)).credentials(connection)
         return RequestFilter(
+            keys=keys,
             after=after,
             before=number_of(parse_time(until, "until").timestamp()) if until else None,
             key="" if key == NO_KEY else key or None,

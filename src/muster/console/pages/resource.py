@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from muster.access.connections import Connections
 from muster.access.permissions import RESTORE, SCIM
 from muster.access.role_mappings import RoleMappings, granted
 from muster.base.clock import timestamp
@@ -90,6 +91,7 @@ class ResourcePages:
         self._past = past
         self._tokens = tokens
         self._mappings = mappings
+        self._connections = Connections(storage)
 
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", "/w/{workspace}/users/{id}", SCIM, self.user)
@@ -157,9 +159,13 @@ class ResourcePages:
         if plural == "users" and not at and not asked:
             facts = await self._story.tell(visit.caller, resource_id, now.document, changes, names)
             facts[1:1] = await self._return(workspace, changes, now, names)
+        several = len(await self._connections.all(workspace)) > 1
+        owned = several and now.document is not None
         return visit.render(
             "resource.html",
             status,
+            several=several,
+            owner=await self._connections.owner(workspace, resource_id) if owned else None,
             plural=plural,
             id=resource_id,
             there=now.document is not None,

@@ -1,0 +1,170 @@
+"""Connections in the console: settings and their fallbacks, credentials shown once, and pauses."""
+
+import re
+from html import unescape
+
+import pytest
+
+from muster.access.permissions import SETTINGS
+from tests.console.browsing import Visitor, invitation, invited
+from tests.http.management.test_connections import connect, scim_of
+from tests.http.test_trusts import issuer
+from tests.support.people import name, person
+
+__all__ = ["issuer"]
+
+
+@pytest.fixture(scope="module")
+def root(server):
+    visitor = Visitor(server).accept(invitation(server), name("connections"))
+    yield visitor
+    visitor.close()
+
+
+@pytest.fixture
+def base(root, fresh):
+    path = f"/w/{fresh.name}/connections"
+    root.get(path)
+    return path
+
+
+def text(page):
+    return re.sub(r"\s+", " ", unescape(re.sub("<[^>]+>", " ", page.text)))
+
+
+def test_a_connection_is_created_and_listed_with_what_it_owns(root, base, fresh):
+    page = root.submit(base, name="Okta", provider="okta", ownership="exclusive")
+    assert 'Connection "Okta" was created.' in text(page)
+    okta = next(
+        one for one in fresh.api.get("/connections").json()["items"] if one["id"] != "default"
+    )
+    assert (okta["name"], okta["provider"], okta["ownership"]) == ("Okta", "okta", "exclusive")
+    user = scim_of(fresh, okta).post("/Users", json=person()).json()
+    listed = text(root.get(base))
+    assert re.search(r"Okta exclusive Okta Active .* ago 1 0 1 ", listed) or "1 0 1" in listed
+    shown = text(root.get(f"/w/{fresh.name}/users/{user['id']}"))
+    assert "Belongs to the connection Okta , which owns it exclusively" in shown
+    [row] = fresh.api.get("/audit", params={"type": "Connection"}).json()["items"]
+    assert row["actor"].startswith("admin:")
+
+
+def test_a_refused_form_keeps_what_was_typed(root, base):
+    page = root.submit(base, name="default", provider="entra", ownership="exclusive")
+    assert page.status_code == 409
+    assert "has this name. Choose another." in text(page)
+    assert 'value="exclusive" checked' in page.text
+    assert '<option value="entra" selected>' in page.text
+    assert root.submit(base, name=" ").status_code == 400
+
+
+def test_settings_show_the_workspaces_value_until_they_have_their_own(root, base, fresh):
+    fresh.api.patch("/settings", json={"strict": True, "guardShare": 7})
+    made = connect(fresh)
+    path, one = f"{base}/{made['id']}", f"/connections/{made['id']}"
+    page = root.get(path)
+    assert "Uses the workspace's setting: on" in text(page)
+    assert "Uses the workspace's setting: 7" in unescape(page.text)
+    form = {"name": "Okta", "provider": "okta", "ownership": "shared"}
+    page = root.submit(
+        path, **form, strict="off", guardMode="pause", guardShare="5", restrict="on",
+        ipAllowlist="192.0.2.0/24\n2001:db8::/32",
+    )  # fmt: skip
+    assert 'Connection "Okta" was saved.' in text(page)
+    kept = fresh.api.get(one).json()
+    assert (kept["strict"], kept["guardMode"], kept["guardShare"]) == (False, "pause", 5)
+    assert kept["ipAllowlist"] == ["192.0.2.0/24", "2001:db8::/32"]
+    root.submit(path, **form)
+    kept = fresh.api.get(one).json()
+    assert {kept[key] for key in ("strict", "guardMode", "guardShare", "ipAllowlist")} == {None}
+    for wrong in ({"guardShare": "101"}, {"restrict": "on", "ipAllowlist": "x"}, {"name": ""}):
+        refused = root.submit(path, **{**form, **wrong})
+        assert refused.status_code == 400
+        assert 'class="wrong"' in refused.text
+
+
+def test_a_connection_is_paused_and_resumed(root, base, fresh):
+    page = root.submit(f"{base}/default/pause", reason="Moving to Entra ID")
+    assert "An administrator paused this connection" in text(page)
+    assert fresh.scim.get("/Users").status_code == 503
+    assert "Paused by an administrator" in text(root.get(base))
+    page = root.submit(f"{base}/default/resume")
+    assert "was resumed" in text(page)
+    assert fresh.scim.get("/Users").status_code == 200
+    assert root.submit(f"{base}/default/pause", reason="x" * 301).status_code == 400
+
+
+def test_credentials_are_created_shown_once_rotated_and_ended(root, base, fresh):
+    okta = connect(fresh)
+    path = f"{base}/{okta['id']}"
+    page = root.submit(f"{path}/keys", keyName="okta")
+    token = re.search(r'data-copy="(eyJ[^"]+)"', page.text)[1]
+    assert fresh.client(token, "/scim/v2").get("/Users").status_code == 200
+    assert token not in root.get(path).text
+    assert root.submit(f"{path}/keys", keyName="okta").status_code == 409
+    page = root.submit(f"{path}/oauth-clients", clientName="Entra")
+    secret = re.search(r'Client secret: <code class="copyable">([\w-]+)', page.text)[1]
+    [client] = fresh.api.get(f"/connections/{okta['id']}/oauth-clients").json()["items"]
+    assert client["name"] == "Entra"
+    page = root.submit(f"{path}/oauth-clients/{client['clientId']}/rotate", overlap="3600")
+    assert "the old secret works until" in text(page)
+    assert secret not in page.text
+    signed = {"clientName": "Signed", "auth": "private_key_jwt"}
+    assert "expected an absolute https URL" in root.submit(f"{path}/oauth-clients", **signed).text
+    root.submit(f"{path}/oauth-clients", **signed, jwksUri="https://keys.example/jwks")
+    assert len(fresh.api.get(f"/connections/{okta['id']}/oauth-clients").json()["items"]) == 2
+    page = root.submit(f"{path}/oauth-clients/{client['clientId']}/delete")
+    assert 'OAuth client "Entra" was deleted.' in text(page)
+
+
+def test_a_trust_is_added_and_removed(root, base, fresh, issuer):
+    path = f"{base}/default/trusts"
+    form = {"issuer": issuer.url, "audience": "api://muster", "subject": "app-1"}
+    refused = root.submit(path, **{**form, "issuer": "nowhere"})
+    assert "expected an absolute https URL" in text(refused)
+    assert 'value="app-1"' in refused.text
+    assert "Tokens of app-1 are accepted now." in text(root.submit(path, **form))
+    [trust] = fresh.api.get("/connections/default/trusts").json()["items"]
+    page = root.submit(f"{path}/{trust['id']}/delete")
+    assert "no longer accepted" in text(page)
+    assert fresh.api.get("/connections/default/trusts").json()["items"] == []
+
+
+def test_the_deletion_of_an_owner_asks_for_its_name(root, base, fresh):
+    okta = connect(fresh, name="Okta")
+    scim_of(fresh, okta).post("/Users", json=person())
+    path = f"{base}/{okta['id']}"
+    assert "Enter the name, Okta, to confirm" in text(root.get(path))
+    refused = root.submit(f"{path}/delete", confirm="okta")
+    assert (refused.status_code, "nter the name of the connection" in refused.text) == (409, True)
+    assert 'Connection "Okta" was deleted' in text(root.submit(f"{path}/delete", confirm="Okta"))
+    assert root.get(path).status_code == 404
+    assert root.submit(f"{base}/default/delete").status_code == 409
+
+
+def test_keys_requests_and_the_audit_log_have_the_connection_if_there_are_several(
+    root, base, fresh
+):
+    place = f"/w/{fresh.name}"
+    for path in ("/keys", "/requests", "/audit"):
+        assert 'name="connection"' not in root.get(place + path).text
+    okta = connect(fresh, name="Okta")
+    root.submit(f"{place}/keys", name="k", preset="provider", connection=okta["id"])
+    key = next(one for one in fresh.api.get("/keys").json()["items"] if one["name"] == "k")
+    assert key["connection"] == okta["id"]
+    assert "Connection Okta" in text(root.get(f"{place}/keys/{key['id']}"))
+    scim_of(fresh, okta).get("/Users/unknown")
+    fresh.scim.get("/Groups/unknown")
+    fresh.recorded(2)
+    page = root.get(f"{place}/requests", connection=okta["id"])
+    assert ("/Users/unknown" in page.text, "/Groups/unknown" in page.text) == (True, False)
+    assert "/Users/unknown" in root.get(f"{base}/{okta['id']}").text
+    assert root.get(f"{place}/audit", connection=okta["id"]).status_code == 200
+
+
+def test_an_administrator_of_settings_alone_creates_no_credential(server, fresh):
+    admin = invited(server, fresh.name, SETTINGS)
+    page = admin.get(f"/w/{fresh.name}/connections/default")
+    assert page.status_code == 200
+    assert "Create API key" not in page.text
+    assert admin.post(f"/w/{fresh.name}/connections/default/keys", keyName="x").status_code == 403
+    admin.close()
