@@ -104,13 +104,23 @@ def texts(code):
     """Yield the string literals that are not docstrings, and may be of the other form."""
     if not re.search(r"[Mm]ust|json_type", code):
         return
-    tree = ast.parse(code)
-    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr | ast.Constant) and id(node) not in docstrings:
-            text = ast.unparse(node) if isinstance(node, ast.JoinedStr) else node.value
-            if isinstance(text, str):
-                yield node.lineno, text
+    docstrings = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Expr):
+            docstrings.add(id(node.value))
+        elif isinstance(node, ast.JoinedStr):
+            yield node.lineno, "".join(map(as_written, node.values))
+        elif isinstance(node, ast.Constant) and id(node) not in docstrings:
+            if isinstance(node.value, str):
+                yield node.lineno, node.value
+
+
+def as_written(part):
+    """Return a part of an f-string: its text, or the first name of its expression in a brace."""
+    if isinstance(part, ast.Constant):
+        return part.value
+    called = getattr(part.value, "func", part.value)
+    return f"{{{getattr(called, 'id', '')}"
 
 
 def test_errors_about_values_have_one_form():
