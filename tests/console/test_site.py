@@ -72,7 +72,7 @@ def test_an_internal_error_is_a_page_that_names_the_request(caplog):
 
 
 def test_the_console_says_why_a_workspace_is_suspended_and_changes_nothing(root, server, fresh):
-    admin = invited(root, server, fresh.name, SETTINGS)
+    admin = invited(server, fresh.name, SETTINGS)
     path = f"/w/{fresh.name}/keys"
     origin = ChangeOrigin("test", "", "2026-01-01T00:00:00.000Z")
 

@@ -110,9 +110,8 @@ def texts(code):
             docstrings.add(id(node.value))
         elif isinstance(node, ast.JoinedStr):
             yield node.lineno, "".join(map(as_written, node.values))
-        elif isinstance(node, ast.Constant) and id(node) not in docstrings:
-            if isinstance(node.value, str):
-                yield node.lineno, node.value
+        elif isinstance(getattr(node, "value", None), str) and id(node) not in docstrings:
+            yield node.lineno, node.value
 
 
 def as_written(part):

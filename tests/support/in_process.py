@@ -61,6 +61,7 @@ class InProcessServer:
     def __init__(self, folder: Path, **options: str) -> None:
         self.folder = folder
         self.port = next(_ports)
+        self.ended: list[int] = []
         self.url = f"http://{self.host}:{self.port}"
         self.environment = {
             key: value for key, value in os.environ.items() if not key.startswith("MUSTER_")
