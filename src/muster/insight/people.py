@@ -22,7 +22,7 @@ _MOST_PEOPLE = 50
 async def ids_of_person(directory: Directory, caller: Caller, text: str) -> list[str]:
     """Return the ids of the users of whom a name or an e-mail address starts with a text."""
     filter_text = " or ".join(f"{name} sw {json.dumps(text)}" for name in _NAMES)
-    search = Search(filter_text, count=_MOST_PEOPLE)
+    search = Search(filter_text, count=_MOST_PEOPLE, by_cursor=True, counted=1)
     try:
         page = await directory.find(caller, caller.registry.types["/Users"], search)
     except ScimError:

@@ -1,5 +1,7 @@
 """The steps of a page, run against lists instead of a database."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 from hypothesis import given
@@ -123,3 +125,15 @@ def test_documents_that_exceed_a_page_are_an_error():
     database.answer = lambda statement: (1, None, None, 0)
     with pytest.raises(PageTooLarge):
         database.page()
+
+
+@pytest.mark.parametrize(
+    ("matches", "asked", "counts"),
+    [(7, 1001, []), (1001, 1001, []), (1001, 2000, [0]), (1001, None, [0]), (None, 1001, [0])],
+)
+def test_matches_that_are_known_are_not_counted_again(matches, asked, counts):
+    database = Database([7], running_count=False)
+    database.plan = replace(database.plan, matches=matches)
+    page = database.page(limit=2, counted=asked)
+    assert database.counted == counts
+    assert page.total == (7 if counts else matches)

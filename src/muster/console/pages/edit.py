@@ -250,7 +250,7 @@ class EditPages:
         if not asked:
             return []
         kind = visit.caller.registry.types[ENDPOINTS[plural]]
-        search = Search(name_filter(plural, asked), count=_FOUND)
+        search = Search(name_filter(plural, asked), count=_FOUND, by_cursor=True, counted=1)
         page = await self._directory.find(visit.caller, kind, search)
         return [_named(document, plural) for document in parse_all(page.documents)]
 

@@ -61,7 +61,7 @@ class PalettePages:
 
     async def _resources(self, visit: Visit, plural: str, asked: str) -> list[Hit]:
         kind = visit.caller.registry.types[ENDPOINTS[plural]]
-        search = Search(name_filter(plural, asked), count=_FOUND)
+        search = Search(name_filter(plural, asked), count=_FOUND, by_cursor=True, counted=1)
         try:
             page = await self._directory.find(visit.caller, kind, search)
         except ScimError:

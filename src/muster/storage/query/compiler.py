@@ -156,6 +156,7 @@ class QueryPlan:
         total: The running count of the type, if it is the total.
         bounded: Only the rows of the page and of the pages before it are read.
         checks: The number of values examined in the document of each driven row.
+        matches: The number of all matches, up to one more than QUICK_ROWS; None if unknown.
     """
 
     arms: tuple[Arm, ...]
@@ -163,6 +164,7 @@ class QueryPlan:
     total: Statement | None
     bounded: bool
     checks: int = 0
+    matches: int | None = None
 
 
 ONE, FEW, RANGE, MANY = 0, 1, 2, 3
@@ -208,12 +210,17 @@ class Compiler:
         checks = sum(map(conditions, rest)) + (sort is not None)
         # A seek's rows are few enough to be sorted. Without one, an indexed attribute is walked.
         if sort is None or seek is not None or not self._can_walk():
+            matches = None
+            if seek is not None and self._counts_matches(seek, rest):
+                seek = await _measured(seek, measure)
+                matches = seek.size
             return QueryPlan(
                 (self._arm(seek, rest),),
                 seek,
                 self._total(terms),
                 not terms and sort is None,
                 checks,
+                matches,
             )
         bounded = not terms and (_never_missing(sort) or self._lacking() is not None)
         return QueryPlan(self._walk(sort, rest), seek, self._total(terms), bounded, checks)
@@ -234,6 +241,13 @@ class Compiler:
             lacking = "" if _never_missing(sort) or sort.name not in covers.sorts else sort.name
         term = None if isinstance(looking, _Domain) else looking
         return Wanted(term, found, created[0] if created else None, lacking)
+
+    def _counts_matches(self, seek: Seek, rest: "list[Term]") -> bool:
+        """Tell whether the size of a seek is the number of matches, and is all that is asked for.
+
+        A bounded count needs no snapshot of its own.
+        """
+        return seek.exact and seek.rank == RANGE and not rest and self.query.counted is not None
 
     def _can_walk(self) -> bool:
         return self.query.sort is not None and self.query.sort.name in self.index.fields
@@ -411,7 +425,7 @@ class Compiler:
 
         def source(bind: Binder, paging: bool) -> str:
             # Without checks and sorting the keys suffice, so the search forms are not joined.
-            by_body = bool(rest) or self.query.sort is not None
+            by_body = bool(rest) or (paging and self.query.sort is not None)
             table = "searchable" if by_body else "resources"
             conditions = []
             if seek is not None and not by_body:

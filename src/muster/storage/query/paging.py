@@ -118,6 +118,10 @@ def _total(query: Query, plan: QueryPlan, page: Page) -> Generator[Statement, tu
     if plan.total is not None:
         return (yield plan.total)[0] or 0
     total, most = 0, query.counted
+    if plan.matches is not None and (
+        plan.matches <= QUICK_ROWS or (most is not None and most <= plan.matches)
+    ):
+        return plan.matches
     # The rows without a value are counted last: few have none, and they take long to find.
     for arm in reversed(plan.arms) if query.descending else plan.arms:
         total += (yield arm.count)[0] or 0
