@@ -68,7 +68,7 @@ def test_a_body_in_error(tenant, body, errors):
 
 def test_a_choice_names_the_choices(tenant):
     (detail,) = errors_of(tenant.api.patch("/settings", json={"guardMode": "on"})).values()
-    assert detail == "Expected 'hold', 'watch' or 'off', got another value."
+    assert detail == "Expected 'hold', 'pause', 'watch' or 'off', got another value."
     found = errors_of(tenant.api.post("/keys", json={"name": "k", "permissions": [SCIM, "fly"]}))
     assert list(found) == ["/permissions/1"]
     assert AUDIT in found["/permissions/1"]
@@ -100,7 +100,7 @@ def test_a_value_deep_within_a_body(tenant):
         ("/settings?x=1", {"/x": "Unknown parameter. This operation takes none."}),
         (
             "/undo",
-            {f"/{name}": "This parameter is required." for name in ("key", "since", "until")},
+            {f"/{name}": "This parameter is required." for name in ("since", "until")},
         ),
         ("/changes?wait=61", {"/wait": "Expected at most 60, got 61."}),
         ("/requests?status=1000", {"/status": "Expected at most 599, got 1,000."}),
