@@ -135,7 +135,7 @@ from muster.scim.schema.model import Registry
 from muster.storage.background import log_and_continue
 from muster.storage.engines import ensure_workspace, open_storage
 from muster.storage.port.engine import Storage
-from muster.storage.port.errors import Outdated, StorageError
+from muster.storage.port.errors import Outdated, SecretsLocked, StorageError
 from muster.storage.records.leases import Leases
 from muster.storage.records.requests import RequestStore
 from muster.storage.records.usage import UsageStore
@@ -483,6 +483,11 @@ class Muster:
                 return
             await self.storage.migrate()
             await self.storage.start()
+            try:
+                await self.storage.signing_secret()
+            except SecretsLocked:
+                await self.storage.close()
+                raise
             await ensure_workspace(self.storage, self.settings)
             self._tasks = [asyncio.create_task(job()) for job in self._jobs]
             self._started = True

@@ -16,6 +16,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from muster.base.vault import LEAST
+
 _LOOPBACK = {
     "0.0.0.0": "127.0.0.1",  # noqa: S104 (compared, not bound)
     "::": "::1",
@@ -155,6 +157,32 @@ class Settings(BaseSettings):
         min_length=1,
         description="Bearer token with which /metrics has the names of workspaces.",
     )
+
+    secret_key: str | None = Field(
+        None,
+        repr=False,
+        description="Key of at least 32 characters that encrypts the secrets in the database;"
+        " further ones, separated by commas, only decrypt. Default: a key file beside the SQLite"
+        " database.",
+    )
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """The keys of `secret_key`; the first one encrypts."""
+        return tuple((self.secret_key or "").split(",")) if self.secret_key else ()
+
+    @field_validator("secret_key")
+    @classmethod
+    def _check_secret_key(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        keys = [key.strip() for key in value.split(",")]
+        if any(len(key) < LEAST for key in keys):
+            raise ValueError(
+                f"must be one or more keys of at least {LEAST} characters, separated by commas"
+                " (openssl rand -base64 32 prints one)"
+            )
+        return ",".join(keys)
 
     @property
     def ceiling(self) -> int:

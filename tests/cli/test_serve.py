@@ -120,7 +120,7 @@ FLAGS = {
     "host": "10.0.0.1", "port": 81, "workers": 3, "contract": "cortex", "rate_limit": 7, "rate_limit_ceiling": 9,
     "base_url": "https://x.example", "trusted_proxies": ("10.0.0.0/8", "192.0.2.1"), "max_body": 4096, "max_values": 2000,
     "database": "sqlite:////tmp/x.db", "request_log": False, "metrics": False, "webhooks_private": True,
-    "metrics_token": "t0ken",
+    "metrics_token": "t0ken", "secret_key": "k" * 32,
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The commands for a whole database: `muster migrate`, `check`, `backup` and `restore`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from muster.cli.output import Json, progress, write, write_json
 from muster.cli.session import CommandError, explain, load_settings, run, running
 from muster.config import is_postgres, sqlite_path
 from muster.storage.port.engine import Storage
-from muster.storage.port.errors import StorageError
+from muster.storage.port.errors import SecretsLocked, StorageError
 
 migrate = App(
     name="migrate",
@@ -115,7 +116,9 @@ def _backup(
 
     The service may go on reading and writing meanwhile.
     """
-    from muster.upkeep.backup import backup
+    from muster.base.vault import is_sealed
+    from muster.storage.engines import vault_of
+    from muster.upkeep.backup import backup, stored_secret
 
     settings = load_settings(database=database)
     if is_postgres(settings.database):
@@ -126,9 +129,15 @@ def _backup(
     try:
         with progress("Copying pages") as advance:
             size = backup(sqlite_path(settings.database), file, advance)
+            sealed = is_sealed(stored_secret(file))
     except StorageError as error:
         raise CommandError(explain(error, settings)) from error
     _report(str(file), size, json)
+    if sealed:
+        sys.stderr.write(
+            f"muster: its secrets are encrypted, and their key is not in it: keep a copy of"
+            f" {vault_of(settings).origin} in another place\n"
+        )
 
 
 @restore.default
@@ -143,7 +152,9 @@ def _restore(
 
     The database must not exist: stop the service and move the old file away first.
     """
-    from muster.upkeep.backup import restore
+    from muster.storage.engines import vault_of
+    from muster.storage.records.sealing import open_secret
+    from muster.upkeep.backup import restore, stored_secret
 
     settings = load_settings(database=database)
     if is_postgres(settings.database):
@@ -158,6 +169,10 @@ def _restore(
     except StorageError as error:
         raise CommandError(explain(error, settings, str(file))) from error
     _report(path, size, json)
+    try:
+        open_secret(vault_of(settings), stored_secret(Path(path)))
+    except SecretsLocked as error:
+        raise CommandError(f"{path} is restored, but the service cannot start: {error}") from None
 
 
 def _report(path: str, size: int, json: bool) -> None:

@@ -66,6 +66,7 @@ for _name, _target, _help in (
     ("check", "database:check", "Verify a database, resource by resource, and repair it."),
     ("backup", "database:backup", "Copy a SQLite database to a file while it is in use."),
     ("restore", "database:restore", "Create a SQLite database from a backup."),
+    ("secrets", "secrets:app", "Show and replace the key that secrets are encrypted with."),
     ("doctor", "doctor:app", "Report non-standard and failed requests, with advice."),
     ("audit", "audit:app", "Verify the audit log."),
     ("export", "transfer:export", "Write the resources of a workspace as JSON Lines."),

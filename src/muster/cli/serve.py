@@ -98,6 +98,7 @@ async def _first(
     from muster.access.keys import Keys
     from muster.storage.engines import DEFAULT_WORKSPACE
 
+    await storage.signing_secret()  # now, instead of an error at the first request
     workspace = await workspace_of(storage, DEFAULT_WORKSPACE, settings)
     if not wanted:
         return None, None

@@ -1,8 +1,11 @@
 """Opens the storage engine that a database URL names."""
 
 import contextlib
+import os
+from pathlib import Path
 
 from muster.base import clock
+from muster.base.vault import Vault
 from muster.config import Settings, is_postgres, sqlite_path
 from muster.storage.port.engine import Storage
 from muster.storage.port.errors import Conflict
@@ -24,11 +27,28 @@ def open_storage(settings: Settings, patient: bool = False) -> Storage:
         from muster.storage.postgres import PostgresStorage
 
         return PostgresStorage(
-            settings.database, settings.pool_size, settings.scan_seconds, page_bytes
+            settings.database,
+            settings.pool_size,
+            settings.scan_seconds,
+            page_bytes,
+            vault_of(settings),
         )
     from muster.storage.sqlite import SqliteStorage
 
-    return SqliteStorage(sqlite_path(settings.database), settings.scan_seconds, page_bytes, patient)
+    path, seconds = sqlite_path(settings.database), settings.scan_seconds
+    return SqliteStorage(path, seconds, page_bytes, patient, vault_of(settings))
+
+
+def vault_of(settings: Settings) -> Vault:
+    """Return the keys of the secrets in the database.
+
+    A key file lies beside a SQLite database. The replicas of a PostgreSQL database share no folder,
+    so they have to be given a key.
+    """
+    file = None
+    if not is_postgres(settings.database):
+        file = Path(os.path.realpath(sqlite_path(settings.database)) + ".key")
+    return Vault(settings.secret_keys, file)
 
 
 async def ensure_workspace(storage: Storage, settings: Settings) -> None:

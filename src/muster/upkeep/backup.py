@@ -9,6 +9,7 @@ from pathlib import Path
 
 from muster.base.progress import Progress, silent
 from muster.storage.port.errors import StorageCorrupt, StorageError
+from muster.storage.records.sealing import READ_SECRET
 from muster.storage.sqlite.connection import translated
 
 _PAGES = 2000
@@ -46,6 +47,17 @@ def restore(file: Path, database: str, progress: Progress = silent) -> int:
                 f"{database}{beside} is left from an earlier database; move it away first"
             )
     return _copy(file, Path(database), progress)
+
+
+def stored_secret(database: Path) -> bytes:
+    """Return the secret of the installation in a database, as it is stored."""
+    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        with translated():
+            secret: bytes = connection.execute(READ_SECRET).fetchone()[0]
+        return secret
+    finally:
+        connection.close()
 
 
 def _copy(source: Path, target: Path, progress: Progress) -> int:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.storage.port.accounts import KeyRecord, Workspace
+from muster.storage.port.accounts import Deletion, KeyRecord, Suspension, Workspace
 from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.items import Item
 from muster.storage.port.resources import UNCACHED_KINDS
@@ -27,6 +27,8 @@ _SETTINGS = {
     for field in fields(Workspace)
     if field.default is not MISSING
 }
+_SETTINGS["suspended"] = st.none() | st.builds(Suspension, _texts, _texts)
+_SETTINGS["deleted"] = st.none() | st.builds(Deletion, _texts, _texts, st.booleans())
 workspaces = st.builds(
     Workspace, st.integers(1, 9), _texts, st.just("rfc7644"), st.booleans(), _texts, **_SETTINGS
 )
@@ -51,6 +53,7 @@ def row_of(workspace):
     return (
         *(workspace.id, workspace.name, workspace.contract, workspace.strict, workspace.created),
         columns.settings_to_column(workspace),
+        columns.details_to_column(workspace),
     )
 
 
@@ -75,8 +78,9 @@ def test_only_settings_that_differ_from_their_defaults_are_stored():
 
 def test_settings_of_a_later_version_are_ignored():
     column = orjson.dumps({"guard_share": 5, "of_tomorrow": [1]}).decode()
-    found = columns.workspace_from_row((1, "w", "cortex", 1, "t", column))
-    assert found == Workspace(1, "w", "cortex", True, "t", guard_share=5)
+    details = orjson.dumps({"display_name": "W", "of_tomorrow": 1}).decode()
+    found = columns.workspace_from_row((1, "w", "cortex", 1, "t", column, details))
+    assert found == Workspace(1, "w", "cortex", True, "t", guard_share=5, display_name="W")
 
 
 @given(keys)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from muster.base.vault import Vault
 from muster.storage.port.changes import Note, Notes
 from muster.storage.port.items import Item
 
@@ -132,13 +133,24 @@ Setting = Workspace | KeyRecord | Item
 
 
 class Accounts(Notes, Protocol):
-    """Workspaces, API keys, configuration items and the leases of rate limits."""
+    """Workspaces, API keys, configuration items and the leases of rate limits.
+
+    Attributes:
+        vault: The keys that secrets are stored with. Everybody else gives and gets them as they
+            are.
+    """
+
+    vault: Vault
 
     def epoch(self) -> int:
         """Return a number that changes whenever a key, a workspace or an item changes."""
 
     async def signing_secret(self) -> bytes:
-        """Return the secret with which this installation signs its keys."""
+        """Return the secret with which this installation signs its keys.
+
+        Raises:
+            SecretsLocked: It is encrypted under a key that is not known here.
+        """
 
     async def workspaces(self) -> Sequence[Workspace]:
         """Return all workspaces, by name."""

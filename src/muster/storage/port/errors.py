@@ -65,6 +65,12 @@ class PageTooLarge(StorageError):
         )
 
 
+class SecretsLocked(StorageError):
+    """The secrets in the database are encrypted under a key that is not known here."""
+
+    retry_after = None
+
+
 class Outdated(StorageError):
     """A change was based on a state that has changed since; nothing was stored."""
 

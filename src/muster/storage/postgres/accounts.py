@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import asyncpg
 
+from muster.base.vault import Vault
 from muster.storage.groups import unique_display_names
 from muster.storage.port.accounts import KeyRecord, Setting, Workspace
 from muster.storage.port.changes import Note
@@ -29,6 +30,13 @@ from muster.storage.records.columns import (
     store_statement,
     workspace_from_row,
     workspace_of,
+)
+from muster.storage.records.sealing import (
+    READ_SECRET,
+    open_item,
+    open_secret,
+    plain_value,
+    seal_all,
 )
 
 _WORKSPACE = f"SELECT {WORKSPACE} FROM workspaces"
@@ -60,6 +68,7 @@ _SPEND = 'UPDATE rate_windows SET "window" = $3, used = $4 WHERE workspace = $1 
 class PostgresAccounts:
     """The accounts of the port."""
 
+    vault: Vault
     _pool: Pool
     _epoch: PostgresEpoch
 
@@ -67,11 +76,10 @@ class PostgresAccounts:
         return self._epoch.value()
 
     async def signing_secret(self) -> bytes:
-        row = await self._pool.row("SELECT signing_secret FROM installation WHERE id = 1")
+        row = await self._pool.row(READ_SECRET)
         if row is None:
             raise StorageError("the database contains no muster installation")
-        secret: bytes = row[0]
-        return secret
+        return open_secret(self.vault, row[0])
 
     async def workspaces(self) -> Sequence[Workspace]:
         return [
@@ -130,15 +138,18 @@ class PostgresAccounts:
 
     async def item(self, workspace: int, kind: str, item_id: str) -> Item | None:
         row = await self._pool.row(ITEM, workspace, kind, item_id)
-        return None if row is None else Item(workspace, kind, item_id, json.loads(row[0]))
+        return None if row is None else self._item(workspace, kind, item_id, row[0])
 
     async def items(self, workspace: int, kind: str) -> Sequence[Item]:
         rows = await self._pool.rows(_ITEMS, workspace, kind)
-        return [Item(workspace, kind, item_id, json.loads(body)) for item_id, body in rows]
+        return [self._item(workspace, kind, item_id, body) for item_id, body in rows]
+
+    def _item(self, workspace: int, kind: str, item_id: str, body: str) -> Item:
+        return open_item(self.vault, Item(workspace, kind, item_id, json.loads(body)))
 
     async def items_of_workspaces(self, kind: str) -> Sequence[Item]:
         return [
-            Item(workspace, kind, item_id, json.loads(body))
+            self._item(workspace, kind, item_id, body)
             for workspace, item_id, body in await self._pool.rows(_ITEMS_OF_WORKSPACES, kind)
         ]
 
@@ -153,11 +164,10 @@ class PostgresAccounts:
             await lock(connection, workspace_of(puts[0]))
             for read in expected:
                 statement = read_statement(read)
-                if not is_unchanged(
-                    read, await connection.fetchrow(statement.sql, *statement.parameters)
-                ):
+                row = await connection.fetchrow(statement.sql, *statement.parameters)
+                if not is_unchanged(read, row, self.vault):
                     raise Outdated
-            for put in puts:
+            for put in await self._sealed(connection, puts):
                 if isinstance(put, Workspace):
                     await _apply_unique_names(connection, put)
                 statement = store_statement(put)
@@ -180,10 +190,16 @@ class PostgresAccounts:
             if workspaces:
                 # Before any row is changed: the holder of the lock may be waiting for that row.
                 await lock(connection, workspaces[0])
-            for item in items:
+            for item in await self._sealed(connection, items):
                 statement = store_statement(item)
                 await connection.execute(statement.sql, *statement.parameters)
             await _note(connection, notes)
+
+    async def _sealed(self, connection: Connection, puts: Sequence[Setting]) -> Sequence[Setting]:
+        """Return what is to be stored, with its secrets encrypted if they are to be."""
+        if all(plain_value(put) is None for put in puts):
+            return puts
+        return seal_all(self.vault, puts, await connection.fetchval(READ_SECRET))
 
     async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:
         by_workspace: dict[int, list[tuple[str, str]]] = {}

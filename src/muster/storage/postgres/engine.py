@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 
+from muster.base.vault import Vault
 from muster.scim.filter.predicate import Test
 from muster.scim.indexing import index_of
 from muster.storage.audit.chain import HASHED_COLUMNS
@@ -54,6 +55,7 @@ from muster.storage.query.paging import (
     page_steps,
 )
 from muster.storage.query.turns import Turns
+from muster.storage.records.sealing import seal_new
 from muster.storage.writing.batch import creation
 
 _READY_SECONDS = 2.0
@@ -169,7 +171,9 @@ class PostgresStorage(PostgresAccounts):
         pool_size: int = 10,
         scan_seconds: float = 10.0,
         page_bytes: int = PAGE_BYTES,
+        vault: Vault | None = None,
     ) -> None:
+        self.vault = vault or Vault()
         self.page_bytes = page_bytes
         self._functions = PostgresFunctions(page_bytes)
         self._in_order, self._first, self._by_member = (
@@ -196,7 +200,7 @@ class PostgresStorage(PostgresAccounts):
         self._writer = PostgresWriter(self._pool, self._url, self.on_commit)
         self._searches = asyncio.Semaphore(max(1, self._pool_size // 2))
         self._turns = Turns(max(1, self._pool_size // 5))
-        await self.signing_secret()
+        await seal_new(self, self.vault)
         self._epoch.start()
 
     async def close(self) -> None:

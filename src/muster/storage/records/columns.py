@@ -7,14 +7,16 @@ from typing import Any
 
 import orjson
 
+from muster.base.vault import Vault
 from muster.scim.values import Json
 from muster.storage.port.accounts import Deletion, KeyRecord, Setting, Suspension, Workspace
 from muster.storage.port.changes import Note
 from muster.storage.port.engine import Statement
 from muster.storage.port.items import Item
 from muster.storage.port.resources import UNCACHED_KINDS
+from muster.storage.records.sealing import open_item
 
-_DETAILS = frozenset({"display_name", "suspended", "deleted"})
+_DETAILS = frozenset({"display_name", "suspended", "deleted", "scim_credentials"})
 """The attributes of a workspace in the column `details`.
 
 They are not among the settings, because a replica of a version that does not know them drops them
@@ -27,6 +29,7 @@ _SETTINGS = {
 }
 """The settings of a workspace with their defaults."""
 _KEPT = 4096
+_NO_KEYS = Vault()
 
 
 def settings_to_column(workspace: Workspace) -> str | None:
@@ -40,8 +43,12 @@ def settings_to_column(workspace: Workspace) -> str | None:
 
 
 def details_to_column(workspace: Workspace) -> str | None:
-    """Serialise the display name, suspension and deletion; None if there are none."""
-    given = {name: value for name in sorted(_DETAILS) if (value := getattr(workspace, name))}
+    """Serialise the attributes in `details` that differ from their defaults; None if none do."""
+    given = {
+        field.name: value
+        for field in fields(Workspace)
+        if field.name in _DETAILS and (value := getattr(workspace, field.name)) != field.default
+    }
     return orjson.dumps(given).decode() if given else None
 
 
@@ -184,13 +191,15 @@ def read_statement(read: Setting) -> Statement:
             return Statement(ITEM, (workspace, kind, item_id))
 
 
-def is_unchanged(read: Setting, row: Any) -> bool:
+def is_unchanged(read: Setting, row: Any, vault: Vault = _NO_KEYS) -> bool:
     """Tell whether a row still is the state that was read.
 
     The time at which a key was last used is not compared, because no decision depends on it.
 
     Args:
+        read: The state.
         row: The current row; None if it does not exist.
+        vault: The keys of encrypted secrets.
     """
     if row is None:
         return isinstance(read, Item) and read.body is None
@@ -200,9 +209,10 @@ def is_unchanged(read: Setting, row: Any) -> bool:
         case KeyRecord():
             return replace(key_from_row(row), last_used=read.last_used) == read
         case Item():
-            return read.body is not None and _without_nulls(orjson.loads(row[0])) == _without_nulls(
-                orjson.loads(orjson.dumps(read.body))
-            )
+            if read.body is None:
+                return False
+            standing = open_item(vault, replace(read, body=orjson.loads(row[0]))).body
+            return _without_nulls(standing) == _without_nulls(orjson.loads(orjson.dumps(read.body)))
 
 
 def _without_nulls(body: dict[str, Any]) -> dict[str, Any]:

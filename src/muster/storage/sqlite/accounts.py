@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 
+from muster.base.vault import Vault
 from muster.storage.groups import unique_display_names
 from muster.storage.port.accounts import KeyRecord, Setting, Workspace
 from muster.storage.port.changes import Note
@@ -21,6 +22,13 @@ from muster.storage.records.columns import (
     read_statement,
     store_statement,
     workspace_from_row,
+)
+from muster.storage.records.sealing import (
+    READ_SECRET,
+    open_item,
+    open_secret,
+    plain_value,
+    seal_all,
 )
 from muster.storage.sqlite import rows
 from muster.storage.sqlite.connection import translate, translated
@@ -54,6 +62,7 @@ SELECT 1 + max(
 class SqliteAccounts:
     """The accounts of the port. Reads run inline; each is one look-up by key."""
 
+    vault: Vault
     _accounts: sqlite3.Connection
     _writer: SqliteWriter
     _epoch: SqliteEpoch
@@ -67,10 +76,8 @@ class SqliteAccounts:
 
     async def signing_secret(self) -> bytes:
         with translated():
-            secret: bytes = self._accounts.execute(
-                "SELECT signing_secret FROM installation WHERE id = 1"
-            ).fetchone()[0]
-        return secret
+            secret: bytes = self._accounts.execute(READ_SECRET).fetchone()[0]
+        return open_secret(self.vault, secret)
 
     async def workspaces(self) -> Sequence[Workspace]:
         with translated():
@@ -141,19 +148,20 @@ class SqliteAccounts:
     async def item(self, workspace: int, kind: str, item_id: str) -> Item | None:
         with translated():
             row = self._accounts.execute(_ITEM, (workspace, kind, item_id)).fetchone()
-        return None if row is None else Item(workspace, kind, item_id, json.loads(row[0]))
+        return None if row is None else self._item(workspace, kind, item_id, row[0])
 
     async def items(self, workspace: int, kind: str) -> Sequence[Item]:
         with translated():
             found = self._accounts.execute(_ITEMS, (workspace, kind)).fetchall()
-        return [Item(workspace, kind, item_id, json.loads(body)) for item_id, body in found]
+        return [self._item(workspace, kind, item_id, body) for item_id, body in found]
+
+    def _item(self, workspace: int, kind: str, item_id: str, body: str) -> Item:
+        return open_item(self.vault, Item(workspace, kind, item_id, json.loads(body)))
 
     async def items_of_workspaces(self, kind: str) -> Sequence[Item]:
         with translated():
             found = self._accounts.execute(_ITEMS_OF_WORKSPACES, (kind,)).fetchall()
-        return [
-            Item(workspace, kind, item_id, json.loads(body)) for workspace, item_id, body in found
-        ]
+        return [self._item(workspace, kind, item_id, body) for workspace, item_id, body in found]
 
     async def count_items(self, workspace: int, kind: str) -> int:
         with translated():
@@ -166,10 +174,12 @@ class SqliteAccounts:
         def job(connection: sqlite3.Connection) -> None:
             for read in expected:
                 if not is_unchanged(
-                    read, connection.execute(*positional(read_statement(read))).fetchone()
+                    read,
+                    connection.execute(*positional(read_statement(read))).fetchone(),
+                    self.vault,
                 ):
                     raise Outdated
-            for put in puts:
+            for put in self._sealed(connection, puts):
                 if isinstance(put, Workspace):
                     if connection.execute(*positional(name_statement(put))).fetchone():
                         raise Conflict("name")
@@ -186,11 +196,17 @@ class SqliteAccounts:
 
     async def record(self, notes: Sequence[Note], items: Sequence[Item] = ()) -> None:
         def job(connection: sqlite3.Connection) -> None:
-            for item in items:
+            for item in self._sealed(connection, items):
                 connection.execute(*positional(store_statement(item)))
             rows.append_notes(connection, notes)
 
         await self._writer.write(job)
+
+    def _sealed(self, connection: sqlite3.Connection, puts: Sequence[Setting]) -> Sequence[Setting]:
+        """Return what is to be stored, with its secrets encrypted if they are to be."""
+        if all(plain_value(put) is None for put in puts):
+            return puts
+        return seal_all(self.vault, puts, connection.execute(READ_SECRET).fetchone()[0])
 
     async def touch_keys(self, used: dict[tuple[int, str], str]) -> None:
         used_keys = [(time, workspace, key_id, time) for (workspace, key_id), time in used.items()]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from muster.base.threads import lower_priority
+from muster.base.vault import Vault
 from muster.scim.filter.predicate import Test
 from muster.scim.indexing import index_of
 from muster.storage.audit.chain import HASHED_COLUMNS
@@ -49,6 +50,7 @@ from muster.storage.query.paging import (
     page_steps,
 )
 from muster.storage.query.turns import Turns
+from muster.storage.records.sealing import seal_new
 from muster.storage.sqlite import members, rows
 from muster.storage.sqlite.accounts import SqliteAccounts
 from muster.storage.sqlite.connection import (
@@ -158,7 +160,9 @@ class SqliteStorage(SqliteAccounts):
         scan_seconds: float = 10.0,
         page_bytes: int = PAGE_BYTES,
         patient: bool = False,
+        vault: Vault | None = None,
     ) -> None:
+        self.vault = vault or Vault()
         self.page_bytes = page_bytes
         # The stamps must lie beside SQLite's log, which is named after the file and not after a
         # symbolic link to it.
@@ -199,6 +203,7 @@ class SqliteStorage(SqliteAccounts):
         self._search_threads = ThreadPoolExecutor(
             _SEARCH_CONNECTIONS, "muster-scan", lower_priority, (_SEARCH_NICENESS,)
         )
+        await seal_new(self, self.vault)
 
     def _search_connection(self) -> sqlite3.Connection:
         connection = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
