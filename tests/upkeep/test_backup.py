@@ -1,5 +1,6 @@
 """A backup that is taken under load is complete, and restores the same service."""
 
+import shutil
 import sqlite3
 import threading
 
@@ -54,6 +55,7 @@ def test_backup_under_load_restores_the_same_service(tmp_path):
         assert (file.stat().st_mode & 0o777) == 0o600
         assert not file.with_name("backup.db.partial").exists()
     restored = Server(there, MUSTER_RATE_LIMIT="0")
+    shutil.copy(here / "muster.db.key", there)  # the backup does not contain it
     restored.muster("restore", str(file))
     assert _everything(there / "muster.db") == _everything(file)
     assert restored.muster("check").stdout.endswith("; 0 findings\n")
