@@ -44,9 +44,8 @@ class Keeper:
 
 
 def request(body, status=200, answer=b"{}", path="/Users", query="", workspace=1, headers=None):
-    grant = SimpleNamespace(
-        workspace=Workspace(workspace, f"w{workspace}", "rfc7644", False, ""), registry=registry()
-    )
+    owner = Workspace(workspace, f"w{workspace}", "rfc7644", False, "")
+    grant = SimpleNamespace(workspace=owner, through=owner, registry=registry())
     made = Request(
         "POST",
         f"/scim/v2{path}",
@@ -260,7 +259,7 @@ def test_old_and_excess_requests_are_deleted(tmp_path):
 def test_excess_reads_are_dropped_and_counted():
     recorder = Recorder(None, Retention(7, 100))
     workspace = SimpleNamespace(record_reads="2999-01-01T00:00:00.000Z", record_reads_key=None)
-    grant = SimpleNamespace(workspace=workspace)
+    grant = SimpleNamespace(workspace=workspace, through=workspace)
     read = SimpleNamespace(method="GET", path="/scim/v2/Users", body=b"", key="k", grant=grant)
     write = SimpleNamespace(method="POST", path="/scim/v2/Users", body=b"", key="k", grant=grant)
     for _ in range(500):
