@@ -196,11 +196,15 @@ def test_an_issuer_that_does_not_answer_is_not_trusted(fresh, issuer):
     assert trusting.tenant.api.get(trusting.path).json()["items"] == []
     issuer.up, issuer.url = True, issuer.url
     other = issuer.url.replace("/v2.0", "/v1.0")
-    assert "names itself" in trusting.trust(issuer=other).json()["detail"]
+    refusal = trusting.trust(issuer=other).json()
+    assert "names itself" in refusal["detail"]
+    assert [error["pointer"] for error in refusal["errors"]] == ["/issuer"]
 
 
 def test_the_same_tokens_are_not_trusted_twice(trusting):
-    assert trusting.trust().status_code == 409
+    refusal = trusting.trust()
+    assert refusal.status_code == 409
+    assert [error["pointer"] for error in refusal.json()["errors"]] == ["/subject"]
     with Tenant(trusting.tenant.server) as other:
         second = Trusting(other, trusting.issuer)
         assert second.trust().status_code == 409

@@ -24,7 +24,7 @@ from muster.http.management.pages import page
 from muster.http.management.router import ApiRoute, Call, created
 from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
-from muster.scim.errors import invalid_value
+from muster.scim.errors import ScimError, invalid_value
 
 _CLIENTS, _TRUSTS = "/connections/{id}/oauth-clients", "/connections/{id}/trusts"
 
@@ -180,9 +180,15 @@ class CredentialRoutes:
         body, connection = await call.read(NewTrust), await self._connection(call)
         with at("/issuer"):
             self._check_url(body.issuer, "issuer")
-        trust = await self._trusts.create(
-            call.administrator, connection, body.issuer, body.audience, body.subject, body.tenant
-        )
+        try:
+            trust = await self._trusts.create(
+                *(call.administrator, connection, body.issuer),
+                *(body.audience, body.subject, body.tenant),
+            )
+        except ScimError as error:
+            name = error.detail.partition(":")[0]
+            with at(f"/{name}" if name in ("issuer", "subject") else ""):
+                raise
         return created(_trust(trust), f"/connections/{connection}/trusts", trust.id)
 
     async def delete_trust(self, call: Call) -> Response:
