@@ -82,6 +82,7 @@ class Server:
         self.wrapper = wrapper
         self.module = module
         self.lines: list[str] = []
+        self.ended: list[int] = []
 
     def start(self) -> "Server":
         """Start it, and wait for the line that says it is ready."""

@@ -52,6 +52,7 @@ class Tenant:
             created = "2026-01-01T00:00:00+00:00"
             workspace = await storage.add_workspace(self.name, "rfc7644", False, created)
             self.id = workspace.id
+            await self._forget_ended(storage)
             return await _key(storage, workspace, (ADMIN,))
 
         self.token = administer(server, make)
@@ -95,14 +96,12 @@ class Tenant:
             administer(self.server, self._delete_webhooks)
         for made in self._clients:
             made.close()
-        if isinstance(self.server, InProcessServer):
-            administer(self.server, self._forget_the_former)
-            self.server.ended.append(self.id)
+        self.server.ended.append(self.id)
 
-    async def _forget_the_former(self, storage):
-        """Forget the tenants that have ended, which each page of an owner would list.
+    async def _forget_ended(self, storage):
+        """Forget the tenants of earlier tests, which each page of an owner would list.
 
-        This one stays for now, because SQLite gives the largest id again once its row is gone.
+        The latest of all stays, because SQLite gives the largest id again once its row is gone.
         """
         while self.server.ended:
             await storage.transact(self.id, [Statement(_FORGET, (self.server.ended.pop(),))])
