@@ -82,6 +82,7 @@ from muster.directory.service import Directory
 from muster.events.webhooks.deliverer import Deliverer
 from muster.events.webhooks.endpoints import Webhooks
 from muster.events.webhooks.sender import Sender
+from muster.http.management.allowlist import AllowlistRoutes
 from muster.http.management.connections import ConnectionRoutes
 from muster.http.management.connector import ConnectorRoutes
 from muster.http.management.doctor import DoctorRoutes
@@ -286,6 +287,7 @@ def management_routes(services: Services) -> list[ApiRoute]:
     s, storage, tokens = services, services.storage, services.tokens
     return [
         *SettingsRoutes(s.workspace_settings),
+        *AllowlistRoutes(s.connections),
         *ConnectionRoutes(storage, s.connections, s.roles),
         *SetupLinkRoutes(s.setup_links),
         *CredentialRoutes(s.connections, s.oauth_clients, s.trusts, s.openid.private),

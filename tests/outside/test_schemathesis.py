@@ -58,7 +58,7 @@ MANAGEMENT = [
         "rotateWebhook",
         "testWebhook",
     ),
-    *("getOverview", "wipe", "planUndo", "undo"),
+    *("getOverview", "wipe", "planUndo", "undo", "validateAddress"),
     *("getOpenIdConnector", "setOpenIdConnector", "deleteOpenIdConnector"),
     *("findDeliveries", "redeliver", "getGuard", "letThrough", "keepHeld"),
     *("previewRoleMappings", "decideHeld", "findProtectedUsers", "protectUser", "unprotectUser"),

@@ -1,10 +1,14 @@
 """The IP allowlist of a workspace: CIDR ranges, IPv4 and IPv6."""
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Descriptions = Iterable[tuple[str, str]]
+"""CIDR ranges, each with its description."""
+MAX_DESCRIPTION = 200
+"""Characters of the description of a range."""
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -23,6 +27,39 @@ def admits(allowed: tuple[Network, ...], address: str) -> bool:
     return found is not None and any(
         found.version == network.version and found in network for network in allowed
     )
+
+
+def matching(blocks: Iterable[str], address: str) -> str | None:
+    """Return the first CIDR range that contains an address, or None."""
+    return next((block for block in blocks if admits(networks([block]), address)), None)
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is an IP address."""
+    return _parsed(text) is not None
+
+
+def described(
+    before: Descriptions, blocks: Sequence[str], given: Descriptions
+) -> tuple[tuple[str, str], ...]:
+    """Return the descriptions of the ranges of a changed allowlist.
+
+    A range that comes without one keeps the description that it has, because clients that know no
+    descriptions send back the ranges alone.
+
+    Args:
+        before: The descriptions before the change.
+        blocks: The ranges after it.
+        given: The descriptions that the change gives; an empty one removes that of the range.
+    """
+    texts = {**dict(before), **dict(given)}
+    return tuple((block, texts[block]) for block in blocks if texts.get(block))
+
+
+def entries(blocks: Iterable[str], descriptions: Descriptions) -> list[dict[str, str]]:
+    """Return the ranges as JSON, each with its description, which may be empty."""
+    texts = dict(descriptions)
+    return [{"range": block, "description": texts.get(block, "")} for block in blocks]
 
 
 @lru_cache(maxsize=4096)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from muster.access import allowlist
 from muster.access.audit_notes import Administrator
 from muster.access.claims import claimed, read_claim
 from muster.access.rate_limit import check_ceiling
@@ -159,6 +160,8 @@ class Connection:
     def shown(self) -> dict[str, Json]:
         """Return the connection as JSON; settings that are the workspace's are null."""
         settings = {name: self.overrides.get(attribute) for name, attribute in OVERRIDES.items()}
+        blocks, texts = settings["ipAllowlist"], self.overrides.get("ip_descriptions", ())
+        entries = None if blocks is None else allowlist.entries(blocks, texts)
         return {
             "id": self.id,
             "name": self.name,
@@ -173,6 +176,7 @@ class Connection:
                 name: list(value) if isinstance(value, tuple) else value
                 for name, value in settings.items()
             },
+            "ipAllowlistEntries": entries,
         }
 
 
@@ -183,6 +187,8 @@ def connection_from_item(item: Item) -> Connection:
         name: tuple(value) if isinstance(value, list) else value
         for name, value in body["overrides"].items()
     }
+    if "ip_descriptions" in overrides:
+        overrides["ip_descriptions"] = tuple(map(tuple, overrides["ip_descriptions"]))
     pause = Pause(**body["pause"]) if body.get("pause") else None
     return Connection(
         item.id,
@@ -495,6 +501,11 @@ class Connections:
             **standing.overrides,
             **{name: given[name] for name in OVERRIDES.values() if name in given},
         }
+        blocks = overrides.get("ip_allowlist") or ()
+        texts = allowlist.described(
+            standing.overrides.get("ip_descriptions", ()), blocks, given.get("ip_descriptions", ())
+        )
+        overrides["ip_descriptions"] = texts or None
         overrides = {name: value for name, value in overrides.items() if value is not None}
         changed = replace(standing, **own, overrides=overrides)
         for other in others:

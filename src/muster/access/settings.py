@@ -62,7 +62,9 @@ class SettingsStore(Accounts, Upkeep, Protocol):
 
 def shown(workspace: Workspace) -> dict[str, Json]:
     """Return the settings as JSON."""
-    return {name: getattr(workspace, field) for name, field in _NAMES.items()}
+    found = {name: getattr(workspace, field) for name, field in _NAMES.items()}
+    entries = allowlist.entries(workspace.ip_allowlist, workspace.ip_descriptions)
+    return {**found, "ipAllowlistEntries": entries}
 
 
 class WorkspaceSettings:
@@ -109,7 +111,7 @@ class WorkspaceSettings:
         """
         self.check_rate_limit(given.get("rate_limit"))
         if not lockout_confirmed and "ip_allowlist" in given:
-            _check_lockout(given["ip_allowlist"], by.origin.address)
+            check_lockout(given["ip_allowlist"], by.origin.address)
 
     def check_rate_limit(self, limit: int | None) -> None:
         """Raise ScimError 400 if a rate limit is above the ceiling."""
@@ -153,6 +155,10 @@ class WorkspaceSettings:
         for _ in range(_TRIES):
             before = await self._store.workspace(by.workspace.id) or by.workspace
             after = replace(before, **given)
+            texts = allowlist.described(
+                before.ip_descriptions, after.ip_allowlist, given.get("ip_descriptions", ())
+            )
+            after = replace(after, ip_descriptions=texts)
             if after == before:
                 return before
             was, now = show(before), show(after)
@@ -198,7 +204,8 @@ class WorkspaceSettings:
             )
 
 
-def _check_lockout(blocks: tuple[str, ...], address: str) -> None:
+def check_lockout(blocks: tuple[str, ...], address: str) -> None:
+    """Raise ScimError 409 if an allowlist excludes the address that the change comes from."""
     networks = allowlist.networks(blocks)
     if networks and address and not allowlist.admits(networks, address):
         raise ScimError(

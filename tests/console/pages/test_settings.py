@@ -105,3 +105,29 @@ def test_the_credentials_for_scim_are_reviewed_and_saved(root, fresh):
     assert "no OAuth client" in refused.text
     assert root.post(path, **given, reviewed="on", requestsDays="5").status_code == 303
     assert fresh.api.get("/settings").json()["scimCredentials"] == "keys"  # an earlier form
+
+
+def test_ranges_have_descriptions_and_an_address_is_tried(root, fresh):
+    path = f"/w/{fresh.name}/settings"
+    form = {
+        "contract": "rfc7644", "guardMode": "watch", "guardShare": "10", "guardLeast": "20",
+        "automaticProvisioning": "on", "automaticDeprovisioning": "on", "scimCredentials": "any",
+        "reviewed": "on",
+    }  # fmt: skip
+    typed = "127.0.0.0/8 This machine\n\n192.0.2.0/24 198.51.100.0/24"
+    page = root.submit(path, **form, seen=root.stamp(path), ipAllowlist=typed)
+    assert "Settings saved." in page.text
+    entries = fresh.api.get("/settings").json()["ipAllowlistEntries"]
+    assert [(entry["range"], entry["description"]) for entry in entries] == [
+        ("127.0.0.0/8", "This machine"),
+        ("192.0.2.0/24", ""),
+        ("198.51.100.0/24", ""),
+    ]
+    assert "127.0.0.0/8 This machine\n192.0.2.0/24" in page.text
+    tried = root.get(path, address="127.0.0.9").text
+    assert "127.0.0.9 passes: 127.0.0.0/8 (This machine) contains it." in tried
+    assert "would be blocked: no range contains it" in root.get(path, address="203.0.113.1").text
+    assert 'id="wrong-address"' in root.get(path, address="x").text
+    refused = root.submit(path, **form, seen=root.stamp(path), ipAllowlist="nowhere Office")
+    assert refused.status_code == 400
+    assert "nowhere Office" in refused.text

@@ -102,6 +102,7 @@ BODIES = {
     "decideHeld": ("POST", "/guard/selection", lambda _: {"decision": "keep", "users": ["x"]}),
     "updateSettings": ("PATCH", "/settings", lambda _: SETTINGS),
     "wipe": ("POST", "/wipe", lambda place: {"workspace": place.tenant.name}),
+    "validateAddress": ("POST", "/ip-allowlist/validate", lambda _: {"address": "192.0.2.1"}),
     "createConnection": ("POST", "/connections", lambda _: {**CONNECTION, "name": name("c")}),
     "updateConnection": ("PATCH", "/connections/{connection}", lambda _: {**CONNECTION, "name": name("c")}),
     "pauseConnection": ("POST", "/connections/{connection}/pause", lambda _: {"reason": "x"}),

@@ -41,6 +41,7 @@ ROUTES = [
     ("DELETE", "/open-id-connector", SCIM),
     ("GET", "/settings", SETTINGS),
     ("PATCH", "/settings", SETTINGS),
+    ("POST", "/ip-allowlist/validate", SETTINGS),
     ("GET", "/connections", SETTINGS),
     ("POST", "/connections", SETTINGS),
     ("GET", "/connections/x", SETTINGS),

@@ -17,6 +17,7 @@ def test_settings_are_changed_and_recorded(fresh):
         "automaticDeprovisioning": True,
         "uniqueGroupNames": False,
         "ipAllowlist": [],
+        "ipAllowlistEntries": [],
         "rateLimit": None,
         "guardMode": "watch",
         "guardShare": 10,

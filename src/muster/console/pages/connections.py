@@ -15,6 +15,7 @@ from muster.access.settings import CONTRACTS, GUARD_MODES, NUMBERS
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.base.outbound import is_absolute_url
+from muster.console.pages.settings import allowlist_of, allowlist_text
 from muster.console.web import PageRoute, Visit
 from muster.http.management.models.connections import (
     ConnectionChange,
@@ -222,7 +223,7 @@ class ConnectionPages:
             raw |= {name: visit.text(name) or None for name in _CHOICES}
             raw |= {name: _number(visit, name) for name in _NUMBERS}
             own = visit.text("restrict") == "on"
-            raw["ipAllowlist"] = visit.text("ipAllowlist").split() if own else None
+            raw["ipAllowlist"] = allowlist_of(visit.text("ipAllowlist")) if own else None
             given = read_body(ConnectionChange, raw).changes()
             changed = await self._connections.change(visit.administrator, one.id, given)
         except ScimError as error:
@@ -381,7 +382,7 @@ def _typed(visit: Visit, one: Connection, refused: bool) -> dict[str, Any]:
         "provider": one.provider,
         "ownership": one.ownership,
         "restrict": allowed is not None,
-        "ipAllowlist": "\n".join(allowed or ()),
+        "ipAllowlist": allowlist_text(allowed or (), one.overrides.get("ip_descriptions", ())),
     }
     others = ("reason", "keyName", "clientName", "auth", "jwksUri")
     typed |= dict.fromkeys((*others, "issuer", "audience", "subject", "tenant"), "")

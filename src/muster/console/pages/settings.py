@@ -1,17 +1,21 @@
 """The page of a workspace's settings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from muster.access import allowlist
+from muster.access.connections import Connection
 from muster.access.permissions import SETTINGS
 from muster.access.settings import NUMBERS, OPTIONAL, WorkspaceSettings, shown
 from muster.console.stamps import has_changed, seen, stamp_of
 from muster.console.web import PageRoute, Visit
+from muster.http.management.allowlist import verdict
 from muster.http.management.models.settings import SettingsChange
 from muster.http.management.validation import read_body
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, invalid_value
+from muster.scim.values import Json
 from muster.storage.port.accounts import Workspace
 
 _SWITCHES = (
@@ -86,8 +90,20 @@ class SettingsPages:
             confirm=confirm,
             seen=seen(visit, shown(visit.there()), error),
             address=address,
+            tried=visit.text("address") if visit.request.method == "GET" else "",
+            **self._verdict(visit),
             defaults={name: _in_words(name, value) for name, value in defaults.items()},
         )
+
+    def _verdict(self, visit: Visit) -> dict[str, Any]:
+        """Return whether an address that the reader asks about passes the allowlist."""
+        address = visit.text("address") if visit.request.method == "GET" else ""
+        if not address:
+            return {"verdict": None, "no_address": ""}
+        try:
+            return {"verdict": verdict(visit.there(), Connection(), address), "no_address": ""}
+        except ScimError as error:
+            return {"verdict": None, "no_address": error.detail}
 
     def _review(self, visit: Visit, changes: list[tuple[str, str, str]], changed: bool) -> Response:
         """Show the changes before they are saved, with a form that submits them again.
@@ -121,7 +137,7 @@ class SettingsPages:
         raw |= {name: visit.text(name) for name in ("contract", "guardMode")}
         # The form of an earlier version, open in a browser, has no such field.
         raw["scimCredentials"] = visit.text("scimCredentials") or visit.there().scim_credentials
-        raw["ipAllowlist"] = visit.text("ipAllowlist").split()
+        raw["ipAllowlist"] = allowlist_of(visit.text("ipAllowlist"))
         raw["confirmLockout"] = visit.text("confirmLockout") == "on"
         try:
             raw |= {name: _number(visit, name) for name in NUMBERS}
@@ -145,6 +161,37 @@ class SettingsPages:
         return await visit.redirect_with(
             "./settings", said="Settings saved. They apply from the next request."
         )
+
+
+def allowlist_text(blocks: Iterable[str], descriptions: allowlist.Descriptions) -> str:
+    """Return an allowlist as lines: each a range, and its description if it has one."""
+    found = allowlist.entries(blocks, descriptions)
+    return "\n".join(f"{one['range']} {one['description']}".strip() for one in found)
+
+
+def allowlist_of(text: str) -> list[Json]:
+    """Return the ranges of a form, each on a line with its description.
+
+    A line may also have several ranges, as before there were descriptions.
+    """
+    found: list[Json] = []
+    for line in text.splitlines():
+        words = line.split()
+        if not words:
+            continue
+        if all(_is_range(word) for word in words[1:]):
+            found += [{"range": word, "description": ""} for word in words]
+        else:
+            found.append({"range": words[0], "description": " ".join(words[1:])})
+    return found
+
+
+def _is_range(text: str) -> bool:
+    try:
+        allowlist.networks([text])
+    except ValueError:
+        return False
+    return True
 
 
 def _changes(before: Workspace, after: Workspace) -> dict[str, tuple[str, str, str]]:
@@ -175,7 +222,8 @@ def _in_words(name: str, value: Any) -> str:
 def _kept(workspace: Workspace) -> dict[str, Any]:
     """Return the stored settings as form values."""
     kept = {name: "" if value is None else value for name, value in shown(workspace).items()}
-    return {**kept, "ipAllowlist": "\n".join(workspace.ip_allowlist)}
+    lines = allowlist_text(workspace.ip_allowlist, workspace.ip_descriptions)
+    return {**kept, "ipAllowlist": lines}
 
 
 def _given(visit: Visit) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import cast
 from muster.access.connections import Connection, Connections
 from muster.access.permissions import SCIM, SETTINGS
 from muster.access.roles import Roles
+from muster.access.settings import check_lockout
 from muster.base.clock import timestamp
 from muster.directory.history.past import parse_time
 from muster.http.management.models.connections import (
@@ -136,6 +137,11 @@ class ConnectionRoutes:
 
     async def update_connection(self, call: Call) -> Response:
         body = await call.read(ConnectionChange)
+        own = call.names["id"] == call.grant.connection.id
+        if own and body.ip_allowlist and not body.confirm_lockout:
+            blocks = tuple(entry.block for entry in body.ip_allowlist)
+            with at("/ipAllowlist"):
+                check_lockout(blocks, call.request.address)
         changed = await self._connections.change(call.administrator, call.names["id"], _given(body))
         return json_response(200, _answer(changed))
 

@@ -52,6 +52,7 @@ class Workspace:
         automatic_deprovisioning: Provisioning clients may deactivate and delete users.
         unique_group_names: No two groups may have the same displayName.
         ip_allowlist: Networks that requests may come from; empty for all.
+        ip_descriptions: Networks of `ip_allowlist`, each with its description.
         rate_limit: Requests per minute for keys without a limit of their own; None for the
             installation's default.
         record_reads: Until this time the request log also stores successful reads; None to store
@@ -78,6 +79,7 @@ class Workspace:
     automatic_deprovisioning: bool = True
     unique_group_names: bool = False
     ip_allowlist: tuple[str, ...] = ()
+    ip_descriptions: tuple[tuple[str, str], ...] = ()
     rate_limit: int | None = None
     record_reads: str | None = None
     record_reads_key: str | None = None

@@ -74,6 +74,8 @@ def _workspace(  # cached: an owner's page reads every workspace
     known: dict[str, Any] = {name: given[name] for name in _SETTINGS if name in given}
     if "ip_allowlist" in known:
         known["ip_allowlist"] = tuple(known["ip_allowlist"])
+    if "ip_descriptions" in known:
+        known["ip_descriptions"] = tuple((block, text) for block, text in known["ip_descriptions"])
     if details:
         known |= _read_details(orjson.loads(details))
     return Workspace(workspace_id, name, contract, bool(strict), created, **known)

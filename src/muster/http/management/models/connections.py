@@ -27,7 +27,14 @@ from muster.http.management.models.base import (
     Timestamp,
     example_of_a_change,
 )
-from muster.http.management.models.settings import Block, Contract, GuardMode, NewBlock
+from muster.http.management.models.settings import (
+    AllowlistEntry,
+    Block,
+    Contract,
+    GuardMode,
+    NewBlock,
+    allowlist_changes,
+)
 
 ConnectionId = Annotated[str, Field(examples=["7c1e6d4f0a9b8e23"])]
 Provider = Annotated[str, OneOf(PROVIDERS)]
@@ -54,8 +61,8 @@ class _ConnectionSettings(Body):
     rate_limit: Annotated[int | None, _number("rateLimit")] = None
     """Requests a minute of each key without a limit of its own. 0 for no limit."""
     ip_allowlist: Annotated[list[NewBlock] | None, Field(max_length=MAX_BLOCKS)] = None
-    """The networks that may use the credentials of the connection, as CIDR blocks. Empty for
-    all."""
+    """The networks that may use the credentials of the connection: CIDR blocks, or objects with a
+    `range` and a `description`. Empty for all."""
     guard_mode: GuardMode | None = None
     """The mode of the deprovisioning guard: `hold`, `pause`, `watch` or `off`; see `/settings`."""
     guard_share: Annotated[int | None, _number("guardShare")] = None
@@ -71,9 +78,9 @@ class _ConnectionSettings(Body):
 
     def changes(self) -> dict[str, Any]:
         """The attributes that the client sent, as `Connections` takes them."""
-        given = self.model_dump(exclude_unset=True)
-        if given.get("ip_allowlist") is not None:
-            given["ip_allowlist"] = tuple(dict.fromkeys(given["ip_allowlist"]))
+        given = self.model_dump(exclude_unset=True, exclude={"confirm_lockout"})
+        if self.ip_allowlist is not None and "ip_allowlist" in given:
+            given |= allowlist_changes(self.ip_allowlist)
         return given
 
 
@@ -99,6 +106,9 @@ class ConnectionChange(_ConnectionSettings):
         json_schema_extra=example_of_a_change(ownership="exclusive", guardShare=5)
     )
 
+    confirm_lockout: bool = False
+    """Set this to change `ipAllowlist` of the connection of the API key so that it excludes the
+    address of this request."""
     name: NewName = ""
     """The name, which no other connection may have."""
     provider: Provider = "other"
@@ -145,6 +155,8 @@ class ConnectionAnswer(Answer):
     """Requests a minute of each key without a limit of its own. 0 for no limit."""
     ipAllowlist: list[Block] | None
     """The networks that may use the credentials of the connection. Empty for all."""
+    ipAllowlistEntries: list[AllowlistEntry] | None
+    """The same networks with their descriptions."""
     guardMode: GuardMode | None
     """The mode of the deprovisioning guard: `hold`, `pause`, `watch` or `off`; see `/settings`."""
     guardShare: int | None

@@ -1,8 +1,9 @@
 """The models of /settings."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from muster.access import allowlist
@@ -21,7 +22,30 @@ GuardMode = Annotated[str, OneOf(GUARD_MODES)]
 ScimCredentials = Annotated[str, OneOf(SCIM_CREDENTIALS)]
 
 
-def _network(block: str) -> str:
+class AllowlistEntry(Answer):
+    """A network of an IP allowlist."""
+
+    range: Annotated[str, Field(max_length=100, examples=["192.0.2.0/24"])]
+    """The network as a CIDR block."""
+    description: Annotated[
+        str, Field(max_length=allowlist.MAX_DESCRIPTION, examples=["Office in Berlin"])
+    ]
+    """A description for administrators. Empty for none."""
+
+
+class NewEntry(NamedTuple):
+    """A network of an IP allowlist as it was sent.
+
+    Attributes:
+        block: The CIDR block.
+        description: Its description; None if it was sent as text alone.
+    """
+
+    block: str
+    description: str | None = None
+
+
+def network(block: str) -> str:
     """Normalise a CIDR block; an address alone is a block of one."""
     try:
         return str(allowlist.networks([block.strip()])[0])
@@ -31,9 +55,62 @@ def _network(block: str) -> str:
         ) from None
 
 
-_BLOCK = Field(max_length=100, examples=["192.0.2.0/24"])
-Block = Annotated[str, _BLOCK]
-NewBlock = Annotated[str, _BLOCK, AfterValidator(_network)]
+def _entry(value: Any) -> NewEntry:
+    """Read a network: a CIDR block as text, or an object with its range and description."""
+    if isinstance(value, str):
+        return NewEntry(network(value))
+    if not isinstance(value, dict) or not isinstance(value.get("range"), str):
+        raise PydanticCustomError(
+            "entry", "Expected a CIDR block, or an object with range and description."
+        )
+    if unknown := [name for name in value if name not in ("range", "description")]:
+        raise PydanticCustomError(
+            "entry", "Unknown member {name}.", {"name": repr(str(unknown[0])[:100])}
+        )
+    text = value.get("description") or ""
+    if (
+        not isinstance(text, str)
+        or len(text) > allowlist.MAX_DESCRIPTION
+        or any(ord(character) < 32 for character in text)
+    ):
+        raise PydanticCustomError(
+            "description",
+            "description: expected at most {most} characters, without control characters.",
+            {"most": allowlist.MAX_DESCRIPTION},
+        )
+    return NewEntry(network(value["range"]), text.strip())
+
+
+def allowlist_changes(entries: Sequence[NewEntry]) -> dict[str, Any]:
+    """Return the attributes of Workspace that a sent allowlist changes."""
+    return {
+        "ip_allowlist": tuple(dict.fromkeys(entry.block for entry in entries)),
+        "ip_descriptions": tuple(
+            (entry.block, entry.description) for entry in entries if entry.description is not None
+        ),
+    }
+
+
+Block = Annotated[str, Field(max_length=100, examples=["192.0.2.0/24"])]
+_SHAPE: dict[str, Any] = {
+    "oneOf": [
+        {"type": "string", "maxLength": 100, "example": "192.0.2.0/24"},
+        {
+            "type": "object",
+            "required": ["range"],
+            "properties": {
+                "range": {"type": "string", "maxLength": 100, "example": "192.0.2.0/24"},
+                "description": {
+                    "type": "string",
+                    "maxLength": allowlist.MAX_DESCRIPTION,
+                    "example": "Office in Berlin",
+                },
+            },
+            "additionalProperties": False,
+        },
+    ]
+}
+NewBlock = Annotated[NewEntry, PlainValidator(_entry), WithJsonSchema(_SHAPE)]
 
 
 def _number(name: str) -> Any:
@@ -71,7 +148,8 @@ class SettingsChange(Body):
     unique_group_names: bool = False
     """Whether each group must have a `displayName` of its own."""
     ip_allowlist: Annotated[list[NewBlock], Field(max_length=MAX_BLOCKS)] = []
-    """The networks that may use the API keys of the workspace, as CIDR blocks. Empty for all."""
+    """The networks that may use the API keys of the workspace: CIDR blocks, or objects with a
+    `range` and a `description`. A block alone keeps its description. Empty for all."""
     rate_limit: Annotated[int | None, _number("rateLimit")] = None
     """Requests a minute of each key without a limit of its own. 0 for no limit, null for the
     installation's."""
@@ -102,7 +180,7 @@ class SettingsChange(Body):
         """The settings to change, by the fields of Workspace."""
         given = self.model_dump(exclude_unset=True, exclude={"confirm_lockout"})
         if "ip_allowlist" in given:
-            given["ip_allowlist"] = tuple(dict.fromkeys(given["ip_allowlist"]))
+            given |= allowlist_changes(self.ip_allowlist)
         return given
 
 
@@ -121,6 +199,8 @@ class SettingsAnswer(Answer):
     """Whether each group must have a `displayName` of its own."""
     ipAllowlist: list[Block]
     """The networks that may use the API keys of the workspace, as CIDR blocks. Empty for all."""
+    ipAllowlistEntries: list[AllowlistEntry]
+    """The same networks with their descriptions."""
     rateLimit: int | None
     """Requests a minute of each key without a limit of its own. 0 for no limit, null for the
     installation's."""
