@@ -3,6 +3,9 @@
 import contextlib
 import os
 import socket
+import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -67,3 +70,43 @@ def test_no_descriptor_is_left_open():
         disconnect(*names(serving))
         disconnect("127.0.0.1:1", "127.0.0.1:2")
         assert len(os.listdir("/dev/fd")) == before
+
+
+WRITE = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
+connection.execute("CREATE TABLE written (x)")
+connection.close()
+"""
+
+
+@pytest.mark.outside
+def test_the_locks_of_the_database_are_kept(tmp_path):
+    """To close any descriptor of a file releases the locks that the process has on it."""
+    file = tmp_path / "muster.db"
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        disconnect("127.0.0.1:1", "127.0.0.1:2")
+        other = subprocess.run(
+            [sys.executable, "-c", WRITE, file], capture_output=True, text=True, check=False
+        )
+        assert "database is locked" in other.stderr
+        assert file.with_name("muster.db-wal").exists()
+
+
+def test_a_file_that_takes_the_number_of_a_socket_is_not_closed(tmp_path, monkeypatch):
+    """Another thread may close a socket and open a file before the descriptor is duplicated."""
+    duplicate, left_open = os.dup, []
+    with (tmp_path / "file").open("w") as file, connected() as (_, serving):
+        socket_number, file_number = serving.fileno(), file.fileno()
+
+        def overtaken(descriptor):
+            if descriptor != socket_number:
+                return duplicate(descriptor)
+            left_open.append(duplicate(file_number))
+            return left_open[0]
+
+        monkeypatch.setattr(os, "dup", overtaken)
+        assert not disconnect(*names(serving))
+        os.close(*left_open)  # an error if it has been closed

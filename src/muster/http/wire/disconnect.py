@@ -9,6 +9,7 @@ import contextlib
 import ipaddress
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,18 +39,26 @@ def disconnect(client: str, server: str) -> bool:
 
 
 def _sockets() -> Iterator[socket.socket]:
-    """Yield a duplicate of each socket of this process, so that it cannot be closed meanwhile."""
+    """Yield a duplicate of each socket of this process, so that it cannot be closed meanwhile.
+
+    Other descriptors are not duplicated: to close a duplicate of a file releases all locks that
+    this process has on the file (POSIX). Another process would then take the database for unused.
+    """
     for name in os.listdir(_DESCRIPTORS):
         try:
+            if not _is_socket(int(name)):
+                continue
             copy = os.dup(int(name))
-        except OSError:
+        except OSError:  # closed meanwhile
             continue
-        try:
-            found = socket.socket(fileno=copy)
-        except OSError:  # not a socket
-            os.close(copy)
-        else:
-            yield found
+        # Another thread may have closed the socket and opened a file under its number since. The
+        # duplicate of a file is left open, as its locks matter more than a descriptor.
+        if _is_socket(copy):
+            yield socket.socket(fileno=copy)
+
+
+def _is_socket(descriptor: int) -> bool:
+    return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
 
 
 def _address(text: str) -> tuple[str, int] | None:
