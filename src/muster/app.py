@@ -34,9 +34,11 @@ from muster.access.roles import Roles
 from muster.access.settings import WorkspaceSettings
 from muster.access.setup_links import SetupLinks
 from muster.base import clock
+from muster.base.brand import Brand, read_logo
 from muster.base.clock import timestamp
 from muster.base.heartbeat import Heartbeat
 from muster.config import Settings, is_postgres
+from muster.console.live_check import LiveCheck
 from muster.console.pages.account import AccountPages
 from muster.console.pages.administrators import AdministratorPages
 from muster.console.pages.audit import AuditPages
@@ -64,6 +66,7 @@ from muster.console.pages.schema_editor import SchemaEditorPages
 from muster.console.pages.schemas import SchemaPages
 from muster.console.pages.selection import SelectionPages
 from muster.console.pages.settings import SettingsPages
+from muster.console.pages.setup import SetupPages, SetupParts
 from muster.console.pages.sign_in import SignInPages
 from muster.console.pages.webhooks import WebhookPages
 from muster.console.pages.workspaces import WorkspacePages
@@ -156,6 +159,7 @@ class Services:
     """The services behind the APIs and the console, which share them."""
 
     active_users: ActiveUserCounts
+    brand: Brand
     access_tokens: AccessTokens
     administrators: Administrators
     checklist: Checklist
@@ -224,6 +228,11 @@ def build_services(storage: Storage, settings: Settings) -> Services:
     return Services(
         access_tokens=access_tokens,
         active_users=active_users,
+        brand=Brand(
+            settings.brand_name,
+            read_logo(settings.brand_logo) if settings.brand_logo else None,
+            settings.brand_accent,
+        ),
         administrators=administrators,
         checklist=checklist,
         connections=connections,
@@ -357,6 +366,19 @@ def console_pages(services: Services) -> list[PageRoute]:
         *ResourceTypeEditorPages(s.schemas),
         *DangerPages(storage),
         *SettingsPages(s.workspace_settings),
+        *SetupPages(
+            SetupParts(
+                storage,
+                s.setup_links,
+                s.keys,
+                s.oauth_clients,
+                s.trusts,
+                s.registries,
+                s.workspace_settings,
+                LiveCheck(s.requests),
+                s.brand,
+            )
+        ),
         *ConnectPages(storage, s.requests, s.keys, s.workspace_settings),
         *ConnectionPages(
             *(storage, s.connections, s.origins, s.keys, s.oauth_clients, s.trusts, s.requests),

@@ -16,6 +16,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from muster.base.brand import read_logo
 from muster.base.vault import LEAST
 
 _LOOPBACK = {
@@ -61,6 +62,18 @@ class Settings(BaseSettings):
     base_url: str | None = Field(
         None,
         description="Public URL, for meta.location and links. Default: the host of the request.",
+    )
+    brand_name: str = Field(
+        "muster", max_length=60, description="Name of the service on the pages of set-up links."
+    )
+    brand_logo: Path | None = Field(
+        None,
+        description="File with the logo of the service: SVG, PNG, JPEG or WebP, at most 256 KB.",
+    )
+    brand_accent: str | None = Field(
+        None,
+        pattern="^#[0-9a-fA-F]{6}$",
+        description="Color of buttons on the pages of set-up links, such as #0a5c36.",
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -196,6 +209,13 @@ class Settings(BaseSettings):
             return self.base_url
         host = _LOOPBACK.get(self.host, self.host)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @field_validator("brand_logo")
+    @classmethod
+    def _check_logo(cls, given: Path | None) -> Path | None:
+        if given is not None:
+            read_logo(given)
+        return given
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

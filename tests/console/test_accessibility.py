@@ -139,3 +139,29 @@ def test_pages_before_the_sign_in(chromium, made, scheme):
             found += violations(page)
     context.close()
     assert found == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_steps_of_a_set_up(chromium, made, scheme):
+    link = made.api.post("/setup-links", json={"returnUrl": "https://app.example/"}).json()
+    context = chromium.new_context(bypass_csp=True, color_scheme=scheme)
+    page, found = context.new_page(), []
+
+    def look():
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            found.extend(too_wide(page) + violations(page))
+
+    page.goto(f"http://{HOST}/setup/{link['url'].rpartition('/')[2]}")
+    look()
+    page.click("text=Microsoft Entra ID")
+    look()
+    page.click("button:has-text('Create an OAuth client')")
+    look()
+    for button in ("Continue", "Continue", "Continue", "Finish"):
+        page.click(f"button:has-text('{button}')")
+        look()
+    page.goto(f"http://{HOST}/setup/unknown")
+    look()
+    context.close()
+    assert found == []

@@ -78,8 +78,9 @@ SCIM_TOO_PAGES = {"/webhooks/x/deliveries/1"}
 """Pages that need it as well: they show such a document."""
 ELSEWHERE = {
     "GET": {"/", "/sign-in", "/first", "/account", "/account/second-factor", "/administrators", "/workspaces",
-            "/sign-in/openid", "/sign-in/openid/callback", "/open-id-connector"},
-    "POST": {"/sign-in", "/sign-out", "/first", "/account/password", "/account/totp", "/account/totp/off",
+            "/sign-in/openid", "/sign-in/openid/callback", "/open-id-connector", "/setup", "/setup/{token}",
+            "/brand/style.css", "/brand/logo"},
+    "POST": {"/setup/provider", "/setup/credential", "/setup/step", "/sign-in", "/sign-out", "/first", "/account/password", "/account/totp", "/account/totp/off",
              "/account/sessions/{id}/end", "/administrators", "/administrators/{id}/remove", "/administrators/{id}/reset", "/workspaces", "/workspaces/{id}/rename", "/theme",
              "/administrators/policy", "/administrators/invitations/{id}/revoke", "/account/name", "/account/recovery-codes",
              "/account/passkeys", "/account/passkeys/challenge", "/account/passkeys/{id}/rename", "/account/passkeys/{id}/remove",

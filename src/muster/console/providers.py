@@ -6,6 +6,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 BASE_URL, API_KEY = "{base URL}", "{API key}"
+TOKEN_URL, CLIENT_ID, CLIENT_SECRET = "{token URL}", "{client ID}", "{client secret}"
+KEY, OAUTH_CLIENT, TRUST = "key", "oauth-client", "trust"
+"""The kinds of credentials that a set-up creates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,12 @@ class Provider:
         document: The address of the provider's own instructions; empty for none.
         mapping: The provider's attributes, each with its SCIM attribute.
         signs: Lower-case parts of key names and User-Agents that identify it.
+        oauth_fields: The fields for an OAuth client instead of an API key; TOKEN_URL, CLIENT_ID and
+            CLIENT_SECRET stand for those of the client. Empty if it cannot use one.
+        prefers_oauth: Whether an OAuth client is the better choice.
+        trust_fields: The fields for tokens that the provider signs itself. Empty if it signs none.
+        trust_issuer: The issuer of those tokens, with {tenant} for the customer's tenant.
+        trust_audience: Their audience.
     """
 
     title: str
@@ -28,6 +37,23 @@ class Provider:
     fields: Sequence[tuple[str, str]] = ()
     document: str = ""
     signs: Sequence[str] = ()
+    oauth_fields: Sequence[tuple[str, str]] = ()
+    prefers_oauth: bool = False
+    trust_fields: Sequence[tuple[str, str]] = ()
+    trust_issuer: str = ""
+    trust_audience: str = ""
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """The kinds of credentials that it can use, the best first."""
+        kinds = [KEY]
+        if self.oauth_fields:
+            kinds.insert(0 if self.prefers_oauth else 1, OAUTH_CLIENT)
+        return (*kinds, TRUST) if self.trust_fields else tuple(kinds)
+
+    def fields_for(self, kind: str) -> Sequence[tuple[str, str]]:
+        """Return the provider's fields for a kind of credential, each with its value."""
+        return {OAUTH_CLIENT: self.oauth_fields, TRUST: self.trust_fields}.get(kind, self.fields)
 
 
 PROVIDERS = {
@@ -70,9 +96,25 @@ PROVIDERS = {
             " provisioning.",
         ),
         fields=(
+            ("Authentication method", "Bearer authentication"),
             ("Tenant URL", BASE_URL),
             ("Secret Token", API_KEY),
         ),
+        oauth_fields=(
+            ("Authentication method", "OAuth2 client credentials grant"),
+            ("Tenant URL", BASE_URL),
+            ("Token endpoint", TOKEN_URL),
+            ("Client identifier", CLIENT_ID),
+            ("Client secret", CLIENT_SECRET),
+        ),
+        prefers_oauth=True,
+        trust_fields=(
+            ("Authentication method", "Bearer authentication"),
+            ("Tenant URL", BASE_URL),
+            ("Secret Token", "Leave it empty: Entra then signs a token of its own."),
+        ),
+        trust_issuer="https://sts.windows.net/{tenant}/",
+        trust_audience="8adf8e6e-67b2-4cf2-a259-e3dc5476c621",
         document=(
             "https://learn.microsoft.com/en-us/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups"
         ),
@@ -175,6 +217,17 @@ PROVIDERS = {
             ("OAuth Access Token", API_KEY),
             ("User Filter Expression", 'userName Eq "%s"'),
         ),
+        oauth_fields=(
+            ("SCIM Base URL", BASE_URL),
+            ("SCIM Version", "2.0"),
+            ("Authentication Method", "OAuth 2 Client Credentials"),
+            ("OAuth Token Request", TOKEN_URL),
+            ("OAuth Client ID", CLIENT_ID),
+            ("OAuth Client Secret", CLIENT_SECRET),
+            ("Auth Type Header", "OAuth Client Credentials"),
+            ("User Filter Expression", 'userName Eq "%s"'),
+        ),
+        prefers_oauth=True,
         document="https://docs.pingidentity.com/pingone/integrations/p1_scim_provisioning_features.html",
         mapping=(
             ("Username", "userName"),
@@ -206,6 +259,15 @@ PROVIDERS = {
             ("Authentication Type", "API Token"),
             ("API Token", API_KEY),
         ),
+        oauth_fields=(
+            ("Base URL", BASE_URL),
+            ("Authentication Type", "OAuth 2.0"),
+            ("Grant Type", "Client Credentials"),
+            ("OAuth 2.0 Token URL", TOKEN_URL),
+            ("Client ID", CLIENT_ID),
+            ("Client Secret", CLIENT_SECRET),
+        ),
+        prefers_oauth=True,
         document="https://documentation.sailpoint.com/connectors/scim_2_0/help/integrating_scim_2_0/introduction.html",
         mapping=(
             ("userName", "userName"),
@@ -213,6 +275,31 @@ PROVIDERS = {
             ("entitlements, groups", "entitlements, groups"),
         ),
         signs=("sailpoint",),
+    ),
+    "workday": Provider(
+        "Workday",
+        steps=(
+            "Workday has no SCIM client of its own. Most customers connect Workday to Okta or"
+            " Microsoft Entra ID, and provision from there: choose that provider instead.",
+            "To provision from Workday itself, build an integration in Workday Studio, or use a"
+            " connector between the two, that sends SCIM 2.0. Enter the values of the table there.",
+            "Map the worker's ID to externalId, so that a rehired worker is recognized.",
+        ),
+        fields=(("Base URL", BASE_URL), ("Bearer token", API_KEY)),
+        oauth_fields=(
+            ("Base URL", BASE_URL),
+            ("Token URL", TOKEN_URL),
+            ("Client ID", CLIENT_ID),
+            ("Client secret", CLIENT_SECRET),
+        ),
+        mapping=(
+            ("Work e-mail", "userName"),
+            ("Worker ID", "externalId"),
+            ("Legal or preferred name", "name"),
+            ("Worker status", "active"),
+            ("Manager", "manager of the enterprise extension"),
+        ),
+        signs=("workday",),
     ),
     "other": Provider(
         "Other",
@@ -224,6 +311,13 @@ PROVIDERS = {
         fields=(
             ("Base URL", BASE_URL),
             ("Bearer token", API_KEY),
+        ),
+        oauth_fields=(
+            ("Base URL", BASE_URL),
+            ("Token URL", TOKEN_URL),
+            ("Client ID", CLIENT_ID),
+            ("Client secret", CLIENT_SECRET),
+            ("Scope", "scim"),
         ),
         mapping=(
             ("Sign-in name", "userName"),

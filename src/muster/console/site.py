@@ -17,6 +17,7 @@ from muster.console.flashes import Flashes
 from muster.console.web import (
     ANYONE,
     FORM_COOKIE,
+    GUEST,
     HEADERS,
     INSTALLATION_ADMIN,
     PLACE_COOKIE,
@@ -139,14 +140,14 @@ class Site:
     async def _answer(self, visit: Visit) -> Response:
         request = visit.request
         route = self._route(visit)
-        token = visit.cookie(SESSION_COOKIE)
+        token = None if route.permission == GUEST else visit.cookie(SESSION_COOKIE)
         visit.session = await self._administrators.session(token) if token else None
         if visit.session is not None:
             request.signed_in(visit.session.admin.id)
         visit.csrf = (
             visit.session.csrf if visit.session is not None else visit.cookie(FORM_COOKIE) or ""
         )
-        if route.permission != ANYONE and visit.session is None:
+        if route.permission not in (ANYONE, GUEST) and visit.session is None:
             return visit.redirect(
                 "/sign-in", to=_asked_page(request) if request.method in ("GET", "HEAD") else None
             )
@@ -203,7 +204,7 @@ class Site:
             found = None if path.netloc else self._router.match("GET", path.path)
         except MethodNotAllowed:
             found = None
-        if found is None or found.route.permission in (ANYONE, SIGNED_IN):
+        if found is None or found.route.permission in (ANYONE, GUEST, SIGNED_IN):
             return True
         if "workspace" not in found.names:
             return visit.session is not None and visit.session.admin.everywhere

@@ -238,6 +238,7 @@ class Visit:
         oversized: Whether the form is too large to be read; it has no fields then.
         required_by: Who requires a second factor that the administrator still has to set up; empty
             if nobody does.
+        guest: The owner of the values that the next page shows once, on a page of GUEST.
     """
 
     request: Request
@@ -261,6 +262,7 @@ class Visit:
     files: dict[str, Upload] = field(default_factory=dict)
     oversized: bool = False
     required_by: str = ""
+    guest: str = ""
 
     @property
     def secure(self) -> bool:
@@ -514,6 +516,8 @@ class Visit:
 
     def _answer(self, status: int, media: str, body: bytes, headers: Headers | None) -> Response:
         strict = [_HSTS] if self.secure and self._has_host_alone else []
+        if self.guest:  # the last policy of several holds
+            strict.append(("referrer-policy", "no-referrer"))
         changed = [self.set_cookie(_ONCE_COOKIE, "", 0)] if self.spent else []
         if self.workspace is not None and self.cookie(PLACE_COOKIE) != str(self.workspace.id):
             place = str(self.workspace.id)
@@ -524,7 +528,15 @@ class Visit:
 
     def redirect(self, path: str, headers: Headers | None = None, /, **query: Any) -> Response:
         """Redirect (303) to another page of the console, and never outside it."""
-        return Response(303, [("location", self.url(path, **query)), *HEADERS, *(headers or ())])
+        private = [("referrer-policy", "no-referrer")] if self.guest else []
+        return Response(
+            303, [("location", self.url(path, **query)), *HEADERS, *private, *(headers or ())]
+        )
+
+    @property
+    def _owner(self) -> str:
+        """The owner of the values that the next page shows once."""
+        return self.guest if self.session is None else self.session.id
 
     async def redirect_with(
         self, path: str, query: Mapping[str, str] | None = None, /, **values: Json
@@ -534,9 +546,10 @@ class Visit:
         Reloading that page neither submits the form again nor shows the values again. The cookie
         contains only a token for the values; see Flashes.
         """
-        if self.session is None or self.flashes is None:
+        if not self._owner or self.flashes is None:
             raise forbidden("You are not signed in.")
-        token = await self.flashes.put(self.session.id, self.url(path.partition("#")[0]), values)
+        place = self.url(path.partition("#")[0])
+        token = await self.flashes.put(self._owner, place, values)
         return self.redirect(
             path, [self.set_cookie(_ONCE_COOKIE, token, flashes.SECONDS)], **(query or {})
         )
@@ -544,9 +557,9 @@ class Visit:
     async def read_flashed(self) -> None:
         """Move the values that the previous form left for this page into `flashed`."""
         token = self.cookie(_ONCE_COOKIE)
-        if token and self.session is not None and self.flashes is not None:
+        if token and self._owner and self.flashes is not None:
             place = f"{self.base.prefix(self.request)}{self.request.path}"
-            found = await self.flashes.take(self.session.id, place, token)
+            found = await self.flashes.take(self._owner, place, token)
             self.flashed, self.spent = found or {}, found is not None
 
     def back(self, to: str, headers: Headers | None = None) -> Response:
@@ -650,7 +663,7 @@ class PageRoute(Route):
         method: The HTTP method.
         path: The path, with {name} for each variable part.
         permission: The required permission in the workspace, or SIGNED_IN, INSTALLATION_ADMIN or
-            ANYONE.
+            ANYONE, or GUEST.
         handler: Answers the request.
         also: Further required permissions.
         upload: The size up to which a form with files is read, in bytes; 0 for forms without files.
@@ -665,3 +678,5 @@ class PageRoute(Route):
 
 
 ANYONE, SIGNED_IN, INSTALLATION_ADMIN = "anyone", "signed in", ADMIN
+GUEST = "guest"
+"""The permission of pages for people without an account: a session is not read for them."""

@@ -1,12 +1,7 @@
 """The set-up guide for each identity provider, with its key and a live check of its requests."""
 
-import re
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
-from typing import NamedTuple
+from collections.abc import Iterator
 from urllib.parse import urlsplit
-
-import orjson
 
 from muster.access.keys import KeyOptions, Keys, state_of
 from muster.access.permissions import SCIM, SETTINGS
@@ -14,6 +9,7 @@ from muster.access.roles import check_permissions
 from muster.access.settings import WorkspaceSettings
 from muster.base import clock
 from muster.base.clock import timestamp
+from muster.console.live_check import CHECKED, LATEST, Attempt, LiveCheck
 from muster.console.providers import PROVIDERS, Provider, of_provider
 from muster.console.web import PageRoute, Visit
 from muster.http.wire.base_url import SCIM_ROOT, is_loopback
@@ -28,31 +24,11 @@ from muster.storage.records.requests import (
     RecordedRequest,
     RequestFilter,
     RequestStore,
-    number_of,
 )
 
-_RECENT, _LATEST = 200, 5
-"""The number of requests that are searched, and of those that are shown."""
-_CHECKED = timedelta(minutes=15)
+_RECENT = 200
+"""The number of requests that are searched."""
 _MAX_NAME = 200
-_DETAIL = re.compile(r'"detail":("(?:[^"\\]|\\.)*")')
-_UNAUTHORIZED = 401
-
-
-class Attempt(NamedTuple):
-    """A request without a valid key.
-
-    Attributes:
-        key: The key that it used, in words.
-        reason: The reason why it failed.
-        kept: The request.
-        page: Whether the workspace has a page for it.
-    """
-
-    key: str
-    reason: str
-    kept: RecordedRequest
-    page: bool
 
 
 class ConnectPages:
@@ -63,6 +39,7 @@ class ConnectPages:
     ) -> None:
         self._storage = storage
         self._requests = requests
+        self._live = LiveCheck(requests)
         self._keys = keys
         self._settings = settings
 
@@ -113,14 +90,13 @@ class ConnectPages:
         """Return the latest requests of a key, or else those that the provider may have sent."""
         workspace = visit.there().id
         if key is not None:
-            wanted = RequestFilter(key=key.id, limit=_LATEST)
-            return list(await self._requests.find(workspace, wanted))
+            return await self._live.latest(workspace, key.id)
         recent = await self._requests.find(workspace, RequestFilter(limit=_RECENT))
         named = [
             (kept, keys[kept.key_id].name if kept.key_id in keys else "", kept.agent)
             for kept in recent
         ]
-        return of_provider(chosen, named)[:_LATEST]
+        return of_provider(chosen, named)[:LATEST]
 
     async def _attempts(self, visit: Visit, keys: dict[str, KeyRecord]) -> list[Attempt]:
         """Return the latest requests without a valid key.
@@ -128,18 +104,9 @@ class ConnectPages:
         Those whose key names no workspace are shown to administrators of the installation alone:
         they may have been meant for another workspace.
         """
-        since = number_of(clock.seconds() - _CHECKED.total_seconds())
-        wanted = RequestFilter(after=since, status=_UNAUTHORIZED, limit=_LATEST)
-        here = visit.there().id
-        places = [here]
-        if visit.session is not None and visit.session.admin.everywhere:
-            places.append(INSTALLATION)
-        found = [
-            Attempt(_key_in_words(keys.get(kept.key_id)), _reason(kept), kept, place == here)
-            for place in places
-            for kept in await self._requests.find(place, wanted)
-        ]
-        return sorted(found, key=lambda attempt: -attempt.kept.number)[:_LATEST]
+        everywhere = visit.session is not None and visit.session.admin.everywhere
+        others = (INSTALLATION,) if everywhere else ()
+        return await self._live.attempts(visit.there().id, keys, others)
 
     async def create(self, visit: Visit) -> Response:
         """Create a key for a provider, show it once, and record its reads for a while."""
@@ -171,7 +138,7 @@ class ConnectPages:
         )
 
     async def _record(self, visit: Visit, key: str) -> None:
-        until = timestamp(clock.now() + _CHECKED)
+        until = timestamp(clock.now() + CHECKED)
         await self._settings.record_reads(visit.administrator, until, key)
 
 
@@ -188,17 +155,3 @@ def _recording(visit: Visit, key: KeyRecord | None) -> str:
     until = workspace.record_reads
     followed = workspace.record_reads_key in (None, key.id if key else None)
     return until if until is not None and until > timestamp() and followed else ""
-
-
-def _key_in_words(key: KeyRecord | None) -> str:
-    if key is None:
-        return "An unknown key"
-    state = state_of(key, clock.now())
-    if state == "active":
-        return f'A token that resembles the key "{key.name}", but is not complete or was changed,'
-    return f'The {state} key "{key.name}"'
-
-
-def _reason(kept: RecordedRequest) -> str:
-    found: Sequence[str] = _DETAIL.findall(kept.answer)
-    return str(orjson.loads(found[0])) if found else "The API key is not valid."

@@ -1,0 +1,254 @@
+"""The page of a set-up link, without JavaScript, as a customer's administrator uses it."""
+
+import re
+from html import unescape
+
+import pytest
+
+from tests.console.browsing import Visitor
+from tests.support.in_process import InProcessServer
+from tests.support.people import name, person
+from tests.support.tenant import Tenant
+from tests.support.waiting import until
+
+TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+
+
+@pytest.fixture(scope="module")
+def tenant(server):
+    with Tenant(server) as made:
+        yield made
+
+
+class Customer(Visitor):
+    """The customer's administrator, with a new link."""
+
+    def __init__(self, tenant, **terms):
+        super().__init__(tenant.server)
+        self.tenant = tenant
+        made = tenant.api.post("/setup-links", json=terms)
+        assert made.status_code == 201, made.text
+        self.link = made.json()
+        self.path = self.link["url"].removeprefix(tenant.server.url)
+
+    def open(self):
+        answer = self.get(self.path)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/setup")
+        return self.get("/setup")
+
+    def stored(self):
+        return self.tenant.api.get(f"/setup-links/{self.link['id']}").json()
+
+    def log(self):
+        rows = self.tenant.api.get("/audit", params={"limit": 1000}).json()["rows"]
+        return [row for row in rows if row["actor"] == f"setup:{self.link['id']}"]
+
+
+@pytest.fixture
+def customer(tenant):
+    made = []
+
+    def new(**terms):
+        made.append(Customer(tenant, **terms))
+        return made[-1]
+
+    yield new
+    for one in made:
+        one.close()
+
+
+def copyable(page):
+    return [unescape(text) for text in re.findall(r'<code class="copyable">([^<]*)</code>', page)]
+
+
+def test_the_whole_way_with_an_api_key(customer, tenant):
+    okta = customer(returnUrl="https://app.example/done", contact="ada@example.com")
+    page = okta.open()
+    assert "Choose your identity provider" in page.text
+    assert "ada@example.com" in page.text
+    page = okta.submit("/setup/provider", provider="okta")
+    assert "Set up Okta" in page.text
+    page = okta.submit("/setup/credential", kind="key")
+    key = copyable(page.text)[0]
+    assert f"{tenant.server.url}/scim/v2" in copyable(page.text)
+    assert key not in okta.get("/setup?step=credential").text  # it is shown once
+    assert "Check the attribute mapping" in okta.submit("/setup/step", step="mapping").text
+    assert "No requests yet" in okta.submit("/setup/step", step="test").text
+    client = tenant.client(key, "/scim/v2")
+    assert client.get("/Users?count=1").status_code == 200
+    assert until(lambda: "Connected." in okta.get("/setup?step=test").text)
+    assert client.get('/Users?filter=userName eq "x').status_code == 400
+    assert until(lambda: "The last request failed" in okta.get("/setup?step=test").text)
+    page = okta.get("/setup?step=test")
+    assert "Correct the filter in the client" in re.sub(r"\s+", " ", page.text)
+    assert "No users yet" in okta.submit("/setup/step", step="users").text
+    newcomer = person(displayName="Grace <Hopper>")
+    assert client.post("/Users", json=newcomer).status_code == 201
+    page = okta.get("/setup?step=users")
+    assert "Grace &lt;Hopper&gt;" in page.text
+    assert newcomer["userName"] in page.text
+    page = okta.submit("/setup/step", step="done")
+    assert 'href="https://app.example/done"' in page.text
+    stored = okta.stored()
+    assert (stored["state"], stored["provider"], stored["step"]) == ("finished", "okta", "done")
+    connection = tenant.api.get("/connections/default").json()
+    assert connection["provider"] == "okta"
+    actions = {(row["type"], row["action"]) for row in okta.log()}
+    assert {
+        ("SetupLink", "open"),
+        ("SetupLink", "choose"),
+        ("SetupLink", "credential"),
+        ("SetupLink", "finish"),
+        ("ApiKey", "create"),
+    } <= actions
+    assert all(row["address"] for row in okta.log())
+    assert key not in str(okta.log())
+
+
+def test_an_oauth_client_is_created_for_a_connection(customer, tenant):
+    connection = tenant.api.post("/connections", json={"name": name("Entra")}).json()
+    entra = customer(provider="entra", connection=connection["id"])
+    assert "Recommended" in entra.open().text
+    page = entra.submit("/setup/credential", kind="oauth-client")
+    shown = copyable(page.text)
+    base, secret = tenant.server.url, shown[0]
+    client_id = next(text for text in shown if re.fullmatch(r"\d+\.[0-9a-f]+", text))
+    assert {f"{base}/scim/v2", f"{base}/oauth/token"} <= set(shown)
+    asked = {"grant_type": "client_credentials", "scope": "scim"}
+    token = entra.http.post("/oauth/token", data=asked, auth=(client_id, secret)).json()
+    client = tenant.client(token["access_token"], "/scim/v2")
+    made = client.post("/Users", json=person()).json()
+    owner = tenant.api.get(f"/resources/{made['id']}/connection").json()
+    assert owner["connection"]["id"] == connection["id"]
+    assert made["userName"] in entra.get("/setup?step=users").text
+
+
+def test_the_set_up_goes_on_where_it_was_left(customer, tenant):
+    first = customer(provider="okta")
+    first.open()
+    first.submit("/setup/credential", kind="key")
+    first.submit("/setup/step", step="test")
+    again = Visitor(tenant.server)
+    assert again.get(first.path).status_code == 303
+    assert "Test the connection" in again.get("/setup").text
+    again.close()
+
+
+def test_a_second_credential_is_made_only_if_that_is_said(customer, tenant):
+    okta = customer(provider="okta")
+    okta.open()
+    okta.submit("/setup/credential", kind="key")
+    before = len(tenant.api.get("/keys", params={"limit": 1000}).json()["items"])
+    assert okta.post("/setup/credential", kind="key").status_code == 409
+    assert len(tenant.api.get("/keys", params={"limit": 1000}).json()["items"]) == before
+    assert okta.post("/setup/credential", kind="key", replace="1").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "status"),
+    [
+        ("/setup/provider", {"provider": "acme"}, 400),
+        ("/setup/provider", {}, 400),
+        ("/setup/credential", {"kind": "admin"}, 400),
+        ("/setup/credential", {"kind": "oauth-client"}, 400),  # Okta cannot use one
+        ("/setup/credential", {"kind": "trust", "tenant": "x", "subject": "y"}, 400),
+        ("/setup/step", {"step": "paid"}, 400),
+        ("/setup/step", {"step": "done"}, 400),  # no credential yet
+    ],
+)
+def test_a_wrong_form_changes_nothing_and_says_so(customer, path, fields, status):
+    okta = customer(provider="okta")
+    okta.open()
+    before = okta.stored()
+    answer = okta.post(path, **fields)
+    assert answer.status_code == status
+    assert 'class="error"' in answer.text
+    assert okta.stored() == before
+
+
+def test_a_trust_needs_two_ids(customer):
+    entra = customer(provider="entra")
+    entra.open()
+    answer = entra.post("/setup/credential", kind="trust", tenant=TENANT, subject="someone")
+    assert answer.status_code == 400
+    assert 'id="wrong-subject"' in answer.text
+
+
+def test_forms_need_their_token(customer):
+    okta = customer(provider="okta")
+    okta.open()
+    assert okta.post("/setup/credential", csrf="", kind="key").status_code == 403
+    other = okta.post("/setup/credential", headers={"origin": "https://evil.example"}, kind="key")
+    assert other.status_code == 403
+    assert okta.stored()["credential"] is None
+
+
+def test_a_link_that_is_over_says_why_at_once(customer, tenant):
+    okta = customer(provider="okta", contact="Ada", returnUrl="https://app.example/")
+    okta.open()
+    tenant.api.delete(f"/setup-links/{okta.link['id']}")
+    for answer in (
+        okta.get("/setup"),
+        okta.get(okta.path),
+        okta.post("/setup/credential", kind="key"),
+    ):
+        assert answer.status_code == 410
+        assert "was revoked. Ask Ada for a new one" in answer.text
+        assert 'href="https://app.example/"' in answer.text
+
+
+def test_without_a_link_the_page_does_nothing(server):
+    visitor = Visitor(server)
+    assert visitor.get("/setup").status_code == 410
+    assert visitor.get("/setup/" + "x" * 43).status_code == 410
+    assert visitor.get("/setup/%00").status_code == 404
+    visitor.close()
+
+
+def test_the_page_has_no_other_rights(customer, tenant):
+    okta = customer(provider="okta")
+    okta.open()
+    for path in ("/account", f"/w/{tenant.name}/users", "/workspaces", "/administrators"):
+        assert okta.get(path).headers["location"].partition("?")[0] == "/sign-in"
+    for path in ("/api/v1/keys", "/scim/v2/Users"):
+        assert okta.http.get(path).status_code == 401
+
+
+def test_the_address_of_the_page_is_sent_nowhere(customer):
+    okta = customer()
+    for answer in (okta.get(okta.path), okta.get("/setup")):
+        assert answer.headers.get_list("referrer-policy")[-1] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+    [cookie] = [
+        header
+        for header in okta.get(okta.path).headers.get_list("set-cookie")
+        if header.startswith("muster_setup=")
+    ]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+
+
+def test_guesses_are_limited_by_address(tmp_path):
+    with InProcessServer(tmp_path) as alone:
+        visitor = Visitor(alone)
+        statuses = [visitor.get(f"/setup/guess{number}").status_code for number in range(32)]
+        assert statuses == [410] * 30 + [429] * 2
+        visitor.close()
+
+
+def test_the_brand_of_the_operator_is_shown(tmp_path):
+    logo = tmp_path / "logo.svg"
+    logo.write_text('<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>')
+    brand = {"MUSTER_BRAND_NAME": "Acme & Co", "MUSTER_BRAND_ACCENT": "#0a5c36"}
+    with InProcessServer(tmp_path, **brand, MUSTER_BRAND_LOGO=str(logo)) as branded:
+        visitor = Visitor(branded)
+        page = visitor.get("/setup").text
+        assert 'alt="Acme &amp; Co"' in page
+        assert "/brand/style.css" in page
+        style = visitor.get("/brand/style.css")
+        assert "--accent:#0a5c36;--on-accent:#ffffff" in style.text
+        image = visitor.get("/brand/logo")
+        assert image.headers["content-type"] == "image/svg+xml"
+        assert "default-src 'none'; script-src 'self'" in image.headers["content-security-policy"]
+        visitor.close()
