@@ -90,7 +90,7 @@ PROVIDERS = {
             "Open Enterprise applications → your application → Provisioning → Automatic. If you"
             " have none yet, select New application → Create your own application → Integrate any"
             " other application.",
-            "Enter the tenant URL and the secret token above. Select Test Connection.",
+            "Choose the authentication method, and enter the values above. Select Test Connection.",
             "Under Mappings, set the source of externalId to objectId, which never changes; the"
             " default is mailNickname. Keep the other mappings. Assign users and groups, and start"
             " provisioning.",

@@ -140,7 +140,8 @@ class Site:
     async def _answer(self, visit: Visit) -> Response:
         request = visit.request
         route = self._route(visit)
-        token = None if route.permission == GUEST else visit.cookie(SESSION_COOKIE)
+        visit.guest = "guest" if route.permission == GUEST else ""
+        token = None if visit.guest else visit.cookie(SESSION_COOKIE)
         visit.session = await self._administrators.session(token) if token else None
         if visit.session is not None:
             request.signed_in(visit.session.admin.id)

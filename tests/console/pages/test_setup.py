@@ -89,6 +89,7 @@ def test_the_whole_way_with_an_api_key(customer, tenant):
     assert newcomer["userName"] in page.text
     page = okta.submit("/setup/step", step="done")
     assert 'href="https://app.example/done"' in page.text
+    assert "Okta is connected" in page.text
     stored = okta.stored()
     assert (stored["state"], stored["provider"], stored["step"]) == ("finished", "okta", "done")
     connection = tenant.api.get("/connections/default").json()
@@ -127,6 +128,7 @@ def test_the_set_up_goes_on_where_it_was_left(customer, tenant):
     first = customer(provider="okta")
     first.open()
     first.submit("/setup/credential", kind="key")
+    assert "has succeeded yet" in first.get("/setup?step=done").text
     first.submit("/setup/step", step="test")
     again = Visitor(tenant.server)
     assert again.get(first.path).status_code == 303
@@ -178,9 +180,22 @@ def test_forms_need_their_token(customer):
     okta = customer(provider="okta")
     okta.open()
     assert okta.post("/setup/credential", csrf="", kind="key").status_code == 403
-    other = okta.post("/setup/credential", headers={"origin": "https://evil.example"}, kind="key")
-    assert other.status_code == 403
+    for headers in (
+        {"origin": "https://evil.example"},
+        {"origin": "null", "sec-fetch-site": "cross-site"},
+        {"origin": "null", "sec-fetch-site": "same-site"},
+    ):
+        assert okta.post("/setup/credential", headers=headers, kind="key").status_code == 403
     assert okta.stored()["credential"] is None
+    # Browsers hide the origin of a page whose policy is no-referrer.
+    own = {"origin": "null", "sec-fetch-site": "same-origin"}
+    assert okta.post("/setup/credential", headers=own, kind="key").status_code == 303
+
+
+def test_forms_of_the_console_do_not_hide_their_origin(root):
+    own = {"origin": "null", "sec-fetch-site": "same-origin"}
+    root.get("/account")
+    assert root.post("/theme", headers=own, theme="dark").status_code == 403
 
 
 def test_a_link_that_is_over_says_why_at_once(customer, tenant):

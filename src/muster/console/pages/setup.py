@@ -98,7 +98,6 @@ class SetupPages:
 
     async def open(self, visit: Visit) -> Response:
         """Take the token from the address into the cookie, and show the page."""
-        visit.guest = "setup"
         token = visit.names["token"]
         try:
             setup = await self._find(visit, token)
@@ -172,12 +171,14 @@ class SetupPages:
             for attribute in schema.attributes.values()
             if not schema.id.startswith("urn:ietf:params:scim:schemas:")
         ]
-        if made is None or step not in ("test", "users"):
+        found["connected"] = False
+        if made is None or step not in ("test", "users", "done"):
             return found
         if step == "users":
             found["arrived"] = await self._arrived(workspace.id, made.kind, made.id)
             return found
         latest = await parts.live.latest(workspace.id, made.id)
+        found["connected"] = any(kept.status < 400 for kept in latest)
         keys = {key.id: key for key in await parts.storage.keys(workspace.id) if key.id == made.id}
         attempts = await parts.live.attempts(workspace.id, keys)
         found["latest"] = [
@@ -292,7 +293,6 @@ class SetupPages:
         Raises:
             SetupOver: The link does not work any more, or the cookie is missing.
         """
-        visit.guest = "setup"
         token = visit.cookie(COOKIE)
         if not token:
             raise SetupOver("Open the set-up link again from the message that contains it.")
