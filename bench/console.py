@@ -75,6 +75,9 @@ def pages(browser: Browser) -> dict[str, str]:
         "active users sorted by user name": f"{root}/users?active=yes&sort=userName",
         "users by a given name, sorted": f"{root}/users?q={given}&sort=displayName",
         "users changed since a time": f"{root}/users?since=2020-01-01T00:00",
+        "users created since a day, of whom there are none": (
+            f"{root}/users?created=date&day=2100-01-01"
+        ),
         "users by a filter on title": f"{root}/users?filter={quote(_TITLE)}",
         "users by a filter on roles": f"{root}/users?filter={quote(_ROLE)}",
         "groups": f"{root}/groups",
