@@ -33,7 +33,7 @@ install: $(ALL) ## make .venv with everything in it: the runtime, the tests' too
 serve: $(RUN) ## run the service on ./muster.db; installs the runtime only
 	$(BIN)/muster serve --first-key
 
-check: install ## lint, types, import layers and the fast tests: about a minute on two cores
+check: install ## lint, types, import layers and the fast tests: a little more than a minute on two cores
 	@$(MAKE) --no-print-directory --jobs 2 lint fast
 
 # The fast tests start no process and need no PostgreSQL. The ignored files have none of them, and slow imports.
