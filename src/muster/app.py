@@ -220,7 +220,7 @@ def build_services(storage: Storage, settings: Settings) -> Services:
     active_users, checklist = ActiveUserCounts(storage), Checklist(storage, administrators)
     doctor = Doctor(storage)
     reactivations = Reactivations(storage)
-    alerts = Alerts(desk, doctor, webhooks, reactivations)
+    alerts = Alerts(desk, doctor, webhooks, reactivations, connections)
     key_sets = KeySets(openid.document)
     access_tokens = AccessTokens(storage.signing_secret, settings.base_url)
     oauth_clients, trusts = OAuthClients(storage), Trusts(storage, key_sets)
@@ -355,7 +355,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *RequestPages(
             *(storage, s.directory, s.requests, s.workspace_settings, s.connections, s.origins)
         ),
-        *DoctorPages(storage, s.doctor),
+        *DoctorPages(storage, s.doctor, s.connections, s.origins),
         *GuardPages(storage, s.desk),
         *RolePages(storage, s.roles, s.administrators),
         *RoleMappingPages(s.mappings, s.role_preview),

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from muster.access.connections import BY_ADMINISTRATOR, BY_GUARD, Connection, Pause
 from muster.base.clock import timestamp
 from muster.directory.caller import Caller
 from muster.events.webhooks.endpoints import GAVE_UP
@@ -58,10 +59,21 @@ class Parts:
         return self._returns
 
 
-def collect(workspace=WORKSPACE, keys=(), failed=0, unauthorized=0, **given):
+class Connected:
+    """The connections of a workspace."""
+
+    def __init__(self, *connections):
+        self._connections = connections
+
+    async def all(self, workspace):
+        return self._connections
+
+
+def collect(workspace=WORKSPACE, keys=(), failed=0, unauthorized=0, connections=(), **given):
     parts = Parts(**given)
     caller = Caller(workspace, "actor", "request")
-    alerts = Alerts(parts, parts, parts, parts).collect(caller, keys, failed, unauthorized, NOW)
+    alerts = Alerts(parts, parts, parts, parts, Connected(*connections))
+    alerts = alerts.collect(caller, keys, failed, unauthorized, NOW)
     return asyncio.run(alerts)
 
 
@@ -206,3 +218,24 @@ def test_reactivations_against_an_administrator():
     assert several[-1].text == (
         "2 other users were reactivated by a key after an administrator's deactivation."
     )
+
+
+def test_paused_connections_are_named_with_the_reason():
+    paused = Pause(BY_GUARD, "2026-01-31T09:00:00.000Z", "1 users lost access")
+    moved = Pause(BY_ADMINISTRATOR, "2026-01-31T09:00:00.000Z")
+    every = [
+        Connection(),
+        Connection("a", "Okta", pause=paused),
+        Connection("b", "Entra", pause=moved),
+    ]
+    assert [(alert.name, alert.page, alert.text) for alert in collect(connections=every)] == [
+        (
+            *("connectionPaused", "/connections/a"),
+            'The deprovisioning guard paused the connection "Okta" at 2026-01-31 09:00 UTC:'
+            " 1 users lost access.",
+        ),
+        (
+            *("connectionPaused", "/connections/b"),
+            'An administrator paused the connection "Entra" at 2026-01-31 09:00 UTC.',
+        ),
+    ]

@@ -206,9 +206,11 @@ class Service:
         response.headers.append(("x-request-id", request.id))
         seconds = time.perf_counter() - started
         if self._metrics is not None:
-            who = "" if request.grant is None else request.grant.connection.name
-            told = (request.operation, response.status, request.workspace, who)
-            self._metrics.observe(*told, seconds)
+            grant = request.grant
+            connection = "" if grant is None else grant.connection.name
+            self._metrics.observe(
+                request.operation, response.status, request.workspace, connection, seconds
+            )
         if request.grant is not None:
             if self._recorder is not None:
                 self._recorder.note(request, response, seconds)

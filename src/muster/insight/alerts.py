@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from muster.access.connections import BY_GUARD, Connections
 from muster.base.clock import timestamp
 from muster.directory.caller import Caller
 from muster.directory.documents import parse
@@ -58,7 +59,9 @@ class Alerts:
         doctor: Doctor,
         webhooks: Webhooks,
         reactivations: Reactivations,
+        connections: Connections,
     ) -> None:
+        self._connections = connections
         self._reactivations = reactivations
         self._desk = desk
         self._doctor = doctor
@@ -83,6 +86,7 @@ class Alerts:
         """
         workspace = caller.workspace
         return [
+            *await self._pauses(workspace.id),
             *await self._guard(caller),
             *await self._reversals(workspace.id, keys, now),
             *await self._returns(workspace.id, keys, now),
@@ -92,6 +96,23 @@ class Alerts:
             *_expiring(keys, now),
             *_switches(workspace),
         ]
+
+    async def _pauses(self, workspace: int) -> list[Alert]:
+        """Return an alert about each paused connection."""
+        alerts = []
+        for one in await self._connections.all(workspace):
+            if one.pause is None:
+                continue
+            who = "The deprovisioning guard" if one.pause.by == BY_GUARD else "An administrator"
+            reason = f": {one.pause.reason}" if one.pause.reason else ""
+            text = (
+                f'{who} paused the connection "{one.name}" at {_minute(one.pause.since)}'
+                f" UTC{reason}."
+            )
+            alerts.append(
+                Alert("connectionPaused", 1, text, f"/connections/{one.id}", "View connection")
+            )
+        return alerts
 
     async def _guard(self, caller: Caller) -> list[Alert]:
         guard = await self._desk.state(caller)

@@ -159,6 +159,11 @@ def test_keys_requests_and_the_audit_log_have_the_connection_if_there_are_severa
     assert ("/Users/unknown" in page.text, "/Groups/unknown" in page.text) == (True, False)
     assert "/Users/unknown" in root.get(f"{base}/{okta['id']}").text
     assert root.get(f"{place}/audit", connection=okta["id"]).status_code == 200
+    found = [
+        re.findall(r"\w+ \w+ 404", text(root.get(f"{place}/doctor", connection=one)))
+        for one in (okta["id"], "default", "")
+    ]
+    assert len(found[0]) == len(found[1]) == len(found[2]) / 2 > 0
 
 
 def test_an_administrator_of_settings_alone_creates_no_credential(server, fresh):
@@ -168,3 +173,16 @@ def test_an_administrator_of_settings_alone_creates_no_credential(server, fresh)
     assert "Create API key" not in page.text
     assert admin.post(f"/w/{fresh.name}/connections/default/keys", keyName="x").status_code == 403
     admin.close()
+
+
+def test_the_guard_page_and_the_overview_tell_of_a_pause_by_the_guard(root, base, fresh):
+    fresh.api.patch("/settings", json={"guardMode": "pause", "guardShare": 0, "guardLeast": 0})
+    assert "Mode: Pause the connection." in text(root.get(f"/w/{fresh.name}/guard"))
+    user = fresh.user()
+    assert fresh.scim.delete(f"/Users/{user['id']}").status_code == 429
+    shown = root.get(f"/w/{fresh.name}")
+    assert 'The deprovisioning guard paused the connection "default"' in text(shown)
+    assert f'href="{base}/default"' in shown.text
+    assert "The guard counts anew from now on." in text(root.get(f"{base}/default"))
+    root.submit(f"{base}/default/resume")
+    assert fresh.scim.get("/Users").status_code == 200

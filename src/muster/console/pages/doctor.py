@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from muster.access.connections import Connections
+from muster.access.origins import CredentialOrigins
 from muster.access.permissions import SCIM, SETTINGS
 from muster.base import clock
 from muster.base.clock import timestamp
@@ -18,8 +20,16 @@ from muster.storage.records.requests import day_of, number_of
 class DoctorPages:
     """The page of the doctor."""
 
-    def __init__(self, accounts: Accounts, doctor: Doctor) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        doctor: Doctor,
+        connections: Connections,
+        origins: CredentialOrigins,
+    ) -> None:
         self._accounts = accounts
+        self._connections = connections
+        self._origins = origins
         self._doctor = doctor
 
     def __iter__(self) -> Iterator[PageRoute]:
@@ -29,13 +39,22 @@ class DoctorPages:
         yield PageRoute("POST", f"{root}/{{id}}/reopen", SETTINGS, self.reopen, (SCIM,))
 
     async def show(self, visit: Visit) -> Response:
-        examined = await self._doctor.examine(visit.there().id)
-        resolved = list(examined.resolved)
+        workspace, wanted = visit.there().id, visit.text("connection")
+        examined = await self._doctor.examine(workspace)
+        origins = await self._origins.of(workspace)
+
+        def is_wanted(finding: Finding) -> bool:
+            return not wanted or origins.of_credential(finding.key_id) == wanted
+
+        found = examined.open.only(is_wanted)
+        resolved = list(examined.resolved.only(is_wanted))
         today = day_of(number_of(clock.seconds()))
-        shown = [*examined.open, *resolved]
+        shown = [*found, *resolved]
         return visit.render(
             "doctor.html",
-            found=examined.open,
+            found=found,
+            connections=await self._connections.all(workspace),
+            asked=wanted,
             resolved=resolved if visit.text("resolved") else [],
             hidden=len(resolved),
             marks=examined.marks,

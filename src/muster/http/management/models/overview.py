@@ -67,7 +67,7 @@ class AlertAnswer(Answer):
 
     name: Annotated[str, Field(examples=["held"])]
     """The matter: held, guardLimit, reactivated, recreated, doctor, unknownKey, webhook,
-    webhookPaused, expired, expiring, provisioning or deprovisioning."""
+    webhookPaused, connectionPaused, expired, expiring, provisioning or deprovisioning."""
     count: Annotated[int, Field(ge=1)]
     """The number of objects that it is about."""
     text: Annotated[str, Field(examples=['API key "Okta" expires within 14 days.'])]
