@@ -20,6 +20,7 @@ from bench import (
     console,
     groups,
     neighbours,
+    oauth,
     peer,
     plot,
     postgres,
@@ -338,6 +339,7 @@ def main() -> int:
     for extra in (
         everything_on,
         recording,
+        oauth.compare,
         workers.compare,
         bulk.compare,
         groups.compare,
