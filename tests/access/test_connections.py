@@ -156,7 +156,7 @@ def test_resources_are_counted_by_owner_and_type(bench, connections, administrat
     assert bench.run(connections.count_owned(workspace.id, one.id)) == 3
     assert bench.run(connections.owner(workspace.id, stored.id)).id == one.id
     other = stored.id[:-1] + ("0" if stored.id[-1] != "0" else "1")  # another id of the same key
-    assert bench.run(connections.owner(workspace.id, other)) is None
+    assert refusal(bench, connections.owner(workspace.id, other)).status == 404
     error = refusal(bench, connections.check_barred(workspace.id, {one.id: "Okta", "x": "X"}))
     assert (error.status, "'Okta' owns 3 resources" in error.detail) == (403, True)
     bench.run(connections.check_barred(workspace.id, {"x": "X"}))

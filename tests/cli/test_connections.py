@@ -65,6 +65,7 @@ def _keys(muster):
         (("update", "default", "--strict", "--inherit", "strict"), 2, "not both"),
         (("update", "nobody", "--strict"), 1, "no connection 'nobody'; the workspace has"),
         (("pause", "default", "--reason", "x" * 301), 2, "at most 300"),
+        (("pause", "default", "--reason", "a\nb"), 2, "--reason: expected at most 300"),
         (("delete", "default"), 1, "cannot be deleted. Pause it instead."),
         (("list", "--workspace", "nowhere"), 1, "nowhere"),
     ],

@@ -77,6 +77,8 @@ def test_a_workspace_is_suspended_and_resumed(muster):
     assert state(muster, "acme") == "active"
     refused = muster("workspaces", "suspend", "acme", "--reason", "x" * 301, check=False)
     assert (refused.returncode, "300 characters" in refused.stderr) == (2, True)
+    refused = muster("workspaces", "suspend", "acme", "--reason", "a\nb", check=False)
+    assert (refused.returncode, "--reason: expected at most" in refused.stderr) == (2, True)
 
 
 def test_a_workspace_is_deleted_and_restored(muster):

@@ -437,10 +437,16 @@ class Connections:
                 )
 
     async def owner(self, workspace: int, resource_id: str) -> Connection | None:
-        """Return the connection that owns a resource; None if none does."""
+        """Return the connection that owns a resource; None if none does.
+
+        Raises:
+            ScimError: 404 if there is no such resource.
+        """
         place = (workspace, key_of(resource_id) or 0, resource_id)
         found = await self._store.query(Statement(_OWNER, place))
-        every = await self.all(workspace) if found else ()
+        if not found:
+            raise not_found(f"Resource {resource_id[:100]!r} not found.")
+        every = await self.all(workspace)
         return next((one for one in every if one.id == found[0][0]), None)
 
     async def _set(

@@ -6,6 +6,7 @@ state and continue later. They stop synchronising on 401, 403 or 404. The state 
 workspace, which every process reads again when the epoch changes, as it does for a revoked key.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ GRACE = timedelta(days=7)
 CLOSED_SECONDS = 3600
 """Seconds after which the client of a workspace that answers nothing is to try again."""
 MAX_REASON = 300
+"""Characters of a reason for a suspension, or for the pause of a connection."""
 _TRIES = 5
 
 
@@ -43,6 +45,19 @@ def closed_because(workspace: Workspace) -> str | None:
             f" {workspace.suspended.since}{reason.rstrip('.')}."
         )
     return None
+
+
+def check_reason(reason: str) -> str:
+    """Return the reason for a suspension or a pause without the spaces around it.
+
+    Logs of clients show it in a line, so it must be one.
+
+    Raises:
+        ValueError: It is too long, or has control characters.
+    """
+    if not re.fullmatch(rf"[^\x00-\x1f\x7f]{{0,{MAX_REASON}}}", reason):
+        raise ValueError(f"expected at most {MAX_REASON} characters, without control characters")
+    return reason.strip()
 
 
 async def suspend_workspace(

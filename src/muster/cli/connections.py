@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from muster.access.audit_notes import Administrator
 from muster.access.connections import OWNERSHIPS, PROVIDERS, Connection, Connections, check_name
+from muster.access.lifecycle import check_reason
 from muster.access.permissions import ADMIN
 from muster.access.settings import GUARD_MODES, NUMBERS
 from muster.base.clock import timestamp
@@ -54,7 +55,6 @@ GuardMode = Annotated[
         help=f"What the guard does with changes above its limit: {', '.join(GUARD_MODES)}.",
     ),
 ]
-_MAX_REASON = 300
 
 
 @Parameter(name="*")
@@ -184,12 +184,14 @@ def pause(
     database: Database = None,
 ) -> None:
     """Pause a connection: its requests get 503 with Retry-After until it is resumed."""
-    if len(reason) > _MAX_REASON:
-        raise UsageError(f"--reason: expected at most {_MAX_REASON} characters")
+    try:
+        told = check_reason(reason)
+    except ValueError as error:
+        raise UsageError(f"--reason: {error}") from None
 
     async def work(connections: Connections, by: Administrator) -> Connection:
         found = await connections.chosen(by.workspace.id, connection)
-        return await connections.pause(by, found.id, reason)
+        return await connections.pause(by, found.id, told)
 
     _run(workspace, database, work)
 

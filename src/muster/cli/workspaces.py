@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from muster.access.lifecycle import (
-    MAX_REASON,
+    check_reason,
     delete_workspace,
     restore_workspace,
     resume_workspace,
@@ -134,12 +134,14 @@ def suspend(
     database: Database = None,
 ) -> None:
     """Suspend a workspace: its clients get 503 until it is resumed. It keeps its keys and data."""
-    if len(reason) > MAX_REASON:
-        raise UsageError(f"--reason: expected at most {MAX_REASON} characters")
+    try:
+        told = check_reason(reason)
+    except ValueError as error:
+        raise UsageError(f"--reason: {error}") from None
     _change(
         name,
         database,
-        lambda storage, workspace: suspend_workspace(storage, workspace, reason, _origin()),
+        lambda storage, workspace: suspend_workspace(storage, workspace, told, _origin()),
     )
 
 

@@ -90,7 +90,10 @@ def test_a_connection_is_paused_and_resumed(root, base, fresh):
     page = root.submit(f"{base}/default/resume")
     assert "was resumed" in text(page)
     assert fresh.scim.get("/Users").status_code == 200
-    assert root.submit(f"{base}/default/pause", reason="x" * 301).status_code == 400
+    for wrong in ("x" * 301, "a\x7fb"):
+        refused = root.submit(f"{base}/default/pause", reason=wrong)
+        assert refused.status_code == 400
+        assert 'class="wrong"' in refused.text
 
 
 def test_credentials_are_created_shown_once_rotated_and_ended(root, base, fresh):

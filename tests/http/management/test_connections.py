@@ -327,7 +327,7 @@ def test_a_restored_user_belongs_to_its_former_owner(fresh):
     user = mine.post("/Users", json=person()).json()
     path = f"/resources/{user['id']}/connection"
     assert mine.delete(f"/Users/{user['id']}").status_code == 204
-    assert fresh.api.get(path).json() == {"connection": None}
+    refused(fresh.api.get(path), 404)
     [_, created] = fresh.api.get(f"/history/{user['id']}").json()["items"]
     body = {"change": created["change"]}
     restore = f"/history/{user['id']}/restore"
@@ -338,6 +338,20 @@ def test_a_restored_user_belongs_to_its_former_owner(fresh):
     assert fresh.api.get(path).json()["connection"]["id"] == okta["id"]
     [told] = fresh.api.get("/audit", params={"action": "override"}).json()["items"]
     assert told["actor"].startswith("key:")
+
+
+def test_the_owner_of_an_unknown_resource_is_not_found(fresh):
+    unknown = "0193591c-1f00-7b5d-a1b2-3c4d5e6f7081"
+    for given in (unknown, "x"):
+        assert given in refused(fresh.api.get(f"/resources/{given}/connection"), 404)
+
+
+@pytest.mark.parametrize("reason", ["a\nb", "\x1b[0m", "\x7f", "a\n"])
+def test_the_reason_for_a_pause_is_a_line(fresh, reason):
+    okta = connect(fresh)
+    answer = fresh.api.post(f"/connections/{okta['id']}/pause", json={"reason": reason})
+    assert "without control characters" in refused(answer, 400, "/reason")
+    assert fresh.api.get(f"/connections/{okta['id']}").json()["state"] == "active"
 
 
 def test_a_user_of_one_connection_may_be_a_member_of_a_group_of_another(fresh):

@@ -98,6 +98,13 @@ def test_names_and_settings_change(platform):
     problem(platform.api.patch("/workspaces/default", json={"name": label("d")}), 403)
 
 
+@pytest.mark.parametrize("reason", ["a\nb", "\x1b[0m", "\x7f", "a\n"])
+def test_the_reason_for_a_suspension_is_a_line(platform, tenant, reason):
+    answer = platform.api.post(f"/workspaces/{tenant.name}/suspend", json={"reason": reason})
+    assert "reason: expected text in a line, without control characters" in problem(answer, 400)
+    assert get(platform, tenant.name)["state"] == "active"
+
+
 def test_a_suspended_workspace_answers_no_program_and_keeps_its_keys(platform, tenant):
     user = tenant.user()
     found = act(platform, tenant.name, "suspend", reason="The invoice is overdue.")

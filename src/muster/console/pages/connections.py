@@ -234,7 +234,7 @@ class ConnectionPages:
         one = await self._one(visit)
         try:
             body = read_body(PauseConnection, {"reason": visit.text("reason")})
-            await self._connections.pause(visit.administrator, one.id, body.reason)
+            await self._connections.pause(visit.administrator, one.id, body.reason.strip())
         except ScimError as error:
             return await self.show_one(visit, error.status, error.detail)
         return await self._done(visit, one, f'Connection "{one.name}" was paused.')

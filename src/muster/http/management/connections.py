@@ -152,7 +152,9 @@ class ConnectionRoutes:
         outage: they keep their state and try again.
         """
         body = await call.read(PauseConnection, empty=True)
-        paused = await self._connections.pause(call.administrator, call.names["id"], body.reason)
+        paused = await self._connections.pause(
+            call.administrator, call.names["id"], body.reason.strip()
+        )
         return json_response(200, _answer(paused))
 
     async def resume_connection(self, call: Call) -> Response:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from muster.http.management.models.base import Body, QueryParameters
+from muster.http.management.models.base import NO_CONTROLS, Body, QueryParameters
 from muster.http.wire.errors import FieldError, InvalidRequest
 from muster.scim.document import json_type
 from muster.scim.errors import invalid_syntax
@@ -73,6 +73,8 @@ def _sentence(item: ErrorDetails, noun: str, names: list[str]) -> str:
             return f"Expected {context['expected']}, got {got}."
         case "string_pattern_mismatch" if context["pattern"] == r"\S":
             return "Expected text, got white space only."
+        case "string_pattern_mismatch" if context["pattern"] == NO_CONTROLS:
+            return "Expected text in a line, without control characters."
         case "too_short" | "too_long" | "string_too_short" | "string_too_long" as which:
             return _length(which, context, value)
         case "greater_than_equal":

@@ -15,6 +15,7 @@ from pydantic.config import JsonDict, JsonValue
 from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import TypedDict
 
+from muster.access.lifecycle import MAX_REASON
 from muster.access.permissions import ADMIN, PERMISSIONS
 from muster.scim.values import Json
 
@@ -109,6 +110,9 @@ Moment = Annotated[str, Field(min_length=1, max_length=100, examples=["2026-01-3
 """A point in time that a client sends, as ISO 8601."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]
+NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
+Reason = Annotated[str, StringConstraints(max_length=MAX_REASON, pattern=NO_CONTROLS)]
+"""The reason for a suspension or a pause."""
 Permission = Annotated[str, OneOf(PERMISSIONS)]
 KeyPermission = Annotated[str, OneOf((ADMIN, *PERMISSIONS))]
 """A permission of a key, or `Admin` for all of them."""

@@ -24,6 +24,7 @@ from muster.http.management.models.base import (
     Moment,
     OneOf,
     QueryParameters,
+    Reason,
     Timestamp,
     example_of_a_change,
 )
@@ -122,7 +123,7 @@ class PauseConnection(Body):
 
     model_config = ConfigDict(json_schema_extra={"example": {"reason": "Migration to Entra ID"}})
 
-    reason: Annotated[str, Field(max_length=300)] = ""
+    reason: Reason = ""
     """A sentence that the connection's client, the console and the audit log show."""
 
 

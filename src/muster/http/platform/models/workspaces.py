@@ -4,15 +4,16 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from muster.access.lifecycle import MAX_REASON
 from muster.http.management.models.base import (
     DIGITS,
+    NO_CONTROLS,
     Answer,
     Body,
     Cursor,
     ListAnswer,
     OneOf,
     QueryParameters,
+    Reason,
     Timestamp,
     example_of_a_change,
 )
@@ -21,7 +22,7 @@ from muster.storage.port.accounts import WORKSPACE_STATES
 
 WorkspaceName = Annotated[str, Field(max_length=63, examples=["acme"])]
 DisplayName = Annotated[
-    str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"), Field(examples=["Acme"])
+    str, StringConstraints(max_length=200, pattern=NO_CONTROLS), Field(examples=["Acme"])
 ]
 WorkspaceState = Annotated[str, OneOf(WORKSPACE_STATES)]
 
@@ -62,7 +63,7 @@ class Suspend(Body):
 
     model_config = ConfigDict(json_schema_extra={"example": {"reason": "The invoice is overdue"}})
 
-    reason: Annotated[str, Field(max_length=MAX_REASON)] = ""
+    reason: Reason = ""
     """A sentence that clients of the workspace, its console and the audit log show."""
 
 
