@@ -15,7 +15,8 @@ ACTORS, TYPES, ACTIONS = (
 )
 NOTES = st.lists(st.tuples(*map(st.sampled_from, (ACTORS, TYPES, ACTIONS))), max_size=12)
 NAMED = (st.sampled_from(("", *TYPES)), st.sampled_from(("", *ACTIONS)))
-WANTED = st.tuples(st.sampled_from(("", "key:", "key:a", "admin:", "%", "x")), *NAMED)
+AMONG = st.none() | st.frozensets(st.sampled_from((*ACTORS, "x")))
+WANTED = st.tuples(st.sampled_from(("", "key:", "key:a", "admin:", "%", "x")), *NAMED, AMONG)
 
 
 def whole(bench, workspace, sought, limit):

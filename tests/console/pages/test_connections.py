@@ -189,3 +189,25 @@ def test_the_guard_page_and_the_overview_tell_of_a_pause_by_the_guard(root, base
     assert "The guard counts anew from now on." in text(root.get(f"{base}/default"))
     root.submit(f"{base}/default/resume")
     assert fresh.scim.get("/Users").status_code == 200
+
+
+def test_all_changes_of_a_connection_are_rolled_back(root, base, fresh):
+    okta = connect(fresh, name="Okta")
+    scim = scim_of(fresh, okta)
+    made = [scim_of(fresh, okta).post("/Users", json=person()).json() for _ in range(2)]
+    other, gone = fresh.user(), fresh.user()
+    assert scim.delete(f"/Users/{gone['id']}").status_code == 204
+    path = f"/w/{fresh.name}/undo"
+    assert "Connection Okta: all of its credentials" in text(root.get(path))
+    period = {"since": "2020-01-01T00:00", "until": "2100-01-01T00:00"}
+    asked = {"key": f"connection:{okta['id']}", **period}
+    page = root.get(path, **asked)
+    assert all(user["userName"] in page.text for user in made)
+    assert other["userName"] not in page.text
+    at = re.search(r'name="at" value="([^"]+)"', page.text)[1]
+    ids = [user["id"] for user in (*made, gone)]
+    page = root.submit(path, **asked, at=at, resource=ids, confirmed="yes")
+    assert "Rolled back 3 resources." in text(page)
+    assert fresh.scim.get(f"/Users/{gone['id']}").status_code == 200
+    assert fresh.scim.get("/Users").json()["totalResults"] == 2
+    assert root.get(path, key="connection:x", **period).status_code == 404

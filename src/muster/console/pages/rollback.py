@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from muster.access.connections import Connections
+from muster.access.origins import CredentialOrigins
 from muster.access.permissions import RESTORE
 from muster.base import clock
 from muster.console.actors import listed
@@ -64,6 +66,10 @@ class ShownEvent:
     first: str
 
 
+_CONNECTION = "connection"
+"""The beginning of the choice of a connection in place of a key, as connection:ID."""
+
+
 class RollbackPages:
     """The rollback page."""
 
@@ -71,6 +77,8 @@ class RollbackPages:
         self._storage = storage
         self._rollback = rollback
         self._tokens = tokens
+        self._connections = Connections(storage)
+        self._origins = CredentialOrigins(storage)
 
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", _PATH, RESTORE, self.show)
@@ -78,11 +86,11 @@ class RollbackPages:
 
     async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
         """Show the form and, once a key and a period are chosen, the preview."""
-        plan, at = None, ""
+        plan, work, at = None, None, ""
         chosen = visit.text("key") or visit.text("import")
         if chosen:
             try:
-                plan = await self._plan(visit)
+                plan, work = await self._plan(visit), await self._work(visit)
                 at = await self._tokens.write(visit.there().id, plan.as_of)
             except ScimError as failed:
                 status, error = failed.status if status == 200 else status, error or failed.detail
@@ -100,10 +108,11 @@ class RollbackPages:
             plan=plan,
             at=at,
             keys={key.id: key for key in await self._storage.keys(workspace)},
+            connections=await self._connections.all(workspace),
             asked={**asked, "until": until, "import": visit.text("import")},
             events=[_shown(event) for event in events],
             changes={} if plan is None else {step.id: _differences(step) for step in plan.steps},
-            gone=_gone(plan, visit),
+            gone=_gone(plan, work),
             reactivated=sum(
                 _verb(step) == "Reactivate" for step in (() if plan is None else plan.steps)
             ),
@@ -141,7 +150,7 @@ class RollbackPages:
             plan = await self._plan(visit)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
-        ids -= _gone(plan, visit)
+        ids -= _gone(plan, await self._work(visit))
         steps = [step for step in plan.steps if step.id in ids]
         if not steps or len(steps) != len(ids):
             return await self.show(visit, 409, "Some of these no longer need a rollback.")
@@ -161,13 +170,19 @@ class RollbackPages:
         return replace(plan, steps=steps)
 
     async def _work(self, visit: Visit) -> Work:
-        """Return the changes that were chosen: those of a key in a period, or of an import."""
+        """Return the changes that were chosen, of a key, a connection or an import."""
         if visit.text("import"):
             return work_of_import(visit.text("import"), clock.now() + timedelta(minutes=1))
-        if await self._storage.key(visit.there().id, visit.text("key")) is None:
+        workspace, chosen = visit.there().id, visit.text("key")
+        kind, _, connection = chosen.partition(":")
+        actors: frozenset[str] = frozenset()
+        if kind == _CONNECTION:
+            found = await self._connections.get(workspace, connection)
+            actors = (await self._origins.of(workspace)).actors(found.id)
+        elif await self._storage.key(workspace, chosen) is None:
             raise not_found("API key not found.")
         since, until = (parse_time(visit.text(name), name) for name in ("since", "until"))
-        return Work(f"key:{visit.text('key')}", since, until)
+        return Work(chosen if kind == _CONNECTION else f"key:{chosen}", since, until, "", actors)
 
 
 def _shown(event: KeyEvent) -> ShownEvent:
@@ -212,18 +227,15 @@ def _selected(plan: RollbackPlan | None, asked: str) -> set[str]:
     }
 
 
-def _gone(plan: RollbackPlan | None, visit: Visit) -> set[str]:
+def _gone(plan: RollbackPlan | None, work: Work | None) -> set[str]:
     """Return the resources that somebody else has deleted since.
 
     The key did not delete them, so a rollback of the key does not bring them back.
     """
-    actor, request_id = f"key:{visit.text('key')}", f"import-{visit.text('import')}"
     return {
         step.id
         for step in (() if plan is None else plan.steps)
-        if step.action == "create"
-        and step.current.origin.actor != actor
-        and step.current.origin.request_id != request_id
+        if step.action == "create" and work is not None and not work.has(step.current)
     }
 
 
