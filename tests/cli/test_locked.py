@@ -24,6 +24,7 @@ WRITING = {
     "keys revoke": ("revoke-{name}",),
     "keys rotate": ("rotate-{name}",),
     "keys set": ("set-{name}", "--rate-limit", "5"),
+    "secrets rotate": (),
     "workspaces create": ("{name}",),
     "workspaces rename": ("rename-{name}", "renamed-{name}"),
     "workspaces set": ("default", "--strict"),
@@ -38,6 +39,7 @@ READING = {
     "export": (),
     "keys list": (),
     "migrate": (),
+    "secrets status": (),
     "workspaces list": (),
 }
 """The commands that need no lock of a database that is up to date."""

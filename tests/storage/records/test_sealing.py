@@ -7,10 +7,10 @@ import pytest
 from muster.base.vault import Vault, is_sealed
 from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.engine import Statement
-from muster.storage.port.errors import Outdated, SecretsLocked
+from muster.storage.port.errors import Outdated, SecretsLocked, StorageError
 from muster.storage.port.items import INSTALLATION, Item
 from muster.storage.postgres import PostgresStorage
-from muster.storage.records.sealing import READ_SECRET, SEALED
+from muster.storage.records.sealing import READ_SECRET, SEALED, seal_new
 from muster.storage.sqlite import SqliteStorage
 from muster.upkeep.secrets import rotate, survey
 from tests.support.databases import migrated_database, migrated_file
@@ -163,3 +163,10 @@ def test_a_value_that_is_moved_to_another_row_is_not_read(database):
     database.run(one.transact(INSTALLATION, [Statement(move, ("administrator",))]))
     with pytest.raises(SecretsLocked, match="changed or moved"):
         database.run(one.item(INSTALLATION, "administrator", "y"))
+
+
+def test_a_database_without_an_installation_says_so(database):
+    storage = database.opened(ONE)
+    database.run(storage.transact(INSTALLATION, [Statement("DELETE FROM installation", ())]))
+    with pytest.raises(StorageError, match="no muster installation"):
+        database.run(seal_new(storage, storage.vault))

@@ -19,7 +19,7 @@ from muster.base.vault import LockedError, Vault, is_sealed
 from muster.scim.values import Json
 from muster.storage.port.accounts import Setting
 from muster.storage.port.engine import Statement, Upkeep
-from muster.storage.port.errors import SecretsLocked
+from muster.storage.port.errors import SecretsLocked, StorageError
 from muster.storage.port.items import INSTALLATION, Item
 
 SEALED = {"open-id-connector": "clientSecret", "administrator": "totp"}
@@ -109,8 +109,12 @@ async def seal_new(storage: Upkeep, vault: Vault) -> None:
 
     Raises:
         SecretsLocked: The key file cannot be made.
+        StorageError: The database has no installation.
     """
-    stored: bytes = (await storage.query(Statement(READ_SECRET, ())))[0][0]
+    rows = await storage.query(Statement(READ_SECRET, ()))
+    if not rows:
+        raise StorageError("the database contains no muster installation")
+    stored: bytes = rows[0][0]
     if not vault.usable or is_sealed(stored) or await storage.query(Statement(_IN_USE, ())):
         return
     try:
