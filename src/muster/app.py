@@ -54,6 +54,7 @@ from muster.console.pages.imports import ImportPages
 from muster.console.pages.keys import KeyPages
 from muster.console.pages.overview import OverviewPages
 from muster.console.pages.palette import PalettePages
+from muster.console.pages.platform_keys import PlatformKeyPages
 from muster.console.pages.preferences import PreferencePages
 from muster.console.pages.protection import ProtectionPages
 from muster.console.pages.requests import RequestPages
@@ -114,6 +115,7 @@ from muster.http.observe.recorder import Recorder, Retention
 from muster.http.observe.request_log import RequestLog
 from muster.http.observe.usage import UsageCounter
 from muster.http.openapi import docs, openapi_document
+from muster.http.platform.feed import PlatformFeedRoutes
 from muster.http.platform.invitations import InvitationRoutes
 from muster.http.platform.router import PlatformApi, PlatformRoute
 from muster.http.platform.usage import UsageRoutes
@@ -328,6 +330,7 @@ def platform_routes(
         *WithinRoutes(management, s.registries),
         *InvitationRoutes(s.invitations, origin),
         *UsageRoutes(storage, s.usage),
+        *PlatformFeedRoutes(storage, s.tokens, s.origins),
     ]
 
 
@@ -341,6 +344,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *ConnectorPages(storage, s.connectors, s.openid),
         *PreferencePages(),
         *WorkspacePages(storage),
+        *PlatformKeyPages(s.platform_keys),
         *PalettePages(s.directory, s.requests, story),
         *OverviewPages(s.overview, s.checklist),
         *KeyPages(storage, s.keys, s.roles, s.connections),

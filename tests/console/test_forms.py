@@ -225,6 +225,12 @@ def _remove_role(scene):
     return scene.post("/roles/Auditor/remove")
 
 
+def _revoke_platform_key(scene):
+    made = scene.visitor.submit("/platform-keys", name=name("k"), expires="").text
+    key = re.search(r"muster_platform_([0-9a-f]{16})_", made)[1]
+    return scene.visitor.post(f"/platform-keys/{key}/revoke")
+
+
 def _rename_workspace(scene):
     page = scene.visitor.get("/workspaces", q=scene.tenant.name).text
     place = re.search(r'action="(/workspaces/\d+/rename)"', page)[1]
@@ -452,6 +458,10 @@ FORMS = {
         f"/webhooks/{scene.webhook()}/remove"
     ),
     "/workspaces/{id}/rename": _rename_workspace,
+    "/platform-keys": lambda scene: scene.visitor.post(
+        "/platform-keys", name=name("k"), expires=""
+    ),
+    "/platform-keys/{id}/revoke": _revoke_platform_key,
     "/w/{workspace}/roles": _role,
     "/w/{workspace}/roles/{name}": _edit_role,
     "/w/{workspace}/roles/{name}/remove": _remove_role,

@@ -76,6 +76,10 @@ PLATFORM = [
     *("resumeWorkspaceConnection", "findWorkspaceOauthClients", "createWorkspaceOauthClient"),
     *("rotateWorkspaceOauthClient", "deleteWorkspaceOauthClient", "findWorkspaceTrusts"),
     *("createWorkspaceTrust", "deleteWorkspaceTrust"),
+    *("findPlatformChanges", "findPlatformAudit", "findPlatformEventTypes", "redeliverPlatform"),
+    *("findPlatformWebhooks", "createPlatformWebhook", "getPlatformWebhook", "testPlatformWebhook"),
+    *("updatePlatformWebhook", "deletePlatformWebhook", "rotatePlatformWebhook"),
+    "findPlatformDeliveries",
 ]
 """The operations of the platform API, which tests/http/platform tries with wrong values."""
 UNUSED_CHECKS = {

@@ -32,6 +32,7 @@ BOTH_ENGINES = "tests/storage runs the methods of the port on both engines"
 IN_PROCESSES = "tests of processes: tests/cli/test_serve.py, tests/serving and tests/outside"
 WITHOUT_A_TEST = {
     "__init__.py": "names of the package alone",
+    "events/reach.py": "tests/http/platform/test_feed.py and tests/storage/test_changes_of_all.py",
     "base/progress.py": "a protocol, and a function that does nothing",
     "cli/options.py": "tests/cli/test_main.py gives every command wrong words",
     "http/management/models/*.py": "tests/http/management/test_bodies.py sends each wrong values",

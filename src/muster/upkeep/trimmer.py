@@ -36,7 +36,7 @@ from muster.storage.background import log_and_continue
 from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.engine import Statement, Storage
 from muster.storage.port.errors import StorageError
-from muster.storage.port.items import INSTALLATION, TRIM_ID, TRIM_KIND, Item
+from muster.storage.port.items import INSTALLATION, TRIM_ID, TRIM_KIND, TRIMMED_OF_ALL, Item
 from muster.storage.records.leases import Leases
 from muster.storage.repair.derived import bound
 
@@ -166,7 +166,16 @@ class Trimmer:
         details = orjson.dumps({"before": oldest, "hash": moved.chain})
         note = Note(workspace, origin, "Changes", TRIM_ID, "trim", details)
         await self._storage.record([note], [moved.item(workspace, mark.done)])
+        if workspace != INSTALLATION:
+            await self._move_mark_of_all(moved.sequence)
         return moved
+
+    async def _move_mark_of_all(self, sequence: int) -> None:
+        """Record the last row that is trimmed in any workspace, for the feed of all of them."""
+        standing = await self._storage.item(INSTALLATION, TRIM_KIND, TRIMMED_OF_ALL)
+        if standing is None or standing.body["sequence"] < sequence:
+            body = {"sequence": sequence}
+            await self._storage.record([], [Item(INSTALLATION, TRIM_KIND, TRIMMED_OF_ALL, body)])
 
     async def _last_deletable(self, workspace: int) -> int:
         """Return the last row that may be deleted.
@@ -174,9 +183,10 @@ class Trimmer:
         The newest row of the workspace stays, and so do rows that a webhook has not sent.
         """
         end = await self._storage.latest_change(workspace) - 1
-        for item in await self._storage.items(workspace, WEBHOOK_KIND):
+        own = await self._storage.items(workspace, WEBHOOK_KIND)
+        for item in (*own, *await self._storage.items(INSTALLATION, WEBHOOK_KIND)):
             if item.body["disabled"] is None:
-                rows = await self._storage.query(bound(_POSITION, workspace, item.id))
+                rows = await self._storage.query(bound(_POSITION, item.workspace, item.id))
                 end = min([end, *(row[0] for row in rows)])
         return end
 

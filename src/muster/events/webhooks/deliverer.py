@@ -15,6 +15,7 @@ from muster.access.origins import CredentialOrigins
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.directory.history.events import Event, events
+from muster.events.reach import changes_after, latest, names_of, workspace_of
 from muster.events.webhooks.endpoints import GAVE_UP, Webhook, Webhooks
 from muster.events.webhooks.sender import Sender, SendResult
 from muster.scim.errors import ScimError
@@ -114,7 +115,7 @@ class Deliverer:
             self._tasks.pop(key).cancel()
         for key in wanted:
             if key not in self._tasks or self._tasks[key].done():
-                workspace = await self._storage.workspace(key[0])
+                workspace = await workspace_of(self._storage, key[0])
                 if workspace is not None:
                     self._tasks[key] = asyncio.create_task(self._serve(workspace, key[1]))
 
@@ -180,12 +181,10 @@ class Deliverer:
         Returns:
             Whether any change was pending.
         """
-        if await self._storage.latest_change(workspace.id) <= state.position:
+        if await latest(self._storage, workspace.id) <= state.position:
             return False
         begun = time.monotonic()
-        for change in await self._storage.changes(
-            workspace.id, state.position, _ROWS, with_before=True
-        ):
+        for change in await changes_after(self._storage, workspace.id, state.position, _ROWS):
             for part, event in enumerate(events(change, self.base)):
                 if part < state.part or not webhook.wants(event.type):
                     continue
@@ -247,7 +246,7 @@ class Deliverer:
 
     async def event(self, workspace: int, sequence: int, part: int) -> Event | None:
         """Return an event of a change; None if the change is no longer stored."""
-        for change in await self._storage.changes(workspace, sequence - 1, 1, with_before=True):
+        for change in await changes_after(self._storage, workspace, sequence - 1, 1):
             for number, event in enumerate(events(change, self.base)):
                 if change.sequence == sequence and number == part:
                     return event
@@ -269,8 +268,11 @@ class Deliverer:
 
     async def _message(self, webhook: Webhook, event: Event, part: int) -> Message:
         change = event.change
-        origins = await self._origins.of(webhook.workspace)
+        origins = await self._origins.of(change.workspace or webhook.workspace)
         data = event.to_json(origins.of_actor(event.actor))
+        if change.workspace:
+            names = await names_of(self._storage, {change.workspace})
+            data = {"workspace": names.get(change.workspace, ""), **data}
         body = {"type": event.type, "timestamp": change.origin.time, "data": data}
         at = (change.sequence, change.origin.time, part)
         message_id = _message_id(await self._storage.signing_secret(), webhook, *at)

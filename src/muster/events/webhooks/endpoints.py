@@ -18,7 +18,7 @@ from muster.directory.history.events import event_types
 from muster.scim.errors import ScimError, invalid_value, not_found
 from muster.scim.values import Json
 from muster.storage.port.accounts import Accounts
-from muster.storage.port.items import Item
+from muster.storage.port.items import INSTALLATION, Item
 from muster.storage.records.webhooks import WebhookStates
 
 WEBHOOK_KIND = "webhook"
@@ -143,8 +143,11 @@ class Webhooks:
         return sorted(map(_webhook, items), key=lambda webhook: (webhook.created, webhook.id))
 
     async def enabled(self) -> set[tuple[int, str]]:
-        """Return the workspace and id of each enabled webhook of the installation."""
-        items = await self._accounts.items_of_workspaces(WEBHOOK_KIND)
+        """Return the workspace and id of each enabled webhook, also of the installation itself."""
+        items = [
+            *await self._accounts.items_of_workspaces(WEBHOOK_KIND),
+            *await self._accounts.items(INSTALLATION, WEBHOOK_KIND),
+        ]
         return {(item.workspace, item.id) for item in items if item.body["disabled"] is None}
 
     async def get(self, workspace: int, webhook_id: str) -> Webhook:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from muster.access.permissions import SCIM, SETTINGS
 from muster.directory.history.events import describe
+from muster.events.reach import latest
 from muster.events.webhooks.deliverer import TEST, Deliverer
 from muster.events.webhooks.endpoints import Webhook, Webhooks
 from muster.http.management.models.webhooks import (
@@ -177,7 +178,7 @@ class WebhookRoutes:
 
     async def create_webhook(self, call: Call) -> Response:
         body = await call.read(NewWebhook)
-        position = await self._storage.latest_change(call.workspace)
+        position = await latest(self._storage, call.workspace)
         made = await self._webhooks.create(call.administrator, body.given(), position)
         return created(await self._with_secret(made), "/webhooks", made.id)
 
@@ -198,7 +199,7 @@ class WebhookRoutes:
         answer: WebhookProgress = {
             **found,
             "cursor": await self._tokens.write(call.workspace, state.position),
-            "upToDate": state.position >= await self._storage.latest_change(call.workspace),
+            "upToDate": state.position >= await latest(self._storage, call.workspace),
             "attempts": state.attempts,
         }
         return json_response(200, answer)

@@ -1,8 +1,9 @@
-"""The keys, connections and credentials of one workspace, for a platform key.
+"""The keys, connections and credentials of one workspace, and webhooks across all of them.
 
 Each operation is the one of the management API with the same path: it is called with all
-permissions in that workspace, and the audit log of the workspace names the platform key. Further
-resources of a workspace, such as links to set up a connection, belong beside these.
+permissions in that workspace, and the audit log of the workspace names the platform key. Webhooks
+and the audit log of the platform are those of the installation, in the place of a workspace.
+Further resources of a workspace, such as links to set up a connection, belong beside these.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -11,18 +12,21 @@ from muster.access.connections import Connection
 from muster.access.keys import Grant
 from muster.access.permissions import ADMIN
 from muster.access.registries import Registries
+from muster.events import reach
 from muster.http.management.router import API_ROOT, ApiRoute, Call
 from muster.http.platform.router import PLATFORM, PlatformCall, PlatformRoute
 from muster.http.wire.message import Response
 from muster.storage.port.accounts import KeyRecord, Workspace
 
-_ONE = "/platform/workspaces/{name}"
+_ROOT, _ONE = "/platform", "/platform/workspaces/{name}"
 _WITHIN = ("/keys", "/connections")
 """The resources of the management API that the platform API has within a workspace."""
+_OF_ALL = {"/webhooks": "for the events of all workspaces", "/audit": "of the platform"}
+"""Those that it has for the installation, with the end of their summaries."""
 
 
 class WithinRoutes:
-    """The operations on the keys and connections of a workspace.
+    """The operations on the keys and connections of a workspace, and on those of the installation.
 
     Args:
         routes: The routes of the management API.
@@ -30,32 +34,47 @@ class WithinRoutes:
     """
 
     def __init__(self, routes: Iterable[ApiRoute], registries: Registries) -> None:
-        self._routes = [route for route in routes if f"/{route.path.split('/')[1]}" in _WITHIN]
+        self._routes = list(routes)
         self._registries = registries
 
     def __iter__(self) -> Iterator[PlatformRoute]:
         for route in self._routes:
-            yield PlatformRoute(
-                route.method,
-                _ONE + route.path,
-                PLATFORM,
-                self._within(route),
-                f"{route.summary}, in a workspace",
-                route.status,
-                body=route.body,
-                body_optional=route.body_optional,
-                query=route.query,
-                answer=route.answer,
-                answers=route.answers,
-                errors=(*route.errors, 409),
-                problems=route.problems,
-            )
+            resource = f"/{route.path.split('/')[1]}"
+            if resource in _WITHIN:
+                yield self._called(route, _ONE, "workspace", "in a workspace")
+            elif resource in _OF_ALL:
+                yield self._called(route, _ROOT, "platform", _OF_ALL[resource])
 
-    def _within(self, route: ApiRoute) -> Callable[[PlatformCall], Awaitable[Response]]:
-        """Return the handler that calls a route of the management API in a workspace."""
+    def _called(self, route: ApiRoute, root: str, noun: str, where: str) -> PlatformRoute:
+        """Return the route of the platform API that calls one of the management API.
 
+        Args:
+            route: The route of the management API.
+            root: The path before its own.
+            noun: The second word of the operation's name.
+            where: The end of the summary.
+        """
+        return PlatformRoute(
+            route.method,
+            root + route.path,
+            PLATFORM,
+            self._handler(route, root, noun),
+            f"{route.summary}, {where}",
+            route.status,
+            body=route.body,
+            body_optional=route.body_optional,
+            query=route.query,
+            answer=route.answer,
+            answers=route.answers,
+            errors=(*route.errors, 409),
+            problems=route.problems,
+        )
+
+    def _handler(
+        self, route: ApiRoute, root: str, noun: str
+    ) -> Callable[[PlatformCall], Awaitable[Response]]:
         async def handler(call: PlatformCall) -> Response:
-            workspace = await call.workspace()
+            workspace = reach.PLATFORM if root == _ROOT else await call.workspace()
             inner = Call(
                 request=call.request,
                 names={name: value for name, value in call.names.items() if name != "name"},
@@ -64,7 +83,7 @@ class WithinRoutes:
                 grant=await self._grant(call, workspace),
             )
             response = await route.handler(inner)
-            place = f"{API_ROOT}{_ONE.format(name=workspace.name)}"
+            place = API_ROOT + root.format(name=workspace.name)
             response.headers[:] = [
                 (name, place + value.removeprefix(API_ROOT) if name == "location" else value)
                 for name, value in response.headers
@@ -72,7 +91,7 @@ class WithinRoutes:
             return response
 
         verb, _, rest = route.handler.__name__.partition("_")
-        handler.__name__ = f"{verb}_workspace_{rest}"
+        handler.__name__ = "_".join(filter(None, (verb, noun, rest)))
         return handler
 
     async def _grant(self, call: PlatformCall, workspace: Workspace) -> Grant:

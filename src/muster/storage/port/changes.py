@@ -38,6 +38,7 @@ class Change:
         members: The members added to a group and removed from it; None if none were.
         before: The document of the previous row of the same resource, if the caller asked for it.
         chain: The hash that links the row to the one before it.
+        workspace: The id of the workspace, if the changes of all workspaces were read; else 0.
     """
 
     sequence: int
@@ -50,6 +51,7 @@ class Change:
     members: MemberDelta | None = None
     before: bytes | None = None
     chain: bytes | None = None
+    workspace: int = 0
 
 
 @dataclass(frozen=True, slots=True)

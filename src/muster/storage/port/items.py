@@ -57,3 +57,7 @@ IDEMPOTENT_KIND = "idempotent-answer"
 
 INVITATION_PLACE_KIND = "invitation-place"
 """The kind of items by which invitations are found; ids are WORKSPACE:INVITATION."""
+
+
+TRIMMED_OF_ALL = "all"
+"""The id of the item of TRIM_KIND with the last row that is trimmed in any workspace."""

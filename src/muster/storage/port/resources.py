@@ -384,6 +384,18 @@ class Resources(Notes, Protocol):
             with_before: Include the previous document of each resource.
         """
 
+    async def settled_change(self) -> int:
+        """Return a sequence number up to which no change of any workspace can appear any more."""
+
+    async def changes_of_all(self, after: int, until: int, limit: int) -> Sequence[Change]:
+        """Return the changes of all workspaces in order, each with the previous document.
+
+        Args:
+            after: Only changes after this sequence number.
+            until: Only changes up to this one, which `settled_change` has returned.
+            limit: The largest number of changes.
+        """
+
     async def history(
         self, workspace: int, resource_id: str, before: int | None, limit: int
     ) -> Sequence[Change]:

@@ -37,6 +37,7 @@ from muster.storage.postgres.accounts import PostgresAccounts
 from muster.storage.postgres.connection import Connection, Pool, translate
 from muster.storage.postgres.epoch import PostgresEpoch
 from muster.storage.postgres.functions import PostgresFunctions
+from muster.storage.postgres.horizon import Horizon
 from muster.storage.postgres.loader import Loader
 from muster.storage.postgres.lock import lock
 from muster.storage.postgres.migrate import migrate, missing, recreate
@@ -99,7 +100,7 @@ WHERE u.workspace = $1 AND u.type = $2 AND u.attribute = $3 AND u.value = ANY($4
 """
 _COLUMNS = HASHED_COLUMNS.replace("document", "convert_to(document, 'UTF8')")
 _PREVIOUS_DOCUMENT = (
-    "(SELECT convert_to(b.document, 'UTF8') FROM changes b WHERE b.workspace = $1"
+    "(SELECT convert_to(b.document, 'UTF8') FROM changes b WHERE b.workspace = c.workspace"
     " AND b.id = c.id AND b.sequence < c.sequence"
     " AND b.version > 0 ORDER BY b.sequence DESC LIMIT 1)"
 )
@@ -152,6 +153,11 @@ The document has no more bytes than a request body may have.
 _END = 2**62
 _CHANGES_ONLY = _CHANGES.format(columns=_COLUMNS, before="NULL")
 _CHANGES_WITH_PREVIOUS = _CHANGES.format(columns=_COLUMNS, before=_PREVIOUS_DOCUMENT)
+_OF_ALL = "WHERE sequence > $1 AND sequence <= $2 AND workspace > 0 ORDER BY sequence LIMIT $3"
+_CHANGES_OF_ALL = (
+    f"SELECT workspace, sequence, {_COLUMNS}, chain, {_PREVIOUS_DOCUMENT} FROM changes c {_OF_ALL}"
+)
+_SIZES_OF_ALL = f"SELECT octet_length(document) FROM changes {_OF_ALL}"
 _SECRET = 'SELECT hash FROM secrets WHERE workspace = $1 AND "key" = $2 AND name = $3'
 _TOO_LARGE = asyncpg.exceptions.ProgramLimitExceededError
 
@@ -197,6 +203,7 @@ class PostgresStorage(PostgresAccounts):
     async def start(self) -> None:
         self._pool = Pool(self._url, self._pool_size, self._scan_seconds)
         self._epoch = PostgresEpoch(self._url)
+        self._horizon = Horizon(self._pool)
         self._writer = PostgresWriter(self._pool, self._url, self.on_commit)
         self._searches = asyncio.Semaphore(max(1, self._pool_size // 2))
         self._turns = Turns(max(1, self._pool_size // 5))
@@ -501,6 +508,14 @@ class PostgresStorage(PostgresAccounts):
             _CHANGES_WITH_PREVIOUS if with_before else _CHANGES_ONLY, workspace, after, limit
         )
         return [_change(*row) for row in rows]
+
+    async def settled_change(self) -> int:
+        return await self._horizon.settled()
+
+    async def changes_of_all(self, after: int, until: int, limit: int) -> Sequence[Change]:
+        limit = await self._fit_limit(limit, CHANGES_SHARE * 2, _SIZES_OF_ALL, after, until)
+        rows = await self._pool.rows(_CHANGES_OF_ALL, after, until, limit)
+        return [replace(_change(*row), workspace=workspace) for workspace, *row in rows]
 
     async def history(
         self, workspace: int, resource_id: str, before: int | None, limit: int

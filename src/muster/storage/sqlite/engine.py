@@ -119,6 +119,10 @@ _CHANGES = (
     "SELECT sequence, {columns}, chain, {before} FROM changes c"
     " WHERE workspace = ? AND sequence > ? ORDER BY sequence LIMIT ?"
 )
+_CHANGES_OF_ALL = (
+    "SELECT workspace, sequence, {columns}, chain, {before} FROM changes c"
+    " WHERE sequence > ? AND sequence <= ? AND workspace > 0 ORDER BY sequence LIMIT ?"
+)
 _OWNER = (
     'SELECT r.id FROM unique_values u JOIN resources r ON r."key" = u."key"'
     " WHERE u.workspace = ? AND u.type = ? AND u.attribute = ? AND u.value = ?"
@@ -142,6 +146,7 @@ _MATCHING_CHANGES = {
 _END = 2**62
 _CHANGES_ONLY = _CHANGES.format(columns=HASHED_COLUMNS, before="NULL")
 _CHANGES_WITH_PREVIOUS = _CHANGES.format(columns=HASHED_COLUMNS, before=_PREVIOUS_DOCUMENT)
+_CHANGES_OF_ALL = _CHANGES_OF_ALL.format(columns=HASHED_COLUMNS, before=_PREVIOUS_DOCUMENT)
 _FUNCTIONS = SqliteFunctions()
 
 
@@ -550,11 +555,24 @@ class SqliteStorage(SqliteAccounts):
             statement = _CHANGES_WITH_PREVIOUS if with_before else _CHANGES_ONLY
             return self._bounded(self._accounts.execute(statement, (workspace, after, limit)))
 
-    def _bounded(self, rows: Iterable[tuple[Any, ...]]) -> list[Change]:
+    async def settled_change(self) -> int:
+        with translated():  # there is one writer, so numbers are in the order of commits
+            latest: int = self._accounts.execute(
+                "SELECT coalesce(max(sequence), 0) FROM changes"
+            ).fetchone()[0]
+        return latest
+
+    async def changes_of_all(self, after: int, until: int, limit: int) -> Sequence[Change]:
+        with translated():
+            return self._bounded(
+                self._accounts.execute(_CHANGES_OF_ALL, (after, until, limit)), of_all=True
+            )
+
+    def _bounded(self, rows: Iterable[tuple[Any, ...]], of_all: bool = False) -> list[Change]:
         """Convert rows to changes until they exceed their share of the bytes of a page."""
         found, size = [], 0
         for row in rows:
-            change = _change(row)
+            change = replace(_change(row[1:]), workspace=row[0]) if of_all else _change(row)
             found.append(change)
             size += len(change.document) + len(change.before or b"")
             if size > self.page_bytes // CHANGES_SHARE:
