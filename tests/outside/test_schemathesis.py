@@ -80,6 +80,12 @@ PLATFORM = [
     *("findPlatformWebhooks", "createPlatformWebhook", "getPlatformWebhook", "testPlatformWebhook"),
     *("updatePlatformWebhook", "deletePlatformWebhook", "rotatePlatformWebhook"),
     "findPlatformDeliveries",
+    *(
+        "createWorkspaceSetupLink",
+        "findWorkspaceSetupLinks",
+        "getWorkspaceSetupLink",
+        "revokeWorkspaceSetupLink",
+    ),
 ]
 """The operations of the platform API, which tests/http/platform tries with wrong values."""
 UNUSED_CHECKS = {

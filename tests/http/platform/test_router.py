@@ -35,10 +35,12 @@ ROUTES = [
     *(
         (method, f"/workspaces/x{path}")
         for method, path, _ in management.ROUTES
-        if path.startswith(("/keys", "/connections"))
+        if path.startswith(("/keys", "/connections", "/setup-links"))
     ),
 ]
-WITHIN = re.compile(r".+Workspace(Key|Connection|OauthClient|Trust)$|.+Platform(Webhook)?$")
+WITHIN = re.compile(
+    r".+Workspace(Key|Connection|OauthClient|Trust|SetupLink)$|.+Platform(Webhook)?$"
+)
 """The operations whose bodies are those of the management API: see test_bodies.py there."""
 SETTINGS = {"contract": "rfc7644", "strict": False, "guardShare": 10, "ipAllowlist": ["::1"]}
 BODIES = {
@@ -110,7 +112,7 @@ def test_every_route_with_a_body_is_tried(server):
         if method in ("POST", "PUT", "PATCH")
     }
     within = {found for found in with_body if WITHIN.match(found)}
-    assert len(within) == 15
+    assert len(within) == 16
     assert with_body - within == {*BODIES, *NO_BODY}
 
 

@@ -92,3 +92,14 @@ def test_a_deleted_workspace_gets_nothing_new(platform):
     for path in ("keys", "connections"):
         problem(platform.api.post(f"/workspaces/{called}/{path}", json={"name": "k"}), 409)
     problem(platform.api.post(f"/workspaces/{called}/invitations"), 409)
+
+
+def test_a_customer_gets_a_link_to_set_up_the_connection(platform):
+    called, other = platform.workspace(), platform.workspace()
+    made = platform.api.post(f"/workspaces/{called}/setup-links", json={"expiresInDays": 7})
+    assert made.status_code == 201, made.text
+    (found,) = platform.api.get(f"/workspaces/{called}/setup-links").json()["items"]
+    assert found["id"] == made.json()["id"]
+    assert platform.api.get(f"/workspaces/{other}/setup-links").json()["items"] == []
+    assert platform.api.delete(f"/workspaces/{other}/setup-links/{found['id']}").status_code == 404
+    assert platform.api.delete(f"/workspaces/{called}/setup-links/{found['id']}").status_code == 204

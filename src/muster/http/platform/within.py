@@ -1,9 +1,8 @@
-"""The keys, connections and credentials of one workspace, and webhooks across all of them.
+"""The keys, connections and set-up links of one workspace, and webhooks across all of them.
 
 Each operation is the one of the management API with the same path: it is called with all
 permissions in that workspace, and the audit log of the workspace names the platform key. Webhooks
 and the audit log of the platform are those of the installation, in the place of a workspace.
-Further resources of a workspace, such as links to set up a connection, belong beside these.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -19,7 +18,7 @@ from muster.http.wire.message import Response
 from muster.storage.port.accounts import KeyRecord, Workspace
 
 _ROOT, _ONE = "/platform", "/platform/workspaces/{name}"
-_WITHIN = ("/keys", "/connections")
+_WITHIN = ("/keys", "/connections", "/setup-links")
 """The resources of the management API that the platform API has within a workspace."""
 _OF_ALL = {"/webhooks": "for the events of all workspaces", "/audit": "of the platform"}
 """Those that it has for the installation, with the end of their summaries."""
