@@ -27,6 +27,7 @@ _SETTINGS = {
     for field in fields(Workspace)
     if field.default is not MISSING
 }
+_SETTINGS["ip_descriptions"] = st.lists(st.tuples(_texts, _texts), max_size=3).map(tuple)
 _SETTINGS["suspended"] = st.none() | st.builds(Suspension, _texts, _texts)
 _SETTINGS["deleted"] = st.none() | st.builds(Deletion, _texts, _texts, st.booleans())
 workspaces = st.builds(
