@@ -53,6 +53,8 @@ class Parts:
             limit=None,
             permissions=permissions,
             admits=lambda _: admits,
+            networks=("192.0.2.0/24",),
+            counted_as="acme\0default",
         )
         self.cached = True
         self.tokens = 1000
@@ -95,8 +97,8 @@ class Parts:
 
     # ---- the observers
 
-    def observe(self, operation, status, workspace, connection, seconds):
-        self.observed.append((operation, status, workspace))
+    def observe(self, operation, status, place, seconds):
+        self.observed.append((operation, status, place.partition("\0")[0]))
 
     def note(self, request, response, seconds):
         self.noted.append((request.path, response.status))

@@ -29,7 +29,7 @@ RULES = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())["groups"][0]["rules
 
 def _metrics():
     metrics = Metrics()
-    metrics.observe("getUser", 200, "w", "default", 0.1)
+    metrics.observe("getUser", 200, "w\0default", 0.1)
     names = re.findall(
         r"^# TYPE (\w+) (\w+)$", generate_latest(metrics._registry).decode(), re.MULTILINE
     )

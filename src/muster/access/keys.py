@@ -59,6 +59,8 @@ class Grant:
         through: The workspace with the settings of the connection.
         barred: The connections whose resources the key may not change, by stored id.
         protected: The ids of the workspace's protected users.
+        counted_as: The names of the workspace and the connection with a NUL between them, which
+            neither can have; one text, so that counting a request hashes no more than it must.
         refusal: Why SCIM refuses the credential, whose kind the workspace does not accept; None if
             it does not.
     """
@@ -77,6 +79,8 @@ class Grant:
     barred: Mapping[str | None, str]
     protected: frozenset[str] = frozenset()
     refusal: str | None = None
+
+    counted_as: str = ""
 
     def admits(self, address: str) -> bool:
         """Return whether the workspace accepts requests from an address."""
@@ -502,6 +506,7 @@ class Keys:
             Connection(),
             workspace,
             {},
+            counted_as=f"{workspace.name}\0" if workspace.name else "",
         )
 
     @property
@@ -561,6 +566,7 @@ class Keys:
             barred_from(connection, every),
             await protected_users(self._accounts, workspace.id),
             _refusal(workspace, is_key=actor.startswith("key:")),
+            f"{workspace.name}\0{connection.name}",
         )
 
     async def _signing_secret(self) -> bytes:

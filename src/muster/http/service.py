@@ -206,11 +206,8 @@ class Service:
         response.headers.append(("x-request-id", request.id))
         seconds = time.perf_counter() - started
         if self._metrics is not None:
-            grant = request.grant
-            connection = "" if grant is None else grant.connection.name
-            self._metrics.observe(
-                request.operation, response.status, request.workspace, connection, seconds
-            )
+            place = request.workspace if request.grant is None else request.grant.counted_as
+            self._metrics.observe(request.operation, response.status, place, seconds)
         if request.grant is not None:
             if self._recorder is not None:
                 self._recorder.note(request, response, seconds)
@@ -398,7 +395,7 @@ class Service:
         request.workspace, request.key, request.grant = grant.workspace.name, grant.key.id, grant
         request.waits = self._waits
         self.used.add(grant.place)
-        if not grant.admits(request.address):
+        if grant.networks and not grant.admits(request.address):
             return self._turn_away(request, grant)
         if grant.workspace.suspended is not None or grant.workspace.deleted is not None:
             return _answer_closed(request, grant, scim)

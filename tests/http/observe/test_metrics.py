@@ -37,7 +37,7 @@ def test_workspaces_beyond_the_bound_share_a_label():
     for number in range(MAX_WORKSPACES + 50):
         for _ in range(2):
             connection = "default" if number % 2 else f"c{number}"
-            metrics.observe("getUser", 200, f"w{number}", connection, 0.001)
+            metrics.observe("getUser", 200, f"w{number}\0{connection}", 0.001)
     text = _exposed(metrics)
     assert _sum(text, "muster_requests_total") == 2 * (MAX_WORKSPACES + 50)
     assert _sum(text, "muster_requests_total", workspace=OTHER) == 100
@@ -49,7 +49,7 @@ def test_workspaces_beyond_the_bound_share_a_label():
 def test_connections_of_one_workspace_beyond_the_bound_share_a_label_too():
     metrics = Metrics()
     for number in range(MAX_WORKSPACES + 5):
-        metrics.observe("getUser", 200, "w", f"c{number}", 0.001)
+        metrics.observe("getUser", 200, f"w\0c{number}", 0.001)
     text = _exposed(metrics)
     assert _sum(text, "muster_requests_total", workspace="w") == MAX_WORKSPACES
     assert _sum(text, "muster_requests_total", workspace=OTHER, connection=OTHER) == 5

@@ -34,6 +34,15 @@ OTHER = "(other)"
 """The label for workspaces and connections beyond the first MAX_WORKSPACES."""
 
 
+_OTHERS = f"{OTHER}\0{OTHER}"
+
+
+def _names(place: str) -> tuple[str, str]:
+    """Return the names of the workspace and the connection of a place."""
+    workspace, _, connection = place.partition("\0")
+    return workspace, connection
+
+
 class Times(Histogram):
     """A histogram that observes many values at once."""
 
@@ -86,8 +95,8 @@ class Metrics:
     def __init__(self, token: str | None = None) -> None:
         self._token = token
         self._registry = registry = CollectorRegistry()
-        self._tallies: dict[tuple[str, int, str, str], _Tally] = {}
-        self._connections_seen: set[tuple[str, str]] = set()
+        self._tallies: dict[tuple[str, int, str], _Tally] = {}
+        self._connections_seen: set[str] = set()
         self._seconds = Times(
             "muster_request_seconds",
             "Requests answered, and their duration.",
@@ -150,36 +159,33 @@ class Metrics:
             multiprocess_mode=mode,  # type: ignore[arg-type]  # typed as a literal
         )
 
-    def observe(
-        self, operation: str, status: int, workspace: str, connection: str, seconds: float
-    ) -> None:
+    def observe(self, operation: str, status: int, place: str, seconds: float) -> None:
         """Count one request; it appears within a second.
 
         Args:
             operation: The name of the operation.
             status: The HTTP status.
-            workspace: The name of the workspace; empty if unknown.
-            connection: The name of the connection; empty if unknown.
+            place: The names of the workspace and the connection, as `Grant.counted_as` has them;
+                empty if unknown.
             seconds: The duration.
         """
-        tally = self._tallies.get((operation, status, workspace, connection))
+        tally = self._tallies.get((operation, status, place))
         if tally is None:
-            tally = self._tally(operation, status, workspace, connection)
+            tally = self._tally(operation, status, place)
         tally.seconds.append(seconds)
         if len(tally.seconds) >= _GATHERED:
             tally.count()
 
-    def _tally(self, operation: str, status: int, workspace: str, connection: str) -> _Tally:
-        place = (workspace, connection)
+    def _tally(self, operation: str, status: int, place: str) -> _Tally:
         if place not in self._connections_seen:
             if len(self._connections_seen) >= MAX_WORKSPACES:
-                place = (OTHER, OTHER)
+                place = _OTHERS
             self._connections_seen.add(place)
-        key = (operation, status, *place)
+        key = (operation, status, place)
         if key not in self._tallies:
             timer = self._seconds.labels(operation, str(status))
             self._tallies[key] = _Tally(
-                timer, self._requests.labels(operation, str(status), *place)
+                timer, self._requests.labels(operation, str(status), *_names(place))
             )
         return self._tallies[key]
 
