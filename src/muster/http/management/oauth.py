@@ -10,13 +10,13 @@ from muster.access.permissions import SCIM, SETTINGS
 from muster.base.clock import timestamp
 from muster.base.outbound import is_absolute_url
 from muster.http.management.models.oauth import (
+    ClientRotation,
     FindCredentials,
     NewOAuthClient,
     NewOAuthClientAnswer,
     NewTrust,
     OAuthClientAnswer,
     OAuthClientList,
-    SecretRotation,
     TrustAnswer,
     TrustList,
 )
@@ -76,7 +76,7 @@ class CredentialRoutes:
             SETTINGS,
             self.rotate_oauth_client,
             "Give an OAuth client a new secret",
-            body=SecretRotation,
+            body=ClientRotation,
             body_optional=True,
             answer=NewOAuthClientAnswer,
             also=(SCIM,),
@@ -150,7 +150,7 @@ class CredentialRoutes:
         return created(_with_secret(client, secret), place, client.id)
 
     async def rotate_oauth_client(self, call: Call) -> Response:
-        body = await call.read(SecretRotation, empty=True)
+        body = await call.read(ClientRotation, empty=True)
         client, secret = await self._clients.rotate(
             call.administrator, await self._client(call), timedelta(seconds=body.overlap_seconds)
         )

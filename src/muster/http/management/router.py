@@ -124,7 +124,7 @@ C = TypeVar("C", bound=Invocation)
 
 
 @dataclass(frozen=True, slots=True)
-class Operation(Route, Generic[C]):
+class ApiOperation(Route, Generic[C]):
     """One operation of an API under /api/v1.
 
     Attributes:
@@ -169,10 +169,10 @@ class Operation(Route, Generic[C]):
         return first + "".join(word.title() for word in rest)
 
 
-AnyOperation = Operation[Any]
+AnyOperation = ApiOperation[Any]
 
 
-class ApiRoute(Operation[Call]):
+class ApiRoute(ApiOperation[Call]):
     """One operation of the management API."""
 
     __slots__ = ()

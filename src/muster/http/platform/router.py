@@ -7,7 +7,7 @@ from muster.access.platform_keys import PlatformKey
 from muster.access.workspaces import find_workspace
 from muster.base.clock import timestamp
 from muster.http.management.models.base import QueryParameters
-from muster.http.management.router import API_ROOT, Invocation, Operation
+from muster.http.management.router import API_ROOT, ApiOperation, Invocation
 from muster.http.management.validation import read_query
 from muster.http.platform.idempotency import HEADER, Idempotency
 from muster.http.wire.base_url import BaseUrl
@@ -63,7 +63,7 @@ class PlatformCall(Invocation):
         return found
 
 
-class PlatformRoute(Operation[PlatformCall]):
+class PlatformRoute(ApiOperation[PlatformCall]):
     """One operation of the platform API."""
 
     __slots__ = ()

@@ -46,7 +46,13 @@ from muster.storage.postgres.writer import PostgresWriter
 from muster.storage.query.binder import Binder
 from muster.storage.query.compiler import ONE, QUICK_ROWS, Compiler, QueryPlan, Seek
 from muster.storage.query.memberships import required_member
-from muster.storage.query.outlines import Answer, Hints, Wanted, outline_steps, suffices
+from muster.storage.query.outlines import (
+    Hints,
+    OutlineAnswer,
+    OutlineQuestion,
+    outline_steps,
+    suffices,
+)
 from muster.storage.query.paging import (
     CHANGES_SHARE,
     PAGE_BYTES,
@@ -344,7 +350,7 @@ class PostgresStorage(PostgresAccounts):
                     return page
         return await self._planned(query, plan)
 
-    async def _hints(self, query: Query, wanted: Wanted) -> Hints | None:
+    async def _hints(self, query: Query, wanted: OutlineQuestion) -> Hints | None:
         """Ask the outlines, and note if they should be brought on."""
         async with (
             self._turns.turn(query.workspace),
@@ -359,7 +365,7 @@ class PostgresStorage(PostgresAccounts):
                     rows = await connection.fetch(statement.sql, *statement.parameters)
                     statement = steps.send([tuple(row) for row in rows])
             except StopIteration as stopped:
-                answer: Answer = stopped.value
+                answer: OutlineAnswer = stopped.value
         if answer.stale:
             self.stale_outlines.add((query.workspace, query.resource_type.name))
         return answer.hints

@@ -57,7 +57,13 @@ from muster.storage.port.resources import Position, Query
 from muster.storage.query.binder import Binder
 from muster.storage.query.flatten import flat
 from muster.storage.query.memberships import MembershipConditions
-from muster.storage.query.outlines import Hints, Wanted, covered, is_created_since, texts_of
+from muster.storage.query.outlines import (
+    Hints,
+    OutlineQuestion,
+    covered,
+    is_created_since,
+    texts_of,
+)
 
 _SQL_OPERATORS = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _LAST_CHARACTER = "\U0010ffff"
@@ -225,13 +231,13 @@ class Compiler:
         bounded = not terms and (_never_missing(sort) or self._lacking() is not None)
         return QueryPlan(self._walk(sort, rest), seek, self._total(terms), bounded, checks)
 
-    def wanted(self, plan: QueryPlan) -> Wanted:
+    def wanted(self, plan: QueryPlan) -> OutlineQuestion:
         """Return what outlines may tell about the query that its plan does not know."""
         seek, sort = plan.seek, self.query.sort
         if seek is not None and (
             seek.rank == ONE or (seek.size is not None and seek.size <= QUICK_ROWS)
         ):
-            return Wanted()
+            return OutlineQuestion()
         covers = covered(self.query.resource_type)
         texts = ((texts_of(term, covers), term) for term in self.terms)
         found, looking = next(((found, term) for found, term in texts if found), ((), None))
@@ -240,7 +246,7 @@ class Compiler:
         if seek is None and sort is not None and self._can_walk() and self.query.descending:
             lacking = "" if _never_missing(sort) or sort.name not in covers.sorts else sort.name
         term = None if isinstance(looking, _Domain) else looking
-        return Wanted(term, found, created[0] if created else None, lacking)
+        return OutlineQuestion(term, found, created[0] if created else None, lacking)
 
     def _counts_matches(self, seek: Seek, rest: "list[Term]") -> bool:
         """Tell whether the size of a seek is the number of matches, and is all that is asked for.

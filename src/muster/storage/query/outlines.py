@@ -202,7 +202,7 @@ def _lacks(place: Field, body: Document) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class OutlineQuestion:
     """What a query asks of outlines.
 
     Attributes:
@@ -235,7 +235,7 @@ class Hints:
         lacking: The keys of all resources that can lack `wanted.lacking`; None if unknown.
     """
 
-    wanted: Wanted
+    wanted: OutlineQuestion
     candidates: frozenset[int] | None = None
     partial: bool = False
     common: bool = False
@@ -245,7 +245,7 @@ class Hints:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OutlineAnswer:
     """The result of `outline_steps`.
 
     Attributes:
@@ -280,11 +280,11 @@ def is_created_since(term: object) -> bool:
     return False
 
 
-Steps = Generator[Statement, Sequence[Sequence[Any]], Answer]
+Steps = Generator[Statement, Sequence[Sequence[Any]], OutlineAnswer]
 """Yields statements, is sent the rows of each, and returns the answer."""
 
 
-def outline_steps(query: Query, wanted: Wanted, narrow: bool) -> Steps:
+def outline_steps(query: Query, wanted: OutlineQuestion, narrow: bool) -> Steps:
     """Read the outlines of a query's type.
 
     Args:
@@ -302,7 +302,7 @@ def outline_steps(query: Query, wanted: Wanted, narrow: bool) -> Steps:
         f" AND version > 0 ORDER BY sequence LIMIT {MOST_CHANGES + 1}"
     )
     if len(rows) > MOST_CHANGES:
-        return Answer(None, stale=True)
+        return OutlineAnswer(None, stale=True)
     changed = frozenset(key_of(_text(row[0])) or 0 for row in rows)
     created = frozenset(key_of(_text(row[0])) or 0 for row in rows if _text(row[1]) == "create")
     lacking = None
@@ -315,7 +315,7 @@ def outline_steps(query: Query, wanted: Wanted, narrow: bool) -> Steps:
     if wanted.texts:
         found = yield from _candidates(query, wanted.texts, changed, narrow)
     hints = Hints(wanted, found.keys, found.partial, found.common, since, size, lacking)
-    return Answer(hints, stale=len(rows) > STALE)
+    return OutlineAnswer(hints, stale=len(rows) > STALE)
 
 
 def _scope(bind: Binder, query: Query) -> str:
@@ -323,7 +323,7 @@ def _scope(bind: Binder, query: Query) -> str:
     return f"workspace = {bind(query.workspace)} AND type = {bind(name)}"
 
 
-def _position(query: Query) -> Generator[Statement, Sequence[Sequence[Any]], "int | Answer"]:
+def _position(query: Query) -> Generator[Statement, Sequence[Sequence[Any]], "int | OutlineAnswer"]:
     """Return the position of the outlines, or the answer if they cannot be used."""
     bind = Binder()
     rows = yield bind.statement(
@@ -333,13 +333,13 @@ def _position(query: Query) -> Generator[Statement, Sequence[Sequence[Any]], "in
         f" (SELECT * FROM outline_positions WHERE {_scope(bind, query)}) p ON TRUE"
     )
     if not rows or rows[0][0] < LEAST_RESOURCES:
-        return Answer(None, stale=False)
+        return OutlineAnswer(None, stale=False)
     _, position, reached, covers, latest = rows[0]
     if position is None or reached is not None:
-        return Answer(None, stale=True)
+        return OutlineAnswer(None, stale=True)
     behind = (latest or 0) - position
     if _text(covers) != covered(query.resource_type).signature or behind > MOST_SEQUENCES:
-        return Answer(None, stale=True)
+        return OutlineAnswer(None, stale=True)
     return int(position)
 
 

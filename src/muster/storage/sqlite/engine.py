@@ -40,7 +40,13 @@ from muster.storage.port.resources import Outcome, Page, Put, Query, Stored, Wri
 from muster.storage.query.binder import Binder
 from muster.storage.query.compiler import QUICK_ROWS, Compiler, QueryPlan, Seek
 from muster.storage.query.memberships import required_member
-from muster.storage.query.outlines import Answer, Hints, Wanted, outline_steps, suffices
+from muster.storage.query.outlines import (
+    Hints,
+    OutlineAnswer,
+    OutlineQuestion,
+    outline_steps,
+    suffices,
+)
 from muster.storage.query.paging import (
     CHANGES_SHARE,
     PAGE_BYTES,
@@ -317,17 +323,17 @@ class SqliteStorage(SqliteAccounts):
             query.workspace, lambda connection: _run(connection, query, plan)
         )
 
-    async def _hints(self, query: Query, wanted: Wanted) -> Hints | None:
+    async def _hints(self, query: Query, wanted: OutlineQuestion) -> Hints | None:
         """Ask the outlines, and note if they should be brought on."""
 
-        def ask(connection: sqlite3.Connection) -> Answer:
+        def ask(connection: sqlite3.Connection) -> OutlineAnswer:
             steps = outline_steps(query, wanted, narrow=False)
             try:
                 statement = next(steps)
                 while True:
                     statement = steps.send(connection.execute(*positional(statement)).fetchall())
             except StopIteration as stopped:
-                answer: Answer = stopped.value
+                answer: OutlineAnswer = stopped.value
                 return answer
 
         answer = await self._search_on_thread(query.workspace, ask)

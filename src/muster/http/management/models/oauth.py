@@ -57,7 +57,7 @@ class NewOAuthClient(Body):
     """The URL of the public keys. They are fetched when they are needed."""
 
 
-class SecretRotation(Body):
+class ClientRotation(Body):
     """The terms of a rotation."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"overlapSeconds": 86400}})
