@@ -540,6 +540,10 @@ SHOW_SECRETS = {
 }
 
 
+FOR_GUESTS = {"/setup/provider", "/setup/credential", "/setup/step"}
+"""The forms of set-up links: tests/console/pages/test_setup.py."""
+
+
 def test_every_form_is_covered(tmp_path):
     app = muster.create_app(muster.Settings(database=f"sqlite:///{tmp_path}/m.db"))
     assert {route.path for route in app.service._site.routes if route.method == "POST"} == {
@@ -547,6 +551,7 @@ def test_every_form_is_covered(tmp_path):
         *BY_PROVIDER,
         *BY_ISSUER,
         *FOR_SCRIPTS,
+        *FOR_GUESTS,
     }
 
 

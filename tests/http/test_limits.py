@@ -1343,6 +1343,8 @@ ELSEWHERE = {
     ),
     "bytes of a CSV file to import": "tests/imports/test_table.py::test_a_file_has_so_many_bytes_and_no_more",
     "rows of a CSV file to import": "tests/imports/test_table.py::test_a_file_has_so_many_rows_and_no_more",
+    "lines of a CSV file to import, blank ones included": "tests/imports/test_table.py::test_a_file_has_so_many_lines_and_no_more",
+    "used and revoked invitations to one workspace whose links say why they do not work": "tests/access/test_invitations.py::test_so_many_ended_invitations_of_a_workspace_are_kept_and_no_more",
     "columns of a CSV file to import": "tests/imports/test_table.py::test_a_file_has_so_many_columns_and_no_more",
     "CSV imports that are stored": "tests/imports/test_store.py::test_a_workspace_keeps_so_many_imports_and_no_more",
     "protected users": "tests/access/test_protection.py::test_so_many_users_are_protected_and_no_more",

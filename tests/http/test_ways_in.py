@@ -278,7 +278,7 @@ CONFIGURE = {
     "/roles/{name}", "/open-id-connector", "/schemas", "/schemas/{urn}", "/resource-types", "/resource-types/{name}", "/webhooks",
     "/webhooks/{id}", "/webhooks/{id}/rotate", "/webhooks/{id}/redeliver", "/webhooks/{id}/test",
     "/guard/{id}/keep", "/protected-users/{id}", "/passwords/verify", "/schemas/preview", "/scim/role-mappings/preview",
-    "/doctor/{id}/resolve", "/doctor/{id}/reopen", "/setup-links", "/setup-links/{id}", "/connections", "/connections/{id}", "/connections/{id}/pause",
+    "/doctor/{id}/resolve", "/doctor/{id}/reopen", "/ip-allowlist/validate", "/setup-links", "/setup-links/{id}", "/connections", "/connections/{id}", "/connections/{id}/pause",
     "/connections/{id}/resume", "/connections/{id}/oauth-clients", "/connections/{id}/oauth-clients/{client}",
     "/connections/{id}/oauth-clients/{client}/rotate", "/connections/{id}/trusts", "/connections/{id}/trusts/{trust}",
 }  # fmt: skip
