@@ -18,6 +18,11 @@ WRITING = {
     "admins invite": (),
     "admins remove": ("remove-{name}@example.com",),
     "admins revoke": ("{invitation}",),
+    "connections create": ("{name}",),
+    "connections delete": ("delete-{name}",),
+    "connections pause": ("pause-{name}",),
+    "connections resume": ("resume-{name}",),
+    "connections update": ("update-{name}", "--provider", "okta"),
     "demo": ("--users", "3"),
     "import": ("{file}",),
     "keys create": ("--name", "{name}"),
@@ -26,8 +31,12 @@ WRITING = {
     "keys set": ("set-{name}", "--rate-limit", "5"),
     "secrets rotate": (),
     "workspaces create": ("{name}",),
+    "workspaces delete": ("delete-{name}", "--confirm", "delete-{name}"),
     "workspaces rename": ("rename-{name}", "renamed-{name}"),
+    "workspaces restore": ("restore-{name}",),
+    "workspaces resume": ("resume-{name}",),
     "workspaces set": ("default", "--strict"),
+    "workspaces suspend": ("suspend-{name}",),
 }
 READING = {
     "admins invitations": (),
@@ -35,6 +44,7 @@ READING = {
     "audit verify": (),
     "backup": ("{backup}",),
     "check": (),
+    "connections list": (),
     "doctor": (),
     "export": (),
     "keys list": (),
@@ -70,7 +80,13 @@ def place(tmp_path_factory):
             made.muster("keys", "create", "--name", f"{verb}-{name}")
         email = f"remove-{name}@example.com"
         made.muster("admins", "create", "--email", email, typed=f"{PASSWORD}\n")
-        made.muster("workspaces", "create", f"rename-{name}")
+        for verb in ("delete", "pause", "resume", "update"):
+            made.muster("connections", "create", f"{verb}-{name}")
+        made.muster("connections", "pause", f"resume-{name}")
+        for verb in ("delete", "rename", "restore", "resume", "suspend"):
+            made.muster("workspaces", "create", f"{verb}-{name}")
+        made.muster("workspaces", "delete", f"restore-{name}", "--confirm", f"restore-{name}")
+        made.muster("workspaces", "suspend", f"resume-{name}")
         made.muster("admins", "invite")
     made.muster("admins", "create", "--email", "last@example.com", typed=f"{PASSWORD}\n")
     pending = json.loads(made.muster("admins", "invitations", "--json").stdout)
