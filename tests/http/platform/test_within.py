@@ -1,5 +1,6 @@
-"""The keys, connections and credentials of one workspace over the platform API."""
+"""The keys, connections and set-up links of one workspace over the platform API."""
 
+import httpx
 import pytest
 
 from muster.access.permissions import SCIM
@@ -52,10 +53,12 @@ def test_one_workspace_is_no_way_into_another(platform, tenants):
     one, other = tenants
     key = one.api.post("/keys", json={"name": name("k")}).json()["id"]
     connection = one.api.post("/connections", json={"name": name("c")}).json()["id"]
+    link = one.api.post("/setup-links", json={}).json()["id"]
     for method, path in (
         ("GET", f"keys/{key}"), ("PATCH", f"keys/{key}"), ("DELETE", f"keys/{key}"),
         ("POST", f"keys/{key}/rotate"), ("GET", f"connections/{connection}"),
         ("POST", f"connections/{connection}/pause"), ("GET", f"connections/{connection}/trusts"),
+        ("GET", f"setup-links/{link}"), ("DELETE", f"setup-links/{link}"),
     ):  # fmt: skip
         body = {"json": {}} if method in ("POST", "PATCH") else {}
         refused = platform.api.request(method, f"/workspaces/{other.name}/{path}", **body)
@@ -64,7 +67,12 @@ def test_one_workspace_is_no_way_into_another(platform, tenants):
         f"/workspaces/{other.name}/keys", json={"name": "k", "connection": connection}
     )
     problem(refused, 400)
+    refused = platform.api.post(
+        f"/workspaces/{other.name}/setup-links", json={"connection": connection}
+    )
+    problem(refused, 400)
     assert one.api.get(f"/keys/{key}").json()["status"] == "active"
+    assert one.api.get(f"/setup-links/{link}").json()["state"] == "new"
 
 
 def test_the_audit_log_of_the_workspace_names_the_platform_key(platform, tenants):
@@ -91,6 +99,7 @@ def test_a_deleted_workspace_gets_nothing_new(platform):
     platform.api.delete(f"/workspaces/{called}", params={"confirm": called})
     for path in ("keys", "connections"):
         problem(platform.api.post(f"/workspaces/{called}/{path}", json={"name": "k"}), 409)
+    problem(platform.api.post(f"/workspaces/{called}/setup-links", json={}), 409)
     problem(platform.api.post(f"/workspaces/{called}/invitations"), 409)
 
 
@@ -103,3 +112,28 @@ def test_a_customer_gets_a_link_to_set_up_the_connection(platform):
     assert platform.api.get(f"/workspaces/{other}/setup-links").json()["items"] == []
     assert platform.api.delete(f"/workspaces/{other}/setup-links/{found['id']}").status_code == 404
     assert platform.api.delete(f"/workspaces/{called}/setup-links/{found['id']}").status_code == 204
+
+
+def test_a_set_up_link_for_a_connection_of_a_new_workspace(platform):
+    called = platform.workspace()
+    root = f"/workspaces/{called}/setup-links"
+    connection = platform.api.post(
+        f"/workspaces/{called}/connections", json={"name": "Okta", "provider": "okta"}
+    ).json()["id"]
+    terms = {"connection": connection, "expiresInDays": 3, "returnUrl": "https://app.example/"}
+    headers = {"idempotency-key": name("link")}
+    answers = [platform.api.post(root, json=terms, headers=headers) for _ in range(2)]
+    made = answers[0].json()
+    assert answers[0].status_code == 201
+    assert answers[1].json() == made  # one link, with the same URL
+    location = answers[0].headers["location"]
+    assert location == f"/api/v1/platform{root}/{made['id']}"
+    assert (made["provider"], made["connection"]) == ("okta", connection)
+    assert made["createdBy"] == platform.key.actor
+    opened = httpx.get(made["url"], timeout=30)
+    assert (opened.status_code, opened.headers["location"]) == (303, "/setup")
+    assert platform.api.get(f"{root}/{made['id']}").json()["state"] == "opened"
+    assert [each["id"] for each in platform.api.get(root).json()["items"]] == [made["id"]]
+    assert platform.api.delete(f"{root}/{made['id']}").status_code == 204
+    assert httpx.get(made["url"], timeout=30).status_code == 410
+    problem(platform.api.delete(f"{root}/unknown"), 404)
