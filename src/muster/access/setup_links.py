@@ -165,10 +165,11 @@ class NewLink:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A link that works, with the workspace that it belongs to."""
+    """A link that works, with the workspace and the connection that it belongs to."""
 
     workspace: Workspace
     link: SetupLink
+    connection: Connection
 
 
 class SetupLinks:
@@ -285,9 +286,10 @@ class SetupLinks:
         if closed := closed_because(workspace):
             raise SetupOver(f"{closed} The link works again once it is resumed.", link.return_url)
         every = await self.connections.all(workspace.id)
-        if all(link.connection != connection.id for connection in every):
+        connection = next((one for one in every if one.id == link.connection), None)
+        if connection is None:
             raise SetupOver(f"The connection of this set-up link no longer exists.{ask}")
-        return Setup(workspace, link)
+        return Setup(workspace, link, connection)
 
     async def open(self, setup: Setup, origin: ChangeOrigin) -> SetupLink:
         """Record that the page of a link was opened."""

@@ -51,6 +51,16 @@ class Provider:
             kinds.insert(0 if self.prefers_oauth else 1, OAUTH_CLIENT)
         return (*kinds, TRUST) if self.trust_fields else tuple(kinds)
 
+    def accepted_by(self, accepted: str) -> tuple[str, ...]:
+        """Return the kinds of credentials that a workspace accepts from it, the best first.
+
+        Args:
+            accepted: The credentials that SCIM accepts there: `any`, `oauth` or `keys`.
+        """
+        if accepted == "any":
+            return self.credentials
+        return tuple(kind for kind in self.credentials if (kind == KEY) == (accepted == "keys"))
+
     def fields_for(self, kind: str) -> Sequence[tuple[str, str]]:
         """Return the provider's fields for a kind of credential, each with its value."""
         return {OAUTH_CLIENT: self.oauth_fields, TRUST: self.trust_fields}.get(kind, self.fields)

@@ -8,6 +8,7 @@ import pytest
 from tests.console.browsing import Visitor
 from tests.support.in_process import InProcessServer
 from tests.support.people import name, person
+from tests.support.platform import Platform
 from tests.support.tenant import Tenant
 from tests.support.waiting import until
 
@@ -267,3 +268,111 @@ def test_the_brand_of_the_operator_is_shown(tmp_path):
         assert image.headers["content-type"] == "image/svg+xml"
         assert "default-src 'none'; script-src 'self'" in image.headers["content-security-policy"]
         visitor.close()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "provider", "offered"),
+    [
+        ("any", "entra", ["oauth-client", "key", "trust"]),
+        ("oauth", "entra", ["oauth-client", "trust"]),
+        ("keys", "entra", ["key"]),
+        ("keys", "okta", ["key"]),
+        ("oauth", "okta", []),
+    ],
+)
+def test_only_credentials_that_the_workspace_accepts_are_offered(
+    server, customer, accepted, provider, offered
+):
+    with Tenant(server) as alone:
+        asked = {"name": "Old", "auth": "client_secret"}
+        alone.api.post("/connections/default/oauth-clients", json=asked)
+        changed = alone.api.patch("/settings", json={"scimCredentials": accepted})
+        assert changed.status_code == 200, changed.text
+        one = Customer(alone, provider=provider, contact="Ada")
+        page = one.open().text
+        assert re.findall(r'name="kind" value="([\w-]+)"', page) == offered
+        assert ("or ask Ada to accept API keys too" in page) == (not offered)
+        one.get("/setup?step=provider")  # a page with a form, for its token
+        for kind in {"key", "oauth-client"} - set(offered):
+            assert one.post("/setup/credential", kind=kind).status_code == 400
+        assert one.stored()["credential"] is None
+        one.close()
+
+
+def test_two_links_in_one_browser(server, tenant):
+    with Tenant(server) as other:
+        first, second = Customer(tenant, provider="okta"), Customer(other, provider="okta")
+        first.open()
+        assert first.get(second.path).status_code == 303  # the page is that of the last link
+        assert other.name in first.get("/setup").text
+        first.submit("/setup/credential", kind="key")
+        assert first.stored()["credential"] is None
+        assert second.stored()["credential"]["kind"] == "key"
+        assert len(other.api.get("/keys").json()["items"]) == 2
+        first.close()
+        second.close()
+
+
+def test_a_paused_connection_is_set_up_and_says_that_it_is_paused(customer, tenant):
+    connection = tenant.api.post("/connections", json={"name": name("paused")}).json()["id"]
+    tenant.api.post(f"/connections/{connection}/pause", json={"reason": "<b>Moving</b>"})
+    okta = customer(provider="okta", connection=connection, contact="Ada")
+    page = okta.open().text
+    assert "This connection is paused: &lt;b&gt;Moving&lt;/b&gt;." in page
+    assert "until Ada resumes it" in page
+    key = copyable(okta.submit("/setup/credential", kind="key").text)[0]
+    assert tenant.client(key, "/scim/v2").get("/Users").status_code == 503
+    tenant.api.post(f"/connections/{connection}/resume")
+    assert "paused" not in okta.get("/setup").text
+    assert tenant.client(key, "/scim/v2").get("/Users").status_code == 200
+
+
+def test_the_limit_of_oauth_clients_is_an_error_on_the_page(server, monkeypatch):
+    monkeypatch.setattr("muster.access.oauth.clients.MAX_CLIENTS", 1)
+    with Tenant(server) as alone:
+        entra = Customer(alone, provider="entra")
+        entra.open()
+        entra.submit("/setup/credential", kind="oauth-client")
+        answer = entra.post("/setup/credential", kind="oauth-client", replace="1")
+        assert answer.status_code == 400
+        assert "A workspace has at most 1 OAuth clients" in unescape(answer.text)
+        assert entra.post("/setup/credential", kind="key", replace="1").status_code == 303
+        entra.close()
+
+
+def test_what_the_operator_typed_is_text(customer, tenant):
+    platform = Platform(tenant.server)
+    named = {"displayName": '<img src=x onerror="1">'}
+    assert platform.api.patch(f"/workspaces/{tenant.name}", json=named).status_code == 200
+    platform.close()
+    url = "https://app.example/?a=\"onclick='1'&b=<script>"
+    okta = customer(provider="okta", contact="<script>alert(1)</script>", returnUrl=url)
+    okta.open()
+    okta.submit("/setup/credential", kind="key")
+    for step in ("provider", "credential", "mapping", "test", "users", "done"):
+        page = okta.get(f"/setup?step={step}").text
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "&lt;img src=x" in page
+    [link] = re.findall(r'href="(https://app[^"]*)"', page)
+    assert unescape(link) == url
+
+
+def test_a_suspended_workspace_says_why(server):
+    with Tenant(server) as alone:
+        okta = Customer(alone, provider="okta", returnUrl="https://app.example/")
+        okta.open()
+        platform = Platform(server)
+        try:
+            platform.api.post(f"/workspaces/{alone.name}/suspend", json={"reason": "Unpaid"})
+            for answer in (okta.get("/setup"), okta.post("/setup/credential", kind="key")):
+                assert answer.status_code == 410
+                assert "Unpaid" in answer.text
+            platform.api.post(f"/workspaces/{alone.name}/resume")
+            assert okta.get("/setup").status_code == 200
+            platform.api.delete(f"/workspaces/{alone.name}", params={"confirm": alone.name})
+            assert "no longer known" in okta.get("/setup").text
+        finally:
+            platform.close()
+        okta.close()

@@ -135,6 +135,7 @@ class SetupPages:
             "place": setup.workspace.display_name or setup.workspace.name,
             "providers": PROVIDERS,
             "provider": provider,
+            "accepted": provider.accepted_by(setup.workspace.scim_credentials) if provider else (),
             "error": error,
             "said": visit.flashed.get("said", ""),
             **self._values_of_fields(visit, setup),
@@ -209,7 +210,7 @@ class SetupPages:
 
     async def _created(self, visit: Visit, setup: Setup) -> Response:
         provider, kind = _provider(setup.link), visit.text("kind")
-        if kind not in provider.credentials:
+        if kind not in provider.accepted_by(setup.workspace.scim_credentials):
             raise invalid_value("kind: choose one of the credentials")
         by, parts = by_link(setup, visit.origin), self._parts
         made = setup.link.credential
