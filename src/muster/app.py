@@ -68,6 +68,7 @@ from muster.console.pages.schemas import SchemaPages
 from muster.console.pages.selection import SelectionPages
 from muster.console.pages.settings import SettingsPages
 from muster.console.pages.setup import SetupPages, SetupParts
+from muster.console.pages.setup_links import SetupLinkPages
 from muster.console.pages.sign_in import SignInPages
 from muster.console.pages.webhooks import WebhookPages
 from muster.console.pages.workspaces import WorkspacePages
@@ -383,6 +384,7 @@ def console_pages(services: Services) -> list[PageRoute]:
                 s.brand,
             )
         ),
+        *SetupLinkPages(s.setup_links, s.connections),
         *ConnectPages(storage, s.requests, s.keys, s.workspace_settings),
         *ConnectionPages(
             *(storage, s.connections, s.origins, s.keys, s.oauth_clients, s.trusts, s.requests),

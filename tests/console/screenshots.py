@@ -83,6 +83,7 @@ def pages(made):
         "role": "/roles/Help%20desk",
         "connect": "/connect",
         "connections": "/connections",
+        "setup-links": "/setup-links",
         "connection": "/connections/default",
         "single-sign-on": "/open-id-connector",
         "requests": "/requests",

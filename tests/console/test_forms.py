@@ -19,6 +19,7 @@ from tests.support.tenant import administer
 SECRET = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]+|whsec_[\w+/=]+|first\?token=[\w-]+|(?<=<code>)[0-9a-f]{6}-[0-9a-f]{6}"
     r"|(?<=Client secret: <code class=.copyable.>)[\w-]+"
+    r"|/setup/[\w-]{43}"
 )
 CUSTOM = "urn:example:forms:2.0:"
 HOOK = {"url": "http://127.0.0.1:1/hook"}
@@ -401,6 +402,10 @@ FORMS = {
         "/connect/okta/check", key=scene.key()["id"]
     ),
     "/w/{workspace}/connections": lambda scene: scene.post("/connections", name=name("c")),
+    "/w/{workspace}/setup-links": lambda scene: scene.post("/setup-links", provider="okta"),
+    "/w/{workspace}/setup-links/{id}/revoke": lambda scene: scene.post(
+        f"/setup-links/{scene.tenant.api.post('/setup-links', json={}).json()['id']}/revoke"
+    ),
     "/w/{workspace}/connections/{id}": lambda scene: scene.post(
         "/connections/default", name="default", provider="okta", ownership="shared"
     ),
@@ -522,6 +527,8 @@ BY_PROVIDER = {
 """The forms that need an identity provider: tests/console/pages/test_connector.py sends them."""
 BY_ISSUER = {f"/w/{{workspace}}/connections/{{id}}/trusts{end}" for end in ("", "/{trust}/delete")}
 """The forms that need an issuer: tests/console/pages/test_connections.py sends them."""
+BY_LINK = {"/setup/provider", "/setup/credential", "/setup/step"}
+"""The forms of a set-up link: tests/console/pages/test_setup.py sends them."""
 FOR_SCRIPTS = {"/sign-in/passkey/challenge", "/account/passkeys/challenge"}
 """The forms whose answer is JSON: tests/console/pages/test_account.py sends them."""
 SHOW_SECRETS = {
@@ -534,6 +541,7 @@ SHOW_SECRETS = {
         "/w/{workspace}/connections/{id}/keys",
         "/w/{workspace}/connections/{id}/oauth-clients",
         "/w/{workspace}/connections/{id}/oauth-clients/{client}/rotate",
+        "/w/{workspace}/setup-links",
     ),
     *("/administrators", "/w/{workspace}/administrators", "/account/totp"),
     *("/account/passkeys", "/account/recovery-codes"),
@@ -550,6 +558,7 @@ def test_every_form_is_covered(tmp_path):
         *FORMS,
         *BY_PROVIDER,
         *BY_ISSUER,
+        *BY_LINK,
         *FOR_SCRIPTS,
         *FOR_GUESTS,
     }

@@ -21,7 +21,7 @@ from tests.support.tenant import Tenant
 
 PAGES = {
     "": SCIM, "/users": SCIM, "/groups": SCIM, "/requests": SCIM, "/doctor": SCIM, "/connect": SCIM, "/connect/entra": SCIM,
-    "/connections": SETTINGS, "/connections/default": SETTINGS,
+    "/connections": SETTINGS, "/connections/default": SETTINGS, "/setup-links": SETTINGS,
     "/open-id-connector": SCIM, "/undo": RESTORE, "/role-mappings": SCIM, "/webhooks": SETTINGS, "/schemas": SETTINGS,
     "/webhooks/x": SETTINGS, "/webhooks/x/deliveries/1": SETTINGS, "/wipe": ADMIN, "/palette": SCIM, "/administrators": ADMIN,
     "/keys": SETTINGS, "/keys/x": SETTINGS, "/settings": SETTINGS, "/guard": SETTINGS, "/audit": AUDIT,
@@ -43,7 +43,7 @@ FORMS = {
     "/connections/default/resume": SETTINGS, "/connections/default/delete": SETTINGS, "/connections/default/keys": SETTINGS,
     "/connections/default/oauth-clients": SETTINGS, "/connections/default/oauth-clients/x/rotate": SETTINGS,
     "/connections/default/oauth-clients/x/delete": SETTINGS, "/connections/default/trusts": SETTINGS,
-    "/connections/default/trusts/x/delete": SETTINGS,
+    "/connections/default/trusts/x/delete": SETTINGS, "/setup-links": SETTINGS, "/setup-links/x/revoke": SETTINGS,
     "/guard/x/keep": SETTINGS, "/requests/1/rehearse": SCIM,
     "/open-id-connector": SCIM, "/open-id-connector/remove": SCIM, "/undo": RESTORE,
     "/role-mappings": IDENTITY_MAPPINGS, "/role-mappings/x/remove": IDENTITY_MAPPINGS,
@@ -69,7 +69,7 @@ SCIM_TOO = {
     *("/webhooks", "/webhooks/x", "/webhooks/x/test", "/webhooks/x/switch", "/webhooks/x/rotate"),
     "/webhooks/x/deliveries/1/redeliver",
     *("/connect/entra/key", "/connect/entra/check"),
-    *("/connections/default/keys", "/connections/default/oauth-clients"),
+    *("/connections/default/keys", "/connections/default/oauth-clients", "/setup-links"),
     *("/connections/default/oauth-clients/x/rotate", "/connections/default/trusts"),
     *("/doctor/x/resolve", "/doctor/x/reopen"),
 }
