@@ -104,10 +104,11 @@ class Hand:
         self.clicks = 0
 
     def click(self, text, within=None):
-        """Click a link, a button, a summary or a choice whose words begin with a text."""
+        """Click a link, a button, a summary or a choice whose words begin with whole words."""
         self._count(text)
         scope = self.page.locator(within) if isinstance(within, str) else within or self.page
-        words = re.compile(rf"^\s*{re.escape(text)}")
+        # "Connect" is not "Connections". The words of a next element follow without a space.
+        words = re.compile(rf"^\s*{re.escape(text)}(?![a-z])")
         scope.locator("a:visible, button:visible, summary:visible, label:visible").filter(
             has_text=words
         ).click()
