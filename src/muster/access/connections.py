@@ -10,6 +10,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from muster.access import allowlist
@@ -526,13 +527,18 @@ class Connections:
         return await read_claim(self._store, workspace, _NAMES_KIND, _NAMES_ID)
 
 
+_UNCHANGED = Connection()
+"""The connection `default` of all workspaces that have not changed it."""
+_NOTHING: Mapping[str | None, str] = MappingProxyType({})
+
+
 async def all_connections(accounts: Accounts, workspace: int) -> Sequence[Connection]:
     """Return the connections of a workspace: `default`, then the others by name."""
     found = {
         item.id: connection_from_item(item)
         for item in await accounts.items(workspace, CONNECTION_KIND)
     }
-    first = found.pop(DEFAULT, Connection())
+    first = found.pop(DEFAULT, _UNCHANGED)
     return [first, *sorted(found.values(), key=lambda one: (one.name.casefold(), one.id))]
 
 
@@ -545,11 +551,12 @@ def barred_from(
         connection: The connection; None for a caller without one.
         every: All connections of the workspace.
     """
-    return {
+    barred = {
         other.stored_id: other.name
         for other in every
         if other.ownership == "exclusive" and (connection is None or other.id != connection.id)
     }
+    return barred or _NOTHING
 
 
 def former(workspace: int, credential: str, actor: str, connection: str) -> Item:

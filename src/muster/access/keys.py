@@ -467,7 +467,8 @@ class Keys:
         if epoch == self._accounts.epoch():  # do not cache a grant that was read before a change
             if len(self._grants) >= _CACHED:
                 self._grants.clear()
-            self._grants[digest] = grant
+            # The key's own copy of the digest; a token of another kind has none.
+            self._grants[grant.key.digest if grant.key.digest == digest else digest] = grant
         return grant
 
     async def meant(self, token: str) -> Grant:

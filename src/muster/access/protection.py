@@ -33,9 +33,14 @@ class ProtectedUser:
     time: str
 
 
+_NOBODY: frozenset[str] = frozenset()
+"""One set for all workspaces without protected users: Python makes a new one each time."""
+
+
 async def protected_users(accounts: Accounts, workspace: int) -> frozenset[str]:
     """Return the ids of the protected users of a workspace."""
-    return frozenset(item.id for item in await accounts.items(workspace, PROTECTED_KIND))
+    items = await accounts.items(workspace, PROTECTED_KIND)
+    return frozenset(item.id for item in items) if items else _NOBODY
 
 
 class Protection:

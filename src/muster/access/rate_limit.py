@@ -69,10 +69,11 @@ class _Bucket:
         tokens: The leased tokens that are not spent.
         taken: All tokens taken in the window, leased or counted by the worker itself.
         spent: Whether no tokens remain in the window.
-        lock: Held while leasing.
+        lock: Held while leasing; None if nobody is.
+        users: The requests that hold the lock or wait for it.
     """
 
-    __slots__ = ("epoch", "lock", "spent", "taken", "tokens", "window")
+    __slots__ = ("epoch", "lock", "spent", "taken", "tokens", "users", "window")
 
     def __init__(self) -> None:
         self.window = -1
@@ -80,7 +81,8 @@ class _Bucket:
         self.tokens = 0
         self.taken = 0
         self.spent = False
-        self.lock = asyncio.Lock()
+        self.lock: asyncio.Lock | None = None
+        self.users = 0
 
 
 class RateLimiter:
@@ -132,7 +134,25 @@ class RateLimiter:
             None if the request is allowed; otherwise the seconds until the limit resets.
         """
         bucket = self._bucket(key)
-        async with bucket.lock:
+        lock = bucket.lock = bucket.lock or asyncio.Lock()
+        bucket.users += 1
+        try:
+            return await self._take(bucket, lock, key, limit, epoch)
+        finally:
+            bucket.users -= 1
+            if not bucket.users:  # a lock takes more memory than the rest of the bucket
+                bucket.lock = None
+
+    async def _take(
+        self,
+        bucket: _Bucket,
+        lock: asyncio.Lock,
+        key: tuple[int, str],
+        limit: int | None,
+        epoch: int,
+    ) -> int | None:
+        """Spend a token under the bucket's lock; see `take`."""
+        async with lock:
             if self.spend(key, limit):
                 return None
             now = int(clock.seconds())

@@ -42,3 +42,27 @@ async def names_of(storage: Storage, workspaces: set[int]) -> dict[int, str]:
     listed = ", ".join(map(str, sorted(workspaces)))
     names = f"SELECT id, name FROM workspaces WHERE id IN ({listed})"  # noqa: S608 (integers)
     return {row[0]: row[1] for row in await storage.query(Statement(names, ()))}
+
+
+async def connections_of_keys(
+    storage: Storage, changes: Sequence[Change]
+) -> dict[tuple[int, str], str]:
+    """Return the connections of the API keys that made changes, by workspace and actor.
+
+    One query, because the changes may be those of many workspaces.
+    """
+    keys = {
+        (change.workspace, change.origin.actor.removeprefix("key:"))
+        for change in changes
+        if change.origin.actor.startswith("key:")
+    }
+    if not keys:
+        return {}
+    places = ", ".join(f"${number}" for number in range(1, len(keys) + 1))
+    workspaces = ", ".join(sorted({str(workspace) for workspace, _ in keys}))
+    sql = (
+        "SELECT workspace, id, coalesce(connection, 'default') FROM api_keys"  # noqa: S608 (integers)
+        f" WHERE workspace IN ({workspaces}) AND id IN ({places})"
+    )
+    found = await storage.query(Statement(sql, tuple(key for _, key in sorted(keys))))
+    return {(row[0], f"key:{row[1]}"): row[2] for row in found}

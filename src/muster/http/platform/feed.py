@@ -6,7 +6,7 @@ from typing import Any
 
 from muster.access.origins import CredentialOrigins
 from muster.directory.history.events import events
-from muster.events.reach import names_of
+from muster.events.reach import connections_of_keys, names_of
 from muster.http.management.models.feed import FindChanges
 from muster.http.management.tokens import Tokens
 from muster.http.platform.models.feed import PlatformEventPage
@@ -81,18 +81,24 @@ class PlatformFeedRoutes:
 
     async def _told(self, call: PlatformCall, changes: list[Change]) -> list[dict[str, Any]]:
         """Return the events of changes with the names of their workspaces."""
-        names = await names_of(self._storage, {change.workspace for change in changes})
         scim, told = call.base + SCIM_ROOT, []
-        for change in changes:
+        found = [(change, list(events(change, scim))) for change in changes]
+        found = [(change, listed) for change, listed in found if listed]
+        names = await names_of(self._storage, {change.workspace for change, _ in found})
+        keys = await connections_of_keys(self._storage, [change for change, _ in found])
+        for change, listed in found:
             token = await self._tokens.write(INSTALLATION, change.sequence)
-            origins = await self._origins.of(change.workspace)
+            connection = keys.get((change.workspace, change.origin.actor))
+            if change.origin.actor.startswith(("oauth:", "trust:")):
+                origins = await self._origins.of(change.workspace)
+                connection = origins.of_actor(change.origin.actor)
             told += [
                 {
                     "id": f"{token}.{number}",
                     "workspace": names.get(change.workspace, ""),
-                    **event.to_json(origins.of_actor(event.actor)),
+                    **event.to_json(connection),
                 }
-                for number, event in enumerate(events(change, scim))
+                for number, event in enumerate(listed)
             ]
         return told
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import MISSING, fields, replace
 from functools import lru_cache
+from sys import intern
 from typing import Any
 
 import orjson
@@ -78,7 +79,7 @@ def _workspace(  # cached: an owner's page reads every workspace
         known["ip_descriptions"] = tuple((block, text) for block, text in known["ip_descriptions"])
     if details:
         known |= _read_details(orjson.loads(details))
-    return Workspace(workspace_id, name, contract, bool(strict), created, **known)
+    return Workspace(workspace_id, name, intern(contract), bool(strict), created, **known)
 
 
 def _read_details(found: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +119,12 @@ def key_row(key: KeyRecord) -> tuple[Any, ...]:
 def key_from_row(row: Any) -> KeyRecord:
     """Return the API key in a row with the columns KEY."""
     workspace, key_id, name, digest, permissions, *rest = row
-    return KeyRecord(workspace, key_id, name, digest, tuple(orjson.loads(permissions)), *rest)
+    return KeyRecord(workspace, key_id, name, digest, _permissions(permissions), *rest)
+
+
+@lru_cache(maxsize=_KEPT)
+def _permissions(column: str) -> tuple[str, ...]:  # most keys have the same, and share them
+    return tuple(orjson.loads(column))
 
 
 _PUT_KEY = f"""
