@@ -25,7 +25,7 @@ from tests.support import passwords
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-OTHERS = {"open-id-connector", "growth"}
+OTHERS = {"open-id-connector", "growth", "platform-memory"}
 """Pictures in the folder that are made elsewhere."""
 OUTSIDE = {
     "administrators": "/administrators",
@@ -35,6 +35,7 @@ OUTSIDE = {
 }
 """Pages outside workspaces, for administrators."""
 WITHOUT = {
+    "/platform-keys": "a table like that of API keys",
     "/w/{workspace}/palette": "part of every page",
     "/w/{workspace}/requests/live": "a stream",
     "/w/{workspace}/schemas/{urn}/remove": "a question before a removal",
