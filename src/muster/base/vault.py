@@ -175,8 +175,9 @@ def _replace(file: Path, lines: Iterable[str]) -> None:
 
 
 def _write(file: Path, lines: Iterable[str], publish: Callable[[Path, Path], None]) -> None:
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    descriptor = os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    # Threads, and processes of two containers, may have the same process id.
+    partial = file.with_name(f"{file.name}.{secrets.token_hex(8)}.partial")
+    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         with os.fdopen(descriptor, "w") as opened:
             opened.write(_HEADER + "".join(f"{line}\n" for line in lines))

@@ -196,10 +196,14 @@ def recreate(path: str, gap: Missing) -> None:
 def _make_private(path: str) -> None:
     """Create the database file readable by its owner only, as it contains secrets.
 
-    SQLite gives the files beside it the same mode.
+    SQLite gives the files beside it the same mode. A file that exists is not opened: to close it
+    would release the locks of all connections that this process has to it (POSIX).
     """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise StorageError(f"cannot open {path}: permission denied") from None
     except OSError as error:
         raise StorageError(
             f"cannot open {path}: {(error.strerror or str(error)).lower()}"
