@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -120,7 +121,8 @@ FLAGS = {
     "host": "10.0.0.1", "port": 81, "workers": 3, "contract": "cortex", "rate_limit": 7, "rate_limit_ceiling": 9,
     "base_url": "https://x.example", "trusted_proxies": ("10.0.0.0/8", "192.0.2.1"), "max_body": 4096, "max_values": 2000,
     "database": "sqlite:////tmp/x.db", "request_log": False, "metrics": False, "webhooks_private": True,
-    "metrics_token": "t0ken", "secret_key": "k" * 32,
+    "metrics_token": "t0ken", "secret_key": "k" * 32, "brand_name": "Acme", "brand_accent": "#0a5c36",
+    "brand_logo": Path(__file__).parents[2] / "src" / "muster" / "console" / "static" / "icon.svg",
 }  # fmt: skip
 
 

@@ -327,9 +327,9 @@ def test_a_paused_connection_is_set_up_and_says_that_it_is_paused(customer, tena
     assert tenant.client(key, "/scim/v2").get("/Users").status_code == 200
 
 
-def test_the_limit_of_oauth_clients_is_an_error_on_the_page(server, monkeypatch):
+def test_the_limit_of_oauth_clients_is_an_error_on_the_page(tmp_path, monkeypatch):
     monkeypatch.setattr("muster.access.oauth.clients.MAX_CLIENTS", 1)
-    with Tenant(server) as alone:
+    with InProcessServer(tmp_path) as server, Tenant(server) as alone:
         entra = Customer(alone, provider="entra")
         entra.open()
         entra.submit("/setup/credential", kind="oauth-client")
