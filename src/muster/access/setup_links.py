@@ -12,6 +12,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from muster.access.audit_notes import Administrator
+from muster.access.claims import claimed, read_claim
 from muster.access.connections import PROVIDERS, Connection, Connections
 from muster.access.lifecycle import closed_because
 from muster.base import clock
@@ -26,7 +27,7 @@ from muster.storage.port.items import INSTALLATION, Item
 
 LINK_KIND, TOKEN_KIND = "setup-link", "setup-link-token"
 MAX_LINKS = 1_000
-"""Links of one workspace, with those that are over."""
+"""Links of one workspace that work."""
 MAX_DAYS = 30
 MAX_CONTACT = 200
 STEPS = ("provider", "credential", "mapping", "test", "users", "done")
@@ -228,19 +229,16 @@ class SetupLinks:
             INSTALLATION, TOKEN_KIND, made.digest, {"workspace": workspace, "link": made.id}
         )
         for _ in range(_TRIES):
-            claim = await self._accounts.item(workspace, _COUNT_KIND, _COUNT_ID)
-            claim = claim or Item(workspace, _COUNT_KIND, _COUNT_ID, None)
+            claim = await read_claim(self._accounts, workspace, _COUNT_KIND, _COUNT_ID)
             swept, left = _superfluous(await self._accounts.items(workspace, LINK_KIND))
             if left >= MAX_LINKS:
                 raise ScimError(
                     409,
                     f"The workspace has {left:,} set-up links that work. Revoke some first.",
                 )
-            number = 0 if claim.body is None else claim.body["number"]
-            counted = replace(claim, body={"number": number + 1})
             try:
                 await self._accounts.administer(
-                    [made.to_item(workspace), index, counted, *swept], [note], [claim]
+                    [made.to_item(workspace), index, claimed(claim), *swept], [note], [claim]
                 )
                 return token, made
             except Outdated:

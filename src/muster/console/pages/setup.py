@@ -180,8 +180,8 @@ class SetupPages:
             return found
         latest = await parts.live.latest(workspace.id, made.id)
         found["connected"] = any(kept.status < 400 for kept in latest)
-        keys = {key.id: key for key in await parts.storage.keys(workspace.id) if key.id == made.id}
-        attempts = await parts.live.attempts(workspace.id, keys)
+        key = await parts.storage.key(workspace.id, made.id)
+        attempts = await parts.live.attempts(workspace.id, {key.id: key} if key else {})
         found["latest"] = [
             (kept, diagnosis(kept) if kept.status >= 400 else None) for kept in latest
         ]
@@ -241,8 +241,7 @@ class SetupPages:
                 by, connection, issuer, provider.trust_audience, subject, tenant
             )
             return trust.id, ""
-        owner = await parts.links.connections.get(setup.workspace.id, connection)
-        options = KeyOptions((SCIM,), connection=owner.stored_id)
+        options = KeyOptions((SCIM,), connection=setup.connection.stored_id)
         token, key = await parts.keys.create_named(setup.workspace, name, options, by)
         return key.id, token
 
