@@ -74,7 +74,8 @@ def figures(page):
 
 def problems(page):
     rows = re.findall(
-        r'data-label="Line">([^<]*)</td><td data-label="Column">([^<]*)</td>'
+        r'data-label="Line">([^<]*)</td><td data-label="User name">[^<]*</td>'
+        r'<td data-label="Column">([^<]*)</td>'
         r'<td data-label="Reason">([^<]*)<',
         page.text,
     )

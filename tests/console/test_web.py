@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.console.web import _in_words, read_cookies
+from muster.console.web import _browser, _in_words, _moments, read_cookies
 from muster.http.wire.message import MAX_HEADER
 from muster.scim.errors import ScimError
 
@@ -66,3 +66,39 @@ def test_malformed_cookies_are_answered(server, path, filler):
 )
 def test_an_error_names_its_field_by_the_label(error, words):
     assert _in_words(error) == words
+
+
+def test_moments_in_a_text_are_marked_for_the_zone_of_the_reader():
+    marked = _moments("<b> was reactivated at 2026-11-30 20:25 UTC.")
+    time = '<time datetime="2026-11-30T20:25:00Z" data-moment>2026-11-30 20:25 UTC</time>'
+    assert marked == f"&lt;b&gt; was reactivated at {time}."
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"
+            " Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0",
+            "Edge on Windows",
+        ),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like"
+            " Gecko) Version/18.0 Safari/605.1.15",
+            "Safari on macOS",
+        ),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "Firefox on Linux",
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like"
+            " Gecko) CriOS/140.0 Mobile/15E148 Safari/604.1",
+            "Chrome on iPhone",
+        ),
+        ("curl/8.5.0", "curl"),
+        ("my-script 1.0", "my-script 1.0"),
+    ],
+)
+def test_a_browser_is_named_in_words(agent, words):
+    assert _browser(agent) == words

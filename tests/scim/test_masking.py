@@ -287,6 +287,20 @@ def test_secrets_quoted_in_an_answer_are_masked():
     assert Masker(REGISTRY, "/Users").answer(orjson.dumps(answer)) == answer
 
 
+def test_an_error_names_the_unknown_path_of_an_operation_but_not_its_value():
+    """The value may be a secret under a misspelt path; the path is shown in the request anyway."""
+    masker = Masker(REGISTRY, "/Users")
+    operation = {"op": "add", "path": "badgeNumber", "value": SECRET}
+    [shown] = masker.message(orjson.dumps({"Operations": [operation]}))["Operations"]
+    assert shown == {**operation, "value": MASK}
+    for detail, expected in {
+        'User has no attribute "badgeNumber".': 'User has no attribute "badgeNumber".',
+        'badgeNumber cannot be "hunter2".': f"badgeNumber cannot be {MASK}.",
+        'Neither "badgeNumber" nor "hunter2".': f"Neither {MASK}.",
+    }.items():
+        assert masker.answer(orjson.dumps({"detail": detail})) == {"detail": expected}
+
+
 def test_a_query_encoded_into_the_path_is_masked():
     assert bare_path("/Users?access_token=hunter2") == f"/Users?{MASK}"
     assert bare_path("/Users;token=hunter2") == f"/Users;{MASK}"

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from muster.access.administrators import Session
 from muster.access.audit_notes import Administrator
@@ -177,6 +178,49 @@ def _in_words(error: str) -> str:
     return text[:1].upper() + text[1:] if said or not label else f"{label}: {text}"
 
 
+_MINUTE_IN_TEXT = re.compile(r"\b(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC\b")
+
+
+def _moments(text: str) -> Markup:
+    """Return a text with its moments marked, so that the page shows them in the reader's zone."""
+    marked = r'<time datetime="\1T\2:00Z" data-moment>\1 \2 UTC</time>'
+    return Markup(_MINUTE_IN_TEXT.sub(marked, str(escape(text))))  # noqa: S704 (it is escaped)
+
+
+_BROWSERS = {
+    "Edg": "Edge",
+    "EdgA": "Edge",
+    "EdgiOS": "Edge",
+    "OPR": "Opera",
+    "SamsungBrowser": "Samsung Internet",
+    "Firefox": "Firefox",
+    "FxiOS": "Firefox",
+    "CriOS": "Chrome",
+    "Chrome": "Chrome",
+    "Safari": "Safari",
+    "curl": "curl",
+}
+_SYSTEMS = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Windows": "Windows",
+    "CrOS": "ChromeOS",
+    "Mac OS X": "macOS",
+    "Linux": "Linux",
+}
+"""Marks of systems and browsers in a User-Agent. The first counts: Edge is also Safari."""
+
+
+def _browser(agent: str) -> str:
+    """Return a User-Agent in words, such as "Firefox on Windows", or as it is if unknown."""
+    browser = next((name for mark, name in _BROWSERS.items() if f"{mark}/" in agent), "")
+    system = next((name for mark, name in _SYSTEMS.items() if mark in agent), "")
+    if not browser:
+        return agent
+    return f"{browser} on {system}" if system else browser
+
+
 def _short_path(path: str) -> str:
     """Return a path with the last four characters of each UUID in place of it."""
     return _UUID.sub(r"…\1", path)
@@ -196,6 +240,8 @@ _templates.filters["past"] = _past
 _templates.filters["label"] = _label
 _templates.filters["beside"] = _beside
 _templates.filters["in_words"] = _in_words
+_templates.filters["moments"] = _moments
+_templates.filters["browser"] = _browser
 _templates.filters["short_path"] = _short_path
 _templates.filters["actor"] = actor_in_words
 _templates.tests["about"] = lambda error, name: (

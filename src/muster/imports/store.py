@@ -8,7 +8,7 @@ more item per import, in the installation, is the queue that all processes watch
 import contextlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -374,8 +374,13 @@ def _last_upload(workspace: int, body: Any) -> Item:
     return Item(workspace, IMPORT_COLUMNS_KIND, _UPLOADS, body)
 
 
+_FIELDS = frozenset(one.name for one in fields(Import))
+
+
 def _import(item: Item) -> Import:
-    return Import(workspace=item.workspace, **item.body)
+    # A replica of a later version may have stored fields that this one does not know.
+    known = {name: value for name, value in item.body.items() if name in _FIELDS}
+    return Import(workspace=item.workspace, **known)
 
 
 def _queued(found: Import) -> Item:

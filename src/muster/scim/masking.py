@@ -164,6 +164,7 @@ class Masker:
         self._names = suspicious_names(registry)
         self._types = self._types_at(path)
         self._secrets: set[str] = set()
+        self._shown: set[str] = set()  # the paths of PATCH operations that were kept as they are
         self.masked = False
 
     def _types_at(self, path: str) -> list[ResourceType]:
@@ -243,7 +244,12 @@ class Masker:
         # it. Error messages put what a client sent in quotation marks, so that it is found here.
         for secret in self._secrets:
             value = value.replace(secret, MASK)
-        return _QUOTED.sub(MASK, value) if key == "detail" else value
+        return _QUOTED.sub(self._quoted, value) if key == "detail" else value
+
+    def _quoted(self, found: re.Match[str]) -> str:
+        """Return what an error message quotes: a path that is shown in the request, or the mask."""
+        text = found[0]
+        return text if text[1:-1] in self._shown else MASK
 
     def _mask(self, value: Json) -> Json:
         """Return the mask for a value and remember its texts; null is no secret."""
@@ -411,11 +417,11 @@ class Masker:
         if not isinstance(path, str):
             return self._mask(path), []
         safe, chains = self._path(path, self._types)
-        return (
-            (safe, chains)
-            if chains or not ('"' in safe or self.suspects(safe))
-            else (self._mask(path), [])
-        )
+        if not chains and ('"' in safe or self.suspects(safe)):
+            return self._mask(path), []
+        if safe == path:
+            self._shown.add(path)
+        return safe, chains
 
     def _field(
         self, key: str, item: Json, chains: list[list[_Scope]], unread: bool, depth: int

@@ -27,13 +27,13 @@ def found(fresh, user_name):
 
 def test_a_file_is_mapped_rehearsed_and_imported(wizard, fresh):
     old, same = fresh.user(title="Clerk"), fresh.user(title="Chief")
-    new, twice = name("new"), name("twice")
+    new, twice, perhaps = name("new"), name("twice"), name()
     text = (
         "Login;First name;Job title;Department;Status;Nonsense\n"
         f"{new};Ada;Engineer;Maths;active;x\n"
         f"{old['userName'].upper()};;Manager;;;\n"
         f"{same['userName']};;Chief;Tours;yes;\n"
-        f"{name()};;;;perhaps;\n"
+        f"{perhaps};;;;perhaps;\n"
         f"{twice};;;;;\n{twice.upper()};;;;;\n"
         ";Nobody;;;;\n"
     )
@@ -51,6 +51,8 @@ def test_a_file_is_mapped_rehearsed_and_imported(wizard, fresh):
         (7, "Login", "Line 6 is about the same user"),
         (8, "Login", "A new user needs a user name"),
     ]
+    named = re.findall(r'data-label="User name">([^<]*)<', page.text)
+    assert named == [perhaps, twice.upper(), ""]
     assert fresh.api.get("/audit", params={"limit": 1000}).json()["items"] == before
 
     page = wizard.start()

@@ -47,6 +47,7 @@ _FIELDS_BYTES = 50_000
 _GUESSED = 20
 """The rows by which the meaning of a column is guessed."""
 _CHANGED = "Somebody else has changed this import. Check it, and try again."
+_NAMING = (USER_NAME, EMAIL_AND_NAME)
 _EDITABLE = frozenset({MAPPING, REHEARSED, STOPPED})
 
 
@@ -137,8 +138,20 @@ class ImportPages:
                 if path in targets
             ],
             groups=GROUPS in found.columns,
+            who=await self._names(found),
             error=error or visit.flashed.get("error", ""),
         )
+
+    async def _names(self, found: Import) -> dict[int, str]:
+        """Return the user names of the refused lines that the page shows, by line."""
+        names: dict[int, str] = {}
+        column = next((i for i, path in enumerate(found.columns) if path in _NAMING), None)
+        for chunk in found.refused:
+            if column is None or len(names) >= len(found.errors):
+                break
+            for line, _, *cells in await self._store.refused(found, chunk):
+                names[line] = cells[column] if column < len(cells) else ""
+        return names
 
     async def _found(self, visit: Visit) -> Import:
         return await self._store.get(visit.there().id, visit.names["import"])
