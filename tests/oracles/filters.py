@@ -433,7 +433,7 @@ def _ordered(operator: str, one: Any, other: Any) -> bool:
 
 
 def fold(text: str) -> str:
-    """Fold text for a comparison without case (docs/architecture.md: NFKC, casefold)."""
+    """Fold text for a comparison without case: NFKC, casefold (the glossary's "fold")."""
     return unicodedata.normalize("NFKC", text).casefold()
 
 

@@ -134,7 +134,8 @@ def test_the_index_of_decisions_has_every_page_with_its_title():
 
 
 def test_the_glossary_is_in_order():
-    words = re.findall(r"^\*\*(.+?)\.\*\*", (ROOT / "docs/glossary.md").read_text(), re.M)
+    glossary = (ROOT / "docs/explanation/glossary.md").read_text()
+    words = re.findall(r"^\*\*(.+?)\.\*\*", glossary, re.M)
     assert len(words) > 50
     assert words == sorted(words)
 
