@@ -33,13 +33,14 @@ install: $(ALL) ## make .venv with everything in it: the runtime, the tests' too
 serve: $(RUN) ## run the service on ./muster.db; installs the runtime only
 	$(BIN)/muster serve --first-key
 
-check: install ## lint, types, import layers and the fast tests: a little more than a minute on two cores
+check: install ## lint, types, import layers and the fast tests: about a minute on two cores
 	@$(MAKE) --no-print-directory --jobs 2 lint fast
 
 # The fast tests start no process and need no PostgreSQL. The ignored files have none of them, and slow imports.
-# Properties get 25 new examples here, and the same hundred each time in make test.
+# Properties get 25 new examples here, and the same hundred each time in make test. Forks share what one
+# process has imported and collected; workers of xdist would do it again. Tests wait at times, so four.
 fast: install
-	$(BIN)/python -m pytest -q -n 2 -p no:schemathesis --hypothesis-profile check -m "not outside and not postgres and not slow" \
+	$(BIN)/python -m pytest -q -p tests.support.forks --forks 4 -p no:schemathesis --hypothesis-profile check -m "not outside and not postgres and not slow" \
 		--ignore tests/cli --ignore tests/clients --ignore tests/outside --ignore tests/console/test_browser.py
 
 # The order of tests is random. The end of the output shows its seed; --randomly-seed=NUMBER repeats it.
