@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,19 @@ def test_links_lead_to_files_and_headings(document):
 def test_modules_that_a_document_names_exist(document):
     for named in re.findall(r"`((?:\w+/)+\w+\.py)`", document.read_text()):
         assert (ROOT / named).exists() or (ROOT / "src/muster" / named).exists(), named
+
+
+@pytest.mark.parametrize("document", _documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_tests_that_a_document_names_exist(document):
+    named = set(re.findall(r"`(test_\w+)`", document.read_text()))
+    assert named <= _tests()
+
+
+@cache
+def _tests():
+    """The names of all tests."""
+    texts = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    return set(re.findall(r"^(?:async )?def (test_\w+)", "\n".join(texts), re.M))
 
 
 def test_the_index_of_decisions_has_every_page_with_its_title():
