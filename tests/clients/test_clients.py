@@ -12,7 +12,7 @@ from muster.scim.dialects import QUIRKS
 from tests.support.tenant import Tenant
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.json"))
-DOCS = Path(__file__).parents[2] / "docs" / "identity-providers"
+DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "identity-providers"
 
 
 def filled(value, names):

@@ -1,4 +1,4 @@
-"""The code of docs/platform.md connects a customer."""
+"""The code of docs/how-to/platform.md connects a customer."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from muster.access.permissions import SCIM
 from tests.support.people import person
 from tests.support.platform import label
 
-PAGE = Path(__file__).parents[3] / "docs" / "platform.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "platform.md"
 
 
 def test_the_code_of_the_page_connects_a_customer(platform, server, monkeypatch):
