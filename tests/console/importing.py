@@ -30,7 +30,9 @@ class Wizard:
         page = self.visitor.get(self.path)
         guesses = columns or selected(page)
         fields = {f"column.{number}": path for number, path in enumerate(guesses)}
-        answer = self.visitor.post(f"{self.path}/rehearse", **fields, empty="keep", **options)
+        answer = self.visitor.post(
+            f"{self.path}/rehearse", **{"empty": "keep", **fields, **options}
+        )
         assert answer.status_code == 303, answer.text
         return self.ended()
 

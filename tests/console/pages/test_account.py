@@ -258,3 +258,41 @@ def test_a_name_is_changed_and_escaped(root, admin):
         assert bad.replace("<", "&lt;").replace(">", "&gt;") in page
     admin.get("/account")
     assert admin.post("/account/name", name="x" * 101).status_code == 400
+
+
+NEW = "another horse battery"
+
+
+def test_a_password_is_changed_with_the_current_one_and_ends_other_sessions(admin, server):
+    other = Visitor(server)
+    other.get("/sign-in")
+    other.post("/sign-in", email=admin.email, password=PASSWORD)
+    for old, new, status, said in (
+        ("not the password", NEW, 401, "password"),
+        (PASSWORD, "short", 400, "12 characters"),
+    ):
+        refused = admin.post("/account/password", old=old, new=new)
+        assert refused.status_code == status
+        assert said in refused.text
+        assert old not in refused.text
+        assert other.get("/account").status_code == 200
+    assert admin.post("/account/password", old=PASSWORD, new=NEW).status_code == 303
+    assert "Password changed. Your other sessions were ended." in admin.get("/account").text
+    assert other.get("/account").status_code == 303
+    other.get("/sign-in")
+    assert other.post("/sign-in", email=admin.email, password=NEW).status_code == 303
+    other.close()
+
+
+def test_a_passkey_is_renamed_and_a_refusal_changes_nothing(admin):
+    add_passkey(admin)
+    page = admin.get("/account").text
+    path = re.search(r'action="(/account/passkeys/[^"]+)/rename"', page)[1]
+    assert admin.post(f"{path}/rename", name="").status_code == 400
+    assert admin.post("/account/passkeys/0/remove").status_code == 404
+    refused = admin.post("/account/passkeys", name="Phone", credential="{}", password=PASSWORD)
+    assert refused.status_code == 400
+    assert "Laptop" in admin.get("/account").text
+    assert "Phone" not in admin.get("/account").text
+    assert admin.post(f"{path}/rename", name="Desk").status_code == 303
+    assert "Desk" in admin.get("/account").text

@@ -218,6 +218,49 @@ def test_a_manager_may_come_later_in_the_file(wizard, fresh):
     assert figures(again) == {"Created": 0, "Updated": 0, "Unchanged": 2, "Refused": 1}
 
 
+def test_a_manager_is_found_by_id_or_address_and_removed_by_an_empty_cell(wizard, fresh):
+    address = f"{name()}@example.com"
+    boss = fresh.user(emails=[{"value": address, "type": "work"}])
+    managed = {ENTERPRISE_USER: {"manager": {"value": boss["id"]}}}
+    by_id, by_address, alone = name(), name(), fresh.user(**managed)
+    text = (
+        f"User name,Manager\n{by_id},{boss['id']}\n{by_address},{address}\n{alone['userName']},\n"
+    )
+    page = wizard.imported(text, empty="clear")
+    assert figures(page) == {"Created": 2, "Updated": 1, "Unchanged": 0, "Refused": 0}
+    for one in (by_id, by_address):
+        assert found(fresh, one)[ENTERPRISE_USER]["manager"]["value"] == boss["id"]
+    assert "manager" not in found(fresh, alone["userName"]).get(ENTERPRISE_USER, {})
+
+
+def test_rows_with_ids_update_those_users(wizard, fresh):
+    known = fresh.user(title="Clerk")
+    gone = fresh.user()["id"]
+    fresh.scim.delete(f"/Users/{gone}")
+    text = f"ID,Job title\n{known['id']},Chief\n{gone},Chief\n"
+    page = wizard.imported(text)
+    assert figures(page) == {"Created": 0, "Updated": 1, "Unchanged": 0, "Refused": 1}
+    assert problems(page)[0][:2] == (3, "ID")
+    assert "No user has the ID" in problems(page)[0][2]
+    assert fresh.scim.get(f"/Users/{known['id']}").json()["title"] == "Chief"
+
+
+def test_a_row_that_the_directory_refuses_names_its_column(wizard, fresh):
+    long = "x" * 5000
+    page = wizard.imported(f"User name,Job title\n{name()},Chief\n{long},Chief\n")
+    assert figures(page) == {"Created": 1, "Updated": 0, "Unchanged": 0, "Refused": 1}
+    assert problems(page)[0][:2] == (3, "User name")
+
+
+def test_a_group_name_that_several_groups_have_is_refused(wizard, fresh):
+    title = name()
+    for _ in range(2):
+        assert fresh.scim.post("/Groups", json=group(title)).status_code == 201
+    page = wizard.imported(f"User name,Groups\n{name()},{title}\n")
+    assert figures(page) == {"Created": 0, "Updated": 0, "Unchanged": 0, "Refused": 1}
+    assert "Several groups are named" in problems(page)[0][2]
+
+
 def test_groups_are_joined_by_name_and_made_if_wanted(wizard, fresh):
     fresh.scim.post("/Groups", json=group("Engines"))
     ada, bob = name("ada"), name("bob")
