@@ -93,10 +93,16 @@ lock: ## resolve the dependencies again (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 		--constraint requirements/dev.lock --group build -o requirements/build.lock
 
-build: install ## build the wheel in dist/
+docs: install ## build the documentation in .build/site, strictly, and pack it for the service
+	$(BIN)/python -m tools.guide
+
+docs-serve: install ## show the documentation at http://127.0.0.1:8300 while you write
+	$(BIN)/python -m zensical serve
+
+build: docs ## build the wheel in dist/, with the documentation in it
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## remove everything that the targets above created
-	rm -rf .venv .coverage* tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .build src/muster/http/guide/site .coverage* tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: explore screenshots help install serve check fast test coverage lint format bench torture soak lock build clean
+.PHONY: docs docs-serve explore screenshots help install serve check fast test coverage lint format bench torture soak lock build clean

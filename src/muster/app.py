@@ -87,6 +87,8 @@ from muster.directory.service import Directory
 from muster.events.webhooks.deliverer import Deliverer
 from muster.events.webhooks.endpoints import Webhooks
 from muster.events.webhooks.sender import Sender
+from muster.http.guide.pages import Guide
+from muster.http.guide.pages import paths as guide_paths
 from muster.http.management.allowlist import AllowlistRoutes
 from muster.http.management.connections import ConnectionRoutes
 from muster.http.management.connector import ConnectorRoutes
@@ -475,6 +477,7 @@ class Muster:
             return openapi_document(self._limits, registry, operations)
 
         ready = health.readyz(self.storage, self._stopping, lambda: self.service)
+        guide = Guide()
         pages = [
             *OAuthPages(self.services.token_server, self.services.access_tokens, self._base_url),
             OpenRoute("GET", "/healthz", health.healthz),
@@ -482,6 +485,7 @@ class Muster:
             OpenRoute("GET", "/openapi.json", docs.openapi(document, self._base_url, self.keys)),
             OpenRoute("GET", "/docs", docs.page),
             OpenRoute("GET", "/docs/{file}", docs.asset),
+            *(OpenRoute("GET", path, guide.answer) for path in guide_paths()),
         ]
         if self._metrics is not None:
             pages.append(OpenRoute("GET", "/metrics", self._metrics.response))

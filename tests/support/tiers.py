@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-_HTTP_ROOMS = {"http", "console", "clients", "test_app.py"}
+_HTTP_ROOMS = {"http", "console", "clients", "docs", "test_app.py"}
 _PURE_ROOMS = {"scim", "oracles", "base", "serving", "support", "project", "test_config.py"}
 _OUTSIDE_ROOMS = {"outside", "clients", "cli"}
 _SERVICE = {"server", "host"}

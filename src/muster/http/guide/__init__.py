@@ -1,0 +1,1 @@
+"""The documentation of muster, as the service shows it."""

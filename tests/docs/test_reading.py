@@ -1,0 +1,48 @@
+"""The documentation in a browser: search, both themes, and nothing from elsewhere."""
+
+import pytest
+from tools.guide.__main__ import build, pack
+
+from muster.http.guide import pages
+from tests.console.browsing import Watched, launch
+from tests.docs.served import ListeningServer
+
+
+@pytest.fixture
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """A service with the documentation in it."""
+    site = tmp_path / "site"
+    pack(build(), site)
+    monkeypatch.setattr(pages, "FOLDER", site)
+    with ListeningServer(tmp_path) as server:
+        yield server
+
+
+@pytest.mark.xdist_group("site")
+def test_a_reader_searches_in_the_theme_of_their_device_and_no_other_host_is_asked(
+    served, chromium
+):
+    page = chromium.new_page(color_scheme="dark")
+    watched = Watched(page)
+    elsewhere = []
+    page.on("request", lambda sent: sent.url.startswith(served.url) or elsewhere.append(sent.url))
+    page.goto(f"{served.url}/docs/guide/")
+    assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
+    page.keyboard.press("/")
+    page.keyboard.type("hash chain", delay=20)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: not url.endswith("/docs/guide/"))
+    page.emulate_media(color_scheme="light")
+    assert page.locator("body").get_attribute("data-md-color-scheme") == "default"
+    assert watched.complaints == []
+    assert elsewhere == []
